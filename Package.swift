@@ -1,0 +1,88 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One folder = one target; a target depends only on targets listed above it in this file, so the
+// layers of docs/architecture.md are checked by the compiler. A new edge needs a decision record.
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+]
+let nioHTTP: [Target.Dependency] = nio + [.product(name: "NIOHTTP1", package: "swift-nio")]
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+
+/// A module of the daemon, in `Sources/Host/<name>`.
+func host(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "Sources/Host/\(name)",
+        swiftSettings: settings)
+}
+
+/// The tests of one module, in `Tests/<name>Tests`.
+func tests(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = [])
+    -> Target
+{
+    .testTarget(
+        name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
+        resources: resources, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "rqlited",
+    products: [
+        .executable(name: "rqlited", targets: ["rqlited"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0")
+    ],
+    targets: [
+        // The contract with plugins: depends on nothing.
+        .target(name: "PluginABI", path: "Sources/PluginABI"),
+
+        // The daemon, bottom up.
+        host("JSON"),
+        host("Wire"),
+        host("Raft", ["Wire"]),
+        host("Cluster", ["Raft", "Wire"]),
+        host("Service", ["Wire", "Raft"]),
+        .target(
+            name: "CSQLite", path: "Sources/Host/CSQLite",
+            linkerSettings: [.linkedLibrary("sqlite3")]),
+        host("SQLite", ["CSQLite"]),
+        host("StateMachine", ["SQLite", "CSQLite", "Wire", "Raft"]),
+        host("WriteAheadLog", ["Raft", "Wire"]),
+        host("Transport", ["Raft", "Wire", "Service", "Cluster"] + nio),
+        host("Replication", ["Raft", "Wire"]),
+        host("Discovery", ["PluginABI"]),
+        host("Telemetry", ["JSON"]),
+        host("Settings"),
+        host(
+            "Replica",
+            [
+                "Raft", "Wire", "Service", "Cluster", "StateMachine", "WriteAheadLog", "Transport",
+                "Replication", "Telemetry", "JSON",
+            ] + nio),
+        host("HTTPAPI", ["JSON", "Wire", "Service", "Telemetry"] + nioHTTP),
+        .executableTarget(
+            name: "rqlited",
+            dependencies: [
+                "JSON", "Wire", "Raft", "Service", "Cluster", "StateMachine", "WriteAheadLog",
+                "Transport", "Replication", "Replica", "Discovery", "HTTPAPI", "Telemetry",
+                "Settings",
+            ] + nio,
+            path: "Sources/Host/rqlited", swiftSettings: settings),
+        host("Simulator", ["Raft", "Wire", "Cluster", "Replication", "WriteAheadLog"]),
+
+        // Tests, one target per module.
+        tests("Wire", ["Wire"]),
+    ]
+)

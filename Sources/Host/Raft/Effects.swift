@@ -1,0 +1,147 @@
+/// Names a linearizable read that waits for its index.
+package struct ReadID: Hashable, Comparable, Sendable {
+    package let rawValue: UInt64
+    package init(_ rawValue: UInt64) { self.rawValue = rawValue }
+    package static func < (a: ReadID, b: ReadID) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// Counts the writes to stable storage that the core asked for, in order.
+package struct PersistTicket: Hashable, Comparable, Sendable {
+    package let rawValue: UInt64
+    package init(_ rawValue: UInt64) { self.rawValue = rawValue }
+    package static func < (a: PersistTicket, b: PersistTicket) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// Something that must become durable as a whole, in the order of tickets.
+package struct Persist: Equatable, Sendable {
+    package var ticket: PersistTicket
+    /// Set when it changed.
+    package var hardState: HardState?
+    /// Contiguous. If the log already holds entries at or after the first one's index, they are
+    /// discarded first (thesis §3.5).
+    package var entries: [Entry]
+
+    package init(ticket: PersistTicket, hardState: HardState?, entries: [Entry]) {
+        self.ticket = ticket
+        self.hardState = hardState
+        self.entries = entries
+    }
+}
+
+/// A snapshot by what it covers: all entries through `position`, with the membership valid there.
+package struct SnapshotMark: Equatable, Sendable {
+    package var position: LogPosition
+    package var membership: Membership
+    /// The entry that set the membership.
+    package var membershipIndex: LogIndex
+
+    package init(position: LogPosition, membership: Membership, membershipIndex: LogIndex) {
+        self.position = position
+        self.membership = membership
+        self.membershipIndex = membershipIndex
+    }
+}
+
+/// What the driver of the core must do after an input, in this order:
+///
+/// 1. send `messages`;
+/// 2. write `persist` (one ticket after the other) and report `persisted(_:)`; the write may run
+///    beside everything below;
+/// 3. send `messagesAfterPersist` only when the ticket named with each is durable: this is the one
+///    place where "persist before send" is written;
+/// 4. apply `committed` (also before they are durable here? no: the driver holds each entry back
+///    until its own log has it durably);
+/// 5. serve `reads` once the state machine has applied the index named;
+/// 6. fetch, snapshot and report what else is named.
+package struct Effects: Equatable, Sendable {
+    package struct HeldMessage: Equatable, Sendable {
+        package var after: PersistTicket
+        package var message: Message
+        package init(after: PersistTicket, message: Message) {
+            self.after = after
+            self.message = message
+        }
+    }
+
+    package struct ConfirmedRead: Equatable, Sendable {
+        package var id: ReadID
+        package var index: LogIndex
+        package init(id: ReadID, index: LogIndex) {
+            self.id = id
+            self.index = index
+        }
+    }
+
+    /// Entries that a follower needs and the in-memory part of the log no longer holds.
+    package struct LogFetch: Equatable, Sendable {
+        package var peer: NodeID
+        /// The first entry wanted.
+        package var from: LogIndex
+        package var byteLimit: Int
+        package init(peer: NodeID, from: LogIndex, byteLimit: Int) {
+            self.peer = peer
+            self.from = from
+            self.byteLimit = byteLimit
+        }
+    }
+
+    package var messages: [Message] = []
+    package var persist: Persist?
+    package var messagesAfterPersist: [HeldMessage] = []
+    /// Newly committed entries, contiguous with those reported before.
+    package var committed: [Entry] = []
+    package var reads: [ConfirmedRead] = []
+    /// Reads that can't be confirmed any more: leadership was lost.
+    package var failedReads: [ReadID] = []
+    package var logFetches: [LogFetch] = []
+    /// Followers that need a snapshot. Reported once; the driver answers with `snapshotSent`.
+    package var snapshotsWanted: [NodeID] = []
+    package var observations: [Observation] = []
+
+    package init() {}
+
+    package var isEmpty: Bool { self == Effects() }
+}
+
+/// What happened, for logs and metrics.
+package enum Observation: Equatable, Sendable {
+    case roleChanged(RoleName, term: Term)
+    case leaderChanged(NodeID?, term: Term)
+    case membershipChanged(Membership, index: LogIndex)
+    case membershipCommitted(Membership, index: LogIndex)
+    case steppedDown(reason: StepDownReason)
+    case messageDropped(from: NodeID, reason: DropReason)
+    case followerUnreachable(NodeID)
+    /// Uncommitted entries of an earlier leader were discarded from this index on.
+    case entriesDiscarded(from: LogIndex)
+    case transferFinished(to: NodeID?, succeeded: Bool)
+}
+
+package enum RoleName: String, Sendable {
+    case follower, preCandidate, candidate, leader
+}
+
+package enum StepDownReason: String, Sendable {
+    case higherTerm, quorumLost, removed, transferred
+}
+
+package enum DropReason: String, Sendable {
+    case otherCluster, otherDestination, unknownIncarnation, notMember, staleTerm
+}
+
+/// Why an input was not taken.
+package enum Refusal: Error, Equatable, Sendable {
+    case notLeader(leader: NodeID?)
+    /// The tail of uncommitted entries is at its limit: try again.
+    case busy
+    case transferInProgress
+    /// No membership change before the previous one and an entry of the leader's own term are
+    /// committed (thesis §4.1 and its published correction).
+    case changeInProgress
+    case unknownMember
+    case notCaughtUp
+    case lastVoter
+    case noTransferTarget
+    case transferToSelf
+    case entryTooLarge(limit: Int)
+}

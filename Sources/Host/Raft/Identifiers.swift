@@ -1,0 +1,95 @@
+/// The number of an election period (Raft thesis §3.3). It never goes back.
+package struct Term: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package let rawValue: UInt64
+
+    package init(_ rawValue: UInt64) { self.rawValue = rawValue }
+
+    package static let zero = Term(0)
+    package var next: Term { Term(rawValue + 1) }
+    package static func < (a: Term, b: Term) -> Bool { a.rawValue < b.rawValue }
+    package var description: String { "\(rawValue)" }
+}
+
+/// The place of an entry in the log, from 1. Zero means "before the first".
+package struct LogIndex: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package let rawValue: UInt64
+
+    package init(_ rawValue: UInt64) { self.rawValue = rawValue }
+
+    package static let zero = LogIndex(0)
+    package var next: LogIndex { LogIndex(rawValue + 1) }
+    /// The index before this one; zero stays zero.
+    package var previous: LogIndex { LogIndex(rawValue == 0 ? 0 : rawValue - 1) }
+    package func advanced(by count: Int) -> LogIndex { LogIndex(rawValue + UInt64(count)) }
+    /// How many entries lie in (`start`, self]; zero when `start` is not before it.
+    package func distance(from start: LogIndex) -> Int {
+        rawValue > start.rawValue ? Int(rawValue - start.rawValue) : 0
+    }
+    package static func < (a: LogIndex, b: LogIndex) -> Bool { a.rawValue < b.rawValue }
+    package var description: String { "\(rawValue)" }
+}
+
+/// The name an operator gave to a node. It never changes over the node's life.
+package struct NodeID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package let rawValue: String
+
+    package init(_ rawValue: String) { self.rawValue = rawValue }
+
+    package static func < (a: NodeID, b: NodeID) -> Bool { a.rawValue < b.rawValue }
+    package var description: String { rawValue }
+}
+
+/// 128 random bits, written as 32 hexadecimal digits.
+package struct RandomID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package let high: UInt64
+    package let low: UInt64
+
+    package init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    package static func < (a: RandomID, b: RandomID) -> Bool {
+        (a.high, a.low) < (b.high, b.low)
+    }
+
+    package var description: String {
+        [high, low].map { half in
+            let digits = String(half, radix: 16)
+            return String(repeating: "0", count: 16 - digits.count) + digits
+        }.joined()
+    }
+
+    package init?(_ text: String) {
+        guard text.utf8.count == 32, text.allSatisfy(\.isHexDigit),
+            let high = UInt64(text.prefix(16), radix: 16),
+            let low = UInt64(text.suffix(16), radix: 16)
+        else { return nil }
+        self.init(high: high, low: low)
+    }
+}
+
+/// Made with a data directory: a wiped disk under an old node ID is a new incarnation, and so can
+/// neither vote twice nor forget what it acknowledged.
+package struct Incarnation: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package let id: RandomID
+    package init(_ id: RandomID) { self.id = id }
+    package static func < (a: Incarnation, b: Incarnation) -> Bool { a.id < b.id }
+    package var description: String { id.description }
+}
+
+/// Made when a cluster is bootstrapped; it stands in every message between nodes.
+package struct ClusterID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package let id: RandomID
+    package init(_ id: RandomID) { self.id = id }
+    package static func < (a: ClusterID, b: ClusterID) -> Bool { a.id < b.id }
+    package var description: String { id.description }
+}
+
+/// Where a node's Raft port can be reached: `host:port`, IPv6 in brackets, names kept as names.
+package struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package let rawValue: String
+    package init(_ rawValue: String) { self.rawValue = rawValue }
+    package static func < (a: PeerAddress, b: PeerAddress) -> Bool { a.rawValue < b.rawValue }
+    package var description: String { rawValue }
+}

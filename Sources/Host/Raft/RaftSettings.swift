@@ -1,0 +1,59 @@
+/// Time in the core is counted in ticks; the shell decides how long one is.
+package struct RaftSettings: Sendable {
+    /// A follower that heard no leader for a random time in [T, 1.5 T] campaigns; T in ticks.
+    package var electionTicks: Int = 50
+    package var heartbeatTicks: Int = 5
+    /// A leader that heard no quorum for so long steps down.
+    package var quorumTicks: Int = 50
+    /// Largest payload of one entry.
+    package var maxEntryBytes: Int = 64 << 20
+    /// Bytes of entries in one message; a single larger entry goes alone.
+    package var maxMessageBytes: Int = 1 << 20
+    package var maxMessageEntries: Int = 4096
+    /// Messages with entries in flight to one follower, and their bytes.
+    package var maxInflightMessages: Int = 64
+    package var maxInflightBytes: Int = 16 << 20
+    /// Uncommitted entries past which proposals are refused as busy.
+    package var maxUncommittedBytes: Int = 256 << 20
+    /// Entries kept in memory for followers after they are applied.
+    package var maxCachedBytes: Int = 32 << 20
+    /// A learner is caught up when it lacks no more entries than this.
+    package var caughtUpEntries: Int = 256
+
+    package init() {}
+}
+
+/// What a node finds on its disk when it starts.
+package struct RestoredState: Sendable {
+    package var hardState: HardState
+    /// The entry before the first one in the log: where compaction ended or a snapshot stands.
+    package var base: LogPosition
+    /// Terms of all entries after `base`, as runs: the first index of each term.
+    package var termRuns: [LogPosition]
+    package var lastIndex: LogIndex
+    /// Entries after the applied index at least, contiguous up to `lastIndex`.
+    package var tail: [Entry]
+    package var membership: Membership
+    package var membershipIndex: LogIndex
+    /// max(recovered commitIndex, the database's applied index).
+    package var commitIndex: LogIndex
+    /// What the database has applied.
+    package var appliedIndex: LogIndex
+
+    package init(
+        hardState: HardState = HardState(), base: LogPosition = .zero,
+        termRuns: [LogPosition] = [], lastIndex: LogIndex = .zero, tail: [Entry] = [],
+        membership: Membership = Membership(), membershipIndex: LogIndex = .zero,
+        commitIndex: LogIndex = .zero, appliedIndex: LogIndex = .zero
+    ) {
+        self.hardState = hardState
+        self.base = base
+        self.termRuns = termRuns
+        self.lastIndex = lastIndex
+        self.tail = tail
+        self.membership = membership
+        self.membershipIndex = membershipIndex
+        self.commitIndex = commitIndex
+        self.appliedIndex = appliedIndex
+    }
+}

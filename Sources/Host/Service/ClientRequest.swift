@@ -1,0 +1,95 @@
+package import Raft
+package import Wire
+
+/// How fresh a read must be; see docs/compatibility.md for what each promises.
+package enum ConsistencyLevel: UInt8, Sendable {
+    case none = 0
+    case weak = 1
+    case linearizable = 2
+    case strong = 3
+    case auto = 4
+}
+
+/// Bounds on the age of what a read at level `none` may see.
+package struct Freshness: Equatable, Sendable {
+    /// Longest time since the leader was heard. Nil: not checked.
+    package var limit: Duration?
+    /// Also compare the age of the data.
+    package var strict: Bool
+
+    package init(limit: Duration? = nil, strict: Bool = false) {
+        self.limit = limit
+        self.strict = strict
+    }
+}
+
+package struct ReadOptions: Equatable, Sendable {
+    package var level: ConsistencyLevel
+    package var freshness: Freshness
+    /// Longest wait of a linearizable read for the local state machine.
+    package var linearizableTimeout: Duration
+    /// Limit for SQLite's work on a read; nil means none.
+    package var databaseTimeout: Duration?
+
+    package init(
+        level: ConsistencyLevel = .weak, freshness: Freshness = Freshness(),
+        linearizableTimeout: Duration = .seconds(10), databaseTimeout: Duration? = nil
+    ) {
+        self.level = level
+        self.freshness = freshness
+        self.linearizableTimeout = linearizableTimeout
+        self.databaseTimeout = databaseTimeout
+    }
+}
+
+/// Pairs a request with its reply; unique per `ReplySink`.
+package struct RequestID: Hashable, Sendable {
+    package let rawValue: UInt64
+    package init(_ rawValue: UInt64) { self.rawValue = rawValue }
+}
+
+/// Something a client asks of a node, over HTTP or through another node that forwards it.
+package struct ClientRequest: Sendable {
+    package enum Operation: Sendable {
+        /// `/db/execute`, `/db/query`, `/db/request`: by the command's kind. The read options
+        /// matter for queries and for requests that only read.
+        case command(Command, ReadOptions)
+        case remove(NodeID)
+        /// Hand leadership over; with `wait` the reply comes when it has moved.
+        case transferLeadership(to: NodeID?, wait: Bool)
+        /// Describes all members, each asked over the network.
+        case nodes(includeNonvoters: Bool)
+        /// Describes the leader, asked over the network.
+        case leader
+        case readiness(ReadinessCheck)
+    }
+
+    package struct ReadinessCheck: Equatable, Sendable {
+        /// Only that the node answers.
+        package var nodeOnly: Bool
+        /// Also that it has applied what the leader has committed.
+        package var sync: Bool
+
+        package init(nodeOnly: Bool, sync: Bool) {
+            self.nodeOnly = nodeOnly
+            self.sync = sync
+        }
+    }
+
+    package var id: RequestID
+    package var operation: Operation
+    /// A follower sends it on to the leader; otherwise it answers `notLeader`.
+    package var forward: Bool
+    /// The reply comes within this time, be it `timedOut`.
+    package var timeout: Duration
+
+    package init(
+        id: RequestID, operation: Operation, forward: Bool = true,
+        timeout: Duration = .seconds(30)
+    ) {
+        self.id = id
+        self.operation = operation
+        self.forward = forward
+        self.timeout = timeout
+    }
+}

@@ -1,0 +1,13 @@
+/// Takes replies on behalf of many requests: an event loop's HTTP connections, or a connection to
+/// another node. `deliver` may be called from any thread; it must hand the batch over at once and
+/// never block.
+package protocol ReplySink: AnyObject, Sendable {
+    func deliver(_ replies: [Reply])
+}
+
+/// What a node offers to those who speak for clients. Batches cross threads, not requests: callers
+/// gather what arrives in one turn of their event loop and submit it together.
+package protocol NodeService: Sendable {
+    /// Never blocks. Every request is answered exactly once through `sink`.
+    func submit(_ requests: [ClientRequest], replyTo sink: any ReplySink)
+}

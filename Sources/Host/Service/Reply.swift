@@ -1,0 +1,95 @@
+package import Raft
+package import Wire
+
+/// The answer to a `ClientRequest`.
+package struct Reply: Sendable {
+    package var id: RequestID
+    package var outcome: Outcome
+    /// Set when another node did the work: its Raft address.
+    package var servedBy: PeerAddress?
+
+    package init(id: RequestID, outcome: Outcome, servedBy: PeerAddress? = nil) {
+        self.id = id
+        self.outcome = outcome
+        self.servedBy = servedBy
+    }
+}
+
+package enum Outcome: Sendable {
+    case results(CommandResult)
+    /// Removal or transfer of leadership took place.
+    case done
+    case nodes([NodeDescription])
+    case leader(NodeDescription)
+    case readiness(Readiness)
+    case failed(ServiceError)
+}
+
+/// Why a request was not served. One table at the HTTP edge turns each case into status and text.
+package enum ServiceError: Error, Equatable, Sendable {
+    /// Another node leads, and the client did not want the request sent on. The URL is the
+    /// leader's HTTP API, when known.
+    case notLeader(leaderURL: String?)
+    /// No leader became known within the request's time.
+    case noLeader
+    /// The node is starting, stopping, or still receiving its first snapshot.
+    case notReady(String)
+    /// Leadership was lost while the entry was on its way: whether it takes effect is unknown.
+    case leadershipLost
+    /// The answer did not come in time; whether a write takes effect is unknown.
+    case timedOut(waitingFor: String)
+    /// Too much is waiting already; nothing was done.
+    case busy
+    case staleRead
+    /// A read waited longer for the state machine than it may.
+    case linearizableTimeout(index: LogIndex)
+    /// Forwarding failed on the network; whether a write took effect is unknown.
+    case forwardingFailed(to: PeerAddress, cause: String)
+    case requestTooLarge(limit: Int)
+    case transfer(Refusal)
+    case membership(Refusal)
+    /// The disk is full: writes wait until there is room.
+    case diskFull
+}
+
+/// One entry of `/nodes`.
+package struct NodeDescription: Equatable, Sendable {
+    package var id: NodeID
+    /// Full URL of the HTTP API; nil when not known.
+    package var apiURL: String?
+    package var address: PeerAddress
+    package var version: String
+    package var isVoter: Bool
+    package var isReachable: Bool
+    package var isLeader: Bool
+    /// How long its answer took.
+    package var elapsed: Duration?
+    package var error: String?
+
+    package init(
+        id: NodeID, apiURL: String?, address: PeerAddress, version: String, isVoter: Bool,
+        isReachable: Bool, isLeader: Bool, elapsed: Duration?, error: String?
+    ) {
+        self.id = id
+        self.apiURL = apiURL
+        self.address = address
+        self.version = version
+        self.isVoter = isVoter
+        self.isReachable = isReachable
+        self.isLeader = isLeader
+        self.elapsed = elapsed
+        self.error = error
+    }
+}
+
+/// The result of `/readyz`, check by check, in order; the first failure ends it.
+package enum Readiness: Equatable, Sendable {
+    case ready(synced: Bool)
+    case nodeOnly
+    /// What the node waits for, for the operator.
+    case noLeader(waitingFor: String)
+    case leaderUnreachable(String)
+    case storeNotReady(String)
+    case notSynced(String)
+    case databaseFailed(String)
+}

@@ -1,0 +1,134 @@
+/// Why bytes could not be read as what they should be. It never carries the bytes themselves.
+package enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The input ended in the middle of a field.
+    case truncated(needed: Int, remaining: Int)
+    /// A count is larger than the rest of the input or a stated limit allows.
+    case tooLong(count: Int, limit: Int)
+    /// A field holds a value that its type does not have.
+    case invalid(field: String, value: UInt64)
+    /// A text is not UTF-8.
+    case notUTF8
+    /// The data were written in a newer format.
+    case unsupportedVersion(found: UInt8, supported: UInt8)
+    /// Bytes are left where none belong.
+    case trailingBytes(Int)
+
+    package var description: String {
+        switch self {
+        case .truncated(let needed, let remaining):
+            "input ends too early: \(needed) bytes needed, \(remaining) left"
+        case .tooLong(let count, let limit): "count \(count) is over the limit of \(limit)"
+        case .invalid(let field, let value): "\(field) has the unknown value \(value)"
+        case .notUTF8: "a text is not UTF-8"
+        case .unsupportedVersion(let found, let supported):
+            "format version \(found) is newer than \(supported), the newest this program reads"
+        case .trailingBytes(let count): "\(count) unexpected bytes after the end"
+        }
+    }
+}
+
+/// Reads fields that `ByteWriter` wrote. Every length is checked against what is left before
+/// anything is allocated.
+package struct ByteReader: Sendable {
+    private let bytes: [UInt8]
+    private let end: Int
+    package private(set) var offset: Int
+
+    package init(_ bytes: [UInt8]) {
+        self.init(bytes, in: 0..<bytes.count)
+    }
+
+    package init(_ bytes: [UInt8], in range: Range<Int>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count, "\(range)")
+        self.bytes = bytes
+        offset = range.lowerBound
+        end = range.upperBound
+    }
+
+    package var remaining: Int { end - offset }
+    package var isAtEnd: Bool { offset == end }
+
+    private mutating func advance(_ count: Int) throws(WireError) -> Int {
+        guard count <= remaining else {
+            throw .truncated(needed: count, remaining: remaining)
+        }
+        let start = offset
+        offset += count
+        return start
+    }
+
+    package mutating func readByte() throws(WireError) -> UInt8 {
+        bytes[try advance(1)]
+    }
+
+    package mutating func readBool() throws(WireError) -> Bool {
+        let byte = try readByte()
+        guard byte <= 1 else { throw .invalid(field: "Boolean", value: UInt64(byte)) }
+        return byte == 1
+    }
+
+    package mutating func read<T: FixedWidthInteger>(_: T.Type = T.self) throws(WireError) -> T {
+        let start = try advance(MemoryLayout<T>.size)
+        return bytes.withUnsafeBytes {
+            T(littleEndian: $0.loadUnaligned(fromByteOffset: start, as: T.self))
+        }
+    }
+
+    package mutating func readDouble() throws(WireError) -> Double {
+        Double(bitPattern: try read())
+    }
+
+    /// A count of elements that each take at least `elementSize` bytes of the rest.
+    package mutating func readCount(elementSize: Int = 1) throws(WireError) -> Int {
+        let count = Int(try read(UInt32.self))
+        guard count <= remaining / max(1, elementSize) else {
+            throw .tooLong(count: count, limit: remaining / max(1, elementSize))
+        }
+        return count
+    }
+
+    package mutating func readText() throws(WireError) -> String {
+        let count = try readCount()
+        let start = try advance(count)
+        guard let text = String(validating: bytes[start..<start + count], as: UTF8.self) else {
+            throw .notUTF8
+        }
+        return text
+    }
+
+    package mutating func readBytes() throws(WireError) -> [UInt8] {
+        let count = try readCount()
+        return try readRaw(count)
+    }
+
+    package mutating func readRaw(_ count: Int) throws(WireError) -> [UInt8] {
+        let start = try advance(count)
+        return Array(bytes[start..<start + count])
+    }
+
+    package mutating func skip(_ count: Int) throws(WireError) {
+        _ = try advance(count)
+    }
+
+    package mutating func readList<Element>(
+        elementSize: Int = 1,
+        _ element: (inout ByteReader) throws(WireError) -> Element
+    ) throws(WireError) -> [Element] {
+        let count = try readCount(elementSize: elementSize)
+        var list: [Element] = []
+        list.reserveCapacity(count)
+        for _ in 0..<count { list.append(try element(&self)) }
+        return list
+    }
+
+    package mutating func readOptional<Wrapped>(
+        _ some: (inout ByteReader) throws(WireError) -> Wrapped
+    ) throws(WireError) -> Wrapped? {
+        try readBool() ? try some(&self) : nil
+    }
+
+    /// Ends a document: nothing may follow.
+    package func expectEnd() throws(WireError) {
+        guard isAtEnd else { throw .trailingBytes(remaining) }
+    }
+}

@@ -1,0 +1,4 @@
+#ifndef RQLITE_DISCO_H
+#define RQLITE_DISCO_H
+#include <stdint.h>
+#endif

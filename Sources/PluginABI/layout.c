@@ -1,0 +1,2 @@
+/* The layout checks of the header are compiled with this file. */
+#include "rqlite_disco.h"

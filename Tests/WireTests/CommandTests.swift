@@ -1,0 +1,89 @@
+import Testing
+import Wire
+
+/// The encodings that stand in the log and on the wire.
+@Suite struct CommandTests {
+    private let command = Command(
+        kind: .request,
+        statements: [
+            Statement("SELECT 1"),
+            Statement(
+                "INSERT INTO t VALUES(?, :a)",
+                positional: [.null, .integer(-7), .real(0.5), .text("ü"), .blob([0, 255])],
+                named: [.init(name: "a", value: .integer(1))]),
+        ],
+        transaction: true, qualifyColumns: true, stamp: Stamp(milliseconds: 12, seed: 34))
+
+    @Test func `A command survives encoding`() throws {
+        let bytes = LogCommand.command(command).encoded()
+        #expect(try LogCommand(decoding: bytes) == .command(command))
+    }
+
+    @Test func `The stamp of an encoded command stands at the stated offset`() {
+        let bytes = LogCommand.command(command).encoded()
+        var reader = ByteReader(bytes, in: LogCommand.stampOffset..<bytes.count)
+        #expect((try? reader.read(Int64.self)) == 12)
+        #expect((try? reader.read(UInt64.self)) == 34)
+    }
+
+    @Test func `Every truncation of a command is refused`() {
+        let bytes = LogCommand.command(command).encoded()
+        for length in 0..<bytes.count {
+            #expect(throws: WireError.self) {
+                try LogCommand(decoding: Array(bytes[..<length]))
+            }
+        }
+    }
+
+    @Test func `A newer format names both versions`() {
+        #expect(throws: WireError.unsupportedVersion(found: 9, supported: 1)) {
+            try LogCommand(decoding: [9, 1])
+        }
+    }
+
+    @Test func `A count beyond the input is refused before allocation`() {
+        var writer = ByteWriter()
+        writer.writeCount(1 << 31)
+        var reader = ByteReader(writer.bytes)
+        #expect(throws: WireError.tooLong(count: 1 << 31, limit: 0)) { try reader.readBytes() }
+    }
+
+    @Test func `A result survives encoding`() throws {
+        let result = CommandResult(
+            [
+                StatementResult(.changed(lastInsertID: 1, rowsAffected: 2), nanoseconds: 5),
+                StatementResult(
+                    .rows(RowSet(columns: ["a"], types: ["integer"], rowCount: 1, cells: [0])),
+                    isRead: true),
+                StatementResult(.empty), StatementResult(.failed("no such table: x")),
+            ], error: nil, logIndex: 9)
+        var writer = ByteWriter()
+        result.encode(into: &writer)
+        var reader = ByteReader(writer.bytes)
+        #expect(try CommandResult(from: &reader) == result)
+        #expect(reader.isAtEnd)
+    }
+}
+
+@Suite struct CRC32CTests {
+    // Values of RFC 3720 appendix B.4.
+    @Test(
+        arguments: [
+            ([UInt8](repeating: 0, count: 32), 0x8A91_36AA),
+            ([UInt8](repeating: 0xFF, count: 32), 0x62A8_AB43),
+            (Array(0..<32), 0x46DD_794E),
+            (Array("123456789".utf8), 0xE306_9283),
+        ] as [([UInt8], UInt32)])
+    func `The checksum equals the published values`(bytes: [UInt8], expected: UInt32) {
+        #expect(CRC32C(bytes).value == expected)
+    }
+
+    @Test func `Pieces give the same checksum as the whole`() {
+        let bytes = (0..<1000).map { UInt8(truncatingIfNeeded: $0 * 7) }
+        var pieces = CRC32C()
+        for start in stride(from: 0, to: 1000, by: 13) {
+            pieces.update(bytes[start..<min(1000, start + 13)])
+        }
+        #expect(pieces.value == CRC32C(bytes).value)
+    }
+}
