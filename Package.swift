@@ -60,7 +60,7 @@ let package = Package(
         host("SQLite", ["CSQLite"]),
         host("StateMachine", ["SQLite", "CSQLite", "Wire", "Raft"]),
         host("WriteAheadLog", ["Raft", "Wire"]),
-        host("Transport", ["Raft", "Wire", "Service", "Cluster"] + nio),
+        host("Transport", ["Raft", "Wire", "Service"] + nio),
         host("Replication", ["Raft", "Wire"]),
         host("Discovery", ["PluginABI"]),
         host("Telemetry", ["JSON"]),

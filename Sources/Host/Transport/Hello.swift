@@ -1,0 +1,106 @@
+package import Raft
+package import Wire
+
+/// How a node describes itself to any other that asks.
+///
+///     identity | optional cluster | address | optional API URL | u8 protocol major, u8 minor
+///     | u8 data version | text program version | text engine | u8 suffrage
+///     | optional u32 bootstrap-expect | optional leader | u64 term | u64 commit index | bool ready
+package struct Hello: Equatable, Sendable {
+    package struct Versions: Equatable, Sendable {
+        package var protocolVersion: ProtocolVersion
+        /// The newest data format that the node reads and writes.
+        package var data: UInt8
+        /// The program's, for people.
+        package var program: String
+        /// Source identity and options of its SQLite: a difference may show in floats and plans.
+        package var engine: String
+
+        package init(
+            protocolVersion: ProtocolVersion = .current, data: UInt8, program: String,
+            engine: String
+        ) {
+            self.protocolVersion = protocolVersion
+            self.data = data
+            self.program = program
+            self.engine = engine
+        }
+    }
+
+    package var identity: NodeIdentity
+    /// Nil while the node is in no cluster.
+    package var cluster: ClusterID?
+    /// The advertised Raft address.
+    package var address: PeerAddress
+    package var apiURL: String?
+    package var versions: Versions
+    /// What the node is, or wants to be.
+    package var suffrage: Suffrage
+    package var bootstrapExpect: Int?
+    package var leader: LeaderHint?
+    package var term: Term
+    package var commitIndex: LogIndex
+    package var isReady: Bool
+
+    package init(
+        identity: NodeIdentity, cluster: ClusterID?, address: PeerAddress, apiURL: String?,
+        versions: Versions, suffrage: Suffrage, bootstrapExpect: Int?, leader: LeaderHint?,
+        term: Term, commitIndex: LogIndex, isReady: Bool
+    ) {
+        self.identity = identity
+        self.cluster = cluster
+        self.address = address
+        self.apiURL = apiURL
+        self.versions = versions
+        self.suffrage = suffrage
+        self.bootstrapExpect = bootstrapExpect
+        self.leader = leader
+        self.term = term
+        self.commitIndex = commitIndex
+        self.isReady = isReady
+    }
+}
+
+extension Hello {
+    package func encode(into writer: inout ByteWriter) {
+        identity.encode(into: &writer)
+        writer.write(cluster) { $1.encode(into: &$0) }
+        address.encode(into: &writer)
+        writer.write(apiURL) { $0.write($1) }
+        writer.write(versions.protocolVersion.major)
+        writer.write(versions.protocolVersion.minor)
+        writer.write(versions.data)
+        writer.write(versions.program)
+        writer.write(versions.engine)
+        writer.write(suffrage.rawValue)
+        writer.write(bootstrapExpect) { $0.write(UInt32(clamping: $1)) }
+        writer.write(leader) { $1.encode(into: &$0) }
+        term.encode(into: &writer)
+        commitIndex.encode(into: &writer)
+        writer.write(isReady)
+    }
+
+    package init(from reader: inout ByteReader) throws(WireError) {
+        identity = try NodeIdentity(from: &reader)
+        cluster = try reader.readOptional { (r) throws(WireError) in try ClusterID(from: &r) }
+        address = try PeerAddress(from: &reader)
+        apiURL = try reader.readOptional { (r) throws(WireError) in try r.readText() }
+        versions = Versions(
+            protocolVersion: ProtocolVersion(
+                major: try reader.readByte(), minor: try reader.readByte()),
+            data: try reader.readByte(), program: try reader.readText(),
+            engine: try reader.readText())
+        let raw = try reader.readByte()
+        guard let suffrage = Suffrage(rawValue: raw) else {
+            throw .invalid(field: "suffrage", value: UInt64(raw))
+        }
+        self.suffrage = suffrage
+        bootstrapExpect = try reader.readOptional { (r) throws(WireError) in
+            Int(try r.read(UInt32.self))
+        }
+        leader = try LeaderHint.readOptional(from: &reader)
+        term = try Term(from: &reader)
+        commitIndex = try LogIndex(from: &reader)
+        isReady = try reader.readBool()
+    }
+}

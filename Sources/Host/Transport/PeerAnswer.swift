@@ -1,0 +1,157 @@
+package import Raft
+package import Wire
+
+/// The answer to a `PeerRequest`.
+///
+///     u8 kind | content; content may be followed by fields of a later minor version
+///     kind 1  hello         as `Hello` lists
+///     kind 2  joined        cluster | membership | optional leader
+///     kind 3  join refused  u8 code | text | optional leader
+///     kind 4  formation     bytes
+///     kind 5  unsupported   u8 kind of the request
+///     kind 6  failed        text
+package enum PeerAnswer: Equatable, Sendable {
+    case hello(Hello)
+    case joined(JoinAcceptance)
+    case joinRefused(JoinRefusal)
+    case formation([UInt8])
+    /// The node does not know requests of this kind.
+    case unsupported(kind: UInt8)
+    /// The node can't answer now, and says why.
+    case failed(String)
+}
+
+/// Where the leader is, as far as the answering node knows.
+package struct LeaderHint: Equatable, Sendable {
+    package var id: NodeID
+    package var address: PeerAddress
+    package var apiURL: String?
+
+    package init(id: NodeID, address: PeerAddress, apiURL: String?) {
+        self.id = id
+        self.address = address
+        self.apiURL = apiURL
+    }
+}
+
+package struct JoinAcceptance: Equatable, Sendable {
+    package var cluster: ClusterID
+    /// As the leader has it with the new member.
+    package var membership: Membership
+    package var leader: LeaderHint?
+
+    package init(cluster: ClusterID, membership: Membership, leader: LeaderHint?) {
+        self.cluster = cluster
+        self.membership = membership
+        self.leader = leader
+    }
+}
+
+package struct JoinRefusal: Error, Equatable, Sendable {
+    package enum Code: UInt8, Sendable {
+        /// Ask the leader, if the hint names one; otherwise again later.
+        case notLeader = 1
+        /// The node is in no cluster itself.
+        case notFormed = 2
+        case otherCluster = 3
+        /// A live node with this ID and another incarnation is at another address.
+        case idInUse = 4
+        /// The joiner can't be reached at the address it advertises.
+        case unreachable = 5
+        /// Versions or settings don't go together.
+        case incompatible = 6
+        /// Another change is under way, or no quorum: again later.
+        case busy = 7
+        /// A code of a later version.
+        case other = 255
+    }
+
+    package var code: Code
+    package var text: String
+    package var leader: LeaderHint?
+
+    package init(code: Code, text: String, leader: LeaderHint? = nil) {
+        self.code = code
+        self.text = text
+        self.leader = leader
+    }
+}
+
+extension PeerAnswer {
+    private enum Kind: UInt8 {
+        case hello = 1
+        case joined = 2
+        case joinRefused = 3
+        case formation = 4
+        case unsupported = 5
+        case failed = 6
+    }
+
+    package func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .hello(let hello):
+            writer.write(Kind.hello.rawValue)
+            hello.encode(into: &writer)
+        case .joined(let acceptance):
+            writer.write(Kind.joined.rawValue)
+            acceptance.cluster.encode(into: &writer)
+            acceptance.membership.encode(into: &writer)
+            writer.write(acceptance.leader) { $1.encode(into: &$0) }
+        case .joinRefused(let refusal):
+            writer.write(Kind.joinRefused.rawValue)
+            writer.write(refusal.code.rawValue)
+            writer.write(refusal.text)
+            writer.write(refusal.leader) { $1.encode(into: &$0) }
+        case .formation(let bytes):
+            writer.write(Kind.formation.rawValue)
+            writer.write(bytes)
+        case .unsupported(let kind):
+            writer.write(Kind.unsupported.rawValue)
+            writer.write(kind)
+        case .failed(let text):
+            writer.write(Kind.failed.rawValue)
+            writer.write(text)
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(WireError) {
+        let raw = try reader.readByte()
+        switch Kind(rawValue: raw) {
+        case .hello: self = .hello(try Hello(from: &reader))
+        case .joined:
+            self = .joined(
+                JoinAcceptance(
+                    cluster: try ClusterID(from: &reader),
+                    membership: try Membership(from: &reader),
+                    leader: try LeaderHint.readOptional(from: &reader)))
+        case .joinRefused:
+            let code = JoinRefusal.Code(rawValue: try reader.readByte()) ?? .other
+            self = .joinRefused(
+                JoinRefusal(
+                    code: code, text: try reader.readText(),
+                    leader: try LeaderHint.readOptional(from: &reader)))
+        case .formation: self = .formation(try reader.readBytes())
+        case .unsupported: self = .unsupported(kind: try reader.readByte())
+        case .failed: self = .failed(try reader.readText())
+        case nil: throw .invalid(field: "answer kind", value: UInt64(raw))
+        }
+    }
+}
+
+extension LeaderHint {
+    package func encode(into writer: inout ByteWriter) {
+        id.encode(into: &writer)
+        address.encode(into: &writer)
+        writer.write(apiURL) { $0.write($1) }
+    }
+
+    package init(from reader: inout ByteReader) throws(WireError) {
+        id = try NodeID(from: &reader)
+        address = try PeerAddress(from: &reader)
+        apiURL = try reader.readOptional { (r) throws(WireError) in try r.readText() }
+    }
+
+    static func readOptional(from reader: inout ByteReader) throws(WireError) -> LeaderHint? {
+        try reader.readOptional { (r) throws(WireError) in try LeaderHint(from: &r) }
+    }
+}

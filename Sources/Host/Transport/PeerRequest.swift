@@ -1,0 +1,104 @@
+package import Raft
+package import Wire
+
+/// A question of one node to another outside the log's replication. Each is asked over a connection
+/// of its own, of nodes that may not be members of anything yet.
+///
+///     u8 kind | content; content may be followed by fields of a later minor version
+///     kind 1  hello      –
+///     kind 2  join       identity | address | optional API URL | u8 suffrage | optional cluster
+///     kind 3  formation  bytes
+package enum PeerRequest: Equatable, Sendable {
+    /// Who are you?
+    case hello
+    case join(JoinRequest)
+    /// A message of the agreement on one bootstrap, opaque here.
+    case formation([UInt8])
+}
+
+/// A node asks to become a member.
+package struct JoinRequest: Equatable, Sendable {
+    package var identity: NodeIdentity
+    /// The advertised Raft address, at which the contacted node dials back.
+    package var address: PeerAddress
+    package var apiURL: String?
+    /// `voter`, or `nonvoter` for a read replica.
+    package var suffrage: Suffrage
+    /// The cluster the node already belongs to.
+    package var cluster: ClusterID?
+
+    package init(
+        identity: NodeIdentity, address: PeerAddress, apiURL: String?, suffrage: Suffrage,
+        cluster: ClusterID?
+    ) {
+        self.identity = identity
+        self.address = address
+        self.apiURL = apiURL
+        self.suffrage = suffrage
+        self.cluster = cluster
+    }
+}
+
+/// Who asks: what the connection's introduction says, and where it comes from.
+package struct PeerCaller: Equatable, Sendable {
+    package var identity: NodeIdentity
+    /// The caller's end of the connection; its port means nothing.
+    package var remoteAddress: String
+
+    package init(identity: NodeIdentity, remoteAddress: String) {
+        self.identity = identity
+        self.remoteAddress = remoteAddress
+    }
+}
+
+extension PeerRequest {
+    private enum Kind: UInt8 {
+        case hello = 1
+        case join = 2
+        case formation = 3
+    }
+
+    package func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .hello: writer.write(Kind.hello.rawValue)
+        case .join(let request):
+            writer.write(Kind.join.rawValue)
+            request.encode(into: &writer)
+        case .formation(let bytes):
+            writer.write(Kind.formation.rawValue)
+            writer.write(bytes)
+        }
+    }
+
+    /// Nil when the kind is one this version does not know; its number is then the first byte.
+    package init?(from reader: inout ByteReader) throws(WireError) {
+        switch Kind(rawValue: try reader.readByte()) {
+        case .hello: self = .hello
+        case .join: self = .join(try JoinRequest(from: &reader))
+        case .formation: self = .formation(try reader.readBytes())
+        case nil: return nil
+        }
+    }
+}
+
+extension JoinRequest {
+    package func encode(into writer: inout ByteWriter) {
+        identity.encode(into: &writer)
+        address.encode(into: &writer)
+        writer.write(apiURL) { $0.write($1) }
+        writer.write(suffrage.rawValue)
+        writer.write(cluster) { $1.encode(into: &$0) }
+    }
+
+    package init(from reader: inout ByteReader) throws(WireError) {
+        identity = try NodeIdentity(from: &reader)
+        address = try PeerAddress(from: &reader)
+        apiURL = try reader.readOptional { (r) throws(WireError) in try r.readText() }
+        let raw = try reader.readByte()
+        guard let suffrage = Suffrage(rawValue: raw) else {
+            throw .invalid(field: "suffrage", value: UInt64(raw))
+        }
+        self.suffrage = suffrage
+        cluster = try reader.readOptional { (r) throws(WireError) in try ClusterID(from: &r) }
+    }
+}

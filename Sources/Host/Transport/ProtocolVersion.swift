@@ -1,0 +1,15 @@
+/// The version of the protocol between nodes. Minor versions only add: what a node does not know
+/// it ignores or answers as unsupported. A newer major version is refused, naming both.
+package struct ProtocolVersion: Equatable, Sendable, CustomStringConvertible {
+    package var major: UInt8
+    package var minor: UInt8
+
+    package init(major: UInt8, minor: UInt8) {
+        self.major = major
+        self.minor = minor
+    }
+
+    package static let current = ProtocolVersion(major: 1, minor: 0)
+
+    package var description: String { "\(major).\(minor)" }
+}

@@ -1,0 +1,62 @@
+package import Raft
+package import Wire
+
+/// Names one transfer: another ID is another file and starts at its first byte.
+package struct SnapshotID: Hashable, Sendable, CustomStringConvertible {
+    package var sender: NodeID
+    /// Of the sender's database file.
+    package var generation: UInt64
+    package var index: LogIndex
+
+    package init(sender: NodeID, generation: UInt64, index: LogIndex) {
+        self.sender = sender
+        self.generation = generation
+        self.index = index
+    }
+
+    package var description: String { "\(sender)/\(generation)/\(index)" }
+}
+
+/// What a sender says of a snapshot before it sends it.
+///
+///     cluster | sender | u64 generation | u64 index | snapshot mark | u64 byte count
+package struct SnapshotOffer: Equatable, Sendable {
+    package var cluster: ClusterID
+    package var id: SnapshotID
+    package var mark: SnapshotMark
+    package var byteCount: UInt64
+
+    package init(cluster: ClusterID, id: SnapshotID, mark: SnapshotMark, byteCount: UInt64) {
+        self.cluster = cluster
+        self.id = id
+        self.mark = mark
+        self.byteCount = byteCount
+    }
+}
+
+/// The bytes of a snapshot while they are sent. Called on a thread that may block, one call at a
+/// time, from the first byte to the last.
+package protocol SnapshotReading: AnyObject, Sendable {
+    /// Exactly `count` bytes, which lie within the offered byte count.
+    func read(at offset: UInt64, count: Int) throws -> [UInt8]
+}
+
+extension SnapshotOffer {
+    package func encode(into writer: inout ByteWriter) {
+        cluster.encode(into: &writer)
+        id.sender.encode(into: &writer)
+        writer.write(id.generation)
+        id.index.encode(into: &writer)
+        mark.encode(into: &writer)
+        writer.write(byteCount)
+    }
+
+    package init(from reader: inout ByteReader) throws(WireError) {
+        cluster = try ClusterID(from: &reader)
+        id = SnapshotID(
+            sender: try NodeID(from: &reader), generation: try reader.read(),
+            index: try LogIndex(from: &reader))
+        mark = try SnapshotMark(from: &reader)
+        byteCount = try reader.read()
+    }
+}

@@ -1,0 +1,46 @@
+package import NIOCore
+
+/// Every bound of the transport in one place.
+package struct TransportLimits: Sendable {
+    /// Payload of one frame with messages, forwarded requests or their replies: the largest entry
+    /// and what surrounds it.
+    package var maxFrameBytes: Int = 65 << 20
+    /// Payload of one frame of any other kind, but for snapshots.
+    package var maxCallBytes: Int = 4 << 20
+    /// Messages that wait for one peer; past it they are dropped, which Raft tolerates.
+    package var maxQueuedMessageBytes: Int = 64 << 20
+    /// Forwarded requests that wait for one peer; past it they are answered as busy.
+    package var maxQueuedForwardBytes: Int = 128 << 20
+    /// Encoded bytes handed to a connection in one piece.
+    package var writeBatchBytes: Int = 1 << 20
+    package var snapshotChunkBytes: Int = 512 << 10
+
+    /// Connections from other nodes; more are closed.
+    package var maxInboundPeers: Int = 512
+    /// Accepted connections that have not shown yet what they are.
+    package var maxUnidentified: Int = 4096
+    /// A connection shows within this time what it is.
+    package var sniffTimeout: TimeAmount = .seconds(10)
+
+    package var dialTimeout: TimeAmount = .seconds(2)
+    package var minBackoff: TimeAmount = .milliseconds(50)
+    package var maxBackoff: TimeAmount = .seconds(1)
+    /// Sent bytes that are not acknowledged for so long end a connection.
+    package var unacknowledgedTimeout: TimeAmount = .seconds(5)
+    /// A forwarded request unanswered so long after its own time has passed is given up.
+    package var forwardGrace: TimeAmount = .seconds(1)
+    package var snapshotStallTimeout: TimeAmount = .seconds(10)
+    /// Time of the receiver to install a complete snapshot.
+    package var snapshotInstallTimeout: TimeAmount = .minutes(10)
+
+    package init() {}
+
+    /// The relations between limits that the code relies on.
+    func check() {
+        precondition(
+            snapshotChunkBytes > 0 && snapshotChunkBytes + 64 <= maxFrameBytes,
+            "\(snapshotChunkBytes), \(maxFrameBytes)")
+        precondition(writeBatchBytes > 0 && maxCallBytes <= maxFrameBytes)
+        precondition(minBackoff.nanoseconds > 0 && minBackoff <= maxBackoff)
+    }
+}

@@ -1,0 +1,60 @@
+package import Raft
+
+/// Counters and states of a transport at one moment, for `/status` and metrics.
+package struct TransportStatistics: Equatable, Sendable {
+    package enum ConnectionState: String, Sendable {
+        /// Nothing was to be sent yet, or since it broke.
+        case idle
+        case dialing
+        case connected
+        /// Waits before it dials again.
+        case waiting
+    }
+
+    /// The outgoing connection for messages to one peer.
+    package struct Peer: Equatable, Sendable {
+        package var id: NodeID
+        package var address: PeerAddress
+        package var state: ConnectionState
+        package var queuedBytes: Int = 0
+        package var queuedMessages: Int = 0
+        package var sentMessages: UInt64 = 0
+        package var sentBytes: UInt64 = 0
+        package var droppedMessages: UInt64 = 0
+        package var connections: UInt64 = 0
+        package var lastError: TransportError?
+
+        package init(id: NodeID, address: PeerAddress, state: ConnectionState) {
+            self.id = id
+            self.address = address
+            self.state = state
+        }
+    }
+
+    /// What came in, over all connections.
+    package struct Inbound: Equatable, Sendable {
+        package var peers: Int = 0
+        package var unidentified: Int = 0
+        package var receivedMessages: UInt64 = 0
+        package var receivedBytes: UInt64 = 0
+        package var httpConnections: UInt64 = 0
+        package var refusedTLS: UInt64 = 0
+        package var refusedUnknown: UInt64 = 0
+        package var refusedOverLimit: UInt64 = 0
+        package var corrupted: UInt64 = 0
+
+        package init() {}
+    }
+
+    /// Sorted by ID.
+    package var peers: [Peer]
+    package var inbound: Inbound
+    /// Messages to nodes whose address is not known.
+    package var unroutableMessages: UInt64
+
+    package init(peers: [Peer] = [], inbound: Inbound = Inbound(), unroutableMessages: UInt64 = 0) {
+        self.peers = peers
+        self.inbound = inbound
+        self.unroutableMessages = unroutableMessages
+    }
+}
