@@ -84,5 +84,6 @@ let package = Package(
 
         // Tests, one target per module.
         tests("Wire", ["Wire"]),
+        tests("JSON", ["JSON"]),
     ]
 )
