@@ -85,5 +85,6 @@ let package = Package(
         // Tests, one target per module.
         tests("Wire", ["Wire"]),
         tests("JSON", ["JSON"]),
+        tests("Settings", ["Settings"]),
     ]
 )

@@ -1,0 +1,195 @@
+/// Every flag rqlite's users know, and the few of our own.
+extension Flag {
+    static let all: [Flag] = node + cluster + raft + storage + tls + queue + outward + profiling
+
+    private static let node: [Flag] = [
+        boolean("version", .node, "Show the version and exit"),
+        string("node-id", .node, "Unique ID of the node. Empty: the advertised Raft address"),
+        string("http-addr", .node, "Address the HTTP API listens on", "localhost:4001"),
+        string("http-adv-addr", .node, "HTTP address told to others. Empty: -http-addr"),
+        string("http-allow-origin", .node, "Value of the Access-Control-Allow-Origin header"),
+        string("raft-addr", .node, "Address other nodes connect to", "localhost:4002"),
+        string("raft-adv-addr", .node, "Raft address told to other nodes. Empty: -raft-addr"),
+        string("auth", .node, "File of users and permissions", .laterUnlessOff),
+        string("extensions-path", .node, "SQLite extensions to load", .laterUnlessOff),
+    ]
+
+    private static let cluster: [Flag] = [
+        string(
+            "join", .cluster,
+            "Comma-separated nodes to join through: [http://]host[:port], either port of a node"),
+        integer("join-attempts", .cluster, "Rounds over the -join list before giving up", "5"),
+        duration("join-interval", .cluster, "Pause between rounds", "3s"),
+        string("join-as", .cluster, "User to join as, from the -auth file", .laterUnlessOff),
+        integer("bootstrap-expect", .cluster, "Number of voters that form a new cluster", "0"),
+        duration(
+            "bootstrap-expect-timeout", .cluster,
+            "A node that belongs to no cluster gives up after so long", "2m0s"),
+        string("disco-mode", .cluster, "Discovery mode: dns, or any that a plugin offers"),
+        string("disco-key", .cluster, "Separates clusters in one registry", "rqlite"),
+        string("disco-config", .cluster, "Discovery configuration: JSON text, or path of a file"),
+        string("disco-plugin-path", .cluster, "Colon-separated folders searched first for plugins"),
+        duration(
+            "cluster-connect-timeout", .cluster, "Timeout of connecting to another node", "30s"),
+        boolean("raft-non-voter", .cluster, "Join as a read replica, without a vote"),
+    ]
+
+    private static let raft: [Flag] = [
+        duration(
+            "raft-heartbeat-timeout", .raft,
+            "A follower that heard no leader for so long starts an election", "500ms"),
+        duration(
+            "raft-election-timeout", .raft,
+            "A candidate starts again after so long. 0: -raft-heartbeat-timeout", "0s"),
+        duration(
+            "raft-leader-lease-timeout", .raft,
+            "A leader that reached no quorum for so long steps down. 0: at most 500ms", "0s"),
+        duration(
+            "raft-commit-timeout", .raft,
+            "Longest time until a leader tells followers what is committed", "50ms"),
+        duration(
+            "raft-apply-timeout", .raft, "Limit for a write to get into the Raft queue", "10s"),
+        string("raft-log-level", .raft, "ERROR, WARN, INFO, DEBUG, TRACE or OFF", "WARN"),
+        boolean("raft-shutdown-stepdown", .raft, "Hand leadership over before stopping", "true"),
+        boolean(
+            "raft-remove-shutdown", .raft, "Stop Raft when this node is removed",
+            availability: .laterUnlessOff),
+        boolean(
+            "raft-cluster-remove-shutdown", .raft, "Leave the cluster on a graceful stop",
+            availability: .laterUnlessOff),
+        duration(
+            "raft-reap-node-timeout", .raft, "Remove a voter unreachable for so long", "0s",
+            .later),
+        duration(
+            "raft-reap-read-only-node-timeout", .raft,
+            "Remove a read replica unreachable for so long", "0s", .later),
+    ]
+
+    private static let storage: [Flag] = [
+        boolean("fk", .storage, "Enforce foreign keys; decided when a cluster is formed"),
+        integer(
+            "db-max-ro-conns", .storage, "Limit of read-only connections; 0 for none", "256"),
+        unsigned(
+            "raft-snap", .storage, "Log entries that trigger a checkpoint; 0 for the default",
+            "8192"),
+        unsigned(
+            "raft-snap-wal-size", .storage, "Bytes of SQLite's WAL that trigger one; 0 for never",
+            "4194304"),
+        duration("raft-snap-int", .storage, "How often both are looked at", "10s"),
+        boolean(
+            "compress-snap-transport", .storage, "Compress snapshots on their way",
+            availability: .laterUnlessOff),
+        duration("auto-vacuum-int", .storage, "Period of VACUUM", "0s", .laterUnlessOff),
+        duration(
+            "auto-optimize-int", .storage, "Period of PRAGMA optimize", "0s", .laterUnlessOff),
+    ]
+
+    private static let tls: [Flag] = [
+        string("http-cert", .tls, "Certificate of the HTTP API", .laterUnlessOff),
+        string("http-key", .tls, "Its key", .laterUnlessOff),
+        string("http-ca-cert", .tls, "CA that clients' certificates must have", .laterUnlessOff),
+        boolean(
+            "http-verify-client", .tls, "Require client certificates",
+            availability: .laterUnlessOff),
+        string(
+            "http-verify-common-name", .tls, "Common Name clients must have", .laterUnlessOff),
+        string("node-cert", .tls, "Certificate between nodes", .laterUnlessOff),
+        string("node-key", .tls, "Its key", .laterUnlessOff),
+        string("node-ca-cert", .tls, "CA that nodes' certificates must have", .laterUnlessOff),
+        boolean(
+            "node-no-verify", .tls, "Don't check other nodes' certificates",
+            availability: .laterUnlessOff),
+        boolean(
+            "node-verify-client", .tls, "Require a certificate from nodes that connect",
+            availability: .laterUnlessOff),
+        string(
+            "node-verify-server-name", .tls, "Name expected in a dialled node's certificate",
+            .laterUnlessOff),
+        string(
+            "node-verify-common-name", .tls, "Common Name connecting nodes must have",
+            .laterUnlessOff),
+    ]
+
+    private static let queue: [Flag] = [
+        integer("write-queue-capacity", .queue, "Queued writes that may wait", "1024", .later),
+        integer("write-queue-batch-size", .queue, "Statements in a batch", "128", .later),
+        duration(
+            "write-queue-timeout", .queue, "A batch is sent after so long", "50ms", .later),
+        boolean(
+            "write-queue-tx", .queue, "Each batch is a transaction",
+            availability: .laterUnlessOff),
+    ]
+
+    private static let outward: [Flag] = [
+        string("auto-backup", .outward, "File that describes backups", .laterUnlessOff),
+        string("auto-restore", .outward, "File that describes a restore", .laterUnlessOff),
+        string("cdc-config", .outward, "Change data capture", .laterUnlessOff),
+        string("otlp-endpoint", .outward, "Collector of metrics", .laterUnlessOff),
+        duration("otlp-interval", .outward, "Period between exports", "30s", .later),
+        boolean(
+            "otlp-insecure", .outward, "Export without TLS", availability: .laterUnlessOff),
+        boolean(
+            "otlp-no-verify", .outward, "Don't check the collector's certificate",
+            availability: .laterUnlessOff),
+        string("otlp-ca-cert", .outward, "CA of the collector", .laterUnlessOff),
+        string("otlp-cert", .outward, "Certificate shown to the collector", .laterUnlessOff),
+        string("otlp-key", .outward, "Its key", .laterUnlessOff),
+    ]
+
+    private static let profiling: [Flag] = [
+        string("cpu-profile", .profiling, "File for a CPU profile", .laterUnlessOff),
+        string("mem-profile", .profiling, "File for a memory profile", .laterUnlessOff),
+        string("trace-profile", .profiling, "File for a trace", .laterUnlessOff),
+    ]
+
+    private static func string(
+        _ name: String, _ subject: Subject, _ help: String, _ defaultText: String = ""
+    ) -> Flag {
+        Flag(
+            name: name, kind: .string, defaultText: defaultText, help: help, subject: subject,
+            availability: .available)
+    }
+
+    private static func string(
+        _ name: String, _ subject: Subject, _ help: String, _ availability: Availability
+    ) -> Flag {
+        Flag(
+            name: name, kind: .string, defaultText: "", help: help, subject: subject,
+            availability: availability)
+    }
+
+    private static func boolean(
+        _ name: String, _ subject: Subject, _ help: String, _ defaultText: String = "false",
+        availability: Availability = .available
+    ) -> Flag {
+        Flag(
+            name: name, kind: .boolean, defaultText: defaultText, help: help, subject: subject,
+            availability: availability)
+    }
+
+    private static func integer(
+        _ name: String, _ subject: Subject, _ help: String, _ defaultText: String,
+        _ availability: Availability = .available
+    ) -> Flag {
+        Flag(
+            name: name, kind: .integer, defaultText: defaultText, help: help, subject: subject,
+            availability: availability)
+    }
+
+    private static func unsigned(
+        _ name: String, _ subject: Subject, _ help: String, _ defaultText: String
+    ) -> Flag {
+        Flag(
+            name: name, kind: .unsigned, defaultText: defaultText, help: help, subject: subject,
+            availability: .available)
+    }
+
+    private static func duration(
+        _ name: String, _ subject: Subject, _ help: String, _ defaultText: String,
+        _ availability: Availability = .available
+    ) -> Flag {
+        Flag(
+            name: name, kind: .duration, defaultText: defaultText, help: help, subject: subject,
+            availability: availability)
+    }
+}

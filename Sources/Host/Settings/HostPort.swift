@@ -1,0 +1,60 @@
+/// A network address as an operator writes it: `host:port`, IPv6 in brackets. The host may be
+/// empty where all interfaces are meant.
+package struct HostPort: Hashable, Sendable, CustomStringConvertible {
+    package let host: String
+    package let port: UInt16
+
+    package init(host: String, port: UInt16) {
+        self.host = host
+        self.port = port
+    }
+
+    enum Failure: Error, Equatable {
+        /// It is not host and port at all.
+        case notSplit
+        case port
+    }
+
+    /// Splits at the last colon.
+    init(parsing text: String) throws(Failure) {
+        guard let (host, portText) = Self.split(text) else { throw .notSplit }
+        guard let port = Self.port(portText) else { throw .port }
+        self.init(host: host, port: port)
+    }
+
+    package var description: String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+
+    /// Nobody can connect to it: no host, or an address that means "any".
+    var isUnspecified: Bool {
+        if host.isEmpty { return true }
+        let digits = host.split(separator: ".", omittingEmptySubsequences: false)
+        if digits.count == 4, digits.allSatisfy({ $0 == "0" }) { return true }
+        return host.contains(":") && host.allSatisfy { $0 == ":" || $0 == "0" }
+    }
+
+    /// Host without brackets, and the text of the port.
+    static func split(_ text: String) -> (host: String, port: Substring)? {
+        guard let colon = text.lastIndex(of: ":") else { return nil }
+        let port = text[text.index(after: colon)...]
+        var host = text[..<colon]
+        if host.hasPrefix("[") {
+            guard host.hasSuffix("]") else { return nil }
+            host = host.dropFirst().dropLast()
+            guard host.contains(":") else { return nil }
+        } else if host.contains(":") {
+            return nil
+        }
+        guard !host.contains(where: { $0 == "[" || $0 == "]" || $0 == "/" || $0.isWhitespace })
+        else { return nil }
+        return (String(host), port)
+    }
+
+    static func port(_ text: Substring) -> UInt16? {
+        guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            return nil
+        }
+        return UInt16(text)
+    }
+}

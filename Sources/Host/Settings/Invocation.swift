@@ -1,0 +1,41 @@
+/// What a command line asks for. Nothing is touched to find out: the caller prints, exits or runs.
+package enum Invocation: Equatable, Sendable {
+    case run(NodeSettings)
+    /// Print `Build.versionLine` on standard error and exit with 0.
+    case version
+    /// Print on standard error and exit with 0.
+    case help(String)
+    /// Print on standard error and exit with the code.
+    case failure(String, exitCode: Int32)
+
+    /// `arguments` are without the program's name; `workingDirectory` completes a relative data
+    /// directory.
+    package static func parse(_ arguments: [String], workingDirectory: String) -> Invocation {
+        guard !arguments.isEmpty else {
+            return .failure(
+                "failed to parse command-line flags: missing required argument: DataPath",
+                exitCode: 1)
+        }
+        let flags: FlagParser.Result
+        do {
+            flags = try FlagParser.parse(arguments)
+        } catch {
+            switch error {
+            case .helpRequested: return .help(Usage.text)
+            case .invalid(let text): return .failure(text + "\n" + Usage.text, exitCode: 2)
+            }
+        }
+        if flags.boolean("version") { return .version }
+        guard flags.positional.count <= 1 else {
+            let extra = flags.positional.dropFirst().joined(separator: " ")
+            return .failure(
+                "arguments after data directory (\(flags.positional[0])) are not accepted "
+                    + "([\(extra)])", exitCode: 1)
+        }
+        do {
+            return .run(try NodeSettings(flags, workingDirectory: workingDirectory))
+        } catch {
+            return .failure("fatal: " + error.text, exitCode: 1)
+        }
+    }
+}

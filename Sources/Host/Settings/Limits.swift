@@ -1,0 +1,40 @@
+/// Bounds on what an operator may ask for, and the relations that must hold between them. The
+/// limits of frames, queues and batches stand with the modules that keep them.
+package enum Limits {
+    package static let defaultHTTPPort: UInt16 = 4001
+    package static let defaultRaftPort: UInt16 = 4002
+
+    /// A node's ID is sent with every message and becomes part of a registry's key.
+    package static let maxNodeIDBytes = 255
+    package static let maxJoinEntries = 256
+    package static let maxBootstrapExpect = 64
+    /// As the plugin ABI has it.
+    package static let maxDiscoveryConfigBytes = 1 << 20
+    package static let maxPluginDirectories = 64
+    package static let maxReadConnections = 4096
+
+    package static let minElectionTimeout = Duration.milliseconds(5)
+    package static let minCommitTimeout = Duration.milliseconds(1)
+    package static let maxHeartbeatInterval = Duration.milliseconds(100)
+    package static let maxDefaultLeaderLease = Duration.milliseconds(500)
+    /// Heartbeats that fit into one election timeout at least, so that a lost one is harmless.
+    package static let minHeartbeatsPerElection = 5
+
+    package static let defaultCheckpointEntries = 8192
+    package static let minCheckpointInterval = Duration.milliseconds(5)
+    package static let defaultCheckpointInterval = Duration.seconds(120)
+
+    /// Called once at start, before anything is touched.
+    package static func checkRelations() {
+        precondition(
+            maxBootstrapExpect <= maxJoinEntries,
+            "\(maxBootstrapExpect) nodes can't be listed in \(maxJoinEntries) entries")
+        precondition(
+            minElectionTimeout / minHeartbeatsPerElection >= .milliseconds(1),
+            "a heartbeat interval below a millisecond can't be kept")
+        precondition(
+            minCommitTimeout * minHeartbeatsPerElection <= minElectionTimeout,
+            "the shortest commit timeout must fit the shortest election timeout")
+        precondition(defaultHTTPPort != defaultRaftPort)
+    }
+}

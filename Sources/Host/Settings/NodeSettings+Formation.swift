@@ -1,0 +1,89 @@
+/// The rules of how a node finds its cluster.
+extension NodeSettings.Formation {
+    init(_ flags: FlagParser.Result, own: Addresses) throws(NodeSettings.Invalid) {
+        let expect = flags.integer("bootstrap-expect")
+        guard (0...Limits.maxBootstrapExpect).contains(expect) else {
+            throw .init("-bootstrap-expect must be between 0 and \(Limits.maxBootstrapExpect)")
+        }
+        guard expect == 0 || !flags.boolean("raft-non-voter") else {
+            throw .init("bootstrapping only applicable to voting nodes")
+        }
+        join = try Self.entries(flags)
+        if expect == 0, join.contains(where: { own.all.contains($0.address) }) {
+            throw .init("node cannot join with itself unless bootstrapping")
+        }
+        discovery = try NodeSettings.Discovery(flags)
+        guard discovery == nil || join.isEmpty else {
+            throw .init("disco mode cannot be used when also explicitly joining a cluster")
+        }
+        guard expect == 0 || discovery != nil || !join.isEmpty else {
+            throw .init(
+                "-bootstrap-expect needs -join or -disco-mode: without one a node can't find the "
+                    + "others it waits for (leave it out to start a single node)")
+        }
+        let listed = Set(join).count
+        guard join.isEmpty || listed >= expect else {
+            throw .init(
+                "-join names \(listed) of the \(expect) nodes that -bootstrap-expect waits for: "
+                    + "list them all, this one included")
+        }
+        joinAttempts = flags.integer("join-attempts")
+        guard joinAttempts > 0 else { throw .init("-join-attempts must be greater than 0") }
+        joinInterval = try flags.positiveDuration("join-interval")
+        bootstrapExpect = expect
+        bootstrapExpectTimeout = try flags.positiveDuration("bootstrap-expect-timeout")
+    }
+
+    private static func entries(
+        _ flags: FlagParser.Result
+    ) throws(NodeSettings.Invalid) -> [JoinEntry] {
+        let texts = flags.list("join")
+        guard texts.count <= Limits.maxJoinEntries else {
+            throw .init("-join names more than \(Limits.maxJoinEntries) nodes")
+        }
+        var entries: [JoinEntry] = []
+        for text in texts {
+            do {
+                entries.append(try JoinEntry(parsing: text))
+            } catch {
+                throw .init(error.text)
+            }
+        }
+        return entries
+    }
+}
+
+extension NodeSettings.Discovery {
+    /// Nil without a mode. A mode's name is anything a plugin may offer, or a path to one.
+    fileprivate init?(_ flags: FlagParser.Result) throws(NodeSettings.Invalid) {
+        guard let mode = flags.optionalText("disco-mode") else { return nil }
+        self.mode = mode
+        key = flags.text("disco-key")
+        guard !key.isEmpty else { throw .init("-disco-key must not be empty") }
+        config = DiscoveryConfig(flags.text("disco-config"))
+        pluginDirectories = flags.list("disco-plugin-path", separator: ":").filter { !$0.isEmpty }
+        guard pluginDirectories.count <= Limits.maxPluginDirectories else {
+            throw .init("-disco-plugin-path names more than \(Limits.maxPluginDirectories) folders")
+        }
+    }
+}
+
+/// What a discovery mode is, known from its plugin's note only.
+package enum DiscoveryRole: Sendable, Equatable {
+    /// Answers with addresses.
+    case resolver
+    /// Holds the cluster's record.
+    case registry
+}
+
+extension NodeSettings {
+    /// The second step of validation, once the plugin's note has been read: what is wrong, as a
+    /// text for the operator, or nil.
+    package func problem(withDiscoveryRole role: DiscoveryRole) -> String? {
+        guard let discovery = formation.discovery, role == .resolver, raft.isVoter,
+            formation.bootstrapExpect == 0
+        else { return nil }
+        return "fatal: bootstrap-expect value required when using \(discovery.mode) "
+            + "with a voting node"
+    }
+}
