@@ -86,5 +86,6 @@ let package = Package(
         tests("Wire", ["Wire"]),
         tests("JSON", ["JSON"]),
         tests("Settings", ["Settings"]),
+        tests("Telemetry", ["Telemetry", "JSON"]),
     ]
 )

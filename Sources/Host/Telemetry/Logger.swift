@@ -1,0 +1,73 @@
+/// Writes the log of one module. Messages are constants and data is metadata, so that a message can
+/// be searched for; secrets belong in neither. Any thread may call; lines never interleave.
+package struct Logger: Sendable {
+    package typealias Metadata = KeyValuePairs<StaticString, any CustomStringConvertible>
+
+    package let module: String
+    private let threshold: LogLevel?
+    private let sink: any LogSink
+    private let now: @Sendable () -> WallTime
+
+    /// `threshold`: lines below it are dropped; nil drops all.
+    package init(
+        module: String, threshold: LogLevel? = .info, sink: any LogSink = StandardErrorSink(),
+        now: @escaping @Sendable () -> WallTime = { WallTime.now() }
+    ) {
+        self.module = module
+        self.threshold = threshold
+        self.sink = sink
+        self.now = now
+    }
+
+    /// The same destination under another module's name.
+    package func named(_ module: String) -> Logger {
+        Logger(module: module, threshold: threshold, sink: sink, now: now)
+    }
+
+    package func error(_ message: StaticString, _ metadata: @autoclosure () -> Metadata = [:]) {
+        log(.error, message, metadata)
+    }
+
+    package func warning(_ message: StaticString, _ metadata: @autoclosure () -> Metadata = [:]) {
+        log(.warning, message, metadata)
+    }
+
+    package func notice(_ message: StaticString, _ metadata: @autoclosure () -> Metadata = [:]) {
+        log(.notice, message, metadata)
+    }
+
+    package func info(_ message: StaticString, _ metadata: @autoclosure () -> Metadata = [:]) {
+        log(.info, message, metadata)
+    }
+
+    package func debug(_ message: StaticString, _ metadata: @autoclosure () -> Metadata = [:]) {
+        log(.debug, message, metadata)
+    }
+
+    /// A whole sentence for the operator, at level `info`: for the few lines scripts wait for,
+    /// and for texts that are composed elsewhere, such as the cause of a failed start.
+    package func announce(_ text: String) {
+        write(.info, text, [:])
+    }
+
+    private func log(_ level: LogLevel, _ message: StaticString, _ metadata: () -> Metadata) {
+        guard isEnabled(level) else { return }
+        write(level, message.description, metadata())
+    }
+
+    package func isEnabled(_ level: LogLevel) -> Bool {
+        guard let threshold else { return false }
+        return level >= threshold
+    }
+
+    private func write(_ level: LogLevel, _ message: String, _ metadata: Metadata) {
+        guard isEnabled(level) else { return }
+        var line = LogLine(module: module, time: now())
+        line.append(message: message)
+        for (key, value) in metadata {
+            line.append(key: key.description, value: value.description)
+        }
+        if let mark = level.mark { line.append(key: "level", value: mark) }
+        sink.write(line.bytes())
+    }
+}

@@ -1,0 +1,79 @@
+import Glibc
+
+/// A point of the wall clock, in UTC, as people and rqlite's documents write it.
+package struct WallTime: Hashable, Sendable, Comparable {
+    /// Since 1970-01-01T00:00:00Z.
+    package let seconds: Int64
+    /// 0..<1,000,000,000.
+    package let nanoseconds: Int32
+
+    package init(seconds: Int64, nanoseconds: Int32 = 0) {
+        precondition((0..<1_000_000_000).contains(nanoseconds), "\(nanoseconds) ns")
+        self.seconds = seconds
+        self.nanoseconds = nanoseconds
+    }
+
+    /// Go's zero time, which stands for "never".
+    package static let never = WallTime(seconds: -62_135_596_800)
+
+    package static func now() -> WallTime {
+        var time = timespec()
+        // It fails only for an unknown clock or a bad address.
+        let result = clock_gettime(CLOCK_REALTIME, &time)
+        precondition(result == 0, "clock_gettime: errno \(errno)")
+        return WallTime(seconds: Int64(time.tv_sec), nanoseconds: Int32(time.tv_nsec))
+    }
+
+    package static func < (left: WallTime, right: WallTime) -> Bool {
+        (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
+    }
+
+    /// RFC 3339 with up to nine digits of a fraction, as Go's `RFC3339Nano`.
+    package var rfc3339: String {
+        var fraction = ""
+        if nanoseconds != 0 {
+            fraction = "." + Self.padded(Int64(nanoseconds), to: 9)
+            while fraction.hasSuffix("0") { fraction.removeLast() }
+        }
+        return "\(date("-"))T\(clock)\(fraction)Z"
+    }
+
+    /// `YYYY/MM/DD HH:MM:SS`
+    var logText: String { "\(date("/")) \(clock)" }
+
+    private static let secondsPerDay: Int64 = 86400
+
+    private var clock: String {
+        let second = seconds - days * Self.secondsPerDay
+        return "\(Self.padded(second / 3600, to: 2)):\(Self.padded(second / 60 % 60, to: 2)):"
+            + Self.padded(second % 60, to: 2)
+    }
+
+    /// Days since 1970-01-01, rounded down.
+    private var days: Int64 {
+        let quotient = seconds / Self.secondsPerDay
+        return seconds % Self.secondsPerDay < 0 ? quotient - 1 : quotient
+    }
+
+    /// The proleptic Gregorian calendar, counted in eras of 400 years that begin on 1 March, so
+    /// that the leap day is the last of a year.
+    private func date(_ separator: String) -> String {
+        let shifted = days + 719_468
+        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
+        let dayOfEra = shifted - era * 146_097
+        let yearOfEra =
+            (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let monthFromMarch = (5 * dayOfYear + 2) / 153
+        let day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
+        let month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
+        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+        return Self.padded(year, to: 4) + separator + Self.padded(month, to: 2) + separator
+            + Self.padded(day, to: 2)
+    }
+
+    private static func padded(_ value: Int64, to width: Int) -> String {
+        let digits = String(value)
+        return String(repeating: "0", count: max(0, width - digits.count)) + digits
+    }
+}
