@@ -87,5 +87,6 @@ let package = Package(
         tests("JSON", ["JSON"]),
         tests("Settings", ["Settings"]),
         tests("Telemetry", ["Telemetry", "JSON"]),
+        tests("Cluster", ["Cluster", "Raft", "Wire"]),
     ]
 )

@@ -1,0 +1,137 @@
+package import Raft
+package import Wire
+
+/// What a node has promised and accepted on the way to a bootstrap. It is durable before anything
+/// that follows from it is said to another node, and it outlives the formation.
+///
+///     u8 version = 1 | u64 counter | optional ballot promised | optional accepted
+///     | u32 count, recorded lists | optional bootstrap value chosen | u32 count, abandoned clusters
+///     | u32 CRC-32C of all before it
+///     accepted       ballot | bootstrap value | list
+///     recorded list  ballot | list
+package struct AcceptorState: Equatable, Sendable {
+    package struct Accepted: Hashable, Sendable {
+        package let ballot: Ballot
+        package let value: BootstrapValue
+        /// The list for which the ballot was held.
+        package let list: CandidateList
+
+        package init(ballot: Ballot, value: BootstrapValue, list: CandidateList) {
+            self.ballot = ballot
+            self.value = value
+            self.list = list
+        }
+    }
+
+    struct RecordedList: Hashable, Sendable {
+        let ballot: Ballot
+        let list: CandidateList
+    }
+
+    /// The highest counter used by this node or seen in a ballot. It never goes back.
+    package internal(set) var counter: UInt64 = 0
+    package internal(set) var promised: Ballot?
+    package internal(set) var accepted: Accepted?
+    /// The lists of the ballots promised since the last acceptance. A proposal that was accepted
+    /// had a quorum of each list recorded before it, so these are forgotten with it.
+    var recorded: [RecordedList] = []
+    /// The agreed bootstrap, once this node knows it.
+    package internal(set) var chosen: BootstrapValue?
+    /// Bootstraps this node has dropped for good; it never starts one of them.
+    package internal(set) var abandoned: [ClusterID] = []
+
+    package init() {}
+
+    /// Drops a leaderless bootstrap. Durable before this node joins another cluster.
+    package mutating func abandon(_ cluster: ClusterID) {
+        if !abandoned.contains(cluster) { abandoned.append(cluster) }
+        if chosen?.cluster == cluster { chosen = nil }
+    }
+
+    /// All lists of which a quorum of a later ballot must be a quorum too.
+    package var lists: [CandidateList] {
+        (accepted.map { [$0.list] } ?? []) + recorded.map(\.list)
+    }
+
+    /// Whether a promise for `list` can be remembered.
+    func canRecord(_ list: CandidateList) -> Bool {
+        recorded.count < FormationLimits.recordedLists
+            || recorded.contains { $0.list.hasSameAddresses(as: list) }
+    }
+
+    mutating func promise(_ ballot: Ballot, for list: CandidateList) {
+        counter = max(counter, ballot.counter)
+        guard promised != ballot else { return }
+        promised = ballot
+        var list = list
+        if let index = recorded.firstIndex(where: { $0.list.hasSameAddresses(as: list) }) {
+            list = list.completed(by: recorded.remove(at: index).list)
+        }
+        recorded.append(RecordedList(ballot: ballot, list: list))
+    }
+
+    /// `ballot` is the one promised last.
+    mutating func accept(_ value: BootstrapValue, in ballot: Ballot, for list: CandidateList) {
+        precondition(promised == ballot, "accepting \(ballot) after promising another")
+        accepted = Accepted(ballot: ballot, value: value, list: list)
+        recorded.removeAll { $0.ballot <= ballot }
+    }
+}
+
+extension AcceptorState {
+    static let version: UInt8 = 1
+
+    package func encoded() -> [UInt8] {
+        var writer = ByteWriter()
+        writer.write(Self.version)
+        writer.write(counter)
+        writer.write(promised) { $1.encode(into: &$0) }
+        writer.write(accepted) { $1.encode(into: &$0) }
+        writer.write(recorded) { writer, record in
+            record.ballot.encode(into: &writer)
+            record.list.encode(into: &writer)
+        }
+        writer.write(chosen) { $1.encode(into: &$0) }
+        writer.write(abandoned) { $1.encode(into: &$0) }
+        writer.write(CRC32C(writer.bytes).value)
+        return writer.bytes
+    }
+
+    package init(decoding bytes: [UInt8]) throws(WireError) {
+        var reader = ByteReader(bytes)
+        let version = try reader.readByte()
+        guard version == Self.version else {
+            throw .unsupportedVersion(found: version, supported: Self.version)
+        }
+        counter = try reader.read()
+        promised = try reader.readOptional { (r) throws(WireError) in try Ballot(from: &r) }
+        accepted = try reader.readOptional { (r) throws(WireError) in try Accepted(from: &r) }
+        recorded = try reader.readList(elementSize: 32) { (r) throws(WireError) in
+            RecordedList(ballot: try Ballot(from: &r), list: try CandidateList(from: &r))
+        }
+        chosen = try reader.readOptional { (r) throws(WireError) in try BootstrapValue(from: &r) }
+        abandoned = try reader.readList(elementSize: 16) { (r) throws(WireError) in
+            try ClusterID(from: &r)
+        }
+        let checksum = CRC32C(bytes[..<reader.offset]).value
+        let stored = try reader.read(UInt32.self)
+        guard stored == checksum else {
+            throw .invalid(field: "checksum of the formation state", value: UInt64(stored))
+        }
+        try reader.expectEnd()
+    }
+}
+
+extension AcceptorState.Accepted {
+    package func encode(into writer: inout ByteWriter) {
+        ballot.encode(into: &writer)
+        value.encode(into: &writer)
+        list.encode(into: &writer)
+    }
+
+    package init(from reader: inout ByteReader) throws(WireError) {
+        self.init(
+            ballot: try Ballot(from: &reader), value: try BootstrapValue(from: &reader),
+            list: try CandidateList(from: &reader))
+    }
+}

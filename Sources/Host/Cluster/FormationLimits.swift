@@ -1,0 +1,12 @@
+/// The bounds of a formation: nothing here grows with what other nodes send.
+package enum FormationLimits {
+    /// Addresses in a candidate list; more are left out.
+    package static let addresses = 256
+    /// Different lists that an acceptor remembers between two acceptances. Another one is refused:
+    /// forgetting any could let two clusters be born.
+    package static let recordedLists = 16
+    /// Answers that wait for the disk. Further requests are dropped and asked again.
+    package static let heldAnswers = 1_024
+    /// Leader hints followed without a new hello.
+    package static let joinRedirects = 10
+}

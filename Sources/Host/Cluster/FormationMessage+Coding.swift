@@ -1,0 +1,146 @@
+import Raft
+package import Wire
+
+/// The bytes of `FormationMessage` and of what it consists of.
+extension FormationMessage {
+    static let version: UInt8 = 1
+
+    private enum Kind: UInt8 {
+        case prepare = 1
+        case accept = 2
+        case chosen = 3
+        case inquiry = 4
+        case promise = 16
+        case accepted = 17
+        case outpaced = 18
+        case formed = 19
+        case unformed = 20
+        case refused = 21
+    }
+
+    package func encoded() -> [UInt8] {
+        var writer = ByteWriter()
+        writer.write(Self.version)
+        writer.write(kind.rawValue)
+        switch self {
+        case .prepare(let ballot, let list, let sender):
+            ballot.encode(into: &writer)
+            list.encode(into: &writer)
+            sender.encode(into: &writer)
+        case .accept(let ballot, let list, let value, let sender):
+            ballot.encode(into: &writer)
+            list.encode(into: &writer)
+            value.encode(into: &writer)
+            sender.encode(into: &writer)
+        case .chosen(let value): value.encode(into: &writer)
+        case .inquiry: break
+        case .promise(let promise): promise.encode(into: &writer)
+        case .accepted(let ballot, let incarnation):
+            ballot.encode(into: &writer)
+            incarnation.encode(into: &writer)
+        case .outpaced(let ballot, let promised):
+            ballot.encode(into: &writer)
+            promised.encode(into: &writer)
+        case .formed(let cluster, let value):
+            cluster.encode(into: &writer)
+            writer.write(value) { $1.encode(into: &$0) }
+        case .unformed(let holdsAcceptance): writer.write(holdsAcceptance)
+        case .refused(let ballot, let refusal):
+            ballot.encode(into: &writer)
+            refusal.encode(into: &writer)
+        }
+        return writer.bytes
+    }
+
+    package init(decoding bytes: [UInt8]) throws(WireError) {
+        var reader = ByteReader(bytes)
+        let version = try reader.readByte()
+        guard version == Self.version else {
+            throw .unsupportedVersion(found: version, supported: Self.version)
+        }
+        let raw = try reader.readByte()
+        guard let kind = Kind(rawValue: raw) else {
+            throw .invalid(field: "kind of formation message", value: UInt64(raw))
+        }
+        switch kind {
+        case .prepare:
+            self = .prepare(
+                try Ballot(from: &reader), try CandidateList(from: &reader),
+                from: try Introduction(from: &reader))
+        case .accept:
+            self = .accept(
+                try Ballot(from: &reader), try CandidateList(from: &reader),
+                try BootstrapValue(from: &reader), from: try Introduction(from: &reader))
+        case .chosen: self = .chosen(try BootstrapValue(from: &reader))
+        case .inquiry: self = .inquiry
+        case .promise: self = .promise(try Promise(from: &reader))
+        case .accepted:
+            self = .accepted(try Ballot(from: &reader), by: try Incarnation(from: &reader))
+        case .outpaced: self = .outpaced(try Ballot(from: &reader), by: try Ballot(from: &reader))
+        case .formed:
+            self = .formed(
+                try ClusterID(from: &reader),
+                try reader.readOptional { (r) throws(WireError) in try BootstrapValue(from: &r) })
+        case .unformed: self = .unformed(holdsAcceptance: try reader.readBool())
+        case .refused:
+            self = .refused(try Ballot(from: &reader), try FormationRefusal(from: &reader))
+        }
+        try reader.expectEnd()
+    }
+
+    private var kind: Kind {
+        switch self {
+        case .prepare: .prepare
+        case .accept: .accept
+        case .chosen: .chosen
+        case .inquiry: .inquiry
+        case .promise: .promise
+        case .accepted: .accepted
+        case .outpaced: .outpaced
+        case .formed: .formed
+        case .unformed: .unformed
+        case .refused: .refused
+        }
+    }
+}
+
+extension FormationMessage.Promise {
+    func encode(into writer: inout ByteWriter) {
+        ballot.encode(into: &writer)
+        acceptor.encode(into: &writer)
+        writer.write(accepted) { $1.encode(into: &$0) }
+        writer.write(lists) { $1.encode(into: &$0) }
+    }
+
+    init(from reader: inout ByteReader) throws(WireError) {
+        ballot = try Ballot(from: &reader)
+        acceptor = try Introduction(from: &reader)
+        accepted = try reader.readOptional { (r) throws(WireError) in
+            try AcceptorState.Accepted(from: &r)
+        }
+        lists = try reader.readList(elementSize: 8) { (r) throws(WireError) in
+            try CandidateList(from: &r)
+        }
+    }
+}
+
+extension Introduction {
+    package func encode(into writer: inout ByteWriter) {
+        identity.encode(into: &writer)
+        address.encode(into: &writer)
+        writer.write(suffrage.rawValue)
+        writer.write(UInt32(clamping: expect))
+    }
+
+    package init(from reader: inout ByteReader) throws(WireError) {
+        let identity = try NodeIdentity(from: &reader)
+        let address = try PeerAddress(from: &reader)
+        let raw = try reader.readByte()
+        guard let suffrage = Suffrage(rawValue: raw) else {
+            throw .invalid(field: "suffrage", value: UInt64(raw))
+        }
+        self.init(
+            identity: identity, address: address, suffrage: suffrage,
+            expect: Int(try reader.read(UInt32.self)))
+    }
+}

@@ -1,0 +1,59 @@
+import Cluster
+import Raft
+
+/// Nodes, addresses and values for tests: node k has ID "k", incarnation k and address 10.0.0.k.
+func address(_ k: Int) -> PeerAddress { PeerAddress("10.0.0.\(k):4002") }
+func incarnation(_ k: Int) -> Incarnation { Incarnation(RandomID(high: 0, low: UInt64(k))) }
+
+func node(
+    _ k: Int, id: String? = nil, expect: Int = 3, suffrage: Suffrage = .voter
+) -> Introduction {
+    Introduction(
+        identity: NodeIdentity(id: NodeID(id ?? "\(k)"), incarnation: incarnation(k)),
+        address: address(k), suffrage: suffrage, expect: expect)
+}
+
+func list(_ nodes: [Int], expect: Int = 3) -> CandidateList {
+    CandidateList(
+        expect: expect,
+        entries: nodes.map { .init(address: address($0), incarnation: incarnation($0)) })
+}
+
+func value(_ cluster: UInt64, _ nodes: [Int]) -> BootstrapValue {
+    BootstrapValue(
+        cluster: ClusterID(RandomID(high: 7, low: cluster)),
+        members: nodes.map { k in
+            Member(
+                id: NodeID("\(k)"), incarnation: incarnation(k), address: address(k),
+                suffrage: .voter)
+        })
+}
+
+func ballot(_ counter: UInt64, by k: Int) -> Ballot {
+    Ballot(counter: counter, proposer: incarnation(k))
+}
+
+func facts(
+    _ node: Introduction, cluster: UInt64? = nil, leader: PeerAddress? = nil
+) -> CandidateFacts {
+    CandidateFacts(
+        introduction: node, cluster: cluster.map { ClusterID(RandomID(high: 7, low: $0)) },
+        leader: leader)
+}
+
+/// A small reproducible source (xorshift64*).
+struct Dice {
+    private var state: UInt64
+    init(_ seed: UInt64) { state = (seed &+ 1) &* 0x9E37_79B9_7F4A_7C15 | 1 }
+
+    mutating func next() -> UInt64 {
+        state ^= state >> 12
+        state ^= state << 25
+        state ^= state >> 27
+        return state &* 0x2545_F491_4F6C_DD1D
+    }
+
+    /// 0 ..< bound.
+    mutating func below(_ bound: Int) -> Int { Int((next() >> 33) % UInt64(bound)) }
+    mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
+}
