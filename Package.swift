@@ -88,5 +88,6 @@ let package = Package(
         tests("Settings", ["Settings"]),
         tests("Telemetry", ["Telemetry", "JSON"]),
         tests("Cluster", ["Cluster", "Raft", "Wire"]),
+        tests("PluginABI", ["PluginABI"]),
     ]
 )
