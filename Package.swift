@@ -89,5 +89,6 @@ let package = Package(
         tests("Telemetry", ["Telemetry", "JSON"]),
         tests("Cluster", ["Cluster", "Raft", "Wire"]),
         tests("PluginABI", ["PluginABI"]),
+        tests("Raft", ["Raft", "Wire"]),
     ]
 )
