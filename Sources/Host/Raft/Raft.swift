@@ -129,6 +129,8 @@ package struct Raft: Sendable {
     package var role: RoleName { roleState.name }
     package var term: Term { hardState.term }
     package var lastPosition: LogPosition { log.lastPosition }
+    /// The term of an entry of the log, or of its base; nil outside of the log.
+    package func term(at index: LogIndex) -> Term? { log.term(at: index) }
     /// The latest membership in the log, committed or not.
     package var membership: Membership { memberships.latest.membership }
     package var membershipIndex: LogIndex { memberships.latest.index }
