@@ -90,5 +90,6 @@ let package = Package(
         tests("Cluster", ["Cluster", "Raft", "Wire"]),
         tests("PluginABI", ["PluginABI"]),
         tests("Raft", ["Raft", "Wire"]),
+        tests("WriteAheadLog", ["WriteAheadLog", "Simulator", "Raft", "Wire"]),
     ]
 )
