@@ -71,7 +71,7 @@ let package = Package(
                 "Raft", "Wire", "Service", "Cluster", "StateMachine", "WriteAheadLog", "Transport",
                 "Replication", "Telemetry", "JSON",
             ] + nio),
-        host("HTTPAPI", ["JSON", "Wire", "Service", "Telemetry"] + nioHTTP),
+        host("HTTPAPI", ["JSON", "Wire", "Raft", "Service", "Telemetry"] + nioHTTP),
         .executableTarget(
             name: "rqlited",
             dependencies: [
@@ -91,5 +91,8 @@ let package = Package(
         tests("PluginABI", ["PluginABI"]),
         tests("Raft", ["Raft", "Wire"]),
         tests("WriteAheadLog", ["WriteAheadLog", "Simulator", "Raft", "Wire"]),
+        tests(
+            "HTTPAPI",
+            ["HTTPAPI", "JSON", "Wire", "Raft", "Service", "Telemetry", nioEmbedded] + nioHTTP),
     ]
 )
