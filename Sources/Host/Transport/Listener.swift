@@ -1,7 +1,9 @@
 package import NIOCore
+import NIOPosix
 package import Raft
 
-/// A bound TCP port that tells by a connection's first byte who speaks.
+/// A bound TCP port that tells by a connection's first byte who speaks. The HTTP port and the Raft
+/// port of a node are two of the same.
 package struct Listener: Sendable {
     /// Installs the handlers of an HTTP connection; bytes already read are replayed to them.
     package typealias HTTPInstaller = @Sendable (any Channel) -> EventLoopFuture<Void>
@@ -12,12 +14,50 @@ package struct Listener: Sendable {
     private let channel: any Channel
 
     /// - Parameter address: `host:port`, IPv6 in brackets; no host means all interfaces, port 0
-    ///   one that is free. Fails with `TransportError`.
+    ///   one that is free. A name is resolved on the calling thread. Fails with `TransportError`.
     package static func bind(
         _ address: PeerAddress, transport: Transport, http: @escaping HTTPInstaller
     ) -> EventLoopFuture<Listener> {
-        transport.group.next().makeFailedFuture(
-            TransportError(.other, address: address.rawValue, cause: ""))
+        let target: HostPort
+        do throws(TransportError) {
+            target = try HostPort(address)
+        } catch {
+            return transport.group.next().makeFailedFuture(error)
+        }
+        @Sendable func bind(_ host: String) -> EventLoopFuture<any Channel> {
+            bootstrap(transport, http).bind(host: host, port: target.port)
+        }
+        // All interfaces: the IPv6 wildcard takes IPv4 too, but a kernel may lack IPv6.
+        let bound =
+            target.host.isEmpty
+            ? bind("::").flatMapError { _ in bind("0.0.0.0") } : bind(target.host)
+        return bound.map { channel in
+            let port = channel.localAddress?.port ?? target.port
+            let host = target.host.isEmpty ? "0.0.0.0" : target.host
+            return Listener(
+                address: PeerAddress(HostPort.text(host: host, port: port)), port: port,
+                channel: channel)
+        }.flatMapErrorThrowing {
+            let error = TransportError($0, address: address.rawValue)
+            throw TransportError(
+                error.reason, address: error.address, cause: "can't listen: \(error.cause)")
+        }
+    }
+
+    private static func bootstrap(
+        _ transport: Transport, _ http: @escaping HTTPInstaller
+    ) -> ServerBootstrap {
+        ServerBootstrap(group: transport.group)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelInitializer { channel in
+                guard transport.inbound.accepted(channel) else { return channel.close() }
+                return channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        SniffHandler(transport: transport, http: http))
+                }
+            }
     }
 
     /// Stops accepting; accepted connections go on.

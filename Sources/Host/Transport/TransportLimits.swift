@@ -5,6 +5,8 @@ package struct TransportLimits: Sendable {
     /// Payload of one frame with messages, forwarded requests or their replies: the largest entry
     /// and what surrounds it.
     package var maxFrameBytes: Int = 65 << 20
+    /// Payload of a forwarded request's reply.
+    package var maxReplyBytes: Int = 256 << 20
     /// Payload of one frame of any other kind, but for snapshots.
     package var maxCallBytes: Int = 4 << 20
     /// Messages that wait for one peer; past it they are dropped, which Raft tolerates.
@@ -35,12 +37,27 @@ package struct TransportLimits: Sendable {
 
     package init() {}
 
+    /// The pause before dialing again: doubled with every failure in a row, and shortened at random
+    /// by up to a half, so that nodes that lost each other at once don't dial in step.
+    func backoff(after failures: Int) -> TimeAmount {
+        let doubled = minBackoff.nanoseconds << min(failures, 20)
+        let full = min(maxBackoff.nanoseconds, doubled)
+        return .nanoseconds(Int64.random(in: full / 2...full))
+    }
+
+    /// How often the ends of a snapshot transfer look whether it is alive, and show that they are.
+    var watchInterval: TimeAmount {
+        .nanoseconds(max(1_000_000, snapshotStallTimeout.nanoseconds / 10))
+    }
+
     /// The relations between limits that the code relies on.
     func check() {
         precondition(
             snapshotChunkBytes > 0 && snapshotChunkBytes + 64 <= maxFrameBytes,
             "\(snapshotChunkBytes), \(maxFrameBytes)")
+        precondition(maxFrameBytes <= maxReplyBytes && maxReplyBytes <= Int(UInt32.max))
         precondition(writeBatchBytes > 0 && maxCallBytes <= maxFrameBytes)
         precondition(minBackoff.nanoseconds > 0 && minBackoff <= maxBackoff)
+        precondition(maxBackoff <= .minutes(1), "\(maxBackoff)")
     }
 }

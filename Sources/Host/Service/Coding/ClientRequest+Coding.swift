@@ -1,0 +1,109 @@
+import Raft
+package import Wire
+
+/// A request as one node forwards it to another.
+///
+///     u64 ID | u8 flags (1 forward) | i64 timeout in ns | u8 kind | content
+///     kind 1  command    read options | command
+///     kind 2  remove     node ID
+///     kind 3  transfer   optional node ID | bool wait
+///     kind 4  nodes      bool include nonvoters
+///     kind 5  leader     –
+///     kind 6  readiness  bool node only | bool sync
+///
+///     read options: u8 level | optional i64 freshness | bool strict | i64 linearizable timeout
+///                   | optional i64 database timeout
+extension ClientRequest {
+    private enum Kind: UInt8 {
+        case command = 1
+        case remove = 2
+        case transferLeadership = 3
+        case nodes = 4
+        case leader = 5
+        case readiness = 6
+    }
+
+    /// - Parameter id: stands for the request's own, so that a connection can number what it
+    ///   carries.
+    package func encode(into writer: inout ByteWriter, id: RequestID) {
+        writer.write(id.rawValue)
+        writer.write(UInt8(forward ? 1 : 0))
+        timeout.encode(into: &writer)
+        switch operation {
+        case .command(let command, let options):
+            writer.write(Kind.command.rawValue)
+            options.encode(into: &writer)
+            command.encode(into: &writer)
+        case .remove(let node):
+            writer.write(Kind.remove.rawValue)
+            node.encode(into: &writer)
+        case .transferLeadership(let target, let wait):
+            writer.write(Kind.transferLeadership.rawValue)
+            writer.write(target) { $1.encode(into: &$0) }
+            writer.write(wait)
+        case .nodes(let includeNonvoters):
+            writer.write(Kind.nodes.rawValue)
+            writer.write(includeNonvoters)
+        case .leader:
+            writer.write(Kind.leader.rawValue)
+        case .readiness(let check):
+            writer.write(Kind.readiness.rawValue)
+            writer.write(check.nodeOnly)
+            writer.write(check.sync)
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(WireError) {
+        let id = RequestID(try reader.read())
+        let flags = try reader.readByte()
+        guard flags & ~1 == 0 else { throw .invalid(field: "request flags", value: UInt64(flags)) }
+        let timeout = try Duration(from: &reader)
+        self.init(
+            id: id, operation: try Self.operation(from: &reader), forward: flags & 1 != 0,
+            timeout: timeout)
+    }
+
+    private static func operation(from reader: inout ByteReader) throws(WireError) -> Operation {
+        let raw = try reader.readByte()
+        switch Kind(rawValue: raw) {
+        case .command:
+            let options = try ReadOptions(from: &reader)
+            return .command(try Command(from: &reader), options)
+        case .remove: return .remove(try NodeID(from: &reader))
+        case .transferLeadership:
+            let target = try reader.readOptional { (r) throws(WireError) in try NodeID(from: &r) }
+            return .transferLeadership(to: target, wait: try reader.readBool())
+        case .nodes: return .nodes(includeNonvoters: try reader.readBool())
+        case .leader: return .leader
+        case .readiness:
+            return .readiness(
+                ReadinessCheck(nodeOnly: try reader.readBool(), sync: try reader.readBool()))
+        case nil: throw .invalid(field: "request kind", value: UInt64(raw))
+        }
+    }
+}
+
+extension ReadOptions {
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(level.rawValue)
+        writer.write(freshness.limit) { $1.encode(into: &$0) }
+        writer.write(freshness.strict)
+        linearizableTimeout.encode(into: &writer)
+        writer.write(databaseTimeout) { $1.encode(into: &$0) }
+    }
+
+    package init(from reader: inout ByteReader) throws(WireError) {
+        let raw = try reader.readByte()
+        guard let level = ConsistencyLevel(rawValue: raw) else {
+            throw .invalid(field: "consistency level", value: UInt64(raw))
+        }
+        let limit = try reader.readOptional { (r) throws(WireError) in try Duration(from: &r) }
+        let freshness = Freshness(limit: limit, strict: try reader.readBool())
+        let linearizableTimeout = try Duration(from: &reader)
+        self.init(
+            level: level, freshness: freshness, linearizableTimeout: linearizableTimeout,
+            databaseTimeout: try reader.readOptional { (r) throws(WireError) in
+                try Duration(from: &r)
+            })
+    }
+}

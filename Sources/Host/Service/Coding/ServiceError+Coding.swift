@@ -1,0 +1,123 @@
+package import Raft
+package import Wire
+
+/// A service error: u8 kind, those of `Kind` | what the case carries. Texts are for people; who
+/// receives one decides by the kind.
+extension ServiceError {
+    private enum Kind: UInt8 {
+        case notLeader = 1
+        case noLeader = 2
+        case notReady = 3
+        case leadershipLost = 4
+        case timedOut = 5
+        case busy = 6
+        case staleRead = 7
+        case linearizableTimeout = 8
+        case forwardingFailed = 9
+        case requestTooLarge = 10
+        case transfer = 11
+        case membership = 12
+        case diskFull = 13
+    }
+
+    package func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .notLeader(let leaderURL):
+            writer.write(Kind.notLeader.rawValue)
+            writer.write(leaderURL) { $0.write($1) }
+        case .noLeader: writer.write(Kind.noLeader.rawValue)
+        case .notReady(let text):
+            writer.write(Kind.notReady.rawValue)
+            writer.write(text)
+        case .leadershipLost: writer.write(Kind.leadershipLost.rawValue)
+        case .timedOut(let waitingFor):
+            writer.write(Kind.timedOut.rawValue)
+            writer.write(waitingFor)
+        case .busy: writer.write(Kind.busy.rawValue)
+        case .staleRead: writer.write(Kind.staleRead.rawValue)
+        case .linearizableTimeout(let index):
+            writer.write(Kind.linearizableTimeout.rawValue)
+            index.encode(into: &writer)
+        case .forwardingFailed(let address, let cause):
+            writer.write(Kind.forwardingFailed.rawValue)
+            address.encode(into: &writer)
+            writer.write(cause)
+        case .requestTooLarge(let limit):
+            writer.write(Kind.requestTooLarge.rawValue)
+            writer.write(UInt64(clamping: limit))
+        case .transfer(let refusal):
+            writer.write(Kind.transfer.rawValue)
+            refusal.encode(into: &writer)
+        case .membership(let refusal):
+            writer.write(Kind.membership.rawValue)
+            refusal.encode(into: &writer)
+        case .diskFull: writer.write(Kind.diskFull.rawValue)
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(WireError) {
+        let raw = try reader.readByte()
+        switch Kind(rawValue: raw) {
+        case .notLeader:
+            self = .notLeader(
+                leaderURL: try reader.readOptional { (r) throws(WireError) in try r.readText() })
+        case .noLeader: self = .noLeader
+        case .notReady: self = .notReady(try reader.readText())
+        case .leadershipLost: self = .leadershipLost
+        case .timedOut: self = .timedOut(waitingFor: try reader.readText())
+        case .busy: self = .busy
+        case .staleRead: self = .staleRead
+        case .linearizableTimeout: self = .linearizableTimeout(index: try LogIndex(from: &reader))
+        case .forwardingFailed:
+            self = .forwardingFailed(
+                to: try PeerAddress(from: &reader), cause: try reader.readText())
+        case .requestTooLarge:
+            self = .requestTooLarge(limit: Int(clamping: try reader.read(UInt64.self)))
+        case .transfer: self = .transfer(try Refusal(from: &reader))
+        case .membership: self = .membership(try Refusal(from: &reader))
+        case .diskFull: self = .diskFull
+        case nil: throw .invalid(field: "service error", value: UInt64(raw))
+        }
+    }
+}
+
+/// A refusal of the consensus core: u8 kind | what the case carries.
+extension Refusal {
+    package func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .notLeader(let leader):
+            writer.write(UInt8(1))
+            writer.write(leader) { $1.encode(into: &$0) }
+        case .busy: writer.write(UInt8(2))
+        case .transferInProgress: writer.write(UInt8(3))
+        case .changeInProgress: writer.write(UInt8(4))
+        case .unknownMember: writer.write(UInt8(5))
+        case .notCaughtUp: writer.write(UInt8(6))
+        case .lastVoter: writer.write(UInt8(7))
+        case .noTransferTarget: writer.write(UInt8(8))
+        case .transferToSelf: writer.write(UInt8(9))
+        case .entryTooLarge(let limit):
+            writer.write(UInt8(10))
+            writer.write(UInt64(clamping: limit))
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(WireError) {
+        let tag = try reader.readByte()
+        switch tag {
+        case 1:
+            self = .notLeader(
+                leader: try reader.readOptional { (r) throws(WireError) in try NodeID(from: &r) })
+        case 2: self = .busy
+        case 3: self = .transferInProgress
+        case 4: self = .changeInProgress
+        case 5: self = .unknownMember
+        case 6: self = .notCaughtUp
+        case 7: self = .lastVoter
+        case 8: self = .noTransferTarget
+        case 9: self = .transferToSelf
+        case 10: self = .entryTooLarge(limit: Int(clamping: try reader.read(UInt64.self)))
+        default: throw .invalid(field: "refusal", value: UInt64(tag))
+        }
+    }
+}

@@ -1,0 +1,95 @@
+import Glibc
+import NIOCore
+import NIOPosix
+import Raft
+import Wire
+
+/// Opens connections to other nodes.
+struct Dialer: Sendable {
+    let identity: NodeIdentity
+    let limits: TransportLimits
+
+    /// Connects, writes the preamble, which goes out with the first flush, and installs handlers.
+    /// A name is resolved and its addresses are tried as RFC 8305 says. Fails with
+    /// `TransportError`.
+    /// - Parameter install: called on the loop; the connection is active then.
+    func connect(
+        to address: PeerAddress, for purpose: ConnectionPurpose, on loop: any EventLoop,
+        timeout: TimeAmount, install: @escaping @Sendable (any Channel) throws -> Void
+    ) -> EventLoopFuture<any Channel> {
+        let target: HostPort
+        do throws(TransportError) {
+            target = try HostPort(address)
+        } catch {
+            return loop.makeFailedFuture(error)
+        }
+        guard !target.host.isEmpty, target.port != 0 else {
+            return loop.makeFailedFuture(
+                TransportError(
+                    .invalidAddress, address: address.rawValue, cause: "lacks a host or a port"))
+        }
+        return connect(to: target, on: loop, timeout: timeout).flatMapThrowing { channel in
+            guard channel.isActive else { throw ChannelError.eof }
+            channel.write(ByteBuffer(bytes: preamble(purpose)), promise: nil)
+            do {
+                try install(channel)
+            } catch {
+                channel.close(promise: nil)
+                throw error
+            }
+            return channel
+        }.flatMapErrorThrowing { throw TransportError($0, address: address.rawValue) }
+    }
+
+    private func connect(
+        to target: HostPort, on loop: any EventLoop, timeout: TimeAmount
+    ) -> EventLoopFuture<any Channel> {
+        let bootstrap = ClientBootstrap(group: loop)
+            .connectTimeout(timeout)
+            .channelInitializer { SocketOptions.setForNode($0, limits: limits) }
+        // A resolver would serve literal addresses too, at the price of a thread each.
+        if let literal = try? SocketAddress(ipAddress: target.host, port: target.port) {
+            return bootstrap.connect(to: literal)
+        }
+        return bootstrap.resolver(NameResolver(loop: loop))
+            .connect(host: target.host, port: target.port)
+    }
+
+    func preamble(_ purpose: ConnectionPurpose) -> [UInt8] {
+        var writer = ByteWriter(reserving: 64)
+        writer.writePreamble(purpose)
+        writer.writeFrame(.introduction) { identity.encode(into: &$0) }
+        return writer.bytes
+    }
+}
+
+/// What is asked of the kernel for a connection between nodes.
+enum SocketOptions {
+    /// Without delay for small writes; and a peer that vanished without a word is noticed, whether
+    /// bytes are on the way to it (TCP_USER_TIMEOUT) or not (keep-alive).
+    static func setForNode(
+        _ channel: any Channel, limits: TransportLimits
+    ) -> EventLoopFuture<Void> {
+        let milliseconds = CInt(
+            clamping: limits.unacknowledgedTimeout.nanoseconds / 1_000_000)
+        let seconds = max(1, milliseconds / 1000)
+        let values: [(NIOBSDSocket.OptionLevel, CInt, CInt)] = [
+            (.tcp, TCP_NODELAY, 1),
+            (.socket, SO_KEEPALIVE, 1),
+            (.tcp, TCP_KEEPIDLE, max(1, seconds - 3)),
+            (.tcp, TCP_KEEPINTVL, 1),
+            (.tcp, TCP_KEEPCNT, 3),
+            (.tcp, TCP_USER_TIMEOUT, milliseconds),
+        ]
+        let settings = values.map { level, name, value in
+            channel.setOption(
+                ChannelOptions.Types.SocketOption(
+                    level: level, name: NIOBSDSocket.Option(rawValue: name)),
+                value: Int(value))
+        }
+        let mark = channel.setOption(
+            .writeBufferWaterMark,
+            value: ChannelOptions.Types.WriteBufferWaterMark(low: 512 << 10, high: 1 << 20))
+        return EventLoopFuture.andAllSucceed(settings + [mark], on: channel.eventLoop)
+    }
+}

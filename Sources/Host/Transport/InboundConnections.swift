@@ -1,0 +1,74 @@
+import NIOCore
+import Synchronization
+
+/// Counts and bounds what other machines opened, so that it can be closed.
+final class InboundConnections: Sendable {
+    private struct State {
+        var statistics = TransportStatistics.Inbound()
+        /// Channels by identity, until they close or turn out to be HTTP.
+        var unidentified: [ObjectIdentifier: any Channel] = [:]
+        var peers: [ObjectIdentifier: any Channel] = [:]
+        var isClosed = false
+    }
+
+    private let limits: TransportLimits
+    private let state = Mutex(State())
+
+    init(limits: TransportLimits) {
+        self.limits = limits
+    }
+
+    /// False when the connection must be closed.
+    func accepted(_ channel: any Channel) -> Bool {
+        state.withLock { state in
+            guard !state.isClosed, state.unidentified.count < limits.maxUnidentified else {
+                state.statistics.refusedOverLimit += 1
+                return false
+            }
+            state.unidentified[ObjectIdentifier(channel)] = channel
+            return true
+        }
+    }
+
+    /// The connection has shown what it is, or has closed.
+    func identified(_ channel: any Channel) {
+        state.withLock { _ = $0.unidentified.removeValue(forKey: ObjectIdentifier(channel)) }
+    }
+
+    /// False when there are too many connections of nodes.
+    func admitPeer(_ channel: any Channel) -> Bool {
+        let key = ObjectIdentifier(channel)
+        let isAdmitted = state.withLock { state in
+            guard !state.isClosed, state.peers.count < limits.maxInboundPeers else { return false }
+            state.peers[key] = channel
+            return true
+        }
+        guard isAdmitted else { return false }
+        channel.closeFuture.whenComplete { [self] _ in
+            state.withLock { _ = $0.peers.removeValue(forKey: key) }
+        }
+        return true
+    }
+
+    func count(_ body: (inout TransportStatistics.Inbound) -> Void) {
+        state.withLock { body(&$0.statistics) }
+    }
+
+    var statistics: TransportStatistics.Inbound {
+        state.withLock { state in
+            var statistics = state.statistics
+            statistics.peers = state.peers.count
+            statistics.unidentified = state.unidentified.count
+            return statistics
+        }
+    }
+
+    /// Admits nothing any more.
+    /// - Returns: what is open.
+    func close() -> [any Channel] {
+        state.withLock { state in
+            state.isClosed = true
+            return Array(state.unidentified.values) + Array(state.peers.values)
+        }
+    }
+}

@@ -1,0 +1,142 @@
+import Raft
+import Service
+import Testing
+import Transport
+import Wire
+
+/// What travels survives the journey, and damaged bytes are errors, never crashes.
+@Suite struct CodingTests {
+    private func bytes(_ encode: (inout ByteWriter) -> Void) -> [UInt8] {
+        var writer = ByteWriter()
+        encode(&writer)
+        return writer.bytes
+    }
+
+    /// Every encoding with the decoder that must take it.
+    private func all() -> [(bytes: [UInt8], decode: (inout ByteReader) throws -> Void)] {
+        var all: [(bytes: [UInt8], decode: (inout ByteReader) throws -> Void)] = []
+        for request in Samples.requests {
+            all.append((bytes { request.encode(into: &$0) }, { _ = try PeerRequest(from: &$0) }))
+        }
+        for answer in Samples.answers {
+            all.append((bytes { answer.encode(into: &$0) }, { _ = try PeerAnswer(from: &$0) }))
+        }
+        for operation in Samples.operations {
+            let request = ClientRequest(id: RequestID(1), operation: operation)
+            all.append(
+                (
+                    bytes { request.encode(into: &$0, id: request.id) },
+                    { _ = try ClientRequest(from: &$0) }
+                ))
+        }
+        for outcome in Samples.outcomes {
+            let reply = Reply(id: RequestID(1), outcome: outcome, servedBy: PeerAddress("h:1"))
+            all.append((bytes { reply.encode(into: &$0) }, { _ = try Reply(from: &$0) }))
+        }
+        all.append(
+            (bytes { Samples.offer.encode(into: &$0) }, { _ = try SnapshotOffer(from: &$0) }))
+        return all
+    }
+
+    @Test(arguments: Samples.requests)
+    func `A question survives encoding`(request: PeerRequest) throws {
+        var reader = ByteReader(bytes { request.encode(into: &$0) })
+        #expect(try PeerRequest(from: &reader) == request)
+        #expect(reader.isAtEnd)
+    }
+
+    @Test(arguments: Samples.answers)
+    func `An answer survives encoding`(answer: PeerAnswer) throws {
+        var reader = ByteReader(bytes { answer.encode(into: &$0) })
+        #expect(try PeerAnswer(from: &reader) == answer)
+        #expect(reader.isAtEnd)
+    }
+
+    @Test func `A snapshot offer survives encoding`() throws {
+        var reader = ByteReader(bytes { Samples.offer.encode(into: &$0) })
+        #expect(try SnapshotOffer(from: &reader) == Samples.offer)
+    }
+
+    @Test func `A client's request survives encoding under another ID`() throws {
+        for operation in Samples.operations {
+            let request = ClientRequest(
+                id: RequestID(1), operation: operation, forward: false,
+                timeout: .milliseconds(1234))
+            var reader = ByteReader(bytes { request.encode(into: &$0, id: RequestID(900)) })
+            let decoded = try ClientRequest(from: &reader)
+            #expect(reader.isAtEnd)
+            #expect(decoded.id == RequestID(900))
+            #expect(!decoded.forward)
+            #expect(decoded.timeout == .milliseconds(1234))
+            #expect("\(decoded.operation)" == "\(operation)")
+        }
+    }
+
+    @Test func `A reply survives encoding`() throws {
+        for outcome in Samples.outcomes {
+            let reply = Reply(id: RequestID(8), outcome: outcome, servedBy: PeerAddress("h:1"))
+            var reader = ByteReader(bytes { reply.encode(into: &$0) })
+            let decoded = try Reply(from: &reader)
+            #expect(reader.isAtEnd)
+            #expect("\(decoded)" == "\(reply)")
+        }
+    }
+
+    @Test func `Durations beyond 292 years are cut, not wrapped`() throws {
+        var request = ClientRequest(id: RequestID(1), operation: .leader)
+        for (timeout, expected) in [
+            (Duration.seconds(1 << 60), Int64.max), (.seconds(-(1 << 60)), Int64.min),
+        ] {
+            request.timeout = timeout
+            var reader = ByteReader(bytes { request.encode(into: &$0, id: request.id) })
+            #expect(try ClientRequest(from: &reader).timeout == .nanoseconds(expected))
+        }
+    }
+
+    @Test func `Every truncation is an error`() {
+        for (bytes, decode) in all() {
+            for length in 0..<bytes.count {
+                #expect(throws: WireError.self) {
+                    var reader = ByteReader(bytes, in: 0..<length)
+                    try decode(&reader)
+                }
+            }
+        }
+    }
+
+    /// Any result is fine, as long as there is one.
+    @Test func `Damaged bytes never crash a decoder`() {
+        var random = SplitMix(state: 42)
+        var errors = 0
+        for (bytes, decode) in all() {
+            for _ in 0..<300 {
+                var damaged = bytes
+                for _ in 0...random.next() % 3 {
+                    let place = Int(random.next() % UInt64(damaged.count))
+                    damaged[place] = UInt8(truncatingIfNeeded: random.next())
+                }
+                var reader = ByteReader(damaged)
+                do { try decode(&reader) } catch { errors += 1 }
+            }
+        }
+        #expect(errors > 100)
+    }
+
+    @Test func `A question of an unknown kind is told from a damaged one`() throws {
+        var reader = ByteReader([200, 1, 2])
+        #expect(try PeerRequest(from: &reader) == nil)
+    }
+}
+
+/// A small generator with a fixed seed, so that failures repeat.
+struct SplitMix {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}

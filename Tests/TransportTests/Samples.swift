@@ -1,0 +1,102 @@
+import Raft
+import Service
+import Transport
+import Wire
+
+/// One value of every kind that travels.
+enum Samples {
+    static let cluster = ClusterID(RandomID(high: 0xC1, low: 0xC2))
+    static let identity = NodeIdentity(
+        id: NodeID("n1"), incarnation: Incarnation(RandomID(high: 5, low: 6)))
+    static let leader = LeaderHint(
+        id: NodeID("n2"), address: PeerAddress("10.0.0.2:4002"), apiURL: "http://10.0.0.2:4001")
+    static let member = Member(
+        id: NodeID("n1"), incarnation: identity.incarnation,
+        address: PeerAddress("[::1]:4002"), suffrage: .learner)
+    static let offer = SnapshotOffer(
+        cluster: cluster,
+        id: SnapshotID(sender: NodeID("n1"), generation: 3, index: LogIndex(17)),
+        mark: SnapshotMark(
+            position: LogPosition(index: LogIndex(17), term: Term(2)),
+            membership: Membership([member]), membershipIndex: LogIndex(1)),
+        byteCount: 4096)
+
+    static let hello = Hello(
+        identity: identity, cluster: cluster, address: PeerAddress("h:4002"),
+        apiURL: "http://h:4001",
+        versions: .init(data: 1, program: "1.0", engine: "3.40.1 abc"), suffrage: .voter,
+        bootstrapExpect: 3, leader: leader, term: Term(4), commitIndex: LogIndex(99),
+        isReady: true)
+
+    static let requests: [PeerRequest] = [
+        .hello,
+        .join(
+            JoinRequest(
+                identity: identity, address: PeerAddress("h:4002"), apiURL: nil,
+                suffrage: .nonvoter, cluster: cluster)),
+        .formation([1, 2, 3]),
+    ]
+
+    static let answers: [PeerAnswer] = [
+        .hello(hello),
+        .joined(
+            JoinAcceptance(cluster: cluster, membership: Membership([member]), leader: leader)),
+        .joinRefused(JoinRefusal(code: .idInUse, text: "n1 is at a and b", leader: nil)),
+        .formation([]), .unsupported(kind: 77), .failed("stopping"),
+    ]
+
+    static let operations: [ClientRequest.Operation] = [
+        .command(
+            Command(
+                kind: .request,
+                statements: [
+                    Statement("SELECT ?", positional: [.null, .real(0.5), .text("ü"), .blob([0])])
+                ], transaction: true),
+            ReadOptions(
+                level: .linearizable,
+                freshness: Freshness(limit: .milliseconds(1500), strict: true),
+                linearizableTimeout: .seconds(3), databaseTimeout: .seconds(1))),
+        .remove(NodeID("n3")), .transferLeadership(to: NodeID("n2"), wait: true),
+        .transferLeadership(to: nil, wait: false), .nodes(includeNonvoters: true), .leader,
+        .readiness(.init(nodeOnly: false, sync: true)),
+    ]
+
+    static let node = NodeDescription(
+        id: NodeID("n1"), apiURL: "http://h:4001", address: PeerAddress("h:4002"),
+        version: "1.0", isVoter: true, isReachable: false, isLeader: true,
+        elapsed: .microseconds(1234), error: "slow")
+
+    static let refusals: [Refusal] = [
+        .notLeader(leader: NodeID("n2")), .busy, .transferInProgress, .changeInProgress,
+        .unknownMember, .notCaughtUp, .lastVoter, .noTransferTarget, .transferToSelf,
+        .entryTooLarge(limit: 12),
+    ]
+
+    static let errors: [ServiceError] =
+        [
+            .notLeader(leaderURL: "http://h"), .noLeader, .notReady("starting"), .leadershipLost,
+            .timedOut(waitingFor: "a quorum"), .busy, .staleRead,
+            .linearizableTimeout(index: LogIndex(5)),
+            .forwardingFailed(to: PeerAddress("h:1"), cause: "refused"),
+            .requestTooLarge(limit: 1 << 20), .diskFull,
+        ] + refusals.map { .transfer($0) } + refusals.map { .membership($0) }
+
+    static let readiness: [Readiness] = [
+        .ready(synced: true), .nodeOnly, .noLeader(waitingFor: "votes"), .leaderUnreachable("x"),
+        .storeNotReady("y"), .notSynced("z"), .databaseFailed("w"),
+    ]
+
+    static let outcomes: [Outcome] =
+        [
+            .results(
+                CommandResult([
+                    StatementResult(.changed(lastInsertID: 1, rowsAffected: 2), nanoseconds: 9),
+                    StatementResult(
+                        .rows(
+                            RowSet(
+                                columns: ["a"], types: ["text"], rowCount: 1,
+                                cells: [3, 1, 0, 0, 0, 65])), isRead: true),
+                    StatementResult(.empty), StatementResult(.failed("no such table")),
+                ])), .done, .nodes([node]), .leader(node),
+        ] + readiness.map { .readiness($0) } + errors.map { .failed($0) }
+}

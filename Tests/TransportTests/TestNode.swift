@@ -1,0 +1,136 @@
+import NIOCore
+import NIOPosix
+import Raft
+import Service
+import Synchronization
+import Transport
+import Wire
+
+/// A transport with a listener on a free loopback port and a delegate that notes what it hears.
+struct TestNode {
+    let transport: Transport
+    let listener: Listener
+    let delegate: RecordingDelegate
+
+    var address: PeerAddress { listener.address }
+    var id: NodeID { transport.identity.id }
+
+    static func start(
+        _ name: String, at address: PeerAddress = PeerAddress("127.0.0.1:0"),
+        limits: TransportLimits = .quick, http: Listener.HTTPInstaller? = nil
+    ) async throws -> TestNode {
+        let identity = NodeIdentity(
+            id: NodeID(name), incarnation: Incarnation(RandomID(high: 1, low: 2)))
+        let transport = Transport(
+            group: MultiThreadedEventLoopGroup.singleton, identity: identity, limits: limits)
+        let delegate = RecordingDelegate()
+        transport.attach(delegate)
+        let listener = try await Listener.bind(
+            address, transport: transport, http: http ?? { $0.close() }
+        ).get()
+        return TestNode(transport: transport, listener: listener, delegate: delegate)
+    }
+
+    func stop() async throws {
+        try await listener.close().get()
+        try await transport.shutdown().get()
+    }
+
+    func knows(_ other: TestNode) { transport.setAddress(other.address, for: other.id) }
+
+    /// A message whose term numbers it.
+    func message(_ number: UInt64, to peer: NodeID, payload: Int? = nil) -> Message {
+        var entries: [Entry] = []
+        if let payload {
+            entries = [
+                Entry(
+                    index: LogIndex(1), term: Term(1),
+                    payload: .command([UInt8](repeating: 7, count: payload)))
+            ]
+        }
+        return Message(
+            cluster: Samples.cluster, from: transport.identity, to: peer, term: Term(number),
+            body: .appendEntries(
+                .init(previous: .zero, entries: entries, commitIndex: .zero, round: number)))
+    }
+}
+
+extension TransportLimits {
+    /// Pauses of tests are short; deadlines that must not pass stay long.
+    static var quick: TransportLimits {
+        var limits = TransportLimits()
+        limits.minBackoff = .milliseconds(5)
+        limits.maxBackoff = .milliseconds(20)
+        return limits
+    }
+}
+
+/// Notes everything, and answers as the test says.
+final class RecordingDelegate: PeerDelegate {
+    struct Forwarded: Sendable {
+        var requests: [ClientRequest]
+        var sink: any ReplySink
+    }
+
+    struct Received: Sendable {
+        var offer: SnapshotOffer
+        var path: String
+        var done: @Sendable (String?) -> Void
+    }
+
+    typealias Answering =
+        @Sendable (PeerRequest, PeerCaller, @escaping @Sendable (PeerAnswer) -> Void) -> Void
+
+    let batches = Mailbox<[Message]>()
+    let unreachable = Mailbox<NodeID>()
+    let forwards = Mailbox<Forwarded>()
+    let observations = Mailbox<TransportObservation>()
+    let snapshots = Mailbox<Received>()
+    let failedSnapshots = Mailbox<TransportError>()
+    let answering = Mutex<Answering>({ _, _, reply in reply(.failed("not set")) })
+    let deciding = Mutex<@Sendable (SnapshotOffer) -> SnapshotDecision>({ _ in .refuse("not set") })
+
+    func received(_ messages: [Message]) { batches.put(messages) }
+
+    func answer(
+        _ request: PeerRequest, from caller: PeerCaller,
+        reply: @escaping @Sendable (PeerAnswer) -> Void
+    ) {
+        answering.withLock { $0 }(request, caller, reply)
+    }
+
+    func peerUnreachable(_ peer: NodeID) { unreachable.put(peer) }
+
+    func forwarded(
+        _ requests: [ClientRequest], from caller: PeerCaller, replyTo sink: any ReplySink
+    ) {
+        forwards.put(Forwarded(requests: requests, sink: sink))
+    }
+
+    func prepareSnapshot(_ offer: SnapshotOffer, from caller: PeerCaller) -> SnapshotDecision {
+        deciding.withLock { $0 }(offer)
+    }
+
+    func snapshotReceived(
+        _ offer: SnapshotOffer, path: String, done: @escaping @Sendable (String?) -> Void
+    ) {
+        snapshots.put(Received(offer: offer, path: path, done: done))
+    }
+
+    func snapshotFailed(_ offer: SnapshotOffer, error: TransportError) {
+        failedSnapshots.put(error)
+    }
+
+    func observed(_ observation: TransportObservation) { observations.put(observation) }
+
+    /// All messages so far, over all batches.
+    func messages(atLeast count: Int) async throws -> [Message] {
+        try await batches.wait { $0.reduce(0) { $0 + $1.count } >= count }.flatMap { $0 }
+    }
+}
+
+/// Notes replies.
+final class RecordingSink: ReplySink {
+    let replies = Mailbox<Reply>()
+    func deliver(_ replies: [Reply]) { self.replies.put(contentsOf: replies) }
+}
