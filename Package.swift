@@ -71,7 +71,7 @@ let package = Package(
                 "Raft", "Wire", "Service", "Cluster", "StateMachine", "WriteAheadLog", "Transport",
                 "Replication", "Telemetry", "JSON",
             ] + nio),
-        host("HTTPAPI", ["JSON", "Wire", "Service", "Telemetry"] + nioHTTP),
+        host("HTTPAPI", ["JSON", "Wire", "Raft", "Service", "Telemetry"] + nioHTTP),
         .executableTarget(
             name: "rqlited",
             dependencies: [
@@ -89,6 +89,11 @@ let package = Package(
         tests("Telemetry", ["Telemetry", "JSON"]),
         tests("Cluster", ["Cluster", "Raft", "Wire"]),
         tests("PluginABI", ["PluginABI"]),
+        tests("Raft", ["Raft", "Wire"]),
         tests("Transport", ["Transport", "Raft", "Service", "Wire"] + nio),
+        tests("WriteAheadLog", ["WriteAheadLog", "Simulator", "Raft", "Wire"]),
+        tests(
+            "HTTPAPI",
+            ["HTTPAPI", "JSON", "Wire", "Raft", "Service", "Telemetry", nioEmbedded] + nioHTTP),
     ]
 )

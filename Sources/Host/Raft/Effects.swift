@@ -49,8 +49,8 @@ package struct SnapshotMark: Equatable, Sendable {
 ///    beside everything below;
 /// 3. send `messagesAfterPersist` only when the ticket named with each is durable: this is the one
 ///    place where "persist before send" is written;
-/// 4. apply `committed` (also before they are durable here? no: the driver holds each entry back
-///    until its own log has it durably);
+/// 4. apply `committed`, each entry only once this node's own log holds it durably: a quorum may
+///    have committed it earlier;
 /// 5. serve `reads` once the state machine has applied the index named;
 /// 6. fetch, snapshot and report what else is named.
 package struct Effects: Equatable, Sendable {
@@ -126,7 +126,7 @@ package enum StepDownReason: String, Sendable {
 }
 
 package enum DropReason: String, Sendable {
-    case otherCluster, otherDestination, unknownIncarnation, notMember, staleTerm
+    case otherCluster, otherDestination, unknownIncarnation, notMember, staleTerm, malformed
 }
 
 /// Why an input was not taken.
@@ -139,6 +139,10 @@ package enum Refusal: Error, Equatable, Sendable {
     /// committed (thesis §4.1 and its published correction).
     case changeInProgress
     case unknownMember
+    /// The ID is taken by another incarnation or with another suffrage: remove that member first.
+    case alreadyMember
+    /// A nonvoter is no learner: remove it and add it as a voter.
+    case notPromotable
     case notCaughtUp
     case lastVoter
     case noTransferTarget

@@ -90,7 +90,7 @@ package struct Message: Equatable, Sendable {
             /// The log holds everything through `matchIndex`, durably.
             case matched(through: LogIndex)
             /// The log differs at or before `previous`. `hint` is the last position that may still
-            /// match: the end of a shorter log, or the entry before the conflicting term.
+            /// match: the last one not after `previous` whose term is no later than its term.
             case mismatched(previous: LogIndex, hint: LogPosition)
         }
 

@@ -1,91 +1,162 @@
 /// The consensus core as a value: it is stepped by inputs and accumulates effects. It knows no
 /// clock, disk, network or randomness of its own.
+///
+/// It follows the Raft dissertation with PreVote (§9.6), CheckQuorum (§6.2), ReadIndex (§6.4),
+/// leadership transfer (§3.10) and membership changes of one server at a time (chapter 4), and
+/// departs from it in two points: members are known by incarnation, so that a wiped disk neither
+/// votes twice nor forgets an acknowledgement, and a leader counts its own disk like any other,
+/// writing it beside the replication (§10.2.1).
+///
+/// Inputs change the state; what a leader has to send is decided once, in `takeEffects()`, so that
+/// any number of inputs before it share messages and writes.
 package struct Raft: Sendable {
     package let identity: NodeIdentity
     package let cluster: ClusterID
     package let settings: RaftSettings
-    private var pending = Effects()
+
+    var pending = Effects()
+    var writes: WriteLedger
+    var hardState: HardState
+    var roleState = Role.follower(Follower())
+    var log: LogView
+    var memberships: MembershipHistory
+    /// `appliedIndex <= commitIndex <= log.lastIndex`. Everything through it was given out as
+    /// committed.
+    package internal(set) var commitIndex: LogIndex
+    var appliedIndex: LogIndex
+
+    /// Ticks since this node last heard a leader or gave its vote, and how many it waits.
+    var electionElapsed = 0
+    var electionTimeout = 0
+    var leaderSilence: Int?
+    var random: SplitMix64
 
     /// - Parameter seed: decides the election timeouts; nothing else is random.
     package init(
         identity: NodeIdentity, cluster: ClusterID, settings: RaftSettings,
         restored: RestoredState, seed: UInt64
     ) {
+        settings.check()
+        precondition(
+            restored.appliedIndex <= restored.commitIndex
+                && restored.commitIndex <= restored.lastIndex,
+            "restored: applied \(restored.appliedIndex), commit \(restored.commitIndex), "
+                + "last \(restored.lastIndex)")
         self.identity = identity
         self.cluster = cluster
         self.settings = settings
+        hardState = restored.hardState
+        log = LogView(restored: restored, maxCachedBytes: settings.maxCachedBytes)
+        memberships = MembershipHistory(restored: restored)
+        writes = WriteLedger(durableIndex: restored.lastIndex)
+        commitIndex = restored.commitIndex
+        appliedIndex = restored.appliedIndex
+        random = SplitMix64(seed: seed)
+        precondition(
+            log.lastPosition.term <= hardState.term,
+            "the log ends in term \(log.lastPosition.term), the hard state in \(hardState.term)")
+        resetElectionTimer()
+        pending.committed = Array(log.entries(after: appliedIndex, through: commitIndex))
     }
 
     // MARK: Inputs. After any number of them, `takeEffects()`.
 
-    package mutating func tick() {}
-    package mutating func receive(_ message: Message) {}
+    package mutating func tick() {
+        switch roleState {
+        case .leader: tickLeader()
+        case .follower, .preCandidate, .candidate:
+            leaderSilence = leaderSilence.map { $0 + 1 }
+            electionElapsed += 1
+            if electionElapsed >= electionTimeout { electionTimedOut() }
+        }
+    }
+
     /// Appends commands to the log if this node leads; they take contiguous indexes.
     /// - Returns: the index of the first and the term they were appended in.
     package mutating func propose(_ commands: [[UInt8]]) throws(Refusal) -> LogPosition {
-        throw .notLeader(leader: nil)
+        precondition(!commands.isEmpty, "nothing proposed")
+        guard case .leader(let leader) = roleState else { throw .notLeader(leader: self.leader) }
+        guard leader.transfer == nil else { throw .transferInProgress }
+        guard commands.allSatisfy({ $0.count <= settings.maxEntryBytes }) else {
+            throw .entryTooLarge(limit: settings.maxEntryBytes)
+        }
+        let first = log.lastIndex.next
+        let entries = commands.enumerated().map { offset, bytes in
+            Entry(index: first.advanced(by: offset), term: term, payload: .command(bytes))
+        }
+        let bytes = entries.reduce(log.unsettledBytes) { $0 + $1.size }
+        // One batch is taken whatever its size when nothing else waits, or it could never be.
+        guard log.unsettledBytes == 0 || bytes <= settings.maxUncommittedBytes else { throw .busy }
+        append(entries)
+        return LogPosition(index: first, term: term)
     }
-    /// Asks for an index at which a read is linearizable (ReadIndex, thesis §6.4).
-    package mutating func requestRead(_ id: ReadID) throws(Refusal) {
-        throw .notLeader(leader: nil)
+
+    /// Campaign now: the proposer of a fresh bootstrap, or the only voter. Nothing happens where
+    /// this node leads, is a candidate already, or is no voter; a working leader is not disturbed.
+    package mutating func campaign() {
+        switch roleState {
+        case .leader, .candidate: break
+        case .follower, .preCandidate: startPreVote()
+        }
     }
-    package mutating func propose(_ change: MembershipChange) throws(Refusal) -> LogPosition {
-        throw .notLeader(leader: nil)
-    }
-    /// Hands leadership to `target`, or to the most up-to-date voter (thesis §3.10).
-    package mutating func transferLeadership(to target: NodeID?) throws(Refusal) {}
-    /// Campaign now: the proposer of a fresh bootstrap, or the only voter.
-    package mutating func campaign() {}
+
     /// The write named by the ticket, and all before it, are durable.
-    package mutating func persisted(_ ticket: PersistTicket) {}
+    package mutating func persisted(_ ticket: PersistTicket) {
+        writes.persisted(ticket)
+        settleLog()
+        switch roleState {
+        case .candidate: countOwnVote()
+        case .leader: commitByCounting()
+        case .follower, .preCandidate: break
+        }
+    }
+
     /// The state machine has applied everything through `index`.
-    package mutating func applied(through index: LogIndex) {}
-    /// Answers a `LogFetch`; `entries` begins at its `from`, or is empty when the log no longer
-    /// reaches back so far.
-    package mutating func fetched(_ entries: [Entry], for fetch: Effects.LogFetch) {}
-    /// A snapshot stream to a follower ended.
-    package mutating func snapshotSent(to peer: NodeID, through index: LogIndex?) {}
-    /// A received snapshot is durable and the state machine stands at it: the log begins after it.
-    package mutating func snapshotInstalled(_ mark: SnapshotMark) {}
-    /// The log on disk was compacted through `base`.
-    package mutating func compacted(through base: LogPosition) {}
-    /// A connection to the peer broke: fall back to probing it.
-    package mutating func peerUnreachable(_ peer: NodeID) {}
+    package mutating func applied(through index: LogIndex) {
+        precondition(index <= commitIndex, "applied \(index), committed only \(commitIndex)")
+        appliedIndex = max(appliedIndex, index)
+        settleLog()
+    }
 
     package mutating func takeEffects() -> Effects {
+        replicate()
         defer { pending = Effects() }
         return pending
     }
 
     // MARK: Queries
 
-    package var role: RoleName { .follower }
-    package var term: Term { .zero }
-    package var leader: NodeID? { nil }
-    package var commitIndex: LogIndex { .zero }
-    package var lastPosition: LogPosition { .zero }
-    package var membership: Membership { Membership() }
-    package var membershipIndex: LogIndex { .zero }
+    package var role: RoleName { roleState.name }
+    package var term: Term { hardState.term }
+    package var lastPosition: LogPosition { log.lastPosition }
+    /// The term of an entry of the log, or of its base; nil outside of the log.
+    package func term(at index: LogIndex) -> Term? { log.term(at: index) }
+    /// The latest membership in the log, committed or not.
+    package var membership: Membership { memberships.latest.membership }
+    package var membershipIndex: LogIndex { memberships.latest.index }
+
+    package var leader: NodeID? {
+        switch roleState {
+        case .follower(let follower): follower.leader
+        case .preCandidate, .candidate: nil
+        case .leader: identity.id
+        }
+    }
+
     /// This node leads and an entry of its own term is committed (thesis §6.4): it may serve reads.
-    package var isReadyLeader: Bool { false }
-    /// Ticks since the leader was last heard; nil when never in this run.
-    package var ticksSinceLeader: Int? { nil }
+    package var isReadyLeader: Bool {
+        guard case .leader(let leader) = roleState else { return false }
+        return commitIndex >= leader.termStart
+    }
+
+    /// Ticks since the leader was last heard, zero on the leader; nil when never in this run.
+    package var ticksSinceLeader: Int? {
+        if case .leader = roleState { 0 } else { leaderSilence }
+    }
+
     /// Per other member while leading: what it holds durably and when it last answered.
-    package var progress: [PeerProgress] { [] }
-}
-
-/// What a leader knows of another member.
-package struct PeerProgress: Equatable, Sendable {
-    package enum State: String, Sendable { case probe, replicate, snapshot }
-    package var id: NodeID
-    package var state: State
-    package var matchIndex: LogIndex
-    package var ticksSinceAnswer: Int
-
-    package init(id: NodeID, state: State, matchIndex: LogIndex, ticksSinceAnswer: Int) {
-        self.id = id
-        self.state = state
-        self.matchIndex = matchIndex
-        self.ticksSinceAnswer = ticksSinceAnswer
+    package var progress: [PeerProgress] {
+        guard case .leader(let leader) = roleState else { return [] }
+        return leader.progress.map(\.summary)
     }
 }

@@ -13,14 +13,30 @@ package struct RaftSettings: Sendable {
     /// Messages with entries in flight to one follower, and their bytes.
     package var maxInflightMessages: Int = 64
     package var maxInflightBytes: Int = 16 << 20
-    /// Uncommitted entries past which proposals are refused as busy.
+    /// Bytes of entries that are not yet committed, applied and durable here, past which a leader
+    /// refuses proposals as busy and a follower takes no more entries until its own disk and state
+    /// machine catch up.
     package var maxUncommittedBytes: Int = 256 << 20
+    /// Linearizable reads that wait for confirmation, past which more are refused as busy.
+    package var maxWaitingReads: Int = 65_536
     /// Entries kept in memory for followers after they are applied.
     package var maxCachedBytes: Int = 32 << 20
     /// A learner is caught up when it lacks no more entries than this.
     package var caughtUpEntries: Int = 256
 
     package init() {}
+
+    /// Relations that elections and flow control rely on.
+    func check() {
+        precondition(heartbeatTicks > 0, "heartbeatTicks must be positive")
+        precondition(
+            electionTicks > heartbeatTicks && quorumTicks > heartbeatTicks,
+            "election (\(electionTicks)) and quorum (\(quorumTicks)) ticks must exceed heartbeat "
+                + "ticks (\(heartbeatTicks))")
+        precondition(
+            maxMessageEntries > 0 && maxInflightMessages > 0 && maxInflightBytes > 0,
+            "limits of messages must be positive")
+    }
 }
 
 /// What a node finds on its disk when it starts.
@@ -33,8 +49,13 @@ package struct RestoredState: Sendable {
     package var lastIndex: LogIndex
     /// Entries after the applied index at least, contiguous up to `lastIndex`.
     package var tail: [Entry]
+    /// The latest in the log or the database, whichever has the higher index.
     package var membership: Membership
     package var membershipIndex: LogIndex
+    /// The one that holds at `appliedIndex`: what a truncation falls back to. Used only when
+    /// `membershipIndex` is after `appliedIndex`.
+    package var appliedMembership: Membership
+    package var appliedMembershipIndex: LogIndex
     /// max(recovered commitIndex, the database's applied index).
     package var commitIndex: LogIndex
     /// What the database has applied.
@@ -44,6 +65,7 @@ package struct RestoredState: Sendable {
         hardState: HardState = HardState(), base: LogPosition = .zero,
         termRuns: [LogPosition] = [], lastIndex: LogIndex = .zero, tail: [Entry] = [],
         membership: Membership = Membership(), membershipIndex: LogIndex = .zero,
+        appliedMembership: Membership = Membership(), appliedMembershipIndex: LogIndex = .zero,
         commitIndex: LogIndex = .zero, appliedIndex: LogIndex = .zero
     ) {
         self.hardState = hardState
@@ -53,6 +75,8 @@ package struct RestoredState: Sendable {
         self.tail = tail
         self.membership = membership
         self.membershipIndex = membershipIndex
+        self.appliedMembership = appliedMembership
+        self.appliedMembershipIndex = appliedMembershipIndex
         self.commitIndex = commitIndex
         self.appliedIndex = appliedIndex
     }

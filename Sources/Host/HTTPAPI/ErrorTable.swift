@@ -1,0 +1,130 @@
+import NIOHTTP1
+import Raft
+import Service
+
+/// What each failure becomes on the wire. The texts are rqlite's where it has one, since clients
+/// match them; nothing else in the daemon compares or depends on a text.
+///
+/// For statements, a failure of the whole request is status 200 with a top-level `error`, as
+/// rqlite has it, except where the client can do something about it by asking elsewhere or again:
+/// no leader and an overloaded node are 503, a request over a limit is 413.
+enum ErrorTable {
+    enum Answer: Equatable {
+        case plain(HTTPResponseStatus, String)
+        case redirect(to: String)
+        /// `{"results":[],"error":…}`
+        case envelope(String)
+    }
+
+    static let leaderNotFound = "leader not found"
+
+    static func answer(to pending: PendingReply, failedBy error: ServiceError) -> Answer {
+        switch error {
+        case .noLeader: return .plain(.serviceUnavailable, leaderNotFound)
+        case .notLeader(let leaderURL) where pending.redirects:
+            guard let leaderURL else { return .plain(.internalServerError, leaderNotFound) }
+            return .redirect(to: leaderURL + pending.target)
+        case .busy: return .plain(.serviceUnavailable, text(error))
+        case .requestTooLarge: return .plain(.payloadTooLarge, text(error))
+        default: break
+        }
+        switch pending.kind {
+        case .command: return .envelope(text(error))
+        case .remove: return .plain(.internalServerError, text(error))
+        case .transferLeadership:
+            if case .notReady = error {
+                return .plain(.serviceUnavailable, "stepdown: store not open")
+            }
+            return .plain(.internalServerError, "stepdown: \(transferText(error))")
+        case .nodes:
+            if case .notReady = error {
+                return .plain(.serviceUnavailable, "store nodes: store not open")
+            }
+            return .plain(.internalServerError, "store nodes: \(text(error))")
+        case .leader:
+            if case .notReady = error { return .plain(.serviceUnavailable, leaderNotFound) }
+            return .plain(.internalServerError, "leader: \(text(error))")
+        case .readiness:
+            if case .notReady(let detail) = error {
+                return .plain(
+                    .serviceUnavailable,
+                    ReadinessText.lines(for: .storeNotReady(detail), sync: false))
+            }
+            return .plain(.internalServerError, "leader address: \(text(error))")
+        }
+    }
+
+    static func text(_ error: ServiceError) -> String {
+        switch error {
+        case .notLeader: "not leader"
+        case .noLeader: leaderNotFound
+        case .notReady(let detail):
+            detail.isEmpty ? "store not ready" : "store not ready: \(detail)"
+        case .leadershipLost: "leadership lost while committing log"
+        case .timedOut(let what): "timed out waiting for \(what)"
+        case .busy: "too many requests are waiting already: nothing was done, try again"
+        case .staleRead: "stale read"
+        case .linearizableTimeout(let index): "index \(index): timeout waiting for fsm"
+        case .forwardingFailed(let address, let cause):
+            "forwarding to \(address) failed: \(cause)"
+        case .requestTooLarge(let limit): "request is larger than the limit of \(limit) bytes"
+        case .transfer(let refusal), .membership(let refusal): text(refusal)
+        case .diskFull: "database or disk is full"
+        }
+    }
+
+    private static func text(_ refusal: Refusal) -> String {
+        switch refusal {
+        case .notLeader: "not leader"
+        case .busy: "too many changes are waiting already: nothing was done, try again"
+        case .transferInProgress: "leadership transfer in progress"
+        case .changeInProgress: "another membership change is in progress: try again"
+        case .unknownMember: "node not found in cluster"
+        case .alreadyMember: "another node has this ID: remove it first"
+        case .notPromotable: "a read replica cannot become a voter: remove it and join it again"
+        case .notCaughtUp: "the node has not received the whole log yet"
+        case .lastVoter: "the last voting node cannot be removed"
+        case .noTransferTarget: "cannot find peer"
+        case .transferToSelf: "cannot step down to the current Leader"
+        case .entryTooLarge(let limit): "request is larger than the limit of \(limit) bytes"
+        }
+    }
+
+    private static func transferText(_ error: ServiceError) -> String {
+        if case .timedOut = error { return "leadership transfer timeout" }
+        return text(error)
+    }
+}
+
+/// The lines of `/readyz`. Each begins with `[+]`, the failing one too, as in rqlite; what the
+/// node waits for follows the words that probes match.
+enum ReadinessText {
+    static func lines(for readiness: Readiness, sync: Bool) -> String {
+        func line(_ text: String, _ detail: String) -> String {
+            detail.isEmpty ? text : "\(text): \(detail)"
+        }
+        let node = "[+]node ok"
+        let leader = node + "\n[+]leader ok"
+        let store = leader + "\n[+]store ok"
+        switch readiness {
+        case .nodeOnly: return node
+        case .noLeader(let detail):
+            return node + "\n" + line("[+]leader does not exist", detail)
+        case .leaderUnreachable(let detail):
+            return node + "\n" + line("[+]leader not contactable", detail)
+        case .storeNotReady(let detail):
+            return leader + "\n" + line("[+]store not ready", detail)
+        case .notSynced(let detail): return store + "\n[+]sync \(detail)"
+        case .databaseFailed(let detail):
+            return store + (sync ? "\n[+]sync ok" : "") + "\n[+]db not ok: (\(detail))"
+        case .ready(let synced): return store + (synced ? "\n[+]sync ok" : "") + "\n[+]db ok"
+        }
+    }
+
+    static func isReady(_ readiness: Readiness) -> Bool {
+        switch readiness {
+        case .ready, .nodeOnly: true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,42 @@
+import Telemetry
+
+/// The metrics of module `http`. A request is counted on arrival, before anything about it is
+/// checked.
+struct HTTPCounters: Sendable {
+    let executions: Counter
+    let queries: Counter
+    let requests: Counter
+    let executeStatements: Counter
+    let queryStatements: Counter
+    let requestStatements: Counter
+    let analyses: Counter
+    let backups: Counter
+    let loads: Counter
+    let boots: Counter
+    let snapshots: Counter
+    let reaps: Counter
+    let consoleFiles: Counter
+    let statusReads: Counter
+    let readinessChecks: Counter
+    let leaderNotFound: Counter
+
+    init(_ metrics: MetricRegistry) {
+        func counter(_ name: String) -> Counter { metrics.counter("http", name) }
+        executions = counter("executions")
+        queries = counter("queries")
+        requests = counter("requests")
+        executeStatements = counter("execute_stmts_rx")
+        queryStatements = counter("query_stmts_rx")
+        requestStatements = counter("request_stmts_rx")
+        analyses = counter("sql_analyze")
+        backups = counter("backups")
+        loads = counter("loads")
+        boots = counter("boot")
+        snapshots = counter("user_snapshots")
+        reaps = counter("user_reaps")
+        consoleFiles = counter("ui")
+        statusReads = counter("num_status")
+        readinessChecks = counter("num_readyz")
+        leaderNotFound = counter("leader_not_found")
+    }
+}

@@ -1,0 +1,152 @@
+/// What a leader knows of one other member, and how it sends to it.
+struct Progress: Equatable, Sendable {
+    enum State: Equatable, Sendable {
+        /// Where the logs agree is a guess: one message at a time. `awaitingAnswer`: it is out, and
+        /// should it get lost, the next heartbeat asks the same question.
+        case probe(awaitingAnswer: Bool)
+        /// The logs agree before `nextIndex` if nothing got lost: messages follow each other
+        /// without waiting for answers.
+        case replicate(Inflight)
+        /// The member needs entries that the log no longer holds. `retryIn` is nil while a snapshot
+        /// is on its way, else the ticks to wait after one failed.
+        case snapshot(retryIn: Int?)
+    }
+
+    let id: NodeID
+    /// Durable on the member through here. `matchIndex < nextIndex`.
+    private(set) var matchIndex = LogIndex.zero
+    /// The next entry to send.
+    private(set) var nextIndex: LogIndex
+    private(set) var state = State.probe(awaitingAnswer: false)
+    var ticksSinceAnswer = 0
+    /// The newest round it answered, and was sent.
+    var answeredRound: UInt64 = 0
+    var sentRound: UInt64 = 0
+    /// The commitIndex it was told last.
+    var sentCommitIndex = LogIndex.zero
+    /// Entries asked from disk for it; at most one such request is open.
+    var fetch: Effects.LogFetch?
+
+    init(id: NodeID, nextIndex: LogIndex) {
+        self.id = id
+        self.nextIndex = nextIndex
+    }
+
+    func maySend(within settings: RaftSettings) -> Bool {
+        switch state {
+        case .probe(let awaitingAnswer): !awaitingAnswer
+        case .replicate(let inflight):
+            inflight.messages.count < settings.maxInflightMessages
+                && inflight.bytes < settings.maxInflightBytes
+        case .snapshot: false
+        }
+    }
+
+    var isReplicating: Bool {
+        if case .replicate = state { true } else { false }
+    }
+
+    mutating func sent(_ entries: [Entry]) {
+        guard let last = entries.last else { return }
+        switch state {
+        case .probe:
+            // nextIndex stays: heartbeats repeat the question until it is answered.
+            state = .probe(awaitingAnswer: true)
+        case .replicate(var inflight):
+            inflight.add(last: last.index, bytes: entries.reduce(0) { $0 + $1.size })
+            state = .replicate(inflight)
+            nextIndex = last.index.next
+        case .snapshot:
+            preconditionFailure("entries sent to \(id), which needs a snapshot")
+        }
+    }
+
+    /// The member holds everything through `index` durably.
+    mutating func matched(through index: LogIndex, base: LogIndex) {
+        matchIndex = max(matchIndex, index)
+        switch state {
+        case .probe:
+            if index >= nextIndex.previous { state = .replicate(Inflight()) }
+        case .replicate(var inflight):
+            inflight.free(through: matchIndex)
+            state = .replicate(inflight)
+        case .snapshot:
+            if matchIndex >= base { state = .probe(awaitingAnswer: false) }
+        }
+        nextIndex = max(nextIndex, matchIndex.next)
+    }
+
+    /// Whether an answer that the logs differ at `previous` can be about the present: a late one,
+    /// or one about a message before the last guess, says nothing new.
+    func isCurrentMismatch(at previous: LogIndex) -> Bool {
+        switch state {
+        case .probe: previous == nextIndex.previous && previous > matchIndex
+        case .replicate: previous > matchIndex && previous < nextIndex
+        case .snapshot: false
+        }
+    }
+
+    mutating func probe(from index: LogIndex, awaitingAnswer: Bool = false) {
+        nextIndex = max(index, matchIndex.next)
+        state = .probe(awaitingAnswer: awaitingAnswer)
+    }
+
+    mutating func awaitSnapshot(retryIn: Int? = nil) { state = .snapshot(retryIn: retryIn) }
+
+    mutating func tick() {
+        ticksSinceAnswer += 1
+        if case .snapshot(let retryIn?) = state {
+            state =
+                retryIn > 1 ? .snapshot(retryIn: retryIn - 1) : .probe(awaitingAnswer: false)
+        }
+    }
+
+    var summary: PeerProgress {
+        let name: PeerProgress.State =
+            switch state {
+            case .probe: .probe
+            case .replicate: .replicate
+            case .snapshot: .snapshot
+            }
+        return PeerProgress(
+            id: id, state: name, matchIndex: matchIndex, ticksSinceAnswer: ticksSinceAnswer)
+    }
+}
+
+/// Messages with entries that a member did not answer yet, in the order they were sent.
+struct Inflight: Equatable, Sendable {
+    struct Sent: Equatable, Sendable {
+        var last: LogIndex
+        var bytes: Int
+    }
+
+    private(set) var messages: [Sent] = []
+    private(set) var bytes = 0
+
+    mutating func add(last: LogIndex, bytes: Int) {
+        messages.append(Sent(last: last, bytes: bytes))
+        self.bytes += bytes
+    }
+
+    mutating func free(through index: LogIndex) {
+        let count = messages.prefix { $0.last <= index }.count
+        bytes -= messages[..<count].reduce(0) { $0 + $1.bytes }
+        messages.removeFirst(count)
+    }
+}
+
+/// What a leader knows of another member.
+package struct PeerProgress: Equatable, Sendable {
+    package enum State: String, Sendable { case probe, replicate, snapshot }
+    package var id: NodeID
+    package var state: State
+    package var matchIndex: LogIndex
+    package var ticksSinceAnswer: Int
+
+    package init(id: NodeID, state: State, matchIndex: LogIndex, ticksSinceAnswer: Int) {
+        self.id = id
+        self.state = state
+        self.matchIndex = matchIndex
+        self.ticksSinceAnswer = ticksSinceAnswer
+    }
+}

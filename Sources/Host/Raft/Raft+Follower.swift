@@ -1,0 +1,74 @@
+/// A follower's side of replication (thesis §3.5).
+extension Raft {
+    mutating func receive(_ append: Message.AppendEntries, from sender: NodeID) {
+        heard(sender)
+        var append = append
+        // Entries that wait only for this node's own disk and state machine are bounded; what waits
+        // for a quorum is bounded by the leader, and refusing it could stop the cluster for ever.
+        let isDraining = appliedIndex < commitIndex || writes.durableIndex < log.lastIndex
+        if isDraining && log.unsettledBytes > settings.maxUncommittedBytes { append.entries = [] }
+        skipCommitted(&append)
+
+        guard log.term(at: append.previous.index) == append.previous.term else {
+            refuse(append, from: sender)
+            return
+        }
+        take(append.entries)
+        let last = append.previous.index.advanced(by: append.entries.count)
+        advanceCommit(to: min(append.commitIndex, last))
+
+        // A heartbeat is answered at once, with what is durable; entries once they are.
+        let isHeartbeat = append.entries.isEmpty
+        let through = isHeartbeat ? min(last, writes.durableIndex) : last
+        send(
+            .appendAnswer(.init(result: .matched(through: through), round: append.round)),
+            to: sender, held: through)
+    }
+
+    private mutating func heard(_ sender: NodeID) {
+        if case .leader = roleState {
+            preconditionFailure("\(sender) and \(identity.id) both lead in term \(term)")
+        }
+        if leader != sender { becomeFollower(term: term, leader: sender, because: nil) }
+        leaderSilence = 0
+        electionElapsed = 0
+    }
+
+    /// Everything through commitIndex matches already, for every leader holds it (leader
+    /// completeness), and part of it may be compacted away.
+    private func skipCommitted(_ append: inout Message.AppendEntries) {
+        guard append.previous.index < commitIndex else { return }
+        let known = append.entries.prefix { $0.index <= commitIndex }
+        for entry in known {
+            if let term = log.term(at: entry.index) {
+                precondition(term == entry.term, "committed entry \(entry.index) would change")
+            }
+        }
+        append.entries.removeFirst(known.count)
+        append.previous = LogPosition(
+            index: commitIndex, term: log.term(at: commitIndex) ?? log.base.term)
+    }
+
+    private mutating func take(_ entries: [Entry]) {
+        guard let new = entries.firstIndex(where: { log.term(at: $0.index) != $0.term }) else {
+            return
+        }
+        if entries[new].index <= log.lastIndex { discardEntries(from: entries[new].index) }
+        self.append(Array(entries[new...]))
+    }
+
+    /// Names the last position that may still match, so that the leader skips whole terms: terms
+    /// never decrease along a log, so no entry of a later term than `previous` can match there.
+    private mutating func refuse(_ append: Message.AppendEntries, from sender: NodeID) {
+        let previous = append.previous
+        guard let hint = log.lastPosition(notAfter: previous.index, term: previous.term) else {
+            preconditionFailure("\(previous) from \(sender) contradicts the base \(log.base)")
+        }
+        send(
+            .appendAnswer(
+                .init(
+                    result: .mismatched(previous: previous.index, hint: hint),
+                    round: append.round)),
+            to: sender)
+    }
+}

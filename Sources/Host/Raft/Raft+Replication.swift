@@ -1,0 +1,171 @@
+/// A leader's side of replication: probing, pipelining, heartbeats (thesis §3.5, §10.2).
+extension Raft {
+    mutating func tickLeader() {
+        lead { leader in
+            leader.heartbeatElapsed += 1
+            for i in leader.progress.indices { leader.progress[i].tick() }
+        }
+        guard hearsQuorum else {
+            becomeFollower(term: term, leader: nil, because: .quorumLost)
+            return
+        }
+        lead { [settings] leader in
+            guard leader.heartbeatElapsed >= settings.heartbeatTicks else { return }
+            leader.heartbeatElapsed = 0
+            leader.heartbeatDue = true
+        }
+        tickTransfer()
+        promoteCaughtUpLearner()
+    }
+
+    /// Changes the leader's data in place; nothing happens on other nodes.
+    mutating func lead(_ change: (inout Leader) -> Void) {
+        guard case .leader(var leader) = roleState else { return }
+        change(&leader)
+        roleState = .leader(leader)
+    }
+
+    /// A quorum answered of late (CheckQuorum, thesis §6.2).
+    private var hearsQuorum: Bool {
+        guard case .leader(let leader) = roleState else { return false }
+        let heard = membership.voters.count { voter in
+            voter.id == identity.id
+                || leader[voter.id].map { $0.ticksSinceAnswer < settings.quorumTicks } ?? false
+        }
+        return heard >= membership.quorum
+    }
+
+    // MARK: Sending
+
+    /// Sends each follower what it lacks, as far as flow control lets, and the heartbeats due.
+    mutating func replicate() {
+        guard case .leader(var leader) = roleState else { return }
+        startReadRound(&leader)
+        for i in leader.progress.indices {
+            replicate(to: &leader.progress[i], leader)
+        }
+        leader.heartbeatDue = false
+        roleState = .leader(leader)
+        confirmReads()
+    }
+
+    private mutating func replicate(to peer: inout Progress, _ leader: Leader) {
+        while peer.nextIndex <= log.lastIndex {
+            guard let previous = log.term(at: peer.nextIndex.previous) else {
+                wantSnapshot(for: &peer)
+                break
+            }
+            guard peer.maySend(within: settings) else { break }
+            guard peer.nextIndex >= log.firstCachedIndex else {
+                wantEntries(for: &peer)
+                break
+            }
+            let entries = log.batch(
+                from: peer.nextIndex, maxBytes: settings.maxMessageBytes,
+                maxCount: settings.maxMessageEntries)
+            send(entries, after: previous, to: &peer, round: leader.reads.round)
+        }
+        let isCommitNews = peer.isReplicating && peer.sentCommitIndex < commitIndex
+        if leader.heartbeatDue || isCommitNews || peer.sentRound < leader.reads.round {
+            sendHeartbeat(to: &peer, round: leader.reads.round)
+        }
+    }
+
+    private mutating func send(
+        _ entries: [Entry], after term: Term, to peer: inout Progress, round: UInt64
+    ) {
+        let previous = LogPosition(index: peer.nextIndex.previous, term: term)
+        send(
+            .appendEntries(
+                .init(previous: previous, entries: entries, commitIndex: commitIndex, round: round)
+            ), to: peer.id)
+        peer.sent(entries)
+        peer.sentCommitIndex = commitIndex
+    }
+
+    /// A heartbeat asks whether the logs agree right before the next entry to send. So it finds
+    /// what got lost, and the follower learns of no commit beyond what it is known to hold.
+    private mutating func sendHeartbeat(to peer: inout Progress, round: UInt64) {
+        let index = peer.nextIndex.previous
+        // Below the base the term is forgotten; position zero matches every log.
+        let previous = log.term(at: index).map { LogPosition(index: index, term: $0) } ?? .zero
+        send(
+            .appendEntries(
+                .init(previous: previous, entries: [], commitIndex: commitIndex, round: round)),
+            to: peer.id)
+        peer.sentRound = round
+        peer.sentCommitIndex = commitIndex
+    }
+
+    // MARK: Answers
+
+    mutating func receive(_ answer: Message.AppendAnswer, from sender: NodeID) {
+        guard case .leader(var leader) = roleState, let i = leader.position(of: sender) else {
+            return
+        }
+        var peer = leader.progress[i]
+        peer.ticksSinceAnswer = 0
+        peer.answeredRound = max(peer.answeredRound, answer.round)
+        switch answer.result {
+        case .matched(let through):
+            precondition(
+                through <= log.lastIndex, "\(sender) holds \(through) of \(log.lastIndex)")
+            peer.matched(through: through, base: log.base.index)
+        case .mismatched(let previous, let hint):
+            guard peer.isCurrentMismatch(at: previous) else { break }
+            let agreed = log.lastPosition(notAfter: hint.index, term: hint.term)
+            // Without one the follower needs entries at or before the base: a snapshot.
+            peer.probe(from: agreed.map(\.index.next) ?? log.base.index)
+        }
+        leader.progress[i] = peer
+        roleState = .leader(leader)
+        commitByCounting()
+        confirmReads()
+        continueTransfer()
+        promoteCaughtUpLearner()
+    }
+
+    package mutating func peerUnreachable(_ peer: NodeID) {
+        lead { leader in
+            // The next heartbeat that gets through asks where to go on.
+            guard let i = leader.position(of: peer), leader.progress[i].isReplicating else {
+                return
+            }
+            leader.progress[i].probe(
+                from: leader.progress[i].matchIndex.next, awaitingAnswer: true)
+        }
+        if case .leader = roleState { pending.observations.append(.followerUnreachable(peer)) }
+    }
+
+    // MARK: Entries from disk
+
+    private mutating func wantEntries(for peer: inout Progress) {
+        guard peer.fetch == nil else { return }
+        let fetch = Effects.LogFetch(
+            peer: peer.id, from: peer.nextIndex, byteLimit: settings.maxMessageBytes)
+        peer.fetch = fetch
+        pending.logFetches.append(fetch)
+    }
+
+    package mutating func fetched(_ entries: [Entry], for fetch: Effects.LogFetch) {
+        guard case .leader(var leader) = roleState, let i = leader.position(of: fetch.peer),
+            leader.progress[i].fetch == fetch
+        else { return }
+        leader.progress[i].fetch = nil
+        defer { roleState = .leader(leader) }
+        // Meanwhile the follower may have been found to need others.
+        guard leader.progress[i].nextIndex == fetch.from,
+            leader.progress[i].maySend(within: settings)
+        else { return }
+        guard let first = entries.first, let previous = log.term(at: fetch.from.previous) else {
+            wantSnapshot(for: &leader.progress[i])
+            return
+        }
+        precondition(
+            first.index == fetch.from && first.term == log.term(at: fetch.from),
+            "fetched \(first.position) instead of \(fetch.from)")
+        let batch = entries.batch(
+            maxBytes: settings.maxMessageBytes, maxCount: settings.maxMessageEntries)
+        send(batch, after: previous, to: &leader.progress[i], round: leader.reads.round)
+    }
+}

@@ -1,0 +1,38 @@
+/// Linearizable reads that wait until a quorum confirms leadership (ReadIndex, thesis §6.4).
+///
+/// At most one round runs for new reads: those asked meanwhile share the next one, so rounds grow
+/// with the load. A heartbeat starts another in case messages got lost.
+struct ReadQueue: Sendable {
+    struct Round: Sendable {
+        var round: UInt64
+        /// commitIndex when the round began.
+        var index: LogIndex
+        var ids: [ReadID]
+    }
+
+    /// The number of the newest round.
+    private(set) var round: UInt64 = 0
+    private(set) var waiting: [ReadID] = []
+    /// Begun and not confirmed, ascending.
+    private(set) var running: [Round] = []
+
+    var count: Int { running.reduce(waiting.count) { $0 + $1.ids.count } }
+    var all: [ReadID] { running.flatMap(\.ids) + waiting }
+
+    mutating func add(_ id: ReadID) { waiting.append(id) }
+
+    mutating func startRound(at index: LogIndex) {
+        round += 1
+        running.append(Round(round: round, index: index, ids: waiting))
+        waiting = []
+    }
+
+    /// A quorum answered `round`: it and the ones before it are confirmed.
+    mutating func confirm(through round: UInt64) -> [Effects.ConfirmedRead] {
+        let count = running.prefix { $0.round <= round }.count
+        defer { running.removeFirst(count) }
+        return running[..<count].flatMap { done in
+            done.ids.map { Effects.ConfirmedRead(id: $0, index: done.index) }
+        }
+    }
+}

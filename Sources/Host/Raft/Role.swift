@@ -1,0 +1,63 @@
+/// What a node is at the moment, with the data that only this role has.
+enum Role: Sendable {
+    case follower(Follower)
+    case preCandidate(Campaign)
+    case candidate(Campaign)
+    case leader(Leader)
+
+    var name: RoleName {
+        switch self {
+        case .follower: .follower
+        case .preCandidate: .preCandidate
+        case .candidate: .candidate
+        case .leader: .leader
+        }
+    }
+}
+
+struct Follower: Sendable {
+    var leader: NodeID?
+}
+
+/// Answers to the vote requests of one campaign.
+struct Campaign: Sendable {
+    private(set) var granted: [NodeID] = []
+    private(set) var refused: [NodeID] = []
+
+    mutating func record(_ voter: NodeID, granted isGranted: Bool) {
+        guard !granted.contains(voter) && !refused.contains(voter) else { return }
+        if isGranted { granted.append(voter) } else { refused.append(voter) }
+    }
+
+    func isWon(in membership: Membership) -> Bool {
+        membership.voters.count { granted.contains($0.id) } >= membership.quorum
+    }
+
+    func isLost(in membership: Membership) -> Bool {
+        let voters = membership.voters
+        return voters.count - voters.count { refused.contains($0.id) } < membership.quorum
+    }
+}
+
+struct Leader: Sendable {
+    /// The first entry of its own term. Until that is committed, the leader doesn't know which
+    /// entries are (thesis §6.4): no reads, no membership changes.
+    let termStart: LogIndex
+    /// The other members, sorted by ID.
+    var progress: [Progress]
+    var heartbeatElapsed = 0
+    var heartbeatDue = false
+    var reads = ReadQueue()
+    var transfer: Transfer?
+
+    func position(of peer: NodeID) -> Int? { progress.firstIndex { $0.id == peer } }
+
+    subscript(peer: NodeID) -> Progress? { progress.first { $0.id == peer } }
+}
+
+/// Leadership on its way to another voter (thesis §3.10).
+struct Transfer: Sendable {
+    let target: NodeID
+    var elapsed = 0
+    var isTargetAsked = false
+}

@@ -1,0 +1,359 @@
+package import Raft
+
+/// Ties the consensus core to the positions of this node's log and state machine: events in,
+/// ordered effects out. It is where these rules are written:
+///
+/// - a message that depends on a write leaves only when that write is durable;
+/// - an entry is applied only when it is committed *and* durable in this node's own log;
+/// - a read is served only when the state machine stands at its index;
+/// - a proposal is answered only when its entry is applied, or discarded for good;
+/// - the log is compacted only behind a finished checkpoint;
+/// - while a snapshot is put in place, nothing else is under way.
+package struct ReplicatedLog: Sendable {
+    package private(set) var raft: Raft
+    package let settings: ReplicationSettings
+
+    /// Tickets that are being written, oldest first, with the last index each made part of the log.
+    private var writing: [(ticket: PersistTicket, lastIndex: LogIndex?)] = []
+    private var held: [Effects.HeldMessage] = []
+    /// Everything through here is durable in this node's log. appliedIndex <= durableIndex.
+    package private(set) var durableIndex: LogIndex
+    /// Committed entries that were not handed to the state machine yet, contiguous.
+    private var toApply: [Entry] = []
+    private var applying: LogIndex?
+    package private(set) var appliedIndex: LogIndex
+    /// Proposals in the log whose fate is open, by index.
+    private var proposals: [(id: ProposalID, position: LogPosition)] = []
+    /// Confirmed reads that wait for the state machine, by index.
+    private var waitingReads: [Effects.ConfirmedRead] = []
+    /// What the last finished checkpoint of the database covers.
+    package private(set) var checkpointedIndex: LogIndex
+    private var baseIndex: LogIndex
+    private var compacting = false
+    private var snapshot: Installation = .none
+    private var effects: [ReplicationEffect] = []
+
+    private enum Installation {
+        case none
+        /// Waits until nothing is being written or applied.
+        case waiting(SnapshotMark, SnapshotToken)
+        case installing
+    }
+
+    package init(
+        raft: Raft, restored: RestoredState, settings: ReplicationSettings = .init()
+    ) {
+        self.raft = raft
+        self.settings = settings
+        durableIndex = restored.lastIndex
+        appliedIndex = restored.appliedIndex
+        // The database holds what it applied durably only up to its last checkpoint; which one
+        // that is becomes known with the next.
+        checkpointedIndex = restored.base.index
+        baseIndex = restored.base.index
+        drain()
+    }
+
+    // MARK: Events
+
+    package mutating func tick() {
+        guard !isInstalling else { return }
+        raft.tick()
+        drain()
+    }
+
+    package mutating func receive(_ messages: [Message]) {
+        // What arrives while a snapshot is put in place would be appended to the log that is just
+        // being replaced. Raft tolerates the loss.
+        guard !isInstalling else { return }
+        for message in messages { raft.receive(message) }
+        drain()
+    }
+
+    /// Proposes commands in order.
+    package mutating func propose(_ commands: [(id: ProposalID, bytes: [UInt8])]) {
+        guard !isInstalling else {
+            for command in commands { refuse(command.id, .notLeader(leader: nil)) }
+            return
+        }
+        do throws(Refusal) {
+            let first = try raft.propose(commands.map(\.bytes))
+            for (offset, command) in commands.enumerated() {
+                let index = first.index.advanced(by: offset)
+                proposals.append((command.id, LogPosition(index: index, term: first.term)))
+            }
+        } catch .busy where commands.count > 1 {
+            // A part of them may still fit.
+            let half = commands.count / 2
+            propose(Array(commands[..<half]))
+            propose(Array(commands[half...]))
+            return
+        } catch {
+            for command in commands { refuse(command.id, error) }
+        }
+        drain()
+    }
+
+    package mutating func propose(_ change: MembershipChange, id: ProposalID) {
+        guard !isInstalling else { return refuse(id, .notLeader(leader: nil)) }
+        do throws(Refusal) {
+            proposals.append((id, try raft.propose(change)))
+        } catch {
+            refuse(id, error)
+        }
+        drain()
+    }
+
+    /// Asks that the reads behind `id` be confirmed; one identifier may stand for many reads.
+    package mutating func requestRead(_ id: ReadID) {
+        do throws(Refusal) {
+            try raft.requestRead(id)
+        } catch {
+            effects.append(.readsFailed([id]))
+        }
+        drain()
+    }
+
+    package mutating func transferLeadership(to target: NodeID?) throws(Refusal) {
+        try raft.transferLeadership(to: target)
+        drain()
+    }
+
+    package mutating func campaign() {
+        raft.campaign()
+        drain()
+    }
+
+    /// The write of `ticket`, and all before it, are durable.
+    package mutating func persisted(_ ticket: PersistTicket) {
+        while let first = writing.first, first.ticket <= ticket {
+            if let last = first.lastIndex { durableIndex = last }
+            writing.removeFirst()
+        }
+        raft.persisted(ticket)
+        let free = held.prefix { $0.after <= ticket }.map(\.message)
+        if !free.isEmpty {
+            effects.append(.send(free))
+            held.removeFirst(free.count)
+        }
+        drain()
+    }
+
+    /// The batch handed out last was applied, through `index`.
+    package mutating func applied(through index: LogIndex) {
+        precondition(index == applying, "applied \(index), handed out \(applying ?? .zero)")
+        precondition(index <= durableIndex, "applied \(index) beyond durable \(durableIndex)")
+        applying = nil
+        appliedIndex = index
+        raft.applied(through: index)
+        drain()
+    }
+
+    package mutating func fetched(_ entries: [Entry], for fetch: Effects.LogFetch) {
+        raft.fetched(entries, for: fetch)
+        drain()
+    }
+
+    package mutating func snapshotSent(to peer: NodeID, through index: LogIndex?) {
+        raft.snapshotSent(to: peer, through: index)
+        drain()
+    }
+
+    /// A snapshot arrived and lies complete on disk.
+    package mutating func snapshotReceived(_ mark: SnapshotMark, token: SnapshotToken) {
+        // A log that holds the position needs no snapshot, and what follows the position there was
+        // acknowledged: it must not be thrown away.
+        guard case .none = snapshot, raft.role != .leader,
+            mark.position.index > raft.commitIndex,
+            raft.term(at: mark.position.index) != mark.position.term
+        else {
+            effects.append(.discardSnapshot(token))
+            return
+        }
+        snapshot = .waiting(mark, token)
+        drain()
+    }
+
+    /// Log and database stand at the mark now, durably.
+    package mutating func snapshotInstalled(_ mark: SnapshotMark) {
+        guard case .installing = snapshot else {
+            preconditionFailure("no snapshot is being installed")
+        }
+        snapshot = .none
+        raft.snapshotInstalled(mark)
+        durableIndex = mark.position.index
+        appliedIndex = mark.position.index
+        checkpointedIndex = mark.position.index
+        baseIndex = mark.position.index
+        toApply = []
+        held = []
+        discardProposals { _ in true }
+        drain()
+    }
+
+    /// The snapshot that was to be installed proved unusable before log or database changed.
+    package mutating func snapshotUnusable() {
+        guard case .installing = snapshot else {
+            preconditionFailure("no snapshot is being installed")
+        }
+        snapshot = .none
+        drain()
+    }
+
+    /// A finished, synced checkpoint of the database covers everything through `index`.
+    package mutating func checkpointed(through index: LogIndex) {
+        checkpointedIndex = max(checkpointedIndex, index)
+        drain()
+    }
+
+    package mutating func compacted(through base: LogPosition) {
+        compacting = false
+        baseIndex = max(baseIndex, base.index)
+        raft.compacted(through: base)
+        drain()
+    }
+
+    package mutating func peerUnreachable(_ peer: NodeID) {
+        raft.peerUnreachable(peer)
+        drain()
+    }
+
+    package mutating func takeEffects() -> [ReplicationEffect] {
+        defer { effects = [] }
+        return effects
+    }
+
+    // MARK: Queries
+
+    package var isInstalling: Bool {
+        if case .none = snapshot { false } else { true }
+    }
+
+    /// Writes and applies in the hands of the shell, for status.
+    package var outstandingWrites: Int { writing.count }
+    package var openProposals: Int { proposals.count }
+
+    // MARK: From the core's effects to the shell's
+
+    private mutating func refuse(_ id: ProposalID, _ refusal: Refusal) {
+        effects.append(.refused(id, refusal))
+    }
+
+    private mutating func drain() {
+        let output = raft.takeEffects()
+        if !output.isEmpty { take(output) }
+        release()
+    }
+
+    private mutating func take(_ output: Effects) {
+        if !output.messages.isEmpty { effects.append(.send(output.messages)) }
+        if let persist = output.persist {
+            write(persist)
+        }
+        for message in output.messagesAfterPersist {
+            let isDurable = writing.first.map { $0.ticket > message.after } ?? true
+            if isDurable && held.isEmpty {
+                effects.append(.send([message.message]))
+            } else {
+                held.append(message)
+            }
+        }
+        toApply.append(contentsOf: output.committed)
+        waitingReads.append(contentsOf: output.reads)
+        if !output.failedReads.isEmpty { effects.append(.readsFailed(output.failedReads)) }
+        for fetch in output.logFetches { effects.append(.fetchLog(fetch)) }
+        for peer in output.snapshotsWanted { effects.append(.sendSnapshot(to: peer)) }
+        for observation in output.observations {
+            if case .entriesDiscarded(let from) = observation {
+                discardProposals { $0.index >= from }
+            }
+            effects.append(.observe(observation))
+        }
+    }
+
+    private mutating func write(_ persist: Persist) {
+        if let first = persist.entries.first?.index, first <= durableIndex {
+            precondition(first > appliedIndex, "truncation at \(first) below applied")
+            durableIndex = first.previous
+            for position in writing.indices {
+                if let last = writing[position].lastIndex, last >= first {
+                    writing[position].lastIndex = first.previous
+                }
+            }
+        }
+        writing.append((persist.ticket, persist.entries.last?.index))
+        effects.append(
+            .persist(
+                LogWrite(
+                    ticket: persist.ticket, hardState: persist.hardState, entries: persist.entries,
+                    commitIndex: raft.commitIndex)))
+    }
+
+    /// Hands out what has become possible.
+    private mutating func release() {
+        if case .waiting(let mark, let token) = snapshot {
+            guard writing.isEmpty, applying == nil, !compacting else { return }
+            snapshot = .installing
+            effects.append(.installSnapshot(mark, token))
+            return
+        }
+        guard !isInstalling else { return }
+        handOutApply()
+        releaseReads()
+        proposeCompaction()
+    }
+
+    private mutating func handOutApply() {
+        guard applying == nil, let first = toApply.first, first.index <= durableIndex else {
+            return
+        }
+        precondition(first.index == appliedIndex.next, "apply \(first.index) after \(appliedIndex)")
+        var count = 0
+        var bytes = 0
+        for entry in toApply {
+            guard entry.index <= durableIndex, count < settings.maxApplyEntries,
+                count == 0 || bytes + entry.size <= settings.maxApplyBytes
+            else { break }
+            count += 1
+            bytes += entry.size
+        }
+        let batch = Array(toApply[..<count])
+        toApply.removeFirst(count)
+        applying = batch[count - 1].index
+        // Only the entry of the same term is ours: another leader's may stand at its index.
+        discardProposals { position in
+            let offset = position.index.distance(from: first.index)
+            return position.index >= first.index && offset < count
+                && batch[offset].term != position.term
+        }
+        let owned = proposals.prefix { $0.position.index <= batch[count - 1].index }.map {
+            ApplyBatch.Completion(id: $0.id, index: $0.position.index)
+        }
+        proposals.removeFirst(owned.count)
+        effects.append(.apply(ApplyBatch(entries: batch, completions: owned)))
+    }
+
+    private mutating func releaseReads() {
+        let ready = waitingReads.filter { $0.index <= appliedIndex }.map(\.id)
+        guard !ready.isEmpty else { return }
+        waitingReads.removeAll { $0.index <= appliedIndex }
+        effects.append(.readable(ready))
+    }
+
+    private mutating func proposeCompaction() {
+        guard !compacting else { return }
+        let tail = UInt64(settings.trailingEntries)
+        let last = appliedIndex.rawValue
+        let target = min(checkpointedIndex, LogIndex(last > tail ? last - tail : 0))
+        guard target.distance(from: baseIndex) >= settings.compactionThreshold else { return }
+        compacting = true
+        effects.append(.compactLog(through: target))
+    }
+
+    private mutating func discardProposals(_ isLost: (LogPosition) -> Bool) {
+        let lost = proposals.filter { isLost($0.position) }.map(\.id)
+        guard !lost.isEmpty else { return }
+        proposals.removeAll { isLost($0.position) }
+        effects.append(.discarded(lost))
+    }
+}

@@ -1,0 +1,81 @@
+package import Raft
+
+/// Names a proposal of this node until its fate is known.
+package struct ProposalID: Hashable, Sendable {
+    package let rawValue: UInt64
+    package init(_ rawValue: UInt64) { self.rawValue = rawValue }
+}
+
+/// A snapshot that lies complete on this node's disk; the shell knows where.
+package struct SnapshotToken: Hashable, Sendable {
+    package let rawValue: UInt64
+    package init(_ rawValue: UInt64) { self.rawValue = rawValue }
+}
+
+/// What the log must make durable, in the order of tickets. Several may wait at once; the log
+/// covers all that wait with one sync.
+package struct LogWrite: Equatable, Sendable {
+    package var ticket: PersistTicket
+    package var hardState: HardState?
+    package var entries: [Entry]
+    /// Written along without a sync of its own; a restart may find an older one.
+    package var commitIndex: LogIndex
+
+    package init(
+        ticket: PersistTicket, hardState: HardState?, entries: [Entry], commitIndex: LogIndex
+    ) {
+        self.ticket = ticket
+        self.hardState = hardState
+        self.entries = entries
+        self.commitIndex = commitIndex
+    }
+}
+
+/// What the shell must do, in the order given.
+package enum ReplicationEffect: Equatable, Sendable {
+    case send([Message])
+    case persist(LogWrite)
+    /// Report `applied(through:)` when it is done. At most one batch is out at a time.
+    case apply(ApplyBatch)
+    /// These were never appended.
+    case refused(ProposalID, Refusal)
+    /// These were appended under a leadership that ended and then discarded: without effect.
+    case discarded([ProposalID])
+    /// The state machine stands at or past the index these reads need.
+    case readable([ReadID])
+    case readsFailed([ReadID])
+    case fetchLog(Effects.LogFetch)
+    case sendSnapshot(to: NodeID)
+    /// Delete log segments that hold nothing after the index; report `compacted(through:)`.
+    case compactLog(through: LogIndex)
+    /// Reset the log to the mark, put the snapshot in the place of the database, and report
+    /// `snapshotInstalled(_:)`. Nothing else is out while this is.
+    case installSnapshot(SnapshotMark, SnapshotToken)
+    /// The snapshot is not newer than what is here already.
+    case discardSnapshot(SnapshotToken)
+    case observe(Observation)
+
+}
+
+/// Entries that are committed and durable here, to be applied together.
+package struct ApplyBatch: Equatable, Sendable {
+    /// A proposal of this node that takes effect with this batch.
+    package struct Completion: Equatable, Sendable {
+        package var id: ProposalID
+        package var index: LogIndex
+
+        package init(id: ProposalID, index: LogIndex) {
+            self.id = id
+            self.index = index
+        }
+    }
+
+    package var entries: [Entry]
+    /// In the order of their indexes; to be answered once the batch is applied, not before.
+    package var completions: [Completion]
+
+    package init(entries: [Entry], completions: [Completion]) {
+        self.entries = entries
+        self.completions = completions
+    }
+}

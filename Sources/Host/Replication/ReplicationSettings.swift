@@ -1,0 +1,12 @@
+/// Bounds of what is in the hands of the shell at one time.
+package struct ReplicationSettings: Sendable {
+    /// Entries of one apply batch and their bytes; a single larger entry goes alone.
+    package var maxApplyEntries: Int = 1024
+    package var maxApplyBytes: Int = 4 << 20
+    /// The log is compacted when this many entries could go.
+    package var compactionThreshold: Int = 8192
+    /// Entries kept behind a compaction for followers that lag.
+    package var trailingEntries: Int = 10240
+
+    package init() {}
+}

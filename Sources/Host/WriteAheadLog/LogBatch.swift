@@ -1,0 +1,45 @@
+package import Raft
+
+/// What is written together: after a crash either all of a batch is found or nothing of it.
+package struct LogBatch: Equatable, Sendable {
+    /// Take effect before the rest of the batch.
+    package var records: [MetadataRecord]
+    package var hardState: HardState?
+    /// Contiguous. Entries that the log holds at or after the first one's index are discarded
+    /// (thesis §3.5).
+    package var entries: [Entry]
+    /// Known to be committed. A hint: it need not be made durable for its own sake.
+    package var commitIndex: LogIndex?
+
+    package init(
+        hardState: HardState? = nil, entries: [Entry] = [], commitIndex: LogIndex? = nil,
+        records: [MetadataRecord] = []
+    ) {
+        self.hardState = hardState
+        self.entries = entries
+        self.commitIndex = commitIndex
+        self.records = records
+    }
+
+    package var isEmpty: Bool {
+        records.isEmpty && hardState == nil && entries.isEmpty && commitIndex == nil
+    }
+}
+
+/// Facts about the node that live in its log, because they must become durable in order with the
+/// entries. Each replaces what an earlier one of its kind said.
+package enum MetadataRecord: Equatable, Sendable {
+    case identity(NodeIdentity)
+    case cluster(ClusterID)
+    /// The database generation in use.
+    case generation(UInt64)
+    /// A cluster of which this node must never become a member again; they add up.
+    case abandoned(ClusterID)
+    /// The state of the cluster's formation, opaque here.
+    case formation([UInt8])
+    /// The membership that stands before any entry: the log must be empty.
+    case bootstrapMembership(Membership)
+    /// The node holds everything that the leader knew to be committed: it may vote again after its
+    /// log was found damaged.
+    case caughtUp
+}

@@ -1,0 +1,162 @@
+import Raft
+import Simulator
+import Testing
+import WriteAheadLog
+
+@Suite struct RoundTripTests {
+    @Test func `A new log is empty and stays so`() throws {
+        let disk = SimulatedDisk(seed: 1)
+        for _ in 0..<2 {
+            var log = try openLog(disk)
+            #expect(log.state.identity == nil)
+            #expect(log.state.last == .zero)
+            #expect(log.torn == nil)
+            #expect(try log.tail(after: .zero).isEmpty)
+            #expect(log.segmentCount == 1)
+        }
+    }
+
+    @Test func `All that was written and synced is found again`() throws {
+        let disk = SimulatedDisk(seed: 2)
+        let written = entries(1...20) + [entry(21, term: 2, .noop)]
+        let before: LogState
+        do {
+            var log = try openLog(disk)
+            try log.append(
+                LogBatch(
+                    hardState: vote, entries: written, commitIndex: LogIndex(7),
+                    records: allMetadata))
+            try log.sync()
+            before = log.state
+        }
+        disk.crash()
+        var log = try openLog(disk)
+        #expect(log.state == before)
+        #expect(log.state.identity == identity)
+        #expect(log.state.cluster == cluster(3))
+        #expect(log.state.generation == 4)
+        #expect(log.state.abandonedClusters == [cluster(1), cluster(2)])
+        #expect(log.state.formation == [9, 9, 9])
+        #expect(log.state.hardState == vote)
+        #expect(log.state.commitIndex == LogIndex(7))
+        #expect(log.state.membership == membership("n1", "n2"))
+        #expect(log.state.membershipIndex == .zero)
+        #expect(log.state.termRuns == [position(1), position(21, term: 2)])
+        #expect(log.state.last == position(21, term: 2))
+        #expect(try log.tail(after: .zero) == written)
+        #expect(try log.tail(after: LogIndex(20)) == [written[20]])
+    }
+
+    @Test func `Entries are read from any index up to a limit, across segments`() throws {
+        let disk = SimulatedDisk(seed: 3)
+        var log = try openLog(disk)
+        let written = entries(1...400, size: 100)
+        for start in stride(from: 0, to: 400, by: 8) {
+            try log.append(LogBatch(entries: Array(written[start..<start + 8])))
+        }
+        #expect(log.segmentCount > 8)
+        for from in stride(from: 1, through: 400, by: 13) {
+            let found = try log.entries(from: LogIndex(UInt64(from)), byteLimit: 132 * 20)
+            #expect(found == Array(written[(from - 1)..<min(400, from + 19)]))
+        }
+        #expect(try log.entries(from: LogIndex(5), byteLimit: 0) == [written[4]])
+        #expect(try log.entries(from: LogIndex(401), byteLimit: 10).isEmpty)
+        #expect(try log.tail(after: .zero) == written)
+        var reopened = try openLog(disk)
+        #expect(try reopened.tail(after: .zero) == written)
+    }
+
+    @Test func `Entries at an index already there discard the old ones, again and again`() throws {
+        let disk = SimulatedDisk(seed: 4)
+        var log = try openLog(disk)
+        var expected: [Entry] = []
+        for (term, first): (UInt64, UInt64) in [(1, 1), (2, 50), (3, 30), (4, 60), (5, 55), (6, 2)]
+        {
+            let new = entries(first...first + 99, term: term, size: 40)
+            expected = expected.filter { $0.index < LogIndex(first) } + new
+            try log.append(LogBatch(entries: new))
+            #expect(try log.tail(after: .zero) == expected)
+            for from in stride(from: UInt64(1), to: first + 100, by: 7) {
+                let found = try log.entries(from: LogIndex(from), byteLimit: 1)
+                #expect(found == [expected[Int(from) - 1]])
+            }
+        }
+        try log.sync()
+        disk.crash()
+        var reopened = try openLog(disk)
+        #expect(try reopened.tail(after: .zero) == expected)
+        #expect(reopened.state.termRuns == [position(1), position(2, term: 6)])
+        #expect(reopened.state.last == position(101, term: 6))
+    }
+
+    @Test func `Discarding an entry that set a membership brings the one before back`() throws {
+        let disk = SimulatedDisk(seed: 5)
+        var log = try openLog(disk)
+        try log.append(LogBatch(records: [.bootstrapMembership(membership("n1"))]))
+        try log.append(
+            LogBatch(entries: [
+                entry(1), entry(2, .membership(membership("n1", "n2"))),
+                entry(3, .membership(membership("n1", "n2", "n3"))),
+            ]))
+        #expect(log.state.membership == membership("n1", "n2", "n3"))
+        #expect(log.state.membershipIndex == LogIndex(3))
+        try log.append(LogBatch(entries: [entry(3, term: 2)]))
+        #expect(log.state.membership == membership("n1", "n2"))
+        #expect(log.state.membershipIndex == LogIndex(2))
+        try log.append(LogBatch(entries: [entry(2, term: 3)]))
+        #expect(log.state.membership == membership("n1"))
+        #expect(log.state.membershipIndex == .zero)
+        #expect(try openLog(disk).state == log.state)
+    }
+
+    @Test func `A membership is brought back across segments whose heads hold it`() throws {
+        let disk = SimulatedDisk(seed: 6)
+        var log = try openLog(disk)
+        try log.append(LogBatch(entries: [entry(1, .membership(membership("n1", "n2")))]))
+        try log.append(LogBatch(entries: [entry(2)], commitIndex: LogIndex(2)))
+        try log.append(LogBatch(entries: [entry(3, .membership(membership("n1")))]))
+        try log.append(LogBatch(entries: entries(4...40, size: 200)))
+        try log.append(LogBatch(entries: entries(41...80, size: 200)))
+        try log.compact(through: position(2))
+        try log.append(LogBatch(entries: [entry(3, term: 2)]))
+        #expect(log.state.membership == membership("n1", "n2"))
+        let reopened = try openLog(disk)
+        #expect(reopened.state.membership == membership("n1", "n2"))
+        #expect(reopened.state.membershipIndex == LogIndex(1))
+    }
+
+    @Test func `A batch larger than a segment gets a segment of its size`() throws {
+        let disk = SimulatedDisk(seed: 7)
+        var log = try openLog(disk)
+        let large = entry(1, .command([UInt8](repeating: 0xAB, count: 100_000)))
+        try log.append(LogBatch(entries: [large]))
+        try log.append(LogBatch(entries: entries(2...3)))
+        #expect(log.bytesOnDisk > 100_000)
+        try log.sync()
+        disk.crash()
+        var reopened = try openLog(disk)
+        #expect(try reopened.tail(after: .zero) == [large] + entries(2...3))
+    }
+
+    @Test func `A commit index never goes back`() throws {
+        let disk = SimulatedDisk(seed: 8)
+        var log = try openLog(disk)
+        try log.append(LogBatch(entries: entries(1...3), commitIndex: LogIndex(3)))
+        try log.append(LogBatch(commitIndex: LogIndex(2)))
+        #expect(log.state.commitIndex == LogIndex(3))
+        #expect(try openLog(disk).state.commitIndex == LogIndex(3))
+    }
+
+    @Test func `The term of an entry is known by its index`() throws {
+        let disk = SimulatedDisk(seed: 9)
+        var log = try openLog(disk)
+        try log.append(LogBatch(entries: entries(1...3, term: 1) + entries(4...6, term: 4)))
+        try log.compact(through: position(2))
+        #expect(log.state.term(at: LogIndex(1)) == nil)
+        #expect(log.state.term(at: LogIndex(2)) == Term(1))
+        #expect(log.state.term(at: LogIndex(3)) == Term(1))
+        #expect(log.state.term(at: LogIndex(4)) == Term(4))
+        #expect(log.state.term(at: LogIndex(7)) == nil)
+        #expect(log.state.termRuns == [position(3), position(4, term: 4)])
+    }
+}
