@@ -82,9 +82,15 @@ let package = Package(
             path: "Sources/Host/rqlited", swiftSettings: settings),
         host("Simulator", ["Raft", "Wire", "Cluster", "Replication", "WriteAheadLog"]),
 
+        // The machine's floor, measured by scripts/bench.
+        .executableTarget(
+            name: "HTTPFloor", dependencies: nioHTTP, path: "Sources/Bench/HTTPFloor",
+            swiftSettings: settings),
+
         // Tests, one target per module.
         tests("Wire", ["Wire"]),
         tests("JSON", ["JSON"]),
+        tests("Tidy"),
         tests("Settings", ["Settings"]),
         tests("Telemetry", ["Telemetry", "JSON"]),
         tests("Cluster", ["Cluster", "Raft", "Wire"]),

@@ -1,0 +1,60 @@
+import Testing
+
+/// What the project's pages promise about its files.
+@Suite struct DocumentTests {
+    let repository = Repository()
+
+    @Test func `The change log has a section for what is not released`() throws {
+        let lines = try repository.text("CHANGELOG.md").split(separator: "\n")
+        #expect(lines.contains { $0.hasPrefix("## ") && $0.contains("Unreleased") })
+    }
+
+    @Test func `The map shows every module of the daemon`() throws {
+        let map = try repository.text("docs/architecture.md")
+        for module in try repository.folders(in: "Sources/Host") {
+            #expect(map.contains("| \(module)"), "docs/architecture.md has no row for \(module)")
+        }
+    }
+
+    @Test func `Pages point only at files that exist`() throws {
+        let pages =
+            ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
+            + repository.files(below: "docs").filter { $0.hasSuffix(".md") }
+        #expect(pages.count > 3)
+        for page in pages {
+            let folder = page.split(separator: "/").dropLast().joined(separator: "/")
+            for target in try Self.links(repository.text(page)) {
+                let path = Self.resolved(target, from: folder)
+                #expect(repository.exists(path), "\(page) points at \(target)")
+            }
+        }
+    }
+
+    @Test func `Scripts are POSIX shell that stops at the first error`() throws {
+        let scripts = repository.files(below: "scripts").filter { !$0.hasSuffix(".lua") }
+        #expect(!scripts.isEmpty)
+        for script in scripts where !script.dropFirst("scripts/".count).contains("/") {
+            let text = try repository.text(script)
+            #expect(text.hasPrefix("#!/bin/sh\n"), "\(script)")
+            #expect(text.contains("\nset -eu\n"), "\(script)")
+            #expect(repository.isExecutable(script), "\(script)")
+        }
+        #expect(repository.isExecutable(".ci/run"))
+    }
+
+    /// Targets of Markdown links to files, without fragments.
+    private static func links(_ text: String) throws -> [String] {
+        let link = try Regex(#"\]\(([^)\s]+)\)"#, as: (Substring, Substring).self)
+        return text.matches(of: link).map { String($0.output.1) }
+            .filter { !$0.contains("://") && !$0.hasPrefix("#") }
+            .map { String($0.prefix { $0 != "#" }) }
+    }
+
+    private static func resolved(_ target: String, from folder: String) -> String {
+        var parts = folder.split(separator: "/")
+        for part in target.split(separator: "/") where part != "." {
+            if part == ".." { _ = parts.popLast() } else { parts.append(part) }
+        }
+        return parts.joined(separator: "/")
+    }
+}

@@ -1,0 +1,125 @@
+import Glibc
+
+/// A text that must not stand in code, where, and what stands there instead.
+struct Ban: Sendable, CustomStringConvertible {
+    let pattern: String
+    /// Paths it holds for, by prefix.
+    let scope: [String]
+    let instead: String
+
+    var description: String { pattern }
+
+    func holds(for path: String) -> Bool { scope.contains { path.hasPrefix($0) } }
+
+    /// Lines, from 1, that hold the pattern; where it begins with a letter, as a word of its own:
+    /// `exit(` is not in `atexit(`.
+    func lines(in code: [UInt8]) -> [Int] {
+        var found: [Int] = []
+        (code + [0]).withUnsafeBytes { code in
+            guard let base = code.bindMemory(to: CChar.self).baseAddress else { return }
+            var start = base
+            var counted = base
+            var line = 1
+            while let match = strstr(start, pattern) {
+                let offset = UnsafePointer(match) - base
+                if !(isWord && offset > 0 && Self.continuesWord(code[offset - 1])) {
+                    line += code[(counted - base)..<offset].count { $0 == UInt8(ascii: "\n") }
+                    counted = base + offset
+                    found.append(line)
+                }
+                start = base + offset + pattern.utf8.count
+            }
+        }
+        return found
+    }
+
+    private var isWord: Bool { pattern.first?.isLetter == true }
+
+    private static func continuesWord(_ byte: UInt8) -> Bool {
+        let scalar = UnicodeScalar(byte)
+        return scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || scalar == "_"
+            || scalar == "."
+    }
+}
+
+enum TidyRules {
+    static let deterministic = ["Wire", "JSON", "Raft", "Cluster", "Replication", "Simulator"]
+
+    /// Modules a deterministic module may import.
+    static let allowedImports: [String: Set<String>] = [
+        "Wire": [],
+        "JSON": [],
+        "Raft": ["Wire"],
+        "Cluster": ["Raft", "Wire"],
+        "Replication": ["Raft", "Wire"],
+        "Simulator": ["Raft", "Wire", "Cluster", "Replication", "WriteAheadLog"],
+    ]
+
+    private static let shipped = ["Sources/Host/", "Sources/PluginABI/", "Plugins/"]
+    private static let pure = deterministic.map { "Sources/Host/\($0)/" }
+
+    static let bans: [Ban] =
+        [
+            Ban(
+                pattern: "try!", scope: ["Sources/", "Plugins/", "Tests/"],
+                instead: "throw, or handle it"),
+            Ban(
+                pattern: "as!", scope: ["Sources/", "Plugins/", "Tests/"],
+                instead: "as?, and say what else it may be"),
+            Ban(
+                pattern: "fatalError(", scope: ["Sources/", "Plugins/"],
+                instead: "precondition with the numbers, or a typed error"),
+            Ban(
+                pattern: "print(", scope: ["Sources/Host/", "Plugins/"],
+                instead: "a Logger, or a write by main"),
+            Ban(
+                pattern: "exit(", scope: shipped.filter { $0 != "Sources/Host/rqlited/" },
+                instead: "an error that main turns into an exit code"),
+            Ban(
+                pattern: "@_cdecl", scope: ["Sources/", "Plugins/", "Tests/"], instead: "@c"),
+            Ban(
+                pattern: "DispatchQueue", scope: ["Sources/", "Plugins/", "Tests/"],
+                instead: "a named thread, or structured concurrency"),
+        ]
+        + ["Task {", "Task.detached", "Task(priority"].map {
+            Ban(
+                pattern: $0, scope: ["Sources/", "Plugins/", "Tests/"],
+                instead: "a task group, or a named thread")
+        }
+        + ["sleep(", "usleep(", "nanosleep(", "Task.sleep(", "Thread.sleep("].map {
+            Ban(pattern: $0, scope: ["Tests/"], instead: "a wait for the event, with a deadline")
+        }
+        + [".random(", ".randomElement(", ".shuffled(", "SystemRandomNumberGenerator"].map {
+            Ban(pattern: $0, scope: ["Sources/", "Plugins/"], instead: "a seeded source")
+        }
+        + [
+            "Date()", "ContinuousClock", "SuspendingClock", "clock_gettime(", "async", "await",
+            "Logger(", "Hasher(",
+        ].map {
+            Ban(
+                pattern: $0, scope: pure,
+                instead: "an input: deterministic modules know no clock, task, log or chance")
+        }
+
+    /// Words a type's name must not end in: they say nothing.
+    static let emptyNames = ["Utils", "Util", "Helper", "Helpers", "Manager", "Common"]
+
+    static let maxFunctionLines = 70
+    static let maxFileLines = 500
+}
+
+/// Where a rule would make the code worse, and why. One that is no longer needed fails the test.
+struct TidyException: Sendable, Hashable {
+    enum Rule: Hashable, Sendable {
+        case ban(String)
+        case functionLength
+        case fileLength
+        case allowedImport(String)
+    }
+
+    let path: String
+    let rule: Rule
+    let reason: String
+
+    static let all: [TidyException] = []
+}

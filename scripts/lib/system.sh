@@ -1,0 +1,75 @@
+# shellcheck shell=sh
+# Shared by the scripts beside this folder, which source it from the project's top folder.
+
+# What building and running need beside Swift and git.
+# shellcheck disable=SC2034 # Used by those who source this.
+build_packages="binutils libc6-dev libsqlite3-dev libc-ares-dev"
+
+# need_packages NAME...: installs the Debian packages that are missing, as root or through sudo;
+# otherwise prints the line to type, and stops.
+need_packages() {
+    missing=
+    for package in "$@"; do
+        # shellcheck disable=SC2016 # The braces are dpkg-query's.
+        case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
+        *"install ok installed") ;;
+        *) missing="$missing $package" ;;
+        esac
+    done
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" -eq 0 ]; then
+        sudo=
+    elif command -v sudo >/dev/null 2>&1 && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+        sudo=sudo
+    else
+        echo "These system packages are missing. As root, type:" >&2
+        echo "    apt-get update && apt-get install -y --no-install-recommends$missing" >&2
+        exit 1
+    fi
+    echo "Installing:$missing" >&2
+    # A list that is a little old is good enough where no mirror can be reached.
+    $sudo apt-get update -q >&2 || echo "apt-get update failed; trying with the list at hand" >&2
+    # shellcheck disable=SC2086 # The list is meant to be split.
+    $sudo env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -q --no-install-recommends $missing >&2
+}
+
+# Stops unless Swift is new enough.
+need_swift() {
+    if ! command -v swift >/dev/null 2>&1; then
+        echo "Swift 6.3 or later is needed, and there is no swift on the PATH." >&2
+        echo "Install it from https://www.swift.org/install/linux/" >&2
+        exit 1
+    fi
+    version=$(swift --version 2>/dev/null |
+        sed -n 's/.*Swift version \([0-9][0-9]*\)\.\([0-9][0-9]*\).*/\1 \2/p' | head -n 1)
+    if [ "${version% *}" -lt 6 ] || { [ "${version% *}" -eq 6 ] && [ "${version#* }" -lt 3 ]; }
+    then
+        echo "Swift 6.3 or later is needed; this is $(swift --version 2>/dev/null | head -n 1)" >&2
+        exit 1
+    fi
+}
+
+# The discovery plugins' products, as Package.swift names them.
+plugin_products() {
+    sed -n 's/.*\.library(.*"\(rqlite-disco-[a-z-]*\)".*/\1/p' Package.swift | sort -u
+}
+
+# Builds the daemon and its plugins for release; sets $bin to the folder they are in.
+build_release() {
+    swift build -c release --product rqlited >&2
+    for product in $(plugin_products); do
+        swift build -c release --product "$product" >&2
+    done
+    bin=$(swift build -c release --show-bin-path)
+}
+
+# phase NAME COMMAND...: runs it and prints how long it took.
+phase() {
+    phase_name=$1
+    shift
+    echo "== $phase_name"
+    phase_start=$(date +%s)
+    "$@"
+    echo "== $phase_name: $(($(date +%s) - phase_start)) s"
+}
