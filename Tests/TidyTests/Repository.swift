@@ -32,10 +32,18 @@ struct Repository {
     }
 
     func folders(in folder: String) throws -> [String] {
-        let start = root.appendingPathComponent(folder)
-        return try FileManager.default.contentsOfDirectory(
-            at: start, includingPropertiesForKeys: [.isDirectoryKey]
-        ).filter { try $0.resourceValues(forKeys: [.isDirectoryKey]).isDirectory == true }
+        try contents(of: folder, folders: true)
+    }
+
+    /// Paths relative to the root, without those in folders below.
+    func plainFiles(in folder: String) throws -> [String] {
+        try contents(of: folder, folders: false).map { "\(folder)/\($0)" }
+    }
+
+    private func contents(of folder: String, folders: Bool) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(
+            at: root.appendingPathComponent(folder), includingPropertiesForKeys: [.isDirectoryKey]
+        ).filter { try $0.resourceValues(forKeys: [.isDirectoryKey]).isDirectory == folders }
             .map(\.lastPathComponent).sorted()
     }
 
