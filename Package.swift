@@ -90,7 +90,6 @@ let package = Package(
         // Tests, one target per module.
         tests("Wire", ["Wire"]),
         tests("JSON", ["JSON"]),
-        tests("Tidy"),
         tests("Settings", ["Settings"]),
         tests("Telemetry", ["Telemetry", "JSON"]),
         tests("Cluster", ["Cluster", "Raft", "Wire"]),

@@ -1,5 +1,6 @@
 package import Wire
 
+/// A number is eight bytes, an identifier sixteen, a name a text.
 extension Term {
     package func encode(into writer: inout ByteWriter) { writer.write(rawValue) }
     package init(from reader: inout ByteReader) throws(WireError) { self.init(try reader.read()) }
