@@ -62,7 +62,8 @@ let package = Package(
         host("WriteAheadLog", ["Raft", "Wire"]),
         host("Transport", ["Raft", "Wire", "Service"] + nio),
         host("Replication", ["Raft", "Wire"]),
-        host("Discovery", ["PluginABI"]),
+        .target(name: "CPlatform", path: "Sources/Host/CPlatform"),
+        host("Discovery", ["PluginABI", "JSON", "CPlatform"]),
         host("Telemetry", ["JSON"]),
         host("Settings"),
         host(
@@ -94,6 +95,9 @@ let package = Package(
         tests("Telemetry", ["Telemetry", "JSON"]),
         tests("Cluster", ["Cluster", "Raft", "Wire"]),
         tests("PluginABI", ["PluginABI"]),
+        tests(
+            "Discovery", ["Discovery", "JSON", "PluginABI"],
+            resources: [.copy("Plugins")]),
         tests("Raft", ["Raft", "Wire"]),
         tests("Transport", ["Transport", "Raft", "Service", "Wire"] + nio),
         tests("WriteAheadLog", ["WriteAheadLog", "Simulator", "Raft", "Wire"]),

@@ -1,0 +1,129 @@
+import PluginABI
+
+/// An instance of a plugin in this process. All its calls are made on plugin threads.
+///
+/// `@unchecked Sendable`: the tables are copies of constants, and the instance pointer is only handed
+/// back to the plugin, in the order that `PluginInstance` keeps.
+final class InProcessSession: PluginSession, @unchecked Sendable {
+    private let plugin: Plugin
+    private let instance: OpaquePointer
+    /// Kept alive by one more reference that only `destroy` gives back: threads of an instance that
+    /// was given up may log until the process ends.
+    private let host: Unmanaged<PluginHost>
+    private let resolver: rqd_resolver
+    private let registry: rqd_registry
+    private let watch: rqd_watch
+    private let status: rqd_status
+
+    /// Calls the plugin's `create`; blocks.
+    init(
+        plugin: Plugin, arguments: PluginArguments, name: String,
+        log: @escaping @Sendable (PluginLogLevel, String) -> Void
+    ) throws(PluginError) {
+        let host = Unmanaged.passRetained(PluginHost(log: log))
+        do {
+            let instance = try Self.create(plugin, host, arguments, name)
+            resolver = Self.table(plugin, instance, RQD_RESOLVER_1, rqd_resolver())
+            registry = Self.table(plugin, instance, RQD_REGISTRY_1, rqd_registry())
+            watch = Self.table(plugin, instance, RQD_WATCH_1, rqd_watch())
+            status = Self.table(plugin, instance, RQD_STATUS_1, rqd_status())
+            self.instance = instance
+        } catch {
+            host.release()
+            throw error
+        }
+        self.plugin = plugin
+        self.host = host
+        guard isComplete else {
+            destroy()
+            throw PluginError(
+                .protocol, "plugin \(plugin.id) does not offer what a \(plugin.mode.role) must")
+        }
+    }
+
+    func perform(_ request: PluginRequest, _ context: CallContext) -> Int32 {
+        let (call, sink) = (context.call, context.sink)
+        switch request {
+        case .start: return RQD_OK
+        case .resolve: return resolver.resolve?(instance, call, sink) ?? RQD_UNSUPPORTED
+        case .describe: return status.describe?(instance, sink) ?? RQD_UNSUPPORTED
+        case .read(let name):
+            return Self.lend(name) { registry.read?(instance, call, $0, sink) } ?? RQD_UNSUPPORTED
+        case .list(let prefix):
+            return Self.lend(prefix) { registry.list?(instance, call, $0, sink) } ?? RQD_UNSUPPORTED
+        case .write(let name, let expected, let value):
+            return Self.lend(name) { name in
+                Self.lend(expected) { expected in
+                    Self.lend(value) { registry.write?(instance, call, name, expected, $0, sink) }
+                }
+            } ?? RQD_UNSUPPORTED
+        case .erase(let name, let expected):
+            return Self.lend(name) { name in
+                Self.lend(expected) { registry.erase?(instance, call, name, $0, sink) }
+            } ?? RQD_UNSUPPORTED
+        case .wait(let name, let token):
+            return Self.lend(name) { name in
+                Self.lend(token) { watch.wait?(instance, call, name, $0, sink) }
+            } ?? RQD_UNSUPPORTED
+        }
+    }
+
+    func destroy() {
+        plugin.table.destroy?(instance)
+        host.release()
+    }
+
+    private var isComplete: Bool {
+        switch plugin.mode.role {
+        case .resolver: resolver.resolve != nil
+        case .registry:
+            registry.read != nil && registry.write != nil && registry.erase != nil
+                && registry.list != nil
+        }
+    }
+
+    private static func create(
+        _ plugin: Plugin, _ host: Unmanaged<PluginHost>, _ arguments: PluginArguments,
+        _ name: String
+    ) throws(PluginError) -> OpaquePointer {
+        // `create` has no deadline of its own; only the sink of the context is used.
+        let context = try CallContext(deadline: .now, kinds: [])
+        let table = host._withUnsafeGuaranteedRef { $0.table }
+        var instance: OpaquePointer?
+        let status = arguments.withABI(mode: plugin.mode.name, instance: name) { arguments in
+            plugin.table.create?(plugin.descriptor, table, arguments, context.sink, &instance)
+                ?? RQD_INTERNAL
+        }
+        guard status == RQD_OK else {
+            let message = context.withResults { $0.message }
+            throw PluginError(
+                PluginError.Code(status: status),
+                message.isEmpty ? "plugin \(plugin.id) can't start, status \(status)" : message)
+        }
+        guard let instance else {
+            throw PluginError(.protocol, "plugin \(plugin.id) made no instance, but said it did")
+        }
+        return instance
+    }
+
+    private static func table<Table>(
+        _ plugin: Plugin, _ instance: OpaquePointer, _ id: String, _ blank: Table
+    ) -> Table {
+        let found = lend(id) { plugin.table.get_interface?(instance, $0) }
+        guard let found else { return blank }
+        return ABI.copy(found, blank, size: found.load(as: UInt32.self))
+    }
+
+    private static func lend<Result>(_ text: String, _ body: (rqd_text) -> Result) -> Result {
+        let bytes = text.utf8.map { CChar(bitPattern: $0) }
+        return bytes.withUnsafeBufferPointer {
+            body(rqd_text(data: $0.baseAddress, length: UInt64($0.count)))
+        }
+    }
+
+    private static func lend<Result>(_ bytes: [UInt8], _ body: (rqd_bytes) -> Result) -> Result {
+        bytes.withUnsafeBufferPointer {
+            body(rqd_bytes(data: $0.baseAddress, length: UInt64($0.count)))
+        }
+    }
+}

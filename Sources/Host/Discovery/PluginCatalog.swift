@@ -1,0 +1,175 @@
+import Glibc
+import PluginABI
+
+/// Finds plugins in a list of directories and tells which of them serves a mode, from their notes
+/// alone: no code of a plugin runs here.
+///
+/// - Only files named `*rqlite-disco-*.so` are looked at.
+/// - The first directory that offers a mode wins; what it hides is listed.
+/// - Two files in one directory that offer the same mode are an error, unless they are one inode.
+/// - A mode with a slash is the path of a plugin, `PATH#MODE` if it has several.
+package struct PluginCatalog: Sendable {
+    package let directories: [String]
+    private let trust: PluginTrust
+
+    package init(directories: [String]) {
+        self.init(directories: directories, trust: .ofThisProcess)
+    }
+
+    init(directories: [String], trust: PluginTrust) {
+        var unique: [String] = []
+        for directory in directories where !directory.isEmpty && !unique.contains(directory) {
+            unique.append(directory)
+        }
+        self.directories = unique
+        self.trust = trust
+    }
+
+    /// The places to look, most important first. `executable` is the path of the program's file.
+    package static func standardDirectories(
+        flag: [String], environment: String?, executable: String
+    ) -> [String] {
+        let own = executable.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+            .joined(separator: "/")
+        return flag + (environment ?? "").split(separator: ":").map(String.init) + [
+            own + "/../lib/rqlite/plugins", own, "/usr/local/lib/rqlite/plugins",
+            "/usr/lib/rqlite/plugins",
+        ]
+    }
+
+    /// Everything found, in order of precedence.
+    package func scan() -> Listing {
+        var listing = Listing()
+        var seen: Set<PluginFile.Identity> = []
+        for directory in directories {
+            scan(directory, into: &listing, seen: &seen)
+        }
+        return listing
+    }
+
+    /// What serves `-disco-mode`. The role is in the result's note.
+    package func find(mode spec: String) throws(PluginCatalogError) -> PluginChoice {
+        if spec.utf8.contains(UInt8(ascii: "/")) { return try find(path: spec) }
+        let listing = scan()
+        let offers = listing.plugins.filter { plugin in plugin.mode(named: spec) != nil }
+        guard let first = offers.first, let mode = first.mode(named: spec) else {
+            throw .unknownMode(spec, listing: listing, directories: directories)
+        }
+        if let rival = offers.dropFirst().first(where: { $0.directory == first.directory }) {
+            throw .ambiguous(mode: spec, first.path, rival.path)
+        }
+        return PluginChoice(file: first, mode: mode, shadowed: offers.dropFirst().map(\.path))
+    }
+
+    package func role(ofMode spec: String) throws(PluginCatalogError) -> PluginRole {
+        try find(mode: spec).mode.role
+    }
+
+    private func find(path spec: String) throws(PluginCatalogError) -> PluginChoice {
+        let parts = spec.split(separator: "#", maxSplits: 1).map(String.init)
+        let path = parts.first ?? spec
+        let file: PluginFile
+        do {
+            file = try PluginFile(path: path, trust: trust)
+            try trust.check(directory: file.directory)
+            try file.note.checkVersion()
+        } catch {
+            throw .refused(path: path, error)
+        }
+        if parts.count == 2 {
+            guard let mode = file.mode(named: parts[1]) else {
+                throw .modeNotInFile(path: path, mode: parts[1], has: file.note.modes.map(\.name))
+            }
+            return PluginChoice(file: file, mode: mode, shadowed: [])
+        }
+        guard file.note.modes.count == 1 else {
+            throw .severalModes(path: path, file.note.modes.map(\.name))
+        }
+        return PluginChoice(file: file, mode: file.note.modes[0], shadowed: [])
+    }
+
+    private func scan(
+        _ directory: String, into listing: inout Listing, seen: inout Set<PluginFile.Identity>
+    ) {
+        let names: [String]
+        do {
+            guard let found = try Self.pluginNames(in: directory, trust: trust) else { return }
+            names = found
+        } catch {
+            listing.refused.append(Refused(path: directory, why: error))
+            return
+        }
+        for name in names {
+            let path = "\(directory)/\(name)"
+            do {
+                let file = try PluginFile(path: path, trust: trust)
+                guard seen.insert(file.identity).inserted else { continue }
+                try file.note.checkVersion()
+                listing.plugins.append(file)
+            } catch {
+                listing.refused.append(Refused(path: path, why: error))
+            }
+        }
+    }
+
+    /// Sorted; nil when there is no such directory.
+    private static func pluginNames(
+        in directory: String, trust: PluginTrust
+    ) throws(PluginRefusal) -> [String]? {
+        guard let stream = opendir(directory) else {
+            if errno == ENOENT || errno == ENOTDIR { return nil }
+            throw .unreadable(String(cString: strerror(errno)))
+        }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            guard isPluginName(name) else { continue }
+            names.append(name)
+            guard names.count <= DiscoveryLimits.filesInDirectory else {
+                throw .unreadable("it holds over \(DiscoveryLimits.filesInDirectory) plugins")
+            }
+        }
+        guard !names.isEmpty else { return [] }
+        var status = stat()
+        guard fstat(dirfd(stream), &status) == 0 else {
+            throw .unreadable(String(cString: strerror(errno)))
+        }
+        try trust.check(status, path: directory)
+        return names.sorted()
+    }
+
+    /// `*rqlite-disco-*.so`
+    private static func isPluginName(_ name: String) -> Bool {
+        let infix = Array("rqlite-disco-".utf8)
+        guard name.hasSuffix(".so") else { return false }
+        let stem = Array(name.utf8.dropLast(3))
+        guard stem.count >= infix.count else { return false }
+        return (0...(stem.count - infix.count)).contains { stem[$0...].starts(with: infix) }
+    }
+}
+
+extension PluginCatalog {
+    package struct Refused: Equatable, Sendable {
+        package let path: String
+        package let why: PluginRefusal
+    }
+
+    package struct Listing: Sendable {
+        package fileprivate(set) var plugins: [PluginFile] = []
+        package fileprivate(set) var refused: [Refused] = []
+
+        /// Every mode once, sorted.
+        package var modes: [String] { Set(plugins.flatMap { $0.note.modes.map(\.name) }).sorted() }
+    }
+}
+
+/// The plugin that serves a mode.
+package struct PluginChoice: Sendable {
+    package let file: PluginFile
+    package let mode: PluginMode
+    /// Files that offer the mode too, in directories of lower precedence.
+    package let shadowed: [String]
+}

@@ -1,0 +1,58 @@
+import Glibc
+
+/// A plugin's file as found: who owns it is checked and its note read, nothing more.
+package struct PluginFile: Sendable {
+    /// Tells whether two paths lead to one file.
+    struct Identity: Hashable, Sendable {
+        let device: UInt64
+        let inode: UInt64
+    }
+
+    package let path: String
+    package let note: PluginNote
+    let identity: Identity
+
+    /// Where it was found.
+    var directory: String {
+        path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+            .joined(separator: "/")
+    }
+
+    init(path: String, trust: PluginTrust) throws(PluginRefusal) {
+        // Without O_NONBLOCK a FIFO would hold the start for ever.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw .unreadable(String(cString: strerror(errno))) }
+        defer { close(descriptor) }
+        let identity = try Self.check(descriptor, path: path, trust: trust)
+        let notes = try ELFNote.read(descriptor)
+        self.path = path
+        self.identity = identity
+        note = try PluginNote(notes)
+    }
+
+    package func mode(named name: String) -> PluginMode? {
+        note.modes.first { $0.name == name }
+    }
+
+    /// That the file is still the one whose note was read.
+    func checkUnchanged(trust: PluginTrust) throws(PluginRefusal) {
+        let now = try PluginFile(path: path, trust: trust)
+        guard now.identity == identity, now.note == note else {
+            throw .notLoadable("it was replaced while it was looked at; start again")
+        }
+    }
+
+    private static func check(
+        _ descriptor: Int32, path: String, trust: PluginTrust
+    ) throws(PluginRefusal) -> Identity {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else {
+            throw .unreadable(String(cString: strerror(errno)))
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw .malformedFile("it is not a regular file")
+        }
+        try trust.check(status, path: path)
+        return Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+    }
+}

@@ -1,0 +1,60 @@
+import JSON
+import PluginABI
+
+/// What `/status` shows of discovery, in rqlite's words.
+struct PluginStatistics: Sendable {
+    /// Members of the plugin's own description.
+    private var description: [JSONValue.Member] = []
+    /// Wall clock of the last call that was answered.
+    private var lastContact: String?
+    private var lastAddresses: [String] = []
+    /// Goes away with the next success.
+    private var lastError: String?
+    private var calls: UInt64 = 0
+    private var failures: UInt64 = 0
+
+    mutating func record(
+        _ request: PluginRequest, _ result: Result<CallAnswer, PluginError>, at time: String,
+        raftPort: UInt16
+    ) {
+        calls += 1
+        switch result {
+        case .failure(let error):
+            // Giving a call up is the host's doing.
+            guard error.code != .cancelled else { return }
+            failures += 1
+            lastError = error.message
+        case .success(let answer):
+            lastError = nil
+            if case .start = request { return }
+            lastContact = time
+            guard case .resolve = request else { return }
+            lastAddresses = answer.results.addresses.map { $0.hostAndPort(orPort: raftPort) }
+                .sorted()
+        }
+    }
+
+    /// Ignored unless it is one JSON object.
+    mutating func record(description text: String) {
+        guard
+            case .object(let members)? = try? JSONValue(
+                parsing: text, depthLimit: DiscoveryLimits.describeDepth)
+        else { return }
+        description = members
+    }
+
+    func json(mode: String) -> JSONValue {
+        var own: [JSONValue.Member] = [
+            .init("mode", .string(mode)), .init("calls", .integer(calls)),
+            .init("failures", .integer(failures)),
+        ]
+        if let lastContact { own.append(.init("last_contact", .string(lastContact))) }
+        if !lastAddresses.isEmpty {
+            own.append(.init("last_addresses", .array(lastAddresses.map { .string($0) })))
+        }
+        if let lastError { own.append(.init("last_error", .string(lastError))) }
+        let taken = own.map(\.name)
+        let others = description.filter { !taken.contains($0.name) }
+        return .object((own + others).sorted { $0.name < $1.name })
+    }
+}
