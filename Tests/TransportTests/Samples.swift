@@ -69,7 +69,7 @@ enum Samples {
     static let refusals: [Refusal] = [
         .notLeader(leader: NodeID("n2")), .busy, .transferInProgress, .changeInProgress,
         .unknownMember, .notCaughtUp, .lastVoter, .noTransferTarget, .transferToSelf,
-        .entryTooLarge(limit: 12),
+        .entryTooLarge(limit: 12), .alreadyMember, .notPromotable,
     ]
 
     static let errors: [ServiceError] =

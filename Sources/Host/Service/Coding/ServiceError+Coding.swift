@@ -99,6 +99,8 @@ extension Refusal {
         case .entryTooLarge(let limit):
             writer.write(UInt8(10))
             writer.write(UInt64(clamping: limit))
+        case .alreadyMember: writer.write(UInt8(11))
+        case .notPromotable: writer.write(UInt8(12))
         }
     }
 
@@ -117,6 +119,8 @@ extension Refusal {
         case 8: self = .noTransferTarget
         case 9: self = .transferToSelf
         case 10: self = .entryTooLarge(limit: Int(clamping: try reader.read(UInt64.self)))
+        case 11: self = .alreadyMember
+        case 12: self = .notPromotable
         default: throw .invalid(field: "refusal", value: UInt64(tag))
         }
     }
