@@ -47,22 +47,27 @@ import WriteAheadLog
         #expect(try log.tail(after: LogIndex(20)) == [written[20]])
     }
 
-    @Test func `Entries are read from any index up to a limit, across segments`() throws {
+    @Test(arguments: [(4096, 100), (1 << 20, 1000)])
+    func `Entries are read from any index up to a limit, across segments and marks`(
+        segmentBytes: Int, entryBytes: Int
+    ) throws {
         let disk = SimulatedDisk(seed: 3)
-        var log = try openLog(disk)
-        let written = entries(1...400, size: 100)
+        let limits = LogLimits(segmentBytes: segmentBytes)
+        var log = try openLog(disk, limits: limits)
+        let written = entries(1...400, size: entryBytes)
         for start in stride(from: 0, to: 400, by: 8) {
             try log.append(LogBatch(entries: Array(written[start..<start + 8])))
         }
-        #expect(log.segmentCount > 8)
+        #expect(segmentBytes > 4096 || log.segmentCount > 8)
         for from in stride(from: 1, through: 400, by: 13) {
-            let found = try log.entries(from: LogIndex(UInt64(from)), byteLimit: 132 * 20)
+            let found = try log.entries(
+                from: LogIndex(UInt64(from)), byteLimit: (entryBytes + 32) * 20)
             #expect(found == Array(written[(from - 1)..<min(400, from + 19)]))
         }
         #expect(try log.entries(from: LogIndex(5), byteLimit: 0) == [written[4]])
         #expect(try log.entries(from: LogIndex(401), byteLimit: 10).isEmpty)
         #expect(try log.tail(after: .zero) == written)
-        var reopened = try openLog(disk)
+        var reopened = try openLog(disk, limits: limits)
         #expect(try reopened.tail(after: .zero) == written)
     }
 

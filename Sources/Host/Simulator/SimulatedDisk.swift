@@ -16,6 +16,8 @@ package final class SimulatedDisk: Disk {
         package var injectedErrors = 0
         package var refusedForSpace = 0
         package var corruptedBytes = 0
+
+        package init() {}
     }
 
     /// What happens to a step instead of success.

@@ -20,6 +20,9 @@ struct Recovery<D: Disk> {
         self.directory = directory
         do throws(DiskError) {
             try disk.createDirectory(directory)
+            // A process that died between renaming a segment and this left a name that a power
+            // failure could still take back, when the segments before it are gone already.
+            try disk.syncDirectory(directory)
             let names = try disk.list(directory)
             for name in names where name.hasSuffix(ActiveSegment<D.File>.unfinishedSuffix) {
                 try disk.remove(directory + "/" + name)
