@@ -28,10 +28,12 @@ need_packages() {
     fi
     echo "Installing:$missing" >&2
     # A list that is a little old is good enough where no mirror can be reached.
-    $sudo apt-get update -q >&2 || echo "apt-get update failed; trying with the list at hand" >&2
+    $sudo apt-get update -qq >&2 || echo "apt-get update failed; trying with the list at hand" >&2
+    # Another run may be installing at the same time: wait for its lock.
     # shellcheck disable=SC2086 # The list is meant to be split.
     $sudo env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -q --no-install-recommends $missing >&2
+        apt-get install -y -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+        --no-install-recommends $missing >&2
 }
 
 # Stops unless Swift is new enough.
