@@ -104,5 +104,7 @@ let package = Package(
         tests(
             "HTTPAPI",
             ["HTTPAPI", "JSON", "Wire", "Raft", "Service", "Telemetry", nioEmbedded] + nioHTTP),
+        tests("SQLite", ["SQLite", "CSQLite"]),
+        tests("StateMachine", ["StateMachine", "SQLite", "Wire", "Raft"]),
     ]
 )

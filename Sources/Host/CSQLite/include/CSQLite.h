@@ -1,4 +1,86 @@
+// SQLite as Swift can call it: the C API, wrappers for its variadic functions and destructor
+// constants, and the VFS "rqlited".
+//
+// The VFS is "unix-excl" with three differences, each per thread:
+//
+//   clock   while a thread has frozen its clock, SQLite's "now" is the frozen time, wherever it is
+//           asked for: statements, defaults, triggers, views;
+//   full    a write that failed for lack of disk space is counted, so that a full disk can be told
+//           from the other causes of SQLITE_FULL (an AUTOINCREMENT table at its last rowid);
+//   faults  a test can make the writes of its thread fail.
 #ifndef CSQLITE_H
 #define CSQLITE_H
+
 #include <sqlite3.h>
+#include <stdint.h>
+
+#define CSQLITE_VFS_NAME "rqlited"
+
+// Registers the VFS; may be called any number of times, from any thread. [any-thread]
+int csqlite_register_vfs(void);
+
+// Freezes this thread's clock at a time in milliseconds since 1970.
+void csqlite_freeze_clock(int64_t milliseconds);
+void csqlite_release_clock(void);
+
+// How many writes of this thread failed for lack of disk space, ever.
+uint64_t csqlite_disk_full_count(void);
+
+// The writes of this thread from the n-th next one on fail with this code; 0 ends it.
+void csqlite_inject_write_fault(int code, int64_t after_writes);
+
+static inline int csqlite_bind_text(sqlite3_stmt *stmt, int index, const char *text, uint64_t count) {
+    return sqlite3_bind_text64(stmt, index, text, count, SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+static inline int csqlite_bind_blob(sqlite3_stmt *stmt, int index, const void *bytes, uint64_t count) {
+    return count == 0 ? sqlite3_bind_zeroblob(stmt, index, 0)
+                      : sqlite3_bind_blob64(stmt, index, bytes, count, SQLITE_TRANSIENT);
+}
+
+static inline void csqlite_result_text(sqlite3_context *context, const char *text, uint64_t count) {
+    sqlite3_result_text64(context, text, count, SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+static inline void csqlite_result_blob(sqlite3_context *context, const void *bytes, uint64_t count) {
+    sqlite3_result_blob64(context, bytes, count, SQLITE_TRANSIENT);
+}
+
+// Sets a Boolean option of sqlite3_db_config.
+static inline int csqlite_db_config(sqlite3 *db, int option, int value) {
+    return sqlite3_db_config(db, option, value, (int *)0);
+}
+
+// Overwrites a blob in place. Unlike UPDATE this leaves what changes() and total_changes() say.
+int csqlite_overwrite_blob(
+    sqlite3 *db, const char *table, const char *column, int64_t rowid, const void *bytes, int count);
+
+// The open file of the main database, or of its write-ahead log; NULL when there is none.
+static inline sqlite3_file *csqlite_main_file(sqlite3 *db) {
+    sqlite3_file *file = 0;
+    int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    return rc == SQLITE_OK && file && file->pMethods ? file : 0;
+}
+
+static inline sqlite3_file *csqlite_wal_file(sqlite3 *db) {
+    sqlite3_file *file = 0;
+    int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+    return rc == SQLITE_OK && file && file->pMethods ? file : 0;
+}
+
+static inline int csqlite_file_size(sqlite3_file *file, int64_t *size) {
+    sqlite3_int64 found = 0;
+    int rc = file->pMethods->xFileSize(file, &found);
+    *size = found;
+    return rc;
+}
+
+static inline int csqlite_file_read(sqlite3_file *file, void *into, int count, int64_t offset) {
+    return file->pMethods->xRead(file, into, count, offset);
+}
+
+static inline int csqlite_file_sync(sqlite3_file *file) {
+    return file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+}
+
 #endif

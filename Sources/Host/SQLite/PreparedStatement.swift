@@ -1,0 +1,153 @@
+internal import CSQLite
+
+/// A compiled statement, finalized when the value ends.
+package struct PreparedStatement: ~Copyable {
+    package let pointer: OpaquePointer
+
+    package init(owning pointer: OpaquePointer) {
+        self.pointer = pointer
+    }
+
+    deinit {
+        _ = sqlite3_finalize(pointer)
+    }
+
+    /// What compiling the front of a text gave. No statement with the code OK means that there was
+    /// nothing but blanks and comments.
+    package struct Compilation {
+        package var code: Int32
+        package var statement: OpaquePointer?
+        /// Bytes that the statement took, up to where the next one begins.
+        package var consumed: Int
+    }
+
+    /// Compiles the first statement of `sql`; the caller owns it.
+    package static func compile(
+        _ sql: UnsafeRawBufferPointer, on connection: OpaquePointer, isPersistent: Bool
+    ) -> Compilation {
+        guard let base = sql.baseAddress?.assumingMemoryBound(to: CChar.self) else {
+            return Compilation(code: SQLITE_OK, statement: nil, consumed: 0)
+        }
+        var compiled: OpaquePointer?
+        var tail: UnsafePointer<CChar>?
+        let code = sqlite3_prepare_v3(
+            connection, base, Int32(clamping: sql.count),
+            isPersistent ? UInt32(SQLITE_PREPARE_PERSISTENT) : 0, &compiled, &tail)
+        return Compilation(
+            code: code, statement: compiled, consumed: tail.map { $0 - base } ?? sql.count)
+    }
+
+    private var failure: SQLiteError {
+        let connection = sqlite3_db_handle(pointer)
+        return SQLiteError(
+            extendedCode: sqlite3_extended_errcode(connection), connection: connection)
+    }
+
+    /// Whether a row is there to be read.
+    package func step() throws(SQLiteError) -> Bool {
+        switch sqlite3_step(pointer) {
+        case SQLITE_ROW: return true
+        case SQLITE_DONE: return false
+        default: throw failure
+        }
+    }
+
+    /// Steps to the end, then makes the statement ready to run again.
+    package func run() throws(SQLiteError) {
+        defer { reset() }
+        while try step() {}
+    }
+
+    /// The code only repeats the failure of the last step.
+    package func reset() { _ = sqlite3_reset(pointer) }
+    package func clearBindings() { _ = sqlite3_clear_bindings(pointer) }
+
+    package var parameterCount: Int { Int(sqlite3_bind_parameter_count(pointer)) }
+
+    /// With its prefix; nil for a plain `?` and for numbers skipped.
+    package func parameterName(at index: Int) -> String? {
+        sqlite3_bind_parameter_name(pointer, Int32(index)).map { String(cString: $0) }
+    }
+
+    package func bindNull(at index: Int) throws(SQLiteError) {
+        try check(sqlite3_bind_null(pointer, Int32(index)))
+    }
+    package func bind(_ value: Int64, at index: Int) throws(SQLiteError) {
+        try check(sqlite3_bind_int64(pointer, Int32(index), value))
+    }
+    package func bind(_ value: Double, at index: Int) throws(SQLiteError) {
+        try check(sqlite3_bind_double(pointer, Int32(index), value))
+    }
+    package func bind(_ value: String, at index: Int) throws(SQLiteError) {
+        var value = value
+        try check(
+            value.withUTF8 { utf8 in
+                utf8.withMemoryRebound(to: CChar.self) {
+                    // A NULL pointer would bind NULL in place of the empty text.
+                    guard let base = $0.baseAddress else {
+                        return csqlite_bind_text(pointer, Int32(index), "", 0)
+                    }
+                    return csqlite_bind_text(pointer, Int32(index), base, UInt64($0.count))
+                }
+            })
+    }
+    package func bind(_ value: [UInt8], at index: Int) throws(SQLiteError) {
+        try check(
+            value.withUnsafeBytes {
+                csqlite_bind_blob(pointer, Int32(index), $0.baseAddress, UInt64($0.count))
+            })
+    }
+
+    private func check(_ code: Int32) throws(SQLiteError) {
+        guard code == SQLITE_OK else { throw failure }
+    }
+
+    package var columnCount: Int { Int(sqlite3_column_count(pointer)) }
+
+    /// Nothing but reading, by SQLite's judgement; EXPLAIN of anything only reads.
+    package var isReadOnly: Bool {
+        sqlite3_stmt_readonly(pointer) != 0 || sqlite3_stmt_isexplain(pointer) != 0
+    }
+
+    package func columnName(at index: Int) -> String {
+        sqlite3_column_name(pointer, Int32(index)).map { String(cString: $0) } ?? ""
+    }
+
+    /// The real name of the table a column comes from; nil for expressions.
+    package func columnTable(at index: Int) -> String? {
+        sqlite3_column_table_name(pointer, Int32(index)).map { String(cString: $0) }
+    }
+
+    package func declaredType(at index: Int) -> String? {
+        sqlite3_column_decltype(pointer, Int32(index)).map { String(cString: $0) }
+    }
+
+    package func type(at index: Int) -> Int32 { sqlite3_column_type(pointer, Int32(index)) }
+    package func integer(at index: Int) -> Int64 { sqlite3_column_int64(pointer, Int32(index)) }
+    package func real(at index: Int) -> Double { sqlite3_column_double(pointer, Int32(index)) }
+    package func text(at index: Int) -> String? {
+        sqlite3_column_text(pointer, Int32(index)).map { String(cString: $0) }
+    }
+
+    /// The bytes of a text or blob; they live until the next step. The pointer is asked for before
+    /// the count, for asking may convert the value.
+    package func withBytes<Result>(
+        at index: Int, isText: Bool, _ body: (UnsafeRawBufferPointer) -> Result
+    ) -> Result {
+        let start =
+            isText
+            ? UnsafeRawPointer(sqlite3_column_text(pointer, Int32(index)))
+            : sqlite3_column_blob(pointer, Int32(index))
+        let count = Int(sqlite3_column_bytes(pointer, Int32(index)))
+        return body(UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : count))
+    }
+
+    package func blob(at index: Int) -> [UInt8] {
+        withBytes(at: index, isText: false) { Array($0) }
+    }
+
+    /// Starts the count of virtual machine steps anew.
+    package func resetStepCount() {
+        _ = sqlite3_stmt_status(pointer, SQLITE_STMTSTATUS_VM_STEP, 1)
+    }
+}

@@ -1,0 +1,56 @@
+package import Raft
+package import Wire
+
+/// What the database says about itself: how far the log is applied in it, and what of the cluster
+/// is fixed by the log. It changes in the same SQLite transaction as the rows, so that the two can
+/// never disagree.
+package struct AppliedState: Equatable, Sendable {
+    /// The last entry applied as a whole.
+    package var position: LogPosition
+    /// Nil until the node belongs to a cluster.
+    package var cluster: ClusterID?
+    package var membership: Membership
+    /// The entry that set the membership.
+    package var membershipIndex: LogIndex
+    package var settings: ClusterSettings
+    /// The clock of the last applied command; it never goes back.
+    package var lastMilliseconds: Int64
+    /// How much of the entry after `position` is done, when it is applied unit by unit.
+    var progress: EntryProgress?
+
+    package init(
+        position: LogPosition = .zero, cluster: ClusterID? = nil,
+        membership: Membership = Membership(), membershipIndex: LogIndex = .zero,
+        settings: ClusterSettings = ClusterSettings(foreignKeys: false)
+    ) {
+        self.position = position
+        self.cluster = cluster
+        self.membership = membership
+        self.membershipIndex = membershipIndex
+        self.settings = settings
+        lastMilliseconds = 0
+    }
+
+    package var mark: SnapshotMark {
+        SnapshotMark(
+            position: position, membership: membership, membershipIndex: membershipIndex)
+    }
+}
+
+/// Where to go on within an entry of which some autocommit units are committed already, with all
+/// that the following units can see of those before them.
+struct EntryProgress: Equatable, Sendable {
+    /// The next statement of the command, and the place and parameter at which it goes on.
+    var statement = 0
+    var offset = 0
+    var positionalUsed = 0
+    /// How many units have begun; the seed of a unit's randomness depends on it.
+    var units = 0
+    /// Of the budget, in callbacks of SQLite's progress handler.
+    var steps = 0
+    var lastInsertRowid: Int64 = 0
+    var changes: Int64 = 0
+    var totalChanges: Int64 = 0
+    /// What PRAGMA foreign_keys said last in this command.
+    var foreignKeys: Bool?
+}

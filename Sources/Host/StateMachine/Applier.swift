@@ -1,0 +1,285 @@
+internal import CSQLite
+package import Raft
+internal import SQLite
+package import Wire
+
+/// What applying one entry gave.
+package struct AppliedEntry: Equatable, Sendable {
+    package var index: LogIndex
+    /// Of a command whose result somebody waits for.
+    package var result: CommandResult?
+}
+
+/// Applies committed entries to the database, in order, and checkpoints it. It owns the only
+/// connection that writes, and belongs to one thread: commits and checkpoints can never meet, which
+/// SQLite before 3.51.3 would not survive.
+///
+/// 1. A batch of entries is one transaction, with the new position in it. Answers go out, and
+///    `applied` moves, only after COMMIT.
+/// 2. If something in a batch ends its transaction (OR ROLLBACK, RAISE(ROLLBACK), an exhausted
+///    budget) or can't run in one (VACUUM, ANALYZE), the batch is rolled back and run again, each
+///    autocommit unit as a transaction of its own that also stores how far its entry is done.
+/// 3. A failure of the machine rolls back what is not committed and is thrown.
+package final class Applier {
+    package private(set) var applied: AppliedState
+    /// The generation's file.
+    package let path: String
+
+    let session: WriteSession
+    let limits: ApplierLimits
+    var checkpoints = CheckpointState()
+    /// Results of the units of a partly applied entry, for when the disk has room again.
+    private var partialResults: (index: LogIndex, results: [StatementResult])?
+
+    /// Opens a generation made by `DatabaseDirectory`.
+    package init(path: String, limits: ApplierLimits = ApplierLimits()) throws(ApplyFault) {
+        self.path = path
+        self.limits = limits
+        do throws(SQLiteError) {
+            session = try WriteSession(path: path, limits: limits)
+        } catch {
+            throw .storage("opening the database \(path)", error)
+        }
+        do throws(MetadataError) {
+            applied = try MetadataTable.read(on: session.connection)
+        } catch {
+            throw .storage("reading the position of the database \(path)", error.cause)
+        }
+    }
+
+    /// Applies entries that follow each other. Those applied already are passed over, so that a
+    /// batch can be handed in again after a fault. Results of what is committed are appended to
+    /// `results` even when a later entry fails.
+    ///
+    /// `reporting`: whether somebody waits for the result of an entry.
+    package func apply(
+        _ entries: some Collection<Entry>, reporting: (LogIndex) -> Bool,
+        into results: inout [AppliedEntry]
+    ) throws(ApplyFault) {
+        var pending: [Pending] = []
+        pending.reserveCapacity(entries.count)
+        var fault: ApplyFault?
+        var expected = applied.position.index.next
+        for entry in entries where entry.index >= expected {
+            guard entry.index == expected else {
+                fault = .gap(expected: expected, found: entry.index)
+                break
+            }
+            expected = expected.next
+            do throws(ApplyFault) {
+                pending.append(
+                    Pending(
+                        position: entry.position, content: try Self.content(of: entry),
+                        isReported: reporting(entry.index)))
+            } catch let decodingFault {
+                fault = decodingFault
+                break
+            }
+        }
+        defer { csqlite_release_clock() }
+        try apply(pending, into: &results)
+        if let fault { throw fault }
+    }
+
+    // MARK: Content
+
+    private struct Pending {
+        var position: LogPosition
+        var content: Content
+        var isReported: Bool
+    }
+
+    private enum Content {
+        case nothing
+        case membership(Membership)
+        case settings(ClusterSettings)
+        case command(Command)
+    }
+
+    private static func content(of entry: Entry) throws(ApplyFault) -> Content {
+        switch entry.payload {
+        case .noop: return .nothing
+        case .membership(let membership): return .membership(membership)
+        case .command(let bytes):
+            do throws(WireError) {
+                switch try LogCommand(decoding: bytes) {
+                case .command(let command): return .command(command)
+                case .settings(let settings): return .settings(settings)
+                }
+            } catch {
+                guard case .unsupportedVersion(let found, let supported) = error else {
+                    throw .malformedEntry(entry.index, error.description)
+                }
+                throw .unsupportedEntry(entry.index, found: found, supported: supported)
+            }
+        }
+    }
+
+    // MARK: Batches
+
+    private func apply(_ pending: [Pending], into results: inout [AppliedEntry])
+        throws(ApplyFault)
+    {
+        guard !pending.isEmpty else { return }
+        if applied.progress == nil, try applyShared(pending, into: &results) { return }
+        for entry in pending { try applyInUnits(entry, into: &results) }
+    }
+
+    /// One transaction for all. False: it was rolled back, and must be run unit by unit.
+    private func applyShared(_ pending: [Pending], into results: inout [AppliedEntry])
+        throws(ApplyFault) -> Bool
+    {
+        var state = applied
+        var batch: [AppliedEntry] = []
+        batch.reserveCapacity(pending.count)
+        do throws(CommandRunner.Interruption) {
+            try attempt("beginning a batch") { () throws(SQLiteError) in try session.begin() }
+            for entry in pending {
+                let result = try apply(entry, .shared, &state)
+                batch.append(AppliedEntry(index: entry.position.index, result: result))
+            }
+            try attempt("committing a batch") { () throws(SQLiteError) in
+                try write(state)
+                try session.commit()
+            }
+        } catch {
+            try rollBack()
+            guard case .fault(let fault) = error else { return false }
+            throw fault
+        }
+        applied = state
+        results.append(contentsOf: batch)
+        return true
+    }
+
+    private func applyInUnits(_ entry: Pending, into results: inout [AppliedEntry])
+        throws(ApplyFault)
+    {
+        var state = applied
+        do throws(CommandRunner.Interruption) {
+            let result = try apply(entry, .perUnit, &state)
+            state.progress = nil
+            try attempt("committing an entry") { () throws(SQLiteError) in
+                try session.begin()
+                try write(state)
+                try session.commit()
+            }
+            results.append(AppliedEntry(index: entry.position.index, result: result))
+        } catch {
+            try rollBack()
+            switch error {
+            case .fault(let fault): throw fault
+            case .needsUnits:
+                preconditionFailure("entry \(entry.position) asks for units within its units")
+            }
+        }
+        partialResults = nil
+        applied = state
+    }
+
+    /// Applies one entry within the transactions of `mode`, and moves `state` past it.
+    private func apply(
+        _ entry: Pending, _ mode: CommandRunner.Mode, _ state: inout AppliedState
+    ) throws(CommandRunner.Interruption) -> CommandResult? {
+        var result: CommandResult?
+        switch entry.content {
+        case .nothing: break
+        case .membership(let membership):
+            state.membership = membership
+            state.membershipIndex = entry.position.index
+        case .settings(let settings):
+            state.settings = settings
+        case .command(let command):
+            let milliseconds = max(state.lastMilliseconds, command.stamp.milliseconds)
+            // A query changes nothing; without a reader of its result it need not run.
+            if command.kind != .query || entry.isReported {
+                csqlite_freeze_clock(milliseconds)
+                result = try run(command, of: entry, mode, state)
+                result?.logIndex = entry.position.index.rawValue
+            }
+            state.lastMilliseconds = milliseconds
+        }
+        state.position = entry.position
+        return entry.isReported ? result : nil
+    }
+
+    private func run(
+        _ command: Command, of entry: Pending, _ mode: CommandRunner.Mode, _ state: AppliedState
+    ) throws(CommandRunner.Interruption) -> CommandResult {
+        var resuming: (EntryProgress, [StatementResult])?
+        if mode == .perUnit, let progress = applied.progress {
+            let kept = partialResults?.index == entry.position.index ? partialResults : nil
+            resuming = (progress, kept?.results ?? [])
+        }
+        var runner = CommandRunner(
+            session: session, command: command, mode: mode, state: state,
+            options: (limits, entry.isReported), resuming: resuming)
+        // Whatever fails from here on, what is committed of the entry is not run again.
+        defer {
+            if mode == .perUnit, runner.committed.progress != EntryProgress() {
+                applied.progress = runner.committed.progress
+                partialResults = (entry.position.index, runner.committed.results)
+            }
+        }
+        try runner.run()
+        return runner.result
+    }
+
+    private func write(_ state: AppliedState) throws(SQLiteError) {
+        if state.settings != applied.settings || state.membershipIndex != applied.membershipIndex
+            || state.cluster != applied.cluster
+        {
+            try MetadataTable.writeSettings(state, on: session.connection)
+        }
+        try MetadataTable.writeProgress(state, on: session.connection)
+    }
+
+    /// Puts failures of our own statements in their two classes: those of the machine, and those of
+    /// virtual tables that judge their rows late.
+    private func attempt(_ operation: String, _ body: () throws(SQLiteError) -> Void)
+        throws(CommandRunner.Interruption)
+    {
+        do throws(SQLiteError) {
+            try body()
+        } catch {
+            let fault = ApplyFault.judging(
+                error, during: operation, on: session.connection, diskFullBefore: 0)
+            throw fault.map { .fault($0) } ?? .needsUnits
+        }
+    }
+
+    private func rollBack() throws(ApplyFault) {
+        do throws(SQLiteError) {
+            try session.rollBack()
+        } catch {
+            throw .storage("rolling back", error)
+        }
+    }
+
+    /// Sets what the node knows of its cluster before any entry says it: when it is bootstrapped or
+    /// joins.
+    package func establish(cluster: ClusterID) throws(ApplyFault) {
+        var state = applied
+        state.cluster = cluster
+        do throws(SQLiteError) {
+            try session.begin()
+            try write(state)
+            try session.commit()
+        } catch {
+            try rollBack()
+            throw .storage("storing the cluster ID", error)
+        }
+        applied = state
+    }
+}
+
+extension MetadataError {
+    var cause: SQLiteError {
+        switch self {
+        case .missing:
+            SQLiteError(
+                extendedCode: SQLITE_CORRUPT, message: "table \(MetadataTable.name) is missing")
+        case .unreadable(let error): error
+        }
+    }
+}

@@ -1,0 +1,74 @@
+internal import CSQLite
+internal import Glibc
+package import Raft
+internal import SQLite
+
+/// Why entries could not be applied. Each is a failure of this node or of its version; none is ever an answer to a client.
+package enum ApplyFault: Error, Equatable, Sendable, CustomStringConvertible {
+    /// Nothing of the open transaction was kept; the same entries can be applied again when there
+    /// is room.
+    case diskFull
+    /// The file, or the memory, failed: the node must stop.
+    case storage(operation: String, code: Int32, message: String)
+    /// The entry was written by a newer program.
+    case unsupportedEntry(LogIndex, found: UInt8, supported: UInt8)
+    case malformedEntry(LogIndex, String)
+    /// The entry is not the one after the last applied.
+    case gap(expected: LogIndex, found: LogIndex)
+
+    package var description: String {
+        switch self {
+        case .diskFull:
+            "the disk is full: the database takes no changes until there is room"
+        case .storage(let operation, let code, let message):
+            "\(operation) failed: \(message) (SQLite code \(code)). The node must stop; check the "
+                + "disk, then restart it or rejoin it with an empty data directory"
+        case .unsupportedEntry(let index, let found, let supported):
+            "log entry \(index) has format version \(found), this program reads up to "
+                + "\(supported): install the newer program on this node"
+        case .malformedEntry(let index, let cause):
+            "log entry \(index) can't be read: \(cause)"
+        case .gap(let expected, let found):
+            "log entry \(found) can't be applied, \(expected) is next"
+        }
+    }
+}
+
+extension ApplyFault {
+    /// A failure of an operation of our own, which no SQL of a client can make fail.
+    static func storage(_ operation: String, _ error: SQLiteError) -> ApplyFault {
+        error.code == SQLITE_FULL
+            ? .diskFull
+            : .storage(
+                operation: operation, code: error.extendedCode, message: error.message)
+    }
+
+    /// What a failure while a client's SQL ran says about the machine; nil when it lies in the SQL,
+    /// is the same on every node, and so may be an answer.
+    static func judging(
+        _ error: SQLiteError, during operation: String, on connection: borrowing Connection,
+        diskFullBefore: UInt64
+    ) -> ApplyFault? {
+        switch error.code {
+        case SQLITE_FULL:
+            // An AUTOINCREMENT table at its last rowid says the same as a full disk.
+            return csqlite_disk_full_count() == diskFullBefore ? nil : .diskFull
+        case SQLITE_IOERR:
+            return isOutOfSpace(sqlite3_system_errno(connection.pointer))
+                ? .diskFull : storage(operation, error)
+        case SQLITE_CORRUPT:
+            // SQLITE_CORRUPT_VTAB: a full-text or R*Tree index disagrees with its content, which a
+            // client can bring about.
+            return error.extendedCode == SQLITE_CORRUPT | 1 << 8 ? nil : storage(operation, error)
+        case SQLITE_NOTADB, SQLITE_CANTOPEN, SQLITE_NOMEM, SQLITE_MISUSE, SQLITE_PROTOCOL,
+            SQLITE_BUSY, SQLITE_INTERNAL, SQLITE_READONLY, SQLITE_PERM:
+            return storage(operation, error)
+        default:
+            return nil
+        }
+    }
+
+    private static func isOutOfSpace(_ code: Int32) -> Bool {
+        code == ENOSPC || code == EDQUOT
+    }
+}

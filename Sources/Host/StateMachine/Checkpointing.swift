@@ -1,0 +1,112 @@
+internal import CSQLite
+package import Raft
+internal import SQLite
+
+/// How far a checkpoint came.
+package struct CheckpointOutcome: Equatable, Sendable {
+    package enum Extent: Equatable, Sendable {
+        /// The main file holds everything committed, and is synced.
+        case complete
+        /// Readers still need older pages.
+        case partial
+        /// A snapshot is being sent; nothing was done.
+        case held
+    }
+
+    package var extent: Extent
+    /// Pages in the write-ahead log, and those of them that are in the main file.
+    package var walPages: Int
+    package var copiedPages: Int
+    /// The log may be compacted up to here: a finished, synced checkpoint covers it. Zero before
+    /// the first one since the database was opened.
+    package var covered: LogPosition
+}
+
+/// What the applier remembers between checkpoints.
+struct CheckpointState {
+    /// Snapshots being sent from the main file, which must not change meanwhile.
+    var holds = 0
+    /// What the main file holds while it is held.
+    var heldMark: SnapshotMark?
+    var covered = LogPosition.zero
+}
+
+/// The size of the write-ahead log as of the last commit: SQLite tells it through the WAL hook.
+final class WalSize {
+    fileprivate(set) var pages: Int32 = 0
+
+    /// Must live as long as the connection.
+    func install(on connection: borrowing Connection) {
+        _ = sqlite3_wal_hook(
+            connection.pointer,
+            { context, _, _, pages in
+                guard let context else { return SQLITE_OK }
+                Unmanaged<WalSize>.fromOpaque(context).takeUnretainedValue().pages = pages
+                return SQLITE_OK
+            }, Unmanaged.passUnretained(self).toOpaque())
+    }
+}
+
+extension Applier {
+    /// Bytes of the write-ahead log that hold commits not yet overwritten; after a complete
+    /// checkpoint the next commit starts from the front, unless a reader is in the way.
+    package var walBytes: Int64 {
+        // Each page has a header of 24 bytes (https://sqlite.org/fileformat2.html §4.1).
+        Int64(session.wal.pages) * 4120
+    }
+
+    /// Readers hold back the checkpoint so long that the oldest should be ended.
+    package var needsReaderEviction: Bool { walBytes > limits.walEvictionBytes }
+
+    /// Copies the write-ahead log into the main file as far as readers allow, and syncs it.
+    package func checkpoint() throws(ApplyFault) -> CheckpointOutcome {
+        guard checkpoints.holds == 0 else {
+            return CheckpointOutcome(
+                extent: .held, walPages: Int(session.wal.pages), copiedPages: 0,
+                covered: checkpoints.covered)
+        }
+        do throws(SQLiteError) {
+            // The checkpoint would sync the log itself; done first it is the only long wait, with
+            // no lock of SQLite's taken.
+            try session.connection.sync(.writeAheadLog)
+            var walPages: Int32 = 0
+            var copied: Int32 = 0
+            let rc = sqlite3_wal_checkpoint_v2(
+                session.connection.pointer, "main", SQLITE_CHECKPOINT_PASSIVE, &walPages, &copied)
+            guard rc == SQLITE_OK else { throw session.connection.lastError }
+            // With older readers SQLite says OK although pages are left.
+            let isComplete = copied >= walPages
+            if isComplete { checkpoints.covered = applied.position }
+            return CheckpointOutcome(
+                extent: isComplete ? .complete : .partial, walPages: max(0, Int(walPages)),
+                copiedPages: max(0, Int(copied)), covered: checkpoints.covered)
+        } catch {
+            throw .storage("checkpointing the database \(path)", error)
+        }
+    }
+
+    /// Makes the main file complete and keeps it so until `endSnapshot`; nil while readers hold
+    /// back the checkpoint. Commits go on, into the write-ahead log.
+    package func beginSnapshot() throws(ApplyFault) -> SnapshotSource? {
+        // While another snapshot is sent the main file stands at that one's position.
+        if checkpoints.holds == 0 {
+            guard try checkpoint().extent == .complete else { return nil }
+            checkpoints.heldMark = applied.mark
+        }
+        guard let mark = checkpoints.heldMark else { return nil }
+        do throws(SQLiteError) {
+            let source = try SnapshotSource(path: path, mark: mark)
+            checkpoints.holds += 1
+            return source
+        } catch {
+            throw .storage("opening the database \(path) for a snapshot", error)
+        }
+    }
+
+    /// Once for each source that `beginSnapshot` gave.
+    package func endSnapshot() {
+        precondition(checkpoints.holds > 0, "no snapshot is being sent")
+        checkpoints.holds -= 1
+        if checkpoints.holds == 0 { checkpoints.heldMark = nil }
+    }
+}

@@ -1,0 +1,243 @@
+internal import SQLite
+internal import Wire
+
+/// One statement of a command: what it is allowed to do, and what it did.
+extension CommandRunner {
+    mutating func runStatement(_ statement: ScriptStatement, _ supply: inout ParameterSupply)
+        throws(Interruption)
+    {
+        let facts = statement.compiled.facts
+        if let refusal = refusal(of: statement.compiled) {
+            return finish(statement, .failed(refusal), supply)
+        }
+        if let control = facts.control { return try runControl(control, statement, supply) }
+        do throws(ParameterFailure) {
+            try supply.bind(to: statement.compiled, isLast: statement.isLast)
+        } catch {
+            return finish(statement, .failed(error.message), supply)
+        }
+        if let toggle = facts.toggle { return try runSwitch(toggle, statement, supply) }
+        if facts.keyword == .vacuum || facts.keyword == .analyze || facts.optimizes {
+            return try runAlone(statement, supply)
+        }
+        try runOrdinary(statement, supply)
+    }
+
+    static let readOnlyText = "attempt to change database via query operation"
+
+    private func refusal(of compiled: CompiledStatement) -> String? {
+        if compiled.isReadOnly { return nil }
+        if command.kind == .query { return Self.readOnlyText }
+        return compiled.facts.nodeLocal.map { Guard.nodeLocalText($0) }
+    }
+
+    private mutating func runOrdinary(_ statement: ScriptStatement, _ supply: ParameterSupply)
+        throws(Interruption)
+    {
+        let isOwnUnit = !isUnitOpen
+        if isOwnUnit { try openUnit() }
+        var outcome = try execute(statement.compiled)
+        if session.isTransactionEnded {
+            if mode == .shared { throw .needsUnits }
+            finish(statement, outcome, supply)
+            return try unitEnded()
+        }
+        var keeps = true
+        if let refusal = try refusalOfRowids(outcome) {
+            outcome = .failed(refusal)
+            keeps = false
+        } else if isOwnUnit, session.hasDeferredViolations {
+            outcome = .failed(Self.foreignKeyText)
+            keeps = false
+        }
+        finish(statement, outcome, supply)
+        // In a longer unit such a statement ends it like RAISE(ROLLBACK).
+        if isOwnUnit || !keeps { try endUnit(keeping: keeps) }
+    }
+
+    private func refusalOfRowids(_ outcome: StatementOutcome) throws(Interruption) -> String? {
+        guard session.mayDrawRowids else { return nil }
+        if case .failed = outcome { return nil }
+        do throws(SQLiteError) {
+            return try session.refusalOfRowids()
+        } catch {
+            throw .fault(.storage("looking for the largest rowid", error))
+        }
+    }
+
+    /// Runs a bound statement and says what it did.
+    private func execute(_ compiled: CompiledStatement) throws(Interruption) -> StatementOutcome {
+        let givesRows = command.kind != .execute || !compiled.isReadOnly
+        let wantsRows = self.wantsRows && givesRows
+        let changesBefore = session.connection.totalChanges
+        let previousRowid = session.connection.lastInsertRowid
+        var collector: RowCollector?
+        var columnCount = 0
+        let execution: WriteSession.Execution
+        do throws(ApplyFault) {
+            execution = try session.run(compiled, stopsAtFirstRow: !givesRows) { running, isRow in
+                if collector == nil {
+                    columnCount = running.columnCount
+                    collector = RowCollector(
+                        running, qualifyColumns: command.qualifyColumns,
+                        byteLimit: limits.resultBytes)
+                }
+                if isRow, wantsRows { collector?.add(running) }
+            }
+            if !compiled.isReadOnly, compiled.facts.keyword != .data {
+                try session.schemaMayHaveChanged()
+            }
+        } catch {
+            throw .fault(error)
+        }
+        if case .failed(let message) = execution { return .failed(message) }
+        if givesRows, columnCount > 0, let collector { return collector.finish() }
+        guard session.connection.totalChanges != changesBefore else { return .empty }
+        let inserts = compiled.facts.inserts && compiled.facts.keyword == .data
+        return .changed(
+            lastInsertID: inserts ? session.insertedRowid(previous: previousRowid) : 0,
+            rowsAffected: session.connection.changes)
+    }
+
+    // MARK: Statements about the session
+
+    private mutating func runSwitch(
+        _ toggle: StatementFacts.Switch, _ statement: ScriptStatement, _ supply: ParameterSupply
+    ) throws(Interruption) {
+        do throws(SQLiteError) {
+            switch toggle {
+            case .foreignKeys(let isOn):
+                // As in SQLite it does nothing within a transaction.
+                if !isUnitOpen {
+                    try session.setForeignKeys(isOn)
+                    progress.foreignKeys = isOn
+                }
+            case .deferForeignKeys(let isOn):
+                if isUnitOpen { try session.setDeferForeignKeys(isOn) }
+            }
+        } catch {
+            throw .fault(.storage("switching foreign keys", error))
+        }
+        finish(statement, .empty, supply)
+    }
+
+    /// VACUUM and ANALYZE, each in a transaction that holds nothing else.
+    private mutating func runAlone(_ statement: ScriptStatement, _ supply: ParameterSupply)
+        throws(Interruption)
+    {
+        let facts = statement.compiled.facts
+        guard !isUnitOpen else {
+            let outcome: StatementOutcome =
+                facts.optimizes
+                ? .empty
+                : .failed(
+                    facts.keyword == .vacuum
+                        ? "cannot VACUUM from within a transaction"
+                        : "cannot ANALYZE from within a transaction")
+            return finish(statement, outcome, supply)
+        }
+        if mode == .shared { throw .needsUnits }
+        if facts.keyword == .vacuum {
+            let rowid = session.connection.lastInsertRowid
+            let outcome = try execute(statement.compiled)
+            session.connection.setLastInsertRowid(rowid)
+            finish(statement, outcome, supply)
+            return try commitProgress()
+        }
+        try openUnit()
+        let outcome = facts.optimizes ? try optimize() : try execute(statement.compiled)
+        finish(statement, outcome, supply)
+        if session.isTransactionEnded { return try unitEnded() }
+        try endUnit(keeping: true)
+        do throws(SQLiteError) {
+            try session.reopen()
+            try session.beginCommand(progress, foreignKeys: state.settings.foreignKeys)
+        } catch {
+            throw .fault(.storage("reopening the database after ANALYZE", error))
+        }
+    }
+
+    private func optimize() throws(Interruption) -> StatementOutcome {
+        do throws(SQLiteError) {
+            try session.analyze()
+            return .empty
+        } catch {
+            throw .fault(.storage("PRAGMA optimize", error))
+        }
+    }
+
+    // MARK: Transactions by hand
+
+    private mutating func runControl(
+        _ control: StatementFacts.Control, _ statement: ScriptStatement, _ supply: ParameterSupply
+    ) throws(Interruption) {
+        switch control {
+        case .begin:
+            guard explicit == nil else {
+                return finish(
+                    statement, .failed("cannot start a transaction within a transaction"), supply)
+            }
+            try openUnit()
+            explicit = ExplicitTransaction(savepoint: nil)
+            finish(statement, .empty, supply)
+        case .commit: try end(statement, supply, verb: "commit", keeping: true)
+        case .rollback: try end(statement, supply, verb: "rollback", keeping: false)
+        case .savepoint(let name):
+            if name.lowercased() == WriteSession.unitSavepoint {
+                return finish(statement, .failed("savepoint name \(name) is reserved"), supply)
+            }
+            if explicit == nil {
+                try openUnit()
+                explicit = ExplicitTransaction(savepoint: name)
+            } else {
+                explicit?.push(name)
+            }
+            finish(statement, try execute(statement.compiled), supply)
+        case .release(let name): try release(name, statement, supply)
+        case .rollbackTo(let name):
+            let isKnown = explicit?.rollBack(to: name) ?? false
+            let outcome: StatementOutcome =
+                isKnown
+                ? try execute(statement.compiled) : .failed("no such savepoint: \(name)")
+            finish(statement, outcome, supply)
+        }
+    }
+
+    private mutating func end(
+        _ statement: ScriptStatement, _ supply: ParameterSupply, verb: String, keeping: Bool
+    ) throws(Interruption) {
+        if command.transaction {
+            let text = "cannot \(verb): the request is one transaction by its parameter"
+            return finish(statement, .failed(text + " transaction"), supply)
+        }
+        guard explicit != nil else {
+            return finish(
+                statement, .failed("cannot \(verb) - no transaction is active"), supply)
+        }
+        // As in SQLite the transaction stays open and can be mended.
+        if keeping, session.hasDeferredViolations {
+            return finish(statement, .failed(Self.foreignKeyText), supply)
+        }
+        finish(statement, .empty, supply)
+        try endUnit(keeping: keeping)
+    }
+
+    private mutating func release(
+        _ name: String, _ statement: ScriptStatement, _ supply: ParameterSupply
+    ) throws(Interruption) {
+        var copy = explicit
+        switch copy?.release(name) ?? .unknownName {
+        case .unknownName:
+            finish(statement, .failed("no such savepoint: \(name)"), supply)
+        case .released:
+            explicit = copy
+            finish(statement, try execute(statement.compiled), supply)
+        case .endsTransaction:
+            if session.hasDeferredViolations {
+                return finish(statement, .failed(Self.foreignKeyText), supply)
+            }
+            finish(statement, .empty, supply)
+            try endUnit(keeping: true)
+        }
+    }
+}

@@ -1,0 +1,244 @@
+internal import Glibc
+internal import SQLite
+internal import Wire
+
+/// Applies one command, statement by statement.
+///
+/// An *autocommit unit* is what SQLite would commit on its own: a statement, a command with
+/// `transaction`, or what stands between a hand-made BEGIN and COMMIT. Each unit runs in a savepoint.
+/// In a shared transaction nothing else marks it; otherwise each unit is a transaction, which also
+/// stores how far the command is done. Both give the same rows and results.
+struct CommandRunner {
+    enum Mode: Equatable {
+        /// Within the transaction of a batch.
+        case shared
+        /// Every unit commits on its own.
+        case perUnit
+    }
+
+    /// Why a run ends early.
+    enum Interruption: Error {
+        /// Something ended the batch's transaction, or can't run within one.
+        case needsUnits
+        case fault(ApplyFault)
+    }
+
+    let session: WriteSession
+    let command: Command
+    let mode: Mode
+    let limits: ApplierLimits
+    /// Rows are gathered only for those who wait for them.
+    let wantsRows: Bool
+    /// Written with each unit's transaction; its progress is kept up to date.
+    var state: AppliedState
+
+    var progress: EntryProgress
+    private(set) var results: [StatementResult]
+    private(set) var error: String?
+    /// What can be gone back to when the disk is full: progress and results at the last commit.
+    private(set) var committed: (progress: EntryProgress, results: [StatementResult])
+    /// The transaction opened by hand, or by the command's flag.
+    var explicit: ExplicitTransaction?
+    private(set) var isUnitOpen = false
+
+    init(
+        session: WriteSession, command: Command, mode: Mode, state: AppliedState,
+        options: (limits: ApplierLimits, wantsRows: Bool),
+        resuming: (progress: EntryProgress, results: [StatementResult])? = nil
+    ) {
+        self.session = session
+        self.command = command
+        self.mode = mode
+        self.state = state
+        limits = options.limits
+        wantsRows = options.wantsRows
+        committed = resuming ?? (EntryProgress(), [])
+        progress = committed.progress
+        results = committed.results
+    }
+
+    var result: CommandResult {
+        error.map { CommandResult([], error: $0) } ?? CommandResult(results)
+    }
+
+    mutating func run() throws(Interruption) {
+        error = RequestScan.refusal(
+            of: command.statements, isTransaction: command.transaction)
+        guard error == nil else { return }
+        do throws(SQLiteError) {
+            try session.beginCommand(progress, foreignKeys: state.settings.foreignKeys)
+        } catch {
+            throw .fault(.storage("preparing the session", error))
+        }
+        if command.transaction {
+            if progress.statement < command.statements.count { try runAsTransaction() }
+            return
+        }
+        while progress.statement < command.statements.count {
+            try runText(command.statements[progress.statement])
+        }
+        // A failure within a text can leave its COMMIT unreached.
+        if isUnitOpen { try endUnit(keeping: false) }
+    }
+
+    private mutating func runAsTransaction() throws(Interruption) {
+        try openUnit()
+        explicit = ExplicitTransaction(savepoint: nil)
+        while progress.statement < command.statements.count {
+            try runText(command.statements[progress.statement])
+        }
+        if case .failed? = results.last?.outcome {
+            if isUnitOpen { try endUnit(keeping: false) }
+            return
+        }
+        let violated = session.hasDeferredViolations
+        try endUnit(keeping: !violated)
+        if violated { error = Self.foreignKeyText }
+    }
+
+    static let foreignKeyText = "FOREIGN KEY constraint failed"
+
+    // MARK: Texts
+
+    /// Runs what is left of one text: its last statement's outcome is the text's.
+    private mutating func runText(_ text: Statement) throws(Interruption) {
+        if text.sql.isEmpty { return nextText() }
+        var supply = ParameterSupply(text, positionalUsed: progress.positionalUsed)
+        let start = Self.now()
+        let ordinal = progress.statement
+        while progress.statement == ordinal {
+            switch session.compiler.compile(text.sql, from: progress.offset) {
+            case .nothing:
+                if progress.offset == 0 { record(.empty, isRead: command.kind == .query) }
+                nextText()
+            case .failed(let error):
+                let fault = ApplyFault.judging(
+                    error, during: "compiling a statement", on: session.connection,
+                    diskFullBefore: 0)
+                if let fault { throw .fault(fault) }
+                finish(nil, .failed(error.message), supply)
+            case .statement(let statement):
+                try runStatement(statement, &supply)
+            }
+        }
+        if !results.isEmpty { results[results.count - 1].nanoseconds = Self.now() &- start }
+    }
+
+    private mutating func nextText() {
+        progress.statement += 1
+        progress.offset = 0
+        progress.positionalUsed = 0
+    }
+
+    /// A text has one result: that of its last statement so far.
+    private mutating func record(_ outcome: StatementOutcome, isRead: Bool) {
+        // After a restart the results of what is done already are gone, and nobody waits for them.
+        if progress.offset > 0, !results.isEmpty { results.removeLast() }
+        results.append(StatementResult(outcome, isRead: isRead))
+    }
+
+    /// Notes how a statement ended and moves on: to the next one, or past the text if it failed or
+    /// was the last, or past the command if that is one transaction.
+    mutating func finish(
+        _ statement: ScriptStatement?, _ outcome: StatementOutcome, _ supply: ParameterSupply
+    ) {
+        let isRead =
+            switch command.kind {
+            case .execute: false
+            case .query: true
+            case .request: statement?.compiled.isReadOnly ?? false
+            }
+        record(outcome, isRead: isRead)
+        if case .failed = outcome {
+            nextText()
+            if command.transaction { progress.statement = command.statements.count }
+        } else if let statement, !statement.isLast {
+            progress.offset = statement.end
+            progress.positionalUsed = supply.positionalUsed
+        } else {
+            nextText()
+        }
+    }
+
+    // MARK: Units
+
+    mutating func openUnit() throws(Interruption) {
+        do throws(SQLiteError) {
+            if mode == .perUnit { try session.begin() }
+            try session.openUnit()
+        } catch {
+            throw interruption(error, "opening a unit")
+        }
+        session.functions.generator = SeededGenerator(
+            seed: command.stamp.seed, unit: progress.units)
+        progress.units += 1
+        isUnitOpen = true
+    }
+
+    /// The progress must have moved past the unit already: it is stored with it.
+    mutating func endUnit(keeping: Bool) throws(Interruption) {
+        isUnitOpen = false
+        explicit = nil
+        do throws(SQLiteError) {
+            try session.closeUnit(keeping: keeping)
+            if mode == .perUnit { try storeProgress() }
+        } catch {
+            let reason = interruption(error, "committing a unit")
+            guard mode == .perUnit, case .needsUnits = reason else { throw reason }
+            // A virtual table may find fault with its rows only now: the unit has failed.
+            try undoUnit(error.message)
+        }
+    }
+
+    private mutating func undoUnit(_ message: String) throws(Interruption) {
+        do throws(SQLiteError) {
+            try session.rollBack()
+        } catch {
+            throw .fault(.storage("rolling back a unit", error))
+        }
+        if command.transaction {
+            error = message
+        } else if !results.isEmpty {
+            results[results.count - 1].outcome = .failed(message)
+        }
+        try commitProgress()
+    }
+
+    /// SQLite ended the unit's transaction by itself; only that it was tried is stored.
+    mutating func unitEnded() throws(Interruption) {
+        isUnitOpen = false
+        explicit = nil
+        try commitProgress()
+    }
+
+    /// Stores the progress in a transaction of its own.
+    mutating func commitProgress() throws(Interruption) {
+        do throws(SQLiteError) {
+            try session.rollBack()
+            try session.begin()
+            try storeProgress()
+        } catch {
+            throw .fault(.storage("storing the progress of an entry", error))
+        }
+    }
+
+    private mutating func storeProgress() throws(SQLiteError) {
+        session.recordSession(in: &progress)
+        state.progress = progress
+        try MetadataTable.writeProgress(state, on: session.connection)
+        try session.commit()
+        committed = (progress, results)
+    }
+
+    private func interruption(_ error: SQLiteError, _ operation: String) -> Interruption {
+        let fault = ApplyFault.judging(
+            error, during: operation, on: session.connection, diskFullBefore: 0)
+        return fault.map { .fault($0) } ?? .needsUnits
+    }
+
+    private static func now() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+}

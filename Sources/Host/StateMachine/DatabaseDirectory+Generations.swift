@@ -1,0 +1,155 @@
+internal import CSQLite
+internal import Glibc
+package import Raft
+internal import SQLite
+
+/// How new generations come to be. When one of these returns, the new file is complete, in WAL mode
+/// without a write-ahead log beside it, and on stable storage: the log may name it.
+extension DatabaseDirectory {
+    /// An empty database, for a node that has none.
+    package func create(_ generation: Generation, state: AppliedState = AppliedState())
+        throws(DirectoryError)
+    {
+        let target = incomingFile(of: generation)
+        try remove(target)
+        try preparing(
+            target, access: .create,
+            running: { (connection) throws(SQLiteError) in
+                try MetadataTable.create(on: connection, state)
+            })
+        try publish(target, as: generation)
+    }
+
+    /// Makes a generation of the file at `incomingFile(of:)` that another node sent. It knows its
+    /// own position, which must be the one announced.
+    package func installSnapshot(as generation: Generation, mark: SnapshotMark, cluster: ClusterID)
+        throws(DirectoryError)
+    {
+        let source = incomingFile(of: generation)
+        try checkHeader(source)
+        try preparing(source, access: .readWrite) { (connection) throws(DirectoryError) in
+            try check(connection, source)
+            let state: AppliedState
+            do throws(MetadataError) {
+                state = try MetadataTable.read(on: connection)
+            } catch {
+                throw .unfit(path: source, reason: error.cause.message)
+            }
+            guard state.mark == mark, state.progress == nil else {
+                throw .unfit(
+                    path: source,
+                    reason: "it stands at \(state.position), \(mark.position) was announced")
+            }
+            guard state.cluster == nil || state.cluster == cluster else {
+                throw .unfit(path: source, reason: "it belongs to another cluster")
+            }
+        }
+        try publish(source, as: generation)
+    }
+
+    /// Makes a generation of the file at `incomingFile(of:)` that a client loaded. What it says of
+    /// a position is replaced by `state`.
+    package func installLoaded(as generation: Generation, state: AppliedState)
+        throws(DirectoryError)
+    {
+        let source = incomingFile(of: generation)
+        try checkHeader(source)
+        try preparing(source, access: .readWrite) { (connection) throws(DirectoryError) in
+            try check(connection, source)
+            do throws(SQLiteError) {
+                try MetadataTable.replace(on: connection, with: state)
+            } catch {
+                throw .database(operation: "preparing", path: source, message: error.message)
+            }
+        }
+        try publish(source, as: generation)
+    }
+
+    /// What can be said of a file without opening it (https://sqlite.org/fileformat2.html §1.3).
+    private func checkHeader(_ path: String) throws(DirectoryError) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw .system(operation: "opening", path: path, code: errno)
+        }
+        var header = [UInt8](repeating: 0, count: 100)
+        let count = read(descriptor, &header, header.count)
+        close(descriptor)
+        guard count == header.count, header.starts(with: Array("SQLite format 3\0".utf8)) else {
+            throw .unfit(path: path, reason: "it is not an SQLite database file")
+        }
+        guard [1, 2].contains(header[18]), [1, 2].contains(header[19]) else {
+            throw .unfit(path: path, reason: "its journal mode is of a newer SQLite")
+        }
+    }
+
+    private func check(_ connection: borrowing Connection, _ path: String)
+        throws(DirectoryError)
+    {
+        do throws(SQLiteError) {
+            let verdict = try connection.text("PRAGMA quick_check(1)")
+            guard verdict == "ok" else {
+                throw SQLiteError(extendedCode: SQLITE_CORRUPT, message: verdict ?? "no verdict")
+            }
+        } catch {
+            throw .unfit(path: path, reason: error.message)
+        }
+    }
+
+    private func preparing(
+        _ path: String, access: Connection.Access,
+        _ body: (borrowing Connection) throws(DirectoryError) -> Void
+    ) throws(DirectoryError) {
+        let connection = try openForPreparation(path, access)
+        try body(connection)
+        do throws(SQLiteError) {
+            // Nothing may be left in a write-ahead log: only the main file is published.
+            try connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            guard try connection.size(of: .writeAheadLog) == 0 else {
+                throw SQLiteError(extendedCode: SQLITE_BUSY, message: "the checkpoint failed")
+            }
+        } catch {
+            throw .database(operation: "preparing", path: path, message: error.message)
+        }
+    }
+
+    private func openForPreparation(_ path: String, _ access: Connection.Access)
+        throws(DirectoryError) -> Connection
+    {
+        do throws(SQLiteError) {
+            let connection = try Connection(path: path, access: access)
+            guard try connection.text("PRAGMA journal_mode=WAL") == "wal" else {
+                throw SQLiteError(
+                    extendedCode: SQLITE_ERROR, message: "it can't be put into WAL mode")
+            }
+            return connection
+        } catch {
+            throw .unfit(path: path, reason: error.message)
+        }
+    }
+
+    private func preparing(
+        _ path: String, access: Connection.Access,
+        running body: (borrowing Connection) throws(SQLiteError) -> Void
+    ) throws(DirectoryError) {
+        try preparing(path, access: access) { (connection) throws(DirectoryError) in
+            do throws(SQLiteError) {
+                try body(connection)
+            } catch {
+                throw .database(operation: "preparing", path: path, message: error.message)
+            }
+        }
+    }
+
+    /// The contents before the name, the name before the return.
+    private func publish(_ source: String, as generation: Generation) throws(DirectoryError) {
+        let target = file(of: generation)
+        try remove(source + "-wal")
+        try remove(source + "-shm")
+        try remove(target)
+        try sync(source)
+        guard rename(source, target) == 0 else {
+            throw .system(operation: "renaming", path: source, code: errno)
+        }
+        try sync(path)
+    }
+}

@@ -1,0 +1,125 @@
+internal import Glibc
+internal import SQLite
+
+/// The number of a database file. Each snapshot or loaded file that replaces the database is a new
+/// generation; the log says which one is in use.
+package struct Generation: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package let rawValue: UInt64
+
+    package init(_ rawValue: UInt64) { self.rawValue = rawValue }
+
+    package static let first = Generation(1)
+    package var next: Generation { Generation(rawValue + 1) }
+    package static func < (a: Generation, b: Generation) -> Bool { a.rawValue < b.rawValue }
+    package var description: String { "\(rawValue)" }
+}
+
+/// Why a file could not become the database, or the directory could not be used.
+package enum DirectoryError: Error, Equatable, Sendable, CustomStringConvertible {
+    case system(operation: String, path: String, code: Int32)
+    case database(operation: String, path: String, message: String)
+    /// The file is no SQLite database, or damaged.
+    case unfit(path: String, reason: String)
+
+    package var description: String {
+        switch self {
+        case .system(let operation, let path, let code):
+            "\(operation) \(path) failed: \(String(cString: strerror(code)))"
+        case .database(let operation, let path, let message):
+            "\(operation) \(path) failed: \(message)"
+        case .unfit(let path, let reason): "\(path) can't be used as database: \(reason)"
+        }
+    }
+
+    package var isDiskFull: Bool {
+        guard case .system(_, _, let code) = self else { return false }
+        return code == ENOSPC || code == EDQUOT
+    }
+}
+
+/// The directory with the database files `db-<generation>.sqlite`. A generation is complete and on
+/// stable storage before the log names it; files the log doesn't name are leftovers.
+package struct DatabaseDirectory: Sendable {
+    package let path: String
+
+    package init(path: String) {
+        self.path = path
+    }
+
+    package func file(of generation: Generation) -> String {
+        "\(path)/db-\(generation).sqlite"
+    }
+
+    /// Where a file for a new generation is gathered. Nobody takes it for a generation.
+    package func incomingFile(of generation: Generation) -> String {
+        "\(path)/incoming-\(generation).sqlite"
+    }
+
+    package func generations() throws(DirectoryError) -> [Generation] {
+        try names().compactMap { name in
+            guard name.hasPrefix("db-"), name.hasSuffix(".sqlite") else { return nil }
+            return UInt64(name.dropFirst(3).dropLast(7)).map { Generation($0) }
+        }.sorted()
+    }
+
+    /// Deletes all database files but those of `generation`, at start or when it is switched to and
+    /// all connections to the others are closed.
+    package func removeAll(except generation: Generation) throws(DirectoryError) {
+        let kept = "db-\(generation).sqlite"
+        for name in try names() where Self.isOurs(name) && !Self.belongs(name, to: kept) {
+            guard unlink("\(path)/\(name)") == 0 || errno == ENOENT else {
+                throw .system(operation: "deleting", path: "\(path)/\(name)", code: errno)
+            }
+        }
+        try sync(path)
+    }
+
+    /// Whether the file of a generation is there.
+    package func exists(_ generation: Generation) -> Bool {
+        access(file(of: generation), F_OK) == 0
+    }
+
+    private static func isOurs(_ name: String) -> Bool {
+        (name.hasPrefix("db-") || name.hasPrefix("incoming-")) && name.contains(".sqlite")
+    }
+
+    private static func belongs(_ name: String, to file: String) -> Bool {
+        name == file || name == "\(file)-wal" || name == "\(file)-shm"
+    }
+
+    private func names() throws(DirectoryError) -> [String] {
+        guard let directory = opendir(path) else {
+            throw .system(operation: "listing", path: path, code: errno)
+        }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            names.append(name)
+        }
+        return names.sorted()
+    }
+
+    /// Waits until a file, or the directory's entries, are on stable storage. Only for files to
+    /// which SQLite has no open connection.
+    func sync(_ path: String) throws(DirectoryError) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw .system(operation: "opening", path: path, code: errno)
+        }
+        let result = fsync(descriptor)
+        let code = errno
+        close(descriptor)
+        guard result == 0 else { throw .system(operation: "syncing", path: path, code: code) }
+    }
+
+    func remove(_ path: String) throws(DirectoryError) {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            guard unlink(path + suffix) == 0 || errno == ENOENT else {
+                throw .system(operation: "deleting", path: path + suffix, code: errno)
+            }
+        }
+    }
+}

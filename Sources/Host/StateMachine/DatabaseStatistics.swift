@@ -1,0 +1,35 @@
+internal import SQLite
+internal import Wire
+
+/// What `/status` tells of the database.
+package struct DatabaseStatistics: Equatable, Sendable {
+    package var sqliteVersion: String
+    package var sqliteSourceID: String
+    package var compileOptions: [String]
+    package var path: String
+    /// Of the main file.
+    package var byteCount: Int64
+    package var walByteCount: Int64
+    package var pageSize: Int64
+    package var pageCount: Int64
+    package var freePageCount: Int64
+    package var foreignKeys: Bool
+}
+
+extension Applier {
+    package func statistics() throws(ApplyFault) -> DatabaseStatistics {
+        do throws(SQLiteError) {
+            return DatabaseStatistics(
+                sqliteVersion: Engine.version, sqliteSourceID: Engine.sourceID,
+                compileOptions: Engine.compileOptions, path: path,
+                byteCount: try session.connection.size(of: .main),
+                walByteCount: try session.connection.size(of: .writeAheadLog),
+                pageSize: try session.connection.integer("PRAGMA page_size") ?? 0,
+                pageCount: try session.connection.integer("PRAGMA page_count") ?? 0,
+                freePageCount: try session.connection.integer("PRAGMA freelist_count") ?? 0,
+                foreignKeys: applied.settings.foreignKeys)
+        } catch {
+            throw .storage("reading the statistics of the database \(path)", error)
+        }
+    }
+}

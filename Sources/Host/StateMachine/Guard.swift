@@ -1,0 +1,193 @@
+internal import CSQLite
+internal import Glibc
+internal import SQLite
+
+/// The authorizer of a connection: what a client's SQL may touch. SQLite asks it while statements
+/// are compiled, also those that it compiles again after a change of the schema or that its own
+/// modules compile while another statement runs.
+final class Guard {
+    enum Subject: Equatable {
+        /// Our own statements: everything is allowed.
+        case daemon
+        case client
+        /// VACUUM attaches a nameless database; nothing else may be attached.
+        case vacuum
+    }
+
+    private let role: PragmaRules.Role
+    var subject = Subject.daemon
+    /// Collected while a client's statement is compiled.
+    var facts = StatementFacts()
+    /// The statement that runs changes rows, so that what differs between nodes is refused when it
+    /// is compiled again.
+    var refusesNodeLocal = false
+    /// Why the last statement was refused, in words for the client.
+    private(set) var denial: String?
+    /// Whether the database may hold virtual tables, which run statements of their own.
+    var mayHaveVirtualTables = false
+
+    init(role: PragmaRules.Role) {
+        self.role = role
+    }
+
+    /// The guard must live as long as the connection: the connection doesn't retain it.
+    func install(on connection: borrowing Connection) {
+        let context = Unmanaged.passUnretained(self).toOpaque()
+        _ = sqlite3_set_authorizer(
+            connection.pointer,
+            { context, action, first, second, database, trigger in
+                guard let context else { return SQLITE_DENY }
+                let guardian = Unmanaged<Guard>.fromOpaque(context).takeUnretainedValue()
+                // The hottest question by far, asked once per column read.
+                if guardian.subject == .daemon { return SQLITE_OK }
+                let request = Request(
+                    action: action, first: first, second: second, database: database,
+                    trigger: trigger)
+                return guardian.judge(request)
+            }, context)
+    }
+
+    func begin(_ keyword: Keyword) {
+        facts = StatementFacts()
+        facts.keyword = keyword
+        denial = nil
+    }
+
+    func clearDenial() {
+        denial = nil
+    }
+
+    struct Request {
+        var action: Int32
+        var first: UnsafePointer<CChar>?
+        var second: UnsafePointer<CChar>?
+        var database: UnsafePointer<CChar>?
+        var trigger: UnsafePointer<CChar>?
+
+        var name: String { first.map { String(cString: $0) } ?? "" }
+        var detail: String? { second.map { String(cString: $0) } }
+        var isInTemporary: Bool { database.map { strcasecmp($0, "temp") == 0 } ?? false }
+    }
+
+    private func deny(_ reason: String) -> Int32 {
+        denial = reason
+        return SQLITE_DENY
+    }
+
+    private func judge(_ request: Request) -> Int32 {
+        switch request.action {
+        case SQLITE_ATTACH:
+            if subject == .vacuum, request.name.isEmpty { return SQLITE_OK }
+            return deny(
+                subject == .vacuum
+                    ? "VACUUM INTO is not supported: it would write a file on every node"
+                    : "ATTACH is not supported: a cluster has one database")
+        case _ where subject == .vacuum:
+            return SQLITE_OK
+        case SQLITE_DETACH:
+            return deny("DETACH is not supported: a cluster has one database")
+        case SQLITE_READ, SQLITE_INSERT, SQLITE_UPDATE, SQLITE_DELETE:
+            return judgeTable(request)
+        case SQLITE_FUNCTION:
+            return judgeFunction(request)
+        case SQLITE_PRAGMA:
+            return judgePragma(request)
+        case SQLITE_TRANSACTION, SQLITE_SAVEPOINT:
+            return judgeControl(request)
+        case SQLITE_CREATE_TEMP_INDEX, SQLITE_CREATE_TEMP_TABLE, SQLITE_CREATE_TEMP_TRIGGER,
+            SQLITE_CREATE_TEMP_VIEW, SQLITE_DROP_TEMP_INDEX, SQLITE_DROP_TEMP_TABLE,
+            SQLITE_DROP_TEMP_TRIGGER, SQLITE_DROP_TEMP_VIEW:
+            return deny(Self.noTemporaryObjects)
+        case SQLITE_CREATE_VTABLE:
+            return judgeVirtualTable(request)
+        default:
+            return SQLITE_OK
+        }
+    }
+
+    static let noTemporaryObjects =
+        "TEMP objects are not supported: the connection serves all clients"
+
+    private func judgeTable(_ request: Request) -> Int32 {
+        guard let first = request.first else { return SQLITE_OK }
+        if request.action == SQLITE_INSERT, request.trigger == nil { facts.inserts = true }
+        let isData = facts.keyword == .data && request.action != SQLITE_READ
+        if strncasecmp(first, "sqlite_", 7) == 0 {
+            if strcasecmp(first, MetadataTable.name) == 0 {
+                return deny("no such table: \(request.name)")
+            }
+            if strcasecmp(first, "sqlite_stmt") == 0 { return nodeLocal(request.name) }
+            // ANALYZE, DROP and ALTER write these tables on their own; a client's values would
+            // change the plans.
+            if isData, strncasecmp(first, "sqlite_stat", 11) == 0 {
+                return deny("table \(request.name) may not be modified")
+            }
+        } else if strncasecmp(first, "pragma_", 7) == 0 {
+            let pragma = String(request.name.dropFirst(7)).lowercased()
+            if !PragmaRules.isReplicated(pragma) { return nodeLocal(request.name) }
+        } else if strcasecmp(first, "dbstat") == 0 {
+            return nodeLocal(request.name)
+        }
+        return SQLITE_OK
+    }
+
+    private func nodeLocal(_ name: String) -> Int32 {
+        facts.nodeLocal = name
+        return refusesNodeLocal ? deny(Self.nodeLocalText(name)) : SQLITE_OK
+    }
+
+    static func nodeLocalText(_ name: String) -> String {
+        "\(name) is not supported in a write: nodes may differ in it"
+    }
+
+    private func judgeFunction(_ request: Request) -> Int32 {
+        guard let second = request.second else { return SQLITE_OK }
+        if strcasecmp(second, "load_extension") == 0 { return deny("not authorized") }
+        if strcasecmp(second, "fts3_tokenizer") == 0 { return deny("not authorized") }
+        return SQLITE_OK
+    }
+
+    private func judgePragma(_ request: Request) -> Int32 {
+        let name = request.name.lowercased()
+        switch PragmaRules.verdict(name, argument: request.detail, role: role) {
+        case .allowed: return SQLITE_OK
+        case .ignored: return SQLITE_IGNORE
+        case .toggled(let toggle):
+            facts.toggle = toggle
+            return SQLITE_IGNORE
+        case .optimize:
+            facts.optimizes = true
+            return SQLITE_IGNORE
+        case .refused: return deny("PRAGMA \(name) is not supported")
+        case .disallowed: return deny("disallowed pragma")
+        }
+    }
+
+    private func judgeControl(_ request: Request) -> Int32 {
+        let name = request.detail ?? ""
+        let control: StatementFacts.Control? =
+            switch (request.action, request.name) {
+            case (SQLITE_TRANSACTION, "BEGIN"): .begin
+            case (SQLITE_TRANSACTION, "COMMIT"): .commit
+            case (SQLITE_TRANSACTION, "ROLLBACK"): .rollback
+            case (SQLITE_SAVEPOINT, "BEGIN"): .savepoint(name)
+            case (SQLITE_SAVEPOINT, "RELEASE"): .release(name)
+            case (SQLITE_SAVEPOINT, "ROLLBACK"): .rollbackTo(name)
+            default: nil
+            }
+        // Modules open savepoints while they run; those are SQLite's own.
+        facts.control = control
+        return control == nil ? deny("not authorized") : SQLITE_OK
+    }
+
+    private func judgeVirtualTable(_ request: Request) -> Int32 {
+        if request.isInTemporary { return deny(Self.noTemporaryObjects) }
+        switch request.detail?.lowercased() {
+        case "dbstat", "sqlite_stmt":
+            return deny("virtual tables of this module are not supported: nodes differ in them")
+        default:
+            mayHaveVirtualTables = true
+            return SQLITE_OK
+        }
+    }
+}

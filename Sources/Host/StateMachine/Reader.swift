@@ -1,0 +1,203 @@
+internal import CSQLite
+internal import SQLite
+package import Wire
+
+/// What a reader made of a command.
+package enum ReadOutcome: Equatable, Sendable {
+    case result(CommandResult)
+    /// Some statement of a `/db/request` is no mere read, or can't be compiled yet: the whole
+    /// request goes through the log.
+    case needsWrite
+}
+
+/// Answers queries from a snapshot of the database, on a connection that can't write. Each reader
+/// belongs to one thread; all statements of a request see the same snapshot.
+package final class Reader {
+    package let activity = ReaderActivity()
+
+    private let connection: Connection
+    private let compiler: StatementCompiler
+    private let guardian = Guard(role: .reader)
+    private let watchdog: Watchdog
+    private let resultBytes: Int
+    /// From compiling, so that no text is compiled twice.
+    private typealias Script = [ScriptStatement]
+
+    /// Opens the file of an applier that is open: its locks are shared within the process.
+    package init(path: String, limits: ApplierLimits = ApplierLimits()) throws(ApplyFault) {
+        resultBytes = limits.resultBytes
+        watchdog = Watchdog(activity: activity)
+        do throws(SQLiteError) {
+            let connection = try SessionSetup.openReader(path)
+            compiler = StatementCompiler(
+                connection: connection, guardian: guardian, capacity: limits.keptStatements)
+            guardian.install(on: connection)
+            watchdog.install(on: connection)
+            self.connection = connection
+        } catch {
+            throw .storage("opening the database \(path) for reading", error)
+        }
+    }
+
+    /// Runs a query, or a request that only reads.
+    package func run(_ command: Command, deadline: ContinuousClock.Instant? = nil) -> ReadOutcome {
+        if command.kind == .execute { return .needsWrite }
+        if command.kind == .request, !isRead(command) { return .needsWrite }
+        let refusal = RequestScan.refusal(
+            of: command.statements, isTransaction: command.transaction)
+        if let refusal { return .result(CommandResult([], error: refusal)) }
+        activity.begin(at: .now)
+        watchdog.start(deadline: deadline)
+        defer {
+            watchdog.stop()
+            activity.end()
+        }
+        do throws(SQLiteError) {
+            try connection.execute("BEGIN")
+        } catch {
+            return .result(CommandResult([], error: error.message))
+        }
+        defer { endSnapshot() }
+        var results: [StatementResult] = []
+        var control = ReadTransaction(isFlagged: command.transaction)
+        for text in command.statements where !text.sql.isEmpty {
+            let start = ContinuousClock.now
+            let outcome = run(text, of: command, &control)
+            let elapsed = (ContinuousClock.now - start).components
+            let nanoseconds =
+                UInt64(clamping: elapsed.seconds) * 1_000_000_000
+                + UInt64(clamping: elapsed.attoseconds / 1_000_000_000)
+            results.append(StatementResult(outcome, isRead: true, nanoseconds: nanoseconds))
+        }
+        return .result(CommandResult(results))
+    }
+
+    /// Nothing was changed, so nothing is lost whichever way the snapshot ends.
+    private func endSnapshot() {
+        _ = sqlite3_exec(connection.pointer, "ROLLBACK", nil, nil, nil)
+    }
+
+    // MARK: Classification
+
+    private func isRead(_ command: Command) -> Bool {
+        command.statements.allSatisfy { $0.sql.isEmpty || isRead($0.sql) }
+    }
+
+    private func isRead(_ sql: String) -> Bool {
+        var offset = 0
+        while true {
+            switch compiler.compile(sql, from: offset) {
+            case .nothing: return true
+            case .failed: return false
+            case .statement(let statement):
+                if !statement.compiled.isReadOnly { return false }
+                if statement.isLast { return true }
+                offset = statement.end
+            }
+        }
+    }
+
+    // MARK: Running
+
+    /// The outcome of a text is that of its last statement, or its first failure.
+    private func run(_ text: Statement, of command: Command, _ control: inout ReadTransaction)
+        -> StatementOutcome
+    {
+        var supply = ParameterSupply(text)
+        var outcome = StatementOutcome.empty
+        var offset = 0
+        while true {
+            switch compiler.compile(text.sql, from: offset) {
+            case .nothing: return outcome
+            case .failed(let error): return .failed(error.message)
+            case .statement(let statement):
+                do throws(ParameterFailure) {
+                    try supply.bind(to: statement.compiled, isLast: statement.isLast)
+                } catch {
+                    return .failed(error.message)
+                }
+                if let step = statement.compiled.facts.control {
+                    outcome = control.carryOut(step)
+                } else {
+                    outcome = run(statement.compiled, qualifyColumns: command.qualifyColumns)
+                }
+                if case .failed = outcome { return outcome }
+                if statement.isLast { return outcome }
+                offset = statement.end
+            }
+        }
+    }
+
+    private func run(_ compiled: CompiledStatement, qualifyColumns: Bool) -> StatementOutcome {
+        guard compiled.isReadOnly else { return .failed(CommandRunner.readOnlyText) }
+        guardian.clearDenial()
+        guardian.subject = .client
+        defer {
+            guardian.subject = .daemon
+            compiled.statement.reset()
+            compiled.statement.clearBindings()
+        }
+        if let reason = watchdog.reason { return .failed(reason) }
+        do throws(SQLiteError) {
+            var hasRow = try compiled.statement.step()
+            // Stepping may have compiled the statement again, with other columns.
+            guard compiled.statement.columnCount > 0 else { return .empty }
+            var collector = RowCollector(
+                compiled.statement, qualifyColumns: qualifyColumns, byteLimit: resultBytes)
+            while hasRow, !collector.isOverLimit {
+                collector.add(compiled.statement)
+                hasRow = try compiled.statement.step()
+            }
+            return collector.finish()
+        } catch {
+            if error.code == SQLITE_INTERRUPT, let reason = watchdog.reason {
+                return .failed(reason)
+            }
+            if error.code == SQLITE_READONLY { return .failed(CommandRunner.readOnlyText) }
+            return .failed(guardian.explaining(error).message)
+        }
+    }
+}
+
+/// BEGIN and COMMIT among reads: the request has one snapshot in any case, so they only have to be
+/// in order.
+private struct ReadTransaction {
+    let isFlagged: Bool
+    private var explicit: ExplicitTransaction?
+
+    init(isFlagged: Bool) {
+        self.isFlagged = isFlagged
+        explicit = isFlagged ? ExplicitTransaction(savepoint: nil) : nil
+    }
+
+    mutating func carryOut(_ control: StatementFacts.Control) -> StatementOutcome {
+        switch control {
+        case .begin:
+            if explicit != nil {
+                return .failed("cannot start a transaction within a transaction")
+            }
+            explicit = ExplicitTransaction(savepoint: nil)
+        case .commit, .rollback:
+            let verb = control == .commit ? "commit" : "rollback"
+            if explicit == nil { return .failed("cannot \(verb) - no transaction is active") }
+            if !isFlagged { explicit = nil }
+        case .savepoint(let name):
+            if explicit == nil {
+                explicit = ExplicitTransaction(savepoint: name)
+            } else {
+                explicit?.push(name)
+            }
+        case .release(let name):
+            switch explicit?.release(name) ?? .unknownName {
+            case .unknownName: return .failed("no such savepoint: \(name)")
+            case .released: break
+            case .endsTransaction: explicit = nil
+            }
+        case .rollbackTo(let name):
+            if explicit?.rollBack(to: name) != true {
+                return .failed("no such savepoint: \(name)")
+            }
+        }
+        return .empty
+    }
+}

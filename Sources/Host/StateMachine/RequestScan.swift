@@ -1,0 +1,238 @@
+internal import SQLite
+internal import Wire
+
+/// What can be said about a request before any of it runs, from the words of its SQL alone.
+///
+/// It decides what is refused as a whole. Nothing depends on it being right about odd texts: when
+/// the statements run, the session judges each by what SQLite compiled.
+struct RequestScan: Equatable {
+    /// One of rqlite's five PRAGMAs stands in the request.
+    private(set) var hasDisallowedPragma = false
+    /// The words that open and close transactions, in order.
+    private(set) var controls: [StatementFacts.Control] = []
+
+    /// Why the request is refused as a whole; nil when it is not.
+    static func refusal(of statements: [Statement], isTransaction: Bool) -> String? {
+        var scan = RequestScan()
+        for statement in statements { scan.add(statement.sql) }
+        if scan.hasDisallowedPragma { return "disallowed pragma" }
+        // In a transaction request each of these fails where it stands.
+        return isTransaction ? nil : scan.imbalance
+    }
+
+    mutating func add(_ sql: String) {
+        var sql = sql
+        sql.withUTF8 { add(UnsafeRawBufferPointer($0)) }
+    }
+
+    /// A transaction that is still open at the end would swallow the requests of other clients.
+    var imbalance: String? {
+        var open: ExplicitTransaction?
+        var opener = ""
+        for control in controls {
+            switch control {
+            case .begin where open == nil:
+                open = ExplicitTransaction(savepoint: nil)
+                opener = "BEGIN"
+            case .savepoint(let name) where open == nil:
+                open = ExplicitTransaction(savepoint: name)
+                opener = "SAVEPOINT"
+            case .savepoint(let name): open?.push(name)
+            case .release(let name):
+                if open?.release(name) == .endsTransaction { open = nil }
+            case .commit, .rollback: open = nil
+            case .begin, .rollbackTo: break
+            }
+        }
+        guard open != nil else { return nil }
+        return "\(opener) without its end in the same request: a transaction can't outlive its "
+            + "request, use the transaction parameter instead"
+    }
+
+    private mutating func add(_ sql: UnsafeRawBufferPointer) {
+        guard Self.mayMatter(sql) else { return }
+        var tokens = SQLTokenizer(sql)
+        var triggerDepth = TriggerRule()
+        var isAtStart = true
+        while let token = tokens.next() {
+            switch token {
+            case .semicolon:
+                isAtStart = triggerDepth.endsStatement(at: &tokens)
+            case .word(let range) where isAtStart:
+                isAtStart = false
+                triggerDepth = TriggerRule()
+                addStatement(startingWith: range, &tokens, &triggerDepth)
+            default:
+                isAtStart = false
+            }
+        }
+    }
+
+    /// A cheap first look: most texts hold none of these words.
+    private static func mayMatter(_ sql: UnsafeRawBufferPointer) -> Bool {
+        var index = 0
+        let last = sql.count - 3
+        while index < last {
+            switch sql[index] | 0x20 {
+            case UInt8(ascii: "p") where sql[index + 1] | 0x20 == UInt8(ascii: "r"):
+                return true  // PRAGMA
+            case UInt8(ascii: "b") where sql[index + 1] | 0x20 == UInt8(ascii: "e"):
+                return true  // BEGIN
+            case UInt8(ascii: "s") where sql[index + 1] | 0x20 == UInt8(ascii: "a"):
+                return true  // SAVEPOINT
+            case UInt8(ascii: "c") where sql[index + 1] | 0x20 == UInt8(ascii: "o"):
+                return true  // COMMIT
+            case UInt8(ascii: "r") where sql[index + 1] | 0x20 == UInt8(ascii: "o"):
+                return true  // ROLLBACK
+            case UInt8(ascii: "e") where sql[index + 1] | 0x20 == UInt8(ascii: "n"):
+                return true  // END
+            default: index += 1
+            }
+        }
+        return false
+    }
+
+    private mutating func addStatement(
+        startingWith word: Range<Int>, _ tokens: inout SQLTokenizer, _ trigger: inout TriggerRule
+    ) {
+        if tokens.isKeyword(word, "PRAGMA") {
+            addPragma(&tokens)
+        } else if tokens.isKeyword(word, "BEGIN") {
+            controls.append(.begin)
+        } else if tokens.isKeyword(word, "COMMIT") || tokens.isKeyword(word, "END") {
+            controls.append(.commit)
+        } else if tokens.isKeyword(word, "ROLLBACK") {
+            controls.append(.rollback)
+            addRollbackTarget(&tokens)
+        } else if tokens.isKeyword(word, "SAVEPOINT") {
+            if let name = name(&tokens) { controls.append(.savepoint(name)) }
+        } else if tokens.isKeyword(word, "RELEASE") {
+            addRelease(&tokens)
+        } else if tokens.isKeyword(word, "CREATE") {
+            trigger.sawCreate(&tokens)
+        } else if tokens.isKeyword(word, "EXPLAIN") {
+            trigger.sawExplain(&tokens)
+        }
+    }
+
+    private func name(_ tokens: inout SQLTokenizer) -> String? {
+        switch tokens.next() {
+        case .word(let range), .quoted(let range): tokens.lowercased(range)
+        default: nil
+        }
+    }
+
+    private mutating func addPragma(_ tokens: inout SQLTokenizer) {
+        guard var pragma = name(&tokens) else { return }
+        var copy = tokens
+        if copy.next() == .other(UInt8(ascii: ".")) {
+            tokens = copy
+            guard let second = name(&tokens) else { return }
+            pragma = second
+        }
+        copy = tokens
+        let next = copy.next()
+        let hasArgument =
+            next == .other(UInt8(ascii: "=")) || next == .other(UInt8(ascii: "("))
+        if PragmaRules.isDisallowed(pragma, hasArgument: hasArgument) {
+            hasDisallowedPragma = true
+        }
+    }
+
+    /// ROLLBACK [TRANSACTION] TO [SAVEPOINT] name ends nothing.
+    private mutating func addRollbackTarget(_ tokens: inout SQLTokenizer) {
+        var copy = tokens
+        guard case .word(var range)? = copy.next() else { return }
+        if copy.isKeyword(range, "TRANSACTION") {
+            guard case .word(let second)? = copy.next() else { return }
+            range = second
+        }
+        guard copy.isKeyword(range, "TO") else { return }
+        controls.removeLast()
+        controls.append(.rollbackTo(""))
+    }
+
+    private mutating func addRelease(_ tokens: inout SQLTokenizer) {
+        var copy = tokens
+        if case .word(let range)? = copy.next(), copy.isKeyword(range, "SAVEPOINT") {
+            tokens = copy
+        }
+        if let name = name(&tokens) { controls.append(.release(name)) }
+    }
+}
+
+/// CREATE TRIGGER is the one statement with semicolons inside: it ends at `; END ;`, as in
+/// sqlite3_complete().
+private struct TriggerRule {
+    private var isTrigger = false
+
+    mutating func sawCreate(_ tokens: inout SQLTokenizer) {
+        var copy = tokens
+        guard case .word(var range)? = copy.next() else { return }
+        if copy.isKeyword(range, "TEMP") || copy.isKeyword(range, "TEMPORARY") {
+            guard case .word(let second)? = copy.next() else { return }
+            range = second
+        }
+        isTrigger = copy.isKeyword(range, "TRIGGER")
+    }
+
+    /// EXPLAIN [QUERY PLAN] CREATE TRIGGER has them too.
+    mutating func sawExplain(_ tokens: inout SQLTokenizer) {
+        var copy = tokens
+        while case .word(let range)? = copy.next() {
+            if copy.isKeyword(range, "CREATE") { return sawCreate(&copy) }
+            guard copy.isKeyword(range, "QUERY") || copy.isKeyword(range, "PLAN") else { return }
+        }
+    }
+
+    /// Whether the semicolon just read ends the statement.
+    func endsStatement(at tokens: inout SQLTokenizer) -> Bool {
+        guard isTrigger else { return true }
+        var copy = tokens
+        guard case .word(let range)? = copy.next(), copy.isKeyword(range, "END") else {
+            return false
+        }
+        guard let following = copy.next() else {
+            tokens = copy
+            return true
+        }
+        guard following == .semicolon else { return false }
+        tokens = copy
+        return true
+    }
+}
+
+/// The savepoints of a transaction that a client opened by hand.
+struct ExplicitTransaction: Equatable {
+    enum ReleaseOutcome: Equatable {
+        case unknownName
+        case released
+        /// The savepoint that opened the transaction: releasing it commits.
+        case endsTransaction
+    }
+
+    /// The innermost last; names compare without letter case.
+    private var savepoints: [String]
+    private let isOpenedBySavepoint: Bool
+
+    init(savepoint: String?) {
+        savepoints = savepoint.map { [$0.lowercased()] } ?? []
+        isOpenedBySavepoint = savepoint != nil
+    }
+
+    mutating func push(_ name: String) {
+        savepoints.append(name.lowercased())
+    }
+
+    mutating func release(_ name: String) -> ReleaseOutcome {
+        guard let index = savepoints.lastIndex(of: name.lowercased()) else { return .unknownName }
+        savepoints.removeSubrange(index...)
+        return savepoints.isEmpty && isOpenedBySavepoint ? .endsTransaction : .released
+    }
+
+    mutating func rollBack(to name: String) -> Bool {
+        guard let index = savepoints.lastIndex(of: name.lowercased()) else { return false }
+        savepoints.removeSubrange((index + 1)...)
+        return true
+    }
+}

@@ -1,0 +1,90 @@
+internal import CSQLite
+internal import SQLite
+internal import Wire
+
+/// Gathers the rows of a statement in the encoding in which they travel.
+struct RowCollector {
+    private var rows: RowSet
+    private let columnCount: Int
+    /// Columns whose type must still be found in a value.
+    private var untypedLeft: Int
+    private let byteLimit: Int
+    /// The result outgrew the limit; what was gathered is dropped.
+    private(set) var isOverLimit = false
+
+    init(_ statement: borrowing PreparedStatement, qualifyColumns: Bool, byteLimit: Int) {
+        columnCount = statement.columnCount
+        self.byteLimit = byteLimit
+        var columns: [String] = []
+        var types: [String] = []
+        columns.reserveCapacity(columnCount)
+        types.reserveCapacity(columnCount)
+        for index in 0..<columnCount {
+            let name = statement.columnName(at: index)
+            let table = qualifyColumns ? statement.columnTable(at: index) : nil
+            columns.append(table.map { "\($0).\(name)" } ?? name)
+            types.append(statement.declaredType(at: index)?.lowercased() ?? "")
+        }
+        untypedLeft = types.count { $0.isEmpty }
+        rows = RowSet(columns: columns, types: types)
+    }
+
+    /// The row the statement stands on.
+    mutating func add(_ statement: borrowing PreparedStatement) {
+        guard !isOverLimit else { return }
+        for index in 0..<columnCount {
+            let type = statement.type(at: index)
+            if untypedLeft > 0, type != SQLITE_NULL, rows.types[index].isEmpty {
+                rows.types[index] = Self.name(of: type)
+                untypedLeft -= 1
+            }
+            add(type, index, statement)
+        }
+        rows.rowCount += 1
+        if rows.cells.count > byteLimit {
+            isOverLimit = true
+            rows.cells = []
+        }
+    }
+
+    func finish() -> StatementOutcome {
+        isOverLimit
+            ? .failed("the result is larger than \(byteLimit) bytes: ask for fewer rows")
+            : .rows(rows)
+    }
+
+    private mutating func add(
+        _ type: Int32, _ index: Int, _ statement: borrowing PreparedStatement
+    ) {
+        switch type {
+        case SQLITE_INTEGER:
+            rows.cells.append(ValueTag.integer.rawValue)
+            append(UInt64(bitPattern: statement.integer(at: index)))
+        case SQLITE_FLOAT:
+            rows.cells.append(ValueTag.real.rawValue)
+            append(statement.real(at: index).bitPattern)
+        case SQLITE_TEXT, SQLITE_BLOB:
+            let isText = type == SQLITE_TEXT
+            rows.cells.append((isText ? ValueTag.text : .blob).rawValue)
+            statement.withBytes(at: index, isText: isText) { bytes in
+                append(UInt32(bytes.count))
+                rows.cells.append(contentsOf: bytes)
+            }
+        default:
+            rows.cells.append(ValueTag.null.rawValue)
+        }
+    }
+
+    private mutating func append<T: FixedWidthInteger>(_ value: T) {
+        withUnsafeBytes(of: value.littleEndian) { rows.cells.append(contentsOf: $0) }
+    }
+
+    private static func name(of type: Int32) -> String {
+        switch type {
+        case SQLITE_INTEGER: "integer"
+        case SQLITE_FLOAT: "real"
+        case SQLITE_BLOB: "blob"
+        default: "text"
+        }
+    }
+}

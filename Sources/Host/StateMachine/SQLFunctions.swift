@@ -1,0 +1,212 @@
+internal import CSQLite
+internal import SQLite
+
+/// What the SQL functions of a write connection know of the entry being applied.
+final class FunctionContext {
+    var generator = SeededGenerator(seed: 0, unit: 0)
+    /// total_changes() counts from here.
+    var totalChangesBase: Int64 = 0
+    /// The statement that runs changes rows.
+    var refusesNodeLocal = false
+}
+
+/// The SQL functions we add to SQLite's, and those that we replace for the sake of equal replicas.
+enum SQLFunctions {
+    private typealias Function =
+        @convention(c) (
+            OpaquePointer?, Int32, UnsafeMutablePointer<OpaquePointer?>?
+        ) -> Void
+
+    private static let pure = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS
+    private static let impure = SQLITE_UTF8 | SQLITE_INNOCUOUS
+
+    /// Functions that newer versions of SQLite have built in.
+    static func registerAdditions(on connection: borrowing Connection) throws(SQLiteError) {
+        let db = connection.pointer
+        try register("unhex", 1, pure, nil, unhex, on: db)
+        try register("unhex", 2, pure, nil, unhex, on: db)
+        try register("octet_length", 1, pure, nil, octetLength, on: db)
+        try register("concat", -1, pure, nil, concat, on: db)
+        try register("concat_ws", -1, pure, nil, concatWithSeparator, on: db)
+    }
+
+    /// The context must live as long as the connection.
+    static func registerReplacements(
+        on connection: borrowing Connection, context: FunctionContext
+    ) throws(SQLiteError) {
+        let db = connection.pointer
+        try register("random", 0, impure, context, random, on: db)
+        try register("randomblob", 1, impure, context, randomBlob, on: db)
+        try register("total_changes", 0, impure, context, totalChanges, on: db)
+        // Constant within a build, so an expression index may use them.
+        try register("sqlite_version", 0, pure, context, version, on: db)
+        try register("sqlite_source_id", 0, pure, context, sourceID, on: db)
+        try register("sqlite_compileoption_used", 1, pure, context, compileOption, on: db)
+        try register("sqlite_compileoption_get", 1, pure, context, compileOption, on: db)
+    }
+
+    private static func register(
+        _ name: String, _ arguments: Int32, _ flags: Int32, _ context: FunctionContext?,
+        _ function: @escaping Function, on connection: OpaquePointer
+    ) throws(SQLiteError) {
+        let pointer = context.map { Unmanaged.passUnretained($0).toOpaque() }
+        let rc = sqlite3_create_function_v2(
+            connection, name, arguments, flags, pointer, function, nil, nil, nil)
+        guard rc == SQLITE_OK else { throw SQLiteError(extendedCode: rc, connection: connection) }
+    }
+
+    private static func context(_ call: OpaquePointer?) -> FunctionContext? {
+        sqlite3_user_data(call).map {
+            Unmanaged<FunctionContext>.fromOpaque($0).takeUnretainedValue()
+        }
+    }
+
+    private static let random: Function = { call, _, _ in
+        guard let context = context(call) else { return sqlite3_result_error_nomem(call) }
+        var value = Int64(bitPattern: context.generator.next())
+        // Like SQLite's own, it never yields the integer that has no absolute value.
+        if value < 0 { value = -(value & Int64.max) }
+        sqlite3_result_int64(call, value)
+    }
+
+    private static let randomBlob: Function = { call, _, arguments in
+        guard let context = context(call) else { return sqlite3_result_error_nomem(call) }
+        let count = max(1, sqlite3_value_int64(arguments?[0]))
+        let limit = sqlite3_limit(sqlite3_context_db_handle(call), SQLITE_LIMIT_LENGTH, -1)
+        guard count <= Int64(limit) else { return sqlite3_result_error_toobig(call) }
+        let bytes = [UInt8](unsafeUninitializedCapacity: Int(count)) { buffer, initialized in
+            context.generator.fill(UnsafeMutableRawBufferPointer(buffer))
+            initialized = Int(count)
+        }
+        bytes.withUnsafeBytes { csqlite_result_blob(call, $0.baseAddress, UInt64($0.count)) }
+    }
+
+    private static let totalChanges: Function = { call, _, _ in
+        guard let context = context(call) else { return sqlite3_result_error_nomem(call) }
+        let total = sqlite3_total_changes64(sqlite3_context_db_handle(call))
+        sqlite3_result_int64(call, total - context.totalChangesBase)
+    }
+
+    private static func refusesNodeLocal(_ call: OpaquePointer?, _ name: String) -> Bool {
+        guard context(call)?.refusesNodeLocal ?? true else { return false }
+        sqlite3_result_error(call, Guard.nodeLocalText(name), -1)
+        return true
+    }
+
+    private static let version: Function = { call, _, _ in
+        if refusesNodeLocal(call, "sqlite_version()") { return }
+        setText(call, Engine.version)
+    }
+
+    private static let sourceID: Function = { call, _, _ in
+        if refusesNodeLocal(call, "sqlite_source_id()") { return }
+        setText(call, Engine.sourceID)
+    }
+
+    private static let compileOption: Function = { call, _, arguments in
+        if refusesNodeLocal(call, "sqlite_compileoption()") { return }
+        let argument = arguments?[0]
+        if sqlite3_value_type(argument) == SQLITE_INTEGER {
+            let option = sqlite3_compileoption_get(sqlite3_value_int(argument))
+            option.map { setText(call, String(cString: $0)) } ?? sqlite3_result_null(call)
+        } else if let name = sqlite3_value_text(argument) {
+            sqlite3_result_int(call, sqlite3_compileoption_used(name))
+        }
+    }
+
+    private static func setText(_ call: OpaquePointer?, _ text: String) {
+        setText(call, Array(text.utf8))
+    }
+
+    private static func setText(_ call: OpaquePointer?, _ utf8: [UInt8]) {
+        utf8.withUnsafeBytes {
+            let start = $0.baseAddress?.assumingMemoryBound(to: CChar.self)
+            if let start {
+                csqlite_result_text(call, start, UInt64($0.count))
+            } else {
+                csqlite_result_text(call, "", 0)
+            }
+        }
+    }
+
+    /// The bytes of an argument as text.
+    private static func bytes(_ argument: OpaquePointer?) -> [UInt8] {
+        guard let text = sqlite3_value_text(argument) else { return [] }
+        let count = Int(sqlite3_value_bytes(argument))
+        return Array(UnsafeBufferPointer(start: text, count: count))
+    }
+
+    private static let octetLength: Function = { call, _, arguments in
+        let argument = arguments?[0]
+        switch sqlite3_value_type(argument) {
+        case SQLITE_NULL: sqlite3_result_null(call)
+        case SQLITE_BLOB: sqlite3_result_int64(call, Int64(sqlite3_value_bytes(argument)))
+        default: sqlite3_result_int64(call, Int64(bytes(argument).count))
+        }
+    }
+
+    private static let unhex: Function = { call, count, arguments in
+        guard let arguments else { return sqlite3_result_null(call) }
+        for index in 0..<Int(count) where sqlite3_value_type(arguments[index]) == SQLITE_NULL {
+            return sqlite3_result_null(call)
+        }
+        let ignored = count == 2 ? String(decoding: bytes(arguments[1]), as: UTF8.self) : ""
+        let text = String(decoding: bytes(arguments[0]), as: UTF8.self)
+        guard let decoded = decodeHex(text, ignoring: Set(ignored.unicodeScalars)) else {
+            return sqlite3_result_null(call)
+        }
+        decoded.withUnsafeBytes {
+            if let start = $0.baseAddress {
+                csqlite_result_blob(call, start, UInt64($0.count))
+            } else {
+                sqlite3_result_zeroblob(call, 0)
+            }
+        }
+    }
+
+    /// The characters to ignore may stand between pairs of digits, not within one.
+    private static func decodeHex(_ text: String, ignoring: Set<Unicode.Scalar>) -> [UInt8]? {
+        var result: [UInt8] = []
+        var high: UInt8?
+        for scalar in text.unicodeScalars {
+            guard let digit = Character(scalar).hexDigitValue, scalar.isASCII else {
+                guard high == nil, ignoring.contains(scalar) else { return nil }
+                continue
+            }
+            if let first = high {
+                result.append(first << 4 | UInt8(digit))
+                high = nil
+            } else {
+                high = UInt8(digit)
+            }
+        }
+        return high == nil ? result : nil
+    }
+
+    private static let concat: Function = { call, count, arguments in
+        guard count > 0, let arguments else {
+            return sqlite3_result_error(
+                call, "wrong number of arguments to function concat()", -1)
+        }
+        var text: [UInt8] = []
+        for index in 0..<Int(count) { text += bytes(arguments[index]) }
+        setText(call, text)
+    }
+
+    private static let concatWithSeparator: Function = { call, count, arguments in
+        guard count > 1, let arguments else {
+            return sqlite3_result_error(
+                call, "wrong number of arguments to function concat_ws()", -1)
+        }
+        if sqlite3_value_type(arguments[0]) == SQLITE_NULL { return sqlite3_result_null(call) }
+        let separator = bytes(arguments[0])
+        var text: [UInt8] = []
+        var isFirst = true
+        for index in 1..<Int(count) where sqlite3_value_type(arguments[index]) != SQLITE_NULL {
+            if !isFirst { text += separator }
+            isFirst = false
+            text += bytes(arguments[index])
+        }
+        setText(call, text)
+    }
+}

@@ -1,0 +1,149 @@
+internal import CSQLite
+internal import SQLite
+
+/// A compiled statement of a client with what is known about it.
+final class CompiledStatement {
+    let statement: PreparedStatement
+    let facts: StatementFacts
+    let isReadOnly: Bool
+    let parameterCount: Int
+
+    init(_ statement: consuming PreparedStatement, facts: StatementFacts) {
+        self.facts = facts
+        isReadOnly = statement.isReadOnly
+        parameterCount = statement.parameterCount
+        self.statement = statement
+    }
+}
+
+/// A statement of a text: the text may hold several.
+struct ScriptStatement {
+    var compiled: CompiledStatement
+    /// Where the next one begins.
+    var end: Int
+    /// Nothing but blanks and comments follow.
+    var isLast: Bool
+}
+
+enum CompileOutcome {
+    case statement(ScriptStatement)
+    /// Only blanks and comments were left.
+    case nothing
+    case failed(SQLiteError)
+}
+
+/// Compiles clients' SQL under the guard and keeps the statements that are likely to come again.
+final class StatementCompiler {
+    private struct Slot {
+        var statement: ScriptStatement
+        var lastUse: UInt64
+    }
+
+    private let connection: OpaquePointer
+    private let guardian: Guard
+    private let capacity: Int
+    private var slots: [String: Slot] = [:]
+    private var clock: UInt64 = 0
+
+    /// The texts kept are short: a long one is hardly ever sent twice.
+    private static let longestKept = 16_384
+
+    init(connection: borrowing Connection, guardian: Guard, capacity: Int = 64) {
+        self.connection = connection.pointer
+        self.guardian = guardian
+        self.capacity = capacity
+    }
+
+    func clear() {
+        slots.removeAll(keepingCapacity: true)
+    }
+
+    /// A text that is one statement and was compiled before.
+    func cached(_ sql: String) -> ScriptStatement? {
+        guard let index = slots.index(forKey: sql) else { return nil }
+        clock += 1
+        slots.values[index].lastUse = clock
+        return slots.values[index].statement
+    }
+
+    /// The statement of `sql` that begins at `offset` or after blanks there.
+    func compile(_ sql: String, from offset: Int) -> CompileOutcome {
+        if offset == 0, let kept = cached(sql) { return .statement(kept) }
+        var copy = sql
+        let outcome = copy.withUTF8 { utf8 in
+            compile(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(utf8)[offset...]))
+        }
+        guard case .statement(var statement) = outcome else { return outcome }
+        statement.end += offset
+        if offset == 0, statement.isLast { keep(statement, for: sql) }
+        return .statement(statement)
+    }
+
+    private func compile(_ sql: UnsafeRawBufferPointer) -> CompileOutcome {
+        guardian.begin(Self.keyword(of: sql))
+        let previous = guardian.subject
+        guardian.subject = .client
+        defer { guardian.subject = previous }
+        let result = PreparedStatement.compile(sql, on: connection, isPersistent: true)
+        guard result.code == SQLITE_OK else {
+            let error = SQLiteError(extendedCode: result.code, connection: connection)
+            return .failed(guardian.explaining(error))
+        }
+        guard let compiled = result.statement else { return .nothing }
+        return .statement(
+            ScriptStatement(
+                compiled: CompiledStatement(
+                    PreparedStatement(owning: compiled), facts: guardian.facts),
+                end: result.consumed,
+                isLast: Self.isBlank(UnsafeRawBufferPointer(rebasing: sql[result.consumed...]))))
+    }
+
+    private func keep(_ statement: ScriptStatement, for sql: String) {
+        // What a PRAGMA answers may be fixed when it is compiled; the rest runs once.
+        switch statement.compiled.facts.keyword {
+        case .pragma, .vacuum, .analyze: return
+        case .data, .other: break
+        }
+        guard sql.utf8.count <= Self.longestKept else { return }
+        if slots.count >= capacity, let oldest = slots.min(by: { $0.1.lastUse < $1.1.lastUse }) {
+            slots[oldest.key] = nil
+        }
+        clock += 1
+        slots[sql] = Slot(statement: statement, lastUse: clock)
+    }
+
+    private static func keyword(of sql: UnsafeRawBufferPointer) -> Keyword {
+        var tokens = SQLTokenizer(sql)
+        while let token = tokens.next() {
+            guard case .word(let range) = token else {
+                if token == .semicolon { continue }
+                return .other
+            }
+            if tokens.isKeyword(range, "VACUUM") { return .vacuum }
+            if tokens.isKeyword(range, "ANALYZE") { return .analyze }
+            if tokens.isKeyword(range, "PRAGMA") { return .pragma }
+            let changesData =
+                tokens.isKeyword(range, "INSERT") || tokens.isKeyword(range, "REPLACE")
+                || tokens.isKeyword(range, "UPDATE") || tokens.isKeyword(range, "DELETE")
+                || tokens.isKeyword(range, "WITH")
+            return changesData ? .data : .other
+        }
+        return .other
+    }
+
+    private static func isBlank(_ sql: UnsafeRawBufferPointer) -> Bool {
+        var tokens = SQLTokenizer(sql)
+        while let token = tokens.next() {
+            if token != .semicolon { return false }
+        }
+        return true
+    }
+}
+
+extension Guard {
+    /// The error with our own reason in place of SQLite's "not authorized".
+    func explaining(_ error: SQLiteError) -> SQLiteError {
+        guard let denial else { return error }
+        return SQLiteError(extendedCode: error.extendedCode, message: denial)
+    }
+}

@@ -1,0 +1,40 @@
+/// What the authorizer and the tokenizer learnt about a statement while it was compiled.
+struct StatementFacts: Equatable, Sendable {
+    /// Statements that open and close transactions are carried out by the session, never by
+    /// SQLite itself: the transaction they would end holds other commands too.
+    enum Control: Equatable, Sendable {
+        case begin
+        case commit
+        case rollback
+        case savepoint(String)
+        case release(String)
+        case rollbackTo(String)
+    }
+
+    /// PRAGMAs whose effect must end with the unit or the command.
+    enum Switch: Equatable, Sendable {
+        case foreignKeys(Bool)
+        case deferForeignKeys(Bool)
+    }
+
+    var keyword = Keyword.other
+    var control: Control?
+    var toggle: Switch?
+    /// PRAGMA optimize: ANALYZE is run in its place, for SQLite's own judgement whether to run it
+    /// depends on the node.
+    var optimizes = false
+    /// It inserts into a table or view by itself, not only through triggers.
+    var inserts = false
+    /// Something it reads may differ between nodes.
+    var nodeLocal: String?
+}
+
+/// The first word of a statement, where it matters.
+enum Keyword: Equatable, Sendable {
+    case vacuum
+    case analyze
+    case pragma
+    /// INSERT, REPLACE, UPDATE, DELETE, WITH.
+    case data
+    case other
+}

@@ -1,0 +1,152 @@
+import Glibc
+import Raft
+import SQLite
+import Wire
+
+@testable import StateMachine
+
+/// A directory that goes away with the value.
+final class ScratchDirectory {
+    let path: String
+
+    init() throws {
+        var template = Array("/tmp/statemachine-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw HarnessError.system(errno) }
+        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    deinit {
+        guard let directory = opendir(path) else { return }
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            unlink("\(path)/\(name)")
+        }
+        closedir(directory)
+        rmdir(path)
+    }
+}
+
+enum HarnessError: Error {
+    case system(Int32)
+    case noResult
+}
+
+/// A database of its own with an applier.
+final class Database {
+    let directory: ScratchDirectory
+    let databases: DatabaseDirectory
+    var applier: Applier
+
+    init(limits: ApplierLimits = ApplierLimits(), foreignKeys: Bool = false) throws {
+        directory = try ScratchDirectory()
+        databases = DatabaseDirectory(path: directory.path)
+        try databases.create(
+            .first, state: AppliedState(settings: ClusterSettings(foreignKeys: foreignKeys)))
+        applier = try Applier(path: databases.file(of: .first), limits: limits)
+    }
+
+    func reader() throws -> Reader { try Reader(path: applier.path) }
+
+    /// Applies a command as the next entry.
+    @discardableResult
+    func apply(_ command: Command) throws -> CommandResult {
+        let next = applier.applied.position.index.next
+        var results: [AppliedEntry] = []
+        try applier.apply(
+            [entry(next, command)], reporting: { _ in true }, into: &results)
+        guard let result = results.first?.result else { throw HarnessError.noResult }
+        return result
+    }
+
+    @discardableResult
+    func execute(_ sql: String..., transaction: Bool = false) throws -> [StatementOutcome] {
+        let result = try apply(
+            Command(
+                kind: .execute, statements: sql.map { Statement($0) }, transaction: transaction,
+                stamp: stamp(applier.applied.position.index.next)))
+        if let error = result.error { return [.failed("request: \(error)")] }
+        return result.statements.map(\.outcome)
+    }
+
+    @discardableResult
+    func request(_ sql: String..., transaction: Bool = false) throws -> [StatementOutcome] {
+        let result = try apply(
+            Command(
+                kind: .request, statements: sql.map { Statement($0) }, transaction: transaction,
+                stamp: stamp(applier.applied.position.index.next)))
+        if let error = result.error { return [.failed("request: \(error)")] }
+        return result.statements.map(\.outcome)
+    }
+
+    /// The rows of one query through the log, as text.
+    func rows(_ sql: String) throws -> [String] {
+        guard case .rows(let rows)? = try request(sql).first else { return ["no rows"] }
+        return try rows.lines()
+    }
+
+    func dump() throws -> [String] {
+        try StateMachineTests.dump(applier.path)
+    }
+}
+
+func entry(_ index: LogIndex, _ command: Command) -> Entry {
+    Entry(index: index, term: Term(1), payload: .command(LogCommand.command(command).encoded()))
+}
+
+func stamp(_ index: LogIndex) -> Stamp {
+    Stamp(
+        milliseconds: 1_700_000_000_000 + Int64(index.rawValue) * 1000,
+        seed: index.rawValue &* 0x9E37_79B9_7F4A_7C15)
+}
+
+/// Every row of every table, and what the database says of itself but the progress within an entry.
+func dump(_ path: String) throws -> [String] {
+    let connection = try Connection(path: path, access: .readOnly)
+    try connection.configure(1006, true)
+    var lines: [String] = []
+    let tables = try connection.prepare(
+        """
+        SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND rootpage > 0
+        AND name <> 'sqlite_rqlite' ORDER BY name
+        """)
+    while try tables.step() {
+        let name = tables.text(at: 0) ?? ""
+        lines.append("\(name): \(tables.text(at: 1) ?? "")")
+        let isKeyed =
+            try connection.integer(
+                "SELECT wr FROM pragma_table_list WHERE name = '\(name)' AND schema = 'main'") == 1
+        let rows = try connection.prepare(
+            isKeyed
+                ? "SELECT * FROM \"\(name)\"" : "SELECT rowid, * FROM \"\(name)\" ORDER BY rowid")
+        while try rows.step() {
+            lines.append(
+                (0..<rows.columnCount).map { column in
+                    let bytes = rows.blob(at: column)
+                    return "\(rows.type(at: column)):"
+                        + (rows.type(at: column) == 4
+                            ? "\(bytes)" : String(decoding: bytes, as: UTF8.self))
+                }.joined(separator: "|"))
+        }
+    }
+    return lines
+}
+
+extension RowSet {
+    /// A line per row, values separated by bars.
+    func lines() throws -> [String] {
+        var reader = ByteReader(cells)
+        return try (0..<rowCount).map { _ in
+            try columns.map { _ in
+                switch try Value(from: &reader) {
+                case .null: "NULL"
+                case .integer(let value): "\(value)"
+                case .real(let value): "\(value)"
+                case .text(let value): value
+                case .blob(let value): "\(value)"
+                }
+            }.joined(separator: "|")
+        }
+    }
+}

@@ -1,0 +1,163 @@
+import StateMachine
+import Testing
+import Wire
+
+/// Transactions by flag and by hand, and what ends them.
+@Suite struct TransactionTests {
+    private func database(foreignKeys: Bool = false) throws -> Database {
+        let database = try Database(foreignKeys: foreignKeys)
+        try database.execute(
+            """
+            CREATE TABLE t(a INTEGER PRIMARY KEY, b UNIQUE);
+            CREATE TABLE p(id INTEGER PRIMARY KEY);
+            CREATE TABLE c(p REFERENCES p(id) DEFERRABLE INITIALLY DEFERRED)
+            """)
+        return database
+    }
+
+    @Test func `The first failure undoes and ends a transaction`() throws {
+        let database = try database()
+        #expect(
+            try database.execute(
+                "INSERT INTO t VALUES(1, 1)", "INSERT INTO t VALUES(2, 1)",
+                "INSERT INTO t VALUES(3, 3)", transaction: true)
+                == [
+                    .changed(lastInsertID: 1, rowsAffected: 1),
+                    .failed("UNIQUE constraint failed: t.b"),
+                ])
+        #expect(try database.rows("SELECT count(*) FROM t") == ["0"])
+    }
+
+    @Test func `A statement that doesn't compile ends a transaction too`() throws {
+        let database = try database()
+        #expect(
+            try database.request(
+                "INSERT INTO t VALUES(1, 1)", "SELEC", "INSERT INTO t VALUES(3, 3)",
+                transaction: true)
+                == [
+                    .changed(lastInsertID: 1, rowsAffected: 1),
+                    .failed("near \"SELEC\": syntax error"),
+                ])
+        #expect(try database.rows("SELECT count(*) FROM t") == ["0"])
+    }
+
+    @Test func `Without a transaction the others stay`() throws {
+        let database = try database()
+        #expect(
+            try database.execute(
+                "INSERT INTO t VALUES(1, 1)", "INSERT INTO t VALUES(2, 1)",
+                "INSERT INTO t VALUES(3, 3)"
+            ).count == 3)
+        #expect(try database.rows("SELECT a FROM t") == ["1", "3"])
+    }
+
+    @Test func `A deferred violation fails the unit that made it`() throws {
+        let database = try database(foreignKeys: true)
+        #expect(
+            try database.execute("INSERT INTO c VALUES(9)", "INSERT INTO p VALUES(9)")
+                == [
+                    .failed("FOREIGN KEY constraint failed"),
+                    .changed(lastInsertID: 9, rowsAffected: 1),
+                ])
+        #expect(
+            try database.execute(
+                "INSERT INTO c VALUES(10)", "INSERT INTO p VALUES(10)", transaction: true
+            ).count
+                == 2)
+        #expect(
+            try database.execute("INSERT INTO c VALUES(11)", transaction: true)
+                == [.failed("request: FOREIGN KEY constraint failed")])
+        #expect(try database.rows("SELECT p FROM c") == ["10"])
+    }
+
+    @Test func `OR ROLLBACK undoes its unit and nothing of other requests`() throws {
+        let database = try database()
+        #expect(
+            try database.execute(
+                "INSERT INTO t VALUES(1, 1)", "INSERT OR ROLLBACK INTO t VALUES(2, 1)",
+                "INSERT INTO t VALUES(3, 3)")
+                == [
+                    .changed(lastInsertID: 1, rowsAffected: 1),
+                    .failed("UNIQUE constraint failed: t.b"),
+                    .changed(lastInsertID: 3, rowsAffected: 1),
+                ])
+        #expect(try database.rows("SELECT a FROM t") == ["1", "3"])
+        #expect(
+            try database.execute(
+                "INSERT INTO t VALUES(4, 4)", "INSERT OR ROLLBACK INTO t VALUES(5, 4)",
+                "INSERT INTO t VALUES(6, 6)", transaction: true
+            ).count == 2)
+        #expect(try database.rows("SELECT a FROM t") == ["1", "3"])
+    }
+
+    @Test func `A balanced transaction by hand is carried out`() throws {
+        let database = try database()
+        #expect(
+            try database.execute("BEGIN", "INSERT INTO t VALUES(1, 1)", "COMMIT").count == 3)
+        #expect(
+            try database.execute(
+                "BEGIN; INSERT INTO t VALUES(2, 2); ROLLBACK; INSERT INTO t VALUES(3, 3)"
+            ).count
+                == 1)
+        try database.execute(
+            """
+            SAVEPOINT s; INSERT INTO t VALUES(5, 5); SAVEPOINT u; INSERT INTO t VALUES(6, 6);
+            ROLLBACK TO u; RELEASE s
+            """)
+        #expect(try database.rows("SELECT a FROM t") == ["1", "3", "5"])
+    }
+
+    @Test(arguments: ["BEGIN", "SAVEPOINT x", "/* c */ begin immediate; INSERT INTO t VALUES(1,1)"])
+    func `A transaction that would outlive its request is refused`(sql: String) throws {
+        let database = try database()
+        guard case .failed(let message)? = try database.execute(sql).first else {
+            Issue.record("not refused")
+            return
+        }
+        #expect(message.contains("transaction parameter"))
+        #expect(try database.rows("SELECT count(*) FROM t") == ["0"])
+    }
+
+    @Test func `What BEGIN and COMMIT can't do they say in SQLite's words`() throws {
+        let database = try database()
+        #expect(
+            try database.execute("COMMIT", "ROLLBACK", "RELEASE x")
+                == [
+                    .failed("cannot commit - no transaction is active"),
+                    .failed("cannot rollback - no transaction is active"),
+                    .failed("no such savepoint: x"),
+                ])
+        #expect(
+            try database.execute("BEGIN; BEGIN; COMMIT")
+                == [.failed("cannot start a transaction within a transaction")])
+        #expect(
+            try database.execute("BEGIN", transaction: true)
+                == [.failed("cannot start a transaction within a transaction")])
+    }
+
+    @Test func `A failure inside a transaction by hand leaves nothing behind`() throws {
+        let database = try database()
+        #expect(
+            try database.execute(
+                "BEGIN; INSERT INTO t VALUES(1, 1); INSERT INTO t VALUES(1, 1); COMMIT")
+                == [.failed("UNIQUE constraint failed: t.a")])
+        #expect(try database.rows("SELECT count(*) FROM t") == ["0"])
+    }
+
+    @Test func `A dump with its PRAGMA loads and switches nothing for later requests`() throws {
+        let database = try database(foreignKeys: true)
+        #expect(
+            try database.execute(
+                """
+                PRAGMA foreign_keys=OFF;
+                BEGIN TRANSACTION;
+                INSERT INTO "c" VALUES(77);
+                CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT 1; END;
+                COMMIT;
+                """) == [.empty])
+        #expect(try database.rows("SELECT p FROM c") == ["77"])
+        #expect(
+            try database.execute("INSERT INTO c VALUES(78)")
+                == [.failed("FOREIGN KEY constraint failed")])
+    }
+}
