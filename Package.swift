@@ -98,7 +98,7 @@ let package = Package(
         tests(
             "Discovery", ["Discovery", "JSON", "PluginABI"],
             resources: [.copy("Plugins")]),
-        tests("Raft", ["Raft", "Wire"]),
+        tests("Raft", ["Raft", "Wire"], resources: [.copy("Scenarios")]),
         tests("Transport", ["Transport", "Raft", "Service", "Wire"] + nio),
         tests("WriteAheadLog", ["WriteAheadLog", "Simulator", "Raft", "Wire"]),
         tests(

@@ -74,9 +74,10 @@ extension Raft {
         let latest = memberships.latest
         pending.observations.append(
             .membershipChanged(latest.membership, index: latest.index))
-        lead { [log, identity] leader in
+        lead { [identity] leader in
+            // A new member is asked at once where to begin, by the entry that names it.
             leader.progress = latest.membership.members.filter { $0.id != identity.id }.map {
-                leader[$0.id] ?? Progress(id: $0.id, nextIndex: log.lastIndex.next)
+                leader[$0.id] ?? Progress(id: $0.id, nextIndex: latest.index)
             }
         }
     }

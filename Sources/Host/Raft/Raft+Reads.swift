@@ -3,10 +3,14 @@ extension Raft {
     /// Asks for an index at which a read is linearizable. The answer comes in `reads` or
     /// `failedReads`.
     package mutating func requestRead(_ id: ReadID) throws(Refusal) {
-        guard case .leader(var leader) = roleState else { throw .notLeader(leader: self.leader) }
-        guard leader.reads.count < settings.maxWaitingReads else { throw .busy }
-        leader.reads.add(id)
-        roleState = .leader(leader)
+        guard let count = readCount else { throw .notLeader(leader: leader) }
+        guard count < settings.maxWaitingReads else { throw .busy }
+        lead { $0.reads.add(id) }
+    }
+
+    /// Reads that wait; nil where this node doesn't lead.
+    private var readCount: Int? {
+        if case .leader(let leader) = roleState { leader.reads.count } else { nil }
     }
 
     /// Begins a round for the reads that wait. Before an entry of its own term is committed the

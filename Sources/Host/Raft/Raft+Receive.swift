@@ -61,11 +61,13 @@ extension Raft {
         case .voteAnswer(let answer) where answer.isPreVote && answer.granted: break
         case .appendEntries, .timeoutNow:
             becomeFollower(term: message.term, leader: message.from.id, because: .higherTerm)
-        case .voteRequest, .voteAnswer, .appendAnswer, .termIsBehind:
+        case .voteRequest(let request) where request.isTransfer:
             let isFromTarget = transferTarget == message.from.id
             becomeFollower(
                 term: message.term, leader: nil,
                 because: isFromTarget ? .transferred : .higherTerm)
+        case .voteRequest, .voteAnswer, .appendAnswer, .termIsBehind:
+            becomeFollower(term: message.term, leader: nil, because: .higherTerm)
         }
     }
 

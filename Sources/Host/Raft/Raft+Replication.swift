@@ -21,6 +21,8 @@ extension Raft {
     /// Changes the leader's data in place; nothing happens on other nodes.
     mutating func lead(_ change: (inout Leader) -> Void) {
         guard case .leader(var leader) = roleState else { return }
+        // Held once only, its arrays change without being copied.
+        roleState = .follower(Follower())
         change(&leader)
         roleState = .leader(leader)
     }

@@ -25,7 +25,7 @@ struct TestCluster {
             identity: identity(node, number), disk: disk, settings: settings,
             seed: seed &+ UInt64(node))
         if let place = place(node) { nodes[place] = made } else { nodes.append(made) }
-        drain(nodes.count - 1)
+        if let place = place(node) { drain(place) }
     }
 
     mutating func restart(_ place: Int, seed: UInt64) {
@@ -85,6 +85,7 @@ struct TestCluster {
             events.append((id, "read \(read.rawValue) failed"))
         }
         for fetch in effects.logFetches {
+            events.append((id, "fetches from \(fetch.from) for \(fetch.peer)"))
             let entries = nodes[place].disk.entries.filter { $0.index >= fetch.from }
             let reachesBack = entries.first?.index == fetch.from
             nodes[place].raft.fetched(

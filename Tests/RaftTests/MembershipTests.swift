@@ -1,0 +1,124 @@
+import Testing
+
+@testable import Raft
+
+@Suite struct MembershipTests {
+    private func refusal(_ raft: inout Raft, _ change: MembershipChange) -> Refusal? {
+        do throws(Refusal) {
+            _ = try raft.propose(change)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    @Test func `No change before an entry of the leader's own term is committed`() {
+        var raft = Elected.leader(isReady: false)
+        #expect(refusal(&raft, .remove(nodeID(3))) == .changeInProgress)
+        raft.receive(Elected.matched(2, 2))
+        #expect(refusal(&raft, .remove(nodeID(3))) == nil)
+    }
+
+    @Test func `No change before the previous one is committed`() {
+        var raft = Elected.leader()
+        #expect(refusal(&raft, .add(member(4))) == nil)
+        #expect(refusal(&raft, .remove(nodeID(3))) == .changeInProgress)
+        raft.settleWrites()
+        raft.receive(Elected.matched(2, 3))
+        #expect(refusal(&raft, .remove(nodeID(3))) == nil)
+    }
+
+    @Test func `Changes that make no sense are refused by name`() throws {
+        var raft = Elected.leader()
+        #expect(refusal(&raft, .remove(nodeID(9))) == .unknownMember)
+        #expect(refusal(&raft, .promote(nodeID(9))) == .unknownMember)
+        #expect(refusal(&raft, .move(nodeID(9), to: PeerAddress("a"))) == .unknownMember)
+        #expect(refusal(&raft, .add(member(2, incarnation: 1))) == .alreadyMember)
+        #expect(refusal(&raft, .add(member(2, .nonvoter))) == .alreadyMember)
+        var single = Elected.follower(.bootstrapped(Membership([member(1)])))
+        #expect(refusal(&single, .remove(nodeID(1))) == .notLeader(leader: nil))
+        single.campaign()
+        single.settleWrites()
+        #expect(refusal(&single, .remove(nodeID(1))) == .lastVoter)
+        try raft.transferLeadership(to: nodeID(2))
+        #expect(refusal(&raft, .remove(nodeID(3))) == .transferInProgress)
+    }
+
+    @Test func `What holds already needs no entry`() throws {
+        var raft = Elected.leader()
+        let at = try raft.propose(.add(member(2)))
+        #expect(at == position(2, 2))
+        let again = try raft.propose(.promote(nodeID(2)))
+        #expect(again == position(2, 2))
+        #expect(raft.lastPosition == position(2, 2))
+    }
+
+    @Test func `Adding a member at another address moves it`() throws {
+        var raft = Elected.leader()
+        var moved = member(2)
+        moved.address = PeerAddress("elsewhere:4002")
+        let at = try raft.propose(.add(moved))
+        #expect(at == position(3, 2))
+        #expect(raft.membership[nodeID(2)] == moved)
+    }
+
+    @Test func `A learner that only answers is not caught up`() throws {
+        var raft = Elected.leader()
+        _ = try raft.propose(.add(member(4)))
+        raft.settleWrites()
+        raft.receive(Elected.matched(2, 3))
+        raft.receive(Elected.matched(4, 0))
+        #expect(refusal(&raft, .promote(nodeID(4))) == .notCaughtUp)
+        raft.receive(Elected.matched(4, 3))
+        #expect(raft.membership.isVoter(nodeID(4)))
+    }
+
+    @Test func `A learner's acknowledgement commits nothing`() throws {
+        var raft = Elected.leader()
+        _ = try raft.propose(.add(member(4)))
+        raft.settleWrites()
+        raft.receive(Elected.matched(4, 3))
+        #expect(raft.commitIndex == index(2))
+        raft.receive(Elected.matched(2, 3))
+        #expect(raft.commitIndex == index(3))
+    }
+
+    @Test func `A removed member's acknowledgement counts no more`() throws {
+        var raft = Elected.leader()
+        _ = try raft.propose(.remove(nodeID(3)))
+        raft.settleWrites()
+        raft.receive(Elected.matched(3, 3))
+        #expect(raft.commitIndex == index(2))
+        raft.receive(Elected.matched(2, 3))
+        #expect(raft.commitIndex == index(3))
+        #expect(raft.progress.map(\.id) == [nodeID(2)])
+    }
+
+    @Test func `History keeps the committed membership and what follows it`() {
+        let first = Membership([member(1)])
+        let second = first.setting(member(2))
+        let third = second.setting(member(3))
+        var restored = RestoredState(
+            tail: [
+                Entry(index: index(5), term: Term(2), payload: .membership(second)),
+                Entry(index: index(6), term: Term(2), payload: .membership(third)),
+            ], membership: third, membershipIndex: index(6), appliedMembership: first,
+            appliedMembershipIndex: index(1), commitIndex: index(4), appliedIndex: index(4))
+        var history = MembershipHistory(restored: restored)
+        #expect(history.latest.membership == third)
+        let isChanged = history.truncate(from: index(6))
+        #expect(isChanged)
+        #expect(history.latest.membership == second)
+        let isChangedAgain = history.truncate(from: index(5))
+        #expect(isChangedAgain)
+        #expect(history.latest == .init(index: index(1), membership: first))
+        let isChangedLast = history.truncate(from: index(5))
+        #expect(!isChangedLast)
+
+        restored.commitIndex = index(5)
+        history = MembershipHistory(restored: restored)
+        #expect(history.previous?.membership == second)
+        history.committed(through: index(6))
+        #expect(history.previous == nil)
+    }
+}

@@ -1,0 +1,156 @@
+import Testing
+
+@testable import Raft
+
+@Suite struct ReplicationTests {
+    /// Node 1 leads; both followers are in step.
+    private func leader(_ change: (inout RaftSettings) -> Void = { _ in }) -> Raft {
+        var settings = Elected.settings
+        change(&settings)
+        return Elected.leader(settings: settings)
+    }
+
+    @Test func `Messages in flight are limited by number, and go on as they are answered`() throws {
+        var raft = leader {
+            $0.maxMessageEntries = 1
+            $0.maxInflightMessages = 2
+        }
+        _ = try raft.propose([[1], [2], [3], [4]])
+        let effects = raft.takeEffects()
+        #expect(effects.appends(to: 2).map(\.previous.index.rawValue) == [2, 3])
+        raft.receive(Elected.matched(2, 3))
+        let next = raft.takeEffects()
+        #expect(next.appends(to: 2).first?.previous == position(4, 2))
+    }
+
+    @Test func `Messages in flight are limited by bytes`() throws {
+        var raft = leader {
+            $0.maxMessageEntries = 1
+            $0.maxInflightBytes = 150
+        }
+        _ = try raft.propose([[UInt8]](repeating: [UInt8](repeating: 0, count: 68), count: 5))
+        let effects = raft.takeEffects()
+        #expect(effects.appends(to: 2).count == 2)
+    }
+
+    @Test func `Entries of one message are limited by bytes`() throws {
+        var raft = leader { $0.maxMessageBytes = 250 }
+        _ = try raft.propose([[UInt8]](repeating: [UInt8](repeating: 0, count: 68), count: 5))
+        let effects = raft.takeEffects()
+        #expect(effects.appends(to: 2).map(\.entries.count) == [2, 2, 1])
+    }
+
+    @Test func `A follower that lost a message is asked anew where to begin`() throws {
+        var raft = leader()
+        _ = try raft.propose([[1]])
+        _ = try raft.propose([[2]])
+        _ = raft.takeEffects()
+        let mismatch = Elected.message(
+            2, term: 2,
+            .appendAnswer(
+                .init(
+                    result: .mismatched(previous: index(4), hint: position(2, 2)), round: 0)))
+        raft.receive(mismatch)
+        let effects = raft.takeEffects()
+        #expect(effects.appends(to: 2).map(\.previous) == [position(2, 2)])
+        // The same answer late: nothing new.
+        raft.receive(mismatch)
+        let next = raft.takeEffects()
+        #expect(next.appends(to: 2).isEmpty)
+        raft.receive(Elected.matched(2, 4))
+        #expect(raft.progress.first?.state == .replicate)
+        raft.receive(mismatch)
+        #expect(raft.progress.first?.state == .replicate)
+    }
+
+    @Test func `A leader's own disk counts only for what it holds durably`() throws {
+        var raft = leader()
+        _ = try raft.propose([[1]])
+        let effects = raft.takeEffects()
+        raft.receive(Elected.matched(2, 3))
+        #expect(raft.commitIndex == index(2))
+        raft.persisted(try #require(effects.persist?.ticket))
+        #expect(raft.commitIndex == index(3))
+    }
+
+    @Test func `A commit is told to followers that are in step at once`() throws {
+        var raft = leader()
+        _ = try raft.propose([[1]])
+        raft.settleWrites()
+        raft.receive(Elected.matched(2, 3))
+        let effects = raft.takeEffects()
+        #expect(effects.committed.map(\.index) == [index(3)])
+        #expect(effects.appends(to: 2).map(\.commitIndex) == [index(3)])
+        #expect(effects.appends(to: 3).map(\.commitIndex) == [index(3)])
+        let next = raft.takeEffects()
+        #expect(next.isEmpty)
+    }
+
+    @Test func `A follower learns of no commit beyond what it is known to share`() {
+        var raft = Elected.follower()
+        raft.receive(
+            Elected.append(term: 1, after: position(1, 1), [Entry(2, 1, "a")], commit: 1))
+        // Another leader committed index 2, but another entry.
+        raft.receive(Elected.append(3, term: 2, after: position(1, 1), commit: 2))
+        #expect(raft.commitIndex == index(1))
+    }
+
+    @Test func `A message from before the commit is answered with what is committed`() {
+        var raft = Elected.follower()
+        let entries = [Entry(2, 1, "a"), Entry(3, 1, "b")]
+        raft.receive(Elected.append(term: 1, after: position(1, 1), entries, commit: 3))
+        raft.settleWrites()
+        raft.receive(Elected.append(term: 1, after: .zero, [], commit: 3))
+        let messages = raft.takeEffects().messages
+        #expect(
+            messages.map(\.body) == [
+                .appendAnswer(.init(result: .matched(through: index(3)), round: 0))
+            ])
+    }
+
+    @Test func `A follower takes no more while its disk and state machine are behind`() {
+        var settings = Elected.settings
+        settings.maxUncommittedBytes = 100
+        var raft = Elected.follower(settings: settings)
+        let big = { (at: UInt64) in Entry(at, 1, String(repeating: "x", count: 90)) }
+        raft.receive(Elected.append(term: 1, after: position(1, 1), [big(2)]))
+        raft.receive(Elected.append(term: 1, after: position(2, 1), [big(3)]))
+        #expect(raft.lastPosition == position(2, 1))
+        // Only what waits for a quorum remains: refusing it could stop the cluster.
+        raft.settleWrites()
+        raft.receive(Elected.append(term: 1, after: position(2, 1), [big(3)]))
+        #expect(raft.lastPosition == position(3, 1))
+    }
+
+    @Test func `Reads past the limit are refused as busy`() throws {
+        var raft = leader { $0.maxWaitingReads = 2 }
+        try raft.requestRead(ReadID(1))
+        try raft.requestRead(ReadID(2))
+        #expect(throws: Refusal.busy) { try raft.requestRead(ReadID(3)) }
+    }
+
+    @Test func `Entries that a disk no longer has call for a snapshot`() throws {
+        var settings = Elected.settings
+        settings.maxCachedBytes = 0
+        var raft = Elected.leader(settings: settings)
+        _ = try raft.propose([[1]])
+        raft.settleWrites()
+        raft.receive(Elected.matched(2, 3))
+        raft.applied(through: index(3))
+        raft.receive(
+            Elected.message(
+                3, term: 2,
+                .appendAnswer(
+                    .init(
+                        result: .mismatched(previous: index(3), hint: position(2, 2)), round: 0)
+                )))
+        let fetch = try #require(raft.takeEffects().logFetches.first)
+        #expect(fetch.peer == nodeID(3) && fetch.from == index(3))
+        // One request at a time.
+        let effects = raft.takeEffects()
+        #expect(effects.logFetches.isEmpty)
+        raft.fetched([], for: fetch)
+        let next = raft.takeEffects()
+        #expect(next.snapshotsWanted == [nodeID(3)])
+    }
+}
