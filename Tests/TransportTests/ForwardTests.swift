@@ -108,6 +108,13 @@ import Wire
         limits.forwardGrace = .milliseconds(1)
         let a = try await TestNode.start("a", limits: limits)
         let b = try await TestNode.start("b")
+        // On a connection that is up, all is written before the first look at the time.
+        let opening = RecordingSink()
+        a.transport.forward([request(0)], to: b.address, sink: opening)
+        let first = try await b.delegate.forwards.first()
+        first.sink.deliver([Reply(id: first.requests[0].id, outcome: .done)])
+        try await opening.replies.wait(count: 1)
+
         let sink = RecordingSink()
         a.transport.forward(
             [request(1, timeout: .milliseconds(1)), request(2)], to: b.address, sink: sink)
@@ -118,10 +125,10 @@ import Wire
         #expect("\(reply.outcome)" == "\(Outcome.failed(expected))")
         // A reply after that goes nowhere; the other is still answered.
         let forwarded = try await b.delegate.forwards.wait {
-            $0.reduce(0) { $0 + $1.requests.count } == 2
+            $0.reduce(0) { $0 + $1.requests.count } == 3
         }
-        for request in forwarded.flatMap(\.requests) {
-            forwarded[0].sink.deliver([Reply(id: request.id, outcome: .done)])
+        for request in forwarded.dropFirst().flatMap(\.requests) {
+            first.sink.deliver([Reply(id: request.id, outcome: .done)])
         }
         let replies = try await sink.replies.wait(count: 2)
         #expect(replies.map(\.id) == [RequestID(1), RequestID(2)])

@@ -179,7 +179,7 @@ import Wire
         async throws
     {
         var limits = TransportLimits.quick
-        limits.snapshotStallTimeout = .seconds(1)
+        limits.snapshotStallTimeout = .seconds(5)
         let a = try await TestNode.start("a", limits: limits)
         // Accepts the offer and then never reads again.
         let stalled = try await RawServer.start(saying: WireBytes.frame(9, []), reads: false)

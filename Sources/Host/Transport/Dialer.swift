@@ -28,7 +28,11 @@ struct Dialer: Sendable {
                 TransportError(
                     .invalidAddress, address: address.rawValue, cause: "lacks a host or a port"))
         }
-        return connect(to: target, on: loop, timeout: timeout).flatMapThrowing { channel in
+        // Begun on the loop: else the connection could be up, and bytes arrive, before the callback
+        // that installs the handlers is there.
+        return loop.flatSubmit {
+            connect(to: target, on: loop, timeout: timeout)
+        }.flatMapThrowing { channel in
             guard channel.isActive else { throw ChannelError.eof }
             channel.write(ByteBuffer(bytes: preamble(purpose)), promise: nil)
             do {
