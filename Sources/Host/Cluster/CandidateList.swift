@@ -25,7 +25,8 @@ package struct CandidateList: Hashable, Sendable {
 
     package init(expect: Int, entries: [Entry]) {
         self.expect = expect
-        self.entries = entries.sorted { $0.address < $1.address }
+        let isSorted = zip(entries, entries.dropFirst()).allSatisfy { $0.address < $1.address }
+        self.entries = isSorted ? entries : entries.sorted { $0.address < $1.address }
     }
 
     package var addresses: [PeerAddress] { entries.map(\.address) }

@@ -4,7 +4,8 @@ import Raft
 extension Formation {
     mutating func explain() {
         guard !roster.candidates.isEmpty else { return say("no candidate address yet") }
-        guard roster.isSurveyed || now >= surveyEnd else { return }
+        guard isSurveyOver, isExplanationDue else { return }
+        isExplanationDue = false
         say(currentExplanation())
     }
 
@@ -20,9 +21,8 @@ extension Formation {
                 "cluster \(chosen.cluster) was agreed on by \(chosen.memberNames); joining it",
                 missing(besides: chosen.cluster))
         }
-        let clusters = roster.nodes.compactMap(\.cluster)
-        if let cluster = clusters.first {
-            if let other = clusters.first(where: { $0 != cluster }) {
+        if let cluster = survey.clusters.first {
+            if let other = survey.clusters.first(where: { $0 != cluster }) {
                 return "candidates are in two clusters, \(cluster) and \(other): "
                     + "list the nodes of one only"
             }
@@ -31,34 +31,33 @@ extension Formation {
         if expect == 0 || introduction.suffrage != .voter {
             return parts("no candidate is in a cluster yet", missing(besides: nil))
         }
-        let own = roster.list(expect: expect).0
-        let other = missedList.flatMap { $0.hasSameAddresses(as: own) ? nil : $0 }
+        let other = missedList.flatMap { $0.hasSameAddresses(as: survey.list) ? nil : $0 }
         return parts(explainCount(), other.map { [difference(from: $0)] } ?? [])
     }
 
     private func explainCount() -> String {
-        let (list, attendance) = roster.list(expect: expect)
+        let list = survey.list
         if list.entries.count < expect {
             return parts(
                 "needs \(expect) addresses, \(list.entries.count) listed", missing(besides: nil))
         }
-        let voters = roster.voters(expect: expect)
-        let tally = list.tally(attendance)
+        let voters = survey.voters
+        let tally = survey.tally
         if voters.count >= expect || tally.present >= expect, !tally.isQuorum {
             return parts(
                 "needs \(tally.needed) of the \(list.entries.count) listed, \(tally.present) seen: "
-                    + names(roster.acceptors(expect: expect)), missing(besides: nil))
+                    + names(survey.acceptors), missing(besides: nil))
         }
         if voters.count < expect {
             return parts(
                 "\(voters.count) of \(expect) nodes seen: " + names(voters), missing(besides: nil))
         }
-        if !attendance.contains(identity.incarnation) {
+        if !survey.attendance.contains(identity.incarnation) {
             return parts(
                 "none of the listed addresses leads to this node, \(identity.id) at "
                     + "\(introduction.address)", missing(besides: nil))
         }
-        if let blocked = state.lists.first(where: { !$0.tally(attendance).isQuorum }) {
+        if let blocked = state.lists.first(where: { !$0.tally(survey.attendance).isQuorum }) {
             return difference(from: blocked)
         }
         return "agreeing on the first members among " + names(voters)
@@ -74,13 +73,12 @@ extension Formation {
 
     /// One clause per candidate that does not count.
     private func missing(besides cluster: ClusterID?) -> [String] {
-        let own = introduction
         let silent = roster.candidates.compactMap { candidate -> String? in
             if let failure = candidate.failure { return "\(candidate.address): \(failure)" }
             return candidate.facts == nil ? "\(candidate.address): no answer yet" : nil
         }
         guard cluster == nil else { return silent }
-        return silent + roster.refusals(for: own).map(\.description)
+        return silent + survey.refusals.map(\.description)
     }
 
     private func difference(from list: CandidateList) -> String {
@@ -90,7 +88,7 @@ extension Formation {
         let onlyThere = theirs.filter { !own.contains($0) }.map(\.rawValue)
         guard !(onlyHere.isEmpty && onlyThere.isEmpty) else {
             return "an earlier ballot was held with nodes that are not all here again: "
-                + "needs \(list.tally(roster.list(expect: expect).1).needed) of "
+                + "needs \(list.tally(survey.attendance).needed) of "
                 + theirs.map(\.rawValue).joined(separator: ", ")
         }
         var clauses: [String] = []

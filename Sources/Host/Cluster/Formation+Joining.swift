@@ -24,8 +24,7 @@ extension Formation {
     /// The one this node knows of, else the one that works; never one of two that both work.
     private func isClusterToJoin(_ cluster: ClusterID) -> Bool {
         if let chosen = state.chosen { return chosen.cluster == cluster }
-        let led = roster.nodes.filter { $0.leader != nil }.compactMap(\.cluster)
-        return led.allSatisfy { $0 == cluster }
+        return survey.ledClusters.allSatisfy { $0 == cluster }
     }
 
     /// A member's answer to anything it was asked.
@@ -84,10 +83,9 @@ extension Formation {
     /// hold a ballot; so ask.
     mutating func inquireIfUseful(_ address: PeerAddress) {
         guard introduction.suffrage == .voter, expect > 0, proposal == nil, state.chosen == nil,
-            roster.voters(expect: expect).count < expect
+            survey.voters.count < expect, survey.tally.isQuorum
         else { return }
-        let (list, attendance) = roster.list(expect: expect)
-        if list.tally(attendance).isQuorum { emit(.send(.inquiry, to: address)) }
+        emit(.send(.inquiry, to: address))
     }
 
     // MARK: Contradictions
@@ -106,7 +104,8 @@ extension Formation {
     /// Says what is new, forgets what is over, and ends what can't get better: a contradiction that
     /// involves this node, while there are not enough others to form a cluster without it.
     mutating func reviewContradictions() {
-        let present = roster.refusals(for: introduction)
+        let present = survey.refusals
+        guard !present.isEmpty || !contradictions.isEmpty else { return }
         for refusal in present { contradict(refusal) }
         contradictions.removeAll { known in
             known.refusal.isSeenInHellos && !present.contains(known.refusal)

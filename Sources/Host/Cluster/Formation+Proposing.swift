@@ -5,19 +5,13 @@ extension Formation {
     /// Nothing keeps this node from holding a ballot but its turn.
     private var mayPropose: Bool {
         guard introduction.suffrage == .voter, expect > 0, state.chosen == nil,
-            roster.isSurveyed || now >= surveyEnd,
-            !roster.candidates.contains(where: { $0.facts?.cluster != nil })
+            isSurveyOver, survey.clusters.isEmpty, survey.tally.isQuorum,
+            survey.attendance.contains(identity.incarnation)
         else { return false }
-        let (list, attendance) = roster.list(expect: expect)
-        guard attendance.contains(identity.incarnation), list.tally(attendance).isQuorum,
-            state.lists.allSatisfy({ $0.tally(attendance).isQuorum })
-        else { return false }
-        return roster.voters(expect: expect).count >= expect || isValueOnItsWay
-    }
-
-    /// Some acceptor holds a value: it is to be brought to an end even if voters are missing.
-    private var isValueOnItsWay: Bool {
-        state.accepted != nil || roster.candidates.contains(where: \.holdsAcceptance)
+        // A value on its way is to be brought to an end even if voters are missing.
+        let isUseful =
+            survey.voters.count >= expect || state.accepted != nil || survey.showsAcceptance
+        return isUseful && state.lists.allSatisfy { $0.tally(survey.attendance).isQuorum }
     }
 
     /// When the first survey of the candidates ends, whoever has not answered.
@@ -28,7 +22,7 @@ extension Formation {
     /// Voters go in the order of their IDs, so that they seldom outpace each other.
     var turnToPropose: Duration? {
         guard let eligibleSince else { return nil }
-        let rank = roster.voters(expect: expect).firstIndex { $0.identity == identity } ?? 0
+        let rank = survey.voters.firstIndex { $0.identity == identity } ?? 0
         return max(eligibleSince + settings.turn * rank, holdOffUntil)
     }
 
@@ -44,7 +38,7 @@ extension Formation {
     }
 
     private mutating func beginProposal() {
-        let (list, _) = roster.list(expect: expect)
+        let list = survey.list
         let ballot = Ballot(
             counter: acceptor.state.counter + 1, proposer: identity.incarnation)
         // One write makes the counter durable and promises to the own ballot: asked over the
@@ -137,14 +131,16 @@ extension Formation {
             starting = (ticket, campaign)
         } else {
             learntAt = now
-            roster.updateAll { $0.nextHello = min($0.nextHello, now + .milliseconds(100)) }
+            roster.replace(
+                by: roster.candidates.map(\.address) + value.members.map(\.address), now: now)
+            isExplanationDue = true
+            roster.reschedule { $0.nextHello = min($0.nextHello, now + .milliseconds(100)) }
         }
     }
 
     /// Another proposer's list is worth a word when it is not this node's.
     mutating func noteOtherList(_ list: CandidateList) {
-        let own = roster.list(expect: expect).0
         guard list.expect == expect, !roster.candidates.isEmpty else { return }
-        missedList = list.hasSameAddresses(as: own) ? nil : list
+        missedList = list.hasSameAddresses(as: survey.list) ? nil : list
     }
 }

@@ -27,12 +27,15 @@ package struct Formation: Sendable {
     package let settings: FormationSettings
     var acceptor: Acceptor
     var roster = Roster()
+    var survey: Survey
     var proposal: Proposal?
     var now: Duration = .zero
     var jitter: JitterSource
     /// Each proposal of this run gets a cluster ID made from it.
     let freshClusterID: RandomID
 
+    /// Every candidate has had the time to answer.
+    var isSurveyOver = false
     /// Since when a ballot could begin.
     var eligibleSince: Duration?
     /// Another proposer is at work, or a ballot of ours just failed.
@@ -40,7 +43,9 @@ package struct Formation: Sendable {
     /// Failed ballots in a row.
     var failures = 0
     /// A list that an earlier ballot was held for and that keeps the present one from a quorum.
-    var missedList: CandidateList?
+    var missedList: CandidateList? {
+        didSet { isExplanationDue = true }
+    }
     /// A bootstrap learnt as one of its members, until it is durable.
     var starting: (ticket: PersistTicket, campaign: Bool)?
     /// Joins under way, by the address asked.
@@ -48,6 +53,7 @@ package struct Formation: Sendable {
     var learntAt: Duration?
     var contradictions: [(refusal: FormationRefusal, since: Duration)] = []
     var explanation = ""
+    var isExplanationDue = true
     package internal(set) var isFinished = false
 
     private var lastTicket = PersistTicket(0)
@@ -80,6 +86,7 @@ package struct Formation: Sendable {
         acceptor = Acceptor(introduction: settings.introduction, state: state)
         self.freshClusterID = freshClusterID
         jitter = JitterSource(seed: seed)
+        survey = Survey(of: roster, for: settings.introduction)
         if let chosen = state.chosen { follow(chosen, campaign: false) }
     }
 
@@ -98,8 +105,12 @@ package struct Formation: Sendable {
 
     /// The addresses of `-join` or of a resolver, resolved.
     package mutating func candidatesChanged(_ addresses: [PeerAddress]) {
-        roster.replace(by: addresses, now: now)
+        // Once the founders are known there are no more ballots, and they are asked as well: the
+        // list may have lost them.
+        let founders = state.chosen.map { $0.members.map(\.address) } ?? []
+        roster.replace(by: addresses + founders, now: now)
         failures = 0
+        isSurveyOver = false
         drive()
     }
 
@@ -115,6 +126,7 @@ package struct Formation: Sendable {
             $0.nextHello = now + pause
             if changed { $0.holdsAcceptance = false }
         }
+        renewSurvey()
         if facts.cluster != nil {
             approach(address, facts)
         } else {
@@ -150,7 +162,7 @@ package struct Formation: Sendable {
             !roster.candidates.contains(where: { $0.identity == node })
         else { return }
         let limit = now - heardPause
-        roster.updateAll {
+        roster.reschedule {
             if $0.facts == nil, $0.helloSentAt == nil, $0.lastHelloAt <= limit {
                 $0.nextHello = now
             }
@@ -245,22 +257,33 @@ package struct Formation: Sendable {
     /// When `tick` is due next, unless an input comes first; nil when nothing is left to do.
     package var nextDeadline: Duration? {
         guard !isFinished else { return nil }
-        var deadlines: [Duration] = roster.candidates.map {
-            $0.helloSentAt.map { $0 + settings.answerPatience } ?? $0.nextHello
+        var next = now + settings.passInterval
+        func consider(_ deadline: Duration) {
+            if deadline > now, deadline < next { next = deadline }
         }
-        deadlines += roster.candidates.compactMap {
-            $0.facts == nil ? nil : $0.heardAt + settings.silenceLimit + .milliseconds(1)
+        for candidate in roster.candidates {
+            if let sent = candidate.helloSentAt {
+                consider(sent + settings.answerPatience)
+            } else {
+                consider(candidate.nextHello)
+            }
+            if candidate.facts != nil {
+                consider(candidate.heardAt + settings.silenceLimit + .milliseconds(1))
+            }
         }
         if let proposal {
-            deadlines += [proposal.startedAt + settings.ballotPatience, proposal.resendAt]
+            consider(proposal.startedAt + settings.ballotPatience)
+            consider(proposal.resendAt)
         } else if let turn = turnToPropose {
-            deadlines.append(turn)
+            consider(turn)
         }
-        if roster.candidates.isEmpty == false { deadlines.append(surveyEnd) }
-        if case .time(let limit) = settings.limit { deadlines.append(limit) }
-        deadlines += contradictions.map { $0.since + settings.refusalPatience }
-        deadlines += joins.map { $0.startedAt + joinPatience }
-        return deadlines.filter { $0 > now }.min() ?? now + settings.passInterval
+        if !isSurveyOver { consider(surveyEnd) }
+        if case .time(let limit) = settings.limit { consider(limit) }
+        for contradiction in contradictions {
+            consider(contradiction.since + settings.refusalPatience)
+        }
+        for join in joins { consider(join.startedAt + joinPatience) }
+        return next
     }
 
     /// What it waits for now, for `/status`.
@@ -285,8 +308,10 @@ package struct Formation: Sendable {
     private mutating func drive() {
         guard !isFinished else { return }
         roster.forget(silentSince: now - settings.silenceLimit)
+        renewSurvey()
         expireJoins()
         sayHello()
+        renewSurvey()
         reviewContradictions()
         guard !isFinished else { return }
         driveProposal()
@@ -295,18 +320,23 @@ package struct Formation: Sendable {
         giveUpIfDue()
     }
 
+    private mutating func renewSurvey() {
+        if !isSurveyOver, survey.isComplete || now >= surveyEnd {
+            isSurveyOver = true
+            isExplanationDue = true
+        }
+        guard roster.isChanged else { return }
+        survey = Survey(of: roster, for: introduction)
+        roster.surveyed()
+        isExplanationDue = true
+        if survey.isComplete { isSurveyOver = true }
+    }
+
     private mutating func sayHello() {
-        for candidate in roster.candidates {
-            let lost = candidate.helloSentAt.map { $0 + settings.answerPatience <= now } ?? false
-            let due = candidate.helloSentAt == nil && candidate.nextHello <= now
-            guard lost || due else { continue }
-            if case .attempts(let limit, _) = settings.limit, candidate.tries >= limit { continue }
-            roster.update(candidate.address) {
-                $0.helloSentAt = now
-                $0.lastHelloAt = now
-                if lost, $0.facts == nil { $0.failure = $0.failure ?? "no answer" }
-            }
-            emit(.sendHello(candidate.address))
+        var limit = Int.max
+        if case .attempts(let attempts, _) = settings.limit { limit = attempts }
+        for address in roster.due(now, patience: settings.answerPatience, tries: limit) {
+            emit(.sendHello(address))
         }
     }
 

@@ -21,9 +21,17 @@ struct Roster: Sendable {
         var contactedAt: Duration?
 
         var identity: NodeIdentity? { facts?.introduction.identity }
+
+        /// Beyond its times.
+        fileprivate func differs(from other: Candidate) -> Bool {
+            holdsAcceptance != other.holdsAcceptance || failure != other.failure
+                || facts != other.facts
+        }
     }
 
     private(set) var candidates: [Candidate] = []
+    /// What a survey shows has changed since the last one.
+    private(set) var isChanged = true
 
     subscript(address: PeerAddress) -> Candidate? {
         candidates.first { $0.address == address }
@@ -33,6 +41,7 @@ struct Roster: Sendable {
     mutating func replace(by addresses: [PeerAddress], now: Duration) {
         var sorted: [PeerAddress] = []
         for address in addresses.sorted() where address != sorted.last { sorted.append(address) }
+        isChanged = true
         candidates = sorted.prefix(FormationLimits.addresses).map { address in
             self[address]
                 ?? Candidate(
@@ -43,10 +52,13 @@ struct Roster: Sendable {
 
     mutating func update(_ address: PeerAddress, _ change: (inout Candidate) -> Void) {
         guard let index = candidates.firstIndex(where: { $0.address == address }) else { return }
+        let before = candidates[index]
         change(&candidates[index])
+        if !isChanged { isChanged = candidates[index].differs(from: before) }
     }
 
-    mutating func updateAll(_ change: (inout Candidate) -> Void) {
+    /// For times only: what it changes is not surveyed.
+    mutating func reschedule(_ change: (inout Candidate) -> Void) {
         for index in candidates.indices { change(&candidates[index]) }
     }
 
@@ -57,86 +69,30 @@ struct Roster: Sendable {
             candidates[index].facts = nil
             candidates[index].holdsAcceptance = false
             candidates[index].failure = "no answer any more"
+            isChanged = true
         }
     }
 
-    /// The newest facts of each incarnation: a node under several addresses counts once.
-    var nodes: [CandidateFacts] {
-        var newest: [Candidate] = []
-        for candidate in candidates where candidate.facts != nil {
-            let same = newest.firstIndex {
-                $0.identity?.incarnation == candidate.identity?.incarnation
+    /// The addresses to say hello to now: those whose time has come, and those that have not
+    /// answered the last one for as long as `patience`.
+    mutating func due(_ now: Duration, patience: Duration, tries limit: Int) -> [PeerAddress] {
+        var due: [PeerAddress] = []
+        for index in candidates.indices where candidates[index].tries < limit {
+            if let sent = candidates[index].helloSentAt {
+                guard sent + patience <= now else { continue }
+                if candidates[index].facts == nil, candidates[index].failure == nil {
+                    candidates[index].failure = "no answer"
+                    isChanged = true
+                }
+            } else if candidates[index].nextHello > now {
+                continue
             }
-            if let same {
-                if newest[same].heardAt < candidate.heardAt { newest[same] = candidate }
-            } else {
-                newest.append(candidate)
-            }
+            candidates[index].helloSentAt = now
+            candidates[index].lastHelloAt = now
+            due.append(candidates[index].address)
         }
-        return newest.compactMap(\.facts)
+        return due
     }
 
-    /// Nodes without a cluster that would take part in a ballot for `expect`.
-    func acceptors(expect: Int) -> [Introduction] {
-        nodes.filter { $0.cluster == nil }.map(\.introduction).filter {
-            $0.expect == 0 || $0.expect == expect
-        }
-    }
-
-    /// Those that may become members, by ID. IDs that two nodes claim don't count.
-    func voters(expect: Int) -> [Introduction] {
-        let voters = nodes.filter { $0.cluster == nil }.map(\.introduction).filter {
-            $0.suffrage == .voter && $0.expect == expect
-        }
-        return voters.filter { voter in
-            voters.allSatisfy {
-                $0.identity.id != voter.identity.id || $0.identity == voter.identity
-            }
-        }.sorted { $0.identity.id < $1.identity.id }
-    }
-
-    /// The list for a ballot now, and who is expected to answer in it.
-    func list(expect: Int) -> (CandidateList, Attendance) {
-        var attendance = Attendance()
-        let entries = candidates.map { candidate -> CandidateList.Entry in
-            var incarnation: Incarnation?
-            if let facts = candidate.facts, facts.cluster == nil,
-                facts.introduction.expect == 0 || facts.introduction.expect == expect
-            {
-                incarnation = facts.introduction.identity.incarnation
-                attendance.seat(facts.introduction.identity.incarnation, at: candidate.address)
-            }
-            return CandidateList.Entry(address: candidate.address, incarnation: incarnation)
-        }
-        return (CandidateList(expect: expect, entries: entries), attendance)
-    }
-
-    /// Every candidate has answered or failed at least once.
-    var isSurveyed: Bool { candidates.allSatisfy { $0.facts != nil || $0.failure != nil } }
-
-    /// What contradicts this node or another candidate.
-    func refusals(for own: Introduction) -> [FormationRefusal] {
-        var refusals: [FormationRefusal] = []
-        let others = nodes.map(\.introduction)
-        for other in nodes where other.cluster == nil {
-            let there = other.introduction
-            if there.expect != 0, own.expect != 0, there.expect != own.expect {
-                refusals.append(
-                    .expectDiffers(
-                        there: there.expect, here: own.expect, id: there.identity.id,
-                        address: there.address))
-            }
-        }
-        var known = [own]
-        for other in others {
-            let rival = known.first {
-                $0.identity.id == other.identity.id && $0.identity != other.identity
-            }
-            if let rival {
-                refusals.append(.nodeIDTaken(rival.identity.id, rival.address, other.address))
-            }
-            known.append(other)
-        }
-        return refusals
-    }
+    mutating func surveyed() { isChanged = false }
 }

@@ -1,0 +1,106 @@
+import Cluster
+import Raft
+
+/// What one seed decides beforehand: the nodes, the faults, and how the candidate list changes.
+/// Times are microseconds.
+struct FormationPlan {
+    struct Restart {
+        var node: Int
+        var at: Int
+        var downFor: Int
+        var moves: Bool
+    }
+
+    struct ListChange {
+        var at: Int
+        var list: [PeerAddress]
+    }
+
+    struct Faults {
+        var lossPercent = 0
+        var duplicatePercent = 0
+        var slowPercent = 0
+        var latency = 200
+        var writeTime = 1_000
+    }
+
+    var expect = 3
+    var voters: [Bool] = []
+    var startTimes: [Int] = []
+    var restarts: [Restart] = []
+    /// Never up again once the faults end.
+    var lost: [Int] = []
+    var faults = Faults()
+    var faultsEnd = 0
+    /// Nodes listed under two addresses.
+    var hasTwoAddresses = false
+    var deadAddresses = 0
+    /// Not in the list at first; added at a random time.
+    var addedLater: Int?
+    /// Taken out of the list at a random time: a node, or -1 for a dead address.
+    var removedLater: Int?
+    var changeAt = 0
+    /// A split of the network in two until the given time.
+    var isolated: [Int] = []
+    var isolatedUntil = 0
+    /// How late each node sees a new list.
+    var lag: [Int] = []
+
+    var nodeCount: Int { voters.count }
+
+    init(seed: UInt64) {
+        var dice = Dice(seed)
+        expect = [1, 3, 3, 5][dice.below(4)]
+        let count = max(3, expect) + dice.below(10 - max(3, expect))
+        let nonvoters = dice.chance(25) ? dice.below(min(3, count - expect + 1)) : 0
+        voters = (0..<count).map { $0 < count - nonvoters }
+        let isSudden = dice.chance(40)
+        startTimes = (0..<count).map { _ in dice.below(isSudden ? 20_000 : 1_500_000) }
+        faultsEnd = 300_000 + dice.below(2_000_000)
+        lag = (0..<count).map { _ in dice.below(600_000) }
+        faults.latency = [50, 200, 2_000, 20_000][dice.below(4)]
+        faults.writeTime = [100, 1_000, 10_000][dice.below(3)]
+        guard !dice.chance(10) else { return }
+        faults.lossPercent = [0, 5, 30][dice.below(3)]
+        faults.duplicatePercent = [0, 20][dice.below(2)]
+        faults.slowPercent = [0, 10][dice.below(2)]
+        planList(&dice)
+        planCrashes(&dice)
+    }
+
+    private mutating func planList(_ dice: inout Dice) {
+        changeAt = dice.below(faultsEnd)
+        deadAddresses = dice.chance(30) ? 1 + dice.below(2) : 0
+        switch dice.below(6) {
+        case 0 where nodeCount > expect: addedLater = dice.below(nodeCount)
+        case 1 where nodeCount > expect: removedLater = dice.below(nodeCount)
+        case 2 where deadAddresses > 0: removedLater = -1
+        case 3: hasTwoAddresses = true
+        default: break
+        }
+        // The voters that stay listed can found a cluster.
+        if let changed = addedLater ?? removedLater, changed >= 0,
+            voters.indices.filter({ voters[$0] && $0 != changed }).count < expect
+        {
+            addedLater = nil
+            removedLater = nil
+        }
+    }
+
+    private mutating func planCrashes(_ dice: inout Dice) {
+        let moves = !hasTwoAddresses && dice.chance(50)
+        for _ in 0..<dice.below(5) {
+            restarts.append(
+                Restart(
+                    node: dice.below(nodeCount), at: dice.below(faultsEnd),
+                    downFor: 1_000 + dice.below(600_000), moves: moves && dice.chance(60)))
+        }
+        if dice.chance(25) {
+            lost = (0..<nodeCount).filter { _ in dice.chance(25) }
+        }
+        if dice.chance(30) {
+            isolated = (0..<nodeCount).filter { _ in dice.chance(40) }
+            isolatedUntil = dice.below(faultsEnd)
+        }
+    }
+}

@@ -1,0 +1,312 @@
+import Cluster
+import Raft
+
+/// Nodes that form a cluster over a simulated network and disk. Raft is reduced to its outcome: a
+/// cluster has a leader when a majority of its members are up and know of it.
+struct FormationSimulation {
+    enum Rule {
+        /// The formation machine.
+        case agreement
+        /// Each node counts for itself and bootstraps with the nodes it has seen, as rqlite does.
+        case countingForItself
+    }
+
+    enum Payload {
+        case hello
+        case formation(FormationMessage)
+        case join
+    }
+
+    enum Answer {
+        case hello(CandidateFacts)
+        case formation(FormationMessage)
+        case joined(ClusterID)
+        case joinRefused(leader: PeerAddress?)
+        case unreachable(String)
+    }
+
+    /// A run of a node, so that nothing of an earlier run reaches a later one.
+    struct Process: Equatable {
+        var node: Int
+        var run: Int
+    }
+
+    enum Event {
+        case launch(Int)
+        case crash(Int, downFor: Int, moves: Bool)
+        case wake(Process)
+        case request(Process, PeerAddress, Payload)
+        case response(Process, PeerAddress, Answer)
+        case written(Process)
+        case listChanged([PeerAddress])
+        case listSeen(Int, version: Int)
+        case faultsEnd
+    }
+
+    struct Write {
+        var at: Int
+        var ticket: PersistTicket
+        var bytes: [UInt8]
+        /// The cluster state, if it is not a write of the formation.
+        var start: BootstrapValue?
+        var joined: ClusterID?
+    }
+
+    struct Node {
+        var introduction: Introduction
+        var addresses: [PeerAddress]
+        var isUp = false
+        var run = 0
+        var machine: Formation?
+        var stored: [UInt8]
+        var writes: [Write] = []
+        var adopted: BootstrapValue?
+        var joined: ClusterID?
+        var listVersion = 0
+        var nextWake = Int.max
+        /// Under `countingForItself`: the voters seen.
+        var seen: [Introduction] = []
+
+        var cluster: ClusterID? { adopted?.cluster ?? joined }
+    }
+
+    struct Failure: Error, CustomStringConvertible {
+        var description: String
+    }
+
+    let plan: FormationPlan
+    let rule: Rule
+    var dice: Dice
+    var nodes: [Node] = []
+    var lists: [[PeerAddress]] = []
+    var queue = EventQueue<Event>()
+    var now = 0
+    var isFaulty = true
+    var pendingRequests: [UInt64: (Process, PeerAddress)] = [:]
+    var requestCount: UInt64 = 0
+    var addressCount = 0
+    /// Every bootstrap that any node started with.
+    var adoptions: [BootstrapValue] = []
+    var ledAt: Int?
+    var waiting: [Int: String] = [:]
+
+    init(seed: UInt64, rule: Rule = .agreement) {
+        plan = FormationPlan(seed: seed)
+        self.rule = rule
+        dice = Dice(seed ^ 0xABCD_EF01)
+        var list: [PeerAddress] = []
+        for k in 0..<plan.nodeCount {
+            let addresses = (0..<(plan.hasTwoAddresses ? 2 : 1)).map { _ in freshAddress() }
+            if plan.addedLater != k { list += addresses }
+            nodes.append(
+                Node(
+                    introduction: introduction(k, at: addresses[0]), addresses: addresses,
+                    stored: AcceptorState().encoded()))
+            queue.push(.launch(k), at: plan.startTimes[k])
+        }
+        for _ in 0..<plan.deadAddresses { list.append(freshAddress()) }
+        lists = [list]
+        for restart in plan.restarts {
+            queue.push(
+                .crash(restart.node, downFor: restart.downFor, moves: restart.moves),
+                at: restart.at)
+        }
+        planListChange(list)
+        queue.push(.faultsEnd, at: plan.faultsEnd)
+    }
+
+    private mutating func planListChange(_ list: [PeerAddress]) {
+        if let added = plan.addedLater {
+            queue.push(.listChanged(nodes[added].addresses), at: plan.changeAt)
+        } else if let removed = plan.removedLater {
+            let gone = removed < 0 ? Array(list.suffix(1)) : nodes[removed].addresses
+            queue.push(.listChanged(gone), at: plan.changeAt)
+        }
+    }
+
+    private mutating func freshAddress() -> PeerAddress {
+        addressCount += 1
+        return PeerAddress("10.0.0.\(addressCount):4002")
+    }
+
+    private func introduction(_ k: Int, at address: PeerAddress) -> Introduction {
+        Introduction(
+            identity: NodeIdentity(id: NodeID("\(k)"), incarnation: incarnation(k + 1)),
+            address: address, suffrage: plan.voters[k] ? .voter : .nonvoter, expect: plan.expect)
+    }
+
+    // MARK: Events
+
+    mutating func handle(_ event: Event) throws {
+        switch event {
+        case .launch(let k): launch(k)
+        case .crash(let k, let downFor, let moves):
+            guard isFaulty, nodes[k].isUp else { return }
+            crash(k)
+            if moves { move(k) }
+            queue.push(.launch(k), at: now + downFor)
+        case .wake(let process):
+            guard isRunning(process), nodes[process.node].nextWake <= now else { return }
+            nodes[process.node].nextWake = Int.max
+            try step(process.node) { _ in }
+        case .request(let sender, let address, let payload):
+            try receive(payload, at: address, from: sender)
+        case .response(let process, let address, let answer):
+            try deliver(answer, from: address, to: process)
+        case .written(let process): try written(process)
+        case .listChanged(let entries): changeList(by: entries)
+        case .listSeen(let k, let version): try see(version, k)
+        case .faultsEnd: endFaults()
+        }
+    }
+
+    func isRunning(_ process: Process) -> Bool {
+        nodes[process.node].isUp && nodes[process.node].run == process.run
+    }
+
+    private mutating func launch(_ k: Int) {
+        guard !nodes[k].isUp, isFaulty || !plan.lost.contains(k) else { return }
+        nodes[k].isUp = true
+        nodes[k].run += 1
+        nodes[k].nextWake = Int.max
+        nodes[k].seen = []
+        guard nodes[k].cluster == nil, let state = try? AcceptorState(decoding: nodes[k].stored)
+        else { return }
+        var settings = FormationSettings(nodes[k].introduction, limit: .none)
+        settings.refusalPatience = .seconds(60)
+        var machine = Formation(
+            settings, state: state,
+            freshClusterID: RandomID(high: dice.next(), low: dice.next()), seed: dice.next())
+        machine.tick(time)
+        nodes[k].machine = machine
+        queue.push(.listSeen(k, version: nodes[k].listVersion), at: now)
+    }
+
+    private mutating func crash(_ k: Int) {
+        // Any number of the writes under way, in their order, has reached the disk.
+        for write in nodes[k].writes.prefix(dice.below(nodes[k].writes.count + 1)) {
+            commit(write, k)
+        }
+        nodes[k].writes = []
+        nodes[k].isUp = false
+        nodes[k].machine = nil
+    }
+
+    /// The node comes back elsewhere; the list gets the new address and later loses the old one.
+    private mutating func move(_ k: Int) {
+        let old = nodes[k].addresses
+        let isListed = lists.last?.contains(old[0]) ?? false
+        nodes[k].addresses = [freshAddress()]
+        nodes[k].introduction = introduction(k, at: nodes[k].addresses[0])
+        guard isListed else { return }
+        changeList(by: nodes[k].addresses)
+        queue.push(.listChanged(old), at: now + dice.below(1_000_000))
+    }
+
+    /// Adds what is not listed and removes what is.
+    private mutating func changeList(by entries: [PeerAddress]) {
+        var list = lists.last ?? []
+        for entry in entries {
+            if list.contains(entry) {
+                list.removeAll { $0 == entry }
+            } else {
+                list.append(entry)
+            }
+        }
+        lists.append(list)
+        for k in nodes.indices {
+            queue.push(.listSeen(k, version: lists.count - 1), at: now + plan.lag[k])
+        }
+    }
+
+    private mutating func see(_ version: Int, _ k: Int) throws {
+        nodes[k].listVersion = max(nodes[k].listVersion, version)
+        let list = lists[nodes[k].listVersion]
+        try step(k) { $0.candidatesChanged(list) }
+    }
+
+    private mutating func endFaults() {
+        isFaulty = false
+        for k in nodes.indices {
+            if plan.lost.contains(k) { if nodes[k].isUp { crash(k) } } else { launch(k) }
+        }
+    }
+
+    // MARK: The machine
+
+    var time: Duration { .microseconds(now) }
+
+    mutating func step(_ k: Int, _ input: (inout Formation) -> Void) throws {
+        guard nodes[k].isUp, var machine = nodes[k].machine else { return }
+        nodes[k].machine = nil
+        machine.tick(time)
+        input(&machine)
+        let effects = machine.takeEffects()
+        let deadline = machine.nextDeadline
+        nodes[k].machine = machine
+        for effect in effects { try perform(effect, k) }
+        guard nodes[k].machine != nil, let deadline else { return }
+        let parts = deadline.components
+        let wake = max(
+            now + 1, Int(parts.seconds) * 1_000_000 + Int(parts.attoseconds / 1_000_000_000_000))
+        if wake < nodes[k].nextWake {
+            nodes[k].nextWake = wake
+            queue.push(.wake(Process(node: k, run: nodes[k].run)), at: wake)
+        }
+    }
+
+    private mutating func perform(_ effect: FormationEffect, _ k: Int) throws {
+        let process = Process(node: k, run: nodes[k].run)
+        switch effect {
+        case .sendHello(let address): send(.hello, to: address, from: process)
+        case .attemptJoin(let address): send(.join, to: address, from: process)
+        case .send(let message, let address):
+            if rule == .agreement { send(.formation(message), to: address, from: process) }
+        case .answer(let message, let id):
+            if let (asker, address) = pendingRequests.removeValue(forKey: id.rawValue) {
+                respond(.formation(message), from: address, of: k, to: asker)
+            }
+        case .persist(let bytes, let ticket):
+            write(Write(at: 0, ticket: ticket, bytes: bytes), k)
+        case .start(let value, _):
+            write(Write(at: 0, ticket: PersistTicket(0), bytes: [], start: value), k)
+        case .joined(let cluster):
+            write(Write(at: 0, ticket: PersistTicket(0), bytes: [], joined: cluster), k)
+        case .waiting(let text): waiting[k] = text
+        case .refused(let refusal): throw Failure(description: "node \(k): \(refusal)")
+        case .fatal(let refusal): throw Failure(description: "node \(k) ended: \(refusal)")
+        case .gaveUp(let text): throw Failure(description: "node \(k) gave up: \(text)")
+        }
+    }
+
+    // MARK: The disk
+
+    mutating func write(_ write: Write, _ k: Int) {
+        var write = write
+        let last = nodes[k].writes.last?.at ?? now
+        write.at = max(last, now + plan.faults.writeTime / 2 + dice.below(plan.faults.writeTime))
+        nodes[k].writes.append(write)
+        queue.push(.written(Process(node: k, run: nodes[k].run)), at: write.at)
+    }
+
+    private mutating func written(_ process: Process) throws {
+        let k = process.node
+        guard isRunning(process), !nodes[k].writes.isEmpty else { return }
+        let write = nodes[k].writes.removeFirst()
+        commit(write, k)
+        if nodes[k].cluster == nil { try step(k) { $0.persisted(write.ticket) } }
+        try check()
+    }
+
+    private mutating func commit(_ write: Write, _ k: Int) {
+        if let value = write.start {
+            nodes[k].adopted = value
+            if !adoptions.contains(value) { adoptions.append(value) }
+        } else if let cluster = write.joined {
+            nodes[k].joined = cluster
+        } else {
+            nodes[k].stored = write.bytes
+        }
+        if nodes[k].cluster != nil { nodes[k].machine = nil }
+    }
+}
