@@ -43,6 +43,10 @@ struct FormationPlan {
     /// A split of the network in two until the given time.
     var isolated: [Int] = []
     var isolatedUntil = 0
+    /// Per mille of a node's steps after which it crashes at once, but for the first few.
+    var crashRate = 0
+    /// The first node to start is cut off at that moment, before anyone has heard of it.
+    var isolatesStarter = false
     /// How late each node sees a new list.
     var lag: [Int] = []
 
@@ -95,6 +99,8 @@ struct FormationPlan {
                     node: dice.below(nodeCount), at: dice.below(faultsEnd),
                     downFor: 1_000 + dice.below(600_000), moves: moves && dice.chance(60)))
         }
+        crashRate = [0, 0, 5, 20][dice.below(4)]
+        isolatesStarter = dice.chance(15)
         if dice.chance(25) {
             lost = (0..<nodeCount).filter { _ in dice.chance(25) }
         }

@@ -12,8 +12,9 @@ extension FormationSimulation {
     }
 
     private func isCut(_ a: Int, _ b: Int) -> Bool {
-        isFaulty && now < plan.isolatedUntil
-            && plan.isolated.contains(a) != plan.isolated.contains(b)
+        guard isFaulty, a != b else { return false }
+        return starter == a || starter == b
+            || now < plan.isolatedUntil && plan.isolated.contains(a) != plan.isolated.contains(b)
     }
 
     private mutating func isLost() -> Bool { isFaulty && dice.chance(plan.faults.lossPercent) }
@@ -133,6 +134,22 @@ extension FormationSimulation {
     /// A member that asked to join instead, its leader has taken in as the voter it is.
     private func knows(_ k: Int, _ value: BootstrapValue) -> Bool {
         nodes[k].cluster == value.cluster && value.names(nodes[k].introduction.identity)
+    }
+
+    /// Persist before send: what a message promises stands on the sender's disk.
+    func checkDurable(_ message: FormationMessage, _ k: Int) throws {
+        let isDurable: (AcceptorState) -> Bool
+        switch message {
+        case .prepare(let ballot, _, _): isDurable = { $0.counter >= ballot.counter }
+        case .promise(let promise):
+            isDurable = { $0.promised.map { $0 >= promise.ballot } ?? false }
+        case .accepted(let ballot, _):
+            isDurable = { $0.accepted.map { $0.ballot >= ballot } ?? false }
+        default: return
+        }
+        guard isDurable(try AcceptorState(decoding: nodes[k].stored)) else {
+            throw Failure(description: "node \(k) said \(message) before it was durable")
+        }
     }
 
     /// At most one cluster ever has a leader; the agreement even has at most one value.

@@ -88,6 +88,9 @@ struct FormationSimulation {
     /// Every bootstrap that any node started with.
     var adoptions: [BootstrapValue] = []
     var ledAt: Int?
+    var crashes = 0
+    /// Cut off from all others while faults last.
+    var starter: Int?
     var waiting: [Int: String] = [:]
 
     init(seed: UInt64, rule: Rule = .agreement) {
@@ -244,7 +247,14 @@ struct FormationSimulation {
         let effects = machine.takeEffects()
         let deadline = machine.nextDeadline
         nodes[k].machine = machine
-        for effect in effects { try perform(effect, k) }
+        for effect in effects {
+            if isFaulty, crashes < 6, plan.crashRate > 0, dice.below(1_000) < plan.crashRate {
+                crashes += 1
+                try handle(.crash(k, downFor: 1_000 + dice.below(300_000), moves: false))
+                return
+            }
+            try perform(effect, k)
+        }
         guard nodes[k].machine != nil, let deadline else { return }
         let parts = deadline.components
         let wake = max(
@@ -261,14 +271,17 @@ struct FormationSimulation {
         case .sendHello(let address): send(.hello, to: address, from: process)
         case .attemptJoin(let address): send(.join, to: address, from: process)
         case .send(let message, let address):
+            try checkDurable(message, k)
             if rule == .agreement { send(.formation(message), to: address, from: process) }
         case .answer(let message, let id):
+            try checkDurable(message, k)
             if let (asker, address) = pendingRequests.removeValue(forKey: id.rawValue) {
                 respond(.formation(message), from: address, of: k, to: asker)
             }
         case .persist(let bytes, let ticket):
             write(Write(at: 0, ticket: ticket, bytes: bytes), k)
         case .start(let value, _):
+            if plan.isolatesStarter, isFaulty, starter == nil { starter = k }
             write(Write(at: 0, ticket: PersistTicket(0), bytes: [], start: value), k)
         case .joined(let cluster):
             write(Write(at: 0, ticket: PersistTicket(0), bytes: [], joined: cluster), k)

@@ -16,7 +16,7 @@ extension Formation {
 
     /// When the first survey of the candidates ends, whoever has not answered.
     var surveyEnd: Duration {
-        (roster.candidates.map(\.listedAt).min() ?? .zero) + settings.joinFirst
+        (roster.candidates.map(\.listedAt).min() ?? now) + settings.joinFirst
     }
 
     /// Voters go in the order of their IDs, so that they seldom outpace each other.

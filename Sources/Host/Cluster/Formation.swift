@@ -110,7 +110,6 @@ package struct Formation: Sendable {
         let founders = state.chosen.map { $0.members.map(\.address) } ?? []
         roster.replace(by: addresses + founders, now: now)
         failures = 0
-        isSurveyOver = false
         drive()
     }
 
@@ -321,15 +320,15 @@ package struct Formation: Sendable {
     }
 
     private mutating func renewSurvey() {
+        if roster.isChanged {
+            survey = Survey(of: roster, for: introduction)
+            roster.surveyed()
+            isExplanationDue = true
+        }
         if !isSurveyOver, survey.isComplete || now >= surveyEnd {
             isSurveyOver = true
             isExplanationDue = true
         }
-        guard roster.isChanged else { return }
-        survey = Survey(of: roster, for: introduction)
-        roster.surveyed()
-        isExplanationDue = true
-        if survey.isComplete { isSurveyOver = true }
     }
 
     private mutating func sayHello() {

@@ -49,7 +49,9 @@ struct Survey: Sendable {
                 .init(address: $0.address, incarnation: attendance.incarnation(at: $0.address))
             })
         tally = list.tally(attendance)
-        isComplete = roster.candidates.allSatisfy { $0.facts != nil || $0.failure != nil }
+        isComplete =
+            !roster.candidates.isEmpty
+            && roster.candidates.allSatisfy { $0.facts != nil || $0.failure != nil }
         showsAcceptance = roster.candidates.contains(where: \.holdsAcceptance)
         refusals = Self.refusals(among: nodes, for: own)
     }
