@@ -187,7 +187,7 @@ extension FormationSimulation {
             let up = nodes.filter { $0.isUp && value.names($0.introduction.identity) }
             if up.count <= value.members.count / 2 { return "a majority of the members is lost" }
         }
-        if nodes.contains(where: { $0.cluster != nil }) { return nil }
+        if nodes.contains(where: { $0.isUp && $0.cluster != nil }) { return nil }
         let list = CandidateList(
             expect: plan.expect,
             entries: (lists.last ?? []).map { .init(address: $0, incarnation: nil) })
