@@ -2,100 +2,81 @@ import Foundation
 import Testing
 
 /// A real dnsmasq on a loopback port of its own, for one test.
+///
+/// Not by Foundation's `Process`: dnsmasq closes every descriptor it inherits, which `Process` takes
+/// for its end, and then all waiting for other processes hangs.
 final class NameServer: Sendable {
+    struct Failure: Error {
+        let what: String
+    }
+
     let port: UInt16
-    private let process: Process
+    private let process: pid_t
     private let hosts: String
 
     /// Answers for `*.test`: what `hosts` (lines of a hosts file) does not have does not exist.
-    convenience init(hosts: String) throws {
+    init(hosts lines: String) throws {
+        let path = FileManager.default.temporaryDirectory
+            .appending(path: "rqd-hosts-\(UUID().uuidString)").path
+        try lines.write(toFile: path, atomically: false, encoding: .utf8)
         // Another program may take the port between finding and using it.
-        var failure = ""
+        var output = ""
         for _ in 0..<5 {
             let port = try Loopback.freePort()
-            let path = FileManager.default.temporaryDirectory
-                .appending(path: "rqd-hosts-\(UUID().uuidString)").path
-            try hosts.write(toFile: path, atomically: false, encoding: .utf8)
-            let (process, output) = try Self.start(port, path)
+            let process: pid_t
+            (process, output) = try Self.start(port, path)
             if output.contains("started, version") {
-                self.init(port: port, process: process, hosts: path)
+                (self.port, self.process, hosts) = (port, process, path)
                 return
             }
-            failure = output
-            process.waitUntilExit()
+            Self.end(process)
         }
-        throw Failure(output: failure)
-    }
-
-    struct Failure: Error {
-        let output: String
-    }
-
-    private init(port: UInt16, process: Process, hosts: String) {
-        self.port = port
-        self.process = process
-        self.hosts = hosts
+        throw Failure(what: output)
     }
 
     deinit {
-        // It inherits the signal mask of the thread that started it, which may hold SIGTERM back.
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
+        Self.end(process)
         do { try FileManager.default.removeItem(atPath: hosts) } catch { Issue.record(error) }
     }
 
-    /// Reads what it says until it is ready or has failed.
-    private static func start(_ port: UInt16, _ hosts: String) throws -> (Process, String) {
-        let process = Process()
+    private static func end(_ process: pid_t) {
+        kill(process, SIGKILL)
+        while waitpid(process, nil, 0) < 0, errno == EINTR {}
+    }
+
+    /// Reads what it says until it has the hosts, or has failed.
+    private static func start(_ port: UInt16, _ hosts: String) throws -> (pid_t, String) {
         let pipe = Pipe()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.environment = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin"]
-        process.arguments = [
+        let writing = pipe.fileHandleForWriting.fileDescriptor
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, writing, 1)
+        posix_spawn_file_actions_adddup2(&actions, writing, 2)
+        let arguments = [
             "dnsmasq", "--keep-in-foreground", "--log-facility=-", "--conf-file=/dev/null",
             "--port=\(port)", "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv",
             "--no-hosts", "--addn-hosts=\(hosts)", "--local=/test/", "--local-ttl=7",
             "--user=\(NSUserName())", "--group=", "--pid-file=",
         ]
-        process.standardError = pipe
-        process.standardOutput = pipe
-        try process.run()
+        var vector = arguments.map { strdup($0) } + [nil]
+        defer { for argument in vector { free(argument) } }
+        var process: pid_t = 0
+        var result: Int32 = ENOENT
+        for directory in ["/usr/sbin", "/usr/local/sbin", "/usr/bin"] where result == ENOENT {
+            result = posix_spawn(
+                &process, "\(directory)/dnsmasq", &actions, nil, &vector, environ)
+        }
+        guard result == 0 else {
+            throw Failure(what: "dnsmasq: \(String(cString: strerror(result)))")
+        }
+        try pipe.fileHandleForWriting.close()
         var output = ""
-        while !output.contains("cleared cache"), !output.contains("read ") {
+        while !output.contains("read \(hosts)") {
             let data = pipe.fileHandleForReading.availableData
             if data.isEmpty { break }
             output += String(decoding: data, as: UTF8.self)
         }
         return (process, output)
-    }
-}
-
-/// Sockets of the loopback interface.
-enum Loopback {
-    struct Failure: Error {}
-
-    /// A bound UDP socket, and its port: a name server that never answers.
-    static func silentServer() throws -> (descriptor: Int32, port: UInt16) {
-        let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
-        guard descriptor >= 0 else { throw Failure() }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let result = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, size) == 0 && getsockname(descriptor, $0, &size) == 0
-            }
-        }
-        guard result else {
-            close(descriptor)
-            throw Failure()
-        }
-        return (descriptor, UInt16(bigEndian: address.sin_port))
-    }
-
-    static func freePort() throws -> UInt16 {
-        let (descriptor, port) = try silentServer()
-        close(descriptor)
-        return port
     }
 }
