@@ -36,20 +36,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = [], resources: 
         resources: resources, swiftSettings: settings)
 }
 
-/// What only the entry of a plugin is linked with: one exported symbol, and Swift's runtime where a
-/// distribution has it, `lib/swift` beside `lib/rqlite/plugins`.
-let pluginLinking: [LinkerSetting] = [
-    .unsafeFlags([
-        "-Xlinker", "--version-script=\(Context.packageDirectory)/Plugins/plugin.map",
-        "-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../../swift",
-    ])
-]
-
 let package = Package(
     name: "rqlited",
     products: [
-        .executable(name: "rqlited", targets: ["rqlited"]),
-        .library(name: "rqlite-disco-dns", type: .dynamic, targets: ["DNSEntry"]),
+        .executable(name: "rqlited", targets: ["rqlited"])
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0")
@@ -79,32 +69,18 @@ let package = Package(
         host(
             "Replica",
             [
-                "Raft", "Wire", "Service", "Cluster", "StateMachine", "WriteAheadLog", "Transport",
-                "Replication", "Telemetry", "JSON",
+                "Raft", "Wire", "Service", "Cluster", "SQLite", "StateMachine", "WriteAheadLog",
+                "Transport", "Replication", "Telemetry",
             ] + nio),
         host("HTTPAPI", ["JSON", "Wire", "Raft", "Service", "Telemetry"] + nioHTTP),
         .executableTarget(
             name: "rqlited",
             dependencies: [
-                "JSON", "Wire", "Raft", "Service", "Cluster", "StateMachine", "WriteAheadLog",
-                "Transport", "Replication", "Replica", "Discovery", "HTTPAPI", "Telemetry",
-                "Settings",
+                "JSON", "Raft", "Service", "SQLite", "StateMachine", "Transport", "Replication",
+                "Replica", "Discovery", "HTTPAPI", "Telemetry", "Settings",
             ] + nio,
             path: "Sources/Host/rqlited", swiftSettings: settings),
         host("Simulator", ["Raft", "Wire", "Cluster", "Replication", "WriteAheadLog"]),
-
-        // The stock plugins: a testable target each, and an entry that is linked into the object.
-        .target(
-            name: "PluginSupport", dependencies: ["PluginABI", "JSON"], path: "Plugins/Support",
-            swiftSettings: settings),
-        .systemLibrary(
-            name: "CCares", path: "Plugins/CCares", providers: [.apt(["libc-ares-dev"])]),
-        .target(
-            name: "DNSPlugin", dependencies: ["PluginSupport", "PluginABI", "JSON", "CCares"],
-            path: "Plugins/dns/DNSPlugin", swiftSettings: settings),
-        .target(
-            name: "DNSEntry", dependencies: ["DNSPlugin", "PluginABI"], path: "Plugins/dns/Entry",
-            swiftSettings: settings, linkerSettings: pluginLinking),
 
         // The machine's floor, measured by scripts/bench.
         .executableTarget(
@@ -112,14 +88,13 @@ let package = Package(
             swiftSettings: settings),
 
         // Tests, one target per module.
+        tests("EndToEnd"),
         tests("Wire", ["Wire"]),
         tests("JSON", ["JSON"]),
         tests("Settings", ["Settings"]),
         tests("Telemetry", ["Telemetry", "JSON"]),
         tests("Cluster", ["Cluster", "Raft", "Wire"]),
         tests("PluginABI", ["PluginABI"]),
-        tests("PluginSupport", ["PluginSupport", "PluginABI"]),
-        tests("DNSPlugin", ["DNSPlugin", "PluginSupport", "PluginABI", "JSON", "Discovery"]),
         tests(
             "Discovery", ["Discovery", "JSON", "PluginABI"],
             resources: [.copy("Plugins")]),

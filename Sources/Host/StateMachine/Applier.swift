@@ -258,9 +258,10 @@ package final class Applier {
 
     /// Sets what the node knows of its cluster before any entry says it: when it is bootstrapped or
     /// joins.
-    package func establish(cluster: ClusterID) throws(ApplyFault) {
+    package func establish(cluster: ClusterID, membership: Membership) throws(ApplyFault) {
         var state = applied
         state.cluster = cluster
+        state.membership = membership
         do throws(SQLiteError) {
             try session.begin()
             try write(state)

@@ -1,1 +1,53 @@
-print("rqlited")
+import Glibc
+import SQLite
+import Settings
+import Telemetry
+
+// The one place that reads the command line and ends the process.
+
+// Dates in SQL are UTC on every node, whatever the machine's zone; set before any thread starts.
+setenv("TZ", "UTC", 1)
+// A peer or a client that goes away is an error of that connection, not a signal.
+signal(SIGPIPE, SIG_IGN)
+
+func workingDirectory() -> String {
+    guard let path = getcwd(nil, 0) else { return "/" }
+    defer { free(path) }
+    return String(cString: path)
+}
+
+func say(_ text: String) {
+    StandardErrorSink().write(Array((text + "\n").utf8))
+}
+
+Limits.checkRelations()
+switch Invocation.parse(
+    Array(CommandLine.arguments.dropFirst()), workingDirectory: workingDirectory())
+{
+case .version:
+    say(Build.versionLine(sqlite: Engine.version))
+case .help(let text):
+    say(text)
+case .failure(let text, let code):
+    say(text)
+    exit(code)
+case .run(let settings):
+    let logger = Logger(module: "rqlited", threshold: LogLevel(settings.raft.logLevel))
+    let signals = TerminationSignals()
+    do {
+        let daemon = try Daemon.start(settings, logger: logger)
+        daemon.announce()
+        daemon.onFault { signals.raise(becauseOf: $0) }
+        let reason = signals.wait()
+        if let fault = reason.fault {
+            logger.announce(fault)
+            exit(1)
+        }
+        logger.announce("received signal \"\(reason.name)\"")
+        daemon.stop()
+        logger.announce("rqlite server stopped")
+    } catch {
+        logger.announce("\(error)")
+        exit(1)
+    }
+}

@@ -1,2 +1,0 @@
-/* c-ares, as the system has it. */
-#include <ares.h>

@@ -1,0 +1,172 @@
+import Glibc
+import Raft
+import Service
+import StateMachine
+import Telemetry
+
+/// What the state machine's thread does with its jobs, and what it remembers between them.
+struct ApplyWorker {
+    private var applier: Applier
+    private var generation: Generation
+    private let links: ApplyThread.Links
+    private var results: [AppliedEntry] = []
+    private var isFull = false
+    private var openSnapshots = 0
+    /// Nobody posts to it: taking from it is a pause.
+    private let pause = Mailbox<Never>()
+
+    init(applier: Applier, generation: Generation, links: ApplyThread.Links) {
+        self.applier = applier
+        self.generation = generation
+        self.links = links
+    }
+
+    mutating func run(_ jobs: Mailbox<ApplyJob>) throws(ApplyFault) {
+        publishStatistics()
+        while true {
+            for job in jobs.take() {
+                if case .stop = job {
+                    _ = try applier.checkpoint()
+                    return
+                }
+                try perform(job)
+            }
+        }
+    }
+
+    private mutating func perform(_ job: ApplyJob) throws(ApplyFault) {
+        switch job {
+        case .apply(let entries, let answers): try apply(entries, answers)
+        case .establish(let cluster, let membership):
+            try applier.establish(cluster: cluster, membership: membership)
+            links.core.post(.established)
+        case .openSnapshot(let peer): try openSnapshot(for: peer)
+        case .closeSnapshot: closeSnapshot()
+        case .prepare(let path, let mark): prepare(path, mark)
+        case .switchTo(let generation, let mark): try switchTo(generation, mark)
+        case .discardFile(let path): unlink(path)
+        case .stop: break
+        }
+    }
+
+    // MARK: Applying
+
+    private mutating func apply(
+        _ entries: [Entry], _ answers: [ApplyJob.Answer]
+    ) throws(ApplyFault) {
+        results.removeAll(keepingCapacity: true)
+        var remaining = answers[...]
+        while true {
+            do throws(ApplyFault) {
+                let wanted = answers
+                var next = 0
+                try applier.apply(
+                    entries,
+                    reporting: { index in
+                        // Entries come in order, and so do those that somebody waits for.
+                        while next < wanted.count, wanted[next].index < index { next += 1 }
+                        return next < wanted.count && wanted[next].index == index
+                    }, into: &results)
+                deliver(&remaining)
+                break
+            } catch {
+                guard case .diskFull = error else { throw error }
+                deliver(&remaining)
+                waitForRoom()
+            }
+        }
+        if isFull {
+            isFull = false
+            links.core.post(.databaseFull(false))
+        }
+        if let last = entries.last { links.core.post(.applied(through: last.index)) }
+        if applier.walBytes > links.checkpointBytes { try checkpoint() }
+    }
+
+    /// Sends the results of what is committed to those who wait for them.
+    private mutating func deliver(_ answers: inout ArraySlice<ApplyJob.Answer>) {
+        guard !answers.isEmpty else { return }
+        var replies = ReplyBatch()
+        for entry in results {
+            guard let answer = answers.first, answer.index == entry.index else { continue }
+            answers.removeFirst()
+            if let result = entry.result { replies.add(.results(result), to: answer.target) }
+        }
+        results.removeAll(keepingCapacity: true)
+        replies.deliver()
+    }
+
+    private mutating func waitForRoom() {
+        if !isFull {
+            isFull = true
+            links.core.post(.databaseFull(true))
+        }
+        _ = pause.take(until: .now + .milliseconds(200))
+    }
+
+    private func checkpoint() throws(ApplyFault) {
+        let outcome = try applier.checkpoint()
+        publishStatistics()
+        links.core.post(.checkpointed(through: outcome.covered.index))
+        if outcome.extent == .partial, applier.needsReaderEviction {
+            links.core.post(.readersHoldCheckpoint)
+        }
+    }
+
+    private func publishStatistics() {
+        do throws(ApplyFault) {
+            links.board.publish(try applier.statistics())
+        } catch {
+            links.logger.warning("no statistics of the database", ["cause": "\(error)"])
+        }
+    }
+
+    // MARK: Snapshots
+
+    private mutating func openSnapshot(for peer: NodeID) throws(ApplyFault) {
+        let source: Result<SnapshotSource, PreparationFailure>
+        if let opened = try applier.beginSnapshot() {
+            source = .success(opened)
+            openSnapshots += 1
+        } else {
+            source = .failure(
+                PreparationFailure(description: "long-running reads hold back the checkpoint"))
+        }
+        links.core.post(
+            .snapshotOpened(SnapshotSending(peer: peer, generation: generation, source: source)))
+    }
+
+    /// A snapshot of a generation that was replaced meanwhile is none of the present applier's.
+    private mutating func closeSnapshot() {
+        guard openSnapshots > 0 else { return }
+        openSnapshots -= 1
+        applier.endSnapshot()
+    }
+
+    private func prepare(_ path: String, _ mark: SnapshotMark) {
+        let next = generation.next
+        let result: Result<Generation, PreparationFailure>
+        let incoming = links.directory.incomingFile(of: next)
+        do {
+            guard let cluster = applier.applied.cluster, rename(path, incoming) == 0 else {
+                throw PreparationFailure(
+                    description: "can't move \(path) to \(incoming): errno \(errno)")
+            }
+            try links.directory.installSnapshot(as: next, mark: mark, cluster: cluster)
+            result = .success(next)
+        } catch {
+            result = .failure(PreparationFailure(description: "\(error)"))
+        }
+        links.core.post(.databasePrepared(mark, result))
+    }
+
+    private mutating func switchTo(
+        _ generation: Generation, _ mark: SnapshotMark
+    ) throws(ApplyFault) {
+        applier = try Applier(path: links.directory.file(of: generation))
+        self.generation = generation
+        openSnapshots = 0
+        publishStatistics()
+        links.core.post(.databaseSwitched(mark, path: applier.path))
+    }
+}

@@ -1,0 +1,276 @@
+import Cluster
+import Raft
+import Replication
+import Service
+import Telemetry
+import Transport
+import WriteAheadLog
+
+/// How a node without a cluster comes to one, and how a member finds the others again after all
+/// have moved. The decisions are the formation machine's; this is its shell.
+extension Core {
+    private static var helloTime: Duration { .seconds(2) }
+    /// A member without a leader for so long looks for the others at the candidates' addresses.
+    private static var rejoinAfter: Duration { .seconds(1) }
+
+    /// Goes on where the disk says the node was, or forms a cluster by the operator's plan.
+    func begin(
+        _ restored: RestoredState, cluster: ClusterID?, isEstablished: Bool,
+        formation state: AcceptorState
+    ) {
+        acceptorState = state
+        guard let cluster else { return beginFormation() }
+        if isEstablished {
+            startReplication(restored, in: cluster)
+        } else {
+            // Stopped between the two records of a new membership: the log holds no entry yet.
+            pendingMembership = PendingMembership(
+                record: RecordID(0), cluster: cluster, membership: restored.membership,
+                campaign: false)
+            links.apply.post(.establish(cluster, restored.membership))
+        }
+    }
+
+    private func beginFormation() {
+        switch options.plan {
+        case .alone:
+            links.logger.info("bootstrapping single new node")
+            let own = Member(
+                id: options.identity.id, incarnation: options.identity.incarnation,
+                address: options.address, suffrage: .voter)
+            become(member: Membership([own]), of: ClusterID(.random()), campaign: true)
+        case .join(let attempts, let interval, _):
+            startFormation(.form, limit: .attempts(attempts, interval: interval))
+        case .bootstrap(_, let timeout, _):
+            startFormation(.form, limit: .time(timeout))
+        }
+    }
+
+    private func startFormation(_ purpose: FormationDriver.Purpose, limit: FormationSettings.Limit)
+    {
+        let expect = purpose == .form ? options.plan.expect ?? 0 : 0
+        let introduction = Introduction(
+            identity: options.identity, address: options.address,
+            suffrage: options.plan.suffrage, expect: expect)
+        var settings = FormationSettings(introduction, limit: limit)
+        settings.answerPatience = Self.helloTime + .seconds(1)
+        let machine = Formation(
+            settings, state: purpose == .form ? acceptorState : AcceptorState(),
+            freshClusterID: .random(), seed: UInt64.random(in: .min ... .max))
+        formation = FormationDriver(machine, purpose: purpose, now: now)
+        if let candidates { candidatesChanged(candidates) }
+    }
+
+    // MARK: Inputs
+
+    func candidatesChanged(_ list: Candidates) {
+        candidates = list
+        if let problem = list.problem {
+            links.logger.warning("candidates are incomplete", ["cause": problem])
+        }
+        step { $0.machine.candidatesChanged(list.addresses) }
+    }
+
+    func tickFormation() {
+        if replicated != nil { reviewContact() }
+        guard formation != nil else { return }
+        step { _ in }
+    }
+
+    /// A member that lost its leader, or moved, introduces itself to the candidates until the
+    /// cluster knows it again.
+    private func reviewContact() {
+        guard options.plan != .alone, let raft = replicated?.raft, stopping == nil else { return }
+        let known = raft.membership[options.identity.id]
+        let hasMoved = known.map { $0.address != options.address } ?? false
+        let isLost = raft.leader == nil
+        if isLost { lostSince = lostSince ?? now } else { lostSince = nil }
+        let mustLook = hasMoved || lostSince.map { now - $0 > Self.rejoinAfter } ?? false
+        if mustLook, formation == nil, raft.role != .leader || hasMoved {
+            startFormation(.rejoin, limit: .none)
+        } else if !mustLook, formation?.purpose == .rejoin {
+            formation = nil
+        }
+    }
+
+    func formationAsked(
+        _ bytes: [UInt8], from caller: PeerCaller,
+        _ reply: @escaping @Sendable (PeerAnswer) -> Void
+    ) {
+        let message: FormationMessage
+        do {
+            message = try FormationMessage(decoding: bytes)
+        } catch {
+            return reply(.failed("formation message not understood: \(error)"))
+        }
+        if let cluster {
+            let answer = FormationMessage.answer(
+                to: message, fromMemberOf: cluster, value: acceptorState.chosen)
+            return reply(answer.map { .formation($0.encoded()) } ?? .failed("not a question"))
+        }
+        guard let id = formation?.newRequest(reply) else {
+            return reply(.failed("this node forms no cluster with others"))
+        }
+        step { $0.machine.requested(message, by: id) }
+    }
+
+    func formationAnswered(_ address: PeerAddress, _ call: PeerCall, _ result: PeerResult) {
+        switch result {
+        case .failure(let error):
+            step { $0.machine.unreachable(address, reason: error.cause) }
+        case .success(.hello(let hello)):
+            meet(hello)
+            let facts = CandidateFacts(
+                introduction: Introduction(
+                    identity: hello.identity, address: hello.address, suffrage: hello.suffrage,
+                    expect: hello.bootstrapExpect ?? 0),
+                cluster: hello.cluster, leader: hello.leader?.address)
+            step { $0.machine.helloAnswered(facts, from: address) }
+        case .success(.formation(let bytes)):
+            do {
+                let message = try FormationMessage(decoding: bytes)
+                step { $0.machine.answered(message, from: address) }
+            } catch {
+                step { $0.machine.unreachable(address, reason: "\(error)") }
+            }
+        case .success(.joined(let acceptance)):
+            links.logger.announce("successfully joined cluster at \(address)")
+            step { $0.machine.joined(acceptance.cluster) }
+        case .success(.joinRefused(let refusal)):
+            step {
+                $0.machine.joinRefused(
+                    via: address, reason: refusal.text, leader: refusal.leader?.address)
+            }
+        case .success(.unsupported(let kind)):
+            step { $0.machine.unreachable(address, reason: "does not know request \(kind)") }
+        case .success(.failed(let text)):
+            step { $0.machine.unreachable(address, reason: text) }
+        }
+    }
+
+    /// A candidate that is a known member may have moved: reach it where it answers.
+    private func meet(_ hello: Hello) {
+        guard let member = replicated?.raft.membership[hello.identity.id],
+            member.incarnation == hello.identity.incarnation, hello.identity != options.identity
+        else { return }
+        acquaintances[member.id] = hello
+        links.transport.setAddress(hello.address, for: member.id)
+    }
+
+    func recorded(_ id: RecordID) {
+        if let pending = pendingMembership, pending.record == id {
+            links.apply.post(.establish(pending.cluster, pending.membership))
+        } else if let ticket = formation?.writes.removeValue(forKey: id) {
+            step { $0.machine.persisted(ticket) }
+        }
+    }
+
+    // MARK: Effects
+
+    private func step(_ input: (inout FormationDriver) -> Void) {
+        guard var driver = formation else { return }
+        formation = nil
+        driver.tick(now)
+        input(&driver)
+        formation = driver
+        while let effects = formation?.machine.takeEffects(), !effects.isEmpty {
+            for effect in effects { perform(effect) }
+        }
+    }
+
+    private func perform(_ effect: FormationEffect) {
+        switch effect {
+        case .sendHello(let address):
+            call(.hello, at: address, as: .formationHello, timeout: Self.helloTime)
+        case .send(let message, let address):
+            call(.formation(message.encoded()), at: address, as: .formation, timeout: .seconds(2))
+        case .answer(let message, let id):
+            formation?.answers.removeValue(forKey: id)?(.formation(message.encoded()))
+        case .persist(let bytes, let ticket): persist(bytes, ticket)
+        case .attemptJoin(let address):
+            let request = JoinRequest(
+                identity: options.identity, address: options.address, apiURL: options.apiURL,
+                suffrage: options.plan.suffrage, cluster: cluster)
+            call(.join(request), at: address, as: .join, timeout: .seconds(15))
+        case .start(let value, let campaign):
+            links.logger.info(
+                "cluster bootstrap agreed",
+                ["cluster.id": "\(value.cluster)", "members": value.membership.summary])
+            become(member: value.membership, of: value.cluster, campaign: campaign)
+        case .joined(let cluster): finishJoining(cluster)
+        case .waiting(let text):
+            links.logger.info("waiting for a cluster", ["waiting.for": text])
+        case .refused(let refusal):
+            links.logger.warning("another node does not fit", ["cause": "\(refusal)"])
+        case .fatal(let refusal): failed("clustering failure: \(refusal)")
+        case .gaveUp(let text): failed("clustering failure: \(text)")
+        }
+    }
+
+    private func persist(_ bytes: [UInt8], _ ticket: PersistTicket) {
+        if let state = formation?.machine.state { acceptorState = state }
+        let id = RecordID(newID())
+        formation?.writes[id] = ticket
+        links.log.post(.record([.formation(bytes)], id))
+    }
+
+    private func finishJoining(_ cluster: ClusterID) {
+        if formation?.purpose == .rejoin {
+            formation = nil
+            lostSince = nil
+        } else {
+            become(member: Membership(), of: cluster, campaign: false)
+        }
+    }
+
+    // MARK: Becoming a member
+
+    /// Writes cluster ID and membership durably, into the log and then into the database; Raft
+    /// starts when that is done.
+    private func become(member membership: Membership, of cluster: ClusterID, campaign: Bool) {
+        let id = RecordID(newID())
+        pendingMembership = PendingMembership(
+            record: id, cluster: cluster, membership: membership, campaign: campaign)
+        var records: [MetadataRecord] = [.cluster(cluster)]
+        if !membership.members.isEmpty { records.append(.bootstrapMembership(membership)) }
+        links.log.post(.record(records, id))
+    }
+
+    /// Log and database know the cluster: the node begins to take part.
+    func established() {
+        guard let pending = pendingMembership else { return }
+        pendingMembership = nil
+        formation = nil
+        startReplication(RestoredState(membership: pending.membership), in: pending.cluster)
+        if pending.campaign {
+            replicated?.campaign()
+            performEffects()
+        }
+    }
+
+    /// Starts the consensus core over what the disk holds.
+    func startReplication(_ restored: RestoredState, in cluster: ClusterID) {
+        self.cluster = cluster
+        servableFrom = restored.commitIndex
+        let raft = Raft(
+            identity: options.identity, cluster: cluster, settings: options.raft,
+            restored: restored, seed: UInt64.random(in: .min ... .max))
+        replicated = ReplicatedLog(raft: raft, restored: restored, settings: options.replication)
+        membershipChanged(restored.membership)
+        performEffects()
+    }
+}
+
+/// A cluster that this node is about to belong to, once its log says so.
+struct PendingMembership {
+    var record: RecordID
+    var cluster: ClusterID
+    var membership: Membership
+    var campaign: Bool
+}
+
+extension RandomID {
+    static func random() -> RandomID {
+        RandomID(high: .random(in: .min ... .max), low: .random(in: .min ... .max))
+    }
+}

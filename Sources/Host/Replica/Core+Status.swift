@@ -1,0 +1,125 @@
+import NIOCore
+import Raft
+import Replication
+import Service
+import Telemetry
+import Transport
+import Wire
+
+/// What the core tells of itself, and the requests that ask for it.
+extension Core {
+    func publish() {
+        updateLeadership()
+        let until = now + options.quorumTime
+        links.gate.renew(local: canServeLocally, leader: canServeAsLeader, until: until)
+        links.board.publish(status)
+    }
+
+    var status: NodeStatus {
+        var status = NodeStatus()
+        status.cluster = cluster
+        status.fault = fault
+        status.isDiskFull = isLogFull || isDatabaseFull
+        status.parkedRequests = parked.count
+        status.openProposals = openProposals.count
+        status.pendingMembershipChanges = membershipQueue.count
+        guard let replicated else {
+            status.waitingFor = formation?.waitingFor ?? "a cluster"
+            return status
+        }
+        let raft = replicated.raft
+        status.role = raft.role
+        status.term = raft.term
+        status.leader = leaderHint
+        status.commitIndex = raft.commitIndex
+        status.appliedIndex = replicated.appliedIndex
+        status.durableIndex = replicated.durableIndex
+        status.lastPosition = raft.lastPosition
+        status.checkpointedIndex = replicated.checkpointedIndex
+        status.membership = raft.membership
+        status.membershipIndex = raft.membershipIndex
+        status.progress = raft.role == .leader ? raft.progress : []
+        status.sinceLeader = raft.ticksSinceLeader.map { options.tick * $0 }
+        status.isInstallingSnapshot = replicated.isInstalling
+        status.isReady =
+            raft.leader != nil && canServeLocally && (raft.role != .leader || canServeAsLeader)
+        status.waitingFor = waitingForLeader
+        return status
+    }
+
+    /// Why there is no leader, in words.
+    private var waitingForLeader: String {
+        guard let raft = replicated?.raft else { return "a cluster" }
+        guard raft.leader == nil else {
+            return canServeLocally ? "nothing" : "this node to catch up with the leader"
+        }
+        let voters = raft.membership.voters
+        if voters.isEmpty { return "the leader to make this node a member" }
+        let names = voters.map { "\($0.id) at \(address(of: $0.id) ?? $0.address)" }
+        return "a leader: \(raft.membership.quorum) of the \(voters.count) voters must reach each "
+            + "other: \(names.joined(separator: ", "))"
+    }
+
+    // MARK: Describing members
+
+    func describeNodes(_ pending: PendingRequest, _ includeNonvoters: Bool) {
+        let members = (replicated?.raft.membership.members ?? []).filter {
+            includeNonvoters || $0.suffrage != .nonvoter
+        }
+        describe(members, for: pending) { .nodes($0) }
+    }
+
+    func describeLeader(_ pending: PendingRequest) {
+        guard let leader = replicated?.raft.leader, let member = replicated?.raft.membership[leader]
+        else { return replies.add(.failed(.noLeader), to: pending.target) }
+        describe([member], for: pending) { descriptions in
+            descriptions.first.map { .leader($0) } ?? .failed(.noLeader)
+        }
+    }
+
+    private func describe(
+        _ members: [Member], for pending: PendingRequest,
+        _ outcome: @escaping @Sendable ([NodeDescription]) -> Outcome
+    ) {
+        let timeout = max(.milliseconds(1), pending.deadline - now)
+        let survey = MemberSurvey(
+            members: members, leader: replicated?.raft.leader, this: options,
+            timeout: timeout)
+        survey.run(over: links.transport) { descriptions in
+            let target = pending.target
+            target.sink.deliver([Reply(id: target.id, outcome: outcome(descriptions))])
+        }
+    }
+
+    // MARK: Readiness
+
+    func checkReadiness(_ pending: PendingRequest, _ check: ClientRequest.ReadinessCheck) {
+        if check.nodeOnly {
+            return replies.add(.readiness(.nodeOnly), to: pending.target)
+        }
+        guard let raft = replicated?.raft, let leader = raft.leader,
+            let address = address(of: leader)
+        else {
+            return replies.add(
+                .readiness(.noLeader(waitingFor: status.waitingFor)), to: pending.target)
+        }
+        let prober = ReadinessProbe(
+            pending: pending, check: check, board: links.board, readers: links.readers,
+            mailbox: links.mailbox)
+        if let index = pending.syncIndex {
+            guard replicated.map({ $0.appliedIndex >= index }) ?? false else {
+                return parked.append(pending)
+            }
+            return prober.checkDatabase()
+        }
+        guard leader != options.identity.id else { return prober.leaderAnswered(raft.commitIndex) }
+        let timeout = max(.milliseconds(1), pending.deadline - now)
+        links.transport.call(.hello, at: address, timeout: .init(timeout)).whenComplete { result in
+            switch result {
+            case .success(.hello(let hello)): prober.leaderAnswered(hello.commitIndex)
+            case .success: prober.leaderFailed("it gave no hello")
+            case .failure(let error): prober.leaderFailed("\(error)")
+            }
+        }
+    }
+}

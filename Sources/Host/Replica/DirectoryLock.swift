@@ -1,0 +1,21 @@
+import Glibc
+
+/// Keeps a second process away from a data directory for as long as this one lives. The lock goes
+/// with the process, however it ends.
+struct DirectoryLock: ~Copyable, Sendable {
+    private let descriptor: Int32
+
+    init(_ directory: String) throws(StartError) {
+        let path = directory + "/lock"
+        descriptor = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else {
+            throw .storage("can't open \(path): \(String(cString: strerror(errno)))")
+        }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            close(descriptor)
+            throw .directoryInUse(directory)
+        }
+    }
+
+    deinit { close(descriptor) }
+}

@@ -1,0 +1,62 @@
+import Raft
+import Service
+import Transport
+
+/// Changes of the membership that wait for their turn: the consensus core takes one at a time. A
+/// pure queue; the core proposes what `next` names.
+struct MembershipQueue {
+    enum Operation {
+        /// Answered with the membership once the joiner is a member.
+        case add(JoinRequest, reply: @Sendable (PeerAnswer) -> Void)
+        case remove(NodeID, PendingRequest)
+    }
+
+    private struct Waiting {
+        var operation: Operation
+        var deadline: MonotonicTime?
+    }
+
+    private var waiting: [Waiting] = []
+    /// The first operation's change is in the log.
+    private(set) var isProposed = false
+
+    var isEmpty: Bool { waiting.isEmpty }
+    var count: Int { waiting.count }
+
+    mutating func append(_ operation: Operation, deadline: MonotonicTime? = nil) {
+        waiting.append(Waiting(operation: operation, deadline: deadline))
+    }
+
+    /// The operation whose turn it is, unless its change is already on its way.
+    var next: Operation? { isProposed ? nil : waiting.first?.operation }
+
+    mutating func proposed() { isProposed = true }
+
+    /// The change is committed; the operation may need another one or be finished.
+    mutating func committed(now: MonotonicTime) { isProposed = false }
+
+    /// The change did not come to be: try again until the operation's time is up.
+    mutating func refused(_ refusal: Refusal, now: MonotonicTime) { isProposed = false }
+
+    mutating func finishFirst() -> Operation? {
+        isProposed = false
+        return waiting.isEmpty ? nil : waiting.removeFirst().operation
+    }
+
+    /// Takes out those whose time is up, or all when this node does not lead any more.
+    mutating func expired(now: MonotonicTime, all: Bool) -> [Operation] {
+        var gone: [Operation] = []
+        var kept: [Waiting] = []
+        for (position, item) in waiting.enumerated() {
+            let isLate = item.deadline.map { $0 <= now } ?? false
+            if all || (isLate && !(position == 0 && isProposed)) {
+                gone.append(item.operation)
+            } else {
+                kept.append(item)
+            }
+        }
+        if all { isProposed = false }
+        waiting = kept
+        return gone
+    }
+}

@@ -1,0 +1,127 @@
+import Cluster
+import Glibc
+package import NIOCore
+import Raft
+import Replication
+import SQLite
+import StateMachine
+package import Telemetry
+import Transport
+import WriteAheadLog
+
+/// Opens what the disk holds, decides how the node starts, and starts its threads, step by step.
+extension Node {
+    /// - Returns: a node that takes part in its cluster, or forms one by its plan.
+    package static func start(
+        _ configuration: NodeConfiguration, group: any EventLoopGroup, logger: Logger
+    ) throws -> Node {
+        if let problem = Engine.unfitness() { throw StartError.storage(problem) }
+        try makeDirectory(configuration.dataDirectory)
+        let lock = try DirectoryLock(configuration.dataDirectory)
+        let core = Mailbox<CoreEvent>()
+        let (log, opened) = try openLog(configuration, core, logger)
+        let identity = try StartPlan.identity(
+            stored: opened.identity, explicit: configuration.explicitID,
+            fallback: configuration.fallbackID, directory: configuration.dataDirectory,
+            fresh: Incarnation(.random()))
+        logger.announce("opening store with node ID \(identity.id)")
+        let options = NodeOptions(
+            identity: identity, engine: Engine.sourceID, configuration: configuration)
+        let directory = try openDirectory(configuration, opened, log, identity)
+        let generation = max(.first, Generation(opened.generation))
+        let board = StatusBoard()
+        let (apply, applied) = try ApplyThread.start(
+            generation: generation,
+            links: ApplyThread.Links(
+                core: core, directory: directory,
+                checkpointBytes: Int64(configuration.checkpointBytes), board: board,
+                logger: logger))
+        let restored = try StartPlan.restored(
+            log: opened, database: applied, tail: log.tail(after: applied.position.index))
+        let readers = ReaderPool(
+            path: directory.file(of: generation), limit: configuration.maxReaders,
+            core: core)
+        let transport = Transport(group: group, identity: identity)
+        let links = Core.Links(
+            mailbox: core, log: log, apply: apply, readers: readers, transport: transport,
+            forwarder: Forwarder(transport: transport, mailbox: core), gate: ReadGate(),
+            board: board, logger: logger)
+        let state = try acceptorState(opened)
+        return Node(options: options, links: links, lock: lock) {
+            let core = Core(options: options, links: links)
+            core.begin(
+                restored, cluster: opened.cluster, isEstablished: applied.cluster != nil,
+                formation: state)
+            core.run()
+        }
+    }
+
+    private static func makeDirectory(_ path: String) throws(StartError) {
+        var partial = ""
+        for part in path.split(separator: "/") {
+            partial += "/" + part
+            guard mkdir(partial, 0o755) == 0 || errno == EEXIST else {
+                let cause = String(cString: strerror(errno))
+                throw .storage("can't make the data directory \(partial): \(cause)")
+            }
+        }
+    }
+
+    private static func openLog(
+        _ configuration: NodeConfiguration, _ core: Mailbox<CoreEvent>, _ logger: Logger
+    ) throws -> (LogThread, LogState) {
+        let directory = configuration.dataDirectory + "/log"
+        let (log, opened) = try LogThread.start(
+            directory: directory, bootID: try bootID(), core: core)
+        if let torn = opened.torn { logger.warning("log recovered", ["detail": torn]) }
+        guard !opened.state.mustCatchUpBeforeVoting else {
+            throw StartError.logDamaged(
+                "the end of the log in \(directory) is damaged although the machine did not "
+                    + "restart. To rejoin: remove the node from the cluster (DELETE /remove), move "
+                    + "its data directory away and start it with an empty one")
+        }
+        logger.announce(
+            opened.state.identity == nil
+                ? "no preexisting node state detected in \(configuration.dataDirectory), "
+                    + "node may be bootstrapping"
+                : "preexisting node state detected in \(configuration.dataDirectory)")
+        return (log, opened.state)
+    }
+
+    /// Names the time since the machine started.
+    private static func bootID() throws(StartError) -> RandomID {
+        let path = "/proc/sys/kernel/random/boot_id"
+        guard let file = fopen(path, "re") else { throw .storage("can't read \(path)") }
+        defer { fclose(file) }
+        var buffer = [CChar](repeating: 0, count: 64)
+        guard fgets(&buffer, Int32(buffer.count), file) != nil else {
+            throw .storage("can't read \(path)")
+        }
+        let digits = buffer.prefix { $0 != 0 }.map { Character(UnicodeScalar(UInt8($0))) }
+            .filter(\.isHexDigit)
+        guard let id = RandomID(String(digits)) else {
+            throw .storage("\(path) holds no boot ID")
+        }
+        return id
+    }
+
+    /// Makes the first database and the node's identity durable, or finds them; files of other
+    /// generations are remains of an interrupted change.
+    private static func openDirectory(
+        _ configuration: NodeConfiguration, _ log: LogState, _ thread: LogThread,
+        _ identity: NodeIdentity
+    ) throws -> DatabaseDirectory {
+        let directory = DatabaseDirectory(path: configuration.dataDirectory)
+        if log.identity == nil {
+            try directory.create(.first)
+            try thread.recordNow([.identity(identity), .generation(Generation.first.rawValue)])
+        } else {
+            try directory.removeAll(except: max(.first, Generation(log.generation)))
+        }
+        return directory
+    }
+
+    private static func acceptorState(_ log: LogState) throws -> AcceptorState {
+        try log.formation.map { try AcceptorState(decoding: $0) } ?? AcceptorState()
+    }
+}

@@ -1,0 +1,79 @@
+package import Raft
+package import Replication
+
+/// What an operator decides about a node, with the defaults for everything else.
+package struct NodeConfiguration: Sendable {
+    /// What `-node-id` says; nil: the stored ID counts, or `fallbackID` on the first start.
+    package var explicitID: NodeID?
+    package var fallbackID: NodeID
+    /// The advertised Raft address.
+    package var address: PeerAddress
+    /// Full URL of the advertised HTTP API.
+    package var apiURL: String
+    package var dataDirectory: String
+    /// The program's version, for other nodes and people.
+    package var version: String
+    package var raft: RaftSettings = RaftSettings()
+    package var replication: ReplicationSettings = ReplicationSettings()
+    /// How long one tick of the core is.
+    package var tick: Duration = .milliseconds(10)
+    /// A new cluster enforces foreign keys.
+    package var foreignKeys: Bool = false
+    /// Bytes in SQLite's WAL past which it is checkpointed.
+    package var checkpointBytes: Int = 4 << 20
+    package var maxReaders: Int = 256
+    /// Hand leadership over before stopping.
+    package var stepDownOnShutdown: Bool = true
+    package var plan: FormationPlan = .alone
+
+    package init(
+        explicitID: NodeID?, fallbackID: NodeID, address: PeerAddress, apiURL: String,
+        dataDirectory: String, version: String
+    ) {
+        self.explicitID = explicitID
+        self.fallbackID = fallbackID
+        self.address = address
+        self.apiURL = apiURL
+        self.dataDirectory = dataDirectory
+        self.version = version
+    }
+}
+
+/// A running node's configuration together with what its data directory says it is.
+@dynamicMemberLookup
+package struct NodeOptions: Sendable {
+    package let identity: NodeIdentity
+    /// Source identity of the SQLite library: a difference between nodes may show in floats and
+    /// plans.
+    package let engine: String
+    package let configuration: NodeConfiguration
+    package let dataVersion: UInt8 = 1
+
+    /// The time within which a leader that lost its quorum has noticed.
+    var quorumTime: Duration { configuration.tick * configuration.raft.quorumTicks }
+
+    package subscript<Value>(dynamicMember path: KeyPath<NodeConfiguration, Value>) -> Value {
+        configuration[keyPath: path]
+    }
+}
+
+/// How a node without cluster state comes to one.
+package enum FormationPlan: Equatable, Sendable {
+    /// A cluster of its own.
+    case alone
+    /// Join a cluster through any of the candidates; give up after so many rounds.
+    case join(attempts: Int, interval: Duration, suffrage: Suffrage)
+    /// Join, or agree on one bootstrap with `expect` voters among the candidates.
+    case bootstrap(expect: Int, timeout: Duration, suffrage: Suffrage)
+
+    package var suffrage: Suffrage {
+        switch self {
+        case .alone: .voter
+        case .join(_, _, let suffrage), .bootstrap(_, _, let suffrage): suffrage
+        }
+    }
+
+    package var expect: Int? {
+        if case .bootstrap(let expect, _, _) = self { expect } else { nil }
+    }
+}

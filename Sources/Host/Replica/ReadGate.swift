@@ -1,0 +1,27 @@
+import Synchronization
+
+/// Tells other threads, without a hop to the core, whether a read may be served here right now.
+///
+/// The core renews it at each turn. A gate that the core could not renew for an election timeout
+/// (a stopped process, a starved thread) is shut: the reader asks the core, which first takes in
+/// what happened meanwhile.
+final class ReadGate: Sendable {
+    private let localUntil = Atomic<UInt64>(0)
+    private let leaderUntil = Atomic<UInt64>(0)
+
+    /// - Parameters:
+    ///   - local: reads at level `none` may see this database.
+    ///   - leader: this node leads, by all it knows, and has applied what it must have.
+    func renew(local: Bool, leader: Bool, until: MonotonicTime) {
+        localUntil.store(local ? until.nanoseconds : 0, ordering: .releasing)
+        leaderUntil.store(leader ? until.nanoseconds : 0, ordering: .releasing)
+    }
+
+    func admitsLocalReads(at now: MonotonicTime) -> Bool {
+        localUntil.load(ordering: .acquiring) > now.nanoseconds
+    }
+
+    func admitsLeaderReads(at now: MonotonicTime) -> Bool {
+        leaderUntil.load(ordering: .acquiring) > now.nanoseconds
+    }
+}

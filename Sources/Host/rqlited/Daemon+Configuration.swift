@@ -1,0 +1,65 @@
+import Raft
+import Replica
+import Replication
+import Service
+import Settings
+import StateMachine
+
+/// From what the operator said to what the modules below understand.
+extension Daemon {
+    static func configuration(_ settings: NodeSettings) -> NodeConfiguration {
+        let timing = settings.raft.timing
+        let tick = min(.milliseconds(10), timing.heartbeatInterval / 2)
+        var raft = RaftSettings()
+        raft.electionTicks = max(2, ticks(timing.heartbeatTimeout, tick))
+        raft.heartbeatTicks = max(1, ticks(timing.heartbeatInterval, tick))
+        raft.quorumTicks = max(raft.heartbeatTicks + 1, ticks(timing.electionTimeout, tick))
+        var replication = ReplicationSettings()
+        replication.compactionThreshold = settings.checkpoint.entries
+        replication.trailingEntries = settings.checkpoint.trailingEntries
+
+        var configuration = NodeConfiguration(
+            explicitID: settings.identity.explicit.map { NodeID($0) },
+            fallbackID: NodeID(settings.identity.fallback),
+            address: PeerAddress(settings.raft.advertised.description),
+            apiURL: "http://\(settings.http.advertised)",
+            dataDirectory: settings.dataDirectory, version: Build.version)
+        configuration.raft = raft
+        configuration.replication = replication
+        configuration.tick = tick
+        configuration.foreignKeys = settings.database.enforcesForeignKeys
+        if settings.checkpoint.walBytes > 0 {
+            configuration.checkpointBytes = settings.checkpoint.walBytes
+        }
+        if settings.database.maxReadConnections > 0 {
+            configuration.maxReaders = settings.database.maxReadConnections
+        }
+        configuration.stepDownOnShutdown = settings.raft.stepsDownOnShutdown
+        configuration.plan = plan(settings)
+        return configuration
+    }
+
+    private static func ticks(_ duration: Duration, _ tick: Duration) -> Int {
+        Int(duration / tick)
+    }
+
+    private static func plan(_ settings: NodeSettings) -> FormationPlan {
+        let formation = settings.formation
+        let suffrage: Suffrage = settings.raft.isVoter ? .voter : .nonvoter
+        if formation.bootstrapExpect > 0 {
+            return .bootstrap(
+                expect: formation.bootstrapExpect, timeout: formation.bootstrapExpectTimeout,
+                suffrage: suffrage)
+        }
+        if !formation.join.isEmpty {
+            return .join(
+                attempts: formation.joinAttempts, interval: formation.joinInterval,
+                suffrage: suffrage)
+        }
+        if formation.discovery != nil {
+            // A read replica waits for the cluster that discovery will show.
+            return .join(attempts: .max, interval: formation.joinInterval, suffrage: suffrage)
+        }
+        return .alone
+    }
+}

@@ -1,0 +1,113 @@
+import HTTPAPI
+import JSON
+import NIOCore
+import NIOPosix
+import Raft
+import Replica
+import Service
+import Settings
+import Telemetry
+import Transport
+
+/// The services of a running node and how they are wired. Starting is a sequence of steps, each of
+/// which says what it could not do; stopping is the same in reverse.
+struct Daemon {
+    private let settings: NodeSettings
+    private let logger: Logger
+    private let group: MultiThreadedEventLoopGroup
+    private let node: Node
+    private let listeners: [Listener]
+    private let discovery: DiscoveryLoop?
+
+    /// What could not be done, for the operator.
+    struct StartFailure: Error, CustomStringConvertible {
+        var description: String
+    }
+
+    static func start(_ settings: NodeSettings, logger: Logger) throws -> Daemon {
+        // The plugin is judged before anything is touched.
+        let source = try settings.formation.discovery.map {
+            try DiscoverySource(opening: $0, settings: settings, logger: logger.named("disco"))
+        }
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
+        let node = try Node.start(
+            configuration(settings), group: group, logger: logger.named("store"))
+        let metrics = MetricRegistry()
+        let process = ProcessSections()
+        let loop = source.map { DiscoveryLoop($0, node: node, logger: logger.named("disco")) }
+        let status = StatusSections(
+            node: node, settings: settings, process: process, discovery: loop)
+        let http = HTTPServer(
+            HTTPServer.Identity(
+                version: Build.version, advertisedAddress: settings.http.advertised.description,
+                allowOrigin: settings.http.allowOrigin),
+            service: node,
+            documents: Documents(status: status.sections) { status.variables(metrics) },
+            metrics: metrics)
+        let listeners: [Listener]
+        do {
+            listeners = try [settings.raft.bind, settings.http.bind].map { address in
+                try Listener.bind(
+                    PeerAddress(address.description), transport: node.transport,
+                    http: http.configure
+                ).wait()
+            }
+        } catch {
+            throw StartFailure(description: "failed to listen on \(error)")
+        }
+        node.join(settings.formation.join.map { PeerAddress($0.address.description) })
+        loop?.start()
+        return Daemon(
+            settings: settings, logger: logger, group: group, node: node, listeners: listeners,
+            discovery: loop)
+    }
+
+    /// Two at most: the disk and SQLite have threads of their own, and more loops would only take
+    /// the processors from them.
+    private static var eventLoops: Int { max(1, min(2, System.coreCount)) }
+
+    /// The lines that scripts wait for.
+    func announce() {
+        let address = settings.http.advertised
+        logger.announce("node HTTP API available at http://\(address)")
+        logger.announce(
+            "connect using the command-line tool via 'rqlite -H \(address.host) -p \(address.port)'"
+        )
+    }
+
+    func onFault(_ action: @escaping @Sendable (String) -> Void) {
+        node.onFault(action)
+    }
+
+    /// Ends everything in an order in which nothing waits for what is gone already.
+    func stop() {
+        discovery?.stop()
+        node.stop()
+        for listener in listeners { wait(for: listener.close(), "closing \(listener.address)") }
+        do {
+            try group.syncShutdownGracefully()
+        } catch {
+            logger.warning("event loops did not end in order", ["cause": "\(error)"])
+        }
+    }
+
+    private func wait(for future: EventLoopFuture<Void>, _ what: String) {
+        do {
+            try future.wait()
+        } catch {
+            logger.warning("not ended in order", ["what": what, "cause": "\(error)"])
+        }
+    }
+}
+
+extension LogLevel {
+    /// Raft's own chatter has levels of rqlite's names; life-cycle messages are always shown.
+    init?(_ level: NodeSettings.LogLevel) {
+        switch level {
+        case .off: return nil
+        case .error: self = .info
+        case .warning, .info: self = .info
+        case .debug, .trace: self = .debug
+        }
+    }
+}

@@ -1,0 +1,106 @@
+import Foundation
+
+/// A network namespace of the test's own: several addresses, a DNS server and a `resolv.conf` that
+/// names it, joined to the host by a veth pair so that the test reaches the nodes. It goes with the
+/// object.
+final class Namespace: Sendable {
+    let name: String
+    private let subnet: String
+    private let dnsmasq: Process
+    private let directory: TestDirectory
+
+    static var isPossible: Bool {
+        geteuid() == 0 && FileManager.default.isExecutableFile(atPath: "/usr/sbin/dnsmasq")
+    }
+
+    /// - Parameters:
+    ///   - nodes: addresses to make, ending in 11, 12, …
+    ///   - domain: name that the DNS server resolves to all of them.
+    init(nodes: Int, domain: String) throws {
+        let number = Int(getpid()) % 200 + 20
+        let serial = Int.random(in: 0..<250)
+        name = "rqt-\(getpid())-\(serial)"
+        subnet = "10.\(number).\(serial)"
+        directory = try TestDirectory()
+        let outside = "rq\(serial)h\(getpid() % 10000)"
+        let inside = "rq\(serial)n\(getpid() % 10000)"
+        try run("ip", "netns", "add", name)
+        try run("ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", name)
+        try run("ip", "addr", "add", "\(subnet).1/24", "dev", outside)
+        try run("ip", "link", "set", outside, "up")
+        try run("ip", "-n", name, "link", "set", "lo", "up")
+        try run("ip", "-n", name, "link", "set", inside, "up")
+        for last in [53] + (0..<nodes).map({ 11 + $0 }) {
+            try run("ip", "-n", name, "addr", "add", "\(subnet).\(last)/24", "dev", inside)
+        }
+        let settings = "/etc/netns/\(name)"
+        try FileManager.default.createDirectory(
+            atPath: settings, withIntermediateDirectories: true)
+        try "nameserver \(subnet).53\noptions timeout:1 attempts:2\n".write(
+            toFile: "\(settings)/resolv.conf", atomically: true, encoding: .utf8)
+        let hosts = (0..<nodes).map { "\(subnet).\(11 + $0) \(domain)" }.joined(separator: "\n")
+        try (hosts + "\n").write(
+            toFile: "\(directory.path)/hosts", atomically: true, encoding: .utf8)
+        dnsmasq = Process()
+        dnsmasq.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        dnsmasq.arguments = [
+            "ip", "netns", "exec", name, "dnsmasq", "--keep-in-foreground", "--no-resolv",
+            "--no-hosts", "--addn-hosts=\(directory.path)/hosts", "--conf-file=/dev/null",
+            "--bind-interfaces", "--listen-address=\(subnet).53", "--port=53", "--user=root",
+            "--pid-file=",
+        ]
+        dnsmasq.standardOutput = FileHandle.nullDevice
+        dnsmasq.standardError = FileHandle.nullDevice
+        try dnsmasq.run()
+    }
+
+    deinit {
+        let children = try? String(
+            contentsOfFile:
+                "/proc/\(dnsmasq.processIdentifier)/task/\(dnsmasq.processIdentifier)/children",
+            encoding: .utf8)
+        for child in (children ?? "").split(separator: " ") {
+            if let pid = Int32(child) { kill(pid, SIGKILL) }
+        }
+        kill(dnsmasq.processIdentifier, SIGKILL)
+        dnsmasq.waitUntilExit()
+        do {
+            try run("ip", "netns", "del", name)
+            try FileManager.default.removeItem(atPath: "/etc/netns/\(name)")
+        } catch {
+            FileHandle.standardError.write(Data("left behind: \(name): \(error)\n".utf8))
+        }
+    }
+
+    func address(_ node: Int) -> String { "\(subnet).\(11 + node)" }
+
+    var prefix: [String] { ["ip", "netns", "exec", name] }
+}
+
+struct CommandFailed: Error, CustomStringConvertible {
+    var description: String
+}
+
+/// Runs a program to its end.
+/// - Returns: what it printed.
+@discardableResult
+func run(_ words: String..., environment: [String: String]? = nil) throws -> String {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = words
+    if let environment { process.environment = environment }
+    let output = Pipe()
+    process.standardOutput = output
+    process.standardError = output
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    let data = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    let text = String(decoding: data, as: UTF8.self)
+    guard process.terminationStatus == 0 else {
+        throw CommandFailed(
+            description:
+                "\(words.joined(separator: " ")): status \(process.terminationStatus): \(text)")
+    }
+    return text
+}

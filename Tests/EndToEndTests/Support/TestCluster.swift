@@ -1,0 +1,60 @@
+import Foundation
+
+/// Several daemons meant to be one cluster.
+struct TestCluster: Sendable {
+    var nodes: [Daemon]
+    private let directory: TestDirectory
+
+    init(_ nodes: [Daemon], in directory: TestDirectory) {
+        self.nodes = nodes
+        self.directory = directory
+    }
+
+    /// `count` nodes on loopback that form by `-bootstrap-expect` and `-join`.
+    static func joined(_ count: Int, arguments: [String] = []) throws -> TestCluster {
+        let directory = try TestDirectory()
+        let ports = try freePorts(2 * count)
+        let list = (0..<count).map { "127.0.0.1:\(ports[2 * $0 + 1])" }.joined(separator: ",")
+        let nodes = (0..<count).map { position in
+            Daemon(
+                id: "\(position + 1)", httpPort: ports[2 * position],
+                raftPort: ports[2 * position + 1], directory: directory.path,
+                arguments: ["-bootstrap-expect", "\(count)", "-join", list] + arguments)
+        }
+        return TestCluster(nodes, in: directory)
+    }
+
+    func start() throws {
+        for node in nodes { try node.start() }
+    }
+
+    func stop() {
+        for node in nodes { node.kill() }
+    }
+
+    /// Waits until all running nodes name the same leader and are ready.
+    @discardableResult
+    func waitForAgreement(within limit: Duration = .seconds(20)) async throws -> Daemon {
+        let running = nodes.filter(\.isRunning)
+        return try await eventually("all nodes agree on a leader", within: limit) {
+            var leaders: Set<String> = []
+            for node in running {
+                let status = try await node.client.get("/status", timeout: .seconds(2)).json()
+                guard let leader = status["store"]["leader"]["node_id"].string, !leader.isEmpty
+                else { throw UnexpectedStatus(status: 0, text: "node \(node.id) knows no leader") }
+                leaders.insert(leader)
+                let ready = try await node.client.get("/readyz", timeout: .seconds(2))
+                guard ready.status == 200 else {
+                    throw UnexpectedStatus(status: ready.status, text: ready.text)
+                }
+            }
+            guard leaders.count == 1 else { return nil }
+            return running.first { leaders.contains($0.id) }
+        }
+    }
+
+    /// All logs, for a failed test's message.
+    var logs: String {
+        nodes.map { "--- node \($0.id)\n\($0.log.suffix(4000))" }.joined(separator: "\n")
+    }
+}
