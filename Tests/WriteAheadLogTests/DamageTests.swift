@@ -139,6 +139,22 @@ import Wire
         #expect(try !openLog(disk, bootID: nextBoot).state.mustCatchUpBeforeVoting)
     }
 
+    @Test(arguments: [false, true])
+    func `Each start of the machine is remembered`(tailIsTorn: Bool) throws {
+        let disk = SimulatedDisk(seed: 13)
+        let offsets = try fiveBatches(disk)
+        if tailIsTorn { disk.corrupt(segmentPath(1), at: offsets[4] + 30) }
+        var log = try openLog(disk, bootID: nextBoot)
+        #expect((log.torn != nil) == tailIsTorn)
+        let last = log.active.end
+        let path = log.active.path
+        try log.append(LogBatch(entries: entries(5...5, term: 2, size: 50)))
+        try log.sync()
+        disk.kill()
+        disk.corrupt(path, at: last + 30)
+        #expect(try openLog(disk, bootID: nextBoot).torn?.isDamage == true)
+    }
+
     @Test func `A process killed in the middle of a write left no damage`() throws {
         for seed in 0..<60 as Range<UInt64> {
             let disk = SimulatedDisk(seed: seed)
@@ -197,6 +213,23 @@ import Wire
         #expect(disk.bytes(of: segmentPath(1))?[place...].starts(with: bytes) == true)
         disk.corrupt(segmentPath(1), at: start + 30)
         #expect(try openLog(disk, bootID: nextBoot).torn?.offset == start)
+    }
+
+    @Test func `A batch that was not written after the one before it is not taken`() throws {
+        for isStale in [false, true] {
+            let disk = SimulatedDisk(seed: 12)
+            let log = try openLog(disk)
+            var encoder = BatchEncoder()
+            encoder.add(.entries(entries(1...1)))
+            let batch = encoder.sealed(
+                at: log.active.end, durableSize: log.active.end,
+                previousChecksum: log.active.checksum ^ (isStale ? 1 : 0),
+                salt: log.active.header.salt)
+            try log.active.file.write(batch.bytes, at: log.active.end)
+            var found = try openLog(disk, bootID: nextBoot)
+            #expect(try found.tail(after: .zero) == (isStale ? [] : entries(1...1)))
+            #expect(found.torn?.offset == (isStale ? log.active.end : nil))
+        }
     }
 
     @Test func `Damage that appears while the log is open is found by the read`() throws {

@@ -50,8 +50,10 @@ import Testing
         disk.capacity = 4096 * 3
         var log = try openLog(disk)
         _ = try fill(&log)
+        #expect(throws: LogError.self) {
+            while true { try log.append(LogBatch(hardState: vote)) }
+        }
         let last = log.state.last
-        try log.append(LogBatch(commitIndex: last.index))
         try log.compact(through: last)
         #expect(log.segmentCount == 1)
         try log.append(LogBatch(entries: entries(last.index.rawValue + 1...200, size: 5)))

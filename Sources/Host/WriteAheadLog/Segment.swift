@@ -57,6 +57,8 @@ struct ActiveSegment<File: DiskFile> {
     }
 }
 
+extension ActiveSegment: Sendable where File: Sendable {}
+
 extension ActiveSegment {
     /// Makes a segment that begins with `state`, durably, unless it throws.
     static func create<D: Disk>(

@@ -37,7 +37,7 @@ package struct WriteAheadLog<D: Disk>: ~Copyable {
     /// Recovers the log in the directory, or begins one there.
     /// - Parameters:
     ///   - directory: holds nothing but this log; its parent exists.
-    ///   - bootID: names the time since the machine started (`/proc/sys/kernel/random/boot_id`).
+    ///   - bootID: names the time since the machine started: `PosixDisk.bootID()`.
     package static func open(
         on disk: D, directory: String, limits: LogLimits = LogLimits(), bootID: RandomID
     ) throws(LogError) -> WriteAheadLog {
@@ -266,3 +266,5 @@ package struct WriteAheadLog<D: Disk>: ~Copyable {
         return value ^ value >> 31
     }
 }
+
+extension WriteAheadLog: Sendable where D: Sendable, D.File: Sendable {}
