@@ -89,6 +89,7 @@ let package = Package(
 
         // Tests, one target per module.
         tests("EndToEnd"),
+        tests("Tidy"),
         tests("Wire", ["Wire"]),
         tests("JSON", ["JSON"]),
         tests("Settings", ["Settings"]),

@@ -1,3 +1,5 @@
+import Glibc
+
 /// A Swift file as the rules look at it: comments, string contents and back-quoted names are
 /// blanked, so that a pattern only meets code; lines keep their numbers.
 struct SwiftSource: Sendable {
@@ -7,11 +9,13 @@ struct SwiftSource: Sendable {
     /// With all but code blanked.
     let code: [Substring]
     let codeBytes: [UInt8]
+    let bytes: [UInt8]
 
     init(path: String, text: String) {
         self.path = path
         lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        var lexer = Blanker(Array(text.utf8))
+        bytes = Array(text.utf8)
+        var lexer = Blanker(bytes)
         codeBytes = lexer.blanked()
         code = String(decoding: codeBytes, as: UTF8.self)
             .split(separator: "\n", omittingEmptySubsequences: false)
@@ -52,10 +56,39 @@ struct SwiftSource: Sendable {
         return found
     }
 
+    struct Match: Sendable {
+        let offset: Int
+        /// Counted from 1.
+        let line: Int
+    }
+
+    /// Where a text stands. C's own search, for there is a lot to look through.
+    static func matches(of pattern: String, in text: [UInt8]) -> [Match] {
+        var found: [Match] = []
+        (text + [0]).withUnsafeBytes { text in
+            guard let base = text.bindMemory(to: CChar.self).baseAddress else { return }
+            var start = base
+            var counted = 0
+            var line = 1
+            while let match = strstr(start, pattern) {
+                let offset = UnsafePointer(match) - base
+                line += text[counted..<offset].count { $0 == UInt8(ascii: "\n") }
+                counted = offset
+                found.append(Match(offset: offset, line: line))
+                start = base + offset + pattern.utf8.count
+            }
+        }
+        return found
+    }
+
     private static let keywords = ["func ", "init(", "init?(", "init<", "deinit ", "subscript("]
         .map { Array($0.utf8) }
 
     private static func declaresFunction(_ bytes: [UInt8], at offset: Int) -> Bool {
+        switch bytes[offset] {
+        case UInt8(ascii: "f"), UInt8(ascii: "i"), UInt8(ascii: "d"), UInt8(ascii: "s"): break
+        default: return false
+        }
         if offset > 0 {
             let before = bytes[offset - 1]
             guard before == UInt8(ascii: " ") || before == UInt8(ascii: "\n") else { return false }

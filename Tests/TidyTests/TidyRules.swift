@@ -1,5 +1,3 @@
-import Glibc
-
 /// A text that must not stand in code, where, and what stands there instead.
 struct Ban: Sendable, CustomStringConvertible {
     let pattern: String
@@ -19,23 +17,9 @@ struct Ban: Sendable, CustomStringConvertible {
     /// Lines, from 1, that hold the pattern; where it begins with a letter, as a word of its own:
     /// `exit(` is not in `atexit(`.
     func lines(in code: [UInt8]) -> [Int] {
-        var found: [Int] = []
-        (code + [0]).withUnsafeBytes { code in
-            guard let base = code.bindMemory(to: CChar.self).baseAddress else { return }
-            var start = base
-            var counted = base
-            var line = 1
-            while let match = strstr(start, pattern) {
-                let offset = UnsafePointer(match) - base
-                if !(isWord && offset > 0 && Self.continuesWord(code[offset - 1])) {
-                    line += code[(counted - base)..<offset].count { $0 == UInt8(ascii: "\n") }
-                    counted = base + offset
-                    found.append(line)
-                }
-                start = base + offset + pattern.utf8.count
-            }
-        }
-        return found
+        SwiftSource.matches(of: pattern, in: code).filter {
+            !(isWord && $0.offset > 0 && Self.continuesWord(code[$0.offset - 1]))
+        }.map(\.line)
     }
 
     private var isWord: Bool { pattern.first?.isLetter == true }
@@ -81,6 +65,9 @@ enum TidyRules {
                 pattern: "exit(", scope: shipped, outside: "Sources/Host/rqlited/",
                 instead: "an error that main turns into an exit code"),
             Ban(
+                pattern: "open(", scope: ["Sources/Host/SQLite/", "Sources/Host/StateMachine/"],
+                instead: "SQLITE_FCNTL_FILE_POINTER: close() drops the locks on the database"),
+            Ban(
                 pattern: "@_cdecl", scope: ["Sources/", "Plugins/", "Tests/"], instead: "@c"),
             Ban(
                 pattern: "DispatchQueue", scope: ["Sources/", "Plugins/", "Tests/"],
@@ -98,7 +85,7 @@ enum TidyRules {
             Ban(pattern: $0, scope: ["Sources/", "Plugins/"], instead: "a seeded source")
         }
         + [
-            "Date()", "ContinuousClock", "SuspendingClock", "clock_gettime(", "async", "await",
+            "Date()", "ContinuousClock", "SuspendingClock", "clock_gettime(", "async ", "await ",
             "Logger(", "Hasher(",
         ].map {
             Ban(
@@ -129,6 +116,27 @@ struct TidyException: Sendable, Hashable {
     static let all: [TidyException] = [
         TidyException(
             path: "Sources/Host/Transport/TransportLimits.swift", rule: .ban(".random("),
-            reason: "Jitter between nodes that lost each other at once must differ between them.")
+            reason: "Jitter between nodes that lost each other at once must differ between them."),
+        TidyException(
+            path: "Sources/Host/StateMachine/DatabaseDirectory.swift", rule: .ban("open("),
+            reason: "It syncs directories."),
+        TidyException(
+            path: "Sources/Host/StateMachine/DatabaseDirectory+Generations.swift",
+            rule: .ban("open("), reason: "It looks at files that no connection has open yet."),
+        TidyException(
+            path: "Sources/Host/Replica/Core+Formation.swift", rule: .ban(".random("),
+            reason: "Cluster IDs and the formation's jitter are chosen here, for the core below."),
+        TidyException(
+            path: "Sources/Host/Replica/Core+Requests.swift", rule: .ban(".random("),
+            reason: "The seed of an entry's stamp."),
+        TidyException(
+            path: "Sources/Host/Replica/Node+Start.swift", rule: .ban(".random("),
+            reason: "The incarnation of a new data directory."),
+        TidyException(
+            path: "Sources/Host/rqlited/DiscoveryLoop.swift", rule: .ban(".random("),
+            reason: "Jitter between nodes that ask the same server."),
+        TidyException(
+            path: "Tests/EndToEndTests/Support/Eventually.swift", rule: .ban("Task.sleep("),
+            reason: "The one place that polls real processes, with a deadline."),
     ]
 }
