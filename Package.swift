@@ -106,6 +106,6 @@ let package = Package(
             "HTTPAPI",
             ["HTTPAPI", "JSON", "Wire", "Raft", "Service", "Telemetry", nioEmbedded] + nioHTTP),
         tests("SQLite", ["SQLite", "CSQLite"]),
-        tests("StateMachine", ["StateMachine", "SQLite", "Wire", "Raft"]),
+        tests("StateMachine", ["StateMachine", "SQLite", "CSQLite", "Wire", "Raft"]),
     ]
 )

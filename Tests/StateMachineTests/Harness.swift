@@ -1,3 +1,4 @@
+import CSQLite
 import Glibc
 import Raft
 import SQLite
@@ -10,7 +11,9 @@ final class ScratchDirectory {
     let path: String
 
     init() throws {
-        var template = Array("/tmp/statemachine-XXXXXX".utf8CString)
+        // In memory where there is such a place: the tests sync a lot.
+        let base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
+        var template = Array("\(base)/statemachine-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw HarnessError.system(errno) }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
@@ -104,7 +107,7 @@ func stamp(_ index: LogIndex) -> Stamp {
 /// Every row of every table, and what the database says of itself but the progress within an entry.
 func dump(_ path: String) throws -> [String] {
     let connection = try Connection(path: path, access: .readOnly)
-    try connection.configure(1006, true)
+    try connection.configure(SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
     var lines: [String] = []
     let tables = try connection.prepare(
         """
@@ -148,5 +151,20 @@ extension RowSet {
                 }
             }.joined(separator: "|")
         }
+    }
+}
+
+/// Makes the writes of this thread fail as on a full disk.
+enum WriteFault {
+    static func full(after writes: Int64) {
+        csqlite_inject_write_fault(SQLITE_FULL, writes)
+    }
+
+    static func inputOutput(after writes: Int64) {
+        csqlite_inject_write_fault(SQLITE_IOERR | 3 << 8, writes)
+    }
+
+    static func end() {
+        csqlite_inject_write_fault(SQLITE_OK, 0)
     }
 }

@@ -28,6 +28,8 @@ package final class Applier {
     let session: WriteSession
     let limits: ApplierLimits
     var checkpoints = CheckpointState()
+    /// Every batch is run unit by unit; tests compare both ways.
+    var avoidsSharedTransactions = false
     /// Results of the units of a partly applied entry, for when the disk has room again.
     private var partialResults: (index: LogIndex, results: [StatementResult])?
 
@@ -121,7 +123,9 @@ package final class Applier {
         throws(ApplyFault)
     {
         guard !pending.isEmpty else { return }
-        if applied.progress == nil, try applyShared(pending, into: &results) { return }
+        let mayShare =
+            applied.progress == nil && !session.guardian.needsUnits && !avoidsSharedTransactions
+        if mayShare, try applyShared(pending, into: &results) { return }
         for entry in pending { try applyInUnits(entry, into: &results) }
     }
 

@@ -34,6 +34,7 @@ extension CommandRunner {
     private mutating func runOrdinary(_ statement: ScriptStatement, _ supply: ParameterSupply)
         throws(Interruption)
     {
+        if mode == .shared, session.guardian.needsUnits { throw .needsUnits }
         let isOwnUnit = !isUnitOpen
         if isOwnUnit { try openUnit() }
         var outcome = try execute(statement.compiled)
@@ -92,10 +93,12 @@ extension CommandRunner {
         }
         if case .failed(let message) = execution { return .failed(message) }
         if givesRows, columnCount > 0, let collector { return collector.finish() }
-        guard session.connection.totalChanges != changesBefore else { return .empty }
-        let inserts = compiled.facts.inserts && compiled.facts.keyword == .data
+        // Changes that DDL or VACUUM count are not those of the client's rows.
+        guard compiled.facts.keyword == .data, session.connection.totalChanges != changesBefore
+        else { return .empty }
         return .changed(
-            lastInsertID: inserts ? session.insertedRowid(previous: previousRowid) : 0,
+            lastInsertID: compiled.facts.inserts
+                ? session.insertedRowid(previous: previousRowid) : 0,
             rowsAffected: session.connection.changes)
     }
 

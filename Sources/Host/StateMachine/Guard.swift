@@ -25,6 +25,9 @@ final class Guard {
     private(set) var denial: String?
     /// Whether the database may hold virtual tables, which run statements of their own.
     var mayHaveVirtualTables = false
+    /// FTS3 and FTS4 merge their segments by what was written since the transaction began, so with
+    /// such a table every unit is a transaction of its own.
+    var needsUnits = false
 
     init(role: PragmaRules.Role) {
         self.role = role
@@ -98,6 +101,9 @@ final class Guard {
             SQLITE_CREATE_TEMP_VIEW, SQLITE_DROP_TEMP_INDEX, SQLITE_DROP_TEMP_TABLE,
             SQLITE_DROP_TEMP_TRIGGER, SQLITE_DROP_TEMP_VIEW:
             return deny(Self.noTemporaryObjects)
+        case SQLITE_CREATE_TABLE, SQLITE_CREATE_VIEW, SQLITE_CREATE_INDEX, SQLITE_CREATE_TRIGGER:
+            // `CREATE TABLE temp.x` is not announced as temporary.
+            return request.isInTemporary ? deny(Self.noTemporaryObjects) : SQLITE_OK
         case SQLITE_CREATE_VTABLE:
             return judgeVirtualTable(request)
         default:
@@ -185,6 +191,10 @@ final class Guard {
         switch request.detail?.lowercased() {
         case "dbstat", "sqlite_stmt":
             return deny("virtual tables of this module are not supported: nodes differ in them")
+        case "fts3", "fts4":
+            needsUnits = true
+            mayHaveVirtualTables = true
+            return SQLITE_OK
         default:
             mayHaveVirtualTables = true
             return SQLITE_OK

@@ -73,11 +73,13 @@ enum PragmaRules {
         "legacy_alter_table", "trusted_schema", "max_page_count", "writable_schema",
         "ignore_check_constraints", "reverse_unordered_selects", "cell_size_check",
         "journal_size_limit", "cache_spill", "automatic_index", "analysis_limit",
+        // The full-text modules ask for it.
+        "data_version",
     ]
 
     private static let nodeLocal: Set<String> = [
         "database_list", "compile_options", "function_list", "module_list", "pragma_list",
-        "collation_list", "page_count", "freelist_count", "schema_version", "data_version",
+        "collation_list", "page_count", "freelist_count", "schema_version",
     ]
 
     /// SQLite's rule for Boolean arguments.

@@ -73,6 +73,12 @@ final class WriteSession {
         guardian.mayHaveVirtualTables =
             try connection.integer(
                 "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 LIMIT 1") != nil
+        guardian.needsUnits =
+            try connection.integer(
+                """
+                SELECT 1 FROM sqlite_schema WHERE type = 'table' AND rootpage = 0
+                AND (sql LIKE '%fts3%' OR sql LIKE '%fts4%') LIMIT 1
+                """) != nil
         foreignKeys = try connection.integer("PRAGMA foreign_keys") != 0
     }
 
@@ -104,9 +110,20 @@ final class WriteSession {
 
     /// Ends the unit's savepoint, keeping its changes or not.
     func closeUnit(keeping: Bool) throws(SQLiteError) {
-        if !keeping { try statements.rollBackTo.statement.run() }
+        if keeping {
+            if guardian.mayHaveVirtualTables { try flushVirtualTables() }
+        } else {
+            try statements.rollBackTo.statement.run()
+        }
         try statements.release.statement.run()
         try resetDeferral()
+    }
+
+    /// Full-text modules keep what is new in memory until a savepoint or COMMIT, and then write it
+    /// with statements that show in changes(). So that this happens at the end of a unit whatever
+    /// comes after it, a savepoint is made there.
+    private func flushVirtualTables() throws(SQLiteError) {
+        try connection.execute("SAVEPOINT flush; RELEASE flush")
     }
 
     private func resetDeferral() throws(SQLiteError) {
