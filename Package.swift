@@ -36,10 +36,20 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = [], resources: 
         resources: resources, swiftSettings: settings)
 }
 
+/// What only the entry of a plugin is linked with: one exported symbol, and Swift's runtime where a
+/// distribution has it, `lib/swift` beside `lib/rqlite/plugins`.
+let pluginLinking: [LinkerSetting] = [
+    .unsafeFlags([
+        "-Xlinker", "--version-script=\(Context.packageDirectory)/Plugins/plugin.map",
+        "-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../../swift",
+    ])
+]
+
 let package = Package(
     name: "rqlited",
     products: [
-        .executable(name: "rqlited", targets: ["rqlited"])
+        .executable(name: "rqlited", targets: ["rqlited"]),
+        .library(name: "rqlite-disco-dns", type: .dynamic, targets: ["DNSEntry"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0")
@@ -82,6 +92,19 @@ let package = Package(
             path: "Sources/Host/rqlited", swiftSettings: settings),
         host("Simulator", ["Raft", "Wire", "Cluster", "Replication", "WriteAheadLog"]),
 
+        // The stock plugins: a testable target each, and an entry that is linked into the object.
+        .target(
+            name: "PluginSupport", dependencies: ["PluginABI", "JSON"], path: "Plugins/Support",
+            swiftSettings: settings),
+        .systemLibrary(
+            name: "CCares", path: "Plugins/CCares", providers: [.apt(["libc-ares-dev"])]),
+        .target(
+            name: "DNSPlugin", dependencies: ["PluginSupport", "PluginABI", "JSON", "CCares"],
+            path: "Plugins/dns/DNSPlugin", swiftSettings: settings),
+        .target(
+            name: "DNSEntry", dependencies: ["DNSPlugin", "PluginABI"], path: "Plugins/dns/Entry",
+            swiftSettings: settings, linkerSettings: pluginLinking),
+
         // The machine's floor, measured by scripts/bench.
         .executableTarget(
             name: "HTTPFloor", dependencies: nioHTTP, path: "Sources/Bench/HTTPFloor",
@@ -96,6 +119,8 @@ let package = Package(
         tests("Telemetry", ["Telemetry", "JSON"]),
         tests("Cluster", ["Cluster", "Raft", "Wire"]),
         tests("PluginABI", ["PluginABI"]),
+        tests("PluginSupport", ["PluginSupport", "PluginABI"]),
+        tests("DNSPlugin", ["DNSPlugin", "PluginSupport", "PluginABI", "JSON", "Discovery"]),
         tests(
             "Discovery", ["Discovery", "JSON", "PluginABI"],
             resources: [.copy("Plugins")]),

@@ -67,6 +67,17 @@ import Testing
         #expect([.cancelled, .busy].contains(error.code))
     }
 
+    @Test func `What is larger than the header allows never reaches the plugin`() async throws {
+        let name = String(repeating: "n", count: 301)
+        let value = [UInt8](repeating: 0, count: 8193)
+        await #expect(throws: PluginError.self) { try await subject.read(name) }
+        await #expect(throws: PluginError.self) { try await subject.write("a", value, nil) }
+        await #expect(throws: PluginError.self) { try await subject.write("a", [], value) }
+        _ = try await subject.write("a", Array(value.dropLast()), nil)
+        #expect(try await subject.list("").map(\.value.count) == [8192])
+        await subject.stop()
+    }
+
     @Test func `Waiting needs an instance`() async throws {
         guard case .failure(let error) = await subject.wait("leader", []) else {
             Issue.record("waited on nothing")

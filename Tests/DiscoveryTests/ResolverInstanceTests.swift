@@ -80,6 +80,7 @@ import Testing
             ("{strange}", .internal, "resolve of plugin org.example.resolver failed"),
             ("{absent}", .protocol, "resolve can't return status 1"),
             ("{host}", .protocol, "neither a host name nor an IP address"),
+            ("{null}", .protocol, "neither a host name nor an IP address"),
             ("{digits}", .protocol, "neither a host name nor an IP address"),
             ("{port}", .protocol, "10.0.0.7 has the port 65536"),
             ("{nul}", .protocol, "neither a host name nor an IP address"),

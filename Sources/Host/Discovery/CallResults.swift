@@ -24,10 +24,10 @@ struct CallResults: Sendable {
 
     /// Longer messages are cut, and bytes that are no text replaced: a complaint is never refused.
     mutating func take(message: rqd_text) -> Int32 {
-        let raw = UnsafeRawBufferPointer(
-            start: message.data, count: Int(min(message.length, UInt64(RQD_MAX_MESSAGE))))
-        guard message.data != nil else { return RQD_OK }
-        self.message = String(decoding: raw, as: UTF8.self)
+        guard let data = message.data else { return RQD_OK }
+        let count = Int(min(message.length, UInt64(RQD_MAX_MESSAGE)))
+        self.message = String(
+            decoding: UnsafeRawBufferPointer(start: data, count: count), as: UTF8.self)
         return RQD_OK
     }
 

@@ -20,6 +20,14 @@ final class InProcessSession: PluginSession, @unchecked Sendable {
         plugin: Plugin, arguments: PluginArguments, name: String,
         log: @escaping @Sendable (PluginLogLevel, String) -> Void
     ) throws(PluginError) {
+        guard arguments.key.utf8.count <= Int(RQD_MAX_KEY),
+            arguments.config.count <= Int(RQD_MAX_CONFIG)
+        else {
+            throw PluginError(
+                .config,
+                "-disco-key may have \(RQD_MAX_KEY) bytes, and the configuration "
+                    + "\(RQD_MAX_CONFIG)")
+        }
         let host = Unmanaged.passRetained(PluginHost(log: log))
         do {
             let instance = try Self.create(plugin, host, arguments, name)

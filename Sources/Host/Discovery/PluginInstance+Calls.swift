@@ -47,7 +47,6 @@ extension PluginInstance {
         _ name: String, value: [UInt8], expected: [UInt8]?, timeout: Duration,
         completion: @escaping Completion<RegistryWriting>
     ) -> PluginCall {
-        precondition(value.count <= Int(RQD_MAX_VALUE), "a value of \(value.count) bytes")
         let request = PluginRequest.write(name: name, expected: expected ?? [], value: value)
         return submit(request, timeout: timeout) { result in
             completion(

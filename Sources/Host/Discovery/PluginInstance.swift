@@ -79,6 +79,7 @@ package final class PluginInstance: Sendable {
     ) -> PluginCall {
         let lane = if case .wait = request { watching } else { serial }
         do throws(PluginError) {
+            if let excess = request.excess { throw PluginError(.unsupported, excess) }
             let context = try CallContext(deadline: .now + timeout, kinds: request.results)
             try startKeeper(of: lane)
             let call = PluginLane.Pending(

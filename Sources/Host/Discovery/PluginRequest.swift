@@ -1,3 +1,5 @@
+import PluginABI
+
 /// One call of a plugin as a value, so that it could as well go to another process.
 enum PluginRequest: Sendable {
     /// Only makes the instance, if there is none.
@@ -22,6 +24,26 @@ enum PluginRequest: Sendable {
         case .wait: [.token]
         case .describe: [.text]
         }
+    }
+
+    /// What is larger than a plugin must expect; nil if nothing is.
+    var excess: String? {
+        let (name, revision, value): (String, [UInt8], [UInt8]) =
+            switch self {
+            case .start, .resolve, .describe: ("", [], [])
+            case .read(let name), .list(let name): (name, [], [])
+            case .write(let name, let expected, let value): (name, expected, value)
+            case .erase(let name, let expected): (name, expected, [])
+            case .wait(let name, let token): (name, token, [])
+            }
+        if name.utf8.count > Int(RQD_MAX_NAME) {
+            return "the record's name has over \(RQD_MAX_NAME) bytes: \(name)"
+        }
+        if value.count > Int(RQD_MAX_VALUE) {
+            return "the record \(name) would have over \(RQD_MAX_VALUE) bytes"
+        }
+        return revision.count > Int(RQD_MAX_REVISION)
+            ? "the revision or token of \(name) has over \(RQD_MAX_REVISION) bytes" : nil
     }
 
     var name: String {

@@ -95,6 +95,12 @@ static rqd_code resolve(rqd_instance *self, const rqd_call *call, const rqd_sink
         sink->message(sink, text("the oracle is silent"));
         return RQD_UNAVAILABLE;
     }
+    if (is(self, "{null}")) {
+        rqd_text missing = {NULL, 5};
+        sink->message(sink, missing);
+        self->host->log(self->host, RQD_LOG_INFO, missing);
+        return emit(sink, missing, 1, nothing);
+    }
     if (is(self, "{strange}")) return 77;
     if (is(self, "{absent}")) return RQD_ABSENT;
     if (is(self, "{host}")) return emit(sink, text("no such:host"), 1, nothing), RQD_OK;

@@ -1,0 +1,2 @@
+/* c-ares, as the system has it. */
+#include <ares.h>

@@ -1,0 +1,35 @@
+package import JSON
+import PluginABI
+
+/// What a resolver was made from; see `rqd_create_args`.
+package struct InstanceArguments {
+    package var mode: String
+    package var config: [UInt8]
+
+    package init(mode: String, config: [UInt8]) {
+        self.mode = mode
+        self.config = config
+    }
+}
+
+package struct FoundAddress: Equatable {
+    package var host: String
+    /// 0: the asking node's own.
+    package var port: UInt16
+    package var timeToLive: UInt32
+    package var source: String
+
+    package init(host: String, port: UInt16, timeToLive: UInt32, source: String) {
+        self.host = host
+        self.port = port
+        self.timeToLive = timeToLive
+        self.source = source
+    }
+}
+
+/// An instance of a resolver, in Swift's terms. Calls come one at a time, from any thread.
+package protocol Resolver: AnyObject {
+    func resolve(_ call: Call) throws(CallFailure) -> [FoundAddress]
+    /// For `/status`.
+    func describe() -> JSONValue
+}
