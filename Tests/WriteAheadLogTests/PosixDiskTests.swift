@@ -89,12 +89,6 @@ import Testing
         #expect(try disk.list(folder.path + "/log").isEmpty)
     }
 
-    @Test func `The boot ID stays while the machine runs`() throws {
-        let id = try PosixDisk.bootID()
-        #expect(try PosixDisk.bootID() == id)
-        #expect(id != RandomID(high: 0, low: 0))
-    }
-
     @Test func `A failure names operation, path and the system's reason`() throws {
         let disk = PosixDisk()
         let missing = "/tmp/no-such-directory-here/x"

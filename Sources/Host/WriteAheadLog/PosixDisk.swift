@@ -1,5 +1,4 @@
 import Glibc
-package import Raft
 
 /// The real file system.
 package struct PosixDisk: Disk, Sendable {
@@ -54,15 +53,6 @@ package struct PosixDisk: Disk, Sendable {
         guard descriptor >= 0 else { throw DiskError(.syncDirectory, path) }
         defer { close(descriptor) }
         guard fsync(descriptor) == 0 else { throw DiskError(.syncDirectory, path) }
-    }
-
-    /// Names the time since the machine started; the kernel draws it at random.
-    package static func bootID() throws(DiskError) -> RandomID {
-        let path = "/proc/sys/kernel/random/boot_id"
-        let bytes = try PosixFile(path, flags: O_RDONLY, .open).read(64, at: 0)
-        let digits = String(decoding: bytes, as: UTF8.self).filter(\.isHexDigit)
-        guard let id = RandomID(digits) else { throw DiskError(.read, path, code: EINVAL) }
-        return id
     }
 
     private func parent(of path: String) -> String {

@@ -37,7 +37,7 @@ package struct WriteAheadLog<D: Disk>: ~Copyable {
     /// Recovers the log in the directory, or begins one there.
     /// - Parameters:
     ///   - directory: holds nothing but this log; its parent exists.
-    ///   - bootID: names the time since the machine started: `PosixDisk.bootID()`.
+    ///   - bootID: names the time since the machine started (Linux: its `boot_id`).
     package static func open(
         on disk: D, directory: String, limits: LogLimits = LogLimits(), bootID: RandomID
     ) throws(LogError) -> WriteAheadLog {
