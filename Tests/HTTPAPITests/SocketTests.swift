@@ -1,0 +1,110 @@
+import NIOCore
+import NIOPosix
+import Service
+import Testing
+import Wire
+
+@testable import HTTPAPI
+
+/// Real sockets, and a node that answers from a thread of its own, out of order.
+@Suite struct SocketTests {
+    private static let requestsPerClient = 200
+
+    @Test func `Every client gets its own answers, in order`() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+        let thread = NIOThreadPool(numberOfThreads: 1)
+        thread.start()
+        let server = HTTPServer(
+            HTTPServer.Identity(version: "1", advertisedAddress: "localhost:4001"),
+            service: EchoNode(thread: thread))
+        let listener = try await ServerBootstrap(group: group)
+            .childChannelInitializer { server.configure($0) }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let address = try #require(listener.localAddress)
+
+        let bodies = try await withThrowingTaskGroup(of: [String].self) { tasks in
+            for client in 0..<8 {
+                tasks.addTask { try await Self.run(client, address, group) }
+            }
+            return try await tasks.reduce(into: []) { $0.append($1) }
+        }
+        try await listener.close()
+        try await group.shutdownGracefully()
+        try await thread.shutdownGracefully()
+        let expected = Set(
+            (0..<8).map { client in
+                (0..<Self.requestsPerClient).map {
+                    #"{"results":[{"last_insert_id":\#(client * 1000 + $0 + 1)}]}"#
+                }
+            })
+        #expect(Set(bodies) == expected)
+    }
+
+    /// Sends all requests at once and takes the bodies of the answers.
+    private static func run(
+        _ client: Int, _ address: SocketAddress, _ group: MultiThreadedEventLoopGroup
+    ) async throws -> [String] {
+        let done = group.next().makePromise(of: String.self)
+        let channel = try await ClientBootstrap(group: group)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Collector(done))
+                }
+            }
+            .connect(to: address).get()
+        var text = ""
+        for number in 0..<requestsPerClient {
+            let body = "[\"\(client * 1000 + number + 1)\"]"
+            let last = number == requestsPerClient - 1 ? "Connection: close\r\n" : ""
+            text += "POST /db/execute HTTP/1.1\r\n\(last)"
+            text += "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        }
+        try await channel.writeAndFlush(ByteBuffer(string: text))
+        return Client.answers(in: try await done.futureResult.get()).map(\.body)
+    }
+}
+
+/// Answers each statement with the number it consists of, the last request of a batch first.
+private final class EchoNode: NodeService {
+    private let thread: NIOThreadPool
+
+    init(thread: NIOThreadPool) { self.thread = thread }
+
+    func submit(_ requests: [ClientRequest], replyTo sink: any ReplySink) {
+        thread.submit { _ in
+            let replies = requests.reversed().compactMap { request -> Reply? in
+                guard case .command(let command, _) = request.operation,
+                    let number = Int64(command.statements[0].sql)
+                else { return nil }
+                let result = StatementResult(.changed(lastInsertID: number, rowsAffected: 0))
+                return Reply(id: request.id, outcome: .results(CommandResult([result])))
+            }
+            // In two parts, so that answers to one turn's requests come in several turns.
+            sink.deliver(Array(replies.prefix(replies.count / 2)))
+            sink.deliver(Array(replies.dropFirst(replies.count / 2)))
+        }
+    }
+}
+
+/// All that the server sends until it closes.
+private final class Collector: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    private let done: EventLoopPromise<String>
+    private var text = ""
+
+    init(_ done: EventLoopPromise<String>) { self.done = done }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        text += String(buffer: unwrapInboundIn(data))
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        done.succeed(text)
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        done.fail(error)
+        context.close(promise: nil)
+    }
+}
