@@ -54,7 +54,7 @@ final class Daemon: Sendable {
             fileURLWithPath: words[0].hasPrefix("/") ? words[0] : "/usr/bin/env")
         process.arguments = words[0].hasPrefix("/") ? Array(words.dropFirst()) : words
         if !FileManager.default.fileExists(atPath: logPath) {
-            FileManager.default.createFile(atPath: logPath, contents: nil)
+            try Data().write(to: URL(fileURLWithPath: logPath))
         }
         let output = try FileHandle(forWritingTo: URL(fileURLWithPath: logPath))
         try output.seekToEnd()

@@ -19,8 +19,10 @@ final class Namespace: Sendable {
     init(nodes: Int, domain: String) throws {
         let number = Int(getpid()) % 200 + 20
         let serial = Int.random(in: 0..<250)
-        name = "rqt-\(getpid())-\(serial)"
-        subnet = "10.\(number).\(serial)"
+        let name = "rqt-\(getpid())-\(serial)"
+        let subnet = "10.\(number).\(serial)"
+        self.name = name
+        self.subnet = subnet
         directory = try TestDirectory()
         let outside = "rq\(serial)h\(getpid() % 10000)"
         let inside = "rq\(serial)n\(getpid() % 10000)"
