@@ -52,6 +52,17 @@ struct FormationPlan {
 
     var nodeCount: Int { voters.count }
 
+    /// Healthy nodes started within a tenth of a second.
+    init(healthy count: Int, expect: Int, deadAddresses: Int, seed: UInt64) {
+        var dice = Dice(seed)
+        self.expect = expect
+        self.deadAddresses = deadAddresses
+        voters = Array(repeating: true, count: count)
+        lag = Array(repeating: 0, count: count)
+        startTimes = (0..<count).map { _ in dice.below(100_000) }
+        faultsEnd = startTimes.max() ?? 0
+    }
+
     init(seed: UInt64) {
         var dice = Dice(seed)
         expect = [1, 3, 3, 5][dice.below(4)]

@@ -94,7 +94,11 @@ struct FormationSimulation {
     var waiting: [Int: String] = [:]
 
     init(seed: UInt64, rule: Rule = .agreement) {
-        plan = FormationPlan(seed: seed)
+        self.init(FormationPlan(seed: seed), seed: seed, rule: rule)
+    }
+
+    init(_ plan: FormationPlan, seed: UInt64, rule: Rule = .agreement) {
+        self.plan = plan
         self.rule = rule
         dice = Dice(seed ^ 0xABCD_EF01)
         var list: [PeerAddress] = []

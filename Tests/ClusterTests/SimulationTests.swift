@@ -82,4 +82,21 @@ import Testing
         }
         Issue.record("no split among the first 200 seeds")
     }
+
+    @Test(arguments: [(3, 3, 0), (5, 3, 0), (5, 3, 2), (5, 5, 0), (9, 5, 0)])
+    func `Nodes started together are one cluster in half a second`(
+        count: Int, expect: Int, dead: Int
+    ) throws {
+        for seed in UInt64(1)...10 {
+            let plan = FormationPlan(
+                healthy: count, expect: expect, deadAddresses: dead, seed: seed)
+            var simulation = FormationSimulation(plan, seed: seed)
+            guard case .formed(let after) = try simulation.run() else {
+                Issue.record("seed \(seed) did not form")
+                continue
+            }
+            #expect(after < 500_000, "seed \(seed)")
+            #expect((simulation.ledAt ?? .max) - plan.faultsEnd < 250_000, "seed \(seed)")
+        }
+    }
 }

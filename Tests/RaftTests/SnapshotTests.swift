@@ -61,6 +61,31 @@ import Testing
         #expect(raft.log.base == position(4, 1))
     }
 
+    @Test func `A snapshot of a later term ends a leadership it knows nothing of`() {
+        var raft = Elected.leader()
+        raft.snapshotInstalled(mark(position(9, 4)))
+        #expect(raft.role == .follower)
+        #expect(raft.term == Term(4))
+        let effects = raft.takeEffects()
+        #expect(effects.persist?.hardState == HardState(term: Term(4)))
+    }
+
+    @Test func `A term that only the installed snapshot knows is not gone back behind`() {
+        var restored = TestDisk.bootstrapped(membership).restored
+        restored.base = position(9, 4)
+        restored.termRuns = []
+        restored.tail = []
+        restored.lastIndex = index(9)
+        restored.commitIndex = index(9)
+        restored.appliedIndex = index(9)
+        var raft = Raft(
+            identity: identity(1), cluster: testCluster, settings: Elected.settings,
+            restored: restored, seed: 1)
+        #expect(raft.term == Term(4))
+        let effects = raft.takeEffects()
+        #expect(effects.persist?.hardState == HardState(term: Term(4)))
+    }
+
     @Test func `After a restart what was committed and not applied is given out again`() {
         var restored = TestDisk.bootstrapped(membership).restored
         restored.tail = [Entry(2, 1, "a"), Entry(3, 1, "b")]

@@ -1,9 +1,9 @@
 /// What a leader knows of one other member, and how it sends to it.
 struct Progress: Equatable, Sendable {
     enum State: Equatable, Sendable {
-        /// Where the logs agree is a guess: one message at a time. `awaitingAnswer`: it is out, and
+        /// Where the logs agree is a guess: one message at a time. `isAsked`: it is out, and
         /// should it get lost, the next heartbeat asks the same question.
-        case probe(awaitingAnswer: Bool)
+        case probe(isAsked: Bool)
         /// The logs agree before `nextIndex` if nothing got lost: messages follow each other
         /// without waiting for answers.
         case replicate(Inflight)
@@ -17,7 +17,7 @@ struct Progress: Equatable, Sendable {
     private(set) var matchIndex = LogIndex.zero
     /// The next entry to send.
     private(set) var nextIndex: LogIndex
-    private(set) var state = State.probe(awaitingAnswer: false)
+    private(set) var state = State.probe(isAsked: false)
     var ticksSinceAnswer = 0
     /// The newest round it answered, and was sent.
     var answeredRound: UInt64 = 0
@@ -34,7 +34,7 @@ struct Progress: Equatable, Sendable {
 
     func maySend(within settings: RaftSettings) -> Bool {
         switch state {
-        case .probe(let awaitingAnswer): !awaitingAnswer
+        case .probe(let isAsked): !isAsked
         case .replicate(let inflight):
             inflight.messages.count < settings.maxInflightMessages
                 && inflight.bytes < settings.maxInflightBytes
@@ -51,7 +51,7 @@ struct Progress: Equatable, Sendable {
         switch state {
         case .probe:
             // nextIndex stays: heartbeats repeat the question until it is answered.
-            state = .probe(awaitingAnswer: true)
+            state = .probe(isAsked: true)
         case .replicate(var inflight):
             inflight.add(last: last.index, bytes: entries.reduce(0) { $0 + $1.size })
             state = .replicate(inflight)
@@ -71,7 +71,7 @@ struct Progress: Equatable, Sendable {
             inflight.free(through: matchIndex)
             state = .replicate(inflight)
         case .snapshot:
-            if matchIndex >= base { state = .probe(awaitingAnswer: false) }
+            if matchIndex >= base { state = .probe(isAsked: false) }
         }
         nextIndex = max(nextIndex, matchIndex.next)
     }
@@ -86,18 +86,18 @@ struct Progress: Equatable, Sendable {
         }
     }
 
-    mutating func probe(from index: LogIndex, awaitingAnswer: Bool = false) {
+    mutating func probe(from index: LogIndex, isAsked: Bool = false) {
         nextIndex = max(index, matchIndex.next)
-        state = .probe(awaitingAnswer: awaitingAnswer)
+        state = .probe(isAsked: isAsked)
     }
 
-    mutating func awaitSnapshot(retryIn: Int? = nil) { state = .snapshot(retryIn: retryIn) }
+    mutating func waitForSnapshot(retryIn: Int? = nil) { state = .snapshot(retryIn: retryIn) }
 
     mutating func tick() {
         ticksSinceAnswer += 1
         if case .snapshot(let retryIn?) = state {
             state =
-                retryIn > 1 ? .snapshot(retryIn: retryIn - 1) : .probe(awaitingAnswer: false)
+                retryIn > 1 ? .snapshot(retryIn: retryIn - 1) : .probe(isAsked: false)
         }
     }
 

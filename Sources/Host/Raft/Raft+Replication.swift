@@ -134,7 +134,7 @@ extension Raft {
                 return
             }
             leader.progress[i].probe(
-                from: leader.progress[i].matchIndex.next, awaitingAnswer: true)
+                from: leader.progress[i].matchIndex.next, isAsked: true)
         }
         if case .leader = roleState { pending.observations.append(.followerUnreachable(peer)) }
     }

@@ -6,10 +6,10 @@ extension Raft {
     mutating func wantSnapshot(for peer: inout Progress) {
         if case .snapshot = peer.state { return }
         guard peer.ticksSinceAnswer < settings.electionTicks else {
-            peer.awaitSnapshot(retryIn: settings.electionTicks)
+            peer.waitForSnapshot(retryIn: settings.electionTicks)
             return
         }
-        peer.awaitSnapshot()
+        peer.waitForSnapshot()
         pending.snapshotsWanted.append(peer.id)
     }
 
@@ -24,7 +24,7 @@ extension Raft {
             if let index {
                 leader.progress[i].probe(from: index.next)
             } else {
-                leader.progress[i].awaitSnapshot(retryIn: settings.electionTicks)
+                leader.progress[i].waitForSnapshot(retryIn: settings.electionTicks)
             }
         }
     }
@@ -44,6 +44,11 @@ extension Raft {
         }
         let formerIndex = membershipIndex
         let keepsSuffix = log.term(at: index) == mark.position.term
+        if mark.position.term > term || (role == .leader && !keepsSuffix) {
+            // What it covers was committed by a leader this node has not heard of yet.
+            becomeFollower(
+                term: max(term, mark.position.term), leader: nil, because: .higherTerm)
+        }
         if keepsSuffix {
             pending.persist?.entries.removeAll { $0.index <= index }
         } else {

@@ -52,10 +52,11 @@ package struct Raft: Sendable {
         commitIndex = restored.commitIndex
         appliedIndex = restored.appliedIndex
         random = SplitMix64(seed: seed)
-        precondition(
-            log.lastPosition.term <= hardState.term,
-            "the log ends in term \(log.lastPosition.term), the hard state in \(hardState.term)")
         resetElectionTimer()
+        // A snapshot may have been installed right before a crash, and its term not written yet.
+        if log.lastPosition.term > term {
+            setHardState(HardState(term: log.lastPosition.term))
+        }
         pending.committed = Array(log.entries(after: appliedIndex, through: commitIndex))
     }
 
