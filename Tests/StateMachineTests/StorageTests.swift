@@ -15,7 +15,7 @@ import Wire
     @Test func `Position, membership and settings survive a restart`() throws {
         let database = try Database()
         var results: [AppliedEntry] = []
-        try database.applier.establish(cluster: cluster)
+        try database.applier.establish(cluster: cluster, membership: Membership())
         let settings = LogCommand.settings(ClusterSettings(foreignKeys: true)).encoded()
         try database.applier.apply(
             [
@@ -123,7 +123,7 @@ import Wire
 
     @Test func `A snapshot becomes an equal generation elsewhere while commits go on`() throws {
         let database = try Database()
-        try database.applier.establish(cluster: cluster)
+        try database.applier.establish(cluster: cluster, membership: Membership())
         try database.execute("CREATE TABLE t(a); INSERT INTO t VALUES(1),(2)")
         let expected = try database.dump()
         guard let source = try database.applier.beginSnapshot() else {
