@@ -88,6 +88,18 @@ import Wire
                 "DROP TABLE u") == [.empty, .empty, .empty, .empty])
     }
 
+    @Test func `PRAGMA optimize is ANALYZE in a write and nothing in a query`() throws {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a); INSERT INTO t VALUES(1); CREATE INDEX ti ON t(a)")
+        let optimize = Statement("PRAGMA optimize")
+        _ = try database.apply(Command(kind: .query, statements: [optimize]))
+        #expect(
+            try database.rows("SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'")
+                == ["0"])
+        _ = try database.apply(Command(kind: .execute, statements: [optimize]))
+        #expect(try database.rows("SELECT tbl FROM sqlite_stat1") == ["t"])
+    }
+
     @Test func `A command never sees the counters of another`() throws {
         let database = try Database()
         try database.execute("CREATE TABLE t(a); INSERT INTO t VALUES(1),(2),(3)")

@@ -215,6 +215,36 @@ import Wire
         #expect(try heard.dump() == unheard.dump())
     }
 
+    @Test func `A refused COMMIT is still refused after a full disk`() throws {
+        let schema = """
+            CREATE TABLE p(id INTEGER PRIMARY KEY);
+            CREATE TABLE c(p REFERENCES p(id) DEFERRABLE INITIALLY DEFERRED)
+            """
+        var faults = 0
+        for write in 0..<4 {
+            let database = try Database(foreignKeys: true)
+            try database.execute(schema)
+            database.applier.avoidsSharedTransactions = true
+            let command = Command(
+                kind: .execute, statements: [Statement("INSERT INTO c VALUES(1)")],
+                transaction: true)
+            var results: [AppliedEntry] = []
+            WriteFault.full(after: Int64(write))
+            do throws(ApplyFault) {
+                try database.applier.apply(
+                    [entry(LogIndex(2), command)], reporting: { _ in true }, into: &results)
+            } catch {
+                #expect(error == .diskFull)
+                faults += 1
+            }
+            WriteFault.end()
+            try database.applier.apply(
+                [entry(LogIndex(2), command)], reporting: { _ in true }, into: &results)
+            #expect(results.map(\.result?.error) == ["FOREIGN KEY constraint failed"])
+        }
+        #expect(faults > 0)
+    }
+
     @Test func `A crash anywhere within an entry that runs unit by unit changes nothing`() throws {
         let statements = [
             Self.schema + "CREATE TABLE big(x)",

@@ -41,6 +41,14 @@ import Wire
                 == [.failed("FOREIGN KEY constraint failed")])
     }
 
+    @Test func `A membership known before the log says it is kept`() throws {
+        let database = try Database()
+        try database.applier.establish(cluster: cluster, membership: Membership())
+        try database.applier.establish(cluster: cluster, membership: Membership([member]))
+        database.applier = try Applier(path: database.applier.path)
+        #expect(database.applier.applied.membership == Membership([member]))
+    }
+
     @Test func `Entries applied already are passed over and gaps refused`() throws {
         let database = try Database()
         try database.execute("CREATE TABLE t(a)")

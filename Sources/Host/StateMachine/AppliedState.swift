@@ -44,8 +44,6 @@ struct EntryProgress: Equatable, Sendable {
     var statement = 0
     var offset = 0
     var positionalUsed = 0
-    /// How many units have begun; the seed of a unit's randomness depends on it.
-    var units = 0
     /// Of the budget, in callbacks of SQLite's progress handler.
     var steps = 0
     var lastInsertRowid: Int64 = 0

@@ -31,7 +31,7 @@ package final class Applier {
     /// Every batch is run unit by unit; tests compare both ways.
     var avoidsSharedTransactions = false
     /// Results of the units of a partly applied entry, for when the disk has room again.
-    private var partialResults: (index: LogIndex, results: [StatementResult])?
+    private var partial: (index: LogIndex, committed: CommandRunner.Committed)?
 
     /// Opens a generation made by `DatabaseDirectory`.
     package init(path: String, limits: ApplierLimits = ApplierLimits()) throws(ApplyFault) {
@@ -174,10 +174,12 @@ package final class Applier {
             switch error {
             case .fault(let fault): throw fault
             case .needsUnits:
-                preconditionFailure("entry \(entry.position) asks for units within its units")
+                throw .storage(
+                    operation: "applying entry \(entry.position) unit by unit", code: SQLITE_ERROR,
+                    message: "SQLite refused a statement of the daemon")
             }
         }
-        partialResults = nil
+        partial = nil
         applied = state
     }
 
@@ -210,10 +212,10 @@ package final class Applier {
     private func run(
         _ command: Command, of entry: Pending, _ mode: CommandRunner.Mode, _ state: AppliedState
     ) throws(CommandRunner.Interruption) -> CommandResult {
-        var resuming: (EntryProgress, [StatementResult])?
+        var resuming = CommandRunner.Committed()
         if mode == .perUnit, let progress = applied.progress {
-            let kept = partialResults?.index == entry.position.index ? partialResults : nil
-            resuming = (progress, kept?.results ?? [])
+            if let partial, partial.index == entry.position.index { resuming = partial.committed }
+            resuming.progress = progress
         }
         var runner = CommandRunner(
             session: session, command: command, mode: mode, state: state,
@@ -222,7 +224,7 @@ package final class Applier {
         defer {
             if mode == .perUnit, runner.committed.progress != EntryProgress() {
                 applied.progress = runner.committed.progress
-                partialResults = (entry.position.index, runner.committed.results)
+                partial = (entry.position.index, runner.committed)
             }
         }
         try runner.run()
@@ -231,7 +233,7 @@ package final class Applier {
 
     private func write(_ state: AppliedState) throws(SQLiteError) {
         if state.settings != applied.settings || state.membershipIndex != applied.membershipIndex
-            || state.cluster != applied.cluster
+            || state.cluster != applied.cluster || state.membership != applied.membership
         {
             try MetadataTable.writeSettings(state, on: session.connection)
         }

@@ -129,6 +129,7 @@ extension CommandRunner {
         throws(Interruption)
     {
         let facts = statement.compiled.facts
+        if facts.optimizes, command.kind == .query { return finish(statement, .empty, supply) }
         guard !isUnitOpen else {
             let outcome: StatementOutcome =
                 facts.optimizes

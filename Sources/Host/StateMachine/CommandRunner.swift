@@ -23,6 +23,13 @@ struct CommandRunner {
         case fault(ApplyFault)
     }
 
+    /// What is done of a command, and what it answered so far.
+    struct Committed: Equatable {
+        var progress = EntryProgress()
+        var results: [StatementResult] = []
+        var error: String?
+    }
+
     let session: WriteSession
     let command: Command
     let mode: Mode
@@ -36,7 +43,7 @@ struct CommandRunner {
     private(set) var results: [StatementResult]
     private(set) var error: String?
     /// What can be gone back to when the disk is full: progress and results at the last commit.
-    private(set) var committed: (progress: EntryProgress, results: [StatementResult])
+    private(set) var committed: Committed
     /// The transaction opened by hand, or by the command's flag.
     var explicit: ExplicitTransaction?
     private(set) var isUnitOpen = false
@@ -44,7 +51,7 @@ struct CommandRunner {
     init(
         session: WriteSession, command: Command, mode: Mode, state: AppliedState,
         options: (limits: ApplierLimits, wantsRows: Bool),
-        resuming: (progress: EntryProgress, results: [StatementResult])? = nil
+        resuming: Committed = Committed()
     ) {
         self.session = session
         self.command = command
@@ -52,9 +59,10 @@ struct CommandRunner {
         self.state = state
         limits = options.limits
         wantsRows = options.wantsRows
-        committed = resuming ?? (EntryProgress(), [])
-        progress = committed.progress
-        results = committed.results
+        committed = resuming
+        progress = resuming.progress
+        results = resuming.results
+        error = resuming.error
     }
 
     var result: CommandResult {
@@ -62,9 +70,12 @@ struct CommandRunner {
     }
 
     mutating func run() throws(Interruption) {
-        error = RequestScan.refusal(
+        let refusal = RequestScan.refusal(
             of: command.statements, isTransaction: command.transaction)
-        guard error == nil else { return }
+        guard refusal == nil else {
+            error = refusal
+            return
+        }
         do throws(SQLiteError) {
             try session.beginCommand(progress, foreignKeys: state.settings.foreignKeys)
         } catch {
@@ -92,8 +103,8 @@ struct CommandRunner {
             return
         }
         let violated = session.hasDeferredViolations
-        try endUnit(keeping: !violated)
         if violated { error = Self.foreignKeyText }
+        try endUnit(keeping: !violated)
     }
 
     static let foreignKeyText = "FOREIGN KEY constraint failed"
@@ -169,9 +180,9 @@ struct CommandRunner {
         } catch {
             throw interruption(error, "opening a unit")
         }
+        // Where a unit begins is the same on every node, however it got there.
         session.functions.generator = SeededGenerator(
-            seed: command.stamp.seed, unit: progress.units)
-        progress.units += 1
+            seed: command.stamp.seed, unit: progress.statement << 32 | progress.offset)
         isUnitOpen = true
     }
 
@@ -227,7 +238,7 @@ struct CommandRunner {
         state.progress = progress
         try MetadataTable.writeProgress(state, on: session.connection)
         try session.commit()
-        committed = (progress, results)
+        committed = Committed(progress: progress, results: results, error: error)
     }
 
     private func interruption(_ error: SQLiteError, _ operation: String) -> Interruption {

@@ -26,7 +26,7 @@ internal import Wire
 ///           32     4  next statement of the command
 ///           36     4  byte offset in its SQL
 ///           40     4  positional parameters used of it
-///           44     4  units begun
+///           44     4  zero
 ///           48     8  steps used
 ///           56     8  last insert rowid
 ///           64     8  changes()
@@ -194,7 +194,7 @@ enum MetadataTable {
         writer.write(UInt32(progress.statement))
         writer.write(UInt32(progress.offset))
         writer.write(UInt32(progress.positionalUsed))
-        writer.write(UInt32(progress.units))
+        writer.write(UInt32(0))
         writer.write(UInt64(progress.steps))
         writer.write(progress.lastInsertRowid)
         writer.write(progress.changes)
@@ -218,7 +218,7 @@ enum MetadataTable {
         progress.statement = Int(try reader.read(UInt32.self))
         progress.offset = Int(try reader.read(UInt32.self))
         progress.positionalUsed = Int(try reader.read(UInt32.self))
-        progress.units = Int(try reader.read(UInt32.self))
+        try reader.skip(4)
         progress.steps = Int(truncatingIfNeeded: try reader.read(UInt64.self))
         progress.lastInsertRowid = try reader.read()
         progress.changes = try reader.read()

@@ -1,5 +1,5 @@
 /// The source of `random()` and `randomblob()` while an entry is applied: SplitMix64 (Steele, Lea,
-/// Flood 2014), started from the entry's seed and the number of the autocommit unit in it.
+/// Flood 2014), started from the entry's seed and the place of the autocommit unit in it.
 struct SeededGenerator: Equatable, Sendable {
     private var state: UInt64
 

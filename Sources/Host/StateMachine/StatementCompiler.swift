@@ -34,16 +34,13 @@ enum CompileOutcome {
 
 /// Compiles clients' SQL under the guard and keeps the statements that are likely to come again.
 final class StatementCompiler {
-    private struct Slot {
-        var statement: ScriptStatement
-        var lastUse: UInt64
-    }
-
     private let connection: OpaquePointer
     private let guardian: Guard
     private let capacity: Int
-    private var slots: [String: Slot] = [:]
-    private var clock: UInt64 = 0
+    /// Statements used since the last turn, and those used in the turn before. When the first are
+    /// too many, the second are dropped and take their place.
+    private var recent: [String: ScriptStatement] = [:]
+    private var older: [String: ScriptStatement] = [:]
 
     /// The texts kept are short: a long one is hardly ever sent twice.
     private static let longestKept = 16_384
@@ -54,16 +51,20 @@ final class StatementCompiler {
         self.capacity = capacity
     }
 
-    func clear() {
-        slots.removeAll(keepingCapacity: true)
-    }
-
     /// A text that is one statement and was compiled before.
     func cached(_ sql: String) -> ScriptStatement? {
-        guard let index = slots.index(forKey: sql) else { return nil }
-        clock += 1
-        slots.values[index].lastUse = clock
-        return slots.values[index].statement
+        if let statement = recent[sql] { return statement }
+        guard let statement = older.removeValue(forKey: sql) else { return nil }
+        insert(statement, for: sql)
+        return statement
+    }
+
+    private func insert(_ statement: ScriptStatement, for sql: String) {
+        if recent.count >= capacity / 2 {
+            swap(&recent, &older)
+            recent.removeAll(keepingCapacity: true)
+        }
+        recent[sql] = statement
     }
 
     /// The statement of `sql` that begins at `offset` or after blanks there.
@@ -104,12 +105,10 @@ final class StatementCompiler {
         case .pragma, .vacuum, .analyze: return
         case .data, .other: break
         }
+        // What it reads may be another view tomorrow.
+        guard statement.compiled.facts.nodeLocal == nil else { return }
         guard sql.utf8.count <= Self.longestKept else { return }
-        if slots.count >= capacity, let oldest = slots.min(by: { $0.1.lastUse < $1.1.lastUse }) {
-            slots[oldest.key] = nil
-        }
-        clock += 1
-        slots[sql] = Slot(statement: statement, lastUse: clock)
+        insert(statement, for: sql)
     }
 
     private static func keyword(of sql: UnsafeRawBufferPointer) -> Keyword {
