@@ -30,7 +30,7 @@ import Testing
         try await node.waitUntilReady()
         let rows = try await node.client.rows("SELECT name FROM foo", level: "strong")
         #expect(rows.map { $0[0].string } == ["fiona"])
-        #expect(node.terminate() == 0)
+        #expect(try await node.terminate() == 0)
         #expect(node.log.contains("rqlite server stopped"))
     }
 
@@ -53,18 +53,13 @@ import Testing
         try cluster.start()
         try await node.waitUntilReady()
         node.kill()
-        let other = Process()
-        other.executableURL = URL(fileURLWithPath: "\(Daemon.binaries)/rqlited")
-        other.arguments = ["-node-id", "other", node.dataDirectory]
-        let output = Pipe()
-        other.standardError = output
-        other.standardOutput = FileHandle.nullDevice
-        try other.run()
-        let text = String(
-            decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        other.waitUntilExit()
-        #expect(other.terminationStatus == 1)
-        #expect(text.contains("other") && text.contains("1"))
+        let output = node.dataDirectory + ".other"
+        let other = try ChildProcess(
+            ["\(Daemon.binaries)/rqlited", "-node-id", "other", node.dataDirectory],
+            output: output)
+        #expect(other.waitForEnd() == 1)
+        let text = try String(contentsOfFile: output, encoding: .utf8)
+        #expect(text.contains("-node-id other") && text.contains("node 1"))
     }
 
     @Test func `Foreign keys are enforced when the cluster was made with -fk`() async throws {

@@ -83,7 +83,8 @@ extension Core {
         guard options.plan != .alone, let raft = replicated?.raft, stopping == nil else { return }
         let known = raft.membership[options.identity.id]
         let hasMoved = known.map { $0.address != options.address } ?? false
-        let isLost = raft.leader == nil
+        // A leader that can't be answered is as good as none.
+        let isLost = raft.leader.map { address(of: $0) == nil } ?? true
         if isLost { lostSince = lostSince ?? now } else { lostSince = nil }
         let mustLook = hasMoved || lostSince.map { now - $0 > Self.rejoinAfter } ?? false
         if mustLook, formation == nil, raft.role != .leader || hasMoved {
@@ -135,6 +136,7 @@ extension Core {
             }
         case .success(.joined(let acceptance)):
             links.logger.announce("successfully joined cluster at \(address)")
+            learnAddresses(acceptance)
             step { $0.machine.joined(acceptance.cluster) }
         case .success(.joinRefused(let refusal)):
             step {
@@ -155,6 +157,16 @@ extension Core {
         else { return }
         acquaintances[member.id] = hello
         links.transport.setAddress(hello.address, for: member.id)
+    }
+
+    /// A joiner's own log does not name anybody yet, but it must answer the leader.
+    private func learnAddresses(_ acceptance: JoinAcceptance) {
+        membershipChanged(acceptance.membership)
+        for member in acceptance.membership.members { addressHints[member.id] = member.address }
+        if let leader = acceptance.leader {
+            addressHints[leader.id] = leader.address
+            links.transport.setAddress(leader.address, for: leader.id)
+        }
     }
 
     func recorded(_ id: RecordID) {

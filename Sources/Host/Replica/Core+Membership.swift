@@ -174,6 +174,7 @@ extension Core {
     func address(of id: NodeID) -> PeerAddress? {
         if id == options.identity.id { return options.address }
         return acquaintances[id]?.address ?? replicated?.raft.membership[id]?.address
+            ?? addressHints[id]
     }
 
     /// Asks members that did not introduce themselves yet for their API URL and versions.

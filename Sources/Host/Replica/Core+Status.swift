@@ -42,16 +42,23 @@ extension Core {
         status.sinceLeader = raft.ticksSinceLeader.map { options.tick * $0 }
         status.isInstallingSnapshot = replicated.isInstalling
         status.isReady =
-            raft.leader != nil && canServeLocally && (raft.role != .leader || canServeAsLeader)
+            raft.leader != nil && isMember && canServeLocally
+            && (raft.role != .leader || canServeAsLeader)
         status.waitingFor = waitingForLeader
         return status
+    }
+
+    /// The leader's log has reached this node and names it.
+    private var isMember: Bool {
+        replicated?.raft.membership.contains(options.identity.id) ?? false
     }
 
     /// Why there is no leader, in words.
     private var waitingForLeader: String {
         guard let raft = replicated?.raft else { return "a cluster" }
         guard raft.leader == nil else {
-            return canServeLocally ? "nothing" : "this node to catch up with the leader"
+            return canServeLocally && isMember
+                ? "nothing" : "this node to catch up with the leader"
         }
         let voters = raft.membership.voters
         if voters.isEmpty { return "the leader to make this node a member" }

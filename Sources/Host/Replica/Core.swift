@@ -43,6 +43,8 @@ final class Core {
 
     /// What other members said of themselves.
     var acquaintances: [NodeID: Hello] = [:]
+    /// Where members are, as the leader said at the join, until the own log says it.
+    var addressHints: [NodeID: PeerAddress] = [:]
     var acquaintanceAsked: [NodeID: MonotonicTime] = [:]
     var snapshots = SnapshotTraffic()
 

@@ -129,15 +129,18 @@ final class ReaderPool: Sendable {
                 }
             }
             var replies = ReplyBatch()
-            var mustStop = false
+            var stops = 0
             for item in work {
                 switch item {
-                case .stop: mustStop = true
+                case .stop: stops += 1
                 case .read(let job): serve(job, with: reader, &replies)
                 }
             }
             replies.deliver()
-            if mustStop { return }
+            if stops > 0 {
+                // One word for each thread: those taken along belong to the others.
+                return queue.post((1..<stops).map { _ in .stop })
+            }
         }
     }
 

@@ -19,7 +19,7 @@ final class Daemon: Sendable {
     /// What comes before the program: `ip netns exec …`, `strace …`.
     let prefix: [String]
     let arguments: [String]
-    private let process = Mutex<Process?>(nil)
+    private let process = Mutex<ChildProcess?>(nil)
 
     init(
         id: String, host: String = "127.0.0.1", httpPort: Int, raftPort: Int, directory: String,
@@ -48,34 +48,21 @@ final class Daemon: Sendable {
     }
 
     func start() throws {
-        let words = commandLine
-        let process = Process()
-        process.executableURL = URL(
-            fileURLWithPath: words[0].hasPrefix("/") ? words[0] : "/usr/bin/env")
-        process.arguments = words[0].hasPrefix("/") ? Array(words.dropFirst()) : words
-        if !FileManager.default.fileExists(atPath: logPath) {
-            try Data().write(to: URL(fileURLWithPath: logPath))
-        }
-        let output = try FileHandle(forWritingTo: URL(fileURLWithPath: logPath))
-        try output.seekToEnd()
-        process.standardOutput = output
-        process.standardError = output
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        self.process.withLock { $0 = process }
+        let child = try ChildProcess(commandLine, output: logPath)
+        process.withLock { $0 = child }
     }
 
     var isRunning: Bool { process.withLock { $0?.isRunning ?? false } }
-    var pid: Int32? { process.withLock { $0?.processIdentifier } }
+    var pid: Int32? { process.withLock { $0?.pid } }
 
-    /// The process's children's, when a prefix runs it: the daemon itself.
-    var daemonPID: Int32? {
-        guard let pid else { return nil }
-        guard !prefix.isEmpty else { return pid }
-        let children = try? String(
-            contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)
-        return children?.split(separator: " ").first.flatMap { Int32($0) } ?? pid
+    /// The daemon itself, also when a wrapper runs it.
+    private var daemonPID: Int32? {
+        guard let process = process.withLock({ $0 }), process.isRunning else { return nil }
+        return wrapperStays ? process.child ?? process.pid : process.pid
     }
+
+    /// `ip netns exec` becomes the program, `strace` stays beside it.
+    private var wrapperStays: Bool { prefix.first == "strace" }
 
     func signal(_ number: Int32) {
         if let pid = daemonPID { Glibc.kill(pid, number) }
@@ -84,27 +71,24 @@ final class Daemon: Sendable {
     /// `kill -9`, and waits until the process is gone.
     func kill() {
         guard let process = process.withLock({ $0 }), process.isRunning else { return }
-        if let daemon = daemonPID, daemon != process.processIdentifier {
-            Glibc.kill(daemon, SIGKILL)
-        }
-        Glibc.kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
+        signal(SIGKILL)
+        if !wrapperStays { process.kill() }
+        process.waitForEnd()
     }
 
     /// SIGTERM, and waits for the end.
     /// - Returns: the exit status.
     @discardableResult
-    func terminate() -> Int32 {
-        guard let process = process.withLock({ $0 }) else { return -1 }
+    func terminate() async throws -> Int32 {
         signal(SIGTERM)
-        process.waitUntilExit()
-        return process.terminationStatus
+        return try await waitForExit()
     }
 
     /// Waits for the end that the process finds itself.
     func waitForExit(within limit: Duration = .seconds(15)) async throws -> Int32 {
-        try await eventually("node \(id) ends", within: limit) { self.isRunning ? nil : true }
-        return process.withLock { $0?.terminationStatus ?? -1 }
+        try await eventually("node \(id) ends", within: limit) {
+            self.process.withLock { $0?.exitStatus }
+        }
     }
 
     func waitUntilReady(within limit: Duration = .seconds(20)) async throws {

@@ -6,7 +6,7 @@ import Foundation
 final class Namespace: Sendable {
     let name: String
     private let subnet: String
-    private let dnsmasq: Process
+    private let dnsmasq: ChildProcess
     private let directory: TestDirectory
 
     static var isPossible: Bool {
@@ -43,29 +43,17 @@ final class Namespace: Sendable {
         let hosts = (0..<nodes).map { "\(subnet).\(11 + $0) \(domain)" }.joined(separator: "\n")
         try (hosts + "\n").write(
             toFile: "\(directory.path)/hosts", atomically: true, encoding: .utf8)
-        dnsmasq = Process()
-        dnsmasq.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        dnsmasq.arguments = [
+        dnsmasq = try ChildProcess([
             "ip", "netns", "exec", name, "dnsmasq", "--keep-in-foreground", "--no-resolv",
             "--no-hosts", "--addn-hosts=\(directory.path)/hosts", "--conf-file=/dev/null",
             "--bind-interfaces", "--listen-address=\(subnet).53", "--port=53", "--user=root",
             "--pid-file=",
-        ]
-        dnsmasq.standardOutput = FileHandle.nullDevice
-        dnsmasq.standardError = FileHandle.nullDevice
-        try dnsmasq.run()
+        ])
     }
 
     deinit {
-        let children = try? String(
-            contentsOfFile:
-                "/proc/\(dnsmasq.processIdentifier)/task/\(dnsmasq.processIdentifier)/children",
-            encoding: .utf8)
-        for child in (children ?? "").split(separator: " ") {
-            if let pid = Int32(child) { kill(pid, SIGKILL) }
-        }
-        kill(dnsmasq.processIdentifier, SIGKILL)
-        dnsmasq.waitUntilExit()
+        dnsmasq.kill()
+        dnsmasq.waitForEnd()
         do {
             try run("ip", "netns", "del", name)
             try FileManager.default.removeItem(atPath: "/etc/netns/\(name)")
@@ -77,32 +65,4 @@ final class Namespace: Sendable {
     func address(_ node: Int) -> String { "\(subnet).\(11 + node)" }
 
     var prefix: [String] { ["ip", "netns", "exec", name] }
-}
-
-struct CommandFailed: Error, CustomStringConvertible {
-    var description: String
-}
-
-/// Runs a program to its end.
-/// - Returns: what it printed.
-@discardableResult
-func run(_ words: String..., environment: [String: String]? = nil) throws -> String {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = words
-    if let environment { process.environment = environment }
-    let output = Pipe()
-    process.standardOutput = output
-    process.standardError = output
-    process.standardInput = FileHandle.nullDevice
-    try process.run()
-    let data = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    let text = String(decoding: data, as: UTF8.self)
-    guard process.terminationStatus == 0 else {
-        throw CommandFailed(
-            description:
-                "\(words.joined(separator: " ")): status \(process.terminationStatus): \(text)")
-    }
-    return text
 }

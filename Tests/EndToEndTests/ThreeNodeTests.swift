@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Three nodes on loopback: they form, replicate, survive the loss of their leader.
-@Suite(.serialized) struct ClusterTests {
+@Suite(.serialized) struct ThreeNodeTests {
     @Test func `Three nodes with identical options form one cluster and all serve all`()
         async throws
     {
@@ -125,7 +125,7 @@ import Testing
         defer { cluster.stop() }
         try cluster.start()
         let leader = try await cluster.waitForAgreement()
-        #expect(leader.terminate() == 0)
+        #expect(try await leader.terminate() == 0)
         #expect(leader.log.contains("stepping down as leader"))
         try await cluster.waitForAgreement(within: .seconds(5))
     }
