@@ -139,21 +139,24 @@ final class PackageLoader: Sendable {
             turn += 1
             let term = await highestTerm()
             do {
-                let result = try await node.client.execute(
-                    missing.map { statement(number, $0) }, parameters: "?transaction&timeout=5s",
-                    timeout: .seconds(8))
+                let body = try JSONSerialization.data(
+                    withJSONObject: missing.map { statement(number, $0) })
+                let answer = try await OneShotHTTP(host: node.host, port: node.httpPort).post(
+                    "/db/execute?transaction&timeout=5s", body, timeout: 8)
+                // Refused before anything was done.
+                if answer.status == 503 { continue }
+                let result = try answer.json()
                 let done = result["results"].array ?? []
                 if result["error"].string == nil, done.count == missing.count,
                     done.allSatisfy({ $0["rows_affected"].int == 1 })
                 {
                     return
                 }
-            } catch let error as UnexpectedStatus where error.status == 503 {
-                // Refused before anything was done.
+            } catch OneShotHTTP.Failure.notSent {
                 continue
-            } catch let error as URLError where error.code == .cannotConnectToHost {
-                continue
-            } catch {}
+            } catch OneShotHTTP.Failure.noAnswer {
+                // What became of it is looked up below.
+            }
             state.withLock { $0.unknownOutcomes += 1 }
             let present = try await presentRows(of: number, afterTerm: term)
             missing = batches[number].indices.filter { !present.contains($0) }
