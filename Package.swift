@@ -21,10 +21,15 @@ let nioHTTP: [Target.Dependency] = nio + [.product(name: "NIOHTTP1", package: "s
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 
 /// A module of the daemon, in `Sources/Host/<name>`.
-func host(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+/// - Parameter isSimulated: optimised in debug builds too, so that tests can run thousands of
+///   simulated histories of it.
+func host(
+    _ name: String, _ dependencies: [Target.Dependency] = [], isSimulated: Bool = false
+) -> Target {
     .target(
         name: name, dependencies: dependencies, path: "Sources/Host/\(name)",
-        swiftSettings: settings)
+        swiftSettings: settings
+            + (isSimulated ? [.unsafeFlags(["-O"], .when(configuration: .debug))] : []))
 }
 
 /// The tests of one module, in `Tests/<name>Tests`.
@@ -60,8 +65,8 @@ let package = Package(
 
         // The daemon, bottom up.
         host("JSON"),
-        host("Wire"),
-        host("Raft", ["Wire"]),
+        host("Wire", isSimulated: true),
+        host("Raft", ["Wire"], isSimulated: true),
         host("Cluster", ["Raft", "Wire"]),
         host("Service", ["Wire", "Raft"]),
         .target(
@@ -69,9 +74,9 @@ let package = Package(
             linkerSettings: [.linkedLibrary("sqlite3")]),
         host("SQLite", ["CSQLite"]),
         host("StateMachine", ["SQLite", "CSQLite", "Wire", "Raft"]),
-        host("WriteAheadLog", ["Raft", "Wire"]),
+        host("WriteAheadLog", ["Raft", "Wire"], isSimulated: true),
         host("Transport", ["Raft", "Wire", "Service"] + nio),
-        host("Replication", ["Raft", "Wire"]),
+        host("Replication", ["Raft", "Wire"], isSimulated: true),
         .target(name: "CPlatform", path: "Sources/Host/CPlatform"),
         host("Discovery", ["PluginABI", "JSON", "CPlatform"]),
         host("Telemetry", ["JSON"]),
@@ -90,7 +95,12 @@ let package = Package(
                 "Replica", "Discovery", "HTTPAPI", "Telemetry", "Settings",
             ] + nio,
             path: "Sources/Host/rqlited", swiftSettings: settings),
-        host("Simulator", ["Raft", "Wire", "Cluster", "Replication", "WriteAheadLog"]),
+        host(
+            "Simulator", ["Raft", "Wire", "Cluster", "Replication", "WriteAheadLog"],
+            isSimulated: true),
+        .executableTarget(
+            name: "rqlite-simulate", dependencies: ["Simulator"],
+            path: "Sources/Host/SimulatorRun", swiftSettings: settings),
 
         // The stock plugins: a testable target each, and an entry that is linked into the object.
         .target(
@@ -126,6 +136,8 @@ let package = Package(
             resources: [.copy("Plugins")]),
         tests("Raft", ["Raft", "Wire"], resources: [.copy("Scenarios")]),
         tests("Transport", ["Transport", "Raft", "Service", "Wire"] + nio),
+        tests("Replication", ["Replication", "Raft", "Wire"]),
+        tests("Simulation", ["Simulator"]),
         tests("WriteAheadLog", ["WriteAheadLog", "Simulator", "Raft", "Wire"]),
         tests(
             "HTTPAPI",

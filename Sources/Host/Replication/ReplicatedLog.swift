@@ -6,7 +6,7 @@ package import Raft
 /// - a message that depends on a write leaves only when that write is durable;
 /// - an entry is applied only when it is committed *and* durable in this node's own log;
 /// - a read is served only when the state machine stands at its index;
-/// - a proposal is answered only when its entry is applied, or discarded for good;
+/// - a proposal succeeds only when its entry is applied, and its fate is open when it is discarded;
 /// - the log is compacted only behind a finished checkpoint;
 /// - while a snapshot is put in place, nothing else is under way.
 package struct ReplicatedLog: Sendable {
@@ -272,9 +272,10 @@ package struct ReplicatedLog: Sendable {
     }
 
     private mutating func write(_ persist: Persist) {
-        if let first = persist.entries.first?.index, first <= durableIndex {
+        if let first = persist.entries.first?.index {
             precondition(first > appliedIndex, "truncation at \(first) below applied")
-            durableIndex = first.previous
+            durableIndex = min(durableIndex, first.previous)
+            // What is being written from here on is no part of the log any more.
             for position in writing.indices {
                 if let last = writing[position].lastIndex, last >= first {
                     writing[position].lastIndex = first.previous

@@ -39,7 +39,8 @@ package enum ReplicationEffect: Equatable, Sendable {
     case apply(ApplyBatch)
     /// These were never appended.
     case refused(ProposalID, Refusal)
-    /// These were appended under a leadership that ended and then discarded: without effect.
+    /// These were appended under a leadership that ended, and this node's log holds them no more.
+    /// Whether they take effect is unknown: another node may hold them still and come to lead.
     case discarded([ProposalID])
     /// The state machine stands at or past the index these reads need.
     case readable([ReadID])

@@ -36,7 +36,7 @@ package final class SimulatedDisk: Disk {
     /// Bytes that all files together may claim.
     package var capacity: Int?
 
-    private var random: Generator
+    private var random: SeededGenerator
     private var names: [Name] = []
     private var durableNames: [Name] = []
     private var nameChanges: [NameChange] = []
@@ -47,7 +47,7 @@ package final class SimulatedDisk: Disk {
     package static let sectorSize = 512
 
     package init(seed: UInt64) {
-        random = Generator(state: seed)
+        random = SeededGenerator(seed: seed)
     }
 
     // MARK: Faults
@@ -56,6 +56,9 @@ package final class SimulatedDisk: Disk {
     package func plan(_ fault: Fault, atStep step: Int) {
         planned.append((step, fault))
     }
+
+    /// What was planned and did not happen yet won't.
+    package func forgetPlans() { planned = [] }
 
     /// The process ends without a trace of it on the machine: the page cache stays.
     package func kill() {
@@ -86,6 +89,11 @@ package final class SimulatedDisk: Disk {
         faults.corruptedBytes += 1
         content.state.cached[offset] ^= mask
         if offset < content.state.durable.count { content.state.durable[offset] ^= mask }
+    }
+
+    /// Paths of the files in a directory.
+    package func files(in directory: String) -> [String] {
+        names.map(\.path).filter { $0.hasPrefix(directory + "/") }.sorted()
     }
 
     /// What a program would read.
@@ -249,10 +257,12 @@ package final class SimulatedDisk: Disk {
         if isDead { throw error(operation, path, .dead) }
     }
 
+    /// Bytes that all files together claim.
+    package var usedBytes: Int { names.reduce(0) { $0 + $1.content.state.cached.count } }
+
     /// Refuses growth of a file past the capacity of the disk.
     fileprivate func claim(_ bytes: Int, for path: String) throws(DiskError) {
-        let used = names.reduce(0) { $0 + $1.content.state.cached.count }
-        guard let capacity, used + bytes > capacity else { return }
+        guard let capacity, usedBytes + bytes > capacity else { return }
         faults.refusedForSpace += 1
         throw error(.preallocate, path, .noSpace)
     }
@@ -309,25 +319,6 @@ extension SimulatedDisk {
             names.removeAll { $0.path == removed || $0.path == added?.path }
             if let added { names.append(added) }
         }
-    }
-
-    /// SplitMix64.
-    private struct Generator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var value = state
-            value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-            value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-            return value ^ value >> 31
-        }
-
-        mutating func below(_ limit: Int) -> Int {
-            limit <= 0 ? 0 : Int(next() % UInt64(limit))
-        }
-
-        mutating func chance(_ part: Int, of whole: Int) -> Bool { below(whole) < part }
     }
 }
 

@@ -1,0 +1,70 @@
+/// The simulated clock: events in the order of their times, and of their scheduling among equals.
+struct EventQueue<Event> {
+    /// What the heap moves around is small; the event stays at its place.
+    private struct Item {
+        var time: Int
+        var order: Int
+        var place: Int
+
+        func isBefore(_ other: Item) -> Bool {
+            time != other.time ? time < other.time : order < other.order
+        }
+    }
+
+    /// A binary heap.
+    private var items: [Item] = []
+    private var events: [Event?] = []
+    private var freePlaces: [Int] = []
+    private var scheduled = 0
+
+    var nextTime: Int? { items.first?.time }
+
+    mutating func schedule(_ event: Event, at time: Int) {
+        let place: Int
+        if let free = freePlaces.popLast() {
+            place = free
+            events[place] = event
+        } else {
+            place = events.count
+            events.append(event)
+        }
+        items.append(Item(time: time, order: scheduled, place: place))
+        scheduled += 1
+        rise()
+    }
+
+    mutating func next() -> (time: Int, event: Event)? {
+        guard let first = items.first, let event = events[first.place] else { return nil }
+        events[first.place] = nil
+        freePlaces.append(first.place)
+        let last = items.removeLast()
+        if !items.isEmpty {
+            items[0] = last
+            sink()
+        }
+        return (first.time, event)
+    }
+
+    private mutating func rise() {
+        var child = items.count - 1
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard items[child].isBefore(items[parent]) else { return }
+            items.swapAt(child, parent)
+            child = parent
+        }
+    }
+
+    private mutating func sink() {
+        var parent = 0
+        while true {
+            var least = parent
+            for child in 2 * parent + 1...2 * parent + 2 where child < items.count {
+                if items[child].isBefore(items[least]) { least = child }
+            }
+            guard least != parent else { return }
+            items.swapAt(parent, least)
+            parent = least
+        }
+    }
+}

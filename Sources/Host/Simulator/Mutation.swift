@@ -1,0 +1,23 @@
+/// A rule that the simulated shell breaks on purpose. A checker that lets one pass proves nothing.
+package enum Mutation: String, CaseIterable, Sendable {
+    /// Votes and acknowledgements leave before they are durable.
+    case answersBeforeSync
+    /// A leader serves reads without asking a quorum whether it still leads.
+    case readsUnconfirmed
+    /// A write is acknowledged when it is appended, not when it is committed and applied.
+    case acknowledgesAtAppend
+    /// A restart forgets term and vote.
+    case forgetsHardState
+    /// A restart forgets whom the node voted for.
+    case forgetsVote
+    /// The log on disk keeps entries that were discarded.
+    case keepsDiscardedEntries
+    /// Whoever speaks under a member's name is taken for it.
+    case ignoresIncarnations
+    /// The log is compacted behind a checkpoint of the database that was not synced.
+    case compactsBeforeCheckpoint
+    /// Votes go to candidates whose logs lack entries.
+    case votesForStaleLogs
+    /// A power cut's older database is trusted to have applied what the log says is committed.
+    case skipsReapplying
+}

@@ -1,0 +1,47 @@
+import Glibc
+import Simulator
+
+/// `rqlite-simulate`: simulates a range of seeds and says which failed and which faults were
+/// reached.
+///
+///     rqlite-simulate FIRST [LAST] [--seconds N] [--break RULE]
+let invocation = Invocation(Array(CommandLine.arguments.dropFirst()))
+guard let invocation else {
+    write("usage: rqlite-simulate FIRST [LAST] [--seconds N] [--break RULE]\n", to: STDERR_FILENO)
+    exit(2)
+}
+TrapReport.install()
+var faults = FaultCounts()
+var failed = 0
+var milliseconds = 0
+var steps = 0
+for seed in invocation.seeds {
+    TrapReport.note(seed)
+    var settings = SimulationSettings(seed: seed, mutation: invocation.mutation)
+    if let seconds = invocation.seconds { settings.safetyMilliseconds = seconds * 1000 }
+    let report = Simulation(settings).run()
+    faults += report.faults
+    milliseconds += report.simulatedMilliseconds
+    steps += report.steps
+    if let violation = report.violation {
+        failed += 1
+        write("seed \(seed) failed: \(violation)\n", to: STDOUT_FILENO)
+        write("  replay: \(invocation.command(for: seed))\n", to: STDOUT_FILENO)
+    }
+}
+for (name, path) in FaultCounts.all {
+    write("\(name): \(faults[keyPath: path])\n", to: STDOUT_FILENO)
+}
+write(
+    "\(invocation.seeds.count) seeds, \(failed) failed, \(milliseconds / 1000) simulated seconds, "
+        + "\(steps) steps\n", to: STDOUT_FILENO)
+exit(failed == 0 ? 0 : 1)
+
+func write(_ text: String, to descriptor: Int32) {
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+        let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        guard count > 0 else { return }
+        rest = rest.dropFirst(count)
+    }
+}

@@ -1,0 +1,105 @@
+import Raft
+import Replication
+import Testing
+
+/// Compaction and snapshots: what may go, and what waits for what.
+@Suite struct SnapshotTests {
+    private static let mark = SnapshotMark(
+        position: LogPosition(index: LogIndex(50), term: Term(3)),
+        membership: Membership(["a", "b", "c"].map { Fixture.member($0) }),
+        membershipIndex: LogIndex(4))
+    private static let token = SnapshotToken(1)
+
+    private static func compacting() -> ReplicationSettings {
+        var settings = ReplicationSettings()
+        settings.compactionThreshold = 2
+        settings.trailingEntries = 1
+        return settings
+    }
+
+    private static func apply(_ node: inout Fixture, through last: UInt64) {
+        node.hear(
+            term: 1, entries: (1...last).map { entry($0, term: 1) }, commit: last)
+        node.settle()
+    }
+
+    @Test func `The log is compacted only behind a finished checkpoint`() {
+        var node = Fixture(voters: ["a", "b", "c"], settings: Self.compacting())
+        Self.apply(&node, through: 10)
+        #expect(!node.effects.contains { if case .compactLog = $0 { true } else { false } })
+        node.log.checkpointed(through: LogIndex(5))
+        #expect(node.take() == [.compactLog(through: LogIndex(5))])
+    }
+
+    @Test func `Entries for followers that lag stay`() {
+        var node = Fixture(voters: ["a", "b", "c"], settings: Self.compacting())
+        Self.apply(&node, through: 10)
+        node.log.checkpointed(through: LogIndex(10))
+        #expect(node.take() == [.compactLog(through: LogIndex(9))])
+    }
+
+    @Test func `One compaction is under way at a time`() {
+        var node = Fixture(voters: ["a", "b", "c"], settings: Self.compacting())
+        Self.apply(&node, through: 10)
+        node.log.checkpointed(through: LogIndex(5))
+        _ = node.take()
+        node.log.checkpointed(through: LogIndex(10))
+        #expect(node.take().isEmpty)
+        node.log.compacted(through: LogPosition(index: LogIndex(5), term: Term(1)))
+        #expect(node.take() == [.compactLog(through: LogIndex(9))])
+    }
+
+    @Test func `A snapshot is put in place when nothing else is under way`() {
+        var node = Fixture(voters: ["a", "b", "c"])
+        node.hear(term: 1, entries: [entry(1, term: 1)], commit: 1)
+        let write = node.take().writes[0]
+        node.log.snapshotReceived(Self.mark, token: Self.token)
+        #expect(node.log.isInstalling)
+        #expect(node.take().isEmpty)
+        node.log.persisted(write.ticket)
+        #expect(node.take().contains(.installSnapshot(Self.mark, Self.token)))
+        node.log.snapshotInstalled(Self.mark)
+        #expect(!node.log.isInstalling)
+        #expect(node.log.appliedIndex == LogIndex(50))
+        #expect(node.log.durableIndex == LogIndex(50))
+        #expect(node.log.raft.commitIndex == LogIndex(50))
+    }
+
+    @Test func `What arrives while a snapshot is put in place is lost`() {
+        var node = Fixture(voters: ["a", "b", "c"])
+        node.log.snapshotReceived(Self.mark, token: Self.token)
+        #expect(node.take() == [.installSnapshot(Self.mark, Self.token)])
+        node.hear(term: 4, entries: [entry(1, term: 4)])
+        node.log.propose([(ProposalID(1), [])])
+        #expect(node.take() == [.refused(ProposalID(1), .notLeader(leader: nil))])
+        #expect(node.log.raft.term == .zero)
+    }
+
+    @Test func `An unusable snapshot changes nothing`() {
+        var node = Fixture(voters: ["a", "b", "c"])
+        node.log.snapshotReceived(Self.mark, token: Self.token)
+        _ = node.take()
+        node.log.snapshotUnusable()
+        #expect(!node.log.isInstalling)
+        node.hear(term: 1, entries: [entry(1, term: 1)])
+        #expect(node.take().writes.count == 1)
+    }
+
+    @Test func `A second snapshot is discarded while one is put in place`() {
+        var node = Fixture(voters: ["a", "b", "c"])
+        node.log.snapshotReceived(Self.mark, token: Self.token)
+        _ = node.take()
+        node.log.snapshotReceived(Self.mark, token: SnapshotToken(2))
+        #expect(node.take() == [.discardSnapshot(SnapshotToken(2))])
+    }
+
+    @Test func `A snapshot of what the log holds is discarded`() {
+        var node = Fixture(voters: ["a", "b", "c"])
+        Self.apply(&node, through: 10)
+        let old = SnapshotMark(
+            position: entry(10, term: 1).position, membership: Self.mark.membership,
+            membershipIndex: .zero)
+        node.log.snapshotReceived(old, token: Self.token)
+        #expect(node.take() == [.discardSnapshot(Self.token)])
+    }
+}

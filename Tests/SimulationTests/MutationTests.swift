@@ -1,0 +1,61 @@
+import Glibc
+import Simulator
+import Testing
+
+/// Rules broken on purpose: each must be caught by some seed, by the simulation or by a
+/// precondition of the production types, which ends the process.
+@Suite struct MutationTests {
+    @Test func `Answers before the sync are caught`() async {
+        await #expect(processExitsWith: .failure) { Hunt.run(.answersBeforeSync) }
+    }
+
+    @Test func `Reads without a confirmed leadership are caught`() async {
+        await #expect(processExitsWith: .failure) { Hunt.run(.readsUnconfirmed) }
+    }
+
+    @Test func `Writes acknowledged when appended are caught`() async {
+        await #expect(processExitsWith: .failure) { Hunt.run(.acknowledgesAtAppend) }
+    }
+
+    @Test func `A forgotten term is caught`() async {
+        await #expect(processExitsWith: .failure) { Hunt.run(.forgetsHardState) }
+    }
+
+    @Test func `A forgotten vote is caught`() async {
+        await #expect(processExitsWith: .failure) { Hunt.run(.forgetsVote) }
+    }
+
+    @Test func `A log that keeps discarded entries is caught`() async {
+        await #expect(processExitsWith: .failure) { Hunt.run(.keepsDiscardedEntries) }
+    }
+
+    @Test func `A wiped disk that still counts is caught`() async {
+        await #expect(processExitsWith: .failure) { Hunt.run(.ignoresIncarnations) }
+    }
+
+    @Test func `Compaction before the checkpoint is caught`() async {
+        await #expect(processExitsWith: .failure) { Hunt.run(.compactsBeforeCheckpoint) }
+    }
+
+    @Test func `Votes for candidates that lack entries are caught`() async {
+        await #expect(processExitsWith: .failure) { Hunt.run(.votesForStaleLogs) }
+    }
+
+    @Test func `A database trusted to hold what was committed is caught`() async {
+        await #expect(processExitsWith: .failure) { Hunt.run(.skipsReapplying) }
+    }
+
+    @Test func `Without a broken rule nothing is caught`() async {
+        await #expect(processExitsWith: .success) { Hunt.run(nil, seeds: 1...20) }
+    }
+}
+
+private enum Hunt {
+    /// Ends the process as a failure when a seed shows that something is wrong.
+    static func run(_ mutation: Mutation?, seeds: ClosedRange<UInt64> = 1...1000) {
+        for seed in seeds {
+            let settings = SimulationSettings.brief(seed: seed, mutation: mutation)
+            if Simulation(settings).run().violation != nil { exit(EXIT_FAILURE) }
+        }
+    }
+}

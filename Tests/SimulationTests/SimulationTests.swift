@@ -1,0 +1,51 @@
+import Simulator
+import Testing
+
+/// Histories of whole clusters under faults: the production core, replicated log and write-ahead
+/// log. `rqlite-simulate` replays a seed, and names one that traps.
+@Suite struct SimulationTests {
+    /// Histories of every build.
+    private static let seeds: ClosedRange<UInt64> = 1...1000
+
+    @Test func `Every promise holds in a thousand histories, and every fault is reached`() async {
+        let faults = await withTaskGroup(of: FaultCounts.self) { group in
+            for first in stride(from: Self.seeds.lowerBound, through: Self.seeds.upperBound, by: 50)
+            {
+                group.addTask { Self.simulate(first...first + 49) }
+            }
+            var sum = FaultCounts()
+            for await faults in group { sum += faults }
+            return sum
+        }
+        for (name, path) in FaultCounts.all {
+            #expect(faults[keyPath: path] > 0, "\(name): never reached")
+        }
+    }
+
+    private static func simulate(_ seeds: ClosedRange<UInt64>) -> FaultCounts {
+        var faults = FaultCounts()
+        for seed in seeds {
+            let report = Simulation(.brief(seed: seed)).run()
+            faults += report.faults
+            #expect(
+                report.violation == nil,
+                "replay: swift run -c release rqlite-simulate \(seed) --seconds 8")
+        }
+        return faults
+    }
+
+    @Test func `One seed gives one history`() {
+        for seed: UInt64 in [1, 2, 3] {
+            let settings = SimulationSettings.brief(seed: seed)
+            #expect(Simulation(settings).run() == Simulation(settings).run())
+        }
+        #expect(
+            Simulation(.brief(seed: 1)).run().trace != Simulation(.brief(seed: 2)).run().trace)
+    }
+}
+
+extension SimulationSettings {
+    static func brief(seed: UInt64, mutation: Mutation? = nil) -> SimulationSettings {
+        SimulationSettings(seed: seed, safetyMilliseconds: 8000, mutation: mutation)
+    }
+}
