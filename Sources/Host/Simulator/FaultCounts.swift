@@ -10,6 +10,7 @@ package struct FaultCounts: Equatable, Sendable {
     package var asymmetricPartitions = 0
     package var flaps = 0
     package var processCrashes = 0
+    package var orderlyStops = 0
     package var crashesInsideWrites = 0
     package var powerCuts = 0
     package var databaseRollbacks = 0
@@ -50,7 +51,8 @@ package struct FaultCounts: Equatable, Sendable {
             ("messages duplicated", \.messagesDuplicated), ("messages delayed", \.messagesDelayed),
             ("messages of another cluster", \.messagesForeign), ("partitions", \.partitions),
             ("asymmetric partitions", \.asymmetricPartitions), ("flapping links", \.flaps),
-            ("process crashes", \.processCrashes), ("crashes inside writes", \.crashesInsideWrites),
+            ("process crashes", \.processCrashes), ("orderly stops", \.orderlyStops),
+            ("crashes inside writes", \.crashesInsideWrites),
             ("power cuts", \.powerCuts), ("database rollbacks", \.databaseRollbacks),
             ("lost sectors", \.lostSectors), ("torn sectors", \.tornSectors),
             ("lost name changes", \.lostNameChanges), ("failed syncs", \.failedSyncs),

@@ -63,6 +63,21 @@ extension SimulatedNode {
         wakeLog(after: isLogFull ? 200 : 0)
     }
 
+    /// The process is asked to end: the log does what was posted, and marks itself clean.
+    /// - Returns: whether it could.
+    func finishLog() -> Bool {
+        guard var log = log.take() else { return false }
+        do throws(LogError) {
+            for job in logJobs { try perform(job, &log) }
+            logJobs = []
+            try settle(&log)
+            try log.markClean()
+        } catch {
+            return false
+        }
+        return true
+    }
+
     private func settle(_ log: inout WriteAheadLog<SimulatedDisk>) throws(LogError) {
         guard !unsynced.isEmpty else { return }
         try log.sync()

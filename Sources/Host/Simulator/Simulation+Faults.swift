@@ -23,7 +23,8 @@ extension Simulation {
         switch random.below(17) {
         case 0...2: partition(slot)
         case 3: beginFlapping(slot)
-        case 4, 5: stop(slot, losingPower: false)
+        case 4: stop(slot, losingPower: false)
+        case 5: stopOrderly(slot)
         case 6, 7: stop(slot, losingPower: true)
         case 8: cutPowerEverywhere()
         case 9, 10: crashInsideWrite(slot)
@@ -84,6 +85,11 @@ extension Simulation {
         nodes[slot].output = []
         pausedUntil[slot] = now
         schedule(.restart(slot: slot), in: random.within(20...3000))
+    }
+
+    private func stopOrderly(_ slot: Int) {
+        if nodes[slot].isUp, nodes[slot].finishLog() { faults.orderlyStops += 1 }
+        stop(slot, losingPower: random.chance(1, of: 4))
     }
 
     private func cutPowerEverywhere() {
