@@ -25,10 +25,11 @@ extension Raft {
         }
     }
 
-    mutating func resetElectionTimer() {
+    /// - Parameter ticks: the shortest time; nil: what a follower waits for its leader.
+    mutating func resetElectionTimer(_ ticks: Int? = nil) {
+        let shortest = ticks ?? settings.electionTicks
         electionElapsed = 0
-        electionTimeout =
-            settings.electionTicks + random.next(through: settings.electionTicks / 2)
+        electionTimeout = shortest + random.next(through: shortest / 2)
     }
 
     // MARK: Campaigns
@@ -42,7 +43,7 @@ extension Raft {
     /// Asks whether an election could be won before it disturbs anybody with a new term.
     mutating func startPreVote() {
         guard mayCampaign else { return }
-        resetElectionTimer()
+        resetElectionTimer(settings.campaignTicks)
         var campaign = Campaign()
         if isVoter(in: membership) { campaign.record(identity.id, granted: true) }
         change(to: .preCandidate(campaign))
@@ -54,7 +55,7 @@ extension Raft {
     }
 
     private mutating func startElection(isTransfer: Bool) {
-        resetElectionTimer()
+        resetElectionTimer(settings.campaignTicks)
         let vote = HardState.Vote(candidate: identity.id, incarnation: identity.incarnation)
         setHardState(HardState(term: term.next, votedFor: vote))
         change(to: .candidate(Campaign()))

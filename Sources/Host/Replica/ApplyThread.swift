@@ -32,6 +32,8 @@ final class ApplyThread: Sendable {
         var core: Mailbox<CoreEvent>
         var directory: DatabaseDirectory
         var checkpointBytes: Int64
+        var checkpointEntries: Int
+        var checkpointInterval: Duration
         var board: StatusBoard
         var logger: Logger
     }

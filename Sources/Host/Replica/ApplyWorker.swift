@@ -12,6 +12,8 @@ struct ApplyWorker {
     private var results: [AppliedEntry] = []
     private var isFull = false
     private var openSnapshots = 0
+    private var lastCheckpoint: LogIndex
+    private var lastCheckpointTime = MonotonicTime.now
     /// Nobody posts to it: taking from it is a pause.
     private let pause = Mailbox<Never>()
 
@@ -19,6 +21,7 @@ struct ApplyWorker {
         self.applier = applier
         self.generation = generation
         self.links = links
+        lastCheckpoint = applier.applied.position.index
     }
 
     mutating func run(_ jobs: Mailbox<ApplyJob>) throws(ApplyFault) {
@@ -80,7 +83,7 @@ struct ApplyWorker {
             links.core.post(.databaseFull(false))
         }
         if let last = entries.last { links.core.post(.applied(through: last.index)) }
-        if applier.walBytes > links.checkpointBytes { try checkpoint() }
+        if mustCheckpoint { try checkpoint() }
     }
 
     /// Sends the results of what is committed to those who wait for them.
@@ -104,7 +107,17 @@ struct ApplyWorker {
         _ = pause.take(until: .now + .milliseconds(200))
     }
 
-    private func checkpoint() throws(ApplyFault) {
+    /// By the size of SQLite's log, or by the entries that a restart would apply again.
+    private var mustCheckpoint: Bool {
+        let entries = applier.applied.position.index.distance(from: lastCheckpoint)
+        if applier.walBytes > links.checkpointBytes { return true }
+        return entries >= links.checkpointEntries
+            && .now - lastCheckpointTime >= links.checkpointInterval
+    }
+
+    private mutating func checkpoint() throws(ApplyFault) {
+        lastCheckpoint = applier.applied.position.index
+        lastCheckpointTime = .now
         let outcome = try applier.checkpoint()
         publishStatistics()
         links.core.post(.checkpointed(through: outcome.covered.index))

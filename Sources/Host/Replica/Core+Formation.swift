@@ -71,6 +71,10 @@ extension Core {
         step { $0.machine.candidatesChanged(list.addresses) }
     }
 
+    func helloHeard(_ identity: NodeIdentity) {
+        step { $0.machine.heard(from: identity) }
+    }
+
     func tickFormation() {
         if replicated != nil { reviewContact() }
         guard formation != nil else { return }

@@ -200,7 +200,9 @@ extension Core {
     func expireRequests() {
         let now = self.now
         parked.removeAll { pending in
-            guard pending.deadline <= now else { return false }
+            guard pending.parkedDeadline(applyTimeout: options.applyTimeout) <= now else {
+                return false
+            }
             replies.add(expiry(of: pending), to: pending.target)
             return true
         }
@@ -234,6 +236,14 @@ extension Core {
 }
 
 extension PendingRequest {
+    /// Until when a leader must have taken it in.
+    func parkedDeadline(applyTimeout: Duration) -> MonotonicTime {
+        guard case .command(let command, _) = request.operation,
+            command.kind == .execute || isWrite
+        else { return deadline }
+        return min(deadline, arrival + applyTimeout)
+    }
+
     /// When a linearizable read has waited for long enough.
     var readDeadline: MonotonicTime {
         guard case .command(_, let options) = request.operation else { return deadline }

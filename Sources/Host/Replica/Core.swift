@@ -138,6 +138,7 @@ final class Core {
         case .formationAsked(let bytes, let caller, let reply):
             formationAsked(bytes, from: caller, reply)
         case .answered(let address, let call, let result): answered(address, call, result)
+        case .helloHeard(let identity): helloHeard(identity)
         case .candidates(let list): candidatesChanged(list)
         case .written(let ticket): replicated?.persisted(ticket)
         case .fetched(let fetch, let entries): replicated?.fetched(entries, for: fetch)

@@ -23,6 +23,8 @@ enum CoreEvent: Sendable {
     case formationAsked([UInt8], from: PeerCaller, reply: @Sendable (PeerAnswer) -> Void)
     case answered(PeerAddress, PeerCall, PeerResult)
     case candidates(Candidates)
+    /// Another node introduced itself while this one has no cluster: more may be there now.
+    case helloHeard(NodeIdentity)
 
     // From the log's thread.
     case written(PersistTicket)

@@ -52,8 +52,8 @@ final class LogThread: Sendable {
                 opening.post(
                     .success(
                         OpenedLog(state: log.state, torn: log.torn.map { "\($0)" })))
-                var worker = Worker(core: core)
-                try worker.run(&log, jobs)
+                var worker = Worker(core: core, jobs: jobs)
+                try worker.run(&log)
             } catch {
                 opening.post(.failure(error))
                 core.post(.fault("\(error)"))
@@ -85,25 +85,45 @@ final class LogThread: Sendable {
 
     /// The loop's state between wakes.
     private struct Worker {
-        let core: Mailbox<CoreEvent>
+        private let core: Mailbox<CoreEvent>
+        private let jobs: Mailbox<LogJob>
+        /// Taken, but not yet done: in order.
+        private var backlog: ArraySlice<LogJob> = []
         /// Written but not yet synced.
-        var unsynced: [CoreEvent] = []
-        var isFull = false
-        /// Nobody posts to it: taking from it is a pause.
-        private let pause = Mailbox<Never>()
+        private var unsynced: [CoreEvent] = []
+        private var isFull = false
+        private var mustStop = false
 
-        init(core: Mailbox<CoreEvent>) { self.core = core }
+        /// A log that was quiet for so long is marked clean, so that the next start can tell damage
+        /// from a write that never finished.
+        private static var quietTime: Duration { .seconds(1) }
+        private static var fullDiskPause: Duration { .milliseconds(200) }
 
-        mutating func run(_ log: inout Log, _ jobs: Mailbox<LogJob>) throws(LogError) {
-            while true {
-                for job in jobs.take() {
-                    if case .stop = job {
-                        try settle(&log)
-                        return try log.markClean()
-                    }
-                    try perform(job, &log)
+        init(core: Mailbox<CoreEvent>, jobs: Mailbox<LogJob>) {
+            self.core = core
+            self.jobs = jobs
+        }
+
+        mutating func run(_ log: inout Log) throws(LogError) {
+            while !mustStop {
+                backlog = jobs.take(until: .now + Self.quietTime)[...]
+                if backlog.isEmpty {
+                    try markClean(&log)
+                    backlog = jobs.take()[...]
                 }
-                try settle(&log)
+                while let job = backlog.popFirst(), !mustStop { try perform(job, &log) }
+                if !mustStop { try settle(&log) }
+            }
+            try settle(&log)
+            try markClean(&log)
+        }
+
+        /// A mark may be left out when the disk is full: then the next start knows a little less.
+        private func markClean(_ log: inout Log) throws(LogError) {
+            do throws(LogError) {
+                try log.markClean()
+            } catch {
+                guard !error.isFatal else { throw error }
             }
         }
 
@@ -113,16 +133,14 @@ final class LogThread: Sendable {
                 try append(
                     LogBatch(
                         hardState: write.hardState, entries: write.entries,
-                        commitIndex: write.commitIndex), to: &log)
-                unsynced.append(.written(write.ticket))
+                        commitIndex: write.commitIndex), to: &log, then: .written(write.ticket))
             case .record(let records, let id):
-                try append(LogBatch(records: records), to: &log)
-                unsynced.append(.recorded(id))
+                try append(LogBatch(records: records), to: &log, then: .recorded(id))
             case .fetch(let fetch):
                 core.post(
                     .fetched(fetch, try log.entries(from: fetch.from, byteLimit: fetch.byteLimit)))
             case .recordNow(let records, let answer):
-                try append(LogBatch(records: records), to: &log)
+                try log.append(LogBatch(records: records))
                 try log.sync()
                 answer.post(.success(()))
             case .readTail(let index, let answer):
@@ -132,11 +150,11 @@ final class LogThread: Sendable {
                 try compact(&log, through: index)
             case .reset(let mark, let generation):
                 try settle(&log)
-                try withRoom(&log) { (log: inout Log) throws(LogError) in
+                let isReset = try withRoom(&log) { (log: inout Log) throws(LogError) in
                     try log.reset(to: mark, generation: generation.rawValue)
                 }
-                core.post(.logReset(mark, generation))
-            case .stop: break
+                if isReset { core.post(.logReset(mark, generation)) }
+            case .stop: mustStop = true
             }
         }
 
@@ -148,8 +166,14 @@ final class LogThread: Sendable {
             unsynced.removeAll(keepingCapacity: true)
         }
 
-        private mutating func append(_ batch: LogBatch, to log: inout Log) throws(LogError) {
-            try withRoom(&log) { (log: inout Log) throws(LogError) in try log.append(batch) }
+        /// - Parameter event: reported once the batch is durable.
+        private mutating func append(
+            _ batch: LogBatch, to log: inout Log, then event: CoreEvent
+        ) throws(LogError) {
+            let isWritten = try withRoom(&log) { (log: inout Log) throws(LogError) in
+                try log.append(batch)
+            }
+            if isWritten { unsynced.append(event) }
         }
 
         private func compact(_ log: inout Log, through index: LogIndex) throws(LogError) {
@@ -165,19 +189,20 @@ final class LogThread: Sendable {
             core.post(.compacted(log.state.base))
         }
 
-        /// Tries again while the disk is full: a write is never given up, for the node's promises
-        /// depend on it.
+        /// Tries again while the disk is full, until the node stops: nothing that depends on the
+        /// write is said before it is done. Compaction goes on meanwhile, for it makes room.
+        /// - Returns: false when the node stops instead.
         private mutating func withRoom(
             _ log: inout Log, _ write: (inout Log) throws(LogError) -> Void
-        ) throws(LogError) {
-            while true {
+        ) throws(LogError) -> Bool {
+            while !mustStop {
                 do throws(LogError) {
                     try write(&log)
                     if isFull {
                         isFull = false
                         core.post(.logFull(false))
                     }
-                    return
+                    return true
                 } catch {
                     guard !error.isFatal else { throw error }
                     if !isFull {
@@ -185,9 +210,19 @@ final class LogThread: Sendable {
                         try settle(&log)
                         core.post(.logFull(true))
                     }
-                    _ = pause.take(until: .now + .milliseconds(200))
+                    backlog += jobs.take(until: .now + Self.fullDiskPause)
+                    for position in backlog.indices.reversed() {
+                        switch backlog[position] {
+                        case .stop: mustStop = true
+                        case .compact(let index):
+                            backlog.remove(at: position)
+                            try compact(&log, through: index)
+                        default: break
+                        }
+                    }
                 }
             }
+            return false
         }
     }
 }

@@ -16,7 +16,9 @@ extension Node: PeerDelegate {
         reply: @escaping @Sendable (PeerAnswer) -> Void
     ) {
         switch request {
-        case .hello: reply(.hello(hello))
+        case .hello:
+            reply(.hello(hello))
+            if board.status.cluster == nil { mailbox.post(.helloHeard(caller.identity)) }
         case .join(let request): mailbox.post(.joinAsked(request, reply: reply))
         case .formation(let bytes):
             mailbox.post(.formationAsked(bytes, from: caller, reply: reply))

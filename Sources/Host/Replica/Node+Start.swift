@@ -34,14 +34,19 @@ extension Node {
             generation: generation,
             links: ApplyThread.Links(
                 core: core, directory: directory,
-                checkpointBytes: Int64(configuration.checkpointBytes), board: board,
+                checkpointBytes: Int64(configuration.checkpointBytes),
+                checkpointEntries: configuration.replication.compactionThreshold,
+                checkpointInterval: configuration.checkpointInterval, board: board,
                 logger: logger))
         let restored = try StartPlan.restored(
             log: opened, database: applied, tail: log.tail(after: applied.position.index))
         let readers = ReaderPool(
             path: directory.file(of: generation), limit: configuration.maxReaders,
             core: core)
-        let transport = Transport(group: group, identity: identity)
+        var limits = TransportLimits()
+        // A longer wait would keep a healed link down: a lost SYN is repeated ever more rarely.
+        limits.dialTimeout = min(limits.dialTimeout, .init(configuration.connectTimeout))
+        let transport = Transport(group: group, identity: identity, limits: limits)
         let links = Core.Links(
             mailbox: core, log: log, apply: apply, readers: readers, transport: transport,
             forwarder: Forwarder(transport: transport, mailbox: core), gate: ReadGate(),

@@ -22,6 +22,12 @@ package struct NodeConfiguration: Sendable {
     /// Bytes in SQLite's WAL past which it is checkpointed.
     package var checkpointBytes: Int = 4 << 20
     package var maxReaders: Int = 256
+    /// Longest wait for a connection to another node.
+    package var connectTimeout: Duration = .seconds(30)
+    /// Longest wait of a write for a leader that takes it into its log.
+    package var applyTimeout: Duration = .seconds(10)
+    /// Checkpoints are no closer together than this, unless SQLite's log has outgrown its bound.
+    package var checkpointInterval: Duration = .seconds(10)
     /// Hand leadership over before stopping.
     package var stepDownOnShutdown: Bool = true
     package var plan: FormationPlan = .alone

@@ -75,7 +75,7 @@ extension Flag {
         unsigned(
             "raft-snap-wal-size", .storage, "Bytes of SQLite's WAL that trigger one; 0 for never",
             "4194304"),
-        duration("raft-snap-int", .storage, "How often both are looked at", "10s"),
+        duration("raft-snap-int", .storage, "Shortest time between checkpoints by entries", "10s"),
         boolean(
             "compress-snap-transport", .storage, "Compress snapshots on their way",
             availability: .laterUnlessOff),

@@ -13,7 +13,8 @@ extension Daemon {
         var raft = RaftSettings()
         raft.electionTicks = max(2, ticks(timing.heartbeatTimeout, tick))
         raft.heartbeatTicks = max(1, ticks(timing.heartbeatInterval, tick))
-        raft.quorumTicks = max(raft.heartbeatTicks + 1, ticks(timing.electionTimeout, tick))
+        raft.campaignTicks = max(2, ticks(timing.electionTimeout, tick))
+        raft.quorumTicks = max(raft.heartbeatTicks + 1, ticks(timing.leaderLease, tick))
         var replication = ReplicationSettings()
         replication.compactionThreshold = settings.checkpoint.entries
         replication.trailingEntries = settings.checkpoint.trailingEntries
@@ -28,12 +29,15 @@ extension Daemon {
         configuration.replication = replication
         configuration.tick = tick
         configuration.foreignKeys = settings.database.enforcesForeignKeys
-        if settings.checkpoint.walBytes > 0 {
-            configuration.checkpointBytes = settings.checkpoint.walBytes
-        }
+        // 0 leaves the number of entries as the only trigger.
+        configuration.checkpointBytes =
+            settings.checkpoint.walBytes > 0 ? settings.checkpoint.walBytes : .max
         if settings.database.maxReadConnections > 0 {
             configuration.maxReaders = settings.database.maxReadConnections
         }
+        configuration.connectTimeout = settings.raft.connectTimeout
+        configuration.applyTimeout = settings.raft.applyTimeout
+        configuration.checkpointInterval = settings.checkpoint.interval
         configuration.stepDownOnShutdown = settings.raft.stepsDownOnShutdown
         configuration.plan = plan(settings)
         return configuration
