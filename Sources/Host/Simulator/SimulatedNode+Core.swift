@@ -175,14 +175,17 @@ extension SimulatedNode {
         }
     }
 
-    /// Checks that what the message promises is on the disk (thesis §3.8).
+    /// Checks that what the message promises is on the disk (thesis §3.8). An acknowledgement of an
+    /// earlier term was true when its write became durable; a later leader may have replaced the
+    /// entries since, as if the message had been long on its way.
     private func send(_ message: Message) {
         if mutation != .answersBeforeSync {
             if !message.isPreVote, message.term > syncedTerm {
                 output.append(.broke("\(id) speaks in term \(message.term), durable \(syncedTerm)"))
             }
             if case .appendAnswer(let answer) = message.body,
-                case .matched(let index) = answer.result, index > syncedIndex
+                case .matched(let index) = answer.result, index > syncedIndex,
+                message.term == replicated?.raft.term
             {
                 output.append(.broke("\(id) acknowledges \(index), durable \(syncedIndex)"))
             }
