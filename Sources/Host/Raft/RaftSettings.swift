@@ -3,8 +3,8 @@ package struct RaftSettings: Sendable {
     /// A follower that heard no leader for a random time in [T, 1.5 T] campaigns; T in ticks.
     package var electionTicks: Int = 50
     /// A candidate that neither won nor heard of a leader campaigns again after so long, with the
-    /// same random part.
-    package var campaignTicks: Int = 50
+    /// same random part. Nil: after `electionTicks`.
+    package var campaignTicks: Int?
     package var heartbeatTicks: Int = 5
     /// A leader that heard no quorum for so long steps down.
     package var quorumTicks: Int = 50
@@ -32,7 +32,7 @@ package struct RaftSettings: Sendable {
     /// Relations that elections and flow control rely on.
     func check() {
         precondition(heartbeatTicks > 0, "heartbeatTicks must be positive")
-        precondition(campaignTicks > 0, "campaignTicks must be positive")
+        precondition(campaignTicks.map { $0 > 0 } ?? true, "campaignTicks must be positive")
         precondition(
             electionTicks > heartbeatTicks && quorumTicks > heartbeatTicks,
             "election (\(electionTicks)) and quorum (\(quorumTicks)) ticks must exceed heartbeat "

@@ -99,6 +99,8 @@ extension Core {
     /// - Returns: whether the operation is finished and the next may begin.
     private func advance(_ operation: MembershipQueue.Operation) -> Bool {
         guard let raft = replicated?.raft else { return false }
+        // What a change still on its way will leave behind is not known yet.
+        guard raft.membershipIndex <= raft.commitIndex else { return false }
         switch operation {
         case .add(let request, let reply):
             guard let change = Self.change(toAdd: request, to: raft.membership) else {
