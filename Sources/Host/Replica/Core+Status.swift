@@ -45,6 +45,9 @@ extension Core {
             raft.leader != nil && isMember && canServeLocally
             && (raft.role != .leader || canServeAsLeader)
         status.waitingFor = waitingForLeader
+        status.otherEngines = raft.membership.members.map(\.id).filter { id in
+            acquaintances[id].map { $0.versions.engine != options.engine } ?? false
+        }
         return status
     }
 

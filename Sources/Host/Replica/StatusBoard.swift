@@ -29,6 +29,8 @@ package struct NodeStatus: Sendable {
     package var openProposals = 0
     package var parkedRequests = 0
     package var pendingMembershipChanges = 0
+    /// Members whose SQLite is another build: floats and plans may differ.
+    package var otherEngines: [NodeID] = []
     package var fault: String?
 
     package init() {}

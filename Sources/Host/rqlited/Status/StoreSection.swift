@@ -34,6 +34,9 @@ struct StoreSection: Sendable {
             .init("node_id", .string(options.identity.id.rawValue)),
             .init("nodes", .array(status.membership.members.map(member))),
             .init("open", true),
+            .init(
+                "other_sqlite_builds",
+                .array(status.otherEngines.map { .string($0.rawValue) })),
             .init("pending", pending(status)),
             .init("raft", raft(status)),
             .init("ready", .bool(status.isReady)),
