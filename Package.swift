@@ -55,6 +55,7 @@ let package = Package(
     products: [
         .executable(name: "rqlited", targets: ["rqlited"]),
         .library(name: "rqlite-disco-dns", type: .dynamic, targets: ["DNSEntry"]),
+        .library(name: "rqlite-disco-dns-srv", type: .dynamic, targets: ["DNSSRVEntry"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0")
@@ -109,15 +110,31 @@ let package = Package(
         .systemLibrary(
             name: "CCares", path: "Plugins/CCares", providers: [.apt(["libc-ares-dev"])]),
         .target(
-            name: "DNSPlugin", dependencies: ["PluginSupport", "PluginABI", "JSON", "CCares"],
+            name: "DNSQuestions", dependencies: ["PluginSupport", "PluginABI", "JSON", "CCares"],
+            path: "Plugins/DNSQuestions", swiftSettings: settings),
+        .target(
+            name: "DNSPlugin",
+            dependencies: ["DNSQuestions", "PluginSupport", "PluginABI", "JSON"],
             path: "Plugins/dns/DNSPlugin", swiftSettings: settings),
         .target(
             name: "DNSEntry", dependencies: ["DNSPlugin", "PluginABI"], path: "Plugins/dns/Entry",
             swiftSettings: settings, linkerSettings: pluginLinking),
+        .target(
+            name: "DNSSRVPlugin",
+            dependencies: ["DNSQuestions", "PluginSupport", "PluginABI", "JSON"],
+            path: "Plugins/dnssrv/DNSSRVPlugin", swiftSettings: settings),
+        .target(
+            name: "DNSSRVEntry", dependencies: ["DNSSRVPlugin", "PluginABI"],
+            path: "Plugins/dnssrv/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
 
         // The machine's floor, measured by scripts/bench.
         .executableTarget(
             name: "HTTPFloor", dependencies: nioHTTP, path: "Sources/Bench/HTTPFloor",
+            swiftSettings: settings),
+
+        // What the tests of stock plugins share.
+        .target(
+            name: "PluginTesting", dependencies: ["Discovery"], path: "Tests/PluginTesting",
             swiftSettings: settings),
 
         // Tests, one target per module.
@@ -130,7 +147,15 @@ let package = Package(
         tests("Cluster", ["Cluster", "Raft", "Wire"]),
         tests("PluginABI", ["PluginABI"]),
         tests("PluginSupport", ["PluginSupport", "PluginABI"]),
-        tests("DNSPlugin", ["DNSPlugin", "PluginSupport", "PluginABI", "JSON", "Discovery"]),
+        tests(
+            "DNSPlugin",
+            ["DNSPlugin", "PluginTesting", "PluginSupport", "PluginABI", "JSON", "Discovery"]),
+        tests(
+            "DNSSRVPlugin",
+            [
+                "DNSSRVPlugin", "DNSQuestions", "PluginTesting", "PluginSupport", "PluginABI",
+                "JSON", "Discovery",
+            ]),
         tests(
             "Discovery", ["Discovery", "JSON", "PluginABI"],
             resources: [.copy("Plugins")]),

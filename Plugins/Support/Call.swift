@@ -16,6 +16,13 @@ package struct Call {
         self.init(deadline: call.pointee.deadline_ns, cancelDescriptor: call.pointee.cancel_fd)
     }
 
+    /// The same call with a deadline that may be nearer.
+    package func limited(nanoseconds: UInt64) -> Call {
+        let (limit, isOver) = Self.now.addingReportingOverflow(nanoseconds)
+        return Call(
+            deadline: isOver ? deadline : min(deadline, limit), cancelDescriptor: cancelDescriptor)
+    }
+
     package static var now: UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)

@@ -16,8 +16,12 @@ package struct FoundAddress: Equatable {
     package var host: String
     /// 0: the asking node's own.
     package var port: UInt16
+    /// Seconds; 0: unknown.
     package var timeToLive: UInt32
     package var source: String
+    /// As in DNS SRV: the lower priority first.
+    package var priority: UInt16 = 0
+    package var weight: UInt16 = 0
 
     package init(host: String, port: UInt16, timeToLive: UInt32, source: String) {
         self.host = host

@@ -21,6 +21,11 @@ package final class ResolverPlugin {
         }
     }
 
+    /// Unchecked, for what it points at is a constant once made, hence safe to share.
+    package struct Descriptor: @unchecked Sendable {
+        package let pointer: UnsafePointer<rqd_plugin>
+    }
+
     private static let version = "1.0.0"
 
     private let make: Make
@@ -28,9 +33,7 @@ package final class ResolverPlugin {
     private init(make: @escaping Make) { self.make = make }
 
     /// Never freed, as the ABI has it: to be called once.
-    package static func descriptor(
-        _ identity: Identity, make: @escaping Make
-    ) -> UnsafePointer<rqd_plugin> {
+    package static func descriptor(_ identity: Identity, make: @escaping Make) -> Descriptor {
         let mode = UnsafeMutablePointer<rqd_mode>.allocate(capacity: 1)
         mode.initialize(
             to: rqd_mode(
@@ -53,7 +56,7 @@ package final class ResolverPlugin {
                 modes: UnsafePointer(modes), mode_count: 1, reserved: 0,
                 config_schema: immortal(identity.configSchema), create: create, destroy: destroy,
                 get_interface: { _, id in ResolverTables.find(id) }))
-        return UnsafePointer(plugin)
+        return Descriptor(pointer: UnsafePointer(plugin))
     }
 
     private static func immortal(_ text: String) -> rqd_text {

@@ -26,6 +26,8 @@ struct Sink {
                 found.port = UInt32(address.port)
                 found.host = host
                 found.source = source
+                found.priority = UInt32(address.priority)
+                found.weight = UInt32(address.weight)
                 found.ttl_s = address.timeToLive
                 _ = sink.pointee.address?(sink, &found)
             }

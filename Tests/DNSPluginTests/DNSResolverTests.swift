@@ -1,6 +1,7 @@
 import Foundation
 import PluginABI
 import PluginSupport
+import PluginTesting
 import Synchronization
 import Testing
 

@@ -1,3 +1,4 @@
+import DNSQuestions
 package import JSON
 import PluginABI
 package import PluginSupport
@@ -24,9 +25,9 @@ package final class DNSResolver: Resolver {
 
     package func resolve(_ call: Call) throws(CallFailure) -> [FoundAddress] {
         if let fixed { return fixed }
-        let question = DNSQuestion(
-            name: configuration.name, servers: configuration.servers.map(\.description))
-        let found = try question.ask(call).map { record in
+        let question = AddressQuestion(
+            names: [configuration.name], servers: configuration.servers)
+        let found = try question.ask(call)[0].get().map { record in
             FoundAddress(
                 host: record.address, port: configuration.port, timeToLive: record.timeToLive,
                 source: record.source)
@@ -40,14 +41,11 @@ package final class DNSResolver: Resolver {
     }
 
     package func describe() -> JSONValue {
-        var members: [JSONValue.Member] = [
-            .init("name", .string(configuration.name)), .init("port", .integer(configuration.port)),
-        ]
-        if !configuration.servers.isEmpty {
-            let servers = configuration.servers.map { JSONValue.string($0.description) }
-            members.append(.init("servers", .array(servers)))
-        }
-        return .object(members)
+        .object(
+            [
+                .init("name", .string(configuration.name)),
+                .init("port", .integer(configuration.port)),
+            ] + DNSServer.status(of: configuration.servers))
     }
 
     private static func parse(_ list: String) throws(CallFailure) -> [FoundAddress] {

@@ -1,21 +1,21 @@
 import Foundation
-import Testing
 
 /// A real dnsmasq on a loopback port of its own, for one test.
 ///
 /// Not by Foundation's `Process`: dnsmasq closes every descriptor it inherits, which `Process` takes
 /// for its end, and then all waiting for other processes hangs.
-final class NameServer: Sendable {
+package final class NameServer: Sendable {
     struct Failure: Error {
         let what: String
     }
 
-    let port: UInt16
+    package let port: UInt16
     private let process: pid_t
     private let hosts: String
 
     /// Answers for `*.test`: what `hosts` (lines of a hosts file) does not have does not exist.
-    init(hosts lines: String) throws {
+    /// - Parameter options: of dnsmasq, as `--srv-host=…`.
+    package init(hosts lines: String, options: [String] = []) throws {
         let path = FileManager.default.temporaryDirectory
             .appending(path: "rqd-hosts-\(UUID().uuidString)").path
         try lines.write(toFile: path, atomically: false, encoding: .utf8)
@@ -24,7 +24,7 @@ final class NameServer: Sendable {
         for _ in 0..<5 {
             let port = try Loopback.freePort()
             let process: pid_t
-            (process, output) = try Self.start(port, path)
+            (process, output) = try Self.start(port, path, options)
             if output.contains("started, version") {
                 (self.port, self.process, hosts) = (port, process, path)
                 return
@@ -36,7 +36,8 @@ final class NameServer: Sendable {
 
     deinit {
         Self.end(process)
-        do { try FileManager.default.removeItem(atPath: hosts) } catch { Issue.record(error) }
+        // What can't be removed is the temporary folder's.
+        unlink(hosts)
     }
 
     private static func end(_ process: pid_t) {
@@ -45,7 +46,9 @@ final class NameServer: Sendable {
     }
 
     /// Reads what it says until it has the hosts, or has failed.
-    private static func start(_ port: UInt16, _ hosts: String) throws -> (pid_t, String) {
+    private static func start(
+        _ port: UInt16, _ hosts: String, _ options: [String]
+    ) throws -> (pid_t, String) {
         let pipe = Pipe()
         let writing = pipe.fileHandleForWriting.fileDescriptor
         var actions = posix_spawn_file_actions_t()
@@ -53,12 +56,13 @@ final class NameServer: Sendable {
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_adddup2(&actions, writing, 1)
         posix_spawn_file_actions_adddup2(&actions, writing, 2)
-        let arguments = [
-            "dnsmasq", "--keep-in-foreground", "--log-facility=-", "--conf-file=/dev/null",
-            "--port=\(port)", "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv",
-            "--no-hosts", "--addn-hosts=\(hosts)", "--local=/test/", "--local-ttl=7",
-            "--user=\(NSUserName())", "--group=", "--pid-file=",
-        ]
+        let arguments =
+            [
+                "dnsmasq", "--keep-in-foreground", "--log-facility=-", "--conf-file=/dev/null",
+                "--port=\(port)", "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv",
+                "--no-hosts", "--addn-hosts=\(hosts)", "--local=/test/", "--local-ttl=7",
+                "--user=\(NSUserName())", "--group=", "--pid-file=",
+            ] + options
         var vector = arguments.map { strdup($0) } + [nil]
         defer { for argument in vector { free(argument) } }
         var process: pid_t = 0

@@ -1,11 +1,11 @@
 import Foundation
 
 /// Sockets of the loopback interface.
-enum Loopback {
+package enum Loopback {
     struct Failure: Error {}
 
     /// A bound UDP socket, and its port: a name server that never answers.
-    static func silentServer() throws -> (descriptor: Int32, port: UInt16) {
+    package static func silentServer() throws -> (descriptor: Int32, port: UInt16) {
         let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
         guard descriptor >= 0 else { throw Failure() }
         var address = sockaddr_in()
@@ -24,7 +24,7 @@ enum Loopback {
         return (descriptor, UInt16(bigEndian: address.sin_port))
     }
 
-    static func freePort() throws -> UInt16 {
+    package static func freePort() throws -> UInt16 {
         let (descriptor, port) = try silentServer()
         close(descriptor)
         return port
