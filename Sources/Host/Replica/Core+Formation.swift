@@ -166,7 +166,6 @@ extension Core {
     /// A joiner's own log does not name anybody yet, but it must answer the leader.
     private func learnAddresses(_ acceptance: JoinAcceptance) {
         membershipChanged(acceptance.membership)
-        for member in acceptance.membership.members { addressHints[member.id] = member.address }
         if let leader = acceptance.leader {
             addressHints[leader.id] = leader.address
             links.transport.setAddress(leader.address, for: leader.id)
@@ -215,7 +214,12 @@ extension Core {
             become(member: value.membership, of: value.cluster, campaign: campaign)
         case .joined(let cluster): finishJoining(cluster)
         case .waiting(let text):
-            links.logger.info("waiting for a cluster", ["waiting.for": text])
+            // A member looks for the others in the background; what it lacks is in `/status`.
+            if formation?.purpose == .form {
+                links.logger.info("waiting for a cluster", ["waiting.for": text])
+            } else {
+                links.logger.debug("looking for the other members", ["waiting.for": text])
+            }
         case .refused(let refusal):
             links.logger.warning("another node does not fit", ["cause": "\(refusal)"])
         case .fatal(let refusal): failed("clustering failure: \(refusal)")

@@ -169,6 +169,10 @@ extension Core {
 
     func membershipChanged(_ membership: Membership) {
         for member in membership.members where member.id != options.identity.id {
+            // A member that moved was perhaps met at its new address already: only what the
+            // membership newly says replaces that.
+            guard addressHints[member.id] != member.address else { continue }
+            addressHints[member.id] = member.address
             links.transport.setAddress(member.address, for: member.id)
         }
     }

@@ -43,7 +43,7 @@ final class Core {
 
     /// What other members said of themselves.
     var acquaintances: [NodeID: Hello] = [:]
-    /// Where members are, as the leader said at the join, until the own log says it.
+    /// Where members are, by the membership or, for a joiner, by what the leader said.
     var addressHints: [NodeID: PeerAddress] = [:]
     var acquaintanceAsked: [NodeID: MonotonicTime] = [:]
     var snapshots = SnapshotTraffic()
