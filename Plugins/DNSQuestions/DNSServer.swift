@@ -48,8 +48,7 @@ package struct DNSServer: Equatable {
     }
 
     private static func isAddress(_ text: String) -> Bool {
-        var four = in_addr()
-        var six = in6_addr()
-        return inet_pton(AF_INET, text, &four) == 1 || inet_pton(AF_INET6, text, &six) == 1
+        var address = [UInt8](repeating: 0, count: 16)
+        return [AF_INET, AF_INET6].contains { inet_pton($0, text, &address) == 1 }
     }
 }
