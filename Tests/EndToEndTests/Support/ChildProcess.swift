@@ -73,7 +73,10 @@ final class ChildProcess: Sendable {
 /// Runs a program to its end.
 /// - Returns: what it printed.
 @discardableResult
-func run(_ words: String...) throws -> String {
+func run(_ words: String...) throws -> String { try run(words) }
+
+@discardableResult
+func run(_ words: [String]) throws -> String {
     let path = FileManager.default.temporaryDirectory
         .appendingPathComponent("rqlited-output-\(UUID().uuidString)").path
     defer { unlink(path) }

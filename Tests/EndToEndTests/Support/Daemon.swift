@@ -18,18 +18,21 @@ final class Daemon: Sendable {
     let dataDirectory: String
     /// What comes before the program: `ip netns exec …`, `strace …`.
     let prefix: [String]
+    let executable: String
     let arguments: [String]
     private let process = Mutex<ChildProcess?>(nil)
 
     init(
         id: String, host: String = "127.0.0.1", httpPort: Int, raftPort: Int, directory: String,
-        arguments: [String] = [], prefix: [String] = []
+        arguments: [String] = [], prefix: [String] = [],
+        executable: String = "\(Daemon.binaries)/rqlited"
     ) {
         self.id = id
         self.host = host
         self.httpPort = httpPort
         self.raftPort = raftPort
         self.prefix = prefix
+        self.executable = executable
         self.arguments = arguments
         dataDirectory = "\(directory)/node-\(id)"
     }
@@ -42,7 +45,7 @@ final class Daemon: Sendable {
 
     var commandLine: [String] {
         prefix + [
-            "\(Self.binaries)/rqlited", "-node-id", id, "-http-addr", "\(host):\(httpPort)",
+            executable, "-node-id", id, "-http-addr", "\(host):\(httpPort)",
             "-raft-addr", "\(host):\(raftPort)",
         ] + arguments + [dataDirectory]
     }
