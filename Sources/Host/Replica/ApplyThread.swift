@@ -10,6 +10,7 @@ enum ApplyJob: Sendable {
     struct Answer: Sendable {
         var index: LogIndex
         var target: ReplyTarget
+        var deadline: MonotonicTime
     }
 
     case apply([Entry], [Answer])
@@ -58,8 +59,9 @@ final class ApplyThread: Sendable {
             do throws(ApplyFault) {
                 let applier = try Applier(path: links.directory.file(of: generation))
                 opening.post(.success(applier.applied))
-                var worker = ApplyWorker(applier: applier, generation: generation, links: links)
-                try worker.run(jobs)
+                var worker = ApplyWorker(
+                    applier: applier, generation: generation, links: links, jobs: jobs)
+                try worker.run()
             } catch {
                 opening.post(.failure(error))
                 links.core.post(.fault("\(error)"))

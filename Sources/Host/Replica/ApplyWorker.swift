@@ -14,27 +14,32 @@ struct ApplyWorker {
     private var openSnapshots = 0
     private var lastCheckpoint: LogIndex
     private var lastCheckpointTime = MonotonicTime.now
-    /// Nobody posts to it: taking from it is a pause.
-    private let pause = Mailbox<Never>()
+    private let jobs: Mailbox<ApplyJob>
+    /// Taken, but not yet done: in order.
+    private var backlog: ArraySlice<ApplyJob> = []
+    private var mustStop = false
 
-    init(applier: Applier, generation: Generation, links: ApplyThread.Links) {
+    private static var fullDiskPause: Duration { .milliseconds(200) }
+
+    init(
+        applier: Applier, generation: Generation, links: ApplyThread.Links,
+        jobs: Mailbox<ApplyJob>
+    ) {
+        self.jobs = jobs
         self.applier = applier
         self.generation = generation
         self.links = links
         lastCheckpoint = applier.applied.position.index
     }
 
-    mutating func run(_ jobs: Mailbox<ApplyJob>) throws(ApplyFault) {
+    mutating func run() throws(ApplyFault) {
         publishStatistics()
-        while true {
-            for job in jobs.take() {
-                if case .stop = job {
-                    _ = try applier.checkpoint()
-                    return
-                }
-                try perform(job)
-            }
+        while !mustStop {
+            backlog = jobs.take()[...]
+            while let job = backlog.popFirst(), !mustStop { try perform(job) }
         }
+        // So that the next start has little to apply again.
+        try checkpoint()
     }
 
     private mutating func perform(_ job: ApplyJob) throws(ApplyFault) {
@@ -48,7 +53,7 @@ struct ApplyWorker {
         case .prepare(let path, let mark): prepare(path, mark)
         case .switchTo(let generation, let mark): try switchTo(generation, mark)
         case .discardFile(let path): unlink(path)
-        case .stop: break
+        case .stop: mustStop = true
         }
     }
 
@@ -59,7 +64,8 @@ struct ApplyWorker {
     ) throws(ApplyFault) {
         results.removeAll(keepingCapacity: true)
         var remaining = answers[...]
-        while true {
+        var isApplied = false
+        while !isApplied, !mustStop {
             do throws(ApplyFault) {
                 let wanted = answers
                 var next = 0
@@ -71,13 +77,14 @@ struct ApplyWorker {
                         return next < wanted.count && wanted[next].index == index
                     }, into: &results)
                 deliver(&remaining)
-                break
+                isApplied = true
             } catch {
                 guard case .diskFull = error else { throw error }
                 deliver(&remaining)
-                waitForRoom()
+                waitForRoom(&remaining)
             }
         }
+        guard isApplied else { return }
         if isFull {
             isFull = false
             links.core.post(.databaseFull(false))
@@ -99,12 +106,21 @@ struct ApplyWorker {
         replies.deliver()
     }
 
-    private mutating func waitForRoom() {
+    /// Those whose time is up meanwhile are told so; their writes take effect all the same.
+    private mutating func waitForRoom(_ answers: inout ArraySlice<ApplyJob.Answer>) {
         if !isFull {
             isFull = true
             links.core.post(.databaseFull(true))
         }
-        _ = pause.take(until: .now + .milliseconds(200))
+        backlog += jobs.take(until: .now + Self.fullDiskPause)
+        for case .stop in backlog { mustStop = true }
+        let now = MonotonicTime.now
+        var replies = ReplyBatch()
+        for answer in answers where answer.deadline <= now {
+            replies.add(.failed(.timedOut(waitingFor: "room on the disk")), to: answer.target)
+        }
+        answers.removeAll { $0.deadline <= now }
+        replies.deliver()
     }
 
     /// By the size of SQLite's log, or by the entries that a restart would apply again.
@@ -118,7 +134,14 @@ struct ApplyWorker {
     private mutating func checkpoint() throws(ApplyFault) {
         lastCheckpoint = applier.applied.position.index
         lastCheckpointTime = .now
-        let outcome = try applier.checkpoint()
+        let outcome: CheckpointOutcome
+        do throws(ApplyFault) {
+            outcome = try applier.checkpoint()
+        } catch {
+            // It can wait; what must be written anyway meets the full disk itself.
+            guard case .diskFull = error else { throw error }
+            return
+        }
         publishStatistics()
         links.core.post(.checkpointed(through: outcome.covered.index))
         if outcome.extent == .partial, applier.needsReaderEviction {
@@ -138,12 +161,17 @@ struct ApplyWorker {
 
     private mutating func openSnapshot(for peer: NodeID) throws(ApplyFault) {
         let source: Result<SnapshotSource, PreparationFailure>
-        if let opened = try applier.beginSnapshot() {
-            source = .success(opened)
-            openSnapshots += 1
-        } else {
-            source = .failure(
-                PreparationFailure(description: "long-running reads hold back the checkpoint"))
+        do throws(ApplyFault) {
+            if let opened = try applier.beginSnapshot() {
+                source = .success(opened)
+                openSnapshots += 1
+            } else {
+                source = .failure(
+                    PreparationFailure(description: "long-running reads hold back the checkpoint"))
+            }
+        } catch {
+            guard case .diskFull = error else { throw error }
+            source = .failure(PreparationFailure(description: "\(error)"))
         }
         links.core.post(
             .snapshotOpened(SnapshotSending(peer: peer, generation: generation, source: source)))

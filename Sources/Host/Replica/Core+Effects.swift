@@ -45,7 +45,10 @@ extension Core {
             guard let open = openProposals.removeValue(forKey: completion.id) else { continue }
             switch open {
             case .command(let pending):
-                answers.append(.init(index: completion.index, target: pending.target))
+                answers.append(
+                    .init(
+                        index: completion.index, target: pending.target,
+                        deadline: pending.deadline))
             case .membership: membershipQueue.committed(now: now)
             case .own: break
             }

@@ -1,0 +1,63 @@
+import Foundation
+import Testing
+
+/// A disk that is full for a while: writes wait, reads go on, and nothing has to be repaired.
+@Suite(.serialized, .enabled(if: geteuid() == 0)) struct FullDiskTests {
+    /// A small file system of its own.
+    private final class SmallDisk: Sendable {
+        let directory: TestDirectory
+        var path: String { directory.path }
+
+        init(megabytes: Int) throws {
+            directory = try TestDirectory()
+            try run("mount", "-t", "tmpfs", "-o", "size=\(megabytes)m", "tmpfs", directory.path)
+        }
+
+        deinit {
+            do { try run("umount", "-l", directory.path) } catch { Issue.record(error) }
+        }
+
+        /// Takes all room but `spare` bytes.
+        func fill(sparing spare: Int) throws {
+            let free = try FileManager.default.attributesOfFileSystem(forPath: path)[
+                .systemFreeSize]
+            let size = try #require((free as? NSNumber)?.intValue) - spare
+            try Data(count: max(0, size)).write(to: URL(fileURLWithPath: "\(path)/filling"))
+        }
+
+        func makeRoom() throws {
+            try FileManager.default.removeItem(atPath: "\(path)/filling")
+        }
+    }
+
+    @Test func `A node on a full disk goes on reading, says why it is not ready, and recovers`()
+        async throws
+    {
+        let disk = try SmallDisk(megabytes: 64)
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: disk.path)
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        _ = try await node.client.execute(["CREATE TABLE t(b)", "INSERT INTO t VALUES(1)"])
+        try disk.fill(sparing: 1 << 20)
+
+        try await eventually("a write is refused because the disk is full") {
+            let result = try await node.client.execute(
+                ["INSERT INTO t VALUES(randomblob(300000))"], parameters: "?timeout=500ms")
+            return result["error"].string == "database or disk is full" ? true : nil
+        }
+        let before = try await node.client.rows("SELECT count(*) FROM t", level: "none")
+        #expect((before[0][0].int ?? 0) >= 1)
+        let readiness = try await node.client.get("/readyz")
+        #expect(readiness.status == 503)
+        #expect(readiness.text.contains("disk is full"))
+
+        try disk.makeRoom()
+        try await node.waitUntilReady()
+        let written = try await node.client.execute(["INSERT INTO t VALUES(2)"])
+        #expect(written["results"][0]["rows_affected"].int == 1, "\(written)")
+        #expect(try await node.terminate() == 0)
+    }
+}
