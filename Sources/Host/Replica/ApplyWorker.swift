@@ -12,6 +12,8 @@ struct ApplyWorker {
     private var results: [AppliedEntry] = []
     private var isFull = false
     private var openSnapshots = 0
+    /// The file of the generation before, after a snapshot was put in its place.
+    private var replacedPath: String?
     private var lastCheckpoint: LogIndex
     private var lastCheckpointTime = MonotonicTime.now
     private let jobs: Mailbox<ApplyJob>
@@ -143,9 +145,21 @@ struct ApplyWorker {
             return
         }
         publishStatistics()
+        removeReplaced()
         links.core.post(.checkpointed(through: outcome.covered.index))
         if outcome.extent == .partial, applier.needsReaderEviction {
             links.core.post(.readersHoldCheckpoint)
+        }
+    }
+
+    /// Deletes the database that a snapshot replaced: by the first checkpoint after the switch no
+    /// reader opens it any more, and those that still have it open keep their view.
+    private mutating func removeReplaced() {
+        guard let path = replacedPath else { return }
+        replacedPath = nil
+        for file in [path, path + "-wal"] where unlink(file) != 0 && errno != ENOENT {
+            links.logger.warning(
+                "replaced database not deleted", ["path": file, "errno": "\(errno)"])
         }
     }
 
@@ -204,6 +218,7 @@ struct ApplyWorker {
     private mutating func switchTo(
         _ generation: Generation, _ mark: SnapshotMark
     ) throws(ApplyFault) {
+        replacedPath = applier.path
         applier = try Applier(path: links.directory.file(of: generation))
         self.generation = generation
         openSnapshots = 0

@@ -88,6 +88,10 @@ extension Core {
         links.logger.announce(
             "this node (ID=\(options.identity.id), addr=\(options.address)) is now Leader")
         acquaintanceAsked = [:]
+        // A new cluster's settings come before anything that clients wait to write.
+        if replicated?.raft.lastPosition.index == LogIndex(1), options.foreignKeys {
+            proposeSettings()
+        }
     }
 
     private func leaderChanged(_ leader: NodeID?, term: Term) {
@@ -102,8 +106,7 @@ extension Core {
 
     // MARK: Leadership
 
-    /// Notes from where on this leader's database holds all that its predecessors acknowledged,
-    /// and gives a new cluster its settings.
+    /// Notes from where on this leader's database holds all that its predecessors acknowledged.
     func updateLeadership() {
         guard let raft = replicated?.raft, raft.isReadyLeader else {
             leaderReadsFrom = nil
@@ -111,7 +114,6 @@ extension Core {
         }
         guard leaderReadsFrom == nil else { return }
         leaderReadsFrom = raft.commitIndex
-        if raft.lastPosition.index == LogIndex(1), options.foreignKeys { proposeSettings() }
     }
 
     func transfer(_ pending: PendingRequest, to target: NodeID?, wait: Bool) {

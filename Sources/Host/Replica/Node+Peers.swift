@@ -45,7 +45,8 @@ extension Node: PeerDelegate {
         guard !status.isInstallingSnapshot else {
             return .refuse("another snapshot is being installed")
         }
-        return .accept(path: "\(options.dataDirectory)/incoming.snapshot")
+        // Named like the database directory's own incoming files, so that a start removes remains.
+        return .accept(path: "\(options.dataDirectory)/incoming-0.sqlite")
     }
 
     package func snapshotReceived(
