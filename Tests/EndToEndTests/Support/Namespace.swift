@@ -15,8 +15,10 @@ final class Namespace: Sendable {
 
     /// - Parameters:
     ///   - nodes: addresses to make, ending in 11, 12, …
-    ///   - domain: name that the DNS server resolves to all of them.
-    init(nodes: Int, domain: String) throws {
+    ///   - domain: name that the DNS server resolves to all of them; `node-1.`, `node-2.`, … before
+    ///     it are one each.
+    ///   - options: more of dnsmasq's options, as `--srv-host=…`.
+    init(nodes: Int, domain: String, options: [String] = []) throws {
         let number = Int(getpid()) % 200 + 20
         let serial = Int.random(in: 0..<250)
         let name = "rqt-\(getpid())-\(serial)"
@@ -40,15 +42,18 @@ final class Namespace: Sendable {
             atPath: settings, withIntermediateDirectories: true)
         try "nameserver \(subnet).53\noptions timeout:1 attempts:2\n".write(
             toFile: "\(settings)/resolv.conf", atomically: true, encoding: .utf8)
-        let hosts = (0..<nodes).map { "\(subnet).\(11 + $0) \(domain)" }.joined(separator: "\n")
+        let hosts = (0..<nodes).map { node in
+            "\(subnet).\(11 + node) \(domain) node-\(node + 1).\(domain)"
+        }.joined(separator: "\n")
         try (hosts + "\n").write(
             toFile: "\(directory.path)/hosts", atomically: true, encoding: .utf8)
-        dnsmasq = try ChildProcess([
-            "ip", "netns", "exec", name, "dnsmasq", "--keep-in-foreground", "--no-resolv",
-            "--no-hosts", "--addn-hosts=\(directory.path)/hosts", "--conf-file=/dev/null",
-            "--bind-interfaces", "--listen-address=\(subnet).53", "--port=53", "--user=root",
-            "--pid-file=",
-        ])
+        dnsmasq = try ChildProcess(
+            [
+                "ip", "netns", "exec", name, "dnsmasq", "--keep-in-foreground", "--no-resolv",
+                "--no-hosts", "--addn-hosts=\(directory.path)/hosts", "--conf-file=/dev/null",
+                "--bind-interfaces", "--listen-address=\(subnet).53", "--port=53", "--user=root",
+                "--pid-file=",
+            ] + options)
     }
 
     deinit {

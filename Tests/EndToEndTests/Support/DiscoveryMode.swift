@@ -1,0 +1,43 @@
+import Testing
+
+/// One way for nodes to find each other, as the tests that run over all of them see it. A new one is
+/// an extension with its `static let`, and a line in `all`.
+struct DiscoveryMode: Sendable, CustomTestStringConvertible {
+    /// Where the nodes of one test run, and what tells them of each other.
+    struct Surroundings: Sendable {
+        /// One for each node that the test may start.
+        var places: [Place]
+        /// The same for all nodes: mode, configuration, search path.
+        var arguments: [String]
+        /// What comes before the program, the same for all nodes.
+        var prefix: [String] = []
+        /// Servers and directories: they end with the test.
+        var keptAlive: [any Sendable] = []
+    }
+
+    struct Place: Sendable {
+        var host: String
+        var httpPort: Int
+        var raftPort: Int
+    }
+
+    let name: String
+    /// What it lacks on this machine; nil when it can be tested.
+    let hindrance: @Sendable () -> String?
+    /// Starts what the nodes need; returns when they can be started.
+    let prepare: @Sendable (_ nodes: Int) async throws -> Surroundings
+
+    var testDescription: String { name }
+
+    static let all: [DiscoveryMode] = [.dns, .dnsSRV]
+}
+
+extension DiscoveryMode.Place {
+    /// Ports of the loopback interface that are free now.
+    static func onLoopback(_ count: Int) throws -> [DiscoveryMode.Place] {
+        let ports = try freePorts(2 * count)
+        return (0..<count).map {
+            .init(host: "127.0.0.1", httpPort: ports[2 * $0], raftPort: ports[2 * $0 + 1])
+        }
+    }
+}
