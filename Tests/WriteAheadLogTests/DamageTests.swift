@@ -280,8 +280,8 @@ import Wire
         bytes.replaceSubrange(60..<64, with: writer.bytes)
         try disk.openFile(segmentPath(1)).write(bytes, at: 0)
         let error = try #require(throws: LogError.self) { _ = try openLog(disk) }
-        #expect(error == .unsupportedVersion(file: segmentPath(1), found: 9, supported: 1))
+        #expect(error == .unsupportedVersion(file: segmentPath(1), found: 9, supported: 2))
         #expect(error.description.contains("version 9"))
-        #expect(error.description.contains("up to 1"))
+        #expect(error.description.contains("up to 2"))
     }
 }

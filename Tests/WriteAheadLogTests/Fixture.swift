@@ -48,7 +48,8 @@ let identity = NodeIdentity(
 /// Everything a node keeps besides entries.
 let allMetadata: [MetadataRecord] = [
     .identity(identity), .cluster(cluster(3)), .generation(4), .abandoned(cluster(1)),
-    .abandoned(cluster(2)), .formation([9, 9, 9]), .bootstrapMembership(membership("n1", "n2")),
+    .abandoned(cluster(2)), .formation([9, 9, 9]), .registry([8, 8]),
+    .bootstrapMembership(membership("n1", "n2")),
 ]
 
 let vote = HardState(

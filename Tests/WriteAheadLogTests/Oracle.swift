@@ -9,6 +9,7 @@ struct Oracle: Equatable {
     var cluster: ClusterID?
     var abandoned: [ClusterID] = []
     var formation: [UInt8]?
+    var registry: [UInt8]?
     var generation: UInt64 = 0
     var hardState = HardState()
     var commitIndex = LogIndex.zero
@@ -27,6 +28,7 @@ struct Oracle: Equatable {
         cluster = log.state.cluster
         abandoned = log.state.abandonedClusters
         formation = log.state.formation
+        registry = log.state.registry
         generation = log.state.generation
         hardState = log.state.hardState
         commitIndex = log.state.commitIndex
@@ -45,9 +47,14 @@ struct Oracle: Equatable {
             case .abandoned(let cluster):
                 if !abandoned.contains(cluster) { abandoned.append(cluster) }
             case .formation(let bytes): formation = bytes
+            case .registry(let bytes): registry = bytes
             case .bootstrapMembership(let membership):
                 self.membership = membership
                 membershipIndex = .zero
+            case .bootstrapErased(let erased):
+                guard cluster == erased else { break }
+                cluster = nil
+                membership = Membership()
             case .caughtUp: break
             }
         }
@@ -178,11 +185,12 @@ struct Workload {
     }
 
     private mutating func metadata() -> MetadataRecord {
-        switch dice.below(5) {
+        switch dice.below(6) {
         case 0: .identity(identity)
         case 1: .cluster(WriteAheadLogTests.cluster(UInt64(dice.below(9))))
         case 2: .generation(UInt64(dice.below(9)))
         case 3: .abandoned(WriteAheadLogTests.cluster(UInt64(dice.below(9))))
+        case 4: .registry([UInt8(dice.below(200))])
         default: .formation([UInt8(dice.below(200))])
         }
     }

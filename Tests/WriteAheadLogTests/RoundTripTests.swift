@@ -37,6 +37,7 @@ import WriteAheadLog
         #expect(log.state.generation == 4)
         #expect(log.state.abandonedClusters == [cluster(1), cluster(2)])
         #expect(log.state.formation == [9, 9, 9])
+        #expect(log.state.registry == [8, 8])
         #expect(log.state.hardState == vote)
         #expect(log.state.commitIndex == LogIndex(7))
         #expect(log.state.membership == membership("n1", "n2"))

@@ -23,7 +23,9 @@ import Wire
 ///           optional identity | optional cluster ID | list of abandoned clusters
 ///           | optional bytes formation | u64 generation | hard state | u64 commitIndex
 ///           | base | last position | list of (u64 index, membership) | u8 must catch up
-///           | optional boot ID
+///           | optional boot ID | optional bytes registry (not in version 1)
+///     15    state of the node's claim in a registry: bytes up to the end
+///     16    erased bootstrap: 16 bytes cluster ID
 enum LogRecord: Equatable {
     case entries([Entry])
     case hardState(HardState)
@@ -50,6 +52,8 @@ enum LogRecord: Equatable {
         case .durableMark: 12
         case .base: 13
         case .head: 14
+        case .metadata(.registry): 15
+        case .metadata(.bootstrapErased): 16
         }
     }
 
@@ -67,10 +71,12 @@ enum LogRecord: Equatable {
         case .hardState(let hardState): hardState.encode(into: &writer)
         case .commitIndex(let index): index.encode(into: &writer)
         case .metadata(.identity(let identity)): identity.encode(into: &writer)
-        case .metadata(.cluster(let cluster)), .metadata(.abandoned(let cluster)):
+        case .metadata(.cluster(let cluster)), .metadata(.abandoned(let cluster)),
+            .metadata(.bootstrapErased(let cluster)):
             cluster.encode(into: &writer)
         case .metadata(.generation(let generation)): writer.write(generation)
-        case .metadata(.formation(let bytes)): writer.writeRaw(bytes)
+        case .metadata(.formation(let bytes)), .metadata(.registry(let bytes)):
+            writer.writeRaw(bytes)
         case .metadata(.bootstrapMembership(let membership)): membership.encode(into: &writer)
         case .metadata(.caughtUp), .durableMark: break
         case .boot(let id): id.encode(into: &writer)
@@ -113,7 +119,9 @@ enum LogRecord: Equatable {
         case 11: .boot(try RandomID(from: &reader))
         case 12: .durableMark
         case 13: .base(try LogPosition(from: &reader))
-        case 14: .head(try LogState(from: &reader))
+        case 14: .head(try LogState(from: &reader, length: length))
+        case 15: .metadata(.registry(try reader.readRaw(length)))
+        case 16: .metadata(.bootstrapErased(try ClusterID(from: &reader)))
         default: throw .invalid(field: "log record type", value: UInt64(type))
         }
     }
@@ -136,10 +144,13 @@ extension LogState {
         }
         writer.write(mustCatchUpBeforeVoting)
         writer.write(bootID) { $1.encode(into: &$0) }
+        writer.write(registry) { $0.write($1) }
     }
 
     /// Without the term runs: they come from the entries.
-    init(from reader: inout ByteReader) throws(WireError) {
+    /// - Parameter length: of the head; what is left of it tells its version.
+    init(from reader: inout ByteReader, length: Int) throws(WireError) {
+        let end = reader.offset + length
         identity = try reader.readOptional { (r) throws(WireError) in
             try NodeIdentity(from: &r)
         }
@@ -159,5 +170,7 @@ extension LogState {
         }
         mustCatchUpBeforeVoting = try reader.readBool()
         bootID = try reader.readOptional { (r) throws(WireError) in try RandomID(from: &r) }
+        guard reader.offset < end else { return }
+        registry = try reader.readOptional { (r) throws(WireError) in try r.readBytes() }
     }
 }

@@ -13,6 +13,7 @@ package struct LogState: Equatable, Sendable {
     package internal(set) var cluster: ClusterID?
     package internal(set) var abandonedClusters: [ClusterID] = []
     package internal(set) var formation: [UInt8]?
+    package internal(set) var registry: [UInt8]?
     package internal(set) var generation: UInt64 = 0
     package internal(set) var hardState = HardState()
     /// A lower bound of what is committed: it is written lazily.
@@ -71,8 +72,13 @@ package struct LogState: Equatable, Sendable {
         case .abandoned(let cluster):
             if !abandonedClusters.contains(cluster) { abandonedClusters.append(cluster) }
         case .formation(let bytes): formation = bytes
+        case .registry(let bytes): registry = bytes
         case .bootstrapMembership(let membership):
             memberships = [PlacedMembership(index: .zero, membership: membership)]
+        case .bootstrapErased(let erased):
+            guard cluster == erased else { break }
+            cluster = nil
+            memberships = []
         case .caughtUp: mustCatchUpBeforeVoting = false
         }
     }

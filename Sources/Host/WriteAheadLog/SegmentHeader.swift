@@ -5,7 +5,7 @@ import Wire
 ///
 ///     offset size
 ///        0     8  magic "rqldwal\0"
-///        8     4  format version (1)
+///        8     4  format version (2; segments of version 1 are read)
 ///       12     4  flags: 1 = nothing before this segment belongs to the log
 ///       16     8  number of the segment; names the file: log-<20 digits>.wal
 ///       24     8  salt, mixed into every checksum of the segment
@@ -22,6 +22,9 @@ import Wire
 /// and head are durable, and so is everything before the end that is stated for the previous
 /// segment. What stands after that end is not part of the log: so is a torn tail cut, in one step.
 struct SegmentHeader: Equatable {
+    /// Of what follows: version 1 had no records 15 and 16, and its heads end before the state of
+    /// the registry. Only segments of the newest version are written.
+    var version = formatVersion
     var number: UInt64
     var salt: UInt64
     /// Nothing before this segment belongs to the log: it is the first, or a snapshot replaced
@@ -32,7 +35,7 @@ struct SegmentHeader: Equatable {
     var previousChecksum: UInt32
 
     static let size = 64
-    static let formatVersion: UInt32 = 1
+    static let formatVersion: UInt32 = 2
     private static let magic: [UInt8] = Array("rqldwal\0".utf8)
 
     var encoded: [UInt8] {
@@ -47,7 +50,7 @@ struct SegmentHeader: Equatable {
     private var checkedFields: ByteWriter {
         var writer = ByteWriter(reserving: Self.size)
         writer.writeRaw(Self.magic)
-        writer.write(Self.formatVersion)
+        writer.write(version)
         writer.write(UInt32(startsAnew ? 1 : 0))
         writer.write(number)
         writer.write(salt)
@@ -75,7 +78,6 @@ struct SegmentHeader: Equatable {
 extension SegmentHeader {
     /// - Parameter file: named in errors.
     init(decoding bytes: [UInt8], file: String) throws(LogError) {
-        let version: UInt32
         do throws(WireError) {
             var reader = ByteReader(bytes)
             guard try reader.readRaw(8) == Self.magic else {

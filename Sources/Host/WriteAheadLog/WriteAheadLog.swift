@@ -25,8 +25,8 @@ package struct WriteAheadLog<D: Disk>: ~Copyable {
     var index: SparseIndex
     /// The older segment that was read last.
     var reader: (number: UInt64, file: D.File)?
-    /// The active segment has bytes behind its end that must not be found there: the next batch
-    /// goes to a new one.
+    /// The active segment has bytes behind its end that must not be found there, or is of an older
+    /// version: the next batch goes to a new one.
     private var mustRoll: Bool
     private var failure: LogError?
 
@@ -69,7 +69,8 @@ package struct WriteAheadLog<D: Disk>: ~Copyable {
         torn = recovery.torn
         segments = recovery.segments
         index = recovery.index
-        mustRoll = recovery.torn != nil
+        mustRoll =
+            recovery.torn != nil || active.header.version < SegmentHeader.formatVersion
     }
 
     /// The first segment of a new log.
@@ -173,8 +174,12 @@ package struct WriteAheadLog<D: Disk>: ~Copyable {
                     batch.entries[$0].index == first.index.advanced(by: $0)
                 }, "entries from \(first.index) are not contiguous")
         }
-        for case .bootstrapMembership in batch.records {
-            precondition(state.last == .zero, "a bootstrap membership at \(state.last)")
+        for record in batch.records {
+            switch record {
+            case .bootstrapMembership, .bootstrapErased:
+                precondition(state.last == .zero, "a bootstrap changes at \(state.last)")
+            default: break
+            }
         }
     }
 
