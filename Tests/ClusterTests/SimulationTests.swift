@@ -48,7 +48,7 @@ import Testing
 
     @Test func `Never two clusters, and one wherever a quorum and the members can talk`() async {
         let first = Self.number("SEED") ?? 1
-        let count = Self.number("SEED") == nil ? Self.number("SEEDS") ?? 1_000 : 1
+        let count = Self.number("SEED") == nil ? Self.number("SEEDS") ?? 2_000 : 1
         let report = await withTaskGroup(of: Report.self) { group in
             for lane in 0..<UInt64(2) {
                 group.addTask {

@@ -71,6 +71,7 @@ final class Client {
     let node: FakeNode
     let metrics = MetricRegistry()
     let channel: EmbeddedChannel
+    let server: HTTPServer
     private var received: [UInt8] = []
 
     init(
@@ -79,7 +80,7 @@ final class Client {
     ) throws {
         self.node = node
         channel = EmbeddedChannel()
-        let server = HTTPServer(
+        server = HTTPServer(
             HTTPServer.Identity(
                 version: "v10.2.7", advertisedAddress: "localhost:4001", allowOrigin: allowOrigin),
             service: node, documents: documents, metrics: metrics, limits: limits)

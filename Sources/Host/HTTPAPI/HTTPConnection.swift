@@ -223,10 +223,21 @@ final class HTTPConnection: ChannelDuplexHandler {
         while let exchange = exchanges.first, let response = exchange.response {
             exchanges.removeFirst()
             firstNumber += 1
-            writer.write(response, exchange.framing, to: &output)
-            if !exchange.framing.keepAlive { isFinishing = true }
+            var framing = exchange.framing
+            if mustSendAway { framing.keepAlive = false }
+            writer.write(response, framing, to: &output)
+            if !framing.keepAlive {
+                isFinishing = true
+                intake = .ended
+            }
         }
         writeContinueIfDue()
+    }
+
+    /// The server is about to stop, and the client has nothing else under way: its next request
+    /// shall go to another node.
+    private var mustSendAway: Bool {
+        if case .idle = intake { gateway.isDraining && exchanges.isEmpty } else { false }
     }
 
     /// The interim answer must not overtake those to earlier requests.
@@ -304,6 +315,7 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        gateway.connectionOpened()
         lastActivity = context.eventLoop.now
         checkIdle(after: limits.idleTimeout, context)
     }
@@ -317,6 +329,7 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     /// Requests under way are still executed; their answers find nobody.
     private func end() {
+        if isOpen { gateway.connectionClosed() }
         context = nil
         intake = .ended
         exchanges.removeAll()

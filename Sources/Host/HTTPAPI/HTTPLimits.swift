@@ -19,6 +19,10 @@ package struct HTTPLimits: Sendable {
     /// After a refusal in the middle of a request, how long the rest of it is taken and dropped, so
     /// that the client gets to read the refusal.
     package var lingerTimeout = TimeAmount.seconds(2)
+    /// How long a server that stops waits for clients which keep a connection without a request.
+    package var drainPatience = TimeAmount.milliseconds(300)
+    /// How long it waits for requests under way.
+    package var drainLimit = TimeAmount.seconds(5)
     /// Memory for answers that a connection keeps while it is idle.
     package var retainedBufferBytes = 16 * 1024
 

@@ -28,8 +28,13 @@ package final class HTTPServer: Sendable {
     private let endpoints: Endpoints
     private let renderer: ReplyRenderer
     private let writer: ResponseWriter
-    /// One per event loop, made when a loop's first connection comes.
-    private let gateways = Mutex<[ObjectIdentifier: LoopGateway]>([:])
+    private struct State {
+        /// One per event loop, made when a loop's first connection comes.
+        var gateways: [ObjectIdentifier: LoopGateway] = [:]
+        var isDraining = false
+    }
+
+    private let state = Mutex(State())
 
     package init(
         _ identity: Identity, service: any NodeService, documents: Documents = Documents(),
@@ -54,6 +59,18 @@ package final class HTTPServer: Sendable {
         return loop.submit { try self.install(on: channel) }
     }
 
+    /// Sends the clients away, before the node stops: every answer from now on closes its connection,
+    /// and connections are still taken, so that none is cut that is just being made. Fulfilled when no
+    /// client is left, or none but idle ones after `HTTPLimits.drainPatience`; after
+    /// `HTTPLimits.drainLimit` in any case. To be called once.
+    package func drain(on loop: any EventLoop) -> EventLoopFuture<Void> {
+        let gateways = state.withLock { state in
+            state.isDraining = true
+            return Array(state.gateways.values)
+        }
+        return EventLoopFuture.andAllSucceed(gateways.map { $0.drain(limits) }, on: loop)
+    }
+
     private func install(on channel: any Channel) throws {
         var decoding = NIOHTTPDecoderLimitConfiguration()
         decoding.maxHeaderListSize = limits.headerBytes
@@ -70,10 +87,11 @@ package final class HTTPServer: Sendable {
     }
 
     private func gateway(of loop: any EventLoop) -> LoopGateway {
-        gateways.withLock { gateways in
-            if let known = gateways[ObjectIdentifier(loop)] { return known }
+        state.withLock { state in
+            if let known = state.gateways[ObjectIdentifier(loop)] { return known }
             let gateway = LoopGateway(loop: loop, service: service, renderer: renderer)
-            gateways[ObjectIdentifier(loop)] = gateway
+            state.gateways[ObjectIdentifier(loop)] = gateway
+            if state.isDraining { _ = gateway.drain(limits) }
             return gateway
         }
     }

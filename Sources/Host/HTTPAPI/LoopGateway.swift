@@ -20,6 +20,15 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
     private var gathered: [ClientRequest] = []
     private var waiting: [RequestID: Waiting] = [:]
     private var lastID: UInt64 = 0
+    private var openConnections = 0
+    private var draining: Draining?
+
+    /// The end of service on this loop.
+    private struct Draining {
+        let promise: EventLoopPromise<Void>
+        /// Connections without a request are not waited for any more.
+        var isPatienceOver = false
+    }
 
     init(loop: any EventLoop, service: any NodeService, renderer: ReplyRenderer) {
         self.loop = loop
@@ -69,5 +78,39 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
             if waiting.connection.noteUnflushed() { touched.append(waiting.connection) }
         }
         for connection in touched { connection.flush() }
+        endDrainingIfDue()
+    }
+
+    // MARK: Draining
+
+    var isDraining: Bool { draining != nil }
+
+    func connectionOpened() { openConnections += 1 }
+
+    func connectionClosed() {
+        openConnections -= 1
+        endDrainingIfDue()
+    }
+
+    /// See `HTTPServer.drain`.
+    func drain(_ limits: HTTPLimits) -> EventLoopFuture<Void> {
+        let promise = loop.makePromise(of: Void.self)
+        loop.execute {
+            guard self.draining == nil else { return promise.succeed(()) }
+            self.draining = Draining(promise: promise)
+            self.loop.assumeIsolated().scheduleTask(in: limits.drainPatience) {
+                self.draining?.isPatienceOver = true
+                self.endDrainingIfDue()
+            }
+            self.loop.assumeIsolated().scheduleTask(in: limits.drainLimit) { promise.succeed(()) }
+            self.endDrainingIfDue()
+        }
+        return promise.futureResult
+    }
+
+    private func endDrainingIfDue() {
+        guard let draining else { return }
+        let isIdle = waiting.isEmpty && draining.isPatienceOver
+        if openConnections == 0 || isIdle { draining.promise.succeed(()) }
     }
 }

@@ -107,6 +107,10 @@ extension Core {
         if check.nodeOnly {
             return replies.add(.readiness(.nodeOnly), to: pending.target)
         }
+        guard leaving == nil else {
+            return replies.add(
+                .readiness(.storeNotReady("the node is stopping")), to: pending.target)
+        }
         guard let raft = replicated?.raft, let leader = raft.leader,
             let address = address(of: leader)
         else {

@@ -56,11 +56,12 @@ final class Core {
     var isLogFull = false
     var isDatabaseFull = false
     var fault: String?
+    var leaving: Leaving?
     var stopping: Stopping?
 
     var now = MonotonicTime.now
     private var nextTick: MonotonicTime
-    private var isStopped = false
+    var isStopped = false
 
     /// The threads and services that the core hands work to.
     struct Links {
@@ -73,13 +74,6 @@ final class Core {
         var gate: ReadGate
         var board: StatusBoard
         var logger: Logger
-    }
-
-    /// A graceful stop under way.
-    struct Stopping {
-        var done: @Sendable () -> Void
-        var deadline: MonotonicTime
-        var isTransferring: Bool
     }
 
     init(options: NodeOptions, links: Links) {
@@ -157,6 +151,7 @@ final class Core {
         case .snapshotSent(let peer, let index): snapshotSent(to: peer, through: index)
         case .snapshotReceived(let arrival): snapshotReceived(arrival)
         case .fault(let text): failed(text)
+        case .leave(let done): beginLeaving(done)
         case .stop(let done): beginStop(done)
         }
     }
@@ -178,6 +173,7 @@ final class Core {
         retryParked()
         tickAcquaintances()
         links.readers.grow()
+        tickLeaving()
         tickStop()
     }
 
@@ -195,7 +191,7 @@ final class Core {
         replies.deliver()
     }
 
-    // MARK: Failing and stopping
+    // MARK: Failing
 
     /// The node can't go on: it stops taking part at once, says why, and ends the process through
     /// its owner.
@@ -205,33 +201,5 @@ final class Core {
         links.logger.error("node failed", ["cause": text])
         isStopped = true
         links.board.fail(text)
-    }
-
-    private func beginStop(_ done: @escaping @Sendable () -> Void) {
-        guard stopping == nil else { return }
-        var transferring = false
-        if options.stepDownOnShutdown, replicated?.raft.role == .leader,
-            (replicated?.raft.membership.voters.count ?? 0) > 1
-        {
-            links.logger.info("stepping down as leader before shutdown")
-            do throws(Refusal) {
-                try replicated?.transferLeadership(to: nil)
-                transferring = true
-            } catch {
-                links.logger.warning("leadership stays", ["cause": "\(error)"])
-            }
-        }
-        stopping = Stopping(
-            done: done, deadline: now + options.quorumTime * 2, isTransferring: transferring)
-    }
-
-    private func tickStop() {
-        guard let stopping else { return }
-        let hasMoved = replicated?.raft.role != .leader
-        let isIdle = openProposals.isEmpty && openReads.isEmpty
-        guard now >= stopping.deadline || (isIdle && (hasMoved || !stopping.isTransferring))
-        else { return }
-        isStopped = true
-        stopping.done()
     }
 }

@@ -53,6 +53,8 @@ enum CoreEvent: Sendable {
 
     /// Something failed that the node can't go on without.
     case fault(String)
+    /// The node is about to stop: leadership goes to another.
+    case leave(done: @Sendable () -> Void)
     case stop(done: @Sendable () -> Void)
 }
 

@@ -41,6 +41,9 @@ final class Forwarder: ReplySink {
         }
     }
 
+    /// Nothing waits for another node's answer.
+    var isIdle: Bool { sent.withLock(\.table.isEmpty) }
+
     func flush() {
         let gathered = sent.withLock { state in
             defer { state.gathered.removeAll(keepingCapacity: true) }

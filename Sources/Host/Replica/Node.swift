@@ -55,7 +55,15 @@ package final class Node: NodeService, Sendable {
         board.onFault(action)
     }
 
-    /// Hands leadership over, lets what is under way end, and closes log and database.
+    /// Hands leadership over, if there is somebody to take it; requests are served as before. The
+    /// node says from now on that it isn't ready, so that no new clients are sent to it.
+    package func leave() {
+        let left = Mailbox<Bool>()
+        mailbox.post(.leave { left.post(true) })
+        _ = left.take(until: .now + .seconds(10))
+    }
+
+    /// Lets what is under way end, refuses the rest, and closes log and database.
     package func stop() {
         let stopped = Mailbox<Bool>()
         mailbox.post(.stop { stopped.post(true) })

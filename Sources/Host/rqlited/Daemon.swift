@@ -16,6 +16,7 @@ struct Daemon {
     private let logger: Logger
     private let group: MultiThreadedEventLoopGroup
     private let node: Node
+    private let http: HTTPServer
     private let listeners: [Listener]
     private let discovery: DiscoveryLoop?
 
@@ -58,8 +59,8 @@ struct Daemon {
         node.join(settings.formation.join.map { PeerAddress($0.address.description) })
         loop?.start()
         return Daemon(
-            settings: settings, logger: logger, group: group, node: node, listeners: listeners,
-            discovery: loop)
+            settings: settings, logger: logger, group: group, node: node, http: http,
+            listeners: listeners, discovery: loop)
     }
 
     /// Two at most: the disk and SQLite have threads of their own, and more loops would only take
@@ -79,9 +80,12 @@ struct Daemon {
         node.onFault(action)
     }
 
-    /// Ends everything in an order in which nothing waits for what is gone already.
+    /// Ends everything in an order in which nothing waits for what is gone already: leadership goes
+    /// to another node first, and clients follow it there, before the node takes no more requests.
     func stop() {
         discovery?.stop()
+        node.leave()
+        wait(for: http.drain(on: group.next()), "sending clients away")
         node.stop()
         for listener in listeners { wait(for: listener.close(), "closing \(listener.address)") }
         do {

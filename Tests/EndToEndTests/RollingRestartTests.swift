@@ -1,0 +1,42 @@
+import Foundation
+import Testing
+
+/// Nodes that are restarted one after the other under load.
+@Suite(.serialized) struct RollingRestartTests {
+    @Test(.timeLimit(.minutes(2)))
+    func `A rolling restart under 1,000 writes a second fails no request`() async throws {
+        let cluster = try TestCluster.joined(3)
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement()
+        _ = try await leader.client.execute([SteadyLoad.table])
+        let load = SteadyLoad(cluster.nodes, rate: 1_000)
+        for node in cluster.nodes {
+            try await Self.answers(2_000, of: load)
+            #expect(try await node.terminate() == 0, "\(node.log.suffix(2_000))")
+            try node.start()
+            try await node.waitUntilReady()
+        }
+        try await Self.answers(1_000, of: load)
+        let report = try await load.stop()
+        print(
+            "rolling restart: \(report.latencies.count) writes, median "
+                + "\(report.percentile(0.5)), p99 \(report.percentile(0.99)), "
+                + "slowest \(report.slowest), failures \(report.failures.count)")
+        #expect(report.failures.isEmpty, "\(report.failures.prefix(5))\n\(cluster.logs)")
+        #expect(report.slowest < .milliseconds(1_500))
+        let rows = try await cluster.nodes[0].client.rows(
+            "SELECT count(*), count(DISTINCT worker * 1000000 + seq) FROM load",
+            level: "linearizable")
+        #expect(rows[0][0].int == report.latencies.count)
+        #expect(rows[0][1].int == report.latencies.count)
+    }
+
+    /// Waits until so many more writes were answered.
+    private static func answers(_ count: Int, of load: SteadyLoad) async throws {
+        let goal = load.answered + count
+        try await eventually("\(count) more writes are answered", within: .seconds(30)) {
+            load.answered >= goal ? true : nil
+        }
+    }
+}

@@ -1,0 +1,128 @@
+import Foundation
+import Synchronization
+
+/// Writes rows at a steady rate over a few kept connections, as clients behind a list of nodes do:
+/// each request is sent once; a node that says `Connection: close` or refuses a connection is left
+/// for the next one of the list.
+final class SteadyLoad: Sendable {
+    static let table = "CREATE TABLE load(worker INTEGER, seq INTEGER)"
+
+    struct Report: Sendable {
+        /// From the moment a request was due to its answer.
+        var latencies: [Duration] = []
+        /// The times of the answers, since the start.
+        var answeredAt: [Duration] = []
+        var failures: [String] = []
+
+        var slowest: Duration { latencies.max() ?? .zero }
+
+        func percentile(_ share: Double) -> Duration {
+            let sorted = latencies.sorted()
+            return sorted.isEmpty ? .zero : sorted[Int(Double(sorted.count - 1) * share)]
+        }
+    }
+
+    /// Where a worker can send to. Only an end-to-end test knows its nodes' ports.
+    struct Target: Sendable {
+        var host: String
+        var port: Int
+    }
+
+    private let targets: [Target]
+    private let workers: Int
+    private let interval: Duration
+    private let start = ContinuousClock.now
+    private let report = Mutex(Report())
+    private let isStopping = Atomic(false)
+    private let running: Atomic<Int>
+
+    /// - Parameter rate: requests per second, of all workers together.
+    init(_ nodes: [Daemon], rate: Int, workers: Int = 8) {
+        targets = nodes.map { Target(host: $0.host, port: $0.httpPort) }
+        self.workers = workers
+        interval = .seconds(1) * workers / rate
+        running = Atomic(workers)
+        for worker in 0..<workers {
+            Thread.detachNewThread { [self] in
+                work(worker)
+                running.subtract(1, ordering: .sequentiallyConsistent)
+            }
+        }
+    }
+
+    /// Lets the requests under way end.
+    func stop() async throws -> Report {
+        isStopping.store(true, ordering: .sequentiallyConsistent)
+        try await eventually("the load ends", within: .seconds(40)) {
+            self.running.load(ordering: .sequentiallyConsistent) == 0 ? true : nil
+        }
+        return report.withLock { $0 }
+    }
+
+    var answered: Int { report.withLock { $0.latencies.count } }
+
+    private func work(_ worker: Int) {
+        var wire: HTTPWire?
+        var target = worker % targets.count
+        var due = start + interval * worker / workers
+        var sequence = 0
+        while !isStopping.load(ordering: .relaxed) {
+            pause(until: due)
+            let body = Data("[[\"INSERT INTO load VALUES(?,?)\",\(worker),\(sequence)]]".utf8)
+            sequence += 1
+            do {
+                let answer = try send(body, &wire, &target)
+                note(answer, due: due)
+            } catch {
+                note("\(error) from port \(targets[target].port)")
+                wire = nil
+            }
+            due = max(due + interval, due)
+        }
+    }
+
+    /// Goes round the nodes until one takes the connection: nothing was sent until then.
+    private func send(
+        _ body: Data, _ wire: inout HTTPWire?, _ target: inout Int
+    ) throws -> HTTPAnswer {
+        if wire?.isOver ?? false {
+            wire = nil
+            target = (target + 1) % targets.count
+        }
+        let limit = ContinuousClock.now + .seconds(5)
+        while wire == nil {
+            do {
+                wire = try HTTPWire(
+                    host: targets[target].host, port: targets[target].port, timeout: 30)
+            } catch  where ContinuousClock.now < limit {
+                target = (target + 1) % targets.count
+            }
+        }
+        guard let wire else { throw HTTPWire.Failure.notSent }
+        return try wire.post("/db/execute", body, keepAlive: true)
+    }
+
+    private func pause(until due: ContinuousClock.Instant) {
+        let left = due - ContinuousClock.now
+        guard left > .zero else { return }
+        let parts = left.components
+        var time = timespec(
+            tv_sec: Int(parts.seconds), tv_nsec: Int(parts.attoseconds / 1_000_000_000))
+        nanosleep(&time, nil)
+    }
+
+    private func note(_ answer: HTTPAnswer, due: ContinuousClock.Instant) {
+        let now = ContinuousClock.now
+        guard answer.status == 200, answer.text.contains(#""rows_affected":1"#) else {
+            return note("HTTP \(answer.status): \(answer.text.prefix(200))")
+        }
+        report.withLock {
+            $0.latencies.append(now - due)
+            $0.answeredAt.append(now - start)
+        }
+    }
+
+    private func note(_ failure: String) {
+        report.withLock { $0.failures.append("\(ContinuousClock.now - start): \(failure)") }
+    }
+}
