@@ -127,6 +127,10 @@ let package = Package(
             name: "DNSSRVEntry", dependencies: ["DNSSRVPlugin", "PluginABI"],
             path: "Plugins/dnssrv/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
 
+        // The judge of plugins, and the fake servers it lets them talk to.
+        .target(
+            name: "HarnessBackends", path: "Sources/Harness/Backends", swiftSettings: settings),
+
         // The machine's floor, measured by scripts/bench.
         .executableTarget(
             name: "HTTPFloor", dependencies: nioHTTP, path: "Sources/Bench/HTTPFloor",
@@ -159,6 +163,7 @@ let package = Package(
         tests(
             "Discovery", ["Discovery", "JSON", "PluginABI"],
             resources: [.copy("Plugins")]),
+        tests("HarnessBackends", ["HarnessBackends"]),
         tests("Raft", ["Raft", "Wire"], resources: [.copy("Scenarios")]),
         tests("Transport", ["Transport", "Raft", "Service", "Wire"] + nio),
         tests("Replication", ["Replication", "Raft", "Wire"]),

@@ -1,0 +1,14 @@
+/// The kinds of fake servers, by the names that manifests call them by.
+package enum BackendCatalog {
+    package static let kinds = [DNSServer.kind, DocumentServer.kind]
+
+    package static func make(_ kind: String) throws(BackendError) -> any Backend {
+        switch kind {
+        case DNSServer.kind: return try DNSServer()
+        case DocumentServer.kind: return try DocumentServer()
+        default:
+            throw BackendError(
+                "there is no fake server \"\(kind)\"; known are \(kinds.joined(separator: ", "))")
+        }
+    }
+}

@@ -1,0 +1,101 @@
+/// The plainest registry there is, for plugins that speak a protocol of their own over HTTP, and for
+/// resolvers that fetch a document: records below their paths, with entity tags (RFC 9110).
+///
+///     GET /path             200 with the value and its ETag, or 404
+///     GET /path?wait=TAG    the same, when the tag is another (or 30 s are over); 0: no document
+///     GET /path?list        200, a line for each record that begins so: PATH TAG HEX-OF-VALUE
+///     PUT /path             If-Match: TAG, or If-None-Match: *; 200 or 412; 404 when a tag is given
+///                           and nothing is there
+///     DELETE /path          If-Match: TAG; 200, 412 or 404
+///
+/// Commands: `put PATH VALUE`, `delete PATH`, `wipe`, `get PATH`.
+package final class DocumentServer: Backend {
+    package static let kind = "http"
+    private static let longestWait: UInt64 = 30_000_000_000
+
+    private let store: RecordStore
+    private let server: HTTPServer
+
+    package init() throws(BackendError) {
+        let store = RecordStore()
+        self.store = store
+        server = try HTTPServer { Self.answer($0, $1, store) }
+    }
+
+    package var port: UInt16 { server.port }
+    package var url: String { server.url }
+    package var requestCount: Int { server.requestCount }
+    package func misbehave(_ plan: FaultPlan) { server.misbehave(plan) }
+    package func goDown() { server.goDown() }
+    package func comeUp() throws(BackendError) { try server.comeUp() }
+    package func stop() { server.goDown() }
+
+    package func command(_ arguments: [String]) throws(BackendError) -> String {
+        switch (arguments.first, arguments.count) {
+        case ("put", 3): _ = store.write(arguments[1], Array(arguments[2].utf8)) { _ in true }
+        case ("delete", 2): _ = store.erase(arguments[1]) { _ in true }
+        case ("wipe", 1): store.eraseAll()
+        case ("get", 2):
+            return store.read(arguments[1]).record.map { String(decoding: $0.value, as: UTF8.self) }
+                ?? ""
+        default: throw BackendError("the fake server http knows no command \(arguments)")
+        }
+        return ""
+    }
+
+    private static func answer(
+        _ request: HTTPRequest, _ exchange: HTTPExchange, _ store: RecordStore
+    ) -> HTTPResponse {
+        let expected = request.header("if-match").map { $0.filter { $0 != "\"" } }
+        switch request.method {
+        case "GET":
+            if request.parameter("list") != nil { return list(request.path, store) }
+            if let tag = request.parameter("wait") {
+                _ = store.wait(exchange, until: MonotonicClock.now + longestWait) {
+                    self.tag($0.read(request.path).record) != tag
+                }
+            }
+            return document(store.read(request.path).record)
+        case "PUT":
+            let outcome = store.write(request.path, request.body) { old in
+                expected.map { tag(old) == $0 && old != nil } ?? (old == nil)
+            }
+            switch outcome {
+            case .done(let record): return document(record, didChange: true)
+            case .refused(let old): return HTTPResponse(old == nil ? 404 : 412, text: "refused")
+            case .full: return HTTPResponse(503, text: "full")
+            }
+        case "DELETE":
+            switch store.erase(request.path, if: { tag($0) == expected }) {
+            case .done: return HTTPResponse(200, text: "", didChange: true)
+            case nil: return HTTPResponse(404, text: "no such document")
+            default: return HTTPResponse(412, text: "refused")
+            }
+        default: return HTTPResponse(400, text: "no such method")
+        }
+    }
+
+    private static func tag(_ record: RecordStore.Record?) -> String {
+        record.map { String($0.modifyIndex) } ?? "0"
+    }
+
+    private static func document(
+        _ record: RecordStore.Record?, didChange: Bool = false
+    ) -> HTTPResponse {
+        guard let record else { return HTTPResponse(404, text: "no such document") }
+        var response = HTTPResponse(200, .bytes(record.value), didChange: didChange)
+        response.set("ETag", "\"\(tag(record))\"")
+        return response
+    }
+
+    private static func list(_ prefix: String, _ store: RecordStore) -> HTTPResponse {
+        var text = ""
+        for record in store.list(prefix: prefix).records {
+            let hex = record.value.map { byte in
+                String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
+            }
+            text += "\(record.key) \(tag(record)) \(hex.joined())\n"
+        }
+        return HTTPResponse(200, text: text)
+    }
+}
