@@ -59,7 +59,15 @@ final class SteadyLoad: Sendable {
         return report.withLock { $0 }
     }
 
-    var answered: Int { report.withLock { $0.latencies.count } }
+    /// Waits until so many more requests were answered.
+    func answer(_ count: Int) async throws {
+        let goal = answered + count
+        try await eventually("\(count) more writes are answered", within: .seconds(30)) {
+            self.answered >= goal ? true : nil
+        }
+    }
+
+    private var answered: Int { report.withLock { $0.latencies.count } }
 
     private func work(_ worker: Int) {
         var wire: HTTPWire?

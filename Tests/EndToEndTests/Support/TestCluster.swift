@@ -11,7 +11,10 @@ struct TestCluster: Sendable {
     }
 
     /// `count` nodes on loopback that form by `-bootstrap-expect` and `-join`.
-    static func joined(_ count: Int, arguments: [String] = []) throws -> TestCluster {
+    /// - Parameter expect: the voters they wait for; nil: all.
+    static func joined(
+        _ count: Int, expect: Int? = nil, arguments: [String] = []
+    ) throws -> TestCluster {
         let directory = try TestDirectory()
         let ports = try freePorts(2 * count)
         let list = (0..<count).map { "127.0.0.1:\(ports[2 * $0 + 1])" }.joined(separator: ",")
@@ -19,7 +22,7 @@ struct TestCluster: Sendable {
             Daemon(
                 id: "\(position + 1)", httpPort: ports[2 * position],
                 raftPort: ports[2 * position + 1], directory: directory.path,
-                arguments: ["-bootstrap-expect", "\(count)", "-join", list] + arguments)
+                arguments: ["-bootstrap-expect", "\(expect ?? count)", "-join", list] + arguments)
         }
         return TestCluster(nodes, in: directory)
     }
