@@ -19,6 +19,8 @@ package final class DNSServer: Backend {
     private struct State {
         var datagrams: Int32?
         var listener: Int32?
+        /// Sockets that are open; each is closed by the thread that reads it, see `HTTPServer`.
+        var openCount = 2
         var connections: Set<Int32> = []
         var plan = FaultPlan(.none)
         var requestCount = 0
@@ -67,10 +69,9 @@ package final class DNSServer: Backend {
             shutdown(listener, Int32(SHUT_RDWR))
             // Wakes the reader although nothing is connected.
             shutdown(datagrams, Int32(SHUT_RDWR))
-            close(listener)
-            close(datagrams)
             for connection in state.connections { shutdown(connection, Int32(SHUT_RDWR)) }
         }
+        while state.withLock({ $0.openCount > 0 }) { MonotonicClock.pause(milliseconds: 1) }
     }
 
     package func comeUp() throws(BackendError) {
@@ -86,6 +87,7 @@ package final class DNSServer: Backend {
         let generation = state.withLock { state in
             state.listener = listener
             state.datagrams = datagrams
+            state.openCount = 2
             return state.generation
         }
         start(datagrams, listener, generation: generation)
@@ -96,10 +98,23 @@ package final class DNSServer: Backend {
     }
 
     private func start(_ datagrams: Int32, _ listener: Int32, generation: Int) {
-        let didStart =
-            BackendThread.start { [self] in answerDatagrams(datagrams, generation) }
-            && BackendThread.start { [self] in accept(on: listener, generation) }
-        if !didStart { goDown() }
+        let isAnswering = BackendThread.start { [self] in
+            answerDatagrams(datagrams, generation)
+            end(datagrams)
+        }
+        if !isAnswering { end(datagrams) }
+        let isAccepting = BackendThread.start { [self] in
+            accept(on: listener, generation)
+            end(listener)
+        }
+        if !isAccepting { end(listener) }
+    }
+
+    private func end(_ socket: Int32) {
+        state.withLock { state in
+            close(socket)
+            state.openCount -= 1
+        }
     }
 
     // MARK: UDP

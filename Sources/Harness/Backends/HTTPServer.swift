@@ -8,7 +8,10 @@ package final class HTTPServer: Sendable {
     package typealias Handler = @Sendable (HTTPRequest, HTTPExchange) -> HTTPResponse
 
     private struct State {
+        /// Closed by the thread that accepts on it: were it closed beneath that thread, its number
+        /// could be another server's by the time of the next accept.
         var listener: Int32?
+        var isAccepting = true
         var connections: Set<Int32> = []
         var plan = FaultPlan(.none)
         var requestCount = 0
@@ -39,12 +42,11 @@ package final class HTTPServer: Sendable {
             guard let listener = state.listener else { return }
             state.listener = nil
             state.generation += 1
-            // Who accepts wakes up; the port is free when this returns.
+            // Wakes the threads, which close what is theirs.
             shutdown(listener, Int32(SHUT_RDWR))
-            close(listener)
-            // Closed by their own threads, which this wakes.
             for connection in state.connections { shutdown(connection, Int32(SHUT_RDWR)) }
         }
+        while state.withLock({ $0.isAccepting }) { MonotonicClock.pause(milliseconds: 1) }
     }
 
     /// See `Backend`.
@@ -53,6 +55,7 @@ package final class HTTPServer: Sendable {
         let (listener, _) = try LoopbackSocket.open(.stream, port: port)
         let generation = state.withLock { state in
             state.listener = listener
+            state.isAccepting = true
             return state.generation
         }
         accept(on: listener, generation: generation)
@@ -80,8 +83,17 @@ package final class HTTPServer: Sendable {
                     }
                 if !didStart { finish(connection) }
             }
+            endAccepting(listener)
         }
-        if !didStart { goDown() }
+        if !didStart { endAccepting(listener) }
+    }
+
+    private func endAccepting(_ listener: Int32) {
+        state.withLock { state in
+            close(listener)
+            state.listener = nil
+            state.isAccepting = false
+        }
     }
 
     private func finish(_ connection: Int32) {
