@@ -160,6 +160,7 @@ let package = Package(
                 "DNSSRVPlugin", "DNSQuestions", "PluginTesting", "PluginSupport", "PluginABI",
                 "JSON", "Discovery",
             ]),
+        tests("ConsulDouble"),
         tests(
             "Discovery", ["Discovery", "JSON", "PluginABI"],
             resources: [.copy("Plugins")]),
