@@ -69,6 +69,7 @@ let package = Package(
         host("Wire", isSimulated: true),
         host("Raft", ["Wire"], isSimulated: true),
         host("Cluster", ["Raft", "Wire"]),
+        host("Registry", ["JSON", "Wire", "Raft", "Cluster"]),
         host("Service", ["Wire", "Raft"]),
         .target(
             name: "CSQLite", path: "Sources/Host/CSQLite",

@@ -32,7 +32,9 @@ struct Ban: Sendable, CustomStringConvertible {
 }
 
 enum TidyRules {
-    static let deterministic = ["Wire", "JSON", "Raft", "Cluster", "Replication", "Simulator"]
+    static let deterministic = [
+        "Wire", "JSON", "Raft", "Cluster", "Registry", "Replication", "Simulator",
+    ]
 
     /// Modules a deterministic module may import.
     static let allowedImports: [String: Set<String>] = [
@@ -40,6 +42,7 @@ enum TidyRules {
         "JSON": [],
         "Raft": ["Wire"],
         "Cluster": ["Raft", "Wire"],
+        "Registry": ["JSON", "Wire", "Raft", "Cluster"],
         "Replication": ["Raft", "Wire"],
         "Simulator": ["Raft", "Wire", "Cluster", "Replication", "WriteAheadLog"],
     ]

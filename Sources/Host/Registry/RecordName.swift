@@ -1,0 +1,35 @@
+package import Raft
+
+/// The names of records below the cluster's key: `leader`, and `nodes/<node ID>` for each node.
+package enum RecordName {
+    package static let leader = "leader"
+    /// Before the percent-encoded node ID.
+    package static let nodes = "nodes/"
+
+    /// Every byte of the ID but letters, digits, `-`, `.`, `_` and `~` is percent-encoded (RFC 3986,
+    /// section 2.3), and `.` too where the ID consists of nothing else: no registry may take the
+    /// name for a path. Nil if the name is longer than a registry must take.
+    package static func node(_ id: NodeID) -> String? {
+        let isDots = id.rawValue.utf8.allSatisfy { $0 == UInt8(ascii: ".") }
+        var name = nodes
+        for byte in id.rawValue.utf8 {
+            if isUnreserved(byte), !isDots {
+                name.unicodeScalars.append(UnicodeScalar(byte))
+            } else {
+                let digits = String(byte, radix: 16, uppercase: true)
+                name += digits.utf8.count == 1 ? "%0\(digits)" : "%\(digits)"
+            }
+        }
+        return name.utf8.count <= RegistryLimits.name && !id.rawValue.isEmpty ? name : nil
+    }
+
+    private static func isUnreserved(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
+            UInt8(ascii: "_"), UInt8(ascii: "~"):
+            true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,32 @@
+package import Cluster
+
+/// What a formation through a registry needs to know of its node, and its times.
+package struct RegistryFormationSettings: Equatable, Sendable {
+    /// `expect` is `-bootstrap-expect`; with 0 or 1 a voter may found a cluster alone.
+    package var introduction: Introduction
+    package var apiURL: String?
+    /// `-bootstrap-expect-timeout`: without a cluster the process ends then. Nil: it waits for ever.
+    package var limit: Duration?
+
+    /// Between two looks at the registry, with a fifth of it as jitter to either side.
+    package var lookInterval: Duration = .seconds(1)
+    /// An entry counts as absent when two looks, this far apart, have shown none. A leader that
+    /// finds its entry missing puts it back within a second.
+    package var absence: Duration = .milliseconds(1_500)
+    /// A `forming` entry whose revision stays the same for so long is given up by its owner.
+    package var takeover: Duration = .seconds(15)
+    /// A claim is written only so soon after the look that allows it; else there is another look.
+    package var freshness: Duration = .milliseconds(500)
+    /// What a node has said is forgotten when it has been silent for so long.
+    package var silenceLimit: Duration = .milliseconds(3_500)
+    /// A contradiction between nodes that lasts so long ends the process.
+    package var refusalPatience: Duration = .seconds(5)
+    /// Longest time of one request to the registry.
+    package var requestTimeout: Duration = .seconds(3)
+
+    package init(_ introduction: Introduction, apiURL: String?, limit: Duration?) {
+        self.introduction = introduction
+        self.apiURL = apiURL
+        self.limit = limit
+    }
+}

@@ -1,0 +1,63 @@
+package import Raft
+
+/// What the shell of a keeper must do, in order.
+package enum RegistryKeeperEffect: Equatable, Sendable {
+    /// Call the plugin; report `answered`, in the end in any case.
+    case ask(RegistryRequest, RegistryRequestID, timeout: Duration)
+    /// Where members of the own cluster say they are, this node left out: for a member that has no
+    /// contact to its leader. Said when it loses contact, and once per change while it has none.
+    case candidates([PeerAddress])
+    /// The leader's entry names this node now, by its own write. Once per such write.
+    case published(LeaderEntry)
+    /// Something that an operator should look at. It lasts until `resolved`.
+    case raised(RegistryAlarm)
+    case resolved(RegistryAlarm)
+    /// The registry permits no records of nodes: they are off. Said once. The formation, if one is
+    /// under way, must hear of it (`RegistryFormation.nodeRecordsOff`).
+    case nodeRecordsOff(String)
+    /// The registry fails; said once, until it works again. For the log at level warning.
+    case failing(String)
+    /// It works again.
+    case working
+}
+
+/// A state of the registry that the node does not, and must not, change by itself.
+package enum RegistryAlarm: Hashable, Sendable, CustomStringConvertible {
+    /// Another cluster uses the same key. `entry` is the one the record `leader` names, `own` this
+    /// node's; `revision` is the record's, for `rqlited disco clear`.
+    case otherClusterLeads(entry: ClusterID, own: ClusterID, revision: Revision)
+    /// The record `leader` names the own cluster, but another keeps records of nodes.
+    case otherClusterPresent(other: ClusterID, own: ClusterID)
+    /// The record `leader` was written by rqlite, for a cluster of its own.
+    case foreignEntry(address: String, own: ClusterID, revision: Revision)
+    /// The record `leader` is nothing known.
+    case unreadableEntry(reason: String, own: ClusterID, revision: Revision)
+    /// Another live node keeps its record under this node's ID.
+    case nodeIDTaken(NodeID, other: PeerAddress)
+
+    package var description: String {
+        switch self {
+        case .otherClusterLeads(let entry, let own, let revision):
+            "two clusters use one key of the registry: its leader entry is cluster \(entry)'s, this "
+                + "node is in cluster \(own) and leaves the entry alone; give one of them another "
+                + "-disco-key, or, if cluster \(entry) is gone for good, run "
+                + "rqlited disco clear --expect \(revision)"
+        case .otherClusterPresent(let other, let own):
+            "two clusters use one key of the registry: the leader entry is this one's, \(own), but "
+                + "nodes of cluster \(other) have records there; give one of them another "
+                + "-disco-key, or, if cluster \(other) is gone for good, run "
+                + "rqlited disco clear --cluster \(other)"
+        case .foreignEntry(let address, let own, let revision):
+            "the registry's leader entry was written by rqlite and names \(address); this node, of "
+                + "cluster \(own), leaves it alone; give one of them another -disco-key, or, if the "
+                + "other is gone for good, run rqlited disco clear --expect \(revision)"
+        case .unreadableEntry(let reason, let own, let revision):
+            "the registry's leader entry can't be read (\(reason)); this node, of cluster \(own), "
+                + "leaves it alone; if nobody needs it, run "
+                + "rqlited disco clear --expect \(revision)"
+        case .nodeIDTaken(let id, let other):
+            "another node, at \(other), keeps its record in the registry under the ID \(id) of this "
+                + "one: give each a -node-id of its own"
+        }
+    }
+}
