@@ -3,30 +3,47 @@ import Foundation
 /// The modes that ask DNS: a dnsmasq in a network namespace, where every node has an address.
 extension DiscoveryMode {
     static let dns = DiscoveryMode(name: "dns", hindrance: namespaceHindrance) { nodes in
-        let namespace = try Namespace(nodes: nodes, domain: "rqlite.test")
+        let namespace = try Namespace(nodes: 2 * nodes, domain: "rqlite.test", named: 0..<nodes)
+        @Sendable func places(_ addresses: Range<Int>) -> [Place] {
+            addresses.map { Place(host: namespace.address($0), httpPort: 4001, raftPort: 4002) }
+        }
         return Surroundings(
-            places: (0..<nodes).map {
-                Place(host: namespace.address($0), httpPort: 4001, raftPort: 4002)
-            },
+            places: places(0..<nodes),
             arguments: ["-disco-mode=dns", #"-disco-config={"name":"rqlite.test"}"#],
-            prefix: namespace.prefix, keptAlive: [namespace])
+            prefix: namespace.prefix, keptAlive: [namespace],
+            move: {
+                try namespace.serve(nodes..<2 * nodes)
+                return places(nodes..<2 * nodes)
+            })
     }
 
     /// Every node has another port, which only the records tell.
     static let dnsSRV = DiscoveryMode(name: "dns-srv", hindrance: namespaceHindrance) { nodes in
-        let records = (1...nodes).map {
-            "--srv-host=_rqlite-svc._tcp.rqlite.test,node-\($0).rqlite.test,\(4100 + $0)"
+        @Sendable func records(_ firstPort: Int) -> [String] {
+            (1...nodes).map {
+                "--srv-host=_rqlite-svc._tcp.rqlite.test,node-\($0).rqlite.test,\(firstPort + $0)"
+            }
         }
-        let namespace = try Namespace(nodes: nodes, domain: "rqlite.test", options: records)
+        let namespace = try Namespace(
+            nodes: 2 * nodes, domain: "rqlite.test", named: 0..<nodes, options: records(4100))
+        @Sendable func places(_ addresses: Range<Int>, _ firstPort: Int) -> [Place] {
+            addresses.enumerated().map { number, address in
+                Place(
+                    host: namespace.address(address), httpPort: 4001,
+                    raftPort: firstPort + 1 + number)
+            }
+        }
         return Surroundings(
-            places: (0..<nodes).map {
-                Place(host: namespace.address($0), httpPort: 4001, raftPort: 4101 + $0)
-            },
+            places: places(0..<nodes, 4100),
             arguments: [
                 "-disco-mode=dns-srv",
                 #"-disco-config={"name":"rqlite.test","service":"rqlite-svc"}"#,
             ],
-            prefix: namespace.prefix, keptAlive: [namespace])
+            prefix: namespace.prefix, keptAlive: [namespace],
+            move: {
+                try namespace.serve(nodes..<2 * nodes, options: records(4200))
+                return places(nodes..<2 * nodes, 4200)
+            })
     }
 
     private static let namespaceHindrance: @Sendable () -> String? = {

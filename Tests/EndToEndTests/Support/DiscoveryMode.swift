@@ -13,6 +13,9 @@ struct DiscoveryMode: Sendable, CustomTestStringConvertible {
         var prefix: [String] = []
         /// Servers and directories: they end with the test.
         var keptAlive: [any Sendable] = []
+        /// Makes other places for the same nodes, on other addresses where it can be, and tells what
+        /// the nodes ask of them. Nil where the nodes tell it themselves.
+        var move: (@Sendable () async throws -> [Place])?
     }
 
     struct Place: Sendable {
@@ -38,6 +41,15 @@ extension DiscoveryMode.Place {
         let ports = try freePorts(2 * count)
         return (0..<count).map {
             .init(host: "127.0.0.1", httpPort: ports[2 * $0], raftPort: ports[2 * $0 + 1])
+        }
+    }
+
+    /// The same, at an address for each: 127.0.0.2, 127.0.0.3, …
+    static func onOwnLoopbackAddresses(_ count: Int) throws -> [DiscoveryMode.Place] {
+        try (0..<count).map { number in
+            let host = "127.0.0.\(number + 2)"
+            let ports = try freePorts(2, host: host)
+            return .init(host: host, httpPort: ports[0], raftPort: ports[1])
         }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// A network namespace of the test's own: several addresses, a DNS server and a `resolv.conf` that
 /// names it, joined to the host by a veth pair so that the test reaches the nodes. It goes with the
@@ -6,7 +7,8 @@ import Foundation
 final class Namespace: Sendable {
     let name: String
     private let subnet: String
-    private let dnsmasq: ChildProcess
+    private let domain: String
+    private let dnsmasq = Mutex<ChildProcess?>(nil)
     private let directory: TestDirectory
 
     static var isPossible: Bool {
@@ -17,14 +19,18 @@ final class Namespace: Sendable {
     ///   - nodes: addresses to make, ending in 11, 12, …
     ///   - domain: name that the DNS server resolves to all of them; `node-1.`, `node-2.`, … before
     ///     it are one each.
+    ///   - named: the addresses that the names lead to at first; nil: all.
     ///   - options: more of dnsmasq's options, as `--srv-host=…`.
-    init(nodes: Int, domain: String, options: [String] = []) throws {
+    init(
+        nodes: Int, domain: String, named: Range<Int>? = nil, options: [String] = []
+    ) throws {
         let number = Int(getpid()) % 200 + 20
         let serial = Int.random(in: 0..<250)
         let name = "rqt-\(getpid())-\(serial)"
         let subnet = "10.\(number).\(serial)"
         self.name = name
         self.subnet = subnet
+        self.domain = domain
         directory = try TestDirectory()
         let outside = "rq\(serial)h\(getpid() % 10000)"
         let inside = "rq\(serial)n\(getpid() % 10000)"
@@ -42,23 +48,34 @@ final class Namespace: Sendable {
             atPath: settings, withIntermediateDirectories: true)
         try "nameserver \(subnet).53\noptions timeout:1 attempts:2\n".write(
             toFile: "\(settings)/resolv.conf", atomically: true, encoding: .utf8)
-        let hosts = (0..<nodes).map { node in
-            "\(subnet).\(11 + node) \(domain) node-\(node + 1).\(domain)"
-        }.joined(separator: "\n")
-        try (hosts + "\n").write(
-            toFile: "\(directory.path)/hosts", atomically: true, encoding: .utf8)
-        dnsmasq = try ChildProcess(
-            [
-                "ip", "netns", "exec", name, "dnsmasq", "--keep-in-foreground", "--no-resolv",
-                "--no-hosts", "--addn-hosts=\(directory.path)/hosts", "--conf-file=/dev/null",
+        try serve(named ?? 0..<nodes, options: options)
+    }
+
+    /// Lets the names lead to these addresses from now on.
+    func serve(_ nodes: Range<Int>, options: [String] = []) throws {
+        let hosts = nodes.enumerated().map { number, node in
+            "\(subnet).\(11 + node) \(domain) node-\(number + 1).\(domain)\n"
+        }.joined()
+        try hosts.write(toFile: "\(directory.path)/hosts", atomically: true, encoding: .utf8)
+        stopServing()
+        let server = try ChildProcess(
+            prefix + [
+                "dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts",
+                "--addn-hosts=\(directory.path)/hosts", "--conf-file=/dev/null",
                 "--bind-interfaces", "--listen-address=\(subnet).53", "--port=53", "--user=root",
                 "--pid-file=",
             ] + options)
+        dnsmasq.withLock { $0 = server }
+    }
+
+    private func stopServing() {
+        let server = dnsmasq.withLock { $0.take() }
+        server?.kill()
+        server?.waitForEnd()
     }
 
     deinit {
-        dnsmasq.kill()
-        dnsmasq.waitForEnd()
+        stopServing()
         do {
             try run("ip", "netns", "del", name)
             try FileManager.default.removeItem(atPath: "/etc/netns/\(name)")

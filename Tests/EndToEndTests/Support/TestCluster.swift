@@ -27,15 +27,16 @@ struct TestCluster: Sendable {
         return TestCluster(nodes, in: directory)
     }
 
-    /// The same data under other addresses, one host for each node.
-    func moved(to hosts: [String]) throws -> TestCluster {
-        let ports = try hosts.map { try freePorts(2, host: $0) }
-        let list = zip(hosts, ports).map { "\($0):\($1[1])" }.joined(separator: ",")
-        let moved = zip(nodes, zip(hosts, ports)).map { node, place in
+    /// The same data at other places.
+    /// - Parameter arguments: of the places; nil: the same as before.
+    func moved(
+        to places: [DiscoveryMode.Place], arguments: [String]? = nil
+    ) -> TestCluster {
+        let moved = zip(nodes, places).map { node, place in
             Daemon(
-                id: node.id, host: place.0, httpPort: place.1[0], raftPort: place.1[1],
-                directory: directory.path,
-                arguments: ["-bootstrap-expect", "\(nodes.count)", "-join", list])
+                id: node.id, host: place.host, httpPort: place.httpPort, raftPort: place.raftPort,
+                directory: directory.path, arguments: arguments ?? node.arguments,
+                prefix: node.prefix)
         }
         return TestCluster(moved, in: directory)
     }
