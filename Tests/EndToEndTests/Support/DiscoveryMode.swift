@@ -32,7 +32,7 @@ struct DiscoveryMode: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { name }
 
-    static let all: [DiscoveryMode] = [.dns, .dnsSRV]
+    static let all: [DiscoveryMode] = [.dns, .dnsSRV, .file, .exec, .env]
 }
 
 extension DiscoveryMode.Place {
