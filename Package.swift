@@ -127,6 +127,11 @@ let package = Package(
         .target(
             name: "DNSSRVEntry", dependencies: ["DNSSRVPlugin", "PluginABI"],
             path: "Plugins/dnssrv/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
+        .systemLibrary(
+            name: "CCurl", path: "Plugins/CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .target(
+            name: "HTTPRequests", dependencies: ["PluginSupport", "PluginABI", "CCurl"],
+            path: "Plugins/HTTPRequests", swiftSettings: settings),
 
         // The judge of plugins, and the fake servers it lets them talk to.
         .target(
@@ -152,6 +157,7 @@ let package = Package(
         tests("Cluster", ["Cluster", "Raft", "Wire"]),
         tests("PluginABI", ["PluginABI"]),
         tests("PluginSupport", ["PluginSupport", "PluginABI"]),
+        tests("HTTPRequests", ["HTTPRequests", "PluginSupport", "PluginABI"]),
         tests(
             "DNSPlugin",
             ["DNSPlugin", "PluginTesting", "PluginSupport", "PluginABI", "JSON", "Discovery"]),

@@ -5,7 +5,8 @@ import PluginABI
 package struct Call {
     /// CLOCK_MONOTONIC in nanoseconds.
     package let deadline: UInt64
-    private let cancelDescriptor: Int32
+    /// Readable once the host gives the call up; to poll alone. Negative: nobody will.
+    package let cancelDescriptor: Int32
 
     package init(deadline: UInt64, cancelDescriptor: Int32) {
         self.deadline = deadline

@@ -1,17 +1,7 @@
 package import JSON
 import PluginABI
 
-/// What a resolver was made from; see `rqd_create_args`.
-package struct InstanceArguments {
-    package var mode: String
-    package var config: [UInt8]
-
-    package init(mode: String, config: [UInt8]) {
-        self.mode = mode
-        self.config = config
-    }
-}
-
+/// One address that a resolver found; see `rqd_address`.
 package struct FoundAddress: Equatable {
     package var host: String
     /// 0: the asking node's own.

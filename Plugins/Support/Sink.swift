@@ -41,6 +41,26 @@ struct Sink {
         return kept
     }
 
+    /// As with addresses, limits are the host's to check.
+    func emit(_ record: RegistryRecord) {
+        rqd_text.lend(record.name) { name in
+            rqd_bytes.lend(record.value) { value in
+                rqd_bytes.lend(record.revision) { revision in
+                    var found = rqd_record()
+                    found.size = UInt32(MemoryLayout<rqd_record>.size)
+                    found.name = name
+                    found.value = value
+                    found.revision = revision
+                    _ = sink.pointee.record?(sink, &found)
+                }
+            }
+        }
+    }
+
+    func emit(token: [UInt8]) {
+        rqd_bytes.lend(token) { _ = sink.pointee.token?(sink, $0) }
+    }
+
     func emit(text: String) {
         rqd_text.lend(text) { _ = sink.pointee.text?(sink, $0) }
     }
@@ -62,12 +82,16 @@ extension String {
     }
 }
 
-extension InstanceArguments {
-    init(_ arguments: rqd_create_args) {
-        self.init(
-            mode: String(arguments.mode),
-            config: Array(
-                UnsafeBufferPointer(
-                    start: arguments.config.data, count: Int(arguments.config.length))))
+extension rqd_bytes {
+    static func lend<Result>(_ bytes: [UInt8], _ body: (rqd_bytes) -> Result) -> Result {
+        bytes.withUnsafeBufferPointer {
+            body(rqd_bytes(data: $0.baseAddress, length: UInt64($0.count)))
+        }
+    }
+}
+
+extension [UInt8] {
+    init(_ bytes: rqd_bytes) {
+        self.init(UnsafeBufferPointer(start: bytes.data, count: Int(bytes.length)))
     }
 }

@@ -39,4 +39,71 @@ import Testing
             #expect(error.message.contains(expected), "\(error)")
         }
     }
+
+    private func empty(_ text: String) throws(CallFailure) -> Configuration {
+        try Configuration(Array(text.utf8)) { _ in nil }
+    }
+
+    @Test(arguments: [
+        ("null", 0), ("0", 0), ("\"\"", 0), ("5000000000", 5_000_000_000),
+        ("\"5s\"", 5_000_000_000),
+        ("\"1m30s\"", 90_000_000_000), ("\"1.5s\"", 1_500_000_000), ("\"250ms\"", 250_000_000),
+        ("\"2h\"", 7_200_000_000_000),
+    ])
+    func `A length of time is nanoseconds or a text`(_ value: String, _ expected: UInt64) throws {
+        var configuration = try empty("{\"t\":\(value)}")
+        #expect(try configuration.nanoseconds("t") == expected)
+        #expect(configuration.notices.isEmpty)
+    }
+
+    @Test(arguments: ["-1", "1.5", "\"5\"", "\"s\"", "\"5 s\"", "\"-5s\"", "true", "\"9999999h\""])
+    func `What is no length of time is named`(_ value: String) throws {
+        var configuration = try empty("{\"t\":\(value)}")
+        let error = #expect(throws: CallFailure.self) { try configuration.nanoseconds("t") }
+        #expect(error?.message.contains("\"t\" must be a number of nanoseconds") == true)
+    }
+
+    @Test(arguments: ["30000", "\"99ms\""])
+    func `A time that was meant as milliseconds is raised, with a notice`(_ value: String) throws {
+        var configuration = try empty("{\"t\":\(value)}")
+        #expect(try configuration.nanoseconds("t") == 100_000_000)
+        #expect(configuration.notices.count == 1)
+        #expect(configuration.notices[0].contains("\"t\" is"))
+    }
+
+    @Test func `Objects inside are read like the whole`() throws {
+        var configuration = try empty("{\"TLS\":{\"On\":true,\"t\":1}}")
+        let isOn = try configuration.object("tls") { tls throws(CallFailure) in
+            _ = try tls.nanoseconds("t")
+            return try tls.bool("on")
+        }
+        try configuration.finish()
+        #expect(isOn == true)
+        #expect(configuration.notices.first?.contains("\"tls.t\"") == true)
+        #expect(try configuration.object("none") { _ in true } == nil)
+    }
+
+    @Test(arguments: [
+        ("{\"tls\":{\"of\":true}}", "unknown member \"tls.of\"; known are on"),
+        ("{\"tls\":{\"on\":1}}", "\"tls.on\" must be true or false"),
+        ("{\"tls\":[]}", "\"tls\" must be an object"),
+    ])
+    func `What is wrong inside is named with its way`(_ text: String, _ expected: String) throws {
+        var configuration = try empty(text)
+        let error = #expect(throws: CallFailure.self) {
+            try configuration.object("tls") { tls throws(CallFailure) in try tls.bool("on") }
+        }
+        #expect(error?.message.contains(expected) == true)
+    }
+
+    @Test func `Members without meaning cost one notice`() throws {
+        var configuration = try empty("{\"Retries\":5,\"Logger\":{}}")
+        configuration.ignore(["retries", "logger", "context"], because: "calls have deadlines")
+        try configuration.finish()
+        #expect(
+            configuration.notices == [
+                "the discovery configuration's \"retries\", \"logger\" changes nothing: "
+                    + "calls have deadlines"
+            ])
+    }
 }

@@ -1,0 +1,16 @@
+import PluginABI
+
+/// A stock plugin of role registry.
+package enum RegistryPlugin {
+    package typealias Make = (InstanceArguments, HostLog) throws(CallFailure) -> any Registry
+
+    /// Never freed, as the ABI has it: to be called once.
+    package static func descriptor(
+        _ identity: PluginIdentity, make: @escaping Make
+    ) -> PluginDescriptor {
+        StockPlugin.descriptor(identity, role: RQD_ROLE_REGISTRY) {
+            arguments, log throws(CallFailure) in
+            Instance(try make(arguments, log))
+        }
+    }
+}
