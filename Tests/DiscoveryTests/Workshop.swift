@@ -61,6 +61,27 @@ final class Workshop: Sendable {
         try #require(process.terminationStatus == 0, "\(tool) \(arguments)")
     }
 
+    /// Whether a compiler can be called by its name.
+    static func has(_ tool: String) -> Bool {
+        (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains {
+            FileManager.default.isExecutableFile(atPath: "\($0)/\(tool)")
+        }
+    }
+
+    /// What a program prints.
+    func output(_ tool: String, _ arguments: [String]) throws -> String {
+        let process = Process()
+        let pipe = Pipe()
+        process.executableURL = URL(filePath: tool)
+        process.arguments = arguments
+        process.standardOutput = pipe
+        try process.run()
+        let text = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        try #require(process.terminationStatus == 0, "\(tool) \(arguments): \(text)")
+        return text
+    }
+
     /// Finds, in this directory alone, and loads.
     func load(_ mode: String) throws -> Plugin {
         try Plugin(loading: PluginCatalog(directories: [path]).find(mode: mode))

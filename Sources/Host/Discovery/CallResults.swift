@@ -99,13 +99,14 @@ struct CallResults: Sendable {
 
 /// Reading what plugins point to. Lengths are checked before anything is copied.
 enum ABI {
-    /// As much of a struct as both sides know; the rest is as in `blank`.
+    /// As much of a struct as both sides know; the rest is as in `blank`. Sizes are taken in whole
+    /// words, as those of all structs are, so that no pointer is ever half read.
     static func copy<Table>(
         _ source: UnsafeRawPointer, _ blank: Table, size: UInt32
     ) -> Table {
         var table = blank
         withUnsafeMutableBytes(of: &table) { bytes in
-            let known = min(Int(size), bytes.count)
+            let known = min(Int(size) & ~7, bytes.count)
             bytes.copyMemory(from: UnsafeRawBufferPointer(start: source, count: known))
         }
         return table

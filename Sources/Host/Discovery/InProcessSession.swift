@@ -28,6 +28,11 @@ final class InProcessSession: PluginSession, @unchecked Sendable {
                 "-disco-key may have \(RQD_MAX_KEY) bytes, and the configuration "
                     + "\(RQD_MAX_CONFIG)")
         }
+        let texts = [arguments.nodeID, name, arguments.raftAddress, arguments.apiURL]
+        guard texts.allSatisfy({ $0.utf8.count <= Int(RQD_MAX_TEXT) }) else {
+            throw PluginError(
+                .config, "the node's ID and addresses may have \(RQD_MAX_TEXT) bytes each")
+        }
         let host = Unmanaged.passRetained(PluginHost(log: log))
         do {
             let instance = try Self.create(plugin, host, arguments, name)

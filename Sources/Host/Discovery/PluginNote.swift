@@ -44,8 +44,9 @@ package struct PluginNote: Equatable, Sendable {
 
     /// Whether this host can run it. Said apart from reading, so that a list can show the modes of
     /// plugins that are too new.
-    func checkVersion() throws(PluginRefusal) {
-        guard version.major == RQD_ABI_MAJOR, version.minorNeeded <= RQD_ABI_MINOR else {
+    /// - Parameter hostMinor: for tests; a host is what its header says.
+    func checkVersion(hostMinor: UInt32 = RQD_ABI_MINOR) throws(PluginRefusal) {
+        guard version.major == RQD_ABI_MAJOR, version.minorNeeded <= hostMinor else {
             throw .wrongVersion(needs: "\(version.major).\(version.minorNeeded)")
         }
     }

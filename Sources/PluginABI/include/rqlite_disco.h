@@ -111,9 +111,22 @@
  * Strings.  UTF-8, without NUL inside and not terminated by one. With length 0 `data` may be null.
  *
  * Growth.  Every struct but the two string types begins with `size`, set by whoever fills it. A
- * reader looks at no more than that many bytes, and at no more than its own header knows. An entry
- * of a function table exists if `size` covers it and it is not null. Later versions only append;
- * `reserved` members are 0 and not looked at. A change of meaning is a new interface, "rqd.x/2".
+ * reader looks at no more than that many bytes, and at no more than its own header knows
+ * (RQD_COVERS). An entry of a function table exists if `size` covers it and it is not null.
+ * `reserved` members are 0 and not looked at.
+ *
+ * Versions.  A host 1.x runs every plugin of major version 1 whose note needs a minor version of at
+ * most x, whatever it was built against; what it does not run it refuses before any code of it does.
+ * A new minor version may append members to structs and entries to tables, add interfaces, status
+ * codes, log levels and limits for new things. It never changes or removes a member, the meaning of
+ * one, a number, or what is allowed: that would be a new interface ("rqd.x/2"), beside which hosts
+ * keep "/1" for all of 1.x, or, for what is common to all, a new major version. So
+ *   - a plugin sets `abi_minor_needed` to the version of the newest thing it can't do without, not
+ *     to the one that it was built against;
+ *   - a plugin that uses what came after 1.0 where it is there asks RQD_COVERS, or get_interface,
+ *     first;
+ *   - an unknown status code counts as RQD_INTERNAL, an unknown log level as RQD_LOG_ERROR, and an
+ *     unknown interface is null.
  *
  * Manners.  A plugin never writes to standard output or error, installs a signal handler, changes
  * the working directory, locale or environment, calls exit, or forks without exec. Its descriptors
@@ -162,6 +175,17 @@ extern "C" {
 #define RQD_MAX_ADDRESSES 1024u /* count, in one answer */
 #define RQD_MAX_RECORDS 1024u  /* count, in one answer */
 
+/* ---- Growing -------------------------------------------------------------------------------- */
+
+/* Whether a struct from the other side has a member. Needless for those of 1.0, which always are
+ * there.
+ *
+ * Rationale: a size in each struct, not one version for all, because a table can then come from
+ * code that was built against another header than its neighbour, and both sides need only compare
+ * two numbers. Lists of structs are arrays of pointers, so that the elements may grow, too. */
+#define RQD_COVERS(type, pointer, member)                                                          \
+    ((pointer)->size >= offsetof(type, member) + sizeof((pointer)->member))
+
 /* ---- Strings -------------------------------------------------------------------------------- */
 
 /* Rationale: pointer and length, because NUL-terminated strings force copies on every language but
@@ -178,7 +202,7 @@ typedef struct rqd_bytes {
     uint64_t length;
 } rqd_bytes;
 
-/* Initialises a rqd_text from a string literal. */
+/* Initialises a rqd_text from a string literal, which lives until the process ends. */
 #define RQD_TEXT(literal) {(literal), sizeof(literal) - 1u}
 
 /* Whether a rqd_text equals a string literal. */
@@ -196,6 +220,9 @@ typedef struct rqd_bytes {
  * IS UNKNOWN, RQD_CONFLICT and RQD_ABSENT included: a transport that retried may have been answered
  * by its own first try. The host then reads again and recognises its value by a nonce inside it. */
 typedef int32_t rqd_code;
+/* Rationale: codes are for the host, which has to decide when to try again, and are few; texts are
+ * for people, and are not kept short. Both of each failure, so that neither is guessed from the
+ * other. A write that was refused is no proof that it did not happen: hence no code says so. */
 
 #define RQD_OK 0
 #define RQD_ABSENT 1      /* there is no such record */
@@ -226,11 +253,13 @@ struct rqd_host {
     uint32_t size;
     uint32_t reserved;
     void *ctx; /* the host's */
-    /* [any] Writes one line to the host's log. `level` is one of RQD_LOG_*; others count as
+    /* [any] Writes one line to the host's log, which is copied; line ends inside become spaces, and
+     * what is longer than RQD_MAX_MESSAGE is cut. `level` is one of RQD_LOG_*; others count as
      * RQD_LOG_ERROR. Say what changed, not what stayed; never log a secret. Lines beyond a rate
-     * that the host chooses are dropped and counted. */
+     * that the host chooses are dropped and counted. Never fails, never blocks for long. */
     void (*log)(const rqd_host *host, int32_t level, rqd_text message);
-    /* [any] Further interfaces of the host, or null. 1.0 has none. */
+    /* [any] A further interface of the host, valid as long as the host, or null. 1.0 has none, and
+     * answers null to every name. */
     const void *(*get_interface)(const rqd_host *host, rqd_text id);
 };
 
@@ -285,29 +314,37 @@ typedef struct rqd_record {
  * malformed, or not among the results of this call; the call then fails whatever it returns, so a
  * plugin may go on or return at once.
  *
- * Rationale: one sink for all calls, not one type each: bindings are written once per language. */
+ * Rationale: results go into a sink, and are not returned, so that no memory changes hands: there is
+ * no allocator to share and nothing to forget to free. One sink for all calls, not one type each:
+ * bindings are written once per language. */
 typedef struct rqd_sink rqd_sink;
 struct rqd_sink {
     uint32_t size;
     uint32_t reserved;
     void *ctx; /* the host's */
-    /* [callback] Explains the status about to be returned; the last message counts. */
+    /* [callback] Explains the status about to be returned; the last message counts. What is longer
+     * than RQD_MAX_MESSAGE is cut, what is not UTF-8 replaced: always RQD_OK. */
     rqd_code (*message)(const rqd_sink *sink, rqd_text message);
-    /* [callback] */
+    /* [callback] One result of `resolve`; at most RQD_MAX_ADDRESSES in a call. */
     rqd_code (*address)(const rqd_sink *sink, const rqd_address *address);
-    /* [callback] */
+    /* [callback] One result of `read`, `write` or `list`; at most RQD_MAX_RECORDS in a call. */
     rqd_code (*record)(const rqd_sink *sink, const rqd_record *record);
-    /* [callback] The state that was seen, for `rqd_watch.wait`; opaque to the host. */
+    /* [callback] The state that was seen, for `rqd_watch.wait`, in at most RQD_MAX_TOKEN bytes that
+     * are opaque to the host; from `resolve`, `read` and `wait`. The last one counts. */
     rqd_code (*token)(const rqd_sink *sink, rqd_bytes token);
-    /* [callback] The answer of `rqd_status.describe`. */
+    /* [callback] The answer of `rqd_status.describe`, in at most RQD_MAX_DESCRIBE bytes. */
     rqd_code (*text)(const rqd_sink *sink, rqd_text text);
 };
 
-/* What an instance is made from. Owned by the host; valid during `create`. */
+/* What an instance is made from. Owned by the host; valid during `create`, so what is needed later
+ * is copied. The texts without a limit of their own have at most RQD_MAX_TEXT bytes.
+ *
+ * Rationale: the configuration is the plugin's business alone, down to its syntax. A host that
+ * parsed it would have to be changed for every plugin. */
 typedef struct rqd_create_args {
     uint32_t size;
     uint32_t reserved;
-    rqd_text mode; /* one of the plugin's own */
+    rqd_text mode; /* one of the plugin's own, which may have several */
     rqd_text key;  /* -disco-key; registries put their records below it */
     /* -disco-config, byte for byte: the host neither expands nor parses it. Length 0: none was
      * given, use defaults. */
@@ -330,7 +367,8 @@ typedef struct rqd_resolver {
     uint32_t reserved;
     /* [serial] Emits every address known now, in any order; duplicates do no harm. RQD_OK with none
      * means that there are none. One source that fails should not hide what the others gave: emit
-     * that, log the rest, return RQD_OK. May emit a token. */
+     * that, log the rest, return RQD_OK. May emit a token. Any status but RQD_ABSENT and
+     * RQD_CONFLICT; addresses that were emitted before a failure are forgotten. */
     rqd_code (*resolve)(rqd_instance *self, const rqd_call *call, const rqd_sink *sink);
 } rqd_resolver;
 
@@ -340,13 +378,18 @@ typedef struct rqd_resolver {
  * The host owns all content; values are opaque bytes and come back as they were written. A record
  * `name` (`leader`, `nodes/<percent-encoded node id>`) is kept below rqd_create_args.key, so that
  * the full key reads <key>/<name>. Reads must be linearizable: they show every write that returned
- * RQD_OK before they began, by whomever. */
+ * RQD_OK before they began, by whomever.
+ *
+ * Rationale: no leases, because one that ends while its cluster is cut off from the store would let
+ * a second cluster be born; no locks, because their holders die. Compare-and-set is all that it
+ * takes to agree on who is first, and every store has it. */
 #define RQD_REGISTRY_1 "rqd.registry/1"
 
 typedef struct rqd_registry {
     uint32_t size;
     uint32_t reserved;
-    /* [serial] RQD_OK with exactly one record, or RQD_ABSENT. May emit a token, also if absent. */
+    /* [serial] RQD_OK with exactly one record, RQD_ABSENT, or a failure. May emit a token, also if
+     * absent. */
     rqd_code (*read)(rqd_instance *self, const rqd_call *call, rqd_text name, const rqd_sink *sink);
     /* [serial] Writes if the record's revision is `expected`, or, when that is empty, if there is
      * no record. Atomically; never otherwise. RQD_OK with exactly one record that has the new
@@ -354,11 +397,12 @@ typedef struct rqd_registry {
      * and there is no record. */
     rqd_code (*write)(rqd_instance *self, const rqd_call *call, rqd_text name, rqd_bytes expected,
                       rqd_bytes value, const rqd_sink *sink);
-    /* [serial] Removes the record if its revision is `expected`, which is never empty. RQD_OK,
-     * RQD_CONFLICT or RQD_ABSENT. */
+    /* [serial] Removes the record if its revision is `expected`, which is never empty. RQD_OK
+     * without a record, RQD_CONFLICT, RQD_ABSENT, or a failure. */
     rqd_code (*erase)(rqd_instance *self, const rqd_call *call, rqd_text name, rqd_bytes expected,
                       const rqd_sink *sink);
-    /* [serial] Emits every record whose name begins with `prefix`, names without the key. */
+    /* [serial] Emits every record whose name begins with `prefix`, names without the key, in any
+     * order; RQD_OK, also with none, or a failure. */
     rqd_code (*list)(rqd_instance *self, const rqd_call *call, rqd_text prefix,
                      const rqd_sink *sink);
 } rqd_registry;
@@ -385,7 +429,8 @@ typedef struct rqd_status {
     uint32_t size;
     uint32_t reserved;
     /* [serial] Emits one JSON object as text, of at most RQD_MAX_DESCRIBE bytes: what an operator
-     * wants to see of this instance in /status. Does no IO and returns at once. No secrets. */
+     * wants to see of this instance in /status. Does no IO and returns at once. No secrets. What is
+     * no JSON object, and any status but RQD_OK, shows nothing and does no other harm. */
     rqd_code (*describe)(rqd_instance *self, const rqd_sink *sink);
 } rqd_status;
 
@@ -423,7 +468,8 @@ struct rqd_plugin {
      * be kept. */
     rqd_code (*create)(const rqd_plugin *plugin, const rqd_host *host, const rqd_create_args *args,
                        const rqd_sink *sink, rqd_instance **instance);
-    /* [serial] Ends an instance and its threads, within a second. No call is running. */
+    /* [serial] Ends an instance and its threads, and frees all that is its own, within a second.
+     * No call is running, and none follows. */
     void (*destroy)(rqd_instance *self);
     /* [serial] The table of an interface, or null for one that this instance does not have. It
      * lives as long as the instance and never changes; what is offered may depend on mode and
@@ -438,7 +484,10 @@ struct rqd_plugin {
 #endif
 
 /* [load] The one exported symbol. Gets the host's version; returns the descriptor, or null to
- * refuse this host. Does nothing else. */
+ * refuse this host. Does nothing else. May be called again, and then returns the same.
+ *
+ * Rationale: one symbol, so that plugins can be loaded side by side and into any program without
+ * meeting each other's names; all else is reached through tables, which can grow. */
 RQD_EXPORT const rqd_plugin *rqlite_disco_entry(uint32_t host_major, uint32_t host_minor);
 
 typedef const rqd_plugin *(*rqd_entry)(uint32_t host_major, uint32_t host_minor);
@@ -474,7 +523,7 @@ typedef const rqd_plugin *(*rqd_entry)(uint32_t host_major, uint32_t host_minor)
  *     pub static NOTE: Note = Note { head: [8, 52, 1], name: *b"rqdisco\0", desc: [1, 0, 0, 1],
  *         mode: *b"one\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" };
  *
- * Zig:
+ * Zig (not tried by the tests, unlike the others: no Zig could be installed):
  *     const Note = extern struct { head: [3]u32, name: [8]u8, desc: [4]u32, mode: [36]u8 };
  *     export const note linksection(".note.rqdisco") = Note{ .head = .{ 8, 52, 1 },
  *         .name = "rqdisco\x00".*, .desc = .{ 1, 0, 0, 1 }, .mode = ("one" ++ "\x00" ** 33).* };

@@ -22,13 +22,16 @@
 #ifndef NOTE_MAJOR
 #define NOTE_MAJOR MAJOR
 #endif
+#ifndef NOTE_MINOR
+#define NOTE_MINOR RQD_ABI_MINOR
+#endif
 #ifndef PLUGIN_SIZE
 #define PLUGIN_SIZE sizeof(rqd_plugin)
 #endif
 
 #ifndef NO_NOTE
 __attribute__((used, section(RQD_NOTE_SECTION), aligned(4))) static const rqd_note note = {
-    8, 52, RQD_NOTE_TYPE, RQD_NOTE_NAME, NOTE_MAJOR, RQD_ABI_MINOR, NEEDED, RQD_ROLE_RESOLVER, NOTE_MODE};
+    8, 52, RQD_NOTE_TYPE, RQD_NOTE_NAME, NOTE_MAJOR, NOTE_MINOR, NEEDED, RQD_ROLE_RESOLVER, NOTE_MODE};
 #endif
 #ifdef SECOND_MODE
 RQD_NOTE(NEEDED, RQD_ROLE_REGISTRY, SECOND_MODE);
@@ -102,6 +105,10 @@ static rqd_code resolve(rqd_instance *self, const rqd_call *call, const rqd_sink
         return emit(sink, missing, 1, nothing);
     }
     if (is(self, "{strange}")) return 77;
+    if (is(self, "{short}")) {
+        rqd_address address = {offsetof(rqd_address, source), 4002, local, text("hidden"), 1, 2, 3, 0};
+        return sink->address(sink, &address);
+    }
     if (is(self, "{absent}")) return RQD_ABSENT;
     if (is(self, "{host}")) return emit(sink, text("no such:host"), 1, nothing), RQD_OK;
     if (is(self, "{digits}")) return emit(sink, text("10.0.0.256"), 1, nothing), RQD_OK;
@@ -169,7 +176,9 @@ static void destroy(rqd_instance *self) {
 static const void *get_interface(rqd_instance *self, rqd_text id) {
     static const rqd_resolver resolver = {sizeof resolver, 0, resolve};
     static const rqd_resolver truncated = {8, 0, resolve};
+    static const rqd_resolver half = {12, 0, resolve};
     static const rqd_status status = {sizeof status, 0, describe};
+    if (RQD_IS(id, RQD_RESOLVER_1) && is(self, "{half}")) return &half;
     if (RQD_IS(id, RQD_RESOLVER_1)) return is(self, "{truncated}") ? &truncated : &resolver;
     return RQD_IS(id, RQD_STATUS_1) ? (const void *)&status : NULL;
 }
