@@ -42,11 +42,11 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = [], resources: 
 }
 
 /// What only the entry of a plugin is linked with: one exported symbol, and Swift's runtime where a
-/// distribution has it, `lib/swift` beside `lib/rqlite/plugins`.
+/// distribution has it, `lib/rqlite/swift` beside `lib/rqlite/plugins`.
 let pluginLinking: [LinkerSetting] = [
     .unsafeFlags([
         "-Xlinker", "--version-script=\(Context.packageDirectory)/Plugins/plugin.map",
-        "-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../../swift",
+        "-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../swift",
     ])
 ]
 
@@ -148,7 +148,7 @@ let package = Package(
             swiftSettings: settings),
 
         // Tests, one target per module.
-        tests("EndToEnd"),
+        tests("EndToEnd", ["Discovery"]),
         tests("Tidy"),
         tests("Wire", ["Wire"]),
         tests("JSON", ["JSON"]),

@@ -51,8 +51,8 @@ struct DistTests {
     @Test func `All of Swift that the nodes see is in the package`() throws {
         let package = system.executable.dropFirst().dropLast("/bin/rqlited".count)
         let swift = try system.files().filter { $0.lowercased().contains("swift") }
-        #expect(swift.contains("\(package)/lib/swift/libswiftCore.so"))
-        for path in swift { #expect(path.hasPrefix("\(package)/lib/swift"), "\(path)") }
+        #expect(swift.contains("\(package)/lib/rqlite/swift/libswiftCore.so"))
+        for path in swift { #expect(path.hasPrefix("\(package)/lib/rqlite/swift"), "\(path)") }
     }
 
     @Test func `The page for operators names every library that a machine needs`() throws {

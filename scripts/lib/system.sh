@@ -57,10 +57,19 @@ plugin_products() {
     sed -n 's/.*\.library(.*"\(rqlite-disco-[a-z-]*\)".*/\1/p' Package.swift | sort -u
 }
 
-# Builds the daemon and its plugins for release; sets $bin to the folder they are in.
+# The programs that users get, as Package.swift names them.
+programs() {
+    sed -n 's/.*\.executable(name: "\([a-z-]*\)".*/\1/p' Package.swift
+}
+
+# The daemon's version.
+version() {
+    sed -n 's/.*static let version = "\(.*\)".*/\1/p' Sources/Host/Settings/Build.swift
+}
+
+# Builds the programs and plugins for release; sets $bin to the folder they are in.
 build_release() {
-    swift build -c release --product rqlited >&2
-    for product in $(plugin_products); do
+    for product in $(programs) $(plugin_products); do
         swift build -c release --product "$product" >&2
     done
     bin=$(swift build -c release --show-bin-path)
