@@ -86,15 +86,15 @@ let package = Package(
         host(
             "Replica",
             [
-                "Raft", "Wire", "Service", "Cluster", "SQLite", "StateMachine", "WriteAheadLog",
-                "Transport", "Replication", "Telemetry",
+                "Raft", "Wire", "Service", "Cluster", "Registry", "SQLite", "StateMachine",
+                "WriteAheadLog", "Transport", "Replication", "Telemetry",
             ] + nio),
         host("HTTPAPI", ["JSON", "Wire", "Raft", "Service", "Telemetry"] + nioHTTP),
         .executableTarget(
             name: "rqlited",
             dependencies: [
-                "JSON", "Raft", "Service", "SQLite", "StateMachine", "Transport", "Replication",
-                "Replica", "Discovery", "HTTPAPI", "Telemetry", "Settings",
+                "JSON", "Raft", "Registry", "Service", "SQLite", "StateMachine", "Transport",
+                "Replication", "Replica", "Discovery", "HTTPAPI", "Telemetry", "Settings",
             ] + nio,
             path: "Sources/Host/rqlited", swiftSettings: settings),
         host(
@@ -148,7 +148,7 @@ let package = Package(
             swiftSettings: settings),
 
         // Tests, one target per module.
-        tests("EndToEnd", ["Discovery"]),
+        tests("EndToEnd", ["Discovery"], resources: [.copy("Plugins")]),
         tests("Tidy"),
         tests("Wire", ["Wire"]),
         tests("JSON", ["JSON"]),

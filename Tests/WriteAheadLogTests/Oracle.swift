@@ -51,10 +51,6 @@ struct Oracle: Equatable {
             case .bootstrapMembership(let membership):
                 self.membership = membership
                 membershipIndex = .zero
-            case .bootstrapErased(let erased):
-                guard cluster == erased else { break }
-                cluster = nil
-                membership = Membership()
             case .caughtUp: break
             }
         }

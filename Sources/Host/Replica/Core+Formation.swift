@@ -1,5 +1,6 @@
 import Cluster
 import Raft
+import Registry
 import Replication
 import Service
 import Telemetry
@@ -9,17 +10,23 @@ import WriteAheadLog
 /// How a node without a cluster comes to one, and how a member finds the others again after all
 /// have moved. The decisions are the formation machine's; this is its shell.
 extension Core {
-    private static var helloTime: Duration { .seconds(2) }
+    static var helloTime: Duration { .seconds(2) }
+    private static var joinPatience: Duration { .seconds(15) }
     /// A member without a leader for so long looks for the others at the candidates' addresses.
     private static var rejoinAfter: Duration { .seconds(1) }
 
     /// Goes on where the disk says the node was, or forms a cluster by the operator's plan.
     func begin(
         _ restored: RestoredState, cluster: ClusterID?, isEstablished: Bool,
-        formation state: AcceptorState
+        formation state: StoredFormation
     ) {
-        acceptorState = state
+        acceptorState = state.acceptor
+        beginRegistry(state.registry)
         guard let cluster else { return beginFormation() }
+        if registry != nil {
+            links.logger.announce(
+                "preexisting node configuration detected, not registering with discovery service")
+        }
         if isEstablished {
             startReplication(restored, in: cluster)
         } else {
@@ -43,6 +50,7 @@ extension Core {
             startFormation(.form, limit: .attempts(attempts, interval: interval))
         case .bootstrap(_, let timeout, _):
             startFormation(.form, limit: .time(timeout))
+        case .registry(_, let timeout, _): beginRegistryFormation(limit: timeout)
         }
     }
 
@@ -85,18 +93,25 @@ extension Core {
     /// cluster knows it again.
     private func reviewContact() {
         guard options.plan != .alone, let raft = replicated?.raft, stopping == nil else { return }
-        let known = raft.membership[options.identity.id]
-        let hasMoved = known.map { $0.address != options.address } ?? false
         // A leader that can't be answered is as good as none.
-        let isLost = raft.leader.map { address(of: $0) == nil } ?? true
-        if isLost { lostSince = lostSince ?? now } else { lostSince = nil }
-        let mustLook = hasMoved || lostSince.map { now - $0 > Self.rejoinAfter } ?? false
+        let hasLost = raft.leader.map { address(of: $0) == nil } ?? true
+        if hasLost { lostSince = lostSince ?? now } else { lostSince = nil }
+        let mustLook = isLost
         if mustLook, formation == nil, raft.role != .leader || hasMoved {
             startFormation(.rejoin, limit: .none)
         } else if !mustLook, formation?.purpose == .rejoin {
             formation = nil
         }
     }
+
+    /// This member has another address than its cluster knows.
+    private var hasMoved: Bool {
+        guard let known = replicated?.raft.membership[options.identity.id] else { return false }
+        return known.address != options.address
+    }
+
+    /// This member must be found again, or find the others.
+    var isLost: Bool { hasMoved || lostSince.map { now - $0 > Self.rejoinAfter } ?? false }
 
     func formationAsked(
         _ bytes: [UInt8], from caller: PeerCaller,
@@ -120,17 +135,15 @@ extension Core {
     }
 
     func formationAnswered(_ address: PeerAddress, _ call: PeerCall, _ result: PeerResult) {
+        if registry?.formation != nil {
+            return registryFormationAnswered(address, call, result)
+        }
         switch result {
         case .failure(let error):
             step { $0.machine.unreachable(address, reason: error.cause) }
         case .success(.hello(let hello)):
             meet(hello)
-            let facts = CandidateFacts(
-                introduction: Introduction(
-                    identity: hello.identity, address: hello.address, suffrage: hello.suffrage,
-                    expect: hello.bootstrapExpect ?? 0),
-                cluster: hello.cluster, leader: hello.leader?.address)
-            step { $0.machine.helloAnswered(facts, from: address) }
+            step { $0.machine.helloAnswered(CandidateFacts(hello), from: address) }
         case .success(.formation(let bytes)):
             do {
                 let message = try FormationMessage(decoding: bytes)
@@ -139,8 +152,7 @@ extension Core {
                 step { $0.machine.unreachable(address, reason: "\(error)") }
             }
         case .success(.joined(let acceptance)):
-            links.logger.announce("successfully joined cluster at \(address)")
-            learnAddresses(acceptance)
+            noteJoining(acceptance, via: address)
             step { $0.machine.joined(acceptance.cluster) }
         case .success(.joinRefused(let refusal)):
             step {
@@ -164,7 +176,8 @@ extension Core {
     }
 
     /// A joiner's own log does not name anybody yet, but it must answer the leader.
-    private func learnAddresses(_ acceptance: JoinAcceptance) {
+    func noteJoining(_ acceptance: JoinAcceptance, via address: PeerAddress) {
+        links.logger.announce("successfully joined cluster at \(address)")
         membershipChanged(acceptance.membership)
         if let leader = acceptance.leader {
             addressHints[leader.id] = leader.address
@@ -177,6 +190,8 @@ extension Core {
             links.apply.post(.establish(pending.cluster, pending.membership))
         } else if let ticket = formation?.writes.removeValue(forKey: id) {
             step { $0.machine.persisted(ticket) }
+        } else {
+            registryRecorded(id)
         }
     }
 
@@ -202,11 +217,7 @@ extension Core {
         case .answer(let message, let id):
             formation?.answers.removeValue(forKey: id)?(.formation(message.encoded()))
         case .persist(let bytes, let ticket): persist(bytes, ticket)
-        case .attemptJoin(let address):
-            let request = JoinRequest(
-                identity: options.identity, address: options.address, apiURL: options.apiURL,
-                suffrage: options.plan.suffrage, cluster: cluster)
-            call(.join(request), at: address, as: .join, timeout: .seconds(15))
+        case .attemptJoin(let address): attemptJoin(via: address)
         case .start(let value, let campaign):
             links.logger.info(
                 "cluster bootstrap agreed",
@@ -225,6 +236,13 @@ extension Core {
         case .fatal(let refusal): failed("clustering failure: \(refusal)")
         case .gaveUp(let text): failed("clustering failure: \(text)")
         }
+    }
+
+    func attemptJoin(via address: PeerAddress) {
+        let request = JoinRequest(
+            identity: options.identity, address: options.address, apiURL: options.apiURL,
+            suffrage: options.plan.suffrage, cluster: cluster)
+        call(.join(request), at: address, as: .join, timeout: Self.joinPatience)
     }
 
     private func persist(_ bytes: [UInt8], _ ticket: PersistTicket) {
@@ -247,7 +265,7 @@ extension Core {
 
     /// Writes cluster ID and membership durably, into the log and then into the database; Raft
     /// starts when that is done.
-    private func become(member membership: Membership, of cluster: ClusterID, campaign: Bool) {
+    func become(member membership: Membership, of cluster: ClusterID, campaign: Bool) {
         let id = RecordID(newID())
         pendingMembership = PendingMembership(
             record: id, cluster: cluster, membership: membership, campaign: campaign)
@@ -281,6 +299,12 @@ extension Core {
     }
 }
 
+/// What the disk says of attempts to come to a cluster.
+struct StoredFormation: Equatable, Sendable {
+    var acceptor = AcceptorState()
+    var registry = RegistryState()
+}
+
 /// A cluster that this node is about to belong to, once its log says so.
 struct PendingMembership {
     var record: RecordID
@@ -292,5 +316,15 @@ struct PendingMembership {
 extension RandomID {
     static func random() -> RandomID {
         RandomID(high: .random(in: .min ... .max), low: .random(in: .min ... .max))
+    }
+}
+
+extension CandidateFacts {
+    init(_ hello: Hello) {
+        self.init(
+            introduction: Introduction(
+                identity: hello.identity, address: hello.address, suffrage: hello.suffrage,
+                expect: hello.bootstrapExpect ?? 0),
+            cluster: hello.cluster, leader: hello.leader?.address)
     }
 }

@@ -23,8 +23,10 @@ extension Core {
         status.parkedRequests = parked.count
         status.openProposals = openProposals.count
         status.pendingMembershipChanges = membershipQueue.count
+        status.registry = registry?.status
         guard let replicated else {
-            status.waitingFor = formation?.waitingFor ?? "a cluster"
+            status.waitingFor =
+                formation?.waitingFor ?? registry?.waitingFor ?? "a cluster"
             return status
         }
         let raft = replicated.raft

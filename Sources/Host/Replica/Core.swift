@@ -18,6 +18,8 @@ final class Core {
     var replicated: ReplicatedLog?
     var cluster: ClusterID?
     var formation: FormationDriver?
+    /// Nil without a registry.
+    var registry: RegistryDriver?
     /// What this node promised on the way to its cluster; it goes on telling others of the outcome.
     var acceptorState = AcceptorState()
     var pendingMembership: PendingMembership?
@@ -71,6 +73,7 @@ final class Core {
         var readers: ReaderPool
         var transport: Transport
         var forwarder: Forwarder
+        var registry: (any RegistryAccess)?
         var gate: ReadGate
         var board: StatusBoard
         var logger: Logger
@@ -133,6 +136,9 @@ final class Core {
             formationAsked(bytes, from: caller, reply)
         case .answered(let address, let call, let result): answered(address, call, result)
         case .helloHeard(let identity): helloHeard(identity)
+        case .registryAnswered(let request, let id, let reply):
+            registryAnswered(request, id, reply)
+        case .registryWatched(let outcome): registryWatched(outcome)
         case .candidates(let list): candidatesChanged(list)
         case .written(let ticket): replicated?.persisted(ticket)
         case .fetched(let fetch, let entries): replicated?.fetched(entries, for: fetch)
@@ -168,6 +174,7 @@ final class Core {
         if nextTick <= now { nextTick = now + options.tick }
         performEffects()
         tickFormation()
+        tickRegistry()
         tickMembership()
         expireRequests()
         retryParked()

@@ -1,4 +1,5 @@
 package import Raft
+import Registry
 import Replication
 import Service
 import StateMachine
@@ -25,6 +26,10 @@ enum CoreEvent: Sendable {
     case candidates(Candidates)
     /// Another node introduced itself while this one has no cluster: more may be there now.
     case helloHeard(NodeIdentity)
+
+    // From the registry.
+    case registryAnswered(RegistryRequest, RegistryRequestID, RegistryReply)
+    case registryWatched(RegistryWatchOutcome)
 
     // From the log's thread.
     case written(PersistTicket)

@@ -11,9 +11,11 @@ import WriteAheadLog
 
 /// Opens what the disk holds, decides how the node starts, and starts its threads, step by step.
 extension Node {
+    /// - Parameter registry: needed if the plan names one.
     /// - Returns: a node that takes part in its cluster, or forms one by its plan.
     package static func start(
-        _ configuration: NodeConfiguration, group: any EventLoopGroup, logger: Logger
+        _ configuration: NodeConfiguration, registry: (any RegistryAccess)? = nil,
+        group: any EventLoopGroup, logger: Logger
     ) throws -> Node {
         if let problem = Engine.unfitness() { throw StartError.storage(problem) }
         try makeDirectory(configuration.dataDirectory)
@@ -49,9 +51,9 @@ extension Node {
         let transport = Transport(group: group, identity: identity, limits: limits)
         let links = Core.Links(
             mailbox: core, log: log, apply: apply, readers: readers, transport: transport,
-            forwarder: Forwarder(transport: transport, mailbox: core), gate: ReadGate(),
-            board: board, logger: logger)
-        let state = try acceptorState(opened)
+            forwarder: Forwarder(transport: transport, mailbox: core), registry: registry,
+            gate: ReadGate(), board: board, logger: logger)
+        let state = try StartPlan.formation(log: opened, plan: configuration.plan)
         return Node(options: options, links: links, lock: lock) {
             let core = Core(options: options, links: links)
             core.begin(
@@ -124,9 +126,5 @@ extension Node {
             try directory.removeAll(except: max(.first, Generation(log.generation)))
         }
         return directory
-    }
-
-    private static func acceptorState(_ log: LogState) throws -> AcceptorState {
-        try log.formation.map { try AcceptorState(decoding: $0) } ?? AcceptorState()
     }
 }

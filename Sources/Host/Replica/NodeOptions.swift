@@ -71,15 +71,24 @@ package enum FormationPlan: Equatable, Sendable {
     case join(attempts: Int, interval: Duration, suffrage: Suffrage)
     /// Join, or agree on one bootstrap with `expect` voters among the candidates.
     case bootstrap(expect: Int, timeout: Duration, suffrage: Suffrage)
+    /// Join the cluster that a registry shows, or found it there: with `expect` voters, or alone.
+    /// Without a timeout the node waits for ever.
+    case registry(expect: Int?, timeout: Duration?, suffrage: Suffrage)
 
     package var suffrage: Suffrage {
         switch self {
         case .alone: .voter
-        case .join(_, _, let suffrage), .bootstrap(_, _, let suffrage): suffrage
+        case .join(_, _, let suffrage), .bootstrap(_, _, let suffrage),
+            .registry(_, _, let suffrage):
+            suffrage
         }
     }
 
     package var expect: Int? {
-        if case .bootstrap(let expect, _, _) = self { expect } else { nil }
+        switch self {
+        case .bootstrap(let expect, _, _): expect
+        case .registry(let expect, _, _): expect
+        case .alone, .join: nil
+        }
     }
 }

@@ -1,5 +1,8 @@
+import Cluster
 package import Raft
+import Registry
 import StateMachine
+import Wire
 import WriteAheadLog
 
 /// Why a node can't start on the data it found. The text tells what to do.
@@ -11,6 +14,8 @@ package enum StartError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The log begins after the entry that the database needs next.
     case logAfterDatabase(base: LogIndex, database: LogIndex)
     case logDamaged(String)
+    /// The node may have founded a cluster in a registry, and others may have started it.
+    case claimUnsettled(ClusterID)
     case storage(String)
     case directoryInUse(String)
 
@@ -39,6 +44,12 @@ package enum StartError: Error, Equatable, Sendable, CustomStringConvertible {
             directory and let the node join
             """
         case .logDamaged(let text): text
+        case .claimUnsettled(let cluster):
+            """
+            this node has begun to found cluster \(cluster) by way of a registry, and can't know \
+            without it whether the cluster exists: start it with the same -disco-mode again, or \
+            let it -join, or use another data directory
+            """
         case .storage(let text): text
         case .directoryInUse(let directory):
             "another process uses the data directory \(directory): stop it, or use another directory"
@@ -85,5 +96,26 @@ enum StartPlan {
             appliedMembership: database.membership,
             appliedMembershipIndex: database.membershipIndex,
             commitIndex: max(log.commitIndex, applied), appliedIndex: applied)
+    }
+
+    /// What the disk says of attempts to come to a cluster. One that was begun in a registry can't
+    /// be forgotten for another: there might be two clusters then.
+    static func formation(
+        log: LogState, plan: FormationPlan
+    ) throws(StartError) -> StoredFormation {
+        var stored = StoredFormation()
+        do throws(WireError) {
+            if let bytes = log.formation { stored.acceptor = try AcceptorState(decoding: bytes) }
+            if let bytes = log.registry { stored.registry = try RegistryState(decoding: bytes) }
+        } catch {
+            throw .storage("what the log says of the forming of a cluster is unreadable: \(error)")
+        }
+        if log.cluster == nil, let claim = stored.registry.claim {
+            switch plan {
+            case .alone, .bootstrap: throw .claimUnsettled(claim.value.cluster)
+            case .join, .registry: break
+            }
+        }
+        return stored
     }
 }

@@ -31,6 +31,8 @@ package struct NodeStatus: Sendable {
     package var pendingMembershipChanges = 0
     /// Members whose SQLite is another build: floats and plans may differ.
     package var otherEngines: [NodeID] = []
+    /// Nil without one.
+    package var registry: RegistryStatus?
     package var fault: String?
 
     package init() {}

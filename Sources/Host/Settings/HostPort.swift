@@ -34,6 +34,15 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
         return host.contains(":") && host.allSatisfy { $0 == ":" || $0 == "0" }
     }
 
+    /// Only this machine can connect to it, as far as its text tells.
+    package var isLoopback: Bool {
+        let name = host.lowercased()
+        if name == "localhost" || name.hasSuffix(".localhost") || name == "::1" { return true }
+        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127"
+            && parts.allSatisfy { UInt8($0) != nil }
+    }
+
     /// Host without brackets, and the text of the port.
     static func split(_ text: String) -> (host: String, port: Substring)? {
         guard let colon = text.lastIndex(of: ":") else { return nil }

@@ -37,13 +37,10 @@ package enum MetadataRecord: Equatable, Sendable {
     case abandoned(ClusterID)
     /// The state of the cluster's formation, opaque here.
     case formation([UInt8])
-    /// What the node claimed in a registry and how far that is, opaque here.
+    /// What the node claimed or founded by way of a registry, opaque here.
     case registry([UInt8])
     /// The membership that stands before any entry: the log must be empty.
     case bootstrapMembership(Membership)
-    /// A bootstrap that never began to work is taken back, cluster ID and membership: the log must
-    /// be empty. Says nothing about a log that belongs to another cluster.
-    case bootstrapErased(ClusterID)
     /// The node holds everything that the leader knew to be committed: it may vote again after its
     /// log was found damaged.
     case caughtUp

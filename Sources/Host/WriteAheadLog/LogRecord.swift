@@ -24,8 +24,7 @@ import Wire
 ///           | optional bytes formation | u64 generation | hard state | u64 commitIndex
 ///           | base | last position | list of (u64 index, membership) | u8 must catch up
 ///           | optional boot ID | optional bytes registry (not in version 1)
-///     15    state of the node's claim in a registry: bytes up to the end
-///     16    erased bootstrap: 16 bytes cluster ID
+///     15    state of a formation through a registry: bytes up to the end
 enum LogRecord: Equatable {
     case entries([Entry])
     case hardState(HardState)
@@ -53,7 +52,6 @@ enum LogRecord: Equatable {
         case .base: 13
         case .head: 14
         case .metadata(.registry): 15
-        case .metadata(.bootstrapErased): 16
         }
     }
 
@@ -71,8 +69,7 @@ enum LogRecord: Equatable {
         case .hardState(let hardState): hardState.encode(into: &writer)
         case .commitIndex(let index): index.encode(into: &writer)
         case .metadata(.identity(let identity)): identity.encode(into: &writer)
-        case .metadata(.cluster(let cluster)), .metadata(.abandoned(let cluster)),
-            .metadata(.bootstrapErased(let cluster)):
+        case .metadata(.cluster(let cluster)), .metadata(.abandoned(let cluster)):
             cluster.encode(into: &writer)
         case .metadata(.generation(let generation)): writer.write(generation)
         case .metadata(.formation(let bytes)), .metadata(.registry(let bytes)):
@@ -121,7 +118,6 @@ enum LogRecord: Equatable {
         case 13: .base(try LogPosition(from: &reader))
         case 14: .head(try LogState(from: &reader, length: length))
         case 15: .metadata(.registry(try reader.readRaw(length)))
-        case 16: .metadata(.bootstrapErased(try ClusterID(from: &reader)))
         default: throw .invalid(field: "log record type", value: UInt64(type))
         }
     }

@@ -75,10 +75,6 @@ package struct LogState: Equatable, Sendable {
         case .registry(let bytes): registry = bytes
         case .bootstrapMembership(let membership):
             memberships = [PlacedMembership(index: .zero, membership: membership)]
-        case .bootstrapErased(let erased):
-            guard cluster == erased else { break }
-            cluster = nil
-            memberships = []
         case .caughtUp: mustCatchUpBeforeVoting = false
         }
     }

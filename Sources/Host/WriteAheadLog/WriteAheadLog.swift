@@ -174,12 +174,8 @@ package struct WriteAheadLog<D: Disk>: ~Copyable {
                     batch.entries[$0].index == first.index.advanced(by: $0)
                 }, "entries from \(first.index) are not contiguous")
         }
-        for record in batch.records {
-            switch record {
-            case .bootstrapMembership, .bootstrapErased:
-                precondition(state.last == .zero, "a bootstrap changes at \(state.last)")
-            default: break
-            }
+        for case .bootstrapMembership in batch.records {
+            precondition(state.last == .zero, "a bootstrap membership at \(state.last)")
         }
     }
 

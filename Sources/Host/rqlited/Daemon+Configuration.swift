@@ -7,7 +7,10 @@ import StateMachine
 
 /// From what the operator said to what the modules below understand.
 extension Daemon {
-    static func configuration(_ settings: NodeSettings) -> NodeConfiguration {
+    /// - Parameter hasRegistry: the discovery mode is a registry.
+    static func configuration(
+        _ settings: NodeSettings, hasRegistry: Bool
+    ) -> NodeConfiguration {
         let timing = settings.raft.timing
         let tick = min(.milliseconds(10), timing.heartbeatInterval / 2)
         var raft = RaftSettings()
@@ -39,12 +42,22 @@ extension Daemon {
         configuration.applyTimeout = settings.raft.applyTimeout
         configuration.checkpointInterval = settings.checkpoint.interval
         configuration.stepDownOnShutdown = settings.raft.stepsDownOnShutdown
-        configuration.plan = plan(settings)
+        configuration.plan = hasRegistry ? registryPlan(settings) : plan(settings)
         return configuration
     }
 
     private static func ticks(_ duration: Duration, _ tick: Duration) -> Int {
         Int(duration / tick)
+    }
+
+    /// Only those who say how many nodes they expect are in a hurry.
+    private static func registryPlan(_ settings: NodeSettings) -> FormationPlan {
+        let formation = settings.formation
+        let expects = formation.bootstrapExpect > 0
+        return .registry(
+            expect: expects ? formation.bootstrapExpect : nil,
+            timeout: expects ? formation.bootstrapExpectTimeout : nil,
+            suffrage: settings.raft.isVoter ? .voter : .nonvoter)
     }
 
     private static func plan(_ settings: NodeSettings) -> FormationPlan {

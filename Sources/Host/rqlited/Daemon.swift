@@ -18,7 +18,7 @@ struct Daemon {
     private let node: Node
     private let http: HTTPServer
     private let listeners: [Listener]
-    private let discovery: DiscoveryLoop?
+    private let discovery: DiscoveryService?
 
     /// What could not be done, for the operator.
     struct StartFailure: Error, CustomStringConvertible {
@@ -31,13 +31,19 @@ struct Daemon {
             try DiscoverySource(opening: $0, settings: settings, logger: logger.named("disco"))
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
-        let node = try Node.start(
-            configuration(settings), group: group, logger: logger.named("store"))
         let metrics = MetricRegistry()
+        let registry = source.flatMap {
+            $0.isRegistry ? PluginRegistry($0.instance, metrics: metrics) : nil
+        }
+        let node = try Node.start(
+            configuration(settings, hasRegistry: registry != nil), registry: registry,
+            group: group, logger: logger.named("store"))
         let process = ProcessSections()
-        let loop = source.map { DiscoveryLoop($0, node: node, logger: logger.named("disco")) }
+        let discovery = source.map {
+            DiscoveryService($0, registry: registry, node: node, logger: logger.named("disco"))
+        }
         let status = StatusSections(
-            node: node, settings: settings, process: process, discovery: loop)
+            node: node, settings: settings, process: process, discovery: discovery)
         let http = HTTPServer(
             HTTPServer.Identity(
                 version: Build.version, advertisedAddress: settings.http.advertised.description,
@@ -57,10 +63,10 @@ struct Daemon {
             throw StartFailure(description: "failed to listen on \(error)")
         }
         node.join(settings.formation.join.map { PeerAddress($0.address.description) })
-        loop?.start()
+        discovery?.start()
         return Daemon(
             settings: settings, logger: logger, group: group, node: node, http: http,
-            listeners: listeners, discovery: loop)
+            listeners: listeners, discovery: discovery)
     }
 
     /// Two at most: the disk and SQLite have threads of their own, and more loops would only take
@@ -83,8 +89,8 @@ struct Daemon {
     /// Ends everything in an order in which nothing waits for what is gone already: leadership goes
     /// to another node first, and clients follow it there, before the node takes no more requests.
     func stop() {
-        discovery?.stop()
         node.leave()
+        discovery?.stop()
         wait(for: http.drain(on: group.next()), "sending clients away")
         node.stop()
         for listener in listeners { wait(for: listener.close(), "closing \(listener.address)") }

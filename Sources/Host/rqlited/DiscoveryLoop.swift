@@ -32,14 +32,11 @@ final class DiscoveryLoop: Sendable {
         thread.withLock { $0 = NamedThread("disco-loop") { [self] in run() } }
     }
 
-    /// Ends the loop; a call that is under way in the plugin is cancelled and not waited for.
+    /// Ends the loop, whatever is under way in the plugin.
     func stop() {
-        instance.stop {}
         wakes.post(.stop)
         thread.withLock { $0 }?.join()
     }
-
-    func status() -> JSONValue { instance.status() }
 
     private func run() {
         var known: [PeerAddress] = []

@@ -12,6 +12,8 @@ struct DiscoverySource {
     let choice: PluginChoice
     let instance: PluginInstance
 
+    var isRegistry: Bool { choice.mode.role == .registry }
+
     init(opening discovery: NodeSettings.Discovery, settings: NodeSettings, logger: Logger) throws {
         let catalog = PluginCatalog(
             directories: PluginCatalog.standardDirectories(
@@ -22,11 +24,6 @@ struct DiscoverySource {
         let role: DiscoveryRole = choice.mode.role == .resolver ? .resolver : .registry
         if let problem = settings.problem(withDiscoveryRole: role) {
             throw Daemon.StartFailure(description: problem)
-        }
-        guard role == .resolver else {
-            throw Daemon.StartFailure(
-                description: "discovery mode \(discovery.mode) is a registry: "
-                    + "registry modes are not available yet")
         }
         for path in choice.shadowed {
             logger.info("plugin is shadowed", ["path": path, "by": choice.file.path])
@@ -44,7 +41,20 @@ struct DiscoverySource {
                 wallTime: { WallTime.now().rfc3339 }))
         try start(mode: discovery.mode)
         logger.announce("discovery mode: \(discovery.mode)")
+        if isRegistry { Self.warnOfLoopback(settings, logger) }
         logger.info("plugin loaded", ["plugin.id": plugin.id, "path": plugin.path])
+    }
+
+    /// What a registry tells other machines must lead here from there.
+    private static func warnOfLoopback(_ settings: NodeSettings, _ logger: Logger) {
+        for (what, address) in [
+            ("-raft-adv-addr", settings.raft.advertised),
+            ("-http-adv-addr", settings.http.advertised),
+        ] where address.isLoopback {
+            logger.warning(
+                "nodes on other machines can't reach the address this one puts into the registry",
+                ["address": "\(address)", "flag": what])
+        }
     }
 
     /// Makes the plugin's instance, so that a wrong configuration shows now.

@@ -12,7 +12,7 @@ struct StatusSections: Sendable {
     let node: Node
     let settings: NodeSettings
     let process: ProcessSections
-    let discovery: DiscoveryLoop?
+    let discovery: DiscoveryService?
 
     var sections: [Documents.Section] {
         let node = self.node
@@ -37,6 +37,7 @@ struct StatusSections: Sendable {
 
     /// `/debug/vars`.
     func variables(_ metrics: MetricRegistry) -> [JSONValue.Member] {
+        discovery?.updateMetrics()
         let dropped = node.droppedMessages.map {
             JSONValue.Member($0.reason.rawValue, .integer($0.count))
         }

@@ -5,34 +5,8 @@ import Wire
 
 @testable import WriteAheadLog
 
-/// A bootstrap that is written before it counts, and logs of the version that did not know it.
-@Suite struct BootstrapTests {
-    @Test func `An erased bootstrap leaves neither cluster nor membership, also after a crash`()
-        throws
-    {
-        let disk = SimulatedDisk(seed: 20)
-        var log = try openLog(disk)
-        try log.append(LogBatch(records: allMetadata))
-        try log.sync()
-        try log.append(LogBatch(records: [.registry([1]), .bootstrapErased(cluster(3))]))
-        try log.sync()
-        disk.crash()
-        let reopened = try openLog(disk)
-        #expect(reopened.state.cluster == nil)
-        #expect(reopened.state.membership == Membership())
-        #expect(reopened.state.registry == [1])
-        #expect(reopened.state.identity == identity)
-    }
-
-    @Test func `Erasing the bootstrap of another cluster changes nothing`() throws {
-        let disk = SimulatedDisk(seed: 21)
-        var log = try openLog(disk)
-        try log.append(LogBatch(records: allMetadata))
-        try log.append(LogBatch(records: [.bootstrapErased(cluster(7))]))
-        #expect(log.state.cluster == cluster(3))
-        #expect(log.state.membership == membership("n1", "n2"))
-    }
-
+/// Logs of the version that did not know registries.
+@Suite struct OldVersionTests {
     @Test func `The head of version 1 ends before the state of the registry`() throws {
         let disk = SimulatedDisk(seed: 22)
         var log = try openLog(disk)

@@ -1,0 +1,24 @@
+package import Registry
+
+/// What a node knows of its registry, for `/status` and metrics.
+package struct RegistryStatus: Equatable, Sendable {
+    /// What the last look at a record showed.
+    package enum Sighting: Equatable, Sendable {
+        case unknown
+        case absent
+        case found(StoredRecord)
+    }
+
+    /// What a node without a cluster waits for.
+    package var waitingFor: String?
+    /// The record `leader`.
+    package var entry: Sighting
+    /// This node's record.
+    package var ownRecord: Sighting
+    /// Why there are no records of nodes, if the registry permits none.
+    package var nodeRecordsOff: String?
+    package var alarms: [RegistryAlarm]
+    /// Why the registry can't be used now.
+    package var failure: String?
+    package var isWatching: Bool
+}
