@@ -130,6 +130,9 @@ struct TidyException: Sendable, Hashable {
             path: "Sources/Host/Replica/Core+Formation.swift", rule: .ban(".random("),
             reason: "Cluster IDs and the formation's jitter are chosen here, for the core below."),
         TidyException(
+            path: "Sources/Host/Replica/Core+Registry.swift", rule: .ban(".random("),
+            reason: "Cluster IDs, nonces and jitter of the registry's machines are chosen here."),
+        TidyException(
             path: "Sources/Host/Replica/Core+Requests.swift", rule: .ban(".random("),
             reason: "The seed of an entry's stamp."),
         TidyException(
