@@ -288,6 +288,9 @@ package struct Formation: Sendable {
     /// What it waits for now, for `/status`.
     package var waitingFor: String { explanation }
 
+    /// A cluster has been asked to take this node in and has not answered yet.
+    package var isJoining: Bool { !joins.isEmpty }
+
     // MARK: Effects
 
     mutating func emit(_ effect: FormationEffect) { pending.append(effect) }

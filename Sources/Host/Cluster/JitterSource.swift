@@ -1,10 +1,10 @@
 /// Reproducible randomness for pauses (SplitMix64).
-struct JitterSource: Sendable {
+package struct JitterSource: Sendable {
     private var state: UInt64
 
-    init(seed: UInt64) { state = seed }
+    package init(seed: UInt64) { state = seed }
 
-    mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var z = state
         z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
@@ -13,7 +13,7 @@ struct JitterSource: Sendable {
     }
 
     /// Between `low` and `high`, in milliseconds.
-    mutating func pause(_ low: Int, _ high: Int) -> Duration {
+    package mutating func pause(_ low: Int, _ high: Int) -> Duration {
         .milliseconds(low + Int(next() % UInt64(high - low + 1)))
     }
 }

@@ -1,4 +1,4 @@
-package import Cluster
+import Cluster
 package import Raft
 
 /// How a node without cluster state becomes a member of the one cluster, by way of a registry.
@@ -31,7 +31,100 @@ package struct RegistryFormation: Sendable {
     package internal(set) var state: RegistryState
     package internal(set) var isFinished = false
     var now: Duration = .zero
+    var jitter: JitterSource
+    /// Joins a cluster that is known; never founds one.
+    var joining: Formation
+    /// Each claim of this run gets a cluster ID and a nonce made from it.
+    let freshID: RandomID
+    var claimCount: UInt64 = 0
+
+    // Looking.
+    var request: Request?
+    private var requestCount: UInt64 = 0
+    var nextLook: Duration = .zero
+    var view: RegistryView?
+    /// Since when looks have shown no leader entry, without one between them that did.
+    var absentSince: Duration?
+    /// A *forming* entry, and since when its revision is known.
+    var watched: (revision: Revision, since: Duration)?
+    /// Why the last look failed; nil after one that did not.
+    var lookFailure: String?
+    var recordsRefused: String?
+
+    // Claiming.
+    /// The state of the record `leader` that the claim may replace; nil for a claim of an earlier
+    /// run, of which only the outcome counts.
+    var basis: Basis?
+    /// (d) waits until then, and for a look after it, because it is not known how long (b) took.
+    var dwellUntil: Duration?
+    var writing: Writing?
+    private var lastTicket = PersistTicket(0)
+    /// The view, or what hellos showed, has changed since the last decision.
+    var isDecisionDue = false
+
+    // Others.
+    var hellos: [Acquaintance] = []
+    var failures: [(address: PeerAddress, reason: String)] = []
+    var candidates: [PeerAddress] = []
+    var target = Target.nothing
+    var contradictions: [(refusal: FormationRefusal, since: Duration)] = []
+
+    var isExplanationDue = true
+    private var explanation = ""
     private var pending: [RegistryFormationEffect] = []
+
+    /// The request under way.
+    struct Request: Sendable {
+        enum Purpose: Equatable, Sendable {
+            case lookAtLeader
+            case lookAtNodes(RegistryView.Leader)
+            case writeForming
+            case writeFormed
+        }
+
+        let id: RegistryRequestID
+        let purpose: Purpose
+        let sentAt: Duration
+    }
+
+    enum Basis: Equatable, Sendable {
+        case absent
+        case revision(Revision)
+    }
+
+    /// A write to the own disk under way, and what comes after it.
+    struct Writing: Sendable {
+        enum Purpose: Equatable, Sendable {
+            case claim
+            case dropClaim
+            case found(BootstrapValue, campaign: Bool)
+        }
+
+        let ticket: PersistTicket
+        let purpose: Purpose
+    }
+
+    /// What a node said of itself at an address.
+    struct Acquaintance: Sendable {
+        let address: PeerAddress
+        var facts: CandidateFacts
+        var heardAt: Duration
+    }
+
+    /// Which cluster may be joined.
+    enum Target: Equatable, Sendable {
+        case nothing
+        case anything
+        case cluster(ClusterID)
+
+        func admits(_ cluster: ClusterID) -> Bool {
+            switch self {
+            case .nothing: false
+            case .anything: true
+            case .cluster(let wanted): wanted == cluster
+            }
+        }
+    }
 
     /// - Parameters:
     ///   - state: as it was stored, or a fresh one in a new data directory.
@@ -43,38 +136,75 @@ package struct RegistryFormation: Sendable {
     ) {
         self.settings = settings
         self.state = state
+        self.freshID = freshID
+        jitter = JitterSource(seed: seed)
+        let own = settings.introduction
+        let joiner = Introduction(
+            identity: own.identity, address: own.address, suffrage: own.suffrage, expect: 0)
+        joining = Formation(
+            FormationSettings(joiner, limit: .none), state: AcceptorState(),
+            freshClusterID: freshID, seed: jitter.next())
     }
+
+    var identity: NodeIdentity { settings.introduction.identity }
+    /// How many voters found a cluster.
+    var quota: Int { max(1, settings.introduction.expect) }
 
     // MARK: Inputs
 
     /// Time passes; `now` counts from the start of the formation.
-    package mutating func tick(_ now: Duration) {}
+    package mutating func tick(_ now: Duration) {
+        self.now = max(self.now, now)
+        guard !isFinished else { return }
+        joining.tick(self.now)
+        drive()
+    }
 
     /// What came of the request that an effect asked for.
-    package mutating func answered(_ answer: RegistryAnswer, to id: RegistryRequestID) {}
+    package mutating func answered(_ answer: RegistryAnswer, to id: RegistryRequestID) {
+        guard !isFinished, let request, request.id == id else { return }
+        self.request = nil
+        isExplanationDue = true
+        switch request.purpose {
+        case .lookAtLeader: sawLeader(answer, sentAt: request.sentAt)
+        case .lookAtNodes(let leader): sawNodes(answer, leader, sentAt: request.sentAt)
+        case .writeForming: wroteForming(answer)
+        case .writeFormed: wroteFormed(answer)
+        }
+        drive()
+    }
 
     /// A watch of the plugin fired: there may be something new to see.
-    package mutating func registryChanged() {}
+    package mutating func registryChanged() {
+        guard !isFinished else { return }
+        let soonest = (view?.endedAt).map { $0 + .milliseconds(100) } ?? .zero
+        nextLook = min(nextLook, max(now, soonest))
+        drive()
+    }
 
     /// The keeper found that the registry permits no records of nodes.
-    package mutating func nodeRecordsOff(_ reason: String) {}
-
-    package mutating func helloAnswered(_ facts: CandidateFacts, from address: PeerAddress) {}
-
-    /// The node at the address can't be reached, or did not answer in time. `reason` is for people:
-    /// `connection refused`.
-    package mutating func unreachable(_ address: PeerAddress, reason: String) {}
-
-    /// The cluster took this node in.
-    package mutating func joined(_ cluster: ClusterID) {}
-
-    /// The node asked did not take this one in; it may know who will.
-    package mutating func joinRefused(
-        via address: PeerAddress, reason: String, leader: PeerAddress?
-    ) {}
+    package mutating func nodeRecordsOff(_ reason: String) {
+        guard !isFinished else { return }
+        recordsRefused = reason
+        if settings.introduction.suffrage == .voter, quota > 1 {
+            finish(
+                .fatal(
+                    "-bootstrap-expect \(quota) needs records of nodes in the registry, which it "
+                        + "refuses: \(reason); permit them, or start without the flag"))
+        }
+    }
 
     /// The write named by the ticket, and all before it, are durable.
-    package mutating func persisted(_ ticket: PersistTicket) {}
+    package mutating func persisted(_ ticket: PersistTicket) {
+        guard !isFinished, let writing, writing.ticket <= ticket else { return }
+        self.writing = nil
+        isDecisionDue = true
+        isExplanationDue = true
+        if case .found(let value, let campaign) = writing.purpose {
+            finish(.start(value, campaign: campaign))
+        }
+        drive()
+    }
 
     package mutating func takeEffects() -> [RegistryFormationEffect] {
         defer { pending = [] }
@@ -84,8 +214,78 @@ package struct RegistryFormation: Sendable {
     // MARK: Queries
 
     /// When `tick` is due next, unless an input comes first; nil when nothing is left to do.
-    package var nextDeadline: Duration? { nil }
+    package var nextDeadline: Duration? {
+        guard !isFinished else { return nil }
+        var next = now + settings.lookInterval
+        func consider(_ deadline: Duration?) {
+            if let deadline, deadline > now, deadline < next { next = deadline }
+        }
+        consider(joining.nextDeadline)
+        if request == nil { consider(nextLook) }
+        consider(settings.limit)
+        return next
+    }
 
     /// What it waits for now, for `/status`.
-    package var waitingFor: String { "" }
+    package var waitingFor: String { explanation }
+
+    // MARK: Effects
+
+    mutating func emit(_ effect: RegistryFormationEffect) { pending.append(effect) }
+
+    mutating func finish(_ effect: RegistryFormationEffect) {
+        guard !isFinished else { return }
+        isFinished = true
+        emit(effect)
+    }
+
+    mutating func ask(_ request: RegistryRequest, _ purpose: Request.Purpose) {
+        precondition(self.request == nil, "a second request while \(purpose) waits")
+        requestCount += 1
+        let id = RegistryRequestID(owner: .formation, number: requestCount)
+        self.request = Request(id: id, purpose: purpose, sentAt: now)
+        emit(.ask(request, id, timeout: settings.requestTimeout))
+    }
+
+    /// Hands the state to the disk; nothing else is decided until it is there.
+    mutating func persist(_ purpose: Writing.Purpose) {
+        precondition(writing == nil, "a second write while one is under way")
+        lastTicket = PersistTicket(lastTicket.rawValue + 1)
+        writing = Writing(ticket: lastTicket, purpose: purpose)
+        emit(.persist(state.encoded(), lastTicket))
+    }
+
+    mutating func say(_ text: String) {
+        guard text != explanation else { return }
+        explanation = text
+        emit(.waiting(text))
+    }
+
+    // MARK: Driving
+
+    mutating func drive() {
+        guard !isFinished else { return }
+        if let founding = state.founding, writing == nil {
+            // Stopped between the decision and the first record of the cluster.
+            return finish(.start(founding, campaign: founding.members.count == 1))
+        }
+        relayJoining()
+        forgetSilent()
+        reviewContradictions()
+        guard !isFinished else { return }
+        if isDecisionDue, request == nil, writing == nil {
+            isDecisionDue = false
+            decide()
+        }
+        guard !isFinished else { return }
+        lookIfDue()
+        relayJoining()
+        explain()
+        giveUpIfDue()
+    }
+
+    private mutating func giveUpIfDue() {
+        guard let limit = settings.limit, now >= limit else { return }
+        finish(.gaveUp("no cluster after \(limit.components.seconds) s: \(explanation)"))
+    }
 }

@@ -15,7 +15,7 @@ package import Raft
 /// - A member that lost contact reads the records of its cluster's nodes, for their addresses.
 ///
 /// At most one request is under way. A registry that is down, slow or answers nonsense costs a
-/// request with a short deadline now and then, and nothing else.
+/// request with a short deadline now and then (`RegistryPatience`), and nothing else.
 ///
 /// The machine is a value. Its shell calls `tick` with the time since the start, at `nextDeadline`
 /// and right before every other input, and then performs `takeEffects()`.
@@ -39,7 +39,57 @@ package struct RegistryKeeper: Sendable {
     package internal(set) var alarms: [RegistryAlarm] = []
     /// Why the registry can't be used now; nil while it works.
     package internal(set) var failure: String?
+    /// Why there are no records of nodes; nil while there are.
+    package internal(set) var recordsRefusal: String?
+    let nonce: RandomID
+    var now: Duration = .zero
+    var jitter: JitterSource
+    var patience = RegistryPatience()
+
+    // Requests.
+    var request: Request?
+    private var requestCount: UInt64 = 0
+    /// The registry is left alone until then.
+    var notBefore: Duration = .zero
+
+    // The record `leader`.
+    /// When it is looked at next; nil while it is none of this node's business.
+    var leaderDue: Duration?
+    var lastLeaderLook: Duration = .zero
+    /// Writes in a row that found another state than was read before.
+    var conflicts = 0
+    var published: LeaderEntry?
+    /// An entry of a later term, and since when it has stood there.
+    var later: (revision: Revision, since: Duration)?
+    /// The founders that the last entry of the own cluster named.
+    var founders: [Member] = []
+
+    // The records of nodes.
+    var ownDue: Duration = .zero
+    /// The own record has stood in the registry in this run.
+    var hasOwn = false
+    /// Refusals of the own record in a row, and the last one's text.
+    var refusals = 0
+    var refusalText = ""
+    var listDue: Duration?
+    var candidates: [PeerAddress]?
+
     private var pending: [RegistryKeeperEffect] = []
+
+    /// The request under way.
+    struct Request: Sendable {
+        enum Purpose: Equatable, Sendable {
+            case lookAtLeader
+            case writeLeader(LeaderEntry)
+            case lookAtOwn
+            case writeOwn
+            case listNodes
+        }
+
+        let id: RegistryRequestID
+        let purpose: Purpose
+        let sentAt: Duration
+    }
 
     /// - Parameters:
     ///   - record: as it shall stand in the registry.
@@ -47,21 +97,55 @@ package struct RegistryKeeper: Sendable {
     ///   - seed: decides pauses only.
     package init(_ record: NodeRecord, nonce: RandomID, seed: UInt64) {
         self.record = record
+        self.nonce = nonce
+        jitter = JitterSource(seed: seed)
     }
 
     // MARK: Inputs
 
     /// Time passes; `now` counts from the start of the keeper.
-    package mutating func tick(_ now: Duration) {}
+    package mutating func tick(_ now: Duration) {
+        self.now = max(self.now, now)
+        drive()
+    }
 
     /// What the node is now. The shell may say so as often as it likes; only a change counts.
-    package mutating func update(_ record: NodeRecord, _ standing: Standing) {}
+    /// Every standing but `fresh` needs a record with a cluster.
+    package mutating func update(_ record: NodeRecord, _ standing: Standing) {
+        if record != self.record {
+            self.record = record
+            ownDue = now
+        }
+        if standing != self.standing {
+            precondition(
+                record.cluster != nil || standing == .fresh, "\(standing) without a cluster")
+            self.standing = standing
+            stand()
+        }
+        drive()
+    }
 
     /// What came of the request that an effect asked for.
-    package mutating func answered(_ answer: RegistryAnswer, to id: RegistryRequestID) {}
+    package mutating func answered(_ answer: RegistryAnswer, to id: RegistryRequestID) {
+        guard let request, request.id == id else { return }
+        self.request = nil
+        note(answer, request)
+        switch request.purpose {
+        case .lookAtLeader: sawLeader(answer)
+        case .writeLeader(let entry): wroteLeader(entry, answer)
+        case .lookAtOwn: sawOwn(answer)
+        case .writeOwn: wroteOwn(answer)
+        case .listNodes: sawNodes(answer)
+        }
+        drive()
+    }
 
     /// A watch of the plugin fired: there may be something new to see.
-    package mutating func registryChanged() {}
+    package mutating func registryChanged() {
+        guard let due = leaderDue else { return }
+        leaderDue = min(due, max(now, lastLeaderLook + .milliseconds(100)))
+        drive()
+    }
 
     package mutating func takeEffects() -> [RegistryKeeperEffect] {
         defer { pending = [] }
@@ -71,5 +155,87 @@ package struct RegistryKeeper: Sendable {
     // MARK: Queries
 
     /// When `tick` is due next, unless an input comes first.
-    package var nextDeadline: Duration { .zero }
+    package var nextDeadline: Duration {
+        guard request == nil else { return now + .seconds(1) }
+        let due = min(ownDue, leaderDue ?? ownDue, listDue ?? ownDue)
+        return max(due, notBefore)
+    }
+
+    /// The entry is this node's to keep right.
+    var keepsLeader: Bool {
+        switch standing {
+        case .leader, .founder: true
+        case .fresh, .member: false
+        }
+    }
+
+    // MARK: Effects
+
+    mutating func emit(_ effect: RegistryKeeperEffect) { pending.append(effect) }
+
+    mutating func ask(_ request: RegistryRequest, _ purpose: Request.Purpose) {
+        precondition(self.request == nil, "a second request while \(purpose) waits")
+        requestCount += 1
+        let id = RegistryRequestID(owner: .keeper, number: requestCount)
+        self.request = Request(id: id, purpose: purpose, sentAt: now)
+        emit(.ask(request, id, timeout: patience.timeout(now)))
+    }
+
+    // MARK: Driving
+
+    /// A new standing: what it is about is looked at now, whatever the pause.
+    private mutating func stand() {
+        leaderDue = nil
+        listDue = nil
+        later = nil
+        published = nil
+        candidates = nil
+        switch standing {
+        case .fresh, .member(isLost: false): setAlarms(about: .leaderEntry, [])
+        case .member(isLost: true):
+            setAlarms(about: .leaderEntry, [])
+            listDue = now
+        case .founder, .leader:
+            leaderDue = now
+            listDue = now
+            notBefore = now
+        }
+        if !keepsLeader { setAlarms(about: .otherNodes, []) }
+    }
+
+    private mutating func drive() {
+        guard request == nil, now >= notBefore else { return }
+        if let leaderDue, leaderDue <= now {
+            lookAtLeader()
+        } else if ownDue <= now {
+            lookAtOwn()
+        } else if let listDue, listDue <= now {
+            ask(.list(prefix: RecordName.nodes), .listNodes)
+        }
+    }
+
+    /// What every answer tells of the registry itself.
+    private mutating func note(_ answer: RegistryAnswer, _ request: Request) {
+        guard case .failed(let failure) = answer else {
+            patience.succeeded(after: now - request.sentAt, now)
+            if self.failure != nil {
+                self.failure = nil
+                emit(.working)
+            }
+            return
+        }
+        if failure.kind == .forbidden, request.purpose.isAboutNodes { return }
+        if self.failure == nil { emit(.failing(failure.description)) }
+        self.failure = failure.description
+        notBefore = now + patience.failed(failure.kind, isUrgent: keepsLeader, &jitter)
+    }
+}
+
+extension RegistryKeeper.Request.Purpose {
+    fileprivate var isAboutNodes: Bool {
+        switch self {
+        case .lookAtLeader, .writeLeader: false
+        case .lookAtOwn, .writeOwn, .listNodes: true
+        }
+    }
 }

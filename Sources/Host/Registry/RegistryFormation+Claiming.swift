@@ -1,0 +1,234 @@
+import Cluster
+import Raft
+
+/// What a look leads to: joining, claiming, taking over, starting, or waiting.
+extension RegistryFormation {
+    mutating func decide() {
+        guard let view else { return }
+        switch view.leader {
+        case .absent: decideWithoutEntry(view)
+        case .present(.entry(let entry), let revision):
+            switch entry.state {
+            case .forming where isOwn(entry): completeClaim(entry, at: revision, view)
+            case .forming: decideOnClaim(of: entry, at: revision, view)
+            case .formed: follow(entry)
+            }
+        case .present(.foreign, _):
+            guard dropClaim() else { return }
+            target = .anything
+        case .present(.unreadable, _):
+            // It tells nothing, not even that the claim is lost.
+            target = state.claim == nil ? .anything : .nothing
+        }
+        renewCandidates()
+    }
+
+    private func isOwn(_ entry: LeaderEntry) -> Bool {
+        state.claim.map { $0.value.cluster == entry.cluster && $0.nonce == entry.nonce } ?? false
+    }
+
+    // MARK: No entry
+
+    private mutating func decideWithoutEntry(_ view: RegistryView) {
+        if showsCluster(view) {
+            guard dropClaim() else { return }
+            target = .anything
+            return
+        }
+        target = state.claim == nil ? .anything : .nothing
+        guard let absentSince, view.startedAt >= absentSince + settings.absence else { return }
+        claim(on: .absent, view)
+    }
+
+    /// Somebody is in a cluster: it is joined, whatever the entry says.
+    private func showsCluster(_ view: RegistryView) -> Bool {
+        !view.members(besides: identity.id).isEmpty || hellos.contains { $0.facts.cluster != nil }
+    }
+
+    // MARK: Another's claim
+
+    private mutating func decideOnClaim(
+        of entry: LeaderEntry, at revision: Revision, _ view: RegistryView
+    ) {
+        if state.claim != nil, basis != .revision(revision) {
+            guard dropClaim() else { return }
+        }
+        target = state.claim == nil ? .anything : .nothing
+        guard !showsCluster(view) else { return }
+        guard let watched, watched.revision == revision,
+            view.startedAt >= watched.since + settings.takeover
+        else { return }
+        claim(on: .revision(revision), view)
+    }
+
+    // MARK: The own claim
+
+    /// (a) and (b): the claim, durably, and then the entry *forming*.
+    private mutating func claim(on basis: Basis, _ view: RegistryView) {
+        guard settings.introduction.suffrage == .voter, !joining.isJoining,
+            contradictions.isEmpty, let founders = founders(view)
+        else { return }
+        guard view.endedAt + settings.freshness >= now else { return lookSoon() }
+        if let claim = state.claim {
+            if self.basis == nil, case .absent = basis { self.basis = .absent }
+            guard self.basis == basis, isAttended(claim.value) else {
+                _ = dropClaim()
+                return
+            }
+            writeForming(claim)
+        } else {
+            claimCount += 1
+            let cluster = ClusterID(derivedID(2 * claimCount))
+            let value = BootstrapValue(cluster: cluster, members: founders)
+            self.basis = basis
+            state.claim = RegistryState.Claim(nonce: derivedID(2 * claimCount + 1), value: value)
+            target = .nothing
+            persist(.claim)
+        }
+    }
+
+    private func derivedID(_ number: UInt64) -> RandomID {
+        RandomID(high: freshID.high, low: freshID.low &+ number)
+    }
+
+    private mutating func writeForming(_ claim: RegistryState.Claim) {
+        let entry = entry(of: claim, .forming).encoded()
+        guard entry.count <= RegistryLimits.value else {
+            return finish(
+                .fatal(
+                    "the leader entry of \(claim.value.members.count) founders would have "
+                        + "\(entry.count) bytes, the limit is \(RegistryLimits.value): use a smaller "
+                        + "-bootstrap-expect, and let the others join"))
+        }
+        var expected: Revision?
+        if case .revision(let revision) = basis { expected = revision }
+        ask(.write(RecordName.leader, value: entry, expected: expected), .writeForming)
+    }
+
+    mutating func wroteForming(_ answer: RegistryAnswer) {
+        guard case .written(let revision) = answer, let claim = state.claim, let view else {
+            return uncertain(answer)
+        }
+        emit(.notice(claimNotice(claim, view)))
+        // How long the write was on its way is not known if the look before it is old: a cluster
+        // may have been founded and its entry lost meanwhile. Its leader would see this entry and
+        // replace it, within a second.
+        let isLate = now > view.startedAt + settings.freshness
+        dwellUntil = isLate ? now + settings.absence : nil
+        basis = nil
+        watched = (revision, now)
+        self.view = RegistryView(
+            leader: .present(.entry(entry(of: claim, .forming)), revision), records: view.records,
+            startedAt: now, endedAt: now)
+        absentSince = nil
+        isDecisionDue = true
+    }
+
+    private func claimNotice(_ claim: RegistryState.Claim, _ view: RegistryView) -> String {
+        let names = claim.value.members.map(\.id.rawValue).joined(separator: ", ")
+        let text = "claimed to found cluster \(claim.value.cluster) with the voters \(names)"
+        guard case .present(.entry(let entry), _) = view.leader else { return text }
+        return text + ", in the place of cluster \(entry.cluster), which node \(entry.id) at "
+            + "\(entry.address) has left half-done"
+    }
+
+    /// (d): the entry *formed*, unless it has changed since.
+    private mutating func completeClaim(
+        _ entry: LeaderEntry, at revision: Revision, _ view: RegistryView
+    ) {
+        guard let claim = state.claim else { return }
+        target = .nothing
+        if basis != nil || dwellUntil == nil && claimCount == 0 {
+            // A write whose answer was lost, or a claim of an earlier run.
+            basis = nil
+            dwellUntil = dwellUntil ?? now + settings.absence
+        }
+        if let dwellUntil, view.startedAt < dwellUntil {
+            if now >= dwellUntil { lookSoon() } else { lookSoon(dwellUntil - now) }
+            return
+        }
+        guard isAttended(claim.value) else {
+            return replaceUnattended(claim, at: revision, view)
+        }
+        ask(
+            .write(
+                RecordName.leader, value: self.entry(of: claim, .formed).encoded(),
+                expected: revision), .writeFormed)
+    }
+
+    /// Most of those that the claim names are gone since: after the time that others would have to
+    /// wait, those that are there found another cluster in its place.
+    private mutating func replaceUnattended(
+        _ claim: RegistryState.Claim, at revision: Revision, _ view: RegistryView
+    ) {
+        guard let watched, view.startedAt >= watched.since + settings.takeover,
+            founders(view) != nil
+        else { return }
+        state.claim = nil
+        self.claim(on: .revision(revision), view)
+        if state.claim == nil { state.claim = claim }
+    }
+
+    mutating func wroteFormed(_ answer: RegistryAnswer) {
+        guard case .written = answer, let claim = state.claim else { return uncertain(answer) }
+        emit(.notice("founded cluster \(claim.value.cluster)"))
+        found(claim.value, campaign: true)
+    }
+
+    /// Only a look tells what the registry holds now.
+    private mutating func uncertain(_ answer: RegistryAnswer) {
+        view = nil
+        if case .failed(let failure) = answer {
+            lookFailure = failure.description
+            nextLook = now + jitter.pause(50, 250)
+        } else {
+            nextLook = now
+        }
+    }
+
+    private func entry(
+        of claim: RegistryState.Claim, _ state: LeaderEntry.State
+    ) -> LeaderEntry {
+        LeaderEntry(
+            id: identity.id, apiURL: settings.apiURL, address: settings.introduction.address,
+            cluster: claim.value.cluster, state: state, nonce: claim.nonce, term: .zero,
+            founders: claim.value.members)
+    }
+
+    /// Drops a claim of which a look has shown that it came to nothing. False while that is on its
+    /// way to the disk: nothing may follow before it is there.
+    private mutating func dropClaim() -> Bool {
+        guard let claim = state.claim else { return true }
+        emit(.notice("dropped the claim to found cluster \(claim.value.cluster)"))
+        state.claim = nil
+        basis = nil
+        dwellUntil = nil
+        target = .nothing
+        persist(.dropClaim)
+        return false
+    }
+
+    // MARK: A cluster that is formed
+
+    private mutating func follow(_ entry: LeaderEntry) {
+        if let claim = state.claim, claim.value.cluster == entry.cluster {
+            return found(claim.value, campaign: true)
+        }
+        let isNamed = entry.founders.contains {
+            $0.id == identity.id && $0.incarnation == identity.incarnation
+        }
+        if isNamed {
+            return found(
+                BootstrapValue(cluster: entry.cluster, members: entry.founders), campaign: false)
+        }
+        guard dropClaim() else { return }
+        target = .cluster(entry.cluster)
+    }
+
+    private mutating func found(_ value: BootstrapValue, campaign: Bool) {
+        target = .nothing
+        state.claim = nil
+        state.founding = value
+        persist(.found(value, campaign: campaign))
+    }
+}

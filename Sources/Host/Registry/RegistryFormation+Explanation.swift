@@ -1,0 +1,82 @@
+import Cluster
+import Raft
+
+/// What the formation waits for, in words an operator can act on.
+extension RegistryFormation {
+    mutating func explain() {
+        guard isExplanationDue else { return }
+        isExplanationDue = false
+        say(currentExplanation())
+    }
+
+    private func currentExplanation() -> String {
+        if let lookFailure { return "the registry can't be used: \(lookFailure)" }
+        guard let view else { return "no answer of the registry yet" }
+        switch view.leader {
+        case .absent: return explainAbsence(view)
+        case .present(.entry(let entry), let revision):
+            let place = "node \(entry.id) at \(entry.address)"
+            switch entry.state {
+            case .forming where state.claim?.value.cluster == entry.cluster:
+                return parts("founding cluster \(entry.cluster)", explainFounders(view))
+            case .forming:
+                return parts(
+                    "\(place) has claimed to found cluster \(entry.cluster); the claim may be taken "
+                        + "over when it has not changed for "
+                        + "\(settings.takeover.components.seconds) s", explainFounders(view))
+            case .formed:
+                return explainJoining(
+                    "joining cluster \(entry.cluster), by the registry led by \(place)",
+                    clear: "--expect \(revision)")
+            }
+        case .present(.foreign(let id, _, let address), let revision):
+            return explainJoining(
+                "the registry's leader entry was written by rqlite and names node \(id) at "
+                    + "\(address)", clear: "--expect \(revision)")
+        case .present(.unreadable(let reason), let revision):
+            return explainJoining(
+                "the registry's leader entry can't be read: \(reason)",
+                clear: "--expect \(revision)", always: true)
+        }
+    }
+
+    private func explainAbsence(_ view: RegistryView) -> String {
+        if let member = view.members(besides: identity.id).first, let cluster = member.cluster {
+            return explainJoining(
+                "the registry has no leader entry, but records of nodes of cluster \(cluster); "
+                    + "joining through them", clear: "--cluster \(cluster)")
+        }
+        if settings.introduction.suffrage != .voter {
+            return parts("no cluster in the registry yet", explainFailures())
+        }
+        return parts("no cluster in the registry yet", explainFounders(view))
+    }
+
+    /// With what can be done where the cluster is gone, once somebody could not be reached.
+    private func explainJoining(_ head: String, clear: String, always: Bool = false) -> String {
+        guard always || !failures.isEmpty else { return head }
+        return parts(
+            head,
+            explainFailures() + [
+                "if that cluster is gone for good, run rqlited disco clear \(clear)"
+            ])
+    }
+
+    private func explainFailures() -> [String] {
+        failures.map { "\($0.address): \($0.reason)" }
+    }
+
+    private func explainFounders(_ view: RegistryView) -> [String] {
+        guard settings.introduction.suffrage == .voter, quota > 1 else { return [] }
+        let isShown = view.records.contains { $0.identity == identity }
+        guard isShown else { return ["this node's own record is not in the registry yet"] }
+        let names = ([identity.id] + confirmed(view).map(\.identity.id)).sorted()
+        let text = names.map(\.rawValue).joined(separator: ", ")
+        let count = "\(min(names.count, quota)) of \(quota) nodes seen: \(text)"
+        return [count] + explainFailures() + contradictions.map(\.refusal.description)
+    }
+
+    private func parts(_ head: String, _ rest: [String]) -> String {
+        ([head] + rest).joined(separator: "; ")
+    }
+}

@@ -1,0 +1,206 @@
+package import Cluster
+package import Raft
+
+/// The other nodes: who answers, who may found with this one, and whom to join through.
+extension RegistryFormation {
+    // MARK: Inputs
+
+    package mutating func helloAnswered(_ facts: CandidateFacts, from address: PeerAddress) {
+        guard !isFinished else { return }
+        failures.removeAll { $0.address == address }
+        isExplanationDue = true
+        if let index = hellos.firstIndex(where: { $0.address == address }) {
+            if hellos[index].facts != facts { isDecisionDue = true }
+            hellos[index].facts = facts
+            hellos[index].heardAt = now
+        } else if candidates.contains(address) {
+            hellos.append(Acquaintance(address: address, facts: facts, heardAt: now))
+            isDecisionDue = true
+        }
+        if let cluster = facts.cluster, !target.admits(cluster) {
+            joining.unreachable(address, reason: "a node of cluster \(cluster)")
+        } else {
+            joining.helloAnswered(facts, from: address)
+        }
+        drive()
+    }
+
+    /// The node at the address can't be reached, or did not answer in time. `reason` is for people:
+    /// `connection refused`.
+    package mutating func unreachable(_ address: PeerAddress, reason: String) {
+        guard !isFinished else { return }
+        hellos.removeAll { $0.address == address }
+        fail(address, reason)
+        joining.unreachable(address, reason: reason)
+        drive()
+    }
+
+    /// The cluster took this node in.
+    package mutating func joined(_ cluster: ClusterID) {
+        guard !isFinished else { return }
+        joining.joined(cluster)
+        drive()
+    }
+
+    /// The node asked did not take this one in; it may know who will.
+    package mutating func joinRefused(
+        via address: PeerAddress, reason: String, leader: PeerAddress?
+    ) {
+        guard !isFinished else { return }
+        if leader == nil { fail(address, reason) }
+        joining.joinRefused(via: address, reason: reason, leader: leader)
+        drive()
+    }
+
+    private mutating func fail(_ address: PeerAddress, _ reason: String) {
+        failures.removeAll { $0.address == address }
+        if candidates.contains(address) { failures.append((address, reason)) }
+        isExplanationDue = true
+    }
+
+    // MARK: Whom to ask
+
+    /// Those who may know a cluster, and those that may found one with this node.
+    mutating func renewCandidates() {
+        guard let view else { return }
+        var addresses: [PeerAddress] = []
+        switch view.leader {
+        case .present(.entry(let entry), _) where entry.address.isWellFormed:
+            addresses.append(entry.address)
+        case .present(.foreign(_, _, let address), _) where PeerAddress(address).isWellFormed:
+            addresses.append(PeerAddress(address))
+        default: break
+        }
+        for record in view.records where record.identity.id != identity.id {
+            let isWanted = record.cluster.map { target.admits($0) } ?? !isDecided(view)
+            if isWanted { addresses.append(record.address) }
+        }
+        addresses.removeAll { $0 == settings.introduction.address }
+        var sorted: [PeerAddress] = []
+        for address in addresses.sorted() where address != sorted.last { sorted.append(address) }
+        sorted = Array(sorted.prefix(FormationLimits.addresses))
+        guard sorted != candidates else { return }
+        candidates = sorted
+        hellos.removeAll { !sorted.contains($0.address) }
+        failures.removeAll { !sorted.contains($0.address) }
+        joining.candidatesChanged(sorted)
+    }
+
+    /// There is a cluster: nodes without one no longer matter.
+    private func isDecided(_ view: RegistryView) -> Bool {
+        if case .present(.entry(let entry), _) = view.leader { return entry.state == .formed }
+        return false
+    }
+
+    mutating func relayJoining() {
+        for effect in joining.takeEffects() {
+            switch effect {
+            case .sendHello(let address): emit(.sendHello(address))
+            case .attemptJoin(let address): emit(.attemptJoin(via: address))
+            case .joined(let cluster): finish(.joined(cluster))
+            case .refused(let refusal): emit(.refused(refusal))
+            case .fatal(let refusal): finish(.fatal("\(refusal)"))
+            case .gaveUp(let text): finish(.gaveUp(text))
+            case .waiting: break
+            case .send, .answer, .persist, .start:
+                preconditionFailure("a formation that only joins asked for \(effect)")
+            }
+        }
+    }
+
+    mutating func forgetSilent() {
+        let limit = now - settings.silenceLimit
+        guard hellos.contains(where: { $0.heardAt < limit }) else { return }
+        hellos.removeAll { $0.heardAt < limit }
+        isDecisionDue = true
+        isExplanationDue = true
+    }
+
+    // MARK: Founders
+
+    /// N voters, this one among them, whose records a hello has confirmed; nil while there are too
+    /// few.
+    func founders(_ view: RegistryView) -> [Member]? {
+        let own = settings.introduction
+        let member = Member(
+            id: own.identity.id, incarnation: own.identity.incarnation, address: own.address,
+            suffrage: .voter)
+        guard quota > 1 else { return [member] }
+        guard view.records.contains(where: { $0.identity == identity && $0.cluster == nil }) else {
+            return nil
+        }
+        let others = confirmed(view)
+        guard others.count >= quota - 1 else { return nil }
+        return [member]
+            + others.prefix(quota - 1).map {
+                Member(
+                    id: $0.identity.id, incarnation: $0.identity.incarnation,
+                    address: $0.address, suffrage: .voter)
+            }
+    }
+
+    /// The other voters without a cluster that are as their records say, by ID.
+    func confirmed(_ view: RegistryView) -> [NodeRecord] {
+        view.records.filter { record in
+            record.identity.id != identity.id && record.cluster == nil
+                && record.suffrage == .voter && max(1, record.expect) == quota
+                && hellos.contains { isFresh($0.facts, record.identity, at: $0.address, record) }
+        }
+    }
+
+    private func isFresh(
+        _ facts: CandidateFacts, _ identity: NodeIdentity, at address: PeerAddress,
+        _ record: NodeRecord
+    ) -> Bool {
+        address == record.address && facts.introduction.identity == identity
+            && facts.cluster == nil && facts.introduction.suffrage == .voter
+            && max(1, facts.introduction.expect) == quota
+    }
+
+    /// Most of those that a claim names, this node among them, are there as it names them.
+    func isAttended(_ value: BootstrapValue) -> Bool {
+        let present = value.members.filter { member in
+            member.incarnation == identity.incarnation
+                || hellos.contains {
+                    $0.facts.introduction.identity.incarnation == member.incarnation
+                        && $0.facts.cluster == nil
+                }
+        }
+        return present.count >= value.membership.quorum
+    }
+
+    // MARK: Contradictions
+
+    /// Says what is new, forgets what is over, and ends what can't get better: another voter
+    /// without a cluster that expects another number of founders, while there are not enough
+    /// without it.
+    mutating func reviewContradictions() {
+        let present = refusals()
+        guard !present.isEmpty || !contradictions.isEmpty else { return }
+        contradictions.removeAll { !present.contains($0.refusal) }
+        for refusal in present where !contradictions.contains(where: { $0.refusal == refusal }) {
+            contradictions.append((refusal, now))
+            isExplanationDue = true
+            emit(.refused(refusal))
+        }
+        guard state.claim == nil, !joining.isJoining else { return }
+        if let lasting = contradictions.first(where: { $0.since + settings.refusalPatience <= now })
+        {
+            finish(.fatal("\(lasting.refusal)"))
+        }
+    }
+
+    private func refusals() -> [FormationRefusal] {
+        let own = settings.introduction
+        guard own.suffrage == .voter, let view, !isDecided(view) else { return [] }
+        return hellos.compactMap { hello in
+            let other = hello.facts.introduction
+            guard hello.facts.cluster == nil, other.suffrage == .voter,
+                other.identity != identity, max(1, other.expect) != quota
+            else { return nil }
+            return .expectDiffers(
+                there: other.expect, here: own.expect, id: other.identity.id,
+                address: other.address)
+        }
+    }
+}

@@ -1,0 +1,74 @@
+import Cluster
+
+/// Looks at the registry: first the record `leader`, then the records of nodes.
+extension RegistryFormation {
+    mutating func lookIfDue() {
+        guard request == nil, writing == nil, now >= nextLook else { return }
+        ask(.read(RecordName.leader), .lookAtLeader)
+    }
+
+    mutating func sawLeader(_ answer: RegistryAnswer, sentAt: Duration) {
+        guard case .record(let record) = answer else { return lookFailed(answer) }
+        var leader = RegistryView.Leader.absent
+        if let record {
+            leader = .present(LeaderContent(parsing: record.value), record.revision)
+            absentSince = nil
+        } else if absentSince == nil {
+            absentSince = now
+        }
+        watch(leader)
+        // The records of nodes belong to the same look, whose beginning is this request's.
+        ask(.list(prefix: RecordName.nodes), .lookAtNodes(leader))
+        request = request.map { Request(id: $0.id, purpose: $0.purpose, sentAt: sentAt) }
+    }
+
+    private mutating func watch(_ leader: RegistryView.Leader) {
+        guard case .present(.entry(let entry), let revision) = leader, entry.state == .forming
+        else { return watched = nil }
+        if watched?.revision != revision { watched = (revision, now) }
+    }
+
+    mutating func sawNodes(
+        _ answer: RegistryAnswer, _ leader: RegistryView.Leader, sentAt: Duration
+    ) {
+        var records: [NodeRecord] = []
+        switch answer {
+        case .records(let stored): records = NodeRecord.all(in: stored)
+        case .failed(let failure) where failure.kind == .forbidden && quota == 1:
+            // Only the record `leader` is permitted: it alone has to do.
+            recordsRefused = failure.description
+        default: return lookFailed(answer)
+        }
+        lookFailure = nil
+        view = RegistryView(leader: leader, records: records, startedAt: sentAt, endedAt: now)
+        isDecisionDue = true
+        nextLook = now + pauseBetweenLooks()
+    }
+
+    /// A fifth more or less than the interval, and no longer than what is waited for.
+    private mutating func pauseBetweenLooks() -> Duration {
+        let pause = settings.lookInterval * Int(jitter.next() % 401 + 800) / 1_000
+        if let absentSince, absentSince + settings.absence > now {
+            return min(pause, absentSince + settings.absence - now)
+        }
+        return pause
+    }
+
+    private mutating func lookFailed(_ answer: RegistryAnswer) {
+        guard case .failed(let failure) = answer else {
+            lookFailure = "the registry's plugin answered something else than it was asked"
+            return nextLook = now + jitter.pause(800, 1_200)
+        }
+        lookFailure = failure.description
+        switch failure.kind {
+        case .unavailable, .timeout: nextLook = now + jitter.pause(300, 700)
+        case .forbidden: nextLook = now + jitter.pause(1_000, 3_000)
+        case .permanent: finish(.fatal(failure.description))
+        }
+    }
+
+    /// What came of a write is to be seen.
+    mutating func lookSoon(_ pause: Duration = .zero) {
+        nextLook = min(nextLook, now + pause)
+    }
+}
