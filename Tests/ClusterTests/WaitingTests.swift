@@ -39,6 +39,20 @@ import Testing
         #expect(bench.settled().ballots.count == 4)
     }
 
+    @Test func `Members of an agreed cluster that don't answer are named, with what to do`() {
+        var bench = Bench(4)
+        bench.list([1, 2, 3, 4])
+        bench.ask(.chosen(value(9, [1, 2, 3])))
+        bench.pass(100)
+        bench.meet([2, 3, 4])
+        bench.machine.unreachable(address(1), reason: refusedText)
+        #expect(!bench.machine.waitingFor.contains("data directories"))
+        bench.machine.unreachable(address(2), reason: refusedText)
+        let text = bench.machine.waitingFor
+        #expect(text.contains("was agreed on by 1, 2, 3; joining it"), "\(text)")
+        #expect(text.contains("10.0.0.2:4002: connection refused; start the members"), "\(text)")
+    }
+
     @Test func `Too short a list is named`() {
         var bench = Bench()
         bench.list([1, 2])

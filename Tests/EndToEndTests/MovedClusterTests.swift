@@ -31,10 +31,10 @@ import Testing
         let before = TestCluster(nodes, in: directory)
         defer { before.stop() }
         try await move(before) {
-            let places =
-                try await surroundings.move?()
-                ?? DiscoveryMode.Place.onOwnLoopbackAddresses(Self.count)
-            return before.moved(to: places)
+            guard let after = try await surroundings.move?() else {
+                return before.moved(to: try DiscoveryMode.Place.onOwnLoopbackAddresses(Self.count))
+            }
+            return before.moved(to: after.places, prefix: after.prefix)
         }
         withExtendedLifetime(surroundings) {}
     }

@@ -19,7 +19,7 @@ extension Formation {
         if let chosen = state.chosen {
             return parts(
                 "cluster \(chosen.cluster) was agreed on by \(chosen.memberNames); joining it",
-                missing(besides: chosen.cluster))
+                missing(besides: chosen.cluster) + wayOut(of: chosen))
         }
         if let cluster = survey.clusters.first {
             if let other = survey.clusters.first(where: { $0 != cluster }) {
@@ -79,6 +79,17 @@ extension Formation {
         }
         guard cluster == nil else { return silent }
         return silent + survey.refusals.map(\.description)
+    }
+
+    /// A bootstrap that was agreed on is never superseded, for its members may hold writes: what an
+    /// operator who knows better can do when a majority of them does not answer.
+    private func wayOut(of chosen: BootstrapValue) -> [String] {
+        let silent = chosen.members.filter { roster[$0.address]?.failure != nil }
+        guard silent.count * 2 >= chosen.members.count else { return [] }
+        return [
+            "start the members it names, or, if a majority of them is lost for good and nothing was "
+                + "ever written, stop all nodes, remove their data directories and start them again"
+        ]
     }
 
     private func difference(from list: CandidateList) -> String {

@@ -4,17 +4,20 @@ import Foundation
 extension DiscoveryMode {
     static let dns = DiscoveryMode(name: "dns", hindrance: namespaceHindrance) { nodes in
         let namespace = try Namespace(nodes: 2 * nodes, domain: "rqlite.test", named: 0..<nodes)
-        @Sendable func places(_ addresses: Range<Int>) -> [Place] {
-            addresses.map { Place(host: namespace.address($0), httpPort: 4001, raftPort: 4002) }
+        @Sendable func surroundings(_ addresses: Range<Int>) -> Surroundings {
+            Surroundings(
+                places: addresses.map {
+                    Place(host: namespace.address($0), httpPort: 4001, raftPort: 4002)
+                },
+                arguments: ["-disco-mode=dns", #"-disco-config={"name":"rqlite.test"}"#],
+                prefix: namespace.prefix, keptAlive: [namespace])
         }
-        return Surroundings(
-            places: places(0..<nodes),
-            arguments: ["-disco-mode=dns", #"-disco-config={"name":"rqlite.test"}"#],
-            prefix: namespace.prefix, keptAlive: [namespace],
-            move: {
-                try namespace.serve(nodes..<2 * nodes)
-                return places(nodes..<2 * nodes)
-            })
+        var first = surroundings(0..<nodes)
+        first.move = {
+            try namespace.serve(nodes..<2 * nodes)
+            return surroundings(nodes..<2 * nodes)
+        }
+        return first
     }
 
     /// Every node has another port, which only the records tell.
@@ -26,24 +29,25 @@ extension DiscoveryMode {
         }
         let namespace = try Namespace(
             nodes: 2 * nodes, domain: "rqlite.test", named: 0..<nodes, options: records(4100))
-        @Sendable func places(_ addresses: Range<Int>, _ firstPort: Int) -> [Place] {
-            addresses.enumerated().map { number, address in
-                Place(
-                    host: namespace.address(address), httpPort: 4001,
-                    raftPort: firstPort + 1 + number)
-            }
+        @Sendable func surroundings(_ addresses: Range<Int>, _ firstPort: Int) -> Surroundings {
+            Surroundings(
+                places: addresses.enumerated().map { number, address in
+                    Place(
+                        host: namespace.address(address), httpPort: 4001,
+                        raftPort: firstPort + 1 + number)
+                },
+                arguments: [
+                    "-disco-mode=dns-srv",
+                    #"-disco-config={"name":"rqlite.test","service":"rqlite-svc"}"#,
+                ],
+                prefix: namespace.prefix, keptAlive: [namespace])
         }
-        return Surroundings(
-            places: places(0..<nodes, 4100),
-            arguments: [
-                "-disco-mode=dns-srv",
-                #"-disco-config={"name":"rqlite.test","service":"rqlite-svc"}"#,
-            ],
-            prefix: namespace.prefix, keptAlive: [namespace],
-            move: {
-                try namespace.serve(nodes..<2 * nodes, options: records(4200))
-                return places(nodes..<2 * nodes, 4200)
-            })
+        var first = surroundings(0..<nodes, 4100)
+        first.move = {
+            try namespace.serve(nodes..<2 * nodes, options: records(4200))
+            return surroundings(nodes..<2 * nodes, 4200)
+        }
+        return first
     }
 
     private static let namespaceHindrance: @Sendable () -> String? = {

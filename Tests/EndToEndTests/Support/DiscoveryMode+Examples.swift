@@ -35,17 +35,21 @@ extension DiscoveryMode {
                 throw CocoaError(.fileNoSuchFile)
             }
             let plugins = try ExamplePlugins.built()
-            let places = try Place.onLoopback(nodes)
             let directory = try TestDirectory()
-            let list = places.map { "\($0.host):\($0.raftPort)" }
-            let (configuration, prefix) = try configure(list, directory)
-            return Surroundings(
-                places: places,
-                arguments: [
-                    "-disco-plugin-path", plugins.folder(example), "-disco-mode", mode,
-                    "-disco-config", configuration,
-                ],
-                prefix: prefix, keptAlive: [directory, plugins])
+            @Sendable func surroundings(_ places: [Place]) throws -> Surroundings {
+                let list = places.map { "\($0.host):\($0.raftPort)" }
+                let (configuration, prefix) = try configure(list, directory)
+                return Surroundings(
+                    places: places,
+                    arguments: [
+                        "-disco-plugin-path", plugins.folder(example), "-disco-mode", mode,
+                        "-disco-config", configuration,
+                    ],
+                    prefix: prefix, keptAlive: [directory, plugins])
+            }
+            var first = try surroundings(Place.onLoopback(nodes))
+            first.move = { try surroundings(Place.onOwnLoopbackAddresses(nodes)) }
+            return first
         }
     }
 }

@@ -13,9 +13,9 @@ struct DiscoveryMode: Sendable, CustomTestStringConvertible {
         var prefix: [String] = []
         /// Servers and directories: they end with the test.
         var keptAlive: [any Sendable] = []
-        /// Makes other places for the same nodes, on other addresses where it can be, and tells what
-        /// the nodes ask of them. Nil where the nodes tell it themselves.
-        var move: (@Sendable () async throws -> [Place])?
+        /// Makes other places for the same nodes, on other addresses, and tells what the nodes ask of
+        /// them. Nil where the nodes tell it themselves.
+        var move: (@Sendable () async throws -> Surroundings)?
     }
 
     struct Place: Sendable {

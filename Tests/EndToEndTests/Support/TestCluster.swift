@@ -28,15 +28,17 @@ struct TestCluster: Sendable {
     }
 
     /// The same data at other places.
-    /// - Parameter arguments: of the places; nil: the same as before.
+    /// - Parameters:
+    ///   - arguments: what the nodes are told there; nil: the same as before.
+    ///   - prefix: what comes before the program there; nil: the same as before.
     func moved(
-        to places: [DiscoveryMode.Place], arguments: [String]? = nil
+        to places: [DiscoveryMode.Place], arguments: [String]? = nil, prefix: [String]? = nil
     ) -> TestCluster {
         let moved = zip(nodes, places).map { node, place in
             Daemon(
                 id: node.id, host: place.host, httpPort: place.httpPort, raftPort: place.raftPort,
                 directory: directory.path, arguments: arguments ?? node.arguments,
-                prefix: node.prefix)
+                prefix: prefix ?? node.prefix)
         }
         return TestCluster(moved, in: directory)
     }
