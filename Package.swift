@@ -56,6 +56,7 @@ let package = Package(
         .executable(name: "rqlited", targets: ["rqlited"]),
         .library(name: "rqlite-disco-dns", type: .dynamic, targets: ["DNSEntry"]),
         .library(name: "rqlite-disco-dns-srv", type: .dynamic, targets: ["DNSSRVEntry"]),
+        .library(name: "rqlite-disco-consul-kv", type: .dynamic, targets: ["ConsulEntry"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0")
@@ -132,6 +133,13 @@ let package = Package(
         .target(
             name: "HTTPRequests", dependencies: ["PluginSupport", "PluginABI", "CCurl"],
             path: "Plugins/HTTPRequests", swiftSettings: settings),
+        .target(
+            name: "ConsulPlugin",
+            dependencies: ["HTTPRequests", "PluginSupport", "PluginABI", "JSON"],
+            path: "Plugins/consul/ConsulPlugin", swiftSettings: settings),
+        .target(
+            name: "ConsulEntry", dependencies: ["ConsulPlugin", "PluginABI"],
+            path: "Plugins/consul/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
 
         // The judge of plugins, and the fake servers it lets them talk to.
         .target(
@@ -144,7 +152,7 @@ let package = Package(
 
         // What the tests of stock plugins share.
         .target(
-            name: "PluginTesting", dependencies: ["Discovery"], path: "Tests/PluginTesting",
+            name: "PluginTesting", dependencies: ["Discovery", "JSON"], path: "Tests/PluginTesting",
             swiftSettings: settings),
 
         // Tests, one target per module.
@@ -168,6 +176,12 @@ let package = Package(
                 "JSON", "Discovery",
             ]),
         tests("ConsulDouble"),
+        tests(
+            "ConsulPlugin",
+            [
+                "ConsulPlugin", "HTTPRequests", "PluginTesting", "PluginSupport", "PluginABI",
+                "JSON", "Discovery",
+            ]),
         tests(
             "Discovery", ["Discovery", "JSON", "PluginABI"],
             resources: [.copy("Plugins")]),

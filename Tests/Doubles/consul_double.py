@@ -25,6 +25,7 @@ It ends with its input.
     {"acl": DOCUMENT}     other tokens, see consul_acl.py; null: none needed
     {"set": {"key": "k", "value": "v"}}, {"get": {"key": "k"}}
                           past all rules, in the first datacenter
+    {"waiting": 1}        answered when so many blocking queries wait
     {"log": null}         requests since the last time it was asked for
     {"violations": null}  what no documented API would be asked for
 """
@@ -287,6 +288,9 @@ class Double:
             _, found = store.read(("default", "default"), value["key"], False, True)
             return {"value": found[0].value.decode(), "flags": found[0].flags,
                     "index": found[0].modify_index} if found else None
+        elif name == "waiting":
+            if not store.await_waiting(value):
+                raise ValueError("nobody waits")
         elif name == "log":
             with self.lock:
                 seen, self.log = self.log, []

@@ -43,6 +43,7 @@ class Store:
     def __init__(self):
         self.changed = threading.Condition()
         self.is_stale = False
+        self.waiting = 0
         self._reset()
 
     def _reset(self):
@@ -107,13 +108,23 @@ class Store:
         """[blocking] Answers as soon as the index is greater than the given one, or time is over."""
         deadline = time.monotonic() + seconds
         with self.changed:
-            while True:
-                found = self._read(tenancy, key, is_prefix, is_consistent)
-                rest = deadline - time.monotonic()
-                if found[0] > index or rest <= 0 or is_over():
-                    return found
-                # Not only changes end a wait: the double may be told to close its connections.
-                self.changed.wait(min(rest, 0.1))
+            self.waiting += 1
+            self.changed.notify_all()
+            try:
+                while True:
+                    found = self._read(tenancy, key, is_prefix, is_consistent)
+                    rest = deadline - time.monotonic()
+                    if found[0] > index or rest <= 0 or is_over():
+                        return found
+                    # Not only changes end a wait: the double may be told to close its connections.
+                    self.changed.wait(min(rest, 0.1))
+            finally:
+                self.waiting -= 1
+
+    def await_waiting(self, count):
+        """Returns when so many queries wait; false if that takes longer than any test."""
+        with self.changed:
+            return self.changed.wait_for(lambda: self.waiting >= count, timeout=30)
 
     def _read(self, tenancy, key, is_prefix, is_consistent):
         seen = self.entries if is_consistent or not self.is_stale else self._snapshot
