@@ -189,6 +189,9 @@ let package = Package(
         tests("Raft", ["Raft", "Wire"], resources: [.copy("Scenarios")]),
         tests("Transport", ["Transport", "Raft", "Service", "Wire"] + nio),
         tests("Replication", ["Replication", "Raft", "Wire"]),
+        tests(
+            "Replica",
+            ["Replica", "Raft", "Service", "StateMachine", "Transport", "WriteAheadLog", "Wire"]),
         tests("Simulation", ["Simulator"]),
         tests("WriteAheadLog", ["WriteAheadLog", "Simulator", "Raft", "Wire"]),
         tests(

@@ -152,7 +152,7 @@ import Testing
             #expect(check.nodeOnly == (query == "?noleader"))
             #expect(check.sync == (query == "?sync"))
         }
-        let failed = try client(.failed(.noLeader)).get("/readyz")
+        let failed = try client(.failed(.noLeader(waitingFor: ""))).get("/readyz")
         #expect(failed.body == "[+]node ok\n[+]leader does not exist")
         #expect(failed.status == 503)
     }

@@ -50,7 +50,7 @@ import Wire
         ("POST", "/leader?wait", ""), ("GET", "/leader", ""),
     ])
     func `Without a leader`(method: String, target: String, body: String) throws {
-        let client = try Client(answering: .failed(.noLeader))
+        let client = try Client(answering: .failed(.noLeader(waitingFor: "")))
         let answer = try client.request(method, target, body: body)
         #expect(answer.status == 503)
         #expect(answer.body == "leader not found\n")
@@ -142,6 +142,9 @@ import Wire
         let failed = try Client(answering: .failed(.membership(.lastVoter)))
             .request("DELETE", "/remove", body: #"{"id":"node3"}"#)
         #expect(failed.status == 500)
-        #expect(failed.body == "the last voting node cannot be removed\n")
+        #expect(
+            failed.body
+                == "need at least one voter in configuration: the last voting node cannot be removed\n"
+        )
     }
 }

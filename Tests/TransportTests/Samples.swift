@@ -34,6 +34,10 @@ enum Samples {
             JoinRequest(
                 identity: identity, address: PeerAddress("h:4002"), apiURL: nil,
                 suffrage: .nonvoter, cluster: cluster)),
+        .join(
+            JoinRequest(
+                identity: identity, address: PeerAddress("h:4002"), apiURL: "http://h:4001",
+                suffrage: .voter, cluster: cluster, intent: .resume)),
         .formation([1, 2, 3]),
     ]
 
@@ -74,7 +78,8 @@ enum Samples {
 
     static let errors: [ServiceError] =
         [
-            .notLeader(leaderURL: "http://h"), .noLeader, .notReady("starting"), .leadershipLost,
+            .notLeader(leaderURL: "http://h"), .noLeader(waitingFor: "2 of 2"),
+            .notReady("starting"), .leadershipLost,
             .timedOut(waitingFor: "a quorum"), .busy, .staleRead,
             .linearizableTimeout(index: LogIndex(5)),
             .forwardingFailed(to: PeerAddress("h:1"), cause: "refused"),

@@ -20,7 +20,7 @@ enum ErrorTable {
 
     static func answer(to pending: PendingReply, failedBy error: ServiceError) -> Answer {
         switch error {
-        case .noLeader: return .plain(.serviceUnavailable, leaderNotFound)
+        case .noLeader: return .plain(.serviceUnavailable, text(error))
         case .notLeader(let leaderURL) where pending.redirects:
             guard let leaderURL else { return .plain(.internalServerError, leaderNotFound) }
             return .redirect(to: leaderURL + pending.target)
@@ -57,7 +57,8 @@ enum ErrorTable {
     static func text(_ error: ServiceError) -> String {
         switch error {
         case .notLeader: "not leader"
-        case .noLeader: leaderNotFound
+        case .noLeader(let waitingFor):
+            waitingFor.isEmpty ? leaderNotFound : "\(leaderNotFound): waiting for \(waitingFor)"
         case .notReady(let detail):
             detail.isEmpty ? "store not ready" : "store not ready: \(detail)"
         case .leadershipLost: "leadership lost while committing log"
@@ -83,7 +84,13 @@ enum ErrorTable {
         case .alreadyMember: "another node has this ID: remove it first"
         case .notPromotable: "a read replica cannot become a voter: remove it and join it again"
         case .notCaughtUp: "the node has not received the whole log yet"
-        case .lastVoter: "the last voting node cannot be removed"
+        case .lastVoter:
+            "need at least one voter in configuration: the last voting node cannot be removed"
+        case .wouldLoseQuorum(let silent):
+            "removing this node would leave the cluster without a quorum that answers: "
+                + "\(silent.map(\.rawValue).joined(separator: ", ")) would remain and "
+                + "\(silent.count == 1 ? "does" : "do")n't answer. Start or remove what doesn't "
+                + "answer first"
         case .noTransferTarget: "cannot find peer"
         case .transferToSelf: "cannot step down to the current Leader"
         case .entryTooLarge(let limit): "request is larger than the limit of \(limit) bytes"

@@ -72,8 +72,8 @@ struct ReplyRenderer: Sendable {
     }
 
     private func failure(_ error: ServiceError, to pending: PendingReply) -> Response {
-        if error == .noLeader { counters.leaderNotFound.add() }
-        if case .readiness = pending.kind, error == .noLeader {
+        if case .noLeader = error { counters.leaderNotFound.add() }
+        if case .readiness = pending.kind, case .noLeader = error {
             let lines = ReadinessText.lines(for: .noLeader(waitingFor: ""), sync: false)
             return Response(.serviceUnavailable, .text, body: Array(lines.utf8))
         }

@@ -145,6 +145,8 @@ package enum Refusal: Error, Equatable, Sendable {
     case notPromotable
     case notCaughtUp
     case lastVoter
+    /// The voters that would remain and answer are fewer than a quorum; these don't answer.
+    case wouldLoseQuorum(silent: [NodeID])
     case noTransferTarget
     case transferToSelf
     case entryTooLarge(limit: Int)

@@ -5,6 +5,7 @@ extension Raft {
     /// Only voters campaign. A voter that the log's last membership removes may still be needed
     /// until that membership is committed: its log may be the only complete one (thesis §4.2.2).
     private var mayCampaign: Bool {
+        if isRetired { return false }
         if membership[identity.id] != nil { return isVoter(in: membership) }
         return memberships.previous.map { isVoter(in: $0.membership) } ?? false
     }

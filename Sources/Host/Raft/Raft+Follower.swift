@@ -32,6 +32,7 @@ extension Raft {
         if leader != sender { becomeFollower(term: term, leader: sender, because: nil) }
         leaderSilence = 0
         electionElapsed = 0
+        isRetired = false
     }
 
     /// Everything through commitIndex matches already, for every leader holds it (leader

@@ -29,6 +29,8 @@ package struct Raft: Sendable {
     var electionElapsed = 0
     var electionTimeout = 0
     var leaderSilence: Int?
+    /// The leader said that this node is no member any more.
+    var isRetired = false
     var random: SplitMix64
 
     /// - Parameter seed: decides the election timeouts; nothing else is random.
@@ -99,6 +101,15 @@ package struct Raft: Sendable {
         case .leader, .candidate: break
         case .follower, .preCandidate: startPreVote()
         }
+    }
+
+    /// The leader says that the committed membership does not name this node any more, though its
+    /// own log may not say so yet. It does not campaign until a leader speaks to it again; a
+    /// leader's word is needed, for an uncommitted removal may come to nothing.
+    package mutating func retire() {
+        if case .leader = roleState { return }
+        isRetired = true
+        becomeFollower(term: term, leader: nil, because: nil)
     }
 
     /// The write named by the ticket, and all before it, are durable.

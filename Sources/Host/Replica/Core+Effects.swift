@@ -72,6 +72,7 @@ extension Core {
         case .membershipCommitted: break
         case .steppedDown(let reason):
             log.warning("stepped down as leader", ["reason": reason.rawValue])
+            if reason == .removed { wasRemoved("as leader, it committed its own removal") }
         case .messageDropped(let from, let reason):
             links.board.countDroppedMessage(reason)
             log.debug("message dropped", ["node.id": "\(from)", "reason": reason.rawValue])
@@ -95,6 +96,8 @@ extension Core {
     }
 
     private func leaderChanged(_ leader: NodeID?, term: Term) {
+        ledSince = leader == nil ? nil : now
+        if leader != nil { heardLeader() }
         if let leader, leader != options.identity.id {
             let address = address(of: leader)?.rawValue ?? "unknown address"
             links.logger.announce("node \(leader) at \(address) is now Leader")

@@ -66,7 +66,20 @@ extension Core {
             settings, state: purpose == .form ? acceptorState : AcceptorState(),
             freshClusterID: .random(), seed: UInt64.random(in: .min ... .max))
         formation = FormationDriver(machine, purpose: purpose, now: now)
-        if let candidates { candidatesChanged(candidates) }
+        step { $0.machine.candidatesChanged(addressesToAsk) }
+    }
+
+    /// A member that lost the others looks for them where they were, too: not all have moved.
+    private var addressesToAsk: [PeerAddress] {
+        var addresses = candidates?.addresses ?? []
+        guard formation?.purpose == .rejoin, let membership = replicated?.raft.membership else {
+            return addresses
+        }
+        for member in membership.members where member.id != options.identity.id {
+            let place = address(of: member.id) ?? member.address
+            if !addresses.contains(place) { addresses.append(place) }
+        }
+        return addresses
     }
 
     // MARK: Inputs
@@ -76,7 +89,7 @@ extension Core {
         if let problem = list.problem {
             links.logger.warning("candidates are incomplete", ["cause": problem])
         }
-        step { $0.machine.candidatesChanged(list.addresses) }
+        step { $0.machine.candidatesChanged(addressesToAsk) }
     }
 
     func helloHeard(_ identity: NodeIdentity) {
@@ -92,7 +105,10 @@ extension Core {
     /// A member that lost its leader, or moved, introduces itself to the candidates until the
     /// cluster knows it again.
     private func reviewContact() {
-        guard options.plan != .alone, let raft = replicated?.raft, stopping == nil else { return }
+        guard let raft = replicated?.raft, stopping == nil, exclusion == .none,
+            options.plan != .alone || raft.membership.members.count > 1
+        else { return }
+        reviewRecognition()
         // A leader that can't be answered is as good as none.
         let hasLost = raft.leader.map { address(of: $0) == nil } ?? true
         if hasLost { lostSince = lostSince ?? now } else { lostSince = nil }
@@ -155,6 +171,7 @@ extension Core {
             noteJoining(acceptance, via: address)
             step { $0.machine.joined(acceptance.cluster) }
         case .success(.joinRefused(let refusal)):
+            if refusal.code == .removed { return wasRemoved(refusal.text) }
             step {
                 $0.machine.joinRefused(
                     via: address, reason: refusal.text, leader: refusal.leader?.address)
@@ -178,6 +195,7 @@ extension Core {
     /// A joiner's own log does not name anybody yet, but it must answer the leader.
     func noteJoining(_ acceptance: JoinAcceptance, via address: PeerAddress) {
         links.logger.announce("successfully joined cluster at \(address)")
+        isRecognized = true
         membershipChanged(acceptance.membership)
         if let leader = acceptance.leader {
             addressHints[leader.id] = leader.address
@@ -241,8 +259,15 @@ extension Core {
     func attemptJoin(via address: PeerAddress) {
         let request = JoinRequest(
             identity: options.identity, address: options.address, apiURL: options.apiURL,
-            suffrage: options.plan.suffrage, cluster: cluster)
+            suffrage: options.plan.suffrage, cluster: cluster, intent: joinIntent)
         call(.join(request), at: address, as: .join, timeout: Self.joinPatience)
+    }
+
+    /// A start with `-join` or a discovery mode asks for membership. Later in a run, and without
+    /// these, a member only wants to find the others.
+    private var joinIntent: JoinRequest.Intent {
+        let isReturning = options.plan == .alone || isRecognized
+        return formation?.purpose == .rejoin && isReturning ? .resume : .join
     }
 
     private func persist(_ bytes: [UInt8], _ ticket: PersistTicket) {
@@ -279,6 +304,7 @@ extension Core {
         guard let pending = pendingMembership else { return }
         pendingMembership = nil
         formation = nil
+        isRecognized = true
         startReplication(RestoredState(membership: pending.membership), in: pending.cluster)
         if pending.campaign {
             replicated?.campaign()

@@ -6,7 +6,7 @@ import Telemetry
 import Transport
 import Wire
 
-/// Joining and removal, as the leader carries them out.
+/// Joining, as the leader sees to it, and what a node knows of the other members.
 extension Core {
     /// How long a join may wait for its turn and its commit.
     private static var joinTime: Duration { .seconds(10) }
@@ -18,6 +18,9 @@ extension Core {
         }
         guard replicated.raft.role == .leader else {
             return reply(refusal(.notLeader, "not leader"))
+        }
+        if request.intent == .resume, let answer = answer(toReturning: request) {
+            return reply(answer)
         }
         if let theirs = request.cluster, theirs != cluster {
             let text =
@@ -43,9 +46,7 @@ extension Core {
         }
         switch result {
         case .success(.hello(let hello)) where hello.identity == request.identity:
-            acquaintances[request.identity.id] = hello
-            membershipQueue.append(.add(request, reply: reply), deadline: now + Self.joinTime)
-            tickMembership()
+            checkNamesake(request, hello, reply)
         case .success(.hello(let hello)):
             let text = """
                 node \(request.identity.id) advertises \(request.address), but node \
@@ -62,7 +63,73 @@ extension Core {
         }
     }
 
-    private func refusal(_ code: JoinRefusal.Code, _ text: String) -> PeerAnswer {
+    /// A wiped disk may take its old place, but not the place of a data directory that is still in
+    /// use: then two machines have one `-node-id`, and the member is asked whether it lives.
+    private func checkNamesake(
+        _ request: JoinRequest, _ hello: Hello,
+        _ reply: @escaping @Sendable (PeerAnswer) -> Void
+    ) {
+        let id = request.identity.id
+        guard let member = replicated?.raft.membership[id],
+            member.incarnation != request.identity.incarnation
+        else { return admit(request, hello, reply) }
+        guard id != options.identity.id else {
+            return reply(idInUse(request, at: options.address))
+        }
+        let known = acquaintances[id].flatMap {
+            $0.identity.incarnation == member.incarnation ? $0.address : nil
+        }
+        let address = known ?? member.address
+        // The joiner itself was found at its address.
+        guard address != request.address else { return admit(request, hello, reply) }
+        let mailbox = links.mailbox
+        links.transport.call(.hello, at: address, timeout: .init(Self.dialBackTime))
+            .whenComplete { result in
+                mailbox.post(
+                    .namesakeAnswered(
+                        request, hello, address, result.mapError(TransportError.init(any:)),
+                        reply: reply))
+            }
+    }
+
+    func namesakeAnswered(
+        _ request: JoinRequest, _ hello: Hello, _ address: PeerAddress, _ result: PeerResult,
+        _ reply: @escaping @Sendable (PeerAnswer) -> Void
+    ) {
+        guard let raft = replicated?.raft, raft.role == .leader else {
+            return reply(refusal(.notLeader, "not leader"))
+        }
+        let id = request.identity.id
+        if case .success(.hello(let other)) = result, other.identity.id == id,
+            other.identity.incarnation == raft.membership[id]?.incarnation
+        {
+            return reply(idInUse(request, at: address))
+        }
+        admit(request, hello, reply)
+    }
+
+    private func idInUse(_ request: JoinRequest, at address: PeerAddress) -> PeerAnswer {
+        let id = request.identity.id
+        links.logger.warning(
+            "two nodes with one ID",
+            ["node.id": "\(id)", "member.at": "\(address)", "joiner.at": "\(request.address)"])
+        return refusal(
+            .idInUse,
+            "node ID \(id) is in use: by the member at \(address) and by the node at "
+                + "\(request.address), which asks to join. Start the second one with another "
+                + "-node-id and an empty data directory")
+    }
+
+    private func admit(
+        _ request: JoinRequest, _ hello: Hello,
+        _ reply: @escaping @Sendable (PeerAnswer) -> Void
+    ) {
+        acquaintances[request.identity.id] = hello
+        membershipQueue.append(.add(request, reply: reply), deadline: now + Self.joinTime)
+        tickMembership()
+    }
+
+    func refusal(_ code: JoinRefusal.Code, _ text: String) -> PeerAnswer {
         .joinRefused(JoinRefusal(code: code, text: text, leader: leaderHint))
     }
 
@@ -73,96 +140,6 @@ extension Core {
         let url =
             leader == options.identity.id ? options.apiURL : acquaintances[leader]?.apiURL
         return LeaderHint(id: leader, address: address, apiURL: url)
-    }
-
-    // MARK: The queue
-
-    func tickMembership() {
-        guard !membershipQueue.isEmpty else { return }
-        let isLeader = replicated?.raft.role == .leader
-        for operation in membershipQueue.expired(now: now, all: !isLeader) {
-            giveUp(operation)
-        }
-        while let operation = membershipQueue.next, advance(operation) {}
-    }
-
-    private func giveUp(_ operation: MembershipQueue.Operation) {
-        switch operation {
-        case .add(_, let reply):
-            reply(refusal(.busy, "the change of membership was not committed in time"))
-        case .remove(_, let pending):
-            parked.append(pending)
-        }
-    }
-
-    /// Proposes the next change of the operation, or finishes it.
-    /// - Returns: whether the operation is finished and the next may begin.
-    private func advance(_ operation: MembershipQueue.Operation) -> Bool {
-        guard let raft = replicated?.raft else { return false }
-        // What a change still on its way will leave behind is not known yet.
-        guard raft.membershipIndex <= raft.commitIndex else { return false }
-        switch operation {
-        case .add(let request, let reply):
-            guard let change = Self.change(toAdd: request, to: raft.membership) else {
-                _ = membershipQueue.finishFirst()
-                joined(request, raft.membership, reply)
-                return true
-            }
-            return propose(change)
-        case .remove(let id, let pending):
-            guard raft.membership.contains(id) else {
-                _ = membershipQueue.finishFirst()
-                replies.add(.done, to: pending.target)
-                return true
-            }
-            if raft.membership.isVoter(id), raft.membership.voters.count == 1 {
-                _ = membershipQueue.finishFirst()
-                replies.add(.failed(.membership(.lastVoter)), to: pending.target)
-                return true
-            }
-            return propose(.remove(id))
-        }
-    }
-
-    /// What must change next for the node to be a member as it asks; nil when it is one.
-    static func change(toAdd request: JoinRequest, to membership: Membership) -> MembershipChange? {
-        let id = request.identity.id
-        guard let member = membership[id] else {
-            let suffrage: Suffrage = request.suffrage == .voter ? .learner : request.suffrage
-            return .add(
-                Member(
-                    id: id, incarnation: request.identity.incarnation, address: request.address,
-                    suffrage: suffrage))
-        }
-        // A wiped disk is another acceptor: it comes back as a learner.
-        if member.incarnation != request.identity.incarnation { return .remove(id) }
-        if member.address != request.address { return .move(id, to: request.address) }
-        return nil
-    }
-
-    private func propose(_ change: MembershipChange) -> Bool {
-        let id = ProposalID(newID())
-        openProposals[id] = .membership
-        membershipQueue.proposed()
-        replicated?.propose(change, id: id)
-        return false
-    }
-
-    private func joined(
-        _ request: JoinRequest, _ membership: Membership,
-        _ reply: @Sendable (PeerAnswer) -> Void
-    ) {
-        guard let cluster else { return }
-        let suffrage = membership[request.identity.id]?.suffrage ?? .nonvoter
-        links.logger.info(
-            "node joined",
-            [
-                "node.id": "\(request.identity.id)", "address": "\(request.address)",
-                "suffrage": "\(suffrage)",
-            ])
-        reply(
-            .joined(
-                JoinAcceptance(cluster: cluster, membership: membership, leader: leaderHint)))
     }
 
     // MARK: Knowing the members

@@ -84,7 +84,13 @@ extension Core {
     private func sendOn(_ pending: PendingRequest) {
         guard let leader = replicated?.raft.leader, leader != options.identity.id,
             let address = address(of: leader)
-        else { return parked.append(pending) }
+        else {
+            guard exclusion == .none else {
+                return replies.add(
+                    .failed(.noLeader(waitingFor: status.waitingFor)), to: pending.target)
+            }
+            return parked.append(pending)
+        }
         guard pending.request.forward else {
             let url = acquaintances[leader]?.apiURL
             return replies.add(.failed(.notLeader(leaderURL: url)), to: pending.target)
@@ -228,7 +234,9 @@ extension Core {
         if pending.syncIndex != nil {
             return .readiness(.notSynced("timeout waiting for commit index"))
         }
-        guard let raft = replicated?.raft, raft.leader != nil else { return .failed(.noLeader) }
+        guard let raft = replicated?.raft, raft.leader != nil else {
+            return .failed(.noLeader(waitingFor: status.waitingFor))
+        }
         return raft.role == .leader
             ? .failed(.notReady("the leader is still applying its log"))
             : .failed(.timedOut(waitingFor: "the leader's address"))

@@ -47,6 +47,8 @@ extension Core {
             raft.leader != nil && isMember && canServeLocally
             && (raft.role != .leader || canServeAsLeader)
         status.waitingFor = waitingForLeader
+        status.exclusion = exclusion
+        status.reapingDue = reapingDue.map { ($0.id, $0.remaining) }
         status.otherEngines = raft.membership.members.map(\.id).filter { id in
             acquaintances[id].map { $0.versions.engine != options.engine } ?? false
         }
@@ -65,9 +67,20 @@ extension Core {
             return canServeLocally && isMember
                 ? "nothing" : "this node to catch up with the leader"
         }
+        if exclusion != .none {
+            return "nothing: this node was removed from the cluster; \(exclusionRemedy)"
+        }
         let voters = raft.membership.voters
         if voters.isEmpty { return "the leader to make this node a member" }
         let names = voters.map { "\($0.id) at \(address(of: $0.id) ?? $0.address)" }
+        if let other = voters.first(where: { $0.id != options.identity.id }), voters.count == 2,
+            raft.membership.isVoter(options.identity.id)
+        {
+            return "a leader: this cluster has two voters and needs both, and node \(other.id) at "
+                + "\(address(of: other.id) ?? other.address) can't be reached. Start it again; if "
+                + "it is lost for good, stop this node, run 'rqlited recover --force' on its data "
+                + "directory, and start it"
+        }
         return "a leader: \(raft.membership.quorum) of the \(voters.count) voters must reach each "
             + "other: \(names.joined(separator: ", "))"
     }
@@ -83,9 +96,12 @@ extension Core {
 
     func describeLeader(_ pending: PendingRequest) {
         guard let leader = replicated?.raft.leader, let member = replicated?.raft.membership[leader]
-        else { return replies.add(.failed(.noLeader), to: pending.target) }
+        else {
+            return replies.add(
+                .failed(.noLeader(waitingFor: status.waitingFor)), to: pending.target)
+        }
         describe([member], for: pending) { descriptions in
-            descriptions.first.map { .leader($0) } ?? .failed(.noLeader)
+            descriptions.first.map { .leader($0) } ?? .failed(.noLeader(waitingFor: ""))
         }
     }
 

@@ -26,6 +26,11 @@ final class Core {
     var candidates: Candidates?
     /// Since when this member has no leader.
     var lostSince: MonotonicTime?
+    /// Since when the leader is known.
+    var ledSince: MonotonicTime?
+    /// In this run the node became a member, or a leader took it for one.
+    var isRecognized = false
+    var exclusion: Exclusion = .none
 
     // Requests whose fate is open.
     var openProposals: [ProposalID: OpenProposal] = [:]
@@ -33,6 +38,10 @@ final class Core {
     /// Can't go anywhere now; tried again at each tick and when the leader changes.
     var parked: [PendingRequest] = []
     var membershipQueue = MembershipQueue()
+    /// Members whose reaping was begun, and whether they vote.
+    var reaping: [NodeID: Bool] = [:]
+    /// Members whose reaping failed, and until when it isn't tried again.
+    var reapingPausedUntil: [NodeID: MonotonicTime] = [:]
     var transferWaiters: [PendingRequest] = []
     private var lastID: UInt64 = 0
 
@@ -127,11 +136,13 @@ final class Core {
             request.encode()
             dispatch(request)
         case .retry(let request): parked.append(request)
-        case .messages(let messages): replicated?.receive(messages)
+        case .messages(let messages): if exclusion != .stopped { replicated?.receive(messages) }
         case .unreachable(let peer): replicated?.peerUnreachable(peer)
         case .joinAsked(let request, let reply): joinAsked(request, reply)
         case .joinerAnswered(let request, let result, let reply):
             joinerAnswered(request, result, reply)
+        case .namesakeAnswered(let request, let hello, let address, let result, let reply):
+            namesakeAnswered(request, hello, address, result, reply)
         case .formationAsked(let bytes, let caller, let reply):
             formationAsked(bytes, from: caller, reply)
         case .answered(let address, let call, let result): answered(address, call, result)
@@ -169,12 +180,13 @@ final class Core {
         while nextTick <= now, due <= options.raft.quorumTicks {
             nextTick = nextTick + options.tick
             due += 1
-            replicated?.tick()
+            if exclusion != .stopped { replicated?.tick() }
         }
         if nextTick <= now { nextTick = now + options.tick }
         performEffects()
         tickFormation()
         tickRegistry()
+        tickReaping()
         tickMembership()
         expireRequests()
         retryParked()

@@ -21,6 +21,9 @@ enum CoreEvent: Sendable {
     case unreachable(NodeID)
     case joinAsked(JoinRequest, reply: @Sendable (PeerAnswer) -> Void)
     case joinerAnswered(JoinRequest, PeerResult, reply: @Sendable (PeerAnswer) -> Void)
+    /// What answers at the address where the member is known whose ID a joiner bears.
+    case namesakeAnswered(
+        JoinRequest, Hello, PeerAddress, PeerResult, reply: @Sendable (PeerAnswer) -> Void)
     case formationAsked([UInt8], from: PeerCaller, reply: @Sendable (PeerAnswer) -> Void)
     case answered(PeerAddress, PeerCall, PeerResult)
     case candidates(Candidates)

@@ -9,6 +9,8 @@ struct MembershipQueue {
         /// Answered with the membership once the joiner is a member.
         case add(JoinRequest, reply: @Sendable (PeerAnswer) -> Void)
         case remove(NodeID, PendingRequest)
+        /// The leader's own wish: the member was silent for too long.
+        case reap(NodeID)
     }
 
     private struct Waiting {
@@ -27,6 +29,16 @@ struct MembershipQueue {
         waiting.append(Waiting(operation: operation, deadline: deadline))
     }
 
+    /// Whether a removal of the member, by whomever, waits or is under way.
+    func isRemoving(_ id: NodeID) -> Bool {
+        waiting.contains {
+            switch $0.operation {
+            case .remove(let other, _), .reap(let other): other == id
+            case .add: false
+            }
+        }
+    }
+
     /// The operation whose turn it is, unless its change is already on its way.
     var next: Operation? { isProposed ? nil : waiting.first?.operation }
 
@@ -38,9 +50,9 @@ struct MembershipQueue {
     /// The change did not come to be: try again until the operation's time is up.
     mutating func refused(_ refusal: Refusal, now: MonotonicTime) { isProposed = false }
 
-    mutating func finishFirst() -> Operation? {
+    mutating func finishFirst() {
         isProposed = false
-        return waiting.isEmpty ? nil : waiting.removeFirst().operation
+        if !waiting.isEmpty { waiting.removeFirst() }
     }
 
     /// Takes out those whose time is up, or all when this node does not lead any more.

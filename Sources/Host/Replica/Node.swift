@@ -89,6 +89,8 @@ package final class Node: NodeService, Sendable {
             .map { ($0.key, $0.value) }
     }
 
+    package var reapings: Reapings { board.reapings }
+
     package var status: NodeStatus { board.status }
 
     package func submit(_ requests: [ClientRequest], replyTo sink: any ReplySink) {

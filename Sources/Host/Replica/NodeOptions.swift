@@ -30,6 +30,9 @@ package struct NodeConfiguration: Sendable {
     package var checkpointInterval: Duration = .seconds(10)
     /// Hand leadership over before stopping.
     package var stepDownOnShutdown: Bool = true
+    package var reapTimeouts: ReapTimeouts = ReapTimeouts()
+    /// A node that was removed from its cluster takes no further part, whatever it hears.
+    package var stopsWhenRemoved: Bool = false
     package var plan: FormationPlan = .alone
 
     package init(

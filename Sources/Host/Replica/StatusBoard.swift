@@ -33,9 +33,18 @@ package struct NodeStatus: Sendable {
     package var otherEngines: [NodeID] = []
     /// Nil without one.
     package var registry: RegistryStatus?
+    /// Silent members that this leader will remove, with the time that each has left.
+    package var reapingDue: [(id: NodeID, remaining: Duration)] = []
+    package var exclusion: Exclusion = .none
     package var fault: String?
 
     package init() {}
+}
+
+/// How often this node, as leader, removed a silent member, and could not.
+package struct Reapings: Sendable {
+    package var succeeded = 0
+    package var failed = 0
 }
 
 /// Holds the last published status and counters that other threads read.
@@ -43,6 +52,7 @@ final class StatusBoard: Sendable {
     private struct State {
         var status = NodeStatus()
         var dropped: [DropReason: Int] = [:]
+        var reapings = Reapings()
         var database: DatabaseStatistics?
         var onFault: (@Sendable (String) -> Void)?
     }
@@ -66,6 +76,14 @@ final class StatusBoard: Sendable {
     }
 
     var droppedMessages: [DropReason: Int] { state.withLock(\.dropped) }
+
+    func countReaping(succeeded: Bool) {
+        state.withLock { state in
+            if succeeded { state.reapings.succeeded += 1 } else { state.reapings.failed += 1 }
+        }
+    }
+
+    var reapings: Reapings { state.withLock(\.reapings) }
 
     /// Called once, from any thread, when the node can't go on; at once if that is so already.
     func onFault(_ action: @escaping @Sendable (String) -> Void) {

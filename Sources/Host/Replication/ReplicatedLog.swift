@@ -124,6 +124,12 @@ package struct ReplicatedLog: Sendable {
         drain()
     }
 
+    /// This node is no member any more, by the leader's word.
+    package mutating func retire() {
+        raft.retire()
+        drain()
+    }
+
     /// The write of `ticket`, and all before it, are durable.
     package mutating func persisted(_ ticket: PersistTicket) {
         while let first = writing.first, first.ticket <= ticket {

@@ -30,8 +30,9 @@ package enum ServiceError: Error, Equatable, Sendable {
     /// Another node leads, and the client did not want the request sent on. The URL is the
     /// leader's HTTP API, when known.
     case notLeader(leaderURL: String?)
-    /// No leader became known within the request's time.
-    case noLeader
+    /// No leader became known within the request's time. The text says what is missing, for the
+    /// operator; it may be empty.
+    case noLeader(waitingFor: String)
     /// The node is starting, stopping, or still receiving its first snapshot.
     case notReady(String)
     /// Leadership was lost while the entry was on its way: whether it takes effect is unknown.

@@ -52,17 +52,16 @@ extension Flag {
         string("raft-log-level", .raft, "ERROR, WARN, INFO, DEBUG, TRACE or OFF", "WARN"),
         boolean("raft-shutdown-stepdown", .raft, "Hand leadership over before stopping", "true"),
         boolean(
-            "raft-remove-shutdown", .raft, "Stop Raft when this node is removed",
-            availability: .laterUnlessOff),
+            "raft-remove-shutdown", .raft, "Stop Raft when this node is removed from its cluster"),
         boolean(
-            "raft-cluster-remove-shutdown", .raft, "Leave the cluster on a graceful stop",
-            availability: .laterUnlessOff),
+            "raft-cluster-remove-shutdown", .raft,
+            "Remove this node from its cluster on a graceful stop"),
         duration(
-            "raft-reap-node-timeout", .raft, "Remove a voter unreachable for so long", "0s",
-            .later),
+            "raft-reap-node-timeout", .raft,
+            "A leader removes a voter that was silent for so long. 0: never", "0s"),
         duration(
             "raft-reap-read-only-node-timeout", .raft,
-            "Remove a read replica unreachable for so long", "0s", .later),
+            "A leader removes a read replica that was silent for so long. 0: never", "0s"),
     ]
 
     private static let storage: [Flag] = [

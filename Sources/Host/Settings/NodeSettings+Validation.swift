@@ -12,10 +12,15 @@ extension NodeSettings {
 
     init(_ flags: FlagParser.Result, workingDirectory: String) throws(Invalid) {
         try Self.refuseUnavailable(flags)
+        // rqlite looks at these two before anything else.
+        let reapTimeout = try flags.durationIfGiven("raft-reap-node-timeout")
+        let reapReadOnlyTimeout = try flags.durationIfGiven("raft-reap-read-only-node-timeout")
         let directory = try Self.dataDirectory(flags, workingDirectory: workingDirectory)
         let addresses = try Addresses(flags)
         let formation = try Formation(flags, own: addresses)
-        let raft = try Raft(flags, addresses: addresses)
+        let raft = try Raft(
+            flags, addresses: addresses, reapTimeout: reapTimeout,
+            reapReadOnlyTimeout: reapReadOnlyTimeout)
         self.init(
             dataDirectory: directory,
             identity: try Identity(flags, fallback: addresses.raftAdvertised.description),
@@ -142,8 +147,11 @@ extension NodeSettings.Identity {
 
 extension NodeSettings.Raft {
     fileprivate init(
-        _ flags: FlagParser.Result, addresses: Addresses
+        _ flags: FlagParser.Result, addresses: Addresses, reapTimeout: Duration?,
+        reapReadOnlyTimeout: Duration?
     ) throws(NodeSettings.Invalid) {
+        self.reapTimeout = reapTimeout
+        self.reapReadOnlyTimeout = reapReadOnlyTimeout
         bind = addresses.raftBind
         advertised = addresses.raftAdvertised
         isVoter = !flags.boolean("raft-non-voter")
@@ -151,6 +159,8 @@ extension NodeSettings.Raft {
         applyTimeout = try flags.positiveDuration("raft-apply-timeout")
         connectTimeout = try flags.positiveDuration("cluster-connect-timeout")
         stepsDownOnShutdown = flags.boolean("raft-shutdown-stepdown")
+        stopsWhenRemoved = flags.boolean("raft-remove-shutdown")
+        leavesOnShutdown = flags.boolean("raft-cluster-remove-shutdown")
         let word = flags.text("raft-log-level").uppercased()
         guard let level = NodeSettings.LogLevel(rawValue: word) else {
             throw .init(
@@ -233,5 +243,10 @@ extension FlagParser.Result {
         let value = duration(name)
         guard value > .zero else { throw .init("-\(name) must be greater than 0") }
         return value
+    }
+
+    /// Nil stands for the default, which can't be typed.
+    func durationIfGiven(_ name: String) throws(NodeSettings.Invalid) -> Duration? {
+        isGiven(name) ? try positiveDuration(name) : nil
     }
 }

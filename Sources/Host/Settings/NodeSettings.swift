@@ -32,6 +32,14 @@ package struct NodeSettings: Equatable, Sendable {
         package let connectTimeout: Duration
         package let logLevel: LogLevel
         package let stepsDownOnShutdown: Bool
+        /// A removed node takes no further part in Raft.
+        package let stopsWhenRemoved: Bool
+        /// A graceful stop removes the node from its cluster first.
+        package let leavesOnShutdown: Bool
+        /// Nil: silent voters are never removed.
+        package let reapTimeout: Duration?
+        /// The same for read replicas.
+        package let reapReadOnlyTimeout: Duration?
     }
 
     /// `heartbeatInterval` < `leaderLease` <= `heartbeatTimeout` <= `electionTimeout`.

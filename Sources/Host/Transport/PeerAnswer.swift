@@ -62,6 +62,8 @@ package struct JoinRefusal: Error, Equatable, Sendable {
         case incompatible = 6
         /// Another change is under way, or no quorum: again later.
         case busy = 7
+        /// The node asked whether it is still a member: it is not.
+        case removed = 8
         /// A code of a later version.
         case other = 255
     }

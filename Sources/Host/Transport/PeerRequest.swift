@@ -7,6 +7,7 @@ package import Wire
 ///     u8 kind | content; content may be followed by fields of a later minor version
 ///     kind 1  hello      –
 ///     kind 2  join       identity | address | optional API URL | u8 suffrage | optional cluster
+///                        | u8 intent
 ///     kind 3  formation  bytes
 package enum PeerRequest: Equatable, Sendable {
     /// Who are you?
@@ -26,16 +27,25 @@ package struct JoinRequest: Equatable, Sendable {
     package var suffrage: Suffrage
     /// The cluster the node already belongs to.
     package var cluster: ClusterID?
+    package var intent: Intent
+
+    package enum Intent: UInt8, Sendable {
+        case join = 0
+        /// The node thinks itself a member: it tells its address, and wants to hear if it was
+        /// removed. It does not ask to be taken in again.
+        case resume = 1
+    }
 
     package init(
         identity: NodeIdentity, address: PeerAddress, apiURL: String?, suffrage: Suffrage,
-        cluster: ClusterID?
+        cluster: ClusterID?, intent: Intent = .join
     ) {
         self.identity = identity
         self.address = address
         self.apiURL = apiURL
         self.suffrage = suffrage
         self.cluster = cluster
+        self.intent = intent
     }
 }
 
@@ -88,6 +98,7 @@ extension JoinRequest {
         writer.write(apiURL) { $0.write($1) }
         writer.write(suffrage.rawValue)
         writer.write(cluster) { $1.encode(into: &$0) }
+        writer.write(intent.rawValue)
     }
 
     package init(from reader: inout ByteReader) throws(WireError) {
@@ -100,5 +111,10 @@ extension JoinRequest {
         }
         self.suffrage = suffrage
         cluster = try reader.readOptional { (r) throws(WireError) in try ClusterID(from: &r) }
+        let rawIntent = try reader.readByte()
+        guard let intent = Intent(rawValue: rawIntent) else {
+            throw .invalid(field: "intent of a join", value: UInt64(rawIntent))
+        }
+        self.intent = intent
     }
 }

@@ -42,6 +42,9 @@ extension Daemon {
         configuration.applyTimeout = settings.raft.applyTimeout
         configuration.checkpointInterval = settings.checkpoint.interval
         configuration.stepDownOnShutdown = settings.raft.stepsDownOnShutdown
+        configuration.stopsWhenRemoved = settings.raft.stopsWhenRemoved
+        configuration.reapTimeouts = ReapTimeouts(
+            voter: settings.raft.reapTimeout, nonvoter: settings.raft.reapReadOnlyTimeout)
         configuration.plan = hasRegistry ? registryPlan(settings) : plan(settings)
         return configuration
     }

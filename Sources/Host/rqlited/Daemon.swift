@@ -88,7 +88,9 @@ struct Daemon {
 
     /// Ends everything in an order in which nothing waits for what is gone already: leadership goes
     /// to another node first, and clients follow it there, before the node takes no more requests.
-    func stop() {
+    /// - Returns: whether all was done that the operator asked for.
+    func stop() -> Bool {
+        let hasLeft = leaveCluster()
         node.leave()
         discovery?.stop()
         wait(for: http.drain(on: group.next()), "sending clients away")
@@ -99,6 +101,23 @@ struct Daemon {
         } catch {
             logger.warning("event loops did not end in order", ["cause": "\(error)"])
         }
+        return hasLeft
+    }
+
+    /// What goes wrong here never keeps the node from stopping in order.
+    private func leaveCluster() -> Bool {
+        guard settings.raft.leavesOnShutdown else { return true }
+        logger.announce("initiating removal of this node from cluster before shutdown")
+        switch node.leaveCluster() {
+        case .left:
+            logger.announce("removed this node successfully from cluster before shutdown")
+        case .lastVoter:
+            logger.announce("this node is the cluster's last voter: it stays in it")
+        case .failed(let cause):
+            logger.announce("failed to remove this node from cluster before shutdown: \(cause)")
+            return false
+        }
+        return true
     }
 
     private func wait(for future: EventLoopFuture<Void>, _ what: String) {

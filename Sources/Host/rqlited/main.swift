@@ -44,8 +44,9 @@ case .run(let settings):
             exit(1)
         }
         logger.announce("received signal \"\(reason.name)\"")
-        daemon.stop()
+        let isComplete = daemon.stop()
         logger.announce("rqlite server stopped")
+        if !isComplete { exit(1) }
     } catch {
         logger.announce("\(error)")
         exit(1)

@@ -27,6 +27,17 @@ struct TestCluster: Sendable {
         return TestCluster(nodes, in: directory)
     }
 
+    /// One more node on loopback that joins these; not started, and no part of `nodes`.
+    func another(
+        _ id: String, in directory: TestDirectory, _ arguments: [String] = []
+    ) throws -> Daemon {
+        let ports = try freePorts(2)
+        let list = nodes.map { "\($0.host):\($0.raftPort)" }.joined(separator: ",")
+        return Daemon(
+            id: id, httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            arguments: ["-join", list] + arguments)
+    }
+
     /// The same data at other places.
     /// - Parameters:
     ///   - arguments: what the nodes are told there; nil: the same as before.

@@ -12,7 +12,7 @@
 ///     deliver 1                         what is on its way to node 1 now, and prints it
 ///     lose                              whatever is on its way
 ///     partition (1) (2,3) | cut 1 2 | heal
-///     propose 1 a b | read 1 7 | transfer 1 to=2 | unreachable 1 2
+///     propose 1 a b | read 1 7 | transfer 1 to=2 | unreachable 1 2 | retire 1
 ///     add 1 4 as=learner | promote 1 4 | remove 1 4 | move 1 4 to=host:1
 ///     slow 1 | persist 1 count=1 | fast 1
 ///     crash 1 | restart 1 | wipe 1 | compact 1 through=5
@@ -228,6 +228,7 @@ struct ScenarioRunner {
         let place = place(command.node)
         do throws(Refusal) {
             switch command.name {
+            case "retire": cluster.nodes[place].raft.retire()
             case "campaign": cluster.nodes[place].raft.campaign()
             case "propose":
                 let texts = command.words.dropFirst().map { Array($0.utf8) }

@@ -25,7 +25,9 @@ extension ServiceError {
         case .notLeader(let leaderURL):
             writer.write(Kind.notLeader.rawValue)
             writer.write(leaderURL) { $0.write($1) }
-        case .noLeader: writer.write(Kind.noLeader.rawValue)
+        case .noLeader(let waitingFor):
+            writer.write(Kind.noLeader.rawValue)
+            writer.write(waitingFor)
         case .notReady(let text):
             writer.write(Kind.notReady.rawValue)
             writer.write(text)
@@ -61,7 +63,7 @@ extension ServiceError {
         case .notLeader:
             self = .notLeader(
                 leaderURL: try reader.readOptional { (r) throws(WireError) in try r.readText() })
-        case .noLeader: self = .noLeader
+        case .noLeader: self = .noLeader(waitingFor: try reader.readText())
         case .notReady: self = .notReady(try reader.readText())
         case .leadershipLost: self = .leadershipLost
         case .timedOut: self = .timedOut(waitingFor: try reader.readText())
@@ -101,6 +103,9 @@ extension Refusal {
             writer.write(UInt64(clamping: limit))
         case .alreadyMember: writer.write(UInt8(11))
         case .notPromotable: writer.write(UInt8(12))
+        case .wouldLoseQuorum(let silent):
+            writer.write(UInt8(13))
+            writer.write(silent) { $1.encode(into: &$0) }
         }
     }
 
@@ -121,6 +126,11 @@ extension Refusal {
         case 10: self = .entryTooLarge(limit: Int(clamping: try reader.read(UInt64.self)))
         case 11: self = .alreadyMember
         case 12: self = .notPromotable
+        case 13:
+            self = .wouldLoseQuorum(
+                silent: try reader.readList(elementSize: 4) { (r) throws(WireError) in
+                    try NodeID(from: &r)
+                })
         default: throw .invalid(field: "refusal", value: UInt64(tag))
         }
     }

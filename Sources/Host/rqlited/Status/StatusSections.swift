@@ -41,9 +41,16 @@ struct StatusSections: Sendable {
         let dropped = node.droppedMessages.map {
             JSONValue.Member($0.reason.rawValue, .integer($0.count))
         }
+        let reapings = node.reapings
         let words = CommandLine.arguments.map { JSONValue.string($0) }
         return metrics.snapshot() + [
             .init("cmdline", .array(words)), .init("raft.dropped_messages", .object(dropped)),
+            .init(
+                "store",
+                .object([
+                    .init("nodes_reaped_failed", .integer(reapings.failed)),
+                    .init("nodes_reaped_ok", .integer(reapings.succeeded)),
+                ])),
         ]
     }
 

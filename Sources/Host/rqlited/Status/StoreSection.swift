@@ -40,6 +40,10 @@ struct StoreSection: Sendable {
             .init("pending", pending(status)),
             .init("raft", raft(status)),
             .init("ready", .bool(status.isReady)),
+            .init("reap_read_only_timeout", duration(settings.raft.reapReadOnlyTimeout)),
+            .init("reap_timeout", duration(settings.raft.reapTimeout)),
+            .init("reaping", .array(status.reapingDue.map(reapingDue))),
+            .init("removed", .bool(status.exclusion != .none)),
             .init("sqlite3", database()),
             .init("trailing_logs", .integer(settings.checkpoint.trailingEntries)),
             .init("waiting_for", .string(status.waitingFor)),
@@ -50,6 +54,16 @@ struct StoreSection: Sendable {
         .object([
             .init("addr", .string(status.leader?.address.rawValue ?? "")),
             .init("node_id", .string(status.leader?.id.rawValue ?? "")),
+        ])
+    }
+
+    private func duration(_ limit: Duration?) -> JSONValue {
+        .string((limit ?? .zero).goText)
+    }
+
+    private func reapingDue(_ due: (id: NodeID, remaining: Duration)) -> JSONValue {
+        .object([
+            .init("due_in", .string(due.remaining.goText)), .init("id", .string(due.id.rawValue)),
         ])
     }
 
@@ -95,7 +109,8 @@ struct StoreSection: Sendable {
     }
 
     private func stateName(_ status: NodeStatus) -> String {
-        switch status.role {
+        if status.exclusion == .stopped { return "Shutdown" }
+        return switch status.role {
         case .leader: "Leader"
         case .follower: "Follower"
         case .candidate, .preCandidate: "Candidate"
