@@ -57,6 +57,7 @@ let package = Package(
         .library(name: "rqlite-disco-dns", type: .dynamic, targets: ["DNSEntry"]),
         .library(name: "rqlite-disco-dns-srv", type: .dynamic, targets: ["DNSSRVEntry"]),
         .library(name: "rqlite-disco-consul-kv", type: .dynamic, targets: ["ConsulEntry"]),
+        .library(name: "rqlite-disco-etcd-kv", type: .dynamic, targets: ["EtcdEntry"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0")
@@ -140,6 +141,13 @@ let package = Package(
         .target(
             name: "ConsulEntry", dependencies: ["ConsulPlugin", "PluginABI"],
             path: "Plugins/consul/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
+        .target(
+            name: "EtcdPlugin",
+            dependencies: ["HTTPRequests", "PluginSupport", "PluginABI", "JSON"],
+            path: "Plugins/etcd/EtcdPlugin", swiftSettings: settings),
+        .target(
+            name: "EtcdEntry", dependencies: ["EtcdPlugin", "PluginABI"],
+            path: "Plugins/etcd/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
 
         // The judge of plugins, and the fake servers it lets them talk to.
         .target(
@@ -155,6 +163,10 @@ let package = Package(
             name: "PluginTesting", dependencies: ["Discovery", "JSON"], path: "Tests/PluginTesting",
             swiftSettings: settings),
 
+        // Real servers that tests start, and certificates for them.
+        .target(
+            name: "ServerTesting", path: "Tests/ServerTesting", swiftSettings: settings),
+
         // Tests, one target per module.
         tests("EndToEnd", ["Discovery"], resources: [.copy("Plugins")]),
         tests("Tidy"),
@@ -166,6 +178,12 @@ let package = Package(
         tests("PluginABI", ["PluginABI"]),
         tests("PluginSupport", ["PluginSupport", "PluginABI"]),
         tests("HTTPRequests", ["HTTPRequests", "PluginSupport", "PluginABI"]),
+        tests(
+            "EtcdPlugin",
+            [
+                "EtcdPlugin", "HTTPRequests", "ServerTesting", "PluginTesting", "PluginSupport",
+                "PluginABI", "JSON", "Discovery",
+            ]),
         tests(
             "DNSPlugin",
             ["DNSPlugin", "PluginTesting", "PluginSupport", "PluginABI", "JSON", "Discovery"]),

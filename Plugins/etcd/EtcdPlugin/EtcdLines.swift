@@ -1,0 +1,32 @@
+import JSON
+
+/// Cuts a stream of the gateway into its messages: one JSON text per line.
+struct EtcdLines {
+    /// An event carries the record, its value in base64; there are few of them in one message.
+    private static let longest = 1 << 20
+
+    private var rest: [UInt8] = []
+    /// A line was no JSON, or had no end; nothing comes after it.
+    private(set) var isBroken = false
+
+    /// The messages that are whole now.
+    mutating func take(_ bytes: [UInt8]) -> [JSONValue] {
+        guard !isBroken else { return [] }
+        rest += bytes
+        var messages: [JSONValue] = []
+        var begin = rest.startIndex
+        while let end = rest[begin...].firstIndex(of: UInt8(ascii: "\n")) {
+            let line = Array(rest[begin..<end])
+            begin = end + 1
+            if line.isEmpty { continue }
+            guard let message = try? JSONValue(parsing: line) else {
+                isBroken = true
+                return messages
+            }
+            messages.append(message)
+        }
+        rest.removeSubrange(..<begin)
+        isBroken = rest.count > Self.longest
+        return messages
+    }
+}
