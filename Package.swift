@@ -168,7 +168,7 @@ let package = Package(
             name: "ServerTesting", path: "Tests/ServerTesting", swiftSettings: settings),
 
         // Tests, one target per module.
-        tests("EndToEnd", ["Discovery"], resources: [.copy("Plugins")]),
+        tests("EndToEnd", ["Discovery", "PluginTesting", "JSON"], resources: [.copy("Plugins")]),
         tests("Tidy"),
         tests("Wire", ["Wire"]),
         tests("JSON", ["JSON"]),

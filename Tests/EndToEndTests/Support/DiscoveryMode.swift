@@ -32,7 +32,9 @@ struct DiscoveryMode: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { name }
 
-    static let all: [DiscoveryMode] = [.dns, .dnsSRV, .file, .exec, .env]
+    static let all: [DiscoveryMode] = [
+        .dns, .dnsSRV, .consulKV, .consulKVSecured, .file, .exec, .env,
+    ]
 }
 
 extension DiscoveryMode.Place {
