@@ -151,7 +151,8 @@ let package = Package(
 
         // The judge of plugins, and the fake servers it lets them talk to.
         .target(
-            name: "HarnessBackends", path: "Sources/Harness/Backends", swiftSettings: settings),
+            name: "HarnessBackends", dependencies: ["JSON"], path: "Sources/Harness/Backends",
+            swiftSettings: settings),
 
         // The machine's floor, measured by scripts/bench.
         .executableTarget(
@@ -197,13 +198,13 @@ let package = Package(
         tests(
             "ConsulPlugin",
             [
-                "ConsulPlugin", "HTTPRequests", "PluginTesting", "PluginSupport", "PluginABI",
-                "JSON", "Discovery",
+                "ConsulPlugin", "HTTPRequests", "HarnessBackends", "PluginTesting",
+                "PluginSupport", "PluginABI", "JSON", "Discovery",
             ]),
         tests(
             "Discovery", ["Discovery", "JSON", "PluginABI"],
             resources: [.copy("Plugins")]),
-        tests("HarnessBackends", ["HarnessBackends"]),
+        tests("HarnessBackends", ["HarnessBackends", "JSON"]),
         tests("Raft", ["Raft", "Wire"], resources: [.copy("Scenarios")]),
         tests("Transport", ["Transport", "Raft", "Service", "Wire"] + nio),
         tests("Replication", ["Replication", "Raft", "Wire"]),
