@@ -33,7 +33,7 @@ struct DiscoveryMode: Sendable, CustomTestStringConvertible {
     var testDescription: String { name }
 
     static let all: [DiscoveryMode] = [
-        .dns, .dnsSRV, .consulKV, .consulKVSecured, .file, .exec, .env,
+        .dns, .dnsSRV, .consulKV, .consulKVSecured, .file, .exec, .env, .directory,
     ]
 }
 
