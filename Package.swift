@@ -82,7 +82,7 @@ let package = Package(
         host("Transport", ["Raft", "Wire", "Service"] + nio),
         host("Replication", ["Raft", "Wire"], isSimulated: true),
         .target(name: "CPlatform", path: "Sources/Host/CPlatform"),
-        host("Discovery", ["PluginABI", "JSON", "CPlatform"]),
+        host("Discovery", ["PluginABI", "JSON", "CPlatform", "Wire"]),
         host("Telemetry", ["JSON"]),
         host("Settings"),
         host(
@@ -202,7 +202,7 @@ let package = Package(
                 "PluginSupport", "PluginABI", "JSON", "Discovery",
             ]),
         tests(
-            "Discovery", ["Discovery", "JSON", "PluginABI"],
+            "Discovery", ["Discovery", "JSON", "PluginABI", "Wire"],
             resources: [.copy("Plugins")]),
         tests("HarnessBackends", ["HarnessBackends", "JSON"]),
         tests("Raft", ["Raft", "Wire"], resources: [.copy("Scenarios")]),

@@ -26,9 +26,9 @@ import Testing
         try workshop.compile("resolver.c", as: "rqlite-disco-a.so")
         let plugin = try workshop.load("tested")
         #expect(plugin.id == "org.example.resolver")
-        #expect(plugin.version == "1.2.3")
-        #expect(plugin.vendor == "Example")
-        #expect(plugin.license == "MIT")
+        #expect(plugin.identity.version == "1.2.3")
+        #expect(plugin.identity.vendor == "Example")
+        #expect(plugin.identity.license == "MIT")
         #expect(plugin.configSchema == "{}")
         #expect(plugin.mode == PluginMode(name: "tested", role: .resolver))
     }

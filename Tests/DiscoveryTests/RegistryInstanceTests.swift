@@ -5,15 +5,20 @@ import Testing
 /// Calls of a registry, against one in memory.
 @Suite struct RegistryInstanceTests {
     private let workshop: Workshop
-    private let subject: Subject
 
     init() throws {
         workshop = try Workshop()
         try workshop.compile("registry.c", as: "rqlite-disco-m.so")
-        subject = Subject(try workshop.load("memory"))
     }
 
-    @Test func `A record is created, changed and erased at its revision only`() async throws {
+    private func subject(_ place: Place) throws -> Subject {
+        try Subject(workshop, "memory", place)
+    }
+
+    @Test(arguments: Place.allCases)
+    func `A record is created, changed and erased at its revision only`(_ place: Place) async throws
+    {
+        let subject = try subject(place)
         #expect(try await subject.read("leader").record == nil)
         guard case .written(let first) = try await subject.write("leader", [1, 0, 2], nil) else {
             Issue.record("not written")
@@ -35,7 +40,9 @@ import Testing
         await subject.stop()
     }
 
-    @Test func `Lists hold what begins with the prefix`() async throws {
+    @Test(arguments: Place.allCases)
+    func `Lists hold what begins with the prefix`(_ place: Place) async throws {
+        let subject = try subject(place)
         for name in ["leader", "nodes/1", "nodes/%32"] {
             _ = try await subject.write(name, Array(name.utf8), nil)
         }
@@ -45,7 +52,9 @@ import Testing
         await subject.stop()
     }
 
-    @Test func `Waiting runs beside other calls and sees their change`() async throws {
+    @Test(arguments: Place.allCases)
+    func `Waiting runs beside other calls and sees their change`(_ place: Place) async throws {
+        let subject = try subject(place)
         let token = try await subject.read("leader").token
         #expect(try await subject.wait("leader", token, .milliseconds(20)).get() == .unchanged)
         async let change = subject.wait("leader", token)
@@ -56,7 +65,9 @@ import Testing
         await subject.stop()
     }
 
-    @Test func `Waiting ends at once when the instance stops`() async throws {
+    @Test(arguments: Place.allCases)
+    func `Waiting ends at once when the instance stops`(_ place: Place) async throws {
+        let subject = try subject(place)
         let token = try await subject.read("leader").token
         async let change = subject.wait("leader", token, .seconds(600))
         await subject.stop()
@@ -67,7 +78,11 @@ import Testing
         #expect([.cancelled, .busy].contains(error.code))
     }
 
-    @Test func `What is larger than the header allows never reaches the plugin`() async throws {
+    @Test(arguments: Place.allCases)
+    func `What is larger than the header allows never reaches the plugin`(_ place: Place)
+        async throws
+    {
+        let subject = try subject(place)
         let name = String(repeating: "n", count: 301)
         let value = [UInt8](repeating: 0, count: 8193)
         await #expect(throws: PluginError.self) { try await subject.read(name) }
@@ -78,7 +93,9 @@ import Testing
         await subject.stop()
     }
 
-    @Test func `Waiting needs an instance`() async throws {
+    @Test(arguments: Place.allCases)
+    func `Waiting needs an instance`(_ place: Place) async throws {
+        let subject = try subject(place)
         guard case .failure(let error) = await subject.wait("leader", []) else {
             Issue.record("waited on nothing")
             return

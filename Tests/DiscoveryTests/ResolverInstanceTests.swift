@@ -14,16 +14,17 @@ import Testing
     }
 
     /// Only what hangs is given up soon: on a busy machine others need their time.
-    private func subject(_ config: String) throws -> Subject {
+    private func subject(_ config: String, _ place: Place = .inProcess) throws -> Subject {
         var timing = PluginInstance.Timing()
         if config.contains("hang") { timing.grace = .milliseconds(200) }
         timing.firstBackoff = .zero
-        return Subject(try workshop.load("tested"), config: config, timing: timing)
+        return try Subject(workshop, "tested", place, config: config, timing: timing)
     }
 
-    @Test func `Addresses come out checked, with the node's own port for 0`() async throws {
+    @Test(arguments: Place.allCases)
+    func `Addresses come out checked, with the node's own port for 0`(_ place: Place) async throws {
         let config = "{\"port\":$PORT, \"é\"}"
-        let subject = try subject(config)
+        let subject = try subject(config, place)
         let resolution = try await subject.resolve().get()
         #expect(
             resolution.addresses == [
@@ -46,38 +47,46 @@ import Testing
             ])
     }
 
-    @Test func `The status shows what the plugin describes and what was seen`() async throws {
-        let subject = try subject("{}")
+    @Test(arguments: Place.allCases)
+    func `The status shows what the plugin describes and what was seen`(_ place: Place) async throws
+    {
+        let subject = try subject("{}", place)
         _ = try await subject.resolve().get()
         // The description is asked for after a call is answered, and before the next.
         _ = try await subject.start().get()
         #expect(
-            subject.instance.status() == [
-                "calls": 2, "failures": 0,
+            subject.status == [
+                "abandoned": 0, "calls": 2, "failures": 0,
+                "isolation": place == .isolated ? "process" : "none",
                 "last_addresses": ["10.0.0.7:4002", "[2001:db8::1]:4002"],
                 "last_contact": "2026-01-02T15:04:05Z", "mode": "tested", "name": "oracle",
                 "port": 4002,
             ])
+        let times = subject.instance.status()["durations"]?["resolve"]
+        #expect(times?["calls"] == 1)
+        #expect(times?["last"] == times?["longest"])
         await subject.stop()
-        let failing = try self.subject("{fail}")
+        let failing = try self.subject("{fail}", place)
         _ = await failing.resolve()
         #expect(failing.instance.status()["last_error"] == "the oracle is silent")
         #expect(failing.instance.status()["failures"] == 1)
         await failing.stop()
     }
 
-    @Test func `A description that is no object is dropped`() async throws {
-        let subject = try subject("{undescribed}")
+    @Test(arguments: Place.allCases)
+    func `A description that is no object is dropped`(_ place: Place) async throws {
+        let subject = try subject("{undescribed}", place)
         _ = try await subject.start().get()
         _ = try await subject.start().get()
-        #expect(subject.instance.status() == ["calls": 2, "failures": 0, "mode": "tested"])
+        #expect(subject.status["name"] == nil)
+        #expect(subject.status["mode"] == "tested")
         await subject.stop()
     }
 
     @Test(
         arguments: [
             ("{fail}", .unavailable, "the oracle is silent"),
-            ("{strange}", .internal, "resolve of plugin org.example.resolver failed"),
+            ("{strange}", .internal, "failed: internal error, status 77"),
             ("{absent}", .protocol, "resolve can't return status 1"),
             ("{host}", .protocol, "neither a host name nor an IP address"),
             ("{null}", .protocol, "neither a host name nor an IP address"),
@@ -91,11 +100,12 @@ import Testing
             ("{wrong}", .config, "member x is unknown"),
             ("{truncated}", .protocol, "does not offer what a resolver must"),
             ("{forgetful}", .protocol, "made no instance"),
-        ] as [(String, PluginError.Code, String)])
+        ] as [(String, PluginError.Code, String)], Place.allCases)
     func `What goes wrong is told`(
-        _ config: String, _ code: PluginError.Code, _ text: String
+        _ expected: (config: String, code: PluginError.Code, text: String), _ place: Place
     ) async throws {
-        let subject = try subject(config)
+        let (config, code, text) = expected
+        let subject = try subject(config, place)
         let result = await subject.resolve()
         guard case .failure(let error) = result else {
             Issue.record("\(config) gave \(result)")
@@ -106,8 +116,9 @@ import Testing
         await subject.stop()
     }
 
-    @Test func `The deadline and a cancellation reach the plugin`() async throws {
-        let subject = try subject("{obey}")
+    @Test(arguments: Place.allCases)
+    func `The deadline and a cancellation reach the plugin`(_ place: Place) async throws {
+        let subject = try subject("{obey}", place)
         guard case .failure(let late) = await subject.resolve(.milliseconds(20)) else {
             Issue.record("the deadline was ignored")
             return
@@ -128,8 +139,9 @@ import Testing
         await subject.stop()
     }
 
-    @Test func `Stopping cancels what runs and what waits`() async throws {
-        let subject = try subject("{obey}")
+    @Test(arguments: Place.allCases)
+    func `Stopping cancels what runs and what waits`(_ place: Place) async throws {
+        let subject = try subject("{obey}", place)
         async let first = subject.resolve(.seconds(600))
         async let second = subject.resolve(.seconds(600))
         // Either call may still be on its way here: it is then refused, which is as good.
@@ -174,7 +186,8 @@ import Testing
         timing.grace = .milliseconds(100)
         timing.firstBackoff = .seconds(600)
         timing.lastBackoff = .seconds(600)
-        let subject = Subject(try workshop.load("tested"), config: "{hang}", timing: timing)
+        let subject = try Subject(
+            workshop, "tested", .inProcess, config: "{hang}", timing: timing)
         _ = await subject.resolve(.milliseconds(10))
         guard case .failure(let error) = await subject.resolve() else {
             Issue.record("the plugin was called")
@@ -184,16 +197,18 @@ import Testing
         await subject.stop()
     }
 
-    @Test func `A plugin can't flood the log or forge lines`() async throws {
-        let subject = try subject("{chatter}")
+    @Test(arguments: Place.allCases)
+    func `A plugin can't flood the log or forge lines`(_ place: Place) async throws {
+        let subject = try subject("{chatter}", place)
         _ = try await subject.resolve().get()
         await subject.stop()
         let lines = subject.lines.filter { $0.text == "line line" }
         #expect((1...150).contains(lines.count), "\(lines.count)")
     }
 
-    @Test func `Calls of the other role are unsupported`() async throws {
-        let subject = try subject("{}")
+    @Test(arguments: Place.allCases)
+    func `Calls of the other role are unsupported`(_ place: Place) async throws {
+        let subject = try subject("{}", place)
         await #expect(throws: PluginError.self) { try await subject.read("leader") }
         await subject.stop()
     }

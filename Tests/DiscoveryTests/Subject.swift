@@ -1,6 +1,14 @@
+import Foundation
+import JSON
 import Synchronization
 
 @testable import Discovery
+
+/// Where a plugin under test runs. What a caller sees must be the same.
+enum Place: CaseIterable, Sendable {
+    case inProcess
+    case isolated
+}
 
 /// A plugin instance under test, with calls to await.
 final class Subject: Sendable {
@@ -16,13 +24,31 @@ final class Subject: Sendable {
         let lines = Mutex<[Line]>([])
     }
 
-    init(_ plugin: Plugin, config: String = "", timing: PluginInstance.Timing = .init()) {
+    convenience init(_ plugin: Plugin, config: String = "", timing: PluginInstance.Timing = .init())
+    {
+        self.init(.loaded(plugin, refuge: nil), config: Array(config.utf8), timing: timing)
+    }
+
+    /// - Parameter mode: found in the workshop's directory.
+    convenience init(
+        _ workshop: Workshop, _ mode: String, _ place: Place, config: String = "",
+        timing: PluginInstance.Timing = .init()
+    ) throws {
+        let source: PluginSource =
+            switch place {
+            case .inProcess: .loaded(try workshop.load(mode), refuge: nil)
+            case .isolated: .isolated(try workshop.find(mode).location, Self.process)
+            }
+        self.init(source, config: Array(config.utf8), timing: timing)
+    }
+
+    init(_ source: PluginSource, config: [UInt8], timing: PluginInstance.Timing = .init()) {
         let log = Log()
         self.log = log
         instance = PluginInstance(
-            plugin: plugin,
+            source: source,
             arguments: PluginArguments(
-                key: "some/key", config: Array(config.utf8), nodeID: "1",
+                key: "some/key", config: config, nodeID: "1",
                 raft: ("10.0.0.1:4002", 4002), apiURL: "http://10.0.0.1:4001"),
             environment: PluginEnvironment(
                 log: { level, text in
@@ -30,6 +56,26 @@ final class Subject: Sendable {
                 },
                 wallTime: { "2026-01-02T15:04:05Z" }),
             timing: timing)
+    }
+
+    /// The daemon, which was built beside the tests.
+    static let process: PluginProcess = {
+        let tests = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
+        return PluginProcess(
+            executable: tests.deletingLastPathComponent().appending(path: "rqlited").path,
+            arguments: ["disco", "serve-plugin"])
+    }()
+
+    /// Without what differs from run to run.
+    var status: JSONValue {
+        guard case .object(let members) = instance.status() else { return .null }
+        return .object(members.filter { !["durations", "process_id"].contains($0.name) })
+    }
+
+    /// Of the plugin's own process.
+    var processID: Int32? {
+        guard case .number(let text)? = instance.status()["process_id"] else { return nil }
+        return Int32(text)
     }
 
     var lines: [Line] { log.lines.withLock { $0 } }

@@ -82,8 +82,10 @@ final class Workshop: Sendable {
         return text
     }
 
-    /// Finds, in this directory alone, and loads.
-    func load(_ mode: String) throws -> Plugin {
-        try Plugin(loading: PluginCatalog(directories: [path]).find(mode: mode))
+    /// In this directory alone.
+    func find(_ mode: String) throws -> PluginChoice {
+        try PluginCatalog(directories: [path]).find(mode: mode)
     }
+
+    func load(_ mode: String) throws -> Plugin { try Plugin(loading: try find(mode)) }
 }

@@ -12,7 +12,8 @@ final class CallContext: @unchecked Sendable {
     let deadline: MonotonicTime
     private let results: Mutex<CallResults>
     private let cancelledAt = Atomic<UInt64>(0)
-    private let cancelDescriptor: Int32
+    /// Readable once the call was given up.
+    let cancelDescriptor: Int32
     let call: UnsafeMutablePointer<rqd_call>
     let sink: UnsafeMutablePointer<rqd_sink>
 

@@ -4,7 +4,8 @@ import PluginABI
 /// and the results must be as the interface promises.
 struct CallJudge {
     let request: PluginRequest
-    let plugin: Plugin
+    /// What messages call the plugin.
+    let plugin: String
 
     func judge(_ status: Int32, _ context: CallContext) throws(PluginError) -> CallAnswer {
         let results = context.withResults { $0 }
@@ -42,7 +43,7 @@ struct CallJudge {
     }
 
     private func broken(_ what: String) -> PluginError {
-        PluginError(.protocol, "plugin \(plugin.id) broke its contract: \(what)")
+        PluginError(.protocol, "plugin \(plugin) broke its contract: \(what)")
     }
 
     /// For plugins that return a status without a word.
@@ -58,6 +59,6 @@ struct CallJudge {
             case .unsupported: "the plugin does not support it"
             case .internal, .abandoned, .off, .busy: "internal error, status \(status)"
             }
-        return "\(request.name) of plugin \(plugin.id) failed: \(cause)"
+        return "\(request.name) of plugin \(plugin) failed: \(cause)"
     }
 }

@@ -122,6 +122,20 @@ enum ABI {
         return String(validating: raw, as: UTF8.self)
     }
 
+    /// Valid inside `body`.
+    static func lend<Result>(_ text: String, _ body: (rqd_text) -> Result) -> Result {
+        let bytes = text.utf8.map { CChar(bitPattern: $0) }
+        return bytes.withUnsafeBufferPointer {
+            body(rqd_text(data: $0.baseAddress, length: UInt64($0.count)))
+        }
+    }
+
+    static func lend<Result>(_ bytes: [UInt8], _ body: (rqd_bytes) -> Result) -> Result {
+        bytes.withUnsafeBufferPointer {
+            body(rqd_bytes(data: $0.baseAddress, length: UInt64($0.count)))
+        }
+    }
+
     static func bytes(_ bytes: rqd_bytes, limit: UInt32) -> [UInt8]? {
         guard bytes.length <= limit else { return nil }
         guard bytes.length > 0 else { return [] }

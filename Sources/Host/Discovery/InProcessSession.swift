@@ -54,32 +54,42 @@ final class InProcessSession: PluginSession, @unchecked Sendable {
         }
     }
 
-    func perform(_ request: PluginRequest, _ context: CallContext) -> Int32 {
+    /// Blocks; returns the plugin's status.
+    func call(_ request: PluginRequest, _ context: CallContext) -> Int32 {
         let (call, sink) = (context.call, context.sink)
         switch request {
         case .start: return RQD_OK
         case .resolve: return resolver.resolve?(instance, call, sink) ?? RQD_UNSUPPORTED
         case .describe: return status.describe?(instance, sink) ?? RQD_UNSUPPORTED
         case .read(let name):
-            return Self.lend(name) { registry.read?(instance, call, $0, sink) } ?? RQD_UNSUPPORTED
+            return ABI.lend(name) { registry.read?(instance, call, $0, sink) } ?? RQD_UNSUPPORTED
         case .list(let prefix):
-            return Self.lend(prefix) { registry.list?(instance, call, $0, sink) } ?? RQD_UNSUPPORTED
+            return ABI.lend(prefix) { registry.list?(instance, call, $0, sink) } ?? RQD_UNSUPPORTED
         case .write(let name, let expected, let value):
-            return Self.lend(name) { name in
-                Self.lend(expected) { expected in
-                    Self.lend(value) { registry.write?(instance, call, name, expected, $0, sink) }
+            return ABI.lend(name) { name in
+                ABI.lend(expected) { expected in
+                    ABI.lend(value) { registry.write?(instance, call, name, expected, $0, sink) }
                 }
             } ?? RQD_UNSUPPORTED
         case .erase(let name, let expected):
-            return Self.lend(name) { name in
-                Self.lend(expected) { registry.erase?(instance, call, name, $0, sink) }
+            return ABI.lend(name) { name in
+                ABI.lend(expected) { registry.erase?(instance, call, name, $0, sink) }
             } ?? RQD_UNSUPPORTED
         case .wait(let name, let token):
-            return Self.lend(name) { name in
-                Self.lend(token) { watch.wait?(instance, call, name, $0, sink) }
+            return ABI.lend(name) { name in
+                ABI.lend(token) { watch.wait?(instance, call, name, $0, sink) }
             } ?? RQD_UNSUPPORTED
         }
     }
+
+    func perform(
+        _ request: PluginRequest, _ context: CallContext
+    ) throws(PluginError) -> Int32 { call(request, context) }
+
+    /// Nothing ends a call inside this process.
+    func giveUp(during function: String) -> Bool { false }
+
+    var hasEnded: Bool { false }
 
     func destroy() {
         plugin.table.destroy?(instance)
@@ -122,21 +132,8 @@ final class InProcessSession: PluginSession, @unchecked Sendable {
     private static func table<Table>(
         _ plugin: Plugin, _ instance: OpaquePointer, _ id: String, _ blank: Table
     ) -> Table {
-        let found = lend(id) { plugin.table.get_interface?(instance, $0) }
+        let found = ABI.lend(id) { plugin.table.get_interface?(instance, $0) }
         guard let found else { return blank }
         return ABI.copy(found, blank, size: found.load(as: UInt32.self))
-    }
-
-    private static func lend<Result>(_ text: String, _ body: (rqd_text) -> Result) -> Result {
-        let bytes = text.utf8.map { CChar(bitPattern: $0) }
-        return bytes.withUnsafeBufferPointer {
-            body(rqd_text(data: $0.baseAddress, length: UInt64($0.count)))
-        }
-    }
-
-    private static func lend<Result>(_ bytes: [UInt8], _ body: (rqd_bytes) -> Result) -> Result {
-        bytes.withUnsafeBufferPointer {
-            body(rqd_bytes(data: $0.baseAddress, length: UInt64($0.count)))
-        }
     }
 }

@@ -84,7 +84,21 @@ struct MonotonicTime: Comparable, Sendable {
         return MonotonicTime(nanoseconds: time.nanoseconds + added)
     }
 
+    /// Zero when `earlier` is later.
+    static func - (later: MonotonicTime, earlier: MonotonicTime) -> Duration {
+        .nanoseconds(later < earlier ? 0 : Int64(clamping: later.nanoseconds - earlier.nanoseconds))
+    }
+
     static func < (left: MonotonicTime, right: MonotonicTime) -> Bool {
         left.nanoseconds < right.nanoseconds
+    }
+}
+
+extension Duration {
+    /// Clamped: 292 years are enough.
+    var nanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (product, hasOverflown) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        return hasOverflown ? .max : product + attoseconds / 1_000_000_000
     }
 }

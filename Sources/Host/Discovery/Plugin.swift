@@ -6,12 +6,8 @@ import PluginABI
 ///
 /// `@unchecked Sendable`: the descriptor is constant and lives until the process ends, by contract.
 package final class Plugin: @unchecked Sendable {
-    package let path: String
-    package let mode: PluginMode
-    package let id: String
-    package let version: String
-    package let vendor: String
-    package let license: String
+    package let location: PluginLocation
+    package let identity: PluginIdentity
     /// JSON Schema of the configuration; empty if the plugin has none.
     package let configSchema: String
     let descriptor: UnsafePointer<rqd_plugin>
@@ -39,13 +35,13 @@ package final class Plugin: @unchecked Sendable {
         guard table.create != nil, table.destroy != nil, table.get_interface != nil else {
             throw .wrongDescriptor("create, destroy or get_interface is missing")
         }
-        path = choice.file.path
-        mode = choice.mode
-        id = try Self.text(table.id, "id", required: true)
-        version = try Self.text(table.version, "version", required: true)
-        vendor = try Self.text(table.vendor, "vendor")
+        location = choice.location
+        identity = PluginIdentity(
+            id: try Self.text(table.id, "id", required: true),
+            version: try Self.text(table.version, "version", required: true),
+            vendor: try Self.text(table.vendor, "vendor"),
+            license: try Self.text(table.license, "license"))
         _ = try Self.text(table.url, "url")
-        license = try Self.text(table.license, "license")
         guard let schema = ABI.text(table.config_schema, limit: RQD_MAX_SCHEMA) else {
             throw .wrongDescriptor("config_schema is not a text of up to \(RQD_MAX_SCHEMA) bytes")
         }
@@ -53,6 +49,10 @@ package final class Plugin: @unchecked Sendable {
         self.descriptor = descriptor
         self.table = table
     }
+
+    package var path: String { location.path }
+    package var mode: PluginMode { location.mode }
+    package var id: String { identity.id }
 
     private static func entry(of path: String) throws(PluginRefusal) -> rqd_entry {
         // A bare name would be searched for among the system's libraries.

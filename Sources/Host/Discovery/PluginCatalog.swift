@@ -166,10 +166,18 @@ extension PluginCatalog {
     }
 }
 
+/// Where a mode is found: enough to find it again, in this process or another.
+package struct PluginLocation: Equatable, Sendable {
+    package let path: String
+    package let mode: PluginMode
+}
+
 /// The plugin that serves a mode.
 package struct PluginChoice: Sendable {
     package let file: PluginFile
     package let mode: PluginMode
     /// Files that offer the mode too, in directories of lower precedence.
     package let shadowed: [String]
+
+    package var location: PluginLocation { PluginLocation(path: file.path, mode: mode) }
 }

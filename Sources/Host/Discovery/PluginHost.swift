@@ -24,23 +24,15 @@ package struct PluginEnvironment: Sendable {
     }
 }
 
-/// The host from the side of one plugin instance: the table it is given, and a bound on how much it
-/// may log.
+/// The host from the side of one plugin instance: the table it is given.
 ///
-/// `@unchecked Sendable`: `table` points to constants; what changes is behind a lock.
+/// `@unchecked Sendable`: `table` points to constants.
 final class PluginHost: @unchecked Sendable {
-    private struct Window {
-        var second: UInt64 = 0
-        var lines = 0
-        var dropped = 0
-    }
-
     let table: UnsafeMutablePointer<rqd_host>
-    private let write: @Sendable (PluginLogLevel, String) -> Void
-    private let window = Mutex(Window())
+    private let log: PluginLog
 
-    init(log: @escaping @Sendable (PluginLogLevel, String) -> Void) {
-        write = log
+    init(log write: @escaping @Sendable (PluginLogLevel, String) -> Void) {
+        log = PluginLog(write)
         table = .allocate(capacity: 1)
         table.initialize(
             to: rqd_host(
@@ -57,22 +49,11 @@ final class PluginHost: @unchecked Sendable {
     deinit { table.deallocate() }
 
     private func log(_ level: Int32, _ message: rqd_text) {
-        let second = MonotonicTime.now.nanoseconds / 1_000_000_000
-        let (isAllowed, dropped) = window.withLock { window -> (Bool, Int) in
-            let dropped = second == window.second ? 0 : window.dropped
-            if second != window.second { window = Window(second: second) }
-            window.lines += 1
-            let isAllowed = window.lines <= DiscoveryLimits.logLinesPerSecond
-            if !isAllowed { window.dropped += 1 }
-            return (isAllowed, dropped)
-        }
-        if dropped > 0 { write(.warning, "\(dropped) lines of the plugin were dropped") }
-        guard isAllowed, let data = message.data else { return }
         let count = Int(min(message.length, UInt64(RQD_MAX_MESSAGE)))
-        let text = String(
-            decoding: UnsafeRawBufferPointer(start: data, count: count), as: UTF8.self)
-        // One call, one line: a plugin can't forge lines of others.
-        let line = String(text.map { $0.isNewline ? " " : $0 })
-        write(PluginLogLevel(rawValue: level) ?? .error, line)
+        log.write(
+            level,
+            message.data.map {
+                String(decoding: UnsafeRawBufferPointer(start: $0, count: count), as: UTF8.self)
+            })
     }
 }

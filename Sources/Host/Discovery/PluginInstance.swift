@@ -24,35 +24,58 @@ package final class PluginInstance: Sendable {
         package init() {}
     }
 
-    struct Supervision {
-        var session: (any PluginSession)?
-        /// Counts abandoned instances; a call belongs to the instance of its number.
-        var epoch = 0
-        var notBefore: MonotonicTime?
-    }
-
-    package let plugin: Plugin
     let arguments: PluginArguments
     private let environment: PluginEnvironment
     private let timing: Timing
-    private let supervision = Mutex(Supervision())
+    private let supervision: Mutex<PluginSupervision>
     private let statistics = Mutex(PluginStatistics())
     private let serial = PluginLane()
     private let watching = PluginLane()
 
     package init(
-        plugin: Plugin, arguments: PluginArguments, environment: PluginEnvironment,
+        source: PluginSource, arguments: PluginArguments, environment: PluginEnvironment,
         timing: Timing = Timing()
     ) {
-        self.plugin = plugin
         self.arguments = arguments
         self.environment = environment
         self.timing = timing
+        supervision = Mutex(PluginSupervision(source, timing: timing))
     }
+
+    /// In this process alone.
+    package convenience init(
+        plugin: Plugin, arguments: PluginArguments, environment: PluginEnvironment,
+        timing: Timing = Timing()
+    ) {
+        self.init(
+            source: .loaded(plugin, refuge: nil), arguments: arguments, environment: environment,
+            timing: timing)
+    }
+
+    package var mode: PluginMode { source.location.mode }
+
+    /// What the plugin says of itself: an isolated one only while its process runs.
+    package var identity: PluginIdentity? {
+        supervision.withLock { state in
+            if case .loaded(let plugin, _) = state.source { return plugin.identity }
+            return (state.session as? IsolatedSession)?.identity
+        }
+    }
+
+    private var source: PluginSource { supervision.withLock { $0.source } }
+    private var label: String { source.label }
 
     /// `/status`, member `disco`.
     package func status() -> JSONValue {
-        statistics.withLock { $0.json(mode: plugin.mode.name) }
+        let (mode, isIsolated, process) = supervision.withLock { state in
+            (
+                state.source.location.mode.name, state.source.isIsolated,
+                (state.session as? IsolatedSession)?.processID
+            )
+        }
+        return statistics.withLock {
+            $0.json(mode: mode, isolation: isIsolated ? "process" : "none", process: process)
+        }
     }
 
     /// Cancels everything and destroys the plugin's instance. Returns at once; the process need not
@@ -68,7 +91,7 @@ package final class PluginInstance: Sendable {
                 completion()
             }
         } catch {
-            environment.log(.warning, "plugin \(plugin.id) is not destroyed: \(error)")
+            environment.log(.warning, "plugin \(label) is not destroyed: \(error)")
             completion()
         }
     }
@@ -86,7 +109,7 @@ package final class PluginInstance: Sendable {
                 request: request, context: context, completion: completion)
             guard lane.submit(call) else {
                 throw PluginError(
-                    .busy, "plugin \(plugin.id) has no room for another call, or stops")
+                    .busy, "plugin \(label) has no room for another call, or stops")
             }
             return PluginCall(context: context, lane: lane)
         } catch {
@@ -127,40 +150,32 @@ extension PluginInstance {
         if context.isCancelled {
             return .failure(PluginError(.cancelled, "the call was given up before it began"))
         }
-        let (epoch, notBefore) = supervision.withLock { ($0.epoch, $0.notBefore) }
-        guard epoch < DiscoveryLimits.strikes else {
-            return .failure(
-                PluginError(
-                    .off,
-                    "discovery mode \(plugin.mode.name) is off until restart: \(epoch) calls of "
-                        + "plugin \(plugin.id) never came back"))
-        }
-        if let notBefore, MonotonicTime.now < notBefore {
-            return .failure(
-                PluginError(.unavailable, "plugin \(plugin.id) starts again after a pause"))
-        }
+        let (epoch, refusal) = supervision.withLock { ($0.epoch, $0.refusal(at: .now)) }
+        if let refusal { return .failure(refusal) }
         do throws(PluginError) {
             let worker: PluginThread
             if let kept = thread {
                 worker = kept
             } else {
-                worker = try PluginThread(name: "disco-\(plugin.mode.name)")
+                worker = try PluginThread(name: "disco-\(mode.name)")
             }
             thread = worker
             lane.occupy(worker)
             defer { lane.occupy(nil) }
             let outcome = CallOutcome()
             let grace = timing.grace
+            let begin = MonotonicTime.now
             let isBack = worker.run(until: { context.end + grace }) { [self] in
                 outcome.set(performBlocking(request, context, epoch: epoch))
             }
+            statistics.withLock { $0.record(request, took: .now - begin) }
             guard isBack else {
                 thread = nil
                 worker.end()
                 return .failure(abandon(epoch: epoch, request))
             }
             let status = try outcome.get()
-            return .success(try CallJudge(request: request, plugin: plugin).judge(status, context))
+            return .success(try CallJudge(request: request, plugin: label).judge(status, context))
         } catch {
             return .failure(error)
         }
@@ -170,45 +185,71 @@ extension PluginInstance {
     private func performBlocking(
         _ request: PluginRequest, _ context: CallContext, epoch: Int
     ) -> Result<Int32, PluginError> {
-        if let session = supervision.withLock({ $0.epoch == epoch ? $0.session : nil }) {
-            return .success(session.perform(request, context))
-        }
-        if case .wait = request {
-            return .failure(
-                PluginError(.unavailable, "plugin \(plugin.id) has no instance yet to wait on"))
-        }
-        do {
-            let session = try InProcessSession(
-                plugin: plugin, arguments: arguments, name: "\(plugin.mode.name)-\(epoch + 1)",
-                log: environment.log)
-            let isWanted = supervision.withLock { state in
-                // Too late: this thread was given up meanwhile, and its instance with it.
-                guard state.epoch == epoch else { return false }
-                state.session = session
-                return true
+        do throws(PluginError) {
+            let session = try session(for: request, epoch: epoch)
+            do throws(PluginError) {
+                return .success(try session.perform(request, context))
+            } catch {
+                if session.hasEnded { lose(epoch, request, isStrike: false, cause: error) }
+                throw error
             }
-            guard isWanted else { return .success(RQD_CANCELLED) }
-            return .success(session.perform(request, context))
         } catch {
             return .failure(error)
         }
     }
 
-    private func abandon(epoch: Int, _ request: PluginRequest) -> PluginError {
-        supervision.withLock { state in
-            // Both lanes may lose a call to one instance.
-            guard state.epoch == epoch else { return }
-            state.session = nil
-            state.epoch += 1
-            let backoff = timing.firstBackoff * (1 << epoch)
-            state.notBefore = .now + min(backoff, timing.lastBackoff)
+    private func session(
+        for request: PluginRequest, epoch: Int
+    ) throws(PluginError) -> any PluginSession {
+        let (source, session) = supervision.withLock { state in
+            (state.source, state.epoch == epoch ? state.session : nil)
         }
+        if let session { return session }
+        if case .wait = request {
+            throw PluginError(.unavailable, "plugin \(source.label) has no instance yet to wait on")
+        }
+        let new = try source.open(
+            arguments: arguments, name: "\(source.location.mode.name)-\(epoch + 1)",
+            log: environment.log)
+        guard supervision.withLock({ $0.adopt(new, epoch: epoch, at: .now) }) else {
+            // Too late: this thread was given up meanwhile, and its instance with it.
+            _ = new.giveUp(during: request.name)
+            throw PluginError(.cancelled, "the call was given up before it began")
+        }
+        return new
+    }
+
+    private func abandon(epoch: Int, _ request: PluginRequest) -> PluginError {
+        let (label, session, strikes) = supervision.withLock { state in
+            (state.source.label, state.epoch == epoch ? state.session : nil, state.strikes)
+        }
+        let isEnded = session?.giveUp(during: request.name) ?? false
         let error = PluginError(
             .abandoned,
-            "plugin \(plugin.id) did not come back from \(request.name); its instance was "
-                + "given up (\(epoch + 1) of \(DiscoveryLimits.strikes))")
-        environment.log(.error, error.message)
+            "plugin \(label) did not come back from \(request.name); its "
+                + (isEnded
+                    ? "process was killed"
+                    : "instance was given up (\(strikes + 1) of \(DiscoveryLimits.strikes))"))
+        lose(epoch, request, isStrike: !isEnded, cause: error)
         return error
+    }
+
+    private func lose(_ epoch: Int, _ request: PluginRequest, isStrike: Bool, cause: PluginError) {
+        let (isFirst, wasIsolated, source, isOff) = supervision.withLock { state in
+            let before = state.source.isIsolated
+            let isFirst = state.lose(
+                epoch: epoch, in: request, isStrike: isStrike, cause: cause, at: .now)
+            return (isFirst, before, state.source, state.isOff)
+        }
+        guard isFirst else { return }
+        environment.log(.error, cause.message)
+        let mode = source.location.mode.name
+        if isOff {
+            environment.log(.error, "discovery mode \(mode) is off until restart")
+        } else if source.isIsolated, !wasIsolated {
+            environment.log(
+                .error, "discovery mode \(mode) runs in a process of its own from now on")
+        }
     }
 
     private func record(_ request: PluginRequest, _ result: Result<CallAnswer, PluginError>) {
@@ -217,7 +258,7 @@ extension PluginInstance {
     }
 
     private func describe(_ thread: inout PluginThread?) {
-        guard supervision.withLock({ $0.session != nil }),
+        guard supervision.withLock({ $0.session != nil && $0.isDescribable }),
             let context = try? CallContext(
                 deadline: .now + .seconds(1), kinds: PluginRequest.describe.results),
             case .success(let answer) = perform(.describe, context, serial, &thread),
@@ -227,16 +268,17 @@ extension PluginInstance {
     }
 
     private func destroy() {
-        guard let session = supervision.withLock({ $0.session.take() }) else { return }
+        guard let session = supervision.withLock({ $0.release() }) else { return }
         do {
-            let thread = try PluginThread(name: "disco-\(plugin.mode.name)")
+            let thread = try PluginThread(name: "disco-\(mode.name)")
             let limit = MonotonicTime.now + timing.grace
             if !thread.run(until: { limit }, { session.destroy() }) {
-                environment.log(.warning, "plugin \(plugin.id) did not come back from destroy")
+                _ = session.giveUp(during: "destroy")
+                environment.log(.warning, "plugin \(label) did not come back from destroy")
             }
             thread.end()
         } catch {
-            environment.log(.warning, "plugin \(plugin.id) is not destroyed: \(error)")
+            environment.log(.warning, "plugin \(label) is not destroyed: \(error)")
         }
     }
 }

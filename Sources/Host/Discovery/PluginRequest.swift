@@ -1,7 +1,7 @@
 import PluginABI
 
 /// One call of a plugin as a value, so that it could as well go to another process.
-enum PluginRequest: Sendable {
+enum PluginRequest: Equatable, Sendable {
     /// Only makes the instance, if there is none.
     case start
     case resolve
@@ -58,11 +58,4 @@ enum PluginRequest: Sendable {
         case .describe: "describe"
         }
     }
-}
-
-/// Where requests are performed: an instance of a plugin in this process.
-protocol PluginSession: Sendable {
-    /// Blocks; on the plugin's thread only. Returns the status, everything else is in the context.
-    func perform(_ request: PluginRequest, _ context: CallContext) -> Int32
-    func destroy()
 }

@@ -12,6 +12,25 @@ struct PluginStatistics: Sendable {
     private var lastError: String?
     private var calls: UInt64 = 0
     private var failures: UInt64 = 0
+    /// Calls that did not come back.
+    private var abandoned: UInt64 = 0
+    /// By function.
+    private var durations: [String: Durations] = [:]
+
+    private struct Durations {
+        var calls: UInt64 = 0
+        var last = Duration.zero
+        var longest = Duration.zero
+    }
+
+    /// Of a call that reached the plugin.
+    mutating func record(_ request: PluginRequest, took time: Duration) {
+        var known = durations[request.name] ?? Durations()
+        known.calls += 1
+        known.last = time
+        known.longest = max(known.longest, time)
+        durations[request.name] = known
+    }
 
     mutating func record(
         _ request: PluginRequest, _ result: Result<CallAnswer, PluginError>, at time: String,
@@ -22,6 +41,7 @@ struct PluginStatistics: Sendable {
         case .failure(let error):
             // Giving a call up is the host's doing.
             guard error.code != .cancelled else { return }
+            if error.code == .abandoned { abandoned += 1 }
             failures += 1
             lastError = error.message
         case .success(let answer):
@@ -43,11 +63,17 @@ struct PluginStatistics: Sendable {
         description = members
     }
 
-    func json(mode: String) -> JSONValue {
+    /// - Parameters:
+    ///   - isolation: as `-disco-isolation` has it.
+    ///   - process: the plugin's own process, if it has one.
+    func json(mode: String, isolation: String, process: Int32?) -> JSONValue {
         var own: [JSONValue.Member] = [
             .init("mode", .string(mode)), .init("calls", .integer(calls)),
-            .init("failures", .integer(failures)),
+            .init("failures", .integer(failures)), .init("abandoned", .integer(abandoned)),
+            .init("isolation", .string(isolation)),
         ]
+        if let process { own.append(.init("process_id", .integer(process))) }
+        if !durations.isEmpty { own.append(.init("durations", durationsDocument)) }
         if let lastContact { own.append(.init("last_contact", .string(lastContact))) }
         if !lastAddresses.isEmpty {
             own.append(.init("last_addresses", .array(lastAddresses.map { .string($0) })))
@@ -56,5 +82,19 @@ struct PluginStatistics: Sendable {
         let taken = own.map(\.name)
         let others = description.filter { !taken.contains($0.name) }
         return .object((own + others).sorted { $0.name < $1.name })
+    }
+
+    /// In nanoseconds, as rqlite shows intervals.
+    private var durationsDocument: JSONValue {
+        .object(
+            durations.sorted { $0.key < $1.key }.map { name, times in
+                .init(
+                    name,
+                    .object([
+                        .init("calls", .integer(times.calls)),
+                        .init("last", .integer(times.last.nanoseconds)),
+                        .init("longest", .integer(times.longest.nanoseconds)),
+                    ]))
+            })
     }
 }

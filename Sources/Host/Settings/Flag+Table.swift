@@ -28,6 +28,9 @@ extension Flag {
         string("disco-mode", .cluster, "Discovery mode: dns, or any that a plugin offers"),
         string("disco-key", .cluster, "Separates clusters in one registry", "rqlite"),
         string("disco-config", .cluster, "Discovery configuration: JSON text, or path of a file"),
+        string(
+            "disco-isolation", .cluster,
+            "Where plugins run: none (in the daemon) or process (in one of their own)", "none"),
         string("disco-plugin-path", .cluster, "Colon-separated folders searched first for plugins"),
         duration(
             "cluster-connect-timeout", .cluster, "Timeout of connecting to another node", "30s"),

@@ -1,12 +1,17 @@
 /// What a command line asks for. Nothing is touched to find out: the caller prints, exits or runs.
 package enum Invocation: Equatable, Sendable {
     case run(NodeSettings)
+    /// Serve a plugin to the daemon that started this process; no operator types that.
+    case servePlugin
     /// Print `Build.versionLine` on standard error and exit with 0.
     case version
     /// Print on standard error and exit with 0.
     case help(String)
     /// Print on standard error and exit with the code.
     case failure(String, exitCode: Int32)
+
+    /// What makes it `servePlugin`.
+    package static let pluginServerArguments = ["disco", "serve-plugin"]
 
     /// `arguments` are without the program's name; `workingDirectory` completes a relative data
     /// directory.
@@ -16,6 +21,7 @@ package enum Invocation: Equatable, Sendable {
                 "failed to parse command-line flags: missing required argument: DataPath",
                 exitCode: 1)
         }
+        if arguments == pluginServerArguments { return .servePlugin }
         let flags: FlagParser.Result
         do {
             flags = try FlagParser.parse(arguments)

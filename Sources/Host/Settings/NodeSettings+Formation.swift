@@ -65,6 +65,11 @@ extension NodeSettings.Discovery {
         guard pluginDirectories.count <= Limits.maxPluginDirectories else {
             throw .init("-disco-plugin-path names more than \(Limits.maxPluginDirectories) folders")
         }
+        guard let isolation = NodeSettings.Isolation(rawValue: flags.text("disco-isolation")) else {
+            let known = NodeSettings.Isolation.allCases.map(\.rawValue).joined(separator: " or ")
+            throw .init("-disco-isolation must be \(known)")
+        }
+        self.isolation = isolation
     }
 }
 

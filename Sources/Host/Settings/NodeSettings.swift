@@ -77,6 +77,15 @@ package struct NodeSettings: Equatable, Sendable {
         package let key: String
         package let config: DiscoveryConfig
         package let pluginDirectories: [String]
+        package let isolation: Isolation
+    }
+
+    /// Where a plugin's code runs.
+    package enum Isolation: String, Equatable, Sendable, CaseIterable {
+        /// In the daemon.
+        case none
+        /// In a process of its own.
+        case process
     }
 
     package struct Checkpoint: Equatable, Sendable {

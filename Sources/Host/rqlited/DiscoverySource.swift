@@ -28,21 +28,33 @@ struct DiscoverySource {
         for path in choice.shadowed {
             logger.info("plugin is shadowed", ["path": path, "by": choice.file.path])
         }
-        let plugin = try Plugin(loading: choice)
+        let source = try Self.source(choice, discovery.isolation)
         let arguments = PluginArguments(
             key: discovery.key, config: try discovery.config.bytes(),
             nodeID: settings.identity.explicit ?? settings.identity.fallback,
             raft: (settings.raft.advertised.description, settings.raft.advertised.port),
             apiURL: "http://\(settings.http.advertised)")
         instance = PluginInstance(
-            plugin: plugin, arguments: arguments,
+            source: source, arguments: arguments,
             environment: PluginEnvironment(
                 log: { level, text in Self.log(level, text, to: logger) },
                 wallTime: { WallTime.now().rfc3339 }))
         try start(mode: discovery.mode)
         logger.announce("discovery mode: \(discovery.mode)")
         if isRegistry { Self.warnOfLoopback(settings, logger) }
-        logger.info("plugin loaded", ["plugin.id": plugin.id, "path": plugin.path])
+        logger.info(
+            "plugin loaded",
+            ["plugin.id": instance.identity?.id ?? "unknown", "path": choice.file.path])
+    }
+
+    private static func source(
+        _ choice: PluginChoice, _ isolation: NodeSettings.Isolation
+    ) throws -> PluginSource {
+        let process = PluginProcess(arguments: Invocation.pluginServerArguments)
+        switch isolation {
+        case .none: return .loaded(try Plugin(loading: choice), refuge: process)
+        case .process: return .isolated(choice.location, process)
+        }
     }
 
     /// What a registry tells other machines must lead here from there.

@@ -1,3 +1,4 @@
+import Discovery
 import Glibc
 import SQLite
 import Settings
@@ -26,6 +27,11 @@ switch Invocation.parse(
 {
 case .version:
     say(Build.versionLine(sqlite: Engine.version))
+case .servePlugin:
+    let failure = PluginServer.run()
+    if let failure { say(failure) }
+    // At once: the plugin's threads may be anywhere.
+    _exit(failure == nil ? 0 : 1)
 case .help(let text):
     say(text)
 case .failure(let text, let code):

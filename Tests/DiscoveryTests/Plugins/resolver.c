@@ -3,7 +3,9 @@
 #define _GNU_SOURCE
 #include "rqlite_disco.h"
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -83,11 +85,35 @@ static void hang(void) {
     for (;;) pause();
 }
 
+/* A fault, for a signal that is raised would wait: plugin threads block all of them. */
+static void crash(void) {
+    volatile int *nowhere = NULL;
+    *nowhere = 1;
+}
+
+/* What only a plugin in a process of its own may do. Descriptor 3 is the host's. */
+static void misbehave(const rqd_instance *self) {
+    static const unsigned char garbage[] = {10, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 99, 0};
+    static const unsigned char foreign[] = {13, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0, 0, 22, 0, 0, 0, 0};
+    static const unsigned char giant[] = {255, 255, 255, 127};
+    static const unsigned char reversed[] = {9, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 4};
+    ssize_t sent = 0;
+    if (is(self, "{crash}")) crash();
+    if (is(self, "{exit}")) exit(3);
+    if (is(self, "{close}")) shutdown(3, SHUT_RDWR);
+    if (is(self, "{garbage}")) sent = write(3, garbage, sizeof garbage);
+    if (is(self, "{foreign}")) sent = write(3, foreign, sizeof foreign);
+    if (is(self, "{giant}")) sent = write(3, giant, sizeof giant);
+    if (is(self, "{reversed}")) sent = write(3, reversed, sizeof reversed);
+    if (sent > 0 || is(self, "{close}")) hang();
+}
+
 static rqd_code resolve(rqd_instance *self, const rqd_call *call, const rqd_sink *sink) {
     static const uint8_t token[] = {7, 0, 7};
     rqd_bytes seen = {token, sizeof token};
     rqd_text local = text("10.0.0.7");
     self->calls++;
+    misbehave(self);
     if (is(self, "{hang}")) hang();
     if (is(self, "{hang once}")) {
         static int done;
@@ -140,6 +166,8 @@ static rqd_code resolve(rqd_instance *self, const rqd_call *call, const rqd_sink
 }
 
 static rqd_code describe(rqd_instance *self, const rqd_sink *sink) {
+    if (is(self, "{hang describe}")) hang();
+    if (is(self, "{crash describe}")) crash();
     if (is(self, "{undescribed}")) return sink->text(sink, text("[1]"));
     return sink->text(sink, text("{\"name\":\"oracle\",\"port\":4002,\"mode\":\"forged\"}"));
 }
@@ -148,7 +176,18 @@ static rqd_code create(const rqd_plugin *plugin, const rqd_host *host, const rqd
                        const rqd_sink *sink, rqd_instance **instance) {
     rqd_instance *self = calloc(1, sizeof *self);
     (void)plugin;
-    if (self == NULL || args->config.length >= sizeof self->config) return RQD_INTERNAL;
+    if (self == NULL) return RQD_INTERNAL;
+    if (args->config.length >= sizeof self->config) {
+        /* Tells how much came, and whether it is what was sent. */
+        char found[64];
+        uint64_t sum = 0;
+        for (uint64_t i = 0; i < args->config.length; i++) sum = sum * 31 + args->config.data[i];
+        snprintf(found, sizeof found, "%llu bytes, sum %llu",
+                 (unsigned long long)args->config.length, (unsigned long long)sum);
+        sink->message(sink, text(found));
+        free(self);
+        return RQD_CONFIG;
+    }
     self->host = host;
     self->length = args->config.length;
     if (self->length) memcpy(self->config, args->config.data, self->length);
@@ -158,6 +197,7 @@ static rqd_code create(const rqd_plugin *plugin, const rqd_host *host, const rqd
         return RQD_CONFIG;
     }
     if (is(self, "{hang create}")) hang();
+    if (is(self, "{crash create}")) crash();
     if (is(self, "{forgetful}")) {
         free(self);
         return RQD_OK;
@@ -169,6 +209,7 @@ static rqd_code create(const rqd_plugin *plugin, const rqd_host *host, const rqd
 }
 
 static void destroy(rqd_instance *self) {
+    if (is(self, "{hang destroy}")) hang();
     self->host->log(self->host, RQD_LOG_INFO, text("destroyed"));
     free(self);
 }
