@@ -169,7 +169,10 @@ let package = Package(
             name: "ServerTesting", path: "Tests/ServerTesting", swiftSettings: settings),
 
         // Tests, one target per module.
-        tests("EndToEnd", ["Discovery", "PluginTesting", "JSON"], resources: [.copy("Plugins")]),
+        tests(
+            "EndToEnd",
+            ["Discovery", "HarnessBackends", "PluginTesting", "ServerTesting", "JSON"],
+            resources: [.copy("Plugins")]),
         tests("Tidy"),
         tests("Wire", ["Wire"]),
         tests("JSON", ["JSON"]),
@@ -182,7 +185,8 @@ let package = Package(
         tests(
             "EtcdPlugin",
             [
-                "EtcdPlugin", "HTTPRequests", "ServerTesting", "PluginTesting", "PluginSupport",
+                "EtcdPlugin", "HTTPRequests", "HarnessBackends", "ServerTesting", "PluginTesting",
+                "PluginSupport",
                 "PluginABI", "JSON", "Discovery",
             ]),
         tests(

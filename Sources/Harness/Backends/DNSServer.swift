@@ -7,8 +7,8 @@ import Synchronization
 /// Its misbehaviours, where DNS has its own words: `status:N` is the response code N (2 server
 /// failure, 3 no such name, 5 refused); `html` and `garbage` are bytes that are no message;
 /// `truncated` cuts the answer in the middle; `giant` has 4,000 addresses, by way of TCP; `dribble`
-/// sends byte by byte over TCP, and over UDP says that the answer has to be fetched so; `reset`
-/// breaks the TCP connection, and over UDP is silence.
+/// sends byte by byte over TCP and `slow:N` late, and both say over UDP that the answer has to be
+/// fetched so; `reset` breaks the TCP connection, and over UDP is silence.
 ///
 /// Commands: see `DNSZone.command`.
 package final class DNSServer: Backend {
@@ -149,7 +149,7 @@ package final class DNSServer: Backend {
     private func datagram(_ question: DNSMessage) -> [UInt8]? {
         switch nextFault() {
         case .silent, .reset, .dropAfterExecution: return nil
-        case .dribble, .giant:
+        case .slow, .dribble, .giant:
             return question.answer([], code: 0, flags: DNSMessage.truncatedFlag)
         case .status(let code): return question.answer([], code: code)
         case .html, .garbage: return Self.garbage
@@ -235,6 +235,12 @@ package final class DNSServer: Backend {
             while !isOver() {
                 MonotonicClock.pause(milliseconds: BackendLimits.tickMilliseconds)
             }
+        case .slow(let seconds):
+            let due = MonotonicClock.now + UInt64(seconds) * 1_000_000_000
+            while MonotonicClock.now < due, !isOver() {
+                MonotonicClock.pause(milliseconds: BackendLimits.tickMilliseconds)
+            }
+            return LoopbackSocket.send(framed(answer(question)), to: connection)
         case .dribble:
             for byte in framed(answer(question)) {
                 guard !isOver(), LoopbackSocket.send([byte], to: connection) else { break }

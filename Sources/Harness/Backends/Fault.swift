@@ -1,9 +1,11 @@
-/// One way for a server to misbehave. In text, as `silent` or `status:503`.
+/// One way for a server to misbehave. In text, as `silent`, `slow:10` or `status:503`.
 package enum Fault: Equatable, Sendable, CustomStringConvertible {
     /// Does what it should.
     case none
     /// Takes requests and never answers.
     case silent
+    /// Gives the right answer after so many seconds.
+    case slow(Int)
     /// Sends the right answer byte by byte, so slowly that no deadline lives to see its end.
     case dribble
     /// Breaks the connection by a reset as soon as the request is there; nothing is executed.
@@ -35,6 +37,9 @@ package enum Fault: Equatable, Sendable, CustomStringConvertible {
         case ("truncated", 1): self = .truncated
         case ("giant", 1): self = .giant
         case ("drop-after-execution", 1): self = .dropAfterExecution
+        case ("slow", 2):
+            guard let seconds = Int(parts[1]), (0...3600).contains(seconds) else { return nil }
+            self = .slow(seconds)
         case ("status", 2):
             guard let code = Int(parts[1]) else { return nil }
             self = .status(code)
@@ -46,6 +51,7 @@ package enum Fault: Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .none: "none"
         case .silent: "silent"
+        case .slow(let seconds): "slow:\(seconds)"
         case .dribble: "dribble"
         case .reset: "reset"
         case .status(let code): "status:\(code)"

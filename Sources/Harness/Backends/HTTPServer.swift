@@ -126,6 +126,13 @@ package final class HTTPServer: Sendable {
         case .silent:
             while !exchange.isOver { exchange.pause() }
             return false
+        case .slow(let seconds):
+            let due = MonotonicClock.now + UInt64(seconds) * 1_000_000_000
+            while MonotonicClock.now < due {
+                if exchange.isOver { return false }
+                exchange.pause()
+            }
+            return send(handler(request, exchange), exchange)
         case .dribble:
             for byte in whole(handler(request, exchange)) {
                 guard !exchange.isOver, LoopbackSocket.send([byte], to: connection) else { break }

@@ -33,7 +33,8 @@ struct DiscoveryMode: Sendable, CustomTestStringConvertible {
     var testDescription: String { name }
 
     static let all: [DiscoveryMode] = [
-        .dns, .dnsSRV, .consulKV, .consulKVSecured, .file, .exec, .env, .directory,
+        .dns, .dnsSRV, .consulKV, .consulKVSecured, .etcd, .securedEtcd, .file, .exec, .env,
+        .directory,
     ]
 }
 

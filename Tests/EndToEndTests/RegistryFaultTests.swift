@@ -1,0 +1,121 @@
+import Foundation
+import HarnessBackends
+import Testing
+
+/// A formed cluster needs no registry: it is down, slow, flapping, wiped or answers garbage while
+/// clients write, and leadership moves meanwhile. What the registry says is right again at once when
+/// it is back.
+///
+/// The short form takes each fault for as long as 2,000 writes take at 1,000/s. `REGISTRY_FAULT_WRITES`
+/// is another number, for the record.
+@Suite(.serialized) struct RegistryFaultTests {
+    private enum Trouble: String, CaseIterable {
+        case down, slow, flapping, wiped, garbage, html
+    }
+
+    private static let rate = 1_000
+    private static let writes =
+        ProcessInfo.processInfo.environment["REGISTRY_FAULT_WRITES"].flatMap { Int($0) } ?? 2_000
+
+    private let registry: EtcdGatewayServer
+    private let cluster: TestCluster
+
+    init() throws {
+        let registry = try EtcdGatewayServer()
+        let directory = try TestDirectory()
+        let nodes = try DiscoveryMode.Place.onLoopback(3).enumerated().map { number, place in
+            Daemon(
+                id: "\(number + 1)", host: place.host, httpPort: place.httpPort,
+                raftPort: place.raftPort, directory: directory.path,
+                arguments: [
+                    "-bootstrap-expect", "3", "-disco-mode=etcd-kv", "-disco-config",
+                    #"{"endpoints":["\#(registry.url)"]}"#,
+                ])
+        }
+        self.registry = registry
+        cluster = TestCluster(nodes, in: directory)
+    }
+
+    @Test(.timeLimit(.minutes(60)))
+    func `A registry in trouble fails no write, and is right at once when it is back`()
+        async throws
+    {
+        defer {
+            cluster.stop()
+            registry.stop()
+        }
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement()
+        _ = try await leader.client.execute([SteadyLoad.table])
+        let load = SteadyLoad(cluster.nodes, rate: Self.rate)
+        try await load.answer(Self.writes)
+        let before = try cluster.nodes.map { try Footprint($0) }
+        for trouble in Trouble.allCases {
+            let time = try await waitUntilRight(since: try await endure(trouble, load))
+            print("registry \(trouble): entry right after \(time)")
+            #expect(time <= .seconds(1), "\(trouble)\n\(cluster.logs)")
+        }
+        let report = try await load.stop()
+        print(
+            "registry in trouble: \(report.latencies.count) writes, median "
+                + "\(report.percentile(0.5)), p99 \(report.percentile(0.99)), slowest "
+                + "\(report.slowest), failures \(report.failures.count)")
+        #expect(report.failures.isEmpty, "\(report.failures.prefix(5))\n\(cluster.logs)")
+        for (node, before) in zip(cluster.nodes, before) {
+            let after = try Footprint(node)
+            print("node \(node.id): before \(before), after \(after)")
+            #expect(after.threads <= before.threads + 8)
+            #expect(after.descriptors <= before.descriptors + 16)
+            #expect(after.residentMegabytes <= before.residentMegabytes + 128)
+        }
+        for node in cluster.nodes { #expect(try await node.terminate() == 0) }
+    }
+
+    /// Leadership moves meanwhile, so that the entry becomes wrong and can't be put right. When this
+    /// returns the registry is back, since the moment that is returned.
+    private func endure(
+        _ trouble: Trouble, _ load: SteadyLoad
+    ) async throws -> ContinuousClock.Instant {
+        switch trouble {
+        case .down, .wiped: registry.goDown()
+        case .slow: registry.misbehave(FaultPlan(.slow(10)))
+        case .garbage: registry.misbehave(FaultPlan(.garbage))
+        case .html: registry.misbehave(FaultPlan(.html))
+        case .flapping:
+            for _ in 0..<10 {
+                registry.goDown()
+                try await load.answer(Self.writes / 20)
+                try registry.comeUp()
+                try await load.answer(Self.writes / 20)
+            }
+            registry.goDown()
+        }
+        if trouble != .flapping { try await load.answer(Self.writes / 2) }
+        try await moveLeadership()
+        try await load.answer(Self.writes / 2)
+        if trouble == .wiped { _ = try registry.command(["wipe"]) }
+        registry.behave()
+        try registry.comeUp()
+        return ContinuousClock.now
+    }
+
+    private func moveLeadership() async throws {
+        let leader = try await cluster.waitForAgreement()
+        let answer = try await leader.client.send("POST", "/leader?wait")
+        #expect(answer.status == 200, "\(answer.text)")
+        try await eventually("another node leads") {
+            try await self.cluster.waitForAgreement().id == leader.id ? nil : true
+        }
+    }
+
+    private func waitUntilRight(since back: ContinuousClock.Instant) async throws -> Duration {
+        try await eventually("the entry names the leader", every: .milliseconds(5)) {
+            let leader = try await self.cluster.nodes[0].client.get("/leader").text
+            let text = try self.registry.command(["get", "/rqlite/leader"])
+            guard !text.isEmpty else { return nil }
+            let entry = JSON(try JSONSerialization.jsonObject(with: Data(text.utf8)))
+            let time = ContinuousClock.now - back
+            return leader.contains(entry["addr"].string ?? "none") ? time : nil
+        }
+    }
+}
