@@ -214,7 +214,10 @@ let package = Package(
         tests("Replication", ["Replication", "Raft", "Wire"]),
         tests(
             "Replica",
-            ["Replica", "Raft", "Service", "StateMachine", "Transport", "WriteAheadLog", "Wire"]),
+            [
+                "Replica", "Cluster", "Raft", "Registry", "Service", "StateMachine", "Transport",
+                "WriteAheadLog", "Wire",
+            ]),
         tests("Simulation", ["Simulator"]),
         tests("WriteAheadLog", ["WriteAheadLog", "Simulator", "Raft", "Wire"]),
         tests(
