@@ -70,8 +70,8 @@ let package = Package(
         host("JSON"),
         host("Wire", isSimulated: true),
         host("Raft", ["Wire"], isSimulated: true),
-        host("Cluster", ["Raft", "Wire"]),
-        host("Registry", ["JSON", "Wire", "Raft", "Cluster"]),
+        host("Cluster", ["Raft", "Wire"], isSimulated: true),
+        host("Registry", ["JSON", "Wire", "Raft", "Cluster"], isSimulated: true),
         host("Service", ["Wire", "Raft"]),
         .target(
             name: "CSQLite", path: "Sources/Host/CSQLite",
@@ -179,6 +179,9 @@ let package = Package(
         tests("Settings", ["Settings"]),
         tests("Telemetry", ["Telemetry", "JSON"]),
         tests("Cluster", ["Cluster", "Raft", "Wire"]),
+        tests(
+            "Registry", ["Registry", "Cluster", "Raft", "Wire", "JSON", "Simulator"],
+            resources: [.copy("Scenarios")]),
         tests("PluginABI", ["PluginABI"]),
         tests("PluginSupport", ["PluginSupport", "PluginABI"]),
         tests("HTTPRequests", ["HTTPRequests", "PluginSupport", "PluginABI"]),

@@ -110,11 +110,6 @@ extension RegistryFormation {
             return uncertain(answer)
         }
         emit(.notice(claimNotice(claim, view)))
-        // How long the write was on its way is not known if the look before it is old: a cluster
-        // may have been founded and its entry lost meanwhile. Its leader would see this entry and
-        // replace it, within a second.
-        let isLate = now > view.startedAt + settings.freshness
-        dwellUntil = isLate ? now + settings.absence : nil
         basis = nil
         watched = (revision, now)
         self.view = RegistryView(
@@ -122,6 +117,7 @@ extension RegistryFormation {
             startedAt: now, endedAt: now)
         absentSince = nil
         isDecisionDue = true
+        lookSoon(settings.absence)
     }
 
     private func claimNotice(_ claim: RegistryState.Claim, _ view: RegistryView) -> String {
@@ -133,20 +129,19 @@ extension RegistryFormation {
     }
 
     /// (d): the entry *formed*, unless it has changed since.
+    ///
+    /// Not at once: between two looks that showed no entry a cluster may have been founded and its
+    /// entry lost. Its leader, which looks every second, finds this entry and replaces it.
     private mutating func completeClaim(
         _ entry: LeaderEntry, at revision: Revision, _ view: RegistryView
     ) {
         guard let claim = state.claim else { return }
         target = .nothing
-        if basis != nil || dwellUntil == nil && claimCount == 0 {
-            // A write whose answer was lost, or a claim of an earlier run.
-            basis = nil
-            dwellUntil = dwellUntil ?? now + settings.absence
+        basis = nil
+        guard let watched, view.startedAt >= watched.since + settings.absence else {
+            return lookSoon(max(.zero, (watched?.since ?? now) + settings.absence - now))
         }
-        if let dwellUntil, view.startedAt < dwellUntil {
-            if now >= dwellUntil { lookSoon() } else { lookSoon(dwellUntil - now) }
-            return
-        }
+        guard view.endedAt + settings.freshness >= now else { return lookSoon() }
         guard isAttended(claim.value) else {
             return replaceUnattended(claim, at: revision, view)
         }
@@ -202,7 +197,6 @@ extension RegistryFormation {
         emit(.notice("dropped the claim to found cluster \(claim.value.cluster)"))
         state.claim = nil
         basis = nil
-        dwellUntil = nil
         target = .nothing
         persist(.dropClaim)
         return false

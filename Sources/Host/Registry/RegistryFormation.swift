@@ -9,8 +9,9 @@ package import Raft
 ///   cluster; or it starts Raft at once, if the entry names it as a founder with its incarnation.
 /// - Nothing is there, seen twice, and no record of a node is of any cluster: a voter *claims*.
 ///   (a, c) The whole bootstrap (`RegistryState.Claim`) becomes durable on its own disk. (b) It
-///   writes the entry as *forming*, if there is still none. (d) It writes it as *formed*, if the
-///   entry is still the one it wrote; only then does it start Raft. With `-bootstrap-expect` it
+///   writes the entry as *forming*, if there is still none. (d) When that has stood for a while, it
+///   writes it as *formed*, if the entry is still the one it wrote; only then does it start Raft.
+///   With `-bootstrap-expect` it
 ///   claims only when N voters that have records have answered a hello with the incarnation in
 ///   their record, and the entry names N of them.
 /// - `leader` is *forming*: the node waits. When the entry's revision has not changed for 15 s on
@@ -55,8 +56,6 @@ package struct RegistryFormation: Sendable {
     /// The state of the record `leader` that the claim may replace; nil for a claim of an earlier
     /// run, of which only the outcome counts.
     var basis: Basis?
-    /// (d) waits until then, and for a look after it, because it is not known how long (b) took.
-    var dwellUntil: Duration?
     var writing: Writing?
     private var lastTicket = PersistTicket(0)
     /// The view, or what hellos showed, has changed since the last decision.

@@ -7,6 +7,12 @@ extension RegistryKeeper {
     /// no other leader's: a deposed one has heard of its successor long before.
     private static var laterTermPatience: Duration { .seconds(10) }
 
+    /// Between the beginnings of two looks: with the answer's time and the write's, less than a
+    /// second passes from a loss to the entry that replaces it.
+    private mutating func lookAgain() {
+        leaderDue = max(now, lastLeaderLook + jitter.pause(600, 700))
+    }
+
     mutating func lookAtLeader() {
         lastLeaderLook = now
         ask(.read(RecordName.leader), .lookAtLeader)
@@ -21,7 +27,7 @@ extension RegistryKeeper {
         // Also asked to find out whether it is only the records of nodes that are refused.
         judgeRefusals()
         guard keepsLeader, let cluster = self.record.cluster else { return leaderDue = nil }
-        leaderDue = now + jitter.pause(800, 900)
+        lookAgain()
         guard let record else {
             setAlarms(about: .leaderEntry, [])
             return write(at: nil)
@@ -97,8 +103,8 @@ extension RegistryKeeper {
             conflicts = 0
             // It may have begun to lead again meanwhile.
             let isRight = wantedEntry.map { entry.says(the: $0) } ?? false
-            leaderDue = isRight ? now + jitter.pause(800, 900) : now
             if isRight { publish(entry) }
+            if isRight { lookAgain() } else { leaderDue = now }
         case .conflict:
             conflicts += 1
             leaderDue = now + (conflicts == 1 ? .zero : jitter.pause(20, 100))

@@ -157,6 +157,7 @@ package struct RegistryKeeper: Sendable {
     /// When `tick` is due next, unless an input comes first.
     package var nextDeadline: Duration {
         guard request == nil else { return now + .seconds(1) }
+        if isLeaderSoonDue, let leaderDue { return max(leaderDue, notBefore) }
         let due = min(ownDue, leaderDue ?? ownDue, listDue ?? ownDue)
         return max(due, notBefore)
     }
@@ -207,12 +208,17 @@ package struct RegistryKeeper: Sendable {
         guard request == nil, now >= notBefore else { return }
         if let leaderDue, leaderDue <= now {
             lookAtLeader()
+        } else if isLeaderSoonDue, min(ownDue, listDue ?? ownDue) + .seconds(2) > now {
+            // Another request would be in the way of the next look.
+            return
         } else if ownDue <= now {
             lookAtOwn()
         } else if let listDue, listDue <= now {
             ask(.list(prefix: RecordName.nodes), .listNodes)
         }
     }
+
+    private var isLeaderSoonDue: Bool { leaderDue.map { $0 < now + .milliseconds(300) } ?? false }
 
     /// What every answer tells of the registry itself.
     private mutating func note(_ answer: RegistryAnswer, _ request: Request) {

@@ -1,5 +1,5 @@
 /// The simulated clock: events in the order of their times, and of their scheduling among equals.
-struct EventQueue<Event> {
+package struct EventQueue<Event> {
     /// What the heap moves around is small; the event stays at its place.
     private struct Item {
         var time: Int
@@ -17,9 +17,11 @@ struct EventQueue<Event> {
     private var freePlaces: [Int] = []
     private var scheduled = 0
 
-    var nextTime: Int? { items.first?.time }
+    package init() {}
 
-    mutating func schedule(_ event: Event, at time: Int) {
+    package var nextTime: Int? { items.first?.time }
+
+    package mutating func schedule(_ event: Event, at time: Int) {
         let place: Int
         if let free = freePlaces.popLast() {
             place = free
@@ -33,7 +35,7 @@ struct EventQueue<Event> {
         rise()
     }
 
-    mutating func next() -> (time: Int, event: Event)? {
+    package mutating func next() -> (time: Int, event: Event)? {
         guard let first = items.first, let event = events[first.place] else { return nil }
         events[first.place] = nil
         freePlaces.append(first.place)
