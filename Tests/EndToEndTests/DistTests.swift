@@ -55,6 +55,19 @@ struct DistTests {
         for path in swift { #expect(path.hasPrefix("\(package)/lib/rqlite/swift"), "\(path)") }
     }
 
+    @Test(arguments: ["etcd-kv", "consul-kv"])
+    func `The plugins of registries find their libraries`(_ mode: String) async throws {
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: data.path,
+            arguments: ["-disco-mode", mode, "-disco-config", #"{"nonsense":1}"#],
+            prefix: system.prefix, executable: system.executable)
+        try node.start()
+        #expect(try await node.waitForExit() == 1)
+        // The plugin's own words.
+        #expect(node.log.contains("unknown member \"nonsense\"; known are"), "\(node.log)")
+    }
+
     @Test func `The page for operators names every library that a machine needs`() throws {
         let page = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
             .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()

@@ -77,9 +77,9 @@ package final class EtcdServer: Sendable {
     }
 
     /// It accepts, and answers nothing, until `resume`.
-    package func pause() { process.withLock { $0?.send(SIGSTOP) } }
+    package func pause() { process.withLock { $0?.pause() } }
 
-    package func resume() { process.withLock { $0?.send(SIGCONT) } }
+    package func resume() { process.withLock { $0?.resume() } }
 
     /// All records and users are gone. Stopped before; `start` comes next.
     package func wipe() throws {

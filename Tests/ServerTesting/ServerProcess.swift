@@ -50,8 +50,19 @@ package final class ServerProcess: Sendable {
 
     package var printed: String { output.text }
 
-    package func send(_ signal: Int32) {
-        isGone.withLock { if !$0 { kill(pid, signal) } }
+    /// Stops it where it stands; returns when its last thread has stopped.
+    package func pause() {
+        isGone.withLock { isGone in
+            guard !isGone, kill(pid, SIGSTOP) == 0 else { return }
+            var status: Int32 = 0
+            while waitpid(pid, &status, WUNTRACED) < 0, errno == EINTR {}
+            // Or it has ended by itself.
+            isGone = status & 0xFF != 0x7F
+        }
+    }
+
+    package func resume() {
+        isGone.withLock { if !$0 { kill(pid, SIGCONT) } }
     }
 
     /// Waits until it is gone.

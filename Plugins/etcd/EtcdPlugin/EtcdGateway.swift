@@ -99,7 +99,7 @@ extension EtcdGateway {
                 session.ended(nil)
                 return answer
             } catch {
-                session.failed(endpoint)
+                if error.cause.code != RQD_CANCELLED { session.failed(endpoint) }
                 failures.append(error.cause)
                 if error.isFinal || Call.now >= call.deadline { break }
             }

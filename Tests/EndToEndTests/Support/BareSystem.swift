@@ -5,7 +5,9 @@ import Foundation
 /// The network is the machine's own.
 final class BareSystem: Sendable {
     /// The Debian packages that a machine needs.
-    static let libraries = ["libc6", "libgcc-s1", "libstdc++6", "libsqlite3-0", "libc-ares2"]
+    static let libraries = [
+        "libc6", "libgcc-s1", "libstdc++6", "libsqlite3-0", "libc-ares2", "libcurl4",
+    ]
 
     /// The tarball: scripts/test makes it and says where it is.
     static let package = ProcessInfo.processInfo.environment["RQLITED_DIST"]
@@ -55,14 +57,17 @@ final class BareSystem: Sendable {
         try FileManager.default.subpathsOfDirectory(atPath: root.path)
     }
 
-    private static let copying = """
+    private static let copying = #"""
         set -e
         root=$1
         shift
+        # With what they need themselves, as apt would bring it.
+        set -- $(apt-cache --installed --recurse --no-recommends --no-suggests --no-conflicts \
+            --no-breaks --no-replaces --no-enhances depends "$@" 2>/dev/null | grep '^[a-z]')
         dpkg-query -L "$@" | grep -E '^(/usr)?/lib(64)?/' | sort -u |
             tar -C / --no-recursion -cf - -T - 2>/dev/null |
             tar -C "$root" --keep-directory-symlink -xf -
-        """
+        """#
 
     private static let entering = """
         set -e
