@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """A double of a Consul agent for tests: its documented key/value API, strictly; see consul_api.py.
 
-    consul_double.py [--tls FOLDER [--client-certificates]] [--unix PATH] [--acl FILE]
-                     [--basic-auth USER:PASSWORD] [--datacenter NAME]… [--namespace NAME]…
-                     [--partition NAME]…
+    consul_double.py [--http ADDRESS:PORT] [--tls FOLDER [--client-certificates]] [--unix PATH]
+                     [--acl FILE] [--basic-auth USER:PASSWORD] [--datacenter NAME]…
+                     [--namespace NAME]… [--partition NAME]…
 
 FOLDER holds cert.pem, key.pem and, for client certificates, ca.pem. The double listens on free ports of
-the loopback interface and prints one line of JSON: {"http": PORT, "https": PORT or null}. Then it takes
+the loopback interface, for HTTP also elsewhere if it is told so, and prints one line of JSON: {"http": PORT, "https": PORT or null}. Then it takes
 controls from standard input, a JSON object with one member in each line, and answers each with a line.
 It ends with its input.
 
@@ -148,11 +148,12 @@ class Handler(BaseHTTPRequestHandler):
 class Listener:
     """One address; while it is down its port stays bound, so that nobody else gets it."""
 
-    def __init__(self, double, path=None, tls=None):
+    def __init__(self, double, path=None, tls=None, address="127.0.0.1:0"):
         self.double = double
         self.tls = tls
         self.path = path
-        self.port = 0
+        self.host, port = address.rsplit(":", 1)
+        self.port = int(port)
         self.connections = set()
         self.lock = threading.Lock()
         self.socket = self.bind()
@@ -167,7 +168,7 @@ class Listener:
             return made
         made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(("127.0.0.1", self.port))
+        made.bind((self.host, self.port))
         self.port = made.getsockname()[1]
         return made
 
@@ -232,7 +233,7 @@ class Double:
         self.is_down = False
         self.lock = threading.Lock()
         self.log = []
-        self.http = Listener(self)
+        self.http = Listener(self, address=arguments.http)
         self.https = Listener(self, tls=self.context(arguments)) if arguments.tls else None
         self.unix = Listener(self, path=arguments.unix) if arguments.unix else None
 
@@ -312,6 +313,7 @@ class Double:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--http", metavar="ADDRESS:PORT", default="127.0.0.1:0")
     parser.add_argument("--tls", metavar="FOLDER")
     parser.add_argument("--client-certificates", action="store_true")
     parser.add_argument("--unix", metavar="PATH")

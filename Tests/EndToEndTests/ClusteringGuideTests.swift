@@ -9,7 +9,7 @@ import Testing
         let sections = try ClusteringGuide.sections()
         #expect(sections.count >= 5)
         for section in sections {
-            let site = try GuideSite()
+            let site = try GuideSite(for: section.commands)
             defer { site.stop() }
             do {
                 for command in section.commands {
@@ -22,7 +22,7 @@ import Testing
             } catch {
                 Issue.record("\(section.title): \(error)\n\(site.logs)")
             }
-            try await site.expectOneCluster(section.title)
+            try await site.expectClusters(section.title)
         }
     }
 }

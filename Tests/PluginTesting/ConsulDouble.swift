@@ -8,12 +8,45 @@ package final class ConsulDouble: Sendable {
         let what: String
     }
 
-    /// The child, its controls, and what it said after the last line that was taken.
+    /// The child, its standard input and output, and what it said after the last line that was taken.
     private struct Channel {
-        let process: Process
-        let input: Pipe
-        let output: Pipe
+        let pid: pid_t
+        let descriptor: Int32
         var unread = Data()
+
+        /// Not by Foundation's `Process`: it takes a child that closes its inherited descriptors for
+        /// an ended one, and may then wait for ever. And not by pipes, which can't be made
+        /// close-on-exec at once, while other tests start programs.
+        init(_ words: [String]) throws {
+            var ends: [Int32] = [0, 0]
+            let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+            guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else {
+                throw Failure(what: "no pair of sockets")
+            }
+            defer { close(ends[1]) }
+            var actions = posix_spawn_file_actions_t()
+            posix_spawn_file_actions_init(&actions)
+            defer { posix_spawn_file_actions_destroy(&actions) }
+            posix_spawn_file_actions_adddup2(&actions, ends[1], 0)
+            posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
+            var vector = words.map { strdup($0) } + [nil]
+            defer { for word in vector { free(word) } }
+            var pid: pid_t = 0
+            let result = posix_spawnp(&pid, words[0], &actions, nil, &vector, environ)
+            guard result == 0 else {
+                close(ends[0])
+                throw Failure(what: "\(words[0]): \(String(cString: strerror(result)))")
+            }
+            self.pid = pid
+            descriptor = ends[0]
+        }
+
+        func say(_ line: Data) throws {
+            let sent = line.withUnsafeBytes {
+                send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            guard sent == line.count else { throw Failure(what: "the double has ended") }
+        }
 
         mutating func line() throws -> JSONValue {
             while true {
@@ -22,10 +55,17 @@ package final class ConsulDouble: Sendable {
                     unread = Data(unread[(end + 1)...])
                     return try JSONValue(parsing: line)
                 }
-                let data = output.fileHandleForReading.availableData
-                guard !data.isEmpty else { throw Failure(what: "the double has ended") }
-                unread += data
+                var part = [UInt8](repeating: 0, count: 65_536)
+                let count = read(descriptor, &part, part.count)
+                guard count > 0 else { throw Failure(what: "the double has ended") }
+                unread += part[..<count]
             }
+        }
+
+        /// It ends with its input.
+        func end() {
+            close(descriptor)
+            while waitpid(pid, nil, 0) < 0, errno == EINTR {}
         }
     }
 
@@ -38,29 +78,15 @@ package final class ConsulDouble: Sendable {
     package init(_ arguments: [String] = []) throws {
         let script = URL(filePath: #filePath).deletingLastPathComponent()
             .deletingLastPathComponent().appending(path: "Doubles/consul_double.py")
-        let process = Process()
-        let input = Pipe()
-        let output = Pipe()
-        process.executableURL = URL(filePath: "/usr/bin/env")
         // Without files of bytecode among the sources.
-        process.arguments = ["python3", "-B", script.path] + arguments
-        process.standardInput = input
-        process.standardOutput = output
-        try process.run()
-        var channel = Channel(process: process, input: input, output: output)
+        var channel = try Channel(["python3", "-B", script.path] + arguments)
         let ports = try channel.line()
         httpPort = Int(ports["http"]?.integer ?? 0)
         httpsPort = Int(ports["https"]?.integer ?? 0)
         self.channel = Mutex(channel)
     }
 
-    deinit {
-        channel.withLock { channel in
-            // It ends with its input.
-            channel.input.fileHandleForWriting.closeFile()
-            channel.process.waitUntilExit()
-        }
-    }
+    deinit { channel.withLock { $0.end() } }
 
     package var address: String { "127.0.0.1:\(httpPort)" }
     package var secureAddress: String { "localhost:\(httpsPort)" }
@@ -73,7 +99,7 @@ package final class ConsulDouble: Sendable {
         if let times { members.append(.init("times", .integer(times))) }
         let line = Data("\(JSONValue.object(members).text())\n".utf8)
         let answer = try channel.withLock { channel in
-            try channel.input.fileHandleForWriting.write(contentsOf: line)
+            try channel.say(line)
             return try channel.line()
         }
         if let error = answer["error"]?.string { throw Failure(what: error) }

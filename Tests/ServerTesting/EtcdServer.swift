@@ -1,11 +1,14 @@
 import Foundation
 import Synchronization
 
-/// A real etcd of one member on loopback ports of its own, with its data in a temporary folder.
+/// A real etcd of one member, on loopback ports of its own unless it is told otherwise, with its data
+/// in a temporary folder.
 package final class EtcdServer: Sendable {
     package struct Options: Sendable {
         /// Then it speaks TLS, and wants a certificate of this authority from every client.
         package var authority: CertificateAuthority?
+        /// Where clients reach it; nil: a free port of the loopback interface.
+        package var address: (host: String, port: UInt16)?
         /// Of etcd's command line.
         package var arguments: [String] = []
 
@@ -21,6 +24,7 @@ package final class EtcdServer: Sendable {
         }.map { "\($0) is not installed" }
 
     package let port: UInt16
+    private let host: String
     private let peerPort: UInt16
     private let options: Options
     private let folder: String
@@ -34,7 +38,9 @@ package final class EtcdServer: Sendable {
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true)
         // Both are held until they are known, so that they differ.
-        (port, peerPort) = try Self.freePorts()
+        let (free, peerPort) = try Self.freePorts()
+        (host, port) = options.address ?? ("127.0.0.1", free)
+        self.peerPort = peerPort
         try start()
     }
 
@@ -45,7 +51,7 @@ package final class EtcdServer: Sendable {
     }
 
     package var url: String {
-        "\(options.authority == nil ? "http" : "https")://127.0.0.1:\(port)"
+        "\(options.authority == nil ? "http" : "https")://\(host):\(port)"
     }
 
     /// Ready to serve when this returns; on the same ports as before.

@@ -117,16 +117,16 @@ import Wire
 
         let sink = RecordingSink()
         a.transport.forward(
-            [request(1, timeout: .milliseconds(1)), request(2)], to: b.address, sink: sink)
+            [request(1, timeout: .seconds(1)), request(2)], to: b.address, sink: sink)
+        let forwarded = try await b.delegate.forwards.wait {
+            $0.reduce(0) { $0 + $1.requests.count } == 3
+        }
         let reply = try await sink.replies.first()
         #expect(reply.id == RequestID(1))
         let expected = ServiceError.timedOut(
             waitingFor: "an answer of the node at \(b.address)")
         #expect("\(reply.outcome)" == "\(Outcome.failed(expected))")
         // A reply after that goes nowhere; the other is still answered.
-        let forwarded = try await b.delegate.forwards.wait {
-            $0.reduce(0) { $0 + $1.requests.count } == 3
-        }
         for request in forwarded.dropFirst().flatMap(\.requests) {
             first.sink.deliver([Reply(id: request.id, outcome: .done)])
         }

@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 /// The commands of `docs/clustering.md`, section by section.
 enum ClusteringGuide {
@@ -38,20 +39,33 @@ final class GuideSite {
         var process: ChildProcess
         var log: String
         var address: String
+        /// What separates clusters in one registry.
+        var key: String
     }
 
     private static let machines = 5
     private let namespace: Namespace
     private let directory: TestDirectory
     private var nodes: [Machine] = []
+    private let registries: [RegistryServer]
 
-    init() throws {
+    /// - Parameter commands: what will be run there.
+    init(for commands: [String]) throws {
         let records = (1...3).map {
             "--srv-host=_rqlite-svc._tcp.rqlite.local,node-\($0).rqlite.local,4002"
         }
         namespace = try Namespace(
             nodes: Self.machines, domain: "rqlite.local", named: 0..<3, options: records)
         directory = try TestDirectory()
+        guard commands.contains(where: { $0.contains("example.com") }) else {
+            registries = []
+            return
+        }
+        let host = namespace.hostAddress
+        registries = try RegistryServer.Kind.allCases.map {
+            try RegistryServer.start($0, host: host)
+        }
+        try namespace.serve(0..<3, options: records + ["--host-record=example.com,\(host)"])
     }
 
     func stop() {
@@ -75,7 +89,9 @@ final class GuideSite {
         let process = try ChildProcess(
             shell("cd '\(folder)' && exec \(command)"), output: log)
         nodes.append(
-            Machine(process: process, log: log, address: namespace.address(number - 1)))
+            Machine(
+                process: process, log: log, address: namespace.address(number - 1),
+                key: Self.key(in: command)))
     }
 
     func runUntilItSucceeds(_ command: String) async throws {
@@ -86,20 +102,37 @@ final class GuideSite {
         }
     }
 
-    /// All nodes that were started are members of one and the same cluster.
-    func expectOneCluster(_ title: String) async throws {
-        let nodes = nodes
-        try await eventually("\(title): \(nodes.count) nodes are one cluster") {
-            var clusters: Set<String> = []
-            for node in nodes {
-                let client = HTTPClient(base: "http://\(node.address):4001")
-                let status = try await client.get("/status", timeout: .seconds(2)).json()
-                clusters.insert(status["store"]["cluster_id"].string ?? "none")
-                let members = try await client.get("/nodes?nonvoters", timeout: .seconds(5)).json()
-                guard members.members?.count == nodes.count else { return nil as Bool? }
+    /// All nodes that were started with the same key are members of one and the same cluster.
+    func expectClusters(_ title: String) async throws {
+        var known: Set<String> = []
+        for key in Set(nodes.map(\.key)).sorted() {
+            let nodes = nodes.filter { $0.key == key }
+            let cluster = try await eventually("\(title): \(nodes.count) nodes are one cluster") {
+                try await Self.cluster(of: nodes)
             }
-            return clusters.count == 1 && !clusters.contains("none") ? true : nil
+            #expect(known.insert(cluster).inserted, "\(title): \(key) is no cluster of its own")
         }
+    }
+
+    /// The ID of the cluster that has these members and no others; nil if there is none.
+    private static func cluster(of nodes: [Machine]) async throws -> String? {
+        var clusters: Set<String> = []
+        for node in nodes {
+            let client = HTTPClient(base: "http://\(node.address):4001")
+            let status = try await client.get("/status", timeout: .seconds(2)).json()
+            clusters.insert(status["store"]["cluster_id"].string ?? "none")
+            let members = try await client.get("/nodes?nonvoters", timeout: .seconds(5)).json()
+            guard members.members?.count == nodes.count else { return nil }
+        }
+        return clusters.count == 1 && !clusters.contains("none") ? clusters.first : nil
+    }
+
+    private static func key(in command: String) -> String {
+        let words = command.split(separator: " ")
+        guard let flag = words.firstIndex(of: "-disco-key"), flag + 1 < words.count else {
+            return "rqlite"
+        }
+        return String(words[flag + 1])
     }
 
     var logs: String {

@@ -86,5 +86,8 @@ final class Namespace: Sendable {
 
     func address(_ node: Int) -> String { "\(subnet).\(11 + node)" }
 
+    /// The host's own address, as the nodes reach it.
+    var hostAddress: String { "\(subnet).1" }
+
     var prefix: [String] { ["ip", "netns", "exec", name] }
 }
