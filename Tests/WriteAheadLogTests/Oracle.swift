@@ -51,6 +51,11 @@ struct Oracle: Equatable {
             case .bootstrapMembership(let membership):
                 self.membership = membership
                 membershipIndex = .zero
+            case .recovered(let cluster, let membership, let index):
+                self.cluster = cluster
+                self.membership = membership
+                membershipIndex = index
+                hardState = HardState(term: hardState.term.nextEpoch)
             case .caughtUp: break
             }
         }

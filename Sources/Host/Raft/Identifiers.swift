@@ -7,6 +7,12 @@ package struct Term: Hashable, Comparable, Sendable, CustomStringConvertible {
     package static let zero = Term(0)
     package var next: Term { Term(rawValue + 1) }
     package static func < (a: Term, b: Term) -> Bool { a.rawValue < b.rawValue }
+
+    /// How often the cluster was recovered by hand until then: each time its terms go on in the
+    /// next epoch, far above all that were, so that the log tells what was before.
+    package var epoch: UInt64 { rawValue >> 32 }
+    /// Higher than every term of this epoch, and not yet in use.
+    package var nextEpoch: Term { Term((epoch + 1) << 32) }
     package var description: String { "\(rawValue)" }
 }
 

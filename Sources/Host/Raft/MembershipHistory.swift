@@ -17,7 +17,9 @@ struct MembershipHistory: Sendable {
         }
         records = [first]
         for entry in restored.tail where entry.index > first.index {
-            if case .membership(let membership) = entry.payload {
+            if case .membership(let membership) = entry.payload,
+                entry.term.epoch == restored.hardState.term.epoch
+            {
                 records.append(Record(index: entry.index, membership: membership))
             }
         }

@@ -20,7 +20,7 @@ extension Raft {
         guard index > commitIndex else { return }
         precondition(
             index <= log.lastIndex, "commit \(index) beyond the last entry \(log.lastIndex)")
-        let entries = log.entries(after: commitIndex, through: index)
+        let entries = log.entries(after: commitIndex, through: index).map(withoutOldMembership)
         commitIndex = index
         pending.committed += entries
         for entry in entries {
@@ -29,5 +29,12 @@ extension Raft {
             }
         }
         memberships.committed(through: index)
+    }
+
+    /// A recovery by hand took the place of all memberships in the log of the epochs before it:
+    /// their entries keep their place and say nothing.
+    func withoutOldMembership(_ entry: Entry) -> Entry {
+        guard case .membership = entry.payload, entry.term.epoch < term.epoch else { return entry }
+        return Entry(index: entry.index, term: entry.term, payload: .noop)
     }
 }

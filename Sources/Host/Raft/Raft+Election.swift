@@ -48,11 +48,17 @@ extension Raft {
         var campaign = Campaign()
         if isVoter(in: membership) { campaign.record(identity.id, granted: true) }
         change(to: .preCandidate(campaign))
-        if campaign.isWon(in: membership) {
+        if campaign.isWon(in: membership, needed: votesNeeded) {
             startElection(isTransfer: false)
         } else {
             requestVotes(isPreVote: true, isTransfer: false, term: term.next)
         }
+    }
+
+    /// A quorum; right after a recovery by hand all voters, so that the leader's log is the most
+    /// complete one of those that go on, and nobody holds a committed entry that it lacks.
+    private var votesNeeded: Int {
+        needsEveryVoter ? membership.voters.count : membership.quorum
     }
 
     private mutating func startElection(isTransfer: Bool) {
@@ -107,9 +113,9 @@ extension Raft {
             guard message.term == (answer.granted ? term.next : term) else { return }
             campaign.record(message.from.id, granted: answer.granted)
             roleState = .preCandidate(campaign)
-            if campaign.isWon(in: membership) {
+            if campaign.isWon(in: membership, needed: votesNeeded) {
                 startElection(isTransfer: false)
-            } else if campaign.isLost(in: membership) {
+            } else if campaign.isLost(in: membership, needed: votesNeeded) {
                 becomeFollower(term: term, leader: nil, because: nil)
             }
         case .candidate(var campaign) where !answer.isPreVote:
@@ -131,9 +137,9 @@ extension Raft {
     }
 
     private mutating func endElection(_ campaign: Campaign) {
-        if campaign.isWon(in: membership) {
+        if campaign.isWon(in: membership, needed: votesNeeded) {
             becomeLeader()
-        } else if campaign.isLost(in: membership) {
+        } else if campaign.isLost(in: membership, needed: votesNeeded) {
             becomeFollower(term: term, leader: nil, because: nil)
         }
     }

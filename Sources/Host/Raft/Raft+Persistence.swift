@@ -13,7 +13,7 @@ extension Raft {
         }
         writes.addEntries(through: last.index)
         for entry in entries {
-            if case .membership(let membership) = entry.payload {
+            if case .membership(let membership) = withoutOldMembership(entry).payload {
                 memberships.append(membership, at: entry.index)
                 membershipChanged()
             }

@@ -59,7 +59,8 @@ package struct Raft: Sendable {
         if log.lastPosition.term > term {
             setHardState(HardState(term: log.lastPosition.term))
         }
-        pending.committed = Array(log.entries(after: appliedIndex, through: commitIndex))
+        pending.committed = log.entries(after: appliedIndex, through: commitIndex)
+            .map(withoutOldMembership)
     }
 
     // MARK: Inputs. After any number of them, `takeEffects()`.
@@ -154,6 +155,9 @@ package struct Raft: Sendable {
         case .leader: identity.id
         }
     }
+
+    /// The cluster was recovered and has no leader since: the first election needs every voter.
+    package var needsEveryVoter: Bool { log.lastPosition.term.epoch < term.epoch }
 
     /// This node leads and an entry of its own term is committed (thesis §6.4): it may serve reads.
     package var isReadyLeader: Bool {

@@ -29,13 +29,15 @@ struct Campaign: Sendable {
         if isGranted { granted.append(voter) } else { refused.append(voter) }
     }
 
-    func isWon(in membership: Membership) -> Bool {
-        membership.voters.count { granted.contains($0.id) } >= membership.quorum
+    /// - Parameter needed: how many of the voters.
+    func isWon(in membership: Membership, needed: Int) -> Bool {
+        let votes = membership.voters.count { granted.contains($0.id) }
+        return votes > 0 && votes >= needed
     }
 
-    func isLost(in membership: Membership) -> Bool {
+    func isLost(in membership: Membership, needed: Int) -> Bool {
         let voters = membership.voters
-        return voters.count - voters.count { refused.contains($0.id) } < membership.quorum
+        return voters.count - voters.count { refused.contains($0.id) } < needed
     }
 }
 

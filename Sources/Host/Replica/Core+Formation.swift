@@ -129,6 +129,11 @@ extension Core {
     /// This member must be found again, or find the others.
     var isLost: Bool { hasMoved || lostSince.map { now - $0 > Self.rejoinAfter } ?? false }
 
+    /// The bootstrap of this very cluster: a recovered one is no longer the one that was agreed on.
+    private var foundingValue: BootstrapValue? {
+        acceptorState.chosen.flatMap { $0.cluster == cluster ? $0 : nil }
+    }
+
     func formationAsked(
         _ bytes: [UInt8], from caller: PeerCaller,
         _ reply: @escaping @Sendable (PeerAnswer) -> Void
@@ -141,7 +146,7 @@ extension Core {
         }
         if let cluster {
             let answer = FormationMessage.answer(
-                to: message, fromMemberOf: cluster, value: acceptorState.chosen)
+                to: message, fromMemberOf: cluster, value: foundingValue)
             return reply(answer.map { .formation($0.encoded()) } ?? .failed("not a question"))
         }
         guard let id = formation?.newRequest(reply) else {

@@ -73,6 +73,10 @@ extension Core {
         let voters = raft.membership.voters
         if voters.isEmpty { return "the leader to make this node a member" }
         let names = voters.map { "\($0.id) at \(address(of: $0.id) ?? $0.address)" }
+        if raft.needsEveryVoter {
+            return "a leader: the cluster was recovered, and its first election needs all of "
+                + "\(names.joined(separator: ", "))"
+        }
         if let other = voters.first(where: { $0.id != options.identity.id }), voters.count == 2,
             raft.membership.isVoter(options.identity.id)
         {

@@ -6,8 +6,20 @@ struct DirectoryLock: ~Copyable, Sendable {
     private let descriptor: Int32
 
     init(_ directory: String) throws(StartError) {
+        try self.init(directory, flags: O_CREAT | O_RDWR)
+    }
+
+    /// Of a directory that a node has used; nothing is made there.
+    init(existing directory: String) throws(StartError) {
+        guard access(directory + "/lock", F_OK) == 0 else {
+            throw .storage("\(RecoveryError.noState(directory))")
+        }
+        try self.init(directory, flags: O_RDONLY)
+    }
+
+    private init(_ directory: String, flags: Int32) throws(StartError) {
         let path = directory + "/lock"
-        descriptor = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
+        descriptor = open(path, flags | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else {
             throw .storage("can't open \(path): \(String(cString: strerror(errno)))")
         }

@@ -20,6 +20,11 @@ extension Node {
         if let problem = Engine.unfitness() { throw StartError.storage(problem) }
         try makeDirectory(configuration.dataDirectory)
         let lock = try DirectoryLock(configuration.dataDirectory)
+        if let peers = configuration.peers {
+            logger.announce("attempting node recovery using \(peers.path)")
+            try ClusterRecovery.run(peers, in: configuration.dataDirectory, bootID: bootID())
+            logger.announce("node recovered successfully using \(peers.path)")
+        }
         let core = Mailbox<CoreEvent>()
         let (log, opened) = try openLog(configuration, core, logger)
         let identity = try StartPlan.identity(
@@ -96,7 +101,7 @@ extension Node {
     }
 
     /// Names the time since the machine started.
-    private static func bootID() throws(StartError) -> RandomID {
+    static func bootID() throws(StartError) -> RandomID {
         let path = "/proc/sys/kernel/random/boot_id"
         guard let file = fopen(path, "re") else { throw .storage("can't read \(path)") }
         defer { fclose(file) }

@@ -30,6 +30,8 @@ package struct NodeConfiguration: Sendable {
     package var checkpointInterval: Duration = .seconds(10)
     /// Hand leadership over before stopping.
     package var stepDownOnShutdown: Bool = true
+    /// What the operator wrote into `raft/peers.json`, if the file is there.
+    package var peers: PeersRecovery?
     package var reapTimeouts: ReapTimeouts = ReapTimeouts()
     /// A node that was removed from its cluster takes no further part, whatever it hears.
     package var stopsWhenRemoved: Bool = false

@@ -3,6 +3,8 @@ package enum Invocation: Equatable, Sendable {
     case run(NodeSettings)
     /// Serve a plugin to the daemon that started this process; no operator types that.
     case servePlugin
+    /// `rqlited recover …`: look at a stopped node's data, or make it go on alone.
+    case recover(RecoverCommand)
     /// Print `Build.versionLine` on standard error and exit with 0.
     case version
     /// Print on standard error and exit with 0.
@@ -22,6 +24,16 @@ package enum Invocation: Equatable, Sendable {
                 exitCode: 1)
         }
         if arguments == pluginServerArguments { return .servePlugin }
+        // Verbs stand first only: a data directory of that name is `./recover`.
+        if arguments[0] == RecoverCommand.verb {
+            do {
+                return .recover(
+                    try RecoverCommand(
+                        parsing: arguments.dropFirst(), workingDirectory: workingDirectory))
+            } catch {
+                return .failure(error.text, exitCode: 2)
+            }
+        }
         let flags: FlagParser.Result
         do {
             flags = try FlagParser.parse(arguments)

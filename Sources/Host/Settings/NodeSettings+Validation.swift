@@ -59,6 +59,10 @@ extension NodeSettings {
         guard let path = flags.positional.first, !path.allSatisfy(\.isWhitespace) else {
             throw Invalid("data directory path is required")
         }
+        return absolute(path, in: workingDirectory)
+    }
+
+    static func absolute(_ path: String, in workingDirectory: String) -> String {
         if path.hasPrefix("/") { return path }
         return workingDirectory.hasSuffix("/")
             ? workingDirectory + path : "\(workingDirectory)/\(path)"

@@ -9,6 +9,8 @@ enum Usage {
             with rqlite's HTTP API, that finds its peers through discovery plugins.
 
             Usage: rqlited [flags] <data directory>
+                   rqlited recover [--json] <data directory>
+                   rqlited recover --force [--survivor TERM:INDEX ...] [--json] <data directory>
 
             """
         for subject in Flag.Subject.allCases {

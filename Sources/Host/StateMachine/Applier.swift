@@ -262,12 +262,16 @@ package final class Applier {
         }
     }
 
-    /// Sets what the node knows of its cluster before any entry says it: when it is bootstrapped or
-    /// joins.
-    package func establish(cluster: ClusterID, membership: Membership) throws(ApplyFault) {
+    /// Sets what the node knows of its cluster without an entry that says it: when it is
+    /// bootstrapped, joins, or is recovered by hand.
+    /// - Parameter index: from where on the membership holds; nil: as before.
+    package func establish(
+        cluster: ClusterID, membership: Membership, from index: LogIndex? = nil
+    ) throws(ApplyFault) {
         var state = applied
         state.cluster = cluster
         state.membership = membership
+        state.membershipIndex = index ?? state.membershipIndex
         do throws(SQLiteError) {
             try session.begin()
             try write(state)

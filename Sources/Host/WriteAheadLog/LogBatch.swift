@@ -41,6 +41,10 @@ package enum MetadataRecord: Equatable, Sendable {
     case registry([UInt8])
     /// The membership that stands before any entry: the log must be empty.
     case bootstrapMembership(Membership)
+    /// An operator recovered the cluster: this membership takes the place of every other in the
+    /// log, as of the entry that the database has applied; the terms go on in the next epoch, and
+    /// the cluster has another ID.
+    case recovered(ClusterID, Membership, at: LogIndex)
     /// The node holds everything that the leader knew to be committed: it may vote again after its
     /// log was found damaged.
     case caughtUp

@@ -25,6 +25,7 @@ import Wire
 ///           | base | last position | list of (u64 index, membership) | u8 must catch up
 ///           | optional boot ID | optional bytes registry (not in version 1)
 ///     15    state of a formation through a registry: bytes up to the end
+///     16    recovered: 16 bytes cluster ID | u64 index | membership
 enum LogRecord: Equatable {
     case entries([Entry])
     case hardState(HardState)
@@ -52,6 +53,7 @@ enum LogRecord: Equatable {
         case .base: 13
         case .head: 14
         case .metadata(.registry): 15
+        case .metadata(.recovered): 16
         }
     }
 
@@ -75,11 +77,23 @@ enum LogRecord: Equatable {
         case .metadata(.formation(let bytes)), .metadata(.registry(let bytes)):
             writer.writeRaw(bytes)
         case .metadata(.bootstrapMembership(let membership)): membership.encode(into: &writer)
+        case .metadata(.recovered(let cluster, let membership, let index)):
+            cluster.encode(into: &writer)
+            index.encode(into: &writer)
+            membership.encode(into: &writer)
         case .metadata(.caughtUp), .durableMark: break
         case .boot(let id): id.encode(into: &writer)
         case .base(let position): position.encode(into: &writer)
         case .head(let state): state.encode(into: &writer)
         }
+    }
+
+    private static func recovered(
+        from reader: inout ByteReader
+    ) throws(WireError) -> MetadataRecord {
+        let cluster = try ClusterID(from: &reader)
+        let index = try LogIndex(from: &reader)
+        return .recovered(cluster, try Membership(from: &reader), at: index)
     }
 
     /// All records of a batch: zeros and the last byte follow them.
@@ -118,6 +132,7 @@ enum LogRecord: Equatable {
         case 13: .base(try LogPosition(from: &reader))
         case 14: .head(try LogState(from: &reader, length: length))
         case 15: .metadata(.registry(try reader.readRaw(length)))
+        case 16: .metadata(try recovered(from: &reader))
         default: throw .invalid(field: "log record type", value: UInt64(type))
         }
     }

@@ -75,6 +75,10 @@ package struct LogState: Equatable, Sendable {
         case .registry(let bytes): registry = bytes
         case .bootstrapMembership(let membership):
             memberships = [PlacedMembership(index: .zero, membership: membership)]
+        case .recovered(let cluster, let membership, let index):
+            self.cluster = cluster
+            memberships = [PlacedMembership(index: index, membership: membership)]
+            hardState = HardState(term: hardState.term.nextEpoch)
         case .caughtUp: mustCatchUpBeforeVoting = false
         }
     }
@@ -87,7 +91,10 @@ package struct LogState: Equatable, Sendable {
         }
         for entry in entries {
             if termRuns.last?.term != entry.term { termRuns.append(entry.position) }
-            if case .membership(let membership) = entry.payload {
+            // A recovery took the place of those of earlier epochs.
+            if case .membership(let membership) = entry.payload,
+                entry.term.epoch == hardState.term.epoch
+            {
                 memberships.append(PlacedMembership(index: entry.index, membership: membership))
             }
         }

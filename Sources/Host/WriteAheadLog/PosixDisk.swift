@@ -68,7 +68,7 @@ package final class PosixFile: DiskFile, Sendable {
     private let descriptor: Int32
     private let path: String
 
-    fileprivate init(
+    init(
         _ path: String, flags: Int32, _ operation: DiskError.Operation
     ) throws(DiskError) {
         descriptor = Glibc.open(path, flags | O_CLOEXEC, 0o600)

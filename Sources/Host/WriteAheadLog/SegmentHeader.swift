@@ -22,8 +22,8 @@ import Wire
 /// and head are durable, and so is everything before the end that is stated for the previous
 /// segment. What stands after that end is not part of the log: so is a torn tail cut, in one step.
 struct SegmentHeader: Equatable {
-    /// Of what follows: version 1 had no record 15, and its heads end before the state that this
-    /// record sets. Only segments of the newest version are written.
+    /// Of what follows: version 1 had no records 15 and 16, and its heads end before the state that
+    /// the first of them sets. Only segments of the newest version are written.
     var version = formatVersion
     var number: UInt64
     var salt: UInt64

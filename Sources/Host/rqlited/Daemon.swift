@@ -35,8 +35,10 @@ struct Daemon {
         let registry = source.flatMap {
             $0.isRegistry ? PluginRegistry($0.instance, metrics: metrics) : nil
         }
+        var configuration = configuration(settings, hasRegistry: registry != nil)
+        configuration.peers = try PeersFile(in: settings.dataDirectory)?.recovery
         let node = try Node.start(
-            configuration(settings, hasRegistry: registry != nil), registry: registry,
+            configuration, registry: registry,
             group: group, logger: logger.named("store"))
         let process = ProcessSections()
         let discovery = source.map {

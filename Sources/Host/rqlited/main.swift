@@ -37,6 +37,8 @@ case .help(let text):
 case .failure(let text, let code):
     say(text)
     exit(code)
+case .recover(let command):
+    exit(RecoverVerb(command).run())
 case .run(let settings):
     let logger = Logger(module: "rqlited", threshold: LogLevel(settings.raft.logLevel))
     let signals = TerminationSignals()

@@ -15,7 +15,7 @@
 ///     propose 1 a b | read 1 7 | transfer 1 to=2 | unreachable 1 2 | retire 1
 ///     add 1 4 as=learner | promote 1 4 | remove 1 4 | move 1 4 to=host:1
 ///     slow 1 | persist 1 count=1 | fast 1
-///     crash 1 | restart 1 | wipe 1 | compact 1 through=5
+///     crash 1 | restart 1 | wipe 1 | compact 1 through=5 | recover 1 voters=(1,2)
 ///     snapshots off | snapshot 1 2 through=5 | snapshot 1 2
 ///     status | log 1 | progress 1
 ///
@@ -48,7 +48,8 @@ struct ScenarioRunner {
         case "stabilize", "trace", "deliver", "lose", "partition", "cut", "heal":
             network(command)
         case "snapshots", "snapshot": snapshot(command)
-        case "slow", "fast", "persist", "crash", "restart", "wipe", "compact": disk(command)
+        case "slow", "fast", "persist", "crash", "restart", "wipe", "compact", "recover":
+            disk(command)
         case "tick", "heartbeat": tick(command)
         case "run":
             for _ in 0..<command.node {
@@ -197,6 +198,9 @@ struct ScenarioRunner {
             cluster.nodes[place].isDown = true
             cluster.nodes[place].disk.appliedIndex = cluster.nodes[place].appliedIndex
         case "restart": cluster.restart(place, seed: UInt64(command.node))
+        case "recover":
+            let voters = command.list("voters") ?? [command.node]
+            cluster.nodes[place].disk.recover(Membership(voters.map { member($0) }))
         case "wipe":
             let number = cluster.nodes[place].identity.incarnation.id.low
             cluster.add(command.node, incarnation: Int(number) + 1, disk: TestDisk())

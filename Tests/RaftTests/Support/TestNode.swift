@@ -33,10 +33,18 @@ struct TestDisk {
     }
 
     func membership(at index: LogIndex) -> (Membership, LogIndex) {
-        for entry in entries.reversed() where entry.index <= index {
+        for entry in entries.reversed()
+        where entry.index <= index && entry.term.epoch == hardState.term.epoch {
             if case .membership(let membership) = entry.payload { return (membership, entry.index) }
         }
         return (baseMembership, baseMembershipIndex)
+    }
+
+    /// What an operator's recovery does to log and database.
+    mutating func recover(_ membership: Membership) {
+        baseMembership = membership
+        baseMembershipIndex = appliedIndex
+        hardState = HardState(term: hardState.term.nextEpoch)
     }
 
     func snapshot(at index: LogIndex) -> SnapshotMark? {
@@ -127,7 +135,7 @@ struct TestNode {
 
     /// Applies what is committed and durable here.
     mutating func apply() -> [Entry] {
-        let ready = Array(committed.prefix { disk.entry(at: $0.index) == $0 })
+        let ready = Array(committed.prefix { disk.entry(at: $0.index)?.term == $0.term })
         committed.removeFirst(ready.count)
         if let last = ready.last {
             appliedIndex = last.index
