@@ -53,10 +53,7 @@ import Testing
         defer { three.cluster.stop() }
         try three.cluster.start()
         let leader = try await three.waitForOneCluster()
-        try await eventually("the entry names the leader") {
-            try three.registry.entry()["id"].string == leader.id ? true : nil
-        }
-        let before = try #require(three.registry.record("leader"))
+        let before = try await three.entryOfLeader(leader)
         try three.registry.stop(at: .beforeFormed)
         let other = try #require(three.nodes.first { $0.id != leader.id })
         let body = Data(#"{"id":"\#(other.id)"}"#.utf8)
@@ -86,10 +83,7 @@ import Testing
         try one.cluster.start()
         let leader = one.nodes[0]
         try await leader.waitUntilReady()
-        let mine = try await eventually("the entry is formed") {
-            try one.registry.entry()["state"].string == "formed"
-                ? one.registry.record("leader") : nil
-        }
+        let mine = try await one.entryOfLeader(leader)
         let own = try #require(try mine.json["cluster"].string)
         let others = String(repeating: "ab", count: 16)
         let foreign = mine.value.replacingOccurrences(of: own, with: others)

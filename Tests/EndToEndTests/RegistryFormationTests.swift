@@ -133,4 +133,28 @@ import Testing
         #expect(one.nodes[0].log.contains("clustering failure: "))
         #expect(one.nodes[0].log.contains("1 of 2"))
     }
+
+    @Test func `Who may have founded a cluster does not found another without the registry`()
+        async throws
+    {
+        let one = try RegistryCluster(1)
+        defer { one.cluster.stop() }
+        try one.registry.stop(at: .beforeFormed)
+        let node = one.nodes[0]
+        try node.start()
+        _ = try await one.stopped()
+        node.kill()
+        let alone = Daemon(
+            id: node.id, httpPort: node.httpPort, raftPort: node.raftPort,
+            directory: URL(fileURLWithPath: node.dataDirectory).deletingLastPathComponent().path)
+        try alone.start()
+        #expect(try await alone.waitForExit() == 1)
+        let claimed = try #require(try one.registry.entry()["cluster"].string)
+        #expect(alone.log.contains("this node has begun to found cluster \(claimed)"))
+        try one.registry.release(node.id)
+        try node.start()
+        try await node.waitUntilReady()
+        let store = try await node.client.get("/status").json()["store"]
+        #expect(store["cluster_id"].string == claimed)
+    }
 }

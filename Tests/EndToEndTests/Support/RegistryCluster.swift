@@ -82,6 +82,16 @@ struct RegistryCluster {
         }
     }
 
+    /// Waits for the entry that the node writes once it leads: it then stays as it is.
+    func entryOfLeader(_ leader: Daemon) async throws -> DirectoryRegistry.Record {
+        try await eventually("the entry names node \(leader.id) as leader") {
+            guard let record = self.registry.record("leader", key: self.key),
+                try record.json["id"].string == leader.id, try record.json["term"].int ?? 0 > 0
+            else { return nil }
+            return record
+        }
+    }
+
     /// The writes of the leader's entry that took effect, or not, oldest first.
     var entryWrites: [DirectoryRegistry.Deed] {
         registry.journal.filter { $0.operation == "write" && $0.record == "\(key)/leader" }
