@@ -166,12 +166,13 @@ let package = Package(
 
         // Real servers that tests start, and certificates for them.
         .target(
-            name: "ServerTesting", path: "Tests/ServerTesting", swiftSettings: settings),
+            name: "ServerTesting", dependencies: ["JSON"], path: "Tests/ServerTesting",
+            swiftSettings: settings),
 
         // Tests, one target per module.
         tests(
             "EndToEnd",
-            ["Discovery", "HarnessBackends", "PluginTesting", "ServerTesting", "JSON"],
+            ["Discovery", "HarnessBackends", "ServerTesting", "JSON"],
             resources: [.copy("Plugins")]),
         tests("Tidy"),
         tests("Wire", ["Wire"]),
@@ -201,12 +202,12 @@ let package = Package(
                 "DNSSRVPlugin", "DNSQuestions", "PluginTesting", "PluginSupport", "PluginABI",
                 "JSON", "Discovery",
             ]),
-        tests("ConsulDouble"),
+        tests("ConsulDouble", ["ServerTesting"]),
         tests(
             "ConsulPlugin",
             [
-                "ConsulPlugin", "HTTPRequests", "HarnessBackends", "PluginTesting",
-                "PluginSupport", "PluginABI", "JSON", "Discovery",
+                "ConsulPlugin", "HTTPRequests", "HarnessBackends", "ServerTesting",
+                "PluginTesting", "PluginSupport", "PluginABI", "JSON", "Discovery",
             ]),
         tests(
             "Discovery", ["Discovery", "JSON", "PluginABI", "Wire"],

@@ -1,4 +1,5 @@
 import Foundation
+import ServerTesting
 import Testing
 
 /// The double of Consul, `Tests/Doubles`, judged by a client that nobody here wrote: no Consul can be
@@ -11,18 +12,9 @@ import Testing
         try #require(
             FileManager.default.isExecutableFile(atPath: python.path),
             "\(python.path) is missing: scripts/test makes it, with py-consul in it")
-        let process = Process()
-        let pipe = Pipe()
-        process.executableURL = python
         // Without files of bytecode among the sources.
-        process.arguments = ["-B", tests.appending(path: "Doubles/drive_consul_double.py").path]
-        process.standardOutput = pipe
-        process.standardError = pipe
-        try process.run()
-        let output = String(
-            decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0, "\(output)")
+        let script = tests.appending(path: "Doubles/drive_consul_double.py").path
+        let output = try Program.run([python.path, "-B", script])
         let passed = output.split(separator: "\n").filter { $0.hasSuffix("... ok") }
         #expect(passed.count >= 18, "\(output)")
     }

@@ -3,14 +3,20 @@ import Foundation
 import JSON
 import PluginABI
 import PluginSupport
-import PluginTesting
+import ServerTesting
 import Testing
 
 /// A double with what registries that ask it have in common.
 struct Consul {
     let double: ConsulDouble
 
-    init(_ arguments: [String] = []) throws { double = try ConsulDouble(arguments) }
+    init(
+        authority: CertificateAuthority? = nil, asksForCertificate: Bool = false,
+        _ arguments: [String] = []
+    ) throws {
+        double = try ConsulDouble(
+            authority: authority, asksForCertificate: asksForCertificate, arguments)
+    }
 
     /// - Parameter members: of the configuration, beside `address`.
     func registry(

@@ -3,7 +3,7 @@ import Foundation
 import JSON
 import PluginABI
 import PluginSupport
-import PluginTesting
+import ServerTesting
 import Testing
 
 /// Tokens, passwords, certificates and places.
@@ -66,8 +66,8 @@ import Testing
     }
 
     @Test func `A token in a file is read again when it is refused`() throws {
-        let authority = try TestAuthority()
-        let file = authority.path("token")
+        let folder = try TemporaryFolder()
+        let file = folder.path("token")
         try " \(Self.secret)\n".write(toFile: file, atomically: true, encoding: .utf8)
         let consul = try Consul()
         try consul.double.control("acl", Self.rules(Self.secret))
@@ -132,26 +132,21 @@ import Testing
     }
 
     @Test func `TLS, with a client's certificate where Consul asks for one`() throws {
-        let authority = try TestAuthority()
-        let base64 = { (file: String) throws -> JSONValue in
-            try .string(Data(contentsOf: URL(filePath: authority.path(file))).base64EncodedString())
-        }
-        try FileManager.default.createDirectory(
-            atPath: authority.path("trusted"), withIntermediateDirectories: false)
+        let authority = try CertificateAuthority()
+        let folder = try TemporaryFolder()
         try FileManager.default.copyItem(
-            atPath: authority.path("ca.pem"), toPath: authority.path("trusted/any-name"))
+            atPath: authority.certificate, toPath: folder.path("any-name"))
+        let (certificate, key) = (authority.client.certificate, authority.client.key)
         let ca: [[String: JSONValue]] = [
-            ["ca_file": .string(authority.path("ca.pem"))], ["ca_pem": try base64("ca.pem")],
-            ["ca_path": .string(authority.path("trusted"))], ["insecure_skip_verify": true],
+            ["ca_file": .string(authority.certificate)],
+            ["ca_pem": try Self.base64(authority.certificate)],
+            ["ca_path": .string(folder.path)], ["insecure_skip_verify": true],
         ]
         let identities: [[String: JSONValue]] = [
-            [
-                "cert_file": .string(authority.path("client.pem")),
-                "key_file": .string(authority.path("client-key.pem")),
-            ],
-            ["cert_pem": try base64("client.pem"), "key_pem": try base64("client-key.pem")],
+            ["cert_file": .string(certificate), "key_file": .string(key)],
+            ["cert_pem": try Self.base64(certificate), "key_pem": try Self.base64(key)],
         ]
-        let consul = try Consul(["--tls", authority.directory, "--client-certificates"])
+        let consul = try Consul(authority: authority, asksForCertificate: true)
         let registry = { (tls: [String: JSONValue]) in
             try consul.registry([
                 "address": .string(consul.double.secureAddress), "scheme": "https",
@@ -167,24 +162,28 @@ import Testing
         }
         let distrusting = try registry(identities[0])
         #expect(distrusting.code { _ = try $0.read("leader", call()) } == RQD_PROTOCOL)
-        #expect(
-            try registry(ca[0].merging(identities[0]) { $1 }).list(prefix: "", call()).count == 4)
+        let trusting = try registry(ca[0].merging(identities[0]) { $1 })
+        #expect(try trusting.list(prefix: "", call()).count == 4)
+    }
+
+    private static func base64(_ file: String) throws -> JSONValue {
+        .string(try Data(contentsOf: URL(filePath: file)).base64EncodedString())
     }
 
     @Test func `The server's name is checked, and may be given`() throws {
-        let authority = try TestAuthority()
-        let consul = try Consul(["--tls", authority.directory])
-        // The certificate names localhost and 127.0.0.1.
-        let at = { (name: String) in
+        let authority = try CertificateAuthority()
+        let consul = try Consul(authority: authority)
+        // The certificate names db.test and 127.0.0.1.
+        let registry = { (name: String) in
             try consul.registry(
                 [
-                    "address": .string("127.0.0.1:\(consul.double.httpsPort)"), "scheme": "https",
+                    "address": .string(consul.double.secureAddress), "scheme": "https",
                     "tls_config": ["address": .string(name)],
-                ], environment: ["CONSUL_CACERT": authority.path("ca.pem")])
+                ], environment: ["CONSUL_CACERT": authority.certificate])
         }
-        try at("localhost:8501").write("leader", "1")
-        #expect(try at("").text("leader") == "1")
-        #expect(try at("client").code { _ = try $0.read("leader", call()) } == RQD_PROTOCOL)
+        try registry("db.test:8501").write("leader", "1")
+        #expect(try registry("").text("leader") == "1")
+        #expect(try registry("other").code { _ = try $0.read("leader", call()) } == RQD_PROTOCOL)
     }
 
     @Test func `Datacenters are apart, and an unknown one is an error`() throws {
@@ -228,8 +227,8 @@ import Testing
     }
 
     @Test func `A socket in the file system is an address, too`() throws {
-        let authority = try TestAuthority()
-        let socket = authority.path("consul.sock")
+        let folder = try TemporaryFolder()
+        let socket = folder.path("consul.sock")
         let consul = try Consul(["--unix", socket])
         try consul.registry(["address": .string("unix://\(socket)")]).write("leader", "1")
         let byVariable = try consul.registry(

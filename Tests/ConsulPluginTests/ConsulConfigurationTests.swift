@@ -4,7 +4,7 @@ import HTTPRequests
 import JSON
 import PluginABI
 import PluginSupport
-import PluginTesting
+import ServerTesting
 import Testing
 
 /// What the `consul-kv` mode makes of its configuration and of the environment.
@@ -123,31 +123,32 @@ import Testing
     }
 
     @Test func `Of files, texts and variables the nearest counts`() throws {
-        let authority = try TestAuthority()
-        let path = { (file: String) in authority.path(file) }
-        try "from-file\n".write(toFile: path("token"), atomically: false, encoding: .utf8)
-        try "\n".write(toFile: path("empty"), atomically: false, encoding: .utf8)
+        let authority = try CertificateAuthority()
+        let folder = try TemporaryFolder()
+        let (token, empty) = (folder.path("token"), folder.path("empty"))
+        try "from-file\n".write(toFile: token, atomically: false, encoding: .utf8)
+        try "\n".write(toFile: empty, atomically: false, encoding: .utf8)
         let variables = [
-            "CONSUL_HTTP_TOKEN": "env", "CONSUL_HTTP_TOKEN_FILE": path("token"),
-            "CONSUL_CACERT": path("ca.pem"), "CONSUL_CLIENT_CERT": path("client.pem"),
-            "CONSUL_CLIENT_KEY": path("client-key.pem"),
+            "CONSUL_HTTP_TOKEN": "env", "CONSUL_HTTP_TOKEN_FILE": token,
+            "CONSUL_CACERT": authority.certificate,
+            "CONSUL_CLIENT_CERT": authority.client.certificate,
+            "CONSUL_CLIENT_KEY": authority.client.key,
         ]
         #expect(try read("", variables).token.token == "from-file")
         #expect(try read("{\"token\":\"mine\"}", variables).token.token == "mine")
-        let file = "{\"token\":\"mine\",\"token_file\":\"\(path("token"))\"}"
-        #expect(try read(file, variables).token.token == "from-file")
-        let empty = "{\"token_file\":\"\(path("empty"))\"}"
-        #expect(try read(empty, variables).token.token == "env")
+        let both = "{\"token\":\"mine\",\"token_file\":\"\(token)\"}"
+        #expect(try read(both, variables).token.token == "from-file")
+        #expect(try read("{\"token_file\":\"\(empty)\"}", variables).token.token == "env")
 
         let tls = try read("", variables).tls
-        #expect(tls.authorities == .certificates(.file(path("ca.pem"))))
-        #expect(tls.identity?.certificate == .file(path("client.pem")))
-        let text = try Data(contentsOf: URL(filePath: path("cert.pem")))
+        #expect(tls.authorities == .certificates(.file(authority.certificate)))
+        #expect(tls.identity?.certificate == .file(authority.client.certificate))
+        let text = try Data(contentsOf: URL(filePath: authority.server.certificate))
         let inline = try read(
             "{\"tls_config\":{\"ca_pem\":\"\(text.base64EncodedString())\"}}", variables
         ).tls
         #expect(inline.authorities == .certificates(.text([UInt8](text))))
-        #expect(inline.identity?.key == .file(path("client-key.pem")))
+        #expect(inline.identity?.key == .file(authority.client.key))
     }
 
     @Test func `The schema is a JSON document that has every member`() throws {

@@ -3,7 +3,7 @@ import Foundation
 import JSON
 import PluginABI
 import PluginSupport
-import PluginTesting
+import ServerTesting
 import Testing
 
 /// What the plugin makes of a Consul that fails, and of servers that are none.

@@ -2,7 +2,7 @@ import ConsulPlugin
 import HarnessBackends
 import PluginABI
 import PluginSupport
-import PluginTesting
+import ServerTesting
 import Testing
 
 /// The fake Consul that `disco-harness` brings along, met by the stock plugin as the double is.

@@ -3,7 +3,7 @@ import Foundation
 import JSON
 import PluginABI
 import PluginSupport
-import PluginTesting
+import ServerTesting
 import Synchronization
 import Testing
 

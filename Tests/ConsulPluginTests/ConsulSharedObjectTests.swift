@@ -1,6 +1,7 @@
 import Discovery
 import JSON
 import PluginTesting
+import ServerTesting
 import Testing
 
 /// The plugin as users have it: found beside the program, loaded, and called through the ABI.

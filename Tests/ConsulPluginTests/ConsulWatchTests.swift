@@ -3,7 +3,7 @@ import Foundation
 import JSON
 import PluginABI
 import PluginSupport
-import PluginTesting
+import ServerTesting
 import Testing
 
 /// Waiting for a record to change, by blocking queries.

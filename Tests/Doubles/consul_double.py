@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """A double of a Consul agent for tests: its documented key/value API, strictly; see consul_api.py.
 
-    consul_double.py [--http ADDRESS:PORT] [--tls FOLDER [--client-certificates]] [--unix PATH]
-                     [--acl FILE] [--basic-auth USER:PASSWORD] [--datacenter NAME]…
+    consul_double.py [--http ADDRESS:PORT] [--tls CERTIFICATE KEY [--client-authority CERTIFICATE]]
+                     [--unix PATH] [--acl FILE] [--basic-auth USER:PASSWORD] [--datacenter NAME]…
                      [--namespace NAME]… [--partition NAME]…
 
-FOLDER holds cert.pem, key.pem and, for client certificates, ca.pem. The double listens on free ports of
-the loopback interface, for HTTP also elsewhere if it is told so, and prints one line of JSON: {"http": PORT, "https": PORT or null}. Then it takes
-controls from standard input, a JSON object with one member in each line, and answers each with a line.
-It ends with its input.
+With an authority clients must show a certificate of it. The double listens on free ports of the loopback
+interface, for HTTP elsewhere if it is told so, and prints one line of JSON: {"http": PORT, "https": PORT
+or null}. Then it takes controls from standard input, a JSON object with one member in each line, and
+answers each with a line. It ends with its input.
 
     {"pause": true}       accepts, and answers nothing until {"pause": false}
     {"delay": 0.5}        answers later by so many seconds, until {"delay": 0}
@@ -239,12 +239,11 @@ class Double:
 
     @staticmethod
     def context(arguments):
-        folder = pathlib.Path(arguments.tls)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-        if arguments.client_certificates:
+        context.load_cert_chain(*arguments.tls)
+        if arguments.client_authority:
             context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(folder / "ca.pem")
+            context.load_verify_locations(arguments.client_authority)
         return context
 
     def note(self, request, status):
@@ -314,8 +313,8 @@ class Double:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--http", metavar="ADDRESS:PORT", default="127.0.0.1:0")
-    parser.add_argument("--tls", metavar="FOLDER")
-    parser.add_argument("--client-certificates", action="store_true")
+    parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
+    parser.add_argument("--client-authority", metavar="CERTIFICATE")
     parser.add_argument("--unix", metavar="PATH")
     parser.add_argument("--acl", metavar="FILE")
     parser.add_argument("--basic-auth", metavar="USER:PASSWORD")

@@ -249,8 +249,9 @@ class Access(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             make_certificates(folder)
             ca, pair = f"{folder}/ca.pem", (f"{folder}/client.pem", f"{folder}/client-key.pem")
-            for options, cert in ([], None), (["--client-certificates"], pair):
-                with Running("--tls", folder, *options) as double:
+            tls = ["--tls", f"{folder}/cert.pem", f"{folder}/key.pem"]
+            for options, cert in ([], None), (["--client-authority", ca], pair):
+                with Running(*tls, *options) as double:
                     def client(**options):
                         return consul.Consul(
                             host="localhost", port=double.ports["https"], scheme="https", **options)

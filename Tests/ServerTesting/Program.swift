@@ -1,10 +1,10 @@
 import Foundation
 
 /// Programs that run to their end.
-enum Program {
-    /// - Returns: what it printed.
+package enum Program {
+    /// - Returns: what it printed. Throws it if it fails.
     @discardableResult
-    static func run(_ words: [String]) throws -> String {
+    package static func run(_ words: [String]) throws -> String {
         let path = FileManager.default.temporaryDirectory
             .appending(path: "rqd-output-\(UUID().uuidString)").path
         defer { unlink(path) }

@@ -1,62 +1,53 @@
 import Foundation
 import JSON
-import PluginTesting
+import ServerTesting
 import Testing
 
 /// The mode `consul-kv`, on the loopback interface, with the double of Consul behind: there is no
 /// Consul where these tests run.
 extension DiscoveryMode {
-    static let consulKV = consul("consul-kv", []) { double, _ in
-        ["address": .string(double.address)]
+    static let consulKV = DiscoveryMode(name: "consul-kv", hindrance: { nil }) { nodes in
+        let double = try ConsulDouble()
+        return Surroundings(
+            places: try Place.onLoopback(nodes),
+            arguments: arguments(["address": .string(double.address)]),
+            keptAlive: [StrictConsul(double)])
     }
 
     /// With TLS, a client's certificate, and a token that opens nothing but the cluster's keys.
-    static let consulKVSecured = consul(
-        "consul-kv with TLS and a token", ["--client-certificates"]
-    ) { double, authority in
+    static let consulKVSecured = DiscoveryMode(
+        name: "consul-kv with TLS and a token", hindrance: { nil }
+    ) { nodes in
+        let authority = try CertificateAuthority()
+        let double = try ConsulDouble(authority: authority, asksForCertificate: true)
         let token = "0b5e7a1c-of-the-cluster"
         let rules: JSONValue = [
-            "default_policy": "deny",
-            "tokens": .object([
-                .init(
-                    token,
-                    [
-                        "accessor": "cluster",
-                        "rules": [["key_prefix": "some/place/", "policy": "write"]],
-                    ])
-            ]),
+            "accessor": "cluster", "rules": [["key_prefix": "some/place/", "policy": "write"]],
         ]
-        try double.control("acl", rules)
-        try "\(token)\n".write(
-            toFile: authority.path("token"), atomically: true, encoding: .utf8)
-        return [
+        try double.control(
+            "acl", ["default_policy": "deny", "tokens": .object([.init(token, rules)])])
+        let directory = try TestDirectory()
+        let file = "\(directory.path)/token"
+        try "\(token)\n".write(toFile: file, atomically: true, encoding: .utf8)
+        let configuration: JSONValue = [
             "address": .string(double.secureAddress), "scheme": "https",
-            "token_file": .string(authority.path("token")),
+            "token_file": .string(file),
             "tls_config": [
-                "ca_file": .string(authority.path("ca.pem")),
-                "cert_file": .string(authority.path("client.pem")),
-                "key_file": .string(authority.path("client-key.pem")),
+                "ca_file": .string(authority.certificate),
+                "cert_file": .string(authority.client.certificate),
+                "key_file": .string(authority.client.key),
             ],
         ]
+        return Surroundings(
+            places: try Place.onLoopback(nodes), arguments: arguments(configuration),
+            keptAlive: [authority, directory, StrictConsul(double)])
     }
 
-    /// - Parameter configure: returns the configuration of all nodes.
-    private static func consul(
-        _ name: String, _ options: [String],
-        configure: @escaping @Sendable (ConsulDouble, TestAuthority) throws -> JSONValue
-    ) -> DiscoveryMode {
-        DiscoveryMode(name: name, hindrance: { nil }) { nodes in
-            let authority = try TestAuthority()
-            let double = try ConsulDouble(["--tls", authority.directory] + options)
-            let configuration = try configure(double, authority)
-            return Surroundings(
-                places: try Place.onLoopback(nodes),
-                arguments: [
-                    "-disco-mode=consul-kv", "-disco-key=some/place",
-                    "-disco-config", configuration.text(),
-                ],
-                keptAlive: [authority, StrictConsul(double)])
-        }
+    private static func arguments(_ configuration: JSONValue) -> [String] {
+        [
+            "-disco-mode=consul-kv", "-disco-key=some/place", "-disco-config",
+            configuration.text(),
+        ]
     }
 }
 

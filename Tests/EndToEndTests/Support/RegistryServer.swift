@@ -1,5 +1,4 @@
 import Foundation
-import PluginTesting
 import ServerTesting
 
 /// A registry as the tests of the guide's promises see it: where it is, and what the record `leader`
