@@ -39,8 +39,11 @@ struct EtcdRegistryTests {
         try erase(second)
         #expect(subject.failure { _ in try erase(second) }?.code == RQD_ABSENT)
         #expect(subject.failure { try $0.write("x", expected: second) }?.code == RQD_ABSENT)
+        // No revision of etcd's, so no record can be at it.
+        #expect(subject.failure { try $0.write("x", expected: [1]) }?.code == RQD_ABSENT)
         #expect(try subject.read().record == nil)
         try subject.write("again")
+        #expect(subject.failure { try $0.write("x", expected: [1]) }?.code == RQD_CONFLICT)
     }
 
     @Test func `The record stands where rqlite's clients look for it`() throws {

@@ -35,9 +35,7 @@ package final class EtcdRegistry: Registry {
         _ name: String, expected: [UInt8]?, value: [UInt8], _ call: Call
     ) throws(CallFailure) -> [UInt8] {
         let key = root + name
-        let revision = try expected.map { bytes throws(CallFailure) in
-            try Self.revision(bytes, of: key)
-        }
+        let revision = expected.map(EtcdRevision.init(expected:))
         let answer = try gateway.perform(
             .write(key, expected: revision, value: value), call)
         guard answer.hasSucceeded else { throw Self.conflict(key, answer, expected: revision) }
@@ -50,7 +48,7 @@ package final class EtcdRegistry: Registry {
         _ name: String, expected: [UInt8], _ call: Call
     ) throws(CallFailure) {
         let key = root + name
-        let revision = try Self.revision(expected, of: key)
+        let revision = EtcdRevision(expected: expected)
         let answer = try gateway.perform(.erase(key, expected: revision), call)
         guard answer.hasSucceeded else { throw Self.conflict(key, answer, expected: revision) }
     }
@@ -113,15 +111,6 @@ package final class EtcdRegistry: Registry {
             record: records.first.map {
                 RegistryRecord(name: name, value: $0.value, revision: $0.revision.bytes)
             }, token: token.bytes)
-    }
-
-    private static func revision(
-        _ bytes: [UInt8], of key: String
-    ) throws(CallFailure) -> EtcdRevision {
-        if let revision = EtcdRevision(bytes) { return revision }
-        let text = String(decoding: bytes, as: UTF8.self)
-        throw CallFailure(
-            RQD_CONFLICT, "\(key) can't be at \"\(text)\", which is no revision of etcd's")
     }
 
     private static func conflict(

@@ -23,6 +23,12 @@ struct EtcdRevision: Equatable {
         self.init(modified: modified, created: created)
     }
 
+    /// What is no revision of etcd's becomes one that no record has: the server then tells whether
+    /// there is a record at all.
+    init(expected bytes: [UInt8]) {
+        self = EtcdRevision(bytes) ?? EtcdRevision(modified: -1, created: -1)
+    }
+
     var bytes: [UInt8] { Array("\(modified).\(created)".utf8) }
 }
 

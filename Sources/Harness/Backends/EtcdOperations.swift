@@ -149,7 +149,7 @@ struct EtcdOperations {
 struct EtcdComparison {
     let key: String
     private let target: String
-    private let wanted: UInt64
+    private let wanted: Int
 
     init(_ value: JSONValue) throws(EtcdFault) {
         key = try EtcdOperations.key(value)
@@ -159,7 +159,7 @@ struct EtcdComparison {
                 "CREATE": "create_revision", "MOD": "mod_revision", "VERSION": "version",
             ][
                 target],
-            let wanted = UInt64(exactly: EtcdOperations.integer(value[member]) ?? 0)
+            let wanted = EtcdOperations.integer(value[member] ?? 0)
         else { throw .invalid("CREATE, MOD and VERSION with EQUAL are known here") }
         self.wanted = wanted
     }
@@ -167,9 +167,9 @@ struct EtcdComparison {
     /// What is not there has 0 of everything.
     func holds(for record: RecordStore.Record?) -> Bool {
         switch target {
-        case "CREATE": (record?.createIndex ?? 0) == wanted
-        case "MOD": (record?.modifyIndex ?? 0) == wanted
-        default: (record?.version ?? 0) == wanted
+        case "CREATE": Int(record?.createIndex ?? 0) == wanted
+        case "MOD": Int(record?.modifyIndex ?? 0) == wanted
+        default: Int(record?.version ?? 0) == wanted
         }
     }
 }
