@@ -1,9 +1,11 @@
 import Discovery
 import Foundation
+import Synchronization
 
 /// A plugin's instance, loaded from a file by the host's own code.
 final class LoadedPlugin: Sendable {
-    let instance: PluginInstance
+    private let instance: PluginInstance
+    private let lastCall = Mutex<PluginCall?>(nil)
 
     init(_ path: String, config: String) throws {
         let choice = try PluginCatalog(directories: []).find(mode: path)
@@ -17,18 +19,15 @@ final class LoadedPlugin: Sendable {
 
     deinit { instance.stop {} }
 
-    func resolve(
-        _ timeout: Duration = .seconds(10), cancelWhen isTime: (@Sendable () async -> Void)? = nil
-    ) async -> Result<Resolution, PluginError> {
+    func resolve(_ timeout: Duration = .seconds(10)) async -> Result<Resolution, PluginError> {
         await withCheckedContinuation { waiter in
             let call = instance.resolve(timeout: timeout) { waiter.resume(returning: $0) }
-            guard let isTime else { return }
-            Task {
-                await isTime()
-                call.cancel()
-            }
+            lastCall.withLock { $0 = call }
         }
     }
+
+    /// Gives up the call that was made last.
+    func cancel() { lastCall.withLock { $0 }?.cancel() }
 
     /// The addresses, or a text that says what went wrong.
     func addresses() async -> String {
