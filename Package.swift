@@ -54,6 +54,7 @@ let package = Package(
     name: "rqlited",
     products: [
         .executable(name: "rqlited", targets: ["rqlited"]),
+        .executable(name: "disco-harness", targets: ["disco-harness"]),
         .library(name: "rqlite-disco-dns", type: .dynamic, targets: ["DNSEntry"]),
         .library(name: "rqlite-disco-dns-srv", type: .dynamic, targets: ["DNSSRVEntry"]),
         .library(name: "rqlite-disco-consul-kv", type: .dynamic, targets: ["ConsulEntry"]),
@@ -153,6 +154,14 @@ let package = Package(
         .target(
             name: "HarnessBackends", dependencies: ["JSON"], path: "Sources/Harness/Backends",
             swiftSettings: settings),
+        .target(name: "CHarness", path: "Sources/Harness/CHarness"),
+        .target(
+            name: "Harness",
+            dependencies: ["PluginABI", "JSON", "Discovery", "HarnessBackends", "CHarness"],
+            path: "Sources/Harness/Harness", swiftSettings: settings),
+        .executableTarget(
+            name: "disco-harness", dependencies: ["Harness", "JSON"],
+            path: "Sources/Harness/disco-harness", swiftSettings: settings),
 
         // The machine's floor, measured by scripts/bench.
         .executableTarget(
@@ -213,6 +222,10 @@ let package = Package(
             "Discovery", ["Discovery", "JSON", "PluginABI", "Wire"],
             resources: [.copy("Plugins")]),
         tests("HarnessBackends", ["HarnessBackends", "JSON"]),
+        .testTarget(
+            name: "HarnessTests",
+            dependencies: ["Harness", "JSON"],
+            path: "Tests/HarnessTests", exclude: ["BadPlugins"], swiftSettings: settings),
         tests("Raft", ["Raft", "Wire"], resources: [.copy("Scenarios")]),
         tests("Transport", ["Transport", "Raft", "Service", "Wire"] + nio),
         tests("Replication", ["Replication", "Raft", "Wire"]),

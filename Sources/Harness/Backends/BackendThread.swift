@@ -42,5 +42,5 @@ package enum MonotonicClock {
     }
 
     /// Waits without a descriptor.
-    static func pause(milliseconds: Int32) { _ = poll(nil, 0, milliseconds) }
+    package static func pause(milliseconds: Int32) { _ = poll(nil, 0, milliseconds) }
 }

@@ -1,0 +1,155 @@
+import Glibc
+import HarnessBackends
+import PluginABI
+
+/// Time, and being given up.
+enum DeadlineChecks {
+    static let all: [Check] = [
+        Check(
+            "deadlines.silence", "Calls end in time when the server never answers.",
+            rule: Rule.time, needs: .fakeServer, endsInSilence),
+        Check(
+            "deadlines.dribble", "Calls end in time when the answer comes byte by byte.",
+            rule: Rule.time, needs: .fakeServer, endsInDribble),
+        Check(
+            "deadlines.past", "A call whose deadline is over ends at once.", rule: Rule.time,
+            needs: .fakeServer, endsWhenOver),
+        Check(
+            "deadlines.cancel", "A call that is given up ends within a second.", rule: Rule.time,
+            needs: .fakeServer, endsWhenCancelled),
+        Check(
+            "deadlines.cancelled-before", "So does one that was given up before it began.",
+            rule: Rule.time, needs: .fakeServer, endsWhenCancelledBefore),
+        Check(
+            "deadlines.descriptor", "The cancel descriptor is neither read nor closed.",
+            rule: Rule.header("rqd_call"), needs: [.direct, .fakeServer], leavesDescriptor),
+        Check(
+            "deadlines.status", "What was not answered in time is not OK.", rule: Rule.status,
+            needs: .fakeServer, admitsTimeout),
+    ]
+
+    /// Every call that may do IO.
+    private static func requests(_ bench: Bench) -> [Request] {
+        guard bench.role == RQD_ROLE_REGISTRY else { return [.resolve] }
+        let revision = [UInt8]("1".utf8)
+        return [
+            .read("leader"), .write("leader", expected: [], value: [1]),
+            .erase("leader", expected: revision), .list("nodes/"),
+        ]
+    }
+
+    private static func judge(
+        _ milliseconds: Int, _ what: String, _ request: Request
+    ) throws(Finding) {
+        let expected = "\(request.name) returns within 1 s of \(what)"
+        guard milliseconds <= 2000 else {
+            throw .failed(expected: expected, seen: "after \(milliseconds) ms")
+        }
+        guard milliseconds <= 1000 else {
+            throw .warning(expected: expected, seen: "after \(milliseconds) ms")
+        }
+    }
+
+    private static func endsInTime(_ bench: Bench, _ fault: Fault) throws(Finding) {
+        let session = try bench.instance()
+        try bench.fake().misbehave(fault)
+        for request in requests(bench) {
+            let deadline = MonotonicClock.now + 300_000_000
+            let pending = session.begin(request, deadline: deadline)
+            let report = try bench.finish(pending, request, due: deadline)
+            let late = report.ended > deadline ? Int((report.ended - deadline) / 1_000_000) : 0
+            try judge(late, "its deadline", request)
+        }
+        session.destroy()
+    }
+
+    @Sendable private static func endsInSilence(_ bench: Bench) throws(Finding) {
+        try endsInTime(bench, .silent)
+    }
+
+    @Sendable private static func endsInDribble(_ bench: Bench) throws(Finding) {
+        try endsInTime(bench, .dribble)
+    }
+
+    @Sendable private static func endsWhenOver(_ bench: Bench) throws(Finding) {
+        let session = try bench.instance()
+        try bench.fake().misbehave(.silent)
+        let start = MonotonicClock.now
+        let pending = session.begin(bench.mainRequest, deadline: 1)
+        let report = try bench.finish(pending, bench.mainRequest, due: start)
+        session.destroy()
+        try judge(Int((report.ended - start) / 1_000_000), "its deadline", bench.mainRequest)
+    }
+
+    @Sendable private static func endsWhenCancelled(_ bench: Bench) throws(Finding) {
+        let session = try bench.instance()
+        try bench.fake().misbehave(.silent)
+        for request in requests(bench) {
+            let pending = session.begin(request, deadline: MonotonicClock.now + 60 * Bench.second)
+            // It should be waiting for the server by then.
+            if pending.wait(until: MonotonicClock.now + 200_000_000) != nil { continue }
+            let cancelled = MonotonicClock.now
+            pending.cancel()
+            guard
+                let report = pending.wait(until: cancelled + Bench.grace * Bench.second)
+            else {
+                throw .failed(
+                    expected: "\(request.name) returns within 1 s of being given up",
+                    seen: "it was not back after two, when the host abandons the instance")
+            }
+            try judge(Int((report.ended - cancelled) / 1_000_000), "being given up", request)
+        }
+        session.destroy()
+    }
+
+    @Sendable private static func endsWhenCancelledBefore(_ bench: Bench) throws(Finding) {
+        let session = try bench.instance()
+        try bench.fake().misbehave(.silent)
+        let start = MonotonicClock.now
+        let pending = session.begin(bench.mainRequest, deadline: start + 60 * Bench.second)
+        pending.cancel()
+        guard let report = pending.wait(until: start + (Bench.grace + 1) * Bench.second) else {
+            throw .failed(
+                expected: "\(bench.mainRequest.name) sees that it was given up from the start",
+                seen: "it was not back after \(Bench.grace + 1) s")
+        }
+        session.destroy()
+        try judge(
+            Int((report.ended - start) / 1_000_000), "being given up", bench.mainRequest)
+    }
+
+    @Sendable private static func leavesDescriptor(_ bench: Bench) throws(Finding) {
+        let session = try bench.directInstance()
+        try bench.fake().misbehave(.silent)
+        let deadline = MonotonicClock.now + 10 * Bench.second
+        let pending = session.start(bench.mainRequest, deadline)
+        _ = pending.wait(until: MonotonicClock.now + 100_000_000)
+        pending.cancel()
+        _ = try bench.finish(pending, bench.mainRequest, due: MonotonicClock.now + Bench.second)
+        session.destroy()
+        var descriptor = pollfd(
+            fd: pending.recorder.cancelDescriptor, events: Int16(POLLIN), revents: 0)
+        let count = poll(&descriptor, 1, 0)
+        guard count == 1, descriptor.revents == Int16(POLLIN) else {
+            throw .failed(
+                expected: "a cancel descriptor that is still readable",
+                seen: descriptor.revents & Int16(POLLNVAL) != 0 ? "it is closed" : "it was read")
+        }
+    }
+
+    @Sendable private static func admitsTimeout(_ bench: Bench) throws(Finding) {
+        let session = try bench.instance()
+        try bench.fake().misbehave(.silent)
+        for request in requests(bench) {
+            let deadline = MonotonicClock.now + 300_000_000
+            let report = try bench.finish(
+                session.begin(request, deadline: deadline), request, due: deadline)
+            guard ![RQD_OK, RQD_ABSENT, RQD_CONFLICT].contains(report.status) else {
+                throw .failed(
+                    expected: "a failure of \(request.name), for the server never answered",
+                    seen: report.outline)
+            }
+        }
+        session.destroy()
+    }
+}

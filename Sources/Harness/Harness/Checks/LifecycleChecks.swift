@@ -1,0 +1,110 @@
+import HarnessBackends
+import PluginABI
+
+/// Making and ending instances.
+enum LifecycleChecks {
+    static let all: [Check] = [
+        Check("lifecycle.create", "An instance can be made.", rule: Rule.create, isMade),
+        Check(
+            "lifecycle.unused", "One that was never called can be destroyed.",
+            rule: Rule.lifecycle, isDestroyedUnused),
+        Check(
+            "lifecycle.again", "create works again after destroy, a hundred times.",
+            rule: Rule.lifecycle, timeout: 60, isMadeAgain),
+        Check(
+            "lifecycle.several", "Eight instances live side by side.", rule: Rule.lifecycle,
+            livesBesideOthers),
+        Check(
+            "lifecycle.brief", "destroy returns within a second.",
+            rule: Rule.header("rqd_plugin.destroy"), endsSoon),
+        Check(
+            "lifecycle.refused", "A create that fails leaves nothing behind.", rule: Rule.create,
+            needs: .direct, timeout: 60, leavesNothing),
+    ]
+
+    @Sendable private static func isMade(_ bench: Bench) throws(Finding) {
+        guard bench.role != nil else { throw .skipped("the note names no such mode") }
+        let creation = try bench.create()
+        guard let session = creation.session else {
+            throw .failed(
+                expected: "OK (0) and an instance from the manifest's configuration",
+                seen: creation.outline)
+        }
+        session.destroy()
+    }
+
+    @Sendable private static func isDestroyedUnused(_ bench: Bench) throws(Finding) {
+        try bench.instance().destroy()
+    }
+
+    @Sendable private static func isMadeAgain(_ bench: Bench) throws(Finding) {
+        try bench.instance().destroy()
+        for round in 2...(bench.job.isIsolated ? 5 : 100) {
+            let creation = try bench.create()
+            guard let session = creation.session else {
+                throw .failed(expected: "instance number \(round)", seen: creation.outline)
+            }
+            if round % 10 == 0 {
+                let report = try bench.call(session, bench.mainRequest)
+                guard report.status == RQD_OK || report.status == RQD_ABSENT else {
+                    throw .failed(
+                        expected: "instance number \(round) works", seen: report.outline)
+                }
+            }
+            session.destroy()
+        }
+    }
+
+    @Sendable private static func livesBesideOthers(_ bench: Bench) throws(Finding) {
+        var sessions = [try bench.instance()]
+        for number in 2...8 {
+            let creation = try bench.create()
+            guard let session = creation.session else {
+                throw .failed(
+                    expected: "instance \(number) beside \(number - 1) others",
+                    seen: creation.outline)
+            }
+            sessions.append(session)
+        }
+        for (index, session) in sessions.enumerated() {
+            let report = try bench.call(session, bench.mainRequest)
+            guard report.status == RQD_OK || report.status == RQD_ABSENT else {
+                throw .failed(
+                    expected: "instance \(index + 1) of 8 works", seen: report.outline)
+            }
+            // The others go on without it.
+            session.destroy()
+        }
+    }
+
+    @Sendable private static func endsSoon(_ bench: Bench) throws(Finding) {
+        let session = try bench.instance()
+        _ = try bench.call(session, bench.mainRequest)
+        let start = MonotonicClock.now
+        session.destroy()
+        let milliseconds = (MonotonicClock.now - start) / 1_000_000
+        guard milliseconds <= 2000 else {
+            throw .failed(expected: "destroy returns within 1 s", seen: "\(milliseconds) ms")
+        }
+        guard milliseconds <= 1000 else {
+            throw .warning(expected: "destroy returns within 1 s", seen: "\(milliseconds) ms")
+        }
+    }
+
+    @Sendable private static func leavesNothing(_ bench: Bench) throws(Finding) {
+        guard let example = bench.manifest.reject.first else {
+            throw .skipped("the manifest has no configuration that is rejected")
+        }
+        let arguments = bench.arguments(config: bench.filled(example.config))
+        let leak = try LeakMeter.measure { () throws(Finding) in
+            let creation = try bench.create(arguments)
+            creation.session?.destroy()
+            guard creation.status != RQD_OK else {
+                throw .skipped("it is accepted; see config.rejected")
+            }
+        }
+        if let leak {
+            throw .failed(expected: "a refusal leaves nothing behind", seen: leak)
+        }
+    }
+}

@@ -1,0 +1,38 @@
+import HarnessBackends
+
+/// Finds what grows with every round of something.
+enum LeakMeter {
+    /// For what is made once and kept: tables, caches, pools.
+    private static let warmUp = 20
+    private static let rounds = 100
+    /// Bytes of each round that may stay: an allocator's own accounts.
+    private static let toleratedBytes = 16
+    /// Milliseconds that what is on its way out gets to be gone.
+    private static let settling = 1000
+
+    /// What stays behind, in words; nil if nothing does.
+    static func measure(
+        rounds: Int = rounds, _ round: () throws(Finding) -> Void
+    ) throws(Finding) -> String? {
+        for _ in 0..<warmUp { try round() }
+        let descriptors = ProcessFacts.descriptors()
+        let threads = ProcessFacts.threads()
+        let bytes = ProcessFacts.allocatedBytes()
+        for _ in 0..<rounds { try round() }
+        let growth = ProcessFacts.allocatedBytes() - bytes
+        let end = MonotonicClock.now + UInt64(settling) * 1_000_000
+        while true {
+            let opened = ProcessFacts.descriptors().subtracting(descriptors)
+            let started = ProcessFacts.threads().subtracting(threads)
+            if opened.isEmpty, started.isEmpty { break }
+            guard MonotonicClock.now < end else {
+                return "\(opened.count) descriptors and \(started.count) threads after "
+                    + "\(rounds) rounds"
+                    + (opened.first.map { ", one is \(ProcessFacts.target(of: $0))" } ?? "")
+            }
+            MonotonicClock.pause(milliseconds: 5)
+        }
+        return growth > rounds * toleratedBytes
+            ? "\(growth) bytes of memory after \(rounds) rounds" : nil
+    }
+}

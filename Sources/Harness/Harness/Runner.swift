@@ -1,0 +1,195 @@
+import CHarness
+import Glibc
+import HarnessBackends
+import JSON
+import Synchronization
+
+/// Makes checks of one plugin, each in a child process, several at a time.
+package struct Runner: Sendable {
+    package var plugin: String
+    package var mode: String
+    /// The manifest's file; nil: there is none.
+    package var manifestPath: String?
+    package var manifest = Manifest()
+    /// From `--config`.
+    package var config: [UInt8]?
+    package var backendURL: String?
+    package var isIsolated = false
+    package var seed: UInt64 = 1
+    /// Checks at one time.
+    package var jobs = 4
+    /// Multiplies the time limits of checks, for slow tools.
+    package var slowness = 1
+    /// A command to run each child under, as `valgrind`.
+    package var wrapper: [String] = []
+    /// The harness's own file.
+    package var executable = Runner.ownExecutable
+
+    package init(plugin: String, mode: String) {
+        self.plugin = plugin
+        self.mode = mode
+    }
+
+    /// Not the link to it: below a wrapper that would be the wrapper's.
+    package static var ownExecutable: String {
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = readlink("/proc/self/exe", &buffer, buffer.count)
+        let bytes = buffer.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    package struct Entry: Sendable {
+        package let check: Check
+        package let verdict: Verdict
+    }
+
+    private struct Progress {
+        var next = 0
+        var done: [Int: Entry] = [:]
+        var workers = 0
+    }
+
+    /// Blocks until all are made. `report` gets each result, in the order of `checks`, one at a time.
+    package func run(_ checks: [Check], report: (Entry) -> Void) -> [Entry] {
+        let progress = Progress(workers: max(min(jobs, checks.count), 1))
+        let state = SharedProgress(progress)
+        for _ in 0..<progress.workers {
+            CallThread.start { [self] in
+                while let index = state.take(checks.count) {
+                    state.put(
+                        index, Entry(check: checks[index], verdict: perform(checks[index])))
+                }
+            }
+        }
+        var entries: [Entry] = []
+        while entries.count < checks.count {
+            guard let entry = state.entry(entries.count) else {
+                MonotonicClock.pause(milliseconds: 2)
+                continue
+            }
+            entries.append(entry)
+            report(entry)
+        }
+        return entries
+    }
+
+    /// What the workers share.
+    private final class SharedProgress: Sendable {
+        private let state: Mutex<Progress>
+
+        init(_ progress: Progress) { state = Mutex(progress) }
+
+        func take(_ count: Int) -> Int? {
+            state.withLock { state in
+                guard state.next < count else { return nil }
+                state.next += 1
+                return state.next - 1
+            }
+        }
+
+        func put(_ index: Int, _ entry: Entry) { state.withLock { $0.done[index] = entry } }
+        func entry(_ index: Int) -> Entry? { state.withLock { $0.done[index] } }
+    }
+
+    private func perform(_ check: Check) -> Verdict {
+        if let reason = reasonToSkip(check) {
+            return Verdict(outcome: .skipped, expected: "", seen: reason)
+        }
+        let start = MonotonicClock.now
+        var verdict: Verdict
+        do throws(BackendError) {
+            verdict = try performInChild(check)
+        } catch {
+            verdict = Verdict(
+                outcome: .skipped, expected: "", seen: "the harness itself failed: \(error)")
+        }
+        verdict.milliseconds = Int((MonotonicClock.now - start) / 1_000_000)
+        return verdict
+    }
+
+    private func reasonToSkip(_ check: Check) -> String? {
+        let role = PluginModes.read(plugin).first { $0.name == mode }?.role
+        if check.needs.contains(.direct), isIsolated {
+            return "under isolation there is nothing to see"
+        }
+        if check.needs.contains(.resolver), role != 1 { return "for resolvers" }
+        if check.needs.contains(.registry), role != 2 { return "for registries" }
+        if check.needs.contains(.fakeServer), backendURL != nil {
+            return "a real server can't be told to do this"
+        }
+        if check.needs.contains(.fakeServer), manifest.backend == nil {
+            return "the manifest names no fake server"
+        }
+        return nil
+    }
+
+    private func performInChild(_ check: Check) throws(BackendError) -> Verdict {
+        let directory = try ScratchDirectory()
+        let backend = try backendURL == nil ? manifest.backend.map(makeBackend) : nil
+        defer { backend?.stop() }
+        let child = try ChildProcess(
+            wrapper + [executable, CheckProcess.verb], environment: childEnvironment(directory),
+            sockets: backend == nil ? 1 : 2)
+        if let backend {
+            let line = child.socket(1)
+            // Ends with the child; its end of the line is a copy, for this one closes with `child`.
+            let copy = fcntl(line, F_DUPFD_CLOEXEC, 0)
+            CallThread.start {
+                BackendLine.serve(backend, on: MessageLine(copy))
+                close(copy)
+            }
+        }
+        let line = MessageLine(child.socket(0))
+        let job = Job(
+            check: check.name, plugin: plugin, mode: mode, manifest: manifestPath ?? "",
+            config: config, backendURL: backendURL, hasFakeServer: backend != nil,
+            isIsolated: isIsolated, seed: seed, directory: directory.path)
+        let limit = MonotonicClock.now + UInt64(check.timeout * slowness) * 1_000_000_000
+        guard line.send(job.json), child.waitForMessage(until: limit) else {
+            _ = child.end(at: MonotonicClock.now)
+            return Verdict(
+                outcome: .failed, expected: "the check ends within \(check.timeout) s",
+                seen: "it did not, and was ended" + tail(child))
+        }
+        let message = line.receive()
+        let status = child.end(at: MonotonicClock.now + UInt64(5 * slowness) * 1_000_000_000)
+        guard let verdict = message.flatMap(Verdict.init), status == 0 else {
+            return crash(status, child)
+        }
+        return verdict
+    }
+
+    private func makeBackend(_ kind: String) throws(BackendError) -> any Backend {
+        try BackendCatalog.make(kind)
+    }
+
+    private func crash(_ status: Int32, _ child: ChildProcess) -> Verdict {
+        let how =
+            charness_exited(status) != 0
+            ? "the process ended with code \(charness_code(status)) in the midst of it"
+            : String(cString: charness_signal_name(charness_code(status)))
+        return Verdict(
+            outcome: .crashed, expected: "the process survives", seen: how + tail(child))
+    }
+
+    private func tail(_ child: ChildProcess) -> String {
+        let text = String(decoding: child.output.suffix(600), as: UTF8.self)
+        return text.isEmpty ? "" : "; it said: \(text)"
+    }
+
+    /// As the harness's own, but that memory which is freed or fresh is filled with a pattern, so
+    /// that the use of either shows.
+    private func childEnvironment(_ directory: ScratchDirectory) -> [String] {
+        let placeholders = Placeholders(values: [("FILES", directory.path), ("MODE", mode)])
+        let own = manifest.environment.map { variable in
+            "\(variable.name)=\(placeholders.fill(variable.value.string ?? ""))"
+        }
+        let names = Set(
+            manifest.environment.map(\.name) + ["MALLOC_PERTURB_", "SWIFT_BACKTRACE"])
+        let inherited = ProcessFacts.environment().filter { entry in
+            !names.contains(String(entry.prefix { $0 != "=" }))
+        }
+        // Swift's crash reports come from handlers, of which the host has none.
+        return inherited + own + ["MALLOC_PERTURB_=165", "SWIFT_BACKTRACE=enable=no"]
+    }
+}

@@ -1,0 +1,66 @@
+package import JSON
+
+/// How a check ended.
+package enum Outcome: String, Sendable, CaseIterable {
+    case passed
+    /// The plugin breaks a rule.
+    case failed
+    /// The plugin took its process down.
+    case crashed
+    /// The check says nothing about this plugin, or could not be made.
+    case skipped
+    /// Allowed, but no good.
+    case warning
+
+    package var isBad: Bool { self == .failed || self == .crashed }
+}
+
+/// What a check found, in words for the plugin's author.
+package struct Verdict: Equatable, Sendable {
+    package var outcome: Outcome
+    /// What the rule demands; empty if passed.
+    package var expected: String
+    /// What the plugin did, or why the check was skipped.
+    package var seen: String
+    package var milliseconds: Int = 0
+
+    package static let passed = Verdict(outcome: .passed, expected: "", seen: "")
+
+    package var json: JSONValue {
+        [
+            "outcome": .string(outcome.rawValue), "expected": .string(expected),
+            "seen": .string(seen), "milliseconds": .integer(milliseconds),
+        ]
+    }
+
+    init(outcome: Outcome, expected: String, seen: String) {
+        self.outcome = outcome
+        self.expected = expected
+        self.seen = seen
+    }
+
+    init?(_ json: JSONValue) {
+        guard let outcome = json["outcome"]?.string.flatMap(Outcome.init(rawValue:)),
+            let expected = json["expected"]?.string, let seen = json["seen"]?.string
+        else { return nil }
+        self.init(outcome: outcome, expected: expected, seen: seen)
+        milliseconds = json["milliseconds"]?.integer.map { Int($0) } ?? 0
+    }
+}
+
+/// Ends a check that did not pass. Thrown by its body.
+package struct Finding: Error, Equatable {
+    package let verdict: Verdict
+
+    static func failed(expected: String, seen: String) -> Finding {
+        Finding(verdict: Verdict(outcome: .failed, expected: expected, seen: seen))
+    }
+
+    static func warning(expected: String, seen: String) -> Finding {
+        Finding(verdict: Verdict(outcome: .warning, expected: expected, seen: seen))
+    }
+
+    static func skipped(_ why: String) -> Finding {
+        Finding(verdict: Verdict(outcome: .skipped, expected: "", seen: why))
+    }
+}

@@ -1,0 +1,3 @@
+/* Its schema is half a document. */
+#define SCHEMA RQD_TEXT("{\"type\":")
+#include "plugin.h"

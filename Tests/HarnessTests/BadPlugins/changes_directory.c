@@ -1,0 +1,3 @@
+/* Changes the working directory. */
+#define ON_CREATED (void)!chdir("/")
+#include "plugin.h"

@@ -1,0 +1,3 @@
+/* Crashes in a call. */
+#define ON_CALL abort()
+#include "plugin.h"

@@ -1,0 +1,3 @@
+/* Crashes in create. */
+#define ON_CREATE abort()
+#include "plugin.h"

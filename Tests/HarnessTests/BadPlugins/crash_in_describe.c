@@ -1,0 +1,3 @@
+/* Crashes in describe. */
+#define ON_DESCRIBE abort()
+#include "plugin.h"

@@ -1,0 +1,3 @@
+/* Crashes in destroy. */
+#define ON_DESTROY abort()
+#include "plugin.h"

@@ -1,0 +1,3 @@
+/* Crashes in entry. */
+#define ON_ENTRY abort()
+#include "plugin.h"

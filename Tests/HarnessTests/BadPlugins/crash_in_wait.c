@@ -1,0 +1,3 @@
+/* Crashes in wait. */
+#define ON_WAIT abort()
+#include "plugin.h"

@@ -1,0 +1,3 @@
+/* Exports more than its entry. */
+#define GLOBALS RQD_EXPORT int rqd_stray; RQD_EXPORT int rqd_stray;
+#include "plugin.h"

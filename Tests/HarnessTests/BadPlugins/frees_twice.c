@@ -1,0 +1,3 @@
+/* Frees an instance twice. */
+#define ON_DESTROY free(self)
+#include "plugin.h"

@@ -1,0 +1,3 @@
+/* Reads answers of any size. */
+#define LARGEST_ANSWER (1 << 30)
+#include "plugin.h"

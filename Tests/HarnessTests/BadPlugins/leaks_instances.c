@@ -1,0 +1,3 @@
+/* Never frees an instance. */
+#define ON_DESTROY return
+#include "plugin.h"

@@ -1,0 +1,3 @@
+/* Exports its entry under another name. */
+#define ENTRY_NAME another_entry
+#include "plugin.h"

@@ -1,0 +1,3 @@
+/* Has no note. */
+#define NOTE 
+#include "plugin.h"

@@ -1,0 +1,3 @@
+/* Fails without saying where. */
+#define ON_FAILURE return say(sink, code == RQD_OK ? RQD_UNAVAILABLE : code, "error")
+#include "plugin.h"

@@ -1,0 +1,78 @@
+import Foundation
+import Testing
+
+@testable import Harness
+
+/// A directory of its own for one test, in which plugins are compiled from `BadPlugins`, and the
+/// harness to judge them: the program that was built beside the tests.
+final class PluginShop: Sendable {
+    static let sources = URL(filePath: #filePath).deletingLastPathComponent()
+        .appending(path: "BadPlugins")
+    static let root = URL(filePath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent()
+
+    let path: String
+
+    init() throws {
+        let directory = FileManager.default.temporaryDirectory
+            .appending(path: "rqd-harness-\(UUID().uuidString)")
+        path = directory.path
+        try FileManager.default.createDirectory(
+            atPath: path, withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700])
+    }
+
+    deinit {
+        do { try FileManager.default.removeItem(atPath: path) } catch { Issue.record(error) }
+    }
+
+    static func harness() throws -> String {
+        let program = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        return URL(filePath: program).deletingLastPathComponent().appending(path: "disco-harness")
+            .path
+    }
+
+    /// Compiles it, with its manifest beside it, and returns its path.
+    func compile(_ plugin: BadPlugin) throws -> String {
+        let isCXX = plugin.name == "throws"
+        let name = plugin.name == "misnamed" ? "misnamed.so" : "librqlite-disco-bad.so"
+        let output = "\(path)/\(name)"
+        var arguments = [
+            isCXX ? "c++" : "cc", isCXX ? "-std=c++17" : "-std=c11", "-fPIC",
+            "-fvisibility=hidden", "-w",
+            "-I\(Self.root.appending(path: "Sources/PluginABI/include").path)", "-o", output,
+            Self.sources.appending(path: "\(plugin.name).\(isCXX ? "cc" : "c")").path,
+        ]
+        if plugin.name != "executable" { arguments.append("-shared") }
+        if plugin.role == .registry { arguments.append("-DREGISTRY") }
+        try run(arguments)
+        try FileManager.default.setAttributes(
+            [.posixPermissions: plugin.name == "world_writable" ? 0o777 : 0o755],
+            ofItemAtPath: output)
+        try FileManager.default.copyItem(
+            at: Self.sources.appending(path: "\(plugin.role.rawValue).harness.json"),
+            to: URL(filePath: Runner.manifestPath(of: output)))
+        return output
+    }
+
+    private func run(_ command: [String]) throws {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = command
+        try process.run()
+        process.waitUntilExit()
+        try #require(process.terminationStatus == 0, "\(command)")
+    }
+
+    /// Makes the named checks, or all.
+    static func judge(
+        _ plugin: String, _ checks: [String] = [], mode: String? = nil, isIsolated: Bool = false
+    ) throws -> [Runner.Entry] {
+        var invocation = try Invocation([plugin])
+        invocation.mode = mode
+        invocation.isIsolated = isIsolated
+        var runner = try Runner(invocation)
+        runner.executable = try harness()
+        return runner.run(CheckCatalog.select(checks)) { _ in }
+    }
+}
