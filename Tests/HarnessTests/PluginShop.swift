@@ -43,7 +43,7 @@ final class PluginShop: Sendable {
             "-I\(Self.root.appending(path: "Sources/PluginABI/include").path)", "-o", output,
             Self.sources.appending(path: "\(plugin.name).\(isCXX ? "cc" : "c")").path,
         ]
-        if plugin.name != "executable" { arguments.append("-shared") }
+        arguments.append(plugin.name == "executable" ? "-no-pie" : "-shared")
         if plugin.role == .registry { arguments.append("-DREGISTRY") }
         try run(arguments)
         try FileManager.default.setAttributes(

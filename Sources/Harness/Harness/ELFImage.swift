@@ -139,7 +139,9 @@ struct ELFImage {
             for symbol in stride(from: 0, to: symbols.count - 23, by: 24) {
                 guard let name: UInt32 = Self.load(symbols, at: symbol),
                     let place: UInt16 = Self.load(symbols, at: symbol + 6), place != 0,
-                    symbols[symbol + 4] >> 4 != 0, symbols[symbol + 5] & 3 == 0,
+                    symbols[symbol + 4] >> 4 != 0,
+                    // Neither internal nor hidden; protected ones are for others too.
+                    [0, 3].contains(symbols[symbol + 5] & 3),
                     Int(name) < texts.count
                 else { continue }
                 names.append(

@@ -22,6 +22,8 @@ package struct Manifest: Sendable {
     var change: [[String]] = []
     /// What `resolve` must give, as `host:port`, in any order; empty: not known.
     var expect: [String] = []
+    /// The same after `change`; empty: only that it is another answer.
+    var expectChanged: [String] = []
     /// Texts that must not be seen anywhere.
     var secrets: [String] = []
     /// Files for each check, below `${FILES}`, and the contents that `change` is for files.
@@ -34,7 +36,8 @@ package struct Manifest: Sendable {
     package static let sizeLimit = 4 << 20
 
     package static let memberNames = [
-        "accept", "backend", "change", "changed_files", "config", "environment", "expect", "files",
+        "accept", "backend", "change", "changed_files", "config", "environment", "expect",
+        "expect_changed", "files",
         "modes", "reject", "secrets", "setup",
     ]
 
@@ -80,6 +83,7 @@ package struct Manifest: Sendable {
             case "setup": setup = try Self.commands(value, name)
             case "change": change = try Self.commands(value, name)
             case "expect": expect = try Self.strings(value, name)
+            case "expect_changed": expectChanged = try Self.strings(value, name)
             case "secrets": secrets = try Self.strings(value, name)
             case "files": files = try Self.texts(value, name)
             case "changed_files": changedFiles = try Self.texts(value, name)

@@ -33,10 +33,14 @@ enum ResolverChecks {
         }
         let report = try bench.call(session, bench.mainRequest)
         session.destroy()
-        guard Set(report.results.addresses.map(\.text)) != before else {
+        let found = Set(report.results.addresses.map(\.text))
+        let expected = Set(bench.manifest.expectChanged)
+        guard expected.isEmpty ? found != before : found == expected else {
             throw .failed(
-                expected: "other addresses than \(before.sorted()) after the change",
-                seen: "the same: \(report.outline)")
+                expected: expected.isEmpty
+                    ? "other addresses than \(before.sorted()) after the change"
+                    : "\(expected.sorted()) after the change",
+                seen: "\(report.outline) with \(found.sorted())")
         }
     }
 }

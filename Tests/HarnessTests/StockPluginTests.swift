@@ -1,0 +1,29 @@
+import Foundation
+import Testing
+
+@testable import Harness
+
+/// The project's own plugins, as they are built, with the manifests that are shipped beside them.
+@Suite struct StockPluginTests {
+    static let plugins: [(name: String, folder: String)] = [
+        ("dns", "dns"), ("dns-srv", "dnssrv"),
+    ]
+
+    @Test(arguments: plugins)
+    func `A stock plugin passes every check`(name: String, folder: String) throws {
+        let directory = try URL(filePath: PluginShop.harness()).deletingLastPathComponent()
+        let shop = try PluginShop()
+        let plugin = "\(shop.path)/librqlite-disco-\(name).so"
+        try FileManager.default.copyItem(
+            at: directory.appending(path: "librqlite-disco-\(name).so"),
+            to: URL(filePath: plugin))
+        try FileManager.default.copyItem(
+            at: PluginShop.root.appending(
+                path: "Plugins/\(folder)/rqlite-disco-\(name).harness.json"),
+            to: URL(filePath: Runner.manifestPath(of: plugin)))
+        for entry in try PluginShop.judge(plugin) {
+            #expect(!entry.verdict.outcome.isBad, "\(entry.check.name): \(entry.verdict)")
+            #expect(entry.verdict.outcome != .warning, "\(entry.check.name): \(entry.verdict)")
+        }
+    }
+}
