@@ -224,7 +224,7 @@ let package = Package(
         tests("HarnessBackends", ["HarnessBackends", "JSON"]),
         .testTarget(
             name: "HarnessTests",
-            dependencies: ["Harness", "JSON"],
+            dependencies: ["Harness", "HarnessBackends", "JSON"],
             path: "Tests/HarnessTests", exclude: ["BadPlugins"], swiftSettings: settings),
         tests("Raft", ["Raft", "Wire"], resources: [.copy("Scenarios")]),
         tests("Transport", ["Transport", "Raft", "Service", "Wire"] + nio),

@@ -25,6 +25,7 @@ package final class DocumentServer: Backend {
     package var port: UInt16 { server.port }
     package var url: String { server.url }
     package var requestCount: Int { server.requestCount }
+    package var recordCount: Int { store.list(prefix: "").records.count }
     package func misbehave(_ plan: FaultPlan) { server.misbehave(plan) }
     package func goDown() { server.goDown() }
     package func comeUp() throws(BackendError) { try server.comeUp() }

@@ -1,0 +1,99 @@
+import Foundation
+import JSON
+import Testing
+
+@testable import Harness
+
+/// The program as authors call it: its exit codes, and what it writes.
+@Suite struct ProgramTests {
+    private struct Run {
+        let output: String
+        let code: Int32
+    }
+
+    private func run(_ arguments: [String]) throws -> Run {
+        let process = Process()
+        let pipe = Pipe()
+        process.executableURL = URL(filePath: try PluginShop.harness())
+        process.arguments = arguments
+        process.standardOutput = pipe
+        process.standardError = pipe
+        try process.run()
+        let data = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return Run(output: String(decoding: data, as: UTF8.self), code: process.terminationStatus)
+    }
+
+    @Test(
+        arguments: [
+            ([], "no plugin named"),
+            (["/nowhere.so"], "/nowhere.so: No such file or directory"),
+            (["--nonsense"], "there is no option --nonsense"),
+            (["a.so", "b.so"], "one plugin at a time"),
+            (["a.so", "--only", "nothing"], "there is no check nothing"),
+            (["a.so", "--seed", "x"], "--seed must be a number"),
+            (["a.so", "--jobs"], "--jobs needs a value"),
+        ] as [([String], String)])
+    func `A wrong command line ends with 2`(_ arguments: [String], _ words: String) throws {
+        let run = try run(arguments)
+        #expect(run.code == 2)
+        #expect(run.output.contains(words), "\(run.output)")
+    }
+
+    @Test func `A plugin that passes ends with 0, and one that does not with 1`() throws {
+        let shop = try PluginShop()
+        let plugin = try shop.compile(BadPlugin("prints"))
+        let good = try run([plugin, "--only", "note", "--only", "texts.id"])
+        #expect(good.code == 0)
+        #expect(good.output.hasSuffix("6 passed\n"), "\(good.output)")
+        #expect(!good.output.contains("\u{1B}"))
+        let bad = try run([plugin, "--only", "manners.silent"])
+        #expect(bad.code == 1)
+        for words in ["failed  manners.silent", "expected:", "seen:", "called", "Manners"] {
+            #expect(bad.output.contains(words), "\(bad.output)")
+        }
+    }
+
+    @Test func `Machines get JSON and JUnit's XML`() throws {
+        let shop = try PluginShop()
+        let plugin = try shop.compile(BadPlugin("crash_in_call"))
+        let only = ["--only", "calls.work", "--only", "texts.id", "--only", "registry.list"]
+        let run = try run([plugin, "--junit", "\(shop.path)/results.xml", "--json", "-"] + only)
+        #expect(run.code == 1)
+        let json = try JSONValue(parsing: run.output)
+        #expect(json["passed"]?.bool == false)
+        let checks = try #require(json["checks"]?.array)
+        #expect(checks.map { $0["outcome"]?.string } == ["passed", "crashed", "skipped"])
+        #expect(checks[1]["seen"]?.string?.hasPrefix("SIGABRT") == true)
+        let xml = try String(contentsOfFile: "\(shop.path)/results.xml", encoding: .utf8)
+        #expect(xml.contains("tests=\"3\" failures=\"0\" errors=\"1\" skipped=\"1\""))
+        #expect(xml.contains("<testcase classname=\"calls\" name=\"calls.work\""))
+    }
+
+    @Test func `A wrong manifest is told, with the names there are`() throws {
+        let shop = try PluginShop()
+        let plugin = try shop.compile(BadPlugin("good"))
+        for (text, words) in [
+            ("{\"acept\":[]}", "\"acept\" is unknown; known are accept, backend"),
+            ("{\"backend\":\"ldap\"}", "no fake server \"ldap\"; known are dns, http"),
+            ("{\"reject\":[{}]}", "must have \"config\" and \"mentions\""), ("[", "manifest.json"),
+        ] {
+            let path = "\(shop.path)/manifest.json"
+            try text.write(toFile: path, atomically: false, encoding: .utf8)
+            let run = try run([plugin, "--manifest", path])
+            #expect(run.code == 2)
+            #expect(run.output.contains(words), "\(run.output)")
+        }
+    }
+
+    @Test func `A real server takes the place of the fake one`() throws {
+        let server = try OtherServer()
+        let shop = try PluginShop()
+        let plugin = try shop.compile(BadPlugin("good", .registry))
+        let run = try run([plugin, "--backend", server.url])
+        #expect(run.code == 0, "\(run.output)")
+        #expect(run.output.contains("a real server can't be told to do this"))
+        // The checks tidy up.
+        #expect(server.isEmpty)
+    }
+}
