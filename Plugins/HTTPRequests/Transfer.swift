@@ -191,6 +191,9 @@ final class Transfer {
 extension Transfer {
     func answer(_ result: CURLcode) throws(TransferFailure) -> HTTPAnswer {
         guard result == CURLE_OK || isEnough else { throw failure(result) }
+        guard answerHead.isComplete else {
+            throw failure(RQD_PROTOCOL, "the answer ended amid its headers")
+        }
         return HTTPAnswer(status: answerHead.status, headers: answerHead.headers, body: body)
     }
 

@@ -36,7 +36,14 @@ struct InterfaceTables: @unchecked Sendable {
                 return RQD_INTERNAL
             }
             return Sink(sink).report { () throws(CallFailure) in
-                for address in try resolver.resolve(Call(call)) { Sink(sink).emit(address) }
+                let found = try resolver.resolve(Call(call))
+                guard found.count <= Int(RQD_MAX_ADDRESSES) else {
+                    throw CallFailure(
+                        RQD_PROTOCOL,
+                        "\(found.count) addresses were found, more than the "
+                            + "\(RQD_MAX_ADDRESSES) that nodes of one cluster may have")
+                }
+                for address in found { Sink(sink).emit(address) }
             }
         }
 

@@ -95,6 +95,16 @@ import Testing
         #expect(count.withLock { $0 } == 1)
     }
 
+    @Test func `An answer that ends amid its headers is none`() throws {
+        let scripted = try ScriptedServer { connection in
+            guard connection.request() != nil else { return }
+            connection.write("HTTP/1.1 404 Not Found\r\nContent-Ty")
+        }
+        let failure = failure(scripted, call())
+        #expect(failure?.cause.code == RQD_PROTOCOL)
+        #expect(failure?.cause.message.contains("ended amid its headers") == true)
+    }
+
     @Test func `A server that never answers costs no more than the deadline`() throws {
         let scripted = try ScriptedServer { while $0.request() != nil {} }
         let call = call(seconds: 0.2)

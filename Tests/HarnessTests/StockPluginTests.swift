@@ -6,7 +6,7 @@ import Testing
 /// The project's own plugins, as they are built, with the manifests that are shipped beside them.
 @Suite struct StockPluginTests {
     static let plugins: [(name: String, folder: String)] = [
-        ("dns", "dns"), ("dns-srv", "dnssrv"),
+        ("dns", "dns"), ("dns-srv", "dnssrv"), ("consul-kv", "consul"), ("etcd-kv", "etcd"),
     ]
 
     @Test(arguments: plugins)

@@ -19,6 +19,7 @@ lay_out() {
     done
     for product in $(plugin_products); do
         cp "$bin/lib$product.so" "$root/lib/rqlite/plugins/"
+        cp Plugins/*/"$product.harness.json" "$root/lib/rqlite/plugins/"
     done
     cp Sources/PluginABI/include/rqlite_disco.h "$root/include/"
     pkg_config_file >"$root/lib/pkgconfig/rqlite-disco.pc"
@@ -42,7 +43,7 @@ Cflags: -I\${includedir}
 TEXT
 }
 
-objects() { find "$root/bin" "$root/lib" -type f ! -name "*.pc"; }
+objects() { find "$root/bin" "$root/lib" -type f ! -name "*.pc" ! -name "*.json"; }
 
 # Swift's libraries lie beside the toolchain; all others are the system's own.
 swift_libraries() {

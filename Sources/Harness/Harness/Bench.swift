@@ -163,6 +163,7 @@ final class Bench {
                 expected: "\(request.name) returns within a second of its deadline",
                 seen: "it was not back after two, when the host abandons the instance")
         }
+        if let crash = report.crash { throw .crashed(crash) }
         return report
     }
 

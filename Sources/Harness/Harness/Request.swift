@@ -62,6 +62,8 @@ struct CallReport: Sendable {
     /// CLOCK_MONOTONIC, nanoseconds.
     var started: UInt64
     var ended: UInt64
+    /// How the plugin's own process came to its end during the call, if it did.
+    var crash: String?
 
     var record: FoundRecord? { results.records.first }
 

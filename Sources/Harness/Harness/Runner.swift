@@ -185,11 +185,17 @@ package struct Runner: Sendable {
             "\(variable.name)=\(placeholders.fill(variable.value.string ?? ""))"
         }
         let names = Set(
-            manifest.environment.map(\.name) + ["MALLOC_PERTURB_", "SWIFT_BACKTRACE"])
+            manifest.environment.map(\.name) + [
+                "MALLOC_PERTURB_", "GLIBC_TUNABLES", "SWIFT_BACKTRACE",
+            ])
         let inherited = ProcessFacts.environment().filter { entry in
             !names.contains(String(entry.prefix { $0 != "=" }))
         }
         // Swift's crash reports come from handlers, of which the host has none.
-        return inherited + own + ["MALLOC_PERTURB_=165", "SWIFT_BACKTRACE=enable=no"]
+        // Without the allocator's caches what is freed counts as free.
+        return inherited + own + [
+            "MALLOC_PERTURB_=165", "GLIBC_TUNABLES=glibc.malloc.tcache_count=0",
+            "SWIFT_BACKTRACE=enable=no",
+        ]
     }
 }

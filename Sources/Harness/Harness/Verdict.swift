@@ -56,6 +56,12 @@ package struct Finding: Error, Equatable {
         Finding(verdict: Verdict(outcome: .failed, expected: expected, seen: seen))
     }
 
+    /// For a plugin in a process of its own; one in the check's takes the check down.
+    static func crashed(_ how: String) -> Finding {
+        Finding(
+            verdict: Verdict(outcome: .crashed, expected: "the process survives", seen: how))
+    }
+
     static func warning(expected: String, seen: String) -> Finding {
         Finding(verdict: Verdict(outcome: .warning, expected: expected, seen: seen))
     }

@@ -4,7 +4,11 @@ import Glibc
 import Harness
 import JSON
 
-if CommandLine.arguments.dropFirst().first == CheckProcess.verb { CheckProcess.run() }
+switch CommandLine.arguments.dropFirst().first {
+case CheckProcess.verb: CheckProcess.run()
+case IsolatedPlugin.verb: IsolatedPlugin.run()
+default: break
+}
 
 private func fail(_ what: String) -> Never {
     _ = TextFile.write(Array("disco-harness: \(what)\nTry disco-harness --help\n".utf8), to: 2)

@@ -28,12 +28,18 @@ enum DeadlineChecks {
             needs: .fakeServer, admitsTimeout),
     ]
 
-    /// Every call that may do IO.
-    private static func requests(_ bench: Bench) -> [Request] {
+    /// Every call that may do IO; what they expect is real, so that they have to ask.
+    private static func requests(
+        _ bench: Bench, _ session: any Session
+    ) throws(Finding) -> [Request] {
         guard bench.role == RQD_ROLE_REGISTRY else { return [.resolve] }
-        let revision = [UInt8]("1".utf8)
+        let made = try bench.call(session, .write("leader", expected: [], value: [1]))
+        guard let revision = made.record?.revision else {
+            throw .skipped("nothing can be written, see registry.create: \(made.outline)")
+        }
         return [
-            .read("leader"), .write("leader", expected: [], value: [1]),
+            .read("leader"), .write("other", expected: [], value: [1]),
+            .write("leader", expected: revision, value: [2]),
             .erase("leader", expected: revision), .list("nodes/"),
         ]
     }
@@ -52,8 +58,9 @@ enum DeadlineChecks {
 
     private static func endsInTime(_ bench: Bench, _ fault: Fault) throws(Finding) {
         let session = try bench.instance()
+        let requests = try Self.requests(bench, session)
         try bench.fake().misbehave(fault)
-        for request in requests(bench) {
+        for request in requests {
             let deadline = MonotonicClock.now + 300_000_000
             let pending = session.begin(request, deadline: deadline)
             let report = try bench.finish(pending, request, due: deadline)
@@ -83,8 +90,9 @@ enum DeadlineChecks {
 
     @Sendable private static func endsWhenCancelled(_ bench: Bench) throws(Finding) {
         let session = try bench.instance()
+        let requests = try Self.requests(bench, session)
         try bench.fake().misbehave(.silent)
-        for request in requests(bench) {
+        for request in requests {
             let pending = session.begin(request, deadline: MonotonicClock.now + 60 * Bench.second)
             // It should be waiting for the server by then.
             if pending.wait(until: MonotonicClock.now + 200_000_000) != nil { continue }
@@ -139,8 +147,9 @@ enum DeadlineChecks {
 
     @Sendable private static func admitsTimeout(_ bench: Bench) throws(Finding) {
         let session = try bench.instance()
+        let requests = try Self.requests(bench, session)
         try bench.fake().misbehave(.silent)
-        for request in requests(bench) {
+        for request in requests {
             let deadline = MonotonicClock.now + 300_000_000
             let report = try bench.finish(
                 session.begin(request, deadline: deadline), request, due: deadline)

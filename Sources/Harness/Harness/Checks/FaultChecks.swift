@@ -46,19 +46,32 @@ enum FaultChecks {
             let server = try bench.fake()
             _ = try bench.working(session)
             try begin(server)
-            let report = try bench.call(session, bench.mainRequest, seconds: 1)
+            try demandFailure(bench, session)
+            if bench.role == RQD_ROLE_REGISTRY {
+                // Of a record that is not there, and of one that is.
+                try server.comeUp()
+                try server.misbehave(.none)
+                _ = try bench.call(
+                    session, .write("leader", expected: [], value: Array("{\"a\":1}".utf8)))
+                try begin(server)
+                try demandFailure(bench, session)
+            }
             session.destroy()
-            guard report.status != RQD_OK, report.status != RQD_ABSENT else {
-                let found = report.results.addresses.map(\.text)
-                throw .failed(
-                    expected: "a failure of \(report.request.name)",
-                    seen: "\(report.outline) with \(found.prefix(4))")
-            }
-            guard ![RQD_CONFIG, RQD_UNSUPPORTED].contains(report.status) else {
-                throw .failed(
-                    expected: "a failure after which the host tries again",
-                    seen: "\(report.outline), which is final")
-            }
+        }
+    }
+
+    private static func demandFailure(_ bench: Bench, _ session: any Session) throws(Finding) {
+        let report = try bench.call(session, bench.mainRequest, seconds: 1)
+        guard report.status != RQD_OK, report.status != RQD_ABSENT else {
+            let found = report.results.addresses.map(\.text)
+            throw .failed(
+                expected: "a failure of \(report.request.name)",
+                seen: "\(report.outline) with \(found.prefix(4))")
+        }
+        guard ![RQD_CONFIG, RQD_UNSUPPORTED].contains(report.status) else {
+            throw .failed(
+                expected: "a failure after which the host tries again",
+                seen: "\(report.outline), which is final")
         }
     }
 

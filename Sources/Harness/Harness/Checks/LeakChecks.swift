@@ -50,7 +50,7 @@ enum LeakChecks {
         defer { session.destroy() }
         for fault in [Fault.reset, .truncated, .html] {
             try bench.fake().misbehave(fault)
-            let leak = try LeakMeter.measure(rounds: 20) { () throws(Finding) in
+            let leak = try LeakMeter.measure(rounds: 40) { () throws(Finding) in
                 let deadline = MonotonicClock.now + 50_000_000
                 _ = session.perform(bench.mainRequest, CallRecorder(deadline: deadline))
             }
@@ -65,7 +65,7 @@ enum LeakChecks {
         let session = try bench.directInstance()
         defer { session.destroy() }
         try bench.fake().misbehave(.silent)
-        let leak = try LeakMeter.measure(rounds: 20) { () throws(Finding) in
+        let leak = try LeakMeter.measure(rounds: 40) { () throws(Finding) in
             let recorder = CallRecorder(deadline: MonotonicClock.now + 2 * Bench.second)
             recorder.cancel()
             _ = session.perform(bench.mainRequest, recorder)

@@ -7,10 +7,10 @@ enum StatusChecks {
     static let all: [Check] = [
         Check(
             "status.object", "The description is one JSON object of up to 16 KiB.",
-            rule: Rule.describe, describesAsObject),
+            rule: Rule.describe, needs: .direct, describesAsObject),
         Check(
             "status.prompt", "It is there at once, also while the server is silent.",
-            rule: Rule.describe, needs: .fakeServer, describesAtOnce),
+            rule: Rule.describe, needs: [.direct, .fakeServer], describesAtOnce),
     ]
 
     private static func ready(_ bench: Bench) throws(Finding) -> any Session {
