@@ -7,10 +7,11 @@ import Testing
 /// must not let it pass.
 @Suite struct BadPluginTests {
     @Test(arguments: BadPlugin.all)
-    func `A bad plugin is caught`(plugin: BadPlugin) throws {
+    func `A bad plugin is caught`(plugin: BadPlugin) async throws {
         let shop = try PluginShop()
         let mode = plugin.name == "two_versions" ? "tested-resolver" : nil
-        let entries = try PluginShop.judge(shop.compile(plugin), plugin.caughtBy, mode: mode)
+        let entries = try await PluginShop.judge(
+            shop.compile(plugin), plugin.caughtBy, mode: mode)
         #expect(entries.count == plugin.caughtBy.count)
         for entry in entries {
             #expect(
@@ -36,9 +37,9 @@ import Testing
     }
 
     @Test(arguments: [BadPlugin.Role.resolver, .registry])
-    func `A plugin that breaks no rule passes every check`(role: BadPlugin.Role) throws {
+    func `A plugin that breaks no rule passes every check`(role: BadPlugin.Role) async throws {
         let shop = try PluginShop()
-        let entries = try PluginShop.judge(shop.compile(BadPlugin("good", role)))
+        let entries = try await PluginShop.judge(shop.compile(BadPlugin("good", role)))
         for entry in entries {
             #expect(
                 entry.verdict.outcome == .passed || entry.verdict.outcome == .skipped,
@@ -50,5 +51,45 @@ import Testing
             entries.filter { $0.verdict.outcome == .skipped }.allSatisfy {
                 $0.verdict.seen == other
             })
+    }
+
+    @Test(arguments: [BadPlugin.Role.resolver, .registry])
+    func `It passes in a process of its own, too`(role: BadPlugin.Role) async throws {
+        let shop = try PluginShop()
+        let plugin = try await shop.compile(BadPlugin("good", role))
+        let entries = try await PluginShop.judge(plugin, isIsolated: true)
+        for entry in entries {
+            #expect(
+                entry.verdict.outcome == .passed || entry.verdict.outcome == .skipped,
+                "\(entry.check.name): \(entry.verdict)")
+        }
+        #expect(entries.filter { $0.verdict.outcome == .passed }.count >= 50)
+    }
+
+    /// What must be caught through the process as well.
+    static let isolated: [(BadPlugin.Role, String, String)] = [
+        (.resolver, "crash_in_create", "lifecycle.create"),
+        (.resolver, "crash_in_call", "calls.work"), (.resolver, "exits", "calls.work"),
+        (.resolver, "hangs", "calls.work"), (.resolver, "broken", "calls.work"),
+        (.resolver, "gullible", "config.rejected"), (.resolver, "recursive", "config.deep"),
+        (.resolver, "ignores_cancel", "deadlines.cancel"),
+        (.resolver, "ignores_deadline", "deadlines.silence"),
+        (.resolver, "optimist", "faults.down"), (.registry, "bad_results", "calls.results"),
+        (.registry, "overwrites", "registry.contention"),
+        (.registry, "claims_success", "registry.unknown"),
+        (.registry, "misses_events", "watch.change"),
+    ]
+
+    @Test(arguments: isolated)
+    func `A bad plugin is caught in a process of its own, too`(
+        role: BadPlugin.Role, name: String, check: String
+    ) async throws {
+        let shop = try PluginShop()
+        let plugin = try await shop.compile(BadPlugin(name, role))
+        for entry in try await PluginShop.judge(plugin, [check], isIsolated: true) {
+            #expect(
+                entry.verdict.outcome.isBad,
+                "\(entry.check.name): \(entry.verdict.outcome), \(entry.verdict.seen)")
+        }
     }
 }

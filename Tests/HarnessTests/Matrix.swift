@@ -24,7 +24,8 @@ struct Matrix {
             let shop = try PluginShop()
             let mode = plugin.name == "two_versions" ? "tested-resolver" : nil
             matrix.plugins.append(plugin.name)
-            for entry in try PluginShop.judge(shop.compile(plugin), mode: mode) {
+            for entry in try PluginShop.judgeHere(
+                shop.compileHere(plugin), mode: mode) {
                 switch entry.verdict.outcome {
                 case .failed: matrix.caught[entry.check.name, default: []].insert(plugin.name)
                 case .crashed: matrix.crashed[entry.check.name, default: []].insert(plugin.name)

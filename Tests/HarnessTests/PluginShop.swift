@@ -32,8 +32,27 @@ final class PluginShop: Sendable {
             .path
     }
 
+    /// Where compilers and harnesses are waited for: the tests' own threads are few.
+    private static let workers = {
+        let queue = OperationQueue()
+        queue.maxConcurrentOperationCount = 8
+        return queue
+    }()
+
+    static func work<Answer: Sendable>(
+        _ body: @escaping @Sendable () throws -> Answer
+    ) async throws -> Answer {
+        try await withCheckedThrowingContinuation { waiter in
+            workers.addOperation { waiter.resume(with: Result { try body() }) }
+        }
+    }
+
+    func compile(_ plugin: BadPlugin) async throws -> String {
+        try await Self.work { [self] in try compileHere(plugin) }
+    }
+
     /// Compiles it, with its manifest beside it, and returns its path.
-    func compile(_ plugin: BadPlugin) throws -> String {
+    func compileHere(_ plugin: BadPlugin) throws -> String {
         let isCXX = plugin.name == "throws"
         let name = plugin.name == "misnamed" ? "misnamed.so" : "librqlite-disco-bad.so"
         let output = "\(path)/\(name)"
@@ -66,6 +85,14 @@ final class PluginShop: Sendable {
 
     /// Makes the named checks, or all.
     static func judge(
+        _ plugin: String, _ checks: [String] = [], mode: String? = nil, isIsolated: Bool = false
+    ) async throws -> [Runner.Entry] {
+        try await work {
+            try judgeHere(plugin, checks, mode: mode, isIsolated: isIsolated)
+        }
+    }
+
+    static func judgeHere(
         _ plugin: String, _ checks: [String] = [], mode: String? = nil, isIsolated: Bool = false
     ) throws -> [Runner.Entry] {
         var invocation = try Invocation([plugin])

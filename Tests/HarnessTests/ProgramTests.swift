@@ -11,7 +11,11 @@ import Testing
         let code: Int32
     }
 
-    private func run(_ arguments: [String]) throws -> Run {
+    private func run(_ arguments: [String]) async throws -> Run {
+        try await PluginShop.work { try Self.runHere(arguments) }
+    }
+
+    private static func runHere(_ arguments: [String]) throws -> Run {
         let process = Process()
         let pipe = Pipe()
         process.executableURL = URL(filePath: try PluginShop.harness())
@@ -34,31 +38,31 @@ import Testing
             (["a.so", "--seed", "x"], "--seed must be a number"),
             (["a.so", "--jobs"], "--jobs needs a value"),
         ] as [([String], String)])
-    func `A wrong command line ends with 2`(_ arguments: [String], _ words: String) throws {
-        let run = try run(arguments)
+    func `A wrong command line ends with 2`(_ arguments: [String], _ words: String) async throws {
+        let run = try await run(arguments)
         #expect(run.code == 2)
         #expect(run.output.contains(words), "\(run.output)")
     }
 
-    @Test func `A plugin that passes ends with 0, and one that does not with 1`() throws {
+    @Test func `A plugin that passes ends with 0, and one that does not with 1`() async throws {
         let shop = try PluginShop()
-        let plugin = try shop.compile(BadPlugin("prints"))
-        let good = try run([plugin, "--only", "note", "--only", "texts.id"])
+        let plugin = try await shop.compile(BadPlugin("prints"))
+        let good = try await run([plugin, "--only", "note", "--only", "texts.id"])
         #expect(good.code == 0)
         #expect(good.output.hasSuffix("6 passed\n"), "\(good.output)")
         #expect(!good.output.contains("\u{1B}"))
-        let bad = try run([plugin, "--only", "manners.silent"])
+        let bad = try await run([plugin, "--only", "manners.silent"])
         #expect(bad.code == 1)
         for words in ["failed  manners.silent", "expected:", "seen:", "called", "Manners"] {
             #expect(bad.output.contains(words), "\(bad.output)")
         }
     }
 
-    @Test func `Machines get JSON and JUnit's XML`() throws {
+    @Test func `Machines get JSON and JUnit's XML`() async throws {
         let shop = try PluginShop()
-        let plugin = try shop.compile(BadPlugin("crash_in_call"))
+        let plugin = try await shop.compile(BadPlugin("crash_in_call"))
         let only = ["--only", "calls.work", "--only", "texts.id", "--only", "registry.list"]
-        let run = try run([plugin, "--junit", "\(shop.path)/results.xml", "--json", "-"] + only)
+        let run = try await run([plugin, "--junit", "\(shop.path)/results.xml", "--json", "-"] + only)
         #expect(run.code == 1)
         let json = try JSONValue(parsing: run.output)
         #expect(json["passed"]?.bool == false)
@@ -70,27 +74,27 @@ import Testing
         #expect(xml.contains("<testcase classname=\"calls\" name=\"calls.work\""))
     }
 
-    @Test func `A wrong manifest is told, with the names there are`() throws {
+    @Test func `A wrong manifest is told, with the names there are`() async throws {
         let shop = try PluginShop()
-        let plugin = try shop.compile(BadPlugin("good"))
+        let plugin = try await shop.compile(BadPlugin("good"))
         for (text, words) in [
             ("{\"acept\":[]}", "\"acept\" is unknown; known are accept, backend"),
-            ("{\"backend\":\"ldap\"}", "no fake server \"ldap\"; known are dns, http"),
+            ("{\"backend\":\"ldap\"}", "no fake server \"ldap\"; known are consul-kv, dns"),
             ("{\"reject\":[{}]}", "must have \"config\" and \"mentions\""), ("[", "manifest.json"),
         ] {
             let path = "\(shop.path)/manifest.json"
             try text.write(toFile: path, atomically: false, encoding: .utf8)
-            let run = try run([plugin, "--manifest", path])
+            let run = try await run([plugin, "--manifest", path])
             #expect(run.code == 2)
             #expect(run.output.contains(words), "\(run.output)")
         }
     }
 
-    @Test func `A real server takes the place of the fake one`() throws {
+    @Test func `A real server takes the place of the fake one`() async throws {
         let server = try OtherServer()
         let shop = try PluginShop()
-        let plugin = try shop.compile(BadPlugin("good", .registry))
-        let run = try run([plugin, "--backend", server.url])
+        let plugin = try await shop.compile(BadPlugin("good", .registry))
+        let run = try await run([plugin, "--backend", server.url])
         #expect(run.code == 0, "\(run.output)")
         #expect(run.output.contains("a real server can't be told to do this"))
         // The checks tidy up.

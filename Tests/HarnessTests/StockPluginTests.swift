@@ -9,8 +9,11 @@ import Testing
         ("dns", "dns"), ("dns-srv", "dnssrv"), ("consul-kv", "consul"), ("etcd-kv", "etcd"),
     ]
 
-    @Test(arguments: plugins)
-    func `A stock plugin passes every check`(name: String, folder: String) throws {
+    @Test(arguments: plugins, [false, true])
+    func `A stock plugin passes every check`(
+        stock: (name: String, folder: String), isIsolated: Bool
+    ) async throws {
+        let (name, folder) = stock
         let directory = try URL(filePath: PluginShop.harness()).deletingLastPathComponent()
         let shop = try PluginShop()
         let plugin = "\(shop.path)/librqlite-disco-\(name).so"
@@ -21,7 +24,7 @@ import Testing
             at: PluginShop.root.appending(
                 path: "Plugins/\(folder)/rqlite-disco-\(name).harness.json"),
             to: URL(filePath: Runner.manifestPath(of: plugin)))
-        for entry in try PluginShop.judge(plugin) {
+        for entry in try await PluginShop.judge(plugin, isIsolated: isIsolated) {
             #expect(!entry.verdict.outcome.isBad, "\(entry.check.name): \(entry.verdict)")
             #expect(entry.verdict.outcome != .warning, "\(entry.check.name): \(entry.verdict)")
         }
