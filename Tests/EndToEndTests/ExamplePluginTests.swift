@@ -25,6 +25,12 @@ struct ExamplePluginTests {
         #expect(lines.reduce(0, +) <= 200, "\(folder): \(lines)")
     }
 
+    @Test(arguments: ExamplePlugins.all.map(\.mode))
+    func `An example passes every check of the harness`(_ mode: String) throws {
+        let judgement = try run("\(Daemon.binaries)/disco-harness", path(mode))
+        #expect(judgement.contains("passed  resolver.addresses"), "\(judgement)")
+    }
+
     private static func isSource(_ name: String) -> Bool {
         [".c", ".rs", ".swift"].contains { name.hasSuffix($0) }
     }

@@ -37,8 +37,8 @@ import Testing
     }
 
     @Test(.enabled(if: ProcessInfo.processInfo.environment["HARNESS_MATRIX"] == "write"))
-    func `The matrix is made`() throws {
-        try Matrix.run().text.write(
+    func `The matrix is made`() async throws {
+        try await Matrix.run().text.write(
             to: PluginShop.root.appending(path: "docs/harness-matrix.md"), atomically: true,
             encoding: .utf8)
     }

@@ -17,19 +17,29 @@ struct Matrix {
     }
 
     /// Judges every bad plugin by every check.
-    static func run() throws -> Matrix {
+    static func run() async throws -> Matrix {
         var matrix = Matrix()
         matrix.checks = CheckCatalog.all.map(\.name)
-        for plugin in BadPlugin.all {
-            let shop = try PluginShop()
-            let mode = plugin.name == "two_versions" ? "tested-resolver" : nil
-            matrix.plugins.append(plugin.name)
-            for entry in try PluginShop.judgeHere(
-                shop.compileHere(plugin), mode: mode) {
-                switch entry.verdict.outcome {
-                case .failed: matrix.caught[entry.check.name, default: []].insert(plugin.name)
-                case .crashed: matrix.crashed[entry.check.name, default: []].insert(plugin.name)
-                default: break
+        matrix.plugins = BadPlugin.all.map(\.name)
+        try await withThrowingTaskGroup(of: (String, [Runner.Entry]).self) { group in
+            for plugin in BadPlugin.all {
+                group.addTask {
+                    let shop = try PluginShop()
+                    let mode = plugin.name == "two_versions" ? "tested-resolver" : nil
+                    return (
+                        plugin.name,
+                        try await PluginShop.judge(shop.compile(plugin), mode: mode)
+                    )
+                }
+            }
+            for try await (plugin, entries) in group {
+                for entry in entries {
+                    let check = entry.check.name
+                    switch entry.verdict.outcome {
+                    case .failed: matrix.caught[check, default: []].insert(plugin)
+                    case .crashed: matrix.crashed[check, default: []].insert(plugin)
+                    default: break
+                    }
                 }
             }
         }

@@ -47,12 +47,12 @@ final class PluginShop: Sendable {
         }
     }
 
+    /// Compiles it, with its manifest beside it, and returns its path.
     func compile(_ plugin: BadPlugin) async throws -> String {
         try await Self.work { [self] in try compileHere(plugin) }
     }
 
-    /// Compiles it, with its manifest beside it, and returns its path.
-    func compileHere(_ plugin: BadPlugin) throws -> String {
+    private func compileHere(_ plugin: BadPlugin) throws -> String {
         let isCXX = plugin.name == "throws"
         let name = plugin.name == "misnamed" ? "misnamed.so" : "librqlite-disco-bad.so"
         let output = "\(path)/\(name)"
@@ -92,7 +92,7 @@ final class PluginShop: Sendable {
         }
     }
 
-    static func judgeHere(
+    private static func judgeHere(
         _ plugin: String, _ checks: [String] = [], mode: String? = nil, isIsolated: Bool = false
     ) throws -> [Runner.Entry] {
         var invocation = try Invocation([plugin])

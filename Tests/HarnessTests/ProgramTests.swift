@@ -62,7 +62,8 @@ import Testing
         let shop = try PluginShop()
         let plugin = try await shop.compile(BadPlugin("crash_in_call"))
         let only = ["--only", "calls.work", "--only", "texts.id", "--only", "registry.list"]
-        let run = try await run([plugin, "--junit", "\(shop.path)/results.xml", "--json", "-"] + only)
+        let run = try await run(
+            [plugin, "--junit", "\(shop.path)/results.xml", "--json", "-"] + only)
         #expect(run.code == 1)
         let json = try JSONValue(parsing: run.output)
         #expect(json["passed"]?.bool == false)
