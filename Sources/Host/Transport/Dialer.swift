@@ -28,20 +28,20 @@ struct Dialer: Sendable {
                 TransportError(
                     .invalidAddress, address: address.rawValue, cause: "lacks a host or a port"))
         }
-        // Begun on the loop: else the connection could be up, and bytes arrive, before the callback
-        // that installs the handlers is there.
+        // All on the loop, in one piece: else the connection could be up, and bytes arrive and be
+        // dropped, before the callback that installs the handlers is there.
         return loop.flatSubmit {
-            connect(to: target, on: loop, timeout: timeout)
-        }.flatMapThrowing { channel in
-            guard channel.isActive else { throw ChannelError.eof }
-            channel.write(ByteBuffer(bytes: preamble(purpose)), promise: nil)
-            do {
-                try install(channel)
-            } catch {
-                channel.close(promise: nil)
-                throw error
+            connect(to: target, on: loop, timeout: timeout).flatMapThrowing { channel in
+                guard channel.isActive else { throw ChannelError.eof }
+                channel.write(ByteBuffer(bytes: preamble(purpose)), promise: nil)
+                do {
+                    try install(channel)
+                } catch {
+                    channel.close(promise: nil)
+                    throw error
+                }
+                return channel
             }
-            return channel
         }.flatMapErrorThrowing { throw TransportError($0, address: address.rawValue) }
     }
 
