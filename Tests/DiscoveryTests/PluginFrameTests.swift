@@ -24,7 +24,7 @@ import Wire
         .cancel, .stop, .address(address),
         .record(RegistryRecord(name: "n", value: [1], revision: [2, 3])), .token([9]),
         .text("{}"), .message("no"), .violation("x"), .returned(-1), .log(2, "line"),
-        .started(PluginIdentity(id: "i", version: "1", vendor: "", license: "MIT")),
+        .loaded(PluginIdentity(id: "i", version: "1", vendor: "", license: "MIT")),
         .failed(code: 3, "why"),
     ]
 

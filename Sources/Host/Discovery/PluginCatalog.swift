@@ -170,6 +170,11 @@ extension PluginCatalog {
 package struct PluginLocation: Equatable, Sendable {
     package let path: String
     package let mode: PluginMode
+
+    package init(path: String, mode: PluginMode) {
+        self.path = path
+        self.mode = mode
+    }
 }
 
 /// The plugin that serves a mode.

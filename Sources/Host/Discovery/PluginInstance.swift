@@ -257,14 +257,20 @@ extension PluginInstance {
         statistics.withLock { $0.record(request, result, at: time, raftPort: arguments.raftPort) }
     }
 
+    /// What goes wrong here fails no call, and shows unless it is that there is nothing to describe.
     private func describe(_ thread: inout PluginThread?) {
         guard supervision.withLock({ $0.session != nil && $0.isDescribable }),
             let context = try? CallContext(
-                deadline: .now + .seconds(1), kinds: PluginRequest.describe.results),
-            case .success(let answer) = perform(.describe, context, serial, &thread),
-            let text = answer.results.text
+                deadline: .now + .seconds(1), kinds: PluginRequest.describe.results)
         else { return }
-        statistics.withLock { $0.record(description: text) }
+        let result = perform(.describe, context, serial, &thread)
+        switch result {
+        case .success(let answer):
+            guard let text = answer.results.text else { return }
+            statistics.withLock { $0.record(description: text) }
+        case .failure(let error):
+            if error.code != .unsupported { record(.describe, result) }
+        }
     }
 
     private func destroy() {

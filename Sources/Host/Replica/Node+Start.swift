@@ -59,7 +59,9 @@ extension Node {
             forwarder: Forwarder(transport: transport, mailbox: core), registry: registry,
             gate: ReadGate(), board: board, logger: logger)
         let state = try StartPlan.formation(log: opened, plan: configuration.plan)
-        return Node(options: options, links: links, lock: lock) {
+        return Node(
+            options: options, beganInCluster: opened.cluster != nil, links: links, lock: lock
+        ) {
             let core = Core(options: options, links: links)
             core.begin(
                 restored, cluster: opened.cluster, isEstablished: applied.cluster != nil,

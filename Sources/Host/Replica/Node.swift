@@ -10,6 +10,8 @@ import Wire
 /// through `submit`, other nodes' through the `PeerDelegate` methods; both only hand over.
 package final class Node: NodeService, Sendable {
     package let options: NodeOptions
+    /// Whether the disk held a cluster's state when the node started.
+    package let beganInCluster: Bool
     let mailbox: Mailbox<CoreEvent>
     let readerPool: ReaderPool
     let board: StatusBoard
@@ -23,10 +25,11 @@ package final class Node: NodeService, Sendable {
 
     /// - Parameter run: the core's whole life, on its thread.
     init(
-        options: NodeOptions, links: Core.Links, lock: consuming DirectoryLock,
-        _ run: @escaping @Sendable () -> Void
+        options: NodeOptions, beganInCluster: Bool, links: Core.Links,
+        lock: consuming DirectoryLock, _ run: @escaping @Sendable () -> Void
     ) {
         self.options = options
+        self.beganInCluster = beganInCluster
         self.lock = lock
         mailbox = links.mailbox
         readerPool = links.readers

@@ -39,6 +39,7 @@ struct Flag: Sendable {
         case queue = "Queued writes"
         case outward = "Backups, events and metrics"
         case profiling = "Profiling"
+        case verbs = "Of rqlited disco alone"
     }
 
     let name: String

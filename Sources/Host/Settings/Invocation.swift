@@ -1,6 +1,8 @@
 /// What a command line asks for. Nothing is touched to find out: the caller prints, exits or runs.
 package enum Invocation: Equatable, Sendable {
     case run(NodeSettings)
+    /// Look at discovery and exit.
+    case discovery(DiscoveryCommand)
     /// Serve a plugin to the daemon that started this process; no operator types that.
     case servePlugin
     /// `rqlited recover …`: look at a stopped node's data, or make it go on alone.
@@ -34,6 +36,7 @@ package enum Invocation: Equatable, Sendable {
                 return .failure(error.text, exitCode: 2)
             }
         }
+        if arguments[0] == "disco" { return DiscoveryCommand.parse(Array(arguments.dropFirst())) }
         let flags: FlagParser.Result
         do {
             flags = try FlagParser.parse(arguments)

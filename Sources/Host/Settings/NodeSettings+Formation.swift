@@ -55,7 +55,7 @@ extension NodeSettings.Formation {
 
 extension NodeSettings.Discovery {
     /// Nil without a mode. A mode's name is anything a plugin may offer, or a path to one.
-    fileprivate init?(_ flags: FlagParser.Result) throws(NodeSettings.Invalid) {
+    init?(_ flags: FlagParser.Result) throws(NodeSettings.Invalid) {
         guard let mode = flags.optionalText("disco-mode") else { return nil }
         self.mode = mode
         key = flags.text("disco-key")

@@ -1,18 +1,21 @@
 /// The text of `-help`: the flags by subject, each in the form Go prints it.
 enum Usage {
-    static let text: String = render(Flag.all)
+    static let text: String = render(introduction, Flag.all)
 
-    static func render(_ flags: [Flag]) -> String {
-        var text = """
+    private static let introduction = """
 
-            rqlited makes SQLite fault-tolerant: a replicated database in one process,
-            with rqlite's HTTP API, that finds its peers through discovery plugins.
+        rqlited makes SQLite fault-tolerant: a replicated database in one process,
+        with rqlite's HTTP API, that finds its peers through discovery plugins.
 
-            Usage: rqlited [flags] <data directory>
-                   rqlited recover [--json] <data directory>
-                   rqlited recover --force [--survivor TERM:INDEX ...] [--json] <data directory>
+        Usage: rqlited [flags] <data directory>
+               rqlited disco list|resolve|show|clear [flags]
+               rqlited recover [--json] <data directory>
+               rqlited recover --force [--survivor TERM:INDEX ...] [--json] <data directory>
 
-            """
+        """
+
+    static func render(_ introduction: String, _ flags: [Flag]) -> String {
+        var text = introduction
         for subject in Flag.Subject.allCases {
             let available = flags.filter {
                 $0.subject == subject && $0.availability == .available

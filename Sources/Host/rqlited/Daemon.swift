@@ -40,6 +40,7 @@ struct Daemon {
         let node = try Node.start(
             configuration, registry: registry,
             group: group, logger: logger.named("store"))
+        try source?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
         let process = ProcessSections()
         let discovery = source.map {
             DiscoveryService($0, registry: registry, node: node, logger: logger.named("disco"))

@@ -6,21 +6,24 @@ import Settings
 import Synchronization
 import Telemetry
 
-/// The plugin that `-disco-mode` names, found, checked and loaded. What is wrong with the mode, the
-/// plugin or its configuration shows here, before the node touches anything.
+/// The plugin that `-disco-mode` names, found, checked and loaded. What is wrong with the mode or the
+/// plugin's file shows here, before the node touches anything, and ends the start.
+///
+/// What the plugin itself refuses ends the start of a node that has nothing yet. A node of a cluster
+/// starts all the same, for it needs no discovery to be a member: a secret that was changed, or a
+/// plugin that became stricter, must not keep a cluster from coming back after a power failure. It
+/// says so in its log and in `/status`, and asks the plugin again.
 struct DiscoverySource {
     let choice: PluginChoice
     let instance: PluginInstance
+    /// Why the plugin made no instance; nil if it did.
+    private let failure: PluginError?
 
     var isRegistry: Bool { choice.mode.role == .registry }
 
     init(opening discovery: NodeSettings.Discovery, settings: NodeSettings, logger: Logger) throws {
-        let catalog = PluginCatalog(
-            directories: PluginCatalog.standardDirectories(
-                flag: discovery.pluginDirectories,
-                environment: getenv("RQLITE_DISCO_PLUGIN_PATH").map { String(cString: $0) },
-                executable: ProcessSections.executablePath ?? CommandLine.arguments[0]))
-        choice = try catalog.find(mode: discovery.mode)
+        choice = try PluginCatalog(searching: discovery.pluginDirectories).find(
+            mode: discovery.mode)
         let role: DiscoveryRole = choice.mode.role == .resolver ? .resolver : .registry
         if let problem = settings.problem(withDiscoveryRole: role) {
             throw Daemon.StartFailure(description: problem)
@@ -28,7 +31,7 @@ struct DiscoverySource {
         for path in choice.shadowed {
             logger.info("plugin is shadowed", ["path": path, "by": choice.file.path])
         }
-        let source = try Self.source(choice, discovery.isolation)
+        let source = try PluginSource(choice, discovery.isolation)
         let arguments = PluginArguments(
             key: discovery.key, config: try discovery.config.bytes(),
             nodeID: settings.identity.explicit ?? settings.identity.fallback,
@@ -37,24 +40,40 @@ struct DiscoverySource {
         instance = PluginInstance(
             source: source, arguments: arguments,
             environment: PluginEnvironment(
-                log: { level, text in Self.log(level, text, to: logger) },
+                log: { level, text in logger.take(level, text) },
                 wallTime: { WallTime.now().rfc3339 }))
-        try start(mode: discovery.mode)
+        failure = Self.start(instance)
+        if let failure, failure.retry == .never, !Self.isUsed(settings.dataDirectory) {
+            throw Self.fatal(discovery.mode, failure)
+        }
         logger.announce("discovery mode: \(discovery.mode)")
         if isRegistry { Self.warnOfLoopback(settings, logger) }
-        logger.info(
-            "plugin loaded",
-            ["plugin.id": instance.identity?.id ?? "unknown", "path": choice.file.path])
+        if failure == nil {
+            logger.info(
+                "plugin loaded",
+                ["plugin.id": instance.identity?.id ?? "unknown", "path": choice.file.path])
+        }
     }
 
-    private static func source(
-        _ choice: PluginChoice, _ isolation: NodeSettings.Isolation
-    ) throws -> PluginSource {
-        let process = PluginProcess(arguments: Invocation.pluginServerArguments)
-        switch isolation {
-        case .none: return .loaded(try Plugin(loading: choice), refuge: process)
-        case .process: return .isolated(choice.location, process)
+    /// To be called when the node has read its disk: a failure that only a node of a cluster may
+    /// live with ends the start of any other.
+    func judge(beganInCluster: Bool, logger: Logger) throws {
+        guard let failure else { return }
+        guard beganInCluster || failure.retry != .never else {
+            throw Self.fatal(choice.mode.name, failure)
         }
+        logger.error(
+            "discovery does not work; the node starts without it",
+            ["plugin.mode": choice.mode.name, "cause": failure.message])
+    }
+
+    private static func fatal(_ mode: String, _ error: PluginError) -> Daemon.StartFailure {
+        Daemon.StartFailure(description: "clustering failure: discovery mode \(mode): \(error)")
+    }
+
+    /// Whether a node was here before; what it left is looked at later.
+    private static func isUsed(_ dataDirectory: String) -> Bool {
+        access(dataDirectory + "/log", F_OK) == 0
     }
 
     /// What a registry tells other machines must lead here from there.
@@ -69,22 +88,50 @@ struct DiscoverySource {
         }
     }
 
-    /// Makes the plugin's instance, so that a wrong configuration shows now.
-    private func start(mode: String) throws {
+    /// Makes the plugin's instance, so that a wrong configuration shows now. That takes no IO but
+    /// reading files, so what takes longer is asked again later.
+    private static func start(_ instance: PluginInstance) -> PluginError? {
         let answer = Mailbox<Result<Void, PluginError>>()
-        instance.start(timeout: .seconds(10)) { answer.post($0) }
-        if case .failure(let error)? = answer.take(atMost: 1).first {
-            throw Daemon.StartFailure(
-                description: "clustering failure: discovery mode \(mode): \(error)")
+        instance.start(timeout: .seconds(2)) { answer.post($0) }
+        if case .failure(let error)? = answer.take(atMost: 1).first { return error }
+        return nil
+    }
+}
+
+extension PluginCatalog {
+    /// The directories of the flag first, then those of environment, package and system.
+    init(searching flag: [String]) {
+        self.init(
+            directories: Self.standardDirectories(
+                flag: flag,
+                environment: getenv("RQLITE_DISCO_PLUGIN_PATH").map { String(cString: $0) },
+                executable: ProcessSections.executablePath ?? CommandLine.arguments[0]))
+    }
+}
+
+extension PluginProcess {
+    /// This program once more.
+    static let own = PluginProcess(arguments: Invocation.pluginServerArguments)
+}
+
+extension PluginSource {
+    /// As `-disco-isolation` says. Loads the plugin if it shall run in this process.
+    init(_ choice: PluginChoice, _ isolation: NodeSettings.Isolation) throws(PluginRefusal) {
+        switch isolation {
+        case .none: self = .loaded(try Plugin(loading: choice), refuge: .own)
+        case .process: self = .isolated(choice.location, .own)
         }
     }
+}
 
-    private static func log(_ level: PluginLogLevel, _ text: String, to logger: Logger) {
+extension Logger {
+    /// A line of a plugin.
+    func take(_ level: PluginLogLevel, _ text: String) {
         switch level {
-        case .error: logger.error("plugin", ["message": text])
-        case .warning: logger.warning("plugin", ["message": text])
-        case .info: logger.info("plugin", ["message": text])
-        default: logger.debug("plugin", ["message": text])
+        case .error: error("plugin", ["message": text])
+        case .warning: warning("plugin", ["message": text])
+        case .info: info("plugin", ["message": text])
+        default: debug("plugin", ["message": text])
         }
     }
 }

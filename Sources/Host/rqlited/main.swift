@@ -32,6 +32,9 @@ case .servePlugin:
     if let failure { say(failure) }
     // At once: the plugin's threads may be anywhere.
     _exit(failure == nil ? 0 : 1)
+case .discovery(let command):
+    // At once: what a plugin still does is not worth waiting for.
+    _exit(DiscoveryVerbs(command).run())
 case .help(let text):
     say(text)
 case .failure(let text, let code):

@@ -13,13 +13,14 @@ final class IsolatedSession: PluginSession {
     private enum Phase {
         case fresh
         case starting
-        case started(PluginIdentity)
+        case started
         /// What later calls are told.
         case ended(PluginError)
     }
 
     private struct State {
         var phase = Phase.fresh
+        var identity: PluginIdentity?
         var calls: [UInt64: PendingCall] = [:]
         var lastCall: UInt64 = 0
         /// Nil before the process runs and once it is reaped: its number may be another's then.
@@ -62,7 +63,6 @@ final class IsolatedSession: PluginSession {
         let call = PluginFrame.Content.call(request, deadline: context.deadline)
         switch try exchange(call, context) {
         case .returned(let status): return status
-        case .started: throw broken("it was started twice")
         case .failed(let error):
             throw PluginError(error.code, "\(error.message) (during \(request.name))")
         }
@@ -92,9 +92,7 @@ final class IsolatedSession: PluginSession {
     }
 
     /// Known once the plugin is loaded.
-    var identity: PluginIdentity? {
-        monitor.withLock { if case .started(let identity) = $0.phase { identity } else { nil } }
-    }
+    var identity: PluginIdentity? { monitor.withLock { $0.identity } }
 
     /// Nil when no process runs.
     var processID: Int32? { monitor.withLock { $0.process } }
@@ -127,11 +125,10 @@ final class IsolatedSession: PluginSession {
             nodeID: arguments.nodeID, instance: name, raftAddress: arguments.raftAddress,
             apiURL: arguments.apiURL)
         switch try exchange(.start(order), context) {
-        case .started(let identity):
+        case .returned:
             monitor.withLock { state in
-                if case .starting = state.phase { state.phase = .started(identity) }
+                if case .starting = state.phase { state.phase = .started }
             }
-        case .returned: throw broken("it did not say that it was started")
         case .failed(let error):
             // Either the plugin does not like what it is given, or it is gone.
             guard !hasEnded else {
@@ -156,13 +153,6 @@ final class IsolatedSession: PluginSession {
         // If the process is gone, the thread that reads from it gives the answer.
         channel.send(content, call: number)
         return call.wait { channel.send(.cancel, call: number) }
-    }
-
-    private func broken(_ what: String) -> PluginError {
-        let error = PluginError(
-            .protocol, "the process of plugin \(location.path) broke its contract: \(what)")
-        end(error)
-        return error
     }
 
     /// Makes the process end, if it runs; the first reason counts.
@@ -207,7 +197,7 @@ extension IsolatedSession {
             throw .malformed(.invalid(field: "call", value: frame.call))
         }
         switch frame.content {
-        case .started(let identity): call.give(.started(identity))
+        case .loaded(let identity): monitor.withLock { $0.identity = identity }
         case .returned(let status): call.give(.returned(status))
         case .failed(let code, let text):
             let text = String(decoding: text.utf8.prefix(Int(RQD_MAX_MESSAGE)), as: UTF8.self)

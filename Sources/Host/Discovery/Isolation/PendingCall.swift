@@ -5,7 +5,6 @@ import Synchronization
 /// A question to the process of a plugin, from sending until it is answered.
 final class PendingCall: Sendable {
     enum Answer: Sendable {
-        case started(PluginIdentity)
         case returned(Int32)
         /// The plugin could not be started, or its process is gone.
         case failed(PluginError)

@@ -25,10 +25,10 @@ import Wire
 ///       19  child  text of a description
 ///       20  child  message: what explains the status to come, text
 ///       21  child  violation: what the plugin handed over and must not, text
-///       22  child  returned: status (4); nothing more comes for this call
+///       22  child  returned: status (4); nothing more comes for this call. After `start`: 0
 ///       23  child  log: level (4), text
-///       24  child  started: id, version, vendor, licence, texts; answers `start`
-///       25  child  failed: code (4), text; answers `start`
+///       24  child  loaded: id, version, vendor, licence, texts; the first answer to `start`
+///       25  child  failed: code (4), text; nothing more comes for this call
 ///
 /// Both ends are one program, started from one file, so there is no version to agree on. A call's
 /// results come one a frame: a thousand records are no larger than one.
@@ -47,7 +47,7 @@ struct PluginFrame: Equatable, Sendable {
         case violation(String)
         case returned(Int32)
         case log(Int32, String)
-        case started(PluginIdentity)
+        case loaded(PluginIdentity)
         case failed(code: Int32, String)
     }
 
@@ -116,7 +116,7 @@ extension PluginFrame.Content {
         case .violation: 21
         case .returned: 22
         case .log: 23
-        case .started: 24
+        case .loaded: 24
         case .failed: 25
         }
     }
@@ -147,7 +147,7 @@ extension PluginFrame.Content {
         case .log(let number, let text), .failed(let number, let text):
             writer.write(number)
             writer.write(text)
-        case .started(let identity):
+        case .loaded(let identity):
             for text in [identity.id, identity.version, identity.vendor, identity.license] {
                 writer.write(text)
             }
@@ -192,7 +192,7 @@ extension PluginFrame.Content {
         case 22: self = .returned(try reader.read())
         case 23: self = .log(try reader.read(), try reader.readText())
         case 24:
-            self = .started(
+            self = .loaded(
                 PluginIdentity(
                     id: try reader.readText(), version: try reader.readText(),
                     vendor: try reader.readText(), license: try reader.readText()))

@@ -98,11 +98,12 @@ package final class PluginServer: Sendable {
             let catalog = PluginCatalog(directories: [])
             let plugin = try Plugin(
                 loading: try catalog.find(mode: "\(order.path)#\(order.mode)"))
+            channel.send(.loaded(plugin.identity), call: number)
             let made = try InProcessSession(
                 plugin: plugin, arguments: arguments, name: order.instance,
                 log: { [channel] level, text in channel.send(.log(level.rawValue, text)) })
             session.withLock { $0 = made }
-            channel.send(.started(plugin.identity), call: number)
+            channel.send(.returned(RQD_OK), call: number)
         } catch let error as PluginError {
             fail(error, number)
         } catch let error as PluginRefusal {

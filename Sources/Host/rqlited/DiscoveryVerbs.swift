@@ -1,0 +1,133 @@
+import Discovery
+import Glibc
+import JSON
+import Replica
+import Settings
+import Telemetry
+
+/// What `rqlited disco VERB` does: results on standard output, everything else on standard error.
+struct DiscoveryVerbs {
+    /// Why a verb could not do what it was asked.
+    struct Failure: Error, CustomStringConvertible {
+        var description: String
+        init(_ description: String) { self.description = description }
+    }
+
+    private let command: DiscoveryCommand
+
+    init(_ command: DiscoveryCommand) { self.command = command }
+
+    /// Returns the exit code: 0, or 1 after an error was told.
+    func run() -> Int32 {
+        do {
+            let catalog = PluginCatalog(searching: command.pluginDirectories)
+            if case .list(let loads) = command.verb {
+                let listing = PluginListing(catalog, loads: loads, timeout: command.timeout)
+                say(listing.document, listing.text)
+                return 0
+            }
+            guard let discovery = command.discovery else { throw Failure("-disco-mode is needed") }
+            let choice = try catalog.find(mode: discovery.mode)
+            try perform(on: choice, discovery)
+            return 0
+        } catch {
+            StandardErrorSink().write(Array("rqlited disco: \(error)\n".utf8))
+            return 1
+        }
+    }
+
+    private func perform(on choice: PluginChoice, _ discovery: NodeSettings.Discovery) throws {
+        let needed: PluginRole = command.verb == .resolve ? .resolver : .registry
+        guard choice.mode.role == needed else {
+            throw Failure(
+                "discovery mode \(discovery.mode) is a \(choice.mode.role): "
+                    + (needed == .resolver
+                        ? "see its records with `rqlited disco show`"
+                        : "it keeps no records; ask it with `rqlited disco resolve`"))
+        }
+        let logger = Logger(module: "disco")
+        let instance = PluginInstance(
+            source: try PluginSource(choice, discovery.isolation),
+            arguments: PluginArguments(
+                key: discovery.key, config: try discovery.config.bytes(), nodeID: command.nodeID,
+                raft: (command.raft.description, command.raft.port),
+                apiURL: "http://\(command.http)"),
+            environment: PluginEnvironment(
+                log: { level, text in logger.take(level, text) }, wallTime: { "" }))
+        defer { stop(instance) }
+        switch command.verb {
+        case .list: break
+        case .resolve: try resolve(instance)
+        case .show:
+            let records = try RegistryInspection(
+                instance, key: discovery.key, timeout: command.timeout
+            ).look()
+            say(records.document, records.text)
+        case .clear(let clearing):
+            let cleared = try RegistryInspection(
+                instance, key: discovery.key, timeout: command.timeout
+            ).clear(clearing)
+            say(cleared.document, cleared.text)
+        }
+    }
+
+    private func resolve(_ instance: PluginInstance) throws {
+        let resolution = try instance.answer { instance, answer in
+            instance.resolve(timeout: command.timeout, completion: answer)
+        }
+        let lines = resolution.addresses.map { address in
+            "\(address.hostAndPort)  priority \(address.priority)  weight \(address.weight)"
+                + (address.timeToLive.map { "  ttl \($0.components.seconds)s" } ?? "")
+                + (address.source.isEmpty ? "" : "  \(address.source)")
+        }
+        let documents = resolution.addresses.map { address in
+            JSONValue.object([
+                .init("address", .string(address.hostAndPort)),
+                .init("priority", .integer(address.priority)),
+                .init("weight", .integer(address.weight)),
+                .init(
+                    "ttl", address.timeToLive.map { .integer($0.components.seconds) } ?? .null),
+                .init("source", .string(address.source)),
+            ])
+        }
+        say(
+            .object([
+                .init("mode", .string(instance.mode.name)), .init("addresses", .array(documents)),
+            ]), lines)
+    }
+
+    /// Gives the plugin a moment to say goodbye to its server.
+    private func stop(_ instance: PluginInstance) {
+        let end = Mailbox<Void>()
+        instance.stop { end.post(()) }
+        _ = end.take(until: MonotonicTime.now + .seconds(1))
+    }
+
+    private func say(_ document: JSONValue, _ lines: [String]) {
+        let text =
+            command.isJSON
+            ? document.text(pretty: true) + "\n" : lines.map { $0 + "\n" }.joined()
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            // A reader that went away wants no more.
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
+    }
+}
+
+extension PluginInstance {
+    /// Makes one call and waits for its answer, which comes in any case.
+    func answer<Answer: Sendable>(
+        _ call: (PluginInstance, @escaping Completion<Answer>) -> PluginCall
+    ) throws -> Answer {
+        let box = Mailbox<Result<Answer, PluginError>>()
+        _ = call(self) { box.post($0) }
+        guard let result = box.take(atMost: 1).first else {
+            throw DiscoveryVerbs.Failure("the plugin gave no answer")
+        }
+        return try result.get()
+    }
+}
