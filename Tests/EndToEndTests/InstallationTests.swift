@@ -15,6 +15,16 @@ struct InstallationTests {
         #expect(FileManager.default.isReadableFile(atPath: "\(prefix)/\(path)"))
     }
 
+    @Test func `Every program that the package declares is installed`() throws {
+        let manifest = try String(
+            contentsOf: ExamplePlugins.root.appending(path: "Package.swift"), encoding: .utf8)
+        let declared = manifest.matches(of: /\.executable\(name: "([a-z-]+)"/)
+            .map { String($0.output.1) }
+        #expect(declared.contains("rqlited"))
+        let installed = try FileManager.default.contentsOfDirectory(atPath: "\(prefix)/bin")
+        #expect(declared.sorted() == installed.sorted())
+    }
+
     @Test func `Only its owner can write what a daemon loads`() throws {
         for path in try FileManager.default.subpathsOfDirectory(atPath: prefix) {
             let attributes = try FileManager.default.attributesOfItem(atPath: "\(prefix)/\(path)")
