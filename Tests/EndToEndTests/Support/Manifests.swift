@@ -10,7 +10,8 @@ enum Manifests {
             import json, sys, yaml
             print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))
             """
-        let text = try run("python3", "-c", program, "\(folder)/\(path)")
+        // Debian's own, for which scripts/test installs the parser; another may come first on PATH.
+        let text = try run("/usr/bin/python3", "-c", program, "\(folder)/\(path)")
         let value = try JSONSerialization.jsonObject(with: Data(text.utf8))
         return JSON(value).array ?? []
     }
