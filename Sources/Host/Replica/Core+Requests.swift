@@ -87,7 +87,7 @@ extension Core {
         else {
             guard exclusion == .none else {
                 return replies.add(
-                    .failed(.noLeader(waitingFor: status.waitingFor)), to: pending.target)
+                    .failed(.noLeader(waitingFor: waitingFor)), to: pending.target)
             }
             return parked.append(pending)
         }
@@ -205,13 +205,13 @@ extension Core {
 
     func expireRequests() {
         let now = self.now
-        parked.removeAll { pending in
-            guard pending.parkedDeadline(applyTimeout: options.applyTimeout) <= now else {
-                return false
-            }
-            replies.add(expiry(of: pending), to: pending.target)
-            return true
+        let isLate = { [options] (pending: PendingRequest) in
+            pending.parkedDeadline(applyTimeout: options.applyTimeout) <= now
         }
+        // Taken out first: the answer tells of this node, and so looks at what is parked.
+        let late = parked.filter(isLate)
+        if !late.isEmpty { parked.removeAll(where: isLate) }
+        for pending in late { replies.add(expiry(of: pending), to: pending.target) }
         for (id, open) in openProposals {
             guard case .command(let pending) = open, pending.deadline <= now else { continue }
             openProposals[id] = .own
@@ -235,7 +235,7 @@ extension Core {
             return .readiness(.notSynced("timeout waiting for commit index"))
         }
         guard let raft = replicated?.raft, raft.leader != nil else {
-            return .failed(.noLeader(waitingFor: status.waitingFor))
+            return .failed(.noLeader(waitingFor: waitingFor))
         }
         return raft.role == .leader
             ? .failed(.notReady("the leader is still applying its log"))

@@ -25,8 +25,7 @@ extension Core {
         status.pendingMembershipChanges = membershipQueue.count
         status.registry = registry?.status
         guard let replicated else {
-            status.waitingFor =
-                formation?.waitingFor ?? registry?.waitingFor ?? "a cluster"
+            status.waitingFor = waitingFor
             return status
         }
         let raft = replicated.raft
@@ -46,7 +45,7 @@ extension Core {
         status.isReady =
             raft.leader != nil && isMember && canServeLocally
             && (raft.role != .leader || canServeAsLeader)
-        status.waitingFor = waitingForLeader
+        status.waitingFor = waitingFor
         status.exclusion = exclusion
         status.reapingDue = reapingDue.map { ($0.id, $0.remaining) }
         status.otherEngines = raft.membership.members.map(\.id).filter { id in
@@ -61,8 +60,10 @@ extension Core {
     }
 
     /// Why there is no leader, in words.
-    private var waitingForLeader: String {
-        guard let raft = replicated?.raft else { return "a cluster" }
+    var waitingFor: String {
+        guard let raft = replicated?.raft else {
+            return formation?.waitingFor ?? registry?.waitingFor ?? "a cluster"
+        }
         guard raft.leader == nil else {
             return canServeLocally && isMember
                 ? "nothing" : "this node to catch up with the leader"
@@ -102,7 +103,7 @@ extension Core {
         guard let leader = replicated?.raft.leader, let member = replicated?.raft.membership[leader]
         else {
             return replies.add(
-                .failed(.noLeader(waitingFor: status.waitingFor)), to: pending.target)
+                .failed(.noLeader(waitingFor: waitingFor)), to: pending.target)
         }
         describe([member], for: pending) { descriptions in
             descriptions.first.map { .leader($0) } ?? .failed(.noLeader(waitingFor: ""))
@@ -137,7 +138,7 @@ extension Core {
             let address = address(of: leader)
         else {
             return replies.add(
-                .readiness(.noLeader(waitingFor: status.waitingFor)), to: pending.target)
+                .readiness(.noLeader(waitingFor: waitingFor)), to: pending.target)
         }
         let prober = ReadinessProbe(
             pending: pending, check: check, board: links.board, readers: links.readers,

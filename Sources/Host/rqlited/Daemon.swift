@@ -93,10 +93,11 @@ struct Daemon {
     /// to another node first, and clients follow it there, before the node takes no more requests.
     /// - Returns: whether all was done that the operator asked for.
     func stop() -> Bool {
-        let hasLeft = leaveCluster()
         node.leave()
         discovery?.stop()
         wait(for: http.drain(on: group.next()), "sending clients away")
+        // Last, for a node that is no member can't send requests on.
+        let hasLeft = leaveCluster()
         node.stop()
         for listener in listeners { wait(for: listener.close(), "closing \(listener.address)") }
         do {
