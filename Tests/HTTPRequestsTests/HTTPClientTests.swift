@@ -270,6 +270,17 @@ import Testing
         #expect(scripted.connectionCount == 1)
     }
 
+    @Test(.enabled(if: access("/proc/sys/net/ipv6", F_OK) == 0, "the kernel has no IPv6"))
+    func `A server may have an IPv6 address`() throws {
+        let scripted = try ScriptedServer(family: AF_INET6) { connection in
+            if connection.request() != nil { connection.write(Self.ok) }
+        }
+        let server = try #require(
+            HTTPServer("http://[::1]:\(scripted.port)", defaultPort: 80, isTLS: false))
+        let answer = try client.send(HTTPRequest("GET", "/"), to: server, call())
+        #expect(answer.status == 200)
+    }
+
     @Test func `A second request at the same time is refused`() throws {
         let scripted = try ScriptedServer { [client] connection in
             guard connection.request() != nil else { return }

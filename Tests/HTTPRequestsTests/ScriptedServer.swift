@@ -51,13 +51,24 @@ final class ScriptedServer: Sendable {
     private let accepted = Mutex(0)
 
     /// The body runs on a thread per connection, which is closed when it returns.
-    init(unixSocket: String? = nil, _ body: @escaping @Sendable (Connection) -> Void) throws {
-        let family = unixSocket == nil ? AF_INET : AF_UNIX
+    /// - Parameter family: `AF_INET`, or `AF_INET6` for `::1`; a Unix socket has its own.
+    init(
+        unixSocket: String? = nil, family: Int32 = AF_INET,
+        _ body: @escaping @Sendable (Connection) -> Void
+    ) throws {
+        let family = unixSocket == nil ? family : AF_UNIX
         let listener = socket(
             family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard listener >= 0 else { throw Failure() }
         self.listener = listener
-        port = try unixSocket.map { try Self.bind(listener, path: $0) } ?? Self.bind(listener)
+        port =
+            if let unixSocket {
+                try Self.bind(listener, path: unixSocket)
+            } else if family == AF_INET6 {
+                try Self.bind6(listener)
+            } else {
+                try Self.bind(listener)
+            }
         guard listen(listener, 64) == 0 else { throw Failure() }
         Thread.detachNewThread { [weak self] in
             while true {
@@ -100,6 +111,20 @@ final class ScriptedServer: Sendable {
         }
         guard isBound else { throw Failure() }
         return UInt16(bigEndian: address.sin_port)
+    }
+
+    private static func bind6(_ descriptor: Int32) throws -> UInt16 {
+        var address = sockaddr_in6()
+        address.sin6_family = sa_family_t(AF_INET6)
+        address.sin6_addr = in6addr_loopback
+        var size = socklen_t(MemoryLayout<sockaddr_in6>.size)
+        let isBound = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.bind(descriptor, $0, size) == 0 && getsockname(descriptor, $0, &size) == 0
+            }
+        }
+        guard isBound else { throw Failure() }
+        return UInt16(bigEndian: address.sin6_port)
     }
 
     private static func bind(_ descriptor: Int32, path: String) throws -> UInt16 {

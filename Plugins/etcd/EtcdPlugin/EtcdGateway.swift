@@ -21,14 +21,26 @@ final class EtcdGateway: Sendable {
 
     /// Returns the answer of the first endpoint that has one.
     func perform(_ operation: EtcdOperation, _ call: Call) throws(CallFailure) -> EtcdAnswer {
-        try byOneEndpoint(operation, call) { endpoint, attempt throws(Failure) in
-            let request = { (prefix: String, credentials: EtcdSession.Credentials) in
-                Self.request(operation, prefix, credentials)
-            }
-            return try self.ask(endpoint, attempt, request) { answer, request throws(Failure) in
-                try self.read(answer, to: request, from: endpoint)
+        var failures: [CallFailure] = []
+        let order = session.order()
+        for (position, endpoint) in order.enumerated() {
+            let attempt = Self.attempt(
+                call, isRepeatable: operation.isRepeatable, left: order.count - position)
+            do throws(Failure) {
+                let answer = try ask(endpoint, operation, attempt)
+                session.ended(nil)
+                return answer
+            } catch {
+                if error.cause.code != RQD_CANCELLED { session.failed(endpoint) }
+                failures.append(error.cause)
+                if error.isFinal || Call.now >= call.deadline { break }
             }
         }
+        let last = failures.last?.code ?? RQD_INTERNAL
+        let texts = failures.map(\.message).joined(separator: "; ")
+        let failure = CallFailure(last, texts).prefixed(operation.purpose)
+        if failure.code != RQD_CANCELLED { session.ended(failure) }
+        throw failure
     }
 
     /// Hands out the messages of a stream until `receive` returns false; the stream of the endpoint
@@ -71,7 +83,7 @@ final class EtcdGateway: Sendable {
     }
 }
 
-/// One endpoint after the other.
+/// One endpoint.
 extension EtcdGateway {
     /// Why an endpoint is of no use.
     private struct Failure: Error {
@@ -85,32 +97,6 @@ extension EtcdGateway {
         }
     }
 
-    private func byOneEndpoint(
-        _ operation: EtcdOperation, _ call: Call,
-        _ body: (Int, Call) throws(Failure) -> EtcdAnswer
-    ) throws(CallFailure) -> EtcdAnswer {
-        var failures: [CallFailure] = []
-        let order = session.order()
-        for (position, endpoint) in order.enumerated() {
-            let attempt = Self.attempt(
-                call, isRepeatable: operation.isRepeatable, left: order.count - position)
-            do throws(Failure) {
-                let answer = try body(endpoint, attempt)
-                session.ended(nil)
-                return answer
-            } catch {
-                if error.cause.code != RQD_CANCELLED { session.failed(endpoint) }
-                failures.append(error.cause)
-                if error.isFinal || Call.now >= call.deadline { break }
-            }
-        }
-        let last = failures.last?.code ?? RQD_INTERNAL
-        let texts = failures.map(\.message).joined(separator: "; ")
-        let failure = CallFailure(last, texts).prefixed(operation.purpose)
-        if failure.code != RQD_CANCELLED { session.ended(failure) }
-        throw failure
-    }
-
     /// A silent server must leave time for the others, but for what can go to one only.
     private static func attempt(_ call: Call, isRepeatable: Bool, left: Int) -> Call {
         let now = Call.now
@@ -121,9 +107,7 @@ extension EtcdGateway {
 
     /// By the prefix that the endpoint knows, with a token where one is needed.
     private func ask(
-        _ endpoint: Int, _ call: Call,
-        _ make: (String, EtcdSession.Credentials) -> HTTPRequest,
-        _ read: (HTTPAnswer, HTTPRequest) throws(Failure) -> EtcdAnswer
+        _ endpoint: Int, _ operation: EtcdOperation, _ call: Call
     ) throws(Failure) -> EtcdAnswer {
         var last: CallFailure?
         for prefix in session.prefixes(of: endpoint) {
@@ -136,12 +120,12 @@ extension EtcdGateway {
                     }
                 }
                 let credentials = session.credentials
-                let request = make(prefix, credentials)
+                let request = Self.request(operation, prefix, credentials)
                 let answer = try send(request, endpoint) { server throws(HTTPFailure) in
                     try self.client.send(request, to: server, call)
                 }
                 if answer.status == 200 {
-                    let read = try read(answer, request)
+                    let read = try read(answer, to: request, from: endpoint)
                     session.answered(endpoint, prefix: prefix)
                     return read
                 }
