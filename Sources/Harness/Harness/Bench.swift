@@ -2,14 +2,17 @@ import Glibc
 import HarnessBackends
 import JSON
 import PluginABI
+import Synchronization
 
 /// What a check works with, in its own process: the plugin, a server if there is one, and the shared
 /// ways of calling. A check that can't begin is skipped, for another one says why.
 final class Bench {
+    /// `--slow`: what times are multiplied by, for machines and tools that make everything slow.
+    static let slowness = Atomic<UInt64>(1)
     /// Seconds for calls whose time is not the question.
-    static let patience: UInt64 = 5
+    static var patience: UInt64 { 5 * slowness.load(ordering: .relaxed) }
     /// Seconds after which the host abandons a call that should have returned.
-    static let grace: UInt64 = 2
+    static var grace: UInt64 { 2 * slowness.load(ordering: .relaxed) }
     static let second: UInt64 = 1_000_000_000
 
     let job: Job

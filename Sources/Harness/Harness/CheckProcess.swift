@@ -1,6 +1,7 @@
 import CHarness
 import Glibc
 import JSON
+import Synchronization
 
 /// The harness in a child's role: makes one check and tells what it found.
 ///
@@ -27,6 +28,7 @@ package enum CheckProcess {
         guard let message = line.receive(), let job = Job(message),
             let check = CheckCatalog.find(job.check)
         else { charness_exit(70) }
+        Bench.slowness.store(UInt64(max(job.slowness, 1)), ordering: .relaxed)
         let verdict = perform(check, job)
         // Not `exit`: the plugin's own endings have had their chance in `destroy`.
         charness_exit(line.send(verdict.json) ? 0 : 71)

@@ -15,6 +15,8 @@ package struct Job: Sendable {
     var hasFakeServer: Bool
     var isIsolated: Bool
     var seed: UInt64
+    /// What times are multiplied by.
+    var slowness: Int
     /// A directory of this check's own.
     var directory: String
 
@@ -23,7 +25,8 @@ package struct Job: Sendable {
             .init("check", .string(check)), .init("plugin", .string(plugin)),
             .init("mode", .string(mode)), .init("manifest", .string(manifest)),
             .init("fake", .bool(hasFakeServer)), .init("isolated", .bool(isIsolated)),
-            .init("seed", .integer(seed)), .init("directory", .string(directory)),
+            .init("seed", .integer(seed)), .init("slowness", .integer(slowness)),
+            .init("directory", .string(directory)),
         ]
         if let config {
             members.append(.init("config", .array(config.map { .integer($0) })))
@@ -35,7 +38,7 @@ package struct Job: Sendable {
     init(
         check: String, plugin: String, mode: String, manifest: String, config: [UInt8]?,
         backendURL: String?, hasFakeServer: Bool, isIsolated: Bool, seed: UInt64,
-        directory: String
+        slowness: Int, directory: String
     ) {
         self.check = check
         self.plugin = plugin
@@ -46,6 +49,7 @@ package struct Job: Sendable {
         self.hasFakeServer = hasFakeServer
         self.isIsolated = isIsolated
         self.seed = seed
+        self.slowness = slowness
         self.directory = directory
     }
 
@@ -54,12 +58,13 @@ package struct Job: Sendable {
             let mode = json["mode"]?.string, let manifest = json["manifest"]?.string,
             let fake = json["fake"]?.bool, let isolated = json["isolated"]?.bool,
             case .number(let seed)? = json["seed"], let seed = UInt64(seed),
+            let slowness = json["slowness"]?.integer,
             let directory = json["directory"]?.string
         else { return nil }
         self.init(
             check: check, plugin: plugin, mode: mode, manifest: manifest,
             config: json["config"]?.array?.compactMap { $0.integer.map { UInt8(clamping: $0) } },
             backendURL: json["backend"]?.string, hasFakeServer: fake, isIsolated: isolated,
-            seed: seed, directory: directory)
+            seed: seed, slowness: Int(slowness), directory: directory)
     }
 }

@@ -143,7 +143,7 @@ package struct Runner: Sendable {
         let job = Job(
             check: check.name, plugin: plugin, mode: mode, manifest: manifestPath ?? "",
             config: config, backendURL: backendURL, hasFakeServer: backend != nil,
-            isIsolated: isIsolated, seed: seed, directory: directory.path)
+            isIsolated: isIsolated, seed: seed, slowness: slowness, directory: directory.path)
         let limit = MonotonicClock.now + UInt64(check.timeout * slowness) * 1_000_000_000
         guard line.send(job.json), child.waitForMessage(until: limit) else {
             _ = child.end(at: MonotonicClock.now)

@@ -1,6 +1,7 @@
 import Glibc
 import HarnessBackends
 import PluginABI
+import Synchronization
 
 /// Time, and being given up.
 enum DeadlineChecks {
@@ -48,10 +49,11 @@ enum DeadlineChecks {
         _ milliseconds: Int, _ what: String, _ request: Request
     ) throws(Finding) {
         let expected = "\(request.name) returns within 1 s of \(what)"
-        guard milliseconds <= 2000 else {
+        let second = 1000 * Int(Bench.slowness.load(ordering: .relaxed))
+        guard milliseconds <= 2 * second else {
             throw .failed(expected: expected, seen: "after \(milliseconds) ms")
         }
-        guard milliseconds <= 1000 else {
+        guard milliseconds <= second else {
             throw .warning(expected: expected, seen: "after \(milliseconds) ms")
         }
     }

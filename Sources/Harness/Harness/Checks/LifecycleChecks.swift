@@ -83,10 +83,10 @@ enum LifecycleChecks {
         let start = MonotonicClock.now
         session.destroy()
         let milliseconds = (MonotonicClock.now - start) / 1_000_000
-        guard milliseconds <= 2000 else {
+        guard milliseconds <= Bench.grace * 1000 else {
             throw .failed(expected: "destroy returns within 1 s", seen: "\(milliseconds) ms")
         }
-        guard milliseconds <= 1000 else {
+        guard milliseconds <= Bench.grace * 500 else {
             throw .warning(expected: "destroy returns within 1 s", seen: "\(milliseconds) ms")
         }
     }
