@@ -157,4 +157,28 @@ import Testing
         let store = try await node.client.get("/status").json()["store"]
         #expect(store["cluster_id"].string == claimed)
     }
+
+    @Test func `A founder that joins before it has heard of the founding is a member like others`()
+        async throws
+    {
+        let three = try RegistryCluster(3, expect: 3)
+        defer { three.cluster.stop() }
+        try three.registry.stop(at: .beforeFormed)
+        try three.cluster.start()
+        let winner = try await three.stopped()
+        let late = try #require(three.nodes.first { $0.id != winner.id })
+        late.kill()
+        try three.registry.release(winner.id)
+        try await winner.waitUntilReady()
+        let joining = Daemon(
+            id: late.id, httpPort: late.httpPort, raftPort: late.raftPort,
+            directory: URL(fileURLWithPath: late.dataDirectory).deletingLastPathComponent().path,
+            arguments: ["-join", "127.0.0.1:\(winner.raftPort)"])
+        defer { joining.kill() }
+        try joining.start()
+        try await joining.waitUntilReady()
+        #expect(joining.log.contains("successfully joined cluster"))
+        let nodes = try await joining.client.get("/nodes").json()
+        #expect(nodes.members == ["1", "2", "3"])
+    }
 }

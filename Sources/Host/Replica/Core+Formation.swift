@@ -200,6 +200,10 @@ extension Core {
     /// A joiner's own log does not name anybody yet, but it must answer the leader.
     func noteJoining(_ acceptance: JoinAcceptance, via address: PeerAddress) {
         links.logger.announce("successfully joined cluster at \(address)")
+        let own = acceptance.membership[options.identity.id]
+        let isFounder =
+            own?.incarnation == options.identity.incarnation && own?.suffrage == .voter
+        admission = isFounder ? acceptance.membership : Membership()
         isRecognized = true
         membershipChanged(acceptance.membership)
         if let leader = acceptance.leader {
@@ -287,7 +291,7 @@ extension Core {
             formation = nil
             lostSince = nil
         } else {
-            become(member: Membership(), of: cluster, campaign: false)
+            become(member: admission, of: cluster, campaign: false)
         }
     }
 

@@ -151,7 +151,7 @@ extension Core {
             become(member: value.membership, of: value.cluster, campaign: campaign)
         case .joined(let cluster):
             endRegistryFormation()
-            become(member: Membership(), of: cluster, campaign: false)
+            become(member: admission, of: cluster, campaign: false)
         case .waiting(let text):
             links.logger.info("waiting for a cluster", ["waiting.for": text])
         case .notice(let text): links.logger.announce(text)

@@ -23,6 +23,9 @@ final class Core {
     /// What this node promised on the way to its cluster; it goes on telling others of the outcome.
     var acceptorState = AcceptorState()
     var pendingMembership: PendingMembership?
+    /// The membership with which a joiner begins. Empty, for the log will tell; but a founder that
+    /// joins before it heard of the founding is a voter already, and no entry may say so.
+    var admission = Membership()
     var candidates: Candidates?
     /// Since when this member has no leader.
     var lostSince: MonotonicTime?

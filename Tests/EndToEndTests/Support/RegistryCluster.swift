@@ -61,10 +61,20 @@ struct RegistryCluster {
             })
     }
 
-    /// Waits until all running nodes are voters of one and the same cluster.
+    /// Waits until all running nodes are voters of one and the same cluster. What they logged is
+    /// in the error.
     /// - Returns: its leader.
     @discardableResult
     func waitForOneCluster(within limit: Duration = .seconds(30)) async throws -> Daemon {
+        do {
+            return try await oneCluster(within: limit)
+        } catch let error as NotInTime {
+            throw NotInTime(
+                what: error.what, limit: error.limit, last: "\(error.last)\n\(cluster.logs)")
+        }
+    }
+
+    private func oneCluster(within limit: Duration) async throws -> Daemon {
         let running = nodes.filter(\.isRunning)
         return try await eventually("all nodes are in one cluster", within: limit) {
             let leader = try await self.cluster.waitForAgreement(within: .zero)
