@@ -31,7 +31,6 @@ import Testing
         try registry.erase("leader", expected: second, call())
         #expect(registry.code { try $0.erase("leader", expected: second, call()) } == RQD_ABSENT)
         #expect(registry.code { try $0.write("leader", "x", at: second) } == RQD_ABSENT)
-        #expect(registry.code { try $0.write("leader", "x", at: [0]) } == RQD_CONFLICT)
         #expect(try registry.read("leader", call()).record == nil)
         try consul.expectNoViolations()
     }
@@ -45,6 +44,19 @@ import Testing
             revisions.insert(revision ?? [])
         }
         #expect(revisions.count == 5)
+    }
+
+    @Test(arguments: ["", "0", "?", "-1", "7 ", "99999999999999999999"])
+    func `A revision that is none of Consul's is that of no record`(_ text: String) throws {
+        let registry = try consul.registry()
+        let revision = text.isEmpty ? [0] : Array(text.utf8)
+        #expect(registry.code { try $0.write("leader", "x", at: revision) } == RQD_ABSENT)
+        #expect(registry.code { try $0.erase("leader", expected: revision, call()) } == RQD_ABSENT)
+        try registry.write("leader", "1")
+        #expect(registry.code { try $0.write("leader", "x", at: revision) } == RQD_CONFLICT)
+        #expect(
+            registry.code { try $0.erase("leader", expected: revision, call()) } == RQD_CONFLICT)
+        #expect(try registry.text("leader") == "1")
     }
 
     @Test func `The largest value comes back`() throws {

@@ -50,7 +50,7 @@ package final class ConsulRegistry: Registry {
         _ name: String, expected: [UInt8]?, value: [UInt8], _ call: Call
     ) throws(CallFailure) -> [UInt8] {
         let key = try keys.key(of: name)
-        let index = try expected.map(Self.index) ?? 0
+        let index = expected.map(Self.index) ?? 0
         let exchange = try agent.transact(.write(key: key, index: index, value: value), call)
         guard exchange.answer.status == 200 else {
             throw refusal(of: exchange, name, isExpected: expected != nil, call)
@@ -72,7 +72,7 @@ package final class ConsulRegistry: Registry {
         _ name: String, expected: [UInt8], _ call: Call
     ) throws(CallFailure) {
         let key = try keys.key(of: name)
-        let index = try Self.index(expected)
+        let index = Self.index(expected)
         let exchange = try agent.transact(.erase(key: key, index: index), call)
         guard exchange.answer.status == 200 else {
             throw refusal(of: exchange, name, isExpected: true, call)
@@ -224,10 +224,10 @@ package final class ConsulRegistry: Registry {
 
     private static func revision(_ index: UInt64) -> [UInt8] { Array(String(index).utf8) }
 
-    private static func index(_ revision: [UInt8]) throws(CallFailure) -> UInt64 {
-        guard let index = UInt64(String(decoding: revision, as: UTF8.self)), index > 0 else {
-            throw CallFailure(RQD_CONFLICT, "a revision that no record in Consul ever has")
-        }
-        return index
+    /// What is no revision of ours becomes one that no record has: Consul then tells whether there is
+    /// a record at all. 0 would stand for none.
+    private static func index(_ revision: [UInt8]) -> UInt64 {
+        let index = UInt64(String(decoding: revision, as: UTF8.self)) ?? .max
+        return index == 0 ? .max : index
     }
 }
