@@ -8,7 +8,7 @@ import Testing
     .enabled(if: Namespace.isPossible && Installation.hindrance == nil, "root and scripts/test"))
 struct PodTests {
     @Test(arguments: ["dns", "dns-srv"])
-    func `Pods form a cluster, and find each other again when all have new addresses`(
+    func `Promise 7: pods form a cluster, and find each other again when all have new addresses`(
         _ overlay: String
     ) async throws {
         let names = (0..<3).map { "rqlite-\($0)" }

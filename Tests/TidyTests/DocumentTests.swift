@@ -30,6 +30,19 @@ import Testing
         }
     }
 
+    /// rqlite's guide on automatic clustering makes 22 promises about what the daemon does.
+    @Test func `Each promise of the guide has an end-to-end test with its number`() throws {
+        let name = try Regex(#"func `Promises? ([0-9, and]+):"#, as: (Substring, Substring).self)
+        var numbers: Set<Int> = []
+        for file in repository.files(below: "Tests/EndToEndTests") where file.hasSuffix(".swift") {
+            for match in try repository.text(file).matches(of: name) {
+                let list = match.output.1.split { !$0.isNumber }
+                numbers.formUnion(list.compactMap { Int($0) })
+            }
+        }
+        #expect(numbers == Set(1...22), "\(Set(1...22).subtracting(numbers).sorted()) lack one")
+    }
+
     @Test func `Scripts are POSIX shell that stops at the first error`() throws {
         let scripts = try repository.plainFiles(in: "scripts")
         #expect(scripts.count >= 5)

@@ -103,7 +103,8 @@
  * Time.  Every call that may do IO has a deadline and a descriptor that becomes readable when the
  * host gives the call up. The plugin returns within one second of either. A call that is not back
  * two seconds after that is abandoned with its instance, which is then never called, destroyed or
- * freed; after three such calls the mode is off until the host is restarted.
+ * freed; after three such calls the mode is off until the host is restarted, or the host goes on with
+ * the plugin in a process of its own, where it ends the process of a call that does not come back.
  *
  * Memory.  Who made it frees it, and no allocator is shared. What a function gets is valid until it
  * returns, unless said otherwise; what a plugin hands to a sink is copied before the sink returns.

@@ -16,6 +16,9 @@ final class PodNetwork: Sendable {
     private let addresses = Mutex<[String: String]>([:])
     private let lastUsed = Mutex(10)
 
+    /// The host's own address on the bridge.
+    var hostAddress: String { "\(subnet).1" }
+
     private var bridge: String { "rqb\(tag)" }
     private var hostsPath: String { "\(directory.path)/hosts" }
 
