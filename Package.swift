@@ -33,12 +33,16 @@ func host(
 }
 
 /// The tests of one module, in `Tests/<name>Tests`.
-func tests(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = [])
-    -> Target
-{
+/// - Parameter isSimulation: optimised in debug builds too, as what it simulates.
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = [],
+    isSimulation: Bool = false
+) -> Target {
     .testTarget(
         name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
-        resources: resources, swiftSettings: settings)
+        resources: resources,
+        swiftSettings: settings
+            + (isSimulation ? [.unsafeFlags(["-O"], .when(configuration: .debug))] : []))
 }
 
 /// What only the entry of a plugin is linked with: one exported symbol, and Swift's runtime where a
@@ -178,6 +182,10 @@ let package = Package(
             name: "ServerTesting", dependencies: ["JSON"], path: "Tests/ServerTesting",
             swiftSettings: settings),
 
+        // Transcripts that tests play to machines and compare.
+        .target(
+            name: "ScenarioTesting", path: "Tests/ScenarioTesting", swiftSettings: settings),
+
         // Tests, one target per module.
         tests(
             "EndToEnd",
@@ -190,8 +198,9 @@ let package = Package(
         tests("Telemetry", ["Telemetry", "JSON"]),
         tests("Cluster", ["Cluster", "Raft", "Wire"]),
         tests(
-            "Registry", ["Registry", "Cluster", "Raft", "Wire", "JSON", "Simulator"],
-            resources: [.copy("Scenarios")]),
+            "Registry",
+            ["Registry", "Cluster", "Raft", "Wire", "JSON", "Simulator", "ScenarioTesting"],
+            resources: [.copy("Scenarios")], isSimulation: true),
         tests("PluginABI", ["PluginABI"]),
         tests("PluginSupport", ["PluginSupport", "PluginABI"]),
         tests("HTTPRequests", ["HTTPRequests", "PluginSupport", "PluginABI"]),
@@ -226,7 +235,7 @@ let package = Package(
             name: "HarnessTests",
             dependencies: ["Harness", "HarnessBackends", "JSON"],
             path: "Tests/HarnessTests", exclude: ["BadPlugins"], swiftSettings: settings),
-        tests("Raft", ["Raft", "Wire"], resources: [.copy("Scenarios")]),
+        tests("Raft", ["Raft", "Wire", "ScenarioTesting"], resources: [.copy("Scenarios")]),
         tests("Transport", ["Transport", "Raft", "Service", "Wire"] + nio),
         tests("Replication", ["Replication", "Raft", "Wire"]),
         tests(

@@ -53,7 +53,7 @@ import Testing
 
     @Test func `One cluster, never a wedge, and its entry is right`() async {
         let first = Self.number("SEED") ?? 1
-        let count = Self.number("SEED") == nil ? Self.number("SEEDS") ?? 150 : 1
+        let count = Self.number("SEED") == nil ? Self.number("SEEDS") ?? 500 : 1
         let report = await withTaskGroup(of: Report.self) { group in
             for lane in 0..<UInt64(2) {
                 group.addTask {
@@ -67,6 +67,9 @@ import Testing
         }
         #expect(report.failures.isEmpty, "\(report.failures.count): \(report.failures.prefix(5))")
         #expect(report.formed > Int(count) * 8 / 10 || count < 10, "\(excuses)")
+        if count >= 500 {
+            #expect(report.reached.isEverything, "\(report.reached)")
+        }
         let summary = "formed \(report.formed) of \(count), slowest after \(report.slowest / 1_000)"
         print("\(summary) ms (seed \(report.slowestSeed)); \(excuses); \(report.reached)")
     }

@@ -117,7 +117,7 @@ extension RegistryFormation {
             startedAt: now, endedAt: now)
         absentSince = nil
         isDecisionDue = true
-        lookSoon(settings.absence)
+        lookSoon(settings.probation)
     }
 
     private func claimNotice(_ claim: RegistryState.Claim, _ view: RegistryView) -> String {
@@ -138,8 +138,8 @@ extension RegistryFormation {
         guard let claim = state.claim else { return }
         target = .nothing
         basis = nil
-        guard let watched, view.startedAt >= watched.since + settings.absence else {
-            return lookSoon(max(.zero, (watched?.since ?? now) + settings.absence - now))
+        guard let watched, view.startedAt >= watched.since + settings.probation else {
+            return lookSoon(max(.zero, (watched?.since ?? now) + settings.probation - now))
         }
         guard view.endedAt + settings.freshness >= now else { return lookSoon() }
         guard isAttended(claim.value) else {

@@ -10,6 +10,7 @@ extension RegistryFormation {
     }
 
     private func currentExplanation() -> String {
+        if let founding = state.founding { return "starting cluster \(founding.cluster)" }
         if let lookFailure { return "the registry can't be used: \(lookFailure)" }
         guard let view else { return "no answer of the registry yet" }
         switch view.leader {

@@ -7,22 +7,47 @@ extension RegistryFormation {
 
     package mutating func helloAnswered(_ facts: CandidateFacts, from address: PeerAddress) {
         guard !isFinished else { return }
-        failures.removeAll { $0.address == address }
         isExplanationDue = true
-        if let index = hellos.firstIndex(where: { $0.address == address }) {
-            if hellos[index].facts != facts { isDecisionDue = true }
-            hellos[index].facts = facts
-            hellos[index].heardAt = now
-        } else if candidates.contains(address) {
-            hellos.append(Acquaintance(address: address, facts: facts, heardAt: now))
-            isDecisionDue = true
-        }
+        let since = acquaint(facts, at: address)
         if let cluster = facts.cluster, !target.admits(cluster) {
-            joining.unreachable(address, reason: "a node of cluster \(cluster)")
+            let reason = "a node of cluster \(cluster)"
+            if case .cluster = target { fail(address, reason) }
+            joining.unreachable(address, reason: reason)
+        } else if let cluster = facts.cluster, !hasLooked(for: cluster, since: since) {
+            joining.unreachable(address, reason: "to be looked up in the registry")
+            lookSoon()
         } else {
+            failures.removeAll { $0.address == address }
             joining.helloAnswered(facts, from: address)
         }
         drive()
+    }
+
+    /// Since when the node is known to be in its cluster.
+    private mutating func acquaint(_ facts: CandidateFacts, at address: PeerAddress) -> Duration {
+        guard candidates.contains(address) else { return now }
+        var news = Acquaintance(
+            address: address, facts: facts, heardAt: now,
+            inClusterSince: facts.cluster.map { _ in now })
+        if let index = hellos.firstIndex(where: { $0.address == address }) {
+            let old = hellos[index]
+            if old.facts.cluster == facts.cluster { news.inClusterSince = old.inClusterSince }
+            if old.facts != facts { isDecisionDue = true }
+            hellos[index] = news
+        } else {
+            hellos.append(news)
+            isDecisionDue = true
+        }
+        return news.inClusterSince ?? now
+    }
+
+    /// A cluster that a hello tells of is joined only after a look that is younger: its entry may
+    /// name this node as one of its founders, who don't join but start. A registry that can't be
+    /// used is not waited for.
+    private func hasLooked(for cluster: ClusterID, since: Duration) -> Bool {
+        if lookFailure != nil { return true }
+        guard let view else { return false }
+        return view.startedAt >= since || view.shows(formed: cluster)
     }
 
     /// The node at the address can't be reached, or did not answer in time. `reason` is for people:
@@ -53,8 +78,10 @@ extension RegistryFormation {
     }
 
     private mutating func fail(_ address: PeerAddress, _ reason: String) {
+        guard candidates.contains(address) else { return }
         failures.removeAll { $0.address == address }
-        if candidates.contains(address) { failures.append((address, reason)) }
+        failures.append((address, reason))
+        failures.sort { $0.address < $1.address }
         isExplanationDue = true
     }
 

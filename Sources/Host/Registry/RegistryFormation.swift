@@ -108,6 +108,8 @@ package struct RegistryFormation: Sendable {
         let address: PeerAddress
         var facts: CandidateFacts
         var heardAt: Duration
+        /// Since when it is known to be in the cluster that it is in.
+        var inClusterSince: Duration?
     }
 
     /// Which cluster may be joined.

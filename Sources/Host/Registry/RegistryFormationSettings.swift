@@ -10,10 +10,12 @@ package struct RegistryFormationSettings: Equatable, Sendable {
 
     /// Between two looks at the registry, with a fifth of it as jitter to either side.
     package var lookInterval: Duration = .seconds(1)
-    /// An entry counts as absent when two looks, this far apart, have shown none, and a claim has
-    /// to stand so long before it is completed. A leader that finds its entry missing, or a claim
-    /// in its place, puts it back within a second.
+    /// An entry counts as absent when two looks, this far apart, have shown none. A leader that
+    /// finds its entry missing puts it back within a second.
     package var absence: Duration = .milliseconds(1_500)
+    /// A claim has to stand so long before it is completed. A leader that finds one in the place of
+    /// its entry replaces it within a second.
+    package var probation: Duration = .milliseconds(1_500)
     /// A `forming` entry whose revision stays the same for so long is given up by its owner.
     package var takeover: Duration = .seconds(15)
     /// A claim is written only so soon after the look that allows it; else there is another look.

@@ -69,7 +69,7 @@ extension RegistryKeeper {
         guard let wanted = wantedEntry else { return }
         if entry.says(the: wanted) {
             conflicts = 0
-            if entry.nonce == nonce { publish(entry) }
+            if entry.nonce == nonce { publish(entry, at: revision) }
         } else {
             write(at: revision)
         }
@@ -99,11 +99,11 @@ extension RegistryKeeper {
     mutating func wroteLeader(_ entry: LeaderEntry, _ answer: RegistryAnswer) {
         guard keepsLeader else { return }
         switch answer {
-        case .written:
+        case .written(let revision):
             conflicts = 0
             // It may have begun to lead again meanwhile.
             let isRight = wantedEntry.map { entry.says(the: $0) } ?? false
-            if isRight { publish(entry) }
+            if isRight { publish(entry, at: revision) }
             if isRight { lookAgain() } else { leaderDue = now }
         case .conflict:
             conflicts += 1
@@ -112,10 +112,11 @@ extension RegistryKeeper {
         }
     }
 
-    private mutating func publish(_ entry: LeaderEntry) {
-        guard published != entry else { return }
-        published = entry
-        emit(.published(entry))
+    /// The entry stands there by this node's write.
+    private mutating func publish(_ entry: LeaderEntry, at revision: Revision) {
+        guard publishedAt != revision else { return }
+        emit(publishedAt == nil ? .published(entry) : .restored(entry))
+        publishedAt = revision
     }
 
     // MARK: Alarms

@@ -58,7 +58,8 @@ package struct RegistryKeeper: Sendable {
     var lastLeaderLook: Duration = .zero
     /// Writes in a row that found another state than was read before.
     var conflicts = 0
-    var published: LeaderEntry?
+    /// The revision of this node's last write that is known to stand, in this standing.
+    var publishedAt: Revision?
     /// An entry of a later term, and since when it has stood there.
     var later: (revision: Revision, since: Duration)?
     /// The founders that the last entry of the own cluster named.
@@ -189,7 +190,7 @@ package struct RegistryKeeper: Sendable {
         leaderDue = nil
         listDue = nil
         later = nil
-        published = nil
+        publishedAt = nil
         candidates = nil
         switch standing {
         case .fresh, .member(isLost: false): setAlarms(about: .leaderEntry, [])

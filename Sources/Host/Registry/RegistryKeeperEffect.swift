@@ -7,8 +7,10 @@ package enum RegistryKeeperEffect: Equatable, Sendable {
     /// Where members of the own cluster say they are, this node left out: for a member that has no
     /// contact to its leader. Said when it loses contact, and once per change while it has none.
     case candidates([PeerAddress])
-    /// The leader's entry names this node now, by its own write. Once per such write.
+    /// The leader's entry names this node now, by its own write, for the first time since it leads.
     case published(LeaderEntry)
+    /// The entry that this node had published was gone, or somebody changed it: it is right again.
+    case restored(LeaderEntry)
     /// Something that an operator should look at. It lasts until `resolved`.
     case raised(RegistryAlarm)
     case resolved(RegistryAlarm)

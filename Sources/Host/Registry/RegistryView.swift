@@ -15,6 +15,11 @@ struct RegistryView: Sendable {
     var startedAt: Duration
     var endedAt: Duration
 
+    func shows(formed cluster: ClusterID) -> Bool {
+        guard case .present(.entry(let entry), _) = leader else { return false }
+        return entry.state == .formed && entry.cluster == cluster
+    }
+
     /// Members of clusters, as far as their records say so.
     func members(besides own: NodeID) -> [NodeRecord] {
         records.filter { $0.cluster != nil && $0.identity.id != own }

@@ -169,6 +169,8 @@ extension Core {
         case .published(let entry):
             log.announce(
                 "updated Leader API address to \(entry.apiURL ?? "none") due to leadership change")
+        case .restored:
+            log.warning("the leader's entry in the discovery service was lost or changed: restored")
         case .raised(let alarm):
             log.warning("discovery service needs attention", ["cause": "\(alarm)"])
         case .resolved(let alarm):

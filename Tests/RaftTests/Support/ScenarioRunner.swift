@@ -1,4 +1,5 @@
 @testable import Raft
+import ScenarioTesting
 
 /// Understands the commands of transcripts:
 ///
@@ -291,34 +292,5 @@ extension Refusal {
         case .entryTooLarge(let limit): "entryTooLarge, limit \(limit)"
         default: "\(self)"
         }
-    }
-}
-
-/// A line of a transcript: a name, words, and options such as `count=3`.
-struct ScenarioCommand {
-    let name: String
-    let words: [String]
-    let options: [(name: String, value: String)]
-
-    init(_ line: String) {
-        let parts = line.split(separator: " ").map(String.init)
-        name = parts.first ?? ""
-        words = parts.dropFirst().filter { !$0.contains("=") }
-        options = parts.dropFirst().compactMap { part in
-            part.firstIndex(of: "=").map {
-                (String(part[..<$0]), String(part[part.index(after: $0)...]))
-            }
-        }
-    }
-
-    subscript(option: String) -> String? { options.first { $0.name == option }?.value }
-
-    var node: Int { words.first.flatMap { Int($0) } ?? 0 }
-    var second: Int { words.count > 1 ? Int(words[1]) ?? 0 : 0 }
-
-    func list(_ option: String) -> [Int]? { self[option].map(Self.list) }
-
-    static func list(_ text: String) -> [Int] {
-        text.filter { $0 != "(" && $0 != ")" }.split(separator: ",").compactMap { Int($0) }
     }
 }

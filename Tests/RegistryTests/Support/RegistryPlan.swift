@@ -55,6 +55,8 @@ struct RegistryPlan {
     var writeTime = 0
     /// When the registry loses everything, if a leader is there to put its entry back.
     var wipes: [Int] = []
+    /// So soon after the first founder has started, the registry loses everything.
+    var wipeAfterFounding: Int?
     /// When a rival that never goes on claims the key, if it is free.
     var rivals: [Int] = []
     /// What happens to the formed cluster, at last.
@@ -132,6 +134,7 @@ struct RegistryPlan {
         if dice.chance(50, of: 100) {
             wipes = (0..<1 + dice.below(4)).map { _ in dice.below(early) }
         }
+        if dice.chance(15, of: 100) { wipeAfterFounding = dice.below(100_000) }
         if dice.chance(20, of: 100) {
             rivals = (0..<1 + dice.below(2)).map { _ in dice.below(early) }
         }

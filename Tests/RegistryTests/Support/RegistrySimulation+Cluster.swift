@@ -95,7 +95,8 @@ extension RegistrySimulation {
         if let place = leaders.firstIndex(where: { $0.cluster == value.cluster }) {
             let leader = leaders[place]
             let mayMove = isFaulty && now >= calmUntil && dice.chance(1, of: 500)
-            guard !hasMajority || !able.contains(leader.node) || mayMove else {
+            let leads = able.contains(leader.node) && nodes[leader.node].leads == leader.term
+            guard !hasMajority || !leads || mayMove else {
                 return hear(value.cluster)
             }
             leaders.remove(at: place)

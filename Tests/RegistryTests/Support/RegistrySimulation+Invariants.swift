@@ -101,8 +101,8 @@ extension RegistrySimulation {
             next(1, after: settleTime + 1_000_000)
         case 1:
             try moveLeadership()
-            check(after: Self.entryBound, "after leadership moved")
-            next(2, after: 1_500_000)
+            check(after: settleTime, "after leadership moved")
+            next(2, after: settleTime + 500_000)
         case 2:
             registry.wipe()
             check(after: Self.entryBound, "after a wipe")

@@ -135,8 +135,8 @@ extension RegistrySimulation {
             // In one cluster there is nothing to alarm anybody, unless a claim was put half-way.
             throw Failure("node \(k + 1): \(alarm)")
         case .nodeRecordsOff(let text): throw Failure("node \(k + 1): \(text)")
-        case .published: reached.restores += 1
-        case .candidates, .resolved, .failing, .working: break
+        case .restored: reached.restores += 1
+        case .published, .candidates, .resolved, .failing, .working: break
         }
     }
 
@@ -173,6 +173,9 @@ extension RegistrySimulation {
     mutating func commit(_ write: Write, _ k: Int) {
         if let value = write.start {
             nodes[k].adopted = value
+            if adoptions.isEmpty, let pause = plan.wipeAfterFounding {
+                queue.schedule(.wipe, at: now + pause)
+            }
             if !adoptions.contains(value) { adoptions.append(value) }
         } else if let cluster = write.joined {
             nodes[k].joined = cluster

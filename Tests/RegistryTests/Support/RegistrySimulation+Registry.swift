@@ -120,14 +120,12 @@ extension RegistrySimulation {
         nodes.indices.contains { k in
             let node = nodes[k]
             guard node.isUp, node.stoppedUntil == nil, node.backlog.isEmpty, condition(k) == nil,
-                let keeper = node.keeper, node.requests.allSatisfy({ $0.deadline < now + 600_000 })
+                node.requests.allSatisfy({ $0.deadline < now + 600_000 })
             else { return false }
-            switch keeper.standing {
-            case .leader(let term):
+            if let term = node.leads {
                 return leaders.contains { $0.node == k && $0.term == term }
-            case .founder: return leaders.isEmpty
-            case .fresh, .member: return false
             }
+            return node.adopted != nil && !node.hasHeardLeader && leaders.isEmpty
         }
     }
 

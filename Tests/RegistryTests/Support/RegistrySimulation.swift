@@ -13,8 +13,10 @@ struct RegistrySimulation {
         case blindUpdates
         /// Raft starts when the claim is written, before it is *formed*.
         case startsBeforeFormed
-        /// One look is enough to believe that there is no entry.
-        case noSecondLook
+        /// One look is enough to believe that there is no entry, and a claim is completed at once.
+        case noWaiting
+        /// A claim is completed as soon as it is written.
+        case noProbation
         /// Another's claim is never replaced.
         case noTakeover
         /// Founders don't put the entry back until there is a leader.
@@ -156,6 +158,12 @@ struct RegistrySimulation {
         var lateEffects = 0
         var restores = 0
 
+        var isEverything: Bool {
+            [
+                crashes, stops, hours, wipes, takeovers, uncertain, dropped, lateEffects, restores,
+            ].allSatisfy { $0 > 0 }
+        }
+
         static func + (a: Reached, b: Reached) -> Reached {
             Reached(
                 crashes: a.crashes + b.crashes, stops: a.stops + b.stops,
@@ -295,7 +303,8 @@ struct RegistrySimulation {
         var settings = RegistryFormationSettings(
             introduction(k), apiURL: apiURL(k), limit: nil)
         settings.refusalPatience = .seconds(60)
-        if mutation == .noSecondLook { settings.absence = .zero }
+        if mutation == .noWaiting { settings.absence = .zero }
+        if mutation == .noProbation || mutation == .noWaiting { settings.probation = .zero }
         if mutation == .noTakeover { settings.takeover = .seconds(1_000_000) }
         return settings
     }

@@ -76,6 +76,7 @@ extension RegistryKeeperEffect {
         case .ask(let request, _, let timeout): "\(request.summary) within \(timeout)"
         case .candidates(let addresses): "candidates \(addresses)"
         case .published(let entry): "published \(entry.id) at \(entry.address), term \(entry.term)"
+        case .restored(let entry): "restored \(entry.id) at \(entry.address), term \(entry.term)"
         case .raised(let alarm): "alarm: \(alarm)"
         case .resolved(let alarm): "resolved: \(alarm)"
         case .nodeRecordsOff(let text): "records of nodes are off: \(text)"

@@ -2,18 +2,17 @@ import Foundation
 
 /// A transcript: commands, a line `----`, and what they print, block after block. Comments and
 /// blank lines between blocks are kept.
-struct ScenarioFile {
-    struct Block: Equatable {
+package struct ScenarioFile {
+    package struct Block: Equatable {
         /// Comments and blank lines before the commands.
-        var preface: [String]
-        var commands: [String]
-        var output: [String]
+        package var preface: [String]
+        package var commands: [String]
+        package var output: [String]
     }
 
-    var blocks: [Block] = []
-    var ending: [String] = []
+    package var blocks: [Block] = []
 
-    init(_ text: String) {
+    package init(_ text: String) {
         var preface: [String] = []
         var commands: [String] = []
         var output: [String]?
@@ -41,28 +40,36 @@ struct ScenarioFile {
         }
     }
 
-    var text: String {
+    package var text: String {
         blocks.map { block in
             (block.preface + block.commands + ["----"] + block.output).joined(separator: "\n")
         }.joined(separator: "\n") + "\n"
     }
+}
 
-    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .deletingLastPathComponent().appendingPathComponent("Scenarios")
+/// The folder `Scenarios` beside a test's source file.
+package struct ScenarioFolder: Sendable {
+    private let url: URL
 
-    static let names: [String] =
-        (try? FileManager.default.contentsOfDirectory(atPath: folder.path))?
-        .filter { $0.hasSuffix(".txt") }.sorted() ?? []
-
-    static func read(_ name: String) throws -> ScenarioFile {
-        ScenarioFile(
-            try String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8))
+    package init(beside source: String = #filePath) {
+        url = URL(fileURLWithPath: source).deletingLastPathComponent()
+            .appendingPathComponent("Scenarios")
     }
 
-    func write(_ name: String) throws {
-        try text.write(
-            to: Self.folder.appendingPathComponent(name), atomically: true, encoding: .utf8)
+    package var names: [String] {
+        (try? FileManager.default.contentsOfDirectory(atPath: url.path))?
+            .filter { $0.hasSuffix(".txt") }.sorted() ?? []
     }
 
-    static var rewrites: Bool { ProcessInfo.processInfo.environment["REWRITE"] != nil }
+    package func read(_ name: String) throws -> ScenarioFile {
+        ScenarioFile(try String(contentsOf: url.appendingPathComponent(name), encoding: .utf8))
+    }
+
+    package func write(_ file: ScenarioFile, _ name: String) throws {
+        try file.text.write(
+            to: url.appendingPathComponent(name), atomically: true, encoding: .utf8)
+    }
+
+    /// `REWRITE=1`: the transcripts are written anew, and the diff is to be reviewed.
+    package static var rewrites: Bool { ProcessInfo.processInfo.environment["REWRITE"] != nil }
 }
