@@ -23,6 +23,7 @@ import ScenarioTesting
 ///     write lost | unanswered | doubled                what becomes of the next write
 ///     rival forming 2 cluster=#b1 …                    comes before the next write, as `entry`
 ///     disk slow | disk done
+///     refuse no-access                                 the keeper found that records are off
 ///     show                                             all records
 ///
 /// Node k has incarnation `#k` and address 10.0.0.k; `#b1` is an ID that ends so, with zeros in
@@ -93,6 +94,9 @@ struct RegistryScenario {
         case "registry": mode = command.words.first.flatMap(Mode.init) ?? .up
         case "write": fate = command.words.first.flatMap(WriteFate.init) ?? .usual
         case "rival": rival = command
+        case "refuse":
+            let reason = command.words.first ?? ""
+            step(formation: { $0.nodeRecordsOff(reason) })
         case "disk":
             isDiskSlow = command.words.first == "slow"
             if !isDiskSlow { finishWrites() }
