@@ -67,13 +67,18 @@ struct ExampleBehaviourTests {
             // Whether it happens before or after the waiting begins makes no difference.
             try change()
             let start = ContinuousClock.now
-            guard case .changed(let next) = try await waiting.get() else {
-                Issue.record("nothing changed")
-                return
-            }
+            var outcome = try await waiting.get()
+            // A file that is rewritten in place may be seen empty first: one more change.
+            repeat {
+                guard case .changed(let next) = outcome else {
+                    Issue.record("nothing changed")
+                    return
+                }
+                #expect(next != token)
+                token = next
+                outcome = try await plugin.wait(token, .milliseconds(50)).get()
+            } while outcome != .unchanged
             #expect(ContinuousClock.now - start < .seconds(1))
-            #expect(next != token)
-            token = next
         }
         #expect(try await plugin.resolve().get().token == token)
     }

@@ -72,6 +72,45 @@ import Testing
         }
     }
 
+    /// The leader's plugin is called every second, the others' now and then.
+    @Test(arguments: [
+        ("read hang", "none"), ("read hang", "process"), ("write garbage", "none"),
+        ("read crash", "process"),
+    ])
+    func `A cluster of three loses no write while its plugins misbehave`(
+        what: String, isolation: String
+    ) async throws {
+        let plugin = try MisbehavingPlugin()
+        let arguments = try plugin.arguments(
+            mode: "directory", name: "shared", isolation: isolation)
+        let directory = try TestDirectory()
+        let nodes = try DiscoveryMode.Place.onLoopback(3).enumerated().map { number, place in
+            Daemon(
+                id: "\(number + 1)", httpPort: place.httpPort, raftPort: place.raftPort,
+                directory: directory.path, arguments: arguments + ["-bootstrap-expect", "3"])
+        }
+        let cluster = TestCluster(nodes, in: directory)
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement()
+        _ = try await leader.client.execute([SteadyLoad.table])
+        let load = SteadyLoad(nodes, rate: 200)
+        try await load.answer(200)
+        try plugin.misbehave("shared", what)
+        try await load.answer(600)
+        // Leadership moves although nobody can tell the registry.
+        let moved = try await leader.client.send("POST", "/leader?wait")
+        #expect(moved.status == 200, "\(moved.text)")
+        try await load.answer(200)
+        let report = try await load.stop()
+        #expect(report.failures.isEmpty, "\(report.failures.prefix(3))\n\(cluster.logs)")
+        for node in nodes {
+            let start = ContinuousClock.now
+            #expect(try await node.terminate() == 0, "\(node.log.suffix(2000))")
+            #expect(ContinuousClock.now - start < .seconds(2), "\(node.log.suffix(2000))")
+        }
+    }
+
     private static func live(
         _ node: Daemon, with one: Case, _ plugin: MisbehavingPlugin
     ) async throws {
