@@ -25,7 +25,7 @@ final class Namespace: Sendable {
         nodes: Int, domain: String, named: Range<Int>? = nil, options: [String] = []
     ) throws {
         let number = Int(getpid()) % 200 + 20
-        let serial = Int.random(in: 0..<250)
+        let serial = NetworkNumber.next()
         let name = "rqt-\(getpid())-\(serial)"
         let subnet = "10.\(number).\(serial)"
         self.name = name

@@ -7,7 +7,7 @@ final class PodNetwork: Sendable {
     /// What a cluster's DNS calls the service.
     static let domain = "rqlite-svc-internal.default.svc.cluster.local"
 
-    private let number = Int.random(in: 0..<200)
+    private let number = NetworkNumber.next()
     private let subnet: String
     private let tag: String
     private let directory: TestDirectory
