@@ -7,8 +7,8 @@ import Synchronization
 ///
 /// A call must be back soon after its deadline or cancellation. If it is not, it is *abandoned* with
 /// the instance it was made on, which is never called or freed again; the next call makes a new one,
-/// no sooner than a back-off allows. After three of them the mode is off until the program is
-/// restarted.
+/// no sooner than a back-off allows. After three of them the mode moves to isolation, or, where no child
+/// program is given, is off until the program is restarted.
 ///
 /// Every call is answered exactly once, through its completion, on a thread of this object, which
 /// must not be blocked. `stop` must be called in the end.

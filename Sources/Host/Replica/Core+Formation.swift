@@ -112,10 +112,9 @@ extension Core {
         // A leader that can't be answered is as good as none.
         let hasLost = raft.leader.map { address(of: $0) == nil } ?? true
         if hasLost { lostSince = lostSince ?? now } else { lostSince = nil }
-        let mustLook = isLost
-        if mustLook, formation == nil, raft.role != .leader || hasMoved {
+        if isLost, formation == nil, raft.role != .leader || hasMoved {
             startFormation(.rejoin, limit: .none)
-        } else if !mustLook, formation?.purpose == .rejoin {
+        } else if !isLost, formation?.purpose == .rejoin {
             formation = nil
         }
     }

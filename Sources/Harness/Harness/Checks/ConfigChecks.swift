@@ -125,8 +125,8 @@ enum ConfigChecks {
 
     /// On a thread like the host's: deep recursion ends where its stack does.
     @Sendable private static func takesDeep(_ bench: Bench) throws(Finding) {
-        nonisolated(unsafe) let bench = bench
         // Shared with one thread, while this one waits for it.
+        nonisolated(unsafe) let bench = bench
         for opening in ["[", "{\"a\":"] {
             let bytes = Array(String(repeating: opening, count: 200_000).utf8)
             let config = Array(bytes.prefix(Int(RQD_MAX_CONFIG)))
