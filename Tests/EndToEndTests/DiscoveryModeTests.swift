@@ -11,17 +11,10 @@ import Testing
         _ mode: DiscoveryMode
     ) async throws {
         let surroundings = try await mode.prepare(5)
-        let directory = try TestDirectory()
-        let nodes = surroundings.places.enumerated().map { number, place in
-            let isReplica = number == 4
-            return Daemon(
-                id: "\(number + 1)", host: place.host, httpPort: place.httpPort,
-                raftPort: place.raftPort, directory: directory.path,
-                arguments: surroundings.arguments
-                    + (isReplica ? ["-raft-non-voter"] : ["-bootstrap-expect", "3"]),
-                prefix: surroundings.prefix)
+        let cluster = try TestCluster(at: surroundings.places, prefix: surroundings.prefix) {
+            surroundings.arguments
+                + ($0 == 4 ? ["-raft-non-voter"] : ["-bootstrap-expect", "3"])
         }
-        let cluster = TestCluster(nodes, in: directory)
         defer { cluster.stop() }
         do {
             try await live(cluster)

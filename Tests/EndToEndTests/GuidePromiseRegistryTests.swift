@@ -10,13 +10,9 @@ import Testing
     private static func nodes(
         _ count: Int, _ registry: RegistryServer, key: String = "rqlite"
     ) throws -> TestCluster {
-        let directory = try TestDirectory()
-        let nodes = try DiscoveryMode.Place.onLoopback(count).enumerated().map { number, place in
-            Daemon(
-                id: "\(number + 1)", httpPort: place.httpPort, raftPort: place.raftPort,
-                directory: directory.path, arguments: registry.arguments(key: key))
+        try TestCluster(at: DiscoveryMode.Place.onLoopback(count)) { _ in
+            registry.arguments(key: key)
         }
-        return TestCluster(nodes, in: directory)
     }
 
     /// Waits until the entry names the node, and says how long that took.
@@ -78,14 +74,9 @@ import Testing
         _ mode: DiscoveryMode
     ) async throws {
         let surroundings = try await mode.prepare(2)
-        let directory = try TestDirectory()
-        let nodes = surroundings.places.enumerated().map { number, place in
-            Daemon(
-                id: "\(number + 1)", host: place.host, httpPort: place.httpPort,
-                raftPort: place.raftPort, directory: directory.path,
-                arguments: surroundings.arguments, prefix: surroundings.prefix)
+        let cluster = try TestCluster(at: surroundings.places, prefix: surroundings.prefix) { _ in
+            surroundings.arguments
         }
-        let cluster = TestCluster(nodes, in: directory)
         defer { cluster.stop() }
         try cluster.start()
         let leader = try await cluster.waitForAgreement()

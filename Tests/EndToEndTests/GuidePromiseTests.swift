@@ -8,17 +8,12 @@ import Testing
     private static func guided(
         _ count: Int = 3, listed: Int = 3, expect: [String] = ["3"]
     ) throws -> TestCluster {
-        let directory = try TestDirectory()
         let places = try DiscoveryMode.Place.onLoopback(count)
         let list = places.prefix(listed).map { "http://\($0.host):\($0.httpPort)" }
             .joined(separator: ",")
-        let nodes = places.enumerated().map { number, place in
-            Daemon(
-                id: "\(number + 1)", httpPort: place.httpPort, raftPort: place.raftPort,
-                directory: directory.path,
-                arguments: ["-bootstrap-expect", expect[number % expect.count], "-join", list])
+        return try TestCluster(at: places) {
+            ["-bootstrap-expect", expect[$0 % expect.count], "-join", list]
         }
-        return TestCluster(nodes, in: directory)
     }
 
     private static func clusterIDs(_ nodes: [Daemon]) async throws -> Set<String> {
@@ -107,19 +102,16 @@ import Testing
         _ mode: DiscoveryMode, _ count: Int = 3, config: String? = nil
     ) async throws -> (TestCluster, DiscoveryMode.Surroundings) {
         let surroundings = try await mode.prepare(count)
-        let directory = try TestDirectory()
         var arguments = surroundings.arguments + ["-bootstrap-expect", "3"]
         if let config {
             arguments.removeAll { $0.hasPrefix("-disco-config") }
             arguments.append("-disco-config=\(config)")
         }
-        let nodes = surroundings.places.enumerated().map { number, place in
-            Daemon(
-                id: "\(number + 1)", host: place.host, httpPort: place.httpPort,
-                raftPort: place.raftPort, directory: directory.path, arguments: arguments,
-                prefix: surroundings.prefix)
+        let all = arguments
+        let cluster = try TestCluster(at: surroundings.places, prefix: surroundings.prefix) { _ in
+            all
         }
-        return (TestCluster(nodes, in: directory), surroundings)
+        return (cluster, surroundings)
     }
 
     @Test(arguments: [[0, 1, 2], [2, 0, 1], [1, 2, 0]])

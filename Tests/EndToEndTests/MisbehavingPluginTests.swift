@@ -83,18 +83,14 @@ import Testing
         let plugin = try MisbehavingPlugin()
         let arguments = try plugin.arguments(
             mode: "directory", name: "shared", isolation: isolation)
-        let directory = try TestDirectory()
-        let nodes = try DiscoveryMode.Place.onLoopback(3).enumerated().map { number, place in
-            Daemon(
-                id: "\(number + 1)", httpPort: place.httpPort, raftPort: place.raftPort,
-                directory: directory.path, arguments: arguments + ["-bootstrap-expect", "3"])
+        let cluster = try TestCluster(at: DiscoveryMode.Place.onLoopback(3)) { _ in
+            arguments + ["-bootstrap-expect", "3"]
         }
-        let cluster = TestCluster(nodes, in: directory)
         defer { cluster.stop() }
         try cluster.start()
         let leader = try await cluster.waitForAgreement()
         _ = try await leader.client.execute([SteadyLoad.table])
-        let load = SteadyLoad(nodes, rate: 200)
+        let load = SteadyLoad(cluster.nodes, rate: 200)
         try await load.answer(200)
         try plugin.misbehave("shared", what)
         try await load.answer(600)
@@ -104,7 +100,7 @@ import Testing
         try await load.answer(200)
         let report = try await load.stop()
         #expect(report.failures.isEmpty, "\(report.failures.prefix(3))\n\(cluster.logs)")
-        for node in nodes {
+        for node in cluster.nodes {
             let start = ContinuousClock.now
             #expect(try await node.terminate() == 0, "\(node.log.suffix(2000))")
             #expect(ContinuousClock.now - start < .seconds(2), "\(node.log.suffix(2000))")

@@ -20,15 +20,9 @@ import Testing
     @Test(arguments: possible)
     func `Five nodes find each other again through discovery`(_ mode: DiscoveryMode) async throws {
         let surroundings = try await mode.prepare(Self.count)
-        let directory = try TestDirectory()
-        let nodes = surroundings.places.enumerated().map { number, place in
-            Daemon(
-                id: "\(number + 1)", host: place.host, httpPort: place.httpPort,
-                raftPort: place.raftPort, directory: directory.path,
-                arguments: surroundings.arguments + ["-bootstrap-expect", "3"],
-                prefix: surroundings.prefix)
+        let before = try TestCluster(at: surroundings.places, prefix: surroundings.prefix) { _ in
+            surroundings.arguments + ["-bootstrap-expect", "3"]
         }
-        let before = TestCluster(nodes, in: directory)
         defer { before.stop() }
         try await move(before) {
             guard let after = try await surroundings.move?() else {

@@ -10,21 +10,31 @@ struct TestCluster: Sendable {
         self.directory = directory
     }
 
+    /// A node at each place, with the IDs 1, 2, …
+    /// - Parameter arguments: of the node at a position, which counts from 0.
+    init(
+        at places: [DiscoveryMode.Place], prefix: [String] = [], arguments: (Int) -> [String]
+    ) throws {
+        let directory = try TestDirectory()
+        let nodes = places.enumerated().map { position, place in
+            Daemon(
+                id: "\(position + 1)", host: place.host, httpPort: place.httpPort,
+                raftPort: place.raftPort, directory: directory.path,
+                arguments: arguments(position), prefix: prefix)
+        }
+        self.init(nodes, in: directory)
+    }
+
     /// `count` nodes on loopback that form by `-bootstrap-expect` and `-join`.
     /// - Parameter expect: the voters they wait for; nil: all.
     static func joined(
         _ count: Int, expect: Int? = nil, arguments: [String] = []
     ) throws -> TestCluster {
-        let directory = try TestDirectory()
-        let ports = try freePorts(2 * count)
-        let list = (0..<count).map { "127.0.0.1:\(ports[2 * $0 + 1])" }.joined(separator: ",")
-        let nodes = (0..<count).map { position in
-            Daemon(
-                id: "\(position + 1)", httpPort: ports[2 * position],
-                raftPort: ports[2 * position + 1], directory: directory.path,
-                arguments: ["-bootstrap-expect", "\(expect ?? count)", "-join", list] + arguments)
+        let places = try DiscoveryMode.Place.onLoopback(count)
+        let list = places.map { "\($0.host):\($0.raftPort)" }.joined(separator: ",")
+        return try TestCluster(at: places) { _ in
+            ["-bootstrap-expect", "\(expect ?? count)", "-join", list] + arguments
         }
-        return TestCluster(nodes, in: directory)
     }
 
     /// One more node on loopback that joins these; not started, and no part of `nodes`.
