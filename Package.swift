@@ -253,3 +253,9 @@ let package = Package(
         tests("StateMachine", ["StateMachine", "SQLite", "CSQLite", "Wire", "Raft"]),
     ]
 )
+
+// `ONLY=Raft,Wire swift test` builds and runs the tests of these modules and no others.
+if let only = Context.environment["ONLY"] {
+    let names = only.split(separator: ",").map { "\($0)Tests" }
+    package.targets.removeAll { $0.type == .test && !names.contains($0.name) }
+}
