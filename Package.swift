@@ -77,6 +77,8 @@ let package = Package(
         host("Raft", ["Wire"], isSimulated: true),
         host("Cluster", ["Raft", "Wire"], isSimulated: true),
         host("Registry", ["JSON", "Wire", "Raft", "Cluster"], isSimulated: true),
+        host("Time", isSimulated: true),
+        host("PeerProtocol", ["Wire", "Raft"], isSimulated: true),
         host("Service", ["Wire", "Raft"]),
         .target(
             name: "CSQLite", path: "Sources/Host/CSQLite",
@@ -84,7 +86,7 @@ let package = Package(
         host("SQLite", ["CSQLite"]),
         host("StateMachine", ["SQLite", "CSQLite", "Wire", "Raft"]),
         host("WriteAheadLog", ["Raft", "Wire"], isSimulated: true),
-        host("Transport", ["Raft", "Wire", "Service"] + nio),
+        host("Transport", ["Raft", "Wire", "PeerProtocol", "Service"] + nio),
         host("Replication", ["Raft", "Wire"], isSimulated: true),
         .target(name: "CPlatform", path: "Sources/Host/CPlatform"),
         host("Discovery", ["PluginABI", "JSON", "CPlatform", "Wire"]),
@@ -93,14 +95,15 @@ let package = Package(
         host(
             "Replica",
             [
-                "Raft", "Wire", "Service", "Cluster", "Registry", "SQLite", "StateMachine",
-                "WriteAheadLog", "Transport", "Replication", "Telemetry",
+                "Raft", "Wire", "Time", "PeerProtocol", "Service", "Cluster", "Registry", "SQLite",
+                "StateMachine", "WriteAheadLog", "Transport", "Replication", "Telemetry",
             ] + nio),
         host("HTTPAPI", ["JSON", "Wire", "Raft", "Service", "Telemetry"] + nioHTTP),
         .executableTarget(
             name: "rqlited",
             dependencies: [
-                "JSON", "Raft", "Registry", "Service", "SQLite", "StateMachine", "Transport",
+                "JSON", "Raft", "Registry", "Time", "Service", "SQLite", "StateMachine",
+                "Transport",
                 "Replication", "Replica", "Discovery", "HTTPAPI", "Telemetry", "Settings",
             ] + nio,
             path: "Sources/Host/rqlited", swiftSettings: settings),
@@ -236,13 +239,13 @@ let package = Package(
             dependencies: ["Harness", "HarnessBackends", "JSON"],
             path: "Tests/HarnessTests", exclude: ["BadPlugins"], swiftSettings: settings),
         tests("Raft", ["Raft", "Wire", "ScenarioTesting"], resources: [.copy("Scenarios")]),
-        tests("Transport", ["Transport", "Raft", "Service", "Wire"] + nio),
+        tests("Transport", ["Transport", "PeerProtocol", "Raft", "Service", "Wire"] + nio),
         tests("Replication", ["Replication", "Raft", "Wire"]),
         tests(
             "Replica",
             [
-                "Replica", "Cluster", "Raft", "Registry", "Service", "StateMachine", "Transport",
-                "WriteAheadLog", "Wire",
+                "Replica", "Cluster", "PeerProtocol", "Raft", "Registry", "Service", "StateMachine",
+                "Time", "Transport", "WriteAheadLog", "Wire",
             ]),
         tests("Simulation", ["Simulator"]),
         tests("WriteAheadLog", ["WriteAheadLog", "Simulator", "Raft", "Wire"]),

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Replica
+import Time
 
 @Suite struct RegistryWatchTests {
     private let start = MonotonicTime(nanoseconds: 1_000_000_000)

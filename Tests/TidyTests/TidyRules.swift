@@ -33,14 +33,17 @@ struct Ban: Sendable, CustomStringConvertible {
 
 enum TidyRules {
     static let deterministic = [
-        "Wire", "JSON", "Raft", "Cluster", "Registry", "Replication", "Simulator",
+        "Time", "Wire", "JSON", "Raft", "PeerProtocol", "Cluster", "Registry", "Replication",
+        "Simulator",
     ]
 
     /// Modules a deterministic module may import.
     static let allowedImports: [String: Set<String>] = [
         "Wire": [],
         "JSON": [],
+        "Time": [],
         "Raft": ["Wire"],
+        "PeerProtocol": ["Wire", "Raft"],
         "Cluster": ["Raft", "Wire"],
         "Registry": ["JSON", "Wire", "Raft", "Cluster"],
         "Replication": ["Raft", "Wire"],

@@ -1,4 +1,5 @@
 import NIOCore
+import PeerProtocol
 import Raft
 import Synchronization
 import Testing

@@ -1,5 +1,6 @@
 import Glibc
 import NIOCore
+import PeerProtocol
 import Raft
 import Synchronization
 import Testing

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import PeerProtocol
 import Raft
 import Service
 import Synchronization

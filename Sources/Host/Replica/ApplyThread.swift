@@ -2,6 +2,7 @@ import Raft
 import Service
 import StateMachine
 import Telemetry
+import Time
 import Wire
 
 /// Work for the state machine's thread, done in the order in which it was posted.

@@ -3,6 +3,7 @@ import Raft
 import Service
 import StateMachine
 import Telemetry
+import Time
 
 /// What the state machine's thread does with its jobs, and what it remembers between them.
 struct ApplyWorker {

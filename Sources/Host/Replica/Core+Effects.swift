@@ -3,6 +3,7 @@ import Raft
 import Replication
 import Service
 import Telemetry
+import Time
 import Transport
 
 /// Carries out what the replicated log decided, in its order.

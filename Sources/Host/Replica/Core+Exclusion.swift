@@ -1,6 +1,8 @@
+import PeerProtocol
 import Raft
 import Replication
 import Telemetry
+import Time
 import Transport
 
 /// Whether this node was removed from its cluster and knows it.

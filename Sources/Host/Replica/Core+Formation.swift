@@ -1,9 +1,11 @@
 import Cluster
+import PeerProtocol
 import Raft
 import Registry
 import Replication
 import Service
 import Telemetry
+import Time
 import Transport
 import WriteAheadLog
 

@@ -1,8 +1,10 @@
 import NIOCore
+import PeerProtocol
 import Raft
 import Replication
 import Service
 import Telemetry
+import Time
 import Transport
 import Wire
 

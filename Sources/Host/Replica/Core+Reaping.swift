@@ -1,6 +1,7 @@
 import Raft
 import Replication
 import Telemetry
+import Time
 
 /// Removing members that were silent for too long: a leader's work, where the operator asked for
 /// it.

@@ -1,4 +1,5 @@
 import Cluster
+import PeerProtocol
 import Raft
 import Registry
 import Replication

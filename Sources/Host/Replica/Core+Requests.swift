@@ -1,6 +1,8 @@
+import PeerProtocol
 import Raft
 import Replication
 import Service
+import Time
 import Transport
 import Wire
 

@@ -1,3 +1,4 @@
+import PeerProtocol
 import Raft
 import Replication
 import StateMachine

@@ -2,6 +2,7 @@ import Raft
 import Replication
 import Service
 import Telemetry
+import Time
 
 /// The graceful end of a node, in two steps: it leaves, while it still serves, and then it stops.
 extension Core {

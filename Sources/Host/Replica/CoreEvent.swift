@@ -1,8 +1,10 @@
+import PeerProtocol
 package import Raft
 import Registry
 import Replication
 import Service
 import StateMachine
+import Time
 import Transport
 import Wire
 

@@ -1,5 +1,7 @@
 import Cluster
+import PeerProtocol
 import Raft
+import Time
 import Transport
 
 /// The formation machine with what its shell must remember: who waits for answers, and which

@@ -1,6 +1,7 @@
 import Raft
 import Service
 import Synchronization
+import Time
 import Transport
 
 /// Sends requests on to the leader and hands the replies back to where the requests came from. A

@@ -1,6 +1,7 @@
 import Raft
 import Replication
 import StateMachine
+import Time
 import WriteAheadLog
 
 /// Work for the log's thread, done in the order in which it was posted.

@@ -1,4 +1,5 @@
 import Glibc
+package import Time
 
 /// A queue between threads whose receiver sleeps until something arrives. Senders never block on
 /// the receiver; what bounds the queue is that every sender's own work is bounded (uncommitted

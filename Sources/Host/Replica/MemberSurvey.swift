@@ -1,7 +1,9 @@
 import NIOCore
+import PeerProtocol
 import Raft
 import Service
 import Synchronization
+import Time
 import Transport
 
 /// Asks members over the network who they are, all at once, for `/nodes` and `/leader`.

@@ -1,5 +1,7 @@
+import PeerProtocol
 import Raft
 import Service
+import Time
 import Transport
 
 /// Changes of the membership that wait for their turn: the consensus core takes one at a time. A

@@ -1,5 +1,6 @@
 import Raft
 import Service
+import Time
 
 /// A node that leaves its cluster before it stops (`-raft-cluster-remove-shutdown`).
 extension Node {

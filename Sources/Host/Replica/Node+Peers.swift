@@ -1,3 +1,4 @@
+package import PeerProtocol
 package import Raft
 package import Service
 import Synchronization

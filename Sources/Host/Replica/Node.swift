@@ -3,6 +3,7 @@ package import Raft
 package import Service
 package import StateMachine
 import Telemetry
+import Time
 package import Transport
 import Wire
 

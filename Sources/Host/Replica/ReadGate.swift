@@ -1,4 +1,5 @@
 import Synchronization
+import Time
 
 /// Tells other threads, without a hop to the core, whether a read may be served here right now.
 ///

@@ -2,6 +2,7 @@ import Glibc
 import Service
 import StateMachine
 import Synchronization
+import Time
 import Wire
 
 /// A read that may be served from this node's database now.

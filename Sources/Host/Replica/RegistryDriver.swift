@@ -1,5 +1,6 @@
 import Raft
 import Registry
+import Time
 
 /// The two machines of the registry modes with what their shell must remember: which writes to the
 /// own disk are on their way, and what the registry held when it was last seen.

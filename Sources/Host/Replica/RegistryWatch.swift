@@ -1,3 +1,5 @@
+import Time
+
 /// Decides when to watch the registry's record `leader`: from the state that a read has shown, one
 /// watch at a time, and not too often where the registry fails or says too early that something
 /// changed. The machines look by themselves, too; a watch only lets them see sooner.

@@ -1,3 +1,4 @@
+import PeerProtocol
 import StateMachine
 import Transport
 

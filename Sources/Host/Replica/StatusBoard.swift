@@ -1,7 +1,8 @@
+package import PeerProtocol
 package import Raft
 import StateMachine
 import Synchronization
-package import Transport
+import Transport
 
 /// What the core publishes of itself at the end of a turn, for `/status`, metrics and answers to
 /// other nodes. A copy: reading it never disturbs the core.

@@ -1,4 +1,5 @@
 import NIOCore
+import PeerProtocol
 import Wire
 
 /// The dialing end of a question: sends it, takes one answer, closes.

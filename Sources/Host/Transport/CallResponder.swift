@@ -1,4 +1,5 @@
 import NIOCore
+import PeerProtocol
 import Wire
 
 /// The accepting end of a connection for questions. The dialer asks one and closes.

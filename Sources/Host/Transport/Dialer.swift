@@ -1,6 +1,7 @@
 import Glibc
 import NIOCore
 import NIOPosix
+import PeerProtocol
 import Raft
 import Wire
 

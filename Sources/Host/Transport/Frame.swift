@@ -1,4 +1,5 @@
 import NIOCore
+import PeerProtocol
 import Wire
 
 /// How nodes frame what they say on a TCP connection.

@@ -1,4 +1,5 @@
 import NIOCore
+import PeerProtocol
 import Wire
 
 /// Turns the bytes of an established connection into batches of frames, one batch per read, and

@@ -1,3 +1,4 @@
+import PeerProtocol
 import Raft
 
 /// An address taken apart: `host:port`, IPv6 in brackets.

@@ -1,5 +1,6 @@
 package import NIOCore
 import NIOPosix
+import PeerProtocol
 package import Raft
 
 /// A bound TCP port that tells by a connection's first byte who speaks. The HTTP port and the Raft

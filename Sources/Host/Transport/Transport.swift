@@ -1,5 +1,6 @@
 package import NIOCore
 import NIOPosix
+package import PeerProtocol
 package import Raft
 package import Service
 import Synchronization

@@ -1,6 +1,7 @@
 import Glibc
 import NIOCore
 import NIOPosix
+import PeerProtocol
 
 /// Puts the errors of sockets, resolver and parser into words.
 extension TransportError {

@@ -1,3 +1,4 @@
+package import PeerProtocol
 package import Raft
 
 /// Counters and states of a transport at one moment, for `/status` and metrics.

@@ -4,6 +4,7 @@ import Raft
 import Replica
 import Synchronization
 import Telemetry
+import Time
 
 /// Asks the discovery plugin for candidates: every second or so while there is no leader, rarely
 /// afterwards. What the plugin does, or fails to do, never stops a node that has its cluster.

@@ -2,6 +2,7 @@ import JSON
 import Registry
 import Replica
 import Telemetry
+import Time
 
 /// `/status`, member `disco`, in registry modes: what rqlite shows there, what the plugin tells of
 /// itself, and what the node knows of its registry.

@@ -1,4 +1,5 @@
 import JSON
+import PeerProtocol
 import Raft
 import Replica
 import Service

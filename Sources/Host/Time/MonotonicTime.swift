@@ -1,22 +1,14 @@
-package import Glibc
-
-/// A reading of CLOCK_MONOTONIC.
+/// A reading of a clock that never goes back, in nanoseconds since an arbitrary start. Deterministic
+/// modules get such readings as inputs; the clock itself is read elsewhere.
 package struct MonotonicTime: Comparable, Hashable, Sendable {
+    /// Since the clock's start.
     package let nanoseconds: UInt64
 
+    /// - Parameter nanoseconds: since the clock's start.
     package init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
-    package static var now: MonotonicTime {
-        var time = Glibc.timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return MonotonicTime(
-            nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
-    }
-
-    package var timespec: Glibc.timespec {
-        Glibc.timespec(
-            tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
-    }
+    /// The clock's start: earlier than every reading.
+    package static let zero = MonotonicTime(nanoseconds: 0)
 
     package static func < (a: MonotonicTime, b: MonotonicTime) -> Bool {
         a.nanoseconds < b.nanoseconds
@@ -33,8 +25,14 @@ package struct MonotonicTime: Comparable, Hashable, Sendable {
         return MonotonicTime(nanoseconds: sum.overflow ? limit : sum.partialValue)
     }
 
+    /// What passed from `earlier` to `later`; negative if they stand the other way round, and
+    /// saturated at about 292 years.
     package static func - (later: MonotonicTime, earlier: MonotonicTime) -> Duration {
-        .nanoseconds(Int64(later.nanoseconds) - Int64(earlier.nanoseconds))
+        let difference = later.nanoseconds.subtractingReportingOverflow(earlier.nanoseconds)
+        guard difference.overflow else {
+            return .nanoseconds(Int64(clamping: difference.partialValue))
+        }
+        return .nanoseconds(-Int64(clamping: earlier.nanoseconds - later.nanoseconds))
     }
 }
 

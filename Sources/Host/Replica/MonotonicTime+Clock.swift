@@ -1,0 +1,19 @@
+package import Glibc
+package import Time
+
+/// The machine's clock that never goes back (CLOCK_MONOTONIC).
+extension MonotonicTime {
+    /// Read now.
+    package static var now: MonotonicTime {
+        var time = Glibc.timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return MonotonicTime(
+            nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
+    }
+
+    /// As the C library's calls take it.
+    package var timespec: Glibc.timespec {
+        Glibc.timespec(
+            tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+    }
+}
