@@ -88,6 +88,12 @@ let package = Package(
         host("WriteAheadLog", ["Raft", "Wire"], isSimulated: true),
         host("Transport", ["Raft", "Wire", "PeerProtocol", "Service"] + nio),
         host("Replication", ["Raft", "Wire"], isSimulated: true),
+        host(
+            "NodeMachine",
+            [
+                "Raft", "Wire", "Time", "PeerProtocol", "Service", "Cluster", "Registry",
+                "Replication", "WriteAheadLog",
+            ], isSimulated: true),
         .target(name: "CPlatform", path: "Sources/Host/CPlatform"),
         host("Discovery", ["PluginABI", "JSON", "CPlatform", "Wire"]),
         host("Telemetry", ["JSON"]),
@@ -96,7 +102,8 @@ let package = Package(
             "Replica",
             [
                 "Raft", "Wire", "Time", "PeerProtocol", "Service", "Cluster", "Registry", "SQLite",
-                "StateMachine", "WriteAheadLog", "Transport", "Replication", "Telemetry",
+                "StateMachine", "WriteAheadLog", "Transport", "Replication", "NodeMachine",
+                "Telemetry",
             ] + nio),
         host("HTTPAPI", ["JSON", "Wire", "Raft", "Service", "Telemetry"] + nioHTTP),
         .executableTarget(
@@ -104,7 +111,8 @@ let package = Package(
             dependencies: [
                 "JSON", "Raft", "Registry", "Time", "Service", "SQLite", "StateMachine",
                 "Transport",
-                "Replication", "Replica", "Discovery", "HTTPAPI", "Telemetry", "Settings",
+                "Replication", "NodeMachine", "Replica", "Discovery", "HTTPAPI", "Telemetry",
+                "Settings",
             ] + nio,
             path: "Sources/Host/rqlited", swiftSettings: settings),
         host(
@@ -244,9 +252,16 @@ let package = Package(
         tests(
             "Replica",
             [
-                "Replica", "Cluster", "PeerProtocol", "Raft", "Registry", "Service", "StateMachine",
+                "Replica", "Cluster", "NodeMachine", "PeerProtocol", "Raft", "Registry", "Service",
+                "StateMachine",
                 "Time", "Transport", "WriteAheadLog", "Wire",
             ]),
+        tests(
+            "NodeMachine",
+            [
+                "NodeMachine", "Cluster", "PeerProtocol", "Raft", "Registry", "Replication",
+                "Service", "Time", "Wire", "WriteAheadLog", "ScenarioTesting",
+            ], isSimulation: true),
         tests("Simulation", ["Simulator"]),
         tests("WriteAheadLog", ["WriteAheadLog", "Simulator", "Raft", "Wire"]),
         tests(

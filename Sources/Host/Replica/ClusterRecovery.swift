@@ -1,22 +1,8 @@
+import NodeMachine
 package import Raft
 import SQLite
 import StateMachine
 import WriteAheadLog
-
-/// `raft/peers.json` in a data directory: the members with which a cluster shall go on that lost its
-/// quorum, or all of its addresses, for good. Read before the node starts, then renamed.
-package struct PeersRecovery: Sendable {
-    package var peers: [NamedPeer]
-    package var path: String
-    /// The name under which the file is kept as a record.
-    package var recordPath: String
-
-    package init(peers: [NamedPeer], path: String, recordPath: String) {
-        self.peers = peers
-        self.path = path
-        self.recordPath = recordPath
-    }
-}
 
 /// Gives a node another cluster's membership by an operator's word, on log and database. Every step
 /// is durable before the next, and a recovery that was interrupted anywhere is ended by the same one

@@ -46,6 +46,13 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
         wake()
     }
 
+    /// Leaves it for the receiver's next look, for what nobody waits for.
+    package func postQuietly(_ item: Element) {
+        pthread_mutex_lock(mutex)
+        items.append(item)
+        pthread_mutex_unlock(mutex)
+    }
+
     /// Unlocks, then wakes a sleeper, so that it does not wake into a held lock.
     private func wake() {
         let mustWake = sleepers > 0

@@ -1,33 +1,34 @@
+import Glibc
+import NodeMachine
 package import PeerProtocol
 package import Raft
 package import Service
 import Synchronization
 import Telemetry
+import Time
 package import Transport
 
-/// What other nodes ask of this one. Everything that needs the core's state is handed over to it;
-/// who this node is, is answered from what the core last published.
+/// What other nodes ask of this one. Everything that needs the machine's state is handed over to it;
+/// who this node is, is answered from what the machine last published.
 extension Node: PeerDelegate {
     package func received(_ messages: [Message]) {
-        mailbox.post(.messages(messages))
+        links.mailbox.post(.messages(messages))
     }
 
     package func answer(
         _ request: PeerRequest, from caller: PeerCaller,
         reply: @escaping @Sendable (PeerAnswer) -> Void
     ) {
-        switch request {
-        case .hello:
+        if case .hello = request, let hello = links.board.hello {
             reply(.hello(hello))
-            if board.status.cluster == nil { mailbox.post(.helloHeard(caller.identity)) }
-        case .join(let request): mailbox.post(.joinAsked(request, reply: reply))
-        case .formation(let bytes):
-            mailbox.post(.formationAsked(bytes, from: caller, reply: reply))
+            if hello.cluster == nil { links.mailbox.post(.helloHeard(caller.identity)) }
+            return
         }
+        links.mailbox.post(.peerAsked(links.questions.add(reply), request, caller))
     }
 
     package func peerUnreachable(_ peer: NodeID) {
-        mailbox.post(.unreachable(peer))
+        links.mailbox.post(.unreachable(peer))
     }
 
     package func forwarded(
@@ -39,41 +40,33 @@ extension Node: PeerDelegate {
     package func prepareSnapshot(
         _ offer: SnapshotOffer, from caller: PeerCaller
     ) -> SnapshotDecision {
-        let status = board.status
-        guard status.cluster == offer.cluster else {
-            return .refuse("this node is not in cluster \(offer.cluster)")
+        let decided = Mailbox<SnapshotDecision>()
+        let id = links.snapshots.begin(offer) { decided.post($0) }
+        links.mailbox.post(.snapshot(.offered(id, offer)))
+        guard let decision = decided.take(until: .now + .seconds(5)).first else {
+            links.snapshots.forget(id)
+            return .refuse("this node did not decide in time")
         }
-        guard !status.isInstallingSnapshot else {
-            return .refuse("another snapshot is being installed")
-        }
-        // Named like the database directory's own incoming files, so that a start removes remains.
-        return .accept(path: "\(options.dataDirectory)/incoming-0.sqlite")
+        return decision
     }
 
     package func snapshotReceived(
         _ offer: SnapshotOffer, path: String, done: @escaping @Sendable (String?) -> Void
     ) {
-        mailbox.post(.snapshotReceived(SnapshotArrival(offer: offer, path: path, done: done)))
+        guard let id = links.snapshots.id(of: path), links.snapshots.complete(id, done) else {
+            unlink(path)
+            return done("it is not wanted any more")
+        }
+        links.mailbox.post(.snapshot(.received(id)))
     }
 
     package func snapshotFailed(_ offer: SnapshotOffer, error: TransportError) {
-        logger.warning(
-            "snapshot did not arrive whole", ["from": "\(offer.id.sender)", "cause": "\(error)"])
+        guard let id = links.snapshots.id(of: offer) else { return }
+        links.snapshots.forget(id)
+        links.mailbox.post(.snapshot(.failed(id, cause: "\(error)")))
     }
 
     package func observed(_ observation: TransportObservation) {
-        logger.debug("network", ["event": observation.description])
-    }
-
-    private var hello: Hello {
-        let status = board.status
-        return Hello(
-            identity: options.identity, cluster: status.cluster, address: options.address,
-            apiURL: options.apiURL,
-            versions: Hello.Versions(
-                data: options.dataVersion, program: options.version, engine: options.engine),
-            suffrage: status.membership[options.identity.id]?.suffrage ?? options.plan.suffrage,
-            bootstrapExpect: options.plan.expect, leader: status.leader, term: status.term,
-            commitIndex: status.commitIndex, isReady: status.isReady)
+        links.logger.debug("network", ["event": observation.description])
     }
 }

@@ -1,6 +1,7 @@
 import Cluster
 import Glibc
 package import NIOCore
+package import NodeMachine
 import Raft
 import Replication
 import SQLite
@@ -25,7 +26,7 @@ extension Node {
             try ClusterRecovery.run(peers, in: configuration.dataDirectory, bootID: bootID())
             logger.announce("node recovered successfully using \(peers.path)")
         }
-        let core = Mailbox<CoreEvent>()
+        let core = Mailbox<NodeEvent>()
         let (log, opened) = try openLog(configuration, core, logger)
         let identity = try StartPlan.identity(
             stored: opened.identity, explicit: configuration.explicitID,
@@ -37,36 +38,41 @@ extension Node {
         let directory = try openDirectory(configuration, opened, log, identity)
         let generation = max(.first, Generation(opened.generation))
         let board = StatusBoard()
+        let open = OpenRequests()
+        let snapshots = SnapshotFiles(directory: configuration.dataDirectory)
+        let readers = ReaderPool(
+            path: directory.file(of: generation), limit: configuration.maxReaders,
+            core: core, open: open)
         let (apply, applied) = try ApplyThread.start(
             generation: generation,
             links: ApplyThread.Links(
                 core: core, directory: directory,
                 checkpointBytes: Int64(configuration.checkpointBytes),
                 checkpointEntries: configuration.replication.compactionThreshold,
-                checkpointInterval: configuration.checkpointInterval, board: board,
-                logger: logger))
+                checkpointInterval: configuration.checkpointInterval, open: open,
+                snapshots: snapshots, holdBytes: Int64(configuration.snapshotHoldBytes),
+                readers: readers, board: board, logger: logger))
         let restored = try StartPlan.restored(
             log: opened, database: applied, tail: log.tail(after: applied.position.index))
-        let readers = ReaderPool(
-            path: directory.file(of: generation), limit: configuration.maxReaders,
-            core: core)
         var limits = TransportLimits()
         // A longer wait would keep a healed link down: a lost SYN is repeated ever more rarely.
         limits.dialTimeout = min(limits.dialTimeout, .init(configuration.connectTimeout))
         let transport = Transport(group: group, identity: identity, limits: limits)
-        let links = Core.Links(
+        let links = MachineThread.Links(
             mailbox: core, log: log, apply: apply, readers: readers, transport: transport,
-            forwarder: Forwarder(transport: transport, mailbox: core), registry: registry,
-            gate: ReadGate(), board: board, logger: logger)
-        let state = try StartPlan.formation(log: opened, plan: configuration.plan)
+            forwarder: Forwarder(transport: transport, mailbox: core, open: open),
+            registry: registry, open: open, questions: Questions(), snapshots: snapshots,
+            ends: NodeEnds(), gate: ReadGate(), board: board, logger: logger)
+        let beginning = NodeMachine.Beginning(
+            restored: restored, cluster: opened.cluster, isEstablished: applied.cluster != nil,
+            formation: try StartPlan.formation(log: opened, plan: configuration.plan),
+            hasRegistry: registry != nil)
+        let seed = Chance.seed()
         return Node(
             options: options, beganInCluster: opened.cluster != nil, links: links, lock: lock
         ) {
-            let core = Core(options: options, links: links)
-            core.begin(
-                restored, cluster: opened.cluster, isEstablished: applied.cluster != nil,
-                formation: state)
-            core.run()
+            let machine = NodeMachine(options, chance: Chance(seed), now: .now)
+            MachineThread(machine, links: links).run(beginning)
         }
     }
 
@@ -82,7 +88,7 @@ extension Node {
     }
 
     private static func openLog(
-        _ configuration: NodeConfiguration, _ core: Mailbox<CoreEvent>, _ logger: Logger
+        _ configuration: NodeConfiguration, _ core: Mailbox<NodeEvent>, _ logger: Logger
     ) throws -> (LogThread, LogState) {
         let directory = configuration.dataDirectory + "/log"
         let (log, opened) = try LogThread.start(
@@ -133,5 +139,20 @@ extension Node {
             try directory.removeAll(except: max(.first, Generation(log.generation)))
         }
         return directory
+    }
+}
+
+extension Chance {
+    /// From the system's entropy.
+    static func seed() -> (UInt64, UInt64, UInt64, UInt64) {
+        func bits() -> UInt64 { .random(in: .min ... .max) }
+        return (bits(), bits(), bits(), bits() | 1)
+    }
+}
+
+extension RandomID {
+    /// From the system's entropy.
+    static func random() -> RandomID {
+        RandomID(high: .random(in: .min ... .max), low: .random(in: .min ... .max))
     }
 }

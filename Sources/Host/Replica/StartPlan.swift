@@ -1,4 +1,5 @@
 import Cluster
+import NodeMachine
 package import Raft
 import Registry
 import StateMachine

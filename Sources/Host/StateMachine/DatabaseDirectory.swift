@@ -1,18 +1,6 @@
+package import Raft
 internal import Glibc
 internal import SQLite
-
-/// The number of a database file. Each snapshot or loaded file that replaces the database is a new
-/// generation; the log says which one is in use.
-package struct Generation: Hashable, Comparable, Sendable, CustomStringConvertible {
-    package let rawValue: UInt64
-
-    package init(_ rawValue: UInt64) { self.rawValue = rawValue }
-
-    package static let first = Generation(1)
-    package var next: Generation { Generation(rawValue + 1) }
-    package static func < (a: Generation, b: Generation) -> Bool { a.rawValue < b.rawValue }
-    package var description: String { "\(rawValue)" }
-}
 
 /// Why a file could not become the database, or the directory could not be used.
 package enum DirectoryError: Error, Equatable, Sendable, CustomStringConvertible {

@@ -2,6 +2,7 @@ import HTTPAPI
 import JSON
 import NIOCore
 import NIOPosix
+import NodeMachine
 import Raft
 import Replica
 import Service

@@ -1,5 +1,6 @@
 import Discovery
 import JSON
+import NodeMachine
 import Replica
 import Telemetry
 

@@ -1,15 +1,13 @@
 import PeerProtocol
 import Raft
-import Service
 import Time
-import Transport
 
 /// Changes of the membership that wait for their turn: the consensus core takes one at a time. A
-/// pure queue; the core proposes what `next` names.
+/// pure queue; the machine proposes what `next` names.
 struct MembershipQueue {
     enum Operation {
         /// Answered with the membership once the joiner is a member.
-        case add(JoinRequest, reply: @Sendable (PeerAnswer) -> Void)
+        case add(JoinRequest, PeerQuestionID)
         case remove(NodeID, PendingRequest)
         /// The leader's own wish: the member was silent for too long.
         case reap(NodeID)
@@ -46,11 +44,9 @@ struct MembershipQueue {
 
     mutating func proposed() { isProposed = true }
 
-    /// The change is committed; the operation may need another one or be finished.
-    mutating func committed(now: MonotonicTime) { isProposed = false }
-
-    /// The change did not come to be: try again until the operation's time is up.
-    mutating func refused(_ refusal: Refusal, now: MonotonicTime) { isProposed = false }
+    /// The change was committed, or did not come to be: the operation may need another one, or be
+    /// tried again until its time is up.
+    mutating func settled() { isProposed = false }
 
     mutating func finishFirst() {
         isProposed = false

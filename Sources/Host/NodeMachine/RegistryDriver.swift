@@ -10,7 +10,6 @@ struct RegistryDriver {
     var formation: RegistryFormation?
     /// As it was last handed to the disk.
     var state: RegistryState
-    var writes: [RecordID: PersistTicket] = [:]
     var watch = RegistryWatch()
     /// Why there are no records of nodes, if the registry permits none.
     var nodeRecordsOff: String?

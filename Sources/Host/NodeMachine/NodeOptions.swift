@@ -36,6 +36,12 @@ package struct NodeConfiguration: Sendable {
     /// A node that was removed from its cluster takes no further part, whatever it hears.
     package var stopsWhenRemoved: Bool = false
     package var plan: FormationPlan = .alone
+    /// By when a snapshot must have been sent and installed: the database is held for it so long,
+    /// and what is written meanwhile can't be checkpointed.
+    package var snapshotSendTime: Duration = .seconds(600)
+    /// Bytes in SQLite's WAL past which a snapshot that is being sent is given up.
+    package var snapshotHoldBytes: Int = 4 << 30
+    package var router: RouterLimits = RouterLimits()
 
     package init(
         explicitID: NodeID?, fallbackID: NodeID, address: PeerAddress, apiURL: String,
@@ -58,10 +64,18 @@ package struct NodeOptions: Sendable {
     /// plans.
     package let engine: String
     package let configuration: NodeConfiguration
+    /// The newest format of data that this program reads and writes.
     package let dataVersion: UInt8 = 1
 
+    /// - Parameter engine: source identity of the SQLite library.
+    package init(identity: NodeIdentity, engine: String, configuration: NodeConfiguration) {
+        self.identity = identity
+        self.engine = engine
+        self.configuration = configuration
+    }
+
     /// The time within which a leader that lost its quorum has noticed.
-    var quorumTime: Duration { configuration.tick * configuration.raft.quorumTicks }
+    package var quorumTime: Duration { configuration.tick * configuration.raft.quorumTicks }
 
     package subscript<Value>(dynamicMember path: KeyPath<NodeConfiguration, Value>) -> Value {
         configuration[keyPath: path]

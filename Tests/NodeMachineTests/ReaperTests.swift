@@ -1,7 +1,7 @@
 import Raft
 import Testing
 
-@testable import Replica
+@testable import NodeMachine
 
 /// Who is removed for being silent, and what speaks against a removal.
 @Suite struct ReaperTests {
