@@ -68,6 +68,30 @@ extension NodeMachine {
         case .messageDropped(let from, let reason):
             droppedMessages[reason, default: 0] += 1
             say(.debug, "message dropped", ["node.id": "\(from)", "reason": reason.rawValue])
+        case .messageRefused(let from, let reason):
+            droppedMessages[reason, default: 0] += 1
+            say(
+                .error, "message refused: the peer is broken or hostile",
+                ["node.id": "\(from)", "reason": reason.rawValue])
+        case .snapshotRefused(let mark, let reason):
+            say(
+                .error, "snapshot refused: the peer is broken or hostile",
+                ["raft.index": "\(mark.position.index)", "reason": reason.rawValue])
+        case .followerLostEntries(let id, let acknowledged, let holds):
+            say(
+                .error, "follower lost entries that it had acknowledged: replace its disk",
+                ["node.id": "\(id)", "acknowledged": "\(acknowledged)", "holds": "\(holds)"])
+        case .storageStalled(let isStalled):
+            if isStalled {
+                say(.warning, "the log can't be written: this node does not lead until it can")
+            } else {
+                say(.info, "the log can be written again")
+            }
+        case .termsUsedUp(let term):
+            say(
+                .error,
+                "the terms of this epoch are used up: recover the cluster by raft/peers.json",
+                ["raft.term": "\(term)"])
         case .followerUnreachable(let id):
             say(.warning, "follower does not answer", ["node.id": "\(id)"])
         case .entriesDiscarded(let index):
@@ -175,7 +199,9 @@ extension NodeMachine {
         case .recorded(let id):
             if let record = records.removeValue(forKey: id) { rendezvous.recorded(record) }
         case .reset(let mark, let generation): emit(.database(.switchTo(generation, mark)))
-        case .full(let isFull): isLogFull = isFull
+        case .full(let isFull):
+            isLogFull = isFull
+            replicated?.storageFull(isFull)
         }
     }
 

@@ -201,6 +201,7 @@ final class SimulatedNode {
         settings.electionTicks = 10
         settings.heartbeatTicks = 2
         settings.quorumTicks = 10
+        settings.stallTicks = 20
         settings.maxMessageEntries = 16
         settings.maxMessageBytes = 2048
         settings.maxInflightMessages = 4

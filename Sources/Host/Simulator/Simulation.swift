@@ -214,6 +214,12 @@ package final class Simulation {
             else { return }
             lostSlot = nil
             faults.promotions += 1
+        case .messageRefused(let from, let reason):
+            invariants.broke("\(node.id) refused a message of \(from): \(reason)")
+        case .snapshotRefused(let mark, let reason):
+            invariants.broke("\(node.id) refused a snapshot at \(mark.position): \(reason)")
+        case .followerLostEntries(let peer, let acknowledged, _):
+            invariants.broke("\(peer) lost entry \(acknowledged), says \(node.id)")
         default: break
         }
     }
