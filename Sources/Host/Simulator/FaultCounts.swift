@@ -20,6 +20,11 @@ package struct FaultCounts: Equatable, Sendable {
     package var failedSyncs = 0
     package var fullDisks = 0
     package var slowDisks = 0
+    package var hungDisks = 0
+    /// Nodes that noticed that their log can't be written.
+    package var stalls = 0
+    /// Times in which a leader's disk could not be written, and the others went on.
+    package var sieges = 0
     package var corruptions = 0
     package var damageRefusals = 0
     package var pauses = 0
@@ -57,6 +62,8 @@ package struct FaultCounts: Equatable, Sendable {
             ("lost sectors", \.lostSectors), ("torn sectors", \.tornSectors),
             ("lost name changes", \.lostNameChanges), ("failed syncs", \.failedSyncs),
             ("full disks", \.fullDisks), ("slow disks", \.slowDisks),
+            ("hung disks", \.hungDisks), ("stalled logs", \.stalls),
+            ("leaders relieved of a disk", \.sieges),
             ("corrupted bytes", \.corruptions), ("starts refused for damage", \.damageRefusals),
             ("pauses", \.pauses), ("clock jumps", \.clockJumps),
             ("replaced nodes", \.replacements), ("membership changes", \.membershipChanges),

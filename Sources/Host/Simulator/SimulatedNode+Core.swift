@@ -75,7 +75,7 @@ extension SimulatedNode {
         case .logReset(let mark, let generation): post(.switchTo(mark, generation: generation))
         case .logFull(let isFull):
             isLogFull = isFull
-            replicated?.storageFull(isFull)
+            if mutation != .leadsWithoutDisk { replicated?.storageFull(isFull) }
         case .applied(let index): replicated?.applied(through: index)
         case .checkpointed(let index): replicated?.checkpointed(through: index)
         case .snapshotOpened(let peer, let state): snapshotOpened(to: peer, state)

@@ -28,6 +28,7 @@ package final class Simulation {
         case partition
         case slowDisk(Int)
         case fullDisk(Int)
+        case hungDisk(Int)
     }
 
     let settings: SimulationSettings
@@ -214,6 +215,7 @@ package final class Simulation {
             else { return }
             lostSlot = nil
             faults.promotions += 1
+        case .storageStalled(true): faults.stalls += 1
         case .messageRefused(let from, let reason):
             invariants.broke("\(node.id) refused a message of \(from): \(reason)")
         case .snapshotRefused(let mark, let reason):
