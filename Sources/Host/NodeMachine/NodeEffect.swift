@@ -23,6 +23,8 @@ package enum NodeEffect: Sendable {
     case setAddress(PeerAddress, for: NodeID)
     case call(PeerCallID, PeerRequest, at: PeerAddress, timeout: Duration)
     case answerPeer(PeerQuestionID, PeerAnswer)
+    /// Take nothing more from who bears this identity at this address, and tell it why.
+    case refusePeer(NodeIdentity, at: PeerAddress, cause: String)
 
     // To the registry.
     case askRegistry(RegistryRequest, RegistryRequestID, timeout: Duration)

@@ -18,6 +18,8 @@ package enum NodeEvent: Sendable {
 
     // From other nodes.
     case messages([Message])
+    /// A node that dialed this one says where it is to be reached.
+    case spoke(NodeIdentity, at: PeerAddress)
     /// Messages to the peer may be lost.
     case unreachable(NodeID)
     /// Another node asks, and waits for `answerPeer` with the same ID.

@@ -44,7 +44,7 @@ extension NodeMachine {
                 )
             }
             if beginning.isEstablished {
-                startReplication(beginning.restored, in: cluster)
+                askForOwnIdentity(beginning.restored, in: cluster)
             } else {
                 rendezvous.resume(cluster, beginning.restored.membership)
             }
@@ -53,6 +53,64 @@ extension NodeMachine {
         }
         settle()
         updateLeadership()
+    }
+
+    // MARK: One process for each identity
+
+    /// A member asks whether another process bears its identity before it takes part.
+    private mutating func askForOwnIdentity(_ restored: RestoredState, in cluster: ClusterID) {
+        self.cluster = cluster
+        beginning = (restored, cluster)
+        for place in identityWatch.questions(restored.membership) { askOwnIdentity(at: place) }
+        if !identityWatch.isAsking { takePart() }
+    }
+
+    private mutating func askOwnIdentity(at place: PeerAddress) {
+        let id = PeerCallID(newID())
+        identityWatch.asking(id, at: place)
+        call(.ownIdentity, .hello, at: place, timeout: IdentityWatch.patience, id: id)
+    }
+
+    private mutating func ownIdentityAnswered(_ id: PeerCallID, _ result: PeerResult) {
+        let (verdict, next) = identityWatch.answered(id, result)
+        for place in next { askOwnIdentity(at: place) }
+        switch verdict {
+        case .open: break
+        case .alone: takePart()
+        case .doubled(let place):
+            failed(
+                "another process with the identity of node \(options.identity.id) is alive at "
+                    + "\(place), and this one would be at \(options.address): the data directory is "
+                    + "a copy of the other's, or the other's of it. Stop one of them; give a second "
+                    + "node another -node-id and an empty data directory")
+        }
+    }
+
+    private mutating func takePart() {
+        guard let (restored, cluster) = beginning else { return }
+        beginning = nil
+        startReplication(restored, in: cluster)
+    }
+
+    /// A node that dialed this one said where it is.
+    mutating func spoke(_ speaker: NodeIdentity, at place: PeerAddress) {
+        let id = PeerCallID(newID())
+        guard
+            let former = identityWatch.heard(
+                speaker, at: place, member: replicated?.raft.membership[speaker.id], call: id)
+        else { return }
+        call(
+            .otherIdentity, .hello, at: former, timeout: MembershipDesk.dialBackTime, id: id)
+    }
+
+    private mutating func otherIdentityAnswered(_ id: PeerCallID, _ result: PeerResult) {
+        guard let (speaker, place, alive) = identityWatch.reviewed(id, result) else { return }
+        say(
+            .error, "a data directory is in use twice: stop the copy",
+            [
+                "node.id": "\(speaker.id)", "member.at": "\(alive)", "copy.at": "\(place)",
+            ])
+        emit(.refusePeer(speaker, at: place, cause: "node \(speaker.id) is alive at \(alive)"))
     }
 
     /// Starts the consensus core over what the disk holds.
@@ -72,7 +130,7 @@ extension NodeMachine {
         _ id: PeerQuestionID, _ request: PeerRequest, _ caller: PeerCaller
     ) {
         switch request {
-        case .hello: emit(.answerPeer(id, .hello(hello)))
+        case .hello: emit(.answerPeer(id, .hello(hello(for: caller.identity))))
         case .join(let request):
             membership.joinAsked(
                 request, id, call: PeerCallID(newID()), replicated?.raft, leader: leaderHint)
@@ -83,7 +141,10 @@ extension NodeMachine {
     }
 
     /// How this node introduces itself.
-    package var hello: Hello {
+    package var hello: Hello { hello(for: nil) }
+
+    /// - Parameter caller: who asks; the answer says where this node knows it.
+    func hello(for caller: NodeIdentity?) -> Hello {
         let raft = replicated?.raft
         return Hello(
             identity: options.identity, cluster: cluster, address: options.address,
@@ -92,7 +153,13 @@ extension NodeMachine {
                 data: options.dataVersion, program: options.version, engine: options.engine),
             suffrage: raft?.membership[options.identity.id]?.suffrage ?? options.plan.suffrage,
             bootstrapExpect: options.plan.expect, leader: leaderHint, term: raft?.term ?? .zero,
-            commitIndex: raft?.commitIndex ?? .zero, isReady: isReady)
+            commitIndex: raft?.commitIndex ?? .zero, isReady: isReady, run: identityWatch.run,
+            callerAddress: caller.flatMap { callerPlaces.address(of: $0) })
+    }
+
+    /// Where this node knows others to be.
+    package var callerPlaces: CallerPlaces {
+        CallerPlaces(heard: identityWatch.places, membership: replicated?.raft.membership)
     }
 
     // MARK: Answers of other nodes
@@ -123,6 +190,8 @@ extension NodeMachine {
                 router.answer(answer.key, answer.outcome)
             }
         case .readiness: readinessAnswered(id, result)
+        case .ownIdentity: ownIdentityAnswered(id, result)
+        case .otherIdentity: otherIdentityAnswered(id, result)
         }
     }
 

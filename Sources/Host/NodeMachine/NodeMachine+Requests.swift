@@ -80,6 +80,7 @@ extension NodeMachine {
         standing.isDiskFull = isLogFull || isDatabaseFull
         standing.isExcluded = exclusion != .none
         guard let replicated else {
+            standing.canServeLocally = canServeLocally
             standing.waitingFor = waitingFor
             return standing
         }
@@ -103,7 +104,9 @@ extension NodeMachine {
 
     /// Reads at level `none` may see this database.
     package var canServeLocally: Bool {
-        guard let replicated else { return true }
+        // A node that forms a cluster has an empty database to show; one that does not know yet
+        // whether it may take part has not.
+        guard let replicated else { return beginning == nil }
         return !replicated.isInstalling && replicated.appliedIndex >= servableFrom
     }
 

@@ -60,7 +60,11 @@ extension NodeMachine {
 
     /// Why there is no leader, in words.
     var waitingFor: String {
-        guard let raft = replicated?.raft else { return rendezvous.waitingFor ?? "a cluster" }
+        guard let raft = replicated?.raft else {
+            return beginning == nil
+                ? rendezvous.waitingFor ?? "a cluster"
+                : "to know that no other process bears this node's identity"
+        }
         guard raft.leader == nil else {
             return canServeLocally && isMember
                 ? "nothing" : "this node to catch up with the leader"
@@ -94,6 +98,7 @@ extension NodeMachine {
         situation.isStopping = shutdown.hasBegun
         situation.exclusion = exclusion
         guard let raft = replicated?.raft else { return situation }
+        situation.takesPart = true
         situation.role = raft.role
         situation.term = raft.term
         situation.leader = raft.leader

@@ -32,6 +32,9 @@ package struct NodeMachine: Sendable {
     var enquiries = Enquiries()
     var shutdown = Shutdown()
     var acquaintances = Acquaintances()
+    var identityWatch: IdentityWatch
+    /// What the node goes on with once it knows that nobody else bears its identity.
+    var beginning: (restored: RestoredState, cluster: ClusterID)?
     package internal(set) var exclusion = Exclusion.none
 
     /// Why other nodes were asked, until they answer.
@@ -73,23 +76,26 @@ package struct NodeMachine: Sendable {
         case acquaintance(NodeID)
         case survey
         case readiness
+        /// Before this node takes part: does anybody else bear its identity?
+        case ownIdentity
+        /// Is a newcomer's identity alive where it was known?
+        case otherIdentity
     }
 
     /// - Parameter chance: 256 bits that no other run has.
     package init(_ options: NodeOptions, chance: Chance, now: MonotonicTime) {
         self.options = options
-        self.chance = chance
         self.now = now
         nextTick = now + options.tick
         router = RequestRouter(applyTimeout: options.applyTimeout, limits: options.router)
         membership = MembershipDesk(options)
         snapshots = SnapshotTraffic(options)
-        rendezvous = Rendezvous(options, chance: chance)
-        var own = chance
-        for _ in 0..<4 { _ = own.next() }
-        self.chance = own
-        rendezvous.chance = Chance((own.next(), own.next(), own.next(), own.next() | 1))
+        var chance = chance
+        let own = Chance((chance.next(), chance.next(), chance.next(), chance.next() | 1))
+        rendezvous = Rendezvous(options, chance: own)
         rendezvous.now = now
+        identityWatch = IdentityWatch(options, run: chance.nextID())
+        self.chance = chance
     }
 
     mutating func newID() -> UInt64 {
@@ -140,6 +146,7 @@ package struct NodeMachine: Sendable {
         case .forwardRefused(let keys): router.forwardRefused(keys)
         case .messages(let messages):
             if exclusion != .stopped { replicated?.receive(messages) }
+        case .spoke(let identity, let address): spoke(identity, at: address)
         case .unreachable(let peer): replicated?.peerUnreachable(peer)
         case .peerAsked(let id, let request, let caller): peerAsked(id, request, caller)
         case .answered(let id, let result): answered(id, result)

@@ -46,6 +46,8 @@ struct Rendezvous {
     /// What of the node it depends on.
     struct Situation {
         var cluster: ClusterID?
+        /// The consensus core runs: the node is not only about to belong to the cluster.
+        var takesPart = false
         var role = RoleName.follower
         var term = Term.zero
         /// Nil while none is known.
@@ -192,7 +194,7 @@ struct Rendezvous {
     mutating func tick(_ situation: Situation, _ now: MonotonicTime) {
         self.situation = situation
         self.now = now
-        if situation.cluster != nil { reviewContact() }
+        if situation.takesPart { reviewContact() }
         step { _ in }
         tickRegistry()
     }

@@ -64,7 +64,8 @@ final class MachineThread {
         links.gate.renew(
             local: machine.canServeLocally, leader: machine.canServeAsLeader,
             until: machine.turnedAt + machine.options.quorumTime)
-        links.board.publish(machine.status, hello: machine.hello)
+        links.board.publish(
+            machine.status, hello: machine.hello, places: machine.callerPlaces)
     }
 
     private func perform(_ effect: NodeEffect) {
@@ -79,6 +80,8 @@ final class MachineThread {
         case .call(let id, let request, let address, let timeout):
             call(id, request, address, timeout)
         case .answerPeer(let id, let answer): links.questions.answer(id, answer)
+        case .refusePeer(let identity, _, let cause):
+            links.logger.debug("peer refused", ["node.id": "\(identity.id)", "cause": cause])
         case .askRegistry(let request, let id, let timeout): ask(request, id, timeout)
         case .watchRegistry(let token, let timeout): watch(token, timeout)
         case .log(let work): links.log.post(work)

@@ -19,7 +19,7 @@ extension Node: PeerDelegate {
         _ request: PeerRequest, from caller: PeerCaller,
         reply: @escaping @Sendable (PeerAnswer) -> Void
     ) {
-        if case .hello = request, let hello = links.board.hello {
+        if case .hello = request, let hello = links.board.hello(to: caller.identity) {
             reply(.hello(hello))
             if hello.cluster == nil { links.mailbox.post(.helloHeard(caller.identity)) }
             return

@@ -1,5 +1,6 @@
 import NodeMachine
 import PeerProtocol
+import Raft
 import StateMachine
 import Synchronization
 
@@ -8,6 +9,7 @@ final class StatusBoard: Sendable {
     private struct State {
         var status = NodeStatus()
         var hello: Hello?
+        var places: CallerPlaces?
         var database: DatabaseStatistics?
         var onFault: (@Sendable (String) -> Void)?
     }
@@ -16,13 +18,19 @@ final class StatusBoard: Sendable {
 
     var status: NodeStatus { state.withLock(\.status) }
 
-    /// How the node introduces itself; nil until it has begun.
-    var hello: Hello? { state.withLock(\.hello) }
+    /// How the node introduces itself to who asks; nil until it has begun.
+    func hello(to caller: NodeIdentity) -> Hello? {
+        let (hello, places) = state.withLock { ($0.hello, $0.places) }
+        guard var hello else { return nil }
+        hello.callerAddress = places?.address(of: caller)
+        return hello
+    }
 
-    func publish(_ status: NodeStatus, hello: Hello) {
+    func publish(_ status: NodeStatus, hello: Hello, places: CallerPlaces) {
         state.withLock { state in
             state.status = status
             state.hello = hello
+            state.places = places
         }
     }
 
