@@ -6,6 +6,8 @@ package struct FaultCounts: Equatable, Sendable {
     package var messagesDuplicated = 0
     package var messagesDelayed = 0
     package var messagesForeign = 0
+    package var messagesSpoilt = 0
+    package var messagesRefused = 0
     package var partitions = 0
     package var asymmetricPartitions = 0
     package var flaps = 0
@@ -54,7 +56,9 @@ package struct FaultCounts: Equatable, Sendable {
         [
             ("messages lost", \.messagesLost), ("messages cut", \.messagesCut),
             ("messages duplicated", \.messagesDuplicated), ("messages delayed", \.messagesDelayed),
-            ("messages of another cluster", \.messagesForeign), ("partitions", \.partitions),
+            ("messages of another cluster", \.messagesForeign),
+            ("spoilt messages", \.messagesSpoilt), ("messages refused", \.messagesRefused),
+            ("partitions", \.partitions),
             ("asymmetric partitions", \.asymmetricPartitions), ("flapping links", \.flaps),
             ("process crashes", \.processCrashes), ("orderly stops", \.orderlyStops),
             ("crashes inside writes", \.crashesInsideWrites),
