@@ -247,7 +247,7 @@ import Testing
     @Test func `A membership that nobody could elect a leader of is refused`() {
         let memberships = [
             Membership(), Membership([member(2, .nonvoter)]),
-            Membership([member(2), member(2)]), Membership((0...1024).map { member($0) }),
+            Membership([member(2), member(2)]), Membership((0...Reach.members).map { member($0) }),
         ]
         for membership in memberships {
             var raft = Elected.follower()

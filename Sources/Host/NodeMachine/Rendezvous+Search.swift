@@ -183,6 +183,13 @@ extension Rendezvous {
             }
         case .refused(let refusal):
             say(.warning, "another node does not fit", ["cause": "\(refusal)"])
+        case .messageRefused(let source, let breach):
+            if case .request(let id) = source,
+                let question = search?.questions.removeValue(forKey: id)
+            {
+                answer(question, .failed("\(breach)"))
+            }
+            say(.error, "formation message refused", ["cause": "\(breach)"])
         case .fatal(let refusal): decisions.append(.fail("clustering failure: \(refusal)"))
         case .gaveUp(let text): decisions.append(.fail("clustering failure: \(text)"))
         }

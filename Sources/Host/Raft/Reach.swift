@@ -26,8 +26,11 @@ package enum Reach {
     /// higher than this node's.
     package static let entryBytes = 256 << 20
 
-    /// Members that a membership may have.
-    package static let members = 1024
+    /// Bytes of a node's ID or address: what a peer makes this node keep is bounded with them.
+    package static let nameBytes = 4096
+
+    /// Members that a membership may have, this node's own changes of it included.
+    package static let members = 16_384
 }
 
 /// What is left of the terms that peers may move this node ahead.
@@ -91,7 +94,8 @@ extension Entry {
         switch payload {
         case .noop: true
         case .command(let bytes): bytes.count <= Reach.entryBytes
-        case .membership(let membership): membership.isSound
+        case .membership(let membership):
+            membership.isSound && payload.size <= Reach.entryBytes
         }
     }
 }
