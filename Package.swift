@@ -97,7 +97,12 @@ let package = Package(
         .target(name: "CPlatform", path: "Sources/Host/CPlatform"),
         host("Discovery", ["PluginABI", "JSON", "CPlatform", "Wire"]),
         host("Telemetry", ["JSON"]),
-        host("Settings"),
+        .target(
+            name: "CBuild", path: "Sources/Host/CBuild",
+            cSettings: Context.environment["RQLITED_COMMIT"].map {
+                [.define("RQLITED_COMMIT", to: "\"\($0)\"")]
+            }),
+        host("Settings", ["CBuild"]),
         host(
             "Replica",
             [
@@ -254,8 +259,8 @@ let package = Package(
             [
                 "Replica", "Cluster", "NodeMachine", "PeerProtocol", "Raft", "Registry", "Service",
                 "StateMachine",
-                "Time", "Transport", "WriteAheadLog", "Wire",
-            ]),
+                "Time", "Transport", "WriteAheadLog", "Wire", "Telemetry", "ScenarioTesting",
+            ] + nio, resources: [.copy("Scenarios")]),
         tests(
             "NodeMachine",
             [

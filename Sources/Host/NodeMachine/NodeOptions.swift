@@ -33,6 +33,8 @@ package struct NodeConfiguration: Sendable {
     /// What the operator wrote into `raft/peers.json`, if the file is there.
     package var peers: PeersRecovery?
     package var reapTimeouts: ReapTimeouts = ReapTimeouts()
+    /// False for a read replica, which can follow a cluster but not found one.
+    package var isVoter: Bool = true
     /// A node that was removed from its cluster takes no further part, whatever it hears.
     package var stopsWhenRemoved: Bool = false
     package var plan: FormationPlan = .alone

@@ -27,6 +27,10 @@ package enum ClusterRecovery {
         in directory: String, bootID: RandomID,
         membership choose: (LogState, Membership) throws(RecoveryError) -> Membership
     ) throws -> Outcome {
+        // As at a start: a log is not made where a database lost its own.
+        var found = try StartInventory(namesIn: directory)
+        _ = try StartPlan.step(found)
+        guard found.segments > 0 else { throw RecoveryError.noState(directory) }
         var log = try WriteAheadLog<PosixDisk>.open(
             on: PosixDisk(), directory: directory + "/log", bootID: bootID)
         guard let identity = log.state.identity else { throw RecoveryError.noState(directory) }
@@ -35,7 +39,10 @@ package enum ClusterRecovery {
                 "the end of the log in \(directory)/log is damaged: what it lost is not known, so "
                     + "another node must be recovered")
         }
-        let generation = max(.first, Generation(log.state.generation))
+        found.log = StartInventory.Log(log.state)
+        guard case .openDatabase(let generation) = try StartPlan.step(found) else {
+            throw RecoveryError.noState(directory)
+        }
         let database = try Applier(path: DatabaseDirectory(path: directory).file(of: generation))
         let applied = database.applied
         // The checks of an ordinary start; the clusters' IDs differ in a recovery that was cut off.

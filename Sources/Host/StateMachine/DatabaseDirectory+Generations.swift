@@ -7,9 +7,11 @@ internal import SQLite
 /// without a write-ahead log beside it, and on stable storage: the log may name it.
 extension DatabaseDirectory {
     /// An empty database, for a node that has none.
+    /// - Throws: `occupied` if there is a database under that name.
     package func create(_ generation: Generation, state: AppliedState = AppliedState())
         throws(DirectoryError)
     {
+        guard !exists(generation) else { throw .occupied(path: file(of: generation)) }
         let target = incomingFile(of: generation)
         try remove(target)
         try preparing(
@@ -140,13 +142,14 @@ extension DatabaseDirectory {
         }
     }
 
-    /// The contents before the name, the name before the return.
+    /// The contents before the name, the name before the return. A file that an interrupted change
+    /// left under that name is replaced by the renaming, never deleted before.
     private func publish(_ source: String, as generation: Generation) throws(DirectoryError) {
         let target = file(of: generation)
-        try remove(source + "-wal")
-        try remove(source + "-shm")
-        try remove(target)
+        for suffix in ["-wal", "-shm"] { try removeFile(source + suffix) }
         try sync(source)
+        // They would be taken for the new file's.
+        for suffix in ["-wal", "-shm", "-journal"] { try removeFile(target + suffix) }
         guard rename(source, target) == 0 else {
             throw .system(operation: "renaming", path: source, code: errno)
         }

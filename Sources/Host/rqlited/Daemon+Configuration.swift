@@ -32,6 +32,7 @@ extension Daemon {
         configuration.raft = raft
         configuration.replication = replication
         configuration.tick = tick
+        configuration.isVoter = settings.raft.isVoter
         configuration.foreignKeys = settings.database.enforcesForeignKeys
         // 0 leaves the number of entries as the only trigger.
         configuration.checkpointBytes =
