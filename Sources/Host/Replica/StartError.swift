@@ -1,6 +1,5 @@
 import Cluster
 package import Raft
-package import StateMachine
 
 /// Why a node can't start on the data it found. The text tells what to do.
 package enum StartError: Error, Equatable, Sendable, CustomStringConvertible {
