@@ -114,7 +114,7 @@ let package = Package(
         .executableTarget(
             name: "rqlited",
             dependencies: [
-                "JSON", "Raft", "Registry", "Time", "Service", "SQLite", "StateMachine",
+                "JSON", "Raft", "Registry", "Time", "PeerProtocol", "Service", "SQLite", "StateMachine",
                 "Transport",
                 "Replication", "NodeMachine", "Replica", "Discovery", "HTTPAPI", "Telemetry",
                 "Settings",

@@ -3,6 +3,7 @@ import JSON
 import NIOCore
 import NIOPosix
 import NodeMachine
+import PeerProtocol
 import Raft
 import Replica
 import Service
@@ -31,6 +32,8 @@ struct Daemon {
         let source = try settings.formation.discovery.map {
             try DiscoverySource(opening: $0, settings: settings, logger: logger.named("disco"))
         }
+        // Nothing is written by a node that can't be reached.
+        let ports = try reservePorts(settings)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
         let metrics = MetricRegistry()
         let registry = source.flatMap {
@@ -57,11 +60,8 @@ struct Daemon {
             metrics: metrics)
         let listeners: [Listener]
         do {
-            listeners = try [settings.raft.bind, settings.http.bind].map { address in
-                try Listener.bind(
-                    PeerAddress(address.description), transport: node.transport,
-                    http: http.configure
-                ).wait()
+            listeners = try ports.map {
+                try Listener.serve($0, transport: node.transport, http: http.configure).wait()
             }
         } catch {
             throw StartFailure(description: "failed to listen on \(error)")
@@ -71,6 +71,17 @@ struct Daemon {
         return Daemon(
             settings: settings, logger: logger, group: group, node: node, http: http,
             listeners: listeners, discovery: discovery)
+    }
+
+    private static func reservePorts(_ settings: NodeSettings) throws -> [ReservedPort] {
+        do throws(TransportError) {
+            return [
+                try ReservedPort(PeerAddress(settings.raft.bind.description)),
+                try ReservedPort(PeerAddress(settings.http.bind.description)),
+            ]
+        } catch {
+            throw StartFailure(description: "failed to listen on \(error)")
+        }
     }
 
     /// Two at most: the disk and SQLite have threads of their own, and more loops would only take
