@@ -78,6 +78,7 @@ let package = Package(
         host("Cluster", ["Raft", "Wire"], isSimulated: true),
         host("Registry", ["JSON", "Wire", "Raft", "Cluster"], isSimulated: true),
         host("Time", isSimulated: true),
+        host("Threads", ["Time"]),
         host("PeerProtocol", ["Wire", "Raft"], isSimulated: true),
         host("Service", ["Wire", "Raft"]),
         .target(
@@ -106,7 +107,7 @@ let package = Package(
         host(
             "Replica",
             [
-                "Raft", "Wire", "Time", "PeerProtocol", "Service", "Cluster", "Registry", "SQLite",
+                "Raft", "Wire", "Time", "Threads", "PeerProtocol", "Service", "Cluster", "Registry", "SQLite",
                 "StateMachine", "WriteAheadLog", "Transport", "Replication", "NodeMachine",
                 "Telemetry",
             ] + nio),
@@ -114,7 +115,7 @@ let package = Package(
         .executableTarget(
             name: "rqlited",
             dependencies: [
-                "JSON", "Raft", "Registry", "Time", "PeerProtocol", "Service", "SQLite", "StateMachine",
+                "JSON", "Raft", "Registry", "Time", "Threads", "PeerProtocol", "Service", "SQLite", "StateMachine",
                 "Transport",
                 "Replication", "NodeMachine", "Replica", "Discovery", "HTTPAPI", "Telemetry",
                 "Settings",
@@ -209,6 +210,7 @@ let package = Package(
             resources: [.copy("Plugins")]),
         tests("Tidy"),
         tests("Wire", ["Wire"]),
+        tests("Threads", ["Threads", "Time"]),
         tests("JSON", ["JSON"]),
         tests("Settings", ["Settings"]),
         tests("Telemetry", ["Telemetry", "JSON"]),
@@ -259,7 +261,7 @@ let package = Package(
             [
                 "Replica", "Cluster", "NodeMachine", "PeerProtocol", "Raft", "Registry", "Service",
                 "StateMachine",
-                "Time", "Transport", "WriteAheadLog", "Wire", "Telemetry", "ScenarioTesting",
+                "Time", "Threads", "Transport", "WriteAheadLog", "Wire", "Telemetry", "ScenarioTesting",
             ] + nio, resources: [.copy("Scenarios")]),
         tests(
             "NodeMachine",

@@ -7,6 +7,8 @@ import Telemetry
 import Testing
 
 @testable import Replica
+import Threads
+import Time
 @testable import WriteAheadLog
 
 /// Starts of a node on real files that were lost, moved or never complete.

@@ -2,6 +2,7 @@ import NodeMachine
 import Raft
 import StateMachine
 import Telemetry
+import Threads
 import Time
 
 /// What the database's thread is asked to do, in the order in which it was posted.
@@ -34,19 +35,20 @@ final class ApplyThread: Sendable {
     private let thread: NamedThread
 
     /// Opens the generation on its thread and waits for that.
+    /// - Throws: `ApplyFault`, or `ThreadShortage`.
     static func start(
         generation: Generation, links: Links
-    ) throws(ApplyFault) -> (ApplyThread, AppliedState) {
+    ) throws -> (ApplyThread, AppliedState) {
         let opening = Mailbox<Result<AppliedState, ApplyFault>>()
-        let thread = ApplyThread(generation: generation, links: links, opening: opening)
+        let thread = try ApplyThread(generation: generation, links: links, opening: opening)
         return (thread, try opening.take(atMost: 1)[0].get())
     }
 
     private init(
         generation: Generation, links: Links, opening: Mailbox<Result<AppliedState, ApplyFault>>
-    ) {
+    ) throws(ThreadShortage) {
         let jobs = self.jobs
-        thread = NamedThread("apply") {
+        thread = try NamedThread("apply") {
             do throws(ApplyFault) {
                 let applier = try Applier(path: links.directory.file(of: generation))
                 opening.post(.success(applier.applied))

@@ -4,6 +4,7 @@ import Raft
 import Service
 import StateMachine
 import Telemetry
+import Threads
 import Time
 
 /// What the state machine's thread does with its jobs, and what it remembers between them.

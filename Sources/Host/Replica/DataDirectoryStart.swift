@@ -2,6 +2,7 @@ import NodeMachine
 import Raft
 import StateMachine
 import Telemetry
+import Threads
 import WriteAheadLog
 
 /// Carries out what `StartPlan` decides about a data directory, one step after the other: looks,

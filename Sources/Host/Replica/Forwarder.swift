@@ -1,6 +1,7 @@
 import NodeMachine
 import Raft
 import Service
+import Threads
 import Transport
 
 /// Sends requests on to the leader and passes the replies on to where the requests came from. A

@@ -1,6 +1,7 @@
 import NodeMachine
 import Raft
 import Replication
+import Threads
 import Time
 import WriteAheadLog
 
@@ -28,11 +29,12 @@ final class LogThread: Sendable {
     private let thread: NamedThread
 
     /// Opens the log on its thread and waits for that.
+    /// - Throws: `LogError`, or `ThreadShortage`.
     static func start(
         directory: String, bootID: RandomID, core: Mailbox<NodeEvent>
-    ) throws(LogError) -> (LogThread, OpenedLog) {
+    ) throws -> (LogThread, OpenedLog) {
         let opening = Mailbox<Result<OpenedLog, LogError>>()
-        let thread = LogThread(
+        let thread = try LogThread(
             directory: directory, bootID: bootID, core: core, opening: opening)
         return (thread, try opening.take(atMost: 1)[0].get())
     }
@@ -40,9 +42,9 @@ final class LogThread: Sendable {
     private init(
         directory: String, bootID: RandomID, core: Mailbox<NodeEvent>,
         opening: Mailbox<Result<OpenedLog, LogError>>
-    ) {
+    ) throws(ThreadShortage) {
         let jobs = self.jobs
-        thread = NamedThread("log") {
+        thread = try NamedThread("log") {
             do throws(LogError) {
                 var log = try Log.open(on: PosixDisk(), directory: directory, bootID: bootID)
                 opening.post(

@@ -7,6 +7,7 @@ import Registry
 import Service
 import StateMachine
 import Telemetry
+import Threads
 import Time
 import Transport
 

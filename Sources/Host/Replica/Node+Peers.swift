@@ -5,6 +5,7 @@ package import Raft
 package import Service
 import Synchronization
 import Telemetry
+import Threads
 import Time
 package import Transport
 

@@ -7,6 +7,7 @@ import Replication
 import SQLite
 import StateMachine
 package import Telemetry
+import Threads
 import Transport
 import Wire
 import WriteAheadLog
@@ -98,7 +99,7 @@ extension Node {
             formation: try StartPlan.formation(log: opened.state, plan: configuration.plan),
             hasRegistry: registry != nil)
         let seed = Chance.seed()
-        return Node(
+        return try Node(
             options: options, beganInCluster: opened.state.cluster != nil, links: links, lock: lock
         ) {
             let machine = NodeMachine(options, chance: Chance(seed), now: .now)

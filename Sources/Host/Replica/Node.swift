@@ -4,6 +4,7 @@ package import Raft
 package import Service
 package import StateMachine
 import Telemetry
+import Threads
 import Time
 package import Transport
 import Wire
@@ -22,12 +23,12 @@ package final class Node: NodeService, Sendable {
     init(
         options: NodeOptions, beganInCluster: Bool, links: MachineThread.Links,
         lock: consuming DirectoryLock, _ run: @escaping @Sendable () -> Void
-    ) {
+    ) throws(ThreadShortage) {
         self.options = options
         self.beganInCluster = beganInCluster
         self.lock = lock
         self.links = links
-        machine = NamedThread("raft", run)
+        machine = try NamedThread("raft", run)
         links.transport.attach(self)
     }
 

@@ -3,6 +3,7 @@ import NodeMachine
 import Service
 import StateMachine
 import Synchronization
+import Threads
 import Time
 import Wire
 
@@ -111,11 +112,19 @@ final class ReaderPool: Sendable {
         return state.withLock { ($0.threads.count, $0.busy, waiting) }
     }
 
+    /// Without threads for more readers those that there are serve all reads; without any the node
+    /// can't go on.
     private func addThread() {
-        state.withLock { state in
-            let thread = NamedThread("reader-\(state.threads.count + 1)") { [self] in serve() }
-            state.threads.append(thread)
+        let shortage: ThreadShortage? = state.withLock { state in
+            do throws(ThreadShortage) {
+                let name = "reader-\(state.threads.count + 1)"
+                state.threads.append(try NamedThread(name) { [self] in serve() })
+                return nil
+            } catch {
+                return state.threads.isEmpty ? error : nil
+            }
         }
+        if let shortage { core.post(.fault("\(shortage)")) }
     }
 
     private func serve() {

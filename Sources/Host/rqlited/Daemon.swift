@@ -67,7 +67,7 @@ struct Daemon {
             throw StartFailure(description: "failed to listen on \(error)")
         }
         node.join(settings.formation.join.map { PeerAddress($0.address.description) })
-        discovery?.start()
+        try discovery?.start()
         return Daemon(
             settings: settings, logger: logger, group: group, node: node, http: http,
             listeners: listeners, discovery: discovery)

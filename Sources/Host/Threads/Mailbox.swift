@@ -5,7 +5,7 @@ package import Time
 /// the receiver; what bounds the queue is that every sender's own work is bounded (uncommitted
 /// bytes, requests in flight, outstanding jobs).
 ///
-/// `@unchecked Sendable`: `items` and `isClosed` are touched only while `mutex` is held, and the
+/// `@unchecked Sendable`: `items` and `sleepers` are touched only while `mutex` is held, and the
 /// two pthread objects are allocated once and freed when the last reference is gone.
 package final class Mailbox<Element: Sendable>: @unchecked Sendable {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
@@ -33,12 +33,14 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
         mutex.deallocate()
     }
 
+    /// From any thread; never waits for the receiver.
     package func post(_ item: Element) {
         pthread_mutex_lock(mutex)
         items.append(item)
         wake()
     }
 
+    /// All of them together, in their order: no other sender's come between.
     package func post(_ batch: [Element]) {
         guard !batch.isEmpty else { return }
         pthread_mutex_lock(mutex)
@@ -60,7 +62,8 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
         if mustWake { pthread_cond_signal(arrival) }
     }
 
-    /// Waits until something is there or the time is up, and takes at most `limit` items.
+    /// Waits until something is there or the time is up, and takes at most `limit` items, the oldest
+    /// first; none if the time was up. Without a deadline it waits for ever.
     package func take(atMost limit: Int = .max, until deadline: MonotonicTime? = nil) -> [Element] {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
@@ -86,6 +89,7 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
         return some
     }
 
+    /// How many items wait now.
     package var count: Int {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
