@@ -22,6 +22,8 @@ package struct NodeConfiguration: Sendable {
     /// Bytes in SQLite's WAL past which it is checkpointed.
     package var checkpointBytes: Int = 4 << 20
     package var maxReaders: Int = 256
+    /// Connections of clients and other nodes together; more are closed as they come.
+    package var maxConnections: Int = 4096
     /// Longest wait for a connection to another node.
     package var connectTimeout: Duration = .seconds(30)
     /// Longest wait of a write for a leader that takes it into its log.

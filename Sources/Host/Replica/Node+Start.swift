@@ -87,6 +87,7 @@ extension Node {
         var limits = TransportLimits()
         // A longer wait would keep a healed link down: a lost SYN is repeated ever more rarely.
         limits.dialTimeout = min(limits.dialTimeout, .init(configuration.connectTimeout))
+        limits.maxConnections = configuration.maxConnections
         let transport = Transport(group: group, identity: opened.identity, limits: limits)
         let links = MachineThread.Links(
             mailbox: core, log: log, apply: apply, readers: readers, transport: transport,

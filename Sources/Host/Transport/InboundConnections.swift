@@ -8,6 +8,8 @@ final class InboundConnections: Sendable {
         /// Channels by identity, until they close or turn out to be HTTP.
         var unidentified: [ObjectIdentifier: any Channel] = [:]
         var peers: [ObjectIdentifier: any Channel] = [:]
+        /// All that were accepted and have not closed.
+        var open = 0
         var isClosed = false
     }
 
@@ -20,14 +22,20 @@ final class InboundConnections: Sendable {
 
     /// False when the connection must be closed.
     func accepted(_ channel: any Channel) -> Bool {
-        state.withLock { state in
-            guard !state.isClosed, state.unidentified.count < limits.maxUnidentified else {
+        let isAccepted = state.withLock { state in
+            guard !state.isClosed, state.open < limits.maxConnections,
+                state.unidentified.count < limits.maxUnidentified
+            else {
                 state.statistics.refusedOverLimit += 1
                 return false
             }
+            state.open += 1
             state.unidentified[ObjectIdentifier(channel)] = channel
             return true
         }
+        guard isAccepted else { return false }
+        channel.closeFuture.whenComplete { [self] _ in state.withLock { $0.open -= 1 } }
+        return true
     }
 
     /// The connection has shown what it is, or has closed.

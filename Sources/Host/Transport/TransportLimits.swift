@@ -17,6 +17,9 @@ package struct TransportLimits: Sendable {
     package var writeBatchBytes: Int = 1 << 20
     package var snapshotChunkBytes: Int = 512 << 10
 
+    /// Accepted connections of every kind; more are closed, so that descriptors are left for the
+    /// node's files.
+    package var maxConnections: Int = 4096
     /// Connections from other nodes; more are closed.
     package var maxInboundPeers: Int = 512
     /// Accepted connections that have not shown yet what they are.

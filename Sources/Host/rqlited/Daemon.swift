@@ -32,6 +32,8 @@ struct Daemon {
         let source = try settings.formation.discovery.map {
             try DiscoverySource(opening: $0, settings: settings, logger: logger.named("disco"))
         }
+        let descriptors = DescriptorLimit(
+            raisingFor: settings.database.maxReadConnections, logger: logger)
         // Nothing is written by a node that can't be reached.
         let ports = try reservePorts(settings)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
@@ -40,12 +42,13 @@ struct Daemon {
             $0.isRegistry ? PluginRegistry($0.instance, metrics: metrics) : nil
         }
         var configuration = configuration(settings, hasRegistry: registry != nil)
+        configuration.maxConnections = descriptors.budget.connections
         configuration.peers = try PeersFile(in: settings.dataDirectory)?.recovery
         let node = try Node.start(
             configuration, registry: registry,
             group: group, logger: logger.named("store"))
         try source?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
-        let process = ProcessSections()
+        let process = ProcessSections(descriptors: descriptors)
         let discovery = source.map {
             DiscoveryService($0, registry: registry, node: node, logger: logger.named("disco"))
         }
@@ -93,8 +96,7 @@ struct Daemon {
         let address = settings.http.advertised
         logger.announce("node HTTP API available at http://\(address)")
         logger.announce(
-            "connect using the command-line tool via 'rqlite -H \(address.host) -p \(address.port)'"
-        )
+            "try it: curl -G 'http://\(address)/db/query' --data-urlencode 'q=SELECT 1'")
     }
 
     func onFault(_ action: @escaping @Sendable (String) -> Void) {
