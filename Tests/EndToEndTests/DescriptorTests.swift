@@ -59,6 +59,6 @@ import Testing
     /// The other end has closed it.
     private static func isClosed(_ socket: Int32) -> Bool {
         var byte: UInt8 = 0
-        return recv(socket, &byte, 1, Int32(MSG_DONTWAIT.rawValue)) == 0
+        return recv(socket, &byte, 1, Int32(MSG_DONTWAIT)) == 0
     }
 }

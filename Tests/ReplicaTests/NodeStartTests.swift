@@ -1,6 +1,7 @@
 import Foundation
 import NIOCore
 import NIOPosix
+import NodeMachine
 import Raft
 import StateMachine
 import Telemetry
