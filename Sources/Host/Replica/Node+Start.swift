@@ -76,19 +76,8 @@ extension Node {
         let restored = try StartPlan.restored(
             log: opened.state, database: applied,
             tail: log.tail(after: applied.position.index))
-        if applied.cluster != nil, applied.settings.foreignKeys != configuration.foreignKeys {
-            logger.warning(
-                "-fk counts only when a cluster is formed; the cluster's own setting stays",
-                [
-                    "fk.given": "\(configuration.foreignKeys)",
-                    "fk.cluster": "\(applied.settings.foreignKeys)",
-                ])
-        }
-        var limits = TransportLimits()
-        // A longer wait would keep a healed link down: a lost SYN is repeated ever more rarely.
-        limits.dialTimeout = min(limits.dialTimeout, .init(configuration.connectTimeout))
-        limits.maxConnections = configuration.maxConnections
-        let transport = Transport(group: group, identity: opened.identity, limits: limits)
+        warn(of: applied, configuration, logger)
+        let transport = transport(configuration, opened.identity, group)
         let links = MachineThread.Links(
             mailbox: core, log: log, apply: apply, readers: readers, transport: transport,
             forwarder: Forwarder(transport: transport, mailbox: core, open: open),
@@ -106,6 +95,30 @@ extension Node {
             let machine = NodeMachine(options, chance: Chance(seed), now: .now)
             MachineThread(machine, links: links).run(beginning)
         }
+    }
+
+    /// What was chosen when the cluster was formed does not change with a node's flags.
+    private static func warn(
+        of applied: AppliedState, _ configuration: NodeConfiguration, _ logger: Logger
+    ) {
+        guard applied.cluster != nil, applied.settings.foreignKeys != configuration.foreignKeys
+        else { return }
+        logger.warning(
+            "-fk counts only when a cluster is formed; the cluster's own setting stays",
+            [
+                "fk.given": "\(configuration.foreignKeys)",
+                "fk.cluster": "\(applied.settings.foreignKeys)",
+            ])
+    }
+
+    private static func transport(
+        _ configuration: NodeConfiguration, _ identity: NodeIdentity, _ group: any EventLoopGroup
+    ) -> Transport {
+        var limits = TransportLimits()
+        // A longer wait would keep a healed link down: a lost SYN is repeated ever more rarely.
+        limits.dialTimeout = min(limits.dialTimeout, .init(configuration.connectTimeout))
+        limits.maxConnections = configuration.maxConnections
+        return Transport(group: group, identity: identity, limits: limits)
     }
 
     /// Makes the directory and those above it, each of them durably.
