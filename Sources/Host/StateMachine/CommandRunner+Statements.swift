@@ -107,6 +107,13 @@ extension CommandRunner {
     private mutating func runSwitch(
         _ toggle: StatementFacts.Switch, _ statement: ScriptStatement, _ supply: ParameterSupply
     ) throws(Interruption) {
+        if let refusal = SettingRule.refusal(
+            of: toggle, clusterHasForeignKeys: state.settings.foreignKeys,
+            isLast: SettingRule.isLast(
+                statement, in: command.statements, at: progress.statement))
+        {
+            return finish(statement, .failed(refusal), supply)
+        }
         do throws(SQLiteError) {
             switch toggle {
             case .foreignKeys(let isOn):
@@ -117,9 +124,12 @@ extension CommandRunner {
                 }
             case .deferForeignKeys(let isOn):
                 if isUnitOpen { try session.setDeferForeignKeys(isOn) }
+            case .flag(let flag, let isOn):
+                if isOn { progress.flags.insert(flag) } else { progress.flags.remove(flag) }
+                try session.setFlags(progress.flags)
             }
         } catch {
-            throw .fault(.storage("switching foreign keys", error))
+            throw .fault(.storage("switching a setting of the request", error))
         }
         finish(statement, .empty, supply)
     }
@@ -142,10 +152,7 @@ extension CommandRunner {
         }
         if mode == .shared { throw .needsUnits }
         if facts.keyword == .vacuum {
-            let rowid = session.connection.lastInsertRowid
-            let outcome = try execute(statement.compiled)
-            session.connection.setLastInsertRowid(rowid)
-            finish(statement, outcome, supply)
+            finish(statement, try vacuum(statement.compiled), supply)
             return try commitProgress()
         }
         try openUnit()
@@ -158,6 +165,23 @@ extension CommandRunner {
             try session.beginCommand(progress, foreignKeys: state.settings.foreignKeys)
         } catch {
             throw .fault(.storage("reopening the database after ANALYZE", error))
+        }
+    }
+
+    private mutating func vacuum(_ compiled: CompiledStatement) throws(Interruption)
+        -> StatementOutcome
+    {
+        do throws(ApplyFault) {
+            return try session.vacuum { () throws(ApplyFault) in
+                do throws(Interruption) {
+                    return try execute(compiled)
+                } catch {
+                    guard case .fault(let fault) = error else { return .empty }
+                    throw fault
+                }
+            }
+        } catch {
+            throw .fault(error)
         }
     }
 

@@ -30,13 +30,19 @@ extension DatabaseDirectory {
         let source = incomingFile(of: generation)
         try checkHeader(source)
         try preparing(source, access: .readWrite) { (connection) throws(DirectoryError) in
-            try check(connection, source)
+            do throws(SQLiteError) {
+                try MetadataTable.adopt(on: connection)
+            } catch {
+                throw .unfit(path: source, reason: error.message)
+            }
             let state: AppliedState
             do throws(MetadataError) {
                 state = try MetadataTable.read(on: connection)
             } catch {
                 throw .unfit(path: source, reason: error.cause.message)
             }
+            // After the table was found: a check would miss the page that is in no schema.
+            try check(connection, source)
             guard state.mark == mark, state.progress == nil else {
                 throw .unfit(
                     path: source,
@@ -118,7 +124,8 @@ extension DatabaseDirectory {
         throws(DirectoryError) -> Connection
     {
         do throws(SQLiteError) {
-            let connection = try Connection(path: path, access: access)
+            let connection = try SessionSetup.open(
+                path, access: access, functions: FunctionContext(chance: .engine))
             guard try connection.text("PRAGMA journal_mode=WAL") == "wal" else {
                 throw SQLiteError(
                     extendedCode: SQLITE_ERROR, message: "it can't be put into WAL mode")

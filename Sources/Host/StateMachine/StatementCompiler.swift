@@ -85,18 +85,41 @@ final class StatementCompiler {
         let previous = guardian.subject
         guardian.subject = .client
         defer { guardian.subject = previous }
-        let result = PreparedStatement.compile(sql, on: connection, isPersistent: true)
+        let result = compileTranslated(sql)
         guard result.code == SQLITE_OK else {
             let error = SQLiteError(extendedCode: result.code, connection: connection)
             return .failed(guardian.explaining(error))
         }
         guard let compiled = result.statement else { return .nothing }
+        let text = UnsafeRawBufferPointer(rebasing: sql[..<result.consumed])
+        if let refusal = SchemaRules.refusal(of: text) {
+            _ = PreparedStatement(owning: compiled)
+            return .failed(SQLiteError(extendedCode: SQLITE_ERROR, message: refusal))
+        }
         return .statement(
             ScriptStatement(
                 compiled: CompiledStatement(
                     PreparedStatement(owning: compiled), facts: guardian.facts),
                 end: result.consumed,
-                isLast: Self.isBlank(UnsafeRawBufferPointer(rebasing: sql[result.consumed...]))))
+                isLast: SQLTokenizer.isBlank(
+                    UnsafeRawBufferPointer(rebasing: sql[result.consumed...]))))
+    }
+
+    /// Compiles a statement, or what stands for it.
+    private func compileTranslated(_ sql: UnsafeRawBufferPointer)
+        -> PreparedStatement.Compilation
+    {
+        if guardian.facts.keyword == .pragma, let pragma = PragmaStatement(sql),
+            var translation = pragma.translation
+        {
+            var result = translation.withUTF8 {
+                PreparedStatement.compile(
+                    UnsafeRawBufferPointer($0), on: connection, isPersistent: true)
+            }
+            result.consumed = pragma.end
+            return result
+        }
+        return PreparedStatement.compile(sql, on: connection, isPersistent: true)
     }
 
     private func keep(_ statement: ScriptStatement, for sql: String) {
@@ -128,14 +151,6 @@ final class StatementCompiler {
             return changesData ? .data : .other
         }
         return .other
-    }
-
-    private static func isBlank(_ sql: UnsafeRawBufferPointer) -> Bool {
-        var tokens = SQLTokenizer(sql)
-        while let token = tokens.next() {
-            if token != .semicolon { return false }
-        }
-        return true
     }
 }
 
