@@ -72,7 +72,8 @@ extension Node {
         guard let readers else { throw StartError.storage("the database was not opened") }
         let (log, apply, applied) = (opened.log, opened.apply, opened.database)
         let options = NodeOptions(
-            identity: opened.identity, engine: Engine.sourceID, configuration: configuration)
+            identity: opened.identity, engine: Engine.fingerprint.description,
+            configuration: configuration)
         let restored = try StartPlan.restored(
             log: opened.state, database: applied,
             tail: log.tail(after: applied.position.index))
