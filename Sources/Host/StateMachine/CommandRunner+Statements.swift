@@ -16,6 +16,7 @@ extension CommandRunner {
         } catch {
             return finish(statement, .failed(error.message), supply)
         }
+        if let row = facts.catalogueRow { return try load(row, statement, supply) }
         if let toggle = facts.toggle { return try runSwitch(toggle, statement, supply) }
         if facts.keyword == .vacuum || facts.keyword == .analyze || facts.optimizes {
             return try runAlone(statement, supply)
@@ -104,6 +105,28 @@ extension CommandRunner {
 
     // MARK: Statements about the session
 
+    /// Only within a transaction by hand, as dumps have it: a restart between two units would read
+    /// the schema, and protect the shadow tables that the dump still has to fill.
+    private mutating func load(
+        _ row: CatalogueRow, _ statement: ScriptStatement, _ supply: ParameterSupply
+    ) throws(Interruption) {
+        guard explicit != nil else {
+            let text = "a virtual table is put into the schema within BEGIN and COMMIT only"
+            return finish(statement, .failed(text), supply)
+        }
+        // The file is opened anew at the end.
+        if mode == .shared { throw .needsUnits }
+        let outcome: StatementOutcome
+        do throws(CatalogueRowError) {
+            try session.insert(row)
+            outcome = .changed(
+                lastInsertID: session.connection.lastInsertRowid, rowsAffected: 1)
+        } catch {
+            outcome = .failed(error.text)
+        }
+        finish(statement, outcome, supply)
+    }
+
     private mutating func runSwitch(
         _ toggle: StatementFacts.Switch, _ statement: ScriptStatement, _ supply: ParameterSupply
     ) throws(Interruption) {
@@ -160,11 +183,16 @@ extension CommandRunner {
         finish(statement, outcome, supply)
         if session.isTransactionEnded { return try unitEnded() }
         try endUnit(keeping: true)
+        try reopen()
+    }
+
+    /// Makes the connection one that knows of the database what its file says, and nothing else.
+    func reopen() throws(Interruption) {
         do throws(SQLiteError) {
             try session.reopen()
             try session.beginCommand(progress, foreignKeys: state.settings.foreignKeys)
         } catch {
-            throw .fault(.storage("reopening the database after ANALYZE", error))
+            throw .fault(.storage("reopening the database", error))
         }
     }
 

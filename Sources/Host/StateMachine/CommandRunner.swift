@@ -200,6 +200,7 @@ struct CommandRunner {
             // A virtual table may find fault with its rows only now: the unit has failed.
             try undoUnit(error.message)
         }
+        if session.hasNewCatalogueRows { try reopen() }
     }
 
     private mutating func undoUnit(_ message: String) throws(Interruption) {

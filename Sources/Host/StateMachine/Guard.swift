@@ -24,6 +24,8 @@ final class Guard {
     private(set) var denial: String?
     /// Whether the database may hold virtual tables, which run statements of their own.
     var mayHaveVirtualTables = false
+    /// The request may put virtual tables into the schema, as dumps of SQLite's shell do.
+    var acceptsCatalogueRows = false
     /// FTS3 and FTS4 merge their segments by what was written since the transaction began, so with
     /// such a table every unit is a transaction of its own.
     var needsUnits = false

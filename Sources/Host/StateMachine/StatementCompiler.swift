@@ -119,7 +119,24 @@ final class StatementCompiler {
             result.consumed = pragma.end
             return result
         }
+        if guardian.acceptsCatalogueRows, let row = CatalogueRow(sql) {
+            guardian.facts.catalogueRow = row
+            return compilePlaceholder(consuming: row.end)
+        }
         return PreparedStatement.compile(sql, on: connection, isPersistent: true)
+    }
+
+    /// A statement that is never run: the daemon does the work of the one that it stands for. It is
+    /// one that writes, as that is.
+    private func compilePlaceholder(consuming end: Int) -> PreparedStatement.Compilation {
+        guardian.subject = .daemon
+        var sql = "DELETE FROM main.\(CSQLITE_COUNTER)"
+        var result = sql.withUTF8 {
+            PreparedStatement.compile(
+                UnsafeRawBufferPointer($0), on: connection, isPersistent: false)
+        }
+        result.consumed = end
+        return result
     }
 
     private func keep(_ statement: ScriptStatement, for sql: String) {
@@ -130,6 +147,7 @@ final class StatementCompiler {
         }
         // What it reads may be another view tomorrow.
         guard statement.compiled.facts.nodeLocal == nil else { return }
+        guard statement.compiled.facts.catalogueRow == nil else { return }
         guard sql.utf8.count <= Self.longestKept else { return }
         insert(statement, for: sql)
     }

@@ -28,6 +28,8 @@ struct StatementFacts: Equatable, Sendable {
     var inserts = false
     /// Something it reads may differ between nodes.
     var nodeLocal: String?
+    /// A virtual table that a dump puts into the schema.
+    var catalogueRow: CatalogueRow?
     /// It asks whether foreign keys are enforced.
     var asksForeignKeys = false
 }

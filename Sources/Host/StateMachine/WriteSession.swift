@@ -25,6 +25,8 @@ final class WriteSession {
     private var foreignKeys = false
     private var defersForeignKeys = false
     private var flags: RequestFlags = []
+    /// The open transaction put virtual tables into the schema that this connection can't see yet.
+    var hasNewCatalogueRows = false
 
     /// The savepoint around each unit; clients can't use a name of this form.
     static let unitSavepoint = "rqlited unit"
@@ -91,6 +93,7 @@ final class WriteSession {
         statements = try OwnStatements(fresh)
         connection = fresh
         flags = []
+        hasNewCatalogueRows = false
         try installHooks()
     }
 
@@ -102,6 +105,7 @@ final class WriteSession {
     /// Also after SQLite has ended the transaction by itself.
     func rollBack() throws(SQLiteError) {
         if !connection.isAutocommit { try statements.rollback.statement.run() }
+        hasNewCatalogueRows = false
         try resetDeferral()
     }
 
@@ -114,8 +118,10 @@ final class WriteSession {
     func closeUnit(keeping: Bool) throws(SQLiteError) {
         if keeping {
             if guardian.mayHaveVirtualTables { try flushVirtualTables() }
+            try announceCatalogueRows()
         } else {
             try statements.rollBackTo.statement.run()
+            hasNewCatalogueRows = false
         }
         try statements.release.statement.run()
         try resetDeferral()
@@ -191,6 +197,7 @@ final class WriteSession {
     /// What other PRAGMAs switch for the request.
     func setFlags(_ new: RequestFlags) throws(SQLiteError) {
         try RequestFlags.change(from: flags, to: new, on: connection)
+        guardian.acceptsCatalogueRows = new.contains(.writableSchema)
         flags = new
     }
 
