@@ -94,12 +94,14 @@ package enum LogCommand: Equatable, Sendable {
     /// encoding again.
     package static let stampOffset = 4
 
-    /// Writes the leader's stamp into an encoded command.
+    /// Writes the leader's stamp into an encoded command; content of another kind has none and stays
+    /// as it is.
     /// - Parameters:
     ///   - bytes: of `encoded()`.
     ///   - milliseconds: the wall clock, since 1970.
     ///   - seed: decides what the command's statements draw at random.
     package static func stamp(_ bytes: inout [UInt8], milliseconds: Int64, seed: UInt64) {
+        guard bytes.count >= stampOffset + 16, bytes[1] == 1 else { return }
         bytes.withUnsafeMutableBytes { buffer in
             buffer.storeBytes(
                 of: milliseconds.littleEndian, toByteOffset: stampOffset, as: Int64.self)
