@@ -107,7 +107,8 @@ let package = Package(
         host(
             "Replica",
             [
-                "Raft", "Wire", "Time", "Threads", "PeerProtocol", "Service", "Cluster", "Registry", "SQLite",
+                "Raft", "Wire", "Time", "Threads", "PeerProtocol", "Service", "Cluster", "Registry",
+                "SQLite",
                 "StateMachine", "WriteAheadLog", "Transport", "Replication", "NodeMachine",
                 "Telemetry",
             ] + nio),
@@ -115,7 +116,8 @@ let package = Package(
         .executableTarget(
             name: "rqlited",
             dependencies: [
-                "JSON", "Raft", "Registry", "Time", "Threads", "PeerProtocol", "Service", "SQLite", "StateMachine",
+                "JSON", "Raft", "Registry", "Time", "Threads", "PeerProtocol", "Service", "SQLite",
+                "StateMachine",
                 "Transport",
                 "Replication", "NodeMachine", "Replica", "Discovery", "HTTPAPI", "Telemetry",
                 "Settings",
@@ -261,14 +263,15 @@ let package = Package(
             [
                 "Replica", "Cluster", "NodeMachine", "PeerProtocol", "Raft", "Registry", "Service",
                 "StateMachine",
-                "Time", "Threads", "Transport", "WriteAheadLog", "Wire", "Telemetry", "ScenarioTesting",
+                "Time", "Threads", "Transport", "WriteAheadLog", "Wire", "Telemetry",
+                "ScenarioTesting",
             ] + nio, resources: [.copy("Scenarios")]),
         tests(
             "NodeMachine",
             [
                 "NodeMachine", "Cluster", "PeerProtocol", "Raft", "Registry", "Replication",
                 "Service", "Time", "Wire", "WriteAheadLog", "ScenarioTesting",
-            ], isSimulation: true),
+            ], resources: [.copy("Scenarios")], isSimulation: true),
         tests("Simulation", ["Simulator"]),
         tests("WriteAheadLog", ["WriteAheadLog", "Simulator", "Raft", "Wire"]),
         tests(

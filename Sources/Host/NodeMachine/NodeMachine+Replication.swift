@@ -93,11 +93,30 @@ extension NodeMachine {
                 "the terms of this epoch are used up: recover the cluster by raft/peers.json",
                 ["raft.term": "\(term)"])
         case .followerUnreachable(let id):
-            say(.warning, "follower does not answer", ["node.id": "\(id)"])
+            say(.debug, "messages to a follower may be lost", ["node.id": "\(id)"])
         case .entriesDiscarded(let index):
             say(.info, "uncommitted entries discarded", ["raft.index": "\(index)"])
         case .transferFinished(let target, let succeeded):
             transferFinished(to: target, succeeded: succeeded)
+        }
+    }
+
+    // MARK: Followers
+
+    /// A leader says once that a follower is silent, be it dead, hung or cut off, and once that it
+    /// is back.
+    mutating func reviewFollowers() {
+        let raft = replicated?.raft
+        let progress = raft?.role == .leader ? raft?.progress ?? [] : []
+        let changes = followerContact.review(
+            progress, limit: options.raft.quorumTicks, busy: snapshots.receiver)
+        for change in changes {
+            switch change {
+            case .lost(let id):
+                let place = address(of: id)?.rawValue ?? "unknown address"
+                say(.warning, "follower is silent", ["node.id": "\(id)", "address": place])
+            case .back(let id): say(.info, "follower answers again", ["node.id": "\(id)"])
+            }
         }
     }
 

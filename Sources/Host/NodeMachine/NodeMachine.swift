@@ -32,6 +32,7 @@ package struct NodeMachine: Sendable {
     var enquiries = Enquiries()
     var shutdown = Shutdown()
     var acquaintances = Acquaintances()
+    var followerContact = FollowerContact()
     var identityWatch: IdentityWatch
     /// What the node goes on with once it knows that nobody else bears its identity.
     var beginning: (restored: RestoredState, cluster: ClusterID)?
@@ -182,6 +183,7 @@ package struct NodeMachine: Sendable {
         router.expire(standing, now: now)
         settle()
         retryParked()
+        reviewFollowers()
         askAcquaintances()
         emit(.growReaders)
         tickShutdown()

@@ -96,7 +96,7 @@ struct CatalogueRow: Equatable, Sendable {
             throw CatalogueRowError(text: refusal)
         }
         do throws(SQLiteError) {
-            let scratch = try SessionSetup.open(
+            let scratch = try SessionSetup.connect(
                 ":memory:", access: .create, functions: FunctionContext(chance: .engine))
             let guardian = Guard()
             guardian.install(on: scratch)

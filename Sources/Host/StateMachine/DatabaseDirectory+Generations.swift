@@ -124,7 +124,7 @@ extension DatabaseDirectory {
         throws(DirectoryError) -> Connection
     {
         do throws(SQLiteError) {
-            let connection = try SessionSetup.open(
+            let connection = try SessionSetup.connect(
                 path, access: access, functions: FunctionContext(chance: .engine))
             guard try connection.text("PRAGMA journal_mode=WAL") == "wal" else {
                 throw SQLiteError(

@@ -48,7 +48,7 @@ enum SessionSetup {
     /// Any connection to a database.
     /// - Parameter functions: what the SQL functions of the connection know of their caller; the
     ///   connection keeps it alive.
-    static func open(
+    static func connect(
         _ path: String, access: Connection.Access, functions: FunctionContext
     ) throws(SQLiteError) -> Connection {
         let connection = try Connection(path: path, access: access)
@@ -66,7 +66,7 @@ enum SessionSetup {
     static func openWriter(_ path: String, functions: FunctionContext) throws(SQLiteError)
         -> Connection
     {
-        let connection = try open(path, access: .readWrite, functions: functions)
+        let connection = try connect(path, access: .readWrite, functions: functions)
         guard try connection.text("PRAGMA journal_mode") == "wal" else {
             throw SQLiteError(
                 extendedCode: SQLITE_ERROR, message: "the database \(path) is not in WAL mode")
@@ -77,6 +77,6 @@ enum SessionSetup {
 
     /// It can't write, for its file is opened for reading only.
     static func openReader(_ path: String) throws(SQLiteError) -> Connection {
-        try open(path, access: .readOnly, functions: FunctionContext(chance: .engine))
+        try connect(path, access: .readOnly, functions: FunctionContext(chance: .engine))
     }
 }

@@ -1,0 +1,30 @@
+import ScenarioTesting
+import Testing
+
+/// Every file in Scenarios is a transcript of whole machines; `REWRITE=1 ONLY=NodeMachine swift test
+/// --filter NodeScenarioTests` writes what the commands print now, and the diff is to be reviewed.
+@Suite struct NodeScenarioTests {
+    private static let folder = ScenarioFolder()
+
+    @Test func `There are transcripts of every part of the machine`() {
+        #expect(Self.folder.names.count >= 60)
+        for part in ["router", "membership", "rendezvous", "snapshots", "shutdown", "start"] {
+            #expect(Self.folder.names.contains { $0.hasPrefix(part) }, "none of \(part)")
+        }
+    }
+
+    @Test(arguments: NodeScenarioTests.folder.names)
+    func `A transcript prints what is written`(name: String) throws {
+        var file = try Self.folder.read(name)
+        var runner = NodeScenario()
+        for place in file.blocks.indices {
+            let output = runner.run(file.blocks[place].commands)
+            if !ScenarioFolder.rewrites {
+                let expected = file.blocks[place].output
+                #expect(output == expected, "\(name): \(file.blocks[place].commands)")
+            }
+            file.blocks[place].output = output
+        }
+        if ScenarioFolder.rewrites { try Self.folder.write(file, name) }
+    }
+}
