@@ -14,6 +14,23 @@ import Wire
         ],
         transaction: true, qualifyColumns: true, stamp: Stamp(milliseconds: 12, seed: 34))
 
+    @Test func `Only a command takes a stamp, and no bytes are written beyond their end`() throws {
+        var bytes = LogCommand.command(command).encoded()
+        LogCommand.stamp(&bytes, milliseconds: 99, seed: 77)
+        var stamped = command
+        stamped.stamp = Stamp(milliseconds: 99, seed: 77)
+        #expect(try LogCommand(decoding: bytes) == .command(stamped))
+        let settings = LogCommand.settings(ClusterSettings(foreignKeys: true)).encoded()
+        for short in [settings, [], [1], [1, 1], Array(bytes.prefix(19))] as [[UInt8]] {
+            var copy = short
+            LogCommand.stamp(&copy, milliseconds: -1, seed: .max)
+            #expect(copy == short)
+        }
+        var least = Array(bytes.prefix(20))
+        LogCommand.stamp(&least, milliseconds: -1, seed: .max)
+        #expect(least.suffix(16).allSatisfy { $0 == 255 })
+    }
+
     @Test func `A command survives encoding`() throws {
         let bytes = LogCommand.command(command).encoded()
         #expect(try LogCommand(decoding: bytes) == .command(command))

@@ -94,8 +94,8 @@ package enum LogCommand: Equatable, Sendable {
     /// encoding again.
     package static let stampOffset = 4
 
-    /// Writes the leader's stamp into an encoded command; content of another kind has none and stays
-    /// as it is.
+    /// Writes the leader's stamp into an encoded command. Of anything else, as of settings, which
+    /// have no stamp, nothing is changed: the bytes may have come from another node.
     /// - Parameters:
     ///   - bytes: of `encoded()`.
     ///   - milliseconds: the wall clock, since 1970.
