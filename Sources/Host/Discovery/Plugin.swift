@@ -6,7 +6,9 @@ import PluginABI
 ///
 /// `@unchecked Sendable`: the descriptor is constant and lives until the process ends, by contract.
 package final class Plugin: @unchecked Sendable {
+    /// The file, and which of its modes is used.
     package let location: PluginLocation
+    /// What the plugin says of itself.
     package let identity: PluginIdentity
     /// JSON Schema of the configuration; empty if the plugin has none.
     package let configSchema: String
@@ -50,8 +52,11 @@ package final class Plugin: @unchecked Sendable {
         self.table = table
     }
 
+    /// Of the file.
     package var path: String { location.path }
+    /// The mode that is used.
     package var mode: PluginMode { location.mode }
+    /// The plugin's own name for itself.
     package var id: String { identity.id }
 
     private static func entry(of path: String) throws(PluginRefusal) -> rqd_entry {

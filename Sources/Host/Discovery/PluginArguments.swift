@@ -6,13 +6,17 @@ package struct PluginArguments: Sendable {
     package var key: String
     /// `-disco-config`, byte for byte; empty if absent.
     package var config: [UInt8]
+    /// The ID that the node has, or will have.
     package var nodeID: String
     /// `host:port` that the node advertises to its peers.
     package var raftAddress: String
     /// Stands in for port 0 in what a resolver answers.
     package var raftPort: UInt16
+    /// Full URL of the advertised HTTP API.
     package var apiURL: String
 
+    /// - Parameters: see the properties. `raft` is the advertised Raft address, whole, and its
+    ///   port.
     package init(
         key: String, config: [UInt8], nodeID: String, raft: (address: String, port: UInt16),
         apiURL: String

@@ -9,9 +9,11 @@ import PluginABI
 /// - Two files in one directory that offer the same mode are an error, unless they are one inode.
 /// - A mode with a slash is the path of a plugin, `PATH#MODE` if it has several.
 package struct PluginCatalog: Sendable {
+    /// In the order in which they are searched.
     package let directories: [String]
     private let trust: PluginTrust
 
+    /// - Parameter directories: those that don't exist are passed over.
     package init(directories: [String]) {
         self.init(directories: directories, trust: .ofThisProcess)
     }
@@ -61,6 +63,8 @@ package struct PluginCatalog: Sendable {
         return PluginChoice(file: first, mode: mode, shadowed: offers.dropFirst().map(\.path))
     }
 
+    /// Of a mode's name or a plugin's path, from the file's note alone.
+    /// - Throws: `PluginCatalogError`, which lists the modes there are.
     package func role(ofMode spec: String) throws(PluginCatalogError) -> PluginRole {
         try find(mode: spec).mode.role
     }
@@ -152,13 +156,19 @@ package struct PluginCatalog: Sendable {
 }
 
 extension PluginCatalog {
+    /// A file that looks like a plugin and is not taken.
     package struct Refused: Equatable, Sendable {
+        /// Of the file.
         package let path: String
+        /// What is wrong with it.
         package let why: PluginRefusal
     }
 
+    /// What stands in the directories.
     package struct Listing: Sendable {
+        /// In the order in which they are searched.
         package fileprivate(set) var plugins: [PluginFile] = []
+        /// Files that are not taken, with the reason.
         package fileprivate(set) var refused: [Refused] = []
 
         /// Every mode once, sorted.
@@ -168,7 +178,9 @@ extension PluginCatalog {
 
 /// Where a mode is found: enough to find it again, in this process or another.
 package struct PluginLocation: Equatable, Sendable {
+    /// Of the file.
     package let path: String
+    /// The mode that was asked for.
     package let mode: PluginMode
 
     package init(path: String, mode: PluginMode) {
@@ -179,10 +191,13 @@ package struct PluginLocation: Equatable, Sendable {
 
 /// The plugin that serves a mode.
 package struct PluginChoice: Sendable {
+    /// The plugin that was found.
     package let file: PluginFile
+    /// The mode that was asked for.
     package let mode: PluginMode
     /// Files that offer the mode too, in directories of lower precedence.
     package let shadowed: [String]
 
+    /// File and mode together.
     package var location: PluginLocation { PluginLocation(path: file.path, mode: mode) }
 }

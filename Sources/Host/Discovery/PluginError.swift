@@ -2,6 +2,7 @@ import PluginABI
 
 /// Why a call of a plugin failed, in words for the operator.
 package struct PluginError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The results of the header `rqlite_disco.h`, and those that the host adds.
     package enum Code: Int32, Sendable {
         case config = 3
         case unavailable = 4
@@ -24,6 +25,7 @@ package struct PluginError: Error, Equatable, Sendable, CustomStringConvertible 
         }
     }
 
+    /// Whether the same call may succeed later.
     package enum Retry: Sendable {
         case soon
         case slowly
@@ -31,7 +33,9 @@ package struct PluginError: Error, Equatable, Sendable, CustomStringConvertible 
         case never
     }
 
+    /// What kind of failure it is.
     package let code: Code
+    /// For the operator, without secrets as far as the plugin keeps to its contract.
     package let message: String
 
     package init(_ code: Code, _ message: String) {
@@ -42,6 +46,7 @@ package struct PluginError: Error, Equatable, Sendable, CustomStringConvertible 
     /// Whether the call may have taken effect nonetheless; matters after `write` and `erase`.
     package var outcomeIsUnknown: Bool { code != .busy && code != .off }
 
+    /// By the code.
     package var retry: Retry {
         switch code {
         case .unavailable, .timeout, .cancelled, .busy: .soon

@@ -8,7 +8,9 @@ package struct PluginFile: Sendable {
         let inode: UInt64
     }
 
+    /// Of the shared object.
     package let path: String
+    /// What it offers, read without loading it.
     package let note: PluginNote
     let identity: Identity
 
@@ -30,6 +32,7 @@ package struct PluginFile: Sendable {
         note = try PluginNote(notes)
     }
 
+    /// Nil if it offers none of that name.
     package func mode(named name: String) -> PluginMode? {
         note.modes.first { $0.name == name }
     }

@@ -1,6 +1,7 @@
 import PluginABI
 import Synchronization
 
+/// How much a plugin's line matters, with the header's numbers.
 package enum PluginLogLevel: Int32, Sendable {
     case debug = 0
     case info = 1

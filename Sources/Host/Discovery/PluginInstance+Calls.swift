@@ -3,6 +3,7 @@ import PluginABI
 /// The calls of the interfaces, with typed answers. A call of a role that the mode does not have
 /// fails with `unsupported`.
 extension PluginInstance {
+    /// Called once, on any thread; it must not wait.
     package typealias Completion<Answer> = @Sendable (Result<Answer, PluginError>) -> Void
 
     /// Makes the instance, so that a wrong configuration shows at start. Others make it as needed.
@@ -11,6 +12,8 @@ extension PluginInstance {
         submit(.start, timeout: timeout) { completion($0.map { _ in }) }
     }
 
+    /// The addresses that the plugin finds now. Any thread may call, and none waits.
+    /// - Parameter completion: gets `PluginError` after the timeout, too.
     @discardableResult
     package func resolve(
         timeout: Duration, completion: @escaping Completion<Resolution>
@@ -26,6 +29,7 @@ extension PluginInstance {
         }
     }
 
+    /// The record of a name as it stands. See `resolve`.
     @discardableResult
     package func read(
         _ name: String, timeout: Duration, completion: @escaping Completion<RegistryReading>
@@ -60,6 +64,7 @@ extension PluginInstance {
         }
     }
 
+    /// Removes the record of a name if it still has the revision that is expected. See `resolve`.
     @discardableResult
     package func erase(
         _ name: String, expected: [UInt8], timeout: Duration,
@@ -78,6 +83,7 @@ extension PluginInstance {
         }
     }
 
+    /// The records whose names begin with a prefix. See `resolve`.
     @discardableResult
     package func list(
         prefix: String, timeout: Duration, completion: @escaping Completion<[RegistryRecord]>

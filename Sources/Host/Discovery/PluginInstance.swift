@@ -18,9 +18,12 @@ package final class PluginInstance: Sendable {
         /// From deadline or cancellation to abandonment: one second in which a plugin must return,
         /// and two more.
         package var grace = Duration.seconds(3)
+        /// Before a process that ended is started again.
         package var firstBackoff = Duration.seconds(1)
+        /// The pause doubles up to this.
         package var lastBackoff = Duration.seconds(60)
 
+        /// Nothing is loaded or called before `start`.
         package init() {}
     }
 
@@ -52,6 +55,7 @@ package final class PluginInstance: Sendable {
             timing: timing)
     }
 
+    /// The mode that is used.
     package var mode: PluginMode { source.location.mode }
 
     /// What the plugin says of itself: an isolated one only while its process runs.

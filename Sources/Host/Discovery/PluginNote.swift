@@ -10,13 +10,19 @@ import PluginABI
 ///         12     4  role
 ///         16    36  mode, filled up with zero bytes
 package struct PluginNote: Equatable, Sendable {
+    /// Of the interface that the plugin was built for.
     package struct Version: Equatable, Sendable {
+        /// Must be the host's.
         package let major: UInt32
+        /// The newest that the plugin knows.
         package let minor: UInt32
+        /// The oldest that the plugin can live with.
         package let minorNeeded: UInt32
     }
 
+    /// Of the interface.
     package let version: Version
+    /// What it offers.
     package let modes: [PluginMode]
 
     private static let size = 52

@@ -6,6 +6,7 @@ package struct DiscoveredAddress: Equatable, Sendable {
     package internal(set) var port: UInt16
     /// The lower first, as in DNS SRV.
     package let priority: UInt32
+    /// As in DNS SRV (RFC 2782).
     package let weight: UInt32
     /// Nil when the plugin does not know.
     package let timeToLive: Duration?
@@ -20,6 +21,7 @@ package struct DiscoveredAddress: Equatable, Sendable {
 
 /// The answer of a resolver.
 package struct Resolution: Equatable, Sendable {
+    /// In the plugin's order.
     package let addresses: [DiscoveredAddress]
     /// For `wait`; empty if the plugin gave none.
     package let token: [UInt8]
@@ -30,14 +32,19 @@ package struct Resolution: Equatable, Sendable {
 
 /// A record of a registry.
 package struct RegistryRecord: Equatable, Sendable {
+    /// Below the cluster's key.
     package let name: String
+    /// What the node wrote.
     package let value: [UInt8]
+    /// The plugin's own bytes; they are only compared and given back.
     package let revision: [UInt8]
 }
 
+/// What stands under a name.
 package struct RegistryReading: Equatable, Sendable {
     /// Nil when there is none.
     package let record: RegistryRecord?
+    /// From where on `wait` waits for a change; empty if the plugin can't.
     package let token: [UInt8]
 }
 
@@ -49,12 +56,14 @@ package enum RegistryWriting: Equatable, Sendable {
     case absent
 }
 
+/// What came of an attempt to remove a record.
 package enum RegistryErasure: Equatable, Sendable {
     case erased
     case conflict
     case absent
 }
 
+/// Why a wait for a change ended.
 package enum WatchOutcome: Equatable, Sendable {
     /// The state may differ from the one of the token; the new token is empty if none was given.
     case changed(token: [UInt8])

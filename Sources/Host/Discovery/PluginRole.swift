@@ -17,7 +17,9 @@ package enum PluginRole: UInt32, Sendable, CustomStringConvertible {
 
 /// One word after `-disco-mode`.
 package struct PluginMode: Equatable, Sendable {
+    /// What `-disco-mode` names.
     package let name: String
+    /// What it is.
     package let role: PluginRole
 
     /// `[a-z0-9-]{1,32}`

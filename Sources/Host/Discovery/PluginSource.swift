@@ -6,6 +6,7 @@ package enum PluginSource: Sendable {
     /// Each in a process of its own; the plugin's code never runs in this one.
     case isolated(PluginLocation, PluginProcess)
 
+    /// File and mode, wherever the code runs.
     package var location: PluginLocation {
         switch self {
         case .loaded(let plugin, _): plugin.location

@@ -1,5 +1,6 @@
 /// Why a text is not JSON, and where: the first byte that can't stand where it does.
 package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What is wrong.
     package enum Reason: Equatable, Sendable {
         /// The text ended where `expected` should stand.
         case unexpectedEnd(expected: String)
@@ -17,6 +18,7 @@ package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
 
     /// Bytes before the fault.
     package let offset: Int
+    /// What is wrong at that place.
     package let reason: Reason
 
     package init(offset: Int, reason: Reason) {

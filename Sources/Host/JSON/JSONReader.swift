@@ -38,6 +38,8 @@ package struct JSONReader {
         self.depthLimit = depthLimit
     }
 
+    /// The next token.
+    /// - Throws: `JSONError` with the place; nothing is to be read after that.
     package mutating func next() throws(JSONError) -> JSONToken {
         skipSpace()
         switch state {

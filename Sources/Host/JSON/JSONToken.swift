@@ -17,6 +17,7 @@ package enum JSONToken: Equatable, Sendable {
 
 /// Where a string's contents stand, without the quotes.
 package struct JSONStringSpan: Equatable, Sendable {
+    /// Where it stands in the text, in bytes.
     package let range: Range<Int>
     /// Without escapes the bytes are the text.
     package let hasEscapes: Bool
@@ -24,6 +25,7 @@ package struct JSONStringSpan: Equatable, Sendable {
 
 /// Where a number's text stands. It has been checked against the grammar.
 package struct JSONNumberSpan: Equatable, Sendable {
+    /// Where it stands in the text, in bytes.
     package let range: Range<Int>
     /// Written without fraction and exponent.
     package let isInteger: Bool

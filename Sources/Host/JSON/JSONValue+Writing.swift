@@ -1,12 +1,14 @@
 /// Writing a tree, in rqlite's two forms: without any white space, or indented by four spaces with
 /// `"name": value`. Neither ends with a new line.
 extension JSONValue {
+    /// UTF-8 text as rqlite writes it: `pretty` with four blanks for each depth.
     package func text(pretty: Bool = false) -> String {
         var output: [UInt8] = []
         write(to: &output, pretty: pretty)
         return String(decoding: output, as: UTF8.self)
     }
 
+    /// The same, appended to `output`.
     package func write(to output: inout [UInt8], pretty: Bool = false) {
         write(to: &output, indent: pretty ? 0 : nil)
     }

@@ -9,8 +9,11 @@ package indirect enum JSONValue: Equatable, Sendable {
     case array([JSONValue])
     case object([Member])
 
+    /// A pair in an object; of several with one name all are kept.
     package struct Member: Equatable, Sendable {
+        /// Without escapes.
         package var name: String
+        /// What stands behind the colon.
         package var value: JSONValue
 
         package init(_ name: String, _ value: JSONValue) {
@@ -22,10 +25,13 @@ package indirect enum JSONValue: Equatable, Sendable {
     /// Deep enough for any document of ours, shallow enough for the stack of any thread.
     package static let depthLimit = 64
 
+    /// - Throws: `JSONError`, also for what stands behind the value and for depths beyond the
+    ///   limit.
     package init(parsing text: String, depthLimit: Int = depthLimit) throws(JSONError) {
         try self.init(parsing: Array(text.utf8), depthLimit: depthLimit)
     }
 
+    /// - Throws: `JSONError`, also for bytes that are no UTF-8.
     package init(parsing bytes: [UInt8], depthLimit: Int = depthLimit) throws(JSONError) {
         self = try bytes.withUnsafeBufferPointer { (buffer) throws(JSONError) in
             var reader = JSONReader(UnsafeRawBufferPointer(buffer), depthLimit: depthLimit)
@@ -72,14 +78,20 @@ extension JSONValue {
         return members.last { $0.name == name }?.value
     }
 
+    /// Nil for any other kind of value.
     package var string: String? { if case .string(let value) = self { value } else { nil } }
+    /// Nil for any other kind of value.
     package var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+    /// Nil for any other kind of value.
     package var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
+    /// Of an object, in the order of the text; nil for any other kind of value.
     package var members: [Member]? { if case .object(let value) = self { value } else { nil } }
     /// Nil also for a number with a fraction, or one beyond 64 bits.
     package var integer: Int64? { if case .number(let text) = self { Int64(text) } else { nil } }
+    /// The nearest floating-point number; nil for any other kind of value.
     package var double: Double? { if case .number(let text) = self { Double(text) } else { nil } }
 
+    /// With all its digits.
     package static func integer(_ value: some BinaryInteger) -> JSONValue {
         .number(String(value))
     }

@@ -1,5 +1,6 @@
 /// Names a linearizable read that waits for its index.
 package struct ReadID: Hashable, Comparable, Sendable {
+    /// Counted up by the core; unique within its life.
     package let rawValue: UInt64
     package init(_ rawValue: UInt64) { self.rawValue = rawValue }
     package static func < (a: ReadID, b: ReadID) -> Bool { a.rawValue < b.rawValue }
@@ -7,6 +8,7 @@ package struct ReadID: Hashable, Comparable, Sendable {
 
 /// Counts the writes to stable storage that the core asked for, in order.
 package struct PersistTicket: Hashable, Comparable, Sendable {
+    /// Counted up by the core; unique within its life.
     package let rawValue: UInt64
     package init(_ rawValue: UInt64) { self.rawValue = rawValue }
     package static func < (a: PersistTicket, b: PersistTicket) -> Bool { a.rawValue < b.rawValue }
@@ -14,6 +16,7 @@ package struct PersistTicket: Hashable, Comparable, Sendable {
 
 /// Something that must become durable as a whole, in the order of tickets.
 package struct Persist: Equatable, Sendable {
+    /// To be reported by `persisted` when all of it is durable.
     package var ticket: PersistTicket
     /// Set when it changed.
     package var hardState: HardState?
@@ -30,7 +33,9 @@ package struct Persist: Equatable, Sendable {
 
 /// A snapshot by what it covers: all entries through `position`, with the membership valid there.
 package struct SnapshotMark: Equatable, Sendable {
+    /// The last entry that the snapshot covers.
     package var position: LogPosition
+    /// Who belongs to the cluster there.
     package var membership: Membership
     /// The entry that set the membership.
     package var membershipIndex: LogIndex
@@ -54,8 +59,11 @@ package struct SnapshotMark: Equatable, Sendable {
 /// 5. serve `reads` once the state machine has applied the index named;
 /// 6. fetch, snapshot and report what else is named.
 package struct Effects: Equatable, Sendable {
+    /// A message that promises what is not durable yet.
     package struct HeldMessage: Equatable, Sendable {
+        /// What must be durable before it is sent.
         package var after: PersistTicket
+        /// To be sent then, if the term is still the same.
         package var message: Message
         package init(after: PersistTicket, message: Message) {
             self.after = after
@@ -63,8 +71,11 @@ package struct Effects: Equatable, Sendable {
         }
     }
 
+    /// A read of which a quorum confirmed that this node led when it was asked (thesis §6.4).
     package struct ConfirmedRead: Equatable, Sendable {
+        /// The read that was asked for.
         package var id: ReadID
+        /// What the database must have applied before the read is served.
         package var index: LogIndex
         package init(id: ReadID, index: LogIndex) {
             self.id = id
@@ -77,9 +88,11 @@ package struct Effects: Equatable, Sendable {
         /// New with each request of a run: an answer to an earlier one, even for the same entries,
         /// is told from it.
         package var id: UInt64
+        /// The follower that needs the entries.
         package var peer: NodeID
         /// The first entry wanted.
         package var from: LogIndex
+        /// Encoded bytes at most, but one entry at least.
         package var byteLimit: Int
         package init(id: UInt64, peer: NodeID, from: LogIndex, byteLimit: Int) {
             self.id = id
@@ -89,21 +102,28 @@ package struct Effects: Equatable, Sendable {
         }
     }
 
+    /// To be sent at once: they promise nothing that is not durable.
     package var messages: [Message] = []
+    /// To be made durable, with what was handed out before.
     package var persist: Persist?
+    /// To be sent when what they name is durable.
     package var messagesAfterPersist: [HeldMessage] = []
     /// Newly committed entries, contiguous with those reported before.
     package var committed: [Entry] = []
+    /// Reads that may be served when the database is far enough.
     package var reads: [ConfirmedRead] = []
     /// Reads that can't be confirmed any more: leadership was lost.
     package var failedReads: [ReadID] = []
+    /// Entries to be read from the log, for followers behind what is in memory.
     package var logFetches: [LogFetch] = []
     /// Followers that need a snapshot. Reported once; the driver answers with `snapshotSent`.
     package var snapshotsWanted: [NodeID] = []
+    /// For the shell's log and metrics; nothing depends on them.
     package var observations: [Observation] = []
 
     package init() {}
 
+    /// There is nothing to do.
     package var isEmpty: Bool { self == Effects() }
 }
 
@@ -138,10 +158,12 @@ package enum Observation: Equatable, Sendable {
     case transferFinished(to: NodeID?, succeeded: Bool)
 }
 
+/// A role without its state, for people.
 package enum RoleName: String, Sendable {
     case follower, preCandidate, candidate, leader
 }
 
+/// Why a leader gave leadership up.
 package enum StepDownReason: String, Sendable {
     case higherTerm, quorumLost, removed, transferred
     /// Its log can't be written, others' can, and none of them took the leadership in time.

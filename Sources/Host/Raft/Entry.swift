@@ -18,9 +18,13 @@ package enum Payload: Hashable, Sendable {
     }
 }
 
+/// One record of the replicated log.
 package struct Entry: Hashable, Sendable {
+    /// Its place, from 1.
     package var index: LogIndex
+    /// Of the leader that made it.
     package var term: Term
+    /// What it carries.
     package var payload: Payload
 
     package init(index: LogIndex, term: Term, payload: Payload) {
@@ -29,6 +33,7 @@ package struct Entry: Hashable, Sendable {
         self.payload = payload
     }
 
+    /// Index and term together.
     package var position: LogPosition { LogPosition(index: index, term: term) }
     /// What an entry counts against limits in bytes.
     package var size: Int { payload.size + 32 }
@@ -36,7 +41,9 @@ package struct Entry: Hashable, Sendable {
 
 /// An entry named by index and term, which is unique in a cluster (log matching, thesis §3.5).
 package struct LogPosition: Hashable, Sendable, CustomStringConvertible {
+    /// Of the entry, or 0 before the first.
     package var index: LogIndex
+    /// Of the entry at the index.
     package var term: Term
 
     package init(index: LogIndex, term: Term) {
@@ -44,6 +51,7 @@ package struct LogPosition: Hashable, Sendable, CustomStringConvertible {
         self.term = term
     }
 
+    /// Before the first entry.
     package static let zero = LogPosition(index: .zero, term: .zero)
 
     /// Whether a log ending here is at least as complete as one ending at `other` (thesis §3.6.1).
@@ -56,8 +64,11 @@ package struct LogPosition: Hashable, Sendable, CustomStringConvertible {
 
 /// What must be durable before a message that depends on it is sent (thesis §3.8).
 package struct HardState: Equatable, Sendable {
+    /// For whom a node voted: the node with the disk that it had then.
     package struct Vote: Equatable, Sendable {
+        /// Who asked.
         package var candidate: NodeID
+        /// Of the candidate's data directory.
         package var incarnation: Incarnation
 
         package init(candidate: NodeID, incarnation: Incarnation) {
@@ -66,7 +77,9 @@ package struct HardState: Equatable, Sendable {
         }
     }
 
+    /// The latest the node has seen; never goes back.
     package var term: Term
+    /// In this term; nil if the node did not vote.
     package var votedFor: Vote?
 
     package init(term: Term = .zero, votedFor: Vote? = nil) {

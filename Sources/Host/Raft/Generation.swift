@@ -1,6 +1,7 @@
 /// The number of a database file. A snapshot that is installed begins a new one, so that an old file
 /// and a new one never bear the same name.
 package struct Generation: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// From 1; stands in the file's name.
     package let rawValue: UInt64
 
     package init(_ rawValue: UInt64) { self.rawValue = rawValue }

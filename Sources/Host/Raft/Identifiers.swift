@@ -4,10 +4,12 @@
 /// elections in it. Arithmetic ends at the last number instead of trapping, for peers name terms:
 /// how far one of them may move this node's is said in `Reach`.
 package struct Term: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// The epoch in the upper half, the count of elections in the lower.
     package let rawValue: UInt64
 
     package init(_ rawValue: UInt64) { self.rawValue = rawValue }
 
+    /// Before the first election.
     package static let zero = Term(0)
     /// The next term of the same epoch. The last one has none: it stays, and `isLastOfEpoch` tells.
     package var next: Term { isLastOfEpoch ? self : Term(rawValue + 1) }
@@ -33,11 +35,14 @@ package struct Term: Hashable, Comparable, Sendable, CustomStringConvertible {
 /// Arithmetic ends at the last number instead of trapping, for peers name indexes; `Reach` says
 /// which of theirs count.
 package struct LogIndex: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// From 1; 0 stands before the first entry.
     package let rawValue: UInt64
 
     package init(_ rawValue: UInt64) { self.rawValue = rawValue }
 
+    /// Before the first entry.
     package static let zero = LogIndex(0)
+    /// The index behind it; the last there is has none and stays.
     package var next: LogIndex { LogIndex(rawValue == .max ? .max : rawValue + 1) }
     /// The index before this one; zero stays zero.
     package var previous: LogIndex { LogIndex(rawValue == 0 ? 0 : rawValue - 1) }
@@ -56,6 +61,7 @@ package struct LogIndex: Hashable, Comparable, Sendable, CustomStringConvertible
 
 /// The name an operator gave to a node. It never changes over the node's life.
 package struct NodeID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// As the operator wrote it; at most 255 bytes.
     package let rawValue: String
 
     package init(_ rawValue: String) { self.rawValue = rawValue }
@@ -66,7 +72,9 @@ package struct NodeID: Hashable, Comparable, Sendable, CustomStringConvertible {
 
 /// 128 random bits, written as 32 hexadecimal digits.
 package struct RandomID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// The first 64 bits.
     package let high: UInt64
+    /// The other 64 bits.
     package let low: UInt64
 
     package init(high: UInt64, low: UInt64) {
@@ -85,6 +93,7 @@ package struct RandomID: Hashable, Comparable, Sendable, CustomStringConvertible
         }.joined()
     }
 
+    /// 32 hexadecimal digits, as `description` writes them; nil for anything else.
     package init?(_ text: String) {
         guard text.utf8.count == 32, text.allSatisfy(\.isHexDigit),
             let high = UInt64(text.prefix(16), radix: 16),
@@ -97,6 +106,7 @@ package struct RandomID: Hashable, Comparable, Sendable, CustomStringConvertible
 /// Made with a data directory: a wiped disk under an old node ID is a new incarnation, and so can
 /// neither vote twice nor forget what it acknowledged.
 package struct Incarnation: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// Made with the data directory.
     package let id: RandomID
     package init(_ id: RandomID) { self.id = id }
     package static func < (a: Incarnation, b: Incarnation) -> Bool { a.id < b.id }
@@ -105,6 +115,7 @@ package struct Incarnation: Hashable, Comparable, Sendable, CustomStringConverti
 
 /// Made when a cluster is bootstrapped; it stands in every message between nodes.
 package struct ClusterID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// Agreed on when the cluster is founded.
     package let id: RandomID
     package init(_ id: RandomID) { self.id = id }
     package static func < (a: ClusterID, b: ClusterID) -> Bool { a.id < b.id }
@@ -113,6 +124,7 @@ package struct ClusterID: Hashable, Comparable, Sendable, CustomStringConvertibl
 
 /// Where a node's Raft port can be reached: `host:port`, IPv6 in brackets, names kept as names.
 package struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// `host:port`, IPv6 in brackets; not looked at here.
     package let rawValue: String
     package init(_ rawValue: String) { self.rawValue = rawValue }
     package static func < (a: PeerAddress, b: PeerAddress) -> Bool { a.rawValue < b.rawValue }

@@ -15,11 +15,15 @@ package enum Suffrage: UInt8, Sendable, CustomStringConvertible {
     }
 }
 
+/// A node that belongs to the cluster.
 package struct Member: Hashable, Sendable {
+    /// Unique among the members.
     package var id: NodeID
+    /// Of the data directory with which it was admitted.
     package var incarnation: Incarnation
     /// A hint: the node may have moved since.
     package var address: PeerAddress
+    /// What it counts for.
     package var suffrage: Suffrage
 
     package init(
@@ -35,17 +39,23 @@ package struct Member: Hashable, Sendable {
 /// The members of the cluster, sorted by ID. A node uses the latest membership in its log, whether
 /// committed or not (thesis §4.1).
 package struct Membership: Hashable, Sendable {
+    /// In the order of their IDs.
     package private(set) var members: [Member]
 
+    /// - Parameter members: in any order, with an ID of its own each.
     package init(_ members: [Member] = []) {
         self.members = members.sorted { $0.id < $1.id }
     }
 
+    /// The member of that ID; nil if there is none.
     package subscript(id: NodeID) -> Member? { members.first { $0.id == id } }
 
+    /// Those that count in quorums, in the order of their IDs.
     package var voters: [Member] { members.filter { $0.suffrage == .voter } }
 
+    /// Whether a member has the ID, whatever its suffrage.
     package func contains(_ id: NodeID) -> Bool { self[id] != nil }
+    /// Whether a member has the ID and counts in quorums.
     package func isVoter(_ id: NodeID) -> Bool { self[id]?.suffrage == .voter }
 
     /// More than half of the voters.
@@ -56,6 +66,7 @@ package struct Membership: Hashable, Sendable {
         Membership(members.filter { $0.id != member.id } + [member])
     }
 
+    /// The same without the member of that ID, if there is one.
     package func removing(_ id: NodeID) -> Membership {
         Membership(members.filter { $0.id != id })
     }

@@ -1,6 +1,8 @@
 /// A node as an end of a message: its name and the data directory that speaks.
 package struct NodeIdentity: Hashable, Sendable, CustomStringConvertible {
+    /// The node's name.
     package var id: NodeID
+    /// Of its data directory: a wiped disk has another.
     package var incarnation: Incarnation
 
     package init(id: NodeID, incarnation: Incarnation) {
@@ -13,10 +15,15 @@ package struct NodeIdentity: Hashable, Sendable, CustomStringConvertible {
 
 /// A message between two members of one cluster.
 package struct Message: Equatable, Sendable {
+    /// Messages of another cluster are dropped.
     package var cluster: ClusterID
+    /// Who sent it.
     package var from: NodeIdentity
+    /// For whom it is.
     package var to: NodeID
+    /// Of the sender when it was sent.
     package var term: Term
+    /// What it says.
     package var body: Body
 
     package init(
@@ -29,6 +36,7 @@ package struct Message: Equatable, Sendable {
         self.body = body
     }
 
+    /// The kinds of messages; docs/protocol.md says who sends which to whom, and when.
     package enum Body: Equatable, Sendable {
         case voteRequest(VoteRequest)
         case voteAnswer(VoteAnswer)
@@ -41,11 +49,13 @@ package struct Message: Equatable, Sendable {
         case termIsBehind
     }
 
+    /// Asks for a vote, or whether one would be given (thesis §3.4, §9.6).
     package struct VoteRequest: Equatable, Sendable {
         /// A question whether an election could be won, which changes nothing (thesis §9.6).
         package var isPreVote: Bool
         /// The leader itself asked for this election: answer even if a leader was heard.
         package var isTransfer: Bool
+        /// The end of the candidate's log: only one that is as complete gets a vote (§3.6.1).
         package var lastLog: LogPosition
 
         package init(isPreVote: Bool, isTransfer: Bool, lastLog: LogPosition) {
@@ -55,8 +65,11 @@ package struct Message: Equatable, Sendable {
         }
     }
 
+    /// The answer to a request for a vote.
     package struct VoteAnswer: Equatable, Sendable {
+        /// As in the request.
         package var isPreVote: Bool
+        /// The candidate has the vote, or would get it.
         package var granted: Bool
 
         package init(isPreVote: Bool, granted: Bool) {
@@ -69,7 +82,9 @@ package struct Message: Equatable, Sendable {
     package struct AppendEntries: Equatable, Sendable {
         /// The entry right before the first one sent.
         package var previous: LogPosition
+        /// Contiguous, from the one behind `previous`; none in a heartbeat.
         package var entries: [Entry]
+        /// The leader's; the follower goes no further than what it has.
         package var commitIndex: LogIndex
         /// Counts the leader's rounds; the answer repeats it. A quorum that answered a round proves
         /// leadership at its start (ReadIndex, thesis §6.4).
@@ -85,7 +100,9 @@ package struct Message: Equatable, Sendable {
         }
     }
 
+    /// The answer to entries or a heartbeat (thesis §3.5).
     package struct AppendAnswer: Equatable, Sendable {
+        /// What the follower made of them.
         package enum Result: Equatable, Sendable {
             /// The log holds everything through `matchIndex`, durably.
             case matched(through: LogIndex)
@@ -94,7 +111,9 @@ package struct Message: Equatable, Sendable {
             case mismatched(previous: LogIndex, hint: LogPosition)
         }
 
+        /// What the follower made of them.
         package var result: Result
+        /// As in the request: what confirms leadership for reads (§6.4).
         package var round: UInt64
 
         package init(result: Result, round: UInt64) {

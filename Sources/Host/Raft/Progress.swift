@@ -166,10 +166,15 @@ struct Inflight: Equatable, Sendable {
 
 /// What a leader knows of another member.
 package struct PeerProgress: Equatable, Sendable {
+    /// Probing for the place to go on, sending, or waiting for a snapshot.
     package enum State: String, Sendable { case probe, replicate, snapshot }
+    /// The follower.
     package var id: NodeID
+    /// What the leader does about it.
     package var state: State
+    /// It is known to have all entries up to here durably.
     package var matchIndex: LogIndex
+    /// In ticks of the core.
     package var ticksSinceAnswer: Int
 
     package init(id: NodeID, state: State, matchIndex: LogIndex, ticksSinceAnswer: Int) {

@@ -150,6 +150,7 @@ extension Raft {
         }
     }
 
+    /// A message could not be delivered: the follower is probed again instead of sent more.
     package mutating func peerUnreachable(_ peer: NodeID) {
         lead { leader in
             // The next heartbeat that gets through asks where to go on.

@@ -10,8 +10,11 @@
 /// Inputs change the state; what a leader has to send is decided once, in `takeEffects()`, so that
 /// any number of inputs before it share messages and writes.
 package struct Raft: Sendable {
+    /// Of this node.
     package let identity: NodeIdentity
+    /// Of every message it sends and takes.
     package let cluster: ClusterID
+    /// Times in ticks and bounds, fixed for its life.
     package let settings: RaftSettings
 
     var pending = Effects()
@@ -71,6 +74,8 @@ package struct Raft: Sendable {
 
     // MARK: Inputs. After any number of them, `takeEffects()`.
 
+    /// To be called at every tick of the shell's clock. Elections, heartbeats and the check of the
+    /// quorum count them.
     package mutating func tick() {
         termAllowance.tick()
         switch roleState {
@@ -159,6 +164,7 @@ package struct Raft: Sendable {
         settleLog()
     }
 
+    /// All that is to be done since the last call, in the order in which it must be done.
     package mutating func takeEffects() -> Effects {
         replicate()
         defer { pending = Effects() }
@@ -167,15 +173,20 @@ package struct Raft: Sendable {
 
     // MARK: Queries
 
+    /// Present role.
     package var role: RoleName { roleState.name }
+    /// Present term.
     package var term: Term { hardState.term }
+    /// The last entry in the log, durable or not.
     package var lastPosition: LogPosition { log.lastPosition }
     /// The term of an entry of the log, or of its base; nil outside of the log.
     package func term(at index: LogIndex) -> Term? { log.term(at: index) }
     /// The latest membership in the log, committed or not.
     package var membership: Membership { memberships.latest.membership }
+    /// The entry that set the present membership, committed or not (thesis §4.1).
     package var membershipIndex: LogIndex { memberships.latest.index }
 
+    /// Who leads in this term, as far as this node knows.
     package var leader: NodeID? {
         switch roleState {
         case .follower(let follower): follower.leader

@@ -5,6 +5,7 @@ package struct RaftSettings: Sendable {
     /// A candidate that neither won nor heard of a leader campaigns again after so long, with the
     /// same random part. Nil: after `electionTicks`.
     package var campaignTicks: Int?
+    /// Between a leader's signs of life.
     package var heartbeatTicks: Int = 5
     /// A leader that heard no quorum for so long steps down.
     package var quorumTicks: Int = 50
@@ -15,9 +16,11 @@ package struct RaftSettings: Sendable {
     package var maxEntryBytes: Int = 64 << 20
     /// Bytes of entries in one message; a single larger entry goes alone.
     package var maxMessageBytes: Int = 1 << 20
+    /// Entries in one append.
     package var maxMessageEntries: Int = 4096
     /// Messages with entries in flight to one follower, and their bytes.
     package var maxInflightMessages: Int = 64
+    /// Bytes of entries under way to one follower.
     package var maxInflightBytes: Int = 16 << 20
     /// Bytes of entries that are not yet committed, applied and durable here, past which a leader
     /// refuses proposals as busy and a follower takes no more entries until its own disk and state
@@ -52,20 +55,24 @@ package struct RaftSettings: Sendable {
 
 /// What a node finds on its disk when it starts.
 package struct RestoredState: Sendable {
+    /// As it was last made durable.
     package var hardState: HardState
     /// The entry before the first one in the log: where compaction ended or a snapshot stands.
     package var base: LogPosition
     /// Terms of all entries after `base`, as runs: the first index of each term.
     package var termRuns: [LogPosition]
+    /// Of the last entry in the log.
     package var lastIndex: LogIndex
     /// Entries after the applied index at least, contiguous up to `lastIndex`.
     package var tail: [Entry]
     /// The latest in the log or the database, whichever has the higher index.
     package var membership: Membership
+    /// The entry that set the membership.
     package var membershipIndex: LogIndex
     /// The one that holds at `appliedIndex`: what a truncation falls back to. Used only when
     /// `membershipIndex` is after `appliedIndex`.
     package var appliedMembership: Membership
+    /// The entry that set the applied membership.
     package var appliedMembershipIndex: LogIndex
     /// max(recovered commitIndex, the database's applied index).
     package var commitIndex: LogIndex

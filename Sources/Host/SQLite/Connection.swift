@@ -6,6 +6,7 @@ internal import CSQLite
 /// Live database files are opened through the VFS "rqlited" (see CSQLite.h). Nothing else may open
 /// and close them: closing any descriptor of a file drops all of the process's POSIX locks on it.
 package struct Connection: ~Copyable {
+    /// What the connection may do.
     package enum Access: Sendable {
         case readOnly
         case readWrite
@@ -13,8 +14,10 @@ package struct Connection: ~Copyable {
         case create
     }
 
+    /// SQLite's handle, valid for as long as the value lives.
     package let pointer: OpaquePointer
 
+    /// - Throws: `SQLiteError`, such as SQLITE_CANTOPEN.
     package init(path: String, access: Access) throws(SQLiteError) {
         let registered = csqlite_register_vfs()
         guard registered == SQLITE_OK else {
@@ -42,6 +45,7 @@ package struct Connection: ~Copyable {
         _ = sqlite3_close_v2(pointer)
     }
 
+    /// Of the last call on this connection that failed.
     package var lastError: SQLiteError {
         SQLiteError(extendedCode: sqlite3_extended_errcode(pointer), connection: pointer)
     }
@@ -89,6 +93,8 @@ package struct Connection: ~Copyable {
         return try statement.step() ? statement.integer(at: 0) : nil
     }
 
+    /// The text that a query of our own yields in its first row; nil when it has no row.
+    /// - Throws: `SQLiteError` of compiling or running it.
     package func text(_ sql: String) throws(SQLiteError) -> String? {
         let statement = try prepare(sql)
         return try statement.step() ? statement.text(at: 0) : nil
@@ -102,10 +108,14 @@ package struct Connection: ~Copyable {
 
     /// No transaction is open.
     package var isAutocommit: Bool { sqlite3_get_autocommit(pointer) != 0 }
+    /// Rows changed since the connection was opened, by triggers too.
     package var totalChanges: Int64 { sqlite3_total_changes64(pointer) }
+    /// Rows that the last INSERT, UPDATE or DELETE changed, without triggers.
     package var changes: Int64 { sqlite3_changes64(pointer) }
 
+    /// 0 before any.
     package var lastInsertRowid: Int64 { sqlite3_last_insert_rowid(pointer) }
+    /// Takes the place of what SQLite remembered.
     package func setLastInsertRowid(_ rowid: Int64) {
         sqlite3_set_last_insert_rowid(pointer, rowid)
     }

@@ -3,6 +3,7 @@ internal import CSQLite
 /// The open files of a connection, reached through SQLite's own handles. A descriptor of our own
 /// would drop the process's locks on the file when it is closed.
 extension Connection {
+    /// A file that SQLite has open for a connection.
     package enum File: Sendable {
         case main
         /// There is none before the first access to the database.

@@ -2,7 +2,9 @@ internal import CSQLite
 
 /// The SQLite library this process runs: what it is, and whether it is fit for use.
 package enum Engine {
+    /// Of the library that is loaded, such as 3.40.1.
     package static var version: String { String(cString: sqlite3_libversion()) }
+    /// Names the check-in that the library was built from.
     package static var sourceID: String { String(cString: sqlite3_sourceid()) }
 
     /// The options the library was built with, in its own order.

@@ -2,6 +2,7 @@ internal import CSQLite
 
 /// A compiled statement, finalized when the value ends.
 package struct PreparedStatement: ~Copyable {
+    /// SQLite's handle, valid for as long as the value lives.
     package let pointer: OpaquePointer
 
     package init(owning pointer: OpaquePointer) {
@@ -15,7 +16,9 @@ package struct PreparedStatement: ~Copyable {
     /// What compiling the front of a text gave. No statement with the code OK means that there was
     /// nothing but blanks and comments.
     package struct Compilation {
+        /// SQLite's result code.
         package var code: Int32
+        /// Nil if the text holds none, or it can't be compiled.
         package var statement: OpaquePointer?
         /// Bytes that the statement took, up to where the next one begins.
         package var consumed: Int
@@ -60,8 +63,10 @@ package struct PreparedStatement: ~Copyable {
 
     /// The code only repeats the failure of the last step.
     package func reset() { _ = sqlite3_reset(pointer) }
+    /// All parameters are NULL again.
     package func clearBindings() { _ = sqlite3_clear_bindings(pointer) }
 
+    /// The largest index of a parameter.
     package var parameterCount: Int { Int(sqlite3_bind_parameter_count(pointer)) }
 
     /// With its prefix; nil for a plain `?` and for numbers skipped.
@@ -69,15 +74,20 @@ package struct PreparedStatement: ~Copyable {
         sqlite3_bind_parameter_name(pointer, Int32(index)).map { String(cString: $0) }
     }
 
+    /// Indexes count from 1.
+    /// - Throws: `SQLiteError` for one that there is not.
     package func bindNull(at index: Int) throws(SQLiteError) {
         try check(sqlite3_bind_null(pointer, Int32(index)))
     }
+    /// See `bindNull`.
     package func bind(_ value: Int64, at index: Int) throws(SQLiteError) {
         try check(sqlite3_bind_int64(pointer, Int32(index), value))
     }
+    /// See `bindNull`.
     package func bind(_ value: Double, at index: Int) throws(SQLiteError) {
         try check(sqlite3_bind_double(pointer, Int32(index), value))
     }
+    /// As UTF-8, copied. See `bindNull`.
     package func bind(_ value: String, at index: Int) throws(SQLiteError) {
         var value = value
         try check(
@@ -91,6 +101,7 @@ package struct PreparedStatement: ~Copyable {
                 }
             })
     }
+    /// Copied. See `bindNull`.
     package func bind(_ value: [UInt8], at index: Int) throws(SQLiteError) {
         try check(
             value.withUnsafeBytes {
@@ -102,6 +113,7 @@ package struct PreparedStatement: ~Copyable {
         guard code == SQLITE_OK else { throw failure }
     }
 
+    /// 0 for a statement that returns no rows.
     package var columnCount: Int { Int(sqlite3_column_count(pointer)) }
 
     /// Nothing but reading, by SQLite's judgement; EXPLAIN of anything only reads.
@@ -109,6 +121,7 @@ package struct PreparedStatement: ~Copyable {
         sqlite3_stmt_readonly(pointer) != 0 || sqlite3_stmt_isexplain(pointer) != 0
     }
 
+    /// Indexes count from 0.
     package func columnName(at index: Int) -> String {
         sqlite3_column_name(pointer, Int32(index)).map { String(cString: $0) } ?? ""
     }
@@ -118,13 +131,18 @@ package struct PreparedStatement: ~Copyable {
         sqlite3_column_table_name(pointer, Int32(index)).map { String(cString: $0) }
     }
 
+    /// As in CREATE TABLE; nil for an expression.
     package func declaredType(at index: Int) -> String? {
         sqlite3_column_decltype(pointer, Int32(index)).map { String(cString: $0) }
     }
 
+    /// Of the present row: SQLITE_INTEGER and its like.
     package func type(at index: Int) -> Int32 { sqlite3_column_type(pointer, Int32(index)) }
+    /// Of the present row; other types are converted as SQLite does.
     package func integer(at index: Int) -> Int64 { sqlite3_column_int64(pointer, Int32(index)) }
+    /// Of the present row; other types are converted as SQLite does.
     package func real(at index: Int) -> Double { sqlite3_column_double(pointer, Int32(index)) }
+    /// Of the present row; nil for NULL.
     package func text(at index: Int) -> String? {
         sqlite3_column_text(pointer, Int32(index)).map { String(cString: $0) }
     }
@@ -142,6 +160,7 @@ package struct PreparedStatement: ~Copyable {
         return body(UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : count))
     }
 
+    /// Of the present row, copied.
     package func blob(at index: Int) -> [UInt8] {
         withBytes(at: index, isText: false) { Array($0) }
     }

@@ -2,6 +2,7 @@
 /// tokenize.c), as far as is needed to tell statements and keywords apart. Blanks and comments are
 /// skipped. It never fails: a broken token reaches to the end of the text, as it does in SQLite.
 package struct SQLTokenizer {
+    /// What SQL is made of, as far as somebody here has to know.
     package enum Token: Equatable, Sendable {
         case semicolon
         /// A keyword or an unquoted name, as written.
@@ -13,12 +14,14 @@ package struct SQLTokenizer {
     }
 
     private let bytes: UnsafeRawBufferPointer
+    /// How far the text was read, in bytes.
     package private(set) var offset = 0
 
     package init(_ bytes: UnsafeRawBufferPointer) {
         self.bytes = bytes
     }
 
+    /// Nil at the end.
     package mutating func next() -> Token? {
         skipBlanks()
         // SQLite reads no further than a NUL.

@@ -23,8 +23,11 @@ package struct Freshness: Equatable, Sendable {
     }
 }
 
+/// What a client asks of a read.
 package struct ReadOptions: Equatable, Sendable {
+    /// How sure it wants to be of seeing the latest writes.
     package var level: ConsistencyLevel
+    /// For level `none`: how recently the leader must have been heard.
     package var freshness: Freshness
     /// Longest wait of a linearizable read for the local state machine.
     package var linearizableTimeout: Duration
@@ -44,12 +47,14 @@ package struct ReadOptions: Equatable, Sendable {
 
 /// Pairs a request with its reply; unique per `ReplySink`.
 package struct RequestID: Hashable, Sendable {
+    /// Unique among the requests of one sender.
     package let rawValue: UInt64
     package init(_ rawValue: UInt64) { self.rawValue = rawValue }
 }
 
 /// Something a client asks of a node, over HTTP or through another node that forwards it.
 package struct ClientRequest: Sendable {
+    /// What is asked for.
     package enum Operation: Sendable {
         /// `/db/execute`, `/db/query`, `/db/request`: by the command's kind. The read options
         /// matter for queries and for requests that only read.
@@ -64,6 +69,7 @@ package struct ClientRequest: Sendable {
         case readiness(ReadinessCheck)
     }
 
+    /// What `/readyz` is asked to look at.
     package struct ReadinessCheck: Equatable, Sendable {
         /// Only that the node answers.
         package var nodeOnly: Bool
@@ -76,7 +82,9 @@ package struct ClientRequest: Sendable {
         }
     }
 
+    /// Given by the sender; comes back with the answer.
     package var id: RequestID
+    /// What is asked for.
     package var operation: Operation
     /// A follower sends it on to the leader; otherwise it answers `notLeader`.
     package var forward: Bool

@@ -3,7 +3,9 @@ package import Wire
 
 /// The answer to a `ClientRequest`.
 package struct Reply: Sendable {
+    /// Of the request that is answered.
     package var id: RequestID
+    /// What came of it.
     package var outcome: Outcome
     /// Set when another node did the work: its Raft address.
     package var servedBy: PeerAddress?
@@ -15,6 +17,7 @@ package struct Reply: Sendable {
     }
 }
 
+/// Every answer there is; the HTTP edge makes documents and statuses of them.
 package enum Outcome: Sendable {
     case results(CommandResult)
     /// Removal or transfer of leadership took place.
@@ -55,16 +58,23 @@ package enum ServiceError: Error, Equatable, Sendable {
 
 /// One entry of `/nodes`.
 package struct NodeDescription: Equatable, Sendable {
+    /// The member's name.
     package var id: NodeID
     /// Full URL of the HTTP API; nil when not known.
     package var apiURL: String?
+    /// Its Raft address, as the cluster knows it.
     package var address: PeerAddress
+    /// Of its program; empty if it was not reached.
     package var version: String
+    /// It counts in quorums.
     package var isVoter: Bool
+    /// It answered within the time of the request.
     package var isReachable: Bool
+    /// It leads, as far as the node knows that was asked.
     package var isLeader: Bool
     /// How long its answer took.
     package var elapsed: Duration?
+    /// Why it was not reached.
     package var error: String?
 
     package init(

@@ -2,10 +2,13 @@ import CBuild
 
 /// What this executable is. `scripts/dist` reads the version from this file.
 package enum Build {
+    /// With `v` in front, as rqlite writes its own; scripts/lib/system.sh reads it from this line.
     package static let version = "v0.1.0"
     /// The commit that was built, as scripts/lib/system.sh says it; "unknown" if nobody said.
     package static let commit = String(cString: rqlited_commit())
+    /// As Go names it.
     package static let operatingSystem = "linux"
+    /// In the place of Go's.
     package static let compiler = "swiftc"
 
     /// Named as rqlite's users know them.
@@ -19,6 +22,7 @@ package enum Build {
         #endif
     }
 
+    /// The newest version of Swift that it is known to be built with or after.
     package static var toolchain: String {
         #if compiler(>=6.4)
             "swift6.4+"

@@ -1,6 +1,7 @@
 /// `rqlited disco VERB`: looks at discovery from the command line, without a node. It takes the
 /// flags of discovery and of a node's addresses as the daemon does, and some of its own.
 package struct DiscoveryCommand: Equatable, Sendable {
+    /// What to look at, or remove.
     package enum Verb: Equatable, Sendable {
         /// Which plugins there are; `loads` asks each for its name and version too.
         case list(loads: Bool)
@@ -17,14 +18,21 @@ package struct DiscoveryCommand: Equatable, Sendable {
         case nodes(cluster: String)
     }
 
+    /// What to do.
     package let verb: Verb
+    /// Results are printed as JSON.
     package let isJSON: Bool
+    /// Limit for each call of the plugin.
     package let timeout: Duration
+    /// Searched before the standard ones, in this order.
     package let pluginDirectories: [String]
     /// Nil for `list` without a mode.
     package let discovery: NodeSettings.Discovery?
+    /// What the plugin is told that the node is called.
     package let nodeID: String
+    /// The advertised Raft address, for the plugin.
     package let raft: HostPort
+    /// The advertised HTTP address, for the plugin.
     package let http: HostPort
 
     /// `arguments` begin behind the word `disco`.

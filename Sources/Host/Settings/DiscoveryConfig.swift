@@ -8,7 +8,9 @@ package enum DiscoveryConfig: Equatable, Sendable {
     case text(String)
     case file(path: String)
 
+    /// The file can't be read, or the text is too long.
     package struct Failure: Error, Equatable, CustomStringConvertible {
+        /// One line for the operator that names the flag.
         package let description: String
     }
 

@@ -1,7 +1,9 @@
 /// A network address as an operator writes it: `host:port`, IPv6 in brackets. The host may be
 /// empty where all interfaces are meant.
 package struct HostPort: Hashable, Sendable, CustomStringConvertible {
+    /// A name or an address, IPv6 without brackets; empty for all interfaces.
     package let host: String
+    /// 0: any free one.
     package let port: UInt16
 
     package init(host: String, port: UInt16) {

@@ -1,6 +1,7 @@
 /// One entry of `-join`: `[http://]host[:port]`. Either port of a node may be named; what answers
 /// there is found out by its first bytes.
 package struct JoinEntry: Hashable, Sendable, CustomStringConvertible {
+    /// With the default port where none was given.
     package let address: HostPort
 
     package init(address: HostPort) {

@@ -2,13 +2,20 @@
 package struct NodeSettings: Equatable, Sendable {
     /// Absolute; not yet created.
     package let dataDirectory: String
+    /// Who the node is.
     package let identity: Identity
+    /// Where clients reach it.
     package let http: HTTP
+    /// Where other nodes reach it, and how it behaves among them.
     package let raft: Raft
+    /// How it comes to a cluster while it has none.
     package let formation: Formation
+    /// When SQLite's log is copied into the database file.
     package let checkpoint: Checkpoint
+    /// How the database is opened.
     package let database: Database
 
+    /// Which node this is.
     package struct Identity: Equatable, Sendable {
         /// What `-node-id` says; nil when not given: then the stored ID counts, and on the first
         /// start `fallback`.
@@ -17,20 +24,33 @@ package struct NodeSettings: Equatable, Sendable {
         package let fallback: String
     }
 
+    /// The HTTP API.
     package struct HTTP: Equatable, Sendable {
+        /// Where it listens.
         package let bind: HostPort
+        /// What clients and other nodes are told.
         package let advertised: HostPort
+        /// The header Access-Control-Allow-Origin; nil: none is sent.
         package let allowOrigin: String?
     }
 
+    /// A node among nodes.
     package struct Raft: Equatable, Sendable {
+        /// Where it listens for other nodes.
         package let bind: HostPort
+        /// What other nodes are told.
         package let advertised: HostPort
+        /// False for a read replica.
         package let isVoter: Bool
+        /// Elections and heartbeats.
         package let timing: Timing
+        /// Longest wait of a write for a leader that takes it into its log.
         package let applyTimeout: Duration
+        /// Longest wait for a connection to another node.
         package let connectTimeout: Duration
+        /// From which level on lines are logged.
         package let logLevel: LogLevel
+        /// A leader hands leadership over before it stops.
         package let stepsDownOnShutdown: Bool
         /// A removed node takes no further part in Raft.
         package let stopsWhenRemoved: Bool
@@ -50,9 +70,11 @@ package struct NodeSettings: Equatable, Sendable {
         package let electionTimeout: Duration
         /// A leader that reached no quorum for so long steps down.
         package let leaderLease: Duration
+        /// Between a leader's signs of life.
         package let heartbeatInterval: Duration
     }
 
+    /// rqlite's names; the raw value is what is typed.
     package enum LogLevel: String, Equatable, Sendable, CaseIterable {
         case off = "OFF"
         case error = "ERROR"
@@ -62,21 +84,33 @@ package struct NodeSettings: Equatable, Sendable {
         case trace = "TRACE"
     }
 
+    /// How a node without a cluster finds one, or founds it.
     package struct Formation: Equatable, Sendable {
+        /// Nodes to join through, in the order given; empty: none.
         package let join: [JoinEntry]
+        /// Rounds over the list; at least 1.
         package let joinAttempts: Int
+        /// Pause between rounds.
         package let joinInterval: Duration
         /// 0: not given.
         package let bootstrapExpect: Int
+        /// A node that waits for others gives up after so long.
         package let bootstrapExpectTimeout: Duration
+        /// Nil without `-disco-mode`.
         package let discovery: Discovery?
     }
 
+    /// The plugin that finds other nodes.
     package struct Discovery: Equatable, Sendable {
+        /// A name that a plugin offers, or the path of one.
         package let mode: String
+        /// Separates clusters in one registry; not empty.
         package let key: String
+        /// What the plugin is given, unread.
         package let config: DiscoveryConfig
+        /// Searched before the standard ones, in this order.
         package let pluginDirectories: [String]
+        /// Where the plugin runs.
         package let isolation: Isolation
     }
 
@@ -88,18 +122,23 @@ package struct NodeSettings: Equatable, Sendable {
         case process
     }
 
+    /// What triggers a checkpoint, and how often.
     package struct Checkpoint: Equatable, Sendable {
+        /// Log entries that trigger one.
         package let entries: Int
         /// Log entries kept behind a checkpoint for followers that lag a little.
         package let trailingEntries: Int
         /// 0: the size of SQLite's WAL triggers nothing.
         package let walBytes: Int
+        /// Shortest time between checkpoints that entries trigger.
         package let interval: Duration
     }
 
+    /// What concerns SQLite alone.
     package struct Database: Equatable, Sendable {
         /// Takes effect when a cluster is formed; afterwards the cluster's own setting counts.
         package let enforcesForeignKeys: Bool
+        /// At least 1.
         package let maxReadConnections: Int
     }
 }

@@ -5,7 +5,9 @@ package struct RecoverCommand: Equatable, Sendable {
 
     /// The last log position of another node that is left, as this verb prints it there.
     package struct Survivor: Equatable, Sendable {
+        /// Of the last entry.
         package let term: UInt64
+        /// Of the last entry.
         package let index: UInt64
     }
 
@@ -13,7 +15,9 @@ package struct RecoverCommand: Equatable, Sendable {
     package let dataDirectory: String
     /// Make the node the only voter; otherwise only look.
     package let isForced: Bool
+    /// Of the other nodes that are left; only with `isForced`.
     package let survivors: [Survivor]
+    /// Results are printed as JSON.
     package let printsJSON: Bool
 
     struct Invalid: Error, Equatable {

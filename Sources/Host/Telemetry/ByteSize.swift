@@ -1,7 +1,9 @@
 /// A number of bytes for people to read.
 package struct ByteSize: Sendable, CustomStringConvertible {
+    /// The size.
     package let bytes: UInt64
 
+    /// - Parameter bytes: what is negative counts as 0.
     package init(bytes: some BinaryInteger) {
         self.bytes = UInt64(clamping: bytes)
     }

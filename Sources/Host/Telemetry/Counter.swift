@@ -6,9 +6,11 @@ package final class Counter: Sendable {
 
     package init() {}
 
+    /// From any thread, without a lock.
     package func add(_ count: Int = 1) {
         value.wrappingAdd(Int64(count), ordering: .relaxed)
     }
 
+    /// May be a moment old on another processor.
     package var current: Int64 { value.load(ordering: .relaxed) }
 }

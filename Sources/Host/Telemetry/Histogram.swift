@@ -16,6 +16,7 @@ package final class Histogram: Sendable {
 
     package init() {}
 
+    /// From any thread. Negative durations count as zero.
     package func record(_ duration: Duration) {
         let (seconds, attoseconds) = duration.components
         let total = Int128(seconds) * 1_000_000_000 + Int128(attoseconds) / 1_000_000_000
@@ -28,13 +29,19 @@ package final class Histogram: Sendable {
         }
     }
 
+    /// What was recorded since the start, to the precision of the buckets.
     package struct Summary: Equatable, Sendable {
+        /// Recordings.
         package let count: UInt64
+        /// Half of them took no longer.
         package let median: Duration
+        /// 99 of 100 took no longer.
         package let percentile99: Duration
+        /// The longest of them.
         package let largest: Duration
     }
 
+    /// Of all that was recorded so far; other threads may go on recording.
     package func summary() -> Summary {
         state.withLock { state in
             Summary(

@@ -11,6 +11,7 @@ package protocol LogSink: Sendable {
 package struct StandardErrorSink: LogSink {
     package init() {}
 
+    /// What can't be written is lost: a log has nowhere else to report to.
     package func write(_ line: [UInt8]) {
         var result = 0
         repeat {

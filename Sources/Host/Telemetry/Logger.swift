@@ -1,8 +1,10 @@
 /// Writes the log of one module. Messages are constants and data is metadata, so that a message can
 /// be searched for; secrets belong in neither. Any thread may call; lines never interleave.
 package struct Logger: Sendable {
+    /// Pairs in the order in which they are written; only what is logged is turned into text.
     package typealias Metadata = KeyValuePairs<StaticString, any CustomStringConvertible>
 
+    /// Stands in brackets at the beginning of each line.
     package let module: String
     private let threshold: LogLevel?
     private let sink: any LogSink
@@ -24,22 +26,27 @@ package struct Logger: Sendable {
         Logger(module: module, threshold: threshold, sink: sink, now: now)
     }
 
+    /// A promise was broken, and somebody has to look.
     package func error(_ message: StaticString, _ metadata: @autoclosure () -> Metadata = [:]) {
         log(.error, message, metadata)
     }
 
+    /// Degraded, but serving.
     package func warning(_ message: StaticString, _ metadata: @autoclosure () -> Metadata = [:]) {
         log(.warning, message, metadata)
     }
 
+    /// An operator did something, or something that was wrong is over.
     package func notice(_ message: StaticString, _ metadata: @autoclosure () -> Metadata = [:]) {
         log(.notice, message, metadata)
     }
 
+    /// The node's life cycle.
     package func info(_ message: StaticString, _ metadata: @autoclosure () -> Metadata = [:]) {
         log(.info, message, metadata)
     }
 
+    /// For those who look for a fault; the only level that may come with every request.
     package func debug(_ message: StaticString, _ metadata: @autoclosure () -> Metadata = [:]) {
         log(.debug, message, metadata)
     }
@@ -55,6 +62,7 @@ package struct Logger: Sendable {
         write(level, message.description, metadata())
     }
 
+    /// Whether a line of that level would be written.
     package func isEnabled(_ level: LogLevel) -> Bool {
         guard let threshold else { return false }
         return level >= threshold

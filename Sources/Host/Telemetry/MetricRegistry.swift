@@ -29,6 +29,8 @@ package final class MetricRegistry: Sendable {
         }
     }
 
+    /// The same name gives the same gauge. A name belongs to one kind of metric for ever: another
+    /// is a bug, and traps.
     package func gauge(_ module: String, _ name: String) -> Gauge {
         modules.withLock { modules in
             if let known = modules[module]?[name] {
@@ -43,6 +45,7 @@ package final class MetricRegistry: Sendable {
         }
     }
 
+    /// The same name gives the same histogram; see `gauge`.
     package func histogram(_ module: String, _ name: String) -> Histogram {
         modules.withLock { modules in
             if let known = modules[module]?[name] {

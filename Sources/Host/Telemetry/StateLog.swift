@@ -17,6 +17,7 @@ package final class StateLog: Sendable {
         package var what: String
         /// Which of several, such as a node's ID; empty if there is only one.
         package var subject: String
+        /// As it was given last.
         package var reason: String
         /// How long it has lasted.
         package var age: Duration

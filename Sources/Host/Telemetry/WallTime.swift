@@ -7,6 +7,7 @@ package struct WallTime: Hashable, Sendable, Comparable {
     /// 0..<1,000,000,000.
     package let nanoseconds: Int32
 
+    /// Since 1970, UTC; `nanoseconds` lie within the second.
     package init(seconds: Int64, nanoseconds: Int32 = 0) {
         precondition((0..<1_000_000_000).contains(nanoseconds), "\(nanoseconds) ns")
         self.seconds = seconds
@@ -16,6 +17,7 @@ package struct WallTime: Hashable, Sendable, Comparable {
     /// Go's zero time, which stands for "never".
     package static let never = WallTime(seconds: -62_135_596_800)
 
+    /// The machine's clock, which may be set: for people, never for deadlines.
     package static func now() -> WallTime {
         var time = timespec()
         // It fails only for an unknown clock or a bad address.

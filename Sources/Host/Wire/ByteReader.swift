@@ -32,12 +32,15 @@ package enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
 package struct ByteReader: Sendable {
     private let bytes: [UInt8]
     private let end: Int
+    /// Of the next byte to be read, from the beginning of the array, in bytes.
     package private(set) var offset: Int
 
+    /// Reads all of the bytes.
     package init(_ bytes: [UInt8]) {
         self.init(bytes, in: 0..<bytes.count)
     }
 
+    /// Reads a part of the bytes. `range` lies within them.
     package init(_ bytes: [UInt8], in range: Range<Int>) {
         precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count, "\(range)")
         self.bytes = bytes
@@ -45,7 +48,9 @@ package struct ByteReader: Sendable {
         end = range.upperBound
     }
 
+    /// Bytes that are left.
     package var remaining: Int { end - offset }
+    /// Nothing is left.
     package var isAtEnd: Bool { offset == end }
 
     private mutating func advance(_ count: Int) throws(WireError) -> Int {
@@ -57,16 +62,21 @@ package struct ByteReader: Sendable {
         return start
     }
 
+    /// - Throws: `WireError.truncated` if nothing is left.
     package mutating func readByte() throws(WireError) -> UInt8 {
         bytes[try advance(1)]
     }
 
+    /// One byte, 0 or 1.
+    /// - Throws: `WireError` if nothing is left, or for any other byte.
     package mutating func readBool() throws(WireError) -> Bool {
         let byte = try readByte()
         guard byte <= 1 else { throw .invalid(field: "Boolean", value: UInt64(byte)) }
         return byte == 1
     }
 
+    /// An integer, little-endian.
+    /// - Throws: `WireError.truncated` if too few bytes are left.
     package mutating func read<T: FixedWidthInteger>(_: T.Type = T.self) throws(WireError) -> T {
         let start = try advance(MemoryLayout<T>.size)
         return bytes.withUnsafeBytes {
@@ -74,6 +84,8 @@ package struct ByteReader: Sendable {
         }
     }
 
+    /// A number as its 64 bits (IEEE 754), so that every value and NaN stays what it is.
+    /// - Throws: `WireError.truncated` if too few bytes are left.
     package mutating func readDouble() throws(WireError) -> Double {
         Double(bitPattern: try read())
     }
@@ -99,16 +111,22 @@ package struct ByteReader: Sendable {
         return text
     }
 
+    /// Bytes behind their count (u32). Nothing is allocated for a count that can't be.
+    /// - Throws: `WireError.truncated` if fewer are left.
     package mutating func readBytes() throws(WireError) -> [UInt8] {
         let count = try readCount()
         return try readRaw(count)
     }
 
+    /// As many bytes as are asked for.
+    /// - Throws: `WireError.truncated` if fewer are left.
     package mutating func readRaw(_ count: Int) throws(WireError) -> [UInt8] {
         let start = try advance(count)
         return Array(bytes[start..<start + count])
     }
 
+    /// Passes over bytes.
+    /// - Throws: `WireError.truncated` if fewer are left.
     package mutating func skip(_ count: Int) throws(WireError) {
         _ = try advance(count)
     }
@@ -129,6 +147,8 @@ package struct ByteReader: Sendable {
         return list
     }
 
+    /// What stands behind a byte that says whether it is there.
+    /// - Throws: `WireError` of that byte, or of what `read` throws.
     package mutating func readOptional<Wrapped>(
         _ some: (inout ByteReader) throws(WireError) -> Wrapped
     ) throws(WireError) -> Wrapped? {

@@ -1,27 +1,34 @@
 /// Builds a byte string field by field. Integers are little-endian; texts, byte strings and lists
 /// carry a 32-bit count before their content.
 package struct ByteWriter: Sendable {
+    /// What was written so far.
     package private(set) var bytes: [UInt8]
 
+    /// - Parameter capacity: bytes for which room is made beforehand; more may be written.
     package init(reserving capacity: Int = 0) {
         bytes = []
         bytes.reserveCapacity(capacity)
     }
 
+    /// Bytes written so far.
     package var count: Int { bytes.count }
 
+    /// One byte.
     package mutating func write(_ value: UInt8) {
         bytes.append(value)
     }
 
+    /// One byte, 1 or 0.
     package mutating func write(_ value: Bool) {
         bytes.append(value ? 1 : 0)
     }
 
+    /// Little-endian, in as many bytes as the type has.
     package mutating func write<T: FixedWidthInteger>(_ value: T) {
         withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
     }
 
+    /// The number's 64 bits (IEEE 754), as an integer.
     package mutating func write(_ value: Double) {
         write(value.bitPattern)
     }
@@ -32,6 +39,7 @@ package struct ByteWriter: Sendable {
         write(UInt32(count))
     }
 
+    /// UTF-8 behind its count of bytes (u32).
     package mutating func write(_ text: String) {
         var text = text
         text.withUTF8 { utf8 in
@@ -40,6 +48,7 @@ package struct ByteWriter: Sendable {
         }
     }
 
+    /// Bytes behind their count (u32).
     package mutating func write(_ content: [UInt8]) {
         writeCount(content.count)
         bytes.append(contentsOf: content)
@@ -56,6 +65,7 @@ package struct ByteWriter: Sendable {
         bytes.append(contentsOf: content)
     }
 
+    /// The count of elements (u32), then each as `body` writes it.
     package mutating func write<Element>(
         _ list: [Element], _ element: (inout ByteWriter, Element) -> Void
     ) {
@@ -63,6 +73,7 @@ package struct ByteWriter: Sendable {
         for item in list { element(&self, item) }
     }
 
+    /// A byte that says whether it is there, then the value as `body` writes it.
     package mutating func write<Wrapped>(
         _ optional: Wrapped?, _ some: (inout ByteWriter, Wrapped) -> Void
     ) {

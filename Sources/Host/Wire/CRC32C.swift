@@ -4,12 +4,15 @@ package struct CRC32C: Sendable {
 
     package init() {}
 
+    /// Of the bytes; more may follow by `update`.
     package init(_ bytes: some Sequence<UInt8>) {
         update(bytes)
     }
 
+    /// The checksum of all bytes so far.
     package var value: UInt32 { ~state }
 
+    /// Adds bytes behind those before.
     package mutating func update(_ bytes: some Sequence<UInt8>) {
         let contiguous: Void? = bytes.withContiguousStorageIfAvailable {
             update(UnsafeRawBufferPointer($0))
@@ -17,6 +20,7 @@ package struct CRC32C: Sendable {
         if contiguous == nil { Array(bytes).withUnsafeBytes { update($0) } }
     }
 
+    /// Adds bytes behind those before; they are only read during the call.
     package mutating func update(_ bytes: UnsafeRawBufferPointer) {
         var crc = state
         var offset = 0

@@ -1,8 +1,10 @@
 /// One SQL text with its parameters. The text may hold several SQL statements.
 package struct Statement: Equatable, Sendable {
+    /// A parameter with a name, without `:`, `@` or `$`.
     package struct Named: Equatable, Sendable {
         /// Without the prefix `:`, `@` or `$`.
         package var name: String
+        /// What is bound to the name.
         package var value: Value
 
         package init(name: String, value: Value) {
@@ -11,8 +13,11 @@ package struct Statement: Equatable, Sendable {
         }
     }
 
+    /// One statement or several, as the client wrote them.
     package var sql: String
+    /// Bound in order to `?` and `?NNN`.
     package var positional: [Value]
+    /// Bound by name.
     package var named: [Named]
 
     package init(_ sql: String, positional: [Value] = [], named: [Named] = []) {
@@ -39,6 +44,7 @@ package struct Stamp: Equatable, Sendable {
     /// Milliseconds since 1970 by the proposing leader's wall clock. The state machine never lets
     /// it go back: it uses the larger of this and the last applied entry's.
     package var milliseconds: Int64
+    /// What the statements' random functions begin with.
     package var seed: UInt64
 
     package init(milliseconds: Int64, seed: UInt64) {
@@ -49,7 +55,9 @@ package struct Stamp: Equatable, Sendable {
 
 /// The statements of one client request, as they stand in a log entry.
 package struct Command: Equatable, Sendable {
+    /// Which of rqlite's three routes it came by.
     package var kind: CommandKind
+    /// Run in their order.
     package var statements: [Statement]
     /// All statements in one transaction: the first failure undoes and ends the request.
     package var transaction: Bool
@@ -72,6 +80,7 @@ package struct Command: Equatable, Sendable {
 
 /// Options of the database that must be the same on every node; they travel in the log.
 package struct ClusterSettings: Equatable, Sendable {
+    /// Foreign keys are enforced in every request, unless it says otherwise for itself.
     package var foreignKeys: Bool
 
     package init(foreignKeys: Bool) {
@@ -89,6 +98,7 @@ package enum LogCommand: Equatable, Sendable {
     case command(Command)
     case settings(ClusterSettings)
 
+    /// The first byte of an entry's content; others are refused.
     package static let formatVersion: UInt8 = 1
     /// Where the stamp of an encoded command stands, so that the leader can set it without
     /// encoding again.
@@ -157,6 +167,7 @@ extension Command {
 }
 
 extension LogCommand {
+    /// The content of a log entry.
     package func encoded() -> [UInt8] {
         var writer = ByteWriter(reserving: 64)
         writer.write(Self.formatVersion)
@@ -171,6 +182,8 @@ extension LogCommand {
         return writer.bytes
     }
 
+    /// - Throws: `WireError` for an unknown version or kind, bytes that are missing, and bytes that
+    ///   are too many.
     package init(decoding bytes: [UInt8]) throws(WireError) {
         var reader = ByteReader(bytes)
         let version = try reader.readByte()

@@ -1,10 +1,12 @@
 /// The rows of one statement. The values stay in one byte string, row after row, each value as
 /// `ValueTag` describes, so that a result crosses threads and nodes without an object per value.
 package struct RowSet: Equatable, Sendable {
+    /// Their names, in the order of the statement.
     package var columns: [String]
     /// Per column: the declared type in lower case, else the storage class of the first value
     /// that is not null (`integer`, `real`, `text`, `blob`), else "".
     package var types: [String]
+    /// Rows, each with a value for every column.
     package var rowCount: Int
     /// `rowCount * columns.count` encoded values.
     package var cells: [UInt8]
@@ -28,10 +30,13 @@ package enum StatementOutcome: Equatable, Sendable {
     case failed(String)
 }
 
+/// What came of one statement, and how long it took.
 package struct StatementResult: Equatable, Sendable {
+    /// Rows, what was changed, or an error.
     package var outcome: StatementOutcome
     /// The statement only read (or failed while only reading): decides the associative form.
     package var isRead: Bool
+    /// Time the statement ran on the node that answers.
     package var nanoseconds: UInt64
 
     package init(_ outcome: StatementOutcome, isRead: Bool = false, nanoseconds: UInt64 = 0) {
@@ -43,6 +48,7 @@ package struct StatementResult: Equatable, Sendable {
 
 /// The answer to one `Command`.
 package struct CommandResult: Equatable, Sendable {
+    /// One for each statement that ran, in order.
     package var statements: [StatementResult]
     /// The request failed as a whole; then `statements` is empty.
     package var error: String?

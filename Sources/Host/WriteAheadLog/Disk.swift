@@ -52,14 +52,18 @@ extension DiskFile {
 
 /// A call to the file system that failed.
 package struct DiskError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What was asked of the file system; the raw value is for people.
     package enum Operation: String, Sendable {
         case createDirectory = "create directory"
         case open, create, rename, remove, list, stat, preallocate, write, read, sync
         case syncDirectory = "sync directory"
     }
 
+    /// The call that failed.
     package let operation: Operation
+    /// What it was about.
     package let path: String
+    /// The system's `errno`.
     package let code: Int32
     /// There is no room, or the quota is used up: it may pass.
     package let isNoSpace: Bool

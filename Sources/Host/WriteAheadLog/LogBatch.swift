@@ -4,6 +4,7 @@ package import Raft
 package struct LogBatch: Equatable, Sendable {
     /// Take effect before the rest of the batch.
     package var records: [MetadataRecord]
+    /// Nil if it stays as it is.
     package var hardState: HardState?
     /// Contiguous. Entries that the log holds at or after the first one's index are discarded
     /// (thesis §3.5).
@@ -21,6 +22,7 @@ package struct LogBatch: Equatable, Sendable {
         self.records = records
     }
 
+    /// There is nothing to write.
     package var isEmpty: Bool {
         records.isEmpty && hardState == nil && entries.isEmpty && commitIndex == nil
     }

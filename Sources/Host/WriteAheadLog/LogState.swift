@@ -4,17 +4,25 @@ package import Raft
 package struct LogState: Equatable, Sendable {
     /// A membership and the entry that set it.
     package struct PlacedMembership: Equatable, Sendable {
+        /// The entry, or 0 for that of the bootstrap.
         package var index: LogIndex
+        /// From that entry on.
         package var membership: Membership
     }
 
     /// Nil in a log that was never used.
     package internal(set) var identity: NodeIdentity?
+    /// Nil until the node belongs to one.
     package internal(set) var cluster: ClusterID?
+    /// Bootstraps that were given up for a working cluster.
     package internal(set) var abandonedClusters: [ClusterID] = []
+    /// The state of the agreement on a bootstrap, encoded; nil if there was none.
     package internal(set) var formation: [UInt8]?
+    /// The state of a claim in a registry, encoded; nil if there was none.
     package internal(set) var registry: [UInt8]?
+    /// The database file that counts; 0 before there is one.
     package internal(set) var generation: UInt64 = 0
+    /// Term and vote.
     package internal(set) var hardState = HardState()
     /// A lower bound of what is committed: it is written lazily.
     package internal(set) var commitIndex = LogIndex.zero
@@ -33,8 +41,11 @@ package struct LogState: Equatable, Sendable {
     /// The boot of the machine in which the log was last opened.
     var bootID: RandomID?
 
+    /// Of the last entry, or of the base.
     package var lastIndex: LogIndex { last.index }
+    /// The latest, committed or not (thesis §4.1).
     package var membership: Membership { memberships.last?.membership ?? Membership() }
+    /// The entry that set it.
     package var membershipIndex: LogIndex { memberships.last?.index ?? .zero }
 
     /// The term of the entry, or of the base; nil outside of the log.

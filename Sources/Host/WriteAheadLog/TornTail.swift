@@ -2,6 +2,7 @@ import Wire
 
 /// What was found behind the last intact batch of the log and is cut off.
 package struct TornTail: Equatable, Sendable, CustomStringConvertible {
+    /// The segment's path.
     package let file: String
     /// Where the first bad batch begins: the log ends there.
     package let offset: Int

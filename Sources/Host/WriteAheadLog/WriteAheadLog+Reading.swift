@@ -43,6 +43,7 @@ extension WriteAheadLog {
 
     /// Room claimed on the disk.
     package var bytesOnDisk: Int { segments.reduce(0) { $0 + $1.header.capacity } }
+    /// Files of the log.
     package var segmentCount: Int { segments.count }
 
     private mutating func scanner(

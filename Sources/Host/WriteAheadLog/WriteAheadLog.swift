@@ -12,6 +12,7 @@ package import Raft
 /// All calls block and belong on one thread. `LogError.diskFull` leaves the log as it was before
 /// the call; after any other error from a writing call each later one throws the same again.
 package struct WriteAheadLog<D: Disk>: ~Copyable {
+    /// What the log says now, with all that was appended, durable or not.
     package internal(set) var state: LogState
     /// What opening the log cut off its end: one line for the operator's log.
     package let torn: TornTail?

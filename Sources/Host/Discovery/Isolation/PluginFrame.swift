@@ -73,9 +73,13 @@ struct PluginOrder: Equatable, Sendable {
 
 /// What a plugin says of itself; known once it is loaded.
 package struct PluginIdentity: Equatable, Sendable {
+    /// The plugin's own name for itself.
     package let id: String
+    /// The plugin's own.
     package let version: String
+    /// Empty if the plugin doesn't say.
     package let vendor: String
+    /// As SPDX names it; empty if the plugin doesn't say.
     package let license: String
 }
 
