@@ -106,6 +106,27 @@ enum TidyRules {
     /// Words a type's name must not end in: they say nothing.
     static let emptyNames = ["Utils", "Util", "Helper", "Helpers", "Manager", "Common"]
 
+    /// Of 100 declarations that others can see, so many say what they mean.
+    static let leastDocumented = 80
+    /// Modules that are not there yet; each number only rises, until the row can go.
+    static let documented: [String: Int] = [
+        "Cluster": 55, "NodeMachine": 50, "PeerProtocol": 40, "Registry": 60, "Replica": 40,
+        "Replication": 50, "Simulator": 30, "StateMachine": 60, "Transport": 50,
+    ]
+
+    /// To be renamed; a use of such a name may mean the module or the type.
+    static let namedAsTheirModule = ["Raft", "Transport", "WriteAheadLog", "NodeMachine"]
+
+    /// Dictionaries and sets that a deterministic module goes over in their own order, and why that
+    /// can't matter.
+    static let anyOrder: [String: String] = [
+        "Sources/Host/NodeMachine/RequestRouter.swift: openProposals":
+            "What is gathered is sorted, or only the earliest counts.",
+        "Sources/Host/NodeMachine/RequestRouter.swift: openReads": "Only the earliest counts.",
+        "Sources/Host/NodeMachine/RequestRouter.swift: forwarded": "Only the earliest counts.",
+        "Sources/Host/NodeMachine/Enquiries.swift: asking": "It is put into another dictionary.",
+    ]
+
     static let maxFunctionLines = 70
     static let maxFileLines = 500
 }

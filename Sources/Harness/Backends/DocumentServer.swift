@@ -13,11 +13,11 @@ package final class DocumentServer: Backend {
     package static let kind = "http"
     private static let longestWait: UInt64 = 30_000_000_000
 
-    private let store: RecordStore
+    private let store: RegistryRecords
     private let server: HTTPServer
 
     package init() throws(BackendError) {
-        let store = RecordStore()
+        let store = RegistryRecords()
         self.store = store
         server = try HTTPServer { Self.answer($0, $1, store) }
     }
@@ -45,7 +45,7 @@ package final class DocumentServer: Backend {
     }
 
     private static func answer(
-        _ request: HTTPRequest, _ exchange: HTTPExchange, _ store: RecordStore
+        _ request: HTTPRequest, _ exchange: HTTPExchange, _ store: RegistryRecords
     ) -> HTTPResponse {
         let expected = request.header("if-match").map { $0.filter { $0 != "\"" } }
         switch request.method {
@@ -76,12 +76,12 @@ package final class DocumentServer: Backend {
         }
     }
 
-    private static func tag(_ record: RecordStore.Record?) -> String {
+    private static func tag(_ record: RegistryRecords.Record?) -> String {
         record.map { String($0.modifyIndex) } ?? "0"
     }
 
     private static func document(
-        _ record: RecordStore.Record?, didChange: Bool = false
+        _ record: RegistryRecords.Record?, didChange: Bool = false
     ) -> HTTPResponse {
         guard let record else { return HTTPResponse(404, text: "no such document") }
         var response = HTTPResponse(200, .bytes(record.value), didChange: didChange)
@@ -89,7 +89,7 @@ package final class DocumentServer: Backend {
         return response
     }
 
-    private static func list(_ prefix: String, _ store: RecordStore) -> HTTPResponse {
+    private static func list(_ prefix: String, _ store: RegistryRecords) -> HTTPResponse {
         var text = ""
         for record in store.list(prefix: prefix).records {
             let hex = record.value.map { byte in

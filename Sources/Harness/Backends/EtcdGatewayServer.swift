@@ -107,7 +107,7 @@ final class EtcdState: Sendable {
         var expired = 0
     }
 
-    let store = RecordStore()
+    let store = RegistryRecords()
     private let access = Mutex(Access())
 
     var prefix: String {

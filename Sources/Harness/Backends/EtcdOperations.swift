@@ -2,7 +2,7 @@ import JSON
 
 /// What the fake etcd does with its records.
 struct EtcdOperations {
-    let store: RecordStore
+    let store: RegistryRecords
 
     var header: JSONValue { Self.header(store.index) }
 
@@ -13,7 +13,7 @@ struct EtcdOperations {
         ]
     }
 
-    static func record(_ record: RecordStore.Record) -> JSONValue {
+    static func record(_ record: RegistryRecords.Record) -> JSONValue {
         var members: [JSONValue.Member] = [
             .init("key", .string(Base64Text.encode(Array(record.key.utf8)))),
             .init("create_revision", .string(String(record.createIndex))),
@@ -43,7 +43,7 @@ struct EtcdOperations {
     }
 
     private static func range(
-        _ records: [RecordStore.Record], _ index: UInt64, of count: Int? = nil
+        _ records: [RegistryRecords.Record], _ index: UInt64, of count: Int? = nil
     ) -> [JSONValue.Member] {
         var members = [JSONValue.Member("header", header(index))]
         if !records.isEmpty { members.append(.init("kvs", .array(records.map(record)))) }
@@ -77,9 +77,9 @@ struct EtcdOperations {
             throw .invalid("one success, and at most one failure, are known here")
         }
         let key: String
-        let outcome: RecordStore.Outcome?
+        let outcome: RegistryRecords.Outcome?
         let kind: String
-        func holds(_ record: RecordStore.Record?) -> Bool {
+        func holds(_ record: RegistryRecords.Record?) -> Bool {
             comparisons.allSatisfy { $0.key == key && $0.holds(for: record) }
         }
         if let put = change["request_put"] {
@@ -165,7 +165,7 @@ struct EtcdComparison {
     }
 
     /// What is not there has 0 of everything.
-    func holds(for record: RecordStore.Record?) -> Bool {
+    func holds(for record: RegistryRecords.Record?) -> Bool {
         switch target {
         case "CREATE": Int(record?.createIndex ?? 0) == wanted
         case "MOD": Int(record?.modifyIndex ?? 0) == wanted

@@ -3,7 +3,7 @@ import JSON
 /// Watches of the fake etcd: a line when it begins, and one for the first change. Of what was before
 /// it began it knows only records that are still there.
 struct EtcdWatching {
-    let store: RecordStore
+    let store: RegistryRecords
 
     func response(_ body: JSONValue) throws(EtcdFault) -> HTTPResponse {
         guard let request = body["create_request"] else {
@@ -35,7 +35,7 @@ struct EtcdWatching {
     }
 
     private static func change(
-        _ now: RecordStore.Record?, _ before: RecordStore.Record?, from start: UInt64
+        _ now: RegistryRecords.Record?, _ before: RegistryRecords.Record?, from start: UInt64
     ) -> JSONValue? {
         if let now {
             let isNew = now != before || (start > 0 && now.modifyIndex >= start)

@@ -2,7 +2,7 @@ import Synchronization
 
 /// The state of a fake registry: records with one counter of changes for all, as Consul's index and
 /// etcd's revision are. Linearizable, for there is one lock.
-package final class RecordStore: Sendable {
+package final class RegistryRecords: Sendable {
     package struct Record: Equatable, Sendable {
         package let key: String
         package let value: [UInt8]
@@ -82,7 +82,7 @@ package final class RecordStore: Sendable {
     /// Waits until `isDifferent` says so of what it sees. False when the exchange was over first, or
     /// the time (CLOCK_MONOTONIC, nanoseconds).
     package func wait(
-        _ exchange: HTTPExchange, until deadline: UInt64, _ isDifferent: (RecordStore) -> Bool
+        _ exchange: HTTPExchange, until deadline: UInt64, _ isDifferent: (RegistryRecords) -> Bool
     ) -> Bool {
         while !isDifferent(self) {
             guard !exchange.isOver, MonotonicClock.now < deadline else { return false }
