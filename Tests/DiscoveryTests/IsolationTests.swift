@@ -19,6 +19,7 @@ import Testing
         // Only what hangs is given up soon: on a busy machine others need their time.
         if config.contains("hang") { timing.grace = .milliseconds(500) }
         timing.firstBackoff = pause
+        timing.lastBackoff = max(timing.lastBackoff, pause)
         return try Subject(workshop, "tested", .isolated, config: config, timing: timing)
     }
 

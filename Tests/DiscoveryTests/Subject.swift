@@ -17,6 +17,10 @@ final class Subject: Sendable {
         let text: String
     }
 
+    /// Only ends what hangs: a process that crashes on a busy machine takes many seconds to do so,
+    /// for Swift's runtime describes the crash first.
+    static let patience = Duration.seconds(120)
+
     let instance: PluginInstance
     private let log: Log
 
@@ -80,7 +84,7 @@ final class Subject: Sendable {
 
     var lines: [Line] { log.lines.withLock { $0 } }
 
-    func resolve(_ timeout: Duration = .seconds(10)) async -> Result<Resolution, PluginError> {
+    func resolve(_ timeout: Duration = Subject.patience) async -> Result<Resolution, PluginError> {
         await withCheckedContinuation { waiter in
             instance.resolve(timeout: timeout) { waiter.resume(returning: $0) }
         }
@@ -88,13 +92,13 @@ final class Subject: Sendable {
 
     func start() async -> Result<Void, PluginError> {
         await withCheckedContinuation { waiter in
-            instance.start(timeout: .seconds(10)) { waiter.resume(returning: $0) }
+            instance.start(timeout: Subject.patience) { waiter.resume(returning: $0) }
         }
     }
 
     func read(_ name: String) async throws -> RegistryReading {
         try await withCheckedContinuation { waiter in
-            instance.read(name, timeout: .seconds(10)) { waiter.resume(returning: $0) }
+            instance.read(name, timeout: Subject.patience) { waiter.resume(returning: $0) }
         }.get()
     }
 
@@ -102,7 +106,7 @@ final class Subject: Sendable {
         -> RegistryWriting
     {
         try await withCheckedContinuation { waiter in
-            instance.write(name, value: value, expected: expected, timeout: .seconds(10)) {
+            instance.write(name, value: value, expected: expected, timeout: Subject.patience) {
                 waiter.resume(returning: $0)
             }
         }.get()
@@ -110,7 +114,7 @@ final class Subject: Sendable {
 
     func erase(_ name: String, _ expected: [UInt8]) async throws -> RegistryErasure {
         try await withCheckedContinuation { waiter in
-            instance.erase(name, expected: expected, timeout: .seconds(10)) {
+            instance.erase(name, expected: expected, timeout: Subject.patience) {
                 waiter.resume(returning: $0)
             }
         }.get()
@@ -118,12 +122,12 @@ final class Subject: Sendable {
 
     func list(_ prefix: String) async throws -> [RegistryRecord] {
         try await withCheckedContinuation { waiter in
-            instance.list(prefix: prefix, timeout: .seconds(10)) { waiter.resume(returning: $0) }
+            instance.list(prefix: prefix, timeout: Subject.patience) { waiter.resume(returning: $0) }
         }.get()
     }
 
     func wait(
-        _ name: String, _ token: [UInt8], _ timeout: Duration = .seconds(10)
+        _ name: String, _ token: [UInt8], _ timeout: Duration = Subject.patience
     ) async -> Result<WatchOutcome, PluginError> {
         await withCheckedContinuation { waiter in
             instance.wait(for: name, token: token, timeout: timeout) {

@@ -78,7 +78,7 @@ struct ExampleBehaviourTests {
                 token = next
                 outcome = try await plugin.wait(token, .milliseconds(50)).get()
             } while outcome != .unchanged
-            #expect(ContinuousClock.now - start < .seconds(1))
+            #expect(ContinuousClock.now - start < stretched(.seconds(1)))
         }
         #expect(try await plugin.resolve().get().token == token)
     }
@@ -129,7 +129,7 @@ struct ExampleBehaviourTests {
             plugin.cancel()
         }
         let result = await answer
-        #expect(ContinuousClock.now - start < .seconds(5))
+        #expect(ContinuousClock.now - start < stretched(.seconds(5)))
         guard case .failure(let error) = result else {
             Issue.record("it ended")
             return

@@ -55,7 +55,7 @@ import Testing
             try expectBounded(trouble, before)
             let time = try await waitUntilRight(since: try relieve(trouble))
             print("registry \(trouble): entry right after \(time)")
-            #expect(time <= .seconds(1), "\(trouble)\n\(cluster.logs)")
+            #expect(time <= stretched(.seconds(1)), "\(trouble)\n\(cluster.logs)")
         }
         let report = try await load.stop()
         print(

@@ -8,7 +8,7 @@ import Transport
 import Wire
 
 /// Snapshots over real sockets and files.
-@Suite(.timeLimit(.minutes(1))) struct SnapshotTests {
+@Suite(.timeLimit(.minutes(5))) struct SnapshotTests {
     /// Bytes that tell their place, without holding them all.
     private final class Source: SnapshotReading {
         struct Broken: Error, CustomStringConvertible {

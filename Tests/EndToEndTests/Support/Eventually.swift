@@ -26,7 +26,7 @@ func eventually<Value>(
         } catch {
             last = "\(error)"
         }
-        guard ContinuousClock.now - start < limit else {
+        guard ContinuousClock.now - start < stretched(limit) else {
             throw NotInTime(what: what, limit: limit, last: last)
         }
         try await Task.sleep(for: pause)
