@@ -9,7 +9,9 @@ struct InstallationTests {
     @Test(arguments: [
         "bin/rqlited", "lib/rqlite/plugins/librqlite-disco-dns.so",
         "lib/rqlite/plugins/librqlite-disco-dns-srv.so", "lib/rqlite/swift/libswiftCore.so",
-        "include/rqlite_disco.h", "lib/pkgconfig/rqlite-disco.pc",
+        "include/rqlite_disco.h", "lib/pkgconfig/rqlite-disco.pc", "share/man/man8/rqlited.8",
+        "share/bash-completion/completions/rqlited", "share/zsh/site-functions/_rqlited",
+        "share/doc/rqlited/LICENSE",
     ])
     func `It has what it should`(_ path: String) {
         #expect(FileManager.default.isReadableFile(atPath: "\(prefix)/\(path)"))

@@ -161,6 +161,9 @@ struct TidyException: Sendable, Hashable {
             path: "Sources/Host/Replica/DataDirectoryStart.swift", rule: .ban(".random("),
             reason: "The incarnation of a new data directory."),
         TidyException(
+            path: "Sources/Host/Replica/DataDirectoryStart.swift", rule: .ban(".random("),
+            reason: "The incarnation of a new data directory."),
+        TidyException(
             path: "Sources/Host/rqlited/DiscoveryLoop.swift", rule: .ban(".random("),
             reason: "Jitter between nodes that ask the same server."),
         TidyException(
