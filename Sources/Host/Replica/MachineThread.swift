@@ -39,9 +39,12 @@ final class MachineThread {
         var logger: Logger
     }
 
+    private var notes: NoteLog
+
     init(_ machine: NodeMachine, links: Links) {
         self.machine = machine
         self.links = links
+        notes = NoteLog(links.logger, now: .now)
     }
 
     // MARK: The loop
@@ -58,6 +61,7 @@ final class MachineThread {
 
     private func carryOut() {
         for effect in machine.takeEffects() { perform(effect) }
+        notes.flush(at: machine.turnedAt)
         publish()
     }
 
@@ -97,7 +101,7 @@ final class MachineThread {
         case .answerOffer(let id, let refusal): links.snapshots.decide(id, refusal: refusal)
         case .stopReceiving(let id, _): links.snapshots.stop(id)
         case .snapshotDone(let id, let problem): links.snapshots.end(id, problem: problem)
-        case .say(let note): links.logger.write(note)
+        case .say(let note): notes.write(note, at: .now)
         case .failed(let text):
             isOver = true
             links.board.fail(text)
@@ -212,7 +216,8 @@ extension PeerFailure {
 
 extension Logger {
     /// A line of the node's machine.
-    func write(_ note: NodeNote) {
+    /// - Parameter repeats: how often it was left out before; 0 is not said.
+    func write(_ note: NodeNote, repeats: Int = 0) {
         let level: LogLevel =
             switch note.level {
             case .debug: .debug
@@ -220,7 +225,9 @@ extension Logger {
             case .warning: .warning
             case .error: .error
             }
+        var details = note.details.map { ($0.name, $0.value) }
+        if repeats > 0 { details.append(("repeats", "\(repeats)")) }
         let isAlways = note.level == .announcement
-        write(level, note.text, note.details.map { ($0.name, $0.value) }, always: isAlways)
+        write(level, note.text, details, always: isAlways)
     }
 }

@@ -43,10 +43,12 @@ final class DiscoveryLoop: Sendable {
     }
 
     private func run() {
+        let states = StateLog(logger)
         var known: [PeerAddress] = []
         var pause = Duration.zero
         while true {
             guard let result = resolve(after: pause) else { return }
+            states.flush()
             switch result {
             case .success(let resolution):
                 let addresses = resolution.addresses.map { PeerAddress($0.hostAndPort) }
@@ -55,9 +57,11 @@ final class DiscoveryLoop: Sendable {
                     logger.announce("resolved addresses: [\(text)]")
                 }
                 known = addresses
+                states.cleared("discovery finds nobody")
                 node.candidates(Candidates(addresses))
                 pause = interval(timeToLive: resolution.timeToLive)
             case .failure(let error):
+                states.troubled("discovery finds nobody", reason: "\(error)")
                 // What was known stays known: a resolver that is down must not unsay it.
                 node.candidates(Candidates(known, problem: "\(error)"))
                 pause = interval(timeToLive: nil)
