@@ -96,7 +96,7 @@ let package = Package(
                 "Replication", "WriteAheadLog",
             ], isSimulated: true),
         .target(name: "CPlatform", path: "Sources/Host/CPlatform"),
-        host("Discovery", ["PluginABI", "JSON", "CPlatform", "Wire"]),
+        host("Discovery", ["PluginABI", "JSON", "CPlatform", "Wire", "Time", "Threads"]),
         host("Telemetry", ["JSON"]),
         .target(
             name: "CBuild", path: "Sources/Host/CBuild",
@@ -248,7 +248,7 @@ let package = Package(
                 "PluginTesting", "PluginSupport", "PluginABI", "JSON", "Discovery",
             ]),
         tests(
-            "Discovery", ["Discovery", "JSON", "PluginABI", "Wire"],
+            "Discovery", ["Discovery", "JSON", "PluginABI", "Wire", "Time"],
             resources: [.copy("Plugins")]),
         tests("HarnessBackends", ["HarnessBackends", "JSON"]),
         .testTarget(

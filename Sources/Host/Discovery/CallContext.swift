@@ -2,6 +2,8 @@ import CPlatform
 import Glibc
 import PluginABI
 import Synchronization
+import Threads
+import Time
 
 /// One call from the plugin's side: the structs it is given, and what it hands back.
 ///

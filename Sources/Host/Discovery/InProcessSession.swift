@@ -1,4 +1,6 @@
 import PluginABI
+import Threads
+import Time
 
 /// An instance of a plugin in this process. All its calls are made on plugin threads.
 ///

@@ -1,4 +1,6 @@
 import Glibc
+import Threads
+import Time
 
 /// State under a lock, on whose change one can wait until a time of CLOCK_MONOTONIC. Plugin code
 /// blocks, so it has threads of its own and they meet here, not in Swift's cooperative pool.
@@ -55,42 +57,9 @@ final class Monitor<State>: @unchecked Sendable {
                 continue
             }
             if MonotonicTime.now >= limit { return nil }
-            var time = timespec(
-                tv_sec: Int(limit.nanoseconds / 1_000_000_000),
-                tv_nsec: Int(limit.nanoseconds % 1_000_000_000))
+            var time = limit.timespec
             pthread_cond_timedwait(changed, mutex, &time)
         }
-    }
-}
-
-/// A point of CLOCK_MONOTONIC, as the ABI has it: nanoseconds, never 0.
-struct MonotonicTime: Comparable, Sendable {
-    let nanoseconds: UInt64
-
-    static var now: MonotonicTime {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return MonotonicTime(
-            nanoseconds: max(UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec), 1))
-    }
-
-    /// Durations below zero count as zero; the far end of time is never passed.
-    static func + (time: MonotonicTime, duration: Duration) -> MonotonicTime {
-        let (seconds, attoseconds) = duration.components
-        guard seconds >= 0, attoseconds >= 0 else { return time }
-        let longest: Int64 = 1 << 32
-        let added =
-            UInt64(min(seconds, longest)) * 1_000_000_000 + UInt64(attoseconds) / 1_000_000_000
-        return MonotonicTime(nanoseconds: time.nanoseconds + added)
-    }
-
-    /// Zero when `earlier` is later.
-    static func - (later: MonotonicTime, earlier: MonotonicTime) -> Duration {
-        .nanoseconds(later < earlier ? 0 : Int64(clamping: later.nanoseconds - earlier.nanoseconds))
-    }
-
-    static func < (left: MonotonicTime, right: MonotonicTime) -> Bool {
-        left.nanoseconds < right.nanoseconds
     }
 }
 

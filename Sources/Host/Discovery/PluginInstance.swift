@@ -1,6 +1,8 @@
 package import JSON
 import PluginABI
 import Synchronization
+import Threads
+import Time
 
 /// A discovery mode at work: calls of one plugin, made on threads of their own, one at a time (and
 /// `wait` beside them), each under a deadline.

@@ -1,5 +1,7 @@
 import PluginABI
 import Synchronization
+import Threads
+import Time
 
 /// What a plugin writes to the host's log: a bound on how much, and one line for one call.
 final class PluginLog: Sendable {

@@ -1,3 +1,5 @@
+import Threads
+import Time
 /// Which instance of a plugin is at work, how many were lost, and when and where the next may be
 /// made.
 ///

@@ -1,5 +1,7 @@
 import CPlatform
 import Glibc
+import Threads
+import Time
 
 /// A named thread that runs one job at a time for someone who does not wait for ever: when a job
 /// does not come back the thread is given up with it, and another one takes its place.

@@ -1,6 +1,8 @@
 import CPlatform
 import Glibc
 import PluginABI
+import Threads
+import Time
 import Wire
 
 /// An instance of a plugin in a process of its own, which begins with the first call and ends with

@@ -1,4 +1,6 @@
 import PluginABI
+import Threads
+import Time
 import Wire
 
 /// What goes between a node and the process that runs a plugin for it, over a stream socket. Neither

@@ -1,3 +1,5 @@
+import Threads
+import Time
 /// Asks a plugin's descriptor what it says of itself, in a process of its own: its note does not
 /// tell, and to look at a plugin must not mean to run it here.
 package enum PluginProbe {
