@@ -8,7 +8,9 @@ package import Wire
 ///     | optional u32 bootstrap-expect | optional leader | u64 term | u64 commit index | bool ready
 ///     | optional run | optional address of the caller             (since minor version 1)
 package struct Hello: Equatable, Sendable {
+    /// What a node was built as, for others to compare and for people.
     package struct Versions: Equatable, Sendable {
+        /// Of the protocol between nodes.
         package var protocolVersion: ProtocolVersion
         /// The newest data format that the node reads and writes.
         package var data: UInt8
@@ -28,19 +30,27 @@ package struct Hello: Equatable, Sendable {
         }
     }
 
+    /// Who answers.
     package var identity: NodeIdentity
     /// Nil while the node is in no cluster.
     package var cluster: ClusterID?
     /// The advertised Raft address.
     package var address: PeerAddress
+    /// Full URL of the advertised HTTP API; nil if it is not known.
     package var apiURL: String?
+    /// What it was built as.
     package var versions: Versions
     /// What the node is, or wants to be.
     package var suffrage: Suffrage
+    /// What `-bootstrap-expect` says; nil without it.
     package var bootstrapExpect: Int?
+    /// Who leads, as far as it knows.
     package var leader: LeaderHint?
+    /// Its present term.
     package var term: Term
+    /// As far as it knows; only what was written lazily after a start.
     package var commitIndex: LogIndex
+    /// It may serve what its role allows.
     package var isReady: Bool
     /// 128 bits at random, new with each start of the process: two processes with one identity
     /// differ in it. Nil from a node that does not say.

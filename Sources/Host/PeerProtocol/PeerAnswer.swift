@@ -23,8 +23,11 @@ package enum PeerAnswer: Equatable, Sendable {
 
 /// Where the leader is, as far as the answering node knows.
 package struct LeaderHint: Equatable, Sendable {
+    /// The leader.
     package var id: NodeID
+    /// Its advertised Raft address.
     package var address: PeerAddress
+    /// Full URL of its HTTP API; nil if it is not known.
     package var apiURL: String?
 
     package init(id: NodeID, address: PeerAddress, apiURL: String?) {
@@ -34,10 +37,13 @@ package struct LeaderHint: Equatable, Sendable {
     }
 }
 
+/// The node is a member, or will be when the change is committed.
 package struct JoinAcceptance: Equatable, Sendable {
+    /// Which it joins.
     package var cluster: ClusterID
     /// As the leader has it with the new member.
     package var membership: Membership
+    /// Who leads there.
     package var leader: LeaderHint?
 
     package init(cluster: ClusterID, membership: Membership, leader: LeaderHint?) {
@@ -47,7 +53,9 @@ package struct JoinAcceptance: Equatable, Sendable {
     }
 }
 
+/// Why the node does not become a member now.
 package struct JoinRefusal: Error, Equatable, Sendable {
+    /// What the joiner has to do about it.
     package enum Code: UInt8, Sendable {
         /// Ask the leader, if the hint names one; otherwise again later.
         case notLeader = 1
@@ -71,8 +79,11 @@ package struct JoinRefusal: Error, Equatable, Sendable {
         case other = 255
     }
 
+    /// The kind of refusal.
     package var code: Code
+    /// For the operator: what is wrong and what to do.
     package var text: String
+    /// Whom to ask instead.
     package var leader: LeaderHint?
 
     package init(code: Code, text: String, leader: LeaderHint? = nil) {

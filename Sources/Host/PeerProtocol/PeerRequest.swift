@@ -19,16 +19,20 @@ package enum PeerRequest: Equatable, Sendable {
 
 /// A node asks to become a member.
 package struct JoinRequest: Equatable, Sendable {
+    /// Who wants to join.
     package var identity: NodeIdentity
     /// The advertised Raft address, at which the contacted node dials back.
     package var address: PeerAddress
+    /// Full URL of its HTTP API.
     package var apiURL: String?
     /// `voter`, or `nonvoter` for a read replica.
     package var suffrage: Suffrage
     /// The cluster the node already belongs to.
     package var cluster: ClusterID?
+    /// Why it asks.
     package var intent: Intent
 
+    /// Why a node asks to join.
     package enum Intent: UInt8, Sendable {
         case join = 0
         /// The node thinks itself a member: it tells its address, and wants to hear if it was
@@ -51,6 +55,7 @@ package struct JoinRequest: Equatable, Sendable {
 
 /// Who asks: what the connection's introduction says, and where it comes from.
 package struct PeerCaller: Equatable, Sendable {
+    /// Who asks.
     package var identity: NodeIdentity
     /// The caller's end of the connection; its port means nothing.
     package var remoteAddress: String

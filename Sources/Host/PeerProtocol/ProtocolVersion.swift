@@ -1,7 +1,9 @@
 /// The version of the protocol between nodes. Minor versions only add: what a node does not know
 /// it ignores or answers as unsupported. A newer major version is refused, naming both.
 package struct ProtocolVersion: Equatable, Sendable, CustomStringConvertible {
+    /// Nodes of different ones refuse each other.
     package var major: UInt8
+    /// Nodes of different ones work together.
     package var minor: UInt8
 
     package init(major: UInt8, minor: UInt8) {
@@ -9,6 +11,7 @@ package struct ProtocolVersion: Equatable, Sendable, CustomStringConvertible {
         self.minor = minor
     }
 
+    /// What this program speaks.
     package static let current = ProtocolVersion(major: 1, minor: 0)
 
     package var description: String { "\(major).\(minor)" }

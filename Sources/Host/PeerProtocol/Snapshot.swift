@@ -3,9 +3,11 @@ package import Wire
 
 /// Names one transfer: another ID is another file and starts at its first byte.
 package struct SnapshotID: Hashable, Sendable, CustomStringConvertible {
+    /// The node whose database it is of.
     package var sender: NodeID
     /// Of the sender's database file.
     package var generation: UInt64
+    /// The last entry that is applied in it.
     package var index: LogIndex
 
     package init(sender: NodeID, generation: UInt64, index: LogIndex) {
@@ -21,9 +23,13 @@ package struct SnapshotID: Hashable, Sendable, CustomStringConvertible {
 ///
 ///     cluster | sender | u64 generation | u64 index | snapshot mark | u64 byte count
 package struct SnapshotOffer: Equatable, Sendable {
+    /// Which the database belongs to.
     package var cluster: ClusterID
+    /// Names it among others.
     package var id: SnapshotID
+    /// Position and membership that hold in it.
     package var mark: SnapshotMark
+    /// Size of the whole file.
     package var byteCount: UInt64
 
     package init(cluster: ClusterID, id: SnapshotID, mark: SnapshotMark, byteCount: UInt64) {

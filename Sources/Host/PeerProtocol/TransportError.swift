@@ -1,5 +1,6 @@
 /// Why something could not be exchanged with another node.
 package struct TransportError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What kind of failure it is, for those who act on it.
     package enum Reason: Equatable, Sendable {
         /// The address is not of the form `host:port`.
         case invalidAddress
@@ -28,6 +29,7 @@ package struct TransportError: Error, Equatable, Sendable, CustomStringConvertib
         case other
     }
 
+    /// What kind of failure it is.
     package var reason: Reason
     /// Of the other node, as it was given or as the connection has it.
     package var address: String

@@ -3,6 +3,7 @@ import Raft
 
 /// The bytes of the record `leader`.
 extension LeaderEntry {
+    /// As it stands in the registry: JSON that rqlite's nodes can read, too.
     package func encoded() -> [UInt8] {
         var members = [JSONValue.Member("id", .string(id.rawValue))]
         if let apiURL, !apiURL.isEmpty { members.append(.init("api_addr", .string(apiURL))) }
@@ -64,6 +65,7 @@ extension LeaderEntry {
 }
 
 extension LeaderContent {
+    /// Never fails: what can't be read is an entry of another kind.
     package init(parsing bytes: [UInt8]) {
         do throws(RecordError) {
             let reader = try RecordReader(bytes)

@@ -10,6 +10,7 @@ package import Raft
 /// `api_addr`, `term` (0) and `members` are left out where they are empty. Unknown members are
 /// skipped: a newer version may have written them.
 package struct LeaderEntry: Equatable, Sendable {
+    /// Whether the cluster exists.
     package enum State: String, Sendable {
         /// Somebody is about to found the cluster; it has no state yet.
         case forming
@@ -19,9 +20,13 @@ package struct LeaderEntry: Equatable, Sendable {
 
     /// The node that leads, or that claims to found the cluster.
     package var id: NodeID
+    /// Full URL of the leader's HTTP API.
     package var apiURL: String?
+    /// The leader's Raft address.
     package var address: PeerAddress
+    /// Which cluster it is.
     package var cluster: ClusterID
+    /// Whether the cluster exists.
     package var state: State
     /// Made by whoever wrote the entry, for a claim or for a run of its process.
     package var nonce: RandomID

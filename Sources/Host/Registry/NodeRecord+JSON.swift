@@ -3,6 +3,7 @@ import Raft
 
 /// The bytes of a node's record.
 extension NodeRecord {
+    /// As it stands in the registry.
     package func encoded() -> [UInt8] {
         var members: [JSONValue.Member] = [
             .init("id", .string(identity.id.rawValue)),
@@ -18,6 +19,7 @@ extension NodeRecord {
         return bytes
     }
 
+    /// - Throws: `RecordError` for what no node wrote.
     package init(parsing bytes: [UInt8]) throws(RecordError) {
         let reader = try RecordReader(bytes)
         let suffrage: Suffrage

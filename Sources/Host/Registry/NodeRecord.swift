@@ -8,11 +8,13 @@ package import Raft
 /// `cluster` is left out while the node is in none, `api_addr` and `expect` (0) where they are
 /// empty. Unknown members are skipped.
 package struct NodeRecord: Equatable, Sendable {
+    /// Whose record it is.
     package var identity: NodeIdentity
     /// Nil while the node is in no cluster.
     package var cluster: ClusterID?
     /// The advertised Raft address.
     package var address: PeerAddress
+    /// Full URL of its HTTP API.
     package var apiURL: String?
     /// `voter` or `nonvoter`: what the node is, or wants to be.
     package var suffrage: Suffrage

@@ -3,6 +3,7 @@ import Raft
 
 /// Why a record can't be read. The text never repeats the record: anybody may have written it.
 package struct RecordError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What is wrong, for the operator.
     package let description: String
 
     init(_ description: String) { self.description = description }

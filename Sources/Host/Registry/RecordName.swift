@@ -2,6 +2,7 @@ package import Raft
 
 /// The names of records below the cluster's key: `leader`, and `nodes/<node ID>` for each node.
 package enum RecordName {
+    /// The name of the leader's entry.
     package static let leader = "leader"
     /// Before the percent-encoded node ID.
     package static let nodes = "nodes/"

@@ -5,6 +5,7 @@ package import Raft
 extension RegistryFormation {
     // MARK: Inputs
 
+    /// What a node said that was asked who it is.
     package mutating func helloAnswered(_ facts: CandidateFacts, from address: PeerAddress) {
         guard !isFinished else { return }
         isExplanationDue = true

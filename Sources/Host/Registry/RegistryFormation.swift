@@ -28,8 +28,11 @@ package import Raft
 /// again after a restart until there is cluster state; `RegistryKeeper`, which runs beside it,
 /// keeps the node's own record.
 package struct RegistryFormation: Sendable {
+    /// Fixed for its life.
     package let settings: RegistryFormationSettings
+    /// What must be on the disk; the effects say when.
     package internal(set) var state: RegistryState
+    /// The node has its cluster, or has given up: nothing more is to be done.
     package internal(set) var isFinished = false
     var now: Duration = .zero
     var jitter: JitterSource
@@ -207,6 +210,7 @@ package struct RegistryFormation: Sendable {
         drive()
     }
 
+    /// All that is to be done since the last call, in order.
     package mutating func takeEffects() -> [RegistryFormationEffect] {
         defer { pending = [] }
         return pending

@@ -16,7 +16,9 @@ package struct RegistryRequestID: Hashable, Sendable {
         case keeper
     }
 
+    /// Which machine asked.
     package let owner: Owner
+    /// Counted up by the owner.
     package let number: UInt64
 
     package init(owner: Owner, number: UInt64) {
@@ -42,6 +44,7 @@ package enum RegistryAnswer: Equatable, Sendable {
 
 /// Why a request failed, in words for the operator.
 package struct RegistryFailure: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What kind of failure it is.
     package enum Kind: Sendable {
         /// The registry can't be reached, answered nonsense, or the plugin failed.
         case unavailable
@@ -53,7 +56,9 @@ package struct RegistryFailure: Error, Equatable, Sendable, CustomStringConverti
         case permanent
     }
 
+    /// What kind of failure it is.
     package let kind: Kind
+    /// For the operator.
     package let description: String
 
     package init(_ kind: Kind, _ description: String) {

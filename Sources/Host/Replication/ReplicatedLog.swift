@@ -10,7 +10,9 @@ package import Raft
 /// - the log is compacted only behind a finished checkpoint;
 /// - while a snapshot is put in place, nothing else is under way.
 package struct ReplicatedLog: Sendable {
+    /// The consensus core, to be read only.
     package private(set) var raft: Raft
+    /// Bounds, fixed for its life.
     package let settings: ReplicationSettings
 
     /// What is being written, oldest first.
@@ -29,6 +31,7 @@ package struct ReplicatedLog: Sendable {
     /// Committed entries that were not handed to the state machine yet, contiguous.
     private var toApply: [Entry] = []
     private var applying: LogIndex?
+    /// Every entry up to it is applied in the database.
     package private(set) var appliedIndex: LogIndex
     /// Proposals in the log whose fate is open, by index.
     private var proposals: [(id: ProposalID, position: LogPosition)] = []
@@ -58,6 +61,8 @@ package struct ReplicatedLog: Sendable {
         case installing
     }
 
+    /// - Parameter restored: what was found on the disk; the entries behind the database's position
+    ///   are applied again.
     package init(
         raft: Raft, restored: RestoredState, settings: ReplicationSettings = .init()
     ) {
@@ -74,6 +79,7 @@ package struct ReplicatedLog: Sendable {
 
     // MARK: Events
 
+    /// To be called at every tick of the shell's clock.
     package mutating func tick() {
         ticks += 1
         guard !isInstalling else { return }
@@ -94,6 +100,7 @@ package struct ReplicatedLog: Sendable {
     /// one is offered: it refuses the offer, closes the connection and says so.
     package func breach(of mark: SnapshotMark) -> DropReason? { raft.breach(of: mark) }
 
+    /// Messages of other nodes, in the order in which they came.
     package mutating func receive(_ messages: [Message]) {
         // What arrives while a snapshot is put in place would be appended to the log that is just
         // being replaced. Raft tolerates the loss.
@@ -127,6 +134,7 @@ package struct ReplicatedLog: Sendable {
         drain()
     }
 
+    /// One change of the membership; its fate is told by the effects, under `id`.
     package mutating func propose(_ change: MembershipChange, id: ProposalID) {
         guard !isInstalling else { return refuse(id, .notLeader(leader: nil)) }
         do throws(Refusal) {
@@ -147,11 +155,14 @@ package struct ReplicatedLog: Sendable {
         drain()
     }
 
+    /// Hands leadership to the target, or to the member that is furthest.
+    /// - Throws: `Refusal` if this node doesn't lead or nobody can take it.
     package mutating func transferLeadership(to target: NodeID?) throws(Refusal) {
         try raft.transferLeadership(to: target)
         drain()
     }
 
+    /// Starts an election at once.
     package mutating func campaign() {
         raft.campaign()
         drain()
@@ -189,11 +200,13 @@ package struct ReplicatedLog: Sendable {
         drain()
     }
 
+    /// The answer to an effect that asks for entries of the log.
     package mutating func fetched(_ entries: [Entry], for fetch: Effects.LogFetch) {
         raft.fetched(entries, for: fetch)
         drain()
     }
 
+    /// A snapshot was installed by the peer, through this index; nil: it was not.
     package mutating func snapshotSent(to peer: NodeID, through index: LogIndex?) {
         raft.snapshotSent(to: peer, through: index)
         drain()
@@ -263,11 +276,13 @@ package struct ReplicatedLog: Sendable {
         drain()
     }
 
+    /// A message to the peer could not be delivered.
     package mutating func peerUnreachable(_ peer: NodeID) {
         raft.peerUnreachable(peer)
         drain()
     }
 
+    /// All that is to be done since the last call, in the order in which it must be done.
     package mutating func takeEffects() -> [ReplicationEffect] {
         defer { effects = [] }
         return effects
@@ -275,6 +290,7 @@ package struct ReplicatedLog: Sendable {
 
     // MARK: Queries
 
+    /// A received snapshot is being put in the place of log and database.
     package var isInstalling: Bool {
         if case .none = snapshot { false } else { true }
     }
@@ -284,6 +300,7 @@ package struct ReplicatedLog: Sendable {
 
     /// Writes and applies in the hands of the shell, for status.
     package var outstandingWrites: Int { writing.count }
+    /// Proposals whose fate is not known yet.
     package var openProposals: Int { proposals.count }
 
     // MARK: From the core's effects to the shell's

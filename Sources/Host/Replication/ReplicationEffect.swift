@@ -2,12 +2,14 @@ package import Raft
 
 /// Names a proposal of this node until its fate is known.
 package struct ProposalID: Hashable, Sendable {
+    /// Given by the shell; unique within its life.
     package let rawValue: UInt64
     package init(_ rawValue: UInt64) { self.rawValue = rawValue }
 }
 
 /// A snapshot that lies complete on this node's disk; the shell knows where.
 package struct SnapshotToken: Hashable, Sendable {
+    /// Given by whoever hands the snapshot in, and only compared.
     package let rawValue: UInt64
     package init(_ rawValue: UInt64) { self.rawValue = rawValue }
 }
@@ -15,8 +17,11 @@ package struct SnapshotToken: Hashable, Sendable {
 /// What the log must make durable, in the order of tickets. Several may wait at once; the log
 /// covers all that wait with one sync.
 package struct LogWrite: Equatable, Sendable {
+    /// To be reported when all of it is durable.
     package var ticket: PersistTicket
+    /// Nil if it stays as it is.
     package var hardState: HardState?
+    /// Contiguous; they replace what stands at or after the first.
     package var entries: [Entry]
     /// Written along without a sync of its own; a restart may find an older one.
     package var commitIndex: LogIndex
@@ -62,7 +67,9 @@ package enum ReplicationEffect: Equatable, Sendable {
 package struct ApplyBatch: Equatable, Sendable {
     /// A proposal of this node that takes effect with this batch.
     package struct Completion: Equatable, Sendable {
+        /// Which proposal it is.
         package var id: ProposalID
+        /// Where its entry stands.
         package var index: LogIndex
 
         package init(id: ProposalID, index: LogIndex) {
@@ -71,6 +78,7 @@ package struct ApplyBatch: Equatable, Sendable {
         }
     }
 
+    /// Committed and durable here, in order.
     package var entries: [Entry]
     /// In the order of their indexes; to be answered once the batch is applied, not before.
     package var completions: [Completion]

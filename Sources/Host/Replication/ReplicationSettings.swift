@@ -2,6 +2,7 @@
 package struct ReplicationSettings: Sendable {
     /// Entries of one apply batch and their bytes; a single larger entry goes alone.
     package var maxApplyEntries: Int = 1024
+    /// Bytes of entries in one batch for the database; one entry at least.
     package var maxApplyBytes: Int = 4 << 20
     /// The log is compacted when this many entries could go.
     package var compactionThreshold: Int = 8192

@@ -9,9 +9,11 @@ package struct AppliedState: Equatable, Sendable {
     package var position: LogPosition
     /// Nil until the node belongs to a cluster.
     package var cluster: ClusterID?
+    /// The last that was applied.
     package var membership: Membership
     /// The entry that set the membership.
     package var membershipIndex: LogIndex
+    /// What was chosen when the cluster was formed.
     package var settings: ClusterSettings
     /// The clock of the last applied command; it never goes back.
     package var lastMilliseconds: Int64

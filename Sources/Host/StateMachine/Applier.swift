@@ -5,6 +5,7 @@ package import Wire
 
 /// What applying one entry gave.
 package struct AppliedEntry: Equatable, Sendable {
+    /// Its place in the log.
     package var index: LogIndex
     /// Of a command whose result somebody waits for.
     package var result: CommandResult?
@@ -21,6 +22,7 @@ package struct AppliedEntry: Equatable, Sendable {
 ///    autocommit unit as a transaction of its own that also stores how far its entry is done.
 /// 3. A failure of the machine rolls back what is not committed and is thrown.
 package final class Applier {
+    /// What is committed in the database.
     package private(set) var applied: AppliedState
     /// The generation's file.
     package let path: String

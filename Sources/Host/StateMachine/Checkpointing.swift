@@ -4,6 +4,7 @@ internal import SQLite
 
 /// How far a checkpoint came.
 package struct CheckpointOutcome: Equatable, Sendable {
+    /// How much of SQLite's log was copied.
     package enum Extent: Equatable, Sendable {
         /// The main file holds everything committed, and is synced.
         case complete
@@ -13,6 +14,7 @@ package struct CheckpointOutcome: Equatable, Sendable {
         case held
     }
 
+    /// How much of SQLite's log was copied.
     package var extent: Extent
     /// Pages in the write-ahead log, and those of them that are in the main file.
     package var walPages: Int

@@ -35,12 +35,14 @@ package enum DirectoryError: Error, Equatable, Sendable, CustomStringConvertible
 /// The directory with the database files `db-<generation>.sqlite`. A generation is complete and on
 /// stable storage before the log names it; files the log doesn't name are leftovers.
 package struct DatabaseDirectory: Sendable {
+    /// The data directory.
     package let path: String
 
     package init(path: String) {
         self.path = path
     }
 
+    /// The path of a generation's file, whether it is there or not.
     package func file(of generation: Generation) -> String {
         "\(path)/db-\(generation).sqlite"
     }

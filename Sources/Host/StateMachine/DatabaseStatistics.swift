@@ -3,16 +3,25 @@ internal import Wire
 
 /// What `/status` tells of the database.
 package struct DatabaseStatistics: Equatable, Sendable {
+    /// Of the library that is loaded.
     package var sqliteVersion: String
+    /// Names the check-in that the library was built from.
     package var sqliteSourceID: String
+    /// Of the library.
     package var compileOptions: [String]
+    /// Of the database file.
     package var path: String
     /// Of the main file.
     package var byteCount: Int64
+    /// Size of SQLite's log.
     package var walByteCount: Int64
+    /// In bytes.
     package var pageSize: Int64
+    /// Pages in the database file.
     package var pageCount: Int64
+    /// Of these, pages without content.
     package var freePageCount: Int64
+    /// The cluster enforces them.
     package var foreignKeys: Bool
 }
 
