@@ -122,7 +122,9 @@ final class Subject: Sendable {
 
     func list(_ prefix: String) async throws -> [RegistryRecord] {
         try await withCheckedContinuation { waiter in
-            instance.list(prefix: prefix, timeout: Subject.patience) { waiter.resume(returning: $0) }
+            instance.list(prefix: prefix, timeout: Subject.patience) {
+                waiter.resume(returning: $0)
+            }
         }.get()
     }
 

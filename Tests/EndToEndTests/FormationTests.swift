@@ -11,7 +11,9 @@ import Testing
     private static func form(_ cluster: TestCluster) async throws -> Duration {
         let start = ContinuousClock.now
         try cluster.start()
-        #expect(ContinuousClock.now - start < stretched(.milliseconds(100)), "the start itself took too long")
+        #expect(
+            ContinuousClock.now - start < stretched(.milliseconds(100)),
+            "the start itself took too long")
         try await cluster.waitForAgreement()
         let elapsed = ContinuousClock.now - start
         var clusters: Set<String> = []

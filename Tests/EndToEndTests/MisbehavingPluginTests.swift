@@ -103,7 +103,8 @@ import Testing
         for node in cluster.nodes {
             let start = ContinuousClock.now
             #expect(try await node.terminate() == 0, "\(node.log.suffix(2000))")
-            #expect(ContinuousClock.now - start < stretched(.seconds(2)), "\(node.log.suffix(2000))")
+            #expect(
+                ContinuousClock.now - start < stretched(.seconds(2)), "\(node.log.suffix(2000))")
         }
     }
 
@@ -135,6 +136,7 @@ import Testing
         let start = ContinuousClock.now
         #expect(try await node.terminate() == 0, "\(one)\n\(node.log.suffix(2000))")
         let elapsed = ContinuousClock.now - start
-        #expect(elapsed < stretched(.seconds(2)), "\(one) took \(elapsed)\n\(node.log.suffix(2000))")
+        #expect(
+            elapsed < stretched(.seconds(2)), "\(one) took \(elapsed)\n\(node.log.suffix(2000))")
     }
 }

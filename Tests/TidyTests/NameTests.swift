@@ -177,7 +177,9 @@ import Testing
             keyword + 1 < words.count
         else { return nil }
         var name = words[keyword + 1]
-        for part in [".values", ".keys"] where name.hasSuffix(part) { name = name.dropLast(part.count) }
+        for part in [".values", ".keys"] where name.hasSuffix(part) {
+            name = name.dropLast(part.count)
+        }
         if name.hasPrefix("self.") { name = name.dropFirst(5) }
         return name.allSatisfy { $0.isLetter || $0.isNumber } ? String(name) : nil
     }
