@@ -148,10 +148,11 @@ final class LogThread: Sendable {
             case .record(let records, let id):
                 try append(LogBatch(records: records), to: &log, then: .recorded(id))
             case .fetch(let fetch):
-                core.post(
-                    .log(
-                        .fetched(
-                            fetch, try log.entries(from: fetch.from, byteLimit: fetch.byteLimit))))
+                var entries: [Entry] = []
+                let isRead = try withRoom(&log) { (log: inout Log) throws(LogError) in
+                    entries = try log.entries(from: fetch.from, byteLimit: fetch.byteLimit)
+                }
+                if isRead { core.post(.log(.fetched(fetch, entries))) }
             case .compact(let index):
                 try settle(&log)
                 try compact(&log, through: index)

@@ -123,21 +123,14 @@ extension Node {
     }
 
     /// Makes the directory and those above it, each of them durably.
-    private static func makeDirectory(_ path: String) throws {
-        var partial = ""
-        for part in path.split(separator: "/") {
-            let parent = partial.isEmpty ? "/" : partial
-            partial += "/" + part
-            guard mkdir(partial, 0o755) == 0 else {
-                if errno == EEXIST { continue }
-                if errno == ENOSPC || errno == EDQUOT {
-                    throw StartError.noRoom(
-                        directory: path, cause: String(cString: strerror(errno)))
-                }
-                let cause = String(cString: strerror(errno))
-                throw StartError.storage("can't make the data directory \(partial): \(cause)")
+    private static func makeDirectory(_ path: String) throws(StartError) {
+        do throws(DiskError) {
+            try PosixDisk().makeDirectories(path)
+        } catch {
+            guard !error.isNoSpace else {
+                throw .noRoom(directory: path, cause: error.reason)
             }
-            try PosixDisk().syncDirectory(parent)
+            throw .storage("can't make the data directory \(error.path): \(error.reason)")
         }
     }
 

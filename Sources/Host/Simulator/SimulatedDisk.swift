@@ -26,6 +26,9 @@ package final class SimulatedDisk: Disk {
         /// was not durable by then is read back until the crash that loses it.
         case ioError
         case noSpace
+        /// The next file that is made, or directory that is opened for a change of its names, finds
+        /// no descriptor.
+        case noDescriptors
         /// The process dies in the middle of the step: a write leaves a beginning of its bytes.
         case death
     }
@@ -239,11 +242,16 @@ package final class SimulatedDisk: Disk {
         let number = stepCount
         stepCount += 1
         guard let place = planned.firstIndex(where: { $0.step == number }) else { return count }
+        if planned[place].fault == .noDescriptors, operation != .create, operation != .rename {
+            planned[place].step += 1
+            return count
+        }
         let fault = planned.remove(at: place).fault
         faults.injectedErrors += 1
         switch fault {
         case .ioError: throw error(operation, path, .ioError)
         case .noSpace: throw error(operation, path, .noSpace)
+        case .noDescriptors: throw error(operation, path, .noDescriptors)
         case .death:
             isDead = true
             if operation == .write { return random.below(count + 1) }
@@ -267,14 +275,20 @@ package final class SimulatedDisk: Disk {
         throw error(.preallocate, path, .noSpace)
     }
 
-    fileprivate enum Cause: Int32 { case missing = 2, ioError = 5, noSpace = 28, dead = 130 }
+    fileprivate enum Cause: Int32 {
+        case missing = 2
+        case ioError = 5
+        case noDescriptors = 24
+        case noSpace = 28
+        case dead = 130
+    }
 
     fileprivate func error(
         _ operation: DiskError.Operation, _ path: String, _ cause: Cause
     ) -> DiskError {
         DiskError(
             operation, path, code: cause.rawValue, isNoSpace: cause == .noSpace,
-            reason: "simulated: \(cause)")
+            isOutOfDescriptors: cause == .noDescriptors, reason: "simulated: \(cause)")
     }
 }
 

@@ -28,7 +28,7 @@ extension Simulation {
         case 6, 7: stop(slot, losingPower: true)
         case 8: cutPowerEverywhere()
         case 9, 10: crashInsideWrite(slot)
-        case 11: plan(.ioError, slot)
+        case 11: plan(random.chance(1, of: 3) ? .noDescriptors : .ioError, slot)
         case 12: fillOrSlow(slot)
         case 13: pause(slot)
         case 14: jumpClock(slot)

@@ -10,11 +10,25 @@ package protocol Disk {
     /// Makes an empty file, in place of one that may stand there.
     func createFile(_ path: String) throws(DiskError) -> File
     func rename(_ path: String, to newPath: String) throws(DiskError)
+    /// Renames within the directory and makes that durable. After an error that may pass nothing
+    /// has changed; after any other the new name may stand there, durably or not.
+    func rename(
+        _ path: String, to newPath: String, durablyIn directory: String
+    ) throws(DiskError)
     func remove(_ path: String) throws(DiskError)
     /// The names in a directory, sorted, without `.` and `..`.
     func list(_ directory: String) throws(DiskError) -> [String]
     /// Makes creations, renames and removals in the directory durable.
     func syncDirectory(_ path: String) throws(DiskError)
+}
+
+extension Disk {
+    package func rename(
+        _ path: String, to newPath: String, durablyIn directory: String
+    ) throws(DiskError) {
+        try rename(path, to: newPath)
+        try syncDirectory(directory)
+    }
 }
 
 /// An open file; it is closed with its last reference.
@@ -67,18 +81,25 @@ package struct DiskError: Error, Equatable, Sendable, CustomStringConvertible {
     package let code: Int32
     /// There is no room, or the quota is used up: it may pass.
     package let isNoSpace: Bool
+    /// The process, or the machine, has no file descriptor left: it may pass.
+    package let isOutOfDescriptors: Bool
     /// The system's text for `code`.
     package let reason: String
 
     package init(
-        _ operation: Operation, _ path: String, code: Int32, isNoSpace: Bool, reason: String
+        _ operation: Operation, _ path: String, code: Int32, isNoSpace: Bool,
+        isOutOfDescriptors: Bool = false, reason: String
     ) {
         self.operation = operation
         self.path = path
         self.code = code
         self.isNoSpace = isNoSpace
+        self.isOutOfDescriptors = isOutOfDescriptors
         self.reason = reason
     }
+
+    /// What lacks may be there later; the call has changed nothing and can be made again.
+    package var mayPass: Bool { isNoSpace || isOutOfDescriptors }
 
     package var description: String { "\(operation.rawValue) \(path): \(reason) (\(code))" }
 }

@@ -12,6 +12,32 @@ package struct PosixDisk: Disk, Sendable {
         try syncDirectory(parent(of: path))
     }
 
+    /// Makes the directory and those above it that are missing, durably: after a loss of power it is
+    /// there, and so is what is made durable in it. Also of one that was there already the name is
+    /// made durable, for whoever made it may have died before that.
+    /// - Parameters:
+    ///   - path: absolute, or relative to the working directory.
+    ///   - mode: of those that are made.
+    package func makeDirectories(_ path: String, mode: UInt32 = 0o755) throws(DiskError) {
+        var partial = path.hasPrefix("/") ? "/" : ""
+        var isNew = false
+        for part in path.split(separator: "/") {
+            let place = parent(of: partial + part)
+            partial += part
+            isNew = mkdir(partial, mode) == 0
+            guard isNew || errno == EEXIST else { throw DiskError(.createDirectory, partial) }
+            if isNew { try syncDirectory(place) }
+            partial += "/"
+        }
+        guard !isNew, !partial.isEmpty else { return }
+        do throws(DiskError) {
+            try syncDirectory(parent(of: partial))
+        } catch {
+            // Whoever may not read what it stands in did not make it.
+            guard error.operation == .open, error.code == EACCES else { throw error }
+        }
+    }
+
     package func openFile(_ path: String) throws(DiskError) -> PosixFile {
         try PosixFile(path, flags: O_RDWR, .open)
     }
@@ -22,6 +48,16 @@ package struct PosixDisk: Disk, Sendable {
 
     package func rename(_ path: String, to newPath: String) throws(DiskError) {
         guard Glibc.rename(path, newPath) == 0 else { throw DiskError(.rename, path) }
+    }
+
+    package func rename(
+        _ path: String, to newPath: String, durablyIn directory: String
+    ) throws(DiskError) {
+        // Before the change, so that a lack of descriptors leaves everything as it was.
+        let descriptor = try openDirectory(directory)
+        defer { close(descriptor) }
+        try rename(path, to: newPath)
+        guard fsync(descriptor) == 0 else { throw DiskError(.syncDirectory, directory) }
     }
 
     package func remove(_ path: String) throws(DiskError) {
@@ -49,10 +85,16 @@ package struct PosixDisk: Disk, Sendable {
     }
 
     package func syncDirectory(_ path: String) throws(DiskError) {
-        let descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw DiskError(.syncDirectory, path) }
+        let descriptor = try openDirectory(path)
         defer { close(descriptor) }
         guard fsync(descriptor) == 0 else { throw DiskError(.syncDirectory, path) }
+    }
+
+    /// Not being able to open a directory says nothing of what it holds, unlike a failed sync.
+    private func openDirectory(_ path: String) throws(DiskError) -> Int32 {
+        let descriptor = openRetrying(path, O_RDONLY | O_DIRECTORY, 0)
+        guard descriptor >= 0 else { throw DiskError(.open, path) }
+        return descriptor
     }
 
     private func parent(of path: String) -> String {
@@ -71,7 +113,7 @@ package final class PosixFile: DiskFile, Sendable {
     init(
         _ path: String, flags: Int32, _ operation: DiskError.Operation
     ) throws(DiskError) {
-        descriptor = Glibc.open(path, flags | O_CLOEXEC, 0o600)
+        descriptor = openRetrying(path, flags, 0o600)
         self.path = path
         guard descriptor >= 0 else { throw DiskError(operation, path) }
     }
@@ -146,11 +188,21 @@ package final class PosixFile: DiskFile, Sendable {
     }
 }
 
+/// Opens a file, again when a signal cut the call short: nothing has happened then.
+private func openRetrying(_ path: String, _ flags: Int32, _ mode: mode_t) -> Int32 {
+    var descriptor: Int32
+    repeat {
+        descriptor = Glibc.open(path, flags | O_CLOEXEC, mode)
+    } while descriptor < 0 && errno == EINTR
+    return descriptor
+}
+
 extension DiskError {
     /// The failure that a code of the system, or `errno`, tells of.
     fileprivate init(_ operation: Operation, _ path: String, code: Int32 = errno) {
         self.init(
             operation, path, code: code, isNoSpace: code == ENOSPC || code == EDQUOT,
+            isOutOfDescriptors: code == EMFILE || code == ENFILE,
             reason: String(cString: strerror(code)))
     }
 }

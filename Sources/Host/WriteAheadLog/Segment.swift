@@ -77,13 +77,14 @@ extension ActiveSegment {
             try file.preallocate(header.capacity)
             try file.write(header.encoded + bytes, at: 0)
             try file.sync()
-            try disk.rename(unfinished, to: path)
+            // Either the new name is there and durable, or batches go on in the segment before: one
+            // that was renamed but given up would hide them from the next start.
+            try disk.rename(unfinished, to: path, durablyIn: directory)
         } catch {
             // What was claimed so far must not fill the disk further.
-            if error.isNoSpace, error.operation != .create { try disk.remove(unfinished) }
+            if error.mayPass, error.operation != .create { try disk.remove(unfinished) }
             throw error
         }
-        try disk.syncDirectory(directory)
         return ActiveSegment(
             file, path: path, header: header, end: SegmentHeader.size + bytes.count,
             checksum: checksum, isUnmarked: false)

@@ -9,8 +9,10 @@ package import Raft
 /// 3. `compact` and `reset` move the base and remove whole segments; `markClean` when idle or
 ///    stopping lets the next start tell damage from a torn write.
 ///
-/// All calls block and belong on one thread. `LogError.diskFull` leaves the log as it was before
-/// the call; after any other error from a writing call each later one throws the same again.
+/// All calls block and belong on one thread. An error that may pass (`LogError.isFatal`) leaves the
+/// log as it was before the call, or with a beginning of a batch that had to be split, and the same
+/// call again completes it; after any other error from a writing call each later one throws the
+/// same again.
 package struct WriteAheadLog<D: Disk>: ~Copyable {
     /// What the log says now, with all that was appended, durable or not.
     package internal(set) var state: LogState
@@ -106,7 +108,7 @@ package struct WriteAheadLog<D: Disk>: ~Copyable {
         }
     }
 
-    /// Makes the start and, if a tail is cut, the cut durable. On a full disk both happen with
+    /// Makes the start and, if a tail is cut, the cut durable. Without room both happen with
     /// the first batch that finds room.
     private mutating func recordStart(in bootID: RandomID) throws(LogError) {
         let isNewBoot = state.bootID != bootID
@@ -120,24 +122,47 @@ package struct WriteAheadLog<D: Disk>: ~Copyable {
                 try sync()
             }
         } catch {
-            guard case .diskFull = error else { throw error }
+            guard !error.isFatal else { throw error }
         }
     }
 
     // MARK: Writing
 
-    /// Writes the batch behind all others; `sync` makes it durable.
+    /// Writes the batch behind all others; `sync` makes it durable. Entries past half of
+    /// `LogLimits.maxBatchBytes` are written as further batches, in order: after a crash a beginning
+    /// of them is found, as after several calls.
     package mutating func append(_ batch: LogBatch) throws(LogError) {
         check(batch)
         var records = batch.records.map(LogRecord.metadata)
         if let hardState = batch.hardState { records.append(.hardState(hardState)) }
-        if !batch.entries.isEmpty { records.append(.entries(batch.entries)) }
-        if let commitIndex = batch.commitIndex, commitIndex > state.commitIndex {
-            records.append(.commitIndex(commitIndex))
+        var rest = batch.entries[...]
+        while true {
+            let (part, size) = Self.part(of: rest, bytes: limits.maxBatchBytes / 2)
+            rest = rest.dropFirst(part.count)
+            if !part.isEmpty { records.append(.entries(part)) }
+            if rest.isEmpty, let commitIndex = batch.commitIndex, commitIndex > state.commitIndex {
+                records.append(.commitIndex(commitIndex))
+            }
+            if !records.isEmpty {
+                try write(records, isUrgent: false, reserving: size + 256)
+            }
+            guard !rest.isEmpty else { return }
+            records = []
         }
-        guard !records.isEmpty else { return }
-        let size = batch.entries.reduce(256) { $0 + $1.size }
-        try write(records, isUrgent: false, reserving: size)
+    }
+
+    /// The first entries that fit: at least one, however large.
+    private static func part(
+        of entries: ArraySlice<Entry>, bytes limit: Int
+    ) -> (entries: [Entry], size: Int) {
+        var size = 0
+        var count = 0
+        for entry in entries {
+            guard count == 0 || size + entry.size <= limit else { break }
+            size += entry.size
+            count += 1
+        }
+        return (Array(entries.prefix(count)), size)
     }
 
     /// Makes everything appended durable.
@@ -189,7 +214,9 @@ package struct WriteAheadLog<D: Disk>: ~Copyable {
         var encoder = BatchEncoder(reserving: size)
         for record in records { encoder.add(record) }
         let count = encoder.sealedCount
-        precondition(count <= limits.maxBatchBytes, "a batch of \(count) bytes")
+        guard count <= limits.maxBatchBytes else {
+            throw .tooLarge(bytes: count, limit: limits.maxBatchBytes)
+        }
         if mustRoll || !active.hasRoom(for: count, reserve: isUrgent ? 0 : Self.reserve) {
             try roll(for: count, isUrgent: isUrgent)
         }
