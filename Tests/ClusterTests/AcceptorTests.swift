@@ -164,24 +164,4 @@ import Testing
                 to: .unformed(holdsAcceptance: true), fromMemberOf: chosen.cluster, value: nil)
                 == nil)
     }
-
-    @Test func `A leaderless bootstrap is dropped only if it can never have had a leader`() {
-        let own = value(1, [1]).cluster
-        let other = value(2, [1]).cluster
-        func decide(
-            term: UInt64 = 0, voted: Bool = false, last: UInt64 = 1, met: ClusterID,
-            working: Bool = true
-        ) -> BootstrapDisposal {
-            BootstrapDisposal.decide(
-                .init(
-                    cluster: own, term: Term(term), hasVoted: voted, lastIndex: LogIndex(last),
-                    bootstrapIndex: LogIndex(1)), met: met, isWorking: working)
-        }
-        #expect(decide(met: other) == .abandon(own))
-        #expect(decide(met: own) == .keep)
-        #expect(decide(met: other, working: false) == .keep)
-        #expect(decide(term: 1, met: other) == .keep)
-        #expect(decide(voted: true, met: other) == .keep)
-        #expect(decide(last: 2, met: other) == .keep)
-    }
 }

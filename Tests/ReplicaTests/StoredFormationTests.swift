@@ -50,6 +50,48 @@ import Testing
         #expect(try StartPlan.formation(log: log, plan: plans[1]).registry == claim)
     }
 
+    @Test func `Nobody founds a second cluster while a founding has not come to the log`() throws {
+        var log = LogState()
+        let founding = RegistryState(
+            claim: nil,
+            founding: BootstrapValue(cluster: cluster, members: [Samples.member("1")]))
+        log.registry = founding.encoded()
+        for plan in [plans[0], plans[2]] {
+            #expect(throws: StartError.claimUnsettled(cluster)) {
+                try StartPlan.formation(log: log, plan: plan)
+            }
+        }
+        for plan in [plans[1], plans[3]] {
+            #expect(try StartPlan.formation(log: log, plan: plan).registry == founding)
+        }
+    }
+
+    @Test func `Nobody founds a second cluster who has agreed with others on one`() throws {
+        let member = Samples.member("1")
+        let own = Introduction(
+            identity: NodeIdentity(id: member.id, incarnation: member.incarnation),
+            address: member.address, suffrage: .voter, expect: 1)
+        var machine = Formation(
+            FormationSettings(own, limit: .none), state: AcceptorState(),
+            freshClusterID: RandomID(high: 1, low: 1), seed: 1)
+        let ballot = Ballot(counter: 1, proposer: member.incarnation)
+        let list = CandidateList(
+            expect: 1, entries: [.init(address: member.address, incarnation: member.incarnation)])
+        machine.requested(.prepare(ballot, list, from: own), by: FormationRequestID(1))
+        var log = LogState()
+        log.formation = machine.state.encoded()
+        for plan in [plans[0], plans[3]] {
+            let error = #expect(throws: StartError.self) {
+                try StartPlan.formation(log: log, plan: plan)
+            }
+            #expect(error == .agreementUnsettled)
+            #expect(error?.description.contains("-bootstrap-expect") == true)
+        }
+        for plan in [plans[1], plans[2]] {
+            #expect(try StartPlan.formation(log: log, plan: plan).acceptor == machine.state)
+        }
+    }
+
     @Test func `In a cluster, an old claim keeps nobody from starting`() throws {
         var log = LogState()
         log.registry = claim.encoded()

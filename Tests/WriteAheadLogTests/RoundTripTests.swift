@@ -165,4 +165,26 @@ import WriteAheadLog
         #expect(log.state.term(at: LogIndex(7)) == nil)
         #expect(log.state.termRuns == [position(3), position(4, term: 4)])
     }
+
+    @Test func `Abandoning its own cluster takes a bootstrap out of the log, across a restart`()
+        throws
+    {
+        let disk = SimulatedDisk(seed: 77)
+        var log = try openLog(disk)
+        try log.append(
+            LogBatch(records: [
+                .identity(identity), .cluster(cluster(3)),
+                .bootstrapMembership(membership("n1", "n2")),
+            ]))
+        try log.append(LogBatch(records: [.formation([1]), .abandoned(cluster(3))]))
+        try log.sync()
+        disk.crash()
+        log = try openLog(disk)
+        #expect(log.state.cluster == nil && log.state.membership.members.isEmpty)
+        #expect(log.state.abandonedClusters == [cluster(3)] && log.state.identity == identity)
+        // Another's is only remembered; and one that holds entries keeps what it has.
+        try log.append(LogBatch(entries: entries(1...1), records: [.cluster(cluster(4))]))
+        try log.append(LogBatch(records: [.abandoned(cluster(5)), .abandoned(cluster(4))]))
+        #expect(log.state.cluster == cluster(4))
+    }
 }

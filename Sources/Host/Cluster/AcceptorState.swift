@@ -43,7 +43,13 @@ package struct AcceptorState: Equatable, Sendable {
 
     package init() {}
 
-    /// Drops a leaderless bootstrap. Durable before this node joins another cluster.
+    /// Others may found a cluster that counts on this node, by a bootstrap that it promised to a
+    /// ballot for, accepted, or learnt of. It can bring that to its end, or join a cluster, but not
+    /// found one by itself.
+    package var isEngaged: Bool { promised != nil || accepted != nil || chosen != nil }
+
+    /// Drops a leaderless bootstrap for good (`BootstrapDisposal`). Durable, together with
+    /// `MetadataRecord.abandoned`, before this node joins another cluster.
     package mutating func abandon(_ cluster: ClusterID) {
         if !abandoned.contains(cluster) { abandoned.append(cluster) }
         if chosen?.cluster == cluster { chosen = nil }

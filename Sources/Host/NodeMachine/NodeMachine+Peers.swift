@@ -222,6 +222,9 @@ extension NodeMachine {
         case .begin(let cluster, let membership, let campaign):
             startReplication(RestoredState(membership: membership), in: cluster)
             if campaign { replicated?.campaign() }
+        case .leaveBootstrap:
+            replicated = nil
+            cluster = nil
         case .introduced(let acceptance): introduced(acceptance)
         case .met(let hello): meet(hello)
         case .wasRemoved(let cause): wasRemoved(cause)

@@ -104,6 +104,7 @@ extension NodeMachine {
         situation.leader = raft.leader
         situation.reachesLeader = raft.leader.map { address(of: $0) != nil } ?? false
         situation.membership = raft.membership
+        situation.hasVoted = raft.hasVoted
         situation.isLogEmpty = raft.lastPosition.index == .zero
         for member in raft.membership.members where member.id != options.identity.id {
             situation.places[member.id] = address(of: member.id)

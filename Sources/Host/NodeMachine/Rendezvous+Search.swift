@@ -95,6 +95,7 @@ extension Rendezvous {
             step { $0.machine.unreachable(address, reason: error.cause) }
         case .success(.hello(let hello)):
             decisions.append(.met(hello))
+            if reviewBootstrap(hello) { return }
             step { $0.machine.helloAnswered(CandidateFacts(hello), from: address) }
         case .success(.formation(let bytes)):
             do {

@@ -20,6 +20,8 @@ struct Rendezvous {
         case establish(ClusterID, Membership)
         /// They do: the node begins to take part.
         case begin(ClusterID, Membership, campaign: Bool)
+        /// The node is no member of its cluster any more, which never had a leader.
+        case leaveBootstrap
         /// A cluster took this node in and says who its members are.
         case introduced(JoinAcceptance)
         /// A candidate that this node's membership may know.
@@ -41,6 +43,7 @@ struct Rendezvous {
         case formation(PersistTicket)
         case registry(PersistTicket)
         case membership
+        case disposal
     }
 
     /// What of the node it depends on.
@@ -56,6 +59,7 @@ struct Rendezvous {
         var reachesLeader = false
         var membership = Membership()
         var isLogEmpty = true
+        var hasVoted = false
         /// Where a member was last met, if elsewhere than the membership says.
         var places: [NodeID: PeerAddress] = [:]
         /// The node is on its way out: it looks for nobody any more.
@@ -100,6 +104,8 @@ struct Rendezvous {
     /// What this node promised on the way to its cluster; it goes on telling others of the outcome.
     var acceptor = AcceptorState()
     var pending: Pending?
+    /// Whether the bootstrap that this node waits for is needed still.
+    var disposal = BootstrapDisposal()
     /// The membership with which a joiner begins. Empty, for the log will tell; but a founder that
     /// joins before it heard of the founding is a voter already, and no entry may say so.
     var admission = Membership()
@@ -174,6 +180,7 @@ struct Rendezvous {
         case .membership:
             guard let pending else { return }
             decisions.append(.establish(pending.cluster, pending.membership))
+        case .disposal: beginForming()
         case .formation(let ticket): step { $0.machine.persisted(ticket) }
         case .registry(let ticket): stepRegistry { $0.formation?.persisted(ticket) }
         }

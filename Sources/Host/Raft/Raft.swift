@@ -177,6 +177,8 @@ package struct Raft: Sendable {
     package var role: RoleName { roleState.name }
     /// Present term.
     package var term: Term { hardState.term }
+    /// It gave its vote in this term.
+    package var hasVoted: Bool { hardState.votedFor != nil }
     /// The last entry in the log, durable or not.
     package var lastPosition: LogPosition { log.lastPosition }
     /// The term of an entry of the log, or of its base; nil outside of the log.

@@ -29,6 +29,10 @@ package struct RegistryState: Equatable, Sendable {
     /// The bootstrap this node starts, or has started, its cluster with.
     package internal(set) var founding: BootstrapValue?
 
+    /// The bootstrap that this node may have founded a cluster with, or has: until the node belongs
+    /// to a cluster nothing but the registry tells whether others have started it.
+    package var unsettled: BootstrapValue? { claim?.value ?? founding }
+
     package init() {}
 
     package init(claim: Claim?, founding: BootstrapValue? = nil) {

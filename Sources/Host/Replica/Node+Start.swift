@@ -86,7 +86,7 @@ extension Node {
             ends: NodeEnds(), gate: ReadGate(), board: board, logger: logger)
         let beginning = NodeMachine.Beginning(
             restored: restored, cluster: opened.state.cluster,
-            isEstablished: applied.cluster != nil,
+            isEstablished: applied.cluster == opened.state.cluster,
             formation: try StartPlan.formation(log: opened.state, plan: configuration.plan),
             hasRegistry: registry != nil)
         let seed = Chance.seed()

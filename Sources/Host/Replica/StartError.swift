@@ -26,6 +26,8 @@ package enum StartError: Error, Equatable, Sendable, CustomStringConvertible {
     case noRoom(directory: String, cause: String)
     /// The node may have founded a cluster in a registry, and others may have started it.
     case claimUnsettled(ClusterID)
+    /// Others may found a cluster that counts on this node.
+    case agreementUnsettled
     case storage(String)
     case directoryInUse(String)
 
@@ -60,6 +62,12 @@ package enum StartError: Error, Equatable, Sendable, CustomStringConvertible {
             an empty directory and let the node join
             """
         case .logDamaged(let text): text
+        case .agreementUnsettled:
+            """
+            this node has begun to agree with others on a cluster, and can't know without them \
+            whether it was founded: start it with -bootstrap-expect again, or let it -join, or use \
+            another data directory
+            """
         case .claimUnsettled(let cluster):
             """
             this node has begun to found cluster \(cluster) by way of a registry, and can't know \

@@ -12,6 +12,8 @@ struct StartInventory: Equatable, Sendable {
         /// The database file that the log names; nil before there is one.
         var generation: Generation?
         var cluster: ClusterID?
+        /// Bootstraps that were dropped before anything was written.
+        var abandoned: [ClusterID] = []
         /// `base <= last`
         var base = LogIndex.zero
         var last = LogIndex.zero

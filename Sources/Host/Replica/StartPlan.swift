@@ -85,7 +85,12 @@ enum StartPlan {
     private static func compare(
         _ log: StartInventory.Log, _ database: StartInventory.Database
     ) throws(StartError) {
-        switch (log.cluster, database.cluster) {
+        var known = database.cluster
+        // It may still name a bootstrap that was dropped before anything was written.
+        if let other = known, database.applied == .zero, log.abandoned.contains(other) {
+            known = nil
+        }
+        switch (log.cluster, known) {
         case (let one?, let other?) where one != other:
             throw .clustersDiffer(log: one, database: other)
         // The log learns of a cluster first.
@@ -154,13 +159,25 @@ enum StartPlan {
         } catch {
             throw .storage("what the log says of the forming of a cluster is unreadable: \(error)")
         }
-        if log.cluster == nil, let claim = stored.registry.claim {
-            switch plan {
-            case .alone, .bootstrap: throw .claimUnsettled(claim.value.cluster)
-            case .join, .registry: break
-            }
-        }
+        if log.cluster == nil { try check(stored, against: plan) }
         return stored
+    }
+
+    /// Whoever has begun to found a cluster in one way founds none in another: the first may have
+    /// come into being, and then there would be two.
+    private static func check(
+        _ stored: StoredFormation, against plan: FormationPlan
+    ) throws(StartError) {
+        switch plan {
+        case .alone, .bootstrap:
+            if let value = stored.registry.unsettled { throw .claimUnsettled(value.cluster) }
+        case .join, .registry: break
+        }
+        switch plan {
+        case .alone, .registry:
+            if stored.acceptor.isEngaged { throw .agreementUnsettled }
+        case .join, .bootstrap: break
+        }
     }
 }
 
@@ -169,7 +186,8 @@ extension StartInventory.Log {
         self.init(
             hasIdentity: state.identity != nil,
             generation: state.generation == 0 ? nil : Generation(state.generation),
-            cluster: state.cluster, base: state.base.index, last: state.lastIndex,
+            cluster: state.cluster, abandoned: state.abandonedClusters, base: state.base.index,
+            last: state.lastIndex,
             isDamaged: state.mustCatchUpBeforeVoting)
     }
 }

@@ -35,7 +35,9 @@ package enum MetadataRecord: Equatable, Sendable {
     case cluster(ClusterID)
     /// The database generation in use.
     case generation(UInt64)
-    /// A cluster of which this node must never become a member again; they add up.
+    /// A cluster of which this node must never become a member again; they add up. Of the node's own
+    /// cluster, in a log without entries, it also takes back `cluster` and `bootstrapMembership`: the
+    /// node is in no cluster then. A log that holds entries keeps its cluster.
     case abandoned(ClusterID)
     /// The state of the cluster's formation, opaque here.
     case formation([UInt8])

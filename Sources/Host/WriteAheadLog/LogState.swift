@@ -82,6 +82,11 @@ package struct LogState: Equatable, Sendable {
         case .generation(let generation): self.generation = generation
         case .abandoned(let cluster):
             if !abandonedClusters.contains(cluster) { abandonedClusters.append(cluster) }
+            // What the bootstrap left here goes with it: the log holds nothing else.
+            if self.cluster == cluster, last == .zero {
+                self.cluster = nil
+                memberships = []
+            }
         case .formation(let bytes): formation = bytes
         case .registry(let bytes): registry = bytes
         case .bootstrapMembership(let membership):
