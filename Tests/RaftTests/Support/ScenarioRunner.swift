@@ -15,7 +15,9 @@ import ScenarioTesting
 ///     partition (1) (2,3) | cut 1 2 | heal
 ///     propose 1 a b | read 1 7 | transfer 1 to=2 | unreachable 1 2 | retire 1
 ///     add 1 4 as=learner | promote 1 4 | remove 1 4 | move 1 4 to=host:1
-///     slow 1 | persist 1 count=1 | fast 1
+///     slow 1 | persist 1 count=1 | fast 1 | stall 1 | unstall 1
+///     forge 2 1 append term=max previous=1:3 commit=max      from the first to the second node
+///     forget 2 after=3                  its disk lost what follows, and nobody noticed
 ///     crash 1 | restart 1 | wipe 1 | compact 1 through=5 | recover 1 voters=(1,2)
 ///     snapshots off | snapshot 1 2 through=5 | snapshot 1 2
 ///     status | log 1 | progress 1
@@ -49,8 +51,9 @@ struct ScenarioRunner {
         case "stabilize", "trace", "deliver", "lose", "partition", "cut", "heal":
             network(command)
         case "snapshots", "snapshot": snapshot(command)
-        case "slow", "fast", "persist", "crash", "restart", "wipe", "compact", "recover":
+        case "slow", "fast", "persist", "crash", "restart", "wipe", "compact", "recover", "forget":
             disk(command)
+        case "forge": forge(command)
         case "tick", "heartbeat": tick(command)
         case "run":
             for _ in 0..<command.node {
@@ -93,6 +96,7 @@ struct ScenarioRunner {
         switch name {
         case "electionTicks": cluster.settings.electionTicks = number
         case "quorumTicks": cluster.settings.quorumTicks = number
+        case "stallTicks": cluster.settings.stallTicks = number
         case "maxUncommittedBytes": cluster.settings.maxUncommittedBytes = number
         case "maxCachedBytes": cluster.settings.maxCachedBytes = number
         case "maxEntryBytes": cluster.settings.maxEntryBytes = number
@@ -199,6 +203,12 @@ struct ScenarioRunner {
             cluster.nodes[place].isDown = true
             cluster.nodes[place].disk.appliedIndex = cluster.nodes[place].appliedIndex
         case "restart": cluster.restart(place, seed: UInt64(command.node))
+        case "forget":
+            let kept = command["after"].flatMap(UInt64.init) ?? 0
+            cluster.nodes[place].disk.entries.removeAll { $0.index > LogIndex(kept) }
+            cluster.nodes[place].disk.appliedIndex = min(
+                cluster.nodes[place].appliedIndex, LogIndex(kept))
+            cluster.restart(place, seed: UInt64(command.node))
         case "recover":
             let voters = command.list("voters") ?? [command.node]
             cluster.nodes[place].disk.recover(Membership(voters.map { member($0) }))
@@ -229,10 +239,17 @@ struct ScenarioRunner {
 
     // MARK: Inputs
 
+    private mutating func forge(_ command: ScenarioCommand) {
+        let receiver = cluster.nodes[place(command.second)]
+        cluster.deliver(Self.forgery(command, term: receiver.raft.term))
+    }
+
     private mutating func input(_ command: ScenarioCommand) {
         let place = place(command.node)
         do throws(Refusal) {
             switch command.name {
+            case "stall": cluster.nodes[place].raft.storageStalled(true)
+            case "unstall": cluster.nodes[place].raft.storageStalled(false)
             case "retire": cluster.nodes[place].raft.retire()
             case "campaign": cluster.nodes[place].raft.campaign()
             case "propose":
