@@ -2,6 +2,7 @@ import Cluster
 import NodeMachine
 import Raft
 import Registry
+import StateMachine
 import Testing
 
 @testable import Replica
@@ -106,5 +107,25 @@ import Testing
             try StartPlan.formation(log: log, plan: registryPlan)
         }
         #expect(error?.description.contains("unreadable") == true)
+    }
+
+    @Test func `A database that names a dropped bootstrap keeps nobody from starting`() throws {
+        var database = AppliedState()
+        database.cluster = cluster
+        var log = LogState()
+        #expect(throws: StartError.self) {
+            try StartPlan.restored(log: log, database: database, tail: [])
+        }
+        log.abandonedClusters = [cluster]
+        _ = try StartPlan.restored(log: log, database: database, tail: [])
+        // Nor when the node is about to belong to another.
+        log.cluster = ClusterID(RandomID(high: 9, low: 9))
+        _ = try StartPlan.restored(log: log, database: database, tail: [])
+        // What was applied was not dropped.
+        database.position = LogPosition(index: LogIndex(1), term: Term(1))
+        log.abandonedClusters = []
+        #expect(throws: StartError.self) {
+            try StartPlan.restored(log: log, database: database, tail: [])
+        }
     }
 }
