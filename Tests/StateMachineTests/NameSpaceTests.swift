@@ -1,8 +1,10 @@
+import CSQLite
 import Raft
 import SQLite
-import StateMachine
 import Testing
 import Wire
+
+@testable import StateMachine
 
 /// Client SQL and the daemon's own share no name space.
 @Suite struct NameSpaceTests {
@@ -217,6 +219,90 @@ import Wire
             #expect(try copy.rows("PRAGMA integrity_check") == ["ok"])
             #expect(copy.applier.applied.position.index > LogIndex(1))
         }
+    }
+
+    @Test func `A VACUUM that was cut short leaves nothing to be seen`() throws {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a); INSERT INTO t VALUES(1)")
+        for vacuums in [false, true] {
+            let copy = try database.copied { (connection) throws(SQLiteError) in
+                #expect(csqlite_list_hidden(connection.pointer) == SQLITE_OK)
+                #expect(csqlite_list_hidden(connection.pointer) == SQLITE_OK)
+                if vacuums { try connection.execute("VACUUM") }
+                let listed = try connection.integer("SELECT count(*) FROM sqlite_schema")
+                #expect(listed == 2)
+            }
+            #expect(try copy.rows("SELECT name FROM sqlite_schema") == ["t"])
+            #expect(try copy.rows("PRAGMA integrity_check") == ["ok"])
+            #expect(copy.applier.applied.position.index > database.applier.applied.position.index)
+        }
+    }
+
+    @Test func `A full disk at any write of VACUUM leaves nothing to be seen`() throws {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a); INSERT INTO t VALUES(hex(zeroblob(20000)))")
+        let vacuum = entry(
+            database.applier.applied.position.index.next,
+            Command(kind: .execute, statements: [Statement("VACUUM")]))
+        defer { WriteFault.end() }
+        var failures = 0
+        for writes in 0..<60 {
+            let copy = try database.copied()
+            var results: [AppliedEntry] = []
+            var isRestarted = false
+            WriteFault.full(after: Int64(writes))
+            do {
+                try copy.applier.apply([vacuum], reporting: { _ in true }, into: &results)
+                WriteFault.end()
+            } catch {
+                WriteFault.end()
+                #expect(error == .diskFull)
+                failures += 1
+                isRestarted = writes % 2 == 0
+                if isRestarted { copy.applier = try Applier(path: copy.applier.path) }
+                try copy.applier.apply([vacuum], reporting: { _ in true }, into: &results)
+            }
+            // A restart forgets the results of what was done before it.
+            let outcome = results.first?.result?.statements.first?.outcome
+            #expect(outcome == .empty || isRestarted && outcome == nil)
+            #expect(try copy.rows("SELECT name FROM sqlite_schema") == ["t"])
+            #expect(try copy.rows("PRAGMA integrity_check") == ["ok"])
+            #expect(try Applier(path: copy.applier.path).applied == copy.applier.applied)
+        }
+        #expect(failures > 10)
+    }
+
+    @Test(arguments: [0, 1, 2])
+    func `A loaded file gets the table, whatever it held and however it moves pages`(
+        autoVacuum: Int
+    ) throws {
+        let database = try Database()
+        let second = Generation(2)
+        let path = database.databases.incomingFile(of: second)
+        let foreign = try Connection(path: path, access: .create)
+        try foreign.execute(
+            """
+            PRAGMA auto_vacuum=\(autoVacuum); PRAGMA journal_mode=DELETE;
+            CREATE TABLE a(x); CREATE TABLE b(x REFERENCES sqlite_rqlite(y)); INSERT INTO a VALUES(5);
+            CREATE TABLE pragma_table_list(x); CREATE TABLE pragma_table_xinfo(x);
+            CREATE VIEW v AS SELECT * FROM sqlite_rqlite;
+            PRAGMA writable_schema=ON; CREATE TABLE sqlite_rqlite(y UNIQUE);
+            CREATE TABLE SQLITE_RQLITE_COUNTER(a); INSERT INTO sqlite_rqlite_counter VALUES(1);
+            CREATE VIEW sqlite_rqlite_list_table_list AS SELECT 1;
+            """)
+        let state = AppliedState(
+            position: LogPosition(index: LogIndex(40), term: Term(2)),
+            cluster: ClusterID(RandomID(high: 7, low: 8)))
+        try database.databases.installLoaded(as: second, state: state)
+        database.applier = try Applier(path: database.databases.file(of: second))
+        #expect(database.applier.applied == state)
+        #expect(
+            try database.rows("SELECT name FROM sqlite_schema ORDER BY 1")
+                == ["a", "b", "pragma_table_list", "pragma_table_xinfo", "v"])
+        try database.execute("DROP TABLE b", "DROP TABLE pragma_table_list", "ANALYZE", "VACUUM")
+        #expect(try database.rows("SELECT x FROM a") == ["5"])
+        #expect(try database.rows("PRAGMA integrity_check") == ["ok"])
+        #expect(try database.copied().dump() == (try database.dump()))
     }
 
     @Test func `VACUUM leaves the counters of its request alone`() throws {

@@ -53,6 +53,9 @@ static int write_schema(sqlite3 *db, const char *sql) {
 int csqlite_create_hidden(sqlite3 *db) { return write_schema(db, CREATION); }
 
 int csqlite_list_hidden(sqlite3 *db) {
+    // VACUUM reads the rows of the table by what the connection knows.
+    int rc = csqlite_reveal(db);
+    if (rc != SQLITE_OK) return rc;
     // The first row of the schema: VACUUM writes tables in the order of their rows, so this one
     // gets the first page after that of the schema itself.
     char *sql = sqlite3_mprintf(
@@ -62,7 +65,7 @@ int csqlite_list_hidden(sqlite3 *db) {
         CSQLITE_HIDDEN_TABLE, CSQLITE_HIDDEN_TABLE, CSQLITE_HIDDEN_ROOT, CREATION,
         CSQLITE_HIDDEN_TABLE);
     if (!sql) return SQLITE_NOMEM;
-    int rc = write_schema(db, sql);
+    rc = write_schema(db, sql);
     sqlite3_free(sql);
     return rc;
 }

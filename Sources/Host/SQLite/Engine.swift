@@ -29,6 +29,10 @@ package enum Engine {
         if sqlite3_libversion_number() < oldestVersion {
             return "SQLite \(version) is too old: 3.40.0 or newer is needed"
         }
+        if sqlite3_compileoption_used("UNTESTABLE") != 0 {
+            return "SQLite \(version) was built without test controls, which keep the daemon's own "
+                + "table out of sight: install a build without SQLITE_UNTESTABLE"
+        }
         let rc = csqlite_register_vfs()
         if rc != SQLITE_OK {
             return "SQLite \(version) offers no file access of the kind \"unix-excl\" (code \(rc))"
