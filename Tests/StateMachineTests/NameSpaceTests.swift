@@ -99,6 +99,8 @@ import Wire
         ("SELECT integrity_check FROM pragma_integrity_check", "ok"),
         ("SELECT * FROM pragma_quick_check(1)", "ok"),
         ("PRAGMA integrity_check", "ok"), ("PRAGMA main.integrity_check(5)", "ok"),
+        ("PRAGMA integrity_check(1.5)", "ok"), ("PRAGMA integrity_check=+2.;", "ok"),
+        ("PRAGMA \"integrity_check\" ( 1e2 )", "ok"), ("PRAGMA'quick_check'", "ok"),
         ("PRAGMA quick_check", "ok"), ("PRAGMA table_list(t)", "main|t|table|1|0|0"),
         ("SELECT count(*) FROM pragma_foreign_key_check", "0"),
     ]
@@ -272,9 +274,9 @@ import Wire
         #expect(failures > 10)
     }
 
-    @Test(arguments: [0, 1, 2])
+    @Test(arguments: [0, 1, 2], ["UTF-8", "UTF-16le", "UTF-16be"])
     func `A loaded file gets the table, whatever it held and however it moves pages`(
-        autoVacuum: Int
+        autoVacuum: Int, encoding: String
     ) throws {
         let database = try Database()
         let second = Generation(2)
@@ -282,7 +284,7 @@ import Wire
         let foreign = try Connection(path: path, access: .create)
         try foreign.execute(
             """
-            PRAGMA auto_vacuum=\(autoVacuum); PRAGMA journal_mode=DELETE;
+            PRAGMA encoding='\(encoding)'; PRAGMA auto_vacuum=\(autoVacuum); PRAGMA journal_mode=DELETE;
             CREATE TABLE a(x); CREATE TABLE b(x REFERENCES sqlite_rqlite(y)); INSERT INTO a VALUES(5);
             CREATE TABLE pragma_table_list(x); CREATE TABLE pragma_table_xinfo(x);
             CREATE VIEW v AS SELECT * FROM sqlite_rqlite;
@@ -299,7 +301,9 @@ import Wire
         #expect(
             try database.rows("SELECT name FROM sqlite_schema ORDER BY 1")
                 == ["a", "b", "pragma_table_list", "pragma_table_xinfo", "v"])
+        #expect(try database.reader().rows("PRAGMA encoding") == [encoding])
         try database.execute("DROP TABLE b", "DROP TABLE pragma_table_list", "ANALYZE", "VACUUM")
+        try database.execute("BEGIN; CREATE TABLE gone(x); ROLLBACK", "VACUUM")
         #expect(try database.rows("SELECT x FROM a") == ["5"])
         #expect(try database.rows("PRAGMA integrity_check") == ["ok"])
         #expect(try database.copied().dump() == (try database.dump()))

@@ -6,6 +6,10 @@
     "INTEGER NOT NULL, membership BLOB NOT NULL, membership_index INTEGER NOT "     \
     "NULL, progress BLOB NOT NULL)"
 #define CREATION "CREATE TABLE \"" CSQLITE_HIDDEN_TABLE "\"" COLUMNS
+// As the schema lists it while it is made and while VACUUM runs: a name that is the same in every
+// encoding of a database.
+#define LISTED "sqlite_rqlite"
+#define LISTED_CREATION "CREATE TABLE " LISTED COLUMNS
 
 static int exists(sqlite3 *db) {
     return sqlite3_table_column_metadata(
@@ -50,42 +54,39 @@ static int write_schema(sqlite3 *db, const char *sql) {
     return rc;
 }
 
-int csqlite_create_hidden(sqlite3 *db) { return write_schema(db, CREATION); }
+// Makes the connection read the schema anew.
+static int reload(sqlite3 *db) {
+    return sqlite3_exec(db, "PRAGMA writable_schema=RESET", 0, 0, 0);
+}
+
+int csqlite_create_hidden(sqlite3 *db) { return write_schema(db, LISTED_CREATION); }
 
 int csqlite_list_hidden(sqlite3 *db) {
-    // VACUUM reads the rows of the table by what the connection knows.
-    int rc = csqlite_reveal(db);
-    if (rc != SQLITE_OK) return rc;
     // The first row of the schema: VACUUM writes tables in the order of their rows, so this one
     // gets the first page after that of the schema itself.
     char *sql = sqlite3_mprintf(
         "INSERT INTO main.sqlite_schema(rowid, type, name, tbl_name, rootpage, sql) SELECT "
         "min(rowid) - 1, 'table', %Q, %Q, %d, %Q FROM main.sqlite_schema HAVING NOT EXISTS "
         "(SELECT 1 FROM main.sqlite_schema WHERE name = %Q)",
-        CSQLITE_HIDDEN_TABLE, CSQLITE_HIDDEN_TABLE, CSQLITE_HIDDEN_ROOT, CREATION,
-        CSQLITE_HIDDEN_TABLE);
-    if (!sql) return SQLITE_NOMEM;
-    rc = write_schema(db, sql);
-    sqlite3_free(sql);
-    return rc;
-}
-
-int csqlite_unlist_hidden(sqlite3 *db) {
-    return write_schema(
-        db, "DELETE FROM main.sqlite_schema WHERE name = '" CSQLITE_HIDDEN_TABLE "'");
-}
-
-int csqlite_move_first(sqlite3 *db, int64_t rowid) {
-    char *sql = sqlite3_mprintf(
-        "UPDATE main.sqlite_schema SET rowid = (SELECT min(rowid) - 1 FROM main.sqlite_schema), "
-        "name = %Q, tbl_name = %Q, sql = %Q WHERE rowid = %lld",
-        CSQLITE_HIDDEN_TABLE, CSQLITE_HIDDEN_TABLE, CREATION, (sqlite3_int64)rowid);
+        LISTED, LISTED, CSQLITE_HIDDEN_ROOT, LISTED_CREATION, LISTED);
     if (!sql) return SQLITE_NOMEM;
     int rc = write_schema(db, sql);
     sqlite3_free(sql);
-    // What was loaded knows the table by its former name.
-    if (rc == SQLITE_OK) rc = sqlite3_exec(db, "PRAGMA writable_schema=RESET", 0, 0, 0);
-    return rc;
+    // VACUUM reads the table by what the connection knows.
+    return rc == SQLITE_OK ? reload(db) : rc;
+}
+
+int csqlite_unlist_hidden(sqlite3 *db) {
+    int rc = write_schema(db, "DELETE FROM main.sqlite_schema WHERE name = '" LISTED "'");
+    return rc == SQLITE_OK ? reload(db) : rc;
+}
+
+int csqlite_list_first(sqlite3 *db) {
+    int rc = write_schema(
+        db,
+        "UPDATE main.sqlite_schema SET rowid = (SELECT min(rowid) - 1 FROM main.sqlite_schema) "
+        "WHERE name = '" LISTED "'");
+    return rc == SQLITE_OK ? reload(db) : rc;
 }
 
 int csqlite_write_schema(sqlite3 *db, const char *sql) { return write_schema(db, sql); }

@@ -28,6 +28,8 @@ enum { shape_count = sizeof shapes / sizeof shapes[0] };
 
 // Problems that a check looks for, at most, and then sorts.
 enum { most_problems = 10000, usual_problems = 100 };
+// Rows of any list: all of them are in memory while they are sorted.
+enum { most_rows = 200000 };
 
 typedef struct {
     sqlite3_vtab base;
@@ -201,7 +203,14 @@ static int list_filter(
     if (rc == SQLITE_OK) rc = prepare(table, schema, argument, &statement);
     while (rc == SQLITE_OK && statement && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
         rc = SQLITE_OK;
-        if (!is_hidden(shape, statement)) rc = list_add(cursor, shape->column_count, statement);
+        if (is_hidden(shape, statement)) continue;
+        if (cursor->row_count == most_rows) {
+            base->pVtab->zErrMsg = sqlite3_mprintf(
+                "PRAGMA %s has more than %d rows: mend these first", shape->pragma, most_rows);
+            sqlite3_finalize(statement);
+            return SQLITE_ERROR;
+        }
+        rc = list_add(cursor, shape->column_count, statement);
     }
     if (rc == SQLITE_DONE) rc = SQLITE_OK;
     if (rc != SQLITE_OK) {

@@ -24,6 +24,8 @@ final class Guard {
     private(set) var denial: String?
     /// Whether the database may hold virtual tables, which run statements of their own.
     var mayHaveVirtualTables = false
+    /// What is compiled is no PRAGMA for one of the lists that we give.
+    var refusesLists = false
     /// The request may put virtual tables into the schema, as dumps of SQLite's shell do.
     var acceptsCatalogueRows = false
     /// FTS3 and FTS4 merge their segments by what was written since the transaction began, so with
@@ -172,6 +174,9 @@ final class Guard {
         // columns, indexes or faults for a client, as a table that isn't there.
         if let second = request.second, strncasecmp(second, MetadataTable.namePrefix, 13) == 0 {
             return SQLITE_IGNORE
+        }
+        if refusesLists, PragmaStatement.isOwnList(name) {
+            return deny("the argument of PRAGMA \(name) is not supported")
         }
         if name == "foreign_keys" { facts.asksForeignKeys = true }
         switch PragmaRules.verdict(name, argument: request.detail) {

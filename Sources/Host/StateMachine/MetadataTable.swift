@@ -41,7 +41,7 @@ internal import Wire
 /// changes() and total_changes() of the client's SQL.
 enum MetadataTable {
     /// How the names of all that is the daemon's in the database begin; SQLite keeps clients from
-    /// making any that begin with `sqlite_`. It was the table's whole name when it was listed still.
+    /// making any that begin with `sqlite_`.
     static let namePrefix = "sqlite_rqlite"
     static let format: Int64 = 1
     private static let progressSize = 88
@@ -90,6 +90,7 @@ enum MetadataTable {
         try connection.execute("PRAGMA writable_schema=RESET")
         try createListed(on: connection, state)
         try moveToSecondPage(on: connection)
+        try writeSettings(state, on: connection)
     }
 
     /// Gives an empty database the table.
@@ -99,6 +100,7 @@ enum MetadataTable {
         try connection.execute("PRAGMA auto_vacuum=NONE")
         try createListed(on: connection, state)
         try adopt(on: connection)
+        try writeSettings(state, on: connection)
     }
 
     private static func createListed(on connection: borrowing Connection, _ state: AppliedState)
@@ -106,11 +108,10 @@ enum MetadataTable {
     {
         try connection.executeInTransaction { (db) throws(SQLiteError) in
             try check(csqlite_create_hidden(db.pointer), on: db)
-            let insert = try prepare(
-                "INSERT INTO main.@ VALUES(1, \(format), NULL, 0, x'', 0, ?)", on: db)
+            let insert = try db.prepare(
+                "INSERT INTO main.\(listedName) VALUES(1, \(format), NULL, 0, x'', 0, ?)")
             try insert.bind(encodeProgress(state), at: 1)
             try insert.run()
-            try writeSettings(state, on: db)
         }
     }
 
@@ -118,7 +119,7 @@ enum MetadataTable {
     /// earlier version of this program. Once when a file is opened, before anybody else opens it.
     static func adopt(on connection: borrowing Connection) throws(SQLiteError) {
         let root = try connection.integer(
-            "SELECT rootpage FROM main.sqlite_schema WHERE type = 'table' AND \(isListed)")
+            "SELECT rootpage FROM main.sqlite_schema WHERE name = '\(listedName)'")
         switch root {
         case nil: return
         case Int64(CSQLITE_HIDDEN_ROOT): try unlist(on: connection)
@@ -126,23 +127,20 @@ enum MetadataTable {
         }
     }
 
-    private static let isListed =
-        "name IN ('\(namePrefix)', CAST(x'73716c6974655f72716c697465ff' AS TEXT))"
+    /// In the schema, while the table is made and while VACUUM runs.
+    private static let listedName = namePrefix
 
     private static func moveToSecondPage(on connection: borrowing Connection)
         throws(SQLiteError)
     {
-        let row = try connection.integer(
-            "SELECT rowid FROM main.sqlite_schema WHERE type = 'table' AND \(isListed)")
-        try check(csqlite_move_first(connection.pointer, row ?? 0), on: connection)
+        try check(csqlite_list_first(connection.pointer), on: connection)
         // Pages that wander would take the root along.
         try connection.execute("PRAGMA auto_vacuum=NONE; VACUUM")
         try unlist(on: connection)
     }
 
     private static func unlist(on connection: borrowing Connection) throws(SQLiteError) {
-        try write(schema: "DELETE FROM main.sqlite_schema WHERE \(isListed)", on: connection)
-        try connection.execute("PRAGMA writable_schema=RESET")
+        try check(csqlite_unlist_hidden(connection.pointer), on: connection)
     }
 
     private static func write(schema sql: String, on connection: borrowing Connection)

@@ -57,7 +57,21 @@ struct PragmaStatement: Equatable {
             token = tokens.next()
         }
         switch token {
-        case .word(let range): return sign + String(decoding: sql[range], as: UTF8.self)
+        case .word(let range):
+            var end = range.upperBound
+            // The fraction of a number.
+            var rest = tokens
+            while end < sql.count, sql[end] == UInt8(ascii: "."),
+                rest.next() == .other(UInt8(ascii: "."))
+            {
+                tokens = rest
+                end += 1
+                if case .word(let digits)? = rest.next(), digits.lowerBound == end {
+                    tokens = rest
+                    end = digits.upperBound
+                }
+            }
+            return sign + String(decoding: sql[range.lowerBound..<end], as: UTF8.self)
         case .quoted(let range):
             let quote = Character(UnicodeScalar(sql[range.lowerBound - 1]))
             let text = String(decoding: sql[range], as: UTF8.self)
@@ -95,6 +109,9 @@ struct PragmaStatement: Equatable {
         let arguments = [argument.map(Self.quoted) ?? "NULL", schema.map(Self.quoted) ?? "NULL"]
         return sql + "(\(arguments.joined(separator: ", ")))"
     }
+
+    /// Whether SQLite's own answer must not be given, for it is that of one connection.
+    static func isOwnList(_ name: String) -> Bool { lists[name] != nil }
 
     private static let listPrefix = "sqlite_rqlite_list_"
 

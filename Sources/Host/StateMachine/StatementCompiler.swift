@@ -123,6 +123,9 @@ final class StatementCompiler {
             guardian.facts.catalogueRow = row
             return compilePlaceholder(consuming: row.end)
         }
+        // Here a list of ours stands in a form that only SQLite understands, if it does.
+        guardian.refusesLists = guardian.facts.keyword == .pragma
+        defer { guardian.refusesLists = false }
         return PreparedStatement.compile(sql, on: connection, isPersistent: true)
     }
 

@@ -66,13 +66,13 @@ int csqlite_reveal(sqlite3 *db);
 // Overwrites its blob `progress` in place. Unlike UPDATE this leaves what changes() and
 // total_changes() say.
 int csqlite_overwrite_progress(sqlite3 *db, const void *bytes, int count);
-// Makes the table as any other, listed in the schema.
+// Makes the table as any other, listed in the schema as `sqlite_rqlite`.
 int csqlite_create_hidden(sqlite3 *db);
 // Lists the table while VACUUM runs, which drops what isn't listed; and ends that.
 int csqlite_list_hidden(sqlite3 *db);
 int csqlite_unlist_hidden(sqlite3 *db);
-// Makes a row of the schema that lists the table, perhaps by a former name, the first one.
-int csqlite_move_first(sqlite3 *db, int64_t rowid);
+// Makes the row of the schema that lists the table the first one.
+int csqlite_list_first(sqlite3 *db);
 // Runs SQL of our own that changes the schema table by hand.
 int csqlite_write_schema(sqlite3 *db, const char *sql);
 
