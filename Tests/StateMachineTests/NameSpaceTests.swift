@@ -309,6 +309,46 @@ import Wire
         #expect(try database.copied().dump() == (try database.dump()))
     }
 
+    @Test func `Whether a connection has the daemon's table at hand decides nothing`() throws {
+        let hidden = "CAST(x'73716c6974655f72716c697465ff' AS TEXT)"
+        let requests = [
+            "CREATE TABLE seen(what, name)", "BEGIN; CREATE TABLE gone(a); ROLLBACK",
+            "INSERT INTO seen SELECT 'info', name FROM pragma_table_info(\(hidden))",
+            "INSERT INTO seen SELECT 'xinfo', name FROM pragma_table_xinfo(\(hidden))",
+            "INSERT INTO seen SELECT 'list', name FROM pragma_table_list",
+            "INSERT INTO seen SELECT 'one', name FROM pragma_table_list(\(hidden))",
+            "INSERT INTO seen SELECT 'fk', \"table\" FROM pragma_foreign_key_check(\(hidden))",
+            "INSERT INTO seen SELECT 'check', integrity_check FROM pragma_integrity_check",
+            "INSERT INTO seen SELECT 'quick', quick_check FROM pragma_quick_check(\(hidden))",
+            "SAVEPOINT s; CREATE TABLE gone(a); ROLLBACK TO s; RELEASE s",
+            "INSERT INTO seen SELECT 'again', integrity_check FROM pragma_integrity_check(3)",
+            "INSERT INTO seen SELECT 'master', name FROM sqlite_master",
+        ]
+        var dumps: [[String]] = []
+        for batch in [1, 3, requests.count] {
+            for avoidsSharing in [false, true] {
+                let database = try Database()
+                database.applier.avoidsSharedTransactions = avoidsSharing
+                let entries = requests.enumerated().map { index, sql in
+                    entry(
+                        LogIndex(UInt64(index + 1)),
+                        Command(kind: .execute, statements: [Statement(sql)]))
+                }
+                for start in stride(from: 0, to: entries.count, by: batch) {
+                    var results: [AppliedEntry] = []
+                    try database.applier.apply(
+                        entries[start..<min(start + batch, entries.count)],
+                        reporting: { _ in false }, into: &results)
+                }
+                dumps.append(try database.dump())
+            }
+        }
+        #expect(Set(dumps).count == 1)
+        #expect(dumps[0].contains { $0.hasSuffix("3:check|3:ok") })
+        #expect(dumps[0].contains { $0.hasSuffix("3:again|3:ok") })
+        #expect(!dumps[0].contains { $0.contains("rqlite") || $0.contains("never used") })
+    }
+
     @Test func `VACUUM leaves the counters of its request alone`() throws {
         let database = try Database()
         try database.execute("CREATE TABLE t(a)")
