@@ -276,7 +276,10 @@ let package = Package(
         tests("WriteAheadLog", ["WriteAheadLog", "Simulator", "Raft", "Wire"]),
         tests(
             "HTTPAPI",
-            ["HTTPAPI", "JSON", "Wire", "Raft", "Service", "Telemetry", nioEmbedded] + nioHTTP),
+            [
+                "HTTPAPI", "JSON", "Wire", "Raft", "Service", "Telemetry", "ScenarioTesting",
+                nioEmbedded,
+            ] + nioHTTP, resources: [.copy("Scenarios")]),
         tests("SQLite", ["SQLite", "CSQLite"]),
         tests("StateMachine", ["StateMachine", "SQLite", "CSQLite", "Wire", "Raft"]),
     ]

@@ -17,7 +17,9 @@ import Wire
 final class FakeNode: NodeService {
     private struct State {
         var batches: [[ClientRequest]] = []
-        var sink: (any ReplySink)?
+        var cancelled: [RequestID] = []
+        /// Of each batch, whom the replies go to.
+        var sinks: [any ReplySink] = []
     }
 
     private let state = Mutex(State())
@@ -32,7 +34,7 @@ final class FakeNode: NodeService {
     func submit(_ requests: [ClientRequest], replyTo sink: any ReplySink) {
         state.withLock {
             $0.batches.append(requests)
-            $0.sink = sink
+            $0.sinks.append(sink)
         }
         let replies = requests.compactMap { request in
             answer(request).map { Reply(id: request.id, outcome: $0, servedBy: servedBy) }
@@ -40,11 +42,21 @@ final class FakeNode: NodeService {
         if !replies.isEmpty { sink.deliver(replies) }
     }
 
+    func cancel(_ requests: [RequestID], replyTo sink: any ReplySink) {
+        state.withLock { $0.cancelled += requests }
+    }
+
+    var cancelled: [RequestID] { state.withLock { $0.cancelled } }
     var batches: [[ClientRequest]] { state.withLock { $0.batches } }
     var requests: [ClientRequest] { batches.flatMap(\.self) }
 
     func deliver(_ replies: [Reply]) {
-        state.withLock { $0.sink }?.deliver(replies)
+        state.withLock { $0.sinks.last }?.deliver(replies)
+    }
+
+    /// To who submitted a certain batch.
+    func deliver(to batch: Int, _ replies: [Reply]) {
+        state.withLock { $0.sinks[batch] }.deliver(replies)
     }
 
     /// The statements of the last request.
@@ -83,9 +95,19 @@ final class Client {
         server = HTTPServer(
             HTTPServer.Identity(
                 version: "v10.2.7", advertisedAddress: "localhost:4001", allowOrigin: allowOrigin),
-            service: node, documents: documents, metrics: metrics, limits: limits)
+            service: node, documents: documents, metrics: metrics, limits: limits,
+            workshop: .inline)
         try server.configure(channel).wait()
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+    }
+
+    /// Another client of the same server.
+    init(beside other: Client) throws {
+        node = other.node
+        server = other.server
+        channel = EmbeddedChannel()
+        try server.configure(channel).wait()
+        try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 2)).wait()
     }
 
     convenience init(answering outcome: Outcome, documents: Documents = Documents()) throws {

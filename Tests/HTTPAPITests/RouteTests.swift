@@ -1,3 +1,4 @@
+import Foundation
 import JSON
 import Raft
 import Service
@@ -63,7 +64,10 @@ import Wire
         let answer = try client.request(method, target)
         #expect(answer.status == status)
         #expect(answer.body.isEmpty)
-        #expect(answer.headers["allow"] == nil)
+        // RFC 9110 §15.5.6: a 405 names what the path takes.
+        let allowed = answer.headers["allow"]?.components(separatedBy: ", ") ?? []
+        #expect(allowed.isEmpty == (status == 404))
+        #expect(!allowed.contains(method))
         #expect(client.node.requests.isEmpty)
     }
 

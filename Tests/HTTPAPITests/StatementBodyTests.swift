@@ -141,3 +141,44 @@ import Wire
         #expect(client.node.requests.isEmpty)
     }
 }
+
+/// Bodies that are large or hostile cost time in proportion to their size.
+@Suite struct StatementBodyCostTests {
+    /// A limit far above what linear work takes, and far below what quadratic work does.
+    private func expectLinear(_ text: String, _ what: String) {
+        let bytes = Array(text.utf8)
+        let elapsed = ContinuousClock().measure {
+            bytes.withUnsafeBytes { _ = try? StatementParser.parse($0) }
+        }
+        #expect(elapsed < .seconds(20), "\(what): \(elapsed) for \(bytes.count) bytes")
+    }
+
+    @Test func `However parameters are spread over objects, reading them is linear`() {
+        let many = (0..<40_000).map { "{\"a\($0)\":1}" }.joined(separator: ",")
+        expectLinear("[[\"S\",\(many)]]", "an object each")
+        let one = (0..<100_000).map { "\"a\($0)\":1" }.joined(separator: ",")
+        expectLinear("[[\"S\",{\(one)}]]", "one object")
+        let same = String(repeating: "{\"a\":1},", count: 100_000)
+        expectLinear("[[\"S\",\(same)1]]", "one name")
+        let lists = String(repeating: "[\"S\",{\"a\":1,\"b\":2}],", count: 30_000)
+        expectLinear("[\(lists)\"S\"]", "many statements")
+    }
+
+    @Test func `Long texts, blobs and numbers are read in linear time`() {
+        expectLinear("[[\"S\",\"x'\(String(repeating: "0a", count: 500_000))'\"]]", "hex")
+        expectLinear("[[\"S\",\"x'\(String(repeating: "0", count: 999_999))'\"]]", "odd hex")
+        expectLinear("[[\"S\",[\(String(repeating: "1,", count: 300_000))1]]]", "byte array")
+        expectLinear("[[\"S\",\(String(repeating: "1", count: 300_000))]]", "number")
+        expectLinear("[\"\(String(repeating: "\\u00e9", count: 200_000))\"]", "escapes")
+        expectLinear(String(repeating: "[", count: 1_000_000), "depth")
+        expectLinear("[[\"S\",\(String(repeating: "1,", count: 300_000))x", "late fault")
+    }
+
+    @Test func `Names are told apart by their bytes`() throws {
+        let composed = "{\"\u{e9}\":1}"
+        let decomposed = "{\"e\u{301}\":2}"
+        let text = Array("[[\"S\",\(composed),\(decomposed)]]".utf8)
+        let statements = try text.withUnsafeBytes { try StatementParser.parse($0) }
+        #expect(statements[0].named.map(\.value) == [.integer(1), .integer(2)])
+    }
+}

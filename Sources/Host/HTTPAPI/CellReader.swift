@@ -14,9 +14,13 @@ enum Cell {
 /// node, so every length is checked. Must not outlive the bytes.
 struct CellReader {
     private let bytes: UnsafeRawBufferPointer
-    private var offset = 0
+    /// Where the next cell begins.
+    private(set) var offset: Int
 
-    init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+    init(_ bytes: UnsafeRawBufferPointer, from offset: Int = 0) {
+        self.bytes = bytes
+        self.offset = offset
+    }
 
     mutating func next() throws(WireError) -> Cell {
         let tag = try take(1)[0]
@@ -29,10 +33,6 @@ struct CellReader {
         case .blob: return .blob(try takeCounted())
         case nil: throw .invalid(field: "value tag", value: UInt64(tag))
         }
-    }
-
-    func expectEnd() throws(WireError) {
-        guard offset == bytes.count else { throw .trailingBytes(bytes.count - offset) }
     }
 
     private mutating func takeCounted() throws(WireError) -> UnsafeRawBufferPointer {

@@ -14,43 +14,23 @@ enum ErrorTable {
         case redirect(to: String)
         /// `{"results":[],"error":…}`
         case envelope(String)
+        /// The lines of a check that failed.
+        case lines(String)
     }
 
     static let leaderNotFound = "leader not found"
 
     static func answer(to pending: PendingReply, failedBy error: ServiceError) -> Answer {
         switch error {
-        case .noLeader: return .plain(.serviceUnavailable, text(error))
-        case .notLeader(let leaderURL) where pending.redirects:
-            guard let leaderURL else { return .plain(.internalServerError, leaderNotFound) }
-            return .redirect(to: leaderURL + pending.target)
-        case .busy: return .plain(.serviceUnavailable, text(error))
-        case .requestTooLarge: return .plain(.payloadTooLarge, text(error))
-        default: break
-        }
-        switch pending.kind {
-        case .command: return .envelope(text(error))
-        case .remove: return .plain(.internalServerError, text(error))
-        case .transferLeadership:
-            if case .notReady = error {
-                return .plain(.serviceUnavailable, "stepdown: store not open")
-            }
-            return .plain(.internalServerError, "stepdown: \(transferText(error))")
-        case .nodes:
-            if case .notReady = error {
-                return .plain(.serviceUnavailable, "store nodes: store not open")
-            }
-            return .plain(.internalServerError, "store nodes: \(text(error))")
-        case .leader:
-            if case .notReady = error { return .plain(.serviceUnavailable, leaderNotFound) }
-            return .plain(.internalServerError, "leader: \(text(error))")
-        case .readiness:
-            if case .notReady(let detail) = error {
-                return .plain(
-                    .serviceUnavailable,
-                    ReadinessText.lines(for: .storeNotReady(detail), sync: false))
-            }
-            return .plain(.internalServerError, "leader address: \(text(error))")
+        case .noLeader where !pending.operation.isObservation:
+            .plain(.serviceUnavailable, text(error))
+        case .notLeader(nil) where pending.redirects:
+            .plain(.internalServerError, leaderNotFound)
+        case .notLeader(let leaderURL?) where pending.redirects:
+            .redirect(to: leaderURL + pending.target)
+        case .busy: .plain(.serviceUnavailable, text(error))
+        case .requestTooLarge: .plain(.payloadTooLarge, text(error))
+        default: pending.operation.failure(error)
         }
     }
 
@@ -95,11 +75,6 @@ enum ErrorTable {
         case .transferToSelf: "cannot step down to the current Leader"
         case .entryTooLarge(let limit): "request is larger than the limit of \(limit) bytes"
         }
-    }
-
-    private static func transferText(_ error: ServiceError) -> String {
-        if case .timedOut = error { return "leadership transfer timeout" }
-        return text(error)
     }
 }
 

@@ -2,84 +2,73 @@ import NIOCore
 import NIOHTTP1
 import Telemetry
 
-/// One client connection: gathers requests, passes them on, and writes the answers in the order of
-/// the requests, whatever the order they come in.
+/// One client connection: carries out what its `HTTPConnectionMachine` says, and keeps the bodies
+/// and the bytes that the machine only counts.
 ///
-/// A request goes through these steps:
-///
-/// 1. Its head decides what becomes of it: an answer at once (a bad parameter, no such route), or
-///    a route. Nothing is answered before the body has been taken, so that the connection stays
-///    usable; only a body over its limit, or one the client waits to be asked for, ends it.
-/// 2. At its end it takes the next place in the queue of exchanges, and its route's handler runs.
-/// 3. The answer is put into its place. All answers at the head of the queue are written into one
-///    buffer, which is flushed once per turn.
+/// All answers at the head of the queue are written into one buffer, which is flushed once per
+/// turn.
 final class HTTPConnection: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
+    typealias Machine = HTTPConnectionMachine<Response>
 
-    /// Where a request stands among all of its connection.
-    struct Place {
-        fileprivate let number: Int
-    }
-
-    private struct Exchange {
-        let framing: ResponseFraming
-        var response: Response?
-    }
-
-    private enum Plan {
-        case answer(Response)
-        case route(Route, HTTPRequest)
-    }
-
+    /// A request whose body is being received.
     private struct Incoming {
-        let framing: ResponseFraming
-        let plan: Plan
-        let bodyLimit: Int
-        var bodySize = 0
-        var body: ByteBuffer?
-    }
-
-    private enum Intake {
-        case idle
-        case receiving(Incoming)
-        /// The last request has come; the connection closes when it is answered.
-        case ended
+        let operation: HTTPOperation
+        var request: HTTPRequest
     }
 
     private let gateway: LoopGateway
-    private let endpoints: Endpoints
-    private let writer: ResponseWriter
-    private let limits: HTTPLimits
+    private let edge: Edge
+    /// Counts what passes before this handler.
+    private let meter: HTTPTrafficMeter
+    /// Only looking at the node is allowed here: there are too many connections.
+    private let isObserver: Bool
+    /// Tells this connection's requests from those of others on its event loop.
+    let serial: UInt32
 
+    private var machine: Machine
     private var context: ChannelHandlerContext?
-    private var intake = Intake.idle
-    private var exchanges = CircularBuffer<Exchange>()
-    /// The place of `exchanges.first`.
-    private var firstNumber = 0
+    private var incoming: Incoming?
+    /// Complete requests that the machine has not begun yet, in their order.
+    private var ready = CircularBuffer<Incoming>()
+    private var source: AnswerSource?
+    private var slicing = ResponseFraming()
     private var output = ByteBuffer()
+    /// Memory of an earlier `output`, used again.
+    private var spare = ByteBuffer()
     private var isNotedUnflushed = false
-    /// The client holds its body back until it is told to go on.
-    private var owesContinue = false
-    /// The last answer is in `output`.
-    private var isFinishing = false
-    /// The client may still be sending what nobody wants.
-    private var lingers = false
+    private var isPerforming = false
+    private var closing: Closing?
     private var readWanted = false
-    private var lastActivity = NIODeadline.uptimeNanoseconds(0)
-    private var idleCheck: Scheduled<Void>?
+    private var tick: Scheduled<Void>?
+    private var written = 0
+
+    private enum Closing {
+        case whenWritten(lingers: Bool)
+        case underWay
+    }
 
     init(
-        gateway: LoopGateway, endpoints: Endpoints, writer: ResponseWriter, limits: HTTPLimits
+        gateway: LoopGateway, edge: Edge, meter: HTTPTrafficMeter, isObserver: Bool,
+        now: NIODeadline
     ) {
         self.gateway = gateway
-        self.endpoints = endpoints
-        self.writer = writer
-        self.limits = limits
+        self.edge = edge
+        self.meter = meter
+        self.isObserver = isObserver
+        serial = gateway.nextSerial()
+        machine = Machine(edge.limits, now: Self.time(now))
     }
 
     var isOpen: Bool { context != nil }
+
+    private static func time(_ moment: NIODeadline) -> Duration {
+        .nanoseconds(Int64(clamping: moment.uptimeNanoseconds))
+    }
+
+    private var now: Duration { Self.time(context?.eventLoop.now ?? .now()) }
 
     // MARK: Requests
 
@@ -87,114 +76,48 @@ final class HTTPConnection: ChannelDuplexHandler {
         switch unwrapInboundIn(data) {
         case .head(let head): begin(head)
         case .body(let part): append(part)
-        case .end: finishRequest()
+        case .end:
+            meter.requestEnded()
+            if let incoming { ready.append(incoming) }
+            incoming = nil
+            machine.endReceived(at: now)
         }
+        perform()
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        lastActivity = context.eventLoop.now
         flush()
         context.fireChannelReadComplete()
     }
 
     private func begin(_ head: HTTPRequestHead) {
-        guard case .idle = intake else { return }
         // After a request to upgrade, the decoder reads no further.
         let isLast = !head.isKeepAlive || head.headers.contains(name: "upgrade")
+        let planned = edge.plan(head, isObserver: isObserver)
         let framing = ResponseFraming(
-            isHTTP10: head.version.minor == 0, keepAlive: !isLast && head.method != .CONNECT,
+            isHTTP10: head.version.minor == 0,
+            keepAlive: !isLast && head.method != .CONNECT && !isObserver,
             omitsBody: head.method == .HEAD)
-        let plan = plan(head)
-        var bodyLimit = limits.smallBodyBytes
-        if case .route(let route, _) = plan, route.bodyLimit == .statements {
-            bodyLimit = limits.bodyBytes
-        }
-        intake = .receiving(Incoming(framing: framing, plan: plan, bodyLimit: bodyLimit))
-        if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }),
-            length > bodyLimit
-        {
-            refuseBody(plan, limit: bodyLimit)
-        } else if head.headers.first(name: "expect")?.lowercased() == "100-continue" {
-            if case .answer(let response) = plan {
-                refuse(response)
-            } else {
-                owesContinue = true
-                writeContinueIfDue()
-            }
-        }
-    }
-
-    private func plan(_ head: HTTPRequestHead) -> Plan {
-        if head.method == .OPTIONS { return .answer(Response(.ok)) }
-        do throws(QueryParameters.Invalid) {
-            let request = try HTTPRequest(head, arrival: .now())
-            guard let route = RouteTable.route(for: request.path) else {
-                return .answer(Response(.notFound))
-            }
-            if let counter = route.counter { counter(endpoints.counters).add() }
-            if let methods = route.methods, !methods.contains(request.method) {
-                return .answer(Response(.methodNotAllowed, route.content))
-            }
-            return .route(route, request)
-        } catch {
-            return .answer(.plain(.badRequest, error.text))
+        let isTaken = machine.headReceived(
+            Machine.Head(
+                framing: framing, plan: planned.plan, bodyLimit: planned.bodyLimit,
+                announcedBody: head.headers.first(name: "content-length").flatMap { Int($0) },
+                expectsContinue: head.headers.first(name: "expect")?.lowercased()
+                    == "100-continue"), at: now)
+        incoming = nil
+        if isTaken, let (operation, request) = planned.work {
+            incoming = Incoming(operation: operation, request: request)
         }
     }
 
     private func append(_ part: ByteBuffer) {
-        guard case .receiving(var incoming) = intake else { return }
-        // Leaves `incoming` the only owner of its body, so that appending does not copy it.
-        intake = .idle
-        owesContinue = false
-        incoming.bodySize += part.readableBytes
-        let isOverLimit = incoming.bodySize > incoming.bodyLimit
-        if case .route = incoming.plan, !isOverLimit {
-            if incoming.body == nil {
-                incoming.body = part
-            } else {
-                incoming.body?.writeImmutableBuffer(part)
-            }
+        guard machine.bodyReceived(part.readableBytes), var receiving = incoming else { return }
+        // Leaves `receiving` the only owner of its body, so that appending does not copy it.
+        incoming = nil
+        guard receiving.request.append(part, edge) else {
+            return machine.refuse(.bodiesExhausted)
         }
-        let (plan, limit) = (incoming.plan, incoming.bodyLimit)
-        intake = .receiving(incoming)
-        if isOverLimit { refuseBody(plan, limit: limit) }
-    }
-
-    private func finishRequest() {
-        guard case .receiving(let incoming) = intake else { return }
-        owesContinue = false
-        intake = incoming.framing.keepAlive ? .idle : .ended
-        let place = enqueue(incoming.framing)
-        switch incoming.plan {
-        case .answer(let response): complete(place, with: response)
-        case .route(let route, var request):
-            request.body = incoming.body
-            switch route.handler(endpoints, request) {
-            case .respond(let response): complete(place, with: response)
-            case .submit(let operation, let pending):
-                gateway.submit(operation, pending, for: self, at: place)
-            }
-        }
-    }
-
-    /// Answers in the middle of a request, which can only be the connection's last.
-    private func refuse(_ response: Response) {
-        var framing = ResponseFraming()
-        if case .receiving(let incoming) = intake { framing = incoming.framing }
-        framing.keepAlive = false
-        owesContinue = false
-        intake = .ended
-        lingers = true
-        complete(enqueue(framing), with: response)
-    }
-
-    private func refuseBody(_ plan: Plan, limit: Int) {
-        if case .answer(let response) = plan {
-            refuse(response)
-        } else {
-            let text = "request body is larger than the limit of \(limit) bytes"
-            refuse(.plain(.payloadTooLarge, text))
-        }
+        incoming = receiving
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -202,49 +125,87 @@ final class HTTPConnection: ChannelDuplexHandler {
             context.close(promise: nil)
             return
         }
-        if case .ended = intake { return }
-        let status: HTTPResponseStatus =
-            fault == .headerOverflow ? .requestHeaderFieldsTooLarge : .badRequest
-        refuse(.plain(status, "malformed HTTP request: \(fault)"))
+        machine.refuse(
+            fault == .headerOverflow
+                ? .headerTooLarge : .malformed("malformed HTTP request: \(fault)"))
+        perform()
         flush()
     }
 
     // MARK: Answers
 
-    private func enqueue(_ framing: ResponseFraming) -> Place {
-        exchanges.append(Exchange(framing: framing))
-        return Place(number: firstNumber + exchanges.count - 1)
-    }
-
     /// The answer goes out with the next `flush`, or when all before it have come.
-    func complete(_ place: Place, with response: Response) {
+    func complete(_ exchange: Machine.ExchangeID, with response: Response) {
         guard isOpen else { return }
-        exchanges[offset: place.number - firstNumber].response = response
-        while let exchange = exchanges.first, let response = exchange.response {
-            exchanges.removeFirst()
-            firstNumber += 1
-            var framing = exchange.framing
-            if mustSendAway { framing.keepAlive = false }
-            writer.write(response, framing, to: &output)
-            if !framing.keepAlive {
-                isFinishing = true
-                intake = .ended
-            }
+        machine.isDraining = gateway.isDraining
+        if response.source != nil {
+            machine.answeredInSlices(exchange, response)
+        } else {
+            machine.answered(exchange, response)
         }
-        writeContinueIfDue()
+        perform()
     }
 
-    /// The server is about to stop, and the client has nothing else under way: its next request
-    /// shall go to another node.
-    private var mustSendAway: Bool {
-        if case .idle = intake { gateway.isDraining && exchanges.isEmpty } else { false }
+    /// What was worked on elsewhere has reached the node.
+    func workReturned() {
+        guard isOpen else { return }
+        machine.workReturned()
+        perform()
+        flush()
     }
 
-    /// The interim answer must not overtake those to earlier requests.
-    private func writeContinueIfDue() {
-        guard owesContinue, exchanges.isEmpty else { return }
-        owesContinue = false
-        output.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
+    private func perform() {
+        // What an effect brings about is taken in by the loop that is under way.
+        guard !isPerforming else { return }
+        isPerforming = true
+        defer { isPerforming = false }
+        while case let effects = machine.takeEffects(), !effects.isEmpty {
+            for effect in effects { perform(effect) }
+        }
+    }
+
+    private func perform(_ effect: Machine.Effect) {
+        switch effect {
+        case .work(let exchange):
+            guard let next = ready.popFirst() else { return }
+            machine.isDraining = gateway.isDraining
+            let isAway = gateway.work(next.request, next.operation, for: self, exchange)
+            if isAway { machine.workWentAway() } else { machine.workBegan() }
+        case .write(let response, let framing): edge.writer.write(response, framing, to: &output)
+        case .refuse(let refusal, let framing):
+            edge.writer.write(edge.response(to: refusal), framing, to: &output)
+        case .begin(let response, let framing):
+            edge.writer.write(response, framing, to: &output)
+            source = framing.omitsBody ? nil : response.source
+            slicing = framing
+        case .slice: scheduleSlice()
+        case .writeContinue: output.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
+        case .cancel(let exchanges): gateway.cancel(exchanges, of: self)
+        case .closeWhenWritten(let lingers): closing = .whenWritten(lingers: lingers)
+        case .close:
+            closing = .underWay
+            context?.close(promise: nil)
+        }
+    }
+
+    /// One slice per turn of the event loop, so that others have theirs.
+    private func scheduleSlice() {
+        context?.eventLoop.assumeIsolated().execute {
+            guard let source = self.source, self.isOpen else { return }
+            do {
+                let slice = try source.next(self.edge.limits.sliceBytes)
+                self.edge.writer.write(
+                    slice: slice.bytes, isLast: slice.isLast, self.slicing, to: &self.output)
+                if slice.isLast { self.source = nil }
+                self.flushOutput()
+                self.machine.sliced(slice.isLast ? .last : .more)
+            } catch {
+                self.source = nil
+                self.machine.sliced(.failed)
+            }
+            self.perform()
+            self.flush()
+        }
     }
 
     /// True once between two flushes.
@@ -255,60 +216,68 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     func flush() {
         isNotedUnflushed = false
-        guard let context else { return }
-        if output.readableBytes > 0 {
-            lastActivity = context.eventLoop.now
-            if isFinishing {
-                writeLast(context)
-            } else {
-                context.writeAndFlush(wrapOutboundOut(output), promise: nil)
-            }
-            if output.capacity > limits.retainedBufferBytes {
-                output = ByteBuffer()
-            } else {
-                output.clear()
-            }
+        if case .whenWritten(let lingers)? = closing, let context {
+            closing = .underWay
+            let flushed = context.eventLoop.makePromise(of: Void.self)
+            close(context, after: flushed.futureResult, lingers: lingers)
+            write(to: context, flushed)
+        } else {
+            flushOutput()
         }
         resumeReading()
     }
 
-    private func writeLast(_ context: ChannelHandlerContext) {
-        let written = context.eventLoop.makePromise(of: Void.self)
-        written.futureResult.assumeIsolated().whenComplete { _ in
+    private func flushOutput() {
+        if let context, output.readableBytes > 0 { write(to: context, nil) }
+    }
+
+    private func write(to context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?) {
+        let bytes = output
+        // Before the write, which may bring about anything, even the end of this connection.
+        output = spare
+        spare = ByteBuffer()
+        written += bytes.readableBytes
+        context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
+        if bytes.capacity <= edge.limits.retainedBufferBytes {
+            spare = bytes
+            spare.clear()
+        }
+    }
+
+    private func close(
+        _ context: ChannelHandlerContext, after flushed: EventLoopFuture<Void>, lingers: Bool
+    ) {
+        let lingerTimeout = edge.limits.lingerTimeout
+        flushed.assumeIsolated().whenComplete { _ in
             // Not `self.context`: the handler may be on its way out.
-            guard self.lingers else {
+            guard lingers else {
                 context.close(promise: nil)
                 return
             }
             context.close(mode: .output).assumeIsolated().whenFailure { _ in
                 context.close(promise: nil)
             }
-            context.eventLoop.assumeIsolated().scheduleTask(in: self.limits.lingerTimeout) {
+            context.eventLoop.assumeIsolated().scheduleTask(in: lingerTimeout) {
                 context.close(promise: nil)
             }
         }
-        context.writeAndFlush(wrapOutboundOut(output), promise: written)
     }
 
     // MARK: Flow control and life
 
-    /// A client that sends faster than it takes answers is not read from until it has caught up.
-    private func mustPause(_ context: ChannelHandlerContext) -> Bool {
-        exchanges.count >= limits.pipelinedRequests || !context.channel.isWritable
-    }
-
     func read(context: ChannelHandlerContext) {
-        if mustPause(context) { readWanted = true } else { context.read() }
+        if machine.wantsInput { context.read() } else { readWanted = true }
     }
 
     private func resumeReading() {
-        guard readWanted, let context, !mustPause(context) else { return }
+        guard readWanted, let context, machine.wantsInput else { return }
         readWanted = false
         context.read()
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        lastActivity = context.eventLoop.now
+        machine.writabilityChanged(context.channel.isWritable)
+        perform()
         resumeReading()
         context.fireChannelWritabilityChanged()
     }
@@ -316,8 +285,8 @@ final class HTTPConnection: ChannelDuplexHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         gateway.connectionOpened()
-        lastActivity = context.eventLoop.now
-        checkIdle(after: limits.idleTimeout, context)
+        let period = TimeAmount(edge.limits.pace.shortest / 4)
+        scheduleTick(after: min(period, .seconds(15)), context)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { end() }
@@ -327,28 +296,58 @@ final class HTTPConnection: ChannelDuplexHandler {
         context.fireChannelInactive()
     }
 
-    /// Requests under way are still executed; their answers find nobody.
+    /// Reads under way are cancelled; writes are still executed, their answers find nobody.
     private func end() {
-        if isOpen { gateway.connectionClosed() }
+        guard isOpen else { return }
+        machine.closed()
+        perform()
         context = nil
-        intake = .ended
-        exchanges.removeAll()
-        idleCheck?.cancel()
-        idleCheck = nil
+        source = nil
+        incoming = nil
+        ready.removeAll()
+        output = ByteBuffer()
+        tick?.cancel()
+        tick = nil
+        gateway.connectionClosed()
+        edge.budgets.connections.giveBack(1)
     }
 
-    private func checkIdle(after delay: TimeAmount, _ context: ChannelHandlerContext) {
-        idleCheck = context.eventLoop.assumeIsolated().scheduleTask(in: delay) {
+    private func scheduleTick(after delay: TimeAmount, _ context: ChannelHandlerContext) {
+        tick = context.eventLoop.assumeIsolated().scheduleTask(in: delay) {
             guard self.isOpen else { return }
-            let waitsForUs = !self.exchanges.isEmpty && context.channel.isWritable
-            let left = self.lastActivity + self.limits.idleTimeout - context.eventLoop.now
-            if waitsForUs {
-                self.checkIdle(after: self.limits.idleTimeout, context)
-            } else if left > .zero {
-                self.checkIdle(after: left, context)
-            } else {
-                context.close(promise: nil)
-            }
+            let unsent = meterUnsent(context.channel)
+            let traffic = HTTPTraffic(
+                received: self.meter.received, taken: self.written - unsent, unsent: unsent,
+                isMidHead: self.meter.isMidHead)
+            self.machine.tick(traffic, at: self.now)
+            self.perform()
+            self.flush()
+            self.scheduleTick(after: delay, context)
         }
     }
+}
+
+/// Bytes that a channel has taken and the socket has not.
+private func meterUnsent(_ channel: any Channel) -> Int {
+    guard let options = channel.syncOptions else { return 0 }
+    // A channel without a socket has no such option, and keeps nothing back.
+    return (try? options.getOption(.bufferedWritableBytes)) ?? 0
+}
+
+/// Stands before the decoder and counts what a client sends.
+final class HTTPTrafficMeter: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+
+    private(set) var received = 0
+    /// Something came after the last complete request: maybe a part of the next one's head.
+    private(set) var isMidHead = false
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        received += unwrapInboundIn(data).readableBytes
+        isMidHead = true
+        context.fireChannelRead(data)
+    }
+
+    func requestEnded() { isMidHead = false }
 }

@@ -1,7 +1,9 @@
 package import NIOCore
 
-/// What one client connection may make the server hold or wait for.
+/// What clients may make the server hold or wait for.
 package struct HTTPLimits: Sendable {
+    // One request.
+
     /// Bytes of all header fields of one request.
     package var headerBytes = 64 * 1024
     /// Header fields of one request.
@@ -10,21 +12,50 @@ package struct HTTPLimits: Sendable {
     package var bodyBytes = 256 << 20
     /// Bytes of a body that carries a name or nothing.
     package var smallBodyBytes = 64 * 1024
+    /// Bytes up to which a body is read on the event loop; a larger one elsewhere, so that others
+    /// don't wait.
+    package var inlineBodyBytes = 64 * 1024
+    /// Bytes up to which an answer is made at once; a larger one in slices of about this size, while
+    /// the client takes it.
+    package var sliceBytes = 128 * 1024
+
+    // One connection.
+
     /// Unanswered requests of one connection at which reading from it pauses. What one read has
     /// brought in is still answered.
     package var pipelinedRequests = 128
-    /// A connection that neither sends nor takes a byte for this long, while it is not waiting
-    /// for us, is closed.
-    package var idleTimeout = TimeAmount.minutes(5)
+    /// Bytes of bodies of unanswered requests at which reading from a connection pauses.
+    package var connectionBodyBytes = 64 << 20
+    /// How slow a client may be.
+    var pace = HTTPPaceLimits()
     /// After a refusal in the middle of a request, how long the rest of it is taken and dropped, so
     /// that the client gets to read the refusal.
     package var lingerTimeout = TimeAmount.seconds(2)
+    /// Memory for answers that a connection keeps while it is idle.
+    package var retainedBufferBytes = 16 * 1024
+
+    // The process.
+
+    /// Connections that may ask for anything.
+    package var connections = 8192
+    /// Connections beyond, which may only look at the node: `/readyz`, `/status`, `/debug/vars`.
+    package var observerConnections = 64
+    /// Requests that the node has not answered yet.
+    package var requestsInFlight = 16_384
+    /// Bytes of request bodies that are being received or not answered yet. What a request holds
+    /// up to `uncountedBytes` is covered by the bound on requests.
+    package var bodyBytesInFlight = 1 << 30
+    /// Bytes of answers that wait for their clients to take them.
+    package var answerBytesInFlight = 2 << 30
+    /// Bodies and answers up to this size are not counted.
+    package var uncountedBytes = 16 * 1024
+
+    // The end of the server.
+
     /// How long a server that stops waits for clients which keep a connection without a request.
     package var drainPatience = TimeAmount.milliseconds(300)
     /// How long it waits for requests under way.
     package var drainLimit = TimeAmount.seconds(5)
-    /// Memory for answers that a connection keeps while it is idle.
-    package var retainedBufferBytes = 16 * 1024
 
     package init() {}
 }

@@ -1,9 +1,10 @@
+import JSON
 import NIOCore
 import NIOHTTP1
 import Service
 
-/// A request whose query string has been checked and whose body is complete.
-struct HTTPRequest {
+/// A request whose query string has been checked.
+struct HTTPRequest: Sendable {
     let method: HTTPMethod
     /// Path and query string as received: what a redirect repeats.
     let target: String
@@ -12,7 +13,9 @@ struct HTTPRequest {
     let headers: HTTPHeaders
     let parameters: QueryParameters
     let arrival: NIODeadline
-    var body: ByteBuffer?
+    private(set) var body: ByteBuffer?
+    /// What the body takes of what all bodies may.
+    private(set) var share: Share?
 
     init(_ head: HTTPRequestHead, arrival: NIODeadline) throws(QueryParameters.Invalid) {
         method = head.method
@@ -22,6 +25,33 @@ struct HTTPRequest {
         let query = target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
         parameters = try QueryParameters(target[query...].dropFirst())
         path = try PercentEncoding.decode(target[..<query].utf8, plusIsBlank: false)
+    }
+
+    /// Adds a part of the body.
+    /// - Returns: whether there was room for it.
+    mutating func append(_ part: ByteBuffer, _ edge: Edge) -> Bool {
+        let size = (body?.readableBytes ?? 0) + part.readableBytes
+        if size > edge.limits.uncountedBytes {
+            let share = share ?? Share(of: edge.budgets.bodyBytes)
+            let more = self.share == nil ? size : part.readableBytes
+            guard share.grow(by: more) else { return false }
+            self.share = share
+        }
+        if body == nil {
+            body = part
+        } else {
+            body?.writeImmutableBuffer(part)
+        }
+        return true
+    }
+
+    /// Since it arrived.
+    var elapsed: Duration { .nanoseconds((NIODeadline.now() - arrival).nanoseconds) }
+
+    /// The body as a small JSON document; nil when it is none.
+    var document: JSONValue? {
+        guard let body else { return nil }
+        do { return try JSONValue(parsing: Array(body.readableBytesView)) } catch { return nil }
     }
 
     /// Proxies send whole URLs (RFC 9112 §3.2.2).
@@ -36,39 +66,31 @@ struct HTTPRequest {
     }
 }
 
-/// What a route does with a request.
+/// What an operation does with a request.
 enum Action {
     case respond(Response)
-    case submit(ClientRequest.Operation, PendingReply)
+    /// To be asked of the node.
+    case submit(ClientRequest.Operation)
 }
 
 /// What is remembered of a request until its reply comes.
 struct PendingReply {
-    enum Kind: Equatable {
-        case command
-        case remove
-        case transferLeadership
-        case nodes(asList: Bool)
-        case leader
-        case readiness(sync: Bool)
-    }
-
-    let kind: Kind
+    let operation: HTTPOperation
     let format: ResultFormat
     let target: String
-    let timeout: Duration
-    /// The client follows redirects to the leader itself.
-    let redirects: Bool
+    let parameters: QueryParameters
     let arrival: NIODeadline
 
-    init(_ kind: Kind, _ request: HTTPRequest) {
-        self.kind = kind
+    init(_ operation: HTTPOperation, _ request: HTTPRequest) {
+        self.operation = operation
         format = ResultFormat(request.parameters)
         target = request.target
-        timeout = request.parameters.timeout
-        redirects = request.parameters.has(.redirect)
+        parameters = request.parameters
         arrival = request.arrival
     }
 
+    var timeout: Duration { parameters.timeout }
+    /// The client follows redirects to the leader itself.
+    var redirects: Bool { parameters.has(.redirect) }
     var elapsed: Duration { .nanoseconds((NIODeadline.now() - arrival).nanoseconds) }
 }

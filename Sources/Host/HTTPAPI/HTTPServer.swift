@@ -1,5 +1,6 @@
 package import NIOCore
 import NIOHTTP1
+import NIOPosix
 package import Service
 import Synchronization
 package import Telemetry
@@ -24,10 +25,7 @@ package final class HTTPServer: Sendable {
     }
 
     private let service: any NodeService
-    private let limits: HTTPLimits
-    private let endpoints: Endpoints
-    private let renderer: ReplyRenderer
-    private let writer: ResponseWriter
+    private let edge: Edge
     private struct State {
         /// One per event loop, made when a loop's first connection comes.
         var gateways: [ObjectIdentifier: LoopGateway] = [:]
@@ -36,20 +34,25 @@ package final class HTTPServer: Sendable {
 
     private let state = Mutex(State())
 
+    /// - Parameter workshop: where large bodies are read.
     package init(
         _ identity: Identity, service: any NodeService, documents: Documents = Documents(),
-        metrics: MetricRegistry = MetricRegistry(), limits: HTTPLimits = HTTPLimits()
+        metrics: MetricRegistry = MetricRegistry(), limits: HTTPLimits = HTTPLimits(),
+        workshop: HTTPWorkshop = .threads
     ) {
-        let counters = HTTPCounters(metrics)
         self.service = service
-        self.limits = limits
-        endpoints = Endpoints(
-            advertisedAddress: identity.advertisedAddress, documents: documents,
-            counters: counters)
-        renderer = ReplyRenderer(
-            advertisedAddress: identity.advertisedAddress, counters: counters)
-        writer = ResponseWriter(version: identity.version, allowOrigin: identity.allowOrigin)
+        let budgets = EdgeBudgets(limits)
+        edge = Edge(
+            limits: limits, budgets: budgets,
+            writer: ResponseWriter(version: identity.version, allowOrigin: identity.allowOrigin),
+            desk: AnswerDesk(
+                advertisedAddress: identity.advertisedAddress, documents: documents,
+                counters: HTTPCounters(metrics), limits: limits, budgets: budgets),
+            workshop: workshop)
     }
+
+    /// What is in use of the bounds of the process. Thread-safe.
+    var budgets: EdgeBudgets { edge.budgets }
 
     /// Installs the handlers of an HTTP connection. What was read before must be fired into the
     /// pipeline afterwards.
@@ -68,31 +71,65 @@ package final class HTTPServer: Sendable {
             state.isDraining = true
             return Array(state.gateways.values)
         }
-        return EventLoopFuture.andAllSucceed(gateways.map { $0.drain(limits) }, on: loop)
+        return EventLoopFuture.andAllSucceed(gateways.map { $0.drain(edge.limits) }, on: loop)
     }
 
     private func install(on channel: any Channel) throws {
+        let pipeline = channel.pipeline.syncOperations
+        let budget = edge.budgets.connections
+        guard budget.take(1) else {
+            try pipeline.addHandler(HTTPRefusalHandler(edge))
+            return
+        }
         var decoding = NIOHTTPDecoderLimitConfiguration()
-        decoding.maxHeaderListSize = limits.headerBytes
-        decoding.maxHeaderFieldSize = limits.headerBytes
-        decoding.maxHeaderFieldCount = limits.headerFields
+        decoding.maxHeaderListSize = edge.limits.headerBytes
+        decoding.maxHeaderFieldSize = edge.limits.headerBytes
+        decoding.maxHeaderFieldCount = edge.limits.headerFields
         let decoder = HTTPRequestDecoder(
             leftOverBytesStrategy: .dropBytes, limitConfiguration: decoding)
-        let pipeline = channel.pipeline.syncOperations
+        let meter = HTTPTrafficMeter()
+        let connection = HTTPConnection(
+            gateway: gateway(of: channel.eventLoop), edge: edge, meter: meter,
+            isObserver: budget.inUse > edge.limits.connections, now: channel.eventLoop.now)
+        try pipeline.addHandler(meter)
         try pipeline.addHandler(ByteToMessageHandler(decoder))
-        try pipeline.addHandler(
-            HTTPConnection(
-                gateway: gateway(of: channel.eventLoop), endpoints: endpoints, writer: writer,
-                limits: limits))
+        try pipeline.addHandler(connection)
     }
 
     private func gateway(of loop: any EventLoop) -> LoopGateway {
         state.withLock { state in
             if let known = state.gateways[ObjectIdentifier(loop)] { return known }
-            let gateway = LoopGateway(loop: loop, service: service, renderer: renderer)
+            let gateway = LoopGateway(loop: loop, service: service, edge: edge)
             state.gateways[ObjectIdentifier(loop)] = gateway
-            if state.isDraining { _ = gateway.drain(limits) }
+            if state.isDraining { _ = gateway.drain(edge.limits) }
             return gateway
         }
+    }
+}
+
+extension HTTPWorkshop {
+    /// NIO's threads for work that blocks, which all parts of the process share.
+    package static let threads = HTTPWorkshop { work in
+        NIOThreadPool.singleton.submit { state in
+            if case .active = state { work() }
+        }
+    }
+}
+
+/// Stands for a connection that is one too many: says so at once and closes.
+private final class HTTPRefusalHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let edge: Edge
+
+    init(_ edge: Edge) { self.edge = edge }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var output = ByteBuffer()
+        edge.writer.write(.tooManyConnections, ResponseFraming(keepAlive: false), to: &output)
+        let written = context.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
+        context.writeAndFlush(wrapOutboundOut(output), promise: written)
     }
 }

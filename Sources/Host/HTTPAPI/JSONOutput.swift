@@ -112,11 +112,30 @@ extension JSONOutput {
 
     /// A text as the database holds it: what is not UTF-8 in it becomes U+FFFD, byte by byte.
     mutating func text(_ utf8: UnsafeRawBufferPointer) {
+        quote()
+        textContents(utf8)
+        quote()
+    }
+
+    /// Begins or ends a string that is written in pieces.
+    mutating func quote() { bytes.append(UInt8(ascii: "\"")) }
+
+    /// A piece of a text, cut where no character is broken.
+    mutating func textContents(_ utf8: UnsafeRawBufferPointer) {
         if UTF8Check.isValid(utf8) {
-            utf8.withMemoryRebound(to: UInt8.self) { JSONText.append(utf8: $0, to: &bytes) }
+            utf8.withMemoryRebound(to: UInt8.self) {
+                JSONText.appendContents(utf8: $0, to: &bytes)
+            }
         } else {
-            JSONText.append(UTF8Check.repaired(utf8), to: &bytes)
+            var repaired = UTF8Check.repaired(utf8)
+            repaired.withUTF8 { JSONText.appendContents(utf8: $0, to: &bytes) }
         }
+    }
+
+    /// What was written since it was last taken.
+    mutating func takeBytes() -> [UInt8] {
+        defer { bytes = [] }
+        return bytes
     }
 
     /// RFC 3339 text, which needs no escapes.
@@ -128,8 +147,13 @@ extension JSONOutput {
 
     /// Base64 with the standard alphabet and padding (RFC 4648 §4).
     mutating func base64(_ content: UnsafeRawBufferPointer) {
-        bytes.append(UInt8(ascii: "\""))
-        bytes.reserveCapacity(bytes.count + (content.count + 2) / 3 * 4 + 1)
+        quote()
+        base64Digits(content)
+        quote()
+    }
+
+    /// The digits of a piece; all but the last piece have a length that three divides.
+    mutating func base64Digits(_ content: UnsafeRawBufferPointer) {
         var index = 0
         while index < content.count {
             let left = content.count - index
@@ -143,7 +167,6 @@ extension JSONOutput {
             }
             index += 3
         }
-        bytes.append(UInt8(ascii: "\""))
     }
 
     private static func base64Digit(_ value: UInt8) -> UInt8 {
@@ -158,10 +181,15 @@ extension JSONOutput {
 
     mutating func byteNumbers(_ content: UnsafeRawBufferPointer) {
         beginArray()
+        numbers(content)
+        endArray()
+    }
+
+    /// Elements of an array that is open.
+    mutating func numbers(_ content: UnsafeRawBufferPointer) {
         for byte in content {
             element()
             integer(Int64(byte))
         }
-        endArray()
     }
 }

@@ -8,18 +8,25 @@ import Service
 /// `@unchecked Sendable`: all mutable state is used on `loop` only, which every entry point but
 /// `deliver` asserts, and `deliver` touches none of it before it is on the loop.
 final class LoopGateway: ReplySink, @unchecked Sendable {
+    typealias ExchangeID = HTTPConnection.Machine.ExchangeID
+
     private struct Waiting {
         let connection: HTTPConnection
-        let place: HTTPConnection.Place
+        let exchange: ExchangeID
         let pending: PendingReply
+        /// What the body holds of the budget of all.
+        let share: Share?
     }
 
     private let loop: any EventLoop
     private let service: any NodeService
-    private let renderer: ReplyRenderer
+    private let edge: Edge
     private var gathered: [ClientRequest] = []
+    /// Also requests whose client has gone: the node is still at them.
     private var waiting: [RequestID: Waiting] = [:]
-    private var lastID: UInt64 = 0
+    /// Whose request is worked on elsewhere.
+    private var away: [RequestID: HTTPConnection] = [:]
+    private var lastSerial: UInt32 = 0
     private var openConnections = 0
     private var draining: Draining?
 
@@ -30,33 +37,118 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         var isPatienceOver = false
     }
 
-    init(loop: any EventLoop, service: any NodeService, renderer: ReplyRenderer) {
+    init(loop: any EventLoop, service: any NodeService, edge: Edge) {
         self.loop = loop
         self.service = service
-        self.renderer = renderer
+        self.edge = edge
     }
 
-    func submit(
-        _ operation: ClientRequest.Operation, _ pending: PendingReply,
-        for connection: HTTPConnection, at place: HTTPConnection.Place
-    ) {
+    func nextSerial() -> UInt32 {
+        lastSerial &+= 1
+        return lastSerial
+    }
+
+    /// Unique on this loop as long as the request is under way.
+    private static func id(_ exchange: ExchangeID, _ connection: HTTPConnection) -> RequestID {
+        RequestID(
+            UInt64(connection.serial) << 32
+                | UInt64(UInt32(truncatingIfNeeded: exchange.number)))
+    }
+
+    // MARK: Requests
+
+    /// Works out what a complete request wants, here or, when its body is large, elsewhere.
+    /// - Returns: whether it is done elsewhere; then the connection is told when it has returned.
+    func work(
+        _ request: HTTPRequest, _ operation: HTTPOperation, for connection: HTTPConnection,
+        _ exchange: ExchangeID
+    ) -> Bool {
         loop.assertInEventLoop()
-        lastID += 1
-        let id = RequestID(lastID)
-        waiting[id] = Waiting(connection: connection, place: place, pending: pending)
-        // The loop runs its tasks after it has read from all sockets that were ready.
-        if gathered.isEmpty { loop.execute { self.submitGathered() } }
-        gathered.append(
-            ClientRequest(
-                id: id, operation: operation, forward: !pending.redirects,
-                timeout: pending.timeout))
+        let pending = PendingReply(operation, request)
+        guard (request.body?.readableBytes ?? 0) <= edge.limits.inlineBodyBytes else {
+            return workElsewhere(request, pending, for: connection, exchange)
+        }
+        switch operation.work(edge.desk, request) {
+        case .respond(let response): connection.complete(exchange, with: response)
+        case .submit(let asked):
+            guard let id = enroll(pending, for: connection, exchange, request.share) else { break }
+            // The loop runs its tasks after it has read from all sockets that were ready.
+            if gathered.isEmpty { loop.execute { self.submitGathered() } }
+            gathered.append(Self.request(id, asked, pending))
+        }
+        return false
+    }
+
+    private static func request(
+        _ id: RequestID, _ operation: ClientRequest.Operation, _ pending: PendingReply
+    ) -> ClientRequest {
+        ClientRequest(
+            id: id, operation: operation, forward: !pending.redirects, timeout: pending.timeout)
+    }
+
+    /// Notes whom the reply is for; nil: too many are waiting, and the client was told.
+    private func enroll(
+        _ pending: PendingReply, for connection: HTTPConnection, _ exchange: ExchangeID,
+        _ share: Share?
+    ) -> RequestID? {
+        guard pending.operation.isObservation || edge.budgets.requests.take(1) else {
+            connection.complete(exchange, with: edge.desk.failure(.busy, to: pending))
+            return nil
+        }
+        let id = Self.id(exchange, connection)
+        waiting[id] = Waiting(
+            connection: connection, exchange: exchange, pending: pending, share: share)
+        return id
+    }
+
+    private func workElsewhere(
+        _ request: HTTPRequest, _ pending: PendingReply, for connection: HTTPConnection,
+        _ exchange: ExchangeID
+    ) -> Bool {
+        guard let id = enroll(pending, for: connection, exchange, request.share) else {
+            return false
+        }
+        away[id] = connection
+        // What comes earlier shall reach the node earlier.
+        if !gathered.isEmpty { submitGathered() }
+        let (desk, operation, service) = (edge.desk, pending.operation, service)
+        let (redirects, timeout) = (pending.redirects, pending.timeout)
+        edge.workshop.run { [self] in
+            let action = operation.work(desk, request)
+            if case .submit(let asked) = action {
+                let request = ClientRequest(
+                    id: id, operation: asked, forward: !redirects, timeout: timeout)
+                service.submit([request], replyTo: self)
+            }
+            loop.execute { [self] in returned(id, exchange, action) }
+        }
+        return true
+    }
+
+    private func returned(_ id: RequestID, _ exchange: ExchangeID, _ action: Action) {
+        if case .respond(let response) = action, let waiting = remove(id) {
+            waiting.connection.complete(exchange, with: response)
+        }
+        away.removeValue(forKey: id)?.workReturned()
+        endDrainingIfDue()
     }
 
     private func submitGathered() {
         let batch = gathered
         gathered = []
-        service.submit(batch, replyTo: self)
+        if !batch.isEmpty { service.submit(batch, replyTo: self) }
     }
+
+    /// The client has gone. The node may drop what only reads; it replies all the same.
+    func cancel(_ exchanges: [ExchangeID], of connection: HTTPConnection) {
+        let ids = exchanges.map { Self.id($0, connection) }.filter { waiting[$0] != nil }
+        guard !ids.isEmpty else { return }
+        // What is not yet submitted is cancelled after it.
+        submitGathered()
+        service.cancel(ids, replyTo: self)
+    }
+
+    // MARK: Replies
 
     func deliver(_ replies: [Reply]) {
         if loop.inEventLoop {
@@ -70,15 +162,21 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         var touched: [HTTPConnection] = []
         for reply in replies {
             // Whoever answers twice finds nobody waiting.
-            guard let waiting = waiting.removeValue(forKey: reply.id) else { continue }
+            guard let waiting = remove(reply.id) else { continue }
             // Rendering for a client that has gone would be for nothing.
             guard waiting.connection.isOpen else { continue }
             waiting.connection.complete(
-                waiting.place, with: renderer.render(reply, to: waiting.pending))
+                waiting.exchange, with: edge.desk.answer(reply, to: waiting.pending))
             if waiting.connection.noteUnflushed() { touched.append(waiting.connection) }
         }
         for connection in touched { connection.flush() }
         endDrainingIfDue()
+    }
+
+    private func remove(_ id: RequestID) -> Waiting? {
+        guard let found = waiting.removeValue(forKey: id) else { return nil }
+        if !found.pending.operation.isObservation { edge.budgets.requests.giveBack(1) }
+        return found
     }
 
     // MARK: Draining

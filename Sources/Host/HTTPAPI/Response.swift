@@ -2,8 +2,8 @@ import NIOCore
 import NIOHTTP1
 
 /// An answer, complete but for the headers that every answer has.
-struct Response {
-    enum Content {
+struct Response: Sendable {
+    enum Content: Sendable {
         case json
         case text
         /// A refusal in words; browsers must not take it for anything else.
@@ -29,7 +29,13 @@ struct Response {
     var status: HTTPResponseStatus
     var content: Content
     var body: [UInt8] = []
+    /// Where the body comes from, slice by slice, when it is large; `body` is empty then.
+    var source: AnswerSource?
     var location: String?
+    /// Seconds after which the client may try again.
+    var retryAfter: Int?
+    /// The methods that the path takes.
+    var allow: String?
     /// The address of the node that did the work.
     var servedBy: String?
 
@@ -52,11 +58,23 @@ struct Response {
 }
 
 /// How the connection and the request shape an answer.
-struct ResponseFraming {
+struct ResponseFraming: Equatable {
     var isHTTP10 = false
     var keepAlive = true
     /// The request was a HEAD: the length is told, the body is not sent.
     var omitsBody = false
+    /// The client may still be sending what nobody wants: it gets time to read the answer.
+    var lingers = false
+    /// The length is not known: the body goes out in chunks, or ends with the connection.
+    var hasNoLength = false
+
+    /// For a body whose length is not known when it begins (RFC 9112 §6.3).
+    mutating func omitLength() {
+        hasNoLength = true
+        if isHTTP10 { keepAlive = false }
+    }
+
+    var isChunked: Bool { hasNoLength && !isHTTP10 }
 }
 
 /// Writes answers as HTTP/1.1 text. The bytes go out as they are: the encoder of NIO would build
@@ -73,10 +91,10 @@ struct ResponseWriter: Sendable {
         common = Array(text.utf8)
     }
 
+    /// A complete answer, or the head of one in slices.
     func write(_ response: Response, _ framing: ResponseFraming, to output: inout ByteBuffer) {
-        output.reserveCapacity(
-            minimumWritableBytes: common.count + 256 + (framing.omitsBody ? 0 : response.body.count)
-        )
+        let bodySize = framing.omitsBody ? 0 : response.body.count
+        output.reserveCapacity(minimumWritableBytes: common.count + 256 + bodySize)
         if response.status == .ok {
             output.writeStaticString("HTTP/1.1 200 OK\r\n")
         } else {
@@ -89,15 +107,40 @@ struct ResponseWriter: Sendable {
             writeField("X-Rqlite-Served-By: ", servedBy, to: &output)
         }
         if let location = response.location { writeField("Location: ", location, to: &output) }
+        if let allow = response.allow { writeField("Allow: ", allow, to: &output) }
+        if let seconds = response.retryAfter {
+            writeField("Retry-After: ", String(seconds), to: &output)
+        }
         if !framing.keepAlive {
             output.writeStaticString("Connection: close\r\n")
         } else if framing.isHTTP10 {
             output.writeStaticString("Connection: keep-alive\r\n")
         }
-        // A 204 must not have it (RFC 9110 §8.6); no route of ours answers so.
-        writeField("Content-Length: ", String(response.body.count), to: &output)
+        if framing.isChunked {
+            output.writeStaticString("Transfer-Encoding: chunked\r\n")
+        } else if !framing.hasNoLength {
+            // A 204 must not have it (RFC 9110 §8.6); no route of ours answers so.
+            writeField("Content-Length: ", String(response.body.count), to: &output)
+        }
         output.writeStaticString("\r\n")
         if !framing.omitsBody { output.writeBytes(response.body) }
+    }
+
+    /// A part of a body of unknown length, and its end (RFC 9112 §7.1).
+    func write(
+        slice: [UInt8], isLast: Bool, _ framing: ResponseFraming, to output: inout ByteBuffer
+    ) {
+        guard framing.isChunked else {
+            output.writeBytes(slice)
+            return
+        }
+        output.reserveCapacity(minimumWritableBytes: slice.count + 32)
+        if !slice.isEmpty {
+            output.writeString("\(String(slice.count, radix: 16))\r\n")
+            output.writeBytes(slice)
+            output.writeStaticString("\r\n")
+        }
+        if isLast { output.writeStaticString("0\r\n\r\n") }
     }
 
     private func writeField(_ name: StaticString, _ value: String, to output: inout ByteBuffer) {

@@ -70,33 +70,28 @@ struct StatementParser {
     private mutating func parameterized() throws(Fault) -> Statement {
         guard case .string(let sql) = try next() else { throw .invalidRequest }
         var statement = Statement(reader.text(of: sql))
+        var places = NamePlaces()
         while true {
             switch try next() {
             case .endArray: return statement
-            case .beginObject: try named(into: &statement)
+            case .beginObject: try named(into: &statement, &places)
             case let token: statement.positional.append(try value(token))
             }
         }
     }
 
-    /// Of members with one name the last counts.
-    private mutating func named(into statement: inout Statement) throws(Fault) {
-        // Made only when searching a list would be the slower way.
-        var places: [String: Int] = [:]
+    /// Of members with one name the last counts, in whichever object of the statement they stand.
+    private mutating func named(
+        into statement: inout Statement, _ places: inout NamePlaces
+    ) throws(Fault) {
         while case .name(let span) = try next() {
             let name = reader.text(of: span)
             let value = try value(next())
-            let isLong = statement.named.count > 16
-            if isLong, places.isEmpty {
-                for (place, named) in statement.named.enumerated() { places[named.name] = place }
-            }
-            let known =
-                isLong ? places[name] : statement.named.firstIndex { $0.name == name }
-            if let known {
+            if let known = places.place(of: name, in: statement.named) {
                 statement.named[known].value = value
             } else {
-                if isLong { places[name] = statement.named.count }
                 statement.named.append(.init(name: name, value: value))
+                places.noteLast(of: statement.named)
             }
         }
     }
@@ -184,5 +179,28 @@ struct StatementParser {
         case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
         default: nil
         }
+    }
+}
+
+/// Where the named parameters of one statement stand. Names are the same when their bytes are:
+/// SQLite knows no equivalence of Unicode, and Swift's comparison of texts does.
+private struct NamePlaces {
+    /// Up to here searching the list is faster than a table.
+    private static let longestSearched = 16
+
+    /// Empty while the list is short; then it has every member.
+    private var places: [[UInt8]: Int] = [:]
+
+    func place(of name: String, in named: [Statement.Named]) -> Int? {
+        if named.count <= Self.longestSearched {
+            return named.firstIndex { $0.name.utf8.elementsEqual(name.utf8) }
+        }
+        return places[Array(name.utf8)]
+    }
+
+    /// The last member is new.
+    mutating func noteLast(of named: [Statement.Named]) {
+        guard named.count > Self.longestSearched else { return }
+        for place in places.count..<named.count { places[Array(named[place].name.utf8)] = place }
     }
 }

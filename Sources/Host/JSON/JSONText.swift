@@ -10,6 +10,15 @@ package enum JSONText {
     /// `utf8` must be valid.
     package static func append(utf8: UnsafeBufferPointer<UInt8>, to output: inout [UInt8]) {
         output.append(UInt8(ascii: "\""))
+        appendContents(utf8: utf8, to: &output)
+        output.append(UInt8(ascii: "\""))
+    }
+
+    /// The characters of a string without its quotes, so that a long one can be written piece by
+    /// piece. `utf8` must be valid, and so must not end within a character.
+    package static func appendContents(
+        utf8: UnsafeBufferPointer<UInt8>, to output: inout [UInt8]
+    ) {
         var plain = 0
         var index = 0
         while index < utf8.count {
@@ -23,7 +32,6 @@ package enum JSONText {
             index += max(length, 1)
         }
         output.append(contentsOf: utf8[plain...])
-        output.append(UInt8(ascii: "\""))
     }
 
     /// Shortest form that reads back as the same number, without `.0`; with an exponent only below

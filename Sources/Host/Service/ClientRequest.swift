@@ -69,6 +69,17 @@ package struct ClientRequest: Sendable {
         case readiness(ReadinessCheck)
     }
 
+    /// What stands for an operation when a request travels to another node. Never renumber: nodes
+    /// of different versions talk to each other.
+    package enum Code: UInt8, CaseIterable, Sendable {
+        case command = 1
+        case remove = 2
+        case transferLeadership = 3
+        case nodes = 4
+        case leader = 5
+        case readiness = 6
+    }
+
     /// What `/readyz` is asked to look at.
     package struct ReadinessCheck: Equatable, Sendable {
         /// Only that the node answers.
@@ -99,5 +110,19 @@ package struct ClientRequest: Sendable {
         self.operation = operation
         self.forward = forward
         self.timeout = timeout
+    }
+}
+
+extension ClientRequest.Operation {
+    /// As what the operation travels between nodes.
+    package var code: ClientRequest.Code {
+        switch self {
+        case .command: .command
+        case .remove: .remove
+        case .transferLeadership: .transferLeadership
+        case .nodes: .nodes
+        case .leader: .leader
+        case .readiness: .readiness
+        }
     }
 }

@@ -10,4 +10,14 @@ package protocol ReplySink: AnyObject, Sendable {
 package protocol NodeService: Sendable {
     /// Never blocks. Every request is answered exactly once through `sink`.
     func submit(_ requests: [ClientRequest], replyTo sink: any ReplySink)
+
+    /// Nobody waits for the replies to these any more: what only reads may end early. Each request
+    /// is answered all the same. Never blocks; unknown and finished requests are ignored. May be
+    /// called from any thread, after the request was submitted.
+    func cancel(_ requests: [RequestID], replyTo sink: any ReplySink)
+}
+
+extension NodeService {
+    /// Everything is carried out to its end.
+    package func cancel(_ requests: [RequestID], replyTo sink: any ReplySink) {}
 }

@@ -3,51 +3,37 @@ package import Wire
 
 /// A request as one node forwards it to another.
 ///
-///     u64 ID | u8 flags (1 forward) | i64 timeout in ns | u8 kind | content
-///     kind 1  command    read options | command
-///     kind 2  remove     node ID
-///     kind 3  transfer   optional node ID | bool wait
-///     kind 4  nodes      bool include nonvoters
-///     kind 5  leader     –
-///     kind 6  readiness  bool node only | bool sync
+///     u64 ID | u8 flags (1 forward) | i64 timeout in ns | u8 code | content
+///     code 1  command    read options | command
+///     code 2  remove     node ID
+///     code 3  transfer   optional node ID | bool wait
+///     code 4  nodes      bool include nonvoters
+///     code 5  leader     –
+///     code 6  readiness  bool node only | bool sync
 ///
 ///     read options: u8 level | optional i64 freshness | bool strict | i64 linearizable timeout
 ///                   | optional i64 database timeout
 extension ClientRequest {
-    private enum Kind: UInt8 {
-        case command = 1
-        case remove = 2
-        case transferLeadership = 3
-        case nodes = 4
-        case leader = 5
-        case readiness = 6
-    }
-
     /// - Parameter id: stands for the request's own, so that a connection can number what it
     ///   carries.
     package func encode(into writer: inout ByteWriter, id: RequestID) {
         writer.write(id.rawValue)
         writer.write(UInt8(forward ? 1 : 0))
         timeout.encode(into: &writer)
+        writer.write(operation.code.rawValue)
         switch operation {
         case .command(let command, let options):
-            writer.write(Kind.command.rawValue)
             options.encode(into: &writer)
             command.encode(into: &writer)
         case .remove(let node):
-            writer.write(Kind.remove.rawValue)
             node.encode(into: &writer)
         case .transferLeadership(let target, let wait):
-            writer.write(Kind.transferLeadership.rawValue)
             writer.write(target) { $1.encode(into: &$0) }
             writer.write(wait)
         case .nodes(let includeNonvoters):
-            writer.write(Kind.nodes.rawValue)
             writer.write(includeNonvoters)
-        case .leader:
-            writer.write(Kind.leader.rawValue)
+        case .leader: break
         case .readiness(let check):
-            writer.write(Kind.readiness.rawValue)
             writer.write(check.nodeOnly)
             writer.write(check.sync)
         }
@@ -65,7 +51,7 @@ extension ClientRequest {
 
     private static func operation(from reader: inout ByteReader) throws(WireError) -> Operation {
         let raw = try reader.readByte()
-        switch Kind(rawValue: raw) {
+        switch Code(rawValue: raw) {
         case .command:
             let options = try ReadOptions(from: &reader)
             return .command(try Command(from: &reader), options)

@@ -1,0 +1,106 @@
+import NIOHTTP1
+import Raft
+import Service
+import Telemetry
+import Wire
+
+/// What operations need to answer: who this node is, what it tells of itself, and the forms that
+/// answers have in common. It keeps nothing of a request and may be used on any thread.
+struct AnswerDesk: Sendable {
+    let advertisedAddress: String
+    let documents: Documents
+    let counters: HTTPCounters
+    let limits: HTTPLimits
+    let budgets: EdgeBudgets
+
+    /// Turns what the node replied into an answer on the wire.
+    func answer(_ reply: Reply, to pending: PendingReply) -> Response {
+        if case .failed(let error) = reply.outcome { return failure(error, to: pending) }
+        if let response = pending.operation.answer(self, reply, pending) { return response }
+        return .plain(
+            .internalServerError,
+            "the node answered \(pending.operation.name) with the outcome of another operation")
+    }
+
+    func failure(_ error: ServiceError, to pending: PendingReply) -> Response {
+        if case .noLeader = error { counters.leaderNotFound.add() }
+        var response: Response
+        switch ErrorTable.answer(to: pending, failedBy: error) {
+        case .plain(let status, let text): response = .plain(status, text)
+        case .lines(let lines):
+            response = Response(.serviceUnavailable, .text, body: Array(lines.utf8))
+        case .redirect(let location):
+            response = .redirect(.movedPermanently, to: location)
+            if pending.operation.code == .command { response.content = .json }
+        case .envelope(let text):
+            response = results(CommandResult([], error: text), servedBy: nil, pending)
+        }
+        if case .busy = error { response.retryAfter = 1 }
+        return response
+    }
+
+    // MARK: Forms
+
+    /// An answer without content.
+    func done(servedBy server: PeerAddress?) -> Response {
+        var response = Response(.ok)
+        response.servedBy = server?.rawValue ?? advertisedAddress
+        return response
+    }
+
+    /// At once where it is small, else in slices, as long as the answers that wait for their
+    /// clients leave room.
+    func results(
+        _ result: CommandResult, servedBy server: PeerAddress?, _ pending: PendingReply
+    ) -> Response {
+        let size = Self.estimatedSize(of: result)
+        var response: Response
+        if size > limits.sliceBytes {
+            let share = Share(of: budgets.answerBytes)
+            guard share.grow(by: size) else { return failure(.busy, to: pending) }
+            response = Response(.ok, .json)
+            response.source = AnswerSource(
+                ResultDocument(result, pending.format, elapsed: { pending.elapsed }),
+                holding: share)
+        } else {
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(size)
+            do throws(WireError) {
+                let body = try ResultDocument.render(
+                    result, pending.format, elapsed: pending.elapsed, continuing: bytes)
+                response = Response(.ok, .json, body: body)
+            } catch {
+                return .plain(
+                    .internalServerError,
+                    "the rows of the result are damaged: \(error.description)")
+            }
+        }
+        if result.error == nil { response.servedBy = server?.rawValue ?? advertisedAddress }
+        return response
+    }
+
+    func emptyResult(_ request: HTTPRequest, of operation: HTTPOperation) -> Response {
+        results(CommandResult([]), servedBy: nil, PendingReply(operation, request))
+    }
+
+    func count(_ statements: Int, _ kind: CommandKind) {
+        switch kind {
+        case .execute: counters.executeStatements.add(statements)
+        case .query: counters.queryStatements.add(statements)
+        case .request: counters.requestStatements.add(statements)
+        }
+    }
+
+    /// Spares most answers a second allocation.
+    private static func estimatedSize(of result: CommandResult) -> Int {
+        var size = 64
+        for statement in result.statements {
+            if case .rows(let rows) = statement.outcome {
+                size += 64 + 32 * rows.columns.count + rows.cells.count + rows.cells.count / 4
+            } else {
+                size += 64
+            }
+        }
+        return size
+    }
+}

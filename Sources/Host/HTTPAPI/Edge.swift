@@ -1,0 +1,97 @@
+import NIOCore
+import NIOHTTP1
+import Telemetry
+
+/// What all connections of a server share: what it may do, hold and say. Thread-safe.
+struct Edge: Sendable {
+    let limits: HTTPLimits
+    let budgets: EdgeBudgets
+    let writer: ResponseWriter
+    let desk: AnswerDesk
+    let workshop: HTTPWorkshop
+
+    struct Planned {
+        var plan: HTTPConnection.Machine.Plan
+        var bodyLimit: Int
+        var work: (HTTPOperation, HTTPRequest)?
+    }
+
+    /// What becomes of a request, by its head alone.
+    func plan(_ head: HTTPRequestHead, isObserver: Bool) -> Planned {
+        do throws(QueryParameters.Invalid) {
+            if head.method == .OPTIONS { return planned(options(head)) }
+            let request = try HTTPRequest(head, arrival: .now())
+            guard let path = OperationTable.path(for: request.path) else {
+                return planned(Response(.notFound))
+            }
+            if let counter = path.counter { counter(desk.counters).add() }
+            guard let operation = path.operation(for: request.method) else {
+                var response = Response(.methodNotAllowed, path.content)
+                response.allow = path.allow
+                return planned(response)
+            }
+            if isObserver, !operation.isObservation { return planned(.tooManyConnections) }
+            if let answer = operation.answerToHead(desk, request) { return planned(answer) }
+            return Planned(
+                plan: .work, bodyLimit: operation.body.limit(limits), work: (operation, request))
+        } catch {
+            return planned(.plain(.badRequest, error.text))
+        }
+    }
+
+    private func planned(_ response: Response) -> Planned {
+        Planned(plan: .answer(response), bodyLimit: limits.smallBodyBytes)
+    }
+
+    /// Always 200, as rqlite has it, whatever else is wrong with the request.
+    private func options(_ head: HTTPRequestHead) -> Response {
+        var response = Response(.ok)
+        do throws(QueryParameters.Invalid) {
+            let request = try HTTPRequest(head, arrival: .now())
+            response.allow = OperationTable.path(for: request.path)?.allow
+        } catch {
+            // Then there is no path to tell of.
+        }
+        return response
+    }
+
+    func response(to refusal: HTTPRefusal) -> Response {
+        switch refusal {
+        case .bodyTooLarge(let limit):
+            return .plain(
+                .payloadTooLarge, "request body is larger than the limit of \(limit) bytes")
+        case .bodiesExhausted:
+            var response = Response.plain(
+                .serviceUnavailable,
+                "the bodies of all requests under way reached the limit of "
+                    + "\(limits.bodyBytesInFlight) bytes: nothing was done, try again")
+            response.retryAfter = 1
+            return response
+        case .bodyTooSlow:
+            return .plain(.requestTimeout, "the request's body came too slowly: nothing was done")
+        case .malformed(let text): return .plain(.badRequest, text)
+        case .headerTooLarge:
+            return .plain(
+                .requestHeaderFieldsTooLarge,
+                "malformed HTTP request: \(HTTPParserError.headerOverflow)")
+        }
+    }
+}
+
+extension Response {
+    /// The node has more clients than it can serve.
+    static var tooManyConnections: Response {
+        var response = Response.plain(
+            .serviceUnavailable, "too many connections: try again, or ask another node")
+        response.retryAfter = 1
+        return response
+    }
+}
+
+/// Where work is done that would keep an event loop from its other connections. Thread-safe.
+package struct HTTPWorkshop: Sendable {
+    let run: @Sendable (@escaping @Sendable () -> Void) -> Void
+
+    /// At once, in the caller's call: for tests without threads.
+    package static let inline = HTTPWorkshop { work in work() }
+}

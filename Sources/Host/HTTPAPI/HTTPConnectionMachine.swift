@@ -1,0 +1,424 @@
+/// One client connection as a value: it takes what happens on the connection and says what is to
+/// be done, in order. It knows no socket, clock or thread, and no content: answers are whatever
+/// `Answer` is, and bodies are numbers of bytes.
+///
+/// A request goes through these steps:
+///
+/// 1. Its head comes with a plan: an answer that is known already, or work to do. Nothing is
+///    answered before the body has been taken, so that the connection stays usable; only a body
+///    over its limit, or one the client waits to be asked for, ends it.
+/// 2. At its end it takes the next place in the queue of exchanges, and its work begins.
+/// 3. Its answer is put into its place. Answers leave in the order of the requests, whatever the
+///    order they come in: whole, or in slices that are asked for one by one while the client takes
+///    them.
+///
+/// Times are distances from any fixed moment. Not thread-safe: a value of one event loop.
+struct HTTPConnectionMachine<Answer> {
+    /// Names a request and its answer on this connection.
+    struct ExchangeID: Hashable, Comparable {
+        let number: Int
+        static func < (a: Self, b: Self) -> Bool { a.number < b.number }
+    }
+
+    /// What becomes of a request.
+    enum Plan {
+        /// Known from the head.
+        case answer(Answer)
+        /// To be worked out from head and body.
+        case work
+    }
+
+    /// What the machine must know of a request's head.
+    struct Head {
+        var framing = ResponseFraming()
+        var plan: Plan
+        /// Bytes of body that are taken at most.
+        var bodyLimit: Int
+        /// Bytes of body the client announced; nil: it comes in chunks, or there is none.
+        var announcedBody: Int?
+        /// The client holds its body back until it is told to go on.
+        var expectsContinue = false
+    }
+
+    /// What is to be done, in this order.
+    enum Effect {
+        /// The request's body is complete: begin to work on it.
+        case work(ExchangeID)
+        /// Write an answer that is complete.
+        case write(Answer, ResponseFraming)
+        case refuse(HTTPRefusal, ResponseFraming)
+        /// Write the head of an answer in slices.
+        case begin(Answer, ResponseFraming)
+        /// Make the next slice and write it, then call `sliced`.
+        case slice
+        case writeContinue
+        /// Nobody waits for these any more.
+        case cancel([ExchangeID])
+        /// Close when all is written; a client that may still be sending gets time to read.
+        case closeWhenWritten(lingers: Bool)
+        /// Close at once.
+        case close(HTTPConnectionEnd)
+    }
+
+    private struct Exchange {
+        let framing: ResponseFraming
+        var bodySize: Int
+        var content = Content.awaited
+    }
+
+    private enum Content {
+        case awaited
+        case whole(Answer)
+        case slices(Answer)
+        case refusal(HTTPRefusal)
+    }
+
+    private struct Incoming {
+        var head: Head
+        var bodySize = 0
+    }
+
+    private enum Intake {
+        case idle
+        case receiving(Incoming)
+        /// The last request has come; the connection closes when it is answered.
+        case ended
+    }
+
+    private enum Outflow {
+        case between
+        /// Slices of the answer to the request before the first of `exchanges`.
+        case slicing(ResponseFraming, isAsked: Bool)
+        /// The last answer is on its way.
+        case finished
+        case closed
+    }
+
+    private let limits: HTTPPaceLimits
+    private let pipelinedRequests: Int
+    private let bodiesInFlight: Int
+    private var intake = Intake.idle
+    private var outflow = Outflow.between
+    private var exchanges: [Exchange] = []
+    /// Exchanges before this place are over; they are dropped together.
+    private var front = 0
+    private var firstNumber = 0
+    private var owesContinue = false
+    /// A request is worked on elsewhere; those after it wait, so that a connection's requests reach
+    /// the node in their order.
+    private var isWorkAway = false
+    private var held: [ExchangeID] = []
+    /// Bytes of bodies whose requests are not answered.
+    private var bodyBytes = 0
+    private var isWritable = true
+    private var watch: HTTPPaceWatch
+    private(set) var effects: [Effect] = []
+    /// The server is about to stop: clients with nothing under way are sent away.
+    var isDraining = false
+
+    init(_ limits: HTTPLimits, now: Duration) {
+        self.limits = limits.pace
+        pipelinedRequests = limits.pipelinedRequests
+        bodiesInFlight = limits.connectionBodyBytes
+        watch = HTTPPaceWatch(now: now)
+    }
+
+    /// The effects since they were last taken.
+    mutating func takeEffects() -> [Effect] {
+        guard !effects.isEmpty else { return [] }
+        defer { effects = [] }
+        return effects
+    }
+
+    // MARK: What the client sends
+
+    /// False for a head that comes after the last request.
+    mutating func headReceived(_ head: Head, at now: Duration) -> Bool {
+        guard case .idle = intake else { return false }
+        watch.headReceived(at: now)
+        intake = .receiving(Incoming(head: head))
+        if let length = head.announcedBody, length > head.bodyLimit {
+            refuseBody(head)
+        } else if head.expectsContinue {
+            if case .answer(let answer) = head.plan {
+                end(with: .whole(answer))
+            } else {
+                owesContinue = true
+                writeContinueIfDue()
+            }
+        }
+        return true
+    }
+
+    /// - Returns: whether these bytes are of use.
+    mutating func bodyReceived(_ count: Int) -> Bool {
+        guard case .receiving(var incoming) = intake else { return false }
+        owesContinue = false
+        incoming.bodySize += count
+        intake = .receiving(incoming)
+        guard incoming.bodySize <= incoming.head.bodyLimit else {
+            refuseBody(incoming.head)
+            return false
+        }
+        if case .work = incoming.head.plan { return true }
+        return false
+    }
+
+    mutating func endReceived(at now: Duration) {
+        guard case .receiving(let incoming) = intake else { return }
+        owesContinue = false
+        watch.requestEnded(at: now)
+        intake = incoming.head.framing.keepAlive ? .idle : .ended
+        switch incoming.head.plan {
+        case .answer(let answer):
+            append(Exchange(framing: incoming.head.framing, bodySize: 0, content: .whole(answer)))
+            advance()
+        case .work:
+            bodyBytes += incoming.bodySize
+            append(Exchange(framing: incoming.head.framing, bodySize: incoming.bodySize))
+            let id = ExchangeID(number: firstNumber + exchanges.count - 1)
+            if isWorkAway || !held.isEmpty { held.append(id) } else { effects.append(.work(id)) }
+        }
+    }
+
+    /// What `.work` began last is done elsewhere: nothing else begins before `workReturned`.
+    mutating func workWentAway() { isWorkAway = true }
+
+    mutating func workReturned() {
+        isWorkAway = false
+        workBegan()
+    }
+
+    /// What `.work` began last is under way: the next may begin.
+    mutating func workBegan() {
+        if !isWorkAway, !held.isEmpty { effects.append(.work(held.removeFirst())) }
+    }
+
+    /// The request that is being received gets no further; after its refusal the connection ends.
+    mutating func refuse(_ refusal: HTTPRefusal) {
+        if case .ended = intake { return }
+        end(with: .refusal(refusal))
+    }
+
+    private mutating func refuseBody(_ head: Head) {
+        if case .answer(let answer) = head.plan {
+            end(with: .whole(answer))
+        } else {
+            end(with: .refusal(.bodyTooLarge(limit: head.bodyLimit)))
+        }
+    }
+
+    /// Answers in the middle of a request, which can only be the connection's last.
+    private mutating func end(with content: Content) {
+        var framing = ResponseFraming()
+        if case .receiving(let incoming) = intake { framing = incoming.head.framing }
+        framing.keepAlive = false
+        framing.lingers = true
+        owesContinue = false
+        intake = .ended
+        append(Exchange(framing: framing, bodySize: 0, content: content))
+        advance()
+    }
+
+    // MARK: Answers
+
+    mutating func answered(_ id: ExchangeID, _ answer: Answer) {
+        put(.whole(answer), id)
+    }
+
+    /// The answer's body comes in slices.
+    mutating func answeredInSlices(_ id: ExchangeID, _ answer: Answer) {
+        put(.slices(answer), id)
+    }
+
+    private mutating func put(_ content: Content, _ id: ExchangeID) {
+        let place = id.number - firstNumber
+        guard exchanges.indices.contains(place), place >= front,
+            case .awaited = exchanges[place].content
+        else { return }
+        exchanges[place].content = content
+        advance()
+    }
+
+    /// The slice that was asked for is written.
+    mutating func sliced(_ result: HTTPSlice) {
+        guard case .slicing(let framing, isAsked: true) = outflow else { return }
+        switch result {
+        case .more:
+            outflow = .slicing(framing, isAsked: false)
+            askForSlice()
+        case .last:
+            outflow = .between
+            finishIfLast(framing)
+            advance()
+        case .failed:
+            closed()
+            effects.append(.close(.answerFailed))
+        }
+    }
+
+    private mutating func append(_ exchange: Exchange) { exchanges.append(exchange) }
+
+    /// Writes what has its turn.
+    private mutating func advance() {
+        while case .between = outflow, front < exchanges.count {
+            let exchange = exchanges[front]
+            if case .awaited = exchange.content { break }
+            front += 1
+            bodyBytes -= exchange.bodySize
+            var framing = exchange.framing
+            if mustSendAway { framing.keepAlive = false }
+            switch exchange.content {
+            case .awaited: break
+            case .whole(let answer): effects.append(.write(answer, framing))
+            case .refusal(let refusal): effects.append(.refuse(refusal, framing))
+            case .slices(let answer):
+                framing.omitLength()
+                effects.append(.begin(answer, framing))
+                if framing.omitsBody { break }
+                outflow = .slicing(framing, isAsked: false)
+                askForSlice()
+                continue
+            }
+            finishIfLast(framing)
+        }
+        dropFinished()
+        writeContinueIfDue()
+    }
+
+    private mutating func dropFinished() {
+        guard front > 0, front == exchanges.count || front >= 64 else { return }
+        exchanges.removeFirst(front)
+        firstNumber += front
+        front = 0
+    }
+
+    private mutating func finishIfLast(_ framing: ResponseFraming) {
+        guard !framing.keepAlive else { return }
+        intake = .ended
+        outflow = .finished
+        cancelWaiting()
+        effects.append(.closeWhenWritten(lingers: framing.lingers))
+    }
+
+    private mutating func askForSlice() {
+        guard isWritable, case .slicing(let framing, isAsked: false) = outflow else { return }
+        outflow = .slicing(framing, isAsked: true)
+        effects.append(.slice)
+    }
+
+    /// The client has nothing else under way: its next request shall go to another node.
+    private var mustSendAway: Bool {
+        if case .idle = intake { isDraining && front == exchanges.count } else { false }
+    }
+
+    /// The interim answer must not overtake those to earlier requests.
+    private mutating func writeContinueIfDue() {
+        guard owesContinue, !isAnswering else { return }
+        owesContinue = false
+        effects.append(.writeContinue)
+    }
+
+    // MARK: Flow and life
+
+    mutating func writabilityChanged(_ isWritable: Bool) {
+        self.isWritable = isWritable
+        askForSlice()
+    }
+
+    /// An answer is owed or under way.
+    var isAnswering: Bool {
+        if case .slicing = outflow { return true }
+        return front < exchanges.count
+    }
+
+    var isClosing: Bool {
+        switch outflow {
+        case .finished, .closed: true
+        case .between, .slicing: false
+        }
+    }
+
+    /// Whether more shall be read. A client that sends faster than it takes answers waits, and so
+    /// does one whose bodies fill what a connection may have in flight.
+    var wantsInput: Bool {
+        guard isWritable, exchanges.count - front < pipelinedRequests else { return false }
+        if case .receiving = intake { return true }
+        return bodyBytes < bodiesInFlight
+    }
+
+    /// Time passes. To be called a few times within the shortest of the limits.
+    mutating func tick(_ traffic: HTTPTraffic, at now: Duration) {
+        if case .closed = outflow { return }
+        let phase: HTTPPaceWatch.Phase
+        if traffic.unsent > 0 {
+            phase = .taking
+        } else if case .receiving = intake {
+            // While nothing is read, the client owes nothing.
+            phase = wantsInput && !owesContinue ? .sendingBody : .waiting
+        } else if isAnswering {
+            phase = .waiting
+        } else {
+            phase = traffic.isMidHead ? .sendingHead : .idle
+        }
+        guard let end = watch.judge(phase, traffic, limits, at: now) else { return }
+        if end == .bodyTooSlow {
+            refuse(.bodyTooSlow)
+        } else {
+            closed()
+            effects.append(.close(end))
+        }
+    }
+
+    /// The connection is gone.
+    mutating func closed() {
+        outflow = .closed
+        intake = .ended
+        cancelWaiting()
+    }
+
+    private mutating func cancelWaiting() {
+        let waiting = exchanges.indices[front...].filter {
+            if case .awaited = exchanges[$0].content { true } else { false }
+        }
+        if !waiting.isEmpty {
+            effects.append(.cancel(waiting.map { ExchangeID(number: firstNumber + $0) }))
+        }
+        firstNumber += exchanges.count
+        exchanges = []
+        front = 0
+        bodyBytes = 0
+        held = []
+    }
+}
+
+extension HTTPConnectionMachine.Plan: Equatable where Answer: Equatable {}
+extension HTTPConnectionMachine.Effect: Equatable where Answer: Equatable {}
+
+/// How the making of a slice ended.
+enum HTTPSlice {
+    case more
+    case last
+    /// The rest can't be had; the client sees that by the missing end.
+    case failed
+}
+
+/// Why a request is refused by the connection itself.
+enum HTTPRefusal: Equatable {
+    case bodyTooLarge(limit: Int)
+    /// The bodies of all clients fill what the process may hold of them.
+    case bodiesExhausted
+    case bodyTooSlow
+    case malformed(String)
+    case headerTooLarge
+}
+
+/// Why a connection is closed without an answer.
+enum HTTPConnectionEnd: Equatable {
+    case idle
+    case headTooSlow
+    /// Becomes a refusal.
+    case bodyTooSlow
+    case takesTooSlowly
+    case answerFailed
+}

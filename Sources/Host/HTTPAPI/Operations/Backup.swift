@@ -1,0 +1,9 @@
+import NIOHTTP1
+import Telemetry
+
+/// `/db/backup`: not there yet.
+extension HTTPOperation {
+    static let backup = HTTPOperation(
+        unavailable: "backup", [.prefix("/db/backup")], [.GET], [.backup],
+        counting: { $0.backups })
+}

@@ -1,0 +1,164 @@
+import NIOHTTP1
+import Service
+import Telemetry
+import Wire
+
+/// One operation of the HTTP API: all that the edge knows of it, in one place. The routes, what
+/// `OPTIONS` and 405 tell, the table in docs/http-api.md and the tests derive from these rows.
+///
+/// To add an operation: write its row in a file of its own here, name it in `OperationTable.all`,
+/// and, if the node must do something for it, give it a `ClientRequest.Operation` and its code.
+final class HTTPOperation: Sendable {
+    enum Path: Equatable, Sendable {
+        case exact(String)
+        /// `/db/queryfoo` is `/db/query`, as clients of rqlite know it.
+        case prefix(String)
+
+        func matches(_ path: String) -> Bool {
+            switch self {
+            case .exact(let text): path == text
+            case .prefix(let text): path.hasPrefix(text)
+            }
+        }
+    }
+
+    /// What the body is; it decides how large it may be.
+    enum Body: String, Sendable {
+        /// None is looked at.
+        case none
+        /// A small JSON document.
+        case document
+        /// SQL as JSON, or as text.
+        case statements
+        /// A database, or its dump.
+        case database
+
+        func limit(_ limits: HTTPLimits) -> Int {
+            switch self {
+            case .none, .document: limits.smallBodyBytes
+            case .statements, .database: limits.bodyBytes
+            }
+        }
+    }
+
+    /// Who can serve it.
+    enum Need: String, Sendable {
+        /// The edge of any node, without the node behind it.
+        case edge
+        /// Any node, for itself.
+        case node
+        /// A node that the consistency level allows, through a reader.
+        case level
+        /// The leader, through an entry in the log.
+        case log
+        /// `level` where all statements only read, else `log`.
+        case levelOrLog = "level or log"
+        /// The leader.
+        case leader
+    }
+
+    /// A right that a client will need, by rqlite's name for it; nothing asks for them yet.
+    enum Permission: String, Sendable {
+        case execute, query, load, backup, snapshot, status, ready, remove, ui
+        case leaderOperations = "leader-ops"
+    }
+
+    typealias Context = AnswerDesk
+
+    let name: String
+    let paths: [Path]
+    /// Nil: any.
+    let methods: [HTTPMethod]?
+    /// All of them; asked for in this order.
+    let permissions: [Permission]
+    let body: Body
+    let need: Need
+    /// As what it travels to another node; nil: never.
+    let code: ClientRequest.Code?
+    /// What a refusal without words is labelled as.
+    let content: Response.Content
+    /// Counts requests for the path, whatever the method.
+    let counter: (@Sendable (HTTPCounters) -> Counter)?
+    /// It looks at the node and is answered when all else is refused because there is too much.
+    let isObservation: Bool
+    /// The answer, where the head tells it; then no body is kept.
+    let answerToHead: @Sendable (Context, HTTPRequest) -> Response?
+    /// May be called on any thread.
+    let work: @Sendable (Context, HTTPRequest) -> Action
+    /// The answer to an outcome that is no failure; nil: the outcome is none of this operation's.
+    let answer: @Sendable (Context, Reply, PendingReply) -> Response?
+    /// What a failure becomes that has no answer of its own in `ErrorTable`.
+    let failure: @Sendable (ServiceError) -> ErrorTable.Answer
+
+    /// An operation that the node behind the edge carries out.
+    init(
+        _ name: String, _ paths: [Path], _ methods: [HTTPMethod]?, _ permissions: [Permission],
+        body: Body = .none, need: Need, code: ClientRequest.Code,
+        content: Response.Content = .json,
+        counting counter: (@Sendable (HTTPCounters) -> Counter)? = nil,
+        isObservation: Bool = false,
+        answerToHead: @escaping @Sendable (Context, HTTPRequest) -> Response? = { _, _ in nil },
+        work: @escaping @Sendable (Context, HTTPRequest) -> Action,
+        answer: @escaping @Sendable (Context, Reply, PendingReply) -> Response?,
+        failure: @escaping @Sendable (ServiceError) -> ErrorTable.Answer
+    ) {
+        self.name = name
+        self.paths = paths
+        self.methods = methods
+        self.permissions = permissions
+        self.body = body
+        self.need = need
+        self.code = code
+        self.content = content
+        self.counter = counter
+        self.isObservation = isObservation
+        self.answerToHead = answerToHead
+        self.work = work
+        self.answer = answer
+        self.failure = failure
+    }
+
+    /// An operation that the edge answers by itself.
+    init(
+        answeredHere name: String, _ paths: [Path], _ methods: [HTTPMethod]?,
+        _ permissions: [Permission], body: Body = .none, content: Response.Content = .json,
+        counting counter: (@Sendable (HTTPCounters) -> Counter)? = nil,
+        isObservation: Bool = false,
+        answerToHead: @escaping @Sendable (Context, HTTPRequest) -> Response? = { _, _ in nil },
+        work: @escaping @Sendable (Context, HTTPRequest) -> Response
+    ) {
+        self.name = name
+        self.paths = paths
+        self.methods = methods
+        self.permissions = permissions
+        self.body = body
+        need = .edge
+        code = nil
+        self.content = content
+        self.counter = counter
+        self.isObservation = isObservation
+        self.answerToHead = answerToHead
+        self.work = { .respond(work($0, $1)) }
+        answer = { _, _, _ in nil }
+        failure = { .plain(.internalServerError, ErrorTable.text($0)) }
+    }
+
+    /// An operation that is not there yet: refused by its head, before its body is taken in.
+    convenience init(
+        unavailable name: String, _ paths: [Path], _ methods: [HTTPMethod],
+        _ permissions: [Permission], body: Body = .none, content: Response.Content = .none,
+        counting counter: @escaping @Sendable (HTTPCounters) -> Counter
+    ) {
+        self.init(
+            answeredHere: name, paths, methods, permissions, body: body, content: content,
+            counting: counter,
+            answerToHead: { _, _ in .unavailable(name) },
+            work: { _, _ in .unavailable(name) })
+    }
+}
+
+extension Response {
+    static func unavailable(_ feature: String) -> Response {
+        .plain(.serviceUnavailable, "\(feature) is not available yet")
+    }
+}

@@ -1,0 +1,55 @@
+import JSON
+import NIOCore
+import NIOHTTP1
+import Raft
+import Service
+
+/// `/leader`: who leads, and handing leadership over.
+extension HTTPOperation {
+    static let leader = HTTPOperation(
+        "leader", [.exact("/leader")], [.GET], [.leaderOperations], need: .node, code: .leader,
+        work: { _, _ in .submit(.leader) },
+        answer: { _, reply, pending in
+            guard case .leader(let node) = reply.outcome else { return nil }
+            return Response(
+                .ok, .json, body: NodeDocument.render(node, pretty: pending.format.pretty))
+        },
+        failure: { error in
+            if case .notReady = error {
+                return .plain(.serviceUnavailable, ErrorTable.leaderNotFound)
+            }
+            return .plain(.internalServerError, "leader: \(ErrorTable.text(error))")
+        })
+
+    static let transferLeadership = HTTPOperation(
+        "stepdown", [.exact("/leader")], [.POST], [.leaderOperations], body: .document,
+        need: .leader, code: .transferLeadership,
+        work: { _, request in
+            var successor: NodeID?
+            let length = request.body?.readableBytes ?? 0
+            if length > 0, request.headers.first(name: "content-type") == "application/json" {
+                guard case .object(let members)? = request.document else {
+                    return .respond(
+                        .plain(.badRequest, "invalid JSON: an object with an id is expected"))
+                }
+                let id = members.last { $0.name == "id" }?.value.string
+                if let id, !id.isEmpty { successor = NodeID(id) }
+            }
+            return .submit(
+                .transferLeadership(to: successor, wait: request.parameters.has(.wait)))
+        },
+        answer: { desk, reply, _ in
+            guard case .done = reply.outcome else { return nil }
+            return desk.done(servedBy: reply.servedBy)
+        },
+        failure: { error in
+            if case .notReady = error {
+                return .plain(.serviceUnavailable, "stepdown: store not open")
+            }
+            let text =
+                if case .timedOut = error {
+                    "leadership transfer timeout"
+                } else { ErrorTable.text(error) }
+            return .plain(.internalServerError, "stepdown: \(text)")
+        })
+}

@@ -1,0 +1,17 @@
+import NIOHTTP1
+import Telemetry
+import Wire
+
+/// `/db/query`: statements that only read.
+extension HTTPOperation {
+    static let query = StatementsOperation.row(
+        "query", .query, "/db/query", [.GET, .POST], [.query], need: .level,
+        counting: { $0.queries },
+        given: { request in
+            if request.method == .GET {
+                return request.parameters[.q].map { [Statement($0)] } ?? []
+            }
+            return StatementsOperation.isPlainText(request)
+                ? [StatementsOperation.sql(of: request)] : nil
+        })
+}

@@ -1,0 +1,9 @@
+import NIOHTTP1
+import Telemetry
+
+/// `/reap`: not there yet.
+extension HTTPOperation {
+    static let reap = HTTPOperation(
+        unavailable: "reap", [.exact("/reap")], [.POST], [.snapshot], content: .json,
+        counting: { $0.reaps })
+}

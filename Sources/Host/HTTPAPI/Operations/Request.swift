@@ -1,0 +1,10 @@
+import NIOHTTP1
+import Telemetry
+import Wire
+
+/// `/db/request`: statements that read or write, as each of them is.
+extension HTTPOperation {
+    static let request = StatementsOperation.row(
+        "request", .request, "/db/request", [.POST], [.query, .execute], need: .levelOrLog,
+        counting: { $0.requests }, given: { _ in nil })
+}

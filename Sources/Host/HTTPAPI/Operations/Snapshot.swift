@@ -1,0 +1,9 @@
+import NIOHTTP1
+import Telemetry
+
+/// `/snapshot`: not there yet.
+extension HTTPOperation {
+    static let snapshot = HTTPOperation(
+        unavailable: "snapshot", [.exact("/snapshot")], [.POST], [.snapshot],
+        counting: { $0.snapshots })
+}

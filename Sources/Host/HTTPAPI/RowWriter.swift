@@ -1,0 +1,220 @@
+import Wire
+
+/// Writes the members of one statement's result that tell of its rows, in steps. It holds places
+/// in the cells, never the cells, and goes on where it stopped.
+struct RowWriter {
+    private struct Column {
+        /// Its place among the cells of a row.
+        let index: Int
+        /// The name as JSON text; only the associative form repeats it.
+        let name: [UInt8]
+        let form: ColumnForm
+    }
+
+    private let columns: [Column]
+    private let format: ResultFormat
+    private var hasBegun = false
+    private var row = 0
+    private var isRowOpen = false
+    /// The next of `columns` to be written.
+    private var place = 0
+    /// The cell that is read next.
+    private var offset = 0
+    /// Associative: where the cells of the open row begin.
+    private var starts: [Int] = []
+    private var long: LongCell?
+
+    init(_ rows: RowSet, _ format: ResultFormat) {
+        self.format = format
+        columns = format.associative ? Self.sorted(rows) : Self.listed(rows)
+    }
+
+    private static func listed(_ rows: RowSet) -> [Column] {
+        rows.types.indices.map {
+            Column(index: $0, name: [], form: ColumnForm(type: rows.types[$0]))
+        }
+    }
+
+    /// Members sorted by name; of columns with one name the last is shown.
+    private static func sorted(_ rows: RowSet) -> [Column] {
+        let shown = rows.columns.indices.sorted {
+            (rows.columns[$0].utf8Order, $0) < (rows.columns[$1].utf8Order, $1)
+        }
+        var columns: [Column] = []
+        for index in shown {
+            var name = JSONOutput(continuing: [])
+            name.text(rows.columns[index])
+            if columns.last?.name == name.bytes { columns.removeLast() }
+            columns.append(
+                Column(
+                    index: index, name: name.bytes, form: ColumnForm(type: rows.types[index])))
+        }
+        return columns
+    }
+
+    /// - Returns: whether all is written.
+    mutating func advance(
+        _ rows: RowSet, to output: inout JSONOutput, until size: Int
+    ) throws(WireError) -> Bool {
+        if !hasBegun {
+            hasBegun = true
+            begin(rows, &output)
+        }
+        return try rows.cells.withUnsafeBufferPointer { (bytes) throws(WireError) in
+            let cells = UnsafeRawBufferPointer(bytes)
+            while row < rows.rowCount {
+                if !isRowOpen { try openRow(cells, rows.columns.count, &output) }
+                guard try writeCells(cells, to: &output, until: size) else { return false }
+                closeRow(&output)
+            }
+            guard offset == cells.count else { throw .trailingBytes(cells.count - offset) }
+            if format.associative || rows.rowCount > 0 { output.endArray() }
+            return true
+        }
+    }
+
+    private func begin(_ rows: RowSet, _ output: inout JSONOutput) {
+        if format.associative {
+            if !columns.isEmpty {
+                output.member("types")
+                output.beginObject()
+                for column in columns {
+                    output.member(escaped: column.name)
+                    output.text(rows.types[column.index])
+                }
+                output.endObject()
+            }
+            output.member("rows")
+            output.beginArray()
+        } else {
+            writeTexts("columns", rows.columns, &output)
+            writeTexts("types", rows.types, &output)
+            guard rows.rowCount > 0 else { return }
+            output.member("values")
+            output.beginArray()
+        }
+    }
+
+    private func writeTexts(
+        _ name: StaticString, _ texts: [String], _ output: inout JSONOutput
+    ) {
+        guard !texts.isEmpty else { return }
+        output.member(name)
+        output.beginArray()
+        for text in texts {
+            output.element()
+            output.text(text)
+        }
+        output.endArray()
+    }
+
+    private mutating func openRow(
+        _ cells: UnsafeRawBufferPointer, _ count: Int, _ output: inout JSONOutput
+    ) throws(WireError) {
+        output.element()
+        isRowOpen = true
+        place = 0
+        guard format.associative else { return output.beginArray() }
+        output.beginObject()
+        starts.removeAll(keepingCapacity: true)
+        var reader = CellReader(cells, from: offset)
+        for _ in 0..<count {
+            starts.append(reader.offset)
+            _ = try reader.next()
+        }
+        offset = reader.offset
+    }
+
+    private mutating func closeRow(_ output: inout JSONOutput) {
+        if format.associative { output.endObject() } else { output.endArray() }
+        isRowOpen = false
+        row += 1
+    }
+
+    /// - Returns: whether the row's last cell is written.
+    private mutating func writeCells(
+        _ cells: UnsafeRawBufferPointer, to output: inout JSONOutput, until size: Int
+    ) throws(WireError) -> Bool {
+        if var cell = long {
+            guard cell.advance(cells, to: &output, until: size) else {
+                long = cell
+                return false
+            }
+            long = nil
+        }
+        while place < columns.count {
+            guard output.bytes.count < size else { return false }
+            let column = columns[place]
+            place += 1
+            if format.associative {
+                output.member(escaped: column.name)
+            } else {
+                output.element()
+            }
+            var reader = CellReader(
+                cells, from: format.associative ? starts[column.index] : offset)
+            let cell = try reader.next()
+            if !format.associative { offset = reader.offset }
+            if var begun = LongCell(cell, in: cells, as: column.form, blobArray: format.blobArray) {
+                guard begun.advance(cells, to: &output, until: size) else {
+                    long = begun
+                    return false
+                }
+            } else {
+                write(cell, as: column.form, to: &output)
+            }
+        }
+        return true
+    }
+
+    private func write(_ cell: Cell, as form: ColumnForm, to output: inout JSONOutput) {
+        switch cell {
+        case .null: output.null()
+        case .integer(let value): write(value, as: form, to: &output)
+        case .real(let value): output.real(value)
+        case .text(let text):
+            if form == .date, let date = DateText(parsing: text) {
+                output.date(date)
+            } else {
+                output.text(text)
+            }
+        case .blob(let content):
+            // A blob in a text column is shown as text only where that loses nothing.
+            if form == .text, UTF8Check.isValid(content) {
+                output.text(content)
+            } else if format.blobArray {
+                output.byteNumbers(content)
+            } else {
+                output.base64(content)
+            }
+        }
+    }
+
+    private func write(_ value: Int64, as form: ColumnForm, to output: inout JSONOutput) {
+        switch form {
+        case .boolean: output.bool(value > 0)
+        case .date:
+            if let date = DateText(unixTime: value) {
+                output.date(date)
+            } else {
+                // Beyond year 9999, which RFC 3339 can't write: shown as stored.
+                output.integer(value)
+            }
+        case .text, .other: output.integer(value)
+        }
+    }
+}
+
+extension String {
+    /// Compares by bytes, not by Unicode's equivalence.
+    fileprivate var utf8Order: UTF8Order { UTF8Order(text: self) }
+}
+
+private struct UTF8Order: Comparable {
+    let text: String
+
+    static func == (a: UTF8Order, b: UTF8Order) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
+    static func < (a: UTF8Order, b: UTF8Order) -> Bool {
+        a.text.utf8.lexicographicallyPrecedes(b.text.utf8)
+    }
+}

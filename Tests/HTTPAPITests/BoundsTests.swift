@@ -1,0 +1,244 @@
+import Foundation
+import NIOCore
+import NIOEmbedded
+import Service
+import Testing
+import Wire
+
+@testable import HTTPAPI
+
+/// What all clients together may make the server hold.
+@Suite struct BoundsTests {
+    private func write(_ body: String) -> String {
+        "POST /db/execute HTTP/1.1\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+    }
+
+    private func statement(ofSize size: Int) -> String {
+        "[\"\(String(repeating: "a", count: size - 4))\"]"
+    }
+
+    private func largeResult(_ size: Int) -> Outcome {
+        .results(
+            CommandResult([
+                StatementResult(
+                    rows(["c"], ["blob"], [[.blob([UInt8](repeating: 1, count: size))]]))
+            ]))
+    }
+
+    @Test func `One connection too many may only look at the node`() throws {
+        var limits = HTTPLimits()
+        limits.connections = 1
+        limits.observerConnections = 1
+        let first = try Client(FakeNode { _ in .readiness(.nodeOnly) }, limits: limits)
+        let second = try Client(beside: first)
+        let refused = try second.get("/db/query?q=x")
+        #expect(refused.status == 503)
+        #expect(refused.headers["retry-after"] == "1")
+        #expect(refused.headers["connection"] == "close")
+        second.channel.embeddedEventLoop.run()
+        #expect(!second.channel.isActive)
+
+        let third = try Client(beside: first)
+        #expect(try third.get("/readyz").status == 200)
+        #expect(try Client(beside: first).get("/readyz").status == 200)
+        _ = try Client(beside: first)
+        let tooMany = try Client(beside: first)
+        #expect(try tooMany.get("/readyz").status == 503)
+        #expect(try first.get("/readyz").status == 200)
+    }
+
+    @Test func `A connection that ended makes room for the next`() throws {
+        var limits = HTTPLimits()
+        limits.connections = 1
+        limits.observerConnections = 0
+        let first = try Client(FakeNode { _ in .results(.oneInsert) }, limits: limits)
+        #expect(try Client(beside: first).get("/db/query?q=x").status == 503)
+        try first.channel.close().wait()
+        #expect(try Client(beside: first).get("/db/query?q=x").status == 200)
+    }
+
+    @Test func `Requests beyond the bound are refused, checks of the node are not`() throws {
+        var limits = HTTPLimits()
+        limits.requestsInFlight = 2
+        let node = FakeNode {
+            if case .readiness = $0.operation { .readiness(.nodeOnly) } else { nil }
+        }
+        let client = try Client(node, limits: limits)
+        try client.send(write(#"["a"]"#) + write(#"["b"]"#))
+        let other = try Client(beside: client)
+        let refused = try other.post("/db/execute", #"["c"]"#)
+        #expect(refused.status == 503)
+        #expect(refused.headers["retry-after"] == "1")
+        #expect(node.requests.count == 2)
+        #expect(try other.get("/readyz").status == 200)
+
+        // A client that goes leaves its requests to the node until they are answered.
+        try client.channel.close().wait()
+        #expect(try other.post("/db/execute", #"["d"]"#).status == 503)
+        for request in node.requests {
+            node.deliver([Reply(id: request.id, outcome: .results(.oneInsert))])
+        }
+    }
+
+    @Test func `Bodies beyond the bound are refused, and answered ones make room`() throws {
+        var limits = HTTPLimits()
+        limits.bodyBytesInFlight = 50_000
+        let node = FakeNode { _ in nil }
+        let client = try Client(node, limits: limits)
+        try client.send(write(statement(ofSize: 30_000)))
+        #expect(node.requests.count == 1)
+        let other = try Client(beside: client)
+        let refused = try other.post("/db/execute", statement(ofSize: 30_000))
+        #expect(refused.status == 503)
+        #expect(refused.headers["retry-after"] == "1")
+        #expect(refused.headers["connection"] == "close")
+        #expect(node.requests.count == 1)
+        // Small ones are not counted.
+        let third = try Client(beside: client)
+        try third.send(write(#"["small"]"#))
+        #expect(node.requests.count == 2)
+
+        let id = node.requests[0].id
+        try #require(client.server.budgets.bodyBytes.inUse == 30_000)
+        node.deliver(to: 0, [Reply(id: id, outcome: .results(.oneInsert))])
+        #expect(client.server.budgets.bodyBytes.inUse == 0)
+    }
+
+    @Test func `A half-sent body is given back when its client goes`() throws {
+        let client = try Client(FakeNode { _ in nil })
+        try client.send(
+            "POST /db/execute HTTP/1.1\r\nContent-Length: 100000\r\n\r\n"
+                + String(repeating: " ", count: 50_000))
+        #expect(client.server.budgets.bodyBytes.inUse == 50_000)
+        try client.channel.close().wait()
+        #expect(client.server.budgets.bodyBytes.inUse == 0)
+    }
+
+    @Test func `A large answer goes out in chunks while it is taken`() throws {
+        let client = try Client(answering: largeResult(300_000))
+        try client.send("GET /db/query?q=x HTTP/1.1\r\n\r\n")
+        // What is not taken is not made: the channel says when it is full.
+        var text = try client.output()
+        for _ in 0..<20 where !text.hasSuffix("0\r\n\r\n") {
+            client.channel.embeddedEventLoop.run()
+            text += try client.output()
+        }
+        let (head, body) = try chunks(text)
+        #expect(head.contains("Transfer-Encoding: chunked\r\n"))
+        #expect(!head.contains("Content-Length"))
+        let whole = try ResultDocument.render(
+            largeResultValue(300_000), ResultFormat(), elapsed: .zero, continuing: [])
+        let isSame = body.joined().elementsEqual(String(decoding: whole, as: UTF8.self))
+        #expect(isSame)
+        #expect(body.count > 2)
+        #expect(client.server.budgets.answerBytes.inUse == 0)
+        #expect(client.channel.isActive)
+        #expect(try client.get("/db/query").status == 200)
+    }
+
+    @Test func `To a client of HTTP 1.0 a large answer ends with the connection`() throws {
+        let client = try Client(answering: largeResult(300_000))
+        try client.send("GET /db/query?q=x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        var text = ""
+        for _ in 0..<20 {
+            client.channel.embeddedEventLoop.run()
+            text += try client.output()
+        }
+        #expect(text.contains("Connection: close\r\n"))
+        #expect(text.hasSuffix("]]}]}"))
+        #expect(!client.channel.isActive)
+    }
+
+    @Test func `Answers beyond the bound are refused, and taken ones make room`() throws {
+        var limits = HTTPLimits()
+        limits.answerBytesInFlight = 500_000
+        let node = FakeNode { _ in largeResult(300_000) }
+        let client = try Client(node, limits: limits)
+        client.channel.isWritable = false
+        client.channel.pipeline.fireChannelWritabilityChanged()
+        try client.send("GET /db/query?q=x HTTP/1.1\r\n\r\n")
+        #expect(client.server.budgets.answerBytes.inUse > 300_000)
+        let other = try Client(beside: client)
+        let refused = try other.get("/db/query?q=x")
+        #expect(refused.status == 503)
+        #expect(refused.headers["retry-after"] == "1")
+        try client.channel.close().wait()
+        #expect(client.server.budgets.answerBytes.inUse == 0)
+    }
+
+    @Test func `Damaged rows of a large answer end the connection without the last chunk`() throws {
+        var damaged = ByteWriter()
+        Value.blob([UInt8](repeating: 1, count: 300_000)).encode(into: &damaged)
+        let set = RowSet(
+            columns: ["a"], types: ["blob"], rowCount: 2, cells: damaged.bytes + [9])
+        let client = try Client(
+            answering: .results(CommandResult([StatementResult(.rows(set), isRead: true)])))
+        try client.send("GET /db/query?q=x HTTP/1.1\r\n\r\n")
+        var text = ""
+        for _ in 0..<20 {
+            client.channel.embeddedEventLoop.run()
+            text += try client.output()
+        }
+        #expect(!text.hasSuffix("0\r\n\r\n"))
+        #expect(!client.channel.isActive)
+    }
+
+    @Test func `A client that hangs up cancels what it waits for`() throws {
+        let node = FakeNode { _ in nil }
+        let client = try Client(node)
+        try client.send("GET /db/query?q=x HTTP/1.1\r\n\r\n" + write(#"["b"]"#))
+        try client.channel.close().wait()
+        #expect(node.cancelled == node.requests.map(\.id))
+        #expect(node.requests.count == 2)
+    }
+
+    @Test func `A large body keeps its place among the requests of its connection`() throws {
+        let node = FakeNode { _ in nil }
+        let client = try Client(node)
+        try client.send(
+            write(#"["a"]"#) + write(statement(ofSize: 100_000)) + write(#"["c"]"#))
+        client.channel.embeddedEventLoop.run()
+        let sizes = node.requests.map { request -> Int in
+            guard case .command(let command, _) = request.operation else { return 0 }
+            return command.statements[0].sql.utf8.count
+        }
+        #expect(sizes == [1, 99_996, 1])
+        for request in node.requests.reversed() {
+            node.deliver([Reply(id: request.id, outcome: .results(.oneInsert))])
+        }
+        #expect(Client.answers(in: try client.output()).map(\.status) == [200, 200, 200])
+    }
+
+    @Test func `A large body that is no JSON is refused`() throws {
+        let client = try Client(FakeNode { _ in nil })
+        let answer = try client.post("/db/execute", statement(ofSize: 100_000).dropLast() + "x")
+        #expect(answer.status == 400)
+        #expect(answer.body == "invalid JSON body\n")
+        #expect(try client.get("/db/query").status == 200)
+    }
+
+    /// The head and the parts of a chunked answer.
+    private func chunks(_ text: String) throws -> (head: String, parts: [String]) {
+        let bytes = Array(text.utf8)
+        let end = try #require(text.range(of: "\r\n\r\n"))
+        var place = text.utf8.distance(from: text.startIndex, to: end.upperBound)
+        var parts: [String] = []
+        while place < bytes.count {
+            let line = bytes[place...].prefix { $0 != 13 }
+            let size = try #require(Int(String(decoding: line, as: UTF8.self), radix: 16))
+            place += line.count + 2
+            if size == 0 { break }
+            try #require(place + size <= bytes.count)
+            parts.append(String(decoding: bytes[place..<place + size], as: UTF8.self))
+            place += size + 2
+        }
+        return (String(text[..<end.upperBound]), parts)
+    }
+
+    private func largeResultValue(_ size: Int) throws -> CommandResult {
+        guard case .results(let result) = largeResult(size) else {
+            throw QueryParameters.Invalid(text: "no result")
+        }
+        return result
+    }
+}
