@@ -305,3 +305,68 @@ import Wire
             run(reader, "SELECT ?") == [.failed("not enough args to execute query: want 1 got 0")])
     }
 }
+
+/// What results may take.
+@Suite struct ResultSizeTests {
+    private func limits(_ bytes: Int) -> ApplierLimits {
+        var limits = ApplierLimits()
+        limits.resultBytes = bytes
+        return limits
+    }
+
+    private func query(_ sql: String) -> Command {
+        Command(kind: .query, statements: [Statement(sql)])
+    }
+
+    @Test func `A row that is larger than a result may be is an error before it fills memory`()
+        throws
+    {
+        let database = try Database()
+        let reader = try Reader(path: database.applier.path, limits: limits(1 << 16))
+        let columns = (0..<100).map { "zeroblob(200000) AS c\($0)" }.joined(separator: ",")
+        let outcome = reader.run(query("SELECT \(columns)"))
+        #expect(
+            outcome
+                == .result(
+                    CommandResult([
+                        StatementResult(
+                            .failed("the result is larger than 65536 bytes: ask for fewer rows"),
+                            isRead: true)
+                    ])
+                ).withoutTimes(like: outcome))
+    }
+
+    @Test func `Results of all readers share a budget, and give it back`() throws {
+        let database = try Database()
+        let budget = GatherBudget(limit: 8 << 20)
+        let first = try Reader(path: database.applier.path, budget: budget)
+        let second = try Reader(path: database.applier.path, budget: budget)
+        let large = query("SELECT zeroblob(6000000)")
+        let tooLarge = Command(
+            kind: .query, statements: (0..<2).map { _ in Statement("SELECT zeroblob(6000000)") })
+        for reader in [first, second, first] {
+            #expect(reader.run(tooLarge) == .busy)
+            #expect(budget.inUse == 0)
+            guard case .result(let result) = reader.run(large),
+                case .rows(let rows) = result.statements[0].outcome
+            else {
+                Issue.record("no rows")
+                return
+            }
+            #expect(rows.cells.count > 6_000_000)
+            #expect(budget.inUse == 0)
+        }
+    }
+}
+
+extension ReadOutcome {
+    /// With the times of another outcome, which no test can know.
+    fileprivate func withoutTimes(like other: ReadOutcome) -> ReadOutcome {
+        guard case .result(var result) = self, case .result(let known) = other else { return self }
+        for (index, statement) in known.statements.enumerated()
+        where index < result.statements.count {
+            result.statements[index].nanoseconds = statement.nanoseconds
+        }
+        return .result(result)
+    }
+}

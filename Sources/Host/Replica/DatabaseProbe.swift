@@ -7,6 +7,8 @@ import Wire
 final class DatabaseProbe: ReplySink {
     private let target: ReplyTarget
     private let synced: Bool
+    /// A database that takes longer is none to send clients to.
+    private static let databaseTimeout: Duration = .seconds(30)
 
     init(target: ReplyTarget, synced: Bool) {
         self.target = target
@@ -16,9 +18,11 @@ final class DatabaseProbe: ReplySink {
     func run(on readers: ReaderPool, now: MonotonicTime) {
         let query = Command(kind: .query, statements: [Statement("SELECT 1")])
         let request = ClientRequest(
-            id: target.id, operation: .command(query, ReadOptions(level: .none)))
+            id: target.id,
+            operation: .command(
+                query, ReadOptions(level: .none, databaseTimeout: Self.databaseTimeout)))
         let pending = PendingRequest(request, key: RequestKey(0), now: now)
-        readers.post([ReadJob(pending, ReplyTarget(sink: self, id: target.id))])
+        readers.post([ReadJob(pending, ReplyTarget(sink: self, id: target.id), isUrgent: true)])
     }
 
     func deliver(_ replies: [Reply]) {

@@ -110,6 +110,21 @@ package final class Node: NodeService, Sendable {
         links.mailbox.post(.requests(others))
     }
 
+    /// Reads end as soon as SQLite can be stopped, and what waits for a leader is dropped; what is in
+    /// the log, or was sent on to the leader, takes its course.
+    package func cancel(_ requests: [RequestID], replyTo sink: any ReplySink) {
+        let cancelled = links.open.take(requests, of: sink)
+        if !cancelled.isEmpty {
+            links.mailbox.post(.cancelled(cancelled.map(\.key)))
+            var replies = ReplyBatch()
+            for (_, target) in cancelled {
+                replies.add(.failed(.timedOut(waitingFor: "a client that has gone")), to: target)
+            }
+            replies.deliver()
+        }
+        links.readers.cancel(requests, from: sink)
+    }
+
     /// Whether a read needs nothing from the machine.
     private func mayReadAtOnce(
         _ kind: CommandKind, _ options: ReadOptions, _ now: MonotonicTime

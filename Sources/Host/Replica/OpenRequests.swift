@@ -44,5 +44,17 @@ final class OpenRequests: Sendable {
         state.withLock { state in keys.map { state.targets.removeValue(forKey: $0) } }
     }
 
+    /// Those of one sink that are not answered yet.
+    func take(
+        _ ids: [RequestID], of sink: any ReplySink
+    ) -> [(key: RequestKey, target: ReplyTarget)] {
+        let ids = Set(ids)
+        return state.withLock { state in
+            let found = state.targets.filter { $0.value.sink === sink && ids.contains($0.value.id) }
+            for key in found.keys { state.targets[key] = nil }
+            return found.map { ($0.key, $0.value) }.sorted { $0.key < $1.key }
+        }
+    }
+
     var count: Int { state.withLock(\.targets.count) }
 }

@@ -1,4 +1,3 @@
-import Glibc
 import NodeMachine
 import Service
 import StateMachine
@@ -11,10 +10,15 @@ import Wire
 struct ReadJob: Sendable {
     var pending: PendingRequest
     var target: ReplyTarget
+    /// A check of the node: it goes before all others, and has a thread when all are busy.
+    var isUrgent = false
+    /// A reader could not open the database; it is not tried a third time.
+    var wasPutBack = false
 
-    init(_ pending: PendingRequest, _ target: ReplyTarget) {
+    init(_ pending: PendingRequest, _ target: ReplyTarget, isUrgent: Bool = false) {
         self.pending = pending
         self.target = target
+        self.isUrgent = isUrgent
     }
 
     var command: Command? {
@@ -22,65 +26,166 @@ struct ReadJob: Sendable {
         return command
     }
 
-    /// SQLite stops working on it at this moment: the client's own limit, or when nobody waits.
-    var deadline: ContinuousClock.Instant {
-        var limit = pending.deadline - .now
+    /// When SQLite must stop working on it: at the client's limit for the database. `timeout` is
+    /// for waiting on other nodes, and so bounds only what another node waits for.
+    func deadline(from start: ContinuousClock.Instant) -> ContinuousClock.Instant? {
+        var deadline: ContinuousClock.Instant?
         if case .command(_, let options) = pending.request.operation,
-            let database = options.databaseTimeout
+            let limit = options.databaseTimeout
         {
-            limit = min(limit, database)
+            deadline = start + limit
         }
-        return .now + limit
+        if target.sink.isRemote {
+            let end = start + (pending.deadline - .now)
+            deadline = deadline.map { min($0, end) } ?? end
+        }
+        return deadline
     }
 }
 
 /// Threads that serve reads, each over a connection of its own. Two at first; another one is added
-/// when reads wait and all threads are busy with long ones, up to the limit.
+/// when a read waits and all threads are caught in long ones, up to the limit, and ends when it
+/// was not needed for a while.
+///
+/// A reader that does not come back when it should is given up: its client gets its answer, another
+/// thread takes its place, and it ends when the step of SQLite that holds it does.
 final class ReaderPool: Sendable {
+    /// How many threads, and for how long.
+    struct Limits: Sendable {
+        var threads: Int
+        var idleThreads = 2
+        /// A thread beyond the idle ones ends after this.
+        var idleTime: Duration = .seconds(30)
+        /// How late a reader may be before it is given up.
+        var grace: Duration = .seconds(1)
+        /// Readers that are given up and still run. Beyond, none is replaced.
+        var givenUp = 32
+        /// Before another try after the system refused a thread or a file.
+        var pause: Duration = .seconds(1)
+        /// Bytes that all results may take while they are gathered.
+        var gatheredBytes = 2 << 30
+
+        init(threads: Int) { self.threads = max(1, threads) }
+    }
+
     private struct State {
-        var threads: [NamedThread] = []
-        var busy = 0
+        var slots: [ReaderSlot] = []
+        var givenUp = 0
+        var lastNumber = 0
         var path: String
         /// Counts changes of the database file: readers of an older one open the new one.
         var generation: UInt64 = 0
         var isClosed = false
-        var activities: [ReaderActivity] = []
+        /// No thread is added before.
+        var mayGrowAt: ContinuousClock.Instant = .now
+        var lastRefusal: String?
     }
 
-    private enum Work: Sendable {
-        case read(ReadJob)
-        case stop
+    /// What the pool asks of the system; tests put something else in its place.
+    struct System: Sendable {
+        var startThread:
+            @Sendable (String, @escaping @Sendable () -> Void) throws(ThreadShortage) -> Void =
+                { (name, body) throws(ThreadShortage) in
+                    try NamedThread(name, body).detach()
+                }
+        var run: @Sendable (Reader, Command, ContinuousClock.Instant?) -> ReadOutcome = {
+            $0.run($1, deadline: $2)
+        }
     }
 
-    /// Reads that one thread takes at a time: few enough to share the work, enough to wake the
-    /// event loop once for several answers.
-    private static var batch: Int { 16 }
-
-    private let queue = Mailbox<Work>()
+    private let system: System
+    private let queue = ReadQueue()
     private let state: Mutex<State>
     private let core: Mailbox<NodeEvent>
     private let open: OpenRequests
-    private let limit: Int
+    private let limits: Limits
+    private let budget: GatherBudget
+    private let recent = Mutex(RecentCancellations())
+    /// Told by each thread that ends.
+    private let ended = Mailbox<Int>()
 
-    init(path: String, limit: Int, core: Mailbox<NodeEvent>, open: OpenRequests) {
+    convenience init(path: String, limit: Int, core: Mailbox<NodeEvent>, open: OpenRequests) {
+        self.init(path: path, limits: Limits(threads: limit), core: core, open: open)
+    }
+
+    init(
+        path: String, limits: Limits, core: Mailbox<NodeEvent>, open: OpenRequests,
+        system: System = System()
+    ) {
+        self.system = system
         state = Mutex(State(path: path))
         self.core = core
         self.open = open
-        self.limit = max(1, limit)
-        for _ in 0..<min(2, self.limit) { addThread() }
+        self.limits = limits
+        budget = GatherBudget(limit: limits.gatheredBytes)
+        for _ in 0..<min(limits.idleThreads, limits.threads) { addThread() }
     }
+
+    // MARK: Jobs
 
     func post(_ jobs: [ReadJob]) {
-        queue.post(jobs.map { .read($0) })
+        queue.post(jobs)
+        if jobs.contains(where: \.isUrgent) { growIfNeeded() }
     }
 
-    /// Adds a thread when reads wait behind long ones.
-    func grow() {
-        guard queue.count > 0 else { return }
-        let mayGrow = state.withLock { state in
-            !state.isClosed && state.busy == state.threads.count && state.threads.count < limit
+    /// Nobody waits for these any more. Each is answered all the same.
+    func cancel(_ ids: [RequestID], from sink: any ReplySink) {
+        // First of all: a job that is nowhere to be found may be on its way.
+        recent.withLock { $0.add(ids, from: sink) }
+        let ids = Set(ids)
+        let waiting = queue.remove { job in
+            job.target.sink === sink && ids.contains(job.target.id)
         }
-        if mayGrow { addThread() }
+        answer(waiting, .timedOut(waitingFor: "a reader"))
+        for slot in state.withLock({ $0.slots }) { slot.cancel(ids, from: sink) }
+    }
+
+    private func answer(_ jobs: [ReadJob], _ error: ServiceError) {
+        var replies = ReplyBatch()
+        for job in jobs { replies.add(.failed(error), to: job.target) }
+        replies.deliver()
+    }
+
+    // MARK: Life
+
+    /// Looks after the readers; to be called about every tick.
+    func grow() {
+        let now = ContinuousClock.now
+        let slots = state.withLock { $0.slots }
+        for slot in slots {
+            // What is answered does not wait for the read after it.
+            slot.flush()
+            if slot.isOverdue(by: limits.grace, at: now) { giveUp(slot) }
+        }
+        growIfNeeded()
+    }
+
+    /// Its client has the answer; another thread takes its place, unless too many are held already.
+    private func giveUp(_ slot: ReaderSlot) {
+        guard slot.giveUp() else { return }
+        state.withLock { state in
+            guard state.givenUp < limits.givenUp,
+                let place = state.slots.firstIndex(where: { $0 === slot })
+            else { return }
+            state.slots.remove(at: place)
+            state.givenUp += 1
+        }
+    }
+
+    /// Adds a thread when a read waits that no thread will take soon.
+    private func growIfNeeded() {
+        guard queue.count > 0, !queue.hasSleeper else { return }
+        let hasUrgent = queue.hasUrgent
+        let (mayGrow, isEmpty) = state.withLock { state in
+            let limit = limits.threads + (hasUrgent ? 1 : 0)
+            let hasRoom = state.slots.count < limit && state.mayGrowAt <= .now
+            return (!state.isClosed && hasRoom, state.slots.isEmpty)
+        }
+        let hasGrown = mayGrow && addThread()
+        guard isEmpty, !hasGrown else { return }
+        // Nobody will come for them.
+        let cause = state.withLock { $0.lastRefusal } ?? "no reader is left"
+        answer(queue.remove { _ in true }, .notReady(cause))
     }
 
     /// From here on reads see the database at `path`.
@@ -91,102 +196,168 @@ final class ReaderPool: Sendable {
         }
     }
 
-    /// Ends all threads once they finished what they are at.
-    func stop() {
-        let threads = state.withLock { state in
-            state.isClosed = true
-            return state.threads
+    /// Ends all threads once they finished what they are at; long reads after `patience`, and those
+    /// that can't be ended are left behind.
+    func stop(patience: Duration = .seconds(5)) {
+        state.withLock { $0.isClosed = true }
+        queue.close()
+        waitForEnd(until: .now + patience)
+        answer(queue.remove { _ in true }, .notReady("the node is stopping"))
+        for slot in state.withLock({ $0.slots }) { slot.cancel() }
+        waitForEnd(until: .now + limits.grace)
+        for slot in state.withLock({ $0.slots }) { _ = slot.giveUp() }
+    }
+
+    private func waitForEnd(until deadline: MonotonicTime) {
+        while state.withLock({ !$0.slots.isEmpty }), MonotonicTime.now < deadline {
+            _ = ended.take(until: deadline)
         }
-        queue.post(threads.map { _ in .stop })
-        for thread in threads { thread.join() }
     }
 
     /// Ends the longest running read with an error: it keeps SQLite's log from being checkpointed.
     func evictOldest() {
-        let running = state.withLock { $0.activities.filter { $0.startedAt != nil } }
-        running.min { ($0.startedAt ?? .now) < ($1.startedAt ?? .now) }?.evict()
+        let running = state.withLock { $0.slots.map(\.activity) }
+            .compactMap { activity in activity.startedAt.map { ($0, activity) } }
+        running.min { $0.0 < $1.0 }?.1.evict()
     }
 
     var counts: (threads: Int, busy: Int, waiting: Int) {
         let waiting = queue.count
-        return state.withLock { ($0.threads.count, $0.busy, waiting) }
+        let slots = state.withLock { $0.slots }
+        return (slots.count, slots.count { $0.startedAt != nil }, waiting)
     }
 
-    /// Without threads for more readers those that there are serve all reads; without any the node
-    /// can't go on.
-    private func addThread() {
-        let shortage: ThreadShortage? = state.withLock { state in
-            do throws(ThreadShortage) {
-                let name = "reader-\(state.threads.count + 1)"
-                state.threads.append(try NamedThread(name) { [self] in serve() })
-                return nil
-            } catch {
-                return state.threads.isEmpty ? error : nil
+    /// Readers that were given up and have not come back.
+    var givenUp: Int { state.withLock { $0.givenUp } }
+
+    /// - Returns: false when the system gives none.
+    @discardableResult private func addThread() -> Bool {
+        let slot = state.withLock { state -> ReaderSlot in
+            state.lastNumber += 1
+            let slot = ReaderSlot(number: state.lastNumber)
+            state.slots.append(slot)
+            return slot
+        }
+        do throws(ThreadShortage) {
+            try system.startThread("reader-\(slot.number)") { [self] in
+                serve(slot)
+                slot.flush()
+                leave(slot)
+            }
+            return true
+        } catch {
+            refused("\(error)")
+            leave(slot)
+            return false
+        }
+    }
+
+    private func refused(_ cause: String) {
+        state.withLock { state in
+            state.mayGrowAt = .now + limits.pause
+            state.lastRefusal = cause
+        }
+    }
+
+    private func leave(_ slot: ReaderSlot) {
+        state.withLock { state in
+            if let place = state.slots.firstIndex(where: { $0 === slot }) {
+                state.slots.remove(at: place)
+            } else {
+                state.givenUp -= 1
             }
         }
-        if let shortage { core.post(.fault("\(shortage)")) }
+        ended.post(slot.number)
     }
+}
 
-    private func serve() {
+// MARK: On a reader's thread
+
+extension ReaderPool {
+    private func serve(_ slot: ReaderSlot) {
         var reader: Reader?
         var generation: UInt64?
-        while true {
-            let work = queue.take(atMost: Self.batch)
-            let (path, current) = state.withLock { state in
-                state.busy += 1
-                return (state.path, state.generation)
-            }
-            defer { state.withLock { $0.busy -= 1 } }
+        while let job = next(slot) {
+            let (path, current) = state.withLock { ($0.path, $0.generation) }
+            let deadline = slot.begin(job)
+            if recent.withLock({ $0.contains(job.target) }) { slot.cancel() }
             if generation != current || reader == nil {
-                do {
-                    reader = try openReader(path, replacing: reader)
+                reader = nil
+                do throws(ApplyFault) {
+                    reader = try openReader(path, slot)
                     generation = current
                 } catch {
-                    core.post(.fault("can't open \(path) for reading: \(error)"))
+                    return couldNotOpen(job, path, error, slot)
                 }
             }
-            var replies = ReplyBatch()
-            var stops = 0
-            for item in work {
-                switch item {
-                case .stop: stops += 1
-                case .read(let job): serve(job, with: reader, &replies)
+            guard let reader, let command = job.command else { return }
+            let mayGoOn =
+                switch system.run(reader, command, deadline) {
+                case .result(let result): slot.finish(.results(result))
+                case .busy: slot.finish(.failed(.busy))
+                case .needsWrite: finishAsWrite(job, slot)
                 }
-            }
-            replies.deliver()
-            if stops > 0 {
-                // One word for each thread: those taken along belong to the others.
-                return queue.post((1..<stops).map { _ in .stop })
-            }
+            guard mayGoOn else { return }
         }
     }
 
-    private func openReader(_ path: String, replacing old: Reader?) throws(ApplyFault) -> Reader {
-        let reader = try Reader(path: path)
-        state.withLock { state in
-            state.activities.removeAll { $0 === old?.activity }
-            state.activities.append(reader.activity)
-        }
-        return reader
-    }
-
-    private func serve(_ job: ReadJob, with reader: Reader?, _ replies: inout ReplyBatch) {
-        guard let reader, let command = job.command else {
-            return replies.add(
-                .failed(.notReady("the database is not open")), to: job.target)
-        }
-        switch reader.run(command, deadline: job.deadline) {
-        case .result(let result): replies.add(.results(result), to: job.target)
-        case .needsWrite: handBack(job)
-        }
-    }
-
-    /// The request writes: the machine must see to it.
-    private func handBack(_ job: ReadJob) {
+    /// The request writes: the machine must see to it, unless the client has its answer.
+    private func finishAsWrite(_ job: ReadJob, _ slot: ReaderSlot) -> Bool {
+        guard slot.finish(nil) else { return false }
         var pending = job.pending
         pending.key = open.add(job.target)
         pending.isWrite = true
         pending.encode()
         core.post(.requests([pending]))
+        return true
+    }
+
+    /// Waits for a job. Nil: the thread ends.
+    private func next(_ slot: ReaderSlot) -> ReadJob? {
+        if let job = queue.takeNow() { return job }
+        slot.flush()
+        while true {
+            switch queue.take(until: .now + limits.idleTime) {
+            case .job(let job): return job
+            case .closed: return nil
+            case .nothing:
+                let isSpare = state.withLock { $0.slots.count > limits.idleThreads }
+                if isSpare { return nil }
+            }
+        }
+    }
+
+    private func openReader(_ path: String, _ slot: ReaderSlot) throws(ApplyFault) -> Reader {
+        try Reader(path: path, activity: slot.activity, budget: budget) { [weak self, slot] in
+            self?.isLong(slot)
+        }
+    }
+
+    /// The read takes long: what the thread has done already goes out, and what waits goes to
+    /// another. Called every millisecond or so of the read.
+    private func isLong(_ slot: ReaderSlot) {
+        slot.flush()
+        guard queue.count > 0 else { return }
+        queue.handOver()
+        // What ends in a moment is worth no thread.
+        let startedAt = slot.startedAt ?? .now
+        if ContinuousClock.now - startedAt > .milliseconds(5) { growIfNeeded() }
+    }
+
+    /// The thread ends. Others may serve the job, which have their files open; without any it is
+    /// answered with the reason.
+    private func couldNotOpen(
+        _ job: ReadJob, _ path: String, _ error: ApplyFault, _ slot: ReaderSlot
+    ) {
+        let cause = "can't open \(path) for reading: \(error)"
+        refused(cause)
+        let hasOthers = state.withLock { $0.slots.count > 1 }
+        if hasOthers, !job.wasPutBack {
+            var again = job
+            again.wasPutBack = true
+            if slot.finish(nil) { queue.putBack(again) }
+        } else {
+            _ = slot.finish(.failed(.notReady(cause)))
+        }
     }
 }

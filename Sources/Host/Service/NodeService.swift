@@ -3,6 +3,13 @@
 /// never block.
 package protocol ReplySink: AnyObject, Sendable {
     func deliver(_ replies: [Reply])
+
+    /// Speaks for another node, which waits no longer than each request's `timeout`.
+    var isRemote: Bool { get }
+}
+
+extension ReplySink {
+    package var isRemote: Bool { false }
 }
 
 /// What a node offers to those who speak for clients. Batches cross threads, not requests: callers

@@ -8,13 +8,17 @@ package enum ReadOutcome: Equatable, Sendable {
     /// Some statement of a `/db/request` is no mere read, or can't be compiled yet: the whole
     /// request goes through the log.
     case needsWrite
+    /// The results of all readers fill the memory that they may: nothing was answered.
+    case busy
 }
 
 /// Answers queries from a snapshot of the database, on a connection that can't write. Each reader
 /// belongs to one thread; all statements of a request see the same snapshot.
 package final class Reader {
-    package let activity = ReaderActivity()
+    package let activity: ReaderActivity
+    package static let timeoutText = "query timeout"
 
+    private let budget: GatherBudget?
     private let connection: Connection
     private let compiler: StatementCompiler
     private let guardian = Guard()
@@ -25,9 +29,19 @@ package final class Reader {
     private typealias Script = [ScriptStatement]
 
     /// Opens the file of an applier that is open: its locks are shared within the process.
-    package init(path: String, limits: ApplierLimits = ApplierLimits()) throws(ApplyFault) {
+    /// - Parameters:
+    ///   - budget: what results may take while they are gathered; nil: each only has its own limit.
+    ///   - onProgress: called on the reader's thread while a statement takes long, about every
+    ///     millisecond.
+    package init(
+        path: String, limits: ApplierLimits = ApplierLimits(),
+        activity: ReaderActivity = ReaderActivity(), budget: GatherBudget? = nil,
+        onProgress: (@Sendable () -> Void)? = nil
+    ) throws(ApplyFault) {
         resultBytes = limits.resultBytes
-        watchdog = Watchdog(activity: activity)
+        self.activity = activity
+        self.budget = budget
+        watchdog = Watchdog(activity: activity, onProgress: onProgress)
         do throws(SQLiteError) {
             let connection = try SessionSetup.openReader(path)
             compiler = StatementCompiler(
@@ -59,11 +73,15 @@ package final class Reader {
             return .result(CommandResult([], error: error.message))
         }
         defer { endSnapshot() }
+        var share = GatherShare(of: budget)
+        defer { share.end() }
         var results: [StatementResult] = []
         var control = ReadTransaction(isFlagged: command.transaction)
         for (ordinal, text) in command.statements.enumerated() where !text.sql.isEmpty {
             let start = ContinuousClock.now
-            let outcome = run(text, at: ordinal, of: command, &control)
+            let outcome = run(text, at: ordinal, of: command, &control, &share)
+            if share.isRefused { return .busy }
+            if case .rows(let rows) = outcome { share.keep(rows.cells.count) }
             let elapsed = (ContinuousClock.now - start).components
             let nanoseconds =
                 UInt64(clamping: elapsed.seconds) * 1_000_000_000
@@ -104,7 +122,7 @@ package final class Reader {
     /// The outcome of a text is that of its last statement, or its first failure.
     private func run(
         _ text: Statement, at ordinal: Int, of command: Command,
-        _ control: inout ReadTransaction
+        _ control: inout ReadTransaction, _ share: inout GatherShare
     ) -> StatementOutcome {
         var supply = ParameterSupply(text)
         var outcome = StatementOutcome.empty
@@ -127,7 +145,8 @@ package final class Reader {
                         isLast: SettingRule.isLast(statement, in: command.statements, at: ordinal),
                         on: connection)
                 } else {
-                    outcome = run(statement.compiled, qualifyColumns: command.qualifyColumns)
+                    outcome = run(
+                        statement.compiled, qualifyColumns: command.qualifyColumns, &share)
                 }
                 if case .failed = outcome { return outcome }
                 if statement.isLast { return outcome }
@@ -136,7 +155,9 @@ package final class Reader {
         }
     }
 
-    private func run(_ compiled: CompiledStatement, qualifyColumns: Bool) -> StatementOutcome {
+    private func run(
+        _ compiled: CompiledStatement, qualifyColumns: Bool, _ share: inout GatherShare
+    ) -> StatementOutcome {
         guard compiled.isReadOnly else { return .failed(CommandRunner.readOnlyText) }
         defer {
             guardian.subject = .daemon
@@ -155,6 +176,7 @@ package final class Reader {
                 compiled.statement, qualifyColumns: qualifyColumns, byteLimit: resultBytes)
             while hasRow, !collector.isOverLimit {
                 collector.add(compiled.statement)
+                guard share.cover(collector.byteCount) else { return .empty }
                 hasRow = try compiled.statement.step()
             }
             return collector.finish()

@@ -39,13 +39,18 @@ struct RowCollector {
                 untypedLeft -= 1
             }
             add(type, index, statement)
+            // After each value: a row can be larger than any memory.
+            if rows.cells.count > byteLimit {
+                isOverLimit = true
+                rows.cells = []
+                return
+            }
         }
         rows.rowCount += 1
-        if rows.cells.count > byteLimit {
-            isOverLimit = true
-            rows.cells = []
-        }
     }
+
+    /// Bytes of the rows so far.
+    var byteCount: Int { rows.cells.count }
 
     func finish() -> StatementOutcome {
         isOverLimit

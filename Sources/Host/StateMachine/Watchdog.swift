@@ -1,15 +1,21 @@
 internal import CSQLite
 internal import SQLite
 
-/// Ends a read whose time is over, or that holds back the checkpoint for too long.
+/// Ends a read whose time is over, that nobody waits for, or that holds back the checkpoint for too
+/// long. SQLite calls it between the steps of its virtual machine; a single step that takes minutes
+/// it can't end.
 final class Watchdog {
     private static let stepsPerCallback: Int32 = 4096
 
     private let activity: ReaderActivity
+    private let onProgress: (@Sendable () -> Void)?
     private var deadline: ContinuousClock.Instant?
 
-    init(activity: ReaderActivity) {
+    /// - Parameter onProgress: called on the reader's thread while a statement takes long, about
+    ///   every millisecond.
+    init(activity: ReaderActivity, onProgress: (@Sendable () -> Void)?) {
         self.activity = activity
+        self.onProgress = onProgress
     }
 
     /// The watchdog must live as long as the connection.
@@ -19,6 +25,7 @@ final class Watchdog {
             { context in
                 guard let context else { return 1 }
                 let watchdog = Unmanaged<Watchdog>.fromOpaque(context).takeUnretainedValue()
+                watchdog.onProgress?()
                 return watchdog.reason == nil ? 0 : 1
             }, Unmanaged.passUnretained(self).toOpaque())
     }
@@ -33,7 +40,8 @@ final class Watchdog {
 
     /// Why the read must end; nil when it may go on.
     var reason: String? {
-        if let deadline, ContinuousClock.now >= deadline { return "query timeout" }
+        if let deadline, ContinuousClock.now >= deadline { return Reader.timeoutText }
+        if activity.isCancelled { return "read ended: nobody waits for it any more" }
         return activity.isEvicted
             ? "read ended: it held back the checkpoint of the write-ahead log for too long" : nil
     }

@@ -69,6 +69,11 @@ package struct NamedThread: Sendable {
         fclose(file)
     }
 
+    /// Nobody waits for it: what it took goes back when `body` returns. Instead of `join`, once.
+    package func detach() {
+        pthread_detach(thread)
+    }
+
     /// Waits until `body` has returned. To be called once at most, and not from the thread itself.
     package func join() {
         pthread_join(thread, nil)

@@ -75,6 +75,8 @@ private final class ForwardedReplies: ReplySink {
         self.limits = limits
     }
 
+    var isRemote: Bool { true }
+
     func deliver(_ replies: [Reply]) {
         let mustSchedule = state.withLock { state -> Bool in
             state.replies += replies

@@ -1,0 +1,343 @@
+import Glibc
+import NodeMachine
+import Raft
+import Service
+import StateMachine
+import Synchronization
+import Testing
+import Threads
+import Time
+import Wire
+
+@testable import Replica
+
+/// Reads and the threads that serve them. A read called "endless" ends only when it is ended.
+@Suite struct ReaderPoolTests {
+    private static let endless =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT count(*) FROM n"
+
+    private let bench: Bench
+
+    init() throws { bench = try Bench() }
+
+    @Test func `A fast read does not wait behind a slow one`() throws {
+        let pool = bench.pool(ReaderPool.Limits(threads: 4))
+        defer { pool.stop(patience: .zero) }
+        let slow = bench.sink()
+        pool.post((1...3).map { slow.read(UInt64($0), Self.endless) })
+        let fast = bench.sink()
+        for round in 1...20 as ClosedRange<UInt64> {
+            pool.post([fast.read(round, "SELECT 1"), fast.read(round + 100, "SELECT 2")])
+            #expect(try fast.replies(2).count == 2)
+        }
+        #expect(slow.isEmpty)
+    }
+
+    @Test func `What is answered goes out while its thread is caught in a long read`() throws {
+        let pool = bench.pool(ReaderPool.Limits(threads: 1))
+        defer { pool.stop(patience: .zero) }
+        let sink = bench.sink()
+        pool.post([
+            sink.read(1, "SELECT 1"), sink.read(2, "SELECT 2"), sink.read(3, Self.endless),
+        ])
+        #expect(try sink.replies(2).map(\.id.rawValue).sorted() == [1, 2])
+        #expect(pool.counts.busy == 1)
+    }
+
+    @Test func `A read that nobody waits for ends, and its thread serves the next`() throws {
+        let pool = bench.pool(ReaderPool.Limits(threads: 1))
+        defer { pool.stop(patience: .zero) }
+        let (gone, other) = (bench.sink(), bench.sink())
+        pool.post([gone.read(1, Self.endless), gone.read(2, Self.endless)])
+        pool.post([other.read(1, "SELECT 1")])
+        pool.cancel([RequestID(2), RequestID(1)], from: gone)
+        #expect(try other.replies(1).map(\.id.rawValue) == [1])
+        #expect(try gone.replies(2).count == 2)
+    }
+
+    @Test func `A cancelled read that comes later ends at once`() throws {
+        let pool = bench.pool(ReaderPool.Limits(threads: 1))
+        defer { pool.stop(patience: .zero) }
+        let sink = bench.sink()
+        pool.cancel([RequestID(7)], from: sink)
+        pool.post([sink.read(7, Self.endless)])
+        #expect(try sink.replies(1).count == 1)
+        // Only this one, and only of this sink.
+        let other = bench.sink()
+        pool.post([other.read(7, "SELECT 7"), sink.read(8, "SELECT 8")])
+        #expect(try other.replies(1).map(bench.text) == ["7"])
+        #expect(try sink.replies(1).map(bench.text) == ["8"])
+    }
+
+    @Test func `The limit for the database ends a read, the one for other nodes does not`() throws {
+        let pool = bench.pool(ReaderPool.Limits(threads: 2))
+        defer { pool.stop(patience: .zero) }
+        let sink = bench.sink()
+        pool.post([sink.read(1, Self.endless, database: .milliseconds(50))])
+        #expect(try sink.replies(1).map(bench.text) == ["query timeout"])
+        // Counts to about a second's worth of steps, with a time-out of a millisecond.
+        let long =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n LIMIT 1000000) "
+            + "SELECT count(*) FROM n"
+        pool.post([sink.read(2, long, timeout: .milliseconds(1))])
+        #expect(try sink.replies(1).map(bench.text) == ["1000000"])
+    }
+
+    @Test func `What another node waits for ends when that does not wait any more`() throws {
+        let pool = bench.pool(ReaderPool.Limits(threads: 1))
+        defer { pool.stop(patience: .zero) }
+        let sink = bench.sink(isRemote: true)
+        pool.post([sink.read(1, Self.endless, timeout: .milliseconds(50))])
+        #expect(try sink.replies(1).map(bench.text) == ["query timeout"])
+    }
+
+    @Test func `A reader that does not come back is given up, and its client answered`() throws {
+        let held = Gate()
+        var system = ReaderPool.System()
+        system.run = { reader, command, deadline in
+            if command.statements[0].sql == "held" { held.wait() }
+            return reader.run(command, deadline: deadline)
+        }
+        var limits = ReaderPool.Limits(threads: 1)
+        limits.grace = .milliseconds(20)
+        limits.givenUp = 2
+        let pool = bench.pool(limits, system)
+        let sink = bench.sink()
+        for number in 1...3 as ClosedRange<UInt64> {
+            pool.post([sink.read(number, "held", database: .milliseconds(10))])
+            let replies = try sink.replies(1) { pool.grow() }
+            #expect(replies.map(bench.text) == ["query timeout"])
+        }
+        // Two are replaced; the third keeps its place, but its client has its answer.
+        #expect(pool.givenUp == 2)
+        pool.post([sink.read(4, "SELECT 4")])
+        pool.grow()
+        #expect(sink.isEmpty)
+
+        held.open()
+        #expect(try sink.replies(1) { pool.grow() }.map(bench.text) == ["4"])
+        #expect(try bench.eventually { pool.givenUp == 0 })
+        pool.stop()
+        #expect(sink.isEmpty, "a held read was answered twice")
+    }
+
+    @Test func `A stop does not wait for a reader that does not come back`() throws {
+        let held = Gate()
+        var system = ReaderPool.System()
+        system.run = { _, _, _ in
+            held.wait()
+            return .busy
+        }
+        var limits = ReaderPool.Limits(threads: 1)
+        limits.grace = .milliseconds(20)
+        let pool = bench.pool(limits, system)
+        let sink = bench.sink()
+        pool.post([sink.read(1, "held"), sink.read(2, "never")])
+        #expect(try bench.eventually { pool.counts.busy == 1 })
+        pool.stop(patience: .milliseconds(20))
+        #expect(try sink.replies(2).map(\.id.rawValue).sorted() == [1, 2])
+        held.open()
+    }
+
+    @Test func `Checks of the node are served when all threads are held`() throws {
+        let pool = bench.pool(ReaderPool.Limits(threads: 2))
+        defer { pool.stop(patience: .zero) }
+        let slow = bench.sink()
+        pool.post((1...10).map { slow.read(UInt64($0), Self.endless) })
+        #expect(try bench.eventually { pool.counts.busy == 2 })
+        let check = bench.sink()
+        var job = check.read(1, "SELECT 1")
+        job.isUrgent = true
+        pool.post([job])
+        #expect(try check.replies(1).map(bench.text) == ["1"])
+        #expect(slow.isEmpty)
+    }
+
+    @Test func `Threads come when reads wait, and go when they are not needed`() throws {
+        var limits = ReaderPool.Limits(threads: 6)
+        limits.idleTime = .milliseconds(20)
+        let pool = bench.pool(limits)
+        defer { pool.stop(patience: .zero) }
+        #expect(pool.counts.threads == 2)
+        let sink = bench.sink()
+        pool.post((1...10).map { sink.read(UInt64($0), Self.endless) })
+        #expect(try bench.eventually { pool.counts.threads == 6 && pool.counts.waiting == 4 })
+        pool.cancel((1...10).map { RequestID(UInt64($0)) }, from: sink)
+        #expect(try sink.replies(10).count == 10)
+        #expect(try bench.eventually { pool.counts.threads == 2 })
+    }
+
+    @Test func `A database that can't be opened is told to the client, and ends no node`() throws {
+        var limits = ReaderPool.Limits(threads: 2)
+        limits.pause = .milliseconds(5)
+        let pool = bench.pool(limits, path: bench.path + ".missing")
+        defer { pool.stop(patience: .zero) }
+        let sink = bench.sink()
+        for number in 1...4 as ClosedRange<UInt64> {
+            pool.post([sink.read(number, "SELECT 1")])
+            let reply = try sink.replies(1) { pool.grow() }
+            guard case .failed(.notReady(let cause)) = reply[0].outcome else {
+                Issue.record("\(reply[0].outcome)")
+                continue
+            }
+            #expect(cause.contains(".missing"))
+        }
+        #expect(bench.core.count == 0)
+        // When it can be opened again, it is, after a pause.
+        pool.switchTo(bench.path)
+        var answer = ""
+        #expect(
+            try bench.eventually {
+                pool.post([sink.read(9, "SELECT 9")])
+                answer = (try? sink.replies(1) { pool.grow() }.first).map(bench.text) ?? "none"
+                return answer == "9"
+            }, "\(answer)")
+    }
+
+    @Test func `Without threads reads are refused until there are some`() throws {
+        let refusing = Flag(true)
+        var system = ReaderPool.System()
+        system.startThread = { (name, body) throws(ThreadShortage) in
+            if refusing.value { throw ThreadShortage(name: name, code: EAGAIN) }
+            try NamedThread(name, body).detach()
+        }
+        var limits = ReaderPool.Limits(threads: 2)
+        limits.pause = .milliseconds(1)
+        let pool = bench.pool(limits, system)
+        defer { pool.stop(patience: .zero) }
+        let sink = bench.sink()
+        pool.post([sink.read(1, "SELECT 1")])
+        let reply = try sink.replies(1) { pool.grow() }
+        guard case .failed(.notReady(let cause)) = reply[0].outcome else {
+            Issue.record("\(reply[0].outcome)")
+            return
+        }
+        #expect(cause.contains("no thread"))
+        refusing.lower()
+        try bench.waitFor(.milliseconds(5))
+        pool.post([sink.read(2, "SELECT 2")])
+        #expect(try sink.replies(1) { pool.grow() }.map(bench.text) == ["2"])
+        #expect(bench.core.count == 0)
+    }
+}
+
+/// A database and what tests need around it.
+private final class Bench {
+    let path: String
+    let core = Mailbox<NodeEvent>()
+    private let open = OpenRequests()
+    private let directory: String
+    private let applier: Applier
+
+    struct TimedOut: Error {}
+
+    init() throws {
+        var template = Array("/tmp/readers-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw TimedOut() }
+        directory = String(
+            decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let databases = DatabaseDirectory(path: directory)
+        try databases.create(.first)
+        path = databases.file(of: .first)
+        applier = try Applier(path: path)
+    }
+
+    deinit {
+        for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) }
+        rmdir(directory)
+    }
+
+    func pool(
+        _ limits: ReaderPool.Limits, _ system: ReaderPool.System = ReaderPool.System(),
+        path: String? = nil
+    ) -> ReaderPool {
+        ReaderPool(
+            path: path ?? self.path, limits: limits, core: core, open: open,
+            system: system)
+    }
+
+    func sink(isRemote: Bool = false) -> Sink { Sink(isRemote: isRemote) }
+
+    /// The one value of a reply, or its error.
+    func text(_ reply: Reply) -> String {
+        guard case .results(let result) = reply.outcome else { return "\(reply.outcome)" }
+        switch result.statements.first?.outcome {
+        case .rows(let rows):
+            var reader = ByteReader(rows.cells)
+            guard case .integer(let value)? = try? Value(from: &reader) else { return "no integer" }
+            return "\(value)"
+        case .failed(let message): return message
+        default: return "\(result)"
+        }
+    }
+
+    func eventually(_ condition: () -> Bool) throws -> Bool {
+        let limit = ContinuousClock.now + .seconds(60)
+        while !condition() {
+            guard ContinuousClock.now < limit else { return false }
+            try waitFor(.milliseconds(2))
+        }
+        return true
+    }
+
+    func waitFor(_ time: Duration) throws {
+        _ = Mailbox<Int>().take(until: .now + time)
+    }
+}
+
+/// Gathers the replies to its requests.
+private final class Sink: ReplySink {
+    let isRemote: Bool
+    private let mailbox = Mailbox<Reply>()
+
+    init(isRemote: Bool) { self.isRemote = isRemote }
+
+    func deliver(_ replies: [Reply]) { mailbox.post(replies) }
+
+    var isEmpty: Bool { mailbox.count == 0 }
+
+    func read(
+        _ id: UInt64, _ sql: String, timeout: Duration = .seconds(30), database: Duration? = nil
+    ) -> ReadJob {
+        let command = Command(kind: .query, statements: [Statement(sql)])
+        let request = ClientRequest(
+            id: RequestID(id),
+            operation: .command(command, ReadOptions(level: .none, databaseTimeout: database)),
+            timeout: timeout)
+        return ReadJob(
+            PendingRequest(request, key: RequestKey(0), now: .now),
+            ReplyTarget(sink: self, id: RequestID(id)))
+    }
+
+    /// Waits for so many.
+    /// - Parameter meanwhile: done again and again, as the core does.
+    func replies(_ count: Int, meanwhile: () -> Void = {}) throws -> [Reply] {
+        let limit = MonotonicTime.now + .seconds(60)
+        var replies: [Reply] = []
+        while replies.count < count {
+            guard MonotonicTime.now < limit else { throw Bench.TimedOut() }
+            meanwhile()
+            replies += mailbox.take(until: .now + .milliseconds(10))
+        }
+        return replies
+    }
+}
+
+/// Holds threads until it is opened.
+private final class Gate: Sendable {
+    private let mailbox = Mailbox<Int>()
+
+    func wait() {
+        _ = mailbox.take(atMost: 1)
+        mailbox.post(1)
+    }
+
+    func open() { mailbox.post(1) }
+}
+
+private final class Flag: Sendable {
+    private let state: Mutex<Bool>
+    init(_ value: Bool) { state = Mutex(value) }
+    var value: Bool { state.withLock { $0 } }
+    func lower() { state.withLock { $0 = false } }
+}
