@@ -109,14 +109,14 @@ import Wire
             #expect(replies.map(bench.text) == ["query timeout"])
         }
         // Two are replaced; the third keeps its place, but its client has its answer.
-        #expect(pool.givenUp == 2)
+        #expect(pool.counts.givenUp == 2)
         pool.post([sink.read(4, "SELECT 4")])
         pool.grow()
         #expect(sink.isEmpty)
 
         held.open()
         #expect(try sink.replies(1) { pool.grow() }.map(bench.text) == ["4"])
-        #expect(try bench.eventually { pool.givenUp == 0 })
+        #expect(try bench.eventually { pool.counts.givenUp == 0 })
         pool.stop()
         #expect(sink.isEmpty, "a held read was answered twice")
     }

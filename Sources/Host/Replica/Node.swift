@@ -74,7 +74,10 @@ package final class Node: NodeService, Sendable {
     /// As of the last checkpoint, or of the start.
     package var databaseStatistics: DatabaseStatistics? { links.board.database }
 
-    package var readers: (threads: Int, busy: Int, waiting: Int) { links.readers.counts }
+    /// Threads that serve reads, those at one, and reads that wait for one.
+    package var readers: (threads: Int, busy: Int, waiting: Int, givenUp: Int) {
+        links.readers.counts
+    }
 
     package var droppedMessages: [(reason: DropReason, count: Int)] {
         status.droppedMessages.sorted { $0.key.rawValue < $1.key.rawValue }

@@ -221,14 +221,12 @@ final class ReaderPool: Sendable {
         running.min { $0.0 < $1.0 }?.1.evict()
     }
 
-    var counts: (threads: Int, busy: Int, waiting: Int) {
+    /// `givenUp` are readers that have not come back; they are none of `threads`.
+    var counts: (threads: Int, busy: Int, waiting: Int, givenUp: Int) {
         let waiting = queue.count
-        let slots = state.withLock { $0.slots }
-        return (slots.count, slots.count { $0.startedAt != nil }, waiting)
+        let (slots, givenUp) = state.withLock { ($0.slots, $0.givenUp) }
+        return (slots.count, slots.count { $0.startedAt != nil }, waiting, givenUp)
     }
-
-    /// Readers that were given up and have not come back.
-    var givenUp: Int { state.withLock { $0.givenUp } }
 
     /// - Returns: false when the system gives none.
     @discardableResult private func addThread() -> Bool {
@@ -263,11 +261,22 @@ final class ReaderPool: Sendable {
         state.withLock { state in
             if let place = state.slots.firstIndex(where: { $0 === slot }) {
                 state.slots.remove(at: place)
-            } else {
+            } else if slot.isGivenUp {
                 state.givenUp -= 1
             }
         }
         ended.post(slot.number)
+    }
+
+    /// - Returns: whether the thread is one too many; then it is none of the pool any more.
+    private func retire(_ slot: ReaderSlot) -> Bool {
+        state.withLock { state in
+            guard state.slots.count > limits.idleThreads,
+                let place = state.slots.firstIndex(where: { $0 === slot })
+            else { return false }
+            state.slots.remove(at: place)
+            return true
+        }
     }
 }
 
@@ -320,9 +329,7 @@ extension ReaderPool {
             switch queue.take(until: .now + limits.idleTime) {
             case .job(let job): return job
             case .closed: return nil
-            case .nothing:
-                let isSpare = state.withLock { $0.slots.count > limits.idleThreads }
-                if isSpare { return nil }
+            case .nothing: if retire(slot) { return nil }
             }
         }
     }

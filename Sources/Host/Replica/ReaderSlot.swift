@@ -93,6 +93,8 @@ final class ReaderSlot: Sendable {
         if state.running?.endsSince == nil { state.running?.endsSince = .now }
     }
 
+    var isGivenUp: Bool { state.withLock(\.isGivenUp) }
+
     /// Since when the reader works on its job; nil: it has none.
     var startedAt: ContinuousClock.Instant? { state.withLock { $0.running?.startedAt } }
 

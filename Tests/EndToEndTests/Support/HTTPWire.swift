@@ -53,6 +53,26 @@ final class HTTPWire {
         return try receive()
     }
 
+    func get(_ path: String) throws -> HTTPAnswer {
+        try send(Data("GET \(path) HTTP/1.1\r\nHost: \(host)\r\n\r\n".utf8))
+        return try receive()
+    }
+
+    /// Sends a part of a request, or of several, as it is.
+    func sendRaw(_ text: String) throws { try send(Data(text.utf8)) }
+
+    /// The answer to what `sendRaw` sent.
+    func receiveAnswer() throws -> HTTPAnswer { try receive() }
+
+    /// Takes what has come, up to a number of bytes, and drops it.
+    /// - Returns: how much; 0 at the end of the connection.
+    func drop(atMost limit: Int) throws -> Int {
+        var part = [UInt8](repeating: 0, count: min(limit, 1 << 16))
+        let count = recv(socket, &part, part.count, 0)
+        guard count >= 0 else { throw fail() }
+        return count
+    }
+
     private func send(_ data: Data) throws {
         var sent = 0
         while sent < data.count {

@@ -43,9 +43,18 @@ struct StatusSections: Sendable {
             JSONValue.Member($0.reason.rawValue, .integer($0.count))
         }
         let reapings = node.reapings
+        let readers = node.readers
         let words = CommandLine.arguments.map { JSONValue.string($0) }
         return metrics.snapshot() + [
             .init("cmdline", .array(words)), .init("raft.dropped_messages", .object(dropped)),
+            .init(
+                "readers",
+                .object([
+                    .init("busy", .integer(readers.busy)),
+                    .init("given_up", .integer(readers.givenUp)),
+                    .init("threads", .integer(readers.threads)),
+                    .init("waiting", .integer(readers.waiting)),
+                ])),
             .init(
                 "store",
                 .object([
