@@ -47,6 +47,42 @@ import Wire
         #expect(try first.get("/readyz").status == 200)
     }
 
+    @Test func `Connections that keep the reserve busy with nothing are cut soon`() throws {
+        var limits = HTTPLimits()
+        limits.connections = 0
+        limits.observerConnections = 1
+        let idle = try Client(FakeNode { _ in .readiness(.nodeOnly) }, limits: limits)
+        let next = try Client(beside: idle)
+        #expect(try next.get("/readyz").status == 503)
+        idle.channel.embeddedEventLoop.advanceTime(by: .seconds(10))
+        #expect(!idle.channel.isActive)
+        #expect(try Client(beside: idle).get("/readyz").status == 200)
+    }
+
+    @Test func `Refusals and errors are short, whatever they quote`() throws {
+        let digits = String(repeating: "1", count: 200_000)
+        let client = try Client(answering: .failed(.busy))
+        for body in ["[[\"S\",\(digits)]]", "[[\"S\",[\(digits)]]]"] {
+            let answer = try client.post("/db/execute", body)
+            #expect(answer.status == 400)
+            #expect(answer.body.utf8.count < 300)
+        }
+        let text = String(repeating: "é", count: 200_000)
+        let failing = try Client(
+            answering: .results(CommandResult([StatementResult(.failed(text), isRead: true)])))
+        let answer = try failing.get("/db/query?q=x")
+        #expect(answer.status == 200)
+        #expect(answer.body.utf8.count < 70_000)
+        #expect(answer.body.hasSuffix("… (400000 bytes)\"}]}"))
+    }
+
+    @Test func `What is only shown again may not be large`() throws {
+        let client = try Client(answering: .done)
+        #expect(try client.post("/db/sql", statement(ofSize: 1000)).status == 200)
+        try client.send("POST /db/sql HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n")
+        #expect(Client.answers(in: try client.output()).map(\.status) == [413])
+    }
+
     @Test func `A connection that ended makes room for the next`() throws {
         var limits = HTTPLimits()
         limits.connections = 1

@@ -97,6 +97,7 @@ struct AnswerDesk: Sendable {
         for statement in result.statements {
             if case .rows(let rows) = statement.outcome {
                 size += 64 + 32 * rows.columns.count + rows.cells.count + rows.cells.count / 4
+                for name in rows.columns { size += name.utf8.count }
             } else {
                 size += 64
             }

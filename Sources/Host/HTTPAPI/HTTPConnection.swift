@@ -21,6 +21,7 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private let gateway: LoopGateway
     private let edge: Edge
+    private let limits: HTTPLimits
     /// Counts what passes before this handler.
     private let meter: HTTPTrafficMeter
     /// Only looking at the node is allowed here: there are too many connections.
@@ -59,7 +60,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         self.meter = meter
         self.isObserver = isObserver
         serial = gateway.nextSerial()
-        machine = Machine(edge.limits, now: Self.time(now))
+        limits = isObserver ? edge.limits.forObservers : edge.limits
+        machine = Machine(limits, now: Self.time(now))
     }
 
     var isOpen: Bool { context != nil }
@@ -193,7 +195,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         context?.eventLoop.assumeIsolated().execute {
             guard let source = self.source, self.isOpen else { return }
             do {
-                let slice = try source.next(self.edge.limits.sliceBytes)
+                let slice = try source.next(self.limits.sliceBytes)
                 self.edge.writer.write(
                     slice: slice.bytes, isLast: slice.isLast, self.slicing, to: &self.output)
                 if slice.isLast { self.source = nil }
@@ -238,7 +240,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         spare = ByteBuffer()
         written += bytes.readableBytes
         context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
-        if bytes.capacity <= edge.limits.retainedBufferBytes {
+        if bytes.capacity <= limits.retainedBufferBytes {
             spare = bytes
             spare.clear()
         }
@@ -247,7 +249,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     private func close(
         _ context: ChannelHandlerContext, after flushed: EventLoopFuture<Void>, lingers: Bool
     ) {
-        let lingerTimeout = edge.limits.lingerTimeout
+        let lingerTimeout = limits.lingerTimeout
         flushed.assumeIsolated().whenComplete { _ in
             // Not `self.context`: the handler may be on its way out.
             guard lingers else {
@@ -285,7 +287,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         gateway.connectionOpened()
-        let period = TimeAmount(edge.limits.pace.shortest / 4)
+        let period = TimeAmount(limits.pace.shortest / 4)
         scheduleTick(after: min(period, .seconds(15)), context)
     }
 

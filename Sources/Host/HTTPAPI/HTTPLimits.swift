@@ -10,6 +10,8 @@ package struct HTTPLimits: Sendable {
     package var headerFields = 128
     /// Bytes of a request body that carries statements.
     package var bodyBytes = 256 << 20
+    /// Bytes of a body whose statements are only shown again, twice and with escapes.
+    package var shownBodyBytes = 4 << 20
     /// Bytes of a body that carries a name or nothing.
     package var smallBodyBytes = 64 * 1024
     /// Bytes up to which a body is read on the event loop; a larger one elsewhere, so that others
@@ -40,6 +42,8 @@ package struct HTTPLimits: Sendable {
     package var connections = 8192
     /// Connections beyond, which may only look at the node: `/readyz`, `/status`, `/debug/vars`.
     package var observerConnections = 64
+    /// How long one of these may take for its head, or do nothing.
+    package var observerPatience = TimeAmount.seconds(5)
     /// Requests that the node has not answered yet.
     package var requestsInFlight = 16_384
     /// Bytes of request bodies that are being received or not answered yet. What a request holds
@@ -58,4 +62,12 @@ package struct HTTPLimits: Sendable {
     package var drainLimit = TimeAmount.seconds(5)
 
     package init() {}
+
+    /// For a connection that may only look at the node.
+    var forObservers: HTTPLimits {
+        var limits = self
+        limits.pace.head = min(pace.head, .nanoseconds(observerPatience.nanoseconds))
+        limits.pace.idle = min(pace.idle, .nanoseconds(observerPatience.nanoseconds))
+        return limits
+    }
 }

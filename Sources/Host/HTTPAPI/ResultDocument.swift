@@ -122,10 +122,7 @@ struct ResultDocument {
     }
 
     private mutating func writeEnd() {
-        if let error = result.error {
-            output.member("error")
-            output.text(error)
-        }
+        if let error = result.error { write(error: error) }
         if format.timings { writeTime(nanoseconds: UInt64(max(0, elapsed().wholeNanoseconds))) }
         if format.raftIndex, result.logIndex != 0 {
             output.member("raft_index")
@@ -154,11 +151,27 @@ struct ResultDocument {
             if format.associative, !statement.isRead { writeNullRows() }
         case .failed(let message):
             if format.associative, statement.isRead { writeNoRows() }
-            output.member("error")
-            output.text(message)
+            write(error: message)
         case .rows: break
         }
     }
+
+    /// SQLite repeats names in its messages, and a name may be as long as a statement.
+    private mutating func write(error message: String) {
+        output.member("error")
+        if message.utf8.count <= Self.longestError {
+            output.text(message)
+        } else {
+            var text = message
+            text = text.withUTF8 {
+                String(decoding: $0.prefix(Self.longestError), as: UTF8.self)
+            }
+            output.text("\(text)… (\(message.utf8.count) bytes)")
+        }
+    }
+
+    /// Bytes of a message that are shown.
+    private static let longestError = 64 * 1024
 
     private mutating func writeTime(nanoseconds: UInt64) {
         guard format.timings, nanoseconds != 0 else { return }

@@ -114,10 +114,16 @@ struct StatementParser {
     private func number(_ span: JSONNumberSpan) throws(Fault) -> Value {
         if let integer = reader.integer(of: span) { return .integer(integer) }
         if let real = reader.double(of: span) {
-            if span.isInteger { throw .integerTooLarge(reader.text(of: span)) }
+            if span.isInteger { throw .integerTooLarge(shortened(span)) }
             return .real(real)
         }
-        throw .invalidNumber(reader.text(of: span))
+        throw .invalidNumber(shortened(span))
+    }
+
+    /// A number as a refusal shows it: it may be as long as the body.
+    private func shortened(_ span: JSONNumberSpan) -> String {
+        let text = reader.text(of: span)
+        return text.utf8.count <= 64 ? text : "\(text.prefix(64))…"
     }
 
     /// An array of byte values.
@@ -128,7 +134,7 @@ struct StatementParser {
             case .endArray: return bytes
             case .number(let span):
                 guard let value = reader.integer(of: span), let byte = UInt8(exactly: value) else {
-                    throw .unsupported(type: reader.text(of: span))
+                    throw .unsupported(type: shortened(span))
                 }
                 bytes.append(byte)
             // The names of Go's types, which rqlite shows.

@@ -70,6 +70,8 @@ final class ReaderPool: Sendable {
 
     private struct State {
         var slots: [ReaderSlot] = []
+        /// Threads that have not come for a job yet.
+        var starting = 0
         var givenUp = 0
         var lastNumber = 0
         var path: String
@@ -178,7 +180,10 @@ final class ReaderPool: Sendable {
         let hasUrgent = queue.hasUrgent
         let (mayGrow, isEmpty) = state.withLock { state in
             let limit = limits.threads + (hasUrgent ? 1 : 0)
-            let hasRoom = state.slots.count < limit && state.mayGrowAt <= .now
+            // What is on its way may be enough.
+            let hasRoom =
+                state.slots.count < limit && state.starting < queue.count
+                && state.mayGrowAt <= .now
             return (!state.isClosed && hasRoom, state.slots.isEmpty)
         }
         let hasGrown = mayGrow && addThread()
@@ -234,16 +239,19 @@ final class ReaderPool: Sendable {
             state.lastNumber += 1
             let slot = ReaderSlot(number: state.lastNumber)
             state.slots.append(slot)
+            state.starting += 1
             return slot
         }
         do throws(ThreadShortage) {
             try system.startThread("reader-\(slot.number)") { [self] in
+                state.withLock { $0.starting -= 1 }
                 serve(slot)
                 slot.flush()
                 leave(slot)
             }
             return true
         } catch {
+            state.withLock { $0.starting -= 1 }
             refused("\(error)")
             leave(slot)
             return false

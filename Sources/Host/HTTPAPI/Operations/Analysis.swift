@@ -7,7 +7,7 @@ import Wire
 /// them: there is no rewriting to show.
 extension HTTPOperation {
     static let analysis = HTTPOperation(
-        answeredHere: "sql", [.prefix("/db/sql")], [.GET, .POST], [.query], body: .statements,
+        answeredHere: "sql", [.prefix("/db/sql")], [.GET, .POST], [.query], body: .shownStatements,
         counting: { $0.analyses },
         work: { desk, request in
             if request.method == .GET {

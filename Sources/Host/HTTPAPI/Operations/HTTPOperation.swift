@@ -30,12 +30,15 @@ final class HTTPOperation: Sendable {
         case document
         /// SQL as JSON, or as text.
         case statements
+        /// The same, of which nothing is executed.
+        case shownStatements = "statements to show"
         /// A database, or its dump.
         case database
 
         func limit(_ limits: HTTPLimits) -> Int {
             switch self {
             case .none, .document: limits.smallBodyBytes
+            case .shownStatements: limits.shownBodyBytes
             case .statements, .database: limits.bodyBytes
             }
         }
