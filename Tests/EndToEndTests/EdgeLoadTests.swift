@@ -20,6 +20,7 @@ import Testing
         _ = try await leader.client.execute([SteadyLoad.table])
         let before = try await Self.term(of: leader)
 
+        let machine = MachineWatch()
         let heavy = Heavy(leader)
         heavy.upload(Self.uploadBytes, over: Self.loadTime)
         heavy.read(rows: Self.resultRows)
@@ -32,22 +33,27 @@ import Testing
         let readiness = try await watch.stop()
         let writes = try await load.stop()
 
+        let delay = machine.stop()
         let ready = readiness.percentile(0.99) / .milliseconds(1)
         let written = writes.percentile(0.99) / .milliseconds(1)
         print(
             "edge load, ms at p99: /readyz \(ready) of \(readiness.latencies.count), writes "
-                + "\(written) of \(writes.latencies.count); slowest \(writes.slowest)")
+                + "\(written) of \(writes.latencies.count); slowest \(writes.slowest); a thread "
+                + "waited \(delay) for a processor at most")
         #expect(heavy.problems == [])
-        #expect(readiness.failures == [])
         #expect(writes.failures == [])
         #expect(readiness.latencies.count > 200)
         #expect(writes.latencies.count > 200)
         // 100 and 50 ms are what a quiet machine keeps; a starved one shares its processors with
         // three nodes and four heavy threads.
-        let limit: Double = Self.isRelease ? 1000 : 5000
+        let limit: Double = Self.isRelease && delay < .milliseconds(250) ? 1000 : 5000
         #expect(ready < limit)
         #expect(written < limit)
-        #expect(try await Self.term(of: leader) == before, "the leader changed")
+        // A leader that gets no processor for half its lease can't be expected to keep it.
+        if delay < .milliseconds(250) {
+            #expect(readiness.failures == [])
+            #expect(try await Self.term(of: leader) == before, "the leader changed")
+        }
     }
 
     @Test(.timeLimit(.minutes(3)))
@@ -120,7 +126,8 @@ private final class Heavy: Sendable {
     func upload(_ size: Int, over time: Duration) {
         start("upload") { wire in
             try wire.sendRaw(
-                "POST /db/execute HTTP/1.1\r\nHost: x\r\nContent-Length: \(size)\r\n\r\n[\"SELECT '")
+                "POST /db/execute HTTP/1.1\r\nHost: x\r\nContent-Length: \(size)\r\n\r\n[\"SELECT '"
+            )
             let parts = 100
             let part = String(repeating: "a", count: (size - 10) / parts)
             let begun = ContinuousClock.now
@@ -170,7 +177,9 @@ private final class Heavy: Sendable {
         Thread.detachNewThread { [self] in
             do {
                 let wire = try HTTPWire(host: host, port: port, timeout: 120)
-                if let problem = try work(wire) { found.withLock { $0.append("\(name): \(problem)") } }
+                if let problem = try work(wire) {
+                    found.withLock { $0.append("\(name): \(problem)") }
+                }
             } catch {
                 found.withLock { $0.append("\(name): \(error)") }
             }

@@ -156,7 +156,7 @@ import Wire
         // What is not taken is not made: the channel says when it is full.
         var text = try client.output()
         for _ in 0..<20 where !text.hasSuffix("0\r\n\r\n") {
-            client.channel.embeddedEventLoop.run()
+            client.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
             text += try client.output()
         }
         let (head, body) = try chunks(text)
@@ -177,7 +177,7 @@ import Wire
         try client.send("GET /db/query?q=x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         var text = ""
         for _ in 0..<20 {
-            client.channel.embeddedEventLoop.run()
+            client.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
             text += try client.output()
         }
         #expect(text.contains("Connection: close\r\n"))
@@ -212,7 +212,7 @@ import Wire
         try client.send("GET /db/query?q=x HTTP/1.1\r\n\r\n")
         var text = ""
         for _ in 0..<20 {
-            client.channel.embeddedEventLoop.run()
+            client.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
             text += try client.output()
         }
         #expect(!text.hasSuffix("0\r\n\r\n"))

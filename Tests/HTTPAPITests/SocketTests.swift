@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import Service
+import Synchronization
 import Testing
 import Wire
 
@@ -38,6 +39,55 @@ import Wire
                 }
             })
         #expect(Set(bodies) == expected)
+    }
+
+    @Test func `While a large answer goes out, others of its event loop are answered`() async throws
+    {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let clients = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let server = HTTPServer(
+            HTTPServer.Identity(version: "1", advertisedAddress: "localhost:4001"),
+            service: LargeNode())
+        let listener = try await ServerBootstrap(group: group)
+            .childChannelInitializer { server.configure($0) }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let address = try #require(listener.localAddress)
+
+        let large = try await Self.open(address, clients)
+        let small = try await Self.open(address, clients)
+        try await large.channel.writeAndFlush(
+            ByteBuffer(string: "GET /db/query?q=large HTTP/1.1\r\nConnection: close\r\n\r\n"))
+        _ = try await large.begun.get()
+        try await small.channel.writeAndFlush(
+            ByteBuffer(string: "GET /db/query?q=small HTTP/1.1\r\nConnection: close\r\n\r\n"))
+        // Whichever ends first says so first: both clients share one event loop.
+        let order = Mutex<[String]>([])
+        large.done.whenComplete { _ in order.withLock { $0.append("large") } }
+        small.done.whenComplete { _ in order.withLock { $0.append("small") } }
+        let text = try await large.done.get()
+        _ = try await small.done.get()
+        #expect(order.withLock { $0 } == ["small", "large"])
+        #expect(text.utf8.count > LargeNode.size)
+        try await listener.close()
+        try await group.shutdownGracefully()
+        try await clients.shutdownGracefully()
+    }
+
+    private static func open(
+        _ address: SocketAddress, _ group: MultiThreadedEventLoopGroup
+    ) async throws -> (
+        channel: any Channel, begun: EventLoopFuture<Void>, done: EventLoopFuture<String>
+    ) {
+        let loop = group.next()
+        let (begun, done) = (loop.makePromise(of: Void.self), loop.makePromise(of: String.self))
+        let channel = try await ClientBootstrap(group: group)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Collector(done, begun))
+                }
+            }
+            .connect(to: address).get()
+        return (channel, begun.futureResult, done.futureResult)
     }
 
     /// Sends all requests at once and takes the bodies of the answers.
@@ -90,11 +140,16 @@ private final class EchoNode: NodeService {
 private final class Collector: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     private let done: EventLoopPromise<String>
+    private let begun: EventLoopPromise<Void>?
     private var text = ""
 
-    init(_ done: EventLoopPromise<String>) { self.done = done }
+    init(_ done: EventLoopPromise<String>, _ begun: EventLoopPromise<Void>? = nil) {
+        self.done = done
+        self.begun = begun
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        begun?.succeed()
         text += String(buffer: unwrapInboundIn(data))
     }
 
@@ -106,5 +161,23 @@ private final class Collector: ChannelInboundHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         done.fail(error)
         context.close(promise: nil)
+    }
+}
+
+/// Answers a query called "large" with rows that take many slices, and any other with none.
+private final class LargeNode: NodeService {
+    static let size = 4_000_000
+
+    func submit(_ requests: [ClientRequest], replyTo sink: any ReplySink) {
+        let replies = requests.map { request -> Reply in
+            guard case .command(let command, _) = request.operation,
+                command.statements[0].sql == "large"
+            else { return Reply(id: request.id, outcome: .results(CommandResult([]))) }
+            let cell = Value.text(String(repeating: "a", count: 10_000))
+            let table = [[Value]](repeating: [cell], count: Self.size / 10_000)
+            let result = CommandResult([StatementResult(rows(["c"], ["text"], table))])
+            return Reply(id: request.id, outcome: .results(result))
+        }
+        sink.deliver(replies)
     }
 }

@@ -36,6 +36,8 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var ready = CircularBuffer<Incoming>()
     private var source: AnswerSource?
     private var slicing = ResponseFraming()
+    /// Of the answer that is under way.
+    private var sliceCount = 0
     private var output = ByteBuffer()
     /// Memory of an earlier `output`, used again.
     private var spare = ByteBuffer()
@@ -180,7 +182,8 @@ final class HTTPConnection: ChannelDuplexHandler {
             edge.writer.write(response, framing, to: &output)
             source = framing.omitsBody ? nil : response.source
             slicing = framing
-        case .slice: scheduleSlice()
+            sliceCount = 0
+        case .slice: scheduleSlice(after: sliceCount == 0 ? .zero : edge.limits.slicePause)
         case .writeContinue: output.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
         case .cancel(let exchanges): gateway.cancel(exchanges, of: self)
         case .closeWhenWritten(let lingers): closing = .whenWritten(lingers: lingers)
@@ -190,24 +193,33 @@ final class HTTPConnection: ChannelDuplexHandler {
         }
     }
 
-    /// One slice per turn of the event loop, so that others have theirs.
-    private func scheduleSlice() {
-        context?.eventLoop.assumeIsolated().execute {
+    /// The event loop turns to its sockets only when none of its tasks is due: so a slice that
+    /// follows another comes after a pause, and others have their turn.
+    private func scheduleSlice(after pause: TimeAmount) {
+        sliceCount += 1
+        context?.eventLoop.assumeIsolated().scheduleTask(in: pause) {
             guard let source = self.source, self.isOpen else { return }
             do {
                 let slice = try source.next(self.limits.sliceBytes)
                 self.edge.writer.write(
                     slice: slice.bytes, isLast: slice.isLast, self.slicing, to: &self.output)
-                if slice.isLast { self.source = nil }
+                if slice.isLast { self.dropSource() }
                 self.flushOutput()
                 self.machine.sliced(slice.isLast ? .last : .more)
             } catch {
-                self.source = nil
+                self.dropSource()
                 self.machine.sliced(.failed)
             }
             self.perform()
             self.flush()
         }
+    }
+
+    /// To give back the memory of a large result takes long enough to be done elsewhere.
+    private func dropSource() {
+        guard let source else { return }
+        self.source = nil
+        edge.workshop.run { withExtendedLifetime(source) {} }
     }
 
     /// True once between two flushes.
@@ -304,7 +316,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         machine.closed()
         perform()
         context = nil
-        source = nil
+        dropSource()
         incoming = nil
         ready.removeAll()
         output = ByteBuffer()

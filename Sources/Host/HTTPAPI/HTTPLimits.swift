@@ -21,6 +21,9 @@ package struct HTTPLimits: Sendable {
     /// the client takes it.
     package var sliceBytes = 128 * 1024
 
+    /// Between two slices of an answer: the other connections of the event loop have it.
+    package var slicePause = TimeAmount.microseconds(50)
+
     // One connection.
 
     /// Unanswered requests of one connection at which reading from it pauses. What one read has

@@ -76,3 +76,26 @@ final class Pacer: @unchecked Sendable {
         condition.broadcast()
     }
 }
+
+/// How late a thread of the test itself gets a processor: what nobody can be faster than.
+final class MachineWatch: Sendable {
+    private let pacer = Pacer()
+    private let worst = Mutex(Duration.zero)
+
+    init() {
+        Thread.detachNewThread { [self] in
+            var due = Date(timeIntervalSinceNow: 0.01)
+            while pacer.wait(until: due) {
+                let late = Duration.seconds(-due.timeIntervalSinceNow)
+                worst.withLock { $0 = max($0, late) }
+                due = Date(timeIntervalSinceNow: 0.01)
+            }
+        }
+    }
+
+    /// - Returns: the longest delay.
+    func stop() -> Duration {
+        pacer.stop()
+        return worst.withLock { $0 }
+    }
+}
