@@ -74,9 +74,15 @@ final class RecordingDelegate: PeerDelegate {
     }
 
     struct Received: Sendable {
+        var id: IncomingSnapshotID
         var offer: SnapshotOffer
         var path: String
         var done: @Sendable (String?) -> Void
+    }
+
+    struct Offered: Sendable {
+        var offer: SnapshotOffer
+        var reply: @Sendable (SnapshotDecision) -> Void
     }
 
     typealias Answering =
@@ -88,8 +94,13 @@ final class RecordingDelegate: PeerDelegate {
     let observations = Mailbox<TransportObservation>()
     let snapshots = Mailbox<Received>()
     let failedSnapshots = Mailbox<TransportError>()
+    let endedSnapshots = Mailbox<IncomingSnapshotID>()
+    let offers = Mailbox<Offered>()
     let answering = Mutex<Answering>({ _, _, reply in reply(.failed("not set")) })
-    let deciding = Mutex<@Sendable (SnapshotOffer) -> SnapshotDecision>({ _ in .refuse("not set") })
+    /// Nil: the test replies itself, later.
+    let deciding = Mutex<@Sendable (SnapshotOffer) -> SnapshotDecision?>({ _ in
+        .refuse("not set")
+    })
 
     func received(_ messages: [Message]) { batches.put(messages) }
 
@@ -108,18 +119,26 @@ final class RecordingDelegate: PeerDelegate {
         forwards.put(Forwarded(requests: requests, sink: sink))
     }
 
-    func prepareSnapshot(_ offer: SnapshotOffer, from caller: PeerCaller) -> SnapshotDecision {
-        deciding.withLock { $0 }(offer)
+    func prepareSnapshot(
+        _ offer: SnapshotOffer, from caller: PeerCaller,
+        reply: @escaping @Sendable (SnapshotDecision) -> Void
+    ) {
+        if let decision = deciding.withLock({ $0 })(offer) { reply(decision) }
+        offers.put(Offered(offer: offer, reply: reply))
     }
 
     func snapshotReceived(
-        _ offer: SnapshotOffer, path: String, done: @escaping @Sendable (String?) -> Void
+        _ id: IncomingSnapshotID, _ offer: SnapshotOffer, path: String,
+        done: @escaping @Sendable (String?) -> Void
     ) {
-        snapshots.put(Received(offer: offer, path: path, done: done))
+        snapshots.put(Received(id: id, offer: offer, path: path, done: done))
     }
 
-    func snapshotFailed(_ offer: SnapshotOffer, error: TransportError) {
+    func snapshotFailed(
+        _ id: IncomingSnapshotID, _ offer: SnapshotOffer, error: TransportError
+    ) {
         failedSnapshots.put(error)
+        endedSnapshots.put(id)
     }
 
     func observed(_ observation: TransportObservation) { observations.put(observation) }

@@ -37,28 +37,34 @@ extension Node: PeerDelegate {
     }
 
     package func prepareSnapshot(
-        _ offer: SnapshotOffer, from caller: PeerCaller
-    ) -> SnapshotDecision {
+        _ offer: SnapshotOffer, from caller: PeerCaller,
+        reply: @escaping @Sendable (SnapshotDecision) -> Void
+    ) {
         let status = board.status
         guard status.cluster == offer.cluster else {
-            return .refuse("this node is not in cluster \(offer.cluster)")
+            return reply(.refuse("this node is not in cluster \(offer.cluster)"))
         }
-        guard !status.isInstallingSnapshot else {
-            return .refuse("another snapshot is being installed")
-        }
-        // Named like the database directory's own incoming files, so that a start removes remains.
-        return .accept(path: "\(options.dataDirectory)/incoming-0.sqlite")
+        reception.offered(offer, leader: status.leader?.id, through: transport, reply: reply)
     }
 
     package func snapshotReceived(
-        _ offer: SnapshotOffer, path: String, done: @escaping @Sendable (String?) -> Void
+        _ id: IncomingSnapshotID, _ offer: SnapshotOffer, path: String,
+        done: @escaping @Sendable (String?) -> Void
     ) {
-        mailbox.post(.snapshotReceived(SnapshotArrival(offer: offer, path: path, done: done)))
+        reception.arrived(id, through: transport)
+        let arrival = SnapshotArrival(offer: offer, path: path) { [reception, transport] problem in
+            reception.ended(id, through: transport)
+            done(problem)
+        }
+        mailbox.post(.snapshotReceived(arrival))
     }
 
-    package func snapshotFailed(_ offer: SnapshotOffer, error: TransportError) {
+    package func snapshotFailed(
+        _ id: IncomingSnapshotID, _ offer: SnapshotOffer, error: TransportError
+    ) {
         logger.warning(
             "snapshot did not arrive whole", ["from": "\(offer.id.sender)", "cause": "\(error)"])
+        reception.ended(id, through: transport)
     }
 
     package func observed(_ observation: TransportObservation) {

@@ -19,6 +19,7 @@ package final class Node: NodeService, Sendable {
     let gate: ReadGate
     let logger: Logger
     package let transport: Transport
+    let reception: SnapshotReception
     private let log: LogThread
     private let apply: ApplyThread
     private let core: NamedThread
@@ -38,6 +39,7 @@ package final class Node: NodeService, Sendable {
         gate = links.gate
         logger = links.logger
         transport = links.transport
+        reception = SnapshotReception(directory: options.dataDirectory)
         log = links.log
         apply = links.apply
         core = NamedThread("raft", run)

@@ -23,26 +23,26 @@ package protocol PeerDelegate: AnyObject, Sendable {
     func forwarded(
         _ requests: [ClientRequest], from caller: PeerCaller, replyTo sink: any ReplySink)
 
-    /// Where the snapshot shall be written, or why it is not wanted. Called on a thread that may
-    /// block. A file at the path is replaced.
-    func prepareSnapshot(_ offer: SnapshotOffer, from caller: PeerCaller) -> SnapshotDecision
+    /// Whether an offered snapshot is wanted. `reply` is called once, from any thread; nothing is
+    /// read of the connection until then. An accepted transfer ends with exactly one of
+    /// `snapshotReceived` and `snapshotFailed`, also if its sender is gone by the time of the reply.
+    func prepareSnapshot(
+        _ offer: SnapshotOffer, from caller: PeerCaller,
+        reply: @escaping @Sendable (SnapshotDecision) -> Void)
 
-    /// The file at `path` is complete, verified, durable, closed, and the delegate's. Called on a
-    /// thread that may block. `done` is called once, from any thread: with nil when the snapshot is
-    /// installed, else with the reason.
+    /// The file at `path` is complete, read back and compared, durable, closed, and the delegate's:
+    /// nothing of the transport touches it any more. Called on a thread that may block. `done` is
+    /// called once, from any thread: with nil when the snapshot is installed, else with the reason.
     func snapshotReceived(
-        _ offer: SnapshotOffer, path: String, done: @escaping @Sendable (String?) -> Void)
+        _ id: IncomingSnapshotID, _ offer: SnapshotOffer, path: String,
+        done: @escaping @Sendable (String?) -> Void)
 
-    /// A snapshot for which a path was given will not come; its file is gone.
-    func snapshotFailed(_ offer: SnapshotOffer, error: TransportError)
+    /// An accepted snapshot will not come: it broke off or was stopped. Its descriptor is closed
+    /// and its file is gone. Called on an event loop or on a thread that may block.
+    func snapshotFailed(_ id: IncomingSnapshotID, _ offer: SnapshotOffer, error: TransportError)
 
     /// For the log.
     func observed(_ observation: TransportObservation)
-}
-
-package enum SnapshotDecision: Equatable, Sendable {
-    case accept(path: String)
-    case refuse(String)
 }
 
 /// What happened on the network, for logs. `description` is for people.

@@ -15,6 +15,8 @@ package final class Transport: Sendable {
         var links: [NodeID: MessageLink] = [:]
         var forwarding: [PeerAddress: ForwardLink] = [:]
         var transfers: [NodeID: SnapshotTransfer] = [:]
+        /// Connections of accepted snapshots, until these arrived or ended.
+        var incoming: [IncomingSnapshotID: any Channel] = [:]
         var calls: [ObjectIdentifier: any Channel] = [:]
         var unroutableMessages: UInt64 = 0
         var isShutDown = false
@@ -235,8 +237,31 @@ package final class Transport: Sendable {
         transfer.start(from: source)
     }
 
+    /// Ends the transfer to a node; its completion is called with `cancelled`. Nothing happens if
+    /// there is none.
     package func cancelSnapshot(to peer: NodeID) {
         state.withLock { $0.transfers[peer] }?.cancel()
+    }
+
+    /// Ends all transfers out of this node: it leads no more.
+    package func cancelSnapshots() {
+        for transfer in state.withLock({ Array($0.transfers.values) }) { transfer.cancel() }
+    }
+
+    /// Ends a transfer into this node: its sender hears the reason, its file is closed and deleted,
+    /// then the delegate's `snapshotFailed` is called. One that has arrived or ended is left alone.
+    package func stopReceiving(_ id: IncomingSnapshotID, reason: String) {
+        let channel = state.withLock { $0.incoming[id] }
+        channel?.pipeline.fireUserInboundEventTriggered(
+            SnapshotReceiver.Stop(id: id, reason: reason))
+    }
+
+    func receiving(_ id: IncomingSnapshotID, on channel: any Channel) {
+        state.withLock { $0.incoming[id] = channel }
+    }
+
+    func received(_ id: IncomingSnapshotID) {
+        state.withLock { _ = $0.incoming.removeValue(forKey: id) }
     }
 
     func ended(_ transfer: SnapshotTransfer) {

@@ -32,6 +32,13 @@ package struct TransportLimits: Sendable {
     /// A forwarded request unanswered so long after its own time has passed is given up.
     package var forwardGrace: TimeAmount = .seconds(1)
     package var snapshotStallTimeout: TimeAmount = .seconds(10)
+    /// A snapshot that arrives more slowly, after `snapshotGrace`, is given up: its sender holds
+    /// back checkpoints for as long as it is on its way. Bytes per second.
+    package var minSnapshotRate: Int = 1 << 20
+    /// What every transfer may take, whatever its size.
+    package var snapshotGrace: TimeAmount = .minutes(1)
+    /// No transfer may take longer.
+    package var maxSnapshotTime: TimeAmount = .hours(6)
     /// Time of the receiver to install a complete snapshot.
     package var snapshotInstallTimeout: TimeAmount = .minutes(10)
 
@@ -43,6 +50,13 @@ package struct TransportLimits: Sendable {
         let doubled = minBackoff.nanoseconds << min(failures, 20)
         let full = min(maxBackoff.nanoseconds, doubled)
         return .nanoseconds(Int64.random(in: full / 2...full))
+    }
+
+    /// How long a snapshot of so many bytes may be on its way. Any number is allowed for.
+    package func snapshotTime(for byteCount: UInt64) -> TimeAmount {
+        let seconds = Int64(clamping: byteCount / UInt64(minSnapshotRate))
+        let most = maxSnapshotTime.nanoseconds / 1_000_000_000
+        return min(maxSnapshotTime, snapshotGrace + .seconds(min(seconds, most)))
     }
 
     /// How often the ends of a snapshot transfer look whether it is alive, and show that they are.
@@ -59,5 +73,7 @@ package struct TransportLimits: Sendable {
         precondition(writeBatchBytes > 0 && maxCallBytes <= maxFrameBytes)
         precondition(minBackoff.nanoseconds > 0 && minBackoff <= maxBackoff)
         precondition(maxBackoff <= .minutes(1), "\(maxBackoff)")
+        precondition(minSnapshotRate > 0 && snapshotStallTimeout <= snapshotGrace)
+        precondition(snapshotGrace <= maxSnapshotTime && maxSnapshotTime <= .hours(24 * 7))
     }
 }
