@@ -9,9 +9,10 @@ import Wire
 struct Dialer: Sendable {
     let identity: NodeIdentity
     let limits: TransportLimits
+    let names: NameLookups
 
     /// Connects, writes the preamble, which goes out with the first flush, and installs handlers.
-    /// A name is resolved and its addresses are tried as RFC 8305 says. Fails with
+    /// A name's addresses, see `NameLookups`, are tried as RFC 8305 says. Fails with
     /// `TransportError`.
     /// - Parameter install: called on the loop; the connection is active then.
     func connect(
@@ -49,15 +50,29 @@ struct Dialer: Sendable {
     private func connect(
         to target: HostPort, on loop: any EventLoop, timeout: TimeAmount
     ) -> EventLoopFuture<any Channel> {
-        let bootstrap = ClientBootstrap(group: loop)
+        if let literal = try? SocketAddress(ipAddress: target.host, port: target.port) {
+            return bootstrap(loop, timeout).connect(to: literal)
+        }
+        let start = NIODeadline.now()
+        return names.resolve(target.host, on: loop, within: timeout).flatMap { addresses in
+            let left = max(Self.leastTime, timeout - (.now() - start))
+            return bootstrap(loop, left)
+                .resolver(KnownAddresses(addresses, loop: loop))
+                .connect(host: target.host, port: target.port)
+                .flatMapErrorThrowing {
+                    names.suspect(target.host)
+                    throw $0
+                }
+        }
+    }
+
+    /// To connect, after a name was found late.
+    private static let leastTime = TimeAmount.milliseconds(100)
+
+    private func bootstrap(_ loop: any EventLoop, _ timeout: TimeAmount) -> ClientBootstrap {
+        ClientBootstrap(group: loop)
             .connectTimeout(timeout)
             .channelInitializer { SocketOptions.setForNode($0, limits: limits) }
-        // A resolver would serve literal addresses too, at the price of a thread each.
-        if let literal = try? SocketAddress(ipAddress: target.host, port: target.port) {
-            return bootstrap.connect(to: literal)
-        }
-        return bootstrap.resolver(NameResolver(loop: loop))
-            .connect(host: target.host, port: target.port)
     }
 
     func preamble(_ purpose: ConnectionPurpose) -> [UInt8] {

@@ -31,15 +31,20 @@ package final class Transport: Sendable {
     let storageThreads = NIOThreadPool(numberOfThreads: 2)
     private let state = Mutex(State())
 
-    /// - Parameter group: outlives the transport's `shutdown()`.
+    /// - Parameters:
+    ///   - group: loops for traffic between nodes alone; outlives the transport's `shutdown()`.
+    ///   - lookup: another way than the system's to find a host's addresses, for tests. It blocks
+    ///     a thread of its own.
     package init(
-        group: any EventLoopGroup, identity: NodeIdentity, limits: TransportLimits = .init()
+        group: any EventLoopGroup, identity: NodeIdentity, limits: TransportLimits = .init(),
+        lookup: (@Sendable (String) -> Result<[SocketAddress], NameFailure>)? = nil
     ) {
         limits.check()
         self.group = group
         self.identity = identity
         self.limits = limits
-        dialer = Dialer(identity: identity, limits: limits)
+        let names = NameLookups(limits: limits, lookup: lookup ?? NameLookups.system)
+        dialer = Dialer(identity: identity, limits: limits, names: names)
         inbound = InboundConnections(limits: limits)
         storageThreads.start()
     }
@@ -273,6 +278,11 @@ package final class Transport: Sendable {
     }
 
     // MARK: Status
+
+    /// Names that are being looked up, with the time since that began: "waiting for DNS: NAME, 4 s".
+    package var pendingResolutions: [PendingResolution] {
+        dialer.names.pending.map { PendingResolution(name: $0.name, elapsed: $0.elapsed) }
+    }
 
     package var statistics: TransportStatistics {
         let (links, unroutable) = state.withLock {

@@ -25,6 +25,16 @@ package struct TransportLimits: Sendable {
     package var sniffTimeout: TimeAmount = .seconds(10)
 
     package var dialTimeout: TimeAmount = .seconds(2)
+    /// How long what was found for a name is used without asking again: longer than a dial and the
+    /// pause after it, so that a name whose servers are slower than that leads somewhere.
+    package var nameFreshness: TimeAmount = .seconds(5)
+    /// How long a dial waits for a name whose former addresses are known, before it tries these.
+    package var nameGrace: TimeAmount = .milliseconds(500)
+    /// Lookups under way at once, each on a thread; more wait.
+    package var maxLookups: Int = 32
+    /// Names remembered.
+    package var maxNames: Int = 1024
+
     package var minBackoff: TimeAmount = .milliseconds(50)
     package var maxBackoff: TimeAmount = .seconds(1)
     /// Sent bytes that are not acknowledged for so long end a connection.
@@ -73,6 +83,8 @@ package struct TransportLimits: Sendable {
         precondition(writeBatchBytes > 0 && maxCallBytes <= maxFrameBytes)
         precondition(minBackoff.nanoseconds > 0 && minBackoff <= maxBackoff)
         precondition(maxBackoff <= .minutes(1), "\(maxBackoff)")
+        precondition(nameFreshness > dialTimeout + maxBackoff, "\(nameFreshness), \(dialTimeout)")
+        precondition(maxLookups > 0 && maxLookups <= maxNames)
         precondition(minSnapshotRate > 0 && snapshotStallTimeout <= snapshotGrace)
         precondition(snapshotGrace <= maxSnapshotTime && maxSnapshotTime <= .hours(24 * 7))
     }

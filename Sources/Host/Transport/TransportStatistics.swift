@@ -1,4 +1,5 @@
 package import PeerProtocol
+package import NIOCore
 package import Raft
 
 /// Counters and states of a transport at one moment, for `/status` and metrics.
@@ -57,5 +58,20 @@ package struct TransportStatistics: Equatable, Sendable {
         self.peers = peers
         self.inbound = inbound
         self.unroutableMessages = unroutableMessages
+    }
+}
+
+/// A name whose lookup is under way.
+package struct PendingResolution: Equatable, Sendable, CustomStringConvertible {
+    package var name: String
+    package var elapsed: TimeAmount
+
+    package init(name: String, elapsed: TimeAmount) {
+        self.name = name
+        self.elapsed = elapsed
+    }
+
+    package var description: String {
+        "waiting for DNS: \(name), \(elapsed.nanoseconds / 1_000_000_000) s"
     }
 }
