@@ -4,8 +4,30 @@ import PeerProtocol
 package import Raft
 
 /// A bound TCP port that tells by a connection's first byte who speaks. The HTTP port and the Raft
-/// port of a node are two of the same.
+/// port of a node are two of the same; they differ in the event loops that connections get first.
+/// One that turns out to be of the other kind is moved, so that nothing that a client sends runs on
+/// the loops of the traffic between nodes.
 package struct Listener: Sendable {
+    /// Whom a port is for.
+    package enum Side: Sendable {
+        case nodes
+        case clients
+    }
+
+    /// The loops of accepted connections, by who speaks on them.
+    struct Loops: Sendable {
+        var nodes: any EventLoopGroup
+        var clients: any EventLoopGroup
+
+        subscript(side: Side) -> any EventLoopGroup { side == .nodes ? nodes : clients }
+
+        /// Where a connection must go that a port of one side took and that is of the other.
+        func other(than side: Side, for actual: Side) -> (any EventLoop)? {
+            guard side != actual, nodes !== clients else { return nil }
+            return self[actual].next()
+        }
+    }
+
     /// Installs the handlers of an HTTP connection; bytes already read are replayed to them.
     package typealias HTTPInstaller = @Sendable (any Channel) -> EventLoopFuture<Void>
 
@@ -14,11 +36,16 @@ package struct Listener: Sendable {
     package let port: Int
     private let channel: any Channel
 
-    /// - Parameter address: `host:port`, IPv6 in brackets; no host means all interfaces, port 0
-    ///   one that is free. A name is resolved on the calling thread. Fails with `TransportError`.
+    /// - Parameters:
+    ///   - address: `host:port`, IPv6 in brackets; no host means all interfaces, port 0 one that is
+    ///     free. A name is resolved on the calling thread. Fails with `TransportError`.
+    ///   - side: whom the port is for.
+    ///   - clients: the loops of HTTP connections; nil: those of the transport too.
     package static func bind(
-        _ address: PeerAddress, transport: Transport, http: @escaping HTTPInstaller
+        _ address: PeerAddress, transport: Transport, side: Side = .nodes,
+        clients: (any EventLoopGroup)? = nil, http: @escaping HTTPInstaller
     ) -> EventLoopFuture<Listener> {
+        let loops = Loops(nodes: transport.group, clients: clients ?? transport.group)
         let target: HostPort
         do throws(TransportError) {
             target = try HostPort(address)
@@ -26,7 +53,7 @@ package struct Listener: Sendable {
             return transport.group.next().makeFailedFuture(error)
         }
         @Sendable func bind(_ host: String) -> EventLoopFuture<any Channel> {
-            bootstrap(transport, http).bind(host: host, port: target.port)
+            bootstrap(transport, side, loops, http).bind(host: host, port: target.port)
         }
         // All interfaces: the IPv6 wildcard takes IPv4 too, but a kernel may lack IPv6.
         let bound =
@@ -46,17 +73,28 @@ package struct Listener: Sendable {
     }
 
     private static func bootstrap(
-        _ transport: Transport, _ http: @escaping HTTPInstaller
+        _ transport: Transport, _ side: Side, _ loops: Loops, _ http: @escaping HTTPInstaller
     ) -> ServerBootstrap {
-        ServerBootstrap(group: transport.group)
+        let pause = transport.limits.acceptPause
+        return ServerBootstrap(group: loops[side])
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        AcceptGuard(pause: pause) { error in
+                            transport.inbound.count { $0.acceptFailures += 1 }
+                            transport.observe(.acceptFailed(error))
+                        })
+                }
+            }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
                 guard transport.inbound.accepted(channel) else { return channel.close() }
                 return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
-                        SniffHandler(transport: transport, http: http))
+                        SniffHandler(
+                            transport: transport, takenBy: side, loops: loops, http: http))
                 }
             }
     }

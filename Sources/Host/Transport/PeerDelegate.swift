@@ -52,6 +52,8 @@ package enum TransportObservation: Equatable, Sendable, CustomStringConvertible 
     case disconnected(NodeID, TransportError)
     case messagesDropped(NodeID, count: Int)
     case refusedInbound(remoteAddress: String, reason: String)
+    /// Descriptors or memory have run out; the listener pauses and goes on.
+    case acceptFailed(TransportError)
 
     package var description: String {
         switch self {
@@ -61,6 +63,7 @@ package enum TransportObservation: Equatable, Sendable, CustomStringConvertible 
             "queue to node \(id) is full: \(count) messages dropped"
         case .refusedInbound(let address, let reason):
             "refused a connection from \(address): \(reason)"
+        case .acceptFailed(let error): "\(error)"
         }
     }
 }

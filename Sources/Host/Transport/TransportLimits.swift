@@ -24,6 +24,9 @@ package struct TransportLimits: Sendable {
     /// A connection shows within this time what it is.
     package var sniffTimeout: TimeAmount = .seconds(10)
 
+    /// How long a listener rests when descriptors or memory have run out.
+    package var acceptPause: TimeAmount = .milliseconds(100)
+
     package var dialTimeout: TimeAmount = .seconds(2)
     /// How long what was found for a name is used without asking again: longer than a dial and the
     /// pause after it, so that a name whose servers are slower than that leads somewhere.

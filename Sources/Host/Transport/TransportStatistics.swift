@@ -44,6 +44,8 @@ package struct TransportStatistics: Equatable, Sendable {
         package var refusedUnknown: UInt64 = 0
         package var refusedOverLimit: UInt64 = 0
         package var corrupted: UInt64 = 0
+        /// Pauses of listeners because descriptors or memory had run out.
+        package var acceptFailures: UInt64 = 0
 
         package init() {}
     }

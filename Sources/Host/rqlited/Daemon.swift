@@ -14,7 +14,10 @@ import Transport
 struct Daemon {
     private let settings: NodeSettings
     private let logger: Logger
+    /// Loops of clients' connections.
     private let group: MultiThreadedEventLoopGroup
+    /// Loops of traffic between nodes alone: nothing that a client sends delays a heartbeat.
+    private let peerGroup: MultiThreadedEventLoopGroup
     private let node: Node
     private let http: HTTPServer
     private let listeners: [Listener]
@@ -31,6 +34,7 @@ struct Daemon {
             try DiscoverySource(opening: $0, settings: settings, logger: logger.named("disco"))
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
+        let peerGroup = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
         let metrics = MetricRegistry()
         let registry = source.flatMap {
             $0.isRegistry ? PluginRegistry($0.instance, metrics: metrics) : nil
@@ -39,7 +43,7 @@ struct Daemon {
         configuration.peers = try PeersFile(in: settings.dataDirectory)?.recovery
         let node = try Node.start(
             configuration, registry: registry,
-            group: group, logger: logger.named("store"))
+            group: peerGroup, logger: logger.named("store"))
         try source?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
         let process = ProcessSections()
         let discovery = source.map {
@@ -56,10 +60,13 @@ struct Daemon {
             metrics: metrics)
         let listeners: [Listener]
         do {
-            listeners = try [settings.raft.bind, settings.http.bind].map { address in
+            let ports: [(HostPort, Listener.Side)] = [
+                (settings.raft.bind, .nodes), (settings.http.bind, .clients),
+            ]
+            listeners = try ports.map { address, side in
                 try Listener.bind(
-                    PeerAddress(address.description), transport: node.transport,
-                    http: http.configure
+                    PeerAddress(address.description), transport: node.transport, side: side,
+                    clients: group, http: http.configure
                 ).wait()
             }
         } catch {
@@ -68,11 +75,11 @@ struct Daemon {
         node.join(settings.formation.join.map { PeerAddress($0.address.description) })
         discovery?.start()
         return Daemon(
-            settings: settings, logger: logger, group: group, node: node, http: http,
-            listeners: listeners, discovery: discovery)
+            settings: settings, logger: logger, group: group, peerGroup: peerGroup, node: node,
+            http: http, listeners: listeners, discovery: discovery)
     }
 
-    /// Two at most: the disk and SQLite have threads of their own, and more loops would only take
+    /// For clients, and as many for nodes. Two at most: the disk and SQLite have threads of their own, and more loops would only take
     /// the processors from them.
     private static var eventLoops: Int { max(1, min(2, System.coreCount)) }
 
@@ -102,6 +109,7 @@ struct Daemon {
         for listener in listeners { wait(for: listener.close(), "closing \(listener.address)") }
         do {
             try group.syncShutdownGracefully()
+            try peerGroup.syncShutdownGracefully()
         } catch {
             logger.warning("event loops did not end in order", ["cause": "\(error)"])
         }
