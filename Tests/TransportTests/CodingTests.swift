@@ -96,7 +96,9 @@ import Wire
 
     @Test func `Every truncation is an error`() {
         for (bytes, decode) in all() {
-            for length in 0..<bytes.count {
+            // Without its last field an offer is one of version 1.0.
+            let isOffer = bytes == self.bytes { Samples.offer.encode(into: &$0) }
+            for length in 0..<bytes.count - (isOffer ? 1 : 0) {
                 #expect(throws: WireError.self) {
                     var reader = ByteReader(bytes, in: 0..<length)
                     try decode(&reader)

@@ -80,7 +80,10 @@ import Wire
         async throws
     {
         await #expect(processExitsWith: .success) {
-            let node = try await TestNode.start("a")
+            // One that finds a descriptor after all is closed for saying nothing.
+            var limits = TransportLimits.quick
+            limits.sniffTimeout = .milliseconds(500)
+            let node = try await TestNode.start("a", limits: limits)
             node.delegate.answering.withLock {
                 $0 = { _, _, reply in reply(.failed("here")) }
             }

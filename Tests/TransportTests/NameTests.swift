@@ -73,7 +73,7 @@ import Wire
         #expect(a.pendingResolutions.map(\.name) == ["slow"])
         #expect(a.pendingResolutions.first?.description == "waiting for DNS: slow, 0 s")
         servers.answer(.success(try here()))
-        while !a.pendingResolutions.isEmpty { await Task.yield() }
+        try await until { a.pendingResolutions.isEmpty }
         let answer = try await a.call(.hello, at: address, timeout: .seconds(20)).get()
         #expect(answer == .failed("here"))
         #expect(servers.asked.items == ["slow"])
@@ -108,18 +108,18 @@ import Wire
         #expect(
             try await a.call(.hello, at: address, timeout: .seconds(20)).get() == .failed("here"))
         let end = NIODeadline.now() + limits.nameFreshness
-        while NIODeadline.now() <= end { await Task.yield() }
+        try await until { NIODeadline.now() > end }
         // Silent.
         #expect(
             try await a.call(.hello, at: address, timeout: .seconds(20)).get() == .failed("here"))
         // Failing.
         servers.answer(.failure(NameFailure(.failed("servers are down"))))
-        while !a.pendingResolutions.isEmpty { await Task.yield() }
+        try await until { a.pendingResolutions.isEmpty }
         servers.answer(.failure(NameFailure(.failed("servers are down"))))
         #expect(
             try await a.call(.hello, at: address, timeout: .seconds(20)).get() == .failed("here"))
         // The name is gone: so are its addresses.
-        while !a.pendingResolutions.isEmpty { await Task.yield() }
+        try await until { a.pendingResolutions.isEmpty }
         servers.answer(.failure(NameFailure(.unknown)))
         let error = await #expect(throws: TransportError.self) {
             // The lookup may take longer than the grace: ask until it is heard.
@@ -154,7 +154,7 @@ import Wire
             do {
                 return try await a.call(.hello, at: address, timeout: .seconds(20)).get()
             } catch let error as TransportError where error.reason == .connectionRefused {
-                await Task.yield()
+                try await pause(.milliseconds(1))
             }
         }
     }
@@ -177,7 +177,7 @@ import Wire
             try await a.call(.hello, at: b.address, timeout: .seconds(20)).get() == .failed("here"))
         servers.answer(.failure(NameFailure(.unknown)))
         servers.answer(.failure(NameFailure(.unknown)))
-        while !a.pendingResolutions.isEmpty { await Task.yield() }
+        try await until { a.pendingResolutions.isEmpty }
         servers.answer(.success(try here()))
         let answer = try await a.call(
             .hello, at: PeerAddress("next:\(b.listener.port)"), timeout: .seconds(20)

@@ -15,9 +15,13 @@ final class RawConnection: ChannelInboundHandler, Sendable {
 
     let events = Mailbox<Event>()
 
-    static func open(to port: Int) async throws -> (RawConnection, any Channel) {
+    /// - Parameter staysOpen: when the other end has said its last.
+    static func open(
+        to port: Int, staysOpen: Bool = false
+    ) async throws -> (RawConnection, any Channel) {
         let connection = RawConnection()
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelOption(.allowRemoteHalfClosure, value: staysOpen)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(connection)

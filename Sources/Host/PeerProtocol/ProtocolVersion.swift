@@ -9,7 +9,7 @@ package struct ProtocolVersion: Equatable, Sendable, CustomStringConvertible {
         self.minor = minor
     }
 
-    package static let current = ProtocolVersion(major: 1, minor: 0)
+    package static let current = ProtocolVersion(major: 1, minor: 1)
 
     package var description: String { "\(major).\(minor)" }
 }

@@ -141,7 +141,7 @@ final class Core {
             request.encode()
             dispatch(request)
         case .retry(let request): parked.append(request)
-        case .messages(let messages): if exclusion != .stopped { replicated?.receive(messages) }
+        case .messages(let messages, _): if exclusion != .stopped { replicated?.receive(messages) }
         case .unreachable(let peer): replicated?.peerUnreachable(peer)
         case .joinAsked(let request, let reply): joinAsked(request, reply)
         case .joinerAnswered(let request, let result, let reply):

@@ -19,7 +19,8 @@ enum CoreEvent: Sendable {
     case retry(PendingRequest)
 
     // From other nodes.
-    case messages([Message])
+    /// The credit lives as long as the event: it goes back when the core has taken them.
+    case messages([Message], MessageCredit)
     case unreachable(NodeID)
     case joinAsked(JoinRequest, reply: @Sendable (PeerAnswer) -> Void)
     case joinerAnswered(JoinRequest, PeerResult, reply: @Sendable (PeerAnswer) -> Void)

@@ -1,3 +1,4 @@
+import NIOCore
 package import PeerProtocol
 package import Raft
 package import Service
@@ -8,8 +9,14 @@ package import Transport
 /// What other nodes ask of this one. Everything that needs the core's state is handed over to it;
 /// who this node is, is answered from what the core last published.
 extension Node: PeerDelegate {
-    package func received(_ messages: [Message]) {
-        mailbox.post(.messages(messages))
+    package var presence: PeerPresence {
+        let status = board.status
+        return PeerPresence(
+            cluster: status.cluster, address: options.address, members: status.membership.members)
+    }
+
+    package func received(_ messages: [Message], credit: MessageCredit) {
+        mailbox.post(.messages(messages, credit))
     }
 
     package func answer(
@@ -28,6 +35,26 @@ extension Node: PeerDelegate {
 
     package func peerUnreachable(_ peer: NodeID) {
         mailbox.post(.unreachable(peer))
+    }
+
+    package func misrouted(wanted: NodeID, found: Introduction, at address: PeerAddress) {
+        logger.warning(
+            "another node answers than the one that is wanted",
+            ["wanted": "\(wanted)", "found": "\(found.identity)", "at": "\(address)"])
+    }
+
+    /// The core learns where the node is from its own answer there.
+    package func peerSpoke(
+        _ identity: NodeIdentity, advertised: PeerAddress, from remoteAddress: String
+    ) {
+        guard board.status.membership[identity.id] != nil else { return }
+        let mailbox = mailbox
+        transport.call(.hello, at: advertised, timeout: .seconds(2)).whenComplete { result in
+            mailbox.post(
+                .answered(
+                    advertised, .acquaintance(identity.id),
+                    result.mapError(TransportError.init(any:))))
+        }
     }
 
     package func forwarded(
@@ -67,8 +94,19 @@ extension Node: PeerDelegate {
         reception.ended(id, through: transport)
     }
 
+    /// Changes are said once, both ways; what each of them comes from is for debugging.
     package func observed(_ observation: TransportObservation) {
-        logger.debug("network", ["event": observation.description])
+        switch observation {
+        case .connected(let peer, let address, isBack: true):
+            logger.info(
+                "connection to node is back", ["node.id": "\(peer)", "at": "\(address)"])
+        case .disconnected(let peer, let error):
+            logger.warning("no connection to node", ["node.id": "\(peer)", "cause": "\(error)"])
+        case .acceptFailed(let error):
+            logger.warning("connections can't be accepted", ["cause": "\(error)"])
+        case .connected, .messagesDropped, .misrouted, .refusedInbound:
+            logger.debug("network", ["event": observation.description])
+        }
     }
 
     private var hello: Hello {

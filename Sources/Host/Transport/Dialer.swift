@@ -7,7 +7,6 @@ import Wire
 
 /// Opens connections to other nodes.
 struct Dialer: Sendable {
-    let identity: NodeIdentity
     let limits: TransportLimits
     let names: NameLookups
 
@@ -16,8 +15,9 @@ struct Dialer: Sendable {
     /// `TransportError`.
     /// - Parameter install: called on the loop; the connection is active then.
     func connect(
-        to address: PeerAddress, for purpose: ConnectionPurpose, on loop: any EventLoop,
-        timeout: TimeAmount, install: @escaping @Sendable (any Channel) throws -> Void
+        to address: PeerAddress, as introduction: Introduction, for purpose: ConnectionPurpose,
+        on loop: any EventLoop, timeout: TimeAmount,
+        install: @escaping @Sendable (any Channel) throws -> Void
     ) -> EventLoopFuture<any Channel> {
         let target: HostPort
         do throws(TransportError) {
@@ -35,7 +35,8 @@ struct Dialer: Sendable {
         return loop.flatSubmit {
             connect(to: target, on: loop, timeout: timeout).flatMapThrowing { channel in
                 guard channel.isActive else { throw ChannelError.eof }
-                channel.write(ByteBuffer(bytes: preamble(purpose)), promise: nil)
+                channel.write(
+                    ByteBuffer(bytes: preamble(purpose, introduction)), promise: nil)
                 do {
                     try install(channel)
                 } catch {
@@ -75,16 +76,21 @@ struct Dialer: Sendable {
             .channelInitializer { SocketOptions.setForNode($0, limits: limits) }
     }
 
-    func preamble(_ purpose: ConnectionPurpose) -> [UInt8] {
-        var writer = ByteWriter(reserving: 64)
+    private func preamble(
+        _ purpose: ConnectionPurpose, _ introduction: Introduction
+    ) -> [UInt8] {
+        var writer = ByteWriter(reserving: 128)
         writer.writePreamble(purpose)
-        writer.writeFrame(.introduction) { identity.encode(into: &$0) }
+        writer.writeFrame(.introduction) { introduction.encode(into: &$0) }
         return writer.bytes
     }
 }
 
 /// What is asked of the kernel for a connection between nodes.
 enum SocketOptions {
+    /// Linux's TCP_NOTSENT_LOWAT, which Glibc's module lacks.
+    private static let notSentLowWater: CInt = 25
+
     /// Without delay for small writes; and a peer that vanished without a word is noticed, whether
     /// bytes are on the way to it (TCP_USER_TIMEOUT) or not (keep-alive).
     static func setForNode(
@@ -100,6 +106,8 @@ enum SocketOptions {
             (.tcp, TCP_KEEPINTVL, 1),
             (.tcp, TCP_KEEPCNT, 3),
             (.tcp, TCP_USER_TIMEOUT, milliseconds),
+            // What the kernel holds unsent delays whatever is written next.
+            (.tcp, notSentLowWater, CInt(clamping: limits.backlogBytes)),
         ]
         let settings = values.map { level, name, value in
             channel.setOption(
