@@ -78,6 +78,7 @@ let package = Package(
         host("Cluster", ["Raft", "Wire"], isSimulated: true),
         host("Registry", ["JSON", "Wire", "Raft", "Cluster"], isSimulated: true),
         host("Time", isSimulated: true),
+        host("Threads", ["Time"]),
         host("PeerProtocol", ["Wire", "Raft"], isSimulated: true),
         host("Service", ["Wire", "Raft"]),
         .target(
@@ -88,23 +89,38 @@ let package = Package(
         host("WriteAheadLog", ["Raft", "Wire"], isSimulated: true),
         host("Transport", ["Raft", "Wire", "PeerProtocol", "Service"] + nio),
         host("Replication", ["Raft", "Wire"], isSimulated: true),
+        host(
+            "NodeMachine",
+            [
+                "Raft", "Wire", "Time", "PeerProtocol", "Service", "Cluster", "Registry",
+                "Replication", "WriteAheadLog",
+            ], isSimulated: true),
         .target(name: "CPlatform", path: "Sources/Host/CPlatform"),
         host("Discovery", ["PluginABI", "JSON", "CPlatform", "Wire"]),
         host("Telemetry", ["JSON"]),
-        host("Settings"),
+        .target(
+            name: "CBuild", path: "Sources/Host/CBuild",
+            cSettings: Context.environment["RQLITED_COMMIT"].map {
+                [.define("RQLITED_COMMIT", to: "\"\($0)\"")]
+            }),
+        host("Settings", ["CBuild"]),
         host(
             "Replica",
             [
-                "Raft", "Wire", "Time", "PeerProtocol", "Service", "Cluster", "Registry", "SQLite",
-                "StateMachine", "WriteAheadLog", "Transport", "Replication", "Telemetry",
+                "Raft", "Wire", "Time", "Threads", "PeerProtocol", "Service", "Cluster", "Registry",
+                "SQLite",
+                "StateMachine", "WriteAheadLog", "Transport", "Replication", "NodeMachine",
+                "Telemetry",
             ] + nio),
         host("HTTPAPI", ["JSON", "Wire", "Raft", "Service", "Telemetry"] + nioHTTP),
         .executableTarget(
             name: "rqlited",
             dependencies: [
-                "JSON", "Raft", "Registry", "Time", "Service", "SQLite", "StateMachine",
+                "JSON", "Raft", "Registry", "Time", "Threads", "PeerProtocol", "Service", "SQLite",
+                "StateMachine",
                 "Transport",
-                "Replication", "Replica", "Discovery", "HTTPAPI", "Telemetry", "Settings",
+                "Replication", "NodeMachine", "Replica", "Discovery", "HTTPAPI", "Telemetry",
+                "Settings",
             ] + nio,
             path: "Sources/Host/rqlited", swiftSettings: settings),
         host(
@@ -196,6 +212,7 @@ let package = Package(
             resources: [.copy("Plugins")]),
         tests("Tidy"),
         tests("Wire", ["Wire"]),
+        tests("Threads", ["Threads", "Time"]),
         tests("JSON", ["JSON"]),
         tests("Settings", ["Settings"]),
         tests("Telemetry", ["Telemetry", "JSON"]),
@@ -244,9 +261,17 @@ let package = Package(
         tests(
             "Replica",
             [
-                "Replica", "Cluster", "PeerProtocol", "Raft", "Registry", "Service", "StateMachine",
-                "Time", "Transport", "WriteAheadLog", "Wire",
-            ]),
+                "Replica", "Cluster", "NodeMachine", "PeerProtocol", "Raft", "Registry", "Service",
+                "StateMachine",
+                "Time", "Threads", "Transport", "WriteAheadLog", "Wire", "Telemetry",
+                "ScenarioTesting",
+            ] + nio, resources: [.copy("Scenarios")]),
+        tests(
+            "NodeMachine",
+            [
+                "NodeMachine", "Cluster", "PeerProtocol", "Raft", "Registry", "Replication",
+                "Service", "Time", "Wire", "WriteAheadLog", "ScenarioTesting",
+            ], isSimulation: true),
         tests("Simulation", ["Simulator"]),
         tests("WriteAheadLog", ["WriteAheadLog", "Simulator", "Raft", "Wire"]),
         tests(

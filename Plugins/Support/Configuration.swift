@@ -16,6 +16,8 @@ package struct Configuration {
     /// "tls." inside the member of that name.
     private let path: String
     private var known: [String] = []
+    /// Variables in the text that the environment has not, which may be why a member is wrong.
+    private let unset: [String]
 
     package init(
         _ bytes: [UInt8], environment: (String) -> String?
@@ -24,14 +26,19 @@ package struct Configuration {
         isGiven = bytes.contains { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
         guard isGiven else {
             members = []
+            unset = []
             return
         }
         let value: JSONValue
+        let expanded = Expansion.expand(bytes, environment: environment)
+        unset = expanded.unset
         do {
-            value = try JSONValue(parsing: Expansion.expand(bytes, environment: environment))
+            value = try JSONValue(parsing: expanded.text)
         } catch {
             throw CallFailure(
-                RQD_CONFIG, "the discovery configuration, with variables replaced: \(error)")
+                RQD_CONFIG,
+                "the discovery configuration, with variables replaced: \(error)"
+                    + Self.hint(unset))
         }
         switch value {
         case .null: members = []
@@ -41,8 +48,9 @@ package struct Configuration {
         }
     }
 
-    private init(members: [JSONValue.Member], path: String) {
+    private init(members: [JSONValue.Member], path: String, unset: [String]) {
         isGiven = true
+        self.unset = unset
         self.members = members
         self.path = path
     }
@@ -112,7 +120,7 @@ package struct Configuration {
         let value = value(name)
         if value == .null { return nil }
         guard let found = value.members else { throw wrong(name, "an object") }
-        var inner = Configuration(members: found, path: "\(path)\(name).")
+        var inner = Configuration(members: found, path: "\(path)\(name).", unset: unset)
         let result = try body(&inner)
         try inner.finish()
         notices += inner.notices
@@ -143,7 +151,16 @@ package struct Configuration {
     package func wrong(_ name: String, _ expected: String) -> CallFailure {
         CallFailure(
             RQD_CONFIG,
-            "the discovery configuration's member \"\(path)\(name)\" must be \(expected)")
+            "the discovery configuration's member \"\(path)\(name)\" must be \(expected)"
+                + Self.hint(unset))
+    }
+
+    private static func hint(_ unset: [String]) -> String {
+        switch unset.count {
+        case 0: ""
+        case 1: " (the variable $\(unset[0]) is not set)"
+        default: " (the variables \(unset.map { "$\($0)" }.joined(separator: ", ")) are not set)"
+        }
     }
 
     private mutating func value(_ name: String) -> JSONValue {

@@ -16,14 +16,16 @@ package struct Expansion {
     private var index = 0
     private var output: [UInt8] = []
     private var isInString = false
+    private var unset: [String] = []
 
+    /// - Returns: the text, and the variables that were not set, in their order.
     package static func expand(
         _ source: [UInt8], environment: (String) -> String?
-    ) -> [UInt8] {
+    ) -> (text: [UInt8], unset: [String]) {
         withoutActuallyEscaping(environment) { environment in
             var expansion = Expansion(source: source, environment: environment)
             expansion.run()
-            return expansion.output
+            return (expansion.output, expansion.unset)
         }
     }
 
@@ -75,7 +77,10 @@ package struct Expansion {
     }
 
     private mutating func paste(_ name: ArraySlice<UInt8>) {
-        guard !name.isEmpty, let value = environment(String(decoding: name, as: UTF8.self)) else {
+        guard !name.isEmpty else { return }
+        let name = String(decoding: name, as: UTF8.self)
+        guard let value = environment(name) else {
+            if !unset.contains(name) { unset.append(name) }
             return
         }
         guard isInString else { return output.append(contentsOf: value.utf8) }

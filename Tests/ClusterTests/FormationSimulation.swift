@@ -292,6 +292,7 @@ struct FormationSimulation {
         case .waiting(let text): waiting[k] = text
         case .refused(let refusal): throw Failure(description: "node \(k): \(refusal)")
         case .fatal(let refusal): throw Failure(description: "node \(k) ended: \(refusal)")
+        case .messageRefused(_, let breach): throw Failure(description: "node \(k): \(breach)")
         case .gaveUp(let text): throw Failure(description: "node \(k) gave up: \(text)")
         }
     }

@@ -55,7 +55,11 @@ import Testing
         node.kill()
         let output = node.dataDirectory + ".other"
         let other = try ChildProcess(
-            ["\(Daemon.binaries)/rqlited", "-node-id", "other", node.dataDirectory],
+            [
+                "\(Daemon.binaries)/rqlited", "-node-id", "other", "-http-addr",
+                "127.0.0.1:\(node.httpPort)", "-raft-addr", "127.0.0.1:\(node.raftPort)",
+                node.dataDirectory,
+            ],
             output: output)
         #expect(other.waitForEnd() == 1)
         let text = try String(contentsOfFile: output, encoding: .utf8)

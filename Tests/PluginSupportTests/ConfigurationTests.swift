@@ -106,4 +106,22 @@ import Testing
                     + "calls have deadlines"
             ])
     }
+
+    @Test func `An error names the variables that were not set, for they may be its cause`() {
+        for (text, expected) in [
+            (
+                "{\"port\":\"$NOPE\"}",
+                "must be an integer from 1 to 65535 (the variable $NOPE is not set)"
+            ),
+            ("{\"port\":$NOPE}", "(the variable $NOPE is not set)"),
+            ("{\"port\":\"$A$P${B}$A\"}", "(the variables $A, $B are not set)"),
+        ] {
+            do throws(CallFailure) {
+                Issue.record("\(text) was read as \(try read(text))")
+            } catch {
+                #expect(error.message.hasSuffix(expected), "\(error)")
+            }
+        }
+        #expect(throws: Never.self) { try read("{\"name\":\"$NOPE\"}") }
+    }
 }

@@ -9,7 +9,7 @@ import Testing
             "OBJECT": "{\"a\":1}",
         ]
         return String(
-            decoding: Expansion.expand(Array(text.utf8)) { variables[$0] }, as: UTF8.self)
+            decoding: Expansion.expand(Array(text.utf8)) { variables[$0] }.text, as: UTF8.self)
     }
 
     @Test(arguments: [

@@ -1,3 +1,4 @@
+import NodeMachine
 import Raft
 import StateMachine
 import Testing

@@ -1,4 +1,5 @@
 import Cluster
+import NodeMachine
 import Raft
 import Registry
 import Testing

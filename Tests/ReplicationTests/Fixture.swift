@@ -17,7 +17,8 @@ struct Fixture {
     /// Node "a" of the cluster.
     init(
         voters: [String], log restored: RestoredState? = nil,
-        settings: ReplicationSettings = ReplicationSettings()
+        settings: ReplicationSettings = ReplicationSettings(),
+        raft change: (inout RaftSettings) -> Void = { _ in }
     ) {
         let membership = Membership(voters.map { Self.member($0) })
         var state = restored ?? RestoredState()
@@ -27,6 +28,8 @@ struct Fixture {
         raft.electionTicks = 10
         raft.heartbeatTicks = 1
         raft.quorumTicks = 10
+        raft.stallTicks = 20
+        change(&raft)
         log = ReplicatedLog(
             raft: Raft(
                 identity: NodeIdentity(id: NodeID("a"), incarnation: Self.member("a").incarnation),
@@ -81,6 +84,17 @@ struct Fixture {
         settle()
     }
 
+    /// A message of another node.
+    mutating func hear(_ body: Message.Body, from id: String = "b", term: UInt64) {
+        let from = Self.member(id)
+        log.receive([
+            Message(
+                cluster: Self.cluster,
+                from: NodeIdentity(id: from.id, incarnation: from.incarnation), to: NodeID("a"),
+                term: Term(term), body: body)
+        ])
+    }
+
     /// Messages of the leader "b".
     mutating func hear(
         term: UInt64, previous: LogPosition = .zero, entries: [Entry] = [], commit: UInt64 = 0
@@ -104,6 +118,14 @@ func entry(_ index: UInt64, term: UInt64) -> Entry {
 }
 
 extension [ReplicationEffect] {
+    var observations: [Observation] {
+        compactMap { if case .observe(let observation) = $0 { observation } else { nil } }
+    }
+    var refused: [ProposalID: Refusal] {
+        var all: [ProposalID: Refusal] = [:]
+        for case .refused(let id, let refusal) in self { all[id] = refusal }
+        return all
+    }
     var writes: [LogWrite] {
         compactMap { if case .persist(let write) = $0 { write } else { nil } }
     }

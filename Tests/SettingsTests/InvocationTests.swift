@@ -43,7 +43,9 @@ struct Failed: Error {}
         #expect(words[1].hasPrefix("v"))
         #expect(words[2] == "linux")
         #expect(words[5] == "sqlite3.40.1")
-        #expect(words.suffix(4).joined(separator: " ") == "(commit unknown, compiler swiftc)")
+        #expect(
+            words.suffix(4).joined(separator: " ") == "(commit \(Build.commit), compiler swiftc)")
+        #expect(!Build.commit.isEmpty && !Build.commit.contains(" "))
     }
 
     @Test(arguments: ["-h", "-help", "--h", "--help"])
@@ -53,6 +55,14 @@ struct Failed: Error {}
 
     @Test(arguments: [
         (["-foo", "data"], "flag provided but not defined: -foo"),
+        (
+            ["-htp-addr", "x", "data"],
+            "flag provided but not defined: -htp-addr (did you mean -http-addr?)"
+        ),
+        (
+            ["-bootstrap-exepct=3", "d"],
+            "flag provided but not defined: -bootstrap-exepct (did you mean -bootstrap-expect?)"
+        ),
         (["--foo=1", "data"], "flag provided but not defined: -foo"),
         (["data", "-join"], ""),
         (["-join"], "flag needs an argument: -join"),
@@ -67,7 +77,7 @@ struct Failed: Error {}
         (["---x", "d"], "bad flag syntax: ---x"),
         (["-=x", "d"], "bad flag syntax: -=x"),
     ])
-    func `Errors of the parser come with the usage and code 2`(
+    func `Errors of the parser are one line that names the help, and code 2`(
         arguments: [String], line: String
     ) {
         let invocation = Invocation.parse(arguments, workingDirectory: "/")
@@ -78,7 +88,7 @@ struct Failed: Error {}
                         "arguments after data directory (data) are not accepted ([-join])",
                         exitCode: 1))
         } else {
-            #expect(invocation == .failure(line + "\n" + Usage.text, exitCode: 2))
+            #expect(invocation == .failure(line + "; see rqlited -help", exitCode: 2))
         }
     }
 
@@ -157,5 +167,55 @@ struct Failed: Error {}
 
     @Test func `The limits fit together`() {
         Limits.checkRelations()
+    }
+
+    @Test func `Nobody's nearest name is far away`() {
+        let names = Flag.all.map(\.name)
+        #expect(NearestName.of("fk", among: names) == "fk")
+        #expect(
+            NearestName.of("kf", among: names) == nil || NearestName.of("kf", among: names) == "fk")
+        #expect(NearestName.of("RAFT-ADDR", among: names) == "raft-addr")
+        #expect(NearestName.of("joim", among: names) == "join")
+        #expect(NearestName.of("completely-different", among: names) == nil)
+        #expect(NearestName.of(String(repeating: "raft-addr", count: 100_000), among: names) == nil)
+    }
+
+    @Test func `The words version and help print, and start no node`() {
+        #expect(invoke("version") == .version)
+        #expect(invoke("help") == .help(Usage.text))
+        #expect(invoke("help", "disco") == .help(DiscoveryCommand.usage))
+        #expect(invoke("help", "recover") == .help(RecoverCommand.usage))
+        #expect(invoke("recover", "-help") == .help(RecoverCommand.usage))
+        for words in [["version", "x"], ["help", "me"], ["-fk", "version"], ["-fk", "help"]] {
+            guard
+                case .failure(let text, exitCode: 2) = Invocation.parse(
+                    words, workingDirectory: "/w")
+            else {
+                Issue.record("\(words)")
+                continue
+            }
+            #expect(text.contains("./") && !text.contains("\n"))
+        }
+        guard case .run = invoke("./version") else {
+            Issue.record("./version is no data directory")
+            return
+        }
+    }
+
+    @Test func `Every failure of the command line is one line`() {
+        for words in [
+            [], ["-x"], ["-join"], ["disco"], ["disco", "-x"], ["disco", "show"], ["recover"],
+            ["recover", "-x"], ["recover", "--survivor", "1"], ["a", "b"], ["-fk=2", "d"],
+            ["-join", "", "d"], ["-disco-config={}", "d"], ["version", "now"],
+            ["-http-addr", "", "d"],
+        ] {
+            guard
+                case .failure(let text, _) = Invocation.parse(words, workingDirectory: "/w")
+            else {
+                Issue.record("\(words) is no failure")
+                continue
+            }
+            #expect(!text.contains("\n"), "\(words): \(text)")
+        }
     }
 }

@@ -245,4 +245,34 @@ import Testing
         let text = "{" + String(repeating: " ", count: Limits.maxDiscoveryConfigBytes)
         #expect(throws: DiscoveryConfig.Failure.self) { try DiscoveryConfig(text).bytes() }
     }
+
+    @Test(arguments: [
+        (["-join", ""], "-join was given, but is empty: is a variable not set?"),
+        (["-join="], "-join was given, but is empty"),
+        (["-disco-mode="], "-disco-mode was given, but is empty"),
+        (["-disco-config", "{}"], "-disco-config does nothing without -disco-mode"),
+        (["-disco-isolation=process"], "-disco-isolation does nothing without -disco-mode"),
+        (["-disco-isolation", "none"], "-disco-isolation does nothing without -disco-mode"),
+        (["-http-addr", "$NOPE:4001"], "-http-addr $NOPE:4001 holds a variable"),
+        (["-http-adv-addr", "${NOPE}:4001"], "-http-adv-addr ${NOPE}:4001 holds a variable"),
+        (["-raft-addr=$(hostname):1"], "-raft-addr $(hostname):1 holds a variable"),
+        (["-raft-adv-addr=a$B:1"], "-raft-adv-addr a$B:1 holds a variable"),
+        (["-join", "a:1,$NOPE"], "-join a:1,$NOPE holds a variable"),
+        (["-http-addr="], "-http-addr was given, but is empty"),
+        (["-raft-addr", ""], "-raft-addr was given, but is empty"),
+    ])
+    func `What a variable that was not set leaves founds no cluster`(
+        arguments: [String], text: String
+    ) {
+        let invocation = Invocation.parse(arguments + ["data"], workingDirectory: "/work")
+        guard case .failure(let said, exitCode: 1) = invocation else {
+            Issue.record("\(invocation)")
+            return
+        }
+        #expect(said.hasPrefix("fatal: " + text), "\(said)")
+    }
+
+    @Test func `An empty value that changes nothing is no reason to refuse`() {
+        #expect(refusal("-disco-config=", "-http-adv-addr=", "-node-id=", "-raft-adv-addr=") == nil)
+    }
 }

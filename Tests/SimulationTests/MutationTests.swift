@@ -36,7 +36,7 @@ import Testing
     /// rqlite's rule: who comes back under a member's ID votes at once. In these histories a voter
     /// whose acknowledgement committed an entry loses its disk, comes back empty, and elects a
     /// leader that lacks the entry: a write that a client was told of is gone.
-    @Test(arguments: [2, 12, 164] as [UInt64])
+    @Test(arguments: [126, 142, 171] as [UInt64])
     func `A wiped voter that votes at once loses an acknowledged write, one that waits does not`(
         seed: UInt64
     ) {
@@ -55,6 +55,10 @@ import Testing
 
     @Test func `A database trusted to hold what was committed is caught`() async {
         await #expect(processExitsWith: .failure) { Hunt.run(.skipsReapplying) }
+    }
+
+    @Test func `A leader that keeps leading without a disk is caught`() async {
+        await #expect(processExitsWith: .failure) { Hunt.run(.leadsWithoutDisk) }
     }
 
     @Test func `Without a broken rule nothing is caught`() async {

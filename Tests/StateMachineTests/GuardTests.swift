@@ -37,9 +37,12 @@ import Wire
             ("CREATE TABLE temp.x(a)", "TEMP objects"),
             ("CREATE TEMPORARY VIEW x AS SELECT 1", "TEMP objects"),
             ("CREATE VIRTUAL TABLE temp.x USING fts5(a)", "TEMP objects"),
-            ("PRAGMA writable_schema=ON", "PRAGMA writable_schema is not supported"),
-            ("PRAGMA locking_mode=EXCLUSIVE", "PRAGMA locking_mode is not supported"),
-            ("PRAGMA case_sensitive_like=1", "PRAGMA case_sensitive_like is not supported"),
+            ("PRAGMA writable_schema=ON", "ends with its request"),
+            ("PRAGMA writable_schema=ON; DELETE FROM sqlite_schema", "may not be modified"),
+            ("PRAGMA locking_mode=EXCLUSIVE", "PRAGMA locking_mode can't be changed"),
+            ("PRAGMA schema_version=7", "PRAGMA schema_version is not supported"),
+            ("PRAGMA data_store_directory='/tmp'", "is not supported"),
+            ("PRAGMA temp_store_directory='/tmp'", "is not supported"),
             ("SELECT load_extension('x')", "not authorized"),
             ("INSERT INTO t SELECT load_extension('x')", "not authorized"),
             ("UPDATE sqlite_rqlite SET format = 2", "may not be modified|no such table"),
@@ -49,7 +52,8 @@ import Wire
             ("INSERT INTO t SELECT sqlite_version()", "nodes may differ"),
             ("INSERT INTO t SELECT name FROM pragma_function_list", "nodes may differ"),
             ("INSERT INTO t SELECT file FROM pragma_database_list", "nodes may differ"),
-            ("INSERT INTO t SELECT sql FROM sqlite_stmt", "nodes may differ"),
+            ("INSERT INTO t SELECT sql FROM sqlite_stmt", "other clients' statements"),
+            ("INSERT INTO t SELECT fts5_source_id()", "nodes may differ"),
             ("INSERT INTO t SELECT pageno FROM dbstat", "nodes may differ"),
             ("DELETE FROM t WHERE a IN (SELECT a FROM nl)", "nodes may differ"),
             ("INSERT INTO d(x) VALUES(1)", "nodes may differ"),
@@ -62,7 +66,9 @@ import Wire
         let made = try database.execute(
             """
             CREATE TABLE t(a); INSERT INTO t VALUES(1); CREATE INDEX ti ON t(a);
-            CREATE TABLE d(x, y DEFAULT (sqlite_version()));
+            CREATE TABLE d(x, y DEFAULT 0);
+            CREATE TRIGGER dt AFTER INSERT ON d BEGIN
+            INSERT INTO t SELECT name FROM pragma_module_list; END;
             CREATE VIEW nl AS SELECT name AS a FROM pragma_module_list;
             CREATE VIRTUAL TABLE words USING fts5(w)
             """)

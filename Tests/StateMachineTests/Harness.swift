@@ -106,23 +106,24 @@ func stamp(_ index: LogIndex) -> Stamp {
 
 /// Every row of every table, and what the database says of itself but the progress within an entry.
 func dump(_ path: String) throws -> [String] {
-    let connection = try Connection(path: path, access: .readOnly)
-    try connection.configure(SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+    let connection = try SessionSetup.openReader(path)
     var lines: [String] = []
     let tables = try connection.prepare(
         """
-        SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND rootpage > 0
-        AND name <> 'sqlite_rqlite' ORDER BY name
+        SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY name
         """)
     while try tables.step() {
         let name = tables.text(at: 0) ?? ""
         lines.append("\(name): \(tables.text(at: 1) ?? "")")
-        let isKeyed =
-            try connection.integer(
-                "SELECT wr FROM pragma_table_list WHERE name = '\(name)' AND schema = 'main'") == 1
+        let escaped = name.split(separator: "\"", omittingEmptySubsequences: false)
+            .joined(separator: "\"\"")
+        let list = try connection.prepare("PRAGMA main.table_list(\"\(escaped)\")")
+        let isKeyed = try list.step() && list.integer(at: 4) == 1
+        let rowid = name == "r" ? "" : "rowid, "
         let rows = try connection.prepare(
             isKeyed
-                ? "SELECT * FROM \"\(name)\"" : "SELECT rowid, * FROM \"\(name)\" ORDER BY rowid")
+                ? "SELECT * FROM \"\(escaped)\""
+                : "SELECT \(rowid)* FROM \"\(escaped)\" ORDER BY rowid")
         while try rows.step() {
             lines.append(
                 (0..<rows.columnCount).map { column in

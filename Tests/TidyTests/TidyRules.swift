@@ -34,7 +34,7 @@ struct Ban: Sendable, CustomStringConvertible {
 enum TidyRules {
     static let deterministic = [
         "Time", "Wire", "JSON", "Raft", "PeerProtocol", "Cluster", "Registry", "Replication",
-        "Simulator",
+        "NodeMachine", "Simulator",
     ]
 
     /// Modules a deterministic module may import.
@@ -47,6 +47,10 @@ enum TidyRules {
         "Cluster": ["Raft", "Wire"],
         "Registry": ["JSON", "Wire", "Raft", "Cluster"],
         "Replication": ["Raft", "Wire"],
+        "NodeMachine": [
+            "Wire", "Time", "Raft", "PeerProtocol", "Service", "Cluster", "Registry",
+            "Replication", "WriteAheadLog",
+        ],
         "Simulator": ["Raft", "Wire", "Cluster", "Replication", "WriteAheadLog"],
     ]
 
@@ -130,17 +134,10 @@ struct TidyException: Sendable, Hashable {
             path: "Sources/Host/StateMachine/DatabaseDirectory+Generations.swift",
             rule: .ban("open("), reason: "It looks at files that no connection has open yet."),
         TidyException(
-            path: "Sources/Host/Replica/Core+Formation.swift", rule: .ban(".random("),
-            reason: "Cluster IDs and the formation's jitter are chosen here, for the core below."),
-        TidyException(
-            path: "Sources/Host/Replica/Core+Registry.swift", rule: .ban(".random("),
-            reason: "Cluster IDs, nonces and jitter of the registry's machines are chosen here."),
-        TidyException(
-            path: "Sources/Host/Replica/Core+Requests.swift", rule: .ban(".random("),
-            reason: "The seed of an entry's stamp."),
-        TidyException(
             path: "Sources/Host/Replica/Node+Start.swift", rule: .ban(".random("),
-            reason: "The incarnation of a new data directory."),
+            reason:
+                "The identity of a new data directory, and what the machine's chance begins with."
+        ),
         TidyException(
             path: "Sources/Host/rqlited/DiscoveryLoop.swift", rule: .ban(".random("),
             reason: "Jitter between nodes that ask the same server."),

@@ -50,6 +50,25 @@ final class RawConnection: ChannelInboundHandler, Sendable {
     }
 }
 
+extension [UInt8] {
+    /// Without the frames by which the receiver of a snapshot shows that it is still at work: a
+    /// starved machine has time to send some.
+    var withoutSignsOfWork: [UInt8] {
+        let sign = WireBytes.frame(12, [])
+        var rest: [UInt8] = []
+        var place = 0
+        while place < count {
+            if self[place...].starts(with: sign) {
+                place += sign.count
+            } else {
+                rest.append(self[place])
+                place += 1
+            }
+        }
+        return rest
+    }
+}
+
 /// A server that says the same to everyone and does not listen.
 struct RawServer {
     private final class Greeter: ChannelInboundHandler {

@@ -26,6 +26,23 @@ import Wire
         #expect((try? reader.read(UInt64.self)) == 34)
     }
 
+    @Test func `Only commands are stamped, within their own bytes`() {
+        for content in [LogCommand.command(command), .settings(ClusterSettings(foreignKeys: true))]
+        {
+            let before = content.encoded()
+            for length in 0...before.count {
+                var bytes = Array(before[..<length])
+                LogCommand.stamp(&bytes, milliseconds: 56, seed: 78)
+                #expect(bytes.count == length)
+                guard case .command = content, length >= LogCommand.stampOffset + 16 else {
+                    #expect(bytes == Array(before[..<length]))
+                    continue
+                }
+                #expect(bytes != Array(before[..<length]))
+            }
+        }
+    }
+
     @Test func `Every truncation of a command is refused`() {
         let bytes = LogCommand.command(command).encoded()
         for length in 0..<bytes.count {

@@ -7,6 +7,7 @@
 #   lib/rqlite/swift/       of Swift's libraries those that the files above need
 #   include/                the header for plugins of your own
 #   lib/pkgconfig/          what a plugin's build asks for: pkg-config --cflags rqlite-disco
+#   share/                  the manual page and completion for bash and zsh, made by the daemon itself
 
 # lay_out ROOT: fills the folder, which is made anew, and judges it. Works from wherever it is moved.
 lay_out() {
@@ -26,6 +27,44 @@ lay_out() {
     swift_libraries
     set_search_paths
     judge_layout
+    generated_files
+}
+
+# Made of the daemon's own table of flags.
+generated_files() {
+    mkdir -p "$root/share/man/man8" "$root/share/bash-completion/completions"
+    mkdir -p "$root/share/zsh/site-functions" "$root/share/doc/rqlited"
+    "$root/bin/rqlited" -generate=man >"$root/share/man/man8/rqlited.8"
+    "$root/bin/rqlited" -generate=bash >"$root/share/bash-completion/completions/rqlited"
+    "$root/bin/rqlited" -generate=zsh >"$root/share/zsh/site-functions/_rqlited"
+    cp LICENSE "$root/share/doc/rqlited/"
+}
+
+# copy_pages FOLDER UP: the pages and the example plugins, laid out as in the sources; UP leads from
+# FOLDER to where `include/` is. A link that would lead nowhere is an error.
+copy_pages() {
+    mkdir -p "$1/docs"
+    cp README.md CHANGELOG.md CONTRIBUTING.md LICENSE "$1/"
+    cp -r docs/. "$1/docs/"
+    find Examples -type f ! -path '*/.build/*' ! -name '*.o' ! -name '*.so' | while read -r file; do
+        install -D -m 644 "$file" "$1/$file"
+    done
+    find "$1" -name '*.md' | while read -r page; do
+        sed "s|](\(\(\.\./\)*\)Sources/PluginABI/include/rqlite_disco.h|](\1$2include/rqlite_disco.h|g" \
+            "$page" >"$page.new"
+        mv "$page.new" "$page"
+        sed -n 's/.*/&/; s/](\([^)]*\))/\n(\1\n/gp' "$page" | sed -n 's/^(\([^#)]*\).*/\1/p' |
+            while read -r target; do
+                case $target in
+                '' | *://*) continue ;;
+                esac
+                # `include/` is laid out beside the pages, perhaps by somebody else.
+                case $target in
+                *include/rqlite_disco.h) continue ;;
+                esac
+                [ -e "$(dirname "$page")/$target" ] || bad_layout "$page points at $target"
+            done
+    done
 }
 
 pkg_config_file() {

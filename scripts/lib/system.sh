@@ -67,8 +67,24 @@ version() {
     sed -n 's/.*static let version = "\(.*\)".*/\1/p' Sources/Host/Settings/Build.swift
 }
 
+# The commit that is built, with -dirty if the files differ from it; what it says goes into
+# `rqlited -version` by way of the environment, so that no file is changed.
+commit() {
+    if name=$(git rev-parse --short=12 HEAD 2>/dev/null); then
+        if [ -n "$(git status --porcelain --untracked-files=no 2>/dev/null)" ]; then
+            name=$name-dirty
+        fi
+        echo "$name"
+    else
+        # From a tarball of the sources.
+        echo unknown
+    fi
+}
+
 # Builds the programs and plugins for release; sets $bin to the folder they are in.
 build_release() {
+    RQLITED_COMMIT=$(commit)
+    export RQLITED_COMMIT
     for product in $(programs) $(plugin_products); do
         swift build -c release --product "$product" >&2
     done

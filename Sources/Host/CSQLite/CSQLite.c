@@ -114,15 +114,6 @@ static int shim_current_time(sqlite3_vfs *vfs, double *days) {
     return rc;
 }
 
-int csqlite_overwrite_blob(
-    sqlite3 *db, const char *table, const char *column, int64_t rowid, const void *bytes, int count) {
-    sqlite3_blob *blob = 0;
-    int rc = sqlite3_blob_open(db, "main", table, column, rowid, 1, &blob);
-    if (rc == SQLITE_OK) rc = sqlite3_blob_write(blob, bytes, count, 0);
-    int closed = sqlite3_blob_close(blob);
-    return rc != SQLITE_OK ? rc : closed;
-}
-
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int registered = SQLITE_ERROR;
 

@@ -28,7 +28,8 @@ package struct AcceptorState: Equatable, Sendable {
         let list: CandidateList
     }
 
-    /// The highest counter used by this node or seen in a ballot. It never goes back.
+    /// The highest counter used by this node or seen in a ballot. It never goes back. A message
+    /// moves it by `FormationLimits.ballotReach` at most.
     package internal(set) var counter: UInt64 = 0
     package internal(set) var promised: Ballot?
     package internal(set) var accepted: Accepted?
@@ -52,6 +53,14 @@ package struct AcceptorState: Equatable, Sendable {
     package var lists: [CandidateList] {
         (accepted.map { [$0.list] } ?? []) + recorded.map(\.list)
     }
+
+    /// Whether a message may move this node's counter to that of the ballot.
+    func isInReach(_ ballot: Ballot) -> Bool {
+        ballot.counter <= counter || ballot.counter - counter <= FormationLimits.ballotReach
+    }
+
+    /// The counter of this node's next ballot; nil when all are used up.
+    var nextCounter: UInt64? { counter < .max ? counter + 1 : nil }
 
     /// Whether a promise for `list` can be remembered.
     func canRecord(_ list: CandidateList) -> Bool {

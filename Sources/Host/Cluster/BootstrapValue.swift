@@ -39,14 +39,14 @@ extension BootstrapValue {
 
     package init(from reader: inout ByteReader) throws(WireError) {
         let cluster = try ClusterID(from: &reader)
-        let members = try reader.readList(elementSize: 24) { (reader) throws(WireError) in
+        let members = try reader.readList(
+            elementSize: 24, limit: FormationLimits.addresses
+        ) { (reader) throws(WireError) in
             Member(
                 id: try NodeID(from: &reader), incarnation: try Incarnation(from: &reader),
                 address: try PeerAddress(from: &reader), suffrage: .voter)
         }
-        guard !members.isEmpty, members.count <= FormationLimits.addresses else {
-            throw .tooLong(count: members.count, limit: FormationLimits.addresses)
-        }
+        guard !members.isEmpty else { throw .invalid(field: "number of members", value: 0) }
         for (member, next) in zip(members, members.dropFirst()) where member.id >= next.id {
             throw .invalid(field: "order of members", value: UInt64(members.count))
         }

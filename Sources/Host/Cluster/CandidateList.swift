@@ -128,15 +128,14 @@ extension CandidateList {
 
     package init(from reader: inout ByteReader) throws(WireError) {
         let expect = Int(try reader.read(UInt32.self))
-        let entries = try reader.readList(elementSize: 5) { (reader) throws(WireError) in
+        let entries = try reader.readList(
+            elementSize: 5, limit: FormationLimits.addresses
+        ) { (reader) throws(WireError) in
             Entry(
                 address: try PeerAddress(from: &reader),
                 incarnation: try reader.readOptional { (reader) throws(WireError) in
                     try Incarnation(from: &reader)
                 })
-        }
-        guard entries.count <= FormationLimits.addresses else {
-            throw .tooLong(count: entries.count, limit: FormationLimits.addresses)
         }
         for (entry, next) in zip(entries, entries.dropFirst()) where entry.address >= next.address {
             throw .invalid(field: "order of addresses", value: UInt64(entries.count))

@@ -39,8 +39,11 @@ extension Formation {
 
     private mutating func beginProposal() {
         let list = survey.list
-        let ballot = Ballot(
-            counter: acceptor.state.counter + 1, proposer: identity.incarnation)
+        guard let counter = acceptor.state.nextCounter else {
+            holdOffUntil = now + .seconds(1)
+            return
+        }
+        let ballot = Ballot(counter: counter, proposer: identity.incarnation)
         // One write makes the counter durable and promises to the own ballot: asked over the
         // network like every other acceptor, this node has nothing left to write.
         let known = acceptor.answer(.prepare(ballot, list, from: introduction))

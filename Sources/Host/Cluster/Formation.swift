@@ -174,6 +174,14 @@ package struct Formation: Sendable {
         guard held.count < FormationLimits.heldAnswers, !isFinished || state.chosen != nil else {
             return
         }
+        if case .prepare(let ballot, _, _) = request, state.chosen == nil,
+            !state.isInReach(ballot)
+        {
+            emit(
+                .messageRefused(
+                    .request(id), .ballotTooFar(ballot, own: state.counter)))
+            return
+        }
         if case .chosen(let value) = request, !isFinished { learn(value, campaign: false) }
         let before = acceptor.state
         if case .prepare(let ballot, let list, let sender) = request {
@@ -200,6 +208,10 @@ package struct Formation: Sendable {
             proposal?.receive(promise, at: address)
         case .accepted(let ballot, let incarnation):
             if proposal?.ballot == ballot { proposal?.receiveAcceptance(by: incarnation) }
+        case .outpaced(_, let promised) where !state.isInReach(promised):
+            emit(
+                .messageRefused(
+                    .answer(from: address), .ballotTooFar(promised, own: state.counter)))
         case .outpaced(let ballot, let promised):
             acceptor.state.counter = max(acceptor.state.counter, promised.counter)
             if proposal?.ballot == ballot { endProposal(pause: jitter.pause(50, 150)) }

@@ -6,6 +6,28 @@ package struct FormationRequestID: Hashable, Sendable {
     package init(_ rawValue: UInt64) { self.rawValue = rawValue }
 }
 
+/// Where a message of a formation came from.
+package enum FormationMessageSource: Hashable, Sendable {
+    case request(FormationRequestID)
+    /// An answer, from the address that was asked.
+    case answer(from: PeerAddress)
+}
+
+/// Why a message of a formation has no effect: its sender is broken or hostile.
+package enum FormationBreach: Hashable, Sendable, CustomStringConvertible {
+    /// Its ballot is further ahead than a message may move this node's counter
+    /// (`FormationLimits.ballotReach`).
+    case ballotTooFar(Ballot, own: UInt64)
+
+    package var description: String {
+        switch self {
+        case .ballotTooFar(let ballot, let own):
+            "ballot \(ballot) is too far ahead of \(own), the highest this node has seen: the peer "
+                + "is broken or hostile; see who reaches the Raft port"
+        }
+    }
+}
+
 /// What the shell of a formation must do, in order. It may do slow things beside each other, except
 /// that writes reach the disk in the order of their tickets.
 package enum FormationEffect: Equatable, Sendable {
@@ -28,6 +50,10 @@ package enum FormationEffect: Equatable, Sendable {
     case waiting(String)
     /// Another node and this one contradict each other; the other does not count. Said once.
     case refused(FormationRefusal)
+    /// A message that no candidate sends that keeps to the protocol. Nothing of it was taken, and a
+    /// request gets no answer of the machine's: fail it, close the connection that brought it, and
+    /// say so at the level of an error.
+    case messageRefused(FormationMessageSource, FormationBreach)
     /// A contradiction that involves this node has lasted: end the process. Last effect.
     case fatal(FormationRefusal)
     /// No cluster within the limit: end the process. Last effect.

@@ -118,7 +118,9 @@ extension FormationMessage.Promise {
         accepted = try reader.readOptional { (r) throws(WireError) in
             try AcceptorState.Accepted(from: &r)
         }
-        lists = try reader.readList(elementSize: 8) { (r) throws(WireError) in
+        // As many as an acceptor remembers, and that of the value it accepted.
+        lists = try reader.readList(elementSize: 8, limit: FormationLimits.recordedLists + 1) {
+            (r) throws(WireError) in
             try CandidateList(from: &r)
         }
     }

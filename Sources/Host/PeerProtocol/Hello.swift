@@ -6,6 +6,7 @@ package import Wire
 ///     identity | optional cluster | address | optional API URL | u8 protocol major, u8 minor
 ///     | u8 data version | text program version | text engine | u8 suffrage
 ///     | optional u32 bootstrap-expect | optional leader | u64 term | u64 commit index | bool ready
+///     | optional run | optional address of the caller             (since minor version 1)
 package struct Hello: Equatable, Sendable {
     package struct Versions: Equatable, Sendable {
         package var protocolVersion: ProtocolVersion
@@ -41,11 +42,17 @@ package struct Hello: Equatable, Sendable {
     package var term: Term
     package var commitIndex: LogIndex
     package var isReady: Bool
+    /// 128 bits at random, new with each start of the process: two processes with one identity
+    /// differ in it. Nil from a node that does not say.
+    package var run: RandomID?
+    /// Where the node knows the identity that asks, if it is a member or has introduced itself.
+    package var callerAddress: PeerAddress?
 
     package init(
         identity: NodeIdentity, cluster: ClusterID?, address: PeerAddress, apiURL: String?,
         versions: Versions, suffrage: Suffrage, bootstrapExpect: Int?, leader: LeaderHint?,
-        term: Term, commitIndex: LogIndex, isReady: Bool
+        term: Term, commitIndex: LogIndex, isReady: Bool, run: RandomID? = nil,
+        callerAddress: PeerAddress? = nil
     ) {
         self.identity = identity
         self.cluster = cluster
@@ -58,6 +65,8 @@ package struct Hello: Equatable, Sendable {
         self.term = term
         self.commitIndex = commitIndex
         self.isReady = isReady
+        self.run = run
+        self.callerAddress = callerAddress
     }
 }
 
@@ -78,6 +87,8 @@ extension Hello {
         term.encode(into: &writer)
         commitIndex.encode(into: &writer)
         writer.write(isReady)
+        writer.write(run) { $1.encode(into: &$0) }
+        writer.write(callerAddress) { $1.encode(into: &$0) }
     }
 
     package init(from reader: inout ByteReader) throws(WireError) {
@@ -102,5 +113,10 @@ extension Hello {
         term = try Term(from: &reader)
         commitIndex = try LogIndex(from: &reader)
         isReady = try reader.readBool()
+        guard !reader.isAtEnd else { return }
+        run = try reader.readOptional { (r) throws(WireError) in try RandomID(from: &r) }
+        callerAddress = try reader.readOptional { (r) throws(WireError) in
+            try PeerAddress(from: &r)
+        }
     }
 }

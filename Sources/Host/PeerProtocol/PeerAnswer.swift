@@ -64,6 +64,9 @@ package struct JoinRefusal: Error, Equatable, Sendable {
         case busy = 7
         /// The node asked whether it is still a member: it is not.
         case removed = 8
+        /// Another process with the asker's very identity is alive, at the address where the cluster
+        /// knows it: one of the two data directories is a copy, and the asker must not take part.
+        case identityInUse = 9
         /// A code of a later version.
         case other = 255
     }

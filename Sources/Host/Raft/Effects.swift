@@ -74,11 +74,15 @@ package struct Effects: Equatable, Sendable {
 
     /// Entries that a follower needs and the in-memory part of the log no longer holds.
     package struct LogFetch: Equatable, Sendable {
+        /// New with each request of a run: an answer to an earlier one, even for the same entries,
+        /// is told from it.
+        package var id: UInt64
         package var peer: NodeID
         /// The first entry wanted.
         package var from: LogIndex
         package var byteLimit: Int
-        package init(peer: NodeID, from: LogIndex, byteLimit: Int) {
+        package init(id: UInt64, peer: NodeID, from: LogIndex, byteLimit: Int) {
+            self.id = id
             self.peer = peer
             self.from = from
             self.byteLimit = byteLimit
@@ -110,8 +114,25 @@ package enum Observation: Equatable, Sendable {
     case membershipChanged(Membership, index: LogIndex)
     case membershipCommitted(Membership, index: LogIndex)
     case steppedDown(reason: StepDownReason)
+    /// A message that has no effect and is no cause for alarm.
     case messageDropped(from: NodeID, reason: DropReason)
+    /// A message that no member can send that keeps to the protocol (`DropReason.isBreach`).
+    /// Nothing of it was taken. The connection that brought it is to be closed, and it is to be
+    /// said at the level of an error, with the peer's address.
+    case messageRefused(from: NodeID, reason: DropReason)
+    /// The same of a snapshot that a peer offered or sent.
+    case snapshotRefused(SnapshotMark, reason: DropReason)
     case followerUnreachable(NodeID)
+    /// A follower lacks entries that it had acknowledged as durable: its disk lied about a sync,
+    /// or went back to an older state. Writes may be held by one node fewer than a quorum since
+    /// then. It is caught up again; its disk is to be replaced.
+    case followerLostEntries(NodeID, acknowledged: LogIndex, holds: LogIndex)
+    /// This node's own log can't be written, by the driver's word (`storageStalled`); or it can
+    /// again. While it can't, the node does not campaign, and hands over if it leads.
+    case storageStalled(Bool)
+    /// No election is possible in this epoch any more: its terms are used up. A recovery by hand
+    /// begins the next epoch. Repeated with each election timeout.
+    case termsUsedUp(Term)
     /// Uncommitted entries of an earlier leader were discarded from this index on.
     case entriesDiscarded(from: LogIndex)
     case transferFinished(to: NodeID?, succeeded: Bool)
@@ -123,10 +144,40 @@ package enum RoleName: String, Sendable {
 
 package enum StepDownReason: String, Sendable {
     case higherTerm, quorumLost, removed, transferred
+    /// Its log can't be written, others' can, and none of them took the leadership in time.
+    case storageStalled
 }
 
+/// Why a message has no effect.
 package enum DropReason: String, Sendable {
-    case otherCluster, otherDestination, unknownIncarnation, notMember, staleTerm, malformed
+    case otherCluster, otherDestination, unknownIncarnation, notMember, staleTerm
+
+    // No member sends these that keeps to the protocol.
+
+    /// Its fields contradict each other, or one is past what there can be.
+    case malformed
+    /// Its term is further ahead than a message may move this node's (`Reach.terms`).
+    case termTooFar
+    /// Its term is of an epoch that this node was not recovered into.
+    case otherEpoch
+    /// Its index is further ahead than a snapshot may move this node's (`Reach.indexes`).
+    case indexTooFar
+    /// It denies an entry that is committed.
+    case contradictsCommitted
+    /// It claims the leadership of a term that another node leads.
+    case secondLeader
+    /// It acknowledges an entry that is not in the leader's log, or a round that never began.
+    case acknowledgesUnknown
+
+    /// The sender is broken or hostile.
+    package var isBreach: Bool {
+        switch self {
+        case .otherCluster, .otherDestination, .unknownIncarnation, .notMember, .staleTerm: false
+        case .malformed, .termTooFar, .otherEpoch, .indexTooFar, .contradictsCommitted,
+            .secondLeader, .acknowledgesUnknown:
+            true
+        }
+    }
 }
 
 /// Why an input was not taken.

@@ -10,7 +10,10 @@ package enum Payload: Hashable, Sendable {
         switch self {
         case .noop: 0
         case .command(let bytes): bytes.count
-        case .membership(let membership): membership.members.count * 128
+        case .membership(let membership):
+            membership.members.reduce(0) {
+                $0 + 64 + $1.id.rawValue.utf8.count + $1.address.rawValue.utf8.count
+            }
         }
     }
 }

@@ -1,35 +1,54 @@
 /// The number of an election period (Raft thesis §3.3). It never goes back.
+///
+/// Its upper 32 bits are the epoch, which only a recovery by hand moves; the lower 32 count the
+/// elections in it. Arithmetic ends at the last number instead of trapping, for peers name terms:
+/// how far one of them may move this node's is said in `Reach`.
 package struct Term: Hashable, Comparable, Sendable, CustomStringConvertible {
     package let rawValue: UInt64
 
     package init(_ rawValue: UInt64) { self.rawValue = rawValue }
 
     package static let zero = Term(0)
-    package var next: Term { Term(rawValue + 1) }
+    /// The next term of the same epoch. The last one has none: it stays, and `isLastOfEpoch` tells.
+    package var next: Term { isLastOfEpoch ? self : Term(rawValue + 1) }
+    /// No election is possible after it but by a recovery, which begins the next epoch.
+    package var isLastOfEpoch: Bool { number == .max }
     package static func < (a: Term, b: Term) -> Bool { a.rawValue < b.rawValue }
 
     /// How often the cluster was recovered by hand until then: each time its terms go on in the
     /// next epoch, far above all that were, so that the log tells what was before.
     package var epoch: UInt64 { rawValue >> 32 }
-    /// Higher than every term of this epoch, and not yet in use.
-    package var nextEpoch: Term { Term((epoch + 1) << 32) }
+    /// The term's number within its epoch.
+    package var number: UInt32 { UInt32(truncatingIfNeeded: rawValue) }
+    /// Higher than every term of this epoch, and not yet in use. Of the last epoch, which four
+    /// thousand million recoveries would reach, it is the last term.
+    package var nextEpoch: Term {
+        epoch < UInt64(UInt32.max) ? Term((epoch + 1) << 32) : Term(.max)
+    }
     package var description: String { "\(rawValue)" }
 }
 
 /// The place of an entry in the log, from 1. Zero means "before the first".
+///
+/// Arithmetic ends at the last number instead of trapping, for peers name indexes; `Reach` says
+/// which of theirs count.
 package struct LogIndex: Hashable, Comparable, Sendable, CustomStringConvertible {
     package let rawValue: UInt64
 
     package init(_ rawValue: UInt64) { self.rawValue = rawValue }
 
     package static let zero = LogIndex(0)
-    package var next: LogIndex { LogIndex(rawValue + 1) }
+    package var next: LogIndex { LogIndex(rawValue == .max ? .max : rawValue + 1) }
     /// The index before this one; zero stays zero.
     package var previous: LogIndex { LogIndex(rawValue == 0 ? 0 : rawValue - 1) }
-    package func advanced(by count: Int) -> LogIndex { LogIndex(rawValue + UInt64(count)) }
+    /// - Parameter count: of entries, not negative.
+    package func advanced(by count: Int) -> LogIndex {
+        let (sum, isOver) = rawValue.addingReportingOverflow(UInt64(count))
+        return LogIndex(isOver ? .max : sum)
+    }
     /// How many entries lie in (`start`, self]; zero when `start` is not before it.
     package func distance(from start: LogIndex) -> Int {
-        rawValue > start.rawValue ? Int(rawValue - start.rawValue) : 0
+        rawValue > start.rawValue ? Int(clamping: rawValue - start.rawValue) : 0
     }
     package static func < (a: LogIndex, b: LogIndex) -> Bool { a.rawValue < b.rawValue }
     package var description: String { "\(rawValue)" }

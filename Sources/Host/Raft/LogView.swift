@@ -53,7 +53,9 @@ struct LogView: Sendable {
     }
 
     /// The first entry in memory; `lastIndex.next` when there is none.
-    var firstCachedIndex: LogIndex { LogIndex(lastIndex.rawValue + 1 - UInt64(cache.count - head)) }
+    var firstCachedIndex: LogIndex {
+        LogIndex(lastIndex.rawValue - UInt64(cache.count - head)).next
+    }
 
     /// The term of an entry, the base included; nil before the base and past the end.
     func term(at index: LogIndex) -> Term? {

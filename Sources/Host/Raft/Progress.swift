@@ -24,8 +24,20 @@ struct Progress: Equatable, Sendable {
     var sentRound: UInt64 = 0
     /// The commitIndex it was told last.
     var sentCommitIndex = LogIndex.zero
+    /// Ticks since it acknowledged more, or held all there was.
+    private(set) var ticksSinceProgress = 0
+    /// It denied an entry that it had acknowledged. Whether the denial was late is asked anew.
+    var suspicion: Suspicion?
     /// Entries asked from disk for it; at most one such request is open.
     var fetch: Effects.LogFetch?
+
+    struct Suspicion: Equatable, Sendable {
+        /// What it had acknowledged.
+        var index: LogIndex
+        /// Begun after the acknowledgement: a denial that answers this round, or a later one, is no
+        /// late one.
+        var round: UInt64
+    }
 
     init(id: NodeID, nextIndex: LogIndex) {
         self.id = id
@@ -62,7 +74,11 @@ struct Progress: Equatable, Sendable {
     }
 
     /// The member holds everything through `index` durably.
-    mutating func matched(through index: LogIndex, base: LogIndex) {
+    mutating func matched(through index: LogIndex, round: UInt64, base: LogIndex) {
+        if index > matchIndex { ticksSinceProgress = 0 }
+        if let suspicion, round >= suspicion.round, index >= suspicion.index {
+            self.suspicion = nil
+        }
         matchIndex = max(matchIndex, index)
         switch state {
         case .probe:
@@ -86,6 +102,18 @@ struct Progress: Equatable, Sendable {
         }
     }
 
+    /// Whether a denial of the entry at `previous` shows that the member lost what it acknowledged:
+    /// it answers a question that was asked after the acknowledgement had arrived.
+    func provesLoss(at previous: LogIndex, round: UInt64) -> Bool {
+        suspicion.map { round >= $0.round && previous <= $0.index } ?? false
+    }
+
+    /// The member lost what follows `index`, whatever it said.
+    mutating func forget(after index: LogIndex) {
+        matchIndex = min(matchIndex, index)
+        suspicion = nil
+    }
+
     mutating func probe(from index: LogIndex, isAsked: Bool = false) {
         nextIndex = max(index, matchIndex.next)
         state = .probe(isAsked: isAsked)
@@ -93,8 +121,9 @@ struct Progress: Equatable, Sendable {
 
     mutating func waitForSnapshot(retryIn: Int? = nil) { state = .snapshot(retryIn: retryIn) }
 
-    mutating func tick() {
+    mutating func tick(lastIndex: LogIndex) {
         ticksSinceAnswer += 1
+        ticksSinceProgress = matchIndex < lastIndex ? ticksSinceProgress + 1 : 0
         if case .snapshot(let retryIn?) = state {
             state =
                 retryIn > 1 ? .snapshot(retryIn: retryIn - 1) : .probe(isAsked: false)

@@ -5,7 +5,7 @@ extension Raft {
     /// Only voters campaign. A voter that the log's last membership removes may still be needed
     /// until that membership is committed: its log may be the only complete one (thesis §4.2.2).
     private var mayCampaign: Bool {
-        if isRetired { return false }
+        if isRetired || isStalled || term.isLastOfEpoch { return false }
         if membership[identity.id] != nil { return isVoter(in: membership) }
         return memberships.previous.map { isVoter(in: $0.membership) } ?? false
     }
@@ -39,6 +39,7 @@ extension Raft {
         guard !mayCampaign else { return startPreVote() }
         resetElectionTimer()
         if leader != nil { change(to: .follower(Follower(leader: nil))) }
+        if term.isLastOfEpoch { pending.observations.append(.termsUsedUp(term)) }
     }
 
     /// Asks whether an election could be won before it disturbs anybody with a new term.
@@ -94,7 +95,10 @@ extension Raft {
         let isFree = hardState.votedFor == nil && leader == nil
         let mayVote =
             hardState.votedFor == vote || isFree || (request.isPreVote && message.term > term)
-        let granted = mayVote && request.lastLog.isUpToDate(with: log.lastPosition)
+        // A stalled node's vote would never come: whoever counts on it disturbs for nothing.
+        let isWorthless = request.isPreVote && isStalled
+        let granted =
+            mayVote && !isWorthless && request.lastLog.isUpToDate(with: log.lastPosition)
         if granted && !request.isPreVote {
             setHardState(HardState(term: term, votedFor: vote))
             resetElectionTimer()

@@ -1,5 +1,27 @@
 /// A follower's side of replication (thesis §3.5).
 extension Raft {
+    /// What no leader of the term sends. One leads in a term, holds all that is committed (leader
+    /// completeness), and sends nothing to itself.
+    func breach(
+        of append: Message.AppendEntries, in term: Term, from sender: NodeID
+    ) -> DropReason? {
+        if term == self.term, let leader, leader != sender { return .secondLeader }
+        let previous = append.previous
+        if previous.index <= commitIndex {
+            if let own = log.term(at: previous.index), own != previous.term {
+                return .contradictsCommitted
+            }
+        } else if let committed = log.term(at: commitIndex), committed > previous.term {
+            // Terms don't go back along a log.
+            return .contradictsCommitted
+        }
+        let known = append.entries.prefix { $0.index <= commitIndex }
+        let isContradicted = known.contains { entry in
+            log.term(at: entry.index).map { $0 != entry.term } ?? false
+        }
+        return isContradicted ? .contradictsCommitted : nil
+    }
+
     mutating func receive(_ append: Message.AppendEntries, from sender: NodeID) {
         heard(sender)
         var append = append
@@ -26,9 +48,6 @@ extension Raft {
     }
 
     private mutating func heard(_ sender: NodeID) {
-        if case .leader = roleState {
-            preconditionFailure("\(sender) and \(identity.id) both lead in term \(term)")
-        }
         if leader != sender { becomeFollower(term: term, leader: sender, because: nil) }
         leaderSilence = 0
         electionElapsed = 0
@@ -39,13 +58,8 @@ extension Raft {
     /// completeness), and part of it may be compacted away.
     private func skipCommitted(_ append: inout Message.AppendEntries) {
         guard append.previous.index < commitIndex else { return }
-        let known = append.entries.prefix { $0.index <= commitIndex }
-        for entry in known {
-            if let term = log.term(at: entry.index) {
-                precondition(term == entry.term, "committed entry \(entry.index) would change")
-            }
-        }
-        append.entries.removeFirst(known.count)
+        let known = append.entries.prefix { $0.index <= commitIndex }.count
+        append.entries.removeFirst(known)
         append.previous = LogPosition(
             index: commitIndex, term: log.term(at: commitIndex) ?? log.base.term)
     }
@@ -62,9 +76,8 @@ extension Raft {
     /// never decrease along a log, so no entry of a later term than `previous` can match there.
     private mutating func refuse(_ append: Message.AppendEntries, from sender: NodeID) {
         let previous = append.previous
-        guard let hint = log.lastPosition(notAfter: previous.index, term: previous.term) else {
-            preconditionFailure("\(previous) from \(sender) contradicts the base \(log.base)")
-        }
+        // What is committed at least, or it was refused as a contradiction.
+        let hint = log.lastPosition(notAfter: previous.index, term: previous.term) ?? log.base
         send(
             .appendAnswer(
                 .init(

@@ -57,7 +57,11 @@ extension Raft {
         } else if member.suffrage == .voter {
             added.suffrage = .learner
         }
-        return membership.setting(added)
+        let grown = membership.setting(added)
+        guard grown.members.count <= Reach.members,
+            Payload.membership(grown).size <= settings.maxEntryBytes
+        else { throw .entryTooLarge(limit: settings.maxEntryBytes) }
+        return grown
     }
 
     private mutating func adopt(_ membership: Membership) -> LogPosition {

@@ -1,7 +1,9 @@
 /// Messages: which ones count, and the rules of terms that hold for all of them.
 extension Raft {
+    /// What a message breaks is found before anything of it is taken: a refused one changes nothing
+    /// that is durable, here or later.
     package mutating func receive(_ message: Message) {
-        if let reason = dropReason(of: message) {
+        if let reason = dropReason(of: message) ?? breach(of: message) {
             drop(message, reason)
         } else if message.term < term {
             answerLowerTerm(message)
@@ -26,11 +28,51 @@ extension Raft {
             return isOtherIncarnation ? .unknownIncarnation : nil
         case .voteAnswer, .appendAnswer, .termIsBehind:
             return isOtherIncarnation ? .unknownIncarnation : member == nil ? .notMember : nil
-        case .appendEntries(let append):
-            return append.isContiguous ? nil : .malformed
-        case .timeoutNow:
+        case .appendEntries, .timeoutNow:
             return nil
         }
+    }
+
+    /// What no member sends that keeps to the protocol.
+    private func breach(of message: Message) -> DropReason? {
+        guard message.isWellFormed else { return .malformed }
+        guard message.term >= term else { return nil }
+        switch message.body {
+        case .appendEntries(let append):
+            return termBreach(message.term, isFromLeader: true)
+                ?? breach(of: append, in: message.term, from: message.from.id)
+        case .appendAnswer(let answer) where message.term == term:
+            return breach(of: answer)
+        case .voteRequest, .voteAnswer, .appendAnswer, .timeoutNow, .termIsBehind:
+            return termBreach(message.term, isFromLeader: false)
+        }
+    }
+
+    /// Whether a peer may move this node to the term (`Reach`).
+    /// - Parameter isFromLeader: the peer says that it leads in that term.
+    func termBreach(_ other: Term, isFromLeader: Bool) -> DropReason? {
+        guard other > term else { return nil }
+        if isFromLeader, isWithoutHistory {
+            let isNear =
+                other.epoch < UInt64(Reach.firstTerm) && other.number < Reach.firstTerm
+            return isNear ? nil : .termTooFar
+        }
+        guard other.epoch == term.epoch else { return .otherEpoch }
+        return other.rawValue - term.rawValue <= termAllowance.left ? nil : .termTooFar
+    }
+
+    /// A new member that holds nothing yet begins where its leader stands, in whatever epoch.
+    private var isWithoutHistory: Bool {
+        term == .zero && log.lastIndex == .zero && !isVoter(in: membership)
+    }
+
+    private func breach(of answer: Message.AppendAnswer) -> DropReason? {
+        guard case .leader(let leader) = roleState else { return nil }
+        guard answer.round <= leader.reads.round else { return .acknowledgesUnknown }
+        if case .matched(let through) = answer.result, through > log.lastIndex {
+            return .acknowledgesUnknown
+        }
+        return nil
     }
 
     /// Vote requests while a leader works, unless it asked for the election itself: they come from
@@ -55,6 +97,10 @@ extension Raft {
     }
 
     private mutating func adoptTerm(of message: Message) {
+        // Terms of the epoch; a first term from the leader costs nothing, it comes once.
+        if message.term.epoch == term.epoch {
+            termAllowance.spend(movedTerms(by: message))
+        }
         switch message.body {
         case .voteRequest(let request) where request.isPreVote: break
         // Granted under the term that the pre-vote asked about, which nobody has yet.
@@ -71,6 +117,15 @@ extension Raft {
         }
     }
 
+    /// Pre-votes ask about a term that nobody has: they move nothing.
+    private func movedTerms(by message: Message) -> UInt64 {
+        switch message.body {
+        case .voteRequest(let request) where request.isPreVote: 0
+        case .voteAnswer(let answer) where answer.isPreVote && answer.granted: 0
+        default: message.term.rawValue - term.rawValue
+        }
+    }
+
     private mutating func dispatch(_ message: Message) {
         switch message.body {
         case .voteRequest(let request): answer(request, message)
@@ -83,17 +138,10 @@ extension Raft {
     }
 
     private mutating func drop(_ message: Message, _ reason: DropReason) {
-        pending.observations.append(.messageDropped(from: message.from.id, reason: reason))
-    }
-}
-
-extension Message.AppendEntries {
-    /// Each entry follows the one before it.
-    fileprivate var isContiguous: Bool {
-        var index = previous.index
-        return entries.allSatisfy { entry in
-            index = index.next
-            return entry.index == index
-        }
+        let from = message.from.id
+        pending.observations.append(
+            reason.isBreach
+                ? .messageRefused(from: from, reason: reason)
+                : .messageDropped(from: from, reason: reason))
     }
 }

@@ -1,9 +1,11 @@
 /// A leader's side of replication: probing, pipelining, heartbeats (thesis §3.5, §10.2).
 extension Raft {
     mutating func tickLeader() {
-        lead { leader in
+        lead { [lastIndex = log.lastIndex] leader in
             leader.heartbeatElapsed += 1
-            for i in leader.progress.indices { leader.progress[i].tick() }
+            for i in leader.progress.indices {
+                leader.progress[i].tick(lastIndex: lastIndex)
+            }
         }
         guard hearsQuorum else {
             becomeFollower(term: term, leader: nil, because: .quorumLost)
@@ -15,6 +17,7 @@ extension Raft {
             leader.heartbeatDue = true
         }
         tickTransfer()
+        tickHandOver()
         promoteCaughtUpLearner()
     }
 
@@ -88,7 +91,8 @@ extension Raft {
     /// A heartbeat asks whether the logs agree right before the next entry to send. So it finds
     /// what got lost, and the follower learns of no commit beyond what it is known to hold.
     private mutating func sendHeartbeat(to peer: inout Progress, round: UInt64) {
-        let index = peer.nextIndex.previous
+        // Of a follower under suspicion it is asked whether it holds what it acknowledged.
+        let index = peer.suspicion?.index ?? peer.nextIndex.previous
         // Below the base the term is forgotten; position zero matches every log.
         let previous = log.term(at: index).map { LogPosition(index: index, term: $0) } ?? .zero
         send(
@@ -110,14 +114,9 @@ extension Raft {
         peer.answeredRound = max(peer.answeredRound, answer.round)
         switch answer.result {
         case .matched(let through):
-            precondition(
-                through <= log.lastIndex, "\(sender) holds \(through) of \(log.lastIndex)")
-            peer.matched(through: through, base: log.base.index)
+            peer.matched(through: through, round: answer.round, base: log.base.index)
         case .mismatched(let previous, let hint):
-            guard peer.isCurrentMismatch(at: previous) else { break }
-            let agreed = log.lastPosition(notAfter: hint.index, term: hint.term)
-            // Without one the follower needs entries at or before the base: a snapshot.
-            peer.probe(from: agreed.map(\.index.next) ?? log.base.index)
+            mismatched(&peer, at: previous, hint: hint, round: answer.round, &leader)
         }
         leader.progress[i] = peer
         roleState = .leader(leader)
@@ -125,6 +124,30 @@ extension Raft {
         confirmReads()
         continueTransfer()
         promoteCaughtUpLearner()
+    }
+
+    private mutating func mismatched(
+        _ peer: inout Progress, at previous: LogIndex, hint: LogPosition, round: UInt64,
+        _ leader: inout Leader
+    ) {
+        if case .snapshot = peer.state { return }
+        // Without one the follower needs entries at or before the base: a snapshot.
+        let agreed = log.lastPosition(notAfter: hint.index, term: hint.term)
+        let next = agreed.map(\.index.next) ?? log.base.index
+        if peer.isCurrentMismatch(at: previous) {
+            peer.probe(from: next)
+        } else if peer.provesLoss(at: previous, round: round) {
+            let acknowledged = peer.matchIndex
+            peer.forget(after: agreed?.index ?? .zero)
+            peer.probe(from: next)
+            pending.observations.append(
+                .followerLostEntries(
+                    peer.id, acknowledged: acknowledged, holds: agreed?.index ?? .zero))
+        } else if previous <= peer.matchIndex, peer.suspicion == nil {
+            // It denies what it acknowledged, or the answer is late. A question of a round that
+            // begins now tells: nobody answered it before.
+            peer.suspicion = .init(index: peer.matchIndex, round: leader.reads.beginRound())
+        }
     }
 
     package mutating func peerUnreachable(_ peer: NodeID) {
@@ -143,15 +166,19 @@ extension Raft {
 
     private mutating func wantEntries(for peer: inout Progress) {
         guard peer.fetch == nil else { return }
+        fetchCount += 1
         let fetch = Effects.LogFetch(
-            peer: peer.id, from: peer.nextIndex, byteLimit: settings.maxMessageBytes)
+            id: fetchCount, peer: peer.id, from: peer.nextIndex, byteLimit: settings.maxMessageBytes
+        )
         peer.fetch = fetch
         pending.logFetches.append(fetch)
     }
 
+    /// The disk's answer to a `LogFetch`; empty when the log begins after what was asked. One that
+    /// is no longer waited for, by its number, changes nothing.
     package mutating func fetched(_ entries: [Entry], for fetch: Effects.LogFetch) {
         guard case .leader(var leader) = roleState, let i = leader.position(of: fetch.peer),
-            leader.progress[i].fetch == fetch
+            leader.progress[i].fetch?.id == fetch.id
         else { return }
         leader.progress[i].fetch = nil
         defer { roleState = .leader(leader) }

@@ -31,6 +31,24 @@ extension Raft {
 
     // MARK: On every node
 
+    /// Why a snapshot of this mark must not be taken from a peer; nil when it may. Asked when it is
+    /// offered, so that no stream is taken for nothing, and again before it is installed. Whether
+    /// it is needed is another question.
+    package func breach(of mark: SnapshotMark) -> DropReason? {
+        guard mark.isWellFormed else { return .malformed }
+        let (index, markTerm) = (mark.position.index, mark.position.term)
+        guard index.distance(from: log.lastIndex) <= Reach.indexes else { return .indexTooFar }
+        if index > commitIndex {
+            // Terms don't go back along a log.
+            if let committed = log.term(at: commitIndex), committed > markTerm {
+                return .contradictsCommitted
+            }
+        } else if let own = log.term(at: index), own != markTerm {
+            return .contradictsCommitted
+        }
+        return termBreach(markTerm, isFromLeader: true)
+    }
+
     /// A received snapshot is durable and the state machine stands at it: the log begins after it.
     package mutating func snapshotInstalled(_ mark: SnapshotMark) {
         let index = mark.position.index
@@ -46,6 +64,9 @@ extension Raft {
         let keepsSuffix = log.term(at: index) == mark.position.term
         if mark.position.term > term || (role == .leader && !keepsSuffix) {
             // What it covers was committed by a leader this node has not heard of yet.
+            if mark.position.term > term, mark.position.term.epoch == term.epoch {
+                termAllowance.spend(mark.position.term.rawValue - term.rawValue)
+            }
             becomeFollower(
                 term: max(term, mark.position.term), leader: nil, because: .higherTerm)
         }

@@ -19,8 +19,10 @@ extension Raft {
         if case .leader(let leader) = roleState { leader.transfer?.target } else { nil }
     }
 
-    /// The voter that holds most, the first by ID among equals.
+    /// The voter that holds most, the first by ID among equals; one that does not acknowledge what
+    /// it is sent only if there is no other.
     private var bestSuccessor: NodeID? {
+        if let able = ableSuccessor(besides: []) { return able }
         guard case .leader(let leader) = roleState else { return nil }
         var best: Progress?
         for peer in leader.progress

@@ -29,6 +29,12 @@ package struct Raft: Sendable {
     var electionElapsed = 0
     var electionTimeout = 0
     var leaderSilence: Int?
+    /// Terms that peers may still move this node ahead.
+    var termAllowance = TermAllowance()
+    /// This node's log can't be written, by its driver's word.
+    var isStalled = false
+    /// Requests to the disk for followers' entries in this run.
+    var fetchCount: UInt64 = 0
     /// The leader said that this node is no member any more.
     var isRetired = false
     var random: SplitMix64
@@ -66,6 +72,7 @@ package struct Raft: Sendable {
     // MARK: Inputs. After any number of them, `takeEffects()`.
 
     package mutating func tick() {
+        termAllowance.tick()
         switch roleState {
         case .leader: tickLeader()
         case .follower, .preCandidate, .candidate:
@@ -76,6 +83,10 @@ package struct Raft: Sendable {
     }
 
     /// Appends commands to the log if this node leads; they take contiguous indexes.
+    ///
+    /// One batch is one write to the log and one effect, so its bytes are bounded like all that is
+    /// uncommitted: a larger one is refused as `busy`, and its parts may be taken. A single command
+    /// is taken whenever nothing else waits, or it could never be.
     /// - Returns: the index of the first and the term they were appended in.
     package mutating func propose(_ commands: [[UInt8]]) throws(Refusal) -> LogPosition {
         precondition(!commands.isEmpty, "nothing proposed")
@@ -89,8 +100,8 @@ package struct Raft: Sendable {
             Entry(index: first.advanced(by: offset), term: term, payload: .command(bytes))
         }
         let bytes = entries.reduce(log.unsettledBytes) { $0 + $1.size }
-        // One batch is taken whatever its size when nothing else waits, or it could never be.
-        guard log.unsettledBytes == 0 || bytes <= settings.maxUncommittedBytes else { throw .busy }
+        let isAlone = log.unsettledBytes == 0 && commands.count == 1
+        guard isAlone || bytes <= settings.maxUncommittedBytes else { throw .busy }
         append(entries)
         return LogPosition(index: first, term: term)
     }
@@ -111,6 +122,23 @@ package struct Raft: Sendable {
         if case .leader = roleState { return }
         isRetired = true
         becomeFollower(term: term, leader: nil, because: nil)
+    }
+
+    /// The node's own log can't be written: its disk is full, or a write hangs; or it can again.
+    ///
+    /// A stalled leader hands over to a voter that writes, and steps down if none takes it; where
+    /// the others are no quorum it stays, for then nobody could commit, and it still serves reads.
+    /// A stalled node neither campaigns nor encourages others to count on its vote.
+    package mutating func storageStalled(_ isStalled: Bool) {
+        guard isStalled != self.isStalled else { return }
+        self.isStalled = isStalled
+        pending.observations.append(.storageStalled(isStalled))
+        switch roleState {
+        case .leader: lead { $0.handOver = nil }
+        case .preCandidate, .candidate:
+            if isStalled { becomeFollower(term: term, leader: nil, because: nil) }
+        case .follower: break
+        }
     }
 
     /// The write named by the ticket, and all before it, are durable.

@@ -8,6 +8,9 @@ package struct RaftSettings: Sendable {
     package var heartbeatTicks: Int = 5
     /// A leader that heard no quorum for so long steps down.
     package var quorumTicks: Int = 50
+    /// A log that could not be written for so long is stalled: see `Raft.storageStalled`. A
+    /// follower that lacks entries and acknowledged none for half as long is taken for stalled.
+    package var stallTicks: Int = 100
     /// Largest payload of one entry.
     package var maxEntryBytes: Int = 64 << 20
     /// Bytes of entries in one message; a single larger entry goes alone.
@@ -37,6 +40,10 @@ package struct RaftSettings: Sendable {
             electionTicks > heartbeatTicks && quorumTicks > heartbeatTicks,
             "election (\(electionTicks)) and quorum (\(quorumTicks)) ticks must exceed heartbeat "
                 + "ticks (\(heartbeatTicks))")
+        precondition(stallTicks > 0, "stallTicks must be positive")
+        precondition(
+            maxEntryBytes <= Reach.entryBytes && maxEntryBytes <= Int.max / 2,
+            "entries of \(maxEntryBytes) bytes would be refused by followers")
         precondition(
             maxMessageEntries > 0 && maxInflightMessages > 0 && maxInflightBytes > 0,
             "limits of messages must be positive")

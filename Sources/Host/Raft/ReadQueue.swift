@@ -22,9 +22,15 @@ struct ReadQueue: Sendable {
     mutating func add(_ id: ReadID) { waiting.append(id) }
 
     mutating func startRound(at index: LogIndex) {
-        round += 1
-        running.append(Round(round: round, index: index, ids: waiting))
+        running.append(Round(round: beginRound(), index: index, ids: waiting))
         waiting = []
+    }
+
+    /// Begins a round that no read waits for: an answer to it answers a question asked from now on.
+    /// - Returns: its number.
+    mutating func beginRound() -> UInt64 {
+        round += 1
+        return round
     }
 
     /// A quorum answered `round`: it and the ones before it are confirmed.

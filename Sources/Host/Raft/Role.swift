@@ -51,10 +51,18 @@ struct Leader: Sendable {
     var heartbeatDue = false
     var reads = ReadQueue()
     var transfer: Transfer?
+    /// Its own log can't be written: whom it has asked to take over.
+    var handOver: HandOver?
 
     func position(of peer: NodeID) -> Int? { progress.firstIndex { $0.id == peer } }
 
     subscript(peer: NodeID) -> Progress? { progress.first { $0.id == peer } }
+}
+
+/// A stalled leader's attempts to hand over.
+struct HandOver: Sendable {
+    /// Those that did not take the leadership within an election timeout.
+    var tried: [NodeID] = []
 }
 
 /// Leadership on its way to another voter (thesis §3.10).

@@ -127,6 +127,7 @@ extension RegistryFormation {
             case .joined(let cluster): finish(.joined(cluster))
             case .refused(let refusal): emit(.refused(refusal))
             case .fatal(let refusal): finish(.fatal("\(refusal)"))
+            case .messageRefused: break  // It takes part in no ballot, and nothing is asked of it.
             case .gaveUp(let text): finish(.gaveUp(text))
             case .waiting: break
             case .send, .answer, .persist, .start:

@@ -1,28 +1,13 @@
+import NodeMachine
 import Raft
-import Service
 import StateMachine
 import Telemetry
+import Threads
 import Time
-import Wire
 
-/// Work for the state machine's thread, done in the order in which it was posted.
-enum ApplyJob: Sendable {
-    /// A proposal of this node that takes effect with the batch, and who waits for its result.
-    struct Answer: Sendable {
-        var index: LogIndex
-        var target: ReplyTarget
-        var deadline: MonotonicTime
-    }
-
-    case apply([Entry], [Answer])
-    /// The node belongs to a cluster from now on; reported as `established`.
-    case establish(ClusterID, Membership)
-    case openSnapshot(for: NodeID)
-    case closeSnapshot
-    /// Make a received snapshot a complete database file of the next generation.
-    case prepare(path: String, SnapshotMark)
-    case switchTo(Generation, SnapshotMark)
-    case discardFile(String)
+/// What the database's thread is asked to do, in the order in which it was posted.
+enum DatabaseJob: Sendable {
+    case work(DatabaseWork)
     case stop
 }
 
@@ -31,32 +16,39 @@ enum ApplyJob: Sendable {
 /// wait, after COMMIT.
 final class ApplyThread: Sendable {
     struct Links: Sendable {
-        var core: Mailbox<CoreEvent>
+        var core: Mailbox<NodeEvent>
         var directory: DatabaseDirectory
         var checkpointBytes: Int64
         var checkpointEntries: Int
         var checkpointInterval: Duration
+        var open: OpenRequests
+        var snapshots: SnapshotFiles
+        /// How large SQLite's log may grow for the sake of a snapshot that is being sent.
+        var holdBytes: Int64
+        /// They open the new file from the moment it takes the old one's place.
+        var readers: ReaderPool
         var board: StatusBoard
         var logger: Logger
     }
 
-    private let jobs = Mailbox<ApplyJob>()
+    private let jobs = Mailbox<DatabaseJob>()
     private let thread: NamedThread
 
     /// Opens the generation on its thread and waits for that.
+    /// - Throws: `ApplyFault`, or `ThreadShortage`.
     static func start(
         generation: Generation, links: Links
-    ) throws(ApplyFault) -> (ApplyThread, AppliedState) {
+    ) throws -> (ApplyThread, AppliedState) {
         let opening = Mailbox<Result<AppliedState, ApplyFault>>()
-        let thread = ApplyThread(generation: generation, links: links, opening: opening)
+        let thread = try ApplyThread(generation: generation, links: links, opening: opening)
         return (thread, try opening.take(atMost: 1)[0].get())
     }
 
     private init(
         generation: Generation, links: Links, opening: Mailbox<Result<AppliedState, ApplyFault>>
-    ) {
+    ) throws(ThreadShortage) {
         let jobs = self.jobs
-        thread = NamedThread("apply") {
+        thread = try NamedThread("apply") {
             do throws(ApplyFault) {
                 let applier = try Applier(path: links.directory.file(of: generation))
                 opening.post(.success(applier.applied))
@@ -70,7 +62,7 @@ final class ApplyThread: Sendable {
         }
     }
 
-    func post(_ job: ApplyJob) { jobs.post(job) }
+    func post(_ work: DatabaseWork) { jobs.post(.work(work)) }
 
     /// Ends the thread when all that was posted is done, with a last checkpoint so that the next
     /// start is quick.

@@ -1,8 +1,10 @@
 import Glibc
+import NodeMachine
 import Raft
 import Service
 import StateMachine
 import Telemetry
+import Threads
 import Time
 
 /// What the state machine's thread does with its jobs, and what it remembers between them.
@@ -12,21 +14,21 @@ struct ApplyWorker {
     private let links: ApplyThread.Links
     private var results: [AppliedEntry] = []
     private var isFull = false
-    private var openSnapshots = 0
+    private var openSnapshots: [SnapshotSendID] = []
     /// The file of the generation before, after a snapshot was put in its place.
     private var replacedPath: String?
     private var lastCheckpoint: LogIndex
     private var lastCheckpointTime = MonotonicTime.now
-    private let jobs: Mailbox<ApplyJob>
+    private let jobs: Mailbox<DatabaseJob>
     /// Taken, but not yet done: in order.
-    private var backlog: ArraySlice<ApplyJob> = []
+    private var backlog: ArraySlice<DatabaseJob> = []
     private var mustStop = false
 
     private static var fullDiskPause: Duration { .milliseconds(200) }
 
     init(
         applier: Applier, generation: Generation, links: ApplyThread.Links,
-        jobs: Mailbox<ApplyJob>
+        jobs: Mailbox<DatabaseJob>
     ) {
         self.jobs = jobs
         self.applier = applier
@@ -45,25 +47,34 @@ struct ApplyWorker {
         try checkpoint()
     }
 
-    private mutating func perform(_ job: ApplyJob) throws(ApplyFault) {
+    private mutating func perform(_ job: DatabaseJob) throws(ApplyFault) {
         switch job {
-        case .apply(let entries, let answers): try apply(entries, answers)
-        case .establish(let cluster, let membership):
-            try applier.establish(cluster: cluster, membership: membership)
-            links.core.post(.established)
-        case .openSnapshot(let peer): try openSnapshot(for: peer)
-        case .closeSnapshot: closeSnapshot()
-        case .prepare(let path, let mark): prepare(path, mark)
-        case .switchTo(let generation, let mark): try switchTo(generation, mark)
-        case .discardFile(let path): unlink(path)
+        case .work(let work): try perform(work)
         case .stop: mustStop = true
         }
     }
 
+    private mutating func perform(_ work: DatabaseWork) throws(ApplyFault) {
+        switch work {
+        case .apply(let entries, let answers): try apply(entries, answers)
+        case .establish(let cluster, let membership):
+            try applier.establish(cluster: cluster, membership: membership)
+            report(.established)
+        case .openSnapshot(let id): try openSnapshot(id)
+        case .closeSnapshot(let id): closeSnapshot(id)
+        case .prepare(let id, let mark): prepare(id, mark)
+        case .switchTo(let generation, let mark): try switchTo(generation, mark)
+        case .discard(let id):
+            if let path = links.snapshots.path(of: id) { unlink(path) }
+        }
+    }
+
+    private func report(_ report: DatabaseReport) { links.core.post(.database(report)) }
+
     // MARK: Applying
 
     private mutating func apply(
-        _ entries: [Entry], _ answers: [ApplyJob.Answer]
+        _ entries: [Entry], _ answers: [AppliedAnswer]
     ) throws(ApplyFault) {
         results.removeAll(keepingCapacity: true)
         var remaining = answers[...]
@@ -90,37 +101,41 @@ struct ApplyWorker {
         guard isApplied else { return }
         if isFull {
             isFull = false
-            links.core.post(.databaseFull(false))
+            report(.full(false))
         }
-        if let last = entries.last { links.core.post(.applied(through: last.index)) }
+        if let last = entries.last { report(.applied(through: last.index)) }
         if mustCheckpoint { try checkpoint() }
+        reviewHold()
     }
 
     /// Sends the results of what is committed to those who wait for them.
-    private mutating func deliver(_ answers: inout ArraySlice<ApplyJob.Answer>) {
+    private mutating func deliver(_ answers: inout ArraySlice<AppliedAnswer>) {
         guard !answers.isEmpty else { return }
         var replies = ReplyBatch()
         for entry in results {
             guard let answer = answers.first, answer.index == entry.index else { continue }
             answers.removeFirst()
-            if let result = entry.result { replies.add(.results(result), to: answer.target) }
+            if let result = entry.result, let target = links.open.take(answer.key) {
+                replies.add(.results(result), to: target)
+            }
         }
         results.removeAll(keepingCapacity: true)
         replies.deliver()
     }
 
     /// Those whose time is up meanwhile are told so; their writes take effect all the same.
-    private mutating func waitForRoom(_ answers: inout ArraySlice<ApplyJob.Answer>) {
+    private mutating func waitForRoom(_ answers: inout ArraySlice<AppliedAnswer>) {
         if !isFull {
             isFull = true
-            links.core.post(.databaseFull(true))
+            report(.full(true))
         }
         backlog += jobs.take(until: .now + Self.fullDiskPause)
         for case .stop in backlog { mustStop = true }
         let now = MonotonicTime.now
         var replies = ReplyBatch()
         for answer in answers where answer.deadline <= now {
-            replies.add(.failed(.timedOut(waitingFor: "room on the disk")), to: answer.target)
+            guard let target = links.open.take(answer.key) else { continue }
+            replies.add(.failed(.timedOut(waitingFor: "room on the disk")), to: target)
         }
         answers.removeAll { $0.deadline <= now }
         replies.deliver()
@@ -147,9 +162,9 @@ struct ApplyWorker {
         }
         publishStatistics()
         removeReplaced()
-        links.core.post(.checkpointed(through: outcome.covered.index))
+        report(.checkpointed(through: outcome.covered.index))
         if outcome.extent == .partial, applier.needsReaderEviction {
-            links.core.post(.readersHoldCheckpoint)
+            report(.readersHoldCheckpoint)
         }
     }
 
@@ -174,46 +189,56 @@ struct ApplyWorker {
 
     // MARK: Snapshots
 
-    private mutating func openSnapshot(for peer: NodeID) throws(ApplyFault) {
-        let source: Result<SnapshotSource, PreparationFailure>
+    private mutating func openSnapshot(_ id: SnapshotSendID) throws(ApplyFault) {
+        let result: Result<OpenedSnapshot, DatabaseReport.Failure>
         do throws(ApplyFault) {
-            if let opened = try applier.beginSnapshot() {
-                source = .success(opened)
-                openSnapshots += 1
+            if let source = try applier.beginSnapshot() {
+                openSnapshots.append(id)
+                links.snapshots.hold(source, as: id)
+                result = .success(
+                    OpenedSnapshot(
+                        mark: source.mark, generation: generation,
+                        byteCount: UInt64(source.byteCount)))
             } else {
-                source = .failure(
-                    PreparationFailure(description: "long-running reads hold back the checkpoint"))
+                result = .failure(.init("long-running reads hold back the checkpoint"))
             }
         } catch {
             guard case .diskFull = error else { throw error }
-            source = .failure(PreparationFailure(description: "\(error)"))
+            result = .failure(.init("\(error)"))
         }
-        links.core.post(
-            .snapshotOpened(SnapshotSending(peer: peer, generation: generation, source: source)))
+        report(.snapshotOpened(id, result))
     }
 
     /// A snapshot of a generation that was replaced meanwhile is none of the present applier's.
-    private mutating func closeSnapshot() {
-        guard openSnapshots > 0 else { return }
-        openSnapshots -= 1
+    private mutating func closeSnapshot(_ id: SnapshotSendID) {
+        links.snapshots.release(id)
+        guard let place = openSnapshots.firstIndex(of: id) else { return }
+        openSnapshots.remove(at: place)
         applier.endSnapshot()
     }
 
-    private func prepare(_ path: String, _ mark: SnapshotMark) {
+    /// What is written while a snapshot is sent can't be checkpointed: past a bound it ends.
+    private func reviewHold() {
+        guard applier.walBytes > links.holdBytes else { return }
+        for id in openSnapshots { report(.holdOutgrown(id)) }
+    }
+
+    private func prepare(_ id: SnapshotReceiptID, _ mark: SnapshotMark) {
         let next = generation.next
-        let result: Result<Generation, PreparationFailure>
+        let result: Result<Generation, DatabaseReport.Failure>
         let incoming = links.directory.incomingFile(of: next)
         do {
+            let path = links.snapshots.path(of: id) ?? ""
             guard let cluster = applier.applied.cluster, rename(path, incoming) == 0 else {
-                throw PreparationFailure(
-                    description: "can't move \(path) to \(incoming): errno \(errno)")
+                let cause = String(cString: strerror(errno))
+                throw DatabaseReport.Failure("can't move \(path) to \(incoming): \(cause)")
             }
             try links.directory.installSnapshot(as: next, mark: mark, cluster: cluster)
             result = .success(next)
         } catch {
-            result = .failure(PreparationFailure(description: "\(error)"))
+            result = .failure(.init("\(error)"))
         }
-        links.core.post(.databasePrepared(mark, result))
+        report(.prepared(mark, result))
     }
 
     private mutating func switchTo(
@@ -222,8 +247,9 @@ struct ApplyWorker {
         replacedPath = applier.path
         applier = try Applier(path: links.directory.file(of: generation))
         self.generation = generation
-        openSnapshots = 0
+        openSnapshots = []
         publishStatistics()
-        links.core.post(.databaseSwitched(mark, path: applier.path))
+        links.readers.switchTo(applier.path)
+        report(.switched(mark, generation))
     }
 }

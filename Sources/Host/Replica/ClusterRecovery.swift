@@ -1,22 +1,8 @@
+import NodeMachine
 package import Raft
 import SQLite
 import StateMachine
 import WriteAheadLog
-
-/// `raft/peers.json` in a data directory: the members with which a cluster shall go on that lost its
-/// quorum, or all of its addresses, for good. Read before the node starts, then renamed.
-package struct PeersRecovery: Sendable {
-    package var peers: [NamedPeer]
-    package var path: String
-    /// The name under which the file is kept as a record.
-    package var recordPath: String
-
-    package init(peers: [NamedPeer], path: String, recordPath: String) {
-        self.peers = peers
-        self.path = path
-        self.recordPath = recordPath
-    }
-}
 
 /// Gives a node another cluster's membership by an operator's word, on log and database. Every step
 /// is durable before the next, and a recovery that was interrupted anywhere is ended by the same one
@@ -41,6 +27,10 @@ package enum ClusterRecovery {
         in directory: String, bootID: RandomID,
         membership choose: (LogState, Membership) throws(RecoveryError) -> Membership
     ) throws -> Outcome {
+        // As at a start: a log is not made where a database lost its own.
+        var found = try StartInventory(namesIn: directory)
+        _ = try StartPlan.step(found)
+        guard found.segments > 0 else { throw RecoveryError.noState(directory) }
         var log = try WriteAheadLog<PosixDisk>.open(
             on: PosixDisk(), directory: directory + "/log", bootID: bootID)
         guard let identity = log.state.identity else { throw RecoveryError.noState(directory) }
@@ -49,7 +39,10 @@ package enum ClusterRecovery {
                 "the end of the log in \(directory)/log is damaged: what it lost is not known, so "
                     + "another node must be recovered")
         }
-        let generation = max(.first, Generation(log.state.generation))
+        found.log = StartInventory.Log(log.state)
+        guard case .openDatabase(let generation) = try StartPlan.step(found) else {
+            throw RecoveryError.noState(directory)
+        }
         let database = try Applier(path: DatabaseDirectory(path: directory).file(of: generation))
         let applied = database.applied
         // The checks of an ordinary start; the clusters' IDs differ in a recovery that was cut off.

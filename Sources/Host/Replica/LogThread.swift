@@ -1,17 +1,13 @@
+import NodeMachine
 import Raft
 import Replication
-import StateMachine
+import Threads
 import Time
 import WriteAheadLog
 
-/// Work for the log's thread, done in the order in which it was posted.
-enum LogJob: Sendable {
-    case write(LogWrite)
-    /// Metadata that must be durable before `recorded` is reported.
-    case record([MetadataRecord], RecordID)
-    case fetch(Effects.LogFetch)
-    case compact(through: LogIndex)
-    case reset(SnapshotMark, Generation)
+/// What the log's thread is asked to do, in the order in which it was posted.
+private enum LogJob: Sendable {
+    case work(LogWork)
     case recordNow([MetadataRecord], Mailbox<Result<Void, LogError>>)
     case readTail(after: LogIndex, Mailbox<Result<[Entry], LogError>>)
     case stop
@@ -33,21 +29,22 @@ final class LogThread: Sendable {
     private let thread: NamedThread
 
     /// Opens the log on its thread and waits for that.
+    /// - Throws: `LogError`, or `ThreadShortage`.
     static func start(
-        directory: String, bootID: RandomID, core: Mailbox<CoreEvent>
-    ) throws(LogError) -> (LogThread, OpenedLog) {
+        directory: String, bootID: RandomID, core: Mailbox<NodeEvent>
+    ) throws -> (LogThread, OpenedLog) {
         let opening = Mailbox<Result<OpenedLog, LogError>>()
-        let thread = LogThread(
+        let thread = try LogThread(
             directory: directory, bootID: bootID, core: core, opening: opening)
         return (thread, try opening.take(atMost: 1)[0].get())
     }
 
     private init(
-        directory: String, bootID: RandomID, core: Mailbox<CoreEvent>,
+        directory: String, bootID: RandomID, core: Mailbox<NodeEvent>,
         opening: Mailbox<Result<OpenedLog, LogError>>
-    ) {
+    ) throws(ThreadShortage) {
         let jobs = self.jobs
-        thread = NamedThread("log") {
+        thread = try NamedThread("log") {
             do throws(LogError) {
                 var log = try Log.open(on: PosixDisk(), directory: directory, bootID: bootID)
                 opening.post(
@@ -62,7 +59,7 @@ final class LogThread: Sendable {
         }
     }
 
-    func post(_ job: LogJob) { jobs.post(job) }
+    func post(_ work: LogWork) { jobs.post(.work(work)) }
 
     /// The entries after `index`, read by the thread; for the start only.
     func tail(after index: LogIndex) throws(LogError) -> [Entry] {
@@ -86,12 +83,12 @@ final class LogThread: Sendable {
 
     /// The loop's state between wakes.
     private struct Worker {
-        private let core: Mailbox<CoreEvent>
+        private let core: Mailbox<NodeEvent>
         private let jobs: Mailbox<LogJob>
         /// Taken, but not yet done: in order.
         private var backlog: ArraySlice<LogJob> = []
         /// Written but not yet synced.
-        private var unsynced: [CoreEvent] = []
+        private var unsynced: [NodeEvent] = []
         private var isFull = false
         private var mustStop = false
 
@@ -100,7 +97,7 @@ final class LogThread: Sendable {
         private static var quietTime: Duration { .seconds(1) }
         private static var fullDiskPause: Duration { .milliseconds(200) }
 
-        init(core: Mailbox<CoreEvent>, jobs: Mailbox<LogJob>) {
+        init(core: Mailbox<NodeEvent>, jobs: Mailbox<LogJob>) {
             self.core = core
             self.jobs = jobs
         }
@@ -130,6 +127,19 @@ final class LogThread: Sendable {
 
         private mutating func perform(_ job: LogJob, _ log: inout Log) throws(LogError) {
             switch job {
+            case .work(let work): try perform(work, &log)
+            case .recordNow(let records, let answer):
+                try log.append(LogBatch(records: records))
+                try log.sync()
+                answer.post(.success(()))
+            case .readTail(let index, let answer):
+                answer.post(.success(try log.tail(after: index)))
+            case .stop: mustStop = true
+            }
+        }
+
+        private mutating func perform(_ work: LogWork, _ log: inout Log) throws(LogError) {
+            switch work {
             case .write(let write):
                 try append(
                     LogBatch(
@@ -139,13 +149,9 @@ final class LogThread: Sendable {
                 try append(LogBatch(records: records), to: &log, then: .recorded(id))
             case .fetch(let fetch):
                 core.post(
-                    .fetched(fetch, try log.entries(from: fetch.from, byteLimit: fetch.byteLimit)))
-            case .recordNow(let records, let answer):
-                try log.append(LogBatch(records: records))
-                try log.sync()
-                answer.post(.success(()))
-            case .readTail(let index, let answer):
-                answer.post(.success(try log.tail(after: index)))
+                    .log(
+                        .fetched(
+                            fetch, try log.entries(from: fetch.from, byteLimit: fetch.byteLimit))))
             case .compact(let index):
                 try settle(&log)
                 try compact(&log, through: index)
@@ -154,8 +160,7 @@ final class LogThread: Sendable {
                 let isReset = try withRoom(&log) { (log: inout Log) throws(LogError) in
                     try log.reset(to: mark, generation: generation.rawValue)
                 }
-                if isReset { core.post(.logReset(mark, generation)) }
-            case .stop: mustStop = true
+                if isReset { core.post(.log(.reset(mark, generation))) }
             }
         }
 
@@ -167,14 +172,14 @@ final class LogThread: Sendable {
             unsynced.removeAll(keepingCapacity: true)
         }
 
-        /// - Parameter event: reported once the batch is durable.
+        /// - Parameter report: made once the batch is durable.
         private mutating func append(
-            _ batch: LogBatch, to log: inout Log, then event: CoreEvent
+            _ batch: LogBatch, to log: inout Log, then report: LogReport
         ) throws(LogError) {
             let isWritten = try withRoom(&log) { (log: inout Log) throws(LogError) in
                 try log.append(batch)
             }
-            if isWritten { unsynced.append(event) }
+            if isWritten { unsynced.append(.log(report)) }
         }
 
         private func compact(_ log: inout Log, through index: LogIndex) throws(LogError) {
@@ -187,7 +192,7 @@ final class LogThread: Sendable {
                 // Compaction can wait; the next checkpoint proposes it again.
                 guard !error.isFatal else { throw error }
             }
-            core.post(.compacted(log.state.base))
+            core.post(.log(.compacted(log.state.base)))
         }
 
         /// Tries again while the disk is full, until the node stops: nothing that depends on the
@@ -201,7 +206,7 @@ final class LogThread: Sendable {
                     try write(&log)
                     if isFull {
                         isFull = false
-                        core.post(.logFull(false))
+                        core.post(.log(.full(false)))
                     }
                     return true
                 } catch {
@@ -209,13 +214,13 @@ final class LogThread: Sendable {
                     if !isFull {
                         isFull = true
                         try settle(&log)
-                        core.post(.logFull(true))
+                        core.post(.log(.full(true)))
                     }
                     backlog += jobs.take(until: .now + Self.fullDiskPause)
                     for position in backlog.indices.reversed() {
                         switch backlog[position] {
                         case .stop: mustStop = true
-                        case .compact(let index):
+                        case .work(.compact(let index)):
                             backlog.remove(at: position)
                             try compact(&log, through: index)
                         default: break

@@ -1,5 +1,7 @@
+import NodeMachine
 import Raft
 import Service
+import Threads
 import Time
 
 /// A node that leaves its cluster before it stops (`-raft-cluster-remove-shutdown`).

@@ -1,60 +1,43 @@
-import NIOCore
+import Glibc
+import NodeMachine
 package import PeerProtocol
 package import Raft
 package import Service
 import Synchronization
 import Telemetry
+import Threads
+import Time
 package import Transport
 
-/// What other nodes ask of this one. Everything that needs the core's state is handed over to it;
-/// who this node is, is answered from what the core last published.
+/// What other nodes ask of this one. Everything that needs the machine's state is handed over to it;
+/// who this node is, is answered from what the machine last published.
 extension Node: PeerDelegate {
     package var presence: PeerPresence {
-        let status = board.status
+        let status = links.board.status
         return PeerPresence(
             cluster: status.cluster, address: options.address, members: status.membership.members)
     }
 
     package func received(_ messages: [Message], credit: MessageCredit) {
-        mailbox.post(.messages(messages, credit))
+        // First the credit: it goes back after the turn in which the messages were taken.
+        links.credits.hold(credit)
+        links.mailbox.post(.messages(messages))
     }
 
     package func answer(
         _ request: PeerRequest, from caller: PeerCaller,
         reply: @escaping @Sendable (PeerAnswer) -> Void
     ) {
-        switch request {
-        case .hello:
+        if case .hello = request, let hello = links.board.hello(to: caller.identity) {
             reply(.hello(hello))
-            if board.status.cluster == nil { mailbox.post(.helloHeard(caller.identity)) }
-        case .join(let request): mailbox.post(.joinAsked(request, reply: reply))
-        case .formation(let bytes):
-            mailbox.post(.formationAsked(bytes, from: caller, reply: reply))
+            if hello.cluster == nil { links.mailbox.post(.helloHeard(caller.identity)) }
+            return
         }
+        links.mailbox.post(.peerAsked(links.questions.add(reply), request, caller))
     }
 
     package func peerUnreachable(_ peer: NodeID) {
-        mailbox.post(.unreachable(peer))
-    }
-
-    package func misrouted(wanted: NodeID, found: Introduction, at address: PeerAddress) {
-        logger.warning(
-            "another node answers than the one that is wanted",
-            ["wanted": "\(wanted)", "found": "\(found.identity)", "at": "\(address)"])
-    }
-
-    /// The core learns where the node is from its own answer there.
-    package func peerSpoke(
-        _ identity: NodeIdentity, advertised: PeerAddress, from remoteAddress: String
-    ) {
-        guard board.status.membership[identity.id] != nil else { return }
-        let mailbox = mailbox
-        transport.call(.hello, at: advertised, timeout: .seconds(2)).whenComplete { result in
-            mailbox.post(
-                .answered(
-                    advertised, .acquaintance(identity.id),
-                    result.mapError(TransportError.init(any:))))
-        }
+        links.mailbox.post(.unreachable(peer))
     }
 
     package func forwarded(
@@ -67,35 +50,46 @@ extension Node: PeerDelegate {
         _ offer: SnapshotOffer, from caller: PeerCaller,
         reply: @escaping @Sendable (SnapshotDecision) -> Void
     ) {
-        let status = board.status
-        guard status.cluster == offer.cluster else {
-            return reply(.refuse("this node is not in cluster \(offer.cluster)"))
-        }
-        reception.offered(offer, leader: status.leader?.id, through: transport, reply: reply)
+        let id = links.snapshots.begin(offer, reply)
+        links.mailbox.post(.snapshot(.offered(id, offer)))
     }
 
     package func snapshotReceived(
         _ id: IncomingSnapshotID, _ offer: SnapshotOffer, path: String,
         done: @escaping @Sendable (String?) -> Void
     ) {
-        reception.arrived(id, through: transport)
-        let arrival = SnapshotArrival(offer: offer, path: path) { [reception, transport] problem in
-            reception.ended(id, through: transport)
-            done(problem)
+        let id = SnapshotReceiptID(id.rawValue)
+        guard links.snapshots.complete(id, done) else {
+            unlink(path)
+            done("it is not wanted any more")
+            return links.snapshots.forget(id)
         }
-        mailbox.post(.snapshotReceived(arrival))
+        links.mailbox.post(.snapshot(.received(id)))
     }
 
     package func snapshotFailed(
         _ id: IncomingSnapshotID, _ offer: SnapshotOffer, error: TransportError
     ) {
-        logger.warning(
-            "snapshot did not arrive whole", ["from": "\(offer.id.sender)", "cause": "\(error)"])
-        reception.ended(id, through: transport)
+        let id = SnapshotReceiptID(id.rawValue)
+        links.snapshots.forget(id)
+        links.mailbox.post(.snapshot(.failed(id, cause: "\(error)")))
+    }
+
+    package func misrouted(wanted: NodeID, found: Introduction, at address: PeerAddress) {
+        links.logger.warning(
+            "another node answers than the one that is wanted",
+            ["wanted": "\(wanted)", "found": "\(found.identity)", "at": "\(address)"])
+    }
+
+    package func peerSpoke(
+        _ identity: NodeIdentity, advertised: PeerAddress, from remoteAddress: String
+    ) {
+        links.mailbox.post(.spoke(identity, at: advertised))
     }
 
     /// Changes are said once, both ways; what each of them comes from is for debugging.
     package func observed(_ observation: TransportObservation) {
+        let logger = links.logger
         switch observation {
         case .connected(let peer, let address, isBack: true):
             logger.info(
@@ -107,17 +101,5 @@ extension Node: PeerDelegate {
         case .connected, .messagesDropped, .misrouted, .refusedInbound:
             logger.debug("network", ["event": observation.description])
         }
-    }
-
-    private var hello: Hello {
-        let status = board.status
-        return Hello(
-            identity: options.identity, cluster: status.cluster, address: options.address,
-            apiURL: options.apiURL,
-            versions: Hello.Versions(
-                data: options.dataVersion, program: options.version, engine: options.engine),
-            suffrage: status.membership[options.identity.id]?.suffrage ?? options.plan.suffrage,
-            bootstrapExpect: options.plan.expect, leader: status.leader, term: status.term,
-            commitIndex: status.commitIndex, isReady: status.isReady)
     }
 }

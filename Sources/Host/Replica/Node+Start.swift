@@ -1,105 +1,144 @@
 import Cluster
 import Glibc
 package import NIOCore
+package import NodeMachine
 import Raft
 import Replication
 import SQLite
 import StateMachine
 package import Telemetry
+import Threads
 import Transport
+import Wire
 import WriteAheadLog
 
 /// Opens what the disk holds, decides how the node starts, and starts its threads, step by step.
 extension Node {
     /// - Parameter registry: needed if the plan names one.
     /// - Returns: a node that takes part in its cluster, or forms one by its plan.
+    /// - Throws: `StartError` where the operator can do something about it. Nothing is made on the
+    ///   disk before it is known that the data directory is empty or whole, and nothing is deleted
+    ///   before log and database were found to fit.
     package static func start(
         _ configuration: NodeConfiguration, registry: (any RegistryAccess)? = nil,
         group: any EventLoopGroup, logger: Logger
     ) throws -> Node {
+        do {
+            return try open(configuration, registry: registry, group: group, logger: logger)
+        } catch {
+            guard let cause = StartError.lackOfRoom(error) else { throw error }
+            throw StartError.noRoom(directory: configuration.dataDirectory, cause: cause)
+        }
+    }
+
+    private static func open(
+        _ configuration: NodeConfiguration, registry: (any RegistryAccess)?,
+        group: any EventLoopGroup, logger: Logger
+    ) throws -> Node {
         if let problem = Engine.unfitness() { throw StartError.storage(problem) }
+        var start = try DataDirectoryStart(configuration)
         try makeDirectory(configuration.dataDirectory)
         let lock = try DirectoryLock(configuration.dataDirectory)
+        // Once more: until it was locked, another process may have changed it.
+        start = try DataDirectoryStart(configuration)
         if let peers = configuration.peers {
             logger.announce("attempting node recovery using \(peers.path)")
             try ClusterRecovery.run(peers, in: configuration.dataDirectory, bootID: bootID())
             logger.announce("node recovered successfully using \(peers.path)")
         }
-        let core = Mailbox<CoreEvent>()
-        let (log, opened) = try openLog(configuration, core, logger)
-        let identity = try StartPlan.identity(
-            stored: opened.identity, explicit: configuration.explicitID,
-            fallback: configuration.fallbackID, directory: configuration.dataDirectory,
-            fresh: Incarnation(.random()))
-        logger.announce("opening store with node ID \(identity.id)")
-        let options = NodeOptions(
-            identity: identity, engine: Engine.sourceID, configuration: configuration)
-        let directory = try openDirectory(configuration, opened, log, identity)
-        let generation = max(.first, Generation(opened.generation))
+        let core = Mailbox<NodeEvent>()
         let board = StatusBoard()
-        let (apply, applied) = try ApplyThread.start(
-            generation: generation,
-            links: ApplyThread.Links(
-                core: core, directory: directory,
-                checkpointBytes: Int64(configuration.checkpointBytes),
-                checkpointEntries: configuration.replication.compactionThreshold,
-                checkpointInterval: configuration.checkpointInterval, board: board,
-                logger: logger))
+        let open = OpenRequests()
+        let snapshots = SnapshotFiles(directory: configuration.dataDirectory)
+        let directory = start.directory
+        var readers: ReaderPool?
+        let opened = try start.carryOut(
+            core: core, bootID: try bootID(), logger: logger
+        ) { generation in
+            let pool = ReaderPool(
+                path: directory.file(of: generation), limit: configuration.maxReaders,
+                core: core, open: open)
+            readers = pool
+            return try ApplyThread.start(
+                generation: generation,
+                links: ApplyThread.Links(
+                    core: core, directory: directory,
+                    checkpointBytes: Int64(configuration.checkpointBytes),
+                    checkpointEntries: configuration.replication.compactionThreshold,
+                    checkpointInterval: configuration.checkpointInterval, open: open,
+                    snapshots: snapshots, holdBytes: Int64(configuration.snapshotHoldBytes),
+                    readers: pool, board: board, logger: logger))
+        }
+        guard let readers else { throw StartError.storage("the database was not opened") }
+        let (log, apply, applied) = (opened.log, opened.apply, opened.database)
+        let options = NodeOptions(
+            identity: opened.identity, engine: Engine.fingerprint.description,
+            configuration: configuration)
         let restored = try StartPlan.restored(
-            log: opened, database: applied, tail: log.tail(after: applied.position.index))
-        let readers = ReaderPool(
-            path: directory.file(of: generation), limit: configuration.maxReaders,
-            core: core)
+            log: opened.state, database: applied,
+            tail: log.tail(after: applied.position.index))
+        warn(of: applied, configuration, logger)
+        let transport = transport(configuration, opened.identity, group)
+        let links = MachineThread.Links(
+            mailbox: core, log: log, apply: apply, readers: readers, transport: transport,
+            forwarder: Forwarder(transport: transport, mailbox: core, open: open),
+            registry: registry, open: open, questions: Questions(), snapshots: snapshots,
+            ends: NodeEnds(), gate: ReadGate(), board: board, logger: logger)
+        let beginning = NodeMachine.Beginning(
+            restored: restored, cluster: opened.state.cluster,
+            isEstablished: applied.cluster != nil,
+            formation: try StartPlan.formation(log: opened.state, plan: configuration.plan),
+            hasRegistry: registry != nil)
+        let seed = Chance.seed()
+        return try Node(
+            options: options, beganInCluster: opened.state.cluster != nil, links: links, lock: lock
+        ) {
+            let machine = NodeMachine(options, chance: Chance(seed), now: .now)
+            MachineThread(machine, links: links).run(beginning)
+        }
+    }
+
+    /// What was chosen when the cluster was formed does not change with a node's flags.
+    private static func warn(
+        of applied: AppliedState, _ configuration: NodeConfiguration, _ logger: Logger
+    ) {
+        guard applied.cluster != nil, applied.settings.foreignKeys != configuration.foreignKeys
+        else { return }
+        logger.warning(
+            "-fk counts only when a cluster is formed; the cluster's own setting stays",
+            [
+                "fk.given": "\(configuration.foreignKeys)",
+                "fk.cluster": "\(applied.settings.foreignKeys)",
+            ])
+    }
+
+    private static func transport(
+        _ configuration: NodeConfiguration, _ identity: NodeIdentity, _ group: any EventLoopGroup
+    ) -> Transport {
         var limits = TransportLimits()
         // A longer wait would keep a healed link down: a lost SYN is repeated ever more rarely.
         limits.dialTimeout = min(limits.dialTimeout, .init(configuration.connectTimeout))
-        let transport = Transport(group: group, identity: identity, limits: limits)
-        let links = Core.Links(
-            mailbox: core, log: log, apply: apply, readers: readers, transport: transport,
-            forwarder: Forwarder(transport: transport, mailbox: core), registry: registry,
-            gate: ReadGate(), board: board, logger: logger)
-        let state = try StartPlan.formation(log: opened, plan: configuration.plan)
-        return Node(
-            options: options, beganInCluster: opened.cluster != nil, links: links, lock: lock
-        ) {
-            let core = Core(options: options, links: links)
-            core.begin(
-                restored, cluster: opened.cluster, isEstablished: applied.cluster != nil,
-                formation: state)
-            core.run()
-        }
+        limits.maxConnections = configuration.maxConnections
+        return Transport(group: group, identity: identity, limits: limits)
     }
 
-    private static func makeDirectory(_ path: String) throws(StartError) {
+    /// Makes the directory and those above it, each of them durably.
+    private static func makeDirectory(_ path: String) throws {
         var partial = ""
         for part in path.split(separator: "/") {
+            let parent = partial.isEmpty ? "/" : partial
             partial += "/" + part
-            guard mkdir(partial, 0o755) == 0 || errno == EEXIST else {
+            guard mkdir(partial, 0o755) == 0 else {
+                if errno == EEXIST { continue }
+                if errno == ENOSPC || errno == EDQUOT {
+                    throw StartError.noRoom(
+                        directory: path, cause: String(cString: strerror(errno)))
+                }
                 let cause = String(cString: strerror(errno))
-                throw .storage("can't make the data directory \(partial): \(cause)")
+                throw StartError.storage("can't make the data directory \(partial): \(cause)")
             }
+            try PosixDisk().syncDirectory(parent)
         }
-    }
-
-    private static func openLog(
-        _ configuration: NodeConfiguration, _ core: Mailbox<CoreEvent>, _ logger: Logger
-    ) throws -> (LogThread, LogState) {
-        let directory = configuration.dataDirectory + "/log"
-        let (log, opened) = try LogThread.start(
-            directory: directory, bootID: try bootID(), core: core)
-        if let torn = opened.torn { logger.warning("log recovered", ["detail": torn]) }
-        guard !opened.state.mustCatchUpBeforeVoting else {
-            throw StartError.logDamaged(
-                "the end of the log in \(directory) is damaged although the machine did not "
-                    + "restart. To rejoin: remove the node from the cluster (DELETE /remove), move "
-                    + "its data directory away and start it with an empty one")
-        }
-        logger.announce(
-            opened.state.identity == nil
-                ? "no preexisting node state detected in \(configuration.dataDirectory), "
-                    + "node may be bootstrapping"
-                : "preexisting node state detected in \(configuration.dataDirectory)")
-        return (log, opened.state)
     }
 
     /// Names the time since the machine started.
@@ -118,20 +157,34 @@ extension Node {
         }
         return id
     }
+}
 
-    /// Makes the first database and the node's identity durable, or finds them; files of other
-    /// generations are remains of an interrupted change.
-    private static func openDirectory(
-        _ configuration: NodeConfiguration, _ log: LogState, _ thread: LogThread,
-        _ identity: NodeIdentity
-    ) throws -> DatabaseDirectory {
-        let directory = DatabaseDirectory(path: configuration.dataDirectory)
-        if log.identity == nil {
-            try directory.create(.first)
-            try thread.recordNow([.identity(identity), .generation(Generation.first.rawValue)])
-        } else {
-            try directory.removeAll(except: max(.first, Generation(log.generation)))
+extension StartError {
+    /// The cause, if what failed is a disk without room.
+    fileprivate static func lackOfRoom(_ error: any Error) -> String? {
+        switch error {
+        case LogError.diskFull(let cause): "\(cause)"
+        case let error as LogError:
+            if case .syncFailed(let cause) = error, cause.isNoSpace { "\(cause)" } else { nil }
+        case let error as DirectoryError where error.isDiskFull: "\(error)"
+        case ApplyFault.diskFull: "the database has no room"
+        case let error as DiskError where error.isNoSpace: "\(error)"
+        default: nil
         }
-        return directory
+    }
+}
+
+extension Chance {
+    /// From the system's entropy.
+    static func seed() -> (UInt64, UInt64, UInt64, UInt64) {
+        func bits() -> UInt64 { .random(in: .min ... .max) }
+        return (bits(), bits(), bits(), bits() | 1)
+    }
+}
+
+extension RandomID {
+    /// From the system's entropy.
+    static func random() -> RandomID {
+        RandomID(high: .random(in: .min ... .max), low: .random(in: .min ... .max))
     }
 }

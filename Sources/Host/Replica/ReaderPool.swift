@@ -1,15 +1,21 @@
 import Glibc
+import NodeMachine
 import Service
 import StateMachine
 import Synchronization
+import Threads
 import Time
 import Wire
 
 /// A read that may be served from this node's database now.
 struct ReadJob: Sendable {
     var pending: PendingRequest
+    var target: ReplyTarget
 
-    init(_ pending: PendingRequest) { self.pending = pending }
+    init(_ pending: PendingRequest, _ target: ReplyTarget) {
+        self.pending = pending
+        self.target = target
+    }
 
     var command: Command? {
         guard case .command(let command, _) = pending.request.operation else { return nil }
@@ -52,12 +58,14 @@ final class ReaderPool: Sendable {
 
     private let queue = Mailbox<Work>()
     private let state: Mutex<State>
-    private let core: Mailbox<CoreEvent>
+    private let core: Mailbox<NodeEvent>
+    private let open: OpenRequests
     private let limit: Int
 
-    init(path: String, limit: Int, core: Mailbox<CoreEvent>) {
+    init(path: String, limit: Int, core: Mailbox<NodeEvent>, open: OpenRequests) {
         state = Mutex(State(path: path))
         self.core = core
+        self.open = open
         self.limit = max(1, limit)
         for _ in 0..<min(2, self.limit) { addThread() }
     }
@@ -104,11 +112,19 @@ final class ReaderPool: Sendable {
         return state.withLock { ($0.threads.count, $0.busy, waiting) }
     }
 
+    /// Without threads for more readers those that there are serve all reads; without any the node
+    /// can't go on.
     private func addThread() {
-        state.withLock { state in
-            let thread = NamedThread("reader-\(state.threads.count + 1)") { [self] in serve() }
-            state.threads.append(thread)
+        let shortage: ThreadShortage? = state.withLock { state in
+            do throws(ThreadShortage) {
+                let name = "reader-\(state.threads.count + 1)"
+                state.threads.append(try NamedThread(name) { [self] in serve() })
+                return nil
+            } catch {
+                return state.threads.isEmpty ? error : nil
+            }
         }
+        if let shortage { core.post(.fault("\(shortage)")) }
     }
 
     private func serve() {
@@ -123,7 +139,7 @@ final class ReaderPool: Sendable {
             defer { state.withLock { $0.busy -= 1 } }
             if generation != current || reader == nil {
                 do {
-                    reader = try open(path, replacing: reader)
+                    reader = try openReader(path, replacing: reader)
                     generation = current
                 } catch {
                     core.post(.fault("can't open \(path) for reading: \(error)"))
@@ -145,7 +161,7 @@ final class ReaderPool: Sendable {
         }
     }
 
-    private func open(_ path: String, replacing old: Reader?) throws(ApplyFault) -> Reader {
+    private func openReader(_ path: String, replacing old: Reader?) throws(ApplyFault) -> Reader {
         let reader = try Reader(path: path)
         state.withLock { state in
             state.activities.removeAll { $0 === old?.activity }
@@ -157,11 +173,20 @@ final class ReaderPool: Sendable {
     private func serve(_ job: ReadJob, with reader: Reader?, _ replies: inout ReplyBatch) {
         guard let reader, let command = job.command else {
             return replies.add(
-                .failed(.notReady("the database is not open")), to: job.pending.target)
+                .failed(.notReady("the database is not open")), to: job.target)
         }
         switch reader.run(command, deadline: job.deadline) {
-        case .result(let result): replies.add(.results(result), to: job.pending.target)
-        case .needsWrite: core.post(.needsWrite(job.pending))
+        case .result(let result): replies.add(.results(result), to: job.target)
+        case .needsWrite: handBack(job)
         }
+    }
+
+    /// The request writes: the machine must see to it.
+    private func handBack(_ job: ReadJob) {
+        var pending = job.pending
+        pending.key = open.add(job.target)
+        pending.isWrite = true
+        pending.encode()
+        core.post(.requests([pending]))
     }
 }

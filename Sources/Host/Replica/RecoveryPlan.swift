@@ -1,3 +1,4 @@
+import NodeMachine
 package import Raft
 import StateMachine
 import Wire
@@ -48,19 +49,6 @@ struct RecoveryPlan: Equatable {
         }
         return ClusterID(
             RandomID(high: hash(0xCBF2_9CE4_8422_2325), low: hash(0x8422_2325_CBF2_9CE4)))
-    }
-}
-
-/// A member as an operator names it in `raft/peers.json`.
-package struct NamedPeer: Equatable, Sendable {
-    package var id: NodeID
-    package var address: PeerAddress
-    package var isVoter: Bool
-
-    package init(id: NodeID, address: PeerAddress, isVoter: Bool) {
-        self.id = id
-        self.address = address
-        self.isVoter = isVoter
     }
 }
 

@@ -1,3 +1,4 @@
+package import NodeMachine
 package import Registry
 
 /// A registry as the core asks for it. Implemented over a discovery plugin.
@@ -14,25 +15,4 @@ package protocol RegistryAccess: Sendable {
     func watch(
         token: [UInt8], timeout: Duration,
         completion: @escaping @Sendable (RegistryWatchOutcome) -> Void)
-}
-
-package struct RegistryReply: Equatable, Sendable {
-    package var answer: RegistryAnswer
-    /// Of a read: the state that was seen, for `watch`. Empty if the registry can't be watched.
-    package var token: [UInt8]
-
-    package init(_ answer: RegistryAnswer, token: [UInt8] = []) {
-        self.answer = answer
-        self.token = token
-    }
-}
-
-package enum RegistryWatchOutcome: Equatable, Sendable {
-    /// The token is empty if none was given: the next read has one.
-    case changed(token: [UInt8])
-    /// Nothing changed until the time was up.
-    case unchanged
-    case failed
-    /// This registry can't be watched.
-    case unsupported
 }

@@ -1,3 +1,4 @@
+import Raft
 import Service
 
 /// Where the reply to a request goes.
@@ -14,8 +15,11 @@ struct ReplyTarget: Sendable {
 struct ReplyBatch {
     private var batches: [(sink: any ReplySink, replies: [Reply])] = []
 
-    mutating func add(_ outcome: Outcome, to target: ReplyTarget) {
-        let reply = Reply(id: target.id, outcome: outcome)
+    /// - Parameter servedBy: the other node that did the work.
+    mutating func add(
+        _ outcome: Outcome, servedBy: PeerAddress? = nil, to target: ReplyTarget
+    ) {
+        let reply = Reply(id: target.id, outcome: outcome, servedBy: servedBy)
         // There are as many sinks as event loops and forwarding connections: a handful.
         for index in batches.indices where batches[index].sink === target.sink {
             batches[index].replies.append(reply)

@@ -1,64 +1,116 @@
 import Cluster
-package import Raft
+import NodeMachine
+import Raft
 import Registry
 import StateMachine
 import Wire
 import WriteAheadLog
 
-/// Why a node can't start on the data it found. The text tells what to do.
-package enum StartError: Error, Equatable, Sendable, CustomStringConvertible {
-    case nodeIDDiffers(stored: NodeID, given: NodeID, directory: String)
-    case clustersDiffer(log: ClusterID, database: ClusterID)
-    /// The log does not reach up to what the database has applied.
-    case logBehindDatabase(log: LogIndex, database: LogIndex)
-    /// The log begins after the entry that the database needs next.
-    case logAfterDatabase(base: LogIndex, database: LogIndex)
-    case logDamaged(String)
-    /// The node may have founded a cluster in a registry, and others may have started it.
-    case claimUnsettled(ClusterID)
-    case storage(String)
-    case directoryInUse(String)
-
-    package var description: String {
-        switch self {
-        case .nodeIDDiffers(let stored, let given, let directory):
-            """
-            -node-id \(given) was given, but the data in \(directory) belong to node \(stored): \
-            start it with -node-id \(stored) or without the flag, or use another data directory
-            """
-        case .clustersDiffer(let log, let database):
-            """
-            the log belongs to cluster \(log), the database to cluster \(database): the data \
-            directory was put together from two nodes. Restore its parts from one and the same, \
-            or start with an empty directory and let the node join
-            """
-        case .logBehindDatabase(let log, let database):
-            """
-            the log ends at entry \(log), but the database has applied entry \(database): log \
-            files are missing. Put them back, or start with an empty directory and let the node join
-            """
-        case .logAfterDatabase(let base, let database):
-            """
-            the log begins after entry \(base), but the database stands at entry \(database): the \
-            database file is older than the log. Put the right one back, or start with an empty \
-            directory and let the node join
-            """
-        case .logDamaged(let text): text
-        case .claimUnsettled(let cluster):
-            """
-            this node has begun to found cluster \(cluster) by way of a registry, and can't know \
-            without it whether the cluster exists: start it with the same -disco-mode again, or \
-            let it -join, or use another data directory
-            """
-        case .storage(let text): text
-        case .directoryInUse(let directory):
-            "another process uses the data directory \(directory): stop it, or use another directory"
-        }
-    }
+/// What a start has to do next with a data directory. Each step is durable when it is done, so that
+/// a start may be cut off anywhere: the next one goes on from what it finds.
+enum StartStep: Equatable, Sendable {
+    /// Makes the log if there is none.
+    case openLog
+    /// Gives the new log to a node. Before there is a database: one that stands beside a log without
+    /// an identity is always another life's.
+    case recordIdentity
+    /// Makes the node's first, empty database.
+    case createDatabase(Generation)
+    /// Lets the log name the database that stands there complete.
+    case recordGeneration(Generation)
+    case openDatabase(Generation)
+    /// Deletes what an interrupted change of the database left. The one step that deletes: the
+    /// database that is kept has been opened and fits the log.
+    case removeLeftovers(keeping: Generation)
+    /// Log and database fit together.
+    case run
 }
 
 /// Decides, from what log and database say, how a node starts. Pure; `Node.start` carries it out.
+///
+/// | found | what a start does |
+/// |---|---|
+/// | nothing | log, identity, database, generation, in this order |
+/// | a database file, but no log, or one without an identity | refuses |
+/// | a log with an identity that names no database | makes it, or takes the one it made before |
+/// | a log that names a database that is missing | refuses |
+/// | a database more than one generation ahead of the log | refuses: the log is of another age |
+/// | one generation ahead, or any before | what an interrupted change left: deleted at the end |
+/// | log and database of two clusters, or that don't reach each other | refuses |
 enum StartPlan {
+    /// What is to be done next, or why the node must not start.
+    static func step(_ found: StartInventory) throws(StartError) -> StartStep {
+        guard let log = found.log else {
+            guard found.segments == 0 else { return .openLog }
+            guard found.databaseFiles.isEmpty else { throw withoutLog(found) }
+            guard !found.wouldFoundWithoutVote else { throw .nothingToFollow }
+            return .openLog
+        }
+        guard !log.isDamaged else { throw damaged(found.directory) }
+        guard log.hasIdentity else {
+            guard found.databaseFiles.isEmpty else { throw withoutLog(found) }
+            guard log.last == .zero, log.cluster == nil, log.generation == nil else {
+                throw .logIncomplete(directory: found.directory, entries: log.last)
+            }
+            guard !found.wouldFoundWithoutVote else { throw .nothingToFollow }
+            return .recordIdentity
+        }
+        guard log.cluster != nil || !found.wouldFoundWithoutVote else { throw .nothingToFollow }
+        guard let named = log.generation else { return try firstDatabase(found, log) }
+        if let newest = found.generations.last, newest.isBeyondNext(of: named) {
+            throw .generationUnknown(newest, named: named, directory: found.directory)
+        }
+        guard found.generations.contains(named) else {
+            throw .databaseMissing(
+                named, directory: found.directory, files: found.databaseFiles)
+        }
+        guard let database = found.database else { return .openDatabase(named) }
+        try compare(log, database)
+        return found.databaseFiles.count == 1 ? .run : .removeLeftovers(keeping: named)
+    }
+
+    /// The log names no database yet. A node that ran has one.
+    private static func firstDatabase(
+        _ found: StartInventory, _ log: StartInventory.Log
+    ) throws(StartError) -> StartStep {
+        guard log.last == .zero, log.cluster == nil else {
+            throw .logIncomplete(directory: found.directory, entries: log.last)
+        }
+        if let newest = found.generations.last, newest > .first {
+            throw .generationUnknown(newest, named: .first, directory: found.directory)
+        }
+        return found.generations.isEmpty ? .createDatabase(.first) : .recordGeneration(.first)
+    }
+
+    private static func compare(
+        _ log: StartInventory.Log, _ database: StartInventory.Database
+    ) throws(StartError) {
+        switch (log.cluster, database.cluster) {
+        case (let one?, let other?) where one != other:
+            throw .clustersDiffer(log: one, database: other)
+        // The log learns of a cluster first.
+        case (nil, let other?): throw .logOfEarlierLife(database: other)
+        default: break
+        }
+        guard database.applied <= log.last else {
+            throw .logBehindDatabase(log: log.last, database: database.applied)
+        }
+        guard database.applied >= log.base else {
+            throw .logAfterDatabase(base: log.base, database: database.applied)
+        }
+    }
+
+    private static func withoutLog(_ found: StartInventory) -> StartError {
+        .databaseWithoutLog(directory: found.directory, files: found.databaseFiles)
+    }
+
+    private static func damaged(_ directory: String) -> StartError {
+        .logDamaged(
+            "the end of the log in \(directory)/log is damaged although the machine did not "
+                + "restart. To rejoin: remove the node from the cluster (DELETE /remove), move "
+                + "its data directory away and start it with an empty one")
+    }
+
     /// The node's ID is stored at its first start; later only the same may be given.
     static func identity(
         stored: NodeIdentity?, explicit: NodeID?, fallback: NodeID, directory: String,
@@ -78,15 +130,7 @@ enum StartPlan {
         log: LogState, database: AppliedState, tail: [Entry]
     ) throws(StartError) -> RestoredState {
         let applied = database.position.index
-        if let one = log.cluster, let other = database.cluster, one != other {
-            throw .clustersDiffer(log: one, database: other)
-        }
-        guard applied <= log.lastIndex else {
-            throw .logBehindDatabase(log: log.lastIndex, database: applied)
-        }
-        guard applied >= log.base.index else {
-            throw .logAfterDatabase(base: log.base.index, database: applied)
-        }
+        try compare(StartInventory.Log(log), StartInventory.Database(database))
         let databaseIsNewer = database.membershipIndex > log.membershipIndex
         return RestoredState(
             hardState: log.hardState, base: log.base, termRuns: log.termRuns,
@@ -117,5 +161,28 @@ enum StartPlan {
             }
         }
         return stored
+    }
+}
+
+extension StartInventory.Log {
+    init(_ state: LogState) {
+        self.init(
+            hasIdentity: state.identity != nil,
+            generation: state.generation == 0 ? nil : Generation(state.generation),
+            cluster: state.cluster, base: state.base.index, last: state.lastIndex,
+            isDamaged: state.mustCatchUpBeforeVoting)
+    }
+}
+
+extension StartInventory.Database {
+    init(_ state: AppliedState) {
+        self.init(cluster: state.cluster, applied: state.position.index)
+    }
+}
+
+extension Generation {
+    /// A change of the database makes the next generation only, so a log can't have led to this one.
+    fileprivate func isBeyondNext(of named: Generation) -> Bool {
+        rawValue > named.rawValue && rawValue - named.rawValue > 1
     }
 }

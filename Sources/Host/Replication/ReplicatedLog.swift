@@ -13,9 +13,17 @@ package struct ReplicatedLog: Sendable {
     package private(set) var raft: Raft
     package let settings: ReplicationSettings
 
-    /// Tickets that are being written, oldest first, with the last index each made part of the log.
-    private var writing: [(ticket: PersistTicket, lastIndex: LogIndex?)] = []
+    /// What is being written, oldest first.
+    private var writing: [OpenWrite] = []
+    /// Messages that wait for a write. None is of a term that has passed, and none waits while the
+    /// log is stalled: what they say is old then, and would be said again if it mattered.
     private var held: [Effects.HeldMessage] = []
+    /// Ticks of this run.
+    private var ticks: UInt64 = 0
+    /// The shell says that there is no room for the log.
+    private var isStorageFull = false
+    /// The oldest write takes longer than `RaftSettings.stallTicks`.
+    private var isWriteStuck = false
     /// Everything through here is durable in this node's log. appliedIndex <= durableIndex.
     package private(set) var durableIndex: LogIndex
     /// Committed entries that were not handed to the state machine yet, contiguous.
@@ -30,8 +38,18 @@ package struct ReplicatedLog: Sendable {
     package private(set) var checkpointedIndex: LogIndex
     private var baseIndex: LogIndex
     private var compacting = false
+    /// Until then no compaction is proposed: one failed.
+    private var compactionPausedUntil: UInt64 = 0
     private var snapshot: Installation = .none
     private var effects: [ReplicationEffect] = []
+
+    private struct OpenWrite {
+        let ticket: PersistTicket
+        /// The last entry that it made part of the log; lowered when entries are discarded later.
+        var lastIndex: LogIndex?
+        /// The tick at which it was handed out.
+        let since: UInt64
+    }
 
     private enum Installation {
         case none
@@ -57,10 +75,24 @@ package struct ReplicatedLog: Sendable {
     // MARK: Events
 
     package mutating func tick() {
+        ticks += 1
         guard !isInstalling else { return }
+        reviewStorage()
         raft.tick()
         drain()
     }
+
+    /// The log's disk has no room, by the word of the thread that writes it; or it has again. A
+    /// write that merely takes too long is noticed here without it.
+    package mutating func storageFull(_ isFull: Bool) {
+        isStorageFull = isFull
+        reviewStorage()
+        drain()
+    }
+
+    /// Why the snapshot must not be taken from a peer; nil when it may. For the shell to ask when
+    /// one is offered: it refuses the offer, closes the connection and says so.
+    package func breach(of mark: SnapshotMark) -> DropReason? { raft.breach(of: mark) }
 
     package mutating func receive(_ messages: [Message]) {
         // What arrives while a snapshot is put in place would be appended to the log that is just
@@ -70,7 +102,8 @@ package struct ReplicatedLog: Sendable {
         drain()
     }
 
-    /// Proposes commands in order.
+    /// Proposes commands in order. More than there is room for is taken in parts, and what finds
+    /// none is refused as `busy`.
     package mutating func propose(_ commands: [(id: ProposalID, bytes: [UInt8])]) {
         guard !isInstalling else {
             for command in commands { refuse(command.id, .notLeader(leader: nil)) }
@@ -136,6 +169,7 @@ package struct ReplicatedLog: Sendable {
             if let last = first.lastIndex { durableIndex = last }
             writing.removeFirst()
         }
+        reviewStorage()
         raft.persisted(ticket)
         let free = held.prefix { $0.after <= ticket }.map(\.message)
         if !free.isEmpty {
@@ -167,6 +201,11 @@ package struct ReplicatedLog: Sendable {
 
     /// A snapshot arrived and lies complete on disk.
     package mutating func snapshotReceived(_ mark: SnapshotMark, token: SnapshotToken) {
+        if let reason = raft.breach(of: mark) {
+            effects.append(.observe(.snapshotRefused(mark, reason: reason)))
+            effects.append(.discardSnapshot(token))
+            return
+        }
         // A log that holds the position needs no snapshot, and what follows the position there was
         // acknowledged: it must not be thrown away.
         guard case .none = snapshot, raft.role != .leader,
@@ -212,8 +251,13 @@ package struct ReplicatedLog: Sendable {
         drain()
     }
 
+    /// - Parameter base: where the log begins now. One that did not move tells that the compaction
+    ///   failed, for lack of room; it is proposed again after a while.
     package mutating func compacted(through base: LogPosition) {
         compacting = false
+        if base.index <= baseIndex {
+            compactionPausedUntil = ticks + UInt64(settings.compactionRetryTicks)
+        }
         baseIndex = max(baseIndex, base.index)
         raft.compacted(through: base)
         drain()
@@ -235,6 +279,9 @@ package struct ReplicatedLog: Sendable {
         if case .none = snapshot { false } else { true }
     }
 
+    /// This node's log can't be written at the moment: it is full, or a write hangs.
+    package var isStorageStalled: Bool { isStorageFull || isWriteStuck }
+
     /// Writes and applies in the hands of the shell, for status.
     package var outstandingWrites: Int { writing.count }
     package var openProposals: Int { proposals.count }
@@ -251,7 +298,16 @@ package struct ReplicatedLog: Sendable {
         release()
     }
 
+    /// Tells the core whether the log can be written, and lets go of messages that waited too long.
+    private mutating func reviewStorage() {
+        let patience = UInt64(raft.settings.stallTicks)
+        isWriteStuck = writing.first.map { ticks - $0.since >= patience } ?? false
+        if isStorageStalled { held = [] }
+        raft.storageStalled(isStorageStalled)
+    }
+
     private mutating func take(_ output: Effects) {
+        held.removeAll { $0.message.term < raft.term }
         if !output.messages.isEmpty { effects.append(.send(output.messages)) }
         if let persist = output.persist {
             write(persist)
@@ -260,7 +316,7 @@ package struct ReplicatedLog: Sendable {
             let isDurable = writing.first.map { $0.ticket > message.after } ?? true
             if isDurable && held.isEmpty {
                 effects.append(.send([message.message]))
-            } else {
+            } else if !isStorageStalled, message.message.term >= raft.term {
                 held.append(message)
             }
         }
@@ -288,7 +344,9 @@ package struct ReplicatedLog: Sendable {
                 }
             }
         }
-        writing.append((persist.ticket, persist.entries.last?.index))
+        writing.append(
+            OpenWrite(
+                ticket: persist.ticket, lastIndex: persist.entries.last?.index, since: ticks))
         effects.append(
             .persist(
                 LogWrite(
@@ -348,7 +406,7 @@ package struct ReplicatedLog: Sendable {
     }
 
     private mutating func proposeCompaction() {
-        guard !compacting else { return }
+        guard !compacting, ticks >= compactionPausedUntil else { return }
         let tail = UInt64(settings.trailingEntries)
         let last = appliedIndex.rawValue
         let target = min(checkpointedIndex, LogIndex(last > tail ? last - tail : 0))

@@ -5,6 +5,9 @@ package struct ReplicationSettings: Sendable {
     package var maxApplyBytes: Int = 4 << 20
     /// The log is compacted when this many entries could go.
     package var compactionThreshold: Int = 8192
+    /// Ticks until a compaction is proposed again that did not move the log's base: there was no
+    /// room for the record of it.
+    package var compactionRetryTicks: Int = 500
     /// Entries kept behind a compaction for followers that lag.
     package var trailingEntries: Int = 10240
 

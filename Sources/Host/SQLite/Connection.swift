@@ -51,10 +51,25 @@ package struct Connection: ~Copyable {
         -> PreparedStatement
     {
         var sql = sql
-        let result = sql.withUTF8 { utf8 in
-            PreparedStatement.compile(
-                UnsafeRawBufferPointer(utf8), on: pointer, isPersistent: isPersistent)
-        }
+        return try taking(
+            sql.withUTF8 { utf8 in
+                PreparedStatement.compile(
+                    UnsafeRawBufferPointer(utf8), on: pointer, isPersistent: isPersistent)
+            })
+    }
+
+    /// Compiles the first statement of a text that holds names which are no valid UTF-8, as those
+    /// that clients must not be able to say.
+    package func prepare(utf8 sql: [UInt8]) throws(SQLiteError) -> PreparedStatement {
+        try taking(
+            sql.withUnsafeBytes {
+                PreparedStatement.compile($0, on: pointer, isPersistent: false)
+            })
+    }
+
+    private func taking(_ result: PreparedStatement.Compilation) throws(SQLiteError)
+        -> PreparedStatement
+    {
         switch result.statement {
         case nil where result.code == SQLITE_OK:
             throw SQLiteError(extendedCode: SQLITE_ERROR, message: "no statement in the text")

@@ -42,6 +42,15 @@ package struct SQLTokenizer {
         }
     }
 
+    /// Whether a text holds nothing but blanks, comments and semicolons.
+    package static func isBlank(_ sql: UnsafeRawBufferPointer) -> Bool {
+        var tokens = SQLTokenizer(sql)
+        while let token = tokens.next() {
+            if token != .semicolon { return false }
+        }
+        return true
+    }
+
     /// Whether the word in a range is this keyword, in any letter case.
     package func isKeyword(_ range: Range<Int>, _ keyword: StaticString) -> Bool {
         guard range.count == keyword.utf8CodeUnitCount else { return false }

@@ -1,7 +1,10 @@
+import CBuild
+
 /// What this executable is. `scripts/dist` reads the version from this file.
 package enum Build {
     package static let version = "v0.1.0"
-    package static let commit = "unknown"
+    /// The commit that was built, as scripts/lib/system.sh says it; "unknown" if nobody said.
+    package static let commit = String(cString: rqlited_commit())
     package static let operatingSystem = "linux"
     package static let compiler = "swiftc"
 

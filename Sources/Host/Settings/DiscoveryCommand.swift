@@ -87,10 +87,10 @@ package struct DiscoveryCommand: Equatable, Sendable {
         }
     }
 
-    private static let words = ["list", "resolve", "show", "clear"]
+    static let words = ["list", "resolve", "show", "clear"]
 
     private static func failure(_ text: String) -> Invocation {
-        .failure("rqlited disco: \(text)\n\(usage)", exitCode: 2)
+        .failure("rqlited disco: \(text); see rqlited disco -help", exitCode: 2)
     }
 }
 

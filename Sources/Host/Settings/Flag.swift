@@ -49,4 +49,13 @@ struct Flag: Sendable {
     let help: String
     let subject: Subject
     let availability: Availability
+
+    /// All values there are, if they can be listed.
+    var choices: [String] {
+        switch name {
+        case "disco-isolation": NodeSettings.Isolation.allCases.map(\.rawValue)
+        case "raft-log-level": NodeSettings.LogLevel.allCases.map(\.rawValue)
+        default: []
+        }
+    }
 }

@@ -26,7 +26,10 @@ struct FlagParser {
             let (name, attached) = try split(argument)
             guard let flag = table[name] else {
                 if name == "help" || name == "h" { throw .helpRequested }
-                throw .invalid("flag provided but not defined: -\(name)")
+                throw .invalid(
+                    "flag provided but not defined: -\(name)"
+                        + (NearestName.of(name, among: flags.map(\.name))
+                            .map { " (did you mean -\($0)?)" } ?? ""))
             }
             let value: String
             if let attached {

@@ -11,7 +11,9 @@ package enum Invocation: Equatable, Sendable {
     case version
     /// Print on standard error and exit with 0.
     case help(String)
-    /// Print on standard error and exit with the code.
+    /// Print on standard output and exit with 0: a file that is made of the table of flags.
+    case generated(String)
+    /// One line to print on standard error before exiting with the code.
     case failure(String, exitCode: Int32)
 
     /// What makes it `servePlugin`.
@@ -26,24 +28,14 @@ package enum Invocation: Equatable, Sendable {
                 exitCode: 1)
         }
         if arguments == pluginServerArguments { return .servePlugin }
-        // Verbs stand first only: a data directory of that name is `./recover`.
-        if arguments[0] == RecoverCommand.verb {
-            do {
-                return .recover(
-                    try RecoverCommand(
-                        parsing: arguments.dropFirst(), workingDirectory: workingDirectory))
-            } catch {
-                return .failure(error.text, exitCode: 2)
-            }
-        }
-        if arguments[0] == "disco" { return DiscoveryCommand.parse(Array(arguments.dropFirst())) }
+        if let invocation = verb(arguments, workingDirectory) { return invocation }
         let flags: FlagParser.Result
         do {
             flags = try FlagParser.parse(arguments)
         } catch {
             switch error {
             case .helpRequested: return .help(Usage.text)
-            case .invalid(let text): return .failure(text + "\n" + Usage.text, exitCode: 2)
+            case .invalid(let text): return .failure(text + "; see rqlited -help", exitCode: 2)
             }
         }
         if flags.boolean("version") { return .version }
@@ -53,10 +45,51 @@ package enum Invocation: Equatable, Sendable {
                 "arguments after data directory (\(flags.positional[0])) are not accepted "
                     + "([\(extra)])", exitCode: 1)
         }
+        if let word = flags.positional.first, ["help", "version"].contains(word) {
+            return .failure(
+                "\(word) stands behind flags: rqlited \(word) prints what it names, and a data "
+                    + "directory of that name is written ./\(word)", exitCode: 2)
+        }
         do {
             return .run(try NodeSettings(flags, workingDirectory: workingDirectory))
         } catch {
             return .failure("fatal: " + error.text, exitCode: 1)
         }
+    }
+
+    /// Verbs stand first only: a data directory of that name is `./recover`.
+    private static func verb(_ arguments: [String], _ workingDirectory: String) -> Invocation? {
+        let rest = arguments.dropFirst()
+        switch arguments[0] {
+        case RecoverCommand.verb:
+            if rest.count == 1, ["-h", "-help", "--help", "help"].contains(rest[1]) {
+                return .help(RecoverCommand.usage)
+            }
+            do {
+                return .recover(
+                    try RecoverCommand(parsing: rest, workingDirectory: workingDirectory))
+            } catch {
+                return .failure(error.text, exitCode: 2)
+            }
+        case "disco": return DiscoveryCommand.parse(Array(rest))
+        case "version" where rest.isEmpty: return .version
+        case "help":
+            switch Array(rest) {
+            case []: return .help(Usage.text)
+            case ["disco"]: return .help(DiscoveryCommand.usage)
+            case [RecoverCommand.verb]: return .help(RecoverCommand.usage)
+            default: return unexpected(rest, behind: "help")
+            }
+        case "version": return unexpected(rest, behind: "version")
+        default:
+            return GeneratedFile(argument: arguments[0], isAlone: rest.isEmpty)
+                .map { .generated($0.text) }
+        }
+    }
+
+    private static func unexpected(_ words: ArraySlice<String>, behind verb: String) -> Invocation {
+        .failure(
+            "rqlited \(verb) does not take \(words.joined(separator: " ")); a data directory of "
+                + "that name is written ./\(verb)", exitCode: 2)
     }
 }

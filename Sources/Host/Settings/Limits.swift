@@ -13,6 +13,12 @@ package enum Limits {
     package static let maxPluginDirectories = 64
     package static let maxReadConnections = 4096
 
+    /// Files of the log and the database, sockets to other nodes, event loops, plugins.
+    package static let ownDescriptors = 192
+    /// With fewer a node is not worth starting.
+    package static let minDescriptors = 64
+    package static let maxDescriptors = 1 << 20
+
     package static let minElectionTimeout = Duration.milliseconds(5)
     package static let minCommitTimeout = Duration.milliseconds(1)
     package static let maxHeartbeatInterval = Duration.milliseconds(100)
@@ -35,6 +41,9 @@ package enum Limits {
         precondition(
             minCommitTimeout * minHeartbeatsPerElection <= minElectionTimeout,
             "the shortest commit timeout must fit the shortest election timeout")
+        precondition(
+            minDescriptors <= maxDescriptors && ownDescriptors < maxDescriptors,
+            "\(ownDescriptors) descriptors of our own must fit into \(maxDescriptors)")
         precondition(defaultHTTPPort != defaultRaftPort)
     }
 }

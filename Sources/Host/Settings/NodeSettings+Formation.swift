@@ -8,6 +8,13 @@ extension NodeSettings.Formation {
         guard expect == 0 || !flags.boolean("raft-non-voter") else {
             throw .init("bootstrapping only applicable to voting nodes")
         }
+        // An empty value is a variable that was not set, and would found a cluster of one.
+        for name in ["join", "disco-mode"]
+        where flags.isGiven(name) && flags.optionalText(name) == nil {
+            throw .init(
+                "-\(name) was given, but is empty: is a variable not set? (leave it out if it is "
+                    + "not wanted)")
+        }
         join = try Self.entries(flags)
         if expect == 0, join.contains(where: { own.all.contains($0.address) }) {
             throw .init("node cannot join with itself unless bootstrapping")
@@ -56,7 +63,15 @@ extension NodeSettings.Formation {
 extension NodeSettings.Discovery {
     /// Nil without a mode. A mode's name is anything a plugin may offer, or a path to one.
     init?(_ flags: FlagParser.Result) throws(NodeSettings.Invalid) {
-        guard let mode = flags.optionalText("disco-mode") else { return nil }
+        guard let mode = flags.optionalText("disco-mode") else {
+            for name in ["disco-config", "disco-isolation"] where flags.optionalText(name) != nil {
+                guard !flags.isGiven(name) else {
+                    throw .init(
+                        "-\(name) does nothing without -disco-mode: add it, or leave both out")
+                }
+            }
+            return nil
+        }
         self.mode = mode
         key = flags.text("disco-key")
         guard !key.isEmpty else { throw .init("-disco-key must not be empty") }

@@ -16,6 +16,7 @@ extension NodeSettings {
         let reapTimeout = try flags.durationIfGiven("raft-reap-node-timeout")
         let reapReadOnlyTimeout = try flags.durationIfGiven("raft-reap-read-only-node-timeout")
         let directory = try Self.dataDirectory(flags, workingDirectory: workingDirectory)
+        try Self.refuseVariables(flags)
         let addresses = try Addresses(flags)
         let formation = try Formation(flags, own: addresses)
         let raft = try Raft(
@@ -41,6 +42,20 @@ extension NodeSettings {
                     throw Invalid("-\(flag.name) is not available yet")
                 }
             }
+        }
+    }
+
+    /// What is left of a variable that nobody replaced would be looked up as a name.
+    private static func refuseVariables(_ flags: FlagParser.Result) throws(Invalid) {
+        for name in ["http-addr", "http-adv-addr", "raft-addr", "raft-adv-addr", "join"] {
+            let text = flags.text(name)
+            guard text.contains("$") else { continue }
+            throw Invalid(
+                "-\(name) \(text) holds a variable, which only a shell or a service manager "
+                    + "replaces: write the address, or leave the quotes out")
+        }
+        for name in ["http-addr", "raft-addr"] where flags.optionalText(name) == nil {
+            throw Invalid("-\(name) was given, but is empty: is a variable not set?")
         }
     }
 

@@ -35,7 +35,9 @@ package struct RecoverCommand: Equatable, Sendable {
                 continue
             }
             guard !takesPositions || !survivors.isEmpty else {
-                throw .init(text: "--survivor takes TERM:INDEX, not \(argument)")
+                throw .init(
+                    text: "rqlited recover: --survivor takes TERM:INDEX, not \(argument)"
+                        + Self.hint)
             }
             takesPositions = false
             switch argument {
@@ -44,17 +46,17 @@ package struct RecoverCommand: Equatable, Sendable {
             case "--survivor", "-survivor": takesPositions = true
             case let text where text.hasPrefix("-"):
                 guard let survivor = Self.survivor(inFlag: text) else {
-                    throw .init(text: "rqlited recover does not know \(text)\n" + Self.usage)
+                    throw .init(text: "rqlited recover does not know \(text)" + Self.hint)
                 }
                 survivors.append(survivor)
             default: directories.append(argument)
             }
         }
         guard let directory = directories.first, directories.count == 1 else {
-            throw .init(text: "rqlited recover takes one data directory\n" + Self.usage)
+            throw .init(text: "rqlited recover takes one data directory" + Self.hint)
         }
         guard survivors.isEmpty || isForced else {
-            throw .init(text: "--survivor goes with --force\n" + Self.usage)
+            throw .init(text: "rqlited recover: --survivor goes with --force" + Self.hint)
         }
         dataDirectory = NodeSettings.absolute(directory, in: workingDirectory)
         self.isForced = isForced
@@ -70,7 +72,9 @@ package struct RecoverCommand: Equatable, Sendable {
         return Survivor(String(parts[1]))
     }
 
-    private static let usage = """
+    private static let hint = "; see rqlited recover -help"
+
+    static let usage = """
         usage: rqlited recover [--json] <data directory>
                rqlited recover --force [--survivor TERM:INDEX ...] [--json] <data directory>
         """

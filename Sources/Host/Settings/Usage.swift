@@ -11,6 +11,7 @@ enum Usage {
                rqlited disco list|resolve|show|clear [flags]
                rqlited recover [--json] <data directory>
                rqlited recover --force [--survivor TERM:INDEX ...] [--json] <data directory>
+               rqlited version | help
 
         """
 
@@ -34,7 +35,7 @@ enum Usage {
     }
 
     /// As Go does, a zero value is not worth a word.
-    private static func defaultNote(_ flag: Flag) -> String {
+    static func defaultNote(_ flag: Flag) -> String {
         switch flag.defaultText {
         case "", "false", "0", "0s": ""
         case let text where flag.kind == .string: " (default \"\(text)\")"

@@ -21,6 +21,11 @@ package struct EventQueue<Event> {
 
     package var nextTime: Int? { items.first?.time }
 
+    /// Whether all that is scheduled, in no order of time, is such as asked.
+    package func allSatisfy(_ isSuch: (Event) -> Bool) -> Bool {
+        events.allSatisfy { $0.map(isSuch) ?? true }
+    }
+
     package mutating func schedule(_ event: Event, at time: Int) {
         let place: Int
         if let free = freePlaces.popLast() {

@@ -6,6 +6,8 @@ package struct FaultCounts: Equatable, Sendable {
     package var messagesDuplicated = 0
     package var messagesDelayed = 0
     package var messagesForeign = 0
+    package var messagesSpoilt = 0
+    package var messagesRefused = 0
     package var partitions = 0
     package var asymmetricPartitions = 0
     package var flaps = 0
@@ -20,6 +22,11 @@ package struct FaultCounts: Equatable, Sendable {
     package var failedSyncs = 0
     package var fullDisks = 0
     package var slowDisks = 0
+    package var hungDisks = 0
+    /// Nodes that noticed that their log can't be written.
+    package var stalls = 0
+    /// Times in which a leader's disk could not be written, and the others went on.
+    package var sieges = 0
     package var corruptions = 0
     package var damageRefusals = 0
     package var pauses = 0
@@ -49,7 +56,9 @@ package struct FaultCounts: Equatable, Sendable {
         [
             ("messages lost", \.messagesLost), ("messages cut", \.messagesCut),
             ("messages duplicated", \.messagesDuplicated), ("messages delayed", \.messagesDelayed),
-            ("messages of another cluster", \.messagesForeign), ("partitions", \.partitions),
+            ("messages of another cluster", \.messagesForeign),
+            ("spoilt messages", \.messagesSpoilt), ("messages refused", \.messagesRefused),
+            ("partitions", \.partitions),
             ("asymmetric partitions", \.asymmetricPartitions), ("flapping links", \.flaps),
             ("process crashes", \.processCrashes), ("orderly stops", \.orderlyStops),
             ("crashes inside writes", \.crashesInsideWrites),
@@ -57,6 +66,8 @@ package struct FaultCounts: Equatable, Sendable {
             ("lost sectors", \.lostSectors), ("torn sectors", \.tornSectors),
             ("lost name changes", \.lostNameChanges), ("failed syncs", \.failedSyncs),
             ("full disks", \.fullDisks), ("slow disks", \.slowDisks),
+            ("hung disks", \.hungDisks), ("stalled logs", \.stalls),
+            ("leaders relieved of a disk", \.sieges),
             ("corrupted bytes", \.corruptions), ("starts refused for damage", \.damageRefusals),
             ("pauses", \.pauses), ("clock jumps", \.clockJumps),
             ("replaced nodes", \.replacements), ("membership changes", \.membershipChanges),

@@ -20,4 +20,6 @@ package enum Mutation: String, CaseIterable, Sendable {
     case votesForStaleLogs
     /// A power cut's older database is trusted to have applied what the log says is committed.
     case skipsReapplying
+    /// A log that can't be written is no reason to hand over.
+    case leadsWithoutDisk
 }

@@ -73,7 +73,9 @@ extension SimulatedNode {
         case .fetched(let fetch, let entries): replicated?.fetched(entries, for: fetch)
         case .compacted(let base): replicated?.compacted(through: base)
         case .logReset(let mark, let generation): post(.switchTo(mark, generation: generation))
-        case .logFull(let isFull): isLogFull = isFull
+        case .logFull(let isFull):
+            isLogFull = isFull
+            if mutation != .leadsWithoutDisk { replicated?.storageFull(isFull) }
         case .applied(let index): replicated?.applied(through: index)
         case .checkpointed(let index): replicated?.checkpointed(through: index)
         case .snapshotOpened(let peer, let state): snapshotOpened(to: peer, state)

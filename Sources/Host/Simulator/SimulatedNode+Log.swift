@@ -23,7 +23,10 @@ extension SimulatedNode {
         output.append(.after(delay, .logWakes))
     }
 
+    private static var hangStep: Int { 20 }
+
     func logWakes() {
+        guard !isDiskHung else { return output.append(.after(Self.hangStep, .logWakes)) }
         isLogBusy = false
         guard var log = log.take() else { return }
         var isWaiting = false
@@ -52,6 +55,7 @@ extension SimulatedNode {
     }
 
     func logSynced() {
+        guard !isDiskHung else { return output.append(.after(Self.hangStep, .logSynced)) }
         isLogBusy = false
         guard var log = log.take() else { return }
         do throws(LogError) {

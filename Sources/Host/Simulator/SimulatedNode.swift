@@ -49,6 +49,8 @@ final class SimulatedNode {
     var syncDelay = 1...6
     var applyDelay = 0...4
     var tickInterval: Int
+    /// Whatever its log asks of the disk takes until this ends.
+    var isDiskHung = false
     var output: [NodeOutput] = []
     var counts = FaultCounts()
 
@@ -201,6 +203,7 @@ final class SimulatedNode {
         settings.electionTicks = 10
         settings.heartbeatTicks = 2
         settings.quorumTicks = 10
+        settings.stallTicks = mutation == .leadsWithoutDisk ? .max : 20
         settings.maxMessageEntries = 16
         settings.maxMessageBytes = 2048
         settings.maxInflightMessages = 4

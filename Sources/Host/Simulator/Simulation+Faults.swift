@@ -67,6 +67,7 @@ extension Simulation {
         switch ailment {
         case .partition: if !isCalm { network.heal() }
         case .slowDisk(let slot): nodes[slot].syncDelay = 1...10
+        case .hungDisk(let slot): nodes[slot].isDiskHung = false
         case .fullDisk(let slot): nodes[slot].disk.capacity = nil
         }
     }
@@ -160,10 +161,15 @@ extension Simulation {
 
     private func fillOrSlow(_ slot: Int) {
         let node = nodes[slot]
-        if random.chance(1, of: 2) {
+        switch random.below(4) {
+        case 0, 1:
             node.disk.capacity = node.disk.usedBytes
             schedule(.heal(.fullDisk(slot)), in: random.within(500...4000))
-        } else {
+        case 2:
+            faults.hungDisks += 1
+            node.isDiskHung = true
+            schedule(.heal(.hungDisk(slot)), in: random.within(300...6000))
+        default:
             faults.slowDisks += 1
             node.syncDelay = 100...900
             schedule(.heal(.slowDisk(slot)), in: random.within(500...4000))
@@ -173,7 +179,7 @@ extension Simulation {
     /// A disk is lost, or damaged by a bit that flips while its node is down. That is survivable
     /// for one voter at a time and where a majority remains without it.
     private func replaceOrCorrupt(_ slot: Int) {
-        guard lostSlot == nil, nodes[slot].isUp, mayLose(slot) else { return }
+        guard lostSlot == nil, nodes[slot].isUp, mayLose else { return }
         lose(slot)
         if random.chance(1, of: 2) {
             stop(slot, losingPower: random.chance(1, of: 2))
@@ -200,7 +206,7 @@ extension Simulation {
     }
 
     func spring(leader: Int, lost: Int) {
-        guard !isCalm, lostSlot == nil, nodes[lost].isUp, mayLose(lost) else { return }
+        guard !isCalm, lostSlot == nil, nodes[lost].isUp, mayLose else { return }
         lose(lost)
         stop(lost, losingPower: true)
         replace(lost)
@@ -215,13 +221,33 @@ extension Simulation {
         recoveryBegins = now + random.within(0...3000)
     }
 
-    /// All memberships that may still hold have three voters or more.
-    private func mayLose(_ slot: Int) -> Bool {
+    /// All memberships that may still hold have three voters or more: those in the logs, that of
+    /// the node itself included, for others may be about to hear of it, and those on their way.
+    /// With two voters and one disk lost no quorum is left, and no product could go on.
+    private var mayLose: Bool {
         nodes.allSatisfy { node in
-            guard node.slot != slot || initialVoters < 3 else { return true }
-            let membership = node.replicated?.raft.membership ?? Membership()
-            return node.isUp && !node.hasOperatorRequest
-                && (membership.members.isEmpty || membership.voters.count >= 3)
+            node.isUp && !node.hasOperatorRequest
+                && (node.replicated?.raft.membership).map(Self.canSpareOne) ?? true
+                && node.inbox.allSatisfy(Self.canSpareOne)
+        }
+            && queue.allSatisfy { event in
+                if case .deliver(_, let event) = event { Self.canSpareOne(event) } else { true }
+            }
+    }
+
+    private static func canSpareOne(_ membership: Membership) -> Bool {
+        membership.members.isEmpty || membership.voters.count >= 3
+    }
+
+    private static func canSpareOne(_ event: CoreEvent) -> Bool {
+        guard case .message(let message) = event, case .appendEntries(let append) = message.body
+        else { return true }
+        return append.entries.allSatisfy { entry in
+            if case .membership(let membership) = entry.payload {
+                canSpareOne(membership)
+            } else {
+                true
+            }
         }
     }
 

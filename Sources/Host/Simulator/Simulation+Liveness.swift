@@ -6,6 +6,7 @@ extension Simulation {
     func proveLiveness() {
         calm()
         advance(through: now + 3000) { false }
+        besiegeLeader()
         guard invariants.violation == nil else { return }
         chooseAbsent()
         let begun = now
@@ -34,6 +35,7 @@ extension Simulation {
         network.calm()
         for node in nodes {
             node.disk.capacity = nil
+            node.isDiskHung = false
             node.disk.forgetPlans()
             node.syncDelay = 1...10
             node.applyDelay = 0...4
@@ -85,7 +87,7 @@ extension Simulation {
     }
 
     /// Where each node stands.
-    private var summary: String {
+    var summary: String {
         nodes.map { node in
             guard let replicated = node.replicated else { return "\(node.id) down" }
             let raft = replicated.raft

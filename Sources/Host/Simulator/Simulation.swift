@@ -28,6 +28,7 @@ package final class Simulation {
         case partition
         case slowDisk(Int)
         case fullDisk(Int)
+        case hungDisk(Int)
     }
 
     let settings: SimulationSettings
@@ -214,6 +215,16 @@ package final class Simulation {
             else { return }
             lostSlot = nil
             faults.promotions += 1
+        case .storageStalled(true): faults.stalls += 1
+        case .messageRefused(let from, let reason):
+            faults.messagesRefused += 1
+            if faults.messagesRefused > faults.messagesSpoilt {
+                invariants.broke("\(node.id) refused a message of \(from): \(reason)")
+            }
+        case .snapshotRefused(let mark, let reason):
+            invariants.broke("\(node.id) refused a snapshot at \(mark.position): \(reason)")
+        case .followerLostEntries(let peer, let acknowledged, _):
+            invariants.broke("\(peer) lost entry \(acknowledged), says \(node.id)")
         default: break
         }
     }
@@ -233,6 +244,36 @@ package final class Simulation {
             foreign.term = Term(message.term.rawValue + 1000)
             schedule(.deliver(slot: receiver, .message(foreign)), in: random.below(50))
         }
+        if !isCalm, random.chance(1, of: 500) {
+            // A broken member says what no member can.
+            faults.messagesSpoilt += 1
+            schedule(
+                .deliver(slot: receiver, .message(spoilt(message))), in: random.below(50))
+        }
+    }
+
+    /// The message with a number past all that there can be.
+    private func spoilt(_ message: Message) -> Message {
+        var message = message
+        let last = random.chance(1, of: 2) ? UInt64.max : .max - random.next() >> 2
+        switch message.body {
+        case .appendEntries(var append) where random.chance(1, of: 2):
+            let entry = Entry(index: LogIndex(last), term: message.term, payload: .noop)
+            switch random.below(3) {
+            case 0: append.previous.index = entry.index
+            case 1: append.commitIndex = entry.index
+            default: append.entries.append(entry)
+            }
+            message.body = .appendEntries(append)
+        case .appendAnswer(var answer) where random.chance(1, of: 2):
+            answer.result = .matched(through: LogIndex(last))
+            message.body = .appendAnswer(answer)
+        case .voteRequest(var request) where random.chance(1, of: 2):
+            request.lastLog.index = LogIndex(last)
+            message.body = .voteRequest(request)
+        default: message.term = Term(last)
+        }
+        return message
     }
 
     /// The message as a receiver that breaks a rule understands it.

@@ -51,4 +51,6 @@ struct EntryProgress: Equatable, Sendable {
     var totalChanges: Int64 = 0
     /// What PRAGMA foreign_keys said last in this command.
     var foreignKeys: Bool?
+    /// What other PRAGMAs of this command switched on.
+    var flags: RequestFlags = []
 }

@@ -289,7 +289,7 @@ extension MetadataError {
         switch self {
         case .missing:
             SQLiteError(
-                extendedCode: SQLITE_CORRUPT, message: "table \(MetadataTable.name) is missing")
+                extendedCode: SQLITE_CORRUPT, message: "the daemon's table is missing")
         case .unreadable(let error): error
         }
     }

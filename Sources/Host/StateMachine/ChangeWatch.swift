@@ -71,14 +71,13 @@ final class ChangeWatch {
 
     private func findExhausted(on connection: borrowing Connection) throws(SQLiteError) {
         exhausted.removeAll()
-        let tables = try connection.prepare(
-            """
-            SELECT name FROM pragma_table_list
-            WHERE schema = 'main' AND wr = 0 AND type IN ('table', 'shadow')
-            AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-            """)
+        // PRAGMA statements, for a client's table may have the name of a table-valued function.
+        let tables = try connection.prepare("PRAGMA main.table_list")
         while try tables.step() {
-            guard let name = tables.text(at: 0) else { continue }
+            guard let name = tables.text(at: 1), tables.text(at: 0) == "main",
+                !name.lowercased().hasPrefix("sqlite_"), tables.integer(at: 4) == 0,
+                let type = tables.text(at: 2), type == "table" || type == "shadow"
+            else { continue }
             if try holdsLargest(name, on: connection) { exhausted.insert(name) }
         }
     }
@@ -87,10 +86,13 @@ final class ChangeWatch {
         throws(SQLiteError) -> Bool
     {
         guard let rowid = try rowidName(of: table, on: connection) else { return false }
-        let quoted = table.split(separator: "\"", omittingEmptySubsequences: false)
-            .joined(separator: "\"\"")
         return try connection.integer(
-            "SELECT 1 FROM main.\"\(quoted)\" WHERE \(rowid) = \(Self.largest)") != nil
+            "SELECT 1 FROM main.\(Self.quoted(table)) WHERE \(rowid) = \(Self.largest)") != nil
+    }
+
+    private static func quoted(_ name: String) -> String {
+        let parts = name.split(separator: "\"", omittingEmptySubsequences: false)
+        return "\"" + parts.joined(separator: "\"\"") + "\""
     }
 
     /// A name of the rowid that no column has taken; without one no statement can reach the largest
@@ -98,11 +100,10 @@ final class ChangeWatch {
     private func rowidName(of table: String, on connection: borrowing Connection)
         throws(SQLiteError) -> String?
     {
-        let columns = try connection.prepare("SELECT name FROM pragma_table_xinfo(?)")
-        try columns.bind(table, at: 1)
+        let columns = try connection.prepare("PRAGMA main.table_xinfo(\(Self.quoted(table)))")
         var names: Set<String> = []
         while try columns.step() {
-            if let name = columns.text(at: 0) { names.insert(name.lowercased()) }
+            if let name = columns.text(at: 1) { names.insert(name.lowercased()) }
         }
         return ["rowid", "_rowid_", "oid"].first { !names.contains($0) }
     }

@@ -16,6 +16,7 @@ extension CommandRunner {
         } catch {
             return finish(statement, .failed(error.message), supply)
         }
+        if let row = facts.catalogueRow { return try load(row, statement, supply) }
         if let toggle = facts.toggle { return try runSwitch(toggle, statement, supply) }
         if facts.keyword == .vacuum || facts.keyword == .analyze || facts.optimizes {
             return try runAlone(statement, supply)
@@ -104,9 +105,38 @@ extension CommandRunner {
 
     // MARK: Statements about the session
 
+    /// Only within a transaction by hand, as dumps have it: a restart between two units would read
+    /// the schema, and protect the shadow tables that the dump still has to fill.
+    private mutating func load(
+        _ row: CatalogueRow, _ statement: ScriptStatement, _ supply: ParameterSupply
+    ) throws(Interruption) {
+        guard explicit != nil else {
+            let text = "a virtual table is put into the schema within BEGIN and COMMIT only"
+            return finish(statement, .failed(text), supply)
+        }
+        // The file is opened anew at the end.
+        if mode == .shared { throw .needsUnits }
+        let outcome: StatementOutcome
+        do throws(CatalogueRowError) {
+            try session.insert(row)
+            outcome = .changed(
+                lastInsertID: session.connection.lastInsertRowid, rowsAffected: 1)
+        } catch {
+            outcome = .failed(error.text)
+        }
+        finish(statement, outcome, supply)
+    }
+
     private mutating func runSwitch(
         _ toggle: StatementFacts.Switch, _ statement: ScriptStatement, _ supply: ParameterSupply
     ) throws(Interruption) {
+        if let refusal = SettingRule.refusal(
+            of: toggle, clusterHasForeignKeys: state.settings.foreignKeys,
+            isLast: SettingRule.isLast(
+                statement, in: command.statements, at: progress.statement))
+        {
+            return finish(statement, .failed(refusal), supply)
+        }
         do throws(SQLiteError) {
             switch toggle {
             case .foreignKeys(let isOn):
@@ -117,9 +147,12 @@ extension CommandRunner {
                 }
             case .deferForeignKeys(let isOn):
                 if isUnitOpen { try session.setDeferForeignKeys(isOn) }
+            case .flag(let flag, let isOn):
+                if isOn { progress.flags.insert(flag) } else { progress.flags.remove(flag) }
+                try session.setFlags(progress.flags)
             }
         } catch {
-            throw .fault(.storage("switching foreign keys", error))
+            throw .fault(.storage("switching a setting of the request", error))
         }
         finish(statement, .empty, supply)
     }
@@ -142,10 +175,7 @@ extension CommandRunner {
         }
         if mode == .shared { throw .needsUnits }
         if facts.keyword == .vacuum {
-            let rowid = session.connection.lastInsertRowid
-            let outcome = try execute(statement.compiled)
-            session.connection.setLastInsertRowid(rowid)
-            finish(statement, outcome, supply)
+            finish(statement, try vacuum(statement.compiled), supply)
             return try commitProgress()
         }
         try openUnit()
@@ -153,11 +183,33 @@ extension CommandRunner {
         finish(statement, outcome, supply)
         if session.isTransactionEnded { return try unitEnded() }
         try endUnit(keeping: true)
+        try reopen()
+    }
+
+    /// Makes the connection one that knows of the database what its file says, and nothing else.
+    func reopen() throws(Interruption) {
         do throws(SQLiteError) {
             try session.reopen()
             try session.beginCommand(progress, foreignKeys: state.settings.foreignKeys)
         } catch {
-            throw .fault(.storage("reopening the database after ANALYZE", error))
+            throw .fault(.storage("reopening the database", error))
+        }
+    }
+
+    private mutating func vacuum(_ compiled: CompiledStatement) throws(Interruption)
+        -> StatementOutcome
+    {
+        do throws(ApplyFault) {
+            return try session.vacuum { () throws(ApplyFault) in
+                do throws(Interruption) {
+                    return try execute(compiled)
+                } catch {
+                    guard case .fault(let fault) = error else { return .empty }
+                    throw fault
+                }
+            }
+        } catch {
+            throw .fault(error)
         }
     }
 

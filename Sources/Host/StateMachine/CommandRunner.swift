@@ -181,8 +181,9 @@ struct CommandRunner {
             throw interruption(error, "opening a unit")
         }
         // Where a unit begins is the same on every node, however it got there.
-        session.functions.generator = SeededGenerator(
-            seed: command.stamp.seed, unit: progress.statement << 32 | progress.offset)
+        session.functions.chance = .entry(
+            SeededGenerator(
+                seed: command.stamp.seed, unit: progress.statement << 32 | progress.offset))
         isUnitOpen = true
     }
 
@@ -199,6 +200,7 @@ struct CommandRunner {
             // A virtual table may find fault with its rows only now: the unit has failed.
             try undoUnit(error.message)
         }
+        if session.hasNewCatalogueRows { try reopen() }
     }
 
     private mutating func undoUnit(_ message: String) throws(Interruption) {

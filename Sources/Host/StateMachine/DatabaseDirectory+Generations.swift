@@ -7,9 +7,11 @@ internal import SQLite
 /// without a write-ahead log beside it, and on stable storage: the log may name it.
 extension DatabaseDirectory {
     /// An empty database, for a node that has none.
+    /// - Throws: `occupied` if there is a database under that name.
     package func create(_ generation: Generation, state: AppliedState = AppliedState())
         throws(DirectoryError)
     {
+        guard !exists(generation) else { throw .occupied(path: file(of: generation)) }
         let target = incomingFile(of: generation)
         try remove(target)
         try preparing(
@@ -28,13 +30,19 @@ extension DatabaseDirectory {
         let source = incomingFile(of: generation)
         try checkHeader(source)
         try preparing(source, access: .readWrite) { (connection) throws(DirectoryError) in
-            try check(connection, source)
+            do throws(SQLiteError) {
+                try MetadataTable.adopt(on: connection)
+            } catch {
+                throw .unfit(path: source, reason: error.message)
+            }
             let state: AppliedState
             do throws(MetadataError) {
                 state = try MetadataTable.read(on: connection)
             } catch {
                 throw .unfit(path: source, reason: error.cause.message)
             }
+            // After the table was found: a check would miss the page that is in no schema.
+            try check(connection, source)
             guard state.mark == mark, state.progress == nil else {
                 throw .unfit(
                     path: source,
@@ -116,7 +124,8 @@ extension DatabaseDirectory {
         throws(DirectoryError) -> Connection
     {
         do throws(SQLiteError) {
-            let connection = try Connection(path: path, access: access)
+            let connection = try SessionSetup.open(
+                path, access: access, functions: FunctionContext(chance: .engine))
             guard try connection.text("PRAGMA journal_mode=WAL") == "wal" else {
                 throw SQLiteError(
                     extendedCode: SQLITE_ERROR, message: "it can't be put into WAL mode")
@@ -140,13 +149,14 @@ extension DatabaseDirectory {
         }
     }
 
-    /// The contents before the name, the name before the return.
+    /// The contents before the name, the name before the return. A file that an interrupted change
+    /// left under that name is replaced by the renaming, never deleted before.
     private func publish(_ source: String, as generation: Generation) throws(DirectoryError) {
         let target = file(of: generation)
-        try remove(source + "-wal")
-        try remove(source + "-shm")
-        try remove(target)
+        for suffix in ["-wal", "-shm"] { try removeFile(source + suffix) }
         try sync(source)
+        // They would be taken for the new file's.
+        for suffix in ["-wal", "-shm", "-journal"] { try removeFile(target + suffix) }
         guard rename(source, target) == 0 else {
             throw .system(operation: "renaming", path: source, code: errno)
         }

@@ -1,18 +1,6 @@
+package import Raft
 internal import Glibc
 internal import SQLite
-
-/// The number of a database file. Each snapshot or loaded file that replaces the database is a new
-/// generation; the log says which one is in use.
-package struct Generation: Hashable, Comparable, Sendable, CustomStringConvertible {
-    package let rawValue: UInt64
-
-    package init(_ rawValue: UInt64) { self.rawValue = rawValue }
-
-    package static let first = Generation(1)
-    package var next: Generation { Generation(rawValue + 1) }
-    package static func < (a: Generation, b: Generation) -> Bool { a.rawValue < b.rawValue }
-    package var description: String { "\(rawValue)" }
-}
 
 /// Why a file could not become the database, or the directory could not be used.
 package enum DirectoryError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -20,6 +8,10 @@ package enum DirectoryError: Error, Equatable, Sendable, CustomStringConvertible
     case database(operation: String, path: String, message: String)
     /// The file is no SQLite database, or damaged.
     case unfit(path: String, reason: String)
+    /// The file that others would be deleted for is not there.
+    case missing(path: String)
+    /// A new, empty database would take the place of one that is there.
+    case occupied(path: String)
 
     package var description: String {
         switch self {
@@ -28,9 +20,12 @@ package enum DirectoryError: Error, Equatable, Sendable, CustomStringConvertible
         case .database(let operation, let path, let message):
             "\(operation) \(path) failed: \(message)"
         case .unfit(let path, let reason): "\(path) can't be used as database: \(reason)"
+        case .missing(let path): "\(path) is not there, so no other database may be deleted"
+        case .occupied(let path): "\(path) is there: an empty database must not replace it"
         }
     }
 
+    /// There is no room: the same can be done again when there is.
     package var isDiskFull: Bool {
         guard case .system(_, _, let code) = self else { return false }
         return code == ENOSPC || code == EDQUOT
@@ -55,16 +50,45 @@ package struct DatabaseDirectory: Sendable {
         "\(path)/incoming-\(generation).sqlite"
     }
 
+    /// Whether the directory exists.
+    package var isThere: Bool {
+        get throws(DirectoryError) {
+            guard access(path, F_OK) != 0 else { return true }
+            guard errno == ENOENT else {
+                throw .system(operation: "looking for", path: path, code: errno)
+            }
+            return false
+        }
+    }
+
+    /// The database files that are there, ascending.
     package func generations() throws(DirectoryError) -> [Generation] {
-        try names().compactMap { name in
+        Self.generations(among: try names())
+    }
+
+    /// Names of files that are no generation: in the making, or parts of one that is gone.
+    package func incomingFiles() throws(DirectoryError) -> [String] {
+        let names = try names()
+        let complete = Self.generations(among: names).map { "db-\($0).sqlite" }
+        return names.filter { name in
+            Self.isOurs(name) && !complete.contains { Self.belongs(name, to: $0) }
+        }
+    }
+
+    /// Only a name that the generation would be given counts: `db-01.sqlite` is no generation.
+    private static func generations(among names: [String]) -> [Generation] {
+        names.compactMap { name in
             guard name.hasPrefix("db-"), name.hasSuffix(".sqlite") else { return nil }
-            return UInt64(name.dropFirst(3).dropLast(7)).map { Generation($0) }
+            guard let number = UInt64(name.dropFirst(3).dropLast(7)) else { return nil }
+            return name == "db-\(number).sqlite" ? Generation(number) : nil
         }.sorted()
     }
 
     /// Deletes all database files but those of `generation`, at start or when it is switched to and
     /// all connections to the others are closed.
+    /// - Throws: `missing`, before anything is deleted, if there is no such generation.
     package func removeAll(except generation: Generation) throws(DirectoryError) {
+        guard exists(generation) else { throw .missing(path: file(of: generation)) }
         let kept = "db-\(generation).sqlite"
         for name in try names() where Self.isOurs(name) && !Self.belongs(name, to: kept) {
             guard unlink("\(path)/\(name)") == 0 || errno == ENOENT else {
@@ -115,11 +139,14 @@ package struct DatabaseDirectory: Sendable {
         guard result == 0 else { throw .system(operation: "syncing", path: path, code: code) }
     }
 
+    /// A database file with all that SQLite keeps beside it.
     func remove(_ path: String) throws(DirectoryError) {
-        for suffix in ["", "-wal", "-shm", "-journal"] {
-            guard unlink(path + suffix) == 0 || errno == ENOENT else {
-                throw .system(operation: "deleting", path: path + suffix, code: errno)
-            }
+        for suffix in ["", "-wal", "-shm", "-journal"] { try removeFile(path + suffix) }
+    }
+
+    func removeFile(_ path: String) throws(DirectoryError) {
+        guard unlink(path) == 0 || errno == ENOENT else {
+            throw .system(operation: "deleting", path: path, code: errno)
         }
     }
 }

@@ -14,7 +14,6 @@ final class Guard {
         case vacuum
     }
 
-    private let role: PragmaRules.Role
     var subject = Subject.daemon
     /// Collected while a client's statement is compiled.
     var facts = StatementFacts()
@@ -25,13 +24,11 @@ final class Guard {
     private(set) var denial: String?
     /// Whether the database may hold virtual tables, which run statements of their own.
     var mayHaveVirtualTables = false
+    /// The request may put virtual tables into the schema, as dumps of SQLite's shell do.
+    var acceptsCatalogueRows = false
     /// FTS3 and FTS4 merge their segments by what was written since the transaction began, so with
     /// such a table every unit is a transaction of its own.
     var needsUnits = false
-
-    init(role: PragmaRules.Role) {
-        self.role = role
-    }
 
     /// The guard must live as long as the connection: the connection doesn't retain it.
     func install(on connection: borrowing Connection) {
@@ -119,22 +116,33 @@ final class Guard {
         if request.action == SQLITE_INSERT, request.trigger == nil { facts.inserts = true }
         let isData = facts.keyword == .data && request.action != SQLITE_READ
         if strncasecmp(first, "sqlite_", 7) == 0 {
-            if strcasecmp(first, MetadataTable.name) == 0 {
-                return deny("no such table: \(request.name)")
+            if strncasecmp(first, MetadataTable.namePrefix, 13) == 0 {
+                guard strncasecmp(first, CSQLITE_LIST_PREFIX, strlen(CSQLITE_LIST_PREFIX)) == 0
+                else { return deny("no such table: \(request.name)") }
+                return judgeList(request.name, prefix: CSQLITE_LIST_PREFIX)
             }
-            if strcasecmp(first, "sqlite_stmt") == 0 { return nodeLocal(request.name) }
+            if strcasecmp(first, "sqlite_stmt") == 0 {
+                return deny("sqlite_stmt is not supported: it shows other clients' statements")
+            }
+            if strcasecmp(first, "sqlite_dbpage") == 0 { return deny("not authorized") }
             // ANALYZE, DROP and ALTER write these tables on their own; a client's values would
             // change the plans.
             if isData, strncasecmp(first, "sqlite_stat", 11) == 0 {
                 return deny("table \(request.name) may not be modified")
             }
         } else if strncasecmp(first, "pragma_", 7) == 0 {
-            let pragma = String(request.name.dropFirst(7)).lowercased()
-            if !PragmaRules.isReplicated(pragma) { return nodeLocal(request.name) }
+            return judgeList(request.name, prefix: "pragma_")
         } else if strcasecmp(first, "dbstat") == 0 {
             return nodeLocal(request.name)
         }
         return SQLITE_OK
+    }
+
+    /// A PRAGMA as a table.
+    private func judgeList(_ name: String, prefix: String) -> Int32 {
+        let pragma = name.dropFirst(prefix.utf8.count).lowercased()
+        if pragma == "foreign_keys" { facts.asksForeignKeys = true }
+        return PragmaRules.isReplicated(pragma) ? SQLITE_OK : nodeLocal(name)
     }
 
     private func nodeLocal(_ name: String) -> Int32 {
@@ -150,12 +158,23 @@ final class Guard {
         guard let second = request.second else { return SQLITE_OK }
         if strcasecmp(second, "load_extension") == 0 { return deny("not authorized") }
         if strcasecmp(second, "fts3_tokenizer") == 0 { return deny("not authorized") }
+        // All of them begin so, and few others do.
+        if strncasecmp(second, "sqlite_", 7) == 0 || strncasecmp(second, "fts5_", 5) == 0 {
+            let name = (request.detail ?? "").lowercased()
+            if SchemaRules.nodeLocalFunctions.contains(name) { return nodeLocal("\(name)()") }
+        }
         return SQLITE_OK
     }
 
     private func judgePragma(_ request: Request) -> Int32 {
         let name = request.name.lowercased()
-        switch PragmaRules.verdict(name, argument: request.detail, role: role) {
+        // Whether a connection has the daemon's table at hand depends on its history: it has no
+        // columns, indexes or faults for a client, as a table that isn't there.
+        if let second = request.second, strncasecmp(second, MetadataTable.namePrefix, 13) == 0 {
+            return SQLITE_IGNORE
+        }
+        if name == "foreign_keys" { facts.asksForeignKeys = true }
+        switch PragmaRules.verdict(name, argument: request.detail) {
         case .allowed: return SQLITE_OK
         case .ignored: return SQLITE_IGNORE
         case .toggled(let toggle):
@@ -165,6 +184,8 @@ final class Guard {
             facts.optimizes = true
             return SQLITE_IGNORE
         case .refused: return deny("PRAGMA \(name) is not supported")
+        case .fixed:
+            return deny("PRAGMA \(name) can't be changed: its connection serves all clients")
         case .disallowed: return deny("disallowed pragma")
         }
     }

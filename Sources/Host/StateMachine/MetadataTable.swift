@@ -3,9 +3,12 @@ internal import Raft
 internal import SQLite
 internal import Wire
 
-/// The table `sqlite_rqlite`, in which the database knows its own place in the log. Its name lies
-/// in the name space that SQLite keeps for itself: clients can't drop or alter it, VACUUM and
-/// integrity checks keep it.
+/// The daemon's own table, in which the database knows its own place in the log.
+///
+/// No schema lists it, and no client can say its name (see CSQLite.h): its b-tree has the database's
+/// second page as root. So whatever a client creates, drops or lists, it never meets this table. Only
+/// VACUUM drops what isn't listed: the table is listed while that runs, and is the first one then, so
+/// that it gets the second page again. Programs that know nothing of it report "page 2 is never used".
 ///
 /// It has one row, `id` 1:
 ///
@@ -22,7 +25,8 @@ internal import Wire
 ///           16     8  clock of the last command, milliseconds since 1970
 ///           24     1  1: the next entry is partly applied, 0: all below is zero
 ///           25     1  foreign keys within that entry: 0 as set, 1 off, 2 on
-///           26     6  zero
+///           26     1  flags within that entry, see RequestFlags
+///           27     5  zero
 ///           32     4  next statement of the command
 ///           36     4  byte offset in its SQL
 ///           40     4  positional parameters used of it
@@ -36,83 +40,151 @@ internal import Wire
 /// Integers are little-endian. SQLite can't be asked for this with UPDATE, which would show in
 /// changes() and total_changes() of the client's SQL.
 enum MetadataTable {
-    static let name = "sqlite_rqlite"
+    /// How the names of all that is the daemon's in the database begin; SQLite keeps clients from
+    /// making any that begin with `sqlite_`. It was the table's whole name when it was listed still.
+    static let namePrefix = "sqlite_rqlite"
     static let format: Int64 = 1
     private static let progressSize = 88
 
-    /// Writes this content, in place of what a foreign file may hold under the name.
+    /// A statement of our own, with the table's name in place of each `@`.
+    private static func prepare(_ sql: String, on connection: borrowing Connection)
+        throws(SQLiteError) -> PreparedStatement
+    {
+        try reveal(on: connection)
+        var bytes: [UInt8] = []
+        for byte in sql.utf8 {
+            if byte == UInt8(ascii: "@") {
+                bytes += [UInt8(ascii: "\"")] + nameBytes + [UInt8(ascii: "\"")]
+            } else {
+                bytes.append(byte)
+            }
+        }
+        return try connection.prepare(utf8: bytes)
+    }
+
+    /// The name ends with a byte that no UTF-8 text holds.
+    private static var nameBytes: [UInt8] { Array(namePrefix.utf8) + [0xFF] }
+
+    private static func check(_ code: Int32, on connection: borrowing Connection)
+        throws(SQLiteError)
+    {
+        guard code == SQLITE_OK else {
+            throw SQLiteError(extendedCode: code, connection: connection.pointer)
+        }
+    }
+
+    private static func reveal(on connection: borrowing Connection) throws(SQLiteError) {
+        try check(csqlite_reveal(connection.pointer), on: connection)
+    }
+
+    /// Gives a loaded database the table, in place of whatever it holds under names of ours. All of
+    /// the file is written anew, for the table must have the second page.
     static func replace(on connection: borrowing Connection, with state: AppliedState)
         throws(SQLiteError)
     {
-        switch found(on: connection) {
-        case nil:
-            try connection.executeInTransaction { (db) throws(SQLiteError) in
-                try writeSettings(state, on: db)
-                try writeProgress(state, on: db)
-            }
-        case .missing:
-            try create(on: connection, state)
-        case .unreadable:
-            try purge(on: connection)
-            try create(on: connection, state)
-        }
+        try write(
+            schema: """
+                DELETE FROM main.sqlite_schema WHERE lower(substr(name, 1, 13)) = '\(namePrefix)'
+                OR lower(substr(tbl_name, 1, 13)) = '\(namePrefix)'
+                """, on: connection)
+        try connection.execute("PRAGMA writable_schema=RESET")
+        try createListed(on: connection, state)
+        try moveToSecondPage(on: connection)
     }
 
-    private static func found(on connection: borrowing Connection) -> MetadataError? {
-        do throws(MetadataError) {
-            _ = try read(on: connection)
-            return nil
-        } catch {
-            return error
-        }
-    }
-
-    /// Makes the table. Only with a writable schema does SQLite take such a name.
+    /// Gives an empty database the table.
     static func create(on connection: borrowing Connection, _ state: AppliedState)
         throws(SQLiteError)
     {
-        try connection.configure(SQLITE_DBCONFIG_DEFENSIVE, false)
-        try connection.execute("PRAGMA writable_schema=ON; BEGIN IMMEDIATE")
-        try connection.execute(
-            """
-            CREATE TABLE \(name)(id INTEGER PRIMARY KEY, format INTEGER NOT NULL, cluster BLOB, \
-            foreign_keys INTEGER NOT NULL, membership BLOB NOT NULL, \
-            membership_index INTEGER NOT NULL, progress BLOB NOT NULL)
-            """)
-        let insert = try connection.prepare(
-            "INSERT INTO \(name) VALUES(1, \(format), NULL, 0, x'', 0, ?)")
-        try insert.bind(encodeProgress(state), at: 1)
-        try insert.run()
-        try writeSettings(state, on: connection)
-        try connection.execute("COMMIT; PRAGMA writable_schema=OFF")
+        try connection.execute("PRAGMA auto_vacuum=NONE")
+        try createListed(on: connection, state)
+        try adopt(on: connection)
     }
 
-    /// Removes a table of this name that is not ours. SQLite won't drop it, so its schema rows go,
-    /// and VACUUM frees its pages.
-    private static func purge(on connection: borrowing Connection) throws(SQLiteError) {
-        try connection.configure(SQLITE_DBCONFIG_DEFENSIVE, false)
-        try connection.execute(
-            """
-            PRAGMA writable_schema=ON;
-            DELETE FROM sqlite_schema WHERE name = '\(name)' OR tbl_name = '\(name)';
-            PRAGMA writable_schema=RESET;
-            VACUUM
-            """)
+    private static func createListed(on connection: borrowing Connection, _ state: AppliedState)
+        throws(SQLiteError)
+    {
+        try connection.executeInTransaction { (db) throws(SQLiteError) in
+            try check(csqlite_create_hidden(db.pointer), on: db)
+            let insert = try prepare(
+                "INSERT INTO main.@ VALUES(1, \(format), NULL, 0, x'', 0, ?)", on: db)
+            try insert.bind(encodeProgress(state), at: 1)
+            try insert.run()
+            try writeSettings(state, on: db)
+        }
     }
 
-    static func exists(on connection: borrowing Connection) throws(SQLiteError) -> Bool {
-        try connection.integer("SELECT 1 FROM sqlite_schema WHERE name = '\(name)'") != nil
+    /// Makes a table that is listed the hidden one: a VACUUM that was cut short left it so, or an
+    /// earlier version of this program. Once when a file is opened, before anybody else opens it.
+    static func adopt(on connection: borrowing Connection) throws(SQLiteError) {
+        let root = try connection.integer(
+            "SELECT rootpage FROM main.sqlite_schema WHERE type = 'table' AND \(isListed)")
+        switch root {
+        case nil: return
+        case Int64(CSQLITE_HIDDEN_ROOT): try unlist(on: connection)
+        default: try moveToSecondPage(on: connection)
+        }
+    }
+
+    private static let isListed =
+        "name IN ('\(namePrefix)', CAST(x'73716c6974655f72716c697465ff' AS TEXT))"
+
+    private static func moveToSecondPage(on connection: borrowing Connection)
+        throws(SQLiteError)
+    {
+        let row = try connection.integer(
+            "SELECT rowid FROM main.sqlite_schema WHERE type = 'table' AND \(isListed)")
+        try check(csqlite_move_first(connection.pointer, row ?? 0), on: connection)
+        // Pages that wander would take the root along.
+        try connection.execute("PRAGMA auto_vacuum=NONE; VACUUM")
+        try unlist(on: connection)
+    }
+
+    private static func unlist(on connection: borrowing Connection) throws(SQLiteError) {
+        try write(schema: "DELETE FROM main.sqlite_schema WHERE \(isListed)", on: connection)
+        try connection.execute("PRAGMA writable_schema=RESET")
+    }
+
+    private static func write(schema sql: String, on connection: borrowing Connection)
+        throws(SQLiteError)
+    {
+        try check(csqlite_write_schema(connection.pointer, sql), on: connection)
+    }
+
+    /// Runs VACUUM, which needs the table in the schema. Readers can see it there meanwhile.
+    static func whileListed<Result>(
+        on connection: borrowing Connection,
+        _ vacuum: () throws(ApplyFault) -> Result
+    ) throws(ApplyFault) -> Result {
+        do throws(SQLiteError) {
+            try check(csqlite_list_hidden(connection.pointer), on: connection)
+        } catch {
+            throw .storage("preparing VACUUM", error)
+        }
+        let outcome: Swift.Result<Result, ApplyFault>
+        do throws(ApplyFault) {
+            outcome = .success(try vacuum())
+        } catch {
+            outcome = .failure(error)
+        }
+        do throws(SQLiteError) {
+            try check(csqlite_unlist_hidden(connection.pointer), on: connection)
+        } catch {
+            // What went wrong first says more. The next VACUUM or start takes the row away.
+            if case .success = outcome { throw .storage("ending VACUUM", error) }
+        }
+        return try outcome.get()
     }
 
     /// All of the row but `progress`.
     static func writeSettings(_ state: AppliedState, on connection: borrowing Connection)
         throws(SQLiteError)
     {
-        let update = try connection.prepare(
+        let update = try prepare(
             """
-            UPDATE \(name) SET cluster = ?, foreign_keys = ?, membership = ?, \
+            UPDATE main.@ SET cluster = ?, foreign_keys = ?, membership = ?, \
             membership_index = ? WHERE id = 1
-            """)
+            """, on: connection)
         if let cluster = state.cluster {
             var writer = ByteWriter()
             cluster.encode(into: &writer)
@@ -132,28 +204,35 @@ enum MetadataTable {
     {
         let bytes = encodeProgress(state)
         let rc = bytes.withUnsafeBytes {
-            csqlite_overwrite_blob(
-                connection.pointer, name, "progress", 1, $0.baseAddress, Int32($0.count))
+            csqlite_overwrite_progress(connection.pointer, $0.baseAddress, Int32($0.count))
         }
-        guard rc == SQLITE_OK else {
-            throw SQLiteError(extendedCode: rc, connection: connection.pointer)
-        }
+        try check(rc, on: connection)
     }
 
-    /// Nil when the table is missing or written by a newer program.
+    /// Of a database whose table is hidden; see `adopt`.
     static func read(on connection: borrowing Connection) throws(MetadataError) -> AppliedState {
         do throws(SQLiteError) {
-            guard try exists(on: connection) else { throw SQLiteError.missingTable }
-            let row = try connection.prepare(
+            let second = Int64(CSQLITE_HIDDEN_ROOT)
+            let isTaken = try connection.integer(
+                "SELECT 1 FROM main.sqlite_schema WHERE rootpage = \(second)")
+            guard isTaken == nil, try connection.integer("PRAGMA page_count") ?? 0 >= second
+            else { throw SQLiteError.missingTable }
+            let row = try prepare(
                 """
                 SELECT format, cluster, foreign_keys, membership, membership_index, progress
-                FROM \(name) WHERE id = 1
-                """)
+                FROM main.@ WHERE id = 1
+                """, on: connection)
             guard try row.step() else { throw SQLiteError.missingTable }
             return try decode(row)
         } catch {
             throw error == .missingTable ? .missing : .unreadable(error)
         }
+    }
+
+    /// The cluster's setting as the snapshot of a reader's transaction has it.
+    static func readForeignKeys(on connection: borrowing Connection) throws(SQLiteError) -> Bool {
+        let row = try prepare("SELECT foreign_keys FROM main.@ WHERE id = 1", on: connection)
+        return try row.step() && row.integer(at: 0) != 0
     }
 
     private static func decode(_ row: borrowing PreparedStatement) throws(SQLiteError)
@@ -163,7 +242,8 @@ enum MetadataTable {
         guard found == format else {
             throw SQLiteError(
                 extendedCode: SQLITE_SCHEMA,
-                message: "\(name) has format \(found), this program reads \(format)")
+                message:
+                    "the daemon's table has format \(found), this program reads \(format)")
         }
         do throws(WireError) {
             var state = AppliedState()
@@ -179,7 +259,7 @@ enum MetadataTable {
             return state
         } catch {
             throw SQLiteError(
-                extendedCode: SQLITE_CORRUPT, message: "\(name) can't be read: \(error)")
+                extendedCode: SQLITE_CORRUPT, message: "the daemon's table can't be read: \(error)")
         }
     }
 
@@ -190,7 +270,7 @@ enum MetadataTable {
         let progress = state.progress ?? EntryProgress()
         writer.write(state.progress != nil)
         writer.write(progress.foreignKeys.map { $0 ? UInt8(2) : 1 } ?? 0)
-        writer.writeRaw([0, 0, 0, 0, 0, 0])
+        writer.writeRaw([progress.flags.rawValue, 0, 0, 0, 0, 0])
         writer.write(UInt32(progress.statement))
         writer.write(UInt32(progress.offset))
         writer.write(UInt32(progress.positionalUsed))
@@ -212,8 +292,9 @@ enum MetadataTable {
         state.lastMilliseconds = try reader.read()
         let isPartial = try reader.readBool()
         let foreignKeys = try reader.readByte()
-        try reader.skip(6)
         var progress = EntryProgress()
+        progress.flags = RequestFlags(rawValue: try reader.readByte())
+        try reader.skip(5)
         progress.foreignKeys = foreignKeys == 0 ? nil : foreignKeys == 2
         progress.statement = Int(try reader.read(UInt32.self))
         progress.offset = Int(try reader.read(UInt32.self))
@@ -237,5 +318,5 @@ enum MetadataError: Error, Equatable {
 
 extension SQLiteError {
     fileprivate static let missingTable = SQLiteError(
-        extendedCode: SQLITE_ERROR, message: "no such table: \(MetadataTable.name)")
+        extendedCode: SQLITE_ERROR, message: "the daemon's table is missing")
 }

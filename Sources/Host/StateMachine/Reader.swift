@@ -17,9 +17,10 @@ package final class Reader {
 
     private let connection: Connection
     private let compiler: StatementCompiler
-    private let guardian = Guard(role: .reader)
+    private let guardian = Guard()
     private let watchdog: Watchdog
     private let resultBytes: Int
+    private let settings = ReaderSettings()
     /// From compiling, so that no text is compiled twice.
     private typealias Script = [ScriptStatement]
 
@@ -60,9 +61,9 @@ package final class Reader {
         defer { endSnapshot() }
         var results: [StatementResult] = []
         var control = ReadTransaction(isFlagged: command.transaction)
-        for text in command.statements where !text.sql.isEmpty {
+        for (ordinal, text) in command.statements.enumerated() where !text.sql.isEmpty {
             let start = ContinuousClock.now
-            let outcome = run(text, of: command, &control)
+            let outcome = run(text, at: ordinal, of: command, &control)
             let elapsed = (ContinuousClock.now - start).components
             let nanoseconds =
                 UInt64(clamping: elapsed.seconds) * 1_000_000_000
@@ -75,6 +76,7 @@ package final class Reader {
     /// Nothing was changed, so nothing is lost whichever way the snapshot ends.
     private func endSnapshot() {
         _ = sqlite3_exec(connection.pointer, "ROLLBACK", nil, nil, nil)
+        settings.end(on: connection)
     }
 
     // MARK: Classification
@@ -100,9 +102,10 @@ package final class Reader {
     // MARK: Running
 
     /// The outcome of a text is that of its last statement, or its first failure.
-    private func run(_ text: Statement, of command: Command, _ control: inout ReadTransaction)
-        -> StatementOutcome
-    {
+    private func run(
+        _ text: Statement, at ordinal: Int, of command: Command,
+        _ control: inout ReadTransaction
+    ) -> StatementOutcome {
         var supply = ParameterSupply(text)
         var outcome = StatementOutcome.empty
         var offset = 0
@@ -118,6 +121,11 @@ package final class Reader {
                 }
                 if let step = statement.compiled.facts.control {
                     outcome = control.carryOut(step)
+                } else if let toggle = statement.compiled.facts.toggle {
+                    outcome = settings.carryOut(
+                        toggle,
+                        isLast: SettingRule.isLast(statement, in: command.statements, at: ordinal),
+                        on: connection)
                 } else {
                     outcome = run(statement.compiled, qualifyColumns: command.qualifyColumns)
                 }
@@ -130,8 +138,6 @@ package final class Reader {
 
     private func run(_ compiled: CompiledStatement, qualifyColumns: Bool) -> StatementOutcome {
         guard compiled.isReadOnly else { return .failed(CommandRunner.readOnlyText) }
-        guardian.clearDenial()
-        guardian.subject = .client
         defer {
             guardian.subject = .daemon
             compiled.statement.reset()
@@ -139,6 +145,9 @@ package final class Reader {
         }
         if let reason = watchdog.reason { return .failed(reason) }
         do throws(SQLiteError) {
+            if compiled.facts.asksForeignKeys { try settings.learnForeignKeys(on: connection) }
+            guardian.clearDenial()
+            guardian.subject = .client
             var hasRow = try compiled.statement.step()
             // Stepping may have compiled the statement again, with other columns.
             guard compiled.statement.columnCount > 0 else { return .empty }

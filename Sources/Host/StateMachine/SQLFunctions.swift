@@ -1,16 +1,53 @@
 internal import CSQLite
 internal import SQLite
 
-/// What the SQL functions of a write connection know of the entry being applied.
+/// What the SQL functions of a connection know of the one who calls them.
 final class FunctionContext {
-    var generator = SeededGenerator(seed: 0, unit: 0)
+    /// Where random values come from.
+    enum Chance {
+        /// The entry being applied.
+        case entry(SeededGenerator)
+        /// SQLite itself: for reads, which no other node repeats.
+        case engine
+    }
+
+    var chance: Chance
     /// total_changes() counts from here.
     var totalChangesBase: Int64 = 0
     /// The statement that runs changes rows.
     var refusesNodeLocal = false
+
+    init(chance: Chance) {
+        self.chance = chance
+    }
+
+    /// Random bytes for one call.
+    func fill(_ buffer: UnsafeMutableRawBufferPointer) {
+        switch chance {
+        case .entry(var generator):
+            generator.fill(buffer)
+            chance = .entry(generator)
+        case .engine:
+            sqlite3_randomness(Int32(clamping: buffer.count), buffer.baseAddress)
+        }
+    }
+
+    func nextInteger() -> UInt64 {
+        switch chance {
+        case .entry(var generator):
+            let value = generator.next()
+            chance = .entry(generator)
+            return value
+        case .engine:
+            var value: UInt64 = 0
+            sqlite3_randomness(8, &value)
+            return value
+        }
+    }
 }
 
 /// The SQL functions we add to SQLite's, and those that we replace for the sake of equal replicas.
+/// Every connection has all of them, with the same properties: those decide what a schema may hold.
 enum SQLFunctions {
     private typealias Function =
         @convention(c) (
@@ -20,25 +57,22 @@ enum SQLFunctions {
     private static let pure = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS
     private static let impure = SQLITE_UTF8 | SQLITE_INNOCUOUS
 
-    /// Functions that newer versions of SQLite have built in.
-    static func registerAdditions(on connection: borrowing Connection) throws(SQLiteError) {
+    /// The connection keeps the context alive.
+    static func register(on connection: borrowing Connection, context: FunctionContext)
+        throws(SQLiteError)
+    {
         let db = connection.pointer
+        // Functions that newer versions of SQLite have built in.
         try register("unhex", 1, pure, nil, unhex, on: db)
         try register("unhex", 2, pure, nil, unhex, on: db)
         try register("octet_length", 1, pure, nil, octetLength, on: db)
         try register("concat", -1, pure, nil, concat, on: db)
         try register("concat_ws", -1, pure, nil, concatWithSeparator, on: db)
-    }
-
-    /// The context must live as long as the connection.
-    static func registerReplacements(
-        on connection: borrowing Connection, context: FunctionContext
-    ) throws(SQLiteError) {
-        let db = connection.pointer
         try register("random", 0, impure, context, random, on: db)
         try register("randomblob", 1, impure, context, randomBlob, on: db)
         try register("total_changes", 0, impure, context, totalChanges, on: db)
-        // Constant within a build, so an expression index may use them.
+        // They can't be stored in a schema any more (see `SchemaRules`); pure, as they are within a
+        // build, they let schemas be read that hold them since before.
         try register("sqlite_version", 0, pure, context, version, on: db)
         try register("sqlite_source_id", 0, pure, context, sourceID, on: db)
         try register("sqlite_compileoption_used", 1, pure, context, compileOption, on: db)
@@ -49,9 +83,13 @@ enum SQLFunctions {
         _ name: String, _ arguments: Int32, _ flags: Int32, _ context: FunctionContext?,
         _ function: @escaping Function, on connection: OpaquePointer
     ) throws(SQLiteError) {
-        let pointer = context.map { Unmanaged.passUnretained($0).toOpaque() }
+        // SQLite also lets go of it when it refuses the function.
+        let pointer = context.map { Unmanaged.passRetained($0).toOpaque() }
         let rc = sqlite3_create_function_v2(
-            connection, name, arguments, flags, pointer, function, nil, nil, nil)
+            connection, name, arguments, flags, pointer, function, nil, nil,
+            { pointer in
+                if let pointer { Unmanaged<FunctionContext>.fromOpaque(pointer).release() }
+            })
         guard rc == SQLITE_OK else { throw SQLiteError(extendedCode: rc, connection: connection) }
     }
 
@@ -63,7 +101,7 @@ enum SQLFunctions {
 
     private static let random: Function = { call, _, _ in
         guard let context = context(call) else { return sqlite3_result_error_nomem(call) }
-        var value = Int64(bitPattern: context.generator.next())
+        var value = Int64(bitPattern: context.nextInteger())
         // Like SQLite's own, it never yields the integer that has no absolute value.
         if value < 0 { value = -(value & Int64.max) }
         sqlite3_result_int64(call, value)
@@ -75,7 +113,7 @@ enum SQLFunctions {
         let limit = sqlite3_limit(sqlite3_context_db_handle(call), SQLITE_LIMIT_LENGTH, -1)
         guard count <= Int64(limit) else { return sqlite3_result_error_toobig(call) }
         let bytes = [UInt8](unsafeUninitializedCapacity: Int(count)) { buffer, initialized in
-            context.generator.fill(UnsafeMutableRawBufferPointer(buffer))
+            context.fill(UnsafeMutableRawBufferPointer(buffer))
             initialized = Int(count)
         }
         bytes.withUnsafeBytes { csqlite_result_blob(call, $0.baseAddress, UInt64($0.count)) }

@@ -1,7 +1,9 @@
 internal import CSQLite
 internal import SQLite
 
-/// How the connections to a live database are set up.
+/// How every connection to a database is set up: the one that writes, those that read, and those
+/// that prepare or check a file before it becomes the database. All of it stands before the first
+/// look at the schema, so that a schema which one of them accepts all accept.
 enum SessionSetup {
     /// Equal on every node, and so fixed here: a statement that one node refuses for its size all
     /// nodes must refuse.
@@ -21,37 +23,60 @@ enum SessionSetup {
         (SQLITE_LIMIT_WORKER_THREADS, 0),
     ]
 
-    private static func configure(_ connection: borrowing Connection) throws(SQLiteError) {
+    /// What builds of SQLite have different defaults for.
+    private static let options: [(Int32, Bool)] = [
+        (SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true),
+        (SQLITE_DBCONFIG_DEFENSIVE, true),
+        (SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, false),
+        (SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false),
+        (SQLITE_DBCONFIG_ENABLE_FKEY, false),
+        (SQLITE_DBCONFIG_ENABLE_TRIGGER, true),
+        (SQLITE_DBCONFIG_ENABLE_VIEW, true),
+        (SQLITE_DBCONFIG_TRUSTED_SCHEMA, true),
+        (SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, false),
+        (SQLITE_DBCONFIG_DQS_DML, true),
+        (SQLITE_DBCONFIG_DQS_DDL, true),
+    ]
+
+    /// Waiting for locks has no place here: other processes are shut out, and one connection alone
+    /// writes. ANALYZE of a large table must not stop the cluster.
+    private static let pragmas = """
+        PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; PRAGMA secure_delete=OFF;
+        PRAGMA analysis_limit=1000; PRAGMA recursive_triggers=OFF;
+        """
+
+    /// Any connection to a database.
+    /// - Parameter functions: what the SQL functions of the connection know of their caller; the
+    ///   connection keeps it alive.
+    static func open(
+        _ path: String, access: Connection.Access, functions: FunctionContext
+    ) throws(SQLiteError) -> Connection {
+        let connection = try Connection(path: path, access: access)
         for (limit, value) in limits { _ = sqlite3_limit(connection.pointer, limit, value) }
-        try connection.configure(SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-        try connection.configure(SQLITE_DBCONFIG_DEFENSIVE, true)
-        try connection.configure(SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, false)
-        try connection.configure(SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false)
-        try SQLFunctions.registerAdditions(on: connection)
+        for (option, isOn) in options { try connection.configure(option, isOn) }
+        try SQLFunctions.register(on: connection, context: functions)
+        for register in [csqlite_register_counter, csqlite_register_lists] {
+            let rc = register(connection.pointer)
+            guard rc == SQLITE_OK else { throw connection.lastError }
+        }
+        try connection.execute(pragmas)
+        return connection
     }
 
-    /// Waiting for locks has no place here: other processes are shut out, and this connection is
-    /// the only one that writes.
-    static func openWriter(_ path: String) throws(SQLiteError) -> Connection {
-        let connection = try Connection(path: path, access: .readWrite)
-        try configure(connection)
-        // ANALYZE of a large table must not stop the cluster; equal on every node.
-        try connection.execute(
-            """
-            PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; PRAGMA secure_delete=OFF;
-            PRAGMA analysis_limit=1000;
-            """)
+    static func openWriter(_ path: String, functions: FunctionContext) throws(SQLiteError)
+        -> Connection
+    {
+        let connection = try open(path, access: .readWrite, functions: functions)
         guard try connection.text("PRAGMA journal_mode") == "wal" else {
             throw SQLiteError(
                 extendedCode: SQLITE_ERROR, message: "the database \(path) is not in WAL mode")
         }
+        try MetadataTable.adopt(on: connection)
         return connection
     }
 
+    /// It can't write, for its file is opened for reading only.
     static func openReader(_ path: String) throws(SQLiteError) -> Connection {
-        let connection = try Connection(path: path, access: .readOnly)
-        try configure(connection)
-        try connection.execute("PRAGMA query_only=ON; PRAGMA wal_autocheckpoint=0")
-        return connection
+        try open(path, access: .readOnly, functions: FunctionContext(chance: .engine))
     }
 }

@@ -85,18 +85,58 @@ final class StatementCompiler {
         let previous = guardian.subject
         guardian.subject = .client
         defer { guardian.subject = previous }
-        let result = PreparedStatement.compile(sql, on: connection, isPersistent: true)
+        let result = compileTranslated(sql)
         guard result.code == SQLITE_OK else {
             let error = SQLiteError(extendedCode: result.code, connection: connection)
             return .failed(guardian.explaining(error))
         }
         guard let compiled = result.statement else { return .nothing }
+        let text = UnsafeRawBufferPointer(rebasing: sql[..<result.consumed])
+        if let refusal = SchemaRules.refusal(of: text) {
+            _ = PreparedStatement(owning: compiled)
+            return .failed(SQLiteError(extendedCode: SQLITE_ERROR, message: refusal))
+        }
         return .statement(
             ScriptStatement(
                 compiled: CompiledStatement(
                     PreparedStatement(owning: compiled), facts: guardian.facts),
                 end: result.consumed,
-                isLast: Self.isBlank(UnsafeRawBufferPointer(rebasing: sql[result.consumed...]))))
+                isLast: SQLTokenizer.isBlank(
+                    UnsafeRawBufferPointer(rebasing: sql[result.consumed...]))))
+    }
+
+    /// Compiles a statement, or what stands for it.
+    private func compileTranslated(_ sql: UnsafeRawBufferPointer)
+        -> PreparedStatement.Compilation
+    {
+        if guardian.facts.keyword == .pragma, let pragma = PragmaStatement(sql),
+            var translation = pragma.translation
+        {
+            var result = translation.withUTF8 {
+                PreparedStatement.compile(
+                    UnsafeRawBufferPointer($0), on: connection, isPersistent: true)
+            }
+            result.consumed = pragma.end
+            return result
+        }
+        if guardian.acceptsCatalogueRows, let row = CatalogueRow(sql) {
+            guardian.facts.catalogueRow = row
+            return compilePlaceholder(consuming: row.end)
+        }
+        return PreparedStatement.compile(sql, on: connection, isPersistent: true)
+    }
+
+    /// A statement that is never run: the daemon does the work of the one that it stands for. It is
+    /// one that writes, as that is.
+    private func compilePlaceholder(consuming end: Int) -> PreparedStatement.Compilation {
+        guardian.subject = .daemon
+        var sql = "DELETE FROM main.\(CSQLITE_COUNTER)"
+        var result = sql.withUTF8 {
+            PreparedStatement.compile(
+                UnsafeRawBufferPointer($0), on: connection, isPersistent: false)
+        }
+        result.consumed = end
+        return result
     }
 
     private func keep(_ statement: ScriptStatement, for sql: String) {
@@ -107,6 +147,7 @@ final class StatementCompiler {
         }
         // What it reads may be another view tomorrow.
         guard statement.compiled.facts.nodeLocal == nil else { return }
+        guard statement.compiled.facts.catalogueRow == nil else { return }
         guard sql.utf8.count <= Self.longestKept else { return }
         insert(statement, for: sql)
     }
@@ -128,14 +169,6 @@ final class StatementCompiler {
             return changesData ? .data : .other
         }
         return .other
-    }
-
-    private static func isBlank(_ sql: UnsafeRawBufferPointer) -> Bool {
-        var tokens = SQLTokenizer(sql)
-        while let token = tokens.next() {
-            if token != .semicolon { return false }
-        }
-        return true
     }
 }
 

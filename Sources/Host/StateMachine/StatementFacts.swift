@@ -15,6 +15,7 @@ struct StatementFacts: Equatable, Sendable {
     enum Switch: Equatable, Sendable {
         case foreignKeys(Bool)
         case deferForeignKeys(Bool)
+        case flag(RequestFlags, Bool)
     }
 
     var keyword = Keyword.other
@@ -27,6 +28,10 @@ struct StatementFacts: Equatable, Sendable {
     var inserts = false
     /// Something it reads may differ between nodes.
     var nodeLocal: String?
+    /// A virtual table that a dump puts into the schema.
+    var catalogueRow: CatalogueRow?
+    /// It asks whether foreign keys are enforced.
+    var asksForeignKeys = false
 }
 
 /// The first word of a statement, where it matters.

@@ -16,14 +16,17 @@ final class WriteSession {
     private(set) var connection: Connection
     private(set) var compiler: StatementCompiler
     private var statements: OwnStatements
-    let guardian = Guard(role: .writer)
-    let functions = FunctionContext()
+    let guardian = Guard()
+    let functions = FunctionContext(chance: .entry(SeededGenerator(seed: 0, unit: 0)))
     let budget: StepBudget
     let wal = WalSize()
     private let watch = ChangeWatch()
     private let keptStatements: Int
     private var foreignKeys = false
     private var defersForeignKeys = false
+    private var flags: RequestFlags = []
+    /// The open transaction put virtual tables into the schema that this connection can't see yet.
+    var hasNewCatalogueRows = false
 
     /// The savepoint around each unit; clients can't use a name of this form.
     static let unitSavepoint = "rqlited unit"
@@ -39,9 +42,9 @@ final class WriteSession {
             savepoint = try OwnStatement(connection, "SAVEPOINT \(name)")
             release = try OwnStatement(connection, "RELEASE \(name)")
             rollBackTo = try OwnStatement(connection, "ROLLBACK TO \(name)")
-            // Changes nothing but what changes() says: zero.
+            // Changes nothing but what changes() says: zero. The table has no rows.
             resetChanges = try OwnStatement(
-                connection, "UPDATE \(MetadataTable.name) SET format = format WHERE id = 0")
+                connection, "DELETE FROM main.\(CSQLITE_COUNTER)")
         }
     }
 
@@ -56,7 +59,7 @@ final class WriteSession {
         self.path = path
         keptStatements = limits.keptStatements
         budget = StepBudget(steps: limits.stepsPerCommand)
-        let connection = try SessionSetup.openWriter(path)
+        let connection = try SessionSetup.openWriter(path, functions: functions)
         compiler = StatementCompiler(
             connection: connection, guardian: guardian, capacity: keptStatements)
         statements = try OwnStatements(connection)
@@ -67,28 +70,30 @@ final class WriteSession {
     private func installHooks() throws(SQLiteError) {
         guardian.install(on: connection)
         budget.install(on: connection)
-        try SQLFunctions.registerReplacements(on: connection, context: functions)
         try watch.install(on: connection)
         wal.install(on: connection)
         guardian.mayHaveVirtualTables =
             try connection.integer(
-                "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 LIMIT 1") != nil
+                "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0 LIMIT 1")
+            != nil
         guardian.needsUnits =
             try connection.integer(
                 """
-                SELECT 1 FROM sqlite_schema WHERE type = 'table' AND rootpage = 0
-                AND (sql LIKE '%fts3%' OR sql LIKE '%fts4%') LIMIT 1
+                SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0
+                AND (instr(lower(sql), 'fts3') OR instr(lower(sql), 'fts4')) LIMIT 1
                 """) != nil
         foreignKeys = try connection.integer("PRAGMA foreign_keys") != 0
     }
 
     /// Opens the file anew, so that the planner starts from the statistics as they are stored.
     func reopen() throws(SQLiteError) {
-        let fresh = try SessionSetup.openWriter(path)
+        let fresh = try SessionSetup.openWriter(path, functions: functions)
         compiler = StatementCompiler(
             connection: fresh, guardian: guardian, capacity: keptStatements)
         statements = try OwnStatements(fresh)
         connection = fresh
+        flags = []
+        hasNewCatalogueRows = false
         try installHooks()
     }
 
@@ -100,6 +105,7 @@ final class WriteSession {
     /// Also after SQLite has ended the transaction by itself.
     func rollBack() throws(SQLiteError) {
         if !connection.isAutocommit { try statements.rollback.statement.run() }
+        hasNewCatalogueRows = false
         try resetDeferral()
     }
 
@@ -112,8 +118,10 @@ final class WriteSession {
     func closeUnit(keeping: Bool) throws(SQLiteError) {
         if keeping {
             if guardian.mayHaveVirtualTables { try flushVirtualTables() }
+            try announceCatalogueRows()
         } else {
             try statements.rollBackTo.statement.run()
+            hasNewCatalogueRows = false
         }
         try statements.release.statement.run()
         try resetDeferral()
@@ -138,6 +146,7 @@ final class WriteSession {
     func beginCommand(_ progress: EntryProgress, foreignKeys: Bool) throws(SQLiteError) {
         budget.used = progress.steps
         try setForeignKeys(progress.foreignKeys ?? foreignKeys)
+        try setFlags(progress.flags)
         try statements.resetChanges.statement.run()
         if progress.changes > 0 { try restoreChanges(progress.changes) }
         connection.setLastInsertRowid(progress.lastInsertRowid)
@@ -151,19 +160,31 @@ final class WriteSession {
         progress.totalChanges = connection.totalChanges - functions.totalChangesBase
     }
 
-    /// Makes changes() say what it said before a restart: SQLite only lets it be set by changing as
-    /// many rows, which are then rolled back.
+    /// Makes changes() say what it said before a restart: SQLite only lets it be set by counting as
+    /// many rows, here into a table that forgets them.
     private func restoreChanges(_ count: Int64) throws(SQLiteError) {
-        let wasAutocommit = connection.isAutocommit
-        try connection.execute("SAVEPOINT restore")
         try connection.execute(
             """
-            WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i <= \(count))
-            INSERT INTO \(MetadataTable.name)(id, format, foreign_keys, membership,
-            membership_index, progress) SELECT i, 0, 0, x'', 0, x'' FROM n
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \(count))
+            INSERT INTO main.\(CSQLITE_COUNTER) SELECT i FROM n
             """)
-        try connection.execute("ROLLBACK TO restore; RELEASE restore")
-        precondition(connection.isAutocommit == wasAutocommit)
+    }
+
+    /// Runs VACUUM. As in SQLite it leaves no trace in the counters.
+    func vacuum<Result>(_ body: () throws(ApplyFault) -> Result) throws(ApplyFault) -> Result {
+        let rowid = connection.lastInsertRowid
+        let changes = connection.changes
+        let visible = connection.totalChanges - functions.totalChangesBase
+        let result = try MetadataTable.whileListed(on: connection, body)
+        do throws(SQLiteError) {
+            try statements.resetChanges.statement.run()
+            if changes > 0 { try restoreChanges(changes) }
+        } catch {
+            throw .storage("ending VACUUM", error)
+        }
+        connection.setLastInsertRowid(rowid)
+        functions.totalChangesBase = connection.totalChanges - visible
+        return result
     }
 
     /// At the borders of units, where no violation is pending.
@@ -171,6 +192,13 @@ final class WriteSession {
         guard isOn != foreignKeys else { return }
         try connection.configure(SQLITE_DBCONFIG_ENABLE_FKEY, isOn)
         foreignKeys = isOn
+    }
+
+    /// What other PRAGMAs switch for the request.
+    func setFlags(_ new: RequestFlags) throws(SQLiteError) {
+        try RequestFlags.change(from: flags, to: new, on: connection)
+        guardian.acceptsCatalogueRows = new.contains(.writableSchema)
+        flags = new
     }
 
     func setDeferForeignKeys(_ isOn: Bool) throws(SQLiteError) {

@@ -60,6 +60,19 @@ package struct Logger: Sendable {
         return level >= threshold
     }
 
+    /// A line that another part decided on, as values.
+    /// - Parameter always: it is shown whenever anything is, as `announce` does.
+    package func write(
+        _ level: LogLevel, _ message: String, _ details: [(String, String)], always: Bool = false
+    ) {
+        guard isEnabled(always ? max(level, .info) : level) else { return }
+        var line = LogLine(module: module, time: now())
+        line.append(message: message)
+        for (key, value) in details { line.append(key: key, value: value) }
+        if let mark = level.mark { line.append(key: "level", value: mark) }
+        sink.write(line.bytes())
+    }
+
     private func write(_ level: LogLevel, _ message: String, _ metadata: Metadata) {
         guard isEnabled(level) else { return }
         var line = LogLine(module: module, time: now())

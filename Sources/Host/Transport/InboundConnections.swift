@@ -10,6 +10,8 @@ final class InboundConnections: Sendable {
         var peers: [ObjectIdentifier: any Channel] = [:]
         /// Refused ones that wait for their dialer to close.
         var refusing: [ObjectIdentifier: any Channel] = [:]
+        /// All that were accepted and have not closed.
+        var open = 0
         var isClosed = false
         /// Refusals said since `refusalsSince`.
         var refusals = 0
@@ -36,14 +38,26 @@ final class InboundConnections: Sendable {
 
     /// False when the connection must be closed.
     func accepted(_ channel: any Channel) -> Bool {
-        state.withLock { state in
-            guard !state.isClosed, state.unidentified.count < limits.maxUnidentified else {
+        let isAccepted = state.withLock { state in
+            guard !state.isClosed, state.open < limits.maxConnections,
+                state.unidentified.count < limits.maxUnidentified
+            else {
                 state.statistics.refusedOverLimit += 1
                 return false
             }
+            state.open += 1
             state.unidentified[ObjectIdentifier(channel)] = channel
             return true
         }
+        guard isAccepted else { return false }
+        channel.closeFuture.whenComplete { [self] _ in state.withLock { $0.open -= 1 } }
+        return true
+    }
+
+    /// A connection that was accepted goes on as another channel.
+    func moved(_ channel: any Channel) {
+        state.withLock { $0.open += 1 }
+        channel.closeFuture.whenComplete { [self] _ in state.withLock { $0.open -= 1 } }
     }
 
     /// The connection has shown what it is, or has closed.

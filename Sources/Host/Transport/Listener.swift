@@ -1,5 +1,7 @@
+import Glibc
 package import NIOCore
 import NIOPosix
+import PeerProtocol
 import PeerProtocol
 package import Raft
 
@@ -45,28 +47,43 @@ package struct Listener: Sendable {
         _ address: PeerAddress, transport: Transport, side: Side = .nodes,
         clients: (any EventLoopGroup)? = nil, http: @escaping HTTPInstaller
     ) -> EventLoopFuture<Listener> {
-        let loops = Loops(nodes: transport.group, clients: clients ?? transport.group)
-        let target: HostPort
         do throws(TransportError) {
-            target = try HostPort(address)
+            return serve(
+                try ReservedPort(address), transport: transport, side: side, clients: clients,
+                http: http)
         } catch {
             return transport.group.next().makeFailedFuture(error)
         }
-        @Sendable func bind(_ host: String) -> EventLoopFuture<any Channel> {
-            bootstrap(transport, side, loops, http).bind(host: host, port: target.port)
+    }
+
+    /// Serves what comes to a port that was taken before, and what has waited there. Parameters as
+    /// those of `bind`.
+    package static func serve(
+        _ reserved: ReservedPort, transport: Transport, side: Side = .nodes,
+        clients: (any EventLoopGroup)? = nil, http: @escaping HTTPInstaller
+    ) -> EventLoopFuture<Listener> {
+        let loops = Loops(nodes: transport.group, clients: clients ?? transport.group)
+        let descriptor: Int32
+        let target: HostPort
+        do throws(TransportError) {
+            target = try HostPort(reserved.address)
+            guard let taken = reserved.take() else {
+                throw .shutDown(reserved.address.rawValue)
+            }
+            descriptor = taken
+        } catch {
+            return transport.group.next().makeFailedFuture(error)
         }
-        // All interfaces: the IPv6 wildcard takes IPv4 too, but a kernel may lack IPv6.
-        let bound =
-            target.host.isEmpty
-            ? bind("::").flatMapError { _ in bind("0.0.0.0") } : bind(target.host)
-        return bound.map { channel in
+        return bootstrap(transport, side, loops, http).withBoundSocket(descriptor).map { channel in
+            // NIO asks for fewer.
+            _ = listen(descriptor, ReservedPort.backlog)
             let port = channel.localAddress?.port ?? target.port
             let host = target.host.isEmpty ? "0.0.0.0" : target.host
             return Listener(
                 address: PeerAddress(HostPort.text(host: host, port: port)), port: port,
                 channel: channel)
         }.flatMapErrorThrowing {
-            let error = TransportError($0, address: address.rawValue)
+            let error = TransportError($0, address: reserved.address.rawValue)
             throw TransportError(
                 error.reason, address: error.address, cause: "can't listen: \(error.cause)")
         }
@@ -77,7 +94,6 @@ package struct Listener: Sendable {
     ) -> ServerBootstrap {
         let pause = transport.limits.acceptPause
         return ServerBootstrap(group: loops[side])
-            .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {

@@ -108,7 +108,7 @@ final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
             of: NIOBSDSocket.Handle.self
         ) { fcntl($0, F_DUPFD_CLOEXEC, 3) }
         guard let duplicate, duplicate >= 0 else { return context.close(promise: nil) }
-        let bytes = bytes
+        let (bytes, inbound) = (bytes, transport.inbound)
         self.bytes.clear()
         ClientBootstrap(group: loop)
             .channelOption(.autoRead, value: false)
@@ -118,6 +118,7 @@ final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
                 // On the new loop.
                 channel.close(promise: nil)
                 guard case .success(let moved) = result else { return }
+                inbound.moved(moved)
                 moved.pipeline.fireChannelRead(bytes)
                 moved.pipeline.fireChannelReadComplete()
                 moved.setOption(.autoRead, value: true).whenFailure { _ in

@@ -52,6 +52,9 @@ package struct TransportLimits: Sendable {
     /// Refused connections that may wait for their dialer to read why.
     package var maxRefusing: Int = 64
 
+    /// Accepted connections of every kind; more are closed, so that descriptors are left for the
+    /// node's files.
+    package var maxConnections: Int = 4096
     /// Connections from other nodes; more are closed.
     package var maxInboundPeers: Int = 512
     /// Accepted connections that have not shown yet what they are.

@@ -79,16 +79,19 @@ package struct ByteReader: Sendable {
     }
 
     /// A count of elements that each take at least `elementSize` bytes of the rest.
-    package mutating func readCount(elementSize: Int = 1) throws(WireError) -> Int {
+    /// - Parameter limit: of elements, whatever the rest allows.
+    package mutating func readCount(
+        elementSize: Int = 1, limit: Int = .max
+    ) throws(WireError) -> Int {
         let count = Int(try read(UInt32.self))
-        guard count <= remaining / max(1, elementSize) else {
-            throw .tooLong(count: count, limit: remaining / max(1, elementSize))
-        }
+        let most = min(limit, remaining / max(1, elementSize))
+        guard count <= most else { throw .tooLong(count: count, limit: most) }
         return count
     }
 
-    package mutating func readText() throws(WireError) -> String {
-        let count = try readCount()
+    /// - Parameter limit: in bytes.
+    package mutating func readText(limit: Int = .max) throws(WireError) -> String {
+        let count = try readCount(limit: limit)
         let start = try advance(count)
         guard let text = String(validating: bytes[start..<start + count], as: UTF8.self) else {
             throw .notUTF8
@@ -110,13 +113,18 @@ package struct ByteReader: Sendable {
         _ = try advance(count)
     }
 
+    /// Elements after their count. The count alone claims no memory to speak of: it is not believed
+    /// before the elements are there.
+    /// - Parameters:
+    ///   - elementSize: bytes that each takes at least.
+    ///   - limit: of elements; more are refused as `tooLong` before any is read.
     package mutating func readList<Element>(
-        elementSize: Int = 1,
+        elementSize: Int = 1, limit: Int = .max,
         _ element: (inout ByteReader) throws(WireError) -> Element
     ) throws(WireError) -> [Element] {
-        let count = try readCount(elementSize: elementSize)
+        let count = try readCount(elementSize: elementSize, limit: limit)
         var list: [Element] = []
-        list.reserveCapacity(count)
+        list.reserveCapacity(min(count, 4096))
         for _ in 0..<count { list.append(try element(&self)) }
         return list
     }

@@ -93,6 +93,22 @@ package enum LogCommand: Equatable, Sendable {
     /// Where the stamp of an encoded command stands, so that the leader can set it without
     /// encoding again.
     package static let stampOffset = 4
+
+    /// Writes the leader's stamp into an encoded command; content of another kind has none and stays
+    /// as it is.
+    /// - Parameters:
+    ///   - bytes: of `encoded()`.
+    ///   - milliseconds: the wall clock, since 1970.
+    ///   - seed: decides what the command's statements draw at random.
+    package static func stamp(_ bytes: inout [UInt8], milliseconds: Int64, seed: UInt64) {
+        guard bytes.count >= stampOffset + 16, bytes[1] == 1 else { return }
+        bytes.withUnsafeMutableBytes { buffer in
+            buffer.storeBytes(
+                of: milliseconds.littleEndian, toByteOffset: stampOffset, as: Int64.self)
+            buffer.storeBytes(
+                of: seed.littleEndian, toByteOffset: stampOffset + 8, as: UInt64.self)
+        }
+    }
 }
 
 extension Statement {

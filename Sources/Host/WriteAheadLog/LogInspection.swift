@@ -11,6 +11,24 @@ package enum LogInspection {
         let recovery = try Recovery(on: ReadOnlyDisk(), directory: directory, bootID: bootID)
         return (recovery.state, recovery.torn)
     }
+
+    /// How many segments stand in a directory by their names; 0 without the directory. Nothing is
+    /// opened.
+    package static func segments(in directory: String) throws(LogError) -> Int {
+        guard access(directory, F_OK) == 0 else {
+            if errno == ENOENT { return 0 }
+            throw LogError(
+                DiskError(
+                    .list, directory, code: errno, isNoSpace: false,
+                    reason: String(cString: strerror(errno))))
+        }
+        do throws(DiskError) {
+            return try PosixDisk().list(directory)
+                .compactMap(SegmentHeader.number(ofFileNamed:)).count
+        } catch {
+            throw LogError(error)
+        }
+    }
 }
 
 /// The real file system, of which nothing is changed: what would only tidy up is left undone.

@@ -1,3 +1,4 @@
+import NodeMachine
 import Raft
 import Replica
 import Replication
@@ -31,6 +32,7 @@ extension Daemon {
         configuration.raft = raft
         configuration.replication = replication
         configuration.tick = tick
+        configuration.isVoter = settings.raft.isVoter
         configuration.foreignKeys = settings.database.enforcesForeignKeys
         // 0 leaves the number of entries as the only trigger.
         configuration.checkpointBytes =

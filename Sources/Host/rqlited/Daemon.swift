@@ -2,6 +2,8 @@ import HTTPAPI
 import JSON
 import NIOCore
 import NIOPosix
+import NodeMachine
+import PeerProtocol
 import Raft
 import Replica
 import Service
@@ -33,6 +35,10 @@ struct Daemon {
         let source = try settings.formation.discovery.map {
             try DiscoverySource(opening: $0, settings: settings, logger: logger.named("disco"))
         }
+        let descriptors = DescriptorLimit(
+            raisingFor: settings.database.maxReadConnections, logger: logger)
+        // Nothing is written by a node that can't be reached.
+        let ports = try reservePorts(settings)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
         let peerGroup = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
         let metrics = MetricRegistry()
@@ -40,12 +46,13 @@ struct Daemon {
             $0.isRegistry ? PluginRegistry($0.instance, metrics: metrics) : nil
         }
         var configuration = configuration(settings, hasRegistry: registry != nil)
+        configuration.maxConnections = descriptors.budget.connections
         configuration.peers = try PeersFile(in: settings.dataDirectory)?.recovery
         let node = try Node.start(
             configuration, registry: registry,
             group: peerGroup, logger: logger.named("store"))
         try source?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
-        let process = ProcessSections()
+        let process = ProcessSections(descriptors: descriptors)
         let discovery = source.map {
             DiscoveryService($0, registry: registry, node: node, logger: logger.named("disco"))
         }
@@ -60,26 +67,36 @@ struct Daemon {
             metrics: metrics)
         let listeners: [Listener]
         do {
-            let ports: [(HostPort, Listener.Side)] = [
-                (settings.raft.bind, .nodes), (settings.http.bind, .clients),
-            ]
-            listeners = try ports.map { address, side in
-                try Listener.bind(
-                    PeerAddress(address.description), transport: node.transport, side: side,
-                    clients: group, http: http.configure
+            let sides: [Listener.Side] = [.nodes, .clients]
+            listeners = try zip(ports, sides).map { port, side in
+                try Listener.serve(
+                    port, transport: node.transport, side: side, clients: group,
+                    http: http.configure
                 ).wait()
             }
         } catch {
             throw StartFailure(description: "failed to listen on \(error)")
         }
         node.join(settings.formation.join.map { PeerAddress($0.address.description) })
-        discovery?.start()
+        try discovery?.start()
         return Daemon(
             settings: settings, logger: logger, group: group, peerGroup: peerGroup, node: node,
             http: http, listeners: listeners, discovery: discovery)
     }
 
-    /// For clients, and as many for nodes. Two at most: the disk and SQLite have threads of their own, and more loops would only take
+    private static func reservePorts(_ settings: NodeSettings) throws -> [ReservedPort] {
+        do throws(TransportError) {
+            return [
+                try ReservedPort(PeerAddress(settings.raft.bind.description)),
+                try ReservedPort(PeerAddress(settings.http.bind.description)),
+            ]
+        } catch {
+            throw StartFailure(description: "failed to listen on \(error)")
+        }
+    }
+
+    /// For clients, and as many for nodes. Two at most: the disk and SQLite have threads of their
+    /// own, and more loops would only take
     /// the processors from them.
     private static var eventLoops: Int { max(1, min(2, System.coreCount)) }
 
@@ -88,8 +105,7 @@ struct Daemon {
         let address = settings.http.advertised
         logger.announce("node HTTP API available at http://\(address)")
         logger.announce(
-            "connect using the command-line tool via 'rqlite -H \(address.host) -p \(address.port)'"
-        )
+            "try it: curl -G 'http://\(address)/db/query' --data-urlencode 'q=SELECT 1'")
     }
 
     func onFault(_ action: @escaping @Sendable (String) -> Void) {

@@ -1,9 +1,11 @@
 import Discovery
 import JSON
+import NodeMachine
 import Raft
 import Replica
 import Synchronization
 import Telemetry
+import Threads
 import Time
 
 /// Asks the discovery plugin for candidates: every second or so while there is no leader, rarely
@@ -29,8 +31,9 @@ final class DiscoveryLoop: Sendable {
         self.logger = logger
     }
 
-    func start() {
-        thread.withLock { $0 = NamedThread("disco-loop") { [self] in run() } }
+    func start() throws(ThreadShortage) {
+        let started = try NamedThread("disco-loop") { [self] in run() }
+        thread.withLock { $0 = started }
     }
 
     /// Ends the loop, whatever is under way in the plugin.

@@ -1,7 +1,9 @@
 import Discovery
 import JSON
+import NodeMachine
 import Replica
 import Telemetry
+import Threads
 
 /// What the daemon does with its discovery plugin: it asks a resolver for addresses, again and
 /// again, and lets the node use a registry.
@@ -24,8 +26,8 @@ struct DiscoveryService {
             ?? .resolver(DiscoveryLoop(source, node: node, logger: logger))
     }
 
-    func start() {
-        if case .resolver(let loop) = role { loop.start() }
+    func start() throws(ThreadShortage) {
+        if case .resolver(let loop) = role { try loop.start() }
     }
 
     /// Cancels what is under way in the plugin, without waiting for it.

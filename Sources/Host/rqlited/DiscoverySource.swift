@@ -5,6 +5,7 @@ import Replica
 import Settings
 import Synchronization
 import Telemetry
+import Threads
 
 /// The plugin that `-disco-mode` names, found, checked and loaded. What is wrong with the mode or the
 /// plugin's file shows here, before the node touches anything, and ends the start.

@@ -4,6 +4,7 @@ import JSON
 import Replica
 import Settings
 import Telemetry
+import Threads
 import Time
 
 /// What `rqlited disco VERB` does: results on standard output, everything else on standard error.

@@ -1,5 +1,6 @@
 import Glibc
 import JSON
+import NodeMachine
 import Raft
 import Replica
 

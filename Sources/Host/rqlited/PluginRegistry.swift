@@ -1,4 +1,5 @@
 import Discovery
+import NodeMachine
 import Registry
 import Replica
 import Telemetry

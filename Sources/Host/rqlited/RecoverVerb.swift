@@ -1,4 +1,3 @@
-import Glibc
 import JSON
 import Raft
 import Replica
@@ -91,12 +90,7 @@ struct RecoverVerb {
     private func say(_ document: JSONValue) { say([document.text(pretty: true)]) }
 
     private func say(_ lines: [String]) {
-        var bytes = Array((lines.joined(separator: "\n") + "\n").utf8)
         // What nobody reads any more is no failure of the work done.
-        while !bytes.isEmpty {
-            let count = write(STDOUT_FILENO, bytes, bytes.count)
-            guard count > 0 else { return }
-            bytes.removeFirst(count)
-        }
+        _ = StandardOutput.write(lines.joined(separator: "\n") + "\n")
     }
 }

@@ -37,6 +37,8 @@ case .discovery(let command):
     _exit(DiscoveryVerbs(command).run())
 case .help(let text):
     say(text)
+case .generated(let text):
+    exit(StandardOutput.write(text) ? 0 : 1)
 case .failure(let text, let code):
     say(text)
     exit(code)

@@ -37,7 +37,14 @@ struct Chaos {
 
     static let nodeCount = 5
 
-    init(seed: UInt64) {
+    /// Some messages arrive once more with a number that no node may name.
+    private let isSpoilt: Bool
+    private var forger: Forger
+    private(set) var refusals = 0
+
+    init(seed: UInt64, isSpoilt: Bool = false) {
+        self.isSpoilt = isSpoilt
+        forger = Forger(seed: seed)
         random = SplitMix64(seed: seed)
         var settings = RaftSettings()
         settings.electionTicks = 6
@@ -109,6 +116,7 @@ struct Chaos {
         let message = pool[place]
         if !chance(5) { pool.remove(at: place) }
         if pool.count > 200 { pool.removeFirst(50) }
+        if isSpoilt, forger.chance(10) { cluster.deliver(forger.spoiled(message)) }
         if !chance(5) { cluster.deliver(message) }
     }
 
@@ -265,6 +273,17 @@ struct Chaos {
         }
         checkCommitted()
         checkReads()
+        checkRefusals()
+    }
+
+    /// Members that keep to the protocol send nothing that another would refuse.
+    private mutating func checkRefusals() {
+        for (node, observation) in cluster.observations {
+            guard case .messageRefused(let from, let reason) = observation else { continue }
+            refusals += 1
+            if !isSpoilt { violation = "\(node) refused a message of \(from): \(reason)" }
+        }
+        cluster.observations = []
     }
 
     private mutating func checkCompleteness(of raft: Raft) {

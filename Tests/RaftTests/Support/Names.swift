@@ -106,6 +106,13 @@ extension Observation {
             "membership \(membership.text) at \(index) committed"
         case .steppedDown(let reason): "stepped down: \(reason.rawValue)"
         case .messageDropped(let from, let reason): "dropped from \(from): \(reason.rawValue)"
+        case .messageRefused(let from, let reason): "refused from \(from): \(reason.rawValue)"
+        case .snapshotRefused(let mark, let reason):
+            "snapshot \(mark.position) refused: \(reason.rawValue)"
+        case .followerLostEntries(let id, let acknowledged, let holds):
+            "\(id) lost entries: acknowledged \(acknowledged), holds \(holds)"
+        case .storageStalled(let isStalled): isStalled ? "storage stalled" : "storage writes again"
+        case .termsUsedUp(let term): "terms used up at \(term)"
         case .followerUnreachable(let id): "\(id) unreachable"
         case .entriesDiscarded(let from): "discarded from \(from)"
         case .transferFinished(let to, let succeeded):

@@ -51,9 +51,42 @@ static inline int csqlite_db_config(sqlite3 *db, int option, int value) {
     return sqlite3_db_config(db, option, value, (int *)0);
 }
 
-// Overwrites a blob in place. Unlike UPDATE this leaves what changes() and total_changes() say.
-int csqlite_overwrite_blob(
-    sqlite3 *db, const char *table, const char *column, int64_t rowid, const void *bytes, int count);
+// The daemon's own table. Its b-tree has a fixed root, and no schema lists it: clients can't see
+// it, and its name holds a byte that is in no UTF-8 text, so they can't say it either. SQLite knows
+// the table by an entry that is added to a connection's schema in memory (the test control
+// SQLITE_TESTCTRL_IMPOSTER, which RBU and the shell's recovery use for the same purpose). The entry
+// goes whenever SQLite loads the schema anew. All [connection's thread]; all return an SQLite code.
+#define CSQLITE_HIDDEN_TABLE "sqlite_rqlite\xff"
+#define CSQLITE_HIDDEN_ROOT 2
+
+const char *csqlite_hidden_name(void);
+
+// Adds the entry where it is missing.
+int csqlite_reveal(sqlite3 *db);
+// Overwrites its blob `progress` in place. Unlike UPDATE this leaves what changes() and
+// total_changes() say.
+int csqlite_overwrite_progress(sqlite3 *db, const void *bytes, int count);
+// Makes the table as any other, listed in the schema.
+int csqlite_create_hidden(sqlite3 *db);
+// Lists the table while VACUUM runs, which drops what isn't listed; and ends that.
+int csqlite_list_hidden(sqlite3 *db);
+int csqlite_unlist_hidden(sqlite3 *db);
+// Makes a row of the schema that lists the table, perhaps by a former name, the first one.
+int csqlite_move_first(sqlite3 *db, int64_t rowid);
+// Runs SQL of our own that changes the schema table by hand.
+int csqlite_write_schema(sqlite3 *db, const char *sql);
+
+// Registers the eponymous table CSQLITE_COUNTER, which has no rows and forgets what is inserted.
+// So changes() can be set by counting, without a table of the database.
+#define CSQLITE_COUNTER "sqlite_rqlite_counter"
+int csqlite_register_counter(sqlite3 *db);
+
+// Registers tables in place of SQLite's table-valued PRAGMA functions whose rows come in the order
+// of its hash tables, which depends on the history of a connection: `pragma_table_list` and others
+// give them sorted, and without the daemon's table. Each has a second name, CSQLITE_LIST_PREFIX and
+// the PRAGMA's, which no object of a client can take.
+#define CSQLITE_LIST_PREFIX "sqlite_rqlite_list_"
+int csqlite_register_lists(sqlite3 *db);
 
 // The open file of the main database, or of its write-ahead log; NULL when there is none.
 static inline sqlite3_file *csqlite_main_file(sqlite3 *db) {

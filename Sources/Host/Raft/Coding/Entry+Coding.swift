@@ -25,7 +25,9 @@ extension Membership {
     }
     package init(from reader: inout ByteReader) throws(WireError) {
         self.init(
-            try reader.readList(elementSize: 25) { (r) throws(WireError) in try Member(from: &r) })
+            try reader.readList(elementSize: 25, limit: Reach.members) { (r) throws(WireError) in
+                try Member(from: &r)
+            })
     }
 }
 

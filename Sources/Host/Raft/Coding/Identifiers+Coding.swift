@@ -24,14 +24,14 @@ extension LogPosition {
 extension NodeID {
     package func encode(into writer: inout ByteWriter) { writer.write(rawValue) }
     package init(from reader: inout ByteReader) throws(WireError) {
-        self.init(try reader.readText())
+        self.init(try reader.readText(limit: Reach.nameBytes))
     }
 }
 
 extension PeerAddress {
     package func encode(into writer: inout ByteWriter) { writer.write(rawValue) }
     package init(from reader: inout ByteReader) throws(WireError) {
-        self.init(try reader.readText())
+        self.init(try reader.readText(limit: Reach.nameBytes))
     }
 }
 

@@ -7,8 +7,10 @@ import Telemetry
 struct ProcessSections: Sendable {
     let startTime: WallTime
     let start: ContinuousClock.Instant
+    let descriptors: DescriptorLimit
 
-    init() {
+    init(descriptors: DescriptorLimit) {
+        self.descriptors = descriptors
         startTime = .now()
         start = .now
     }
@@ -37,6 +39,7 @@ struct ProcessSections: Sendable {
         if let path = Self.executablePath { members.append(.init("executable", .string(path))) }
         if let name = hostname { members.append(.init("hostname", .string(name))) }
         members += [
+            .init("descriptors", descriptors.document()),
             .init("page_size", .integer(sysconf(Int32(_SC_PAGESIZE)))),
             .init("pid", .integer(getpid())),
             .init("ppid", .integer(getppid())),

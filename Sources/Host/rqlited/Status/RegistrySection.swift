@@ -1,4 +1,5 @@
 import JSON
+import NodeMachine
 import Registry
 import Replica
 import Telemetry

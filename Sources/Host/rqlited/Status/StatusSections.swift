@@ -1,5 +1,6 @@
 import HTTPAPI
 import JSON
+import NodeMachine
 import Raft
 import Replica
 import Settings

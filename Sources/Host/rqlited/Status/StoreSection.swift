@@ -1,4 +1,5 @@
 import JSON
+import NodeMachine
 import PeerProtocol
 import Raft
 import Replica

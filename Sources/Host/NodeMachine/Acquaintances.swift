@@ -1,0 +1,55 @@
+import PeerProtocol
+import Raft
+import Time
+
+/// What a node knows of the others: how they introduced themselves, and where they are to be
+/// reached.
+struct Acquaintances {
+    /// What other members said of themselves.
+    private(set) var hellos: [NodeID: Hello] = [:]
+    /// Where members are, by the membership or, for a joiner, by what the leader said.
+    private var hints: [NodeID: PeerAddress] = [:]
+    private var asked: [NodeID: MonotonicTime] = [:]
+
+    /// How often a member that has not introduced itself is asked to.
+    private static var pause: Duration { .seconds(1) }
+
+    subscript(id: NodeID) -> Hello? { hellos[id] }
+
+    mutating func met(_ hello: Hello) { hellos[hello.identity.id] = hello }
+
+    /// A member that moved was perhaps met at its new address already: only what the membership
+    /// newly says replaces that.
+    /// - Returns: whether the address is news.
+    mutating func hinted(_ address: PeerAddress, for id: NodeID) -> Bool {
+        guard hints[id] != address else { return false }
+        hints[id] = address
+        return true
+    }
+
+    func hint(for id: NodeID) -> PeerAddress? { hints[id] }
+
+    /// Where this very member was met; nil if it was not.
+    func address(of member: Member) -> PeerAddress? {
+        hellos[member.id].flatMap {
+            $0.identity.incarnation == member.incarnation ? $0.address : nil
+        }
+    }
+
+    /// Members that did not introduce themselves at their address yet, and are to be asked now.
+    mutating func due(
+        _ membership: Membership, except own: NodeID, now: MonotonicTime
+    ) -> [Member] {
+        membership.members.filter { member in
+            guard member.id != own, hellos[member.id]?.address != member.address else {
+                return false
+            }
+            if let last = asked[member.id], now - last <= Self.pause { return false }
+            asked[member.id] = now
+            return true
+        }
+    }
+
+    /// A new leader asks all again at once.
+    mutating func askAgain() { asked = [:] }
+}

@@ -1,0 +1,95 @@
+import PeerProtocol
+import Raft
+import Service
+import Time
+
+/// Requests whose answers other nodes give: who the members are (`/nodes`, `/leader`), and whether
+/// this node is ready (`/readyz`).
+struct Enquiries {
+    /// A survey of members, each asked who it is.
+    struct Survey {
+        var key: RequestKey
+        var begun: MonotonicTime
+        var leader: NodeID?
+        /// One member was asked for, not a list.
+        var isOfLeader: Bool
+        var expected: Int
+        var found: [NodeDescription] = []
+    }
+
+    private var surveys: [UInt64: Survey] = [:]
+    private var members: [PeerCallID: (survey: UInt64, member: Member)] = [:]
+    /// Readiness checks that wait for the leader's word.
+    private var checks: [PeerCallID: (pending: PendingRequest, sync: Bool)] = [:]
+    private var lastSurvey: UInt64 = 0
+
+    /// - Parameter own: this node's own description, if it is among them.
+    mutating func begin(_ survey: Survey, own: NodeDescription?, asking: [PeerCallID: Member]) {
+        lastSurvey += 1
+        var survey = survey
+        if let own { survey.found.append(own) }
+        surveys[lastSurvey] = survey
+        for (call, member) in asking { members[call] = (lastSurvey, member) }
+    }
+
+    /// - Returns: the answer that is complete with this one.
+    mutating func surveyed(
+        _ call: PeerCallID, _ result: PeerResult, now: MonotonicTime
+    ) -> ClientAnswer? {
+        guard let (number, member) = members.removeValue(forKey: call),
+            var survey = surveys[number]
+        else { return nil }
+        survey.found.append(Self.describe(member, survey, result, now))
+        surveys[number] = survey
+        return finish(number)
+    }
+
+    /// - Returns: the answer, if nobody else is waited for.
+    mutating func finishLast() -> ClientAnswer? { finish(lastSurvey) }
+
+    private mutating func finish(_ number: UInt64) -> ClientAnswer? {
+        guard let survey = surveys[number], survey.found.count >= survey.expected else {
+            return nil
+        }
+        surveys[number] = nil
+        let found = survey.found.sorted { $0.id < $1.id }
+        guard survey.isOfLeader else { return ClientAnswer(survey.key, .nodes(found)) }
+        return ClientAnswer(
+            survey.key, found.first.map { .leader($0) } ?? .failed(.noLeader(waitingFor: "")))
+    }
+
+    private static func describe(
+        _ member: Member, _ survey: Survey, _ result: PeerResult, _ now: MonotonicTime
+    ) -> NodeDescription {
+        var description = NodeDescription(
+            id: member.id, apiURL: nil, address: member.address, version: "",
+            isVoter: member.suffrage == .voter, isReachable: false, isLeader: false,
+            elapsed: nil, error: nil)
+        switch result {
+        case .success(.hello(let hello)) where hello.identity.id == member.id:
+            description.apiURL = hello.apiURL
+            description.version = hello.versions.program
+            description.isReachable = true
+            description.isLeader = member.id == survey.leader
+            description.elapsed = now - survey.begun
+        case .success(.hello(let hello)):
+            description.error = "node \(hello.identity.id) answers at \(member.address)"
+        case .success: description.error = "\(member.address) gave no hello"
+        case .failure(let failure) where failure.isTimeout:
+            description.error = "timeout waiting for node to respond"
+        case .failure(let failure): description.error = "\(failure)"
+        }
+        return description
+    }
+
+    // MARK: Readiness
+
+    mutating func beginCheck(_ pending: PendingRequest, sync: Bool, call: PeerCallID) {
+        checks[call] = (pending, sync)
+    }
+
+    /// The check that waited for this answer.
+    mutating func checked(_ call: PeerCallID) -> (pending: PendingRequest, sync: Bool)? {
+        checks.removeValue(forKey: call)
+    }
+}

@@ -1,0 +1,127 @@
+import PeerProtocol
+import Raft
+import Time
+
+/// Sees to it that no two processes act under one identity: a data directory that was copied, or
+/// restored beside its original, has the very incarnation of a member.
+///
+/// - *At start* a member asks, before it votes, acknowledges or serves, where its cluster knows it:
+///   its own former address, if it has another now, and the other members. If a process with its
+///   identity answers at any of these places, this one ends. Who can't be asked delays the start by
+///   `patience` at most: the others may all be gone, or all have moved.
+/// - *Later* a member that hears an identity speak from another place than before asks who is at the
+///   former place. If the identity is alive there, the newcomer is refused and the operator told.
+struct IdentityWatch {
+    /// What an answer means for this node.
+    enum Verdict: Equatable {
+        /// More answers are waited for.
+        case open
+        /// Nobody else bears this identity, as far as anybody says.
+        case alone
+        /// Another process does.
+        case doubled(at: PeerAddress)
+    }
+
+    /// Where another node was heard to be.
+    struct Place: Equatable, Sendable {
+        var incarnation: Incarnation
+        var address: PeerAddress
+    }
+
+    /// How long the start waits for those who don't answer.
+    static var patience: Duration { .seconds(1) }
+
+    private let identity: NodeIdentity
+    private let address: PeerAddress
+    /// Of this process.
+    let run: RandomID
+    private var asked: [PeerCallID: PeerAddress] = [:]
+    /// Places that were asked already, or need not be.
+    private var known: Set<PeerAddress>
+    /// Where others were heard to be, by what they said of themselves.
+    private(set) var places: [NodeID: Place] = [:]
+    /// Newcomers under a known identity, until its former place has answered.
+    private var suspects: [PeerCallID: (identity: NodeIdentity, at: PeerAddress)] = [:]
+
+    init(_ options: NodeOptions, run: RandomID) {
+        identity = options.identity
+        address = options.address
+        self.run = run
+        known = [options.address]
+    }
+
+    // MARK: At start
+
+    /// Whom to ask before this node takes part.
+    mutating func questions(_ membership: Membership) -> [PeerAddress] {
+        let own = membership[identity.id].map { [$0.address] } ?? []
+        let others = membership.members.filter { $0.id != identity.id }.map(\.address)
+        return (own + others).filter { known.insert($0).inserted }
+    }
+
+    mutating func asking(_ id: PeerCallID, at place: PeerAddress) { asked[id] = place }
+
+    var isAsking: Bool { !asked.isEmpty }
+
+    /// - Returns: what is known now, and where else to ask.
+    mutating func answered(
+        _ id: PeerCallID, _ result: PeerResult
+    ) -> (verdict: Verdict, next: [PeerAddress]) {
+        guard let place = asked.removeValue(forKey: id) else { return (.open, []) }
+        var next: [PeerAddress] = []
+        if case .success(.hello(let hello)) = result {
+            if hello.identity == identity, isOther(hello) {
+                asked = [:]
+                return (.doubled(at: place), [])
+            }
+            if let elsewhere = hello.callerAddress, known.insert(elsewhere).inserted {
+                next.append(elsewhere)
+            }
+        }
+        return (asked.isEmpty && next.isEmpty ? .alone : .open, next)
+    }
+
+    /// Another process than this one. One that does not name its run is told by its address: two
+    /// can't listen at one.
+    private func isOther(_ hello: Hello) -> Bool {
+        hello.run.map { $0 != run } ?? (hello.address != address)
+    }
+
+    // MARK: Later
+
+    /// A node spoke and said where it is.
+    /// - Parameter member: what the membership says of its ID.
+    /// - Returns: the place at which the identity was known before, and must be asked for.
+    mutating func heard(
+        _ speaker: NodeIdentity, at place: PeerAddress, member: Member?, call: PeerCallID
+    ) -> PeerAddress? {
+        guard speaker != identity else { return nil }
+        let former =
+            places[speaker.id].flatMap {
+                $0.incarnation == speaker.incarnation ? $0.address : nil
+            }
+            ?? member.flatMap { $0.incarnation == speaker.incarnation ? $0.address : nil }
+        guard let former, former != place else {
+            places[speaker.id] = Place(incarnation: speaker.incarnation, address: place)
+            return nil
+        }
+        suspects[call] = (speaker, place)
+        return former
+    }
+
+    /// The former place of a newcomer answered, or did not.
+    /// - Returns: the newcomer, if its identity is alive elsewhere; then it must be refused.
+    mutating func reviewed(
+        _ id: PeerCallID, _ result: PeerResult
+    ) -> (identity: NodeIdentity, at: PeerAddress, alive: PeerAddress)? {
+        guard let suspect = suspects.removeValue(forKey: id) else { return nil }
+        if case .success(.hello(let hello)) = result, hello.identity == suspect.identity,
+            hello.address != suspect.at
+        {
+            return (suspect.identity, suspect.at, hello.address)
+        }
+        places[suspect.identity.id] = Place(
+            incarnation: suspect.identity.incarnation, address: suspect.at)
+        return nil
+    }
+}

@@ -1,0 +1,145 @@
+package import PeerProtocol
+package import Raft
+package import Registry
+package import Replication
+package import Service
+package import Time
+package import WriteAheadLog
+
+/// What a node's shell must do, in the order given. None of it may hold the machine's thread up.
+package enum NodeEffect: Sendable {
+    // To clients.
+    /// Each request is answered once; an answer to one that is gone is dropped.
+    case answer([ClientAnswer])
+    /// Serve these from the database as it is; a request that turns out to write comes back.
+    case read([PendingRequest])
+    /// Look whether the database answers, for a readiness check.
+    case probeDatabase(RequestKey, synced: Bool)
+    /// Send these on, once, and pass the answers on.
+    case forward([ForwardedRequest], to: PeerAddress)
+
+    // To other nodes.
+    case send([Message])
+    case setAddress(PeerAddress, for: NodeID)
+    case call(PeerCallID, PeerRequest, at: PeerAddress, timeout: Duration)
+    case answerPeer(PeerQuestionID, PeerAnswer)
+    /// Take nothing more from who bears this identity at this address, and tell it why.
+    case refusePeer(NodeIdentity, at: PeerAddress, cause: String)
+
+    // To the registry.
+    case askRegistry(RegistryRequest, RegistryRequestID, timeout: Duration)
+    case watchRegistry(token: [UInt8], timeout: Duration)
+
+    // To the disk.
+    case log(LogWork)
+    case database(DatabaseWork)
+    /// Another reader may be needed.
+    case growReaders
+    /// End the longest running read: it keeps SQLite's log from being checkpointed.
+    case evictOldestRead
+
+    // Of snapshots on the network.
+    case sendSnapshot(SnapshotSendID, SnapshotOffer, to: NodeID)
+    /// Reported as `sent`, with a failure, if it was not already.
+    case cancelSnapshot(SnapshotSendID)
+    /// Nil: it is wanted; else why not.
+    case answerOffer(SnapshotReceiptID, refusal: String?)
+    /// Stop it and delete its file; nothing more is reported of it.
+    case stopReceiving(SnapshotReceiptID, cause: String)
+    /// Nil: it is installed, or not needed any more; else why it is not.
+    case snapshotDone(SnapshotReceiptID, problem: String?)
+
+    case say(NodeNote)
+    /// The node can't go on.
+    case failed(String)
+    /// Leadership is with another node, or stays here.
+    case left
+    /// Nothing is under way any more.
+    case stopped
+}
+
+/// Work for the log, done in the order in which it was given.
+package enum LogWork: Equatable, Sendable {
+    case write(LogWrite)
+    /// Metadata that must be durable before `recorded` is reported.
+    case record([MetadataRecord], RecordID)
+    case fetch(Effects.LogFetch)
+    case compact(through: LogIndex)
+    case reset(SnapshotMark, Generation)
+}
+
+/// Work for the database, done in the order in which it was given.
+package enum DatabaseWork: Sendable {
+    /// Apply these and answer the requests.
+    case apply([Entry], [AppliedAnswer])
+    /// The node belongs to a cluster from now on; reported as `established`.
+    case establish(ClusterID, Membership)
+    case openSnapshot(SnapshotSendID)
+    case closeSnapshot(SnapshotSendID)
+    /// Make the received snapshot a complete database file of the next generation.
+    case prepare(SnapshotReceiptID, SnapshotMark)
+    case switchTo(Generation, SnapshotMark)
+    case discard(SnapshotReceiptID)
+}
+
+/// A request that takes effect with a batch.
+package struct AppliedAnswer: Equatable, Sendable {
+    package var index: LogIndex
+    package var key: RequestKey
+    package var deadline: MonotonicTime
+
+    package init(index: LogIndex, key: RequestKey, deadline: MonotonicTime) {
+        self.index = index
+        self.key = key
+        self.deadline = deadline
+    }
+}
+
+/// The answer to one request.
+package struct ClientAnswer: Sendable {
+    package var key: RequestKey
+    package var outcome: Outcome
+
+    package init(_ key: RequestKey, _ outcome: Outcome) {
+        self.key = key
+        self.outcome = outcome
+    }
+}
+
+/// A request as it is sent on to another node.
+package struct ForwardedRequest: Sendable {
+    package var key: RequestKey
+    package var request: ClientRequest
+
+    package init(_ key: RequestKey, _ request: ClientRequest) {
+        self.key = key
+        self.request = request
+    }
+}
+
+/// A line for the operator's log.
+package struct NodeNote: Equatable, Sendable {
+    package enum Level: String, Sendable {
+        case debug, info, warning, error
+        /// A line of the node's life that scripts wait for: shown at every level.
+        case announcement
+    }
+
+    /// A value that the line names.
+    package struct Detail: Equatable, Sendable {
+        package var name: String
+        package var value: String
+    }
+
+    package var level: Level
+    package var text: String
+    package var details: [Detail]
+
+    package init(
+        _ level: Level, _ text: String, _ details: KeyValuePairs<String, String> = [:]
+    ) {
+        self.level = level
+        self.text = text
+        self.details = details.map { Detail(name: $0.key, value: $0.value) }
+    }
+}

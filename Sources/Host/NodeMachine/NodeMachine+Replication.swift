@@ -1,0 +1,248 @@
+import PeerProtocol
+import Raft
+import Replication
+import Service
+import Time
+import Wire
+
+/// What the replicated log decided, passed on in its order.
+extension NodeMachine {
+    mutating func perform(_ effect: ReplicationEffect) {
+        switch effect {
+        case .send(let messages): send(messages)
+        case .persist(let write):
+            flushMessages()
+            emit(.log(.write(write)))
+        case .apply(let batch): apply(batch)
+        case .refused(let id, let refusal):
+            if router.refused(id, refusal) { membership.settled() }
+        case .discarded(let ids):
+            for id in ids where router.discarded(id) { membership.settled() }
+        case .readable(let ids): router.readable(ids)
+        case .readsFailed(let ids): router.readsFailed(ids)
+        case .fetchLog(let fetch): emit(.log(.fetch(fetch)))
+        case .sendSnapshot(let peer): snapshots.wanted(by: peer, now: now)
+        case .compactLog(let index): emit(.log(.compact(through: index)))
+        case .installSnapshot(let mark, let token): snapshots.install(mark, token)
+        case .discardSnapshot(let token): snapshots.discard(token)
+        case .observe(let observation): observe(observation)
+        }
+    }
+
+    private mutating func apply(_ batch: ApplyBatch) {
+        var answers: [AppliedAnswer] = []
+        answers.reserveCapacity(batch.completions.count)
+        for completion in batch.completions {
+            switch router.completed(completion.id) {
+            case .command(let pending):
+                answers.append(
+                    AppliedAnswer(
+                        index: completion.index, key: pending.key, deadline: pending.deadline))
+            case .membership: membership.settled()
+            case .own, nil: break
+            }
+        }
+        emit(.database(.apply(batch.entries, answers)))
+    }
+
+    private mutating func observe(_ observation: Observation) {
+        switch observation {
+        case .roleChanged(let role, let term):
+            say(.info, "role changed", ["raft.role": role.rawValue, "raft.term": "\(term)"])
+            if role == .leader {
+                becameLeader()
+            } else {
+                leaderReadsFrom = nil
+                snapshots.stoppedLeading(now: now)
+            }
+        case .leaderChanged(let leader, _): leaderChanged(leader)
+        case .membershipChanged(let membership, let index):
+            learn(membership)
+            say(
+                .info, "membership changed",
+                ["members": membership.summary, "raft.index": "\(index)"])
+        case .membershipCommitted: break
+        case .steppedDown(let reason):
+            say(.warning, "stepped down as leader", ["reason": reason.rawValue])
+            if reason == .removed { wasRemoved("as leader, it committed its own removal") }
+        case .messageDropped(let from, let reason):
+            droppedMessages[reason, default: 0] += 1
+            say(.debug, "message dropped", ["node.id": "\(from)", "reason": reason.rawValue])
+        case .messageRefused(let from, let reason):
+            droppedMessages[reason, default: 0] += 1
+            say(
+                .error, "message refused: the peer is broken or hostile",
+                ["node.id": "\(from)", "reason": reason.rawValue])
+        case .snapshotRefused(let mark, let reason):
+            say(
+                .error, "snapshot refused: the peer is broken or hostile",
+                ["raft.index": "\(mark.position.index)", "reason": reason.rawValue])
+        case .followerLostEntries(let id, let acknowledged, let holds):
+            say(
+                .error, "follower lost entries that it had acknowledged: replace its disk",
+                ["node.id": "\(id)", "acknowledged": "\(acknowledged)", "holds": "\(holds)"])
+        case .storageStalled(let isStalled):
+            if isStalled {
+                say(.warning, "the log can't be written: this node does not lead until it can")
+            } else {
+                say(.info, "the log can be written again")
+            }
+        case .termsUsedUp(let term):
+            say(
+                .error,
+                "the terms of this epoch are used up: recover the cluster by raft/peers.json",
+                ["raft.term": "\(term)"])
+        case .followerUnreachable(let id):
+            say(.warning, "follower does not answer", ["node.id": "\(id)"])
+        case .entriesDiscarded(let index):
+            say(.info, "uncommitted entries discarded", ["raft.index": "\(index)"])
+        case .transferFinished(let target, let succeeded):
+            transferFinished(to: target, succeeded: succeeded)
+        }
+    }
+
+    // MARK: Leadership
+
+    private mutating func becameLeader() {
+        say(
+            .announcement,
+            "this node (ID=\(options.identity.id), addr=\(options.address)) is now Leader")
+        acquaintances.askAgain()
+        // A new cluster's settings come before anything that clients wait to write.
+        if replicated?.raft.lastPosition.index == LogIndex(1), options.foreignKeys {
+            proposeSettings()
+        }
+    }
+
+    private mutating func leaderChanged(_ leader: NodeID?) {
+        rendezvous.leaderChanged(leader, now)
+        snapshots.leaderChanged(leader)
+        if leader != nil { heardLeader() }
+        if let leader, leader != options.identity.id {
+            let address = address(of: leader)?.rawValue ?? "unknown address"
+            say(.announcement, "node \(leader) at \(address) is now Leader")
+        } else if leader == nil {
+            say(.info, "Leader is now unknown")
+        }
+    }
+
+    /// Notes from where on this leader's database holds all that its predecessors acknowledged.
+    mutating func updateLeadership() {
+        guard let raft = replicated?.raft, raft.isReadyLeader else {
+            leaderReadsFrom = nil
+            return
+        }
+        guard leaderReadsFrom == nil else { return }
+        leaderReadsFrom = raft.commitIndex
+    }
+
+    mutating func transfer(_ key: RequestKey, to target: NodeID?, wait: Bool) {
+        do throws(Refusal) {
+            try replicated?.transferLeadership(to: target)
+            if wait {
+                transferWaiters.append(key)
+            } else {
+                router.answer(key, .done)
+            }
+        } catch {
+            router.answer(key, .failed(.transfer(error)))
+        }
+    }
+
+    private mutating func transferFinished(to target: NodeID?, succeeded: Bool) {
+        say(
+            .info, "leadership transfer finished",
+            ["to": target?.rawValue ?? "nobody", "succeeded": "\(succeeded)"])
+        for key in transferWaiters {
+            router.answer(
+                key, succeeded ? .done : .failed(.timedOut(waitingFor: "leadership transfer")))
+        }
+        transferWaiters = []
+    }
+
+    // MARK: Removal of this node
+
+    /// The leader, or this node's own log, says that it is no member any more.
+    /// - Parameter cause: for the operator.
+    mutating func wasRemoved(_ cause: String) {
+        guard exclusion == .none else { return }
+        exclusion = options.stopsWhenRemoved ? .stopped : .removed
+        rendezvous.excluded()
+        replicated?.retire()
+        say(
+            .warning, "this node was removed from the cluster",
+            ["cause": cause, "then": exclusionRemedy])
+        if exclusion == .stopped {
+            say(.announcement, "Raft stopped because this node was removed from the cluster")
+        }
+    }
+
+    /// A leader speaks to this node, so it belongs to the cluster again.
+    private mutating func heardLeader() {
+        guard exclusion == .removed else { return }
+        exclusion = .none
+        say(.announcement, "this node is a member of the cluster again")
+    }
+
+    var exclusionRemedy: String {
+        options.plan == .alone
+            ? "restart it with -join to let it join again" : "restart it to let it join again"
+    }
+
+    // MARK: Reports of log and database
+
+    mutating func take(_ report: LogReport) {
+        switch report {
+        case .written(let ticket): replicated?.persisted(ticket)
+        case .fetched(let fetch, let entries): replicated?.fetched(entries, for: fetch)
+        case .compacted(let base): replicated?.compacted(through: base)
+        case .recorded(let id):
+            if let record = records.removeValue(forKey: id) { rendezvous.recorded(record) }
+        case .reset(let mark, let generation): emit(.database(.switchTo(generation, mark)))
+        case .full(let isFull):
+            isLogFull = isFull
+            replicated?.storageFull(isFull)
+        }
+    }
+
+    mutating func take(_ report: DatabaseReport) {
+        switch report {
+        case .applied(let index): replicated?.applied(through: index)
+        case .checkpointed(let index): replicated?.checkpointed(through: index)
+        case .full(let isFull): isDatabaseFull = isFull
+        case .readersHoldCheckpoint: emit(.evictOldestRead)
+        case .snapshotOpened(let id, let result):
+            snapshots.opened(id, result, cluster: cluster, now: now)
+        case .holdOutgrown(let id): snapshots.holdOutgrown(id, now: now)
+        case .prepared(let mark, let result): prepared(mark, result)
+        case .switched(let mark, _): switched(mark)
+        case .established: rendezvous.established()
+        }
+    }
+
+    private mutating func prepared(
+        _ mark: SnapshotMark, _ result: Result<Generation, DatabaseReport.Failure>
+    ) {
+        switch result {
+        case .success(let generation):
+            // One durable record in the log switches to the new file; until then the old one holds.
+            emit(.log(.reset(mark, generation)))
+        case .failure(let failure):
+            replicated?.snapshotUnusable()
+            snapshots.unusable(failure)
+        }
+    }
+
+    private mutating func switched(_ mark: SnapshotMark) {
+        replicated?.snapshotInstalled(mark)
+        servableFrom = mark.position.index
+        learn(mark.membership)
+        snapshots.installed(mark)
+    }
+
+    /// A new cluster's settings are its first command.
+    private mutating func proposeSettings() {
+        let settings = ClusterSettings(foreignKeys: options.foreignKeys)
+        propose([(.own, LogCommand.settings(settings).encoded())])
+    }
+}

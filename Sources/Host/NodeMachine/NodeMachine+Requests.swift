@@ -1,0 +1,218 @@
+import PeerProtocol
+import Raft
+import Replication
+import Service
+import Time
+import Wire
+
+/// The machine's side of the router: what requests need of consensus and of the other machines.
+extension NodeMachine {
+    mutating func dispatch(_ requests: [PendingRequest]) {
+        let standing = standing
+        for pending in requests { dispatch(pending, standing) }
+    }
+
+    private mutating func dispatch(_ pending: PendingRequest, _ standing: Standing) {
+        switch router.dispatch(pending, standing, now: now) {
+        case nil: break
+        case .remove(let id, _): membership.remove(id, pending)
+        case .transfer(let key, let target, let wait): transfer(key, to: target, wait: wait)
+        case .nodes(let pending, let includeNonvoters):
+            let members = (replicated?.raft.membership.members ?? []).filter {
+                includeNonvoters || $0.suffrage != .nonvoter
+            }
+            survey(members, for: pending, isOfLeader: false)
+        case .leader(let pending): surveyLeader(for: pending)
+        case .readiness(let pending, let check): checkReadiness(pending, check)
+        }
+    }
+
+    /// Requests that wait go on when what they wait for has come to be.
+    mutating func retryParked() {
+        let standing = standing
+        let waiting = router.retry(standing)
+        guard !waiting.isEmpty else { return }
+        for pending in waiting { dispatch(pending, standing) }
+        router.tried(standing)
+    }
+
+    /// - Returns: whether there was something to do.
+    mutating func performRequests() -> Bool {
+        let decisions = router.takeDecisions()
+        let isEmpty =
+            decisions.answers.isEmpty && decisions.reads.isEmpty && decisions.proposals.isEmpty
+            && decisions.confirmations.isEmpty && decisions.forwards.isEmpty
+        guard !isEmpty else { return false }
+        if !decisions.proposals.isEmpty {
+            propose(decisions.proposals.map { (.command($0), $0.encoded) })
+        }
+        if !decisions.confirmations.isEmpty {
+            let id = ReadID(newID())
+            router.confirming(id, decisions.confirmations)
+            replicated?.requestRead(id)
+        }
+        if !decisions.reads.isEmpty { emit(.read(decisions.reads)) }
+        for forward in decisions.forwards {
+            emit(.forward(forward.requests, to: forward.address))
+        }
+        if !decisions.answers.isEmpty { emit(.answer(decisions.answers)) }
+        return true
+    }
+
+    /// Stamps commands with time and seed, and proposes them together.
+    mutating func propose(_ commands: [(RequestRouter.OpenProposal, bytes: [UInt8])]) {
+        var batch: [(id: ProposalID, bytes: [UInt8])] = []
+        batch.reserveCapacity(commands.count)
+        for (proposal, bytes) in commands {
+            let id = ProposalID(newID())
+            router.proposed(id, proposal)
+            var bytes = bytes
+            LogCommand.stamp(&bytes, milliseconds: wallMilliseconds, seed: chance.next())
+            batch.append((id, bytes))
+        }
+        replicated?.propose(batch)
+    }
+
+    // MARK: What the node is
+
+    var standing: Standing {
+        var standing = Standing()
+        standing.isDiskFull = isLogFull || isDatabaseFull
+        standing.isExcluded = exclusion != .none
+        guard let replicated else {
+            standing.canServeLocally = canServeLocally
+            standing.waitingFor = waitingFor
+            return standing
+        }
+        let raft = replicated.raft
+        standing.isInCluster = true
+        standing.role = raft.role
+        standing.leader = raft.leader
+        if let leader = raft.leader, leader != options.identity.id {
+            standing.leaderAddress = address(of: leader)
+            standing.leaderURL = acquaintances[leader]?.apiURL
+        }
+        standing.isVoter = raft.membership.isVoter(options.identity.id)
+        standing.commitIndex = raft.commitIndex
+        standing.appliedIndex = replicated.appliedIndex
+        standing.sinceLeader = raft.ticksSinceLeader.map { options.tick * $0 }
+        standing.canServeLocally = canServeLocally
+        standing.canServeAsLeader = canServeAsLeader
+        if raft.leader == nil { standing.waitingFor = waitingFor }
+        return standing
+    }
+
+    /// Reads at level `none` may see this database.
+    package var canServeLocally: Bool {
+        // A node that forms a cluster has an empty database to show; one that does not know yet
+        // whether it may take part has not.
+        guard let replicated else { return beginning == nil }
+        return !replicated.isInstalling && replicated.appliedIndex >= servableFrom
+    }
+
+    /// This node leads, by all it knows, and has applied what it must have.
+    package var canServeAsLeader: Bool {
+        guard let replicated, let from = leaderReadsFrom else { return false }
+        return replicated.raft.isReadyLeader && replicated.appliedIndex >= from
+    }
+
+    // MARK: Describing members
+
+    private mutating func surveyLeader(for pending: PendingRequest) {
+        guard let raft = replicated?.raft, let leader = raft.leader,
+            let member = raft.membership[leader]
+        else {
+            return router.answer(pending, .failed(.noLeader(waitingFor: waitingFor)))
+        }
+        survey([member], for: pending, isOfLeader: true)
+    }
+
+    private mutating func survey(
+        _ members: [Member], for pending: PendingRequest, isOfLeader: Bool
+    ) {
+        let leader = replicated?.raft.leader
+        let timeout = max(.milliseconds(1), pending.deadline - now)
+        var own: NodeDescription?
+        var asking: [PeerCallID: Member] = [:]
+        for member in members {
+            if member.id == options.identity.id {
+                own = describeSelf(member, leads: leader == member.id)
+                continue
+            }
+            let id = PeerCallID(newID())
+            asking[id] = member
+            call(.survey, .hello, at: member.address, timeout: timeout, id: id)
+        }
+        let survey = Enquiries.Survey(
+            key: pending.key, begun: now, leader: leader, isOfLeader: isOfLeader,
+            expected: members.count)
+        enquiries.begin(survey, own: own, asking: asking)
+        if let answer = enquiries.finishLast() { router.answer(answer.key, answer.outcome) }
+    }
+
+    private func describeSelf(_ member: Member, leads: Bool) -> NodeDescription {
+        NodeDescription(
+            id: member.id, apiURL: options.apiURL, address: member.address,
+            version: options.version, isVoter: member.suffrage == .voter, isReachable: true,
+            isLeader: leads, elapsed: .zero, error: nil)
+    }
+
+    // MARK: Readiness
+
+    /// The checks of `/readyz`, one after the other; the first that fails is the answer.
+    private mutating func checkReadiness(
+        _ pending: PendingRequest, _ check: ClientRequest.ReadinessCheck
+    ) {
+        if check.nodeOnly { return answer(pending, .nodeOnly) }
+        guard !shutdown.isLeaving else {
+            return answer(pending, .storeNotReady("the node is stopping"))
+        }
+        guard let raft = replicated?.raft, let leader = raft.leader,
+            let address = address(of: leader)
+        else { return answer(pending, .noLeader(waitingFor: waitingFor)) }
+        if let index = pending.syncIndex {
+            guard replicated.map({ $0.appliedIndex >= index }) ?? false else {
+                return router.park(pending)
+            }
+            return emit(.probeDatabase(pending.key, synced: true))
+        }
+        guard leader != options.identity.id else {
+            return leaderAnswered(pending, sync: check.sync, raft.commitIndex)
+        }
+        let id = PeerCallID(newID())
+        enquiries.beginCheck(pending, sync: check.sync, call: id)
+        call(
+            .readiness, .hello, at: address, timeout: max(.milliseconds(1), pending.deadline - now),
+            id: id)
+    }
+
+    mutating func readinessAnswered(_ id: PeerCallID, _ result: PeerResult) {
+        guard let (pending, sync) = enquiries.checked(id) else { return }
+        switch result {
+        case .success(.hello(let hello)):
+            leaderAnswered(pending, sync: sync, hello.commitIndex)
+        case .success: answer(pending, .leaderUnreachable("it gave no hello"))
+        case .failure(let failure): answer(pending, .leaderUnreachable("\(failure)"))
+        }
+    }
+
+    /// - Parameter commitIndex: what the leader has committed.
+    private mutating func leaderAnswered(
+        _ pending: PendingRequest, sync: Bool, _ commitIndex: LogIndex
+    ) {
+        if isLogFull || isDatabaseFull {
+            return answer(pending, .storeNotReady("the disk is full"))
+        }
+        guard isReady else { return answer(pending, .storeNotReady(waitingFor)) }
+        if sync, let applied = replicated?.appliedIndex, applied < commitIndex {
+            var waiting = pending
+            waiting.syncIndex = commitIndex
+            return router.park(waiting)
+        }
+        emit(.probeDatabase(pending.key, synced: sync))
+    }
+
+    private mutating func answer(_ pending: PendingRequest, _ readiness: Readiness) {
+        router.answer(pending, .readiness(readiness))
+    }
+}

@@ -1,0 +1,181 @@
+import PeerProtocol
+import Raft
+import Replication
+import Service
+import Time
+
+/// What the machine tells of itself, its snapshots and its end.
+extension NodeMachine {
+    // MARK: Status
+
+    package var status: NodeStatus {
+        var status = NodeStatus()
+        status.cluster = cluster
+        status.fault = fault
+        status.isDiskFull = isLogFull || isDatabaseFull
+        status.parkedRequests = router.parked.count
+        status.openProposals = router.openProposals.count
+        status.pendingMembershipChanges = membership.pendingChanges
+        status.registry = rendezvous.registry?.status
+        status.droppedMessages = droppedMessages
+        status.reapings = reapings
+        status.waitingFor = waitingFor
+        status.exclusion = exclusion
+        guard let replicated else { return status }
+        let raft = replicated.raft
+        status.role = raft.role
+        status.term = raft.term
+        status.leader = leaderHint
+        status.commitIndex = raft.commitIndex
+        status.appliedIndex = replicated.appliedIndex
+        status.durableIndex = replicated.durableIndex
+        status.lastPosition = raft.lastPosition
+        status.checkpointedIndex = replicated.checkpointedIndex
+        status.membership = raft.membership
+        status.membershipIndex = raft.membershipIndex
+        status.progress = raft.role == .leader ? raft.progress : []
+        status.sinceLeader = raft.ticksSinceLeader.map { options.tick * $0 }
+        status.isInstallingSnapshot = replicated.isInstalling
+        status.isReady = isReady
+        status.reapingDue = membership.reapingDue(raft, busy: snapshots.receiver).map {
+            ($0.id, $0.remaining)
+        }
+        status.otherEngines = raft.membership.members.map(\.id).filter { id in
+            acquaintances[id].map { $0.versions.engine != options.engine } ?? false
+        }
+        return status
+    }
+
+    /// This node may serve what its role allows.
+    var isReady: Bool {
+        guard let raft = replicated?.raft else { return false }
+        return raft.leader != nil && isMember && canServeLocally
+            && (raft.role != .leader || canServeAsLeader)
+    }
+
+    /// The leader's log has reached this node and names it.
+    private var isMember: Bool {
+        replicated?.raft.membership.contains(options.identity.id) ?? false
+    }
+
+    /// Why there is no leader, in words.
+    var waitingFor: String {
+        guard let raft = replicated?.raft else {
+            return beginning == nil
+                ? rendezvous.waitingFor ?? "a cluster"
+                : "to know that no other process bears this node's identity"
+        }
+        guard raft.leader == nil else {
+            return canServeLocally && isMember
+                ? "nothing" : "this node to catch up with the leader"
+        }
+        if exclusion != .none {
+            return "nothing: this node was removed from the cluster; \(exclusionRemedy)"
+        }
+        let voters = raft.membership.voters
+        if voters.isEmpty { return "the leader to make this node a member" }
+        let names = voters.map { "\($0.id) at \(address(of: $0.id) ?? $0.address)" }
+        if raft.needsEveryVoter {
+            return "a leader: the cluster was recovered, and its first election needs all of "
+                + "\(names.joined(separator: ", "))"
+        }
+        if let other = voters.first(where: { $0.id != options.identity.id }), voters.count == 2,
+            raft.membership.isVoter(options.identity.id)
+        {
+            return "a leader: this cluster has two voters and needs both, and node \(other.id) at "
+                + "\(address(of: other.id) ?? other.address) can't be reached. Start it again; if "
+                + "it is lost for good, stop this node, run 'rqlited recover --force' on its data "
+                + "directory, and start it"
+        }
+        return "a leader: \(raft.membership.quorum) of the \(voters.count) voters must reach each "
+            + "other: \(names.joined(separator: ", "))"
+    }
+
+    /// What of the node coming to its cluster depends on.
+    var situation: Rendezvous.Situation {
+        var situation = Rendezvous.Situation()
+        situation.cluster = cluster
+        situation.isStopping = shutdown.hasBegun
+        situation.exclusion = exclusion
+        guard let raft = replicated?.raft else { return situation }
+        situation.takesPart = true
+        situation.role = raft.role
+        situation.term = raft.term
+        situation.leader = raft.leader
+        situation.reachesLeader = raft.leader.map { address(of: $0) != nil } ?? false
+        situation.membership = raft.membership
+        situation.isLogEmpty = raft.lastPosition.index == .zero
+        for member in raft.membership.members where member.id != options.identity.id {
+            situation.places[member.id] = address(of: member.id)
+        }
+        return situation
+    }
+
+    // MARK: Snapshots
+
+    /// - Returns: whether there was something to do.
+    mutating func performSnapshots() -> Bool {
+        let decisions = snapshots.takeDecisions()
+        for decision in decisions { perform(decision) }
+        return !decisions.isEmpty
+    }
+
+    private mutating func perform(_ decision: SnapshotTraffic.Decision) {
+        switch decision {
+        case .open(let id): emit(.database(.openSnapshot(id)))
+        case .close(let id): emit(.database(.closeSnapshot(id)))
+        case .send(let id, let offer, let peer): emit(.sendSnapshot(id, offer, to: peer))
+        case .cancel(let id): emit(.cancelSnapshot(id))
+        case .sent(let peer, let index): replicated?.snapshotSent(to: peer, through: index)
+        case .answerOffer(let id, let refusal): emit(.answerOffer(id, refusal: refusal))
+        case .stopReceiving(let id, let cause): emit(.stopReceiving(id, cause: cause))
+        case .received(let mark, let token): replicated?.snapshotReceived(mark, token: token)
+        case .prepare(let id, let mark): emit(.database(.prepare(id, mark)))
+        case .discard(let id): emit(.database(.discard(id)))
+        case .done(let id, let problem): emit(.snapshotDone(id, problem: problem))
+        case .say(let note): emit(.say(note))
+        }
+    }
+
+    mutating func take(_ report: SnapshotReport) {
+        switch report {
+        case .sent(let id, let result): snapshots.sent(id, result, now: now)
+        case .offered(let id, let offer):
+            snapshots.offered(id, offer, cluster: cluster, leader: replicated?.raft.leader)
+        case .received(let id):
+            snapshots.received(id, cluster: replicated == nil ? nil : cluster)
+        case .failed(let id, let cause): snapshots.failed(id, cause: cause)
+        }
+    }
+
+    // MARK: The end
+
+    mutating func beginLeaving() {
+        guard !shutdown.isLeaving else { return emit(.left) }
+        var isTransferring = false
+        if options.stepDownOnShutdown, let raft = replicated?.raft, raft.role == .leader,
+            raft.membership.voters.count > 1
+        {
+            say(.info, "stepping down as leader before shutdown")
+            do throws(Refusal) {
+                try replicated?.transferLeadership(to: nil)
+                isTransferring = true
+            } catch {
+                say(.warning, "leadership stays", ["cause": "\(error)"])
+            }
+        }
+        shutdown.beginLeaving(
+            isTransferring: isTransferring, deadline: now + options.quorumTime * 2)
+    }
+
+    mutating func tickShutdown() {
+        let raft = replicated?.raft
+        let followsAnother = raft?.role != .leader && raft?.leader != nil
+        if shutdown.hasLeft(followsAnother: followsAnother, now: now) { emit(.left) }
+        guard shutdown.mayStop(isIdle: router.isIdle, now: now) else { return }
+        router.refuseAll(.notReady("node \(options.identity.id) is stopping"))
+        settle()
+        isOver = true
+        emit(.stopped)
+    }
+}

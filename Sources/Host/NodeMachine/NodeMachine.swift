@@ -1,0 +1,245 @@
+import PeerProtocol
+package import Raft
+import Registry
+package import Replication
+import Service
+package import Time
+
+/// What a node decides, as one value: events in, ordered effects out. The daemon and the simulator
+/// drive it alike; it knows no clock, thread, socket or file, and names what it waits for by IDs.
+///
+/// It is put together of machines with state of their own: `ReplicatedLog` (consensus and the
+/// positions of log and database), `RequestRouter`, `MembershipDesk`, `Rendezvous`,
+/// `SnapshotTraffic`, `Enquiries` and `Shutdown`. Each gives out decisions; this type passes between
+/// them what one has to tell another, and turns the rest into effects.
+///
+/// The driver's duties:
+///
+/// 1. `begin` with what the disk says, then `turn` with all events that wait, at `nextTick` at the
+///    latest; after each of them `takeEffects()`, carried out in their order.
+/// 2. Work for the log is done in its order, and so is work for the database; both may go on beside
+///    each other and beside the network. Each reports what it did as an event.
+/// 3. After `failed` or `stopped` the machine takes no more events.
+package struct NodeMachine: Sendable {
+    package let options: NodeOptions
+    /// Nil until the node belongs to a cluster.
+    package internal(set) var replicated: ReplicatedLog?
+    package internal(set) var cluster: ClusterID?
+    var router: RequestRouter
+    var membership: MembershipDesk
+    var rendezvous: Rendezvous
+    var snapshots: SnapshotTraffic
+    var enquiries = Enquiries()
+    var shutdown = Shutdown()
+    var acquaintances = Acquaintances()
+    var identityWatch: IdentityWatch
+    /// What the node goes on with once it knows that nobody else bears its identity.
+    var beginning: (restored: RestoredState, cluster: ClusterID)?
+    package internal(set) var exclusion = Exclusion.none
+
+    /// Why other nodes were asked, until they answer.
+    var calls: [PeerCallID: CallPurpose] = [:]
+    /// What is waited for until metadata are durable.
+    var records: [RecordID: Rendezvous.Record] = [:]
+    /// Who waits until leadership has moved.
+    var transferWaiters: [RequestKey] = []
+
+    // Positions that gate what may be served.
+    /// The commitIndex found at start: what was served before the restart is not unlearnt.
+    var servableFrom: LogIndex = .zero
+    /// The commitIndex when this node became ready to lead.
+    var leaderReadsFrom: LogIndex?
+    var isLogFull = false
+    var isDatabaseFull = false
+    var fault: String?
+    var droppedMessages: [DropReason: Int] = [:]
+    var reapings = Reapings()
+
+    var now: MonotonicTime
+    /// When the last turn was taken.
+    package var turnedAt: MonotonicTime { now }
+    /// Of the wall clock, in milliseconds since 1970; for the stamps of entries alone.
+    var wallMilliseconds: Int64 = 0
+    var chance: Chance
+    /// When `turn` is due, unless an event comes first.
+    package private(set) var nextTick: MonotonicTime
+    private var lastID: UInt64 = 0
+    private var effects: [NodeEffect] = []
+    /// Messages of this turn, until something else must go first.
+    private var outgoing: [Message] = []
+
+    /// Why another node was asked.
+    enum CallPurpose {
+        case rendezvous(Rendezvous.Purpose, PeerAddress)
+        case membership
+        /// To learn a member's API URL and versions.
+        case acquaintance(NodeID)
+        case survey
+        case readiness
+        /// Before this node takes part: does anybody else bear its identity?
+        case ownIdentity
+        /// Is a newcomer's identity alive where it was known?
+        case otherIdentity
+    }
+
+    /// - Parameter chance: 256 bits that no other run has.
+    package init(_ options: NodeOptions, chance: Chance, now: MonotonicTime) {
+        self.options = options
+        self.now = now
+        nextTick = now + options.tick
+        router = RequestRouter(applyTimeout: options.applyTimeout, limits: options.router)
+        membership = MembershipDesk(options)
+        snapshots = SnapshotTraffic(options)
+        var chance = chance
+        let own = Chance((chance.next(), chance.next(), chance.next(), chance.next() | 1))
+        rendezvous = Rendezvous(options, chance: own)
+        rendezvous.now = now
+        identityWatch = IdentityWatch(options, run: chance.nextID())
+        self.chance = chance
+    }
+
+    mutating func newID() -> UInt64 {
+        lastID += 1
+        return lastID
+    }
+
+    // MARK: Driving
+
+    /// Takes what happened since the last turn, and the time.
+    /// - Parameter wallMilliseconds: what the wall clock says; it may jump.
+    package mutating func turn(
+        _ events: [NodeEvent], at now: MonotonicTime, wallMilliseconds: Int64
+    ) {
+        guard !isOver else { return }
+        self.now = now
+        self.wallMilliseconds = wallMilliseconds
+        rendezvous.now = now
+        // What the network and the disk say comes before what clients ask: after a stall the node
+        // first learns that it was deposed.
+        for event in events {
+            if case .requests = event { continue }
+            take(event)
+        }
+        settle()
+        if now >= nextTick { tick() }
+        for event in events {
+            if case .requests(let requests) = event { dispatch(requests) }
+        }
+        settle()
+        updateLeadership()
+    }
+
+    /// The node has ended: by its own failure, or because it was asked to.
+    package internal(set) var isOver = false
+
+    package mutating func takeEffects() -> [NodeEffect] {
+        flushMessages()
+        defer { effects = [] }
+        return effects
+    }
+
+    private mutating func take(_ event: NodeEvent) {
+        switch event {
+        case .requests: break
+        case .cancelled(let keys): router.cancelled(keys)
+        case .forwardEnded(let keys): router.forwardEnded(keys)
+        case .forwardRefused(let keys): router.forwardRefused(keys)
+        case .messages(let messages):
+            if exclusion != .stopped { replicated?.receive(messages) }
+        case .spoke(let identity, let address): spoke(identity, at: address)
+        case .unreachable(let peer): replicated?.peerUnreachable(peer)
+        case .peerAsked(let id, let request, let caller): peerAsked(id, request, caller)
+        case .answered(let id, let result): answered(id, result)
+        case .candidates(let list): rendezvous.candidatesChanged(list)
+        case .helloHeard(let identity): rendezvous.helloHeard(identity)
+        case .registryAnswered(let request, let id, let reply):
+            rendezvous.registryAnswered(request, id, reply)
+        case .registryWatched(let outcome): rendezvous.registryWatched(outcome)
+        case .log(let report): take(report)
+        case .database(let report): take(report)
+        case .snapshot(let report): take(report)
+        case .fault(let text): failed(text)
+        case .leave: beginLeaving()
+        case .stop: shutdown.beginStopping(deadline: now + options.quorumTime * 2)
+        }
+    }
+
+    private mutating func tick() {
+        // After a stall the machine catches up, so that a leader that stood still for longer than an
+        // election timeout steps down before it answers anybody.
+        var due = 0
+        while nextTick <= now, due <= options.raft.quorumTicks {
+            nextTick = nextTick + options.tick
+            due += 1
+            if exclusion != .stopped { replicated?.tick() }
+        }
+        if nextTick <= now { nextTick = now + options.tick }
+        settle()
+        rendezvous.tick(situation, now)
+        membership.advance(
+            replicated?.raft, leader: leaderHint, busy: snapshots.receiver, now: now)
+        snapshots.tick(now: now)
+        router.expire(standing, now: now)
+        settle()
+        retryParked()
+        askAcquaintances()
+        emit(.growReaders)
+        tickShutdown()
+        settle()
+    }
+
+    /// Passes on what the machines decided until none has anything to say.
+    mutating func settle() {
+        var isDone = false
+        while !isDone {
+            isDone = true
+            while let output = replicated?.takeEffects(), !output.isEmpty {
+                isDone = false
+                for effect in output { perform(effect) }
+            }
+            if performRendezvous() { isDone = false }
+            if performMembership() { isDone = false }
+            if performSnapshots() { isDone = false }
+            if performRequests() { isDone = false }
+        }
+    }
+
+    // MARK: Effects
+
+    mutating func emit(_ effect: NodeEffect) {
+        effects.append(effect)
+    }
+
+    mutating func say(
+        _ level: NodeNote.Level, _ text: String, _ details: KeyValuePairs<String, String> = [:]
+    ) {
+        effects.append(.say(NodeNote(level, text, details)))
+    }
+
+    mutating func send(_ messages: [Message]) { outgoing.append(contentsOf: messages) }
+
+    /// Replication goes out before the own disk is asked, so that both work at once.
+    mutating func flushMessages() {
+        guard !outgoing.isEmpty else { return }
+        effects.append(.send(outgoing))
+        outgoing = []
+    }
+
+    mutating func call(
+        _ purpose: CallPurpose, _ request: PeerRequest, at address: PeerAddress, timeout: Duration,
+        id: PeerCallID? = nil
+    ) {
+        let id = id ?? PeerCallID(newID())
+        calls[id] = purpose
+        emit(.call(id, request, at: address, timeout: timeout))
+    }
+
+    /// The node can't go on: it stops taking part at once, and says why.
+    mutating func failed(_ text: String) {
+        guard fault == nil else { return }
+        fault = text
+        isOver = true
+        say(.error, "node failed", ["cause": text])
+        emit(.failed(text))
+    }
+}

@@ -1,0 +1,117 @@
+package import Raft
+package import Replication
+
+/// What an operator decides about a node, with the defaults for everything else.
+package struct NodeConfiguration: Sendable {
+    /// What `-node-id` says; nil: the stored ID counts, or `fallbackID` on the first start.
+    package var explicitID: NodeID?
+    package var fallbackID: NodeID
+    /// The advertised Raft address.
+    package var address: PeerAddress
+    /// Full URL of the advertised HTTP API.
+    package var apiURL: String
+    package var dataDirectory: String
+    /// The program's version, for other nodes and people.
+    package var version: String
+    package var raft: RaftSettings = RaftSettings()
+    package var replication: ReplicationSettings = ReplicationSettings()
+    /// How long one tick of the core is.
+    package var tick: Duration = .milliseconds(10)
+    /// A new cluster enforces foreign keys.
+    package var foreignKeys: Bool = false
+    /// Bytes in SQLite's WAL past which it is checkpointed.
+    package var checkpointBytes: Int = 4 << 20
+    package var maxReaders: Int = 256
+    /// Connections of clients and other nodes together; more are closed as they come.
+    package var maxConnections: Int = 4096
+    /// Longest wait for a connection to another node.
+    package var connectTimeout: Duration = .seconds(30)
+    /// Longest wait of a write for a leader that takes it into its log.
+    package var applyTimeout: Duration = .seconds(10)
+    /// Checkpoints are no closer together than this, unless SQLite's log has outgrown its bound.
+    package var checkpointInterval: Duration = .seconds(10)
+    /// Hand leadership over before stopping.
+    package var stepDownOnShutdown: Bool = true
+    /// What the operator wrote into `raft/peers.json`, if the file is there.
+    package var peers: PeersRecovery?
+    package var reapTimeouts: ReapTimeouts = ReapTimeouts()
+    /// False for a read replica, which can follow a cluster but not found one.
+    package var isVoter: Bool = true
+    /// A node that was removed from its cluster takes no further part, whatever it hears.
+    package var stopsWhenRemoved: Bool = false
+    package var plan: FormationPlan = .alone
+    /// By when a snapshot must have been sent and installed: the database is held for it so long,
+    /// and what is written meanwhile can't be checkpointed.
+    package var snapshotSendTime: Duration = .seconds(600)
+    /// Bytes in SQLite's WAL past which a snapshot that is being sent is given up.
+    package var snapshotHoldBytes: Int = 4 << 30
+    package var router: RouterLimits = RouterLimits()
+
+    package init(
+        explicitID: NodeID?, fallbackID: NodeID, address: PeerAddress, apiURL: String,
+        dataDirectory: String, version: String
+    ) {
+        self.explicitID = explicitID
+        self.fallbackID = fallbackID
+        self.address = address
+        self.apiURL = apiURL
+        self.dataDirectory = dataDirectory
+        self.version = version
+    }
+}
+
+/// A running node's configuration together with what its data directory says it is.
+@dynamicMemberLookup
+package struct NodeOptions: Sendable {
+    package let identity: NodeIdentity
+    /// Source identity of the SQLite library: a difference between nodes may show in floats and
+    /// plans.
+    package let engine: String
+    package let configuration: NodeConfiguration
+    /// The newest format of data that this program reads and writes.
+    package let dataVersion: UInt8 = 1
+
+    /// - Parameter engine: source identity of the SQLite library.
+    package init(identity: NodeIdentity, engine: String, configuration: NodeConfiguration) {
+        self.identity = identity
+        self.engine = engine
+        self.configuration = configuration
+    }
+
+    /// The time within which a leader that lost its quorum has noticed.
+    package var quorumTime: Duration { configuration.tick * configuration.raft.quorumTicks }
+
+    package subscript<Value>(dynamicMember path: KeyPath<NodeConfiguration, Value>) -> Value {
+        configuration[keyPath: path]
+    }
+}
+
+/// How a node without cluster state comes to one.
+package enum FormationPlan: Equatable, Sendable {
+    /// A cluster of its own.
+    case alone
+    /// Join a cluster through any of the candidates; give up after so many rounds.
+    case join(attempts: Int, interval: Duration, suffrage: Suffrage)
+    /// Join, or agree on one bootstrap with `expect` voters among the candidates.
+    case bootstrap(expect: Int, timeout: Duration, suffrage: Suffrage)
+    /// Join the cluster that a registry shows, or found it there: with `expect` voters, or alone.
+    /// Without a timeout the node waits for ever.
+    case registry(expect: Int?, timeout: Duration?, suffrage: Suffrage)
+
+    package var suffrage: Suffrage {
+        switch self {
+        case .alone: .voter
+        case .join(_, _, let suffrage), .bootstrap(_, _, let suffrage),
+            .registry(_, _, let suffrage):
+            suffrage
+        }
+    }
+
+    package var expect: Int? {
+        switch self {
+        case .bootstrap(let expect, _, _): expect
+        case .registry(let expect, _, _): expect
+        case .alone, .join: nil
+        }
+    }
+}

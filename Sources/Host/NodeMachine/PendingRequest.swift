@@ -1,0 +1,60 @@
+package import Service
+package import Raft
+package import Time
+import Wire
+
+/// Names a client's request from its arrival until it is answered, within one run of a node.
+package struct RequestKey: Hashable, Comparable, Sendable {
+    package let rawValue: UInt64
+
+    package init(_ rawValue: UInt64) { self.rawValue = rawValue }
+
+    package static func < (a: RequestKey, b: RequestKey) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// A client's request with what came of it on the way to the machine. Who waits for its answer, the
+/// shell remembers under its key.
+package struct PendingRequest: Sendable {
+    package var key: RequestKey
+    package var request: ClientRequest
+    package var arrival: MonotonicTime
+    package var deadline: MonotonicTime
+    /// The log entry for commands that write, its stamp still empty; encoded on the caller's
+    /// thread.
+    package var encoded: [UInt8]
+    /// Reads of a `/db/request` turned out to write: don't try the readers again.
+    package var isWrite = false
+    /// A readiness check that waits until everything through here is applied.
+    package var syncIndex: LogIndex?
+
+    package init(_ request: ClientRequest, key: RequestKey, now: MonotonicTime) {
+        self.key = key
+        self.request = request
+        arrival = now
+        deadline = now + request.timeout
+        encoded = []
+    }
+
+    /// Makes the log entry, unless that is done.
+    package mutating func encode() {
+        guard encoded.isEmpty, case .command(let command, _) = request.operation else { return }
+        encoded = LogCommand.command(command).encoded()
+    }
+
+    /// Bytes that it holds while it waits, roughly.
+    var byteCount: Int { encoded.count + 256 }
+
+    /// Until when a leader must have taken it in.
+    func parkedDeadline(applyTimeout: Duration) -> MonotonicTime {
+        guard case .command(let command, _) = request.operation,
+            command.kind == .execute || isWrite
+        else { return deadline }
+        return min(deadline, arrival + applyTimeout)
+    }
+
+    /// When a linearizable read has waited for long enough.
+    var readDeadline: MonotonicTime {
+        guard case .command(_, let options) = request.operation else { return deadline }
+        return min(deadline, arrival + options.linearizableTimeout)
+    }
+}

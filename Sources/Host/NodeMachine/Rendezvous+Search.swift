@@ -1,0 +1,243 @@
+import Cluster
+import PeerProtocol
+import Raft
+import Time
+import WriteAheadLog
+
+/// The agreement on one bootstrap, and joining through the candidates.
+extension Rendezvous {
+    mutating func startSearch(_ goal: Goal, limit: FormationSettings.Limit) {
+        let expect = goal == .form ? options.plan.expect ?? 0 : 0
+        let introduction = Introduction(
+            identity: options.identity, address: options.address,
+            suffrage: options.plan.suffrage, expect: expect)
+        var settings = FormationSettings(introduction, limit: limit)
+        settings.answerPatience = Self.helloTime + .seconds(1)
+        let machine = Formation(
+            settings, state: goal == .form ? acceptor : AcceptorState(),
+            freshClusterID: chance.nextID(), seed: chance.next())
+        search = Search(goal: goal, machine: machine, start: now)
+        let addresses = addressesToAsk
+        step { $0.machine.candidatesChanged(addresses) }
+    }
+
+    /// A member that lost the others looks for them where they were, too: not all have moved.
+    private var addressesToAsk: [PeerAddress] {
+        var addresses = candidates?.addresses ?? []
+        guard search?.goal == .rejoin else { return addresses }
+        for member in situation.membership.members where member.id != options.identity.id {
+            for place in [situation.places[member.id], member.address] {
+                if let place, !addresses.contains(place) { addresses.append(place) }
+            }
+        }
+        return addresses
+    }
+
+    // MARK: Inputs
+
+    mutating func candidatesChanged(_ list: Candidates) {
+        let isNews = candidates?.problem != list.problem
+        candidates = list
+        if let problem = list.problem, isNews {
+            say(.warning, "candidates are incomplete", ["cause": problem])
+        }
+        let addresses = addressesToAsk
+        step { $0.machine.candidatesChanged(addresses) }
+    }
+
+    mutating func helloHeard(_ identity: NodeIdentity) {
+        step { $0.machine.heard(from: identity) }
+    }
+
+    /// Another node sends a message of the agreement.
+    mutating func formationAsked(_ bytes: [UInt8], _ question: PeerQuestionID) {
+        let message: FormationMessage
+        do {
+            message = try FormationMessage(decoding: bytes)
+        } catch {
+            return answer(question, .failed("formation message not understood: \(error)"))
+        }
+        if let cluster = situation.cluster {
+            let reply = FormationMessage.answer(
+                to: message, fromMemberOf: cluster, value: foundingValue(of: cluster))
+            return answer(
+                question, reply.map { .formation($0.encoded()) } ?? .failed("not a question"))
+        }
+        guard search != nil else {
+            return answer(question, .failed("this node forms no cluster with others"))
+        }
+        step { search in
+            search.lastRequest += 1
+            let id = FormationRequestID(search.lastRequest)
+            search.questions[id] = question
+            search.machine.requested(message, by: id)
+        }
+    }
+
+    private mutating func answer(_ question: PeerQuestionID, _ reply: PeerAnswer) {
+        decisions.append(.answer(question, reply))
+    }
+
+    /// The bootstrap of this very cluster: a recovered one is no longer the one that was agreed on.
+    private func foundingValue(of cluster: ClusterID) -> BootstrapValue? {
+        acceptor.chosen.flatMap { $0.cluster == cluster ? $0 : nil }
+    }
+
+    /// What came of a call that was made for this purpose.
+    mutating func answered(
+        _ purpose: Purpose, at address: PeerAddress, _ result: PeerResult
+    ) {
+        if registry?.formation != nil {
+            return registryFormationAnswered(purpose, address, result)
+        }
+        switch result {
+        case .failure(let error):
+            step { $0.machine.unreachable(address, reason: error.cause) }
+        case .success(.hello(let hello)):
+            decisions.append(.met(hello))
+            step { $0.machine.helloAnswered(CandidateFacts(hello), from: address) }
+        case .success(.formation(let bytes)):
+            do {
+                let message = try FormationMessage(decoding: bytes)
+                step { $0.machine.answered(message, from: address) }
+            } catch {
+                step { $0.machine.unreachable(address, reason: "\(error)") }
+            }
+        case .success(.joined(let acceptance)):
+            noteJoining(acceptance, via: address)
+            step { $0.machine.joined(acceptance.cluster) }
+        case .success(.joinRefused(let refusal)): joinRefused(refusal, via: address)
+        case .success(.unsupported(let kind)):
+            step { $0.machine.unreachable(address, reason: "does not know request \(kind)") }
+        case .success(.failed(let text)):
+            step { $0.machine.unreachable(address, reason: text) }
+        }
+    }
+
+    private mutating func joinRefused(_ refusal: JoinRefusal, via address: PeerAddress) {
+        if refusal.code == .removed {
+            decisions.append(.wasRemoved(cause: refusal.text))
+            return
+        }
+        // Another process lives with this identity: only one of the two may act as the member.
+        if refusal.code == .identityInUse {
+            decisions.append(.fail(refusal.text))
+            return
+        }
+        step {
+            $0.machine.joinRefused(
+                via: address, reason: refusal.text, leader: refusal.leader?.address)
+        }
+    }
+
+    /// A joiner's own log does not name anybody yet, but it must answer the leader.
+    mutating func noteJoining(_ acceptance: JoinAcceptance, via address: PeerAddress) {
+        say(.announcement, "successfully joined cluster at \(address)")
+        let own = acceptance.membership[options.identity.id]
+        let isFounder =
+            own?.incarnation == options.identity.incarnation && own?.suffrage == .voter
+        admission = isFounder ? acceptance.membership : Membership()
+        isRecognized = true
+        decisions.append(.introduced(acceptance))
+    }
+
+    // MARK: Effects
+
+    mutating func step(_ input: (inout Search) -> Void) {
+        guard var running = search else { return }
+        // Taken out, so that a change does not copy it.
+        search = nil
+        running.machine.tick(now - running.start)
+        input(&running)
+        search = running
+        while let effects = search?.machine.takeEffects(), !effects.isEmpty {
+            for effect in effects { perform(effect) }
+        }
+    }
+
+    private mutating func perform(_ effect: FormationEffect) {
+        switch effect {
+        case .sendHello(let address): call(.hello, .hello, at: address, Self.helloTime)
+        case .send(let message, let address):
+            call(.formation, .formation(message.encoded()), at: address, .seconds(2))
+        case .answer(let message, let id):
+            if let question = search?.questions.removeValue(forKey: id) {
+                answer(question, .formation(message.encoded()))
+            }
+        case .persist(let bytes, let ticket):
+            if let state = search?.machine.state { acceptor = state }
+            decisions.append(.record([.formation(bytes)], .formation(ticket)))
+        case .attemptJoin(let address): attemptJoin(via: address)
+        case .start(let value, let campaign):
+            say(
+                .info, "cluster bootstrap agreed",
+                ["cluster.id": "\(value.cluster)", "members": value.membership.summary])
+            become(member: value.membership, of: value.cluster, campaign: campaign)
+        case .joined(let cluster): finishJoining(cluster)
+        case .waiting(let text):
+            // A member looks for the others in the background; what it lacks is in `/status`.
+            if search?.goal == .form {
+                say(.info, "waiting for a cluster", ["waiting.for": text])
+            } else {
+                say(.debug, "looking for the other members", ["waiting.for": text])
+            }
+        case .refused(let refusal):
+            say(.warning, "another node does not fit", ["cause": "\(refusal)"])
+        case .messageRefused(let source, let breach):
+            if case .request(let id) = source,
+                let question = search?.questions.removeValue(forKey: id)
+            {
+                answer(question, .failed("\(breach)"))
+            }
+            say(.error, "formation message refused", ["cause": "\(breach)"])
+        case .fatal(let refusal): decisions.append(.fail("clustering failure: \(refusal)"))
+        case .gaveUp(let text): decisions.append(.fail("clustering failure: \(text)"))
+        }
+    }
+
+    mutating func call(
+        _ purpose: Purpose, _ request: PeerRequest, at address: PeerAddress, _ timeout: Duration
+    ) {
+        decisions.append(.call(purpose, request, at: address, timeout: timeout))
+    }
+
+    mutating func attemptJoin(via address: PeerAddress) {
+        let request = JoinRequest(
+            identity: options.identity, address: options.address, apiURL: options.apiURL,
+            suffrage: options.plan.suffrage, cluster: situation.cluster, intent: joinIntent)
+        call(.join, .join(request), at: address, Self.joinPatience)
+    }
+
+    /// A start with `-join` or a discovery mode asks for membership. Later in a run, and without
+    /// these, a member only wants to find the others.
+    private var joinIntent: JoinRequest.Intent {
+        let isReturning = options.plan == .alone || isRecognized
+        return search?.goal == .rejoin && isReturning ? .resume : .join
+    }
+
+    private mutating func finishJoining(_ cluster: ClusterID) {
+        if search?.goal == .rejoin {
+            search = nil
+            lostSince = nil
+        } else {
+            become(member: admission, of: cluster, campaign: false)
+        }
+    }
+}
+
+extension CandidateFacts {
+    init(_ hello: Hello) {
+        self.init(
+            introduction: Introduction(
+                identity: hello.identity, address: hello.address, suffrage: hello.suffrage,
+                expect: hello.bootstrapExpect ?? 0),
+            cluster: hello.cluster, leader: hello.leader?.address)
+    }
+}
+
+extension Membership {
+    /// For log lines: `1@host:4002 voter, 2@host:4004 learner`.
+    var summary: String {
+        members.map { "\($0.id)@\($0.address) \($0.suffrage)" }.joined(separator: ", ")
+    }
+}

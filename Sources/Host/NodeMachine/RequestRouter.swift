@@ -1,0 +1,416 @@
+import Raft
+import Replication
+import Service
+import Time
+import Wire
+
+/// How clients' requests find their way: to the readers, into the log, to the leader, or nowhere yet.
+/// It owns every request whose fate is open, and answers each exactly once:
+///
+/// - *open proposals*: in the log, until they are applied or discarded;
+/// - *open reads*: at level `linearizable`, until a quorum confirmed the leadership;
+/// - *parked*: they can't go anywhere now, and wait for a leader or for the database;
+/// - *forwarded*: sent on to the leader, once. Only what certainly had no effect goes another way.
+///
+/// What one turn decides is gathered, and handed out together by `takeDecisions`.
+struct RequestRouter {
+    /// A proposal in the log and what depends on it.
+    enum OpenProposal {
+        case command(PendingRequest)
+        case membership
+        /// Nobody waits for it: the node's own, or its client was answered already.
+        case own
+    }
+
+    /// What the router does not decide itself.
+    enum Handover {
+        case remove(NodeID, RequestKey)
+        case transfer(RequestKey, to: NodeID?, wait: Bool)
+        case nodes(PendingRequest, includeNonvoters: Bool)
+        case leader(PendingRequest)
+        case readiness(PendingRequest, ClientRequest.ReadinessCheck)
+    }
+
+    /// What a turn gathered.
+    struct Decisions {
+        var answers: [ClientAnswer] = []
+        var reads: [PendingRequest] = []
+        var proposals: [PendingRequest] = []
+        /// At level `linearizable`, on the leader.
+        var confirmations: [PendingRequest] = []
+        var forwards: [(address: PeerAddress, requests: [ForwardedRequest])] = []
+    }
+
+    private struct Forwarded {
+        var pending: PendingRequest
+        var address: PeerAddress
+    }
+
+    let limits: RouterLimits
+    private let applyTimeout: Duration
+    private(set) var openProposals: [ProposalID: OpenProposal] = [:]
+    private(set) var openReads: [ReadID: [PendingRequest]] = [:]
+    private(set) var parked: [PendingRequest] = []
+    private var parkedBytes = 0
+    private var forwarded: [RequestKey: Forwarded] = [:]
+    /// What the standing was when all that is parked was last tried.
+    private var triedAt: Standing.Gate?
+    private var decisions = Decisions()
+    /// Nothing that is open can be late before.
+    private var nextExpiry = MonotonicTime(nanoseconds: .max)
+
+    init(applyTimeout: Duration, limits: RouterLimits = RouterLimits()) {
+        self.applyTimeout = applyTimeout
+        self.limits = limits
+    }
+
+    mutating func takeDecisions() -> Decisions {
+        defer { decisions = Decisions() }
+        return decisions
+    }
+
+    /// Nothing waits for its fate.
+    var isIdle: Bool {
+        openProposals.isEmpty && openReads.isEmpty && parked.isEmpty && forwarded.isEmpty
+    }
+
+    // MARK: Requests
+
+    /// - Returns: what others must decide; nil: it is on its way.
+    mutating func dispatch(
+        _ pending: PendingRequest, _ standing: Standing, now: MonotonicTime
+    ) -> Handover? {
+        switch pending.request.operation {
+        case .command(let command, let options):
+            dispatch(pending, command, options, standing, now)
+            return nil
+        case .remove(let id):
+            guard leads(pending, standing, now) else { return nil }
+            return .remove(id, pending.key)
+        case .transferLeadership(let target, let wait):
+            guard leads(pending, standing, now) else { return nil }
+            return .transfer(pending.key, to: target, wait: wait)
+        case .nodes(let includeNonvoters):
+            return .nodes(pending, includeNonvoters: includeNonvoters)
+        case .leader: return .leader(pending)
+        case .readiness(let check): return .readiness(pending, check)
+        }
+    }
+
+    private enum Need {
+        /// This database as it is.
+        case localRead(Freshness)
+        /// The database of a node that leads by all it knows.
+        case leaderRead
+        /// The leader's, with leadership confirmed by a quorum after the request came.
+        case confirmedRead
+        /// An entry in the log.
+        case proposal
+    }
+
+    private func need(
+        _ pending: PendingRequest, _ command: Command, _ options: ReadOptions, _ standing: Standing
+    ) -> Need {
+        if command.kind == .execute || pending.isWrite { return .proposal }
+        switch options.level {
+        case .none: return .localRead(options.freshness)
+        case .weak: return .leaderRead
+        case .linearizable: return .confirmedRead
+        case .strong: return .proposal
+        case .auto:
+            return standing.isVoter ?? true ? .leaderRead : .localRead(options.freshness)
+        }
+    }
+
+    private mutating func dispatch(
+        _ pending: PendingRequest, _ command: Command, _ options: ReadOptions,
+        _ standing: Standing, _ now: MonotonicTime
+    ) {
+        switch need(pending, command, options, standing) {
+        case .localRead(let freshness):
+            guard standing.canServeLocally else { return park(pending) }
+            guard standing.isFresh(freshness) else { return answer(pending, .failed(.staleRead)) }
+            decisions.reads.append(pending)
+        case .leaderRead:
+            guard leads(pending, standing, now) else { return }
+            if standing.canServeAsLeader {
+                decisions.reads.append(pending)
+            } else {
+                park(pending)
+            }
+        case .confirmedRead:
+            guard leads(pending, standing, now) else { return }
+            decisions.confirmations.append(pending)
+        case .proposal:
+            guard leads(pending, standing, now) else { return }
+            guard !standing.isDiskFull else { return answer(pending, .failed(.diskFull)) }
+            decisions.proposals.append(pending)
+        }
+    }
+
+    /// Whether this node leads; otherwise the request is sent on, parked, or refused.
+    private mutating func leads(
+        _ pending: PendingRequest, _ standing: Standing, _ now: MonotonicTime
+    ) -> Bool {
+        if standing.role == .leader { return true }
+        guard standing.leader != nil, let address = standing.leaderAddress else {
+            if standing.isExcluded {
+                answer(pending, .failed(.noLeader(waitingFor: standing.waitingFor)))
+            } else {
+                park(pending)
+            }
+            return false
+        }
+        guard pending.request.forward else {
+            answer(pending, .failed(.notLeader(leaderURL: standing.leaderURL)))
+            return false
+        }
+        forward(pending, to: address, now)
+        return false
+    }
+
+    private mutating func forward(
+        _ pending: PendingRequest, to address: PeerAddress, _ now: MonotonicTime
+    ) {
+        var request = pending.request
+        request.forward = false
+        request.timeout = max(.milliseconds(1), pending.deadline - now)
+        forwarded[pending.key] = Forwarded(pending: pending, address: address)
+        expires(pending.deadline + limits.forwardGrace)
+        let sent = ForwardedRequest(pending.key, request)
+        if let place = decisions.forwards.firstIndex(where: { $0.address == address }) {
+            decisions.forwards[place].requests.append(sent)
+        } else {
+            decisions.forwards.append((address, [sent]))
+        }
+    }
+
+    /// Keeps the request until something changes; the process holds a bounded number of bytes so.
+    mutating func park(_ pending: PendingRequest) {
+        guard parked.count < limits.parkedRequests,
+            parkedBytes + pending.byteCount <= limits.parkedBytes
+        else { return answer(pending, .failed(.busy)) }
+        parkedBytes += pending.byteCount
+        parked.append(pending)
+        // What it waits for may have come to be in this very turn.
+        triedAt = nil
+        expires(pending.parkedDeadline(applyTimeout: applyTimeout))
+    }
+
+    private mutating func unparkAll() -> [PendingRequest] {
+        defer {
+            parked.removeAll(keepingCapacity: true)
+            parkedBytes = 0
+        }
+        return parked
+    }
+
+    /// Those that may go on since the standing changed; each must be dispatched again.
+    mutating func retry(_ standing: Standing) -> [PendingRequest] {
+        guard !parked.isEmpty, triedAt != standing.gate else { return [] }
+        let waiting = unparkAll()
+        return waiting
+    }
+
+    /// All that could go on with this standing did.
+    mutating func tried(_ standing: Standing) { triedAt = standing.gate }
+
+    mutating func answer(_ pending: PendingRequest, _ outcome: Outcome) {
+        answer(pending.key, outcome)
+    }
+
+    mutating func answer(_ key: RequestKey, _ outcome: Outcome) {
+        decisions.answers.append(ClientAnswer(key, outcome))
+    }
+
+    // MARK: Proposals and confirmed reads
+
+    mutating func proposed(_ id: ProposalID, _ proposal: OpenProposal) {
+        openProposals[id] = proposal
+        if case .command(let pending) = proposal { expires(pending.deadline) }
+    }
+
+    /// The proposal takes effect with the batch that is handed out now.
+    mutating func completed(_ id: ProposalID) -> OpenProposal? {
+        openProposals.removeValue(forKey: id)
+    }
+
+    /// The proposal was never appended.
+    /// - Returns: whether it was a change of the membership.
+    mutating func refused(_ id: ProposalID, _ refusal: Refusal) -> Bool {
+        guard let open = openProposals.removeValue(forKey: id) else { return false }
+        guard case .command(let pending) = open else {
+            if case .membership = open { return true }
+            return false
+        }
+        switch refusal {
+        case .notLeader, .transferInProgress: park(pending)
+        case .entryTooLarge(let limit):
+            answer(pending, .failed(.requestTooLarge(limit: limit)))
+        default: answer(pending, .failed(.busy))
+        }
+        return false
+    }
+
+    /// The proposal was appended under a leadership that ended; whether it takes effect is unknown.
+    /// - Returns: whether it was a change of the membership.
+    mutating func discarded(_ id: ProposalID) -> Bool {
+        switch openProposals.removeValue(forKey: id) {
+        case .command(let pending):
+            answer(pending, .failed(.leadershipLost))
+            return false
+        case .membership: return true
+        case .own, nil: return false
+        }
+    }
+
+    mutating func confirming(_ id: ReadID, _ reads: [PendingRequest]) {
+        openReads[id] = reads
+        for pending in reads { expires(pending.readDeadline) }
+    }
+
+    mutating func readable(_ ids: [ReadID]) {
+        for id in ids {
+            decisions.reads.append(contentsOf: openReads.removeValue(forKey: id) ?? [])
+        }
+    }
+
+    mutating func readsFailed(_ ids: [ReadID]) {
+        for id in ids {
+            for pending in openReads.removeValue(forKey: id) ?? [] { park(pending) }
+        }
+    }
+
+    // MARK: Forwarded requests
+
+    mutating func forwardEnded(_ keys: [RequestKey]) {
+        for key in keys { forwarded[key] = nil }
+    }
+
+    /// These certainly had no effect: they may go another way.
+    mutating func forwardRefused(_ keys: [RequestKey]) {
+        for key in keys {
+            guard let sent = forwarded.removeValue(forKey: key) else { continue }
+            park(sent.pending)
+        }
+    }
+
+    // MARK: Ends
+
+    /// Nobody waits for the request any more. What is in the log, or was sent on, takes its course.
+    mutating func cancelled(_ keys: [RequestKey]) {
+        let gone = Set(keys)
+        for pending in parked where gone.contains(pending.key) { parkedBytes -= pending.byteCount }
+        parked.removeAll { gone.contains($0.key) }
+        for id in openReads.keys.sorted() {
+            openReads[id]?.removeAll { gone.contains($0.key) }
+        }
+        for key in keys { forwarded[key] = nil }
+    }
+
+    private mutating func expires(_ deadline: MonotonicTime) {
+        nextExpiry = min(nextExpiry, deadline)
+    }
+
+    /// Answers what has waited for as long as it may.
+    mutating func expire(_ standing: Standing, now: MonotonicTime) {
+        guard now >= nextExpiry else { return }
+        expireParked(standing, now)
+        expireProposals(now)
+        expireReads(standing, now)
+        expireForwarded(now)
+        nextExpiry = earliestDeadline
+    }
+
+    private mutating func expireParked(_ standing: Standing, _ now: MonotonicTime) {
+        let isLate = { [applyTimeout] (pending: PendingRequest) in
+            pending.parkedDeadline(applyTimeout: applyTimeout) <= now
+        }
+        let late = parked.filter(isLate)
+        guard !late.isEmpty else { return }
+        parked.removeAll(where: isLate)
+        for pending in late {
+            parkedBytes -= pending.byteCount
+            answer(pending, expiry(of: pending, standing))
+        }
+    }
+
+    private func expiry(of pending: PendingRequest, _ standing: Standing) -> Outcome {
+        if pending.syncIndex != nil {
+            return .readiness(.notSynced("timeout waiting for commit index"))
+        }
+        guard standing.leader != nil else {
+            return .failed(.noLeader(waitingFor: standing.waitingFor))
+        }
+        return standing.role == .leader
+            ? .failed(.notReady("the leader is still applying its log"))
+            : .failed(.timedOut(waitingFor: "the leader's address"))
+    }
+
+    private mutating func expireProposals(_ now: MonotonicTime) {
+        var late: [(id: ProposalID, key: RequestKey)] = []
+        for (id, open) in openProposals {
+            if case .command(let pending) = open, pending.deadline <= now {
+                late.append((id, pending.key))
+            }
+        }
+        for (id, key) in late.sorted(by: { $0.key < $1.key }) {
+            openProposals[id] = .own
+            answer(key, .failed(.timedOut(waitingFor: "a quorum to hold the write")))
+        }
+    }
+
+    private mutating func expireReads(_ standing: Standing, _ now: MonotonicTime) {
+        for id in openReads.keys.sorted() {
+            guard let waiting = openReads[id] else { continue }
+            let late = waiting.filter { $0.readDeadline <= now }
+            guard !late.isEmpty else { continue }
+            openReads[id] = waiting.filter { $0.readDeadline > now }
+            for pending in late {
+                answer(pending, .failed(.linearizableTimeout(index: standing.commitIndex)))
+            }
+        }
+    }
+
+    /// The other node's own limit comes first as a rule.
+    private mutating func expireForwarded(_ now: MonotonicTime) {
+        let late = forwarded.filter { $0.value.pending.deadline + limits.forwardGrace <= now }
+        for (key, sent) in late.sorted(by: { $0.key < $1.key }) {
+            forwarded[key] = nil
+            answer(key, .failed(.timedOut(waitingFor: "the leader at \(sent.address)")))
+        }
+    }
+
+    private var earliestDeadline: MonotonicTime {
+        var earliest = MonotonicTime(nanoseconds: .max)
+        for pending in parked {
+            earliest = min(earliest, pending.parkedDeadline(applyTimeout: applyTimeout))
+        }
+        for open in openProposals.values {
+            if case .command(let pending) = open { earliest = min(earliest, pending.deadline) }
+        }
+        for reads in openReads.values {
+            for pending in reads { earliest = min(earliest, pending.readDeadline) }
+        }
+        for sent in forwarded.values {
+            earliest = min(earliest, sent.pending.deadline + limits.forwardGrace)
+        }
+        return earliest
+    }
+
+    /// The node stops: what can't come to its end is answered.
+    mutating func refuseAll(_ error: ServiceError) {
+        for pending in unparkAll() { answer(pending, .failed(error)) }
+    }
+}
+
+/// Bounds of what a node holds on behalf of clients.
+package struct RouterLimits: Sendable {
+    /// Requests that wait for a leader or the database, and their bytes; more are answered as busy.
+    package var parkedRequests = 10_000
+    package var parkedBytes = 256 << 20
+    /// A request that was sent on and not answered is given up so long after its own time.
+    package var forwardGrace = Duration.seconds(1)
+
+    package init() {}
+}

@@ -1,0 +1,54 @@
+import PeerProtocol
+import Raft
+import Service
+
+/// What the node is right now, as far as the fate of requests depends on it. A copy, made once for
+/// all requests of a turn.
+struct Standing {
+    var role = RoleName.follower
+    /// By all this node knows; itself, if it leads.
+    var leader: NodeID?
+    /// Nil while it is not known, and when the node itself leads.
+    var leaderAddress: PeerAddress?
+    var leaderURL: String?
+    /// Nil until the node belongs to a cluster.
+    var isVoter: Bool?
+    var commitIndex = LogIndex.zero
+    var appliedIndex = LogIndex.zero
+    /// Since the leader was last heard; nil when never.
+    var sinceLeader: Duration?
+    /// The node has a log at all.
+    var isInCluster = false
+    /// Reads at level `none` may see this database.
+    var canServeLocally = true
+    /// This node leads, by all it knows, and has applied what its predecessors acknowledged.
+    var canServeAsLeader = false
+    var isDiskFull = false
+    /// The node was removed from its cluster: waiting for a leader is in vain.
+    var isExcluded = false
+    /// Why there is no leader, in words.
+    var waitingFor = ""
+
+    /// What must change before a request that waits can go on.
+    struct Gate: Equatable {
+        var leader: NodeID?
+        var leaderAddress: PeerAddress?
+        var canServeLocally: Bool
+        var canServeAsLeader: Bool
+        var isExcluded: Bool
+        var appliedIndex: LogIndex
+    }
+
+    var gate: Gate {
+        Gate(
+            leader: leader, leaderAddress: leaderAddress, canServeLocally: canServeLocally,
+            canServeAsLeader: canServeAsLeader, isExcluded: isExcluded,
+            appliedIndex: appliedIndex)
+    }
+
+    func isFresh(_ freshness: Freshness) -> Bool {
+        guard let limit = freshness.limit, isInCluster, role != .leader else { return true }
+        guard let sinceLeader, sinceLeader <= limit else { return false }
+        return !freshness.strict || appliedIndex >= commitIndex
+    }
+}

@@ -1,0 +1,15 @@
+package import Cluster
+package import Registry
+
+/// What the disk says of attempts to come to a cluster.
+package struct StoredFormation: Equatable, Sendable {
+    package var acceptor: AcceptorState
+    package var registry: RegistryState
+
+    package init(
+        acceptor: AcceptorState = AcceptorState(), registry: RegistryState = RegistryState()
+    ) {
+        self.acceptor = acceptor
+        self.registry = registry
+    }
+}

@@ -1,0 +1,98 @@
+internal import CSQLite
+
+/// What two SQLite libraries must have in common so that the same statements give the same rows:
+/// source, compile options, and results in which builds, C libraries and processors are known to
+/// differ.
+///
+/// Nodes tell each other the text, which is compared as a whole:
+///
+///     3.40.1 831d0fb2836b71c9; options=ENABLE_FTS5,…; numbers to text=5f1d…; …
+///
+/// version, the first 16 digits of the source's hash; the compile options in order; then one part
+/// per probe, with the 64 bit FNV-1a hash of its results.
+package struct EngineFingerprint: Equatable, Sendable, CustomStringConvertible {
+    /// Version and source.
+    package let source: String
+    package let options: [String]
+    /// Name and hash of each probe, in order.
+    package let probes: [Probe]
+
+    package struct Probe: Equatable, Sendable {
+        package let name: String
+        package let hash: String
+
+        package init(name: String, hash: String) {
+            self.name = name
+            self.hash = hash
+        }
+    }
+
+    package init(source: String, options: [String], probes: [Probe]) {
+        self.source = source
+        self.options = options
+        self.probes = probes
+    }
+
+    /// The form that goes from node to node.
+    package var description: String {
+        let parts =
+            [source, "options=\(options.joined(separator: ","))"]
+            + probes.map { "\($0.name)=\($0.hash)" }
+        return parts.joined(separator: "; ")
+    }
+
+    /// Reads the form that goes from node to node. Nil when it has another form, as that of another
+    /// version of this program may.
+    package init?(_ text: String) {
+        let parts = text.split(separator: ";").map { part in
+            String(part.drop { $0 == " " })
+        }
+        guard parts.count >= 2, parts[1].hasPrefix("options=") else { return nil }
+        source = parts[0]
+        options = parts[1].dropFirst(8).split(separator: ",").map(String.init)
+        probes = parts[2...].compactMap { part in
+            let sides = part.split(separator: "=", maxSplits: 1).map(String.init)
+            return sides.count == 2 ? Probe(name: sides[0], hash: sides[1]) : nil
+        }
+    }
+
+    /// In which ways two nodes' libraries differ, a clause for each, to be shown to the operator;
+    /// empty when nothing is known in which they do.
+    /// - Parameters: the texts that nodes tell each other, one's own first.
+    package static func differences(between own: String, and other: String) -> [String] {
+        guard own != other else { return [] }
+        guard let mine = EngineFingerprint(own), let theirs = EngineFingerprint(other) else {
+            return ["SQLite is described in another way there: \(other)"]
+        }
+        var clauses: [String] = []
+        if mine.source != theirs.source {
+            clauses.append("SQLite \(theirs.source) there, \(mine.source) here")
+        }
+        let added = theirs.options.filter { !mine.options.contains($0) }
+        let missing = mine.options.filter { !theirs.options.contains($0) }
+        if !added.isEmpty { clauses.append("options only there: \(added.joined(separator: ", "))") }
+        if !missing.isEmpty {
+            clauses.append("options only here: \(missing.joined(separator: ", "))")
+        }
+        for probe in mine.probes {
+            let there = theirs.probes.first { $0.name == probe.name }
+            if there?.hash != probe.hash { clauses.append("other results for \(probe.name)") }
+        }
+        return clauses
+    }
+}
+
+extension Engine {
+    /// Of the library of this process. Computed once, which takes some milliseconds.
+    package static let fingerprint = EngineFingerprint(
+        source: "\(version) \(sourceHash)",
+        // Who compiled it shows in the probes, if anywhere.
+        options: compileOptions.filter { !$0.hasPrefix("COMPILER=") },
+        probes: EngineProbes.run())
+
+    /// The source ID is a date, a time and a hash.
+    private static var sourceHash: String {
+        let words = sourceID.split(separator: " ")
+        return String((words.last ?? "unknown").prefix(16))
+    }
+}

@@ -1,0 +1,48 @@
+internal import SQLite
+
+/// What may not stand in the text of a CREATE or ALTER, which becomes part of the schema.
+///
+/// SQLite resolves the functions in a view, a trigger or a default only when they are used, so its
+/// authorizer is asked too late. The words are looked for instead: a function is a name followed by
+/// an opening parenthesis, whatever stands around it.
+enum SchemaRules {
+    /// Functions whose results differ between builds of SQLite, or show where rows lie in the file.
+    static let nodeLocalFunctions: Set<String> = [
+        "sqlite_version", "sqlite_source_id", "sqlite_compileoption_used",
+        "sqlite_compileoption_get", "fts5_source_id", "sqlite_offset",
+    ]
+
+    /// Why the statement is refused, in words for the client; nil when it isn't.
+    static func refusal(of sql: UnsafeRawBufferPointer) -> String? {
+        var tokens = SQLTokenizer(sql)
+        guard case .word(let first)? = firstToken(&tokens),
+            tokens.isKeyword(first, "CREATE") || tokens.isKeyword(first, "ALTER")
+        else { return nil }
+        var last: String?
+        while let token = tokens.next() {
+            switch token {
+            case .word(let range), .quoted(let range):
+                let word = tokens.lowercased(range)
+                // Also within a text: arguments of virtual tables name the tables they read.
+                if word.contains(MetadataTable.namePrefix) {
+                    return "names that begin with \(MetadataTable.namePrefix) are the daemon's own"
+                }
+                last = sql[range.lowerBound - 1] == UInt8(ascii: "'") ? nil : word
+            case .other(UInt8(ascii: "(")):
+                if let name = last, nodeLocalFunctions.contains(name) {
+                    return Guard.nodeLocalText("\(name)()")
+                }
+                last = nil
+            default: last = nil
+            }
+        }
+        return nil
+    }
+
+    private static func firstToken(_ tokens: inout SQLTokenizer) -> SQLTokenizer.Token? {
+        while let token = tokens.next() {
+            if token != .semicolon { return token }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,47 @@
+internal import CSQLite
+internal import SQLite
+
+/// Loading virtual tables from a dump of SQLite's shell (see `CatalogueRow`).
+///
+/// The connection doesn't know such a table until its transaction has ended, or it would protect the
+/// shadow tables whose rows the dump brings. Then the file is opened anew.
+extension WriteSession {
+    func insert(_ row: CatalogueRow) throws(CatalogueRowError) {
+        let stored = try row.stored()
+        let name = Self.quoted(stored.name)
+        do throws(SQLiteError) {
+            let existing = try connection.integer(
+                "SELECT 1 FROM main.sqlite_schema WHERE name = \(name) COLLATE NOCASE")
+            guard existing == nil else {
+                throw SQLiteError(
+                    extendedCode: SQLITE_ERROR, message: "table \(stored.name) already exists")
+            }
+            try writeSchema(
+                """
+                INSERT INTO main.sqlite_schema(type, name, tbl_name, rootpage, sql)
+                VALUES('table', \(name), \(name), 0, \(Self.quoted(stored.sql)))
+                """)
+            hasNewCatalogueRows = true
+        } catch {
+            throw CatalogueRowError(text: error.message)
+        }
+    }
+
+    /// Before the end of the transaction: makes all connections look at the schema anew.
+    func announceCatalogueRows() throws(SQLiteError) {
+        guard hasNewCatalogueRows else { return }
+        let version = try connection.integer("PRAGMA main.schema_version") ?? 0
+        try writeSchema("PRAGMA main.schema_version=\(Int32(truncatingIfNeeded: version &+ 1))")
+    }
+
+    private func writeSchema(_ sql: String) throws(SQLiteError) {
+        guard csqlite_write_schema(connection.pointer, sql) == SQLITE_OK else {
+            throw connection.lastError
+        }
+    }
+
+    private static func quoted(_ text: String) -> String {
+        let parts = text.split(separator: "'", omittingEmptySubsequences: false)
+        return "'" + parts.joined(separator: "''") + "'"
+    }
+}

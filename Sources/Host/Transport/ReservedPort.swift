@@ -1,0 +1,104 @@
+import Glibc
+package import PeerProtocol
+package import Raft
+import Synchronization
+
+/// A TCP port that this process holds and nobody is served on yet. A node takes its ports before it
+/// touches its disk: one that can't have them must leave nothing behind. Connections that come
+/// meanwhile wait in the kernel until a `Listener` takes over.
+package final class ReservedPort: Sendable {
+    /// As the operator gave it.
+    package let address: PeerAddress
+    /// Nil once a listener has it.
+    private let descriptor: Mutex<Int32?>
+
+    /// Resolves a name on the calling thread, and takes its first address.
+    /// - Parameter address: `host:port`, IPv6 in brackets; no host means all interfaces, port 0 one
+    ///   that is free.
+    /// - Throws: `TransportError` with the address and, as its cause, why it can't be had.
+    package init(_ address: PeerAddress) throws(TransportError) {
+        self.address = address
+        let target = try HostPort(address)
+        descriptor = Mutex(nil)
+        var opened: Int32
+        if target.host.isEmpty {
+            // The IPv6 wildcard takes IPv4 too, but a kernel may lack IPv6.
+            do throws(TransportError) {
+                opened = try Self.open("::", target.port, address)
+            } catch {
+                opened = try Self.open("0.0.0.0", target.port, address)
+            }
+        } else {
+            opened = try Self.open(target.host, target.port, address)
+        }
+        descriptor.withLock { $0 = opened }
+    }
+
+    deinit {
+        if let descriptor = take() { close(descriptor) }
+    }
+
+    /// The port that was bound, also where any free one was asked for; nil once a listener has it.
+    package var boundPort: Int? {
+        descriptor.withLock { descriptor in
+            guard let descriptor else { return nil }
+            var address = sockaddr_storage()
+            var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
+            return withUnsafeMutableBytes(of: &address) { bytes in
+                guard let base = bytes.baseAddress else { return nil }
+                let generic = base.assumingMemoryBound(to: sockaddr.self)
+                guard getsockname(descriptor, generic, &size) == 0 else { return nil }
+                // Of IPv4 and IPv6 alike: two bytes behind the family, the higher one first.
+                return Int(bytes[2]) << 8 | Int(bytes[3])
+            }
+        }
+    }
+
+    /// Gives the bound and listening socket away; nil if it was given already.
+    func take() -> Int32? {
+        descriptor.withLock { descriptor in
+            defer { descriptor = nil }
+            return descriptor
+        }
+    }
+
+    /// Connections that may wait to be accepted.
+    static let backlog: Int32 = 1024
+
+    private static func open(
+        _ host: String, _ port: Int, _ address: PeerAddress
+    ) throws(TransportError) -> Int32 {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        var found: UnsafeMutablePointer<addrinfo>?
+        let code = getaddrinfo(host, "\(port)", &hints, &found)
+        guard code == 0, let first = found else {
+            throw TransportError(
+                .noSuchHost, address: address.rawValue,
+                cause: "can't listen: \(String(cString: gai_strerror(code)))")
+        }
+        defer { freeaddrinfo(first) }
+        let descriptor = socket(
+            first.pointee.ai_family,
+            Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw failure(address) }
+        var yes: Int32 = 1
+        let size = socklen_t(MemoryLayout<Int32>.size)
+        guard setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, size) == 0,
+            bind(descriptor, first.pointee.ai_addr, first.pointee.ai_addrlen) == 0,
+            // Only now nobody else can have the port: two may bind it before either listens.
+            listen(descriptor, backlog) == 0
+        else {
+            let failure = failure(address)
+            close(descriptor)
+            throw failure
+        }
+        return descriptor
+    }
+
+    private static func failure(_ address: PeerAddress) -> TransportError {
+        let error = TransportError(errno: errno, address: address.rawValue)
+        return TransportError(
+            error.reason, address: error.address, cause: "can't listen: \(error.cause)")
+    }
+}

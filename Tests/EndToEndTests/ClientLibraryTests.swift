@@ -1,0 +1,79 @@
+import Foundation
+import ServerTesting
+import Testing
+
+/// Nodes as the users of client libraries see them, which nobody here wrote.
+@Suite(.serialized) struct ClientLibraryTests {
+    private func single(_ arguments: [String] = []) throws -> TestCluster {
+        let directory = try TestDirectory()
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            arguments: arguments)
+        return TestCluster([node], in: directory)
+    }
+
+    @Test func `Programs that use pyrqlite or SQLAlchemy work`() async throws {
+        let tests = URL(filePath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let python = tests.deletingLastPathComponent().appending(path: ".build/python/bin/python3")
+        try #require(
+            FileManager.default.isExecutableFile(atPath: python.path),
+            "\(python.path) is missing: scripts/test makes it, with pyrqlite in it")
+        let cluster = try single()
+        defer { cluster.stop() }
+        try cluster.start()
+        let node = cluster.nodes[0]
+        try await node.waitUntilReady()
+        // Without files of bytecode among the sources.
+        let script = tests.appending(path: "Drivers/drive_pyrqlite.py").path
+        let output = try Program.run([
+            python.path, "-B", script, "127.0.0.1", "\(node.httpPort)",
+        ])
+        #expect(output.contains("\nOK"), "\(output)")
+    }
+
+    /// The clause of the issue tracker that began it: each of these ended every node for good.
+    @Test func `No name that a client takes ends a node or keeps it from starting`() async throws {
+        let cluster = try single(["-fk"])
+        defer { cluster.stop() }
+        let node = cluster.nodes[0]
+        try cluster.start()
+        try await node.waitUntilReady()
+        for requests in [
+            ["CREATE TABLE pragma_table_list(x)", "ANALYZE"],
+            [
+                "PRAGMA foreign_keys=ON", "CREATE TABLE c(x REFERENCES sqlite_rqlite(format))",
+                "ANALYZE",
+            ],
+            ["CREATE TABLE g(a, b AS (sqlite_version()))"],
+            ["CREATE TABLE u(a CHECK(unhex(a) IS NOT NULL), b AS (octet_length(a)))"],
+            ["INSERT INTO u(a) VALUES('00ff')"],
+        ] { _ = try await node.client.execute(requests) }
+        node.kill()
+        try cluster.start()
+        try await node.waitUntilReady()
+        #expect(try await node.client.rows("SELECT b FROM u", level: "strong")[0][0].int == 4)
+        let names = try await node.client.rows("SELECT name FROM main.sqlite_schema ORDER BY 1")
+        #expect(names.map { $0[0].string } == ["pragma_table_list", "sqlite_stat1", "u"])
+    }
+
+    @Test
+    func `A setting sent alone is an error, so that nothing is deleted that was meant to stay`()
+        async throws
+    {
+        let cluster = try single(["-fk"])
+        defer { cluster.stop() }
+        let node = cluster.nodes[0]
+        try cluster.start()
+        try await node.waitUntilReady()
+        let alone = try await node.client.execute(["PRAGMA foreign_keys=OFF"])
+        #expect(alone["results"][0]["error"].string?.contains("ends with its request") == true)
+        for level in ["none", "weak", "linearizable", "strong"] {
+            #expect(try await node.client.rows("PRAGMA foreign_keys", level: level)[0][0].int == 1)
+            #expect(
+                try await node.client.rows("PRAGMA journal_mode", level: level)[0][0].string
+                    == "wal")
+        }
+    }
+}

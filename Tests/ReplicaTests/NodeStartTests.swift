@@ -1,0 +1,173 @@
+import Foundation
+import NIOCore
+import NIOPosix
+import NodeMachine
+import Raft
+import StateMachine
+import Telemetry
+import Testing
+
+@testable import Replica
+import Threads
+import Time
+@testable import WriteAheadLog
+
+/// Starts of a node on real files that were lost, moved or never complete.
+@Suite(.serialized) struct NodeStartTests {
+    private static let group = MultiThreadedEventLoopGroup.singleton
+
+    private struct Silence: LogSink {
+        func write(_ bytes: [UInt8]) {}
+    }
+
+    private func inDirectory(_ body: (String) throws -> Void) throws {
+        let url = FileManager.default.temporaryDirectory
+            .appendingPathComponent("start-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: url) }
+        try body(url.path + "/data")
+    }
+
+    private func start(
+        _ path: String, _ change: (inout NodeConfiguration) -> Void = { _ in }
+    ) throws -> Node {
+        var configuration = NodeConfiguration(
+            explicitID: nil, fallbackID: NodeID("1"), address: PeerAddress("localhost:1"),
+            apiURL: "http://localhost:2", dataDirectory: path, version: "test")
+        change(&configuration)
+        return try Node.start(
+            configuration, group: Self.group,
+            logger: Logger(module: "test", threshold: nil, sink: Silence()))
+    }
+
+    /// A node that formed a cluster of its own and was stopped.
+    private func makeNode(_ path: String) throws {
+        let node = try start(path)
+        let deadline = MonotonicTime.now + .seconds(60)
+        while !node.status.isReady, MonotonicTime.now < deadline {
+            _ = Mailbox<Bool>().take(until: .now + .milliseconds(5))
+        }
+        #expect(node.status.isReady)
+        node.stop()
+    }
+
+    private func names(_ path: String) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+    }
+
+    private func refusal(
+        _ path: String, _ change: (inout NodeConfiguration) -> Void = { _ in }
+    ) -> StartError? {
+        #expect(throws: StartError.self) { try start(path, change) }
+    }
+
+    @Test func `A start whose log is gone refuses, changes nothing and makes no log`() throws {
+        try inDirectory { path in
+            try makeNode(path)
+            let before = try Data(contentsOf: URL(fileURLWithPath: path + "/db-1.sqlite"))
+            try FileManager.default.removeItem(atPath: path + "/log")
+            for isMountPoint in [false, true] {
+                if isMountPoint {
+                    try FileManager.default.createDirectory(
+                        atPath: path + "/log", withIntermediateDirectories: true)
+                }
+                let listed = try names(path)
+                let refusal = refusal(path)
+                #expect(
+                    refusal == .databaseWithoutLog(directory: path, files: ["db-1.sqlite"]))
+                #expect(try names(path) == listed)
+                #expect(throws: StartError.self) {
+                    try ClusterRecovery.force(in: path, survivors: [])
+                }
+                #expect(try names(path) == listed)
+            }
+            #expect(
+                try Data(contentsOf: URL(fileURLWithPath: path + "/db-1.sqlite")) == before)
+        }
+    }
+
+    @Test func `A start whose database is gone refuses and makes none`() throws {
+        try inDirectory { path in
+            try makeNode(path)
+            let (file, kept) = (path + "/db-1.sqlite", path + "/kept")
+            try FileManager.default.moveItem(atPath: file, toPath: kept)
+            guard case .databaseMissing(Generation(1), path, _)? = refusal(path) else {
+                Issue.record("not refused for the missing database")
+                return
+            }
+            #expect(!FileManager.default.fileExists(atPath: file))
+            // Put back, as the text says, it starts.
+            try FileManager.default.moveItem(atPath: kept, toPath: file)
+            try makeNode(path)
+        }
+    }
+
+    @Test func `A database from the log's future is kept, and keeps the node from starting`() throws
+    {
+        try inDirectory { path in
+            try makeNode(path)
+            try FileManager.default.copyItem(
+                atPath: path + "/db-1.sqlite", toPath: path + "/db-3.sqlite")
+            #expect(
+                refusal(path)
+                    == .generationUnknown(Generation(3), named: Generation(1), directory: path))
+            #expect(try names(path).contains("db-3.sqlite"))
+            // What an interrupted change leaves goes.
+            try FileManager.default.moveItem(
+                atPath: path + "/db-3.sqlite", toPath: path + "/db-2.sqlite")
+            try makeNode(path)
+            #expect(try !names(path).contains("db-2.sqlite"))
+        }
+    }
+
+    @Test func `An empty database never takes the place of one that is there`() throws {
+        try inDirectory { path in
+            try makeNode(path)
+            let directory = DatabaseDirectory(path: path)
+            #expect(throws: DirectoryError.occupied(path: path + "/db-1.sqlite")) {
+                try directory.create(.first)
+            }
+            #expect(throws: DirectoryError.missing(path: path + "/db-7.sqlite")) {
+                try directory.removeAll(except: Generation(7))
+            }
+            try makeNode(path)
+        }
+    }
+
+    @Test func `A name that no generation would be given is none`() throws {
+        try inDirectory { path in
+            try makeNode(path)
+            for name in ["db-01.sqlite", "db-+2.sqlite", "db-.sqlite", "db-4.sqlite-wal"] {
+                try Data().write(to: URL(fileURLWithPath: path + "/" + name))
+            }
+            let directory = DatabaseDirectory(path: path)
+            #expect(try directory.generations() == [.first])
+            #expect(try directory.incomingFiles().count == 4)
+        }
+    }
+
+    @Test func `A read replica with nobody to follow does not even make its directory`() throws {
+        try inDirectory { path in
+            #expect(refusal(path) { $0.isVoter = false } == .nothingToFollow)
+            #expect(!FileManager.default.fileExists(atPath: path))
+        }
+    }
+
+    @Test func `A first start on a full disk says so, and goes on where there is room`() throws {
+        guard geteuid() == 0 else { return }
+        try inDirectory { path in
+            let disk = (path as NSString).deletingLastPathComponent
+            try FileManager.default.createDirectory(
+                atPath: disk, withIntermediateDirectories: true)
+            // Too small for a segment of the log.
+            try #require(mount("tmpfs", disk, "tmpfs", 0, "size=1m") == 0)
+            defer { umount2(disk, Int32(MNT_DETACH)) }
+            guard case .noRoom(let directory, _)? = refusal(path) else {
+                Issue.record("not refused for the lack of room")
+                return
+            }
+            #expect(directory == path)
+            #expect(mount("tmpfs", disk, "tmpfs", UInt(MS_REMOUNT), "size=64m") == 0)
+            try makeNode(path)
+        }
+    }
+}

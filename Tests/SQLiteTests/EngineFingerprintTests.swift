@@ -1,0 +1,38 @@
+import SQLite
+import Testing
+
+/// Nodes whose SQLite may give other results can tell.
+@Suite struct EngineFingerprintTests {
+    @Test func `Builds that differ are told apart, and how they differ is said`() throws {
+        let own = Engine.fingerprint
+        let text = own.description
+        #expect(EngineFingerprint(text) == own)
+        #expect(own.source.hasPrefix(Engine.version) && own.probes.count >= 6)
+        #expect(own.options.contains { $0.hasPrefix("THREADSAFE=") })
+        #expect(text.utf8.count < 4096)
+        #expect(EngineFingerprint.differences(between: text, and: text).isEmpty)
+
+        var probes = own.probes
+        probes[0] = .init(name: probes[0].name, hash: "0123456789abcdef")
+        let other = EngineFingerprint(
+            source: "3.53.0 abc", options: Array(own.options.dropFirst()) + ["ENABLE_ICU"],
+            probes: probes)
+        #expect(
+            EngineFingerprint.differences(between: text, and: other.description) == [
+                "SQLite 3.53.0 abc there, \(own.source) here", "options only there: ENABLE_ICU",
+                "options only here: \(own.options[0])", "other results for numbers to text",
+            ])
+        let old =
+            "2022-12-28 14:03:47 df5c253c0b3dd24916e4ec7cf77d3db5294cc9fd45ae7b9c5e82ad8197f38a24"
+        #expect(EngineFingerprint.differences(between: text, and: old).count == 1)
+    }
+
+    @Test func `Every probe has results, and not only errors`() {
+        let hashes = Engine.fingerprint.probes.map(\.hash)
+        #expect(Set(hashes).count == hashes.count)
+        // The hash of one failed query alone.
+        #expect(!hashes.contains("af64724c8602eb6e"))
+        #expect(
+            Engine.fingerprint.probes == EngineFingerprint(Engine.fingerprint.description)?.probes)
+    }
+}

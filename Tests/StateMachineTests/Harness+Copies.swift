@@ -1,0 +1,68 @@
+import CSQLite
+import Glibc
+import Raft
+import SQLite
+import Wire
+
+@testable import StateMachine
+
+/// Databases that came to another node.
+extension Database {
+    /// The main file, with everything in it.
+    func bytes() throws -> (bytes: [UInt8], mark: SnapshotMark) {
+        guard let source = try applier.beginSnapshot() else { throw HarnessError.noResult }
+        defer { applier.endSnapshot() }
+        return (try source.read(offset: 0, count: Int(source.byteCount)), source.mark)
+    }
+
+    /// The database of a node that received this one as snapshot.
+    func copied() throws -> Database {
+        let (bytes, mark) = try bytes()
+        let other = try Database()
+        let second = Generation(2)
+        try bytes.write(to: other.databases.incomingFile(of: second))
+        try other.databases.installSnapshot(
+            as: second, mark: mark, cluster: ClusterID(RandomID(high: 7, low: 8)))
+        other.applier = try Applier(path: other.databases.file(of: second))
+        return other
+    }
+
+    /// A copy of the file in which somebody changed things while no node ran.
+    func copied(changing change: (borrowing Connection) throws(SQLiteError) -> Void) throws
+        -> Database
+    {
+        let other = try Database()
+        let path = other.databases.file(of: Generation(2))
+        try bytes().bytes.write(to: path)
+        try {
+            let connection = try Connection(path: path, access: .readWrite)
+            try change(connection)
+        }()
+        other.applier = try Applier(path: path)
+        return other
+    }
+}
+
+extension [UInt8] {
+    func write(to path: String) throws {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        defer { close(descriptor) }
+        guard Glibc.write(descriptor, self, count) == count else {
+            throw HarnessError.system(errno)
+        }
+    }
+}
+
+extension Reader {
+    /// The rows of one query, as text, or why there are none.
+    func rows(_ sql: String) throws -> [String] {
+        let outcome = run(Command(kind: .query, statements: [Statement(sql)]))
+        guard case .result(let result) = outcome else { return ["needs write"] }
+        if let error = result.error { return ["request: \(error)"] }
+        switch result.statements.first?.outcome {
+        case .rows(let rows)?: return try rows.lines()
+        case .failed(let message)?: return ["failed: \(message)"]
+        case let other: return ["\(String(describing: other))"]
+        }
+    }
+}
