@@ -105,9 +105,11 @@ import Wire
         }
     }
 
-    /// A hello ends here in minor version 0: what follows is two optional fields.
+    /// A hello or an offer ends here in minor version 0: what follows is two optional fields, or one.
     private func isWhole(_ part: ArraySlice<UInt8>, of bytes: [UInt8]) -> Bool {
-        bytes.count - part.count == 2 && bytes.suffix(2) == [0, 0]
+        let isOffer = bytes == self.bytes { Samples.offer.encode(into: &$0) }
+        let missing = bytes.count - part.count
+        return isOffer ? missing == 1 : missing == 2 && bytes.suffix(2) == [0, 0]
     }
 
     /// Any result is fine, as long as there is one.

@@ -84,8 +84,9 @@ import Wire
         a.knows(gone)
         for round in 1...3 {
             a.transport.send([a.message(UInt64(round), to: gone.id)])
-            try await a.delegate.unreachable.wait(count: round)
+            try await until { a.transport.statistics.peers.first?.droppedMessages ?? 0 >= round }
         }
+        #expect(a.delegate.unreachable.items == [gone.id])
         let expected = TransportError(
             .connectionRefused, address: gone.address.rawValue, cause: "connection refused")
         #expect(a.delegate.observations.items == [.disconnected(gone.id, expected)])
@@ -119,6 +120,7 @@ import Wire
         var limits = TransportLimits.quick
         limits.minBackoff = .milliseconds(1)
         limits.maxBackoff = .seconds(30)
+        limits.nameFreshness = .minutes(1)
         let a = try await TestNode.start("a", limits: limits)
         var refusal = ByteWriter()
         refusal.writeRaw([1, 2, 0] as [UInt8])
@@ -132,7 +134,7 @@ import Wire
         }
         let observations = a.delegate.observations.items
         #expect(observations.count == 2)
-        #expect(observations.first == .connected(id, newer.address))
+        #expect(observations.first == .connected(id, newer.address, isBack: false))
         guard case .disconnected(_, let error) = observations.last else {
             Issue.record("\(observations)")
             return

@@ -15,9 +15,13 @@ final class RawConnection: ChannelInboundHandler, Sendable {
 
     let events = Mailbox<Event>()
 
-    static func open(to port: Int) async throws -> (RawConnection, any Channel) {
+    /// - Parameter staysOpen: when the other end has said its last.
+    static func open(
+        to port: Int, staysOpen: Bool = false
+    ) async throws -> (RawConnection, any Channel) {
         let connection = RawConnection()
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelOption(.allowRemoteHalfClosure, value: staysOpen)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(connection)
@@ -43,6 +47,25 @@ final class RawConnection: ChannelInboundHandler, Sendable {
             if case .bytes(let bytes) = event { return bytes }
             return []
         }
+    }
+}
+
+extension [UInt8] {
+    /// Without the frames by which the receiver of a snapshot shows that it is still at work: a
+    /// starved machine has time to send some.
+    var withoutSignsOfWork: [UInt8] {
+        let sign = WireBytes.frame(12, [])
+        var rest: [UInt8] = []
+        var place = 0
+        while place < count {
+            if self[place...].starts(with: sign) {
+                place += sign.count
+            } else {
+                rest.append(self[place])
+                place += 1
+            }
+        }
+        return rest
     }
 }
 

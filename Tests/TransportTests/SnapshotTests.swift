@@ -10,7 +10,7 @@ import Wire
 /// Snapshots over real sockets and files.
 @Suite(.timeLimit(.minutes(5))) struct SnapshotTests {
     /// Bytes that tell their place, without holding them all.
-    private final class Source: SnapshotReading {
+    final class Source: SnapshotReading {
         struct Broken: Error, CustomStringConvertible {
             var description: String { "the disk is on fire" }
         }
@@ -47,7 +47,7 @@ import Wire
         }
     }
 
-    private func offer(_ count: Int, generation: UInt64 = 1) -> SnapshotOffer {
+    static func offer(_ count: Int, generation: UInt64 = 1) -> SnapshotOffer {
         var offer = Samples.offer
         offer.byteCount = UInt64(count)
         offer.id.generation = generation
@@ -55,7 +55,7 @@ import Wire
     }
 
     /// A path in a directory of its own.
-    private func path() throws -> String {
+    static func path() throws -> String {
         var template = Array("/tmp/transport-tests-XXXXXX".utf8CString)
         let directory = try #require(mkdtemp(&template))
         return String(cString: directory) + "/snapshot"
@@ -66,7 +66,7 @@ import Wire
         rmdir(String(path.dropLast("/snapshot".count)))
     }
 
-    private func content(of path: String) throws -> [UInt8] {
+    static func content(of path: String) throws -> [UInt8] {
         let file = try #require(fopen(path, "rb"))
         defer { fclose(file) }
         var bytes: [UInt8] = []
@@ -99,14 +99,14 @@ import Wire
         let a = try await TestNode.start("a")
         let b = try await TestNode.start("b")
         a.knows(b)
-        let path = try path()
-        b.delegate.deciding.withLock { $0 = { _ in .accept(path: path) } }
-        let offer = offer(count)
+        let path = try Self.path()
+        b.delegate.deciding.withLock { $0 = { _ in .accept(.one, path: path) } }
+        let offer = Self.offer(count)
         let ended = send(Source(count), offer, from: a, to: b)
         let received = try await b.delegate.snapshots.first()
         #expect(received.offer == offer)
         #expect(received.path == path)
-        #expect(try content(of: path) == Source.bytes(at: 0, count: count))
+        #expect(try Self.content(of: path) == Source.bytes(at: 0, count: count))
         #expect(ended.items.isEmpty)
         received.done(nil)
         #expect(error(try await ended.first()) == nil)
@@ -120,9 +120,9 @@ import Wire
         let a = try await TestNode.start("a")
         let b = try await TestNode.start("b")
         a.knows(b)
-        let path = try path()
-        b.delegate.deciding.withLock { $0 = { _ in .accept(path: path) } }
-        let ended = send(Source(100), offer(100), from: a, to: b)
+        let path = try Self.path()
+        b.delegate.deciding.withLock { $0 = { _ in .accept(.one, path: path) } }
+        let ended = send(Source(100), Self.offer(100), from: a, to: b)
         try await b.delegate.snapshots.first().done("not a database")
         #expect(
             error(try await ended.first())?.cause == "the snapshot was rejected: not a database")
@@ -136,7 +136,7 @@ import Wire
         let b = try await TestNode.start("b")
         a.knows(b)
         b.delegate.deciding.withLock { $0 = { _ in .refuse("newer data here") } }
-        let ended = send(Source(100), offer(100), from: a, to: b)
+        let ended = send(Source(100), Self.offer(100), from: a, to: b)
         let failure = error(try await ended.first())
         #expect(failure?.reason == .refused)
         #expect(failure?.cause == "the snapshot was rejected: newer data here")
@@ -148,8 +148,8 @@ import Wire
         let a = try await TestNode.start("a")
         let b = try await TestNode.start("b")
         a.knows(b)
-        b.delegate.deciding.withLock { $0 = { _ in .accept(path: "/nonexistent/x") } }
-        let ended = send(Source(100), offer(100), from: a, to: b)
+        b.delegate.deciding.withLock { $0 = { _ in .accept(.one, path: "/nonexistent/x") } }
+        let ended = send(Source(100), Self.offer(100), from: a, to: b)
         let failure = error(try await ended.first())
         #expect(failure?.cause.contains("create /nonexistent/x: No such file") == true)
         try await b.delegate.failedSnapshots.wait(count: 1)
@@ -161,10 +161,10 @@ import Wire
         let a = try await TestNode.start("a")
         let b = try await TestNode.start("b")
         a.knows(b)
-        let path = try path()
-        b.delegate.deciding.withLock { $0 = { _ in .accept(path: path) } }
+        let path = try Self.path()
+        b.delegate.deciding.withLock { $0 = { _ in .accept(.one, path: path) } }
         let source = Source(4 << 20, breaksAt: 2 << 20)
-        let ended = send(source, offer(4 << 20), from: a, to: b)
+        let ended = send(source, Self.offer(4 << 20), from: a, to: b)
         let failure = error(try await ended.first())
         #expect(failure?.reason == .storage)
         #expect(failure?.cause == "the snapshot can't be read: the disk is on fire")
@@ -187,7 +187,9 @@ import Wire
         a.transport.setAddress(stalled.address, for: NodeID("b"))
         let source = Source(1 << 30)
         let ended = Mailbox<Ending>()
-        a.transport.sendSnapshot(offer(1 << 30), from: source, to: NodeID("b")) { ended.put($0) }
+        a.transport.sendSnapshot(Self.offer(1 << 30), from: source, to: NodeID("b")) {
+            ended.put($0)
+        }
         let failure = error(try await ended.first())
         #expect(failure?.reason == .timedOut)
         // What the kernel buffers, the water mark, and a chunk: nothing near the whole.
@@ -201,29 +203,29 @@ import Wire
         var limits = TransportLimits.quick
         limits.snapshotStallTimeout = .milliseconds(50)
         let b = try await TestNode.start("b", limits: limits)
-        let path = try path()
-        b.delegate.deciding.withLock { $0 = { _ in .accept(path: path) } }
+        let path = try Self.path()
+        b.delegate.deciding.withLock { $0 = { _ in .accept(.one, path: path) } }
         let (raw, channel) = try await RawConnection.open(to: b.listener.port)
         var writer = ByteWriter()
-        offer(1000).encode(into: &writer)
+        Self.offer(1000).encode(into: &writer)
         try await channel.say(
             WireBytes.preamble(purpose: 4) + WireBytes.introduction()
                 + WireBytes.frame(8, writer.bytes))
-        #expect(try await raw.bytesUntilClosed() == WireBytes.frame(9, []))
+        #expect(try await raw.bytesUntilClosed().withoutSignsOfWork == WireBytes.frame(9, []))
         #expect(try await b.delegate.failedSnapshots.first().reason == .timedOut)
         try await b.stop()
         #expect(access(path, F_OK) != 0)
         remove(path)
     }
 
-    private func chunk(_ offset: UInt64, _ bytes: [UInt8]) -> [UInt8] {
+    static func chunk(_ offset: UInt64, _ bytes: [UInt8]) -> [UInt8] {
         var writer = ByteWriter()
         writer.write(offset)
         writer.writeRaw(bytes)
         return WireBytes.frame(10, writer.bytes)
     }
 
-    private func end(_ count: UInt64, _ checksum: UInt32) -> [UInt8] {
+    static func end(_ count: UInt64, _ checksum: UInt32) -> [UInt8] {
         var writer = ByteWriter()
         writer.write(count)
         writer.write(checksum)
@@ -233,18 +235,21 @@ import Wire
     @Test func `A wrong checksum, length or place is rejected`() async throws {
         let right = CRC32C([1, 2, 3] as [UInt8]).value
         let cases: [(stream: [UInt8], reason: String)] = [
-            (chunk(0, [1, 2, 3]) + end(3, right ^ 1), "the checksum of the whole file is wrong"),
-            (chunk(0, [1, 2]) + end(3, right), "2 of 3 bytes arrived"),
-            (chunk(1, [1, 2]), "a chunk at 1 instead of 0"),
-            (chunk(0, [1, 2, 3, 4]), "a chunk at 0 instead of 0"),
+            (
+                Self.chunk(0, [1, 2, 3]) + Self.end(3, right ^ 1),
+                "the checksum of the whole file is wrong"
+            ),
+            (Self.chunk(0, [1, 2]) + Self.end(3, right), "2 of 3 bytes arrived"),
+            (Self.chunk(1, [1, 2]), "a chunk at 1 instead of 0"),
+            (Self.chunk(0, [1, 2, 3, 4]), "a chunk at 0 instead of 0"),
         ]
         for (stream, reason) in cases {
             let b = try await TestNode.start("b")
-            let path = try path()
-            b.delegate.deciding.withLock { $0 = { _ in .accept(path: path) } }
+            let path = try Self.path()
+            b.delegate.deciding.withLock { $0 = { _ in .accept(.one, path: path) } }
             let (raw, channel) = try await RawConnection.open(to: b.listener.port)
             var writer = ByteWriter()
-            offer(3).encode(into: &writer)
+            Self.offer(3).encode(into: &writer)
             try await channel.say(
                 WireBytes.preamble(purpose: 4) + WireBytes.introduction()
                     + WireBytes.frame(8, writer.bytes))
@@ -253,7 +258,7 @@ import Wire
             var text = ByteWriter()
             text.write(reason)
             #expect(
-                try await raw.bytesUntilClosed()
+                try await raw.bytesUntilClosed().withoutSignsOfWork
                     == WireBytes.frame(9, []) + WireBytes.frame(14, text.bytes))
             #expect(b.delegate.snapshots.items.isEmpty)
             try await b.delegate.failedSnapshots.wait(count: 1)
@@ -267,14 +272,18 @@ import Wire
         let a = try await TestNode.start("a")
         let b = try await TestNode.start("b")
         a.knows(b)
-        let paths = [try path(), try path()]
+        let paths = [try Self.path(), try Self.path()]
         b.delegate.deciding.withLock {
-            $0 = { offer in .accept(path: paths[Int(offer.id.generation)]) }
+            $0 = { offer in
+                .accept(
+                    IncomingSnapshotID(offer.id.generation + 1),
+                    path: paths[Int(offer.id.generation)])
+            }
         }
-        let first = send(Source(10), offer(10, generation: 0), from: a, to: b)
+        let first = send(Source(10), Self.offer(10, generation: 0), from: a, to: b)
         // Received, not installed.
         try await b.delegate.snapshots.wait(count: 1)
-        let second = send(Source(10), offer(10, generation: 1), from: a, to: b)
+        let second = send(Source(10), Self.offer(10, generation: 1), from: a, to: b)
         #expect(error(try await first.first())?.reason == .cancelled)
         try await b.delegate.snapshots.wait(count: 2)[1].done(nil)
         #expect(error(try await second.first()) == nil)
@@ -286,7 +295,7 @@ import Wire
     @Test func `A snapshot to an unknown node fails at once`() async throws {
         let a = try await TestNode.start("a")
         let ended = Mailbox<Ending>()
-        a.transport.sendSnapshot(offer(1), from: Source(1), to: NodeID("x")) { ended.put($0) }
+        a.transport.sendSnapshot(Self.offer(1), from: Source(1), to: NodeID("x")) { ended.put($0) }
         #expect(
             error(try await ended.first())?.description == "x: the node's address is not known")
         try await a.stop()
@@ -296,13 +305,17 @@ import Wire
         let a = try await TestNode.start("a")
         let b = try await TestNode.start("b")
         a.knows(b)
-        let path = try path()
-        b.delegate.deciding.withLock { $0 = { _ in .accept(path: path) } }
-        let ended = send(Source(10), offer(10), from: a, to: b)
+        let path = try Self.path()
+        b.delegate.deciding.withLock { $0 = { _ in .accept(.one, path: path) } }
+        let ended = send(Source(10), Self.offer(10), from: a, to: b)
         try await b.delegate.snapshots.wait(count: 1)
         try await b.stop()
         #expect(error(try await ended.first())?.reason == .connectionLost)
         try await a.stop()
         remove(path)
     }
+}
+
+extension IncomingSnapshotID {
+    static let one = IncomingSnapshotID(1)
 }

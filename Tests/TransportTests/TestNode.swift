@@ -29,6 +29,9 @@ struct TestNode {
         let listener = try await Listener.bind(
             address, transport: transport, http: http ?? { $0.close() }
         ).get()
+        delegate.ownPresence.withLock {
+            $0 = PeerPresence(cluster: Samples.cluster, address: listener.address)
+        }
         return TestNode(transport: transport, listener: listener, delegate: delegate)
     }
 
@@ -38,6 +41,16 @@ struct TestNode {
     }
 
     func knows(_ other: TestNode) { transport.setAddress(other.address, for: other.id) }
+
+    /// Lets the event loops work for a while, where there is nothing to wait for.
+    func pause(_ time: TimeAmount) async throws { try await TransportTests.pause(time) }
+
+    /// A message that isn't an append.
+    func vote(_ number: UInt64, to peer: NodeID) -> Message {
+        Message(
+            cluster: Samples.cluster, from: transport.identity, to: peer, term: Term(number),
+            body: .voteAnswer(.init(isPreVote: true, granted: true)))
+    }
 
     /// A message whose term numbers it.
     func message(_ number: UInt64, to peer: NodeID, payload: Int? = nil) -> Message {
@@ -74,9 +87,15 @@ final class RecordingDelegate: PeerDelegate {
     }
 
     struct Received: Sendable {
+        var id: IncomingSnapshotID
         var offer: SnapshotOffer
         var path: String
         var done: @Sendable (String?) -> Void
+    }
+
+    struct Offered: Sendable {
+        var offer: SnapshotOffer
+        var reply: @Sendable (SnapshotDecision) -> Void
     }
 
     typealias Answering =
@@ -88,10 +107,47 @@ final class RecordingDelegate: PeerDelegate {
     let observations = Mailbox<TransportObservation>()
     let snapshots = Mailbox<Received>()
     let failedSnapshots = Mailbox<TransportError>()
+    let endedSnapshots = Mailbox<IncomingSnapshotID>()
+    let offers = Mailbox<Offered>()
     let answering = Mutex<Answering>({ _, _, reply in reply(.failed("not set")) })
-    let deciding = Mutex<@Sendable (SnapshotOffer) -> SnapshotDecision>({ _ in .refuse("not set") })
+    /// Nil: the test replies itself, later.
+    let deciding = Mutex<@Sendable (SnapshotOffer) -> SnapshotDecision?>({ _ in
+        .refuse("not set")
+    })
 
-    func received(_ messages: [Message]) { batches.put(messages) }
+    let misroutings = Mailbox<Misrouting>()
+    let spoken = Mailbox<Spoken>()
+    let ownPresence = Mutex(PeerPresence())
+
+    struct Misrouting: Equatable, Sendable {
+        var wanted: NodeID
+        var found: NodeID
+        var address: PeerAddress
+    }
+
+    struct Spoken: Equatable, Sendable {
+        var id: NodeID
+        var address: PeerAddress
+    }
+
+    var presence: PeerPresence { ownPresence.withLock { $0 } }
+
+    func misrouted(wanted: NodeID, found: Introduction, at address: PeerAddress) {
+        misroutings.put(Misrouting(wanted: wanted, found: found.identity.id, address: address))
+    }
+
+    func peerSpoke(_ identity: NodeIdentity, advertised: PeerAddress, from: String) {
+        spoken.put(Spoken(id: identity.id, address: advertised))
+    }
+
+    /// Credits are kept while a test says so.
+    let keepsCredits = Mutex(false)
+    let credits = Mutex<[MessageCredit]>([])
+
+    func received(_ messages: [Message], credit: MessageCredit) {
+        if keepsCredits.withLock({ $0 }) { credits.withLock { $0.append(credit) } }
+        batches.put(messages)
+    }
 
     func answer(
         _ request: PeerRequest, from caller: PeerCaller,
@@ -108,18 +164,26 @@ final class RecordingDelegate: PeerDelegate {
         forwards.put(Forwarded(requests: requests, sink: sink))
     }
 
-    func prepareSnapshot(_ offer: SnapshotOffer, from caller: PeerCaller) -> SnapshotDecision {
-        deciding.withLock { $0 }(offer)
+    func prepareSnapshot(
+        _ offer: SnapshotOffer, from caller: PeerCaller,
+        reply: @escaping @Sendable (SnapshotDecision) -> Void
+    ) {
+        if let decision = deciding.withLock({ $0 })(offer) { reply(decision) }
+        offers.put(Offered(offer: offer, reply: reply))
     }
 
     func snapshotReceived(
-        _ offer: SnapshotOffer, path: String, done: @escaping @Sendable (String?) -> Void
+        _ id: IncomingSnapshotID, _ offer: SnapshotOffer, path: String,
+        done: @escaping @Sendable (String?) -> Void
     ) {
-        snapshots.put(Received(offer: offer, path: path, done: done))
+        snapshots.put(Received(id: id, offer: offer, path: path, done: done))
     }
 
-    func snapshotFailed(_ offer: SnapshotOffer, error: TransportError) {
+    func snapshotFailed(
+        _ id: IncomingSnapshotID, _ offer: SnapshotOffer, error: TransportError
+    ) {
         failedSnapshots.put(error)
+        endedSnapshots.put(id)
     }
 
     func observed(_ observation: TransportObservation) { observations.put(observation) }
@@ -134,4 +198,19 @@ final class RecordingDelegate: PeerDelegate {
 final class RecordingSink: ReplySink {
     let replies = Mailbox<Reply>()
     func deliver(_ replies: [Reply]) { self.replies.put(contentsOf: replies) }
+}
+
+/// Lets the event loops work for a while.
+func pause(_ time: TimeAmount) async throws {
+    try await MultiThreadedEventLoopGroup.singleton.next().scheduleTask(in: time) {}
+        .futureResult.get()
+}
+
+/// Looks again and again, with a limit that only a broken program reaches.
+func until(_ condition: () throws -> Bool) async throws {
+    let limit = NIODeadline.now() + .seconds(30)
+    while try !condition() {
+        guard NIODeadline.now() < limit else { throw WaitedTooLong(seen: "nothing") }
+        try await pause(.milliseconds(2))
+    }
 }

@@ -22,6 +22,7 @@ package struct SnapshotID: Hashable, Sendable, CustomStringConvertible {
 /// What a sender says of a snapshot before it sends it.
 ///
 ///     cluster | sender | u64 generation | u64 index | snapshot mark | u64 byte count
+///     | since 1.1: optional u64 term
 package struct SnapshotOffer: Equatable, Sendable {
     /// Which the database belongs to.
     package var cluster: ClusterID
@@ -31,12 +32,18 @@ package struct SnapshotOffer: Equatable, Sendable {
     package var mark: SnapshotMark
     /// Size of the whole file.
     package var byteCount: UInt64
+    /// In which the sender leads; nil from nodes that don't tell.
+    package var term: Term?
 
-    package init(cluster: ClusterID, id: SnapshotID, mark: SnapshotMark, byteCount: UInt64) {
+    package init(
+        cluster: ClusterID, id: SnapshotID, mark: SnapshotMark, byteCount: UInt64,
+        term: Term? = nil
+    ) {
         self.cluster = cluster
         self.id = id
         self.mark = mark
         self.byteCount = byteCount
+        self.term = term
     }
 }
 
@@ -55,6 +62,7 @@ extension SnapshotOffer {
         id.index.encode(into: &writer)
         mark.encode(into: &writer)
         writer.write(byteCount)
+        writer.write(term) { $1.encode(into: &$0) }
     }
 
     package init(from reader: inout ByteReader) throws(WireError) {
@@ -64,5 +72,9 @@ extension SnapshotOffer {
             index: try LogIndex(from: &reader))
         mark = try SnapshotMark(from: &reader)
         byteCount = try reader.read()
+        term =
+            reader.isAtEnd
+            ? nil
+            : try reader.readOptional { (r) throws(WireError) in try Term(from: &r) }
     }
 }

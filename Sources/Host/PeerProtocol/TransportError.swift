@@ -19,6 +19,8 @@ package struct TransportError: Error, Equatable, Sendable, CustomStringConvertib
         /// Bytes that break the protocol, or whose checksum is wrong.
         case corrupted
         case tooLarge
+        /// Another node answers there than the one that was wanted.
+        case otherNode(Introduction)
         /// The other node refused, and said why.
         case refused
         /// The snapshot's source or file failed.

@@ -6,6 +6,7 @@ import Raft
 import Registry
 import Service
 import StateMachine
+import Synchronization
 import Telemetry
 import Threads
 import Time
@@ -33,6 +34,7 @@ final class MachineThread {
         var open: OpenRequests
         var questions: Questions
         var snapshots: SnapshotFiles
+        var credits = MessageCredits()
         var ends: NodeEnds
         var gate: ReadGate
         var board: StatusBoard
@@ -54,7 +56,9 @@ final class MachineThread {
         carryOut()
         while !isOver {
             let events = links.mailbox.take(until: machine.nextTick)
+            let credits = links.credits.take()
             machine.turn(events, at: .now, wallMilliseconds: WallClock.milliseconds)
+            for credit in credits { credit.giveBack() }
             carryOut()
         }
     }
@@ -99,7 +103,8 @@ final class MachineThread {
                 links.transport.cancelSnapshot(to: peer)
             }
         case .answerOffer(let id, let refusal): links.snapshots.decide(id, refusal: refusal)
-        case .stopReceiving(let id, _): links.snapshots.stop(id)
+        case .stopReceiving(let id, let cause):
+            links.snapshots.stop(id, cause, through: links.transport)
         case .snapshotDone(let id, let problem): links.snapshots.end(id, problem: problem)
         case .say(let note): notes.write(note, at: .now)
         case .failed(let text):
@@ -175,6 +180,21 @@ final class MachineThread {
         links.transport.sendSnapshot(offer, from: SnapshotStream(source), to: peer) { result in
             let outcome = result.mapError { PeerFailure(any: $0) }
             mailbox.post(.snapshot(.sent(id, outcome)))
+        }
+    }
+}
+
+/// Credits of messages that wait for the machine's thread.
+final class MessageCredits: Sendable {
+    private let held = Mutex<[MessageCredit]>([])
+
+    func hold(_ credit: MessageCredit) { held.withLock { $0.append(credit) } }
+
+    /// Those of all messages that were posted before, and perhaps of some that will be.
+    func take() -> [MessageCredit] {
+        held.withLock { held in
+            defer { held = [] }
+            return held
         }
     }
 }

@@ -12,7 +12,15 @@ package import Transport
 /// What other nodes ask of this one. Everything that needs the machine's state is handed over to it;
 /// who this node is, is answered from what the machine last published.
 extension Node: PeerDelegate {
-    package func received(_ messages: [Message]) {
+    package var presence: PeerPresence {
+        let status = links.board.status
+        return PeerPresence(
+            cluster: status.cluster, address: options.address, members: status.membership.members)
+    }
+
+    package func received(_ messages: [Message], credit: MessageCredit) {
+        // First the credit: it goes back after the turn in which the messages were taken.
+        links.credits.hold(credit)
         links.mailbox.post(.messages(messages))
     }
 
@@ -39,35 +47,59 @@ extension Node: PeerDelegate {
     }
 
     package func prepareSnapshot(
-        _ offer: SnapshotOffer, from caller: PeerCaller
-    ) -> SnapshotDecision {
-        let decided = Mailbox<SnapshotDecision>()
-        let id = links.snapshots.begin(offer) { decided.post($0) }
+        _ offer: SnapshotOffer, from caller: PeerCaller,
+        reply: @escaping @Sendable (SnapshotDecision) -> Void
+    ) {
+        let id = links.snapshots.begin(offer, reply)
         links.mailbox.post(.snapshot(.offered(id, offer)))
-        guard let decision = decided.take(until: .now + .seconds(5)).first else {
-            links.snapshots.forget(id)
-            return .refuse("this node did not decide in time")
-        }
-        return decision
     }
 
     package func snapshotReceived(
-        _ offer: SnapshotOffer, path: String, done: @escaping @Sendable (String?) -> Void
+        _ id: IncomingSnapshotID, _ offer: SnapshotOffer, path: String,
+        done: @escaping @Sendable (String?) -> Void
     ) {
-        guard let id = links.snapshots.id(of: path), links.snapshots.complete(id, done) else {
+        let id = SnapshotReceiptID(id.rawValue)
+        guard links.snapshots.complete(id, done) else {
             unlink(path)
-            return done("it is not wanted any more")
+            done("it is not wanted any more")
+            return links.snapshots.forget(id)
         }
         links.mailbox.post(.snapshot(.received(id)))
     }
 
-    package func snapshotFailed(_ offer: SnapshotOffer, error: TransportError) {
-        guard let id = links.snapshots.id(of: offer) else { return }
+    package func snapshotFailed(
+        _ id: IncomingSnapshotID, _ offer: SnapshotOffer, error: TransportError
+    ) {
+        let id = SnapshotReceiptID(id.rawValue)
         links.snapshots.forget(id)
         links.mailbox.post(.snapshot(.failed(id, cause: "\(error)")))
     }
 
+    package func misrouted(wanted: NodeID, found: Introduction, at address: PeerAddress) {
+        links.logger.warning(
+            "another node answers than the one that is wanted",
+            ["wanted": "\(wanted)", "found": "\(found.identity)", "at": "\(address)"])
+    }
+
+    package func peerSpoke(
+        _ identity: NodeIdentity, advertised: PeerAddress, from remoteAddress: String
+    ) {
+        links.mailbox.post(.spoke(identity, at: advertised))
+    }
+
+    /// Changes are said once, both ways; what each of them comes from is for debugging.
     package func observed(_ observation: TransportObservation) {
-        links.logger.debug("network", ["event": observation.description])
+        let logger = links.logger
+        switch observation {
+        case .connected(let peer, let address, isBack: true):
+            logger.info(
+                "connection to node is back", ["node.id": "\(peer)", "at": "\(address)"])
+        case .disconnected(let peer, let error):
+            logger.warning("no connection to node", ["node.id": "\(peer)", "cause": "\(error)"])
+        case .acceptFailed(let error):
+            logger.warning("connections can't be accepted", ["cause": "\(error)"])
+        case .connected, .messagesDropped, .misrouted, .refusedInbound:
+            logger.debug("network", ["event": observation.description])
+        }
     }
 }

@@ -26,6 +26,21 @@ final class SnapshotFiles: Sendable {
         var receivers: [SnapshotSendID: NodeID] = [:]
         var lastReceipt: UInt64 = 0
         var receipts: [SnapshotReceiptID: Receipt] = [:]
+        /// Accepted, and told so when the transfers that were stopped for it are over.
+        var deferred: [SnapshotReceiptID] = []
+
+        /// Answers those that are due, now that none is being stopped any more.
+        mutating func takeDue() -> [@Sendable () -> Void] {
+            guard !receipts.values.contains(where: \.isStopped) else { return [] }
+            defer { deferred = [] }
+            return deferred.compactMap { id in
+                guard let decide = receipts[id]?.decide, let path = receipts[id]?.path else {
+                    return nil
+                }
+                receipts[id]?.decide = nil
+                return { decide(.accept(IncomingSnapshotID(id.rawValue), path: path)) }
+            }
+        }
     }
 
     private let directory: String
@@ -74,50 +89,53 @@ final class SnapshotFiles: Sendable {
         }
     }
 
-    /// - Parameter refusal: nil: it is wanted.
+    /// - Parameter refusal: nil: it is wanted, and begins when those that were stopped have ended.
     func decide(_ id: SnapshotReceiptID, refusal: String?) {
-        let (decide, path) = state.withLock { state in
-            defer {
-                state.receipts[id]?.decide = nil
-                if refusal != nil { state.receipts[id] = nil }
+        let due = state.withLock { state -> [@Sendable () -> Void] in
+            guard let refusal else {
+                state.deferred.append(id)
+                return state.takeDue()
             }
-            return (state.receipts[id]?.decide, state.receipts[id]?.path ?? "")
+            guard let decide = state.receipts.removeValue(forKey: id)?.decide else { return [] }
+            return [{ decide(.refuse(refusal)) }]
         }
-        decide?(refusal.map { .refuse($0) } ?? .accept(path: path))
+        for answer in due { answer() }
     }
 
-    func stop(_ id: SnapshotReceiptID) {
-        state.withLock { $0.receipts[id]?.isStopped = true }
-    }
-
-    func id(of path: String) -> SnapshotReceiptID? {
-        state.withLock { state in state.receipts.first { $0.value.path == path }?.key }
-    }
-
-    /// The transfer of this offer, before it is complete.
-    func id(of offer: SnapshotOffer) -> SnapshotReceiptID? {
-        state.withLock { state in
-            state.receipts.first { $0.value.offer == offer && $0.value.done == nil }?.key
+    /// Not wanted any more: it is over when the transport says that nothing is left of it.
+    func stop(_ id: SnapshotReceiptID, _ cause: String, through transport: Transport) {
+        let decide = state.withLock { state -> (@Sendable (SnapshotDecision) -> Void)? in
+            state.deferred.removeAll { $0 == id }
+            if let decide = state.receipts[id]?.decide {
+                state.receipts[id] = nil
+                return decide
+            }
+            state.receipts[id]?.isStopped = true
+            return nil
         }
+        if let decide { return decide(.refuse(cause)) }
+        transport.stopReceiving(IncomingSnapshotID(id.rawValue), reason: cause)
     }
 
     /// It lies complete on disk.
-    /// - Returns: whether it is still wanted; if not, it is the caller's to end.
+    /// - Returns: whether it is still wanted; if not, it is the caller's to end and to `forget`.
     func complete(
         _ id: SnapshotReceiptID, _ done: @escaping @Sendable (String?) -> Void
     ) -> Bool {
         state.withLock { state in
-            guard let receipt = state.receipts[id], !receipt.isStopped else {
-                state.receipts[id] = nil
-                return false
-            }
+            guard let receipt = state.receipts[id], !receipt.isStopped else { return false }
             state.receipts[id]?.done = done
             return true
         }
     }
 
+    /// Nothing is left of it.
     func forget(_ id: SnapshotReceiptID) {
-        state.withLock { $0.receipts[id] = nil }
+        let due = state.withLock { state -> [@Sendable () -> Void] in
+            state.receipts[id] = nil
+            return state.takeDue()
+        }
+        for answer in due { answer() }
     }
 
     func path(of id: SnapshotReceiptID) -> String? {

@@ -7,16 +7,17 @@ import Wire
 
 /// Opens connections to other nodes.
 struct Dialer: Sendable {
-    let identity: NodeIdentity
     let limits: TransportLimits
+    let names: NameLookups
 
     /// Connects, writes the preamble, which goes out with the first flush, and installs handlers.
-    /// A name is resolved and its addresses are tried as RFC 8305 says. Fails with
+    /// A name's addresses, see `NameLookups`, are tried as RFC 8305 says. Fails with
     /// `TransportError`.
     /// - Parameter install: called on the loop; the connection is active then.
     func connect(
-        to address: PeerAddress, for purpose: ConnectionPurpose, on loop: any EventLoop,
-        timeout: TimeAmount, install: @escaping @Sendable (any Channel) throws -> Void
+        to address: PeerAddress, as introduction: Introduction, for purpose: ConnectionPurpose,
+        on loop: any EventLoop, timeout: TimeAmount,
+        install: @escaping @Sendable (any Channel) throws -> Void
     ) -> EventLoopFuture<any Channel> {
         let target: HostPort
         do throws(TransportError) {
@@ -34,7 +35,8 @@ struct Dialer: Sendable {
         return loop.flatSubmit {
             connect(to: target, on: loop, timeout: timeout).flatMapThrowing { channel in
                 guard channel.isActive else { throw ChannelError.eof }
-                channel.write(ByteBuffer(bytes: preamble(purpose)), promise: nil)
+                channel.write(
+                    ByteBuffer(bytes: preamble(purpose, introduction)), promise: nil)
                 do {
                     try install(channel)
                 } catch {
@@ -49,27 +51,46 @@ struct Dialer: Sendable {
     private func connect(
         to target: HostPort, on loop: any EventLoop, timeout: TimeAmount
     ) -> EventLoopFuture<any Channel> {
-        let bootstrap = ClientBootstrap(group: loop)
-            .connectTimeout(timeout)
-            .channelInitializer { SocketOptions.setForNode($0, limits: limits) }
-        // A resolver would serve literal addresses too, at the price of a thread each.
         if let literal = try? SocketAddress(ipAddress: target.host, port: target.port) {
-            return bootstrap.connect(to: literal)
+            return bootstrap(loop, timeout).connect(to: literal)
         }
-        return bootstrap.resolver(NameResolver(loop: loop))
-            .connect(host: target.host, port: target.port)
+        let start = NIODeadline.now()
+        return names.resolve(target.host, on: loop, within: timeout).flatMap { addresses in
+            let left = max(Self.leastTime, timeout - (.now() - start))
+            return bootstrap(loop, left)
+                .resolver(KnownAddresses(addresses, loop: loop))
+                .connect(host: target.host, port: target.port)
+                .flatMapErrorThrowing {
+                    names.suspect(target.host)
+                    throw $0
+                }
+        }
     }
 
-    func preamble(_ purpose: ConnectionPurpose) -> [UInt8] {
-        var writer = ByteWriter(reserving: 64)
+    /// To connect, after a name was found late.
+    private static let leastTime = TimeAmount.milliseconds(100)
+
+    private func bootstrap(_ loop: any EventLoop, _ timeout: TimeAmount) -> ClientBootstrap {
+        ClientBootstrap(group: loop)
+            .connectTimeout(timeout)
+            .channelInitializer { SocketOptions.setForNode($0, limits: limits) }
+    }
+
+    private func preamble(
+        _ purpose: ConnectionPurpose, _ introduction: Introduction
+    ) -> [UInt8] {
+        var writer = ByteWriter(reserving: 128)
         writer.writePreamble(purpose)
-        writer.writeFrame(.introduction) { identity.encode(into: &$0) }
+        writer.writeFrame(.introduction) { introduction.encode(into: &$0) }
         return writer.bytes
     }
 }
 
 /// What is asked of the kernel for a connection between nodes.
 enum SocketOptions {
+    /// Linux's TCP_NOTSENT_LOWAT, which Glibc's module lacks.
+    private static let notSentLowWater: CInt = 25
+
     /// Without delay for small writes; and a peer that vanished without a word is noticed, whether
     /// bytes are on the way to it (TCP_USER_TIMEOUT) or not (keep-alive).
     static func setForNode(
@@ -85,6 +106,8 @@ enum SocketOptions {
             (.tcp, TCP_KEEPINTVL, 1),
             (.tcp, TCP_KEEPCNT, 3),
             (.tcp, TCP_USER_TIMEOUT, milliseconds),
+            // What the kernel holds unsent delays whatever is written next.
+            (.tcp, notSentLowWater, CInt(clamping: limits.backlogBytes)),
         ]
         let settings = values.map { level, name, value in
             channel.setOption(

@@ -177,12 +177,13 @@ extension ForwardLink {
 
     private func dial() {
         transport.dialer.connect(
-            to: address, for: .forwarding, on: loop, timeout: transport.limits.dialTimeout
+            to: address, as: transport.introduction(), for: .forwarding, on: loop,
+            timeout: transport.limits.dialTimeout
         ) { [self] channel in
             try channel.pipeline.syncOperations.addHandlers([
                 FrameHandler(
                     limit: transport.limits.maxReplyBytes, role: .dialer,
-                    address: address.rawValue),
+                    address: address.rawValue, transport: transport, decode: Self.decode),
                 ForwardLinkHandler(link: self),
             ])
         }.whenComplete { [self] result in
@@ -251,13 +252,17 @@ extension ForwardLink {
         }
     }
 
-    fileprivate func received(_ batch: FrameBatch) throws {
+    fileprivate static func decode(_ batch: FrameBatch) throws -> [Reply] {
         var replies: [Reply] = []
         replies.reserveCapacity(batch.frames.count)
         for frame in batch.frames where frame.kind == .reply {
             var reader = batch.reader(of: frame)
             replies.append(try Reply(from: &reader))
         }
+        return replies
+    }
+
+    fileprivate func received(_ replies: [Reply]) {
         let paired = state.withLock { state in
             replies.compactMap { reply -> (any ReplySink, Reply)? in
                 guard let waiting = state.outstanding.removeValue(forKey: reply.id.rawValue)
@@ -328,7 +333,7 @@ extension ForwardLink {
 
 /// Watches a link's connection.
 private final class ForwardLinkHandler: ChannelInboundHandler {
-    typealias InboundIn = FrameBatch
+    typealias InboundIn = [Reply]
 
     private let link: ForwardLink
     private var error: TransportError?
@@ -338,13 +343,7 @@ private final class ForwardLinkHandler: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        do {
-            try link.received(unwrapInboundIn(data))
-        } catch {
-            let cause = "a reply can't be read: \(error)"
-            self.error = TransportError(.corrupted, address: link.address.rawValue, cause: cause)
-            context.close(promise: nil)
-        }
+        link.received(unwrapInboundIn(data))
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOPosix
 import PeerProtocol
 import Raft
 import Service
@@ -6,79 +7,122 @@ import Synchronization
 import Wire
 
 /// The accepting end of a connection for forwarded requests. It is the sink of its replies, which
-/// gather until the event loop writes them together. While the dialer does not take its replies,
-/// nothing more is read of it.
+/// gather until the event loop writes them together. While the dialer does not take its replies, or
+/// too many of its requests are not answered, nothing more is read of it.
 final class ForwardResponder: ChannelDuplexHandler {
-    typealias InboundIn = FrameBatch
+    typealias InboundIn = [ClientRequest]
     typealias OutboundIn = ByteBuffer
 
+    @Sendable static func decode(_ batch: FrameBatch) throws -> [ClientRequest] {
+        var requests: [ClientRequest] = []
+        requests.reserveCapacity(batch.frames.count)
+        for frame in batch.frames where frame.kind == .clientRequest {
+            var reader = batch.reader(of: frame)
+            requests.append(try ClientRequest(from: &reader))
+        }
+        return requests
+    }
+
+    private let transport: Transport
     private let delegate: any PeerDelegate
     private let caller: PeerCaller
-    private let limits: TransportLimits
     private var sink: ForwardedReplies?
     private var holdsRead = false
 
-    init(delegate: any PeerDelegate, caller: PeerCaller, limits: TransportLimits) {
+    init(transport: Transport, delegate: any PeerDelegate, caller: PeerCaller) {
+        self.transport = transport
         self.delegate = delegate
         self.caller = caller
-        self.limits = limits
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
-        sink = ForwardedReplies(channel: context.channel, limits: limits)
+        let here = NIOLoopBound((responder: self, context: context), eventLoop: context.eventLoop)
+        sink = ForwardedReplies(channel: context.channel, transport: transport) {
+            here.value.responder.readAgain(here.value.context)
+        }
+    }
+
+    /// The sink knows this handler, and may outlive it.
+    func handlerRemoved(context: ChannelHandlerContext) {
+        sink = nil
+        holdsRead = false
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let batch = unwrapInboundIn(data)
-        var requests: [ClientRequest] = []
-        requests.reserveCapacity(batch.frames.count)
-        do {
-            for frame in batch.frames where frame.kind == .clientRequest {
-                var reader = batch.reader(of: frame)
-                requests.append(try ClientRequest(from: &reader))
-            }
-        } catch {
-            context.fireErrorCaught(
-                FrameParser.Violation.malformed("a request can't be read: \(error)"))
-            return
-        }
+        let requests = unwrapInboundIn(data)
         guard !requests.isEmpty, let sink else { return }
+        sink.opened(requests)
         delegate.forwarded(requests, from: caller, replyTo: sink)
     }
 
     func read(context: ChannelHandlerContext) {
-        if context.channel.isWritable { context.read() } else { holdsRead = true }
+        if isHeld(context) { holdsRead = true } else { context.read() }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if holdsRead, context.channel.isWritable {
-            holdsRead = false
-            context.read()
-        }
+        readAgain(context)
         context.fireChannelWritabilityChanged()
+    }
+
+    private func isHeld(_ context: ChannelHandlerContext) -> Bool {
+        !context.channel.isWritable || (sink?.holdsTooMuch ?? false)
+    }
+
+    private func readAgain(_ context: ChannelHandlerContext) {
+        guard holdsRead, !isHeld(context) else { return }
+        holdsRead = false
+        context.read()
     }
 }
 
 /// Takes replies from any thread and writes them to one connection.
 private final class ForwardedReplies: ReplySink {
     private struct State {
+        /// The sizes of requests that are not answered, by what the dialer calls them.
+        var open: [RequestID: Int] = [:]
+        var openBytes = 0
         var replies: [Reply] = []
         var isFlushScheduled = false
     }
 
     private let channel: any Channel
     private let limits: TransportLimits
+    private let codec: NIOThreadPool
+    private let answered: @Sendable () -> Void
     private let state = Mutex(State())
 
-    init(channel: any Channel, limits: TransportLimits) {
+    /// - Parameter answered: called on the channel's loop after requests were.
+    init(
+        channel: any Channel, transport: Transport, answered: @escaping @Sendable () -> Void
+    ) {
         self.channel = channel
-        self.limits = limits
+        limits = transport.limits
+        codec = transport.codec
+        self.answered = answered
+    }
+
+    var holdsTooMuch: Bool {
+        state.withLock {
+            $0.open.count > limits.maxOpenForwards || $0.openBytes > limits.maxOpenForwardBytes
+        }
+    }
+
+    func opened(_ requests: [ClientRequest]) {
+        state.withLock { state in
+            for request in requests {
+                let size = request.approximateSize
+                state.openBytes += size - (state.open.updateValue(size, forKey: request.id) ?? 0)
+            }
+        }
     }
 
     var isRemote: Bool { true }
 
     func deliver(_ replies: [Reply]) {
         let mustSchedule = state.withLock { state -> Bool in
+            for reply in replies {
+                state.openBytes -= state.open.removeValue(forKey: reply.id) ?? 0
+            }
             state.replies += replies
             defer { state.isFlushScheduled = true }
             return !state.isFlushScheduled
@@ -93,6 +137,16 @@ private final class ForwardedReplies: ReplySink {
             return state.replies
         }
         guard channel.isActive else { return }
+        if replies.reduce(0, { $0 + $1.approximateSize }) > limits.largeFrameBytes {
+            codec.submit { _ in self.write(replies) }
+        } else {
+            write(replies)
+        }
+        answered()
+    }
+
+    /// On the loop, or where large frames are encoded: replies are paired by number, not by order.
+    private func write(_ replies: [Reply]) {
         var writer = ByteWriter(reserving: 256 * replies.count)
         for reply in replies {
             fitting(reply).encode(asFrameInto: &writer)

@@ -21,8 +21,9 @@ import Wire
 ///          9     n  payload
 ///
 ///     kind               sent by, on           payload
-///      1 introduction    dialer, every         identity: node ID, incarnation
-///      2 refusal         acceptor, every       u8 code (`RefusalCode`) | u8 major, u8 minor | text;
+///      1 introduction    dialer, every         an `Introduction`
+///      2 refusal         acceptor, every       u8 code (`RefusalCode`) | u8 major, u8 minor | text
+///                                              | with code 5: the acceptor's `Introduction`;
 ///                                              then the connection closes
 ///      3 message         dialer, messages      a Raft message
 ///      4 request         dialer, calls         a `PeerRequest`
@@ -36,6 +37,7 @@ import Wire
 ///     12 installing      acceptor, snapshot    –; repeated: the receiver is still at work
 ///     13 installed       acceptor, snapshot    –
 ///     14 rejected        acceptor, snapshot    text
+///     15 welcome         acceptor, messages    an `Introduction`, to dialers of 1.1 and later
 ///
 /// The preamble's first eleven bytes, the frame's header and `refusal` never change between
 /// versions, so that any two nodes can tell each other why they can't talk.
@@ -55,6 +57,7 @@ struct Frame {
         case installing = 12
         case installed = 13
         case rejected = 14
+        case welcome = 15
     }
 
     static let headerSize = 9
@@ -84,12 +87,27 @@ enum RefusalCode: UInt8 {
     case purpose = 2
     case tooManyConnections = 3
     case notReady = 4
+    /// Another node was wanted; the refusal tells who is here.
+    case otherNode = 5
+    /// The node belongs to another cluster.
+    case otherCluster = 6
 }
 
 /// Complete, verified frames that one read of a connection brought.
 struct FrameBatch: Sendable {
     var bytes: [UInt8]
     var frames: [Frame]
+
+    init(bytes: [UInt8], frames: [Frame]) {
+        self.bytes = bytes
+        self.frames = frames
+    }
+
+    /// One whole frame.
+    init(large frame: ByteBuffer) {
+        bytes = Array(frame.readableBytesView)
+        frames = [Frame(rawKind: bytes[4], payload: Frame.headerSize..<bytes.count)]
+    }
 
     func reader(of frame: Frame) -> ByteReader { ByteReader(bytes, in: frame.payload) }
 }

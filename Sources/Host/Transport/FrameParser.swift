@@ -10,11 +10,76 @@ struct FrameParser {
         case malformed(String)
     }
 
-    let limit: Int
-    private var buffer = ByteBuffer()
+    /// What can be read now.
+    enum Next {
+        /// Frames that are small, in their order.
+        case batch(FrameBatch)
+        /// One frame that is large, its checksum verified, its bytes not copied.
+        case large(ByteBuffer)
+    }
 
-    init(limit: Int) {
+    /// Of the large frame that is arriving: its checksum goes along with its bytes.
+    private struct Arriving {
+        var checksum = CRC32C()
+        var checked = Frame.headerSize
+    }
+
+    let limit: Int
+    private let largeBytes: Int
+    private var buffer = ByteBuffer()
+    private var arriving: Arriving?
+
+    /// - Parameter largeBytes: frames with more come alone, for who can't handle them at once.
+    init(limit: Int, largeBytes: Int = .max) {
         self.limit = limit
+        self.largeBytes = largeBytes
+    }
+
+    /// The length that the first frame announces, while it hasn't arrived whole. `next` has held it
+    /// against the limit.
+    var announcedLength: Int? {
+        guard buffer.readableBytes >= Frame.headerSize else { return nil }
+        return buffer.getInteger(
+            at: buffer.readerIndex, endianness: .little, as: UInt32.self
+        ).map(Int.init)
+    }
+
+    /// Makes room for the first frame, once its length is admitted.
+    mutating func makeRoom() {
+        guard let length = announcedLength, length <= limit else { return }
+        buffer.reserveCapacity(buffer.readerIndex + Frame.headerSize + length)
+    }
+
+    mutating func next() throws(Violation) -> Next? {
+        if let length = try payloadLength(at: 0), length > largeBytes {
+            return try takeLarge(Frame.headerSize + length).map { .large($0) }
+        }
+        return try takeFrames().map { .batch($0) }
+    }
+
+    private mutating func takeLarge(_ count: Int) throws(Violation) -> ByteBuffer? {
+        let available = min(buffer.readableBytes, count)
+        var arriving = arriving ?? Arriving()
+        let isNew = self.arriving == nil
+        buffer.withUnsafeReadableBytes { bytes in
+            if isNew { arriving.checksum.update(UnsafeRawBufferPointer(rebasing: bytes[0..<5])) }
+            arriving.checksum.update(
+                UnsafeRawBufferPointer(rebasing: bytes[arriving.checked..<available]))
+        }
+        arriving.checked = available
+        self.arriving = arriving
+        guard available == count else { return nil }
+        self.arriving = nil
+        let stated = buffer.getInteger(
+            at: buffer.readerIndex + 5, endianness: .little, as: UInt32.self)
+        guard stated == arriving.checksum.value, let frame = buffer.readSlice(length: count) else {
+            throw .checksum
+        }
+        // What is left is of one read; it shall not keep the large frame's memory.
+        var rest = ByteBuffer()
+        rest.writeBuffer(&buffer)
+        buffer = rest
+        return frame
     }
 
     mutating func append(_ bytes: inout ByteBuffer) {
@@ -32,7 +97,7 @@ struct FrameParser {
         var end = 0
         var frames: [Frame] = []
         while frames.count < count, let length = try payloadLength(at: end),
-            buffer.readableBytes - end - Frame.headerSize >= length
+            length <= largeBytes, buffer.readableBytes - end - Frame.headerSize >= length
         {
             let start = end + Frame.headerSize
             let kind: UInt8 = buffer.getInteger(at: buffer.readerIndex + end + 4) ?? 0

@@ -8,16 +8,32 @@ final class InboundConnections: Sendable {
         /// Channels by identity, until they close or turn out to be HTTP.
         var unidentified: [ObjectIdentifier: any Channel] = [:]
         var peers: [ObjectIdentifier: any Channel] = [:]
+        /// Refused ones that wait for their dialer to close.
+        var refusing: [ObjectIdentifier: any Channel] = [:]
         /// All that were accepted and have not closed.
         var open = 0
         var isClosed = false
+        /// Refusals said since `refusalsSince`.
+        var refusals = 0
+        var refusalsSince = NIODeadline.now()
     }
 
+    /// Refusals said per `refusalPeriod`; all are counted.
+    private static let maxRefusals = 20
+    private static let refusalPeriod = TimeAmount.seconds(10)
+
     private let limits: TransportLimits
+    /// Frames that are arriving, of nodes that say that they are of this cluster, and of others.
+    let arriving: ByteBudget
+    let untrusted: ByteBudget
+    /// Messages that the delegate has not taken.
+    let untaken = ReceiveGate.Total()
     private let state = Mutex(State())
 
     init(limits: TransportLimits) {
         self.limits = limits
+        arriving = ByteBudget(limit: limits.maxArrivingBytes)
+        untrusted = ByteBudget(limit: limits.maxUntrustedBytes)
     }
 
     /// False when the connection must be closed.
@@ -36,6 +52,12 @@ final class InboundConnections: Sendable {
         guard isAccepted else { return false }
         channel.closeFuture.whenComplete { [self] _ in state.withLock { $0.open -= 1 } }
         return true
+    }
+
+    /// A connection that was accepted goes on as another channel.
+    func moved(_ channel: any Channel) {
+        state.withLock { $0.open += 1 }
+        channel.closeFuture.whenComplete { [self] _ in state.withLock { $0.open -= 1 } }
     }
 
     /// The connection has shown what it is, or has closed.
@@ -58,6 +80,34 @@ final class InboundConnections: Sendable {
         return true
     }
 
+    /// False when a refused connection must be closed at once, for too many wait already.
+    func mayLinger(_ channel: any Channel) -> Bool {
+        let key = ObjectIdentifier(channel)
+        let mayLinger = state.withLock { state in
+            guard !state.isClosed, state.refusing.count < limits.maxRefusing else { return false }
+            state.refusing[key] = channel
+            return true
+        }
+        guard mayLinger else { return false }
+        channel.closeFuture.whenComplete { [self] _ in
+            state.withLock { _ = $0.refusing.removeValue(forKey: key) }
+        }
+        return true
+    }
+
+    /// False when enough of them were said of late.
+    func maySayRefusal() -> Bool {
+        state.withLock { state in
+            let now = NIODeadline.now()
+            if now - state.refusalsSince > Self.refusalPeriod {
+                state.refusals = 0
+                state.refusalsSince = now
+            }
+            state.refusals += 1
+            return state.refusals <= Self.maxRefusals
+        }
+    }
+
     func count(_ body: (inout TransportStatistics.Inbound) -> Void) {
         state.withLock { body(&$0.statistics) }
     }
@@ -67,6 +117,8 @@ final class InboundConnections: Sendable {
             var statistics = state.statistics
             statistics.peers = state.peers.count
             statistics.unidentified = state.unidentified.count
+            statistics.arrivingBytes = arriving.taken + untrusted.taken
+            statistics.untakenBytes = untaken.bytes.load(ordering: .relaxed)
             return statistics
         }
     }
@@ -77,6 +129,7 @@ final class InboundConnections: Sendable {
         state.withLock { state in
             state.isClosed = true
             return Array(state.unidentified.values) + Array(state.peers.values)
+                + Array(state.refusing.values)
         }
     }
 }

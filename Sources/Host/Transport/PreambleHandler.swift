@@ -15,6 +15,7 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
     private var parser = FrameParser(limit: maxIntroduction)
     private var head = ByteBuffer()
     private var purpose: ConnectionPurpose?
+    private var version = ProtocolVersion.current
     private var isDone = false
     private var deadline: Scheduled<Void>?
 
@@ -58,7 +59,7 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
                 return drop(context, "its first frame is no introduction")
             }
             var reader = batch.reader(of: frame)
-            try install(context, purpose, of: try NodeIdentity(from: &reader))
+            try install(context, purpose, for: try Introduction(from: &reader))
         } catch {
             drop(context, "\(TransportError(error, address: context.channel.remoteText).cause)")
         }
@@ -73,6 +74,7 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
             return nil
         }
         let version = ProtocolVersion(major: bytes[8], minor: bytes[9])
+        self.version = version
         guard version.major == ProtocolVersion.current.major else {
             let text =
                 "this node speaks version \(ProtocolVersion.current) of the node protocol, "
@@ -88,36 +90,104 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func install(
-        _ context: ChannelHandlerContext, _ purpose: ConnectionPurpose, of identity: NodeIdentity
+        _ context: ChannelHandlerContext, _ purpose: ConnectionPurpose,
+        for introduction: Introduction
     ) throws {
         guard let delegate = transport.delegate else {
             return refuse(context, .notReady, "the node is starting or stopping")
         }
+        if let (code, text) = misdirection(of: introduction, purpose, delegate) {
+            transport.inbound.count { $0.misdirected += 1 }
+            return refuse(context, code, text)
+        }
         isDone = true
+        let identity = introduction.identity
         let caller = PeerCaller(identity: identity, remoteAddress: context.channel.remoteText)
         let limits = transport.limits
-        let frames = FrameHandler(
-            limit: purpose == .calls ? limits.maxCallBytes : limits.maxFrameBytes,
-            role: .acceptor, address: caller.remoteAddress)
-        let handler: any ChannelHandler =
-            switch purpose {
-            case .messages: MessageReceiver(transport: transport, delegate: delegate)
-            case .calls: CallResponder(delegate: delegate, caller: caller, limits: limits)
-            case .forwarding: ForwardResponder(delegate: delegate, caller: caller, limits: limits)
-            case .snapshot:
-                SnapshotReceiver(transport: transport, delegate: delegate, caller: caller)
-            }
+        let handlers = handlers(
+            for: purpose, of: caller, isTrusted: isTrusted(introduction, delegate), delegate)
         // Without these options the connection works too, only slower to notice a dead peer.
         _ = SocketOptions.setForNode(context.channel, limits: limits)
         try context.pipeline.syncOperations.addHandlers(
-            [frames, handler, InboundErrorHandler(transport: transport)], position: .after(self))
+            handlers + [InboundErrorHandler(transport: transport)], position: .after(self))
+        if purpose == .messages, version.minor >= 1 {
+            var writer = ByteWriter(reserving: 128)
+            writer.writeFrame(.welcome) { transport.introduction().encode(into: &$0) }
+            context.writeAndFlush(NIOAny(ByteBuffer(bytes: writer.bytes)), promise: nil)
+        }
         let rest = parser.takeRest()
         if rest.readableBytes > 0 {
             context.fireChannelRead(wrapInboundOut(rest))
             context.fireChannelReadComplete()
         }
-        if purpose == .messages { transport.heard(from: identity.id) }
+        transport.spoke(introduction, from: caller.remoteAddress)
         context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    }
+
+    /// Says that it is a member, or of this node's cluster. Nobody can prove it yet; it keeps small
+    /// what anybody else may cost.
+    private func isTrusted(
+        _ introduction: Introduction, _ delegate: any PeerDelegate
+    ) -> Bool {
+        let presence = delegate.presence
+        if let theirs = introduction.cluster, theirs == presence.cluster ?? theirs { return true }
+        let identity = introduction.identity
+        return presence.members.contains {
+            $0.id == identity.id && $0.incarnation == identity.incarnation
+        }
+    }
+
+    private func handlers(
+        for purpose: ConnectionPurpose, of caller: PeerCaller, isTrusted: Bool,
+        _ delegate: any PeerDelegate
+    ) -> [any ChannelHandler] {
+        let (transport, limits) = (transport, transport.limits)
+        let inbound = transport.inbound
+        let budget = isTrusted ? inbound.arriving : inbound.untrusted
+        let most = isTrusted ? limits.maxFrameBytes : limits.maxUntrustedFrameBytes
+        func frames<T>(
+            _ limit: Int, _ decode: @escaping @Sendable (FrameBatch) throws -> T
+        ) -> FrameHandler<T> {
+            FrameHandler(
+                limit: min(limit, most), role: .acceptor, address: caller.remoteAddress,
+                transport: transport, budget: budget, decode: decode)
+        }
+        switch purpose {
+        case .messages:
+            return [
+                frames(most, ReceivedMessages.decode),
+                MessageReceiver(
+                    transport: transport, delegate: delegate, isTrusted: isTrusted),
+            ]
+        case .calls:
+            return [
+                frames(limits.maxCallBytes) { $0 },
+                CallResponder(delegate: delegate, caller: caller, limits: limits),
+            ]
+        case .forwarding:
+            return [
+                frames(most, ForwardResponder.decode),
+                ForwardResponder(transport: transport, delegate: delegate, caller: caller),
+            ]
+        case .snapshot:
+            return [
+                frames(most) { $0 },
+                SnapshotReceiver(transport: transport, delegate: delegate, caller: caller),
+            ]
+        }
+    }
+
+    /// Why what the dialer wants is not here. Who asks a question may not know whom it asks.
+    private func misdirection(
+        of introduction: Introduction, _ purpose: ConnectionPurpose, _ delegate: any PeerDelegate
+    ) -> (RefusalCode, String)? {
+        if let wanted = introduction.wanted, !wanted.isMet(by: transport.identity) {
+            return (.otherNode, transport.identity.differs(from: wanted))
+        }
+        guard purpose != .calls, let theirs = introduction.cluster,
+            let own = delegate.presence.cluster, theirs != own
+        else { return nil }
+        return (.otherCluster, "this node is in cluster \(own), the caller in \(theirs)")
     }
 
     /// Tells the dialer why, and waits for it to close: closing first, with bytes of the dialer
@@ -128,11 +198,9 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
         transport.observe(
             .refusedInbound(remoteAddress: context.channel.remoteText, reason: text))
         var writer = ByteWriter()
-        writer.writeFrame(.refusal) {
-            $0.write(code.rawValue)
-            $0.write(ProtocolVersion.current.major)
-            $0.write(ProtocolVersion.current.minor)
-            $0.write(text)
+        writer.writeRefusal(code, text, by: transport)
+        guard transport.inbound.mayLinger(context.channel) else {
+            return context.close(promise: nil)
         }
         context.writeAndFlush(NIOAny(ByteBuffer(bytes: writer.bytes)), promise: nil)
         context.close(mode: .output, promise: nil)
@@ -146,6 +214,28 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
                 .refusedInbound(remoteAddress: context.channel.remoteText, reason: reason))
         }
         context.close(promise: nil)
+    }
+}
+
+extension ByteWriter {
+    mutating func writeRefusal(_ code: RefusalCode, _ text: String, by transport: Transport) {
+        writeFrame(.refusal) {
+            $0.write(code.rawValue)
+            $0.write(ProtocolVersion.current.major)
+            $0.write(ProtocolVersion.current.minor)
+            $0.write(text)
+            if code == .otherNode { transport.introduction().encode(into: &$0) }
+        }
+    }
+}
+
+extension NodeIdentity {
+    /// In words.
+    func differs(from wanted: Introduction.Wanted) -> String {
+        if id == wanted.id {
+            return "node \(id) is here with another data directory than the one that is wanted"
+        }
+        return "node \(id) is here, not node \(wanted.id)"
     }
 }
 

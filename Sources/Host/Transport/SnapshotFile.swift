@@ -2,7 +2,8 @@ import Glibc
 import Synchronization
 import Wire
 
-/// The file a snapshot is received into. Its calls block, and wait for each other.
+/// The file a snapshot is received into: created anew, never one that was there. Its calls block,
+/// and wait for each other. Until `release` or `abandon` it belongs to one transfer.
 final class SnapshotFile: Sendable {
     struct Failure: Error, CustomStringConvertible {
         var operation: String
@@ -12,28 +13,41 @@ final class SnapshotFile: Sendable {
         var description: String { "\(operation) \(path): \(String(cString: strerror(code)))" }
     }
 
+    /// What is in the file is not what was sent.
+    struct Mismatch: Error, CustomStringConvertible {
+        var description: String
+    }
+
     private struct State {
         /// Nil once it is closed.
         var descriptor: Int32?
         var byteCount: UInt64 = 0
-        var checksum = CRC32C()
+        /// It is somebody else's, or gone.
+        var isReleased = false
     }
 
+    private static let slice = 1 << 20
+
     let path: String
+    /// By then another file may stand at the path: only the one that was created here is deleted.
+    private let created: stat
     private let state: Mutex<State>
 
     init(path: String) throws(Failure) {
-        let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+        let descriptor = Glibc.open(path, flags, 0o600)
         guard descriptor >= 0 else {
             let code = errno
             throw Failure(operation: "create", path: path, code: code)
         }
+        var created = stat()
+        fstat(descriptor, &created)
+        self.created = created
         self.path = path
         state = Mutex(State(descriptor: descriptor))
     }
 
     var byteCount: UInt64 { state.withLock { $0.byteCount } }
-    var checksum: UInt32 { state.withLock { $0.checksum.value } }
 
     func append(_ bytes: ArraySlice<UInt8>) throws {
         try state.withLock { state in
@@ -53,36 +67,85 @@ final class SnapshotFile: Sendable {
                 written += count
             }
             state.byteCount += UInt64(bytes.count)
-            state.checksum.update(bytes)
         }
     }
 
-    /// Makes the content and the name durable, and closes.
-    func finish() throws {
+    /// Makes the content durable, reads it back, and compares it with what the sender says of it;
+    /// then makes the name durable, and closes. `abandon` may come between two of its steps.
+    func finish(expecting byteCount: UInt64, checksum: UInt32) throws {
         try state.withLock { state in
             let descriptor = try open(state)
             try sync(descriptor, path)
+            // What is read back shall come from the disk, not from memory.
+            _ = posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+        }
+        let (found, foundChecksum) = try readBack(atMost: byteCount)
+        guard found == byteCount else {
+            throw Mismatch(description: "the file holds other than the \(byteCount) bytes sent")
+        }
+        guard foundChecksum == checksum else {
+            throw Mismatch(description: "the checksum of the whole file is wrong")
+        }
+        try state.withLock { state in
+            let descriptor = try open(state)
+            guard Self.status(descriptor)?.st_size == Int(clamping: byteCount) else {
+                throw Mismatch(description: "the file changed while it was checked")
+            }
+            try syncDirectory()
             state.descriptor = nil
             // After a successful fsync nothing is left that closing could fail to write.
             close(descriptor)
-            let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-            let parent = Glibc.open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-            guard parent >= 0 else {
-                let code = errno
-                throw Failure(operation: "open", path: directory, code: code)
-            }
-            defer { close(parent) }
-            try sync(parent, directory)
         }
     }
 
-    /// Closes and deletes it.
+    /// Length and checksum of what the file really holds, read in slices so that an order to stop
+    /// waits for one of them at most; one byte more than the limit if there is more.
+    private func readBack(atMost limit: UInt64) throws -> (UInt64, UInt32) {
+        var buffer = [UInt8](repeating: 0, count: Self.slice)
+        var checksum = CRC32C()
+        var offset: UInt64 = 0
+        while true {
+            let count = try state.withLock { state in
+                let descriptor = try open(state)
+                return pread(descriptor, &buffer, buffer.count, off_t(clamping: offset))
+            }
+            let code = errno
+            if count < 0, code == EINTR { continue }
+            guard count >= 0 else { throw Failure(operation: "read", path: path, code: code) }
+            if count == 0 || offset > limit { return (offset, checksum.value) }
+            checksum.update(buffer[..<count])
+            offset += UInt64(count)
+        }
+    }
+
+    /// It is handed over: from now on nothing here touches it.
+    func release() {
+        state.withLock { $0.isReleased = true }
+    }
+
+    /// Closes and deletes it, unless it was handed over.
     func abandon() {
         state.withLock { state in
             if let descriptor = state.descriptor { close(descriptor) }
             state.descriptor = nil
+            guard !state.isReleased else { return }
+            state.isReleased = true
+            if let named = Self.status(at: path), named.st_dev == created.st_dev,
+                named.st_ino == created.st_ino
+            {
+                unlink(path)
+            }
         }
-        unlink(path)
+    }
+
+    private static func status(_ descriptor: Int32) -> stat? {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 ? status : nil
+    }
+
+    private static func status(at path: String) -> stat? {
+        var status = stat()
+        return lstat(path, &status) == 0 ? status : nil
     }
 
     private func open(_ state: State) throws(Failure) -> Int32 {
@@ -92,6 +155,17 @@ final class SnapshotFile: Sendable {
         return descriptor
     }
 
+    private func syncDirectory() throws(Failure) {
+        let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        let parent = Glibc.open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard parent >= 0 else {
+            let code = errno
+            throw Failure(operation: "open", path: directory, code: code)
+        }
+        defer { close(parent) }
+        try sync(parent, directory)
+    }
+
     private func sync(_ descriptor: Int32, _ path: String) throws(Failure) {
         guard fsync(descriptor) == 0 else {
             let code = errno
@@ -99,9 +173,6 @@ final class SnapshotFile: Sendable {
         }
     }
 
-    deinit {
-        state.withLock { state in
-            if let descriptor = state.descriptor { close(descriptor) }
-        }
-    }
+    /// Backstop: a transfer ends with `release` or `abandon`.
+    deinit { abandon() }
 }

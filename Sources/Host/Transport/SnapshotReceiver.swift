@@ -6,18 +6,36 @@ import Wire
 
 /// The accepting end of a snapshot transfer. Chunks are written on a thread that may block; while
 /// one is being written nothing more is read of the connection, so that TCP slows the sender down.
+///
+///     awaitingOffer → deciding → creating → receiving → verifying → installing → done
+///
+/// Whatever ends it before `installing` closes and deletes the file, and only then is the delegate
+/// told that the transfer failed. From `installing` on the file is the delegate's.
 final class SnapshotReceiver: ChannelDuplexHandler {
     typealias InboundIn = FrameBatch
     typealias OutboundIn = ByteBuffer
 
     private enum Phase {
         case awaitingOffer
-        case preparing
-        case receiving(SnapshotFile)
-        case verifying(SnapshotFile)
+        /// The delegate thinks about it.
+        case deciding
+        case creating(Accepted)
+        case receiving(Accepted, SnapshotFile)
+        case verifying(Accepted, SnapshotFile)
         /// The file is the delegate's.
         case installing
         case done
+    }
+
+    private struct Accepted {
+        var id: IncomingSnapshotID
+        var offer: SnapshotOffer
+    }
+
+    /// The event that ends a transfer by the delegate's order.
+    struct Stop: Sendable {
+        var id: IncomingSnapshotID
+        var reason: String
     }
 
     private struct Chunk {
@@ -39,13 +57,16 @@ final class SnapshotReceiver: ChannelDuplexHandler {
     private let caller: PeerCaller
 
     private var phase = Phase.awaitingOffer
-    private var offer: SnapshotOffer?
+    /// All must have arrived by then.
+    private var deadline: NIODeadline?
     private var chunks: [Chunk] = []
     private var end: End?
     private var isWriting = false
     private var holdsRead = false
     private var lastProgress = NIODeadline.now()
     private var watchdog: Scheduled<Void>?
+    /// Why the transfer ended while its file was being created.
+    private var endedBy = TransportError(.other, address: "", cause: "it has not ended")
 
     init(transport: Transport, delegate: any PeerDelegate, caller: PeerCaller) {
         self.transport = transport
@@ -69,7 +90,7 @@ final class SnapshotReceiver: ChannelDuplexHandler {
                 var reader = batch.reader(of: frame)
                 switch (frame.kind, phase) {
                 case (.offer, .awaitingOffer):
-                    prepare(context, try SnapshotOffer(from: &reader))
+                    decide(context, try SnapshotOffer(from: &reader))
                 case (.chunk, .receiving) where end == nil:
                     let offset: UInt64 = try reader.read()
                     let bytes = batch.bytes[frame.payload.dropFirst(8)]
@@ -100,9 +121,22 @@ final class SnapshotReceiver: ChannelDuplexHandler {
         context.fireChannelInactive()
     }
 
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard let stop = event as? Stop else {
+            return context.fireUserInboundEventTriggered(event)
+        }
+        switch phase {
+        case .creating(let accepted), .receiving(let accepted, _), .verifying(let accepted, _):
+            if accepted.id == stop.id { reject(context, stop.reason) }
+        case .awaitingOffer, .deciding, .installing, .done: break
+        }
+    }
+
     private var isBusy: Bool {
-        if case .preparing = phase { return true }
-        return isWriting
+        switch phase {
+        case .deciding, .creating: true
+        default: isWriting
+        }
     }
 
     private func readAgain(_ context: ChannelHandlerContext) {
@@ -124,47 +158,64 @@ final class SnapshotReceiver: ChannelDuplexHandler {
 // MARK: Steps
 
 extension SnapshotReceiver {
-    private func prepare(_ context: ChannelHandlerContext, _ offer: SnapshotOffer) {
-        phase = .preparing
-        self.offer = offer
-        let (delegate, caller) = (delegate, caller)
-        perform(context) { () throws -> SnapshotFile in
-            switch delegate.prepareSnapshot(offer, from: caller) {
-            case .refuse(let text): throw Rejection(text: text)
-            case .accept(let path):
-                do {
-                    return try SnapshotFile(path: path)
-                } catch {
-                    let failure = TransportError(
-                        .storage, address: caller.remoteAddress, cause: "\(error)")
-                    delegate.snapshotFailed(offer, error: failure)
-                    throw error
-                }
-            }
+    private func decide(_ context: ChannelHandlerContext, _ offer: SnapshotOffer) {
+        phase = .deciding
+        let (transport, channel, loop) = (transport, context.channel, context.eventLoop)
+        let here = NIOLoopBound((receiver: self, context: context), eventLoop: loop)
+        delegate.prepareSnapshot(offer, from: caller) { decision in
+            // Known before the caller goes on, so that its order to stop finds it.
+            if case .accept(let id, _) = decision { transport.receiving(id, on: channel) }
+            loop.execute { here.value.receiver.decided(here.value.context, offer, decision) }
+        }
+    }
+
+    private func decided(
+        _ context: ChannelHandlerContext, _ offer: SnapshotOffer, _ decision: SnapshotDecision
+    ) {
+        switch (decision, phase) {
+        case (.accept(let id, let path), .deciding):
+            create(context, Accepted(id: id, offer: offer), path)
+        case (.accept(let id, _), _):
+            // The connection has ended meanwhile.
+            let error = TransportError(ChannelError.eof, address: caller.remoteAddress)
+            discard(Accepted(id: id, offer: offer), nil, error)
+        case (.refuse(let text), .deciding): reject(context, text)
+        case (.refuse, _): break
+        }
+    }
+
+    private func create(
+        _ context: ChannelHandlerContext, _ accepted: Accepted, _ path: String
+    ) {
+        phase = .creating(accepted)
+        deadline = .now() + transport.limits.snapshotTime(for: accepted.offer.byteCount)
+        perform(context) {
+            try SnapshotFile(path: path)
         } then: { result in
             switch (result, self.phase) {
-            case (.success(let file), .preparing):
-                self.phase = .receiving(file)
+            case (.success(let file), .creating):
+                self.phase = .receiving(accepted, file)
                 self.lastProgress = .now()
                 self.send(context, .accepted)
             case (.success(let file), _):
-                // The connection has ended meanwhile.
-                self.phase = .receiving(file)
-                self.abandon(TransportError(ChannelError.eof, address: caller.remoteAddress))
-            case (.failure(let error), .preparing):
-                self.reject(context, (error as? Rejection)?.text ?? "\(error)")
-            case (.failure, _): break
+                // Ended meanwhile; what ended it has not told the delegate yet.
+                self.discard(accepted, file, self.endedBy)
+            case (.failure(let error), .creating):
+                self.reject(context, "\(error)")
+                self.discard(accepted, nil, self.endedBy)
+            case (.failure, _): self.discard(accepted, nil, self.endedBy)
             }
             self.readAgain(context)
         }
     }
 
     private func writeMore(_ context: ChannelHandlerContext) {
-        guard !isWriting, case .receiving(let file) = phase, let offer else { return }
+        guard !isWriting, case .receiving(let accepted, let file) = phase else { return }
         guard !chunks.isEmpty else {
-            if let end { verify(context, file, offer, end) }
+            if let end { verify(context, accepted, file, end) }
             return
         }
+        let byteCount = accepted.offer.byteCount
         isWriting = true
         let pending = chunks
         chunks = []
@@ -172,7 +223,7 @@ extension SnapshotReceiver {
             for chunk in pending {
                 let expected = file.byteCount
                 guard chunk.offset == expected,
-                    UInt64(chunk.bytes.count) <= offer.byteCount - expected
+                    UInt64(chunk.bytes.count) <= byteCount - expected
                 else { throw Rejection(text: "a chunk at \(chunk.offset) instead of \(expected)") }
                 try file.append(chunk.bytes)
             }
@@ -189,21 +240,19 @@ extension SnapshotReceiver {
     }
 
     private func verify(
-        _ context: ChannelHandlerContext, _ file: SnapshotFile, _ offer: SnapshotOffer, _ end: End
+        _ context: ChannelHandlerContext, _ accepted: Accepted, _ file: SnapshotFile, _ end: End
     ) {
-        phase = .verifying(file)
+        phase = .verifying(accepted, file)
+        let byteCount = accepted.offer.byteCount
         perform(context) {
-            guard file.byteCount == offer.byteCount, end.byteCount == offer.byteCount else {
-                throw Rejection(text: "\(file.byteCount) of \(offer.byteCount) bytes arrived")
+            guard file.byteCount == byteCount, end.byteCount == byteCount else {
+                throw Rejection(text: "\(file.byteCount) of \(byteCount) bytes arrived")
             }
-            guard file.checksum == end.checksum else {
-                throw Rejection(text: "the checksum of the whole file is wrong")
-            }
-            try file.finish()
+            try file.finish(expecting: byteCount, checksum: end.checksum)
         } then: { result in
             guard case .verifying = self.phase else { return }
             switch result {
-            case .success: self.install(context, file, offer)
+            case .success: self.install(context, accepted, file)
             case .failure(let error):
                 self.reject(context, (error as? Rejection)?.text ?? "\(error)")
             }
@@ -211,27 +260,27 @@ extension SnapshotReceiver {
     }
 
     private func install(
-        _ context: ChannelHandlerContext, _ file: SnapshotFile, _ offer: SnapshotOffer
+        _ context: ChannelHandlerContext, _ accepted: Accepted, _ file: SnapshotFile
     ) {
         phase = .installing
-        let delegate = delegate
-        let installed = context.eventLoop.makePromise(of: String?.self)
-        perform(context) {
-            delegate.snapshotReceived(offer, path: file.path) { installed.succeed($0) }
-        } then: { result in
-            if case .failure(let error) = result { installed.fail(error) }
-        }
-        installed.futureResult.assumeIsolated().whenComplete { result in
-            guard case .installing = self.phase else { return }
-            switch result {
-            case .success(nil):
-                self.phase = .done
-                self.send(context, .installed)
-                context.close(mode: .output, promise: nil)
-            case .success(let reason?): self.reject(context, reason)
-            case .failure(let error): self.reject(context, "\(error)")
+        file.release()
+        transport.received(accepted.id)
+        let (delegate, loop) = (delegate, context.eventLoop)
+        let here = NIOLoopBound((receiver: self, context: context), eventLoop: loop)
+        // It must reach the delegate even when the connection breaks or the node stops now.
+        transport.storageThreads.submit { _ in
+            delegate.snapshotReceived(accepted.id, accepted.offer, path: file.path) { problem in
+                loop.execute { here.value.receiver.installed(here.value.context, problem) }
             }
         }
+    }
+
+    private func installed(_ context: ChannelHandlerContext, _ problem: String?) {
+        guard case .installing = phase else { return }
+        if let problem { return reject(context, problem) }
+        phase = .done
+        send(context, .installed)
+        context.close(mode: .output, promise: nil)
     }
 
     private func send(_ context: ChannelHandlerContext, _ kind: Frame.Kind) {
@@ -260,10 +309,20 @@ extension SnapshotReceiver {
         phase = .done
         chunks = []
         switch ended {
-        case .receiving(let file), .verifying(let file):
-            if let offer { delegate.snapshotFailed(offer, error: error) }
-            transport.storageThreads.submit { _ in file.abandon() }
-        case .awaitingOffer, .preparing, .installing, .done: break
+        case .receiving(let accepted, let file), .verifying(let accepted, let file):
+            discard(accepted, file, error)
+        case .creating: endedBy = error
+        case .awaitingOffer, .deciding, .installing, .done: break
+        }
+    }
+
+    /// Tells the delegate when nothing is left of the transfer.
+    private func discard(_ accepted: Accepted, _ file: SnapshotFile?, _ error: TransportError) {
+        let (transport, delegate) = (transport, delegate)
+        transport.storageThreads.submit { _ in
+            file?.abandon()
+            transport.received(accepted.id)
+            delegate.snapshotFailed(accepted.id, accepted.offer, error: error)
         }
     }
 
@@ -279,7 +338,9 @@ extension SnapshotReceiver {
     private func watch(_ context: ChannelHandlerContext) {
         switch phase {
         case .verifying, .installing: send(context, .installing)
-        case .preparing: break
+        case .deciding, .creating: break
+        case .receiving where deadline.map { $0 < .now() } ?? false:
+            reject(context, "it takes too long: less than the least rate arrived")
         case .receiving where isWriting: break
         case .awaitingOffer, .receiving, .done:
             let limit = transport.limits.snapshotStallTimeout

@@ -37,9 +37,13 @@ final class SnapshotSender: ChannelInboundHandler {
     private var isReading = false
     private var lastProgress = NIODeadline.now()
     private var endedAt = NIODeadline.now()
+    /// All must be sent by then.
+    private let deadline: NIODeadline
+    /// How the transfer ended while a piece was being read: told when the source is left alone.
+    private var outcome: Result<Void, TransportError>?
     private var watchdog: Scheduled<Void>?
 
-    /// - Parameter completion: called once.
+    /// - Parameter completion: called once; the source is not read any more then.
     init(
         transport: Transport, offer: SnapshotOffer, source: any SnapshotReading,
         address: PeerAddress, completion: @escaping Completion
@@ -49,6 +53,7 @@ final class SnapshotSender: ChannelInboundHandler {
         self.source = source
         self.address = address
         self.completion = completion
+        deadline = .now() + transport.limits.snapshotTime(for: offer.byteCount)
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -118,6 +123,7 @@ final class SnapshotSender: ChannelInboundHandler {
             return Piece(bytes: bytes, checksum: checksum)
         }.assumeIsolated().whenComplete { result in
             self.isReading = false
+            if let outcome = self.outcome { return self.completion(outcome) }
             switch result {
             case .success(let piece) where piece.bytes.count == count:
                 self.send(piece, context)
@@ -173,6 +179,12 @@ final class SnapshotSender: ChannelInboundHandler {
         if lastProgress + limits.snapshotStallTimeout < .now() {
             let seconds = limits.snapshotStallTimeout.nanoseconds / 1_000_000_000
             fail(context, .timedOut, "a snapshot transfer made no progress for \(seconds) s")
+        } else if phase != .ended, deadline < .now() {
+            let seconds = limits.snapshotTime(for: offer.byteCount).nanoseconds / 1_000_000_000
+            fail(
+                context, .timedOut,
+                "\(offset) of the snapshot's \(offer.byteCount) bytes were sent in the \(seconds) s "
+                    + "that it may take")
         } else if phase == .ended, endedAt + limits.snapshotInstallTimeout < .now() {
             fail(context, .timedOut, "the receiver did not install the snapshot in time")
         }
@@ -192,6 +204,6 @@ final class SnapshotSender: ChannelInboundHandler {
         phase = .done
         watchdog?.cancel()
         context.close(promise: nil)
-        completion(result)
+        if isReading { outcome = result } else { completion(result) }
     }
 }

@@ -15,16 +15,19 @@ final class SnapshotTransfer: Sendable {
 
     let offer: SnapshotOffer
     let address: PeerAddress
+    private let wanted: Introduction.Wanted
     private let transport: Transport
     private let loop: any EventLoop
     private let state: Mutex<State>
 
     init(
-        _ offer: SnapshotOffer, to address: PeerAddress, transport: Transport,
+        _ offer: SnapshotOffer, to wanted: Introduction.Wanted, at address: PeerAddress,
+        transport: Transport,
         completion: @escaping Completion
     ) {
         self.offer = offer
         self.address = address
+        self.wanted = wanted
         self.transport = transport
         loop = transport.group.next()
         state = Mutex(State(completion: completion))
@@ -32,7 +35,8 @@ final class SnapshotTransfer: Sendable {
 
     func start(from source: any SnapshotReading) {
         transport.dialer.connect(
-            to: address, for: .snapshot, on: loop, timeout: transport.limits.dialTimeout
+            to: address, as: transport.introduction(wanting: wanted), for: .snapshot, on: loop,
+            timeout: transport.limits.dialTimeout
         ) { [self] channel in
             let sender = SnapshotSender(
                 transport: transport, offer: offer, source: source, address: address
@@ -40,7 +44,7 @@ final class SnapshotTransfer: Sendable {
             try channel.pipeline.syncOperations.addHandlers([
                 FrameHandler(
                     limit: transport.limits.maxCallBytes, role: .dialer,
-                    address: address.rawValue), sender,
+                    address: address.rawValue, transport: transport), sender,
             ])
         }.whenComplete { [self] result in
             switch result {
@@ -78,6 +82,9 @@ final class SnapshotTransfer: Sendable {
         }
         guard let completion else { return }
         transport.ended(self)
+        if case .failure(let error) = result, case .otherNode(let found) = error.reason {
+            transport.misrouted(wanted.id, found: found, at: address, messages: 0)
+        }
         completion(result)
     }
 }

@@ -1,4 +1,6 @@
+import Glibc
 import NIOCore
+import NIOPosix
 
 /// Tells by the first byte of an accepted connection who speaks: F5 begins the node protocol, 16
 /// TLS, a capital letter a method of HTTP. Then it hands over all bytes read so far and leaves.
@@ -7,13 +9,21 @@ final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundOut = ByteBuffer
 
     private let transport: Transport
+    private let side: Listener.Side
+    private let loops: Listener.Loops
     private let http: Listener.HTTPInstaller
     private var bytes = ByteBuffer()
     private var isDecided = false
     private var deadline: Scheduled<Void>?
 
-    init(transport: Transport, http: @escaping Listener.HTTPInstaller) {
+    /// - Parameter side: whom the port is for that took the connection.
+    init(
+        transport: Transport, takenBy side: Listener.Side, loops: Listener.Loops,
+        http: @escaping Listener.HTTPInstaller
+    ) {
         self.transport = transport
+        self.side = side
+        self.loops = loops
         self.http = http
     }
 
@@ -53,6 +63,15 @@ final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private func becomeNode(_ context: ChannelHandlerContext) {
         decide(context)
+        let transport = transport
+        if let loop = loops.other(than: side, for: .nodes) {
+            return move(context, to: loop) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        PreambleHandler(transport: transport))
+                }
+            }
+        }
         do {
             try context.pipeline.syncOperations.addHandler(
                 PreambleHandler(transport: transport), position: .after(self))
@@ -65,12 +84,47 @@ final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func becomeHTTP(_ context: ChannelHandlerContext) {
         decide(context)
         transport.inbound.count { $0.httpConnections += 1 }
+        if let loop = loops.other(than: side, for: .clients) {
+            return move(context, to: loop, http)
+        }
         http(context.channel).hop(to: context.eventLoop).assumeIsolated().whenComplete { result in
             switch result {
             case .success: self.leave(context)
             case .failure: context.close(promise: nil)
             }
         }
+    }
+
+    /// Gives the connection a channel on another loop, with the bytes read so far. NIO binds a
+    /// channel to its loop for good, so the new one gets a duplicate of the descriptor, and closing
+    /// the old channel leaves the connection open.
+    private func move(
+        _ context: ChannelHandlerContext, to loop: any EventLoop,
+        _ install: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) {
+        let channel = context.channel
+        try? channel.syncOptions?.setOption(.autoRead, value: false)
+        let duplicate = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+            of: NIOBSDSocket.Handle.self
+        ) { fcntl($0, F_DUPFD_CLOEXEC, 3) }
+        guard let duplicate, duplicate >= 0 else { return context.close(promise: nil) }
+        let (bytes, inbound) = (bytes, transport.inbound)
+        self.bytes.clear()
+        ClientBootstrap(group: loop)
+            .channelOption(.autoRead, value: false)
+            .channelInitializer(install)
+            .withConnectedSocket(duplicate)
+            .whenComplete { result in
+                // On the new loop.
+                channel.close(promise: nil)
+                guard case .success(let moved) = result else { return }
+                inbound.moved(moved)
+                moved.pipeline.fireChannelRead(bytes)
+                moved.pipeline.fireChannelReadComplete()
+                moved.setOption(.autoRead, value: true).whenFailure { _ in
+                    moved.close(promise: nil)
+                }
+            }
     }
 
     private func decide(_ context: ChannelHandlerContext) {

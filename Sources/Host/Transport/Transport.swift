@@ -10,13 +10,16 @@ import Wire
 ///
 /// All calls return at once and may come from any thread. What arrives goes to the delegate.
 package final class Transport: Sendable {
-    private struct State {
+    struct State {
         var delegate: (any PeerDelegate)?
         var links: [NodeID: MessageLink] = [:]
         var forwarding: [PeerAddress: ForwardLink] = [:]
         var transfers: [NodeID: SnapshotTransfer] = [:]
+        /// Connections of accepted snapshots, until these arrived or ended.
+        var incoming: [IncomingSnapshotID: any Channel] = [:]
         var calls: [ObjectIdentifier: any Channel] = [:]
         var unroutableMessages: UInt64 = 0
+        var whereabouts = Whereabouts()
         var isShutDown = false
     }
 
@@ -27,19 +30,27 @@ package final class Transport: Sendable {
     let inbound: InboundConnections
     /// Snapshots are read and written here, for disks block.
     let storageThreads = NIOThreadPool(numberOfThreads: 2)
-    private let state = Mutex(State())
+    /// Large frames are encoded and decoded here.
+    let codec = NIOThreadPool(numberOfThreads: 1)
+    let state = Mutex(State())
 
-    /// - Parameter group: outlives the transport's `shutdown()`.
+    /// - Parameters:
+    ///   - group: loops for traffic between nodes alone; outlives the transport's `shutdown()`.
+    ///   - lookup: another way than the system's to find a host's addresses, for tests. It blocks
+    ///     a thread of its own.
     package init(
-        group: any EventLoopGroup, identity: NodeIdentity, limits: TransportLimits = .init()
+        group: any EventLoopGroup, identity: NodeIdentity, limits: TransportLimits = .init(),
+        lookup: (@Sendable (String) -> Result<[SocketAddress], NameFailure>)? = nil
     ) {
         limits.check()
         self.group = group
         self.identity = identity
         self.limits = limits
-        dialer = Dialer(identity: identity, limits: limits)
+        let names = NameLookups(limits: limits, lookup: lookup ?? NameLookups.system)
+        dialer = Dialer(limits: limits, names: names)
         inbound = InboundConnections(limits: limits)
         storageThreads.start()
+        codec.start()
     }
 
     /// Names who takes what arrives; before that, other nodes' connections are refused. The
@@ -63,7 +74,7 @@ package final class Transport: Sendable {
             return state
         }
         var channels = inbound.close() + Array(last.calls.values)
-        channels += last.links.values.compactMap { $0.close() }
+        channels += last.links.values.flatMap { $0.close() }
         channels += last.forwarding.values.compactMap { $0.close() }
         for transfer in last.transfers.values {
             transfer.cancel()
@@ -72,12 +83,18 @@ package final class Transport: Sendable {
         for channel in channels { channel.close(promise: nil) }
         let loop = group.next()
         let stopped = loop.makePromise(of: Void.self)
-        let threads = storageThreads
+        let (threads, codec) = (storageThreads, codec)
         EventLoopFuture.andAllComplete(channels.map(\.closeFuture), on: loop).whenComplete { _ in
             // Work that is still queued would be cancelled: an empty step lets it begin first.
             threads.runIfActive(eventLoop: loop) {}.whenComplete { _ in
                 threads.shutdownGracefully { error in
-                    if let error { stopped.fail(error) } else { stopped.succeed() }
+                    codec.shutdownGracefully { codecError in
+                        if let error = error ?? codecError {
+                            stopped.fail(error)
+                        } else {
+                            stopped.succeed()
+                        }
+                    }
                 }
             }
         }
@@ -86,28 +103,41 @@ package final class Transport: Sendable {
 
     var delegate: (any PeerDelegate)? { state.withLock { $0.delegate } }
 
-    func observe(_ observation: TransportObservation) { delegate?.observed(observation) }
+    /// Refusals of strangers are rationed: a flood of them shall not become one of log lines.
+    func observe(_ observation: TransportObservation) {
+        if case .refusedInbound = observation, !inbound.maySayRefusal() { return }
+        delegate?.observed(observation)
+    }
 
     // MARK: Messages
 
-    /// Enters a node into the address book; another address than before ends its connection.
-    package func setAddress(_ address: PeerAddress, for peer: NodeID) {
+    /// Enters a node into the address book; another address than before ends its connections.
+    /// - Parameter incarnation: whom exactly to expect there; nil: any of that ID, or as before.
+    package func setAddress(
+        _ address: PeerAddress, for peer: NodeID, incarnation: Incarnation? = nil
+    ) {
         let link = state.withLock { state -> MessageLink? in
-            if let link = state.links[peer] { return link }
             guard !state.isShutDown else { return nil }
-            state.links[peer] = MessageLink(peer: peer, address: address, transport: self)
-            return nil
+            state.whereabouts.remember(address, limit: limits.maxPlaces)
+            guard peer != identity.id else { return nil }
+            if let link = state.links[peer] { return link }
+            let link = MessageLink(peer: peer, address: address, transport: self)
+            state.links[peer] = link
+            return link
         }
-        link?.move(to: address)
+        link?.move(to: address, incarnation)
     }
 
+    /// Nil for nodes that are not in the address book, and those that were not found where they
+    /// should be.
     package func address(of peer: NodeID) -> PeerAddress? {
         state.withLock { $0.links[peer] }?.address
     }
 
-    /// Forgets the node's address and ends its connection.
+    /// Forgets the node's address and ends its connections.
     package func removeAddress(of peer: NodeID) {
-        state.withLock { $0.links.removeValue(forKey: peer) }?.close()?.close(promise: nil)
+        let link = state.withLock { $0.links.removeValue(forKey: peer) }
+        for channel in link?.close() ?? [] { channel.close(promise: nil) }
     }
 
     /// Sends each message to its destination, in order per destination. Messages may be lost: then
@@ -154,9 +184,11 @@ package final class Transport: Sendable {
         }
         let promise = loop.makePromise(of: PeerAnswer.self)
         let limit = limits.maxCallBytes
-        let dial = dialer.connect(to: address, for: .calls, on: loop, timeout: timeout) { channel in
+        let dial = dialer.connect(
+            to: address, as: introduction(), for: .calls, on: loop, timeout: timeout
+        ) { [self] channel in
             try channel.pipeline.syncOperations.addHandlers([
-                FrameHandler(limit: limit, role: .dialer, address: text),
+                FrameHandler(limit: limit, role: .dialer, address: text, transport: self),
                 CallHandler(promise: promise, address: text),
             ])
             var writer = ByteWriter(reserving: 256)
@@ -214,40 +246,12 @@ package final class Transport: Sendable {
         link.forward(requests, sink: sink, unsent: unsent)
     }
 
-    // MARK: Snapshots
-
-    /// Streams a snapshot to a node of the address book over a connection of its own. An earlier
-    /// transfer to it is cancelled. `completion` is called once, on an event loop: with success when
-    /// the receiver has installed the snapshot.
-    package func sendSnapshot(
-        _ offer: SnapshotOffer, from source: any SnapshotReading, to peer: NodeID,
-        completion: @escaping @Sendable (Result<Void, TransportError>) -> Void
-    ) {
-        guard let address = address(of: peer) else {
-            let error = TransportError(
-                .invalidAddress, address: peer.rawValue, cause: "the node's address is not known")
-            return group.next().execute { completion(.failure(error)) }
-        }
-        let transfer = SnapshotTransfer(
-            offer, to: address, transport: self, completion: completion)
-        let earlier = state.withLock { $0.transfers.updateValue(transfer, forKey: peer) }
-        earlier?.cancel()
-        transfer.start(from: source)
-    }
-
-    package func cancelSnapshot(to peer: NodeID) {
-        state.withLock { $0.transfers[peer] }?.cancel()
-    }
-
-    func ended(_ transfer: SnapshotTransfer) {
-        state.withLock { state in
-            if let key = state.transfers.first(where: { $0.value === transfer })?.key {
-                state.transfers[key] = nil
-            }
-        }
-    }
-
     // MARK: Status
+
+    /// Names that are being looked up, with the time since that began: "waiting for DNS: NAME, 4 s".
+    package var pendingResolutions: [PendingResolution] {
+        dialer.names.pending.map { PendingResolution(name: $0.name, elapsed: $0.elapsed) }
+    }
 
     package var statistics: TransportStatistics {
         let (links, unroutable) = state.withLock {

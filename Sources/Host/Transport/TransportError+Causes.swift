@@ -5,9 +5,6 @@ import PeerProtocol
 
 /// Puts the errors of sockets, resolver and parser into words.
 extension TransportError {
-    /// glibc's EAI_NODATA, which needs a feature macro: the name exists without an address.
-    private static let noAddress: Int32 = -5
-
     init(_ error: any Error, address: String) {
         switch error {
         case let error as TransportError:
@@ -16,11 +13,8 @@ extension TransportError {
             self.init(connecting: error, address: address)
         case let error as IOError:
             self.init(errno: error.errnoCode, address: address)
-        case let error as NameResolver.Failure:
-            let isUnknown = error.code == EAI_NONAME || error.code == Self.noAddress
-            self.init(
-                .noSuchHost, address: address,
-                cause: isUnknown ? "no such host" : "the name can't be resolved: \(error.text)")
+        case let error as NameFailure:
+            self.init(error, address: address)
         case ChannelError.connectTimeout(let time):
             self = .timedOut(address, after: time)
         case ChannelError.eof, ChannelError.ioOnClosedChannel, ChannelError.alreadyClosed,
@@ -33,11 +27,28 @@ extension TransportError {
         }
     }
 
-    static func timedOut(_ address: String, after time: TimeAmount) -> TransportError {
+    private init(_ failure: NameFailure, address: String) {
+        switch failure.kind {
+        case .unknown: self.init(.noSuchHost, address: address, cause: "no such host")
+        case .failed(let text):
+            self.init(
+                .noSuchHost, address: address, cause: "the name can't be resolved: \(text)")
+        case .waiting(let time):
+            self.init(
+                .timedOut, address: address,
+                cause: "waiting for DNS: no answer about the name for \(Self.text(of: time))")
+        }
+    }
+
+    private static func text(of time: TimeAmount) -> String {
         let milliseconds = time.nanoseconds / 1_000_000
-        let text =
-            milliseconds % 1000 == 0 ? "\(milliseconds / 1000) s" : "\(milliseconds) ms"
-        return TransportError(.timedOut, address: address, cause: "timed out after \(text)")
+        return milliseconds % 1000 == 0 || milliseconds > 10_000
+            ? "\(milliseconds / 1000) s" : "\(milliseconds) ms"
+    }
+
+    static func timedOut(_ address: String, after time: TimeAmount) -> TransportError {
+        TransportError(
+            .timedOut, address: address, cause: "timed out after \(text(of: time))")
     }
 
     static func shutDown(_ address: String) -> TransportError {

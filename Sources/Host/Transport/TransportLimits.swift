@@ -15,7 +15,42 @@ package struct TransportLimits: Sendable {
     package var maxQueuedForwardBytes: Int = 128 << 20
     /// Encoded bytes handed to a connection in one piece.
     package var writeBatchBytes: Int = 1 << 20
+    /// Frames above it are encoded, or decoded, away from the event loops.
+    package var largeFrameBytes: Int = 1 << 20
+    /// While more appends wait for a peer than these, signs of life go ahead of them. The kernel is
+    /// given no more than about as much before it could send it.
+    package var backlogBytes: Int = 128 << 10
+    /// Addresses remembered, at which to look for a node that was lost.
+    package var maxPlaces: Int = 64
+    /// Nodes remembered by where they said that they are.
+    package var maxAcquaintances: Int = 1024
     package var snapshotChunkBytes: Int = 512 << 10
+
+    /// Of a frame from who names neither this node's cluster nor a member: questions of nodes that
+    /// belong to nothing yet.
+    package var maxUntrustedFrameBytes: Int = 1 << 20
+    /// What every accepted connection may hold of a frame that isn't complete, and of messages that
+    /// aren't taken, whatever the others hold.
+    package var ambientBytes: Int = 64 << 10
+    /// Frames above `ambientBytes` that are arriving, over all accepted connections.
+    package var maxArrivingBytes: Int = 256 << 20
+    /// The same, over those of `maxUntrustedFrameBytes`.
+    package var maxUntrustedBytes: Int = 16 << 20
+    /// Messages received and not taken, of one connection; beyond, it isn't read.
+    package var maxUntakenConnectionBytes: Int = 8 << 20
+    /// The same over all connections: beyond, those are read that hold `ambientBytes` at most.
+    package var maxUntakenBytes: Int = 256 << 20
+    /// A frame above `ambientBytes` arrives at this rate at least, in bytes per second, after
+    /// `frameGrace`.
+    package var minFrameRate: Int = 1 << 20
+    package var frameGrace: TimeAmount = .seconds(10)
+    /// Forwarded requests of one connection that are not answered; beyond, it isn't read.
+    package var maxOpenForwards: Int = 16_384
+    package var maxOpenForwardBytes: Int = 128 << 20
+    /// How long a connection for questions may be idle.
+    package var callIdleTimeout: TimeAmount = .minutes(1)
+    /// Refused connections that may wait for their dialer to read why.
+    package var maxRefusing: Int = 64
 
     /// Accepted connections of every kind; more are closed, so that descriptors are left for the
     /// node's files.
@@ -27,7 +62,20 @@ package struct TransportLimits: Sendable {
     /// A connection shows within this time what it is.
     package var sniffTimeout: TimeAmount = .seconds(10)
 
+    /// How long a listener rests when descriptors or memory have run out.
+    package var acceptPause: TimeAmount = .milliseconds(100)
+
     package var dialTimeout: TimeAmount = .seconds(2)
+    /// How long what was found for a name is used without asking again: longer than a dial and the
+    /// pause after it, so that a name whose servers are slower than that leads somewhere.
+    package var nameFreshness: TimeAmount = .seconds(5)
+    /// How long a dial waits for a name whose former addresses are known, before it tries these.
+    package var nameGrace: TimeAmount = .milliseconds(500)
+    /// Lookups under way at once, each on a thread; more wait.
+    package var maxLookups: Int = 32
+    /// Names remembered.
+    package var maxNames: Int = 1024
+
     package var minBackoff: TimeAmount = .milliseconds(50)
     package var maxBackoff: TimeAmount = .seconds(1)
     /// Sent bytes that are not acknowledged for so long end a connection.
@@ -35,6 +83,13 @@ package struct TransportLimits: Sendable {
     /// A forwarded request unanswered so long after its own time has passed is given up.
     package var forwardGrace: TimeAmount = .seconds(1)
     package var snapshotStallTimeout: TimeAmount = .seconds(10)
+    /// A snapshot that arrives more slowly, after `snapshotGrace`, is given up: its sender holds
+    /// back checkpoints for as long as it is on its way. Bytes per second.
+    package var minSnapshotRate: Int = 1 << 20
+    /// What every transfer may take, whatever its size.
+    package var snapshotGrace: TimeAmount = .minutes(1)
+    /// No transfer may take longer.
+    package var maxSnapshotTime: TimeAmount = .hours(6)
     /// Time of the receiver to install a complete snapshot.
     package var snapshotInstallTimeout: TimeAmount = .minutes(10)
 
@@ -46,6 +101,18 @@ package struct TransportLimits: Sendable {
         let doubled = minBackoff.nanoseconds << min(failures, 20)
         let full = min(maxBackoff.nanoseconds, doubled)
         return .nanoseconds(Int64.random(in: full / 2...full))
+    }
+
+    /// How long a frame may take to arrive.
+    func frameTime(for length: Int) -> TimeAmount {
+        frameGrace + .milliseconds(Int64(length) * 1000 / Int64(minFrameRate))
+    }
+
+    /// How long a snapshot of so many bytes may be on its way. Any number is allowed for.
+    package func snapshotTime(for byteCount: UInt64) -> TimeAmount {
+        let seconds = Int64(clamping: byteCount / UInt64(minSnapshotRate))
+        let most = maxSnapshotTime.nanoseconds / 1_000_000_000
+        return min(maxSnapshotTime, snapshotGrace + .seconds(min(seconds, most)))
     }
 
     /// How often the ends of a snapshot transfer look whether it is alive, and show that they are.
@@ -60,7 +127,18 @@ package struct TransportLimits: Sendable {
             "\(snapshotChunkBytes), \(maxFrameBytes)")
         precondition(maxFrameBytes <= maxReplyBytes && maxReplyBytes <= Int(UInt32.max))
         precondition(writeBatchBytes > 0 && maxCallBytes <= maxFrameBytes)
+        precondition(maxUntrustedFrameBytes <= maxUntrustedBytes)
+        precondition(maxFrameBytes <= maxArrivingBytes, "\(maxFrameBytes), \(maxArrivingBytes)")
+        precondition(ambientBytes > 0 && ambientBytes <= maxUntakenConnectionBytes)
+        precondition(maxUntakenConnectionBytes <= maxUntakenBytes && minFrameRate > 0)
+        precondition(maxOpenForwards > 0 && maxFrameBytes <= maxOpenForwardBytes)
+        precondition(backlogBytes > 0 && backlogBytes < largeFrameBytes)
+        precondition(maxPlaces > 0 && maxAcquaintances >= maxPlaces)
         precondition(minBackoff.nanoseconds > 0 && minBackoff <= maxBackoff)
         precondition(maxBackoff <= .minutes(1), "\(maxBackoff)")
+        precondition(nameFreshness > dialTimeout + maxBackoff, "\(nameFreshness), \(dialTimeout)")
+        precondition(maxLookups > 0 && maxLookups <= maxNames)
+        precondition(minSnapshotRate > 0 && snapshotStallTimeout <= snapshotGrace)
+        precondition(snapshotGrace <= maxSnapshotTime && maxSnapshotTime <= .hours(24 * 7))
     }
 }

@@ -1,4 +1,5 @@
 package import PeerProtocol
+package import NIOCore
 package import Raft
 
 /// Counters and states of a transport at one moment, for `/status` and metrics.
@@ -10,9 +11,11 @@ package struct TransportStatistics: Equatable, Sendable {
         case connected
         /// Waits before it dials again.
         case waiting
+        /// Another node was found at its address; no other is known.
+        case lost
     }
 
-    /// The outgoing connection for messages to one peer.
+    /// The two outgoing connections for messages to one peer, together.
     package struct Peer: Equatable, Sendable {
         package var id: NodeID
         package var address: PeerAddress
@@ -36,6 +39,10 @@ package struct TransportStatistics: Equatable, Sendable {
     package struct Inbound: Equatable, Sendable {
         package var peers: Int = 0
         package var unidentified: Int = 0
+        /// Announced by frames above `TransportLimits.ambientBytes` that have not arrived whole.
+        package var arrivingBytes: Int = 0
+        /// Of messages that the node has not taken.
+        package var untakenBytes: Int = 0
         package var receivedMessages: UInt64 = 0
         package var receivedBytes: UInt64 = 0
         package var httpConnections: UInt64 = 0
@@ -43,6 +50,10 @@ package struct TransportStatistics: Equatable, Sendable {
         package var refusedUnknown: UInt64 = 0
         package var refusedOverLimit: UInt64 = 0
         package var corrupted: UInt64 = 0
+        /// Connections and messages that were for another node or another cluster.
+        package var misdirected: UInt64 = 0
+        /// Pauses of listeners because descriptors or memory had run out.
+        package var acceptFailures: UInt64 = 0
 
         package init() {}
     }
@@ -50,12 +61,27 @@ package struct TransportStatistics: Equatable, Sendable {
     /// Sorted by ID.
     package var peers: [Peer]
     package var inbound: Inbound
-    /// Messages to nodes whose address is not known.
+    /// Messages to nodes whose address is not known, or at whose address another node was.
     package var unroutableMessages: UInt64
 
     package init(peers: [Peer] = [], inbound: Inbound = Inbound(), unroutableMessages: UInt64 = 0) {
         self.peers = peers
         self.inbound = inbound
         self.unroutableMessages = unroutableMessages
+    }
+}
+
+/// A name whose lookup is under way.
+package struct PendingResolution: Equatable, Sendable, CustomStringConvertible {
+    package var name: String
+    package var elapsed: TimeAmount
+
+    package init(name: String, elapsed: TimeAmount) {
+        self.name = name
+        self.elapsed = elapsed
+    }
+
+    package var description: String {
+        "waiting for DNS: \(name), \(elapsed.nanoseconds / 1_000_000_000) s"
     }
 }

@@ -16,7 +16,10 @@ import Transport
 struct Daemon {
     private let settings: NodeSettings
     private let logger: Logger
+    /// Loops of clients' connections.
     private let group: MultiThreadedEventLoopGroup
+    /// Loops of traffic between nodes alone: nothing that a client sends delays a heartbeat.
+    private let peerGroup: MultiThreadedEventLoopGroup
     private let node: Node
     private let http: HTTPServer
     private let listeners: [Listener]
@@ -37,6 +40,7 @@ struct Daemon {
         // Nothing is written by a node that can't be reached.
         let ports = try reservePorts(settings)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
+        let peerGroup = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
         let metrics = MetricRegistry()
         let registry = source.flatMap {
             $0.isRegistry ? PluginRegistry($0.instance, metrics: metrics) : nil
@@ -46,7 +50,7 @@ struct Daemon {
         configuration.peers = try PeersFile(in: settings.dataDirectory)?.recovery
         let node = try Node.start(
             configuration, registry: registry,
-            group: group, logger: logger.named("store"))
+            group: peerGroup, logger: logger.named("store"))
         try source?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
         let process = ProcessSections(descriptors: descriptors)
         let discovery = source.map {
@@ -63,8 +67,12 @@ struct Daemon {
             metrics: metrics)
         let listeners: [Listener]
         do {
-            listeners = try ports.map {
-                try Listener.serve($0, transport: node.transport, http: http.configure).wait()
+            let sides: [Listener.Side] = [.nodes, .clients]
+            listeners = try zip(ports, sides).map { port, side in
+                try Listener.serve(
+                    port, transport: node.transport, side: side, clients: group,
+                    http: http.configure
+                ).wait()
             }
         } catch {
             throw StartFailure(description: "failed to listen on \(error)")
@@ -72,8 +80,8 @@ struct Daemon {
         node.join(settings.formation.join.map { PeerAddress($0.address.description) })
         try discovery?.start()
         return Daemon(
-            settings: settings, logger: logger, group: group, node: node, http: http,
-            listeners: listeners, discovery: discovery)
+            settings: settings, logger: logger, group: group, peerGroup: peerGroup, node: node,
+            http: http, listeners: listeners, discovery: discovery)
     }
 
     private static func reservePorts(_ settings: NodeSettings) throws -> [ReservedPort] {
@@ -87,7 +95,8 @@ struct Daemon {
         }
     }
 
-    /// Two at most: the disk and SQLite have threads of their own, and more loops would only take
+    /// For clients, and as many for nodes. Two at most: the disk and SQLite have threads of their
+    /// own, and more loops would only take
     /// the processors from them.
     private static var eventLoops: Int { max(1, min(2, System.coreCount)) }
 
@@ -116,6 +125,7 @@ struct Daemon {
         for listener in listeners { wait(for: listener.close(), "closing \(listener.address)") }
         do {
             try group.syncShutdownGracefully()
+            try peerGroup.syncShutdownGracefully()
         } catch {
             logger.warning("event loops did not end in order", ["cause": "\(error)"])
         }

@@ -101,8 +101,11 @@ struct StatusSections: Sendable {
             .init(
                 "inbound",
                 .object([
+                    .init("accept_failures", .integer(inbound.acceptFailures)),
+                    .init("arriving_bytes", .integer(inbound.arrivingBytes)),
                     .init("corrupted", .integer(inbound.corrupted)),
                     .init("http_connections", .integer(inbound.httpConnections)),
+                    .init("misdirected", .integer(inbound.misdirected)),
                     .init("peers", .integer(inbound.peers)),
                     .init("received_bytes", .integer(inbound.receivedBytes)),
                     .init("received_messages", .integer(inbound.receivedMessages)),
@@ -110,8 +113,12 @@ struct StatusSections: Sendable {
                     .init("refused_tls", .integer(inbound.refusedTLS)),
                     .init("refused_unknown", .integer(inbound.refusedUnknown)),
                     .init("unidentified", .integer(inbound.unidentified)),
+                    .init("untaken_bytes", .integer(inbound.untakenBytes)),
                 ])),
             .init("peers", .array(statistics.peers.map(Self.peer))),
+            .init(
+                "pending_resolutions",
+                .array(node.transport.pendingResolutions.map { .string("\($0)") })),
             .init("unroutable_messages", .integer(statistics.unroutableMessages)),
         ])
     }

@@ -1,0 +1,189 @@
+import Glibc
+import NIOCore
+import NIOPosix
+import PeerProtocol
+import Raft
+import Synchronization
+import Testing
+import Transport
+import Wire
+
+/// Names whose servers are slow, silent, wrong or many.
+@Suite(.timeLimit(.minutes(1))) struct NameTests {
+    /// Name servers that a test directs.
+    private final class Servers: Sendable {
+        typealias Answer = Result<[SocketAddress], NameFailure>
+
+        let asked = Mailbox<String>()
+        private let answers = Mutex<[Answer]>([])
+        // Only handed to the semaphore's own functions, which any thread may call.
+        private nonisolated(unsafe) let semaphore: UnsafeMutablePointer<sem_t>
+
+        init() {
+            semaphore = .allocate(capacity: 1)
+            sem_init(semaphore, 0, 0)
+        }
+
+        /// Ends one lookup, now or when it is asked.
+        func answer(_ answer: Answer) {
+            answers.withLock { $0.append(answer) }
+            sem_post(semaphore)
+        }
+
+        func look(up host: String) -> Answer {
+            asked.put(host)
+            while sem_wait(semaphore) != 0 {}
+            return answers.withLock { $0.removeFirst() }
+        }
+
+        deinit { semaphore.deallocate() }
+    }
+
+    private func node(_ servers: Servers, _ limits: TransportLimits = .quick) -> Transport {
+        let transport = Transport(
+            group: MultiThreadedEventLoopGroup.singleton,
+            identity: NodeIdentity(
+                id: NodeID("a"), incarnation: Incarnation(RandomID(high: 1, low: 1))),
+            limits: limits, lookup: { servers.look(up: $0) })
+        transport.attach(RecordingDelegate())
+        return transport
+    }
+
+    private func here() throws -> [SocketAddress] {
+        [try SocketAddress(ipAddress: "127.0.0.1", port: 0)]
+    }
+
+    private func target() async throws -> TestNode {
+        let node = try await TestNode.start("b")
+        node.delegate.answering.withLock { $0 = { _, _, reply in reply(.failed("here")) } }
+        return node
+    }
+
+    @Test func `What name servers say after the dial's time is kept for the next dial`()
+        async throws
+    {
+        let b = try await target()
+        let servers = Servers()
+        let a = node(servers)
+        let address = PeerAddress("slow:\(b.listener.port)")
+        let error = await #expect(throws: TransportError.self) {
+            try await a.call(.hello, at: address, timeout: .milliseconds(30)).get()
+        }
+        #expect(error?.reason == .timedOut)
+        #expect(a.pendingResolutions.map(\.name) == ["slow"])
+        #expect(a.pendingResolutions.first?.description == "waiting for DNS: slow, 0 s")
+        servers.answer(.success(try here()))
+        try await until { a.pendingResolutions.isEmpty }
+        let answer = try await a.call(.hello, at: address, timeout: .seconds(20)).get()
+        #expect(answer == .failed("here"))
+        #expect(servers.asked.items == ["slow"])
+        try await a.shutdown().get()
+        try await b.stop()
+    }
+
+    @Test func `A name is looked up once, however many ask`() async throws {
+        let b = try await target()
+        let servers = Servers()
+        let a = node(servers)
+        let address = PeerAddress("busy:\(b.listener.port)")
+        let calls = (0..<50).map { _ in a.call(.hello, at: address, timeout: .seconds(20)) }
+        try await servers.asked.wait(count: 1)
+        servers.answer(.success(try here()))
+        for call in calls { #expect(try await call.get() == .failed("here")) }
+        #expect(servers.asked.items == ["busy"])
+        try await a.shutdown().get()
+        try await b.stop()
+    }
+
+    @Test func `Former addresses are used while name servers are silent or fail`() async throws {
+        let b = try await target()
+        let servers = Servers()
+        var limits = TransportLimits.quick
+        limits.dialTimeout = .milliseconds(20)
+        limits.nameFreshness = .milliseconds(50)
+        limits.nameGrace = .milliseconds(10)
+        let a = node(servers, limits)
+        let address = PeerAddress("once:\(b.listener.port)")
+        servers.answer(.success(try here()))
+        #expect(
+            try await a.call(.hello, at: address, timeout: .seconds(20)).get() == .failed("here"))
+        let end = NIODeadline.now() + limits.nameFreshness
+        try await until { NIODeadline.now() > end }
+        // Silent.
+        #expect(
+            try await a.call(.hello, at: address, timeout: .seconds(20)).get() == .failed("here"))
+        // Failing.
+        servers.answer(.failure(NameFailure(.failed("servers are down"))))
+        try await until { a.pendingResolutions.isEmpty }
+        servers.answer(.failure(NameFailure(.failed("servers are down"))))
+        #expect(
+            try await a.call(.hello, at: address, timeout: .seconds(20)).get() == .failed("here"))
+        // The name is gone: so are its addresses.
+        try await until { a.pendingResolutions.isEmpty }
+        servers.answer(.failure(NameFailure(.unknown)))
+        let error = await #expect(throws: TransportError.self) {
+            // The lookup may take longer than the grace: ask until it is heard.
+            while true { _ = try await a.call(.hello, at: address, timeout: .seconds(20)).get() }
+        }
+        #expect(error?.description == "\(address): no such host")
+        try await a.shutdown().get()
+        try await b.stop()
+    }
+
+    @Test func `An address that leads nowhere is looked up again`() async throws {
+        let b = try await target()
+        let servers = Servers()
+        let a = node(servers)
+        let address = PeerAddress("moved:\(b.listener.port)")
+        // Nobody listens there.
+        servers.answer(.success([try SocketAddress(ipAddress: "127.0.0.9", port: 0)]))
+        let error = await #expect(throws: TransportError.self) {
+            try await a.call(.hello, at: address, timeout: .seconds(20)).get()
+        }
+        #expect(error?.reason == .connectionRefused)
+        servers.answer(.success(try here()))
+        let answers = try await answer(of: a, at: address)
+        #expect(answers == .failed("here"))
+        #expect(servers.asked.items == ["moved", "moved"])
+        try await a.shutdown().get()
+        try await b.stop()
+    }
+
+    private func answer(of a: Transport, at address: PeerAddress) async throws -> PeerAnswer {
+        while true {
+            do {
+                return try await a.call(.hello, at: address, timeout: .seconds(20)).get()
+            } catch let error as TransportError where error.reason == .connectionRefused {
+                try await pause(.milliseconds(1))
+            }
+        }
+    }
+
+    @Test func `Lookups at once are bounded, and none holds up another name`() async throws {
+        let b = try await target()
+        let servers = Servers()
+        var limits = TransportLimits.quick
+        limits.maxLookups = 2
+        let a = node(servers, limits)
+        let calls = (0..<5).map {
+            a.call(.hello, at: PeerAddress("n\($0):1"), timeout: .milliseconds(50))
+        }
+        for call in calls {
+            await #expect(throws: TransportError.self) { try await call.get() }
+        }
+        #expect(servers.asked.items.count == 2)
+        // Literal addresses need none.
+        #expect(
+            try await a.call(.hello, at: b.address, timeout: .seconds(20)).get() == .failed("here"))
+        servers.answer(.failure(NameFailure(.unknown)))
+        servers.answer(.failure(NameFailure(.unknown)))
+        try await until { a.pendingResolutions.isEmpty }
+        servers.answer(.success(try here()))
+        let answer = try await a.call(
+            .hello, at: PeerAddress("next:\(b.listener.port)"), timeout: .seconds(20)
+        ).get()
+        #expect(answer == .failed("here"))
+        try await a.shutdown().get()
+        try await b.stop()
+    }
+}
