@@ -240,6 +240,33 @@ import Wire
         }
     }
 
+    @Test func `A reader that looks while VACUUM runs finds nothing wrong, then or later`() throws {
+        let database = try Database(foreignKeys: true)
+        try database.execute("CREATE TABLE t(a)")
+        let reader = try database.reader()
+        let writer = database.applier.session
+        for vacuums in [false, true] {
+            #expect(csqlite_list_hidden(writer.connection.pointer) == SQLITE_OK)
+            if vacuums { try writer.connection.execute("VACUUM") }
+            let readers = [reader, try database.reader()]
+            for isListed in [true, false] {
+                if !isListed {
+                    #expect(csqlite_unlist_hidden(writer.connection.pointer) == SQLITE_OK)
+                }
+                for reader in readers {
+                    #expect(try reader.rows("PRAGMA integrity_check") == ["ok"])
+                    #expect(try reader.rows("PRAGMA foreign_keys") == ["1"])
+                    #expect(
+                        try reader.rows("SELECT * FROM sqlite_rqlite")
+                            == ["failed: no such table: sqlite_rqlite"])
+                    #expect(
+                        try reader.rows("SELECT count(*) FROM pragma_table_list('sqlite_rqlite')")
+                            == ["0"])
+                }
+            }
+        }
+    }
+
     @Test func `A full disk at any write of VACUUM leaves nothing to be seen`() throws {
         let database = try Database()
         try database.execute("CREATE TABLE t(a); INSERT INTO t VALUES(hex(zeroblob(20000)))")

@@ -1,4 +1,5 @@
 internal import CSQLite
+internal import Glibc
 internal import Raft
 internal import SQLite
 internal import Wire
@@ -51,19 +52,19 @@ enum MetadataTable {
         throws(SQLiteError) -> PreparedStatement
     {
         try reveal(on: connection)
+        let name = csqlite_hidden_name(connection.pointer)
+        let quote = UInt8(ascii: "\"")
         var bytes: [UInt8] = []
         for byte in sql.utf8 {
             if byte == UInt8(ascii: "@") {
-                bytes += [UInt8(ascii: "\"")] + nameBytes + [UInt8(ascii: "\"")]
+                let nameBytes = UnsafeRawBufferPointer(start: name, count: name.map(strlen) ?? 0)
+                bytes += [quote] + nameBytes + [quote]
             } else {
                 bytes.append(byte)
             }
         }
         return try connection.prepare(utf8: bytes)
     }
-
-    /// The name ends with a byte that no UTF-8 text holds.
-    private static var nameBytes: [UInt8] { Array(namePrefix.utf8) + [0xFF] }
 
     private static func check(_ code: Int32, on connection: borrowing Connection)
         throws(SQLiteError)

@@ -59,10 +59,10 @@ static inline int csqlite_db_config(sqlite3 *db, int option, int value) {
 #define CSQLITE_HIDDEN_TABLE "sqlite_rqlite\xff"
 #define CSQLITE_HIDDEN_ROOT 2
 
-const char *csqlite_hidden_name(void);
-
-// Adds the entry where it is missing.
+// Adds the entry where it is missing and the table isn't listed either.
 int csqlite_reveal(sqlite3 *db);
+// The name by which the connection knows the table then; it lives for ever.
+const char *csqlite_hidden_name(sqlite3 *db);
 // Overwrites its blob `progress` in place. Unlike UPDATE this leaves what changes() and
 // total_changes() say.
 int csqlite_overwrite_progress(sqlite3 *db, const void *bytes, int count);
