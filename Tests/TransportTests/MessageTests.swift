@@ -81,14 +81,16 @@ import Wire
         let gone = try await TestNode.start("gone")
         try await gone.stop()
         let a = try await TestNode.start("a")
-        a.knows(gone)
+        // An address of which no other test takes a port.
+        let nowhere = PeerAddress("127.0.0.9:\(gone.listener.port)")
+        a.transport.setAddress(nowhere, for: gone.id)
         for round in 1...3 {
             a.transport.send([a.message(UInt64(round), to: gone.id)])
             try await until { a.transport.statistics.peers.first?.droppedMessages ?? 0 >= round }
         }
         #expect(a.delegate.unreachable.items == [gone.id])
         let expected = TransportError(
-            .connectionRefused, address: gone.address.rawValue, cause: "connection refused")
+            .connectionRefused, address: nowhere.rawValue, cause: "connection refused")
         #expect(a.delegate.observations.items == [.disconnected(gone.id, expected)])
         let peer = try #require(a.transport.statistics.peers.first)
         #expect(peer.lastError == expected)

@@ -18,10 +18,6 @@ final class InboundConnections: Sendable {
         var refusalsSince = NIODeadline.now()
     }
 
-    /// Refusals said per `refusalPeriod`; all are counted.
-    private static let maxRefusals = 20
-    private static let refusalPeriod = TimeAmount.seconds(10)
-
     private let limits: TransportLimits
     /// Frames that are arriving, of nodes that say that they are of this cluster, and of others.
     let arriving: ByteBudget
@@ -99,12 +95,12 @@ final class InboundConnections: Sendable {
     func maySayRefusal() -> Bool {
         state.withLock { state in
             let now = NIODeadline.now()
-            if now - state.refusalsSince > Self.refusalPeriod {
+            if now - state.refusalsSince > limits.refusalPeriod {
                 state.refusals = 0
                 state.refusalsSince = now
             }
             state.refusals += 1
-            return state.refusals <= Self.maxRefusals
+            return state.refusals <= limits.maxRefusalsSaid
         }
     }
 

@@ -49,6 +49,9 @@ package struct TransportLimits: Sendable {
     package var maxOpenForwardBytes: Int = 128 << 20
     /// How long a connection for questions may be idle.
     package var callIdleTimeout: TimeAmount = .minutes(1)
+    /// Refusals of connections that are said per `refusalPeriod`; all are counted.
+    package var maxRefusalsSaid: Int = 20
+    package var refusalPeriod: TimeAmount = .seconds(10)
     /// Refused connections that may wait for their dialer to read why.
     package var maxRefusing: Int = 64
 
