@@ -84,8 +84,8 @@ let package = Package(
         .target(
             name: "CSQLite", path: "Sources/Host/CSQLite",
             linkerSettings: [.linkedLibrary("sqlite3")]),
-        host("SQLite", ["CSQLite"]),
-        host("StateMachine", ["SQLite", "CSQLite", "Wire", "Raft"]),
+        host("SQLite", ["CSQLite"], isSimulated: true),
+        host("StateMachine", ["SQLite", "CSQLite", "Wire", "Raft"], isSimulated: true),
         host("WriteAheadLog", ["Raft", "Wire"], isSimulated: true),
         host("Transport", ["Raft", "Wire", "PeerProtocol", "Service"] + nio),
         host("Replication", ["Raft", "Wire"], isSimulated: true),
@@ -129,6 +129,11 @@ let package = Package(
         .executableTarget(
             name: "rqlite-simulate", dependencies: ["Simulator"],
             path: "Sources/Host/SimulatorRun", swiftSettings: settings),
+        host(
+            "SQLCheck", ["StateMachine", "SQLite", "CSQLite", "Wire", "Raft"], isSimulated: true),
+        .executableTarget(
+            name: "rqlite-sqlcheck", dependencies: ["SQLCheck"],
+            path: "Sources/Host/SQLCheckRun", swiftSettings: settings),
 
         // The stock plugins: a testable target each, and an entry that is linked into the object.
         .target(
@@ -281,6 +286,7 @@ let package = Package(
                 nioEmbedded,
             ] + nioHTTP, resources: [.copy("Scenarios")]),
         tests("SQLite", ["SQLite", "CSQLite"]),
+        tests("SQLGenerator", ["SQLCheck", "Wire"]),
         tests("StateMachine", ["StateMachine", "SQLite", "CSQLite", "Wire", "Raft"]),
     ]
 )

@@ -140,26 +140,6 @@ import Wire
         #expect(try database.rows("SELECT count(*) FROM t") == ["1"])
     }
 
-    @Test func `SQLite never draws a rowid`() throws {
-        let database = try Database()
-        try database.execute(
-            "CREATE TABLE t(a INTEGER PRIMARY KEY, b); INSERT INTO t VALUES(9223372036854775807, 1)"
-        )
-        guard case .failed(let message)? = try database.execute("INSERT INTO t(b) VALUES(2)").first
-        else {
-            Issue.record("a rowid was drawn")
-            return
-        }
-        #expect(message.contains("largest possible rowid"))
-        // A connection that was not there when the row was written knows it too.
-        database.applier = try Applier(path: database.applier.path)
-        #expect(
-            try database.execute("BEGIN; INSERT INTO t(b) VALUES(2); COMMIT") == [.failed(message)])
-        #expect(
-            try database.execute("DELETE FROM t", "INSERT INTO t(b) VALUES(3)").last
-                == .changed(lastInsertID: 1, rowsAffected: 1))
-    }
-
     @Test func `An AUTOINCREMENT table at its end is no full disk`() throws {
         let database = try Database()
         try database.execute("CREATE TABLE t(a INTEGER PRIMARY KEY AUTOINCREMENT, b)")

@@ -131,6 +131,22 @@ import Wire
     }
 }
 
+@Suite struct AtomicityTests {
+    @Test func `A statement that fails by a type of a STRICT table leaves no rows`() throws {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a INTEGER, b ANY UNIQUE) STRICT")
+        let text = "cannot store TEXT value in INTEGER column t.a"
+        #expect(
+            try database.execute("INSERT OR IGNORE INTO t VALUES(1, 1),('x', 2)")
+                == [.failed(text)])
+        #expect(try database.rows("SELECT count(*) FROM t") == ["0"])
+        #expect(
+            try database.execute("INSERT OR FAIL INTO t VALUES(1, 1),(2, 1)")
+                == [.failed("UNIQUE constraint failed: t.b")])
+        #expect(try database.rows("SELECT count(*) FROM t") == ["1"])
+    }
+}
+
 @Suite struct ParameterTests {
     private func run(_ statement: Statement) throws -> [StatementOutcome] {
         let database = try Database()

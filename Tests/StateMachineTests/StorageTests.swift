@@ -160,6 +160,39 @@ import Wire
         #expect(try other.databases.generations() == [generation])
     }
 
+    @Test func `A snapshot is taken whatever rows a client's ALTER TABLE left in it`() throws {
+        let database = try Database()
+        let made = try database.execute(
+            "CREATE TABLE t(a INTEGER) STRICT", "INSERT INTO t VALUES(1),(2)",
+            "ALTER TABLE t ADD COLUMN e BLOB DEFAULT 'x'")
+        #expect(made.last == .empty)
+        guard let source = try database.applier.beginSnapshot() else { return }
+        let bytes = try source.read(offset: 0, count: Int(source.byteCount))
+        try write(bytes, to: database.databases.incomingFile(of: Generation(2)))
+        try database.databases.installSnapshot(
+            as: Generation(2), mark: source.mark, cluster: cluster)
+        #expect(try dump(database.databases.file(of: Generation(2))) == database.dump())
+    }
+
+    @Test func `A loaded file whose index lacks rows is refused`() throws {
+        let database = try Database()
+        let second = Generation(2)
+        let path = database.databases.incomingFile(of: second)
+        let foreign = try Connection(path: path, access: .create)
+        try foreign.execute(
+            """
+            PRAGMA journal_mode=DELETE; CREATE TABLE t(a); CREATE INDEX i ON t(a);
+            INSERT INTO t VALUES(1),(2),(3); PRAGMA writable_schema=ON;
+            UPDATE sqlite_schema SET sql = 'CREATE INDEX i ON t(a) WHERE a > 1' WHERE name = 'i';
+            PRAGMA writable_schema=RESET; DELETE FROM t WHERE a = 1; PRAGMA writable_schema=ON;
+            INSERT INTO t VALUES(0);
+            UPDATE sqlite_schema SET sql = 'CREATE INDEX i ON t(a)' WHERE name = 'i';
+            """)
+        #expect(throws: DirectoryError.self) {
+            try database.databases.installLoaded(as: second, state: AppliedState())
+        }
+    }
+
     @Test func `A damaged or foreign file is refused before it is a generation`() throws {
         let database = try Database()
         try database.execute("CREATE TABLE t(a); INSERT INTO t VALUES(1),(2)")

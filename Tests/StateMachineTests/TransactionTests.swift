@@ -144,6 +144,30 @@ import Wire
         #expect(try database.rows("SELECT count(*) FROM t") == ["0"])
     }
 
+    @Test func `What follows a transaction that failed in its text is kept`() throws {
+        let database = try database()
+        let outcomes = try database.execute(
+            "BEGIN; INSERT INTO t VALUES(1, 1); INSERT INTO t VALUES(1, 1); COMMIT",
+            "INSERT INTO t VALUES(2, 2)",
+            "SAVEPOINT s; INSERT INTO t VALUES(3, 3); INSERT INTO nowhere VALUES(1); RELEASE s",
+            "INSERT INTO t VALUES(4, 4)")
+        #expect(
+            outcomes.map { if case .changed = $0 { true } else { false } } == [
+                false, true, false, true,
+            ])
+        #expect(try database.rows("SELECT a FROM t ORDER BY a") == ["2", "4"])
+    }
+
+    @Test func `A transaction that one text begins another can still commit after a failure`()
+        throws
+    {
+        let database = try database()
+        try database.execute(
+            "BEGIN", "INSERT INTO t VALUES(1, 1)", "INSERT INTO t VALUES(1, 1)",
+            "INSERT INTO t VALUES(2, 2)", "COMMIT", "INSERT INTO t VALUES(3, 3)")
+        #expect(try database.rows("SELECT a FROM t ORDER BY a") == ["1", "2", "3"])
+    }
+
     @Test func `A dump with its PRAGMA loads and switches nothing for later requests`() throws {
         let database = try database(foreignKeys: true)
         #expect(

@@ -72,7 +72,9 @@ static int shim_open(
     sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags, int *out_flags) {
     (void)vfs;
     // The base finds its locking rules by the name of the VFS it is handed: its own.
+    csqlite_pause_chance(1);
     int rc = base->xOpen(base, name, file, flags, out_flags);
+    csqlite_pause_chance(0);
     if (rc == SQLITE_OK && file->pMethods) {
         const sqlite3_io_methods *methods = shimmed(file->pMethods);
         if (!methods) {
@@ -114,11 +116,17 @@ static int shim_current_time(sqlite3_vfs *vfs, double *days) {
     return rc;
 }
 
+static int shim_randomness(sqlite3_vfs *vfs, int count, char *into) {
+    (void)vfs;
+    return csqlite_seed(into, count) ? count : base->xRandomness(base, count, into);
+}
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int registered = SQLITE_ERROR;
 
 static void register_once(void) {
-    registered = sqlite3_initialize();
+    registered = csqlite_install_chance();
+    if (registered == SQLITE_OK) registered = sqlite3_initialize();
     if (registered != SQLITE_OK) return;
     base = sqlite3_vfs_find("unix-excl");
     if (!base || base->iVersion < 2) {
@@ -132,9 +140,11 @@ static void register_once(void) {
     shim.xDelete = shim_delete;
     shim.xAccess = shim_access;
     shim.xFullPathname = shim_full_pathname;
+    shim.xRandomness = shim_randomness;
     shim.xCurrentTime = shim_current_time;
     shim.xCurrentTimeInt64 = shim_current_time_64;
-    registered = sqlite3_vfs_register(&shim, 0);
+    // SQLite asks the default VFS for the seed of its random numbers.
+    registered = sqlite3_vfs_register(&shim, 1);
 }
 
 int csqlite_register_vfs(void) {

@@ -160,6 +160,11 @@ package struct PreparedStatement: ~Copyable {
         return body(UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : count))
     }
 
+    /// The size of a text, in UTF-8, or of a blob, of the present row, in bytes.
+    package func byteCount(at index: Int, isText: Bool) -> Int {
+        withBytes(at: index, isText: isText) { $0.count }
+    }
+
     /// Of the present row, copied.
     package func blob(at index: Int) -> [UInt8] {
         withBytes(at: index, isText: false) { Array($0) }

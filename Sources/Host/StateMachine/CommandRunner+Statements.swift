@@ -1,3 +1,4 @@
+internal import CSQLite
 internal import SQLite
 internal import Wire
 
@@ -18,9 +19,8 @@ extension CommandRunner {
         }
         if let row = facts.catalogueRow { return try load(row, statement, supply) }
         if let toggle = facts.toggle { return try runSwitch(toggle, statement, supply) }
-        if facts.keyword == .vacuum || facts.keyword == .analyze || facts.optimizes {
-            return try runAlone(statement, supply)
-        }
+        if facts.keyword == .vacuum { return try runVacuum(statement, supply) }
+        if facts.optimizes { return try runOptimize(statement, supply) }
         try runOrdinary(statement, supply)
     }
 
@@ -44,8 +44,8 @@ extension CommandRunner {
             finish(statement, outcome, supply)
             return try unitEnded()
         }
-        var keeps = true
-        if let refusal = try refusalOfRowids(outcome) {
+        var keeps = !(isOwnUnit && session.mayHaveLeftRows)
+        if let refusal = try refusalOfSchema(after: statement.compiled) {
             outcome = .failed(refusal)
             keeps = false
         } else if isOwnUnit, session.hasDeferredViolations {
@@ -57,13 +57,25 @@ extension CommandRunner {
         if isOwnUnit || !keeps { try endUnit(keeping: keeps) }
     }
 
-    private func refusalOfRowids(_ outcome: StatementOutcome) throws(Interruption) -> String? {
-        guard session.mayDrawRowids else { return nil }
-        if case .failed = outcome { return nil }
+    /// Why a change of the schema must be undone: no connection could read the schema after it.
+    private func refusalOfSchema(after compiled: CompiledStatement) throws(Interruption)
+        -> String?
+    {
+        guard !compiled.isReadOnly, compiled.facts.keyword != .data else { return nil }
         do throws(SQLiteError) {
-            return try session.refusalOfRowids()
+            _ = try session.refreshSchema()
+            return nil
         } catch {
-            throw .fault(.storage("looking for the largest rowid", error))
+            // SQLite says of a schema that it can't parse what it says of a damaged file.
+            if error.extendedCode == SQLITE_CORRUPT,
+                error.message.hasPrefix("malformed database schema")
+            {
+                return error.message
+            }
+            let fault = ApplyFault.judging(
+                error, during: "reading the schema", on: session.connection, diskFullBefore: 0)
+            if let fault { throw .fault(fault) }
+            return error.message
         }
     }
 
@@ -82,12 +94,9 @@ extension CommandRunner {
                     columnCount = running.columnCount
                     collector = RowCollector(
                         running, qualifyColumns: command.qualifyColumns,
-                        byteLimit: limits.resultBytes)
+                        byteLimit: limits.resultBytes, keepsRows: wantsRows)
                 }
-                if isRow, wantsRows { collector?.add(running) }
-            }
-            if !compiled.isReadOnly, compiled.facts.keyword != .data {
-                try session.schemaMayHaveChanged()
+                if isRow, givesRows { collector?.add(running) }
             }
         } catch {
             throw .fault(error)
@@ -157,43 +166,17 @@ extension CommandRunner {
         finish(statement, .empty, supply)
     }
 
-    /// VACUUM and ANALYZE, each in a transaction that holds nothing else.
-    private mutating func runAlone(_ statement: ScriptStatement, _ supply: ParameterSupply)
+    /// VACUUM, outside of any transaction.
+    private mutating func runVacuum(_ statement: ScriptStatement, _ supply: ParameterSupply)
         throws(Interruption)
     {
-        let facts = statement.compiled.facts
-        if facts.optimizes, command.kind == .query { return finish(statement, .empty, supply) }
         guard !isUnitOpen else {
-            let outcome: StatementOutcome =
-                facts.optimizes
-                ? .empty
-                : .failed(
-                    facts.keyword == .vacuum
-                        ? "cannot VACUUM from within a transaction"
-                        : "cannot ANALYZE from within a transaction")
-            return finish(statement, outcome, supply)
+            return finish(
+                statement, .failed("cannot VACUUM from within a transaction"), supply)
         }
         if mode == .shared { throw .needsUnits }
-        if facts.keyword == .vacuum {
-            finish(statement, try vacuum(statement.compiled), supply)
-            return try commitProgress()
-        }
-        try openUnit()
-        let outcome = facts.optimizes ? try optimize() : try execute(statement.compiled)
-        finish(statement, outcome, supply)
-        if session.isTransactionEnded { return try unitEnded() }
-        try endUnit(keeping: true)
-        try reopen()
-    }
-
-    /// Makes the connection one that knows of the database what its file says, and nothing else.
-    func reopen() throws(Interruption) {
-        do throws(SQLiteError) {
-            try session.reopen()
-            try session.beginCommand(progress, foreignKeys: state.settings.foreignKeys)
-        } catch {
-            throw .fault(.storage("reopening the database", error))
-        }
+        finish(statement, try vacuum(statement.compiled), supply)
+        try commitProgress()
     }
 
     private mutating func vacuum(_ compiled: CompiledStatement) throws(Interruption)
@@ -213,13 +196,21 @@ extension CommandRunner {
         }
     }
 
-    private func optimize() throws(Interruption) -> StatementOutcome {
+    /// PRAGMA optimize: ANALYZE, and nothing in a query.
+    private mutating func runOptimize(_ statement: ScriptStatement, _ supply: ParameterSupply)
+        throws(Interruption)
+    {
+        if command.kind == .query { return finish(statement, .empty, supply) }
+        if mode == .shared, session.guardian.needsUnits { throw .needsUnits }
+        let isOwnUnit = !isUnitOpen
+        if isOwnUnit { try openUnit() }
         do throws(SQLiteError) {
             try session.analyze()
-            return .empty
         } catch {
             throw .fault(.storage("PRAGMA optimize", error))
         }
+        finish(statement, .empty, supply)
+        if isOwnUnit { try endUnit(keeping: true) }
     }
 
     // MARK: Transactions by hand
@@ -255,6 +246,7 @@ extension CommandRunner {
             let outcome: StatementOutcome =
                 isKnown
                 ? try execute(statement.compiled) : .failed("no such savepoint: \(name)")
+            session.rolledBackToSavepoint()
             finish(statement, outcome, supply)
         }
     }

@@ -86,9 +86,15 @@ struct CommandRunner {
             return
         }
         while progress.statement < command.statements.count {
-            try runText(command.statements[progress.statement])
+            let text = command.statements[progress.statement]
+            let wasOpen = isUnitOpen
+            try runText(text)
+            // A failure within a text can leave its COMMIT unreached. What follows is not of that
+            // transaction: it would answer as if it were kept.
+            if isUnitOpen, !wasOpen, RequestScan.isComplete(text.sql) {
+                try endUnit(keeping: false)
+            }
         }
-        // A failure within a text can leave its COMMIT unreached.
         if isUnitOpen { try endUnit(keeping: false) }
     }
 
@@ -118,7 +124,7 @@ struct CommandRunner {
         let start = Self.now()
         let ordinal = progress.statement
         while progress.statement == ordinal {
-            switch session.compiler.compile(text.sql, from: progress.offset) {
+            switch try compile(text.sql) {
             case .nothing:
                 if progress.offset == 0 { record(.empty, isRead: command.kind == .query) }
                 nextText()
@@ -133,6 +139,19 @@ struct CommandRunner {
             }
         }
         if !results.isEmpty { results[results.count - 1].nanoseconds = Self.now() &- start }
+    }
+
+    /// The statement at `progress.offset`, compiled against the schema as the file has it.
+    private func compile(_ sql: String) throws(Interruption) -> CompileOutcome {
+        do throws(SQLiteError) {
+            return try session.compile(sql, from: progress.offset)
+        } catch {
+            let fault = ApplyFault.judging(
+                error, during: "reading the schema", on: session.connection, diskFullBefore: 0)
+            if let fault { throw .fault(fault) }
+            // A virtual table finds fault with its rows when it must write them.
+            return .failed(error)
+        }
     }
 
     private mutating func nextText() {
@@ -181,9 +200,8 @@ struct CommandRunner {
             throw interruption(error, "opening a unit")
         }
         // Where a unit begins is the same on every node, however it got there.
-        session.functions.chance = .entry(
-            SeededGenerator(
-                seed: command.stamp.seed, unit: progress.statement << 32 | progress.offset))
+        session.beginChance(
+            seed: command.stamp.seed, unit: progress.statement << 32 | progress.offset)
         isUnitOpen = true
     }
 
@@ -200,7 +218,7 @@ struct CommandRunner {
             // A virtual table may find fault with its rows only now: the unit has failed.
             try undoUnit(error.message)
         }
-        if session.hasNewCatalogueRows { try reopen() }
+        session.readCatalogueRows()
     }
 
     private mutating func undoUnit(_ message: String) throws(Interruption) {

@@ -66,6 +66,17 @@ final class Guard {
         var database: UnsafePointer<CChar>?
         var trigger: UnsafePointer<CChar>?
 
+        /// It makes, changes or drops an object, or its statistics.
+        var isAboutSchema: Bool {
+            switch action {
+            case SQLITE_CREATE_INDEX...SQLITE_CREATE_VIEW, SQLITE_DROP_INDEX...SQLITE_DROP_VIEW,
+                SQLITE_ALTER_TABLE, SQLITE_REINDEX, SQLITE_ANALYZE, SQLITE_CREATE_VTABLE,
+                SQLITE_DROP_VTABLE:
+                true
+            default: false
+            }
+        }
+
         var name: String { first.map { String(cString: $0) } ?? "" }
         var detail: String? { second.map { String(cString: $0) } }
         var isInTemporary: Bool { database.map { strcasecmp($0, "temp") == 0 } ?? false }
@@ -77,6 +88,7 @@ final class Guard {
     }
 
     private func judge(_ request: Request) -> Int32 {
+        if request.isAboutSchema { facts.changesSchema = true }
         switch request.action {
         case SQLITE_ATTACH:
             if subject == .vacuum, request.name.isEmpty { return SQLITE_OK }
@@ -96,6 +108,9 @@ final class Guard {
             return judgePragma(request)
         case SQLITE_TRANSACTION, SQLITE_SAVEPOINT:
             return judgeControl(request)
+        case SQLITE_ANALYZE, SQLITE_REINDEX, SQLITE_ALTER_TABLE:
+            facts.followsSchemaOrder = true
+            return SQLITE_OK
         case SQLITE_CREATE_TEMP_INDEX, SQLITE_CREATE_TEMP_TABLE, SQLITE_CREATE_TEMP_TRIGGER,
             SQLITE_CREATE_TEMP_VIEW, SQLITE_DROP_TEMP_INDEX, SQLITE_DROP_TEMP_TABLE,
             SQLITE_DROP_TEMP_TRIGGER, SQLITE_DROP_TEMP_VIEW:
@@ -133,6 +148,7 @@ final class Guard {
                 return deny("table \(request.name) may not be modified")
             }
         } else if strncasecmp(first, "pragma_", 7) == 0 {
+            facts.followsSchemaOrder = true
             return judgeList(request.name, prefix: "pragma_")
         } else if strcasecmp(first, "dbstat") == 0 {
             return nodeLocal(request.name)
@@ -169,6 +185,7 @@ final class Guard {
     }
 
     private func judgePragma(_ request: Request) -> Int32 {
+        facts.followsSchemaOrder = true
         let name = request.name.lowercased()
         // Whether a connection has the daemon's table at hand depends on its history: it has no
         // columns, indexes or faults for a client, as a table that isn't there.

@@ -20,6 +20,13 @@ struct RequestScan: Equatable {
         return isTransaction ? nil : scan.imbalance
     }
 
+    /// A text that ends each transaction that it begins, if all of it is carried out.
+    static func isComplete(_ sql: String) -> Bool {
+        var scan = RequestScan()
+        scan.add(sql)
+        return scan.imbalance == nil
+    }
+
     mutating func add(_ sql: String) {
         var sql = sql
         sql.withUTF8 { add(UnsafeRawBufferPointer($0)) }

@@ -9,11 +9,20 @@ struct RowCollector {
     /// Columns whose type must still be found in a value.
     private var untypedLeft: Int
     private let byteLimit: Int
+    private let keepsRows: Bool
+    /// Of the rows so far.
+    private(set) var byteCount = 0
     /// The result outgrew the limit; what was gathered is dropped.
     private(set) var isOverLimit = false
 
-    init(_ statement: borrowing PreparedStatement, qualifyColumns: Bool, byteLimit: Int) {
+    /// - Parameter keepsRows: false: nobody wants the rows, they are only measured, so that a result
+    ///   beyond the limit is one on every node.
+    init(
+        _ statement: borrowing PreparedStatement, qualifyColumns: Bool, byteLimit: Int,
+        keepsRows: Bool = true
+    ) {
         columnCount = statement.columnCount
+        self.keepsRows = keepsRows
         self.byteLimit = byteLimit
         var columns: [String] = []
         var types: [String] = []
@@ -32,6 +41,25 @@ struct RowCollector {
     /// The row the statement stands on.
     mutating func add(_ statement: borrowing PreparedStatement) {
         guard !isOverLimit else { return }
+        if keepsRows { keep(statement) } else { measure(statement) }
+        if byteCount > byteLimit {
+            isOverLimit = true
+            rows.cells = []
+        }
+    }
+
+    private mutating func measure(_ statement: borrowing PreparedStatement) {
+        for index in 0..<columnCount {
+            switch statement.type(at: index) {
+            case SQLITE_INTEGER, SQLITE_FLOAT: byteCount += 9
+            case SQLITE_TEXT: byteCount += 5 + statement.byteCount(at: index, isText: true)
+            case SQLITE_BLOB: byteCount += 5 + statement.byteCount(at: index, isText: false)
+            default: byteCount += 1
+            }
+        }
+    }
+
+    private mutating func keep(_ statement: borrowing PreparedStatement) {
         for index in 0..<columnCount {
             let type = statement.type(at: index)
             if untypedLeft > 0, type != SQLITE_NULL, rows.types[index].isEmpty {
@@ -41,16 +69,15 @@ struct RowCollector {
             add(type, index, statement)
             // After each value: a row can be larger than any memory.
             if rows.cells.count > byteLimit {
+                byteCount = rows.cells.count
                 isOverLimit = true
                 rows.cells = []
                 return
             }
         }
         rows.rowCount += 1
+        byteCount = rows.cells.count
     }
-
-    /// Bytes of the rows so far.
-    var byteCount: Int { rows.cells.count }
 
     func finish() -> StatementOutcome {
         isOverLimit

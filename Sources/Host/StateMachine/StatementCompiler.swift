@@ -39,8 +39,8 @@ final class StatementCompiler {
     private let capacity: Int
     /// Statements used since the last turn, and those used in the turn before. When the first are
     /// too many, the second are dropped and take their place.
-    private var recent: [String: ScriptStatement] = [:]
-    private var older: [String: ScriptStatement] = [:]
+    private var recent: [SQLText: ScriptStatement] = [:]
+    private var older: [SQLText: ScriptStatement] = [:]
 
     /// The texts kept are short: a long one is hardly ever sent twice.
     private static let longestKept = 16_384
@@ -52,14 +52,20 @@ final class StatementCompiler {
     }
 
     /// A text that is one statement and was compiled before.
-    func cached(_ sql: String) -> ScriptStatement? {
+    private func cached(_ sql: SQLText) -> ScriptStatement? {
         if let statement = recent[sql] { return statement }
         guard let statement = older.removeValue(forKey: sql) else { return nil }
         insert(statement, for: sql)
         return statement
     }
 
-    private func insert(_ statement: ScriptStatement, for sql: String) {
+    /// Drops what was kept: nothing that is compiled before may show in what comes after.
+    func forget() {
+        recent.removeAll(keepingCapacity: true)
+        older.removeAll(keepingCapacity: true)
+    }
+
+    private func insert(_ statement: ScriptStatement, for sql: SQLText) {
         if recent.count >= capacity / 2 {
             swap(&recent, &older)
             recent.removeAll(keepingCapacity: true)
@@ -69,7 +75,7 @@ final class StatementCompiler {
 
     /// The statement of `sql` that begins at `offset` or after blanks there.
     func compile(_ sql: String, from offset: Int) -> CompileOutcome {
-        if offset == 0, let kept = cached(sql) { return .statement(kept) }
+        if offset == 0, let kept = cached(SQLText(sql)) { return .statement(kept) }
         var copy = sql
         let outcome = copy.withUTF8 { utf8 in
             compile(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(utf8)[offset...]))
@@ -146,13 +152,13 @@ final class StatementCompiler {
         // What a PRAGMA answers may be fixed when it is compiled; the rest runs once.
         switch statement.compiled.facts.keyword {
         case .pragma, .vacuum, .analyze: return
-        case .data, .other: break
+        case .data, .create, .other: break
         }
         // What it reads may be another view tomorrow.
         guard statement.compiled.facts.nodeLocal == nil else { return }
         guard statement.compiled.facts.catalogueRow == nil else { return }
         guard sql.utf8.count <= Self.longestKept else { return }
-        insert(statement, for: sql)
+        insert(statement, for: SQLText(sql))
     }
 
     private static func keyword(of sql: UnsafeRawBufferPointer) -> Keyword {
@@ -165,6 +171,7 @@ final class StatementCompiler {
             if tokens.isKeyword(range, "VACUUM") { return .vacuum }
             if tokens.isKeyword(range, "ANALYZE") { return .analyze }
             if tokens.isKeyword(range, "PRAGMA") { return .pragma }
+            if tokens.isKeyword(range, "CREATE") { return .create }
             let changesData =
                 tokens.isKeyword(range, "INSERT") || tokens.isKeyword(range, "REPLACE")
                 || tokens.isKeyword(range, "UPDATE") || tokens.isKeyword(range, "DELETE")

@@ -26,6 +26,10 @@ struct StatementFacts: Equatable, Sendable {
     var optimizes = false
     /// It inserts into a table or view by itself, not only through triggers.
     var inserts = false
+    /// It is about objects of the schema, not only about rows.
+    var changesSchema = false
+    /// It goes through the schema in the order in which SQLite has it in memory.
+    var followsSchemaOrder = false
     /// Something it reads may differ between nodes.
     var nodeLocal: String?
     /// A virtual table that a dump puts into the schema.
@@ -39,6 +43,7 @@ enum Keyword: Equatable, Sendable {
     case vacuum
     case analyze
     case pragma
+    case create
     /// INSERT, REPLACE, UPDATE, DELETE, WITH.
     case data
     case other

@@ -12,16 +12,17 @@ final class WriteSession {
         case failed(String)
     }
 
-    private let path: String
-    private(set) var connection: Connection
-    private(set) var compiler: StatementCompiler
-    private var statements: OwnStatements
+    let connection: Connection
+    let compiler: StatementCompiler
+    private let statements: OwnStatements
     let guardian = Guard()
     let functions = FunctionContext(chance: .entry(SeededGenerator(seed: 0, unit: 0)))
     let budget: StepBudget
     let wal = WalSize()
     private let watch = ChangeWatch()
-    private let keptStatements: Int
+    /// SQLite's extended code for the last statement of a client; OK when it did not fail.
+    private var failureCode = SQLITE_OK
+    private var schema = SchemaMemory()
     private var foreignKeys = false
     private var defersForeignKeys = false
     private var flags: RequestFlags = []
@@ -56,12 +57,10 @@ final class WriteSession {
     }
 
     init(path: String, limits: ApplierLimits) throws(SQLiteError) {
-        self.path = path
-        keptStatements = limits.keptStatements
         budget = StepBudget(steps: limits.stepsPerCommand)
         let connection = try SessionSetup.openWriter(path, functions: functions)
         compiler = StatementCompiler(
-            connection: connection, guardian: guardian, capacity: keptStatements)
+            connection: connection, guardian: guardian, capacity: limits.keptStatements)
         statements = try OwnStatements(connection)
         self.connection = connection
         try installHooks()
@@ -70,12 +69,9 @@ final class WriteSession {
     private func installHooks() throws(SQLiteError) {
         guardian.install(on: connection)
         budget.install(on: connection)
-        try watch.install(on: connection)
+        watch.install(on: connection)
         wal.install(on: connection)
-        guardian.mayHaveVirtualTables =
-            try connection.integer(
-                "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0 LIMIT 1")
-            != nil
+        try schemaWasRead()
         guardian.needsUnits =
             try connection.integer(
                 """
@@ -85,27 +81,114 @@ final class WriteSession {
         foreignKeys = try connection.integer("PRAGMA foreign_keys") != 0
     }
 
-    /// Opens the file anew, so that the planner starts from the statistics as they are stored.
-    func reopen() throws(SQLiteError) {
-        let fresh = try SessionSetup.openWriter(path, functions: functions)
-        compiler = StatementCompiler(
-            connection: fresh, guardian: guardian, capacity: keptStatements)
-        statements = try OwnStatements(fresh)
-        connection = fresh
-        flags = []
+    // MARK: The schema in memory
+
+    /// Makes what SQLite has in memory what it would read from the file, as far as it matters for
+    /// compiling a statement: before each one of a client. True when it was read anew, and what was
+    /// compiled before is void.
+    /// - Parameter inOrder: also the order in which SQLite goes through it.
+    func refreshSchema(inOrder: Bool = false) throws(SQLiteError) -> Bool {
+        // Rows of the schema that a dump writes become tables when all of them are there.
+        guard schema.freshness > (inOrder ? .asRead : .extended), !hasNewCatalogueRows else {
+            return false
+        }
+        // What full-text modules have not written yet would be lost with their objects in memory.
+        if guardian.mayHaveVirtualTables, !connection.isAutocommit { try flushVirtualTables() }
+        compiler.forget()
+        // The only words that make SQLite drop all that it has read, also in a transaction.
+        try connection.execute("PRAGMA writable_schema=RESET")
+        try schemaWasRead()
+        return true
+    }
+
+    /// The statement of `sql` at `offset`, compiled against the schema as the file has it.
+    func compile(_ sql: String, from offset: Int) throws(SQLiteError) -> CompileOutcome {
+        _ = try refreshSchema()
+        var outcome = compiler.compile(sql, from: offset)
+        if case .statement(let statement) = outcome, statement.compiled.facts.followsSchemaOrder,
+            try refreshSchema(inOrder: true)
+        {
+            outcome = compiler.compile(sql, from: offset)
+        }
+        if guardian.facts.changesSchema { schema.wasCompiledForChange() }
+        return outcome
+    }
+
+    /// Virtual tables that were put into the schema as rows are there from now on.
+    func readCatalogueRows() {
+        guard hasNewCatalogueRows else { return }
         hasNewCatalogueRows = false
-        try installHooks()
+        schema.invalidate()
+    }
+
+    /// Reading it now keeps it out of what is counted while a statement runs.
+    private func schemaWasRead() throws(SQLiteError) {
+        // The daemon's own table has a place in SQLite's lists: always the last one.
+        let rc = csqlite_reveal(connection.pointer)
+        guard rc == SQLITE_OK else { throw connection.lastError }
+        let isAnalyzed = try connection.integer(
+            "SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_stat1' LIMIT 1")
+        guardian.mayHaveVirtualTables = try connectVirtualTables()
+        schema.wasRead(hasStatistics: isAnalyzed != nil)
+    }
+
+    /// Makes SQLite connect each virtual table now. Left to the first statement that names one, the
+    /// module's own statements would be compiled with it, and show in what is learnt about it.
+    /// - Returns: whether there are any.
+    private func connectVirtualTables() throws(SQLiteError) -> Bool {
+        let tables = try connection.prepare(
+            "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0")
+        var names: [String] = []
+        while try tables.step() { names.append(tables.text(at: 0) ?? "") }
+        for name in names {
+            let quoted = name.split(separator: "\"", omittingEmptySubsequences: false)
+                .joined(separator: "\"\"")
+            do throws(SQLiteError) {
+                _ = try connection.prepare("SELECT 1 FROM main.\"\(quoted)\"")
+            } catch {
+                // Its module finds fault with it, and says so to each statement that names it.
+                continue
+            }
+        }
+        return !names.isEmpty
+    }
+
+    /// The last statement failed, and SQLite may have left its first rows: it has no journal for a
+    /// statement that could only fail by the type of a value for a STRICT table, and relies on the
+    /// transaction ending with the statement (SQLITE_CONSTRAINT_DATATYPE; seen in 3.40.1).
+    var mayHaveLeftRows: Bool { failureCode == SQLITE_CONSTRAINT | 12 << 8 }
+
+    /// A client's ROLLBACK TO was carried out.
+    func rolledBackToSavepoint() {
+        schema.wasRolledBack()
+        if guardian.needsUnits { schema.invalidate() }
+    }
+
+    private func ran(_ compiled: CompiledStatement, succeeded: Bool) {
+        guard !compiled.isReadOnly else { return }
+        if compiled.facts.keyword != .data {
+            schema.wasChanged(
+                isAddition: compiled.facts.keyword == .create && succeeded,
+                hasVirtualTables: guardian.mayHaveVirtualTables)
+        } else if !succeeded, guardian.needsUnits {
+            // FTS3 and FTS4 keep settings in memory that a rollback leaves there.
+            schema.invalidate()
+        }
     }
 
     // MARK: Transactions
 
-    func begin() throws(SQLiteError) { try statements.begin.statement.run() }
+    func begin() throws(SQLiteError) {
+        try statements.begin.statement.run()
+        schema.transactionBegan()
+    }
     func commit() throws(SQLiteError) { try statements.commit.statement.run() }
 
     /// Also after SQLite has ended the transaction by itself.
     func rollBack() throws(SQLiteError) {
         if !connection.isAutocommit { try statements.rollback.statement.run() }
         hasNewCatalogueRows = false
+        rolledBackToSavepoint()
         try resetDeferral()
     }
 
@@ -122,6 +205,7 @@ final class WriteSession {
         } else {
             try statements.rollBackTo.statement.run()
             hasNewCatalogueRows = false
+            rolledBackToSavepoint()
         }
         try statements.release.statement.run()
         try resetDeferral()
@@ -138,6 +222,13 @@ final class WriteSession {
         guard defersForeignKeys else { return }
         defersForeignKeys = false
         try connection.execute("PRAGMA defer_foreign_keys=OFF")
+    }
+
+    /// From here on chance is that of a unit: its place in the entry and the entry's seed decide.
+    func beginChance(seed: UInt64, unit: Int) {
+        functions.chance = .entry(SeededGenerator(seed: seed, unit: unit))
+        var rowids = SeededGenerator(seed: ~seed, unit: unit)
+        csqlite_begin_chance(rowids.next())
     }
 
     // MARK: Session state
@@ -222,12 +313,17 @@ final class WriteSession {
         budget.start(
             compiled.statement, on: connection.pointer, all: guardian.mayHaveVirtualTables)
         guardian.subject = compiled.facts.keyword == .vacuum ? .vacuum : .client
+        failureCode = SQLITE_OK
+        csqlite_activate_chance(1)
+        var succeeded = false
         defer {
+            csqlite_activate_chance(0)
             compiled.statement.reset()
             compiled.statement.clearBindings()
             guardian.subject = .daemon
             guardian.refusesNodeLocal = false
             budget.stop()
+            ran(compiled, succeeded: succeeded)
         }
         do throws(SQLiteError) {
             while try compiled.statement.step() {
@@ -235,8 +331,10 @@ final class WriteSession {
                 if stopsAtFirstRow { break }
             }
             visit(compiled.statement, false)
+            succeeded = true
             return .finished
         } catch {
+            failureCode = error.extendedCode
             if budget.isExhausted { return .failed(budget.text) }
             let fault = ApplyFault.judging(
                 error, during: "applying a statement", on: connection,
@@ -248,25 +346,9 @@ final class WriteSession {
 
     /// ANALYZE of the whole database, in place of PRAGMA optimize.
     func analyze() throws(SQLiteError) {
+        _ = try refreshSchema(inOrder: true)
         try connection.execute("ANALYZE")
-    }
-
-    /// Why the statement that just ran must be undone, or nil.
-    func refusalOfRowids() throws(SQLiteError) -> String? {
-        guard let table = try watch.tableWithRandomRowid(on: connection) else { return nil }
-        return "table \(table) holds the largest possible rowid: give new rows a rowid of their "
-            + "own, SQLite would draw random ones"
-    }
-
-    /// Random rowids can only be drawn for tables of which this is known.
-    var mayDrawRowids: Bool { !watch.exhausted.isEmpty }
-
-    func schemaMayHaveChanged() throws(ApplyFault) {
-        do throws(SQLiteError) {
-            try watch.schemaChanged(on: connection)
-        } catch {
-            throw .storage("looking for the largest rowid", error)
-        }
+        schema.wasChanged(isAddition: false, hasVirtualTables: guardian.mayHaveVirtualTables)
     }
 
     /// The rowid that the INSERT just run gave to its last row; zero when it inserted none.

@@ -29,6 +29,23 @@ uint64_t csqlite_disk_full_count(void);
 // The writes of this thread from the n-th next one on fail with this code; 0 ends it.
 void csqlite_inject_write_fault(int code, int64_t after_writes);
 
+// Chance (Chance.c). SQLite draws random numbers of its own for rowids of tables whose largest
+// possible rowid is taken. While chance is active on a thread they are a function of the key and of
+// how many rows the thread counted since; what other threads draw stays the system's.
+
+// Sets this thread's key; no row is counted yet.
+void csqlite_begin_chance(uint64_t key);
+// Switches this thread's key on, for the time that a client's statement runs, and off.
+void csqlite_activate_chance(int is_on);
+// Counts a row that was written: the next draw is another one.
+void csqlite_count_changed_row(void);
+
+// Of the VFS: no draw is made of the key meanwhile; a seed from the key, or 0 where the system's is
+// wanted; and the installation, before SQLite runs.
+void csqlite_pause_chance(int is_on);
+int csqlite_seed(char *into, int count);
+int csqlite_install_chance(void);
+
 static inline int csqlite_bind_text(sqlite3_stmt *stmt, int index, const char *text, uint64_t count) {
     return sqlite3_bind_text64(stmt, index, text, count, SQLITE_TRANSIENT, SQLITE_UTF8);
 }

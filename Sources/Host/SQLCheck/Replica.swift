@@ -1,0 +1,157 @@
+internal import Glibc
+internal import Raft
+internal import StateMachine
+internal import Wire
+
+/// One database of its own to which a history is applied in one of the ways in which nodes differ.
+final class Replica {
+    enum Way: String, CaseIterable, Sendable {
+        /// Entries come one at a time, and somebody waits for each.
+        case single
+        /// Entries come in batches.
+        case batched
+        /// The node restarts after every entry.
+        case restarted
+        /// Half-way it is replaced by a node that got a snapshot; before that nobody waits.
+        case snapshot
+    }
+
+    /// What must be the same in all ways.
+    struct Outcome: Equatable {
+        /// By place in the history; nothing where nobody waited.
+        var answers: [Int: CommandResult] = [:]
+        /// By table; the schema under its own name.
+        var rows: [DumpedTable] = []
+    }
+
+    private let directory: Scratch
+    private var databases: DatabaseDirectory
+    private var generation = Generation.first
+    private var applier: Applier
+    private let history: History
+    private let limits: ApplierLimits
+    private var dice: Dice
+    private var outcome = Outcome()
+
+    private init(_ history: History) throws {
+        self.history = history
+        dice = Dice(seed: ~history.seed)
+        directory = try Scratch()
+        databases = DatabaseDirectory(path: directory.path)
+        try databases.create(
+            generation,
+            state: AppliedState(settings: ClusterSettings(foreignKeys: history.foreignKeys)))
+        limits = Self.limits
+        applier = try Applier(path: databases.file(of: generation), limits: limits)
+    }
+
+    /// Small enough for runaway statements to end soon and large results to meet their limit.
+    private static var limits: ApplierLimits {
+        var limits = ApplierLimits()
+        limits.stepsPerCommand = 400_000
+        limits.resultBytes = 20_000
+        limits.keptStatements = 16
+        return limits
+    }
+
+    static func outcome(of history: History, applied way: Way) throws -> Outcome {
+        let replica = try Replica(history)
+        switch way {
+        case .single: try replica.applyAll(inBatchesOf: 1)
+        case .batched: try replica.applyAll(inBatchesOf: 40)
+        case .restarted:
+            for place in history.commands.indices {
+                try replica.apply(place..<place + 1)
+                try replica.restart()
+            }
+        case .snapshot:
+            let half = replica.dice.below(history.commands.count)
+            try replica.applyAll(inBatchesOf: 9, until: half, isHeard: false)
+            try replica.moveBySnapshot()
+            try replica.apply(half..<history.commands.count)
+        }
+        replica.outcome.rows = try Dump.rows(of: replica.applier.path)
+        return replica.outcome
+    }
+
+    private func applyAll(
+        inBatchesOf largest: Int, until end: Int? = nil, isHeard: Bool = true
+    ) throws {
+        let end = end ?? history.commands.count
+        var start = 0
+        while start < end {
+            let next = min(end, start + 1 + dice.below(largest))
+            try apply(start..<next, isHeard: isHeard)
+            start = next
+        }
+    }
+
+    private func apply(_ places: Range<Int>, isHeard: Bool = true) throws {
+        let entries = places.map { history.entry($0) }
+        var results: [AppliedEntry] = []
+        try applier.apply(entries, reporting: { _ in isHeard }, into: &results)
+        for applied in results {
+            guard var result = applied.result else { continue }
+            for index in result.statements.indices { result.statements[index].nanoseconds = 0 }
+            outcome.answers[Int(applied.index.rawValue) - 1] = result
+        }
+    }
+
+    private func restart() throws {
+        applier = try Applier(path: databases.file(of: generation), limits: limits)
+    }
+
+    private func moveBySnapshot() throws {
+        guard let source = try applier.beginSnapshot() else { throw CheckError.noSnapshot }
+        let bytes = try source.read(offset: 0, count: Int(source.byteCount))
+        applier.endSnapshot()
+        generation = generation.next
+        try Scratch.write(bytes, to: databases.incomingFile(of: generation))
+        try databases.installSnapshot(
+            as: generation, mark: source.mark, cluster: ClusterID(RandomID(high: 1, low: 1)))
+        try restart()
+    }
+}
+
+enum CheckError: Error {
+    case system(Int32)
+    case noSnapshot
+    case noRows(String)
+}
+
+/// A directory that goes away with the value.
+final class Scratch {
+    let path: String
+
+    init() throws {
+        // In memory where there is such a place.
+        let base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
+        var template = Array("\(base)/sqlcheck-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw CheckError.system(errno) }
+        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    deinit {
+        guard let directory = opendir(path) else { return }
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            unlink("\(path)/\(name)")
+        }
+        closedir(directory)
+        rmdir(path)
+    }
+
+    static func write(_ bytes: [UInt8], to path: String) throws {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw CheckError.system(errno) }
+        defer { close(descriptor) }
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            guard count > 0 else { throw CheckError.system(errno) }
+            rest = rest.dropFirst(count)
+        }
+    }
+}
