@@ -194,6 +194,15 @@ import Wire
             ]))
     }
 
+    @Test func `VACUUM finds the daemon's table whatever was rolled back before`() throws {
+        let outcome = try expectEqual(
+            requests([
+                "PRAGMA optimize", "VACUUM", "CREATE TABLE t(a)",
+                "BEGIN; CREATE INDEX i ON t(a); ROLLBACK", "VACUUM", "INSERT INTO t VALUES(1)",
+            ]))
+        #expect(outcome.answers.dropLast().allSatisfy { $0.statements.map(\.outcome) == [.empty] })
+    }
+
     @Test func `ANALYZE gathers in the same order on every node`() throws {
         let made = (0..<40).map { "CREATE TABLE t\($0)(a, b); CREATE INDEX i\($0) ON t\($0)(a)" }
         let filled = (0..<40).map { "INSERT INTO t\($0) VALUES(\($0), 1),(2, 3)" }

@@ -266,6 +266,10 @@ final class WriteSession {
         let rowid = connection.lastInsertRowid
         let changes = connection.changes
         let visible = connection.totalChanges - functions.totalChangesBase
+        // A rollback may have made SQLite forget the daemon's table since the schema was read.
+        guard csqlite_reveal(connection.pointer) == SQLITE_OK else {
+            throw .storage("preparing VACUUM", connection.lastError)
+        }
         let result = try MetadataTable.whileListed(on: connection, body)
         do throws(SQLiteError) {
             try statements.resetChanges.statement.run()
@@ -307,6 +311,8 @@ final class WriteSession {
     ) throws(ApplyFault) -> Execution {
         let diskFullBefore = csqlite_disk_full_count()
         guardian.clearDenial()
+        // SQLite may compile it again: then it is judged as what it is, not as what came last.
+        guardian.facts = compiled.facts
         guardian.refusesNodeLocal = !compiled.isReadOnly
         functions.refusesNodeLocal = !compiled.isReadOnly
         watch.begin(previousRowid: connection.lastInsertRowid)
