@@ -11,12 +11,12 @@ import Wire
     private static let seeds: ClosedRange<UInt64> = 1...500
 
     @Test func `Fifty thousand entries end equal in whatever way they are applied`() async {
-        let counts = await withTaskGroup(of: SQLCheck.Counts.self) { group in
+        let counts = await withTaskGroup(of: HistoryCheck.Counts.self) { group in
             for first in stride(from: Self.seeds.lowerBound, through: Self.seeds.upperBound, by: 50)
             {
                 group.addTask { Self.check(first...first + 49) }
             }
-            var sum = SQLCheck.Counts()
+            var sum = HistoryCheck.Counts()
             for await counts in group { sum += counts }
             return sum
         }
@@ -28,8 +28,8 @@ import Wire
         #expect(counts.failures < counts.entries / 2)
     }
 
-    private static func check(_ seeds: ClosedRange<UInt64>) -> SQLCheck.Counts {
-        var counts = SQLCheck.Counts()
+    private static func check(_ seeds: ClosedRange<UInt64>) -> HistoryCheck.Counts {
+        var counts = HistoryCheck.Counts()
         for seed in seeds {
             let report = SeedReport(seed: seed, entries: entries, restarts: seed % 20 == 0)
             counts += report.counts

@@ -3,12 +3,16 @@ package import Wire
 
 /// Entries as a cluster could commit them, made from a seed.
 package struct History: Equatable, Sendable {
+    /// Of which it was made; entries take their own seeds from it.
     package let seed: UInt64
+    /// Whether the cluster enforces foreign keys.
     package var foreignKeys: Bool
     /// Chance and time play no part: SQLite itself can judge the values.
     package var isJudged: Bool
+    /// One for each entry, without stamps.
     package var commands: [Command]
 
+    /// - Parameter entries: how many there are at least.
     package init(seed: UInt64, entries: Int) {
         self.seed = seed
         var dice = Dice(seed: seed)

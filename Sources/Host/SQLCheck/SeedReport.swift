@@ -1,13 +1,14 @@
 /// What one seed gave: nothing, or the smallest history that still shows a difference.
 package struct SeedReport: Sendable {
-    package let counts: SQLCheck.Counts
+    /// What was done; without the runs that made the history smaller.
+    package let counts: HistoryCheck.Counts
     /// With the history, ready to be printed.
     package let failure: String?
 
     /// - Parameter entries: how long the history is.
     package init(seed: UInt64, entries: Int, restarts: Bool) {
         let history = History(seed: seed, entries: entries)
-        var check = SQLCheck(restarts: restarts)
+        var check = HistoryCheck(restarts: restarts)
         guard check.difference(in: history) != nil else {
             counts = check.counts
             failure = nil
@@ -15,7 +16,7 @@ package struct SeedReport: Sendable {
         }
         counts = check.counts
         func difference(_ history: History) -> String? {
-            var check = SQLCheck(restarts: restarts)
+            var check = HistoryCheck(restarts: restarts)
             return check.difference(in: history)
         }
         var shrinker = Shrinker(runs: 600) { difference($0) != nil }

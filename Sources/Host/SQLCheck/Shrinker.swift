@@ -6,11 +6,15 @@ package struct Shrinker {
     private var runsLeft: Int
     private let fails: (History) -> Bool
 
+    /// - Parameters:
+    ///   - runs: how often a history may be run at most.
+    ///   - fails: whether it still shows a difference.
     package init(runs: Int, fails: @escaping (History) -> Bool) {
         runsLeft = runs
         self.fails = fails
     }
 
+    /// The smallest history found that fails; the given one fails.
     package mutating func shrink(_ history: History) -> History {
         var smallest = history
         var size = smallest.commands.count / 2

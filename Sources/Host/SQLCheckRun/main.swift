@@ -12,7 +12,7 @@ guard let invocation else {
     write("usage: rqlite-sqlcheck FIRST [LAST] [--entries N] [--restart-every N]\n", STDERR_FILENO)
     exit(2)
 }
-var counts = SQLCheck.Counts()
+var counts = HistoryCheck.Counts()
 var failed = 0
 for seed in invocation.seeds {
     let report = SeedReport(

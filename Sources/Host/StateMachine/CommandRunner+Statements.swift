@@ -48,7 +48,7 @@ extension CommandRunner {
         if let refusal = try refusalOfSchema(after: statement.compiled) {
             outcome = .failed(refusal)
             keeps = false
-        } else if isOwnUnit, session.hasDeferredViolations {
+        } else if keeps, isOwnUnit, session.hasDeferredViolations {
             outcome = .failed(Self.foreignKeyText)
             keeps = false
         }

@@ -1,16 +1,22 @@
 internal import Wire
 
 /// Applies a history in all ways and says where they differ.
-package struct SQLCheck {
+package struct HistoryCheck: Sendable {
     /// Entries applied and answers compared, all ways together.
     package struct Counts: Equatable, Sendable {
+        /// Of the histories, each counted once.
         package var entries = 0
+        /// Entries after which a node restarted.
         package var restarts = 0
+        /// Answers that SQLite judged.
         package var judged = 0
+        /// Entries with an error in their answer.
         package var failures = 0
 
+        /// Nothing yet.
         package init() {}
 
+        /// Both together.
         package static func += (a: inout Counts, b: Counts) {
             a.entries += b.entries
             a.restarts += b.restarts
@@ -19,10 +25,12 @@ package struct SQLCheck {
         }
     }
 
+    /// Of all histories checked so far.
     package private(set) var counts = Counts()
     /// Also restarts after every entry.
     private let restarts: Bool
 
+    /// - Parameter restarts: also restart after every entry.
     package init(restarts: Bool) {
         self.restarts = restarts
     }
