@@ -161,7 +161,8 @@ final class WriteSession {
     /// A client's ROLLBACK TO was carried out.
     func rolledBackToSavepoint() {
         schema.wasRolledBack()
-        if guardian.needsUnits { schema.invalidate() }
+        // FTS5 too: its settings count on from what was rolled back.
+        if guardian.mayHaveVirtualTables { schema.invalidate() }
     }
 
     private func ran(_ compiled: CompiledStatement, succeeded: Bool) {
@@ -170,8 +171,8 @@ final class WriteSession {
             schema.wasChanged(
                 isAddition: compiled.facts.keyword == .create && succeeded,
                 hasVirtualTables: guardian.mayHaveVirtualTables)
-        } else if !succeeded, guardian.needsUnits {
-            // FTS3 and FTS4 keep settings in memory that a rollback leaves there.
+        } else if !succeeded, guardian.mayHaveVirtualTables {
+            // Full-text modules keep settings in memory that a rollback leaves there.
             schema.invalidate()
         }
     }
