@@ -171,6 +171,8 @@ final class WriteSession {
             schema.wasChanged(
                 isAddition: compiled.facts.keyword == .create && succeeded,
                 hasVirtualTables: guardian.mayHaveVirtualTables)
+            // What is kept was judged by the schema before: REINDEX of nothing only reads.
+            compiler.forget()
         } else if !succeeded, guardian.mayHaveVirtualTables {
             // Full-text modules keep settings in memory that a rollback leaves there.
             schema.invalidate()
