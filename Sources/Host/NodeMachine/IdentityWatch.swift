@@ -6,9 +6,11 @@ import Time
 /// restored beside its original, has the very incarnation of a member.
 ///
 /// - *At start* a member asks, before it votes, acknowledges or serves, where its cluster knows it:
-///   its own former address, if it has another now, and the other members. If a process with its
-///   identity answers at any of these places, this one ends. Who can't be asked delays the start by
-///   `patience` at most: the others may all be gone, or all have moved.
+///   its own address, for another process may have the same, behind a name or a relay; its former
+///   one, if that was another; and the other members. If a process with its identity and another
+///   run answers at any of these places, this one ends. Who can't be asked delays the start by
+///   `patience` at most: the others may all be gone, or all have moved. A member's word on where
+///   this identity is leads to one more place, once for each member.
 /// - *Later* a member that hears an identity speak from another place than before asks who is at the
 ///   former place. If the identity is alive there, the newcomer is refused and the operator told.
 struct IdentityWatch {
@@ -36,8 +38,11 @@ struct IdentityWatch {
     /// Of this process.
     let run: RandomID
     private var asked: [PeerCallID: PeerAddress] = [:]
-    /// Places that were asked already, or need not be.
-    private var known: Set<PeerAddress>
+    /// Places that were asked already.
+    private var known: Set<PeerAddress> = []
+    /// Members that may yet say where they know this identity: what others say, or the same one
+    /// again, would let anybody at a member's address hold up the start for ever.
+    private var witnesses: Set<NodeIdentity> = []
     /// Where others were heard to be, by what they said of themselves.
     private(set) var places: [NodeID: Place] = [:]
     /// Newcomers under a known identity, until its former place has answered.
@@ -47,16 +52,18 @@ struct IdentityWatch {
         identity = options.identity
         address = options.address
         self.run = run
-        known = [options.address]
     }
 
     // MARK: At start
 
-    /// Whom to ask before this node takes part.
+    /// Whom to ask before this node takes part; nobody, if it is its cluster alone and where it was.
     mutating func questions(_ membership: Membership) -> [PeerAddress] {
-        let own = membership[identity.id].map { [$0.address] } ?? []
-        let others = membership.members.filter { $0.id != identity.id }.map(\.address)
-        return (own + others).filter { known.insert($0).inserted }
+        let former = membership[identity.id].map { [$0.address] } ?? []
+        let others = membership.members.filter { $0.id != identity.id }
+        witnesses = Set(others.map { NodeIdentity(id: $0.id, incarnation: $0.incarnation) })
+        let elsewhere = (former + others.map(\.address)).filter { $0 != address }
+        guard !elsewhere.isEmpty else { return [] }
+        return ([address] + elsewhere).filter { known.insert($0).inserted }
     }
 
     mutating func asking(_ id: PeerCallID, at place: PeerAddress) { asked[id] = place }
@@ -74,7 +81,9 @@ struct IdentityWatch {
                 asked = [:]
                 return (.doubled(at: place), [])
             }
-            if let elsewhere = hello.callerAddress, known.insert(elsewhere).inserted {
+            if let elsewhere = hello.callerAddress, witnesses.remove(hello.identity) != nil,
+                known.insert(elsewhere).inserted
+            {
                 next.append(elsewhere)
             }
         }
