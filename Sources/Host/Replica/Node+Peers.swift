@@ -21,7 +21,15 @@ extension Node: PeerDelegate {
     package func received(_ messages: [Message], credit: MessageCredit) {
         // First the credit: it goes back after the turn in which the messages were taken.
         links.credits.hold(credit)
-        links.mailbox.post(.messages(messages))
+        links.mailbox.post(.messages(messages.filter(isReadable)))
+    }
+
+    private func isReadable(_ message: Message) -> Bool {
+        guard let unreadable = UnreadableEntry(in: message) else { return true }
+        links.logger.error(
+            "message refused: the peer is broken, hostile, or of a later version",
+            ["node.id": "\(message.from.id)", "cause": "\(unreadable)"])
+        return false
     }
 
     package func answer(
