@@ -1,3 +1,4 @@
+internal import CSQLite
 internal import SQLite
 internal import Wire
 
@@ -7,6 +8,9 @@ extension CommandRunner {
         throws(Interruption)
     {
         let facts = statement.compiled.facts
+        session.budget.charge(
+            textBytes: statement.end - progress.offset,
+            parameters: supply.named.isEmpty ? 0 : statement.compiled.parameterCount)
         if let refusal = refusal(of: statement.compiled) {
             return finish(statement, .failed(refusal), supply)
         }
@@ -92,7 +96,14 @@ extension CommandRunner {
         } catch {
             throw .fault(error)
         }
-        if case .failed(let message) = execution { return .failed(message) }
+        switch execution {
+        case .finished: break
+        case .failed(let message): return .failed(message)
+        case .overLimit(let message):
+            // In a batch the rows of others took part of the room.
+            if mode == .shared { throw .needsUnits }
+            return .failed(message)
+        }
         if givesRows, columnCount > 0, let collector { return collector.finish() }
         // Changes that DDL or VACUUM count are not those of the client's rows.
         guard compiled.facts.keyword == .data, session.connection.totalChanges != changesBefore
@@ -175,6 +186,7 @@ extension CommandRunner {
         }
         if mode == .shared { throw .needsUnits }
         if facts.keyword == .vacuum {
+            try boundRoom()
             finish(statement, try vacuum(statement.compiled), supply)
             return try commitProgress()
         }
@@ -190,7 +202,7 @@ extension CommandRunner {
     func reopen() throws(Interruption) {
         do throws(SQLiteError) {
             try session.reopen()
-            try session.beginCommand(progress, foreignKeys: state.settings.foreignKeys)
+            try session.beginCommand(progress, settings: state.settings)
         } catch {
             throw .fault(.storage("reopening the database", error))
         }
@@ -214,11 +226,16 @@ extension CommandRunner {
     }
 
     private func optimize() throws(Interruption) -> StatementOutcome {
+        let diskFullBefore = csqlite_disk_full_count()
         do throws(SQLiteError) {
             try session.analyze()
             return .empty
         } catch {
-            throw .fault(.storage("PRAGMA optimize", error))
+            let fault = ApplyFault.judging(
+                error, during: "PRAGMA optimize", on: session.connection,
+                diskFullBefore: diskFullBefore)
+            if let fault { throw .fault(fault) }
+            return .failed(error.message)
         }
     }
 
@@ -241,6 +258,9 @@ extension CommandRunner {
         case .savepoint(let name):
             if name.lowercased() == WriteSession.unitSavepoint {
                 return finish(statement, .failed("savepoint name \(name) is reserved"), supply)
+            }
+            if explicit?.isFull ?? false {
+                return finish(statement, .failed(ExplicitTransaction.fullText), supply)
             }
             if explicit == nil {
                 try openUnit()

@@ -47,6 +47,10 @@ struct CommandRunner {
     /// The transaction opened by hand, or by the command's flag.
     var explicit: ExplicitTransaction?
     private(set) var isUnitOpen = false
+    /// From here on the command is left out.
+    var stop: StatementPlace?
+    /// Is told where the command stands.
+    var marker: ApplyMarker?
 
     init(
         session: WriteSession, command: Command, mode: Mode, state: AppliedState,
@@ -77,7 +81,7 @@ struct CommandRunner {
             return
         }
         do throws(SQLiteError) {
-            try session.beginCommand(progress, foreignKeys: state.settings.foreignKeys)
+            try session.beginCommand(progress, settings: state.settings)
         } catch {
             throw .fault(.storage("preparing the session", error))
         }
@@ -98,6 +102,7 @@ struct CommandRunner {
         while progress.statement < command.statements.count {
             try runText(command.statements[progress.statement])
         }
+        if error != nil { return }
         if case .failed? = results.last?.outcome {
             if isUnitOpen { try endUnit(keeping: false) }
             return
@@ -118,6 +123,8 @@ struct CommandRunner {
         let start = Self.now()
         let ordinal = progress.statement
         while progress.statement == ordinal {
+            marker?.reach(place)
+            if isStopped { return try leaveOut() }
             switch session.compiler.compile(text.sql, from: progress.offset) {
             case .nothing:
                 if progress.offset == 0 { record(.empty, isRead: command.kind == .query) }
@@ -125,7 +132,7 @@ struct CommandRunner {
             case .failed(let error):
                 let fault = ApplyFault.judging(
                     error, during: "compiling a statement", on: session.connection,
-                    diskFullBefore: 0)
+                    diskFullBefore: session.diskFullBefore)
                 if let fault { throw .fault(fault) }
                 finish(nil, .failed(error.message), supply)
             case .statement(let statement):
@@ -133,6 +140,25 @@ struct CommandRunner {
             }
         }
         if !results.isEmpty { results[results.count - 1].nanoseconds = Self.now() &- start }
+    }
+
+    private var place: StatementPlace {
+        StatementPlace(text: progress.statement, offset: progress.offset)
+    }
+
+    private var isStopped: Bool { stop.map { $0 <= place } ?? false }
+
+    static let skippedText =
+        "the request was left out by a decision of the cluster's operator: it ended the process of "
+        + "the nodes that tried it"
+
+    /// Ends the command here. A unit that is open is undone as a whole.
+    private mutating func leaveOut() throws(Interruption) {
+        progress.statement = command.statements.count
+        progress.offset = 0
+        progress.positionalUsed = 0
+        error = Self.skippedText
+        if isUnitOpen { try endUnit(keeping: false) }
     }
 
     private mutating func nextText() {
@@ -175,7 +201,10 @@ struct CommandRunner {
 
     mutating func openUnit() throws(Interruption) {
         do throws(SQLiteError) {
-            if mode == .perUnit { try session.begin() }
+            if mode == .perUnit {
+                try session.begin()
+                try session.boundRoom(state.settings.limits, exactly: true)
+            }
             try session.openUnit()
         } catch {
             throw interruption(error, "opening a unit")
@@ -185,6 +214,15 @@ struct CommandRunner {
             SeededGenerator(
                 seed: command.stamp.seed, unit: progress.statement << 32 | progress.offset))
         isUnitOpen = true
+    }
+
+    /// For a statement that runs outside of any transaction.
+    func boundRoom() throws(Interruption) {
+        do throws(SQLiteError) {
+            try session.boundRoom(state.settings.limits, exactly: true)
+        } catch {
+            throw interruption(error, "limiting the size of the database")
+        }
     }
 
     /// The progress must have moved past the unit already: it is stored with it.
@@ -245,7 +283,8 @@ struct CommandRunner {
 
     private func interruption(_ error: SQLiteError, _ operation: String) -> Interruption {
         let fault = ApplyFault.judging(
-            error, during: operation, on: session.connection, diskFullBefore: 0)
+            error, during: operation, on: session.connection,
+            diskFullBefore: session.diskFullBefore)
         return fault.map { .fault($0) } ?? .needsUnits
     }
 

@@ -1,5 +1,6 @@
 internal import CSQLite
 internal import SQLite
+internal import Wire
 
 /// The one connection that writes, with all that makes its SQL safe and the same on every node.
 ///
@@ -10,6 +11,9 @@ final class WriteSession {
         case finished
         /// The same on every node.
         case failed(String)
+        /// It met a limit on room: the same on every node when the unit stands in a transaction of
+        /// its own.
+        case overLimit(String)
     }
 
     private let path: String
@@ -20,6 +24,9 @@ final class WriteSession {
     let functions = FunctionContext(chance: .entry(SeededGenerator(seed: 0, unit: 0)))
     let budget: StepBudget
     let wal = WalSize()
+    private(set) var room: WriteRoom
+    /// How often the disk was full before the command.
+    private(set) var diskFullBefore: UInt64 = 0
     private let watch = ChangeWatch()
     private let keptStatements: Int
     private var foreignKeys = false
@@ -58,11 +65,12 @@ final class WriteSession {
     init(path: String, limits: ApplierLimits) throws(SQLiteError) {
         self.path = path
         keptStatements = limits.keptStatements
-        budget = StepBudget(steps: limits.stepsPerCommand)
+        budget = StepBudget(steps: Int(clamping: WriteLimits.initial.steps))
         let connection = try SessionSetup.openWriter(path, functions: functions)
         compiler = StatementCompiler(
             connection: connection, guardian: guardian, capacity: keptStatements)
         statements = try OwnStatements(connection)
+        room = try WriteRoom(connection)
         self.connection = connection
         try installHooks()
     }
@@ -70,6 +78,7 @@ final class WriteSession {
     private func installHooks() throws(SQLiteError) {
         guardian.install(on: connection)
         budget.install(on: connection)
+        functions.budget = budget
         try watch.install(on: connection)
         wal.install(on: connection)
         guardian.mayHaveVirtualTables =
@@ -91,6 +100,7 @@ final class WriteSession {
         compiler = StatementCompiler(
             connection: fresh, guardian: guardian, capacity: keptStatements)
         statements = try OwnStatements(fresh)
+        room = try WriteRoom(fresh)
         connection = fresh
         flags = []
         hasNewCatalogueRows = false
@@ -143,9 +153,11 @@ final class WriteSession {
     // MARK: Session state
 
     /// Nothing that an earlier command left can be seen by the next.
-    func beginCommand(_ progress: EntryProgress, foreignKeys: Bool) throws(SQLiteError) {
+    func beginCommand(_ progress: EntryProgress, settings: ClusterSettings) throws(SQLiteError) {
+        diskFullBefore = csqlite_disk_full_count()
+        budget.allow(steps: settings.limits.steps)
         budget.used = progress.steps
-        try setForeignKeys(progress.foreignKeys ?? foreignKeys)
+        try setForeignKeys(progress.foreignKeys ?? settings.foreignKeys)
         try setFlags(progress.flags)
         try statements.resetChanges.statement.run()
         if progress.changes > 0 { try restoreChanges(progress.changes) }
@@ -206,6 +218,11 @@ final class WriteSession {
         defersForeignKeys = defersForeignKeys || isOn
     }
 
+    /// Limits how far the database may grow: by a batch, or exactly for one unit.
+    func boundRoom(_ limits: WriteLimits, exactly: Bool) throws(SQLiteError) {
+        try room.bound(limits, exactly: exactly, on: connection)
+    }
+
     // MARK: Clients' statements
 
     /// Runs a bound statement to its end; `visit` sees it at each row, and once at the end with
@@ -214,7 +231,6 @@ final class WriteSession {
         _ compiled: CompiledStatement, stopsAtFirstRow: Bool,
         visit: (borrowing PreparedStatement, Bool) -> Void
     ) throws(ApplyFault) -> Execution {
-        let diskFullBefore = csqlite_disk_full_count()
         guardian.clearDenial()
         guardian.refusesNodeLocal = !compiled.isReadOnly
         functions.refusesNodeLocal = !compiled.isReadOnly
@@ -222,13 +238,17 @@ final class WriteSession {
         budget.start(
             compiled.statement, on: connection.pointer, all: guardian.mayHaveVirtualTables)
         guardian.subject = compiled.facts.keyword == .vacuum ? .vacuum : .client
+        room.begin(changesSchema: !compiled.isReadOnly && compiled.facts.keyword != .data)
         defer {
+            room.end()
             compiled.statement.reset()
             compiled.statement.clearBindings()
             guardian.subject = .daemon
             guardian.refusesNodeLocal = false
             budget.stop()
         }
+        // What stood before it in the request took all there was.
+        if budget.isExhausted { return .failed(budget.text) }
         do throws(SQLiteError) {
             while try compiled.statement.step() {
                 visit(compiled.statement, true)
@@ -238,6 +258,9 @@ final class WriteSession {
             return .finished
         } catch {
             if budget.isExhausted { return .failed(budget.text) }
+            if let refusal = room.refusal(error, on: connection) {
+                return .overLimit(refusal.text)
+            }
             let fault = ApplyFault.judging(
                 error, during: "applying a statement", on: connection,
                 diskFullBefore: diskFullBefore)
