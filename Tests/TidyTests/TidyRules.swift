@@ -110,7 +110,7 @@ enum TidyRules {
     static let leastDocumented = 80
     /// Modules that are not there yet; each number only rises, until the row can go.
     static let documented: [String: Int] = [
-        "Cluster": 55, "NodeMachine": 50, "Replica": 40, "Simulator": 30, "Transport": 50,
+        "Cluster": 55, "NodeMachine": 50, "Replica": 40, "Simulator": 30, "Transport": 65,
     ]
 
     /// To be renamed; a use of such a name may mean the module or the type.
@@ -147,6 +147,9 @@ struct TidyException: Sendable, Hashable {
         TidyException(
             path: "Sources/Host/Transport/TransportLimits.swift", rule: .ban(".random("),
             reason: "Jitter between nodes that lost each other at once must differ between them."),
+        TidyException(
+            path: "Sources/Host/StateMachine/ApplyMarker.swift", rule: .ban("open("),
+            reason: "Its file is no database, and SQLite never opens it."),
         TidyException(
             path: "Sources/Host/StateMachine/DatabaseDirectory.swift", rule: .ban("open("),
             reason: "It syncs directories."),

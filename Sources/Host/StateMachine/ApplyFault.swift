@@ -2,6 +2,7 @@ internal import CSQLite
 internal import Glibc
 package import Raft
 internal import SQLite
+package import Wire
 
 /// Why entries could not be applied. Each is a failure of this node or of its version; none is ever an answer to a client.
 package enum ApplyFault: Error, Equatable, Sendable, CustomStringConvertible {
@@ -15,6 +16,11 @@ package enum ApplyFault: Error, Equatable, Sendable, CustomStringConvertible {
     case malformedEntry(LogIndex, String)
     /// The entry is not the one after the last applied.
     case gap(expected: LogIndex, found: LogIndex)
+    /// The entry ended the process before. It is not applied before somebody decides.
+    case suspected(PoisonSuspicion)
+    /// All nodes leave the entry out from a place on, and this one had applied what stands there.
+    /// Its database is another than theirs.
+    case appliedSkipped(EntrySkip)
 
     package var description: String {
         switch self {
@@ -30,6 +36,12 @@ package enum ApplyFault: Error, Equatable, Sendable, CustomStringConvertible {
             "log entry \(index) can't be read: \(cause)"
         case .gap(let expected, let found):
             "log entry \(found) can't be applied, \(expected) is next"
+        case .suspected(let suspicion):
+            "\(suspicion). This node applies nothing more until it is told to try again, or until "
+                + "the cluster decides to leave the entry out"
+        case .appliedSkipped(let skip):
+            "this node applied log entry \(skip.index), which the cluster decided to leave out: its "
+                + "database must be replaced by that of another node"
         }
     }
 }
