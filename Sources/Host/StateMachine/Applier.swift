@@ -289,12 +289,12 @@ package final class Applier {
     private func attempt(_ operation: String, _ body: () throws(SQLiteError) -> Void)
         throws(CommandRunner.Interruption)
     {
-        let diskFullBefore = csqlite_disk_full_count()
+        let shortagesBefore = Shortages.met
         do throws(SQLiteError) {
             try body()
         } catch {
             let fault = ApplyFault.judging(
-                error, during: operation, on: session.connection, diskFullBefore: diskFullBefore)
+                error, during: operation, on: session.connection, since: shortagesBefore)
             throw fault.map { .fault($0) } ?? .needsUnits
         }
     }

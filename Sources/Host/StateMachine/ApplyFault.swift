@@ -57,14 +57,15 @@ extension ApplyFault {
 
     /// What a failure while a client's SQL ran says about the machine; nil when it lies in the SQL,
     /// is the same on every node, and so may be an answer.
+    /// - Parameter before: what the thread had met before the SQL ran.
     static func judging(
         _ error: SQLiteError, during operation: String, on connection: borrowing Connection,
-        diskFullBefore: UInt64
+        since before: Shortages
     ) -> ApplyFault? {
         switch error.code {
         case SQLITE_FULL:
             // An AUTOINCREMENT table at its last rowid says the same as a full disk.
-            return csqlite_disk_full_count() == diskFullBefore ? nil : .diskFull
+            return before.hasFilledDisk ? .diskFull : nil
         case SQLITE_IOERR:
             return isOutOfSpace(sqlite3_system_errno(connection.pointer))
                 ? .diskFull : storage(operation, error)
@@ -72,7 +73,11 @@ extension ApplyFault {
             // SQLITE_CORRUPT_VTAB: a full-text or R*Tree index disagrees with its content, which a
             // client can bring about.
             return error.extendedCode == SQLITE_CORRUPT | 1 << 8 ? nil : storage(operation, error)
-        case SQLITE_NOTADB, SQLITE_CANTOPEN, SQLITE_NOMEM, SQLITE_MISUSE, SQLITE_PROTOCOL,
+        case SQLITE_NOMEM:
+            // Without a refusal of the system it is a value or a program that is too large for
+            // SQLite, or a bound of ours.
+            return before.hasLackedMemory ? storage(operation, error) : nil
+        case SQLITE_NOTADB, SQLITE_CANTOPEN, SQLITE_MISUSE, SQLITE_PROTOCOL,
             SQLITE_BUSY, SQLITE_INTERNAL, SQLITE_READONLY, SQLITE_PERM:
             return storage(operation, error)
         default:

@@ -1,3 +1,4 @@
+internal import CSQLite
 internal import Glibc
 internal import SQLite
 internal import Wire
@@ -138,7 +139,7 @@ struct CommandRunner {
             case .failed(let error):
                 let fault = ApplyFault.judging(
                     error, during: "compiling a statement", on: session.connection,
-                    diskFullBefore: session.diskFullBefore)
+                    since: session.shortagesBefore)
                 if let fault { throw .fault(fault) }
                 finish(nil, .failed(error.message), supply)
                 // SQLite ends a transaction when there is no room for what it holds back.
@@ -167,7 +168,11 @@ struct CommandRunner {
         if case .fault(let fault) = interruption(error, operation) { throw .fault(fault) }
         // In a batch the rows of others took part of the room.
         if mode == .shared { throw .needsUnits }
-        return error.message
+        return Self.text(of: error)
+    }
+
+    private static func text(of error: SQLiteError) -> String {
+        error.code == SQLITE_NOMEM ? WriteRoom.memoryText : error.message
     }
 
     private var place: StatementPlace {
@@ -263,7 +268,7 @@ struct CommandRunner {
             let reason = interruption(error, "committing a unit")
             guard mode == .perUnit, case .needsUnits = reason else { throw reason }
             // A virtual table may find fault with its rows only now: the unit has failed.
-            try undoUnit(error.message)
+            try undoUnit(Self.text(of: error))
         }
         session.readCatalogueRows()
     }
@@ -311,7 +316,7 @@ struct CommandRunner {
     private func interruption(_ error: SQLiteError, _ operation: String) -> Interruption {
         let fault = ApplyFault.judging(
             error, during: operation, on: session.connection,
-            diskFullBefore: session.diskFullBefore)
+            since: session.shortagesBefore)
         return fault.map { .fault($0) } ?? .needsUnits
     }
 

@@ -16,12 +16,11 @@ struct CompilationMemory {
     private static let bytesPerByte: Int64 = 160
     private static let mostBytes: Int64 = 2 << 30
 
-    private let failuresBefore: UInt64
+    private let shortagesBefore = Shortages.met
 
     /// Counts from here on, on this thread.
     /// - Parameter textBytes: what is left of the text: the statement is somewhere in it.
     init(textBytes: Int) {
-        failuresBefore = csqlite_memory_failures()
         let text = Int64(textBytes)
         csqlite_limit_memory(
             min(Self.bytes + text * Self.bytesPerByte, Self.mostBytes), 0,
@@ -60,7 +59,7 @@ struct CompilationMemory {
     /// brought that about, and not a lack of memory: it is the same on every node.
     func end(_ code: Int32) -> SQLiteError? {
         csqlite_unlimit_memory()
-        guard code & 0xFF == SQLITE_NOMEM, csqlite_memory_failures() == failuresBefore
+        guard code & 0xFF == SQLITE_NOMEM, !shortagesBefore.hasLackedMemory
         else { return nil }
         return SQLiteError(
             extendedCode: SQLITE_ERROR,

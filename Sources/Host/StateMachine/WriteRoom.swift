@@ -26,8 +26,7 @@ final class WriteRoom {
     /// ALTER TABLE compiles the whole schema anew, many times over.
     private static let schemaAllocations: Int64 = 100_000_000
 
-    private var diskFullBefore: UInt64 = 0
-    private var memoryFailuresBefore: UInt64 = 0
+    private var shortagesBefore = Shortages.met
 
     init(_ connection: borrowing Connection) throws(SQLiteError) {
         pageCount = try connection.prepare("PRAGMA main.page_count", isPersistent: true)
@@ -70,8 +69,7 @@ final class WriteRoom {
 
     /// - Parameter changesSchema: the statement is none that reads or writes rows.
     func begin(changesSchema: Bool) {
-        diskFullBefore = csqlite_disk_full_count()
-        memoryFailuresBefore = csqlite_memory_failures()
+        shortagesBefore = .met
         csqlite_limit_temporary(Int64(clamping: limits.temporary))
         Self.limitMemory(allocations: changesSchema ? Self.schemaAllocations : .max)
     }
@@ -94,9 +92,9 @@ final class WriteRoom {
     /// is another, or this node's alone.
     func refusal(_ error: SQLiteError, on connection: borrowing Connection) -> Refusal? {
         switch error.code {
-        case SQLITE_NOMEM where csqlite_memory_failures() == memoryFailuresBefore:
+        case SQLITE_NOMEM where !shortagesBefore.hasLackedMemory:
             return Refusal(text: Self.memoryText)
-        case SQLITE_FULL where csqlite_disk_full_count() == diskFullBefore:
+        case SQLITE_FULL where !shortagesBefore.hasFilledDisk:
             if csqlite_temporary_exceeded() != 0 {
                 return Refusal(
                     text: "the statement needs more than \(limits.temporary) bytes of temporary "

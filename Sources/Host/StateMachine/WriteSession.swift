@@ -24,8 +24,8 @@ final class WriteSession {
     let budget: StepBudget
     let wal = WalSize()
     let room: WriteRoom
-    /// How often the disk was full before the command.
-    private(set) var diskFullBefore: UInt64 = 0
+    /// What the thread had met before the command.
+    private(set) var shortagesBefore = Shortages.met
     private let watch = ChangeWatch()
     /// SQLite's extended code for the last statement of a client; OK when it did not fail.
     private var failureCode = SQLITE_OK
@@ -247,7 +247,7 @@ final class WriteSession {
 
     /// Nothing that an earlier command left can be seen by the next.
     func beginCommand(_ progress: EntryProgress, settings: ClusterSettings) throws(SQLiteError) {
-        diskFullBefore = csqlite_disk_full_count()
+        shortagesBefore = .met
         budget.allow(steps: settings.limits.steps)
         budget.used = progress.steps
         try setForeignKeys(progress.foreignKeys ?? settings.foreignKeys)
@@ -369,7 +369,7 @@ final class WriteSession {
             }
             let fault = ApplyFault.judging(
                 error, during: "applying a statement", on: connection,
-                diskFullBefore: diskFullBefore)
+                since: shortagesBefore)
             if let fault { throw fault }
             return .failed(guardian.explaining(error).message)
         }

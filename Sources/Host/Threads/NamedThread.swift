@@ -17,8 +17,8 @@ package struct NamedThread: Sendable {
     /// for; whether a longer one ends the node or is lived with, the caller decides.
     /// - Parameters:
     ///   - name: at most 15 bytes are shown by the kernel.
-    ///   - stack: its size in bytes; nil: the system's usual one. Where there is no room for it the
-    ///     usual one is taken.
+    ///   - stack: its size in bytes; nil: the system's usual one. Where there is no address space
+    ///     for it the half is taken, and so on; at last the usual one.
     /// - Throws: `ThreadShortage`; `body` is then never called.
     package init(
         _ name: String, stack: Int? = nil, _ body: @escaping @Sendable () -> Void
@@ -26,7 +26,11 @@ package struct NamedThread: Sendable {
         try self.init(
             name,
             create: { thread, start in
-                if let stack, Self.create(&thread, start, stack: stack) == 0 { return 0 }
+                var size = stack ?? 0
+                while size > Self.usualStack {
+                    if Self.create(&thread, start, stack: size) == 0 { return 0 }
+                    size /= 2
+                }
                 return Self.create(&thread, start, stack: nil)
             }, body)
     }
@@ -35,6 +39,9 @@ package struct NamedThread: Sendable {
     /// or common table expression that stands on another; the state machine bounds how much memory
     /// that may take, and with it how deep it can go. A stack costs memory only where it is used.
     package static let deepStack = 1 << 30
+
+    /// What systems give a thread of which nothing is said.
+    private static let usualStack = 8 << 20
 
     /// What starts the thread: 0, or the system's code.
     typealias Creation = (inout pthread_t, UnsafeMutableRawPointer) -> Int32
