@@ -212,39 +212,44 @@ import Wire
         if status == 0 { pthread_join(thread, nil) }
     }
 
+    /// Each has a database of its own: SQLite looks through all objects when one is created.
     @Test func `No depth of triggers, foreign keys, views and queries ends the process`() {
         onDeepStack {
             do {
-                let database = try Database(foreignKeys: true)
                 let count = 9000
-                try database.execute(
+                let triggers = try Database()
+                try triggers.execute(
                     (0...count).map { "CREATE TABLE t\($0)(a);" }.joined()
                         + (0..<count).map {
                             "CREATE TRIGGER g\($0) AFTER INSERT ON t\($0) BEGIN "
                                 + "INSERT INTO t\($0 + 1) VALUES(new.a); END;"
                         }.joined())
                 #expect(
-                    try database.execute("INSERT INTO t0 VALUES(1)")
+                    try triggers.execute("INSERT INTO t0 VALUES(1)")
                         == [.failed("too many levels of trigger recursion")])
-                try database.execute(
+
+                let keys = try Database(foreignKeys: true)
+                try keys.execute(
                     "CREATE TABLE k0(a PRIMARY KEY);"
                         + (0..<count).map {
                             "CREATE TABLE k\($0 + 1)(a PRIMARY KEY REFERENCES k\($0) "
                                 + "ON DELETE CASCADE);"
                         }.joined())
-                #expect(try database.execute("DELETE FROM k0") == [.empty])
-                try database.execute(
+                #expect(try keys.execute("DELETE FROM k0") == [.empty])
+
+                let views = try Database()
+                try views.execute(
                     "CREATE VIEW v0 AS SELECT 1 AS x;"
                         + (0..<3000).map {
                             "CREATE VIEW v\($0 + 1) AS SELECT x FROM v\($0) LIMIT 5;"
                         }.joined())
-                #expect(try database.request("SELECT x FROM v3000") == [Self.tooNested])
-                #expect(try database.rows("SELECT x FROM v300") == ["1"])
-                // Last: beside virtual tables each change of the schema reads all of it anew.
-                try database.execute("CREATE VIRTUAL TABLE f USING fts5(x)")
+                #expect(try views.request("SELECT x FROM v3000") == [Self.tooNested])
+                #expect(try views.rows("SELECT x FROM v300") == ["1"])
+
+                try views.execute("CREATE VIRTUAL TABLE f USING fts5(x)")
                 let query = String(repeating: "a NOT ", count: 100_000) + "a"
                 #expect(
-                    try database.request("SELECT count(*) FROM f WHERE f MATCH '\(query)'").count
+                    try views.request("SELECT count(*) FROM f WHERE f MATCH '\(query)'").count
                         == 1)
             } catch {
                 Issue.record(error)
