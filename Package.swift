@@ -80,7 +80,7 @@ let package = Package(
         host("Time", isSimulated: true),
         host("Threads", ["Time"]),
         host("PeerProtocol", ["Wire", "Raft"], isSimulated: true),
-        host("Service", ["Wire", "Raft"]),
+        host("Service", ["Wire", "Raft"], isSimulated: true),
         .target(
             name: "CSQLite", path: "Sources/Host/CSQLite",
             linkerSettings: [.linkedLibrary("sqlite3")]),
@@ -124,8 +124,11 @@ let package = Package(
             ] + nio,
             path: "Sources/Host/rqlited", swiftSettings: settings),
         host(
-            "Simulator", ["Raft", "Wire", "Cluster", "Replication", "WriteAheadLog"],
-            isSimulated: true),
+            "Simulator",
+            [
+                "Raft", "Wire", "Time", "PeerProtocol", "Service", "Cluster", "Registry",
+                "Replication", "WriteAheadLog", "NodeMachine",
+            ], isSimulated: true),
         .executableTarget(
             name: "rqlite-simulate", dependencies: ["Simulator"],
             path: "Sources/Host/SimulatorRun", swiftSettings: settings),

@@ -153,4 +153,31 @@ import Testing
         let next = raft.takeEffects()
         #expect(next.snapshotsWanted == [nodeID(3)])
     }
+
+    /// A heartbeat that overtakes large messages finds a gap that is none.
+    @Test func `What is on its way is sent again ever more rarely while nothing arrives`() {
+        let settings = Elected.settings
+        var peer = Progress(id: NodeID("2"), nextIndex: LogIndex(2))
+        peer.matched(through: LogIndex(1), round: 1, base: .zero)
+        let entries = (2...9).map { Entry(index: LogIndex($0), term: Term(1), payload: .noop) }
+        var resent = 0
+        for _ in 0..<(20 * settings.electionTicks) {
+            peer.tick(lastIndex: LogIndex(9))
+            if peer.isReplicating { peer.sent(entries) }
+            if peer.mayResend(settings) {
+                resent += 1
+                peer.probe(from: LogIndex(2))
+                // The next heartbeat finds that the logs agree before the gap.
+                peer.matched(through: LogIndex(1), round: 1, base: .zero)
+            }
+        }
+        #expect((4...16).contains(resent), "\(resent)")
+    }
+
+    @Test func `A follower hears of commits before its own log reaches them`() {
+        var raft = Elected.follower()
+        raft.receive(Elected.append(term: 1, after: .zero, commit: 700))
+        #expect(raft.knownCommitIndex == LogIndex(700))
+        #expect(raft.commitIndex < LogIndex(700))
+    }
 }

@@ -16,6 +16,21 @@ import Testing
         }
     }
 
+    @Test func `Each hop of the walks names a file and a function that exist`() throws {
+        let hop = try Regex(
+            #"^\| \d+ \| `([^`]+\.swift)` `([A-Za-z]+)` \|"#,
+            as: (Substring, Substring, Substring).self
+        ).anchorsMatchLineEndings()
+        let hops = try repository.text("docs/architecture.md").matches(of: hop)
+        #expect(hops.count >= 20)
+        for match in hops {
+            let path = "Sources/Host/\(match.output.1)"
+            try #require(repository.exists(path), "\(path)")
+            let text = try repository.text(path)
+            #expect(text.contains("func \(match.output.2)("), "\(path): \(match.output.2)")
+        }
+    }
+
     @Test func `Pages point only at files that exist`() throws {
         let pages =
             ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]

@@ -51,7 +51,10 @@ enum TidyRules {
             "Wire", "Time", "Raft", "PeerProtocol", "Service", "Cluster", "Registry",
             "Replication", "WriteAheadLog",
         ],
-        "Simulator": ["Raft", "Wire", "Cluster", "Replication", "WriteAheadLog"],
+        "Simulator": [
+            "Wire", "Time", "Raft", "PeerProtocol", "Service", "Cluster", "Registry",
+            "Replication", "WriteAheadLog", "NodeMachine",
+        ],
     ]
 
     private static let shipped = ["Sources/Host/", "Sources/PluginABI/", "Plugins/"]
@@ -110,7 +113,7 @@ enum TidyRules {
     static let leastDocumented = 80
     /// Modules that are not there yet; each number only rises, until the row can go.
     static let documented: [String: Int] = [
-        "Cluster": 55, "NodeMachine": 50, "Replica": 40, "Simulator": 30, "Transport": 65,
+        "Cluster": 55, "NodeMachine": 50, "Replica": 40, "Simulator": 65, "Transport": 65,
     ]
 
     /// To be renamed; a use of such a name may mean the module or the type.

@@ -115,6 +115,7 @@ extension NodeMachine {
 
     /// Starts the consensus core over what the disk holds.
     private mutating func startReplication(_ restored: RestoredState, in cluster: ClusterID) {
+        precondition(replicated == nil, "replication begins once in a run")
         self.cluster = cluster
         servableFrom = restored.commitIndex
         let raft = Raft(

@@ -49,8 +49,31 @@ extension NodeMachine {
     /// This node may serve what its role allows.
     var isReady: Bool {
         guard let raft = replicated?.raft else { return false }
-        return raft.leader != nil && isMember && canServeLocally
+        return raft.leader != nil && isMember && canServeLocally && standstill == nil
             && (raft.role != .leader || canServeAsLeader)
+    }
+
+    /// Why this node makes no progress although it hears its leader; nil if it does.
+    private var standstill: String? {
+        guard let replicated else { return nil }
+        if replicated.isStorageStalled { return "the log on this node's disk to be written" }
+        guard let since = behindSince, now - since >= options.standstillTime else { return nil }
+        return "this node's database to go on: it stands at entry \(replicated.appliedIndex) while "
+            + "\(replicated.raft.commitIndex) is committed"
+    }
+
+    /// Notes since when nothing was applied although something is committed.
+    mutating func reviewProgress() {
+        guard let replicated, replicated.appliedIndex < replicated.raft.commitIndex,
+            !replicated.isInstalling
+        else {
+            behindSince = nil
+            return
+        }
+        if behindSince == nil || replicated.appliedIndex != appliedWhenBehind {
+            behindSince = now
+            appliedWhenBehind = replicated.appliedIndex
+        }
     }
 
     /// The leader's log has reached this node and names it.
@@ -66,8 +89,9 @@ extension NodeMachine {
                 : "to know that no other process bears this node's identity"
         }
         guard raft.leader == nil else {
-            return canServeLocally && isMember
-                ? "nothing" : "this node to catch up with the leader"
+            return standstill
+                ?? (canServeLocally && isMember
+                    ? "nothing" : "this node to catch up with the leader")
         }
         if exclusion != .none {
             return "nothing: this node was removed from the cluster; \(exclusionRemedy)"
@@ -142,7 +166,9 @@ extension NodeMachine {
         switch report {
         case .sent(let id, let result): snapshots.sent(id, result, now: now)
         case .offered(let id, let offer):
-            snapshots.offered(id, offer, cluster: cluster, leader: replicated?.raft.leader)
+            snapshots.offered(
+                id, offer, cluster: cluster, leader: replicated?.raft.leader,
+                breach: replicated?.breach(of: offer.mark))
         case .received(let id):
             snapshots.received(id, cluster: replicated == nil ? nil : cluster)
         case .failed(let id, let cause): snapshots.failed(id, cause: cause)

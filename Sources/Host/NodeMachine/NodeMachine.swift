@@ -50,6 +50,9 @@ package struct NodeMachine: Sendable {
     var servableFrom: LogIndex = .zero
     /// The commitIndex when this node became ready to lead.
     var leaderReadsFrom: LogIndex?
+    /// Since when this node has applied nothing although something is committed, and where it stands.
+    var behindSince: MonotonicTime?
+    var appliedWhenBehind = LogIndex.zero
     var isLogFull = false
     var isDatabaseFull = false
     var fault: String?
@@ -184,6 +187,7 @@ package struct NodeMachine: Sendable {
         settle()
         retryParked()
         reviewFollowers()
+        reviewProgress()
         askAcquaintances()
         emit(.growReaders)
         tickShutdown()

@@ -45,6 +45,8 @@ package struct NodeConfiguration: Sendable {
     package var snapshotSendTime: Duration = .seconds(600)
     /// Bytes in SQLite's WAL past which a snapshot that is being sent is given up.
     package var snapshotHoldBytes: Int = 4 << 30
+    /// A node that applies nothing for so long, although something is committed, is not ready.
+    package var standstillTime: Duration = .seconds(5)
     package var router: RouterLimits = RouterLimits()
 
     package init(

@@ -25,6 +25,8 @@ extension Rendezvous {
     private var addressesToAsk: [PeerAddress] {
         var addresses = candidates?.addresses ?? []
         guard search?.goal == .rejoin else { return addresses }
+        // A leader that moved asks itself to change its address: the others know it by the old one.
+        if !addresses.contains(options.address) { addresses.append(options.address) }
         for member in situation.membership.members where member.id != options.identity.id {
             for place in [situation.places[member.id], member.address] {
                 if let place, !addresses.contains(place) { addresses.append(place) }
@@ -170,6 +172,10 @@ extension Rendezvous {
             decisions.append(.record([.formation(bytes)], .formation(ticket)))
         case .attemptJoin(let address): attemptJoin(via: address)
         case .start(let value, let campaign):
+            // A late answer tells a member of its own founding, which took place: to begin again
+            // would be to forget what it voted and acknowledged since.
+            if search?.goal == .rejoin { search = nil }
+            guard search?.goal == .form, situation.cluster == nil, pending == nil else { return }
             say(
                 .info, "cluster bootstrap agreed",
                 ["cluster.id": "\(value.cluster)", "members": value.membership.summary])

@@ -210,7 +210,7 @@ struct Rendezvous {
     /// cluster knows it again.
     private mutating func reviewContact() {
         guard !situation.isStopping, situation.exclusion == .none,
-            options.plan != .alone || situation.membership.members.count > 1
+            options.plan != .alone || situation.membership.members.count > 1 || hasMoved
         else { return }
         reviewRecognition()
         let hasLost = situation.leader != nil && !situation.reachesLeader || situation.leader == nil

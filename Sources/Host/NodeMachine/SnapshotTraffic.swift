@@ -180,9 +180,12 @@ struct SnapshotTraffic {
     /// - Parameters:
     ///   - cluster: this node's; nil if it is in none.
     ///   - leader: as this node knows it.
+    ///   - breach: what no honest peer can offer.
     mutating func offered(
-        _ id: SnapshotReceiptID, _ offer: SnapshotOffer, cluster: ClusterID?, leader: NodeID?
+        _ id: SnapshotReceiptID, _ offer: SnapshotOffer, cluster: ClusterID?, leader: NodeID?,
+        breach: DropReason?
     ) {
+        if let breach { return refuse(id, "no leader offers this: \(breach.rawValue)") }
         guard cluster == offer.cluster else {
             return refuse(id, "this node is not in cluster \(offer.cluster)")
         }

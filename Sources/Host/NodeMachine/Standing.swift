@@ -14,6 +14,8 @@ struct Standing {
     /// Nil until the node belongs to a cluster.
     var isVoter: Bool?
     var commitIndex = LogIndex.zero
+    /// The most that this node knows to be committed, in its log or not.
+    var knownCommitIndex = LogIndex.zero
     var appliedIndex = LogIndex.zero
     /// Since the leader was last heard; nil when never.
     var sinceLeader: Duration?
@@ -46,9 +48,10 @@ struct Standing {
             appliedIndex: appliedIndex)
     }
 
+    /// A node that never heard a leader, or belongs to no cluster, is not fresh by any bound.
     func isFresh(_ freshness: Freshness) -> Bool {
-        guard let limit = freshness.limit, isInCluster, role != .leader else { return true }
+        guard let limit = freshness.limit, role != .leader else { return true }
         guard let sinceLeader, sinceLeader <= limit else { return false }
-        return !freshness.strict || appliedIndex >= commitIndex
+        return !freshness.strict || appliedIndex >= knownCommitIndex
     }
 }

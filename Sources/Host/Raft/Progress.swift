@@ -26,6 +26,11 @@ struct Progress: Equatable, Sendable {
     var sentCommitIndex = LogIndex.zero
     /// Ticks since it acknowledged more, or held all there was.
     private(set) var ticksSinceProgress = 0
+    /// Ticks since a gap made the leader send entries again, and how many must pass until the next.
+    /// A heartbeat may overtake large messages, and then finds a gap that is none: what is on its
+    /// way would be sent again with each heartbeat, and on a slow link keep ever more waiting.
+    private(set) var ticksSinceResend = 0
+    private(set) var resendPause = 0
     /// It denied an entry that it had acknowledged. Whether the denial was late is asked anew.
     var suspicion: Suspicion?
     /// Entries asked from disk for it; at most one such request is open.
@@ -75,7 +80,10 @@ struct Progress: Equatable, Sendable {
 
     /// The member holds everything through `index` durably.
     mutating func matched(through index: LogIndex, round: UInt64, base: LogIndex) {
-        if index > matchIndex { ticksSinceProgress = 0 }
+        if index > matchIndex {
+            ticksSinceProgress = 0
+            resendPause /= 2
+        }
         if let suspicion, round >= suspicion.round, index >= suspicion.index {
             self.suspicion = nil
         }
@@ -102,6 +110,17 @@ struct Progress: Equatable, Sendable {
         }
     }
 
+    /// Whether what seems lost is to be sent again now; asking counts as doing so. The pauses double
+    /// until the member acknowledges more.
+    mutating func mayResend(_ settings: RaftSettings) -> Bool {
+        guard isReplicating else { return true }
+        guard ticksSinceResend >= resendPause else { return false }
+        ticksSinceResend = 0
+        resendPause = min(
+            max(settings.heartbeatTicks, 2 * resendPause), 4 * settings.electionTicks)
+        return true
+    }
+
     /// Whether a denial of the entry at `previous` shows that the member lost what it acknowledged:
     /// it answers a question that was asked after the acknowledgement had arrived.
     func provesLoss(at previous: LogIndex, round: UInt64) -> Bool {
@@ -123,6 +142,7 @@ struct Progress: Equatable, Sendable {
 
     mutating func tick(lastIndex: LogIndex) {
         ticksSinceAnswer += 1
+        ticksSinceResend += 1
         ticksSinceProgress = matchIndex < lastIndex ? ticksSinceProgress + 1 : 0
         if case .snapshot(let retryIn?) = state {
             state =

@@ -23,7 +23,7 @@ extension Raft {
     }
 
     mutating func receive(_ append: Message.AppendEntries, from sender: NodeID) {
-        heard(sender)
+        heard(sender, committed: append.commitIndex)
         var append = append
         // Entries that wait only for this node's own disk and state machine are bounded; what waits
         // for a quorum is bounded by the leader, and refusing it could stop the cluster for ever.
@@ -47,8 +47,12 @@ extension Raft {
             to: sender, held: through)
     }
 
-    private mutating func heard(_ sender: NodeID) {
+    private mutating func heard(_ sender: NodeID, committed index: LogIndex) {
         if leader != sender { becomeFollower(term: term, leader: sender, because: nil) }
+        if case .follower(var follower) = roleState, follower.heardCommitIndex < index {
+            follower.heardCommitIndex = index
+            roleState = .follower(follower)
+        }
         leaderSilence = 0
         electionElapsed = 0
         isRetired = false

@@ -135,7 +135,7 @@ extension Raft {
         let agreed = log.lastPosition(notAfter: hint.index, term: hint.term)
         let next = agreed.map(\.index.next) ?? log.base.index
         if peer.isCurrentMismatch(at: previous) {
-            peer.probe(from: next)
+            if peer.mayResend(settings) { peer.probe(from: next) }
         } else if peer.provesLoss(at: previous, round: round) {
             let acknowledged = peer.matchIndex
             peer.forget(after: agreed?.index ?? .zero)

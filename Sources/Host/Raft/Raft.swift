@@ -200,6 +200,13 @@ package struct Raft: Sendable {
     /// The cluster was recovered and has no leader since: the first election needs every voter.
     package var needsEveryVoter: Bool { log.lastPosition.term.epoch < term.epoch }
 
+    /// The most that this node knows to be committed: a follower's leader may have committed entries
+    /// that its own log does not hold yet. Not before `commitIndex`.
+    package var knownCommitIndex: LogIndex {
+        guard case .follower(let follower) = roleState else { return commitIndex }
+        return max(commitIndex, follower.heardCommitIndex)
+    }
+
     /// This node leads and an entry of its own term is committed (thesis §6.4): it may serve reads.
     package var isReadyLeader: Bool {
         guard case .leader(let leader) = roleState else { return false }

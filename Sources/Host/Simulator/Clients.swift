@@ -1,3 +1,31 @@
+import Raft
+import Service
+import Wire
+
+/// What a client is told.
+enum Verdict: Equatable {
+    /// It took effect, or found a value, in the state after the index.
+    case done(LogIndex, value: Int64)
+    /// Without effect for certain.
+    case refused
+    /// It may have taken effect, or may yet.
+    case unknown
+
+    init(_ outcome: Outcome) {
+        switch outcome {
+        case .results(let result):
+            guard case .changed(let value, _)? = result.statements.first?.outcome else {
+                self = .refused
+                return
+            }
+            self = .done(LogIndex(result.logIndex), value: value)
+        case .failed(.leadershipLost), .failed(.timedOut), .failed(.forwardingFailed):
+            self = .unknown
+        default: self = .refused
+        }
+    }
+}
+
 /// Clients that write, append and read, one operation at a time each, and what they saw.
 struct Clients {
     enum State: Equatable {
@@ -9,24 +37,34 @@ struct Clients {
 
     struct Operation {
         enum Action: Equatable {
-            case write(key: Int, value: UInt64)
-            case append(UInt64)
-            case read(key: Int)
+            case write(key: Int, value: Int64)
+            case append(Int64)
+            case read(key: Int, ReadOptions)
+
+            var isRead: Bool {
+                if case .read = self { true } else { false }
+            }
         }
 
         var client: Int
-        var slot: Int
         var action: Action
         var invoked: Int
         var returned: Int?
         var state = State.open
-        var value: UInt64 = 0
+        var value: Int64 = 0
+        /// The state in which it took effect or looked.
+        var index = LogIndex.zero
+        /// It ends, one way or the other, when this node's process does.
+        var slot: Int
+        var run = 0
     }
 
     /// By identifier.
     var operations: [Operation] = []
-    /// Whom each believes to lead.
+    /// Whom each speaks to.
     var hints: [Int]
+    /// The newest state of which somebody was told that it is there for good, by time.
+    private(set) var known: [(time: Int, index: LogIndex)] = []
     var isStopped = false
     let count: Int
 
@@ -37,13 +75,24 @@ struct Clients {
 
     var hasOpen: Bool { operations.suffix(count * 2).contains { $0.state == .open } }
 
-    /// What the clients of one register saw.
+    mutating func learn(_ index: LogIndex, at time: Int) {
+        if let last = known.last, last.index >= index { return }
+        known.append((time, index))
+    }
+
+    /// What was known then.
+    func known(at time: Int) -> LogIndex {
+        known.last { $0.time < time }?.index ?? .zero
+    }
+
+    /// What the clients of one register saw, as far as it must be linearizable.
     func history(of key: Int) -> [RegisterOperation] {
         operations.compactMap { operation in
             let action: RegisterOperation.Action
             switch operation.action {
-            case .write(key, let value): action = .write(value)
-            case .read(key): action = .read(operation.value)
+            case .write(key, let value): action = .write(UInt64(value))
+            case .read(key, let options) where options.level.isLinearizable:
+                action = .read(UInt64(operation.value))
             default: return nil
             }
             switch operation.state {
@@ -59,6 +108,10 @@ struct Clients {
     }
 }
 
+extension ConsistencyLevel {
+    var isLinearizable: Bool { self == .linearizable || self == .strong }
+}
+
 extension Simulation {
     func act(_ client: Int) {
         guard !clients.isStopped else { return }
@@ -68,80 +121,93 @@ extension Simulation {
             return schedule(.clientActs(client), in: random.within(5...100))
         }
         let id = clients.operations.count
-        let value = UInt64(id + 1)
-        let key = random.below(ModelState.keyCount)
-        let action: Clients.Operation.Action
-        let wish: ClientRequest.Wish
-        let padding = random.chance(1, of: 20) ? random.below(3000) : random.below(60)
-        switch random.below(10) {
-        case 0...3:
-            action = .read(key: key)
-            wish = .read(key: key)
-        case 4...7:
-            action = .write(key: key, value: value)
-            wish = .command(.write(key: key, value: value), padding: padding)
-        default:
-            action = .append(value)
-            wish = .command(.append(value), padding: padding)
-        }
+        let action = chooseAction(Int64(id + 1))
         clients.operations.append(
-            Clients.Operation(client: client, slot: slot, action: action, invoked: now))
+            Clients.Operation(client: client, action: action, invoked: now, slot: slot))
+        let timeout = [1000, 2000, 4000][random.below(3)]
+        var request = ClientRequest(id: RequestID(UInt64(id)), operation: operation(action))
+        request.timeout = .milliseconds(timeout)
+        // Some clients want to find the leader themselves.
+        request.forward = !random.chance(1, of: 8)
         schedule(
-            .deliver(slot: slot, .request(ClientRequest(id: UInt64(id), wish: wish))),
-            in: random.within(1...10))
-        schedule(.clientWearies(UInt64(id)), in: 2000)
+            .submit(slot: slot, request, .client(id)), in: random.within(1...10))
+        schedule(.clientHears(id, .unknown), in: timeout + 2500)
     }
 
-    /// Requests of the operator are not answered: it looks for itself.
-    func answer(_ id: UInt64, _ outcome: Outcome) {
-        guard id < UInt64(clients.operations.count) else { return }
-        schedule(.clientHears(id, outcome), in: random.within(1...10))
+    private func chooseAction(_ value: Int64) -> Clients.Operation.Action {
+        let key = random.below(ModelState.keyCount)
+        switch random.below(10) {
+        case 0...4: return .read(key: key, chooseOptions())
+        case 5...7: return .write(key: key, value: value)
+        default: return .append(value)
+        }
     }
 
-    func hear(_ id: UInt64, _ outcome: Outcome) {
-        let id = Int(id)
+    private func chooseOptions() -> ReadOptions {
+        var options = ReadOptions()
+        switch random.below(8) {
+        case 0...2: options.level = .linearizable
+        case 3: options.level = .strong
+        case 4, 5: options.level = .weak
+        case 6: options.level = .auto
+        default:
+            options.level = .none
+            if random.chance(1, of: 2) {
+                options.freshness.limit = .milliseconds(random.within(50...1000))
+                options.freshness.strict = random.chance(1, of: 2)
+            }
+        }
+        options.linearizableTimeout = .milliseconds(random.within(300...3000))
+        return options
+    }
+
+    private func operation(_ action: Clients.Operation.Action) -> ClientRequest.Operation {
+        let padding = random.chance(1, of: 20) ? random.below(6000) : random.below(60)
+        let kind: CommandKind
+        let statement: ModelStatement
+        var options = ReadOptions()
+        switch action {
+        case .read(let key, let wanted):
+            (kind, statement, options) = (.query, .get(key: key), wanted)
+        case .write(let key, let value):
+            // A request that turns out to write.
+            kind = random.chance(1, of: 4) ? .request : .execute
+            statement = .put(key: key, value: value)
+        case .append(let value): (kind, statement) = (.execute, .add(value))
+        }
+        return .command(
+            Command(kind: kind, statements: [statement.statement(padding: padding)]), options)
+    }
+
+    func submit(_ request: ClientRequest, from origin: RequestOrigin, at slot: Int) {
+        let node = nodes[slot]
+        guard node.isUp else {
+            if case .client(let id) = origin { hear(id, .refused) }
+            return
+        }
+        guard !isPostponed(slot, .submit(slot: slot, request, origin)) else { return }
+        if case .client(let id) = origin { clients.operations[id].run = node.run }
+        node.submit(request, from: origin, at: now)
+        settle(slot)
+    }
+
+    func hear(_ id: Int, _ verdict: Verdict) {
         guard clients.operations[id].state == .open else { return }
         let client = clients.operations[id].client
         clients.operations[id].returned = now
-        switch outcome {
-        case .done:
-            faults.writesAcknowledged += 1
+        switch verdict {
+        case .done(let index, let value):
             clients.operations[id].state = .done
-        case .value(let value):
-            faults.readsServed += 1
             clients.operations[id].value = value
-            clients.operations[id].state = .done
+            clients.operations[id].index = index
+            reviewAnswer(clients.operations[id])
         case .refused: clients.operations[id].state = .refused
         case .unknown:
             faults.unknownOutcomes += 1
             clients.operations[id].state = .unknown
         }
         let isGood = clients.operations[id].state == .done
-        if !isGood { clients.hints[client] = random.below(nodes.count) }
+        if !isGood || random.chance(1, of: 20) { clients.hints[client] = random.below(nodes.count) }
         schedule(.clientActs(client), in: isGood ? random.within(5...80) : random.within(10...60))
-    }
-
-    /// What the clients saw against what the nodes hold at the end.
-    func judge() {
-        guard let leader = presentLeader else {
-            return invariants.broke("nobody leads at the end")
-        }
-        var found = Array(repeating: 0, count: clients.operations.count + 1)
-        for value in leader.database.live.list { found[Int(value)] += 1 }
-        for (id, operation) in clients.operations.enumerated() {
-            guard case .append(let value) = operation.action else { continue }
-            let count = found[Int(value)]
-            if count > 1 { invariants.broke("append \(id) was applied \(count) times") }
-            if count == 0, operation.state == .done {
-                invariants.broke("append \(id) was acknowledged and is lost")
-            }
-            if count > 0, operation.state == .refused {
-                invariants.broke("append \(id) was refused and applied")
-            }
-        }
-        for key in 0..<ModelState.keyCount
-        where !LinearizabilityChecker.accepts(clients.history(of: key)) {
-            invariants.broke("register \(key) is not linearizable")
-        }
     }
 }

@@ -1,52 +1,145 @@
 /// How often each kind of fault and of rare event was reached: what was never reached was never
 /// tested.
 package struct FaultCounts: Equatable, Sendable {
+    /// Messages lost.
     package var messagesLost = 0
+    /// Messages cut.
     package var messagesCut = 0
+    /// Messages duplicated.
     package var messagesDuplicated = 0
+    /// Messages delayed.
     package var messagesDelayed = 0
+    /// Messages of another cluster.
     package var messagesForeign = 0
+    /// Spoilt messages.
     package var messagesSpoilt = 0
+    /// Messages refused.
     package var messagesRefused = 0
+    /// Messages that waited for others.
+    package var messagesQueued = 0
+    /// Large messages.
+    package var largeMessages = 0
+    /// Messages that met another node.
+    package var misroutedMessages = 0
+    /// Questions.
+    package var calls = 0
+    /// Joins.
+    package var joins = 0
+    /// Joins refused.
+    package var joinsRefused = 0
+    /// Nodes that learnt of their removal.
+    package var removals = 0
+    /// Requests sent on.
+    package var forwarded = 0
+    /// Requests sent back.
+    package var forwardsRefused = 0
+    /// Requests lost on the way.
+    package var forwardsLost = 0
+    /// Registry requests.
+    package var registryRequests = 0
+    /// Registry failures.
+    package var registryFailures = 0
+    /// Chunks of snapshots.
+    package var chunks = 0
+    /// Streams broken off.
+    package var streamsBroken = 0
+    /// Streams stopped.
+    package var streamsStopped = 0
+    /// Streams cancelled.
+    package var streamsCancelled = 0
+    /// Offers refused.
+    package var offersRefused = 0
+    /// Holds outgrown.
+    package var holdsOutgrown = 0
+    /// Installations failed.
+    package var installationsFailed = 0
+    /// Jumps of wall clocks.
+    package var wallJumps = 0
+    /// Moved nodes.
+    package var moves = 0
+    /// Formations given up.
+    package var formationFailures = 0
+    /// Weak reads.
+    package var weakReads = 0
+    /// Local reads.
+    package var localReads = 0
+    /// Strong reads.
+    package var strongReads = 0
+    /// Partitions.
     package var partitions = 0
+    /// Asymmetric partitions.
     package var asymmetricPartitions = 0
+    /// Flapping links.
     package var flaps = 0
+    /// Process crashes.
     package var processCrashes = 0
+    /// Orderly stops.
     package var orderlyStops = 0
+    /// Crashes inside writes.
     package var crashesInsideWrites = 0
+    /// Power cuts.
     package var powerCuts = 0
+    /// Database rollbacks.
     package var databaseRollbacks = 0
+    /// Lost sectors.
     package var lostSectors = 0
+    /// Torn sectors.
     package var tornSectors = 0
+    /// Lost name changes.
     package var lostNameChanges = 0
+    /// Failed syncs.
     package var failedSyncs = 0
+    /// Full disks.
     package var fullDisks = 0
+    /// Slow disks.
     package var slowDisks = 0
+    /// Hung disks.
     package var hungDisks = 0
     /// Nodes that noticed that their log can't be written.
     package var stalls = 0
     /// Times in which a leader's disk could not be written, and the others went on.
     package var sieges = 0
+    /// Corrupted bytes.
     package var corruptions = 0
+    /// Starts refused for damage.
     package var damageRefusals = 0
+    /// Pauses.
     package var pauses = 0
+    /// Clock jumps.
     package var clockJumps = 0
+    /// Replaced nodes.
     package var replacements = 0
+    /// Membership changes.
     package var membershipChanges = 0
+    /// Promotions.
     package var promotions = 0
+    /// Removed leaders.
     package var removedLeaders = 0
+    /// Leadership transfers.
     package var transfers = 0
+    /// Elections.
     package var elections = 0
+    /// Discarded tails.
     package var entriesDiscarded = 0
+    /// Log fetches.
     package var logFetches = 0
+    /// Compactions.
     package var compactions = 0
+    /// Snapshots sent.
     package var snapshotsSent = 0
+    /// Snapshots failed.
     package var snapshotsFailed = 0
+    /// Snapshots installed.
     package var snapshotsInstalled = 0
+    /// Snapshots discarded.
     package var snapshotsDiscarded = 0
+    /// Unknown outcomes.
     package var unknownOutcomes = 0
+    /// Writes acknowledged.
     package var writesAcknowledged = 0
+    /// Reads served.
     package var readsServed = 0
+    /// Recoveries with voters missing.
     package var recoveredWithoutAll = 0
 
     package init() {}
@@ -56,9 +149,34 @@ package struct FaultCounts: Equatable, Sendable {
         [
             ("messages lost", \.messagesLost), ("messages cut", \.messagesCut),
             ("messages duplicated", \.messagesDuplicated), ("messages delayed", \.messagesDelayed),
-            ("messages of another cluster", \.messagesForeign),
-            ("spoilt messages", \.messagesSpoilt), ("messages refused", \.messagesRefused),
-            ("partitions", \.partitions),
+            ("messages of another cluster", \.messagesForeign), ("partitions", \.partitions),
+            ("spoilt messages", \.messagesSpoilt),
+            ("messages refused", \.messagesRefused),
+            ("messages that waited for others", \.messagesQueued),
+            ("large messages", \.largeMessages),
+            ("messages that met another node", \.misroutedMessages),
+            ("questions", \.calls),
+            ("joins", \.joins),
+            ("joins refused", \.joinsRefused),
+            ("nodes that learnt of their removal", \.removals),
+            ("requests sent on", \.forwarded),
+            ("requests sent back", \.forwardsRefused),
+            ("requests lost on the way", \.forwardsLost),
+            ("registry requests", \.registryRequests),
+            ("registry failures", \.registryFailures),
+            ("chunks of snapshots", \.chunks),
+            ("streams broken off", \.streamsBroken),
+            ("streams stopped", \.streamsStopped),
+            ("streams cancelled", \.streamsCancelled),
+            ("offers refused", \.offersRefused),
+            ("holds outgrown", \.holdsOutgrown),
+            ("installations failed", \.installationsFailed),
+            ("jumps of wall clocks", \.wallJumps),
+            ("moved nodes", \.moves),
+            ("formations given up", \.formationFailures),
+            ("weak reads", \.weakReads),
+            ("local reads", \.localReads),
+            ("strong reads", \.strongReads),
             ("asymmetric partitions", \.asymmetricPartitions), ("flapping links", \.flaps),
             ("process crashes", \.processCrashes), ("orderly stops", \.orderlyStops),
             ("crashes inside writes", \.crashesInsideWrites),

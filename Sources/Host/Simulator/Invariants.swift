@@ -1,5 +1,7 @@
+import NodeMachine
 import Raft
 import Replication
+import Time
 
 /// What must hold in every history, checked at each step. It sees all nodes at once, which no node
 /// can.
@@ -16,6 +18,10 @@ struct Invariants {
     private var committed: [(term: Term, commitTerm: Term)] = []
     /// Digests of the state machine after each index from 1 on.
     private var digests: [UInt64] = []
+    /// The registers after each index from 1 on.
+    private var states: [[Int64]] = []
+    /// The one that all nodes belong to.
+    private(set) var cluster: ClusterID?
     private var votes: [Ballot: NodeID] = [:]
     private var runs: [Run]
 
@@ -33,6 +39,7 @@ struct Invariants {
     private struct Run {
         var number = -1
         var identity: NodeIdentity?
+        var wipes = 0
         var term = Term.zero
         /// What its messages bound it to, across runs of one incarnation.
         var spokenTerm = Term.zero
@@ -40,71 +47,91 @@ struct Invariants {
         var role = RoleName.follower
     }
 
+    /// In milliseconds: `NodeConfiguration.snapshotSendTime` by the slowest clock, and a moment in
+    /// which the node stood still.
+    private static var longestHold: Int { 6000 * 100 / 93 + 4000 }
+
     init(nodeCount: Int) { runs = Array(repeating: Run(), count: nodeCount) }
 
     mutating func broke(_ text: String) {
         if violation == nil { violation = text }
     }
 
-    var lastCommitted: LogIndex { LogIndex(UInt64(committed.count)) }
+    /// What a register holds in the state after the index; nil if nobody has applied so much.
+    func value(of key: Int, at index: LogIndex) -> Int64? {
+        guard index > .zero else { return 0 }
+        let place = Int(index.rawValue) - 1
+        return place < states.count ? states[place][key] : nil
+    }
 
     // MARK: Each step
 
-    mutating func observe(_ node: SimulatedNode) {
-        guard let raft = node.replicated?.raft else { return }
-        let slot = node.slot
-        if runs[slot].number != node.run { started(node, raft) }
-        if raft.term < runs[slot].term {
-            broke("\(node.id): term \(runs[slot].term) → \(raft.term)")
+    mutating func observe(_ node: SimulatedNode, at now: Int) {
+        if let own = node.machine?.cluster {
+            cluster = cluster ?? own
+            if own != cluster { broke("\(node.id) is in another cluster than others") }
         }
-        runs[slot].term = raft.term
-        let role = raft.role
-        if role == .leader, runs[slot].role != .leader { elected(node, raft) }
+        for hold in node.holds where now - hold.since > Self.longestHold {
+            broke("\(node.id) holds its database for a snapshot since \(hold.since)")
+        }
+        guard let term = node.machine?.replicated?.raft.term,
+            let role = node.machine?.replicated?.raft.role,
+            let commitIndex = node.machine?.replicated?.raft.commitIndex
+        else { return }
+        let slot = node.slot
+        if runs[slot].number != node.run { started(node, term) }
+        if term < runs[slot].term { broke("\(node.id): term \(runs[slot].term) → \(term)") }
+        runs[slot].term = term
+        if role == .leader, runs[slot].role != .leader { elected(node, term) }
         runs[slot].role = role
-        let commitIndex = raft.commitIndex
         if commitIndex < runs[slot].commitIndex {
             broke("\(node.id): commitIndex \(runs[slot].commitIndex) → \(commitIndex)")
         }
-        if commitIndex > runs[slot].commitIndex { advanced(node, raft) }
+        if commitIndex > runs[slot].commitIndex { advanced(node, term, commitIndex) }
         runs[slot].commitIndex = commitIndex
     }
 
-    private mutating func started(_ node: SimulatedNode, _ raft: Raft) {
+    private mutating func started(_ node: SimulatedNode, _ term: Term) {
         let slot = node.slot
-        if runs[slot].identity != node.identity { runs[slot] = Run(identity: node.identity) }
+        // A disk that was lost bound nobody by what it had held; what that breaks shows elsewhere.
+        if runs[slot].identity != node.identity || runs[slot].wipes != node.wipes {
+            runs[slot] = Run(identity: node.identity, wipes: node.wipes)
+        }
         runs[slot].number = node.run
         runs[slot].role = .follower
-        runs[slot].term = raft.term
+        runs[slot].term = term
         runs[slot].commitIndex = .zero
-        if raft.term < runs[slot].spokenTerm {
-            broke("\(node.id) forgot term \(runs[slot].spokenTerm): \(raft.term)")
+        if term < runs[slot].spokenTerm {
+            broke("\(node.id) forgot term \(runs[slot].spokenTerm): \(term)")
         }
     }
 
-    private mutating func elected(_ node: SimulatedNode, _ raft: Raft) {
-        if let other = leaders[raft.term], other != node.identity {
-            broke("\(other) and \(node.id) both lead in term \(raft.term)")
+    private mutating func elected(_ node: SimulatedNode, _ term: Term) {
+        if let other = leaders[term], other != node.identity {
+            broke("\(other) and \(node.id) both lead in term \(term)")
         }
-        leaders[raft.term] = node.identity
+        leaders[term] = node.identity
         // Leader completeness: what was committed before its term is in its log.
-        guard let last = committed.lastIndex(where: { $0.commitTerm < raft.term }) else { return }
+        guard let last = committed.lastIndex(where: { $0.commitTerm < term }) else { return }
         let index = LogIndex(UInt64(last + 1))
-        let held = raft.term(at: index)
+        let held = node.machine?.replicated?.raft.term(at: index)
         guard held != committed[last].term else { return }
-        broke("\(node.id) leads in term \(raft.term) without committed entry \(index)")
+        broke("\(node.id) leads in term \(term) without committed entry \(index)")
     }
 
-    private mutating func advanced(_ node: SimulatedNode, _ raft: Raft) {
+    private mutating func advanced(
+        _ node: SimulatedNode, _ currentTerm: Term, _ commitIndex: LogIndex
+    ) {
         var index = runs[node.slot].commitIndex.next
-        while index <= raft.commitIndex {
+        while index <= commitIndex {
             let place = Int(index.rawValue) - 1
-            let term = raft.term(at: index)
+            let term = node.machine?.replicated?.raft.term(at: index)
             if place < committed.count {
                 if let term, term != committed[place].term {
                     broke("\(node.id) has \(term):\(index) committed, not \(committed[place].term)")
                 }
             } else if let term {
-                committed.append((term, raft.term))
+                committed.append((term, currentTerm))
             } else {
                 broke("\(node.id) has \(index) committed and forgotten")
                 return
@@ -127,10 +154,13 @@ struct Invariants {
         }
     }
 
-    mutating func applied(_ entry: Entry, digest: UInt64, by node: NodeID) {
+    mutating func applied(
+        _ entry: Entry, digest: UInt64, _ registers: [Int64], by node: NodeID
+    ) {
         let place = Int(entry.index.rawValue) - 1
         if place == digests.count {
             digests.append(digest)
+            states.append(registers)
         } else if place > digests.count {
             broke("\(node) applies \(entry.position) before anything was applied before it")
         } else if digests[place] != digest {

@@ -1,48 +1,52 @@
 import Raft
+import Wire
 
-/// What a client asks of the state machine.
-package enum ModelCommand: Equatable, Sendable {
-    case write(key: Int, value: UInt64)
-    case append(UInt64)
+/// What a client asks of the state machine, as a statement of a command.
+package enum ModelStatement: Equatable, Sendable {
+    case put(key: Int, value: Int64)
+    case add(Int64)
+    case get(key: Int)
 
-    /// Kind, key, value, and bytes without a meaning that make entries of different sizes.
-    func encoded(padding: Int) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(10 + padding)
-        let value: UInt64
+    /// - Parameter padding: bytes without a meaning that make entries of different sizes.
+    func statement(padding: Int = 0) -> Statement {
+        let rest = Value.blob(Array(repeating: 0xAA, count: padding))
         switch self {
-        case .write(let key, let number):
-            bytes += [0, UInt8(key)]
-            value = number
-        case .append(let number):
-            bytes += [1, 0]
-            value = number
+        case .put(let key, let value):
+            return Statement("PUT", positional: [.integer(Int64(key)), .integer(value), rest])
+        case .add(let value): return Statement("ADD", positional: [.integer(value), rest])
+        case .get(let key): return Statement("GET", positional: [.integer(Int64(key))])
         }
-        for shift in stride(from: UInt64(0), to: 64, by: 8) {
-            bytes.append(UInt8(truncatingIfNeeded: value >> shift))
-        }
-        for _ in 0..<padding { bytes.append(0xAA) }
-        return bytes
     }
 
-    init?(decoding bytes: [UInt8]) {
-        guard bytes.count >= 10 else { return nil }
-        var value: UInt64 = 0
-        for i in (2..<10).reversed() { value = value << 8 | UInt64(bytes[i]) }
-        self = bytes[0] == 0 ? .write(key: Int(bytes[1]), value: value) : .append(value)
+    init?(_ statement: Statement) {
+        switch (statement.sql, statement.positional.first) {
+        case ("GET", .integer(let key)): self = .get(key: Int(key))
+        case ("ADD", .integer(let value)): self = .add(value)
+        case ("PUT", .integer(let key)):
+            guard case .integer(let value) = statement.positional[1] else { return nil }
+            self = .put(key: Int(key), value: value)
+        default: return nil
+        }
+    }
+
+    var isWrite: Bool {
+        if case .get = self { false } else { true }
     }
 }
 
 /// A small state machine in the place of the database: registers, a list, and a digest of all that
-/// was applied, in order. It knows its own position and membership, as the database does.
-struct ModelState: Equatable {
+/// was applied, in order. It knows its own position, membership and cluster, as the database does.
+package struct ModelState: Equatable, Sendable {
     static let keyCount = 3
 
     var position = LogPosition.zero
+    var cluster: ClusterID?
     var membership = Membership()
     var membershipIndex = LogIndex.zero
-    var registers: [UInt64] = Array(repeating: 0, count: keyCount)
-    var list: [UInt64] = []
+    var registers: [Int64] = Array(repeating: 0, count: keyCount)
+    var list: [Int64] = []
+    /// The time by the last command's stamp; it never goes back.
+    var milliseconds = Int64.min
     var digest: UInt64 = 0
 
     var mark: SnapshotMark {
@@ -50,20 +54,47 @@ struct ModelState: Equatable {
             position: position, membership: membership, membershipIndex: membershipIndex)
     }
 
-    mutating func apply(_ entry: Entry) {
+    /// What a file with this content takes, in the unit of the simulated network.
+    var byteCount: Int { 2400 + list.count * 24 }
+
+    /// - Returns: what the entry's client is told; nil for entries of the cluster's own.
+    @discardableResult
+    mutating func apply(_ entry: Entry) -> CommandResult? {
         position = entry.position
         digest = Digest.combine(digest, Digest.of(entry))
         switch entry.payload {
-        case .noop: break
+        case .noop: return nil
         case .membership(let membership):
             self.membership = membership
             membershipIndex = entry.index
+            return nil
         case .command(let bytes):
-            switch ModelCommand(decoding: bytes) {
-            case .write(let key, let value): registers[key] = value
-            case .append(let value): list.append(value)
-            case nil: break
-            }
+            guard case .command(let command)? = try? LogCommand(decoding: bytes) else { return nil }
+            milliseconds = max(milliseconds, command.stamp.milliseconds)
+            let results = command.statements.map { perform($0) }
+            return CommandResult(results, logIndex: entry.index.rawValue)
+        }
+    }
+
+    /// What a reader finds, with the position at which it did.
+    func query(_ command: Command) -> CommandResult {
+        var copy = self
+        return CommandResult(
+            command.statements.map { copy.perform($0) }, logIndex: position.index.rawValue)
+    }
+
+    private mutating func perform(_ statement: Statement) -> StatementResult {
+        switch ModelStatement(statement) {
+        case .put(let key, let value):
+            registers[key] = value
+            return StatementResult(.changed(lastInsertID: value, rowsAffected: 1))
+        case .add(let value):
+            list.append(value)
+            return StatementResult(.changed(lastInsertID: value, rowsAffected: 1))
+        case .get(let key):
+            return StatementResult(
+                .changed(lastInsertID: registers[key], rowsAffected: 0), isRead: true)
+        case nil: return StatementResult(.failed("no such statement"))
         }
     }
 }
@@ -71,20 +102,27 @@ struct ModelState: Equatable {
 /// A database file: a process that ends leaves it as it is; a power cut takes it back to any point
 /// after its last finished checkpoint.
 struct ModelDatabase {
-    let generation: UInt64
+    let generation: Generation
     private(set) var live: ModelState
     private(set) var checkpoint: ModelState
     private(set) var sinceCheckpoint: [Entry] = []
 
-    init(generation: UInt64, state: ModelState) {
+    init(generation: Generation, state: ModelState) {
         self.generation = generation
         live = state
         checkpoint = state
     }
 
-    mutating func apply(_ entry: Entry) {
-        live.apply(entry)
+    mutating func apply(_ entry: Entry) -> CommandResult? {
         sinceCheckpoint.append(entry)
+        return live.apply(entry)
+    }
+
+    /// The database knows its cluster, durably.
+    mutating func establish(_ cluster: ClusterID, _ membership: Membership) {
+        live.cluster = cluster
+        live.membership = membership
+        finishCheckpoint()
     }
 
     mutating func finishCheckpoint() {
@@ -120,7 +158,8 @@ enum Digest {
         case .noop: digest = combine(digest, 1)
         case .command(let bytes):
             digest = combine(digest, 2)
-            for byte in bytes.prefix(10) { digest = combine(digest, UInt64(byte)) }
+            // Time, seed, kind, key and value; what follows is padding.
+            for byte in bytes.prefix(72) { digest = combine(digest, UInt64(byte)) }
             digest = combine(digest, UInt64(bytes.count))
         case .membership(let membership):
             digest = combine(digest, 3)

@@ -12,7 +12,7 @@ package enum Mutation: String, CaseIterable, Sendable {
     case forgetsVote
     /// The log on disk keeps entries that were discarded.
     case keepsDiscardedEntries
-    /// Whoever speaks under a member's name is taken for it.
+    /// A wiped disk comes back as the member that it was, at once.
     case ignoresIncarnations
     /// The log is compacted behind a checkpoint of the database that was not synced.
     case compactsBeforeCheckpoint

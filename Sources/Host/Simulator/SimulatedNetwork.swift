@@ -1,6 +1,13 @@
 /// Decides what becomes of each message between nodes: lost, late, doubled, or held up by a
-/// partition. Messages overtake each other because each has a delay of its own.
+/// partition or by what goes before it.
+///
+/// In some histories messages overtake each other, because each has a delay of its own. In others
+/// the links carry streams of a bandwidth: a message waits for those before it on its connection,
+/// and large ones take their time. Large appends have a connection of their own, as in the
+/// transport.
 struct SimulatedNetwork {
+    enum Lane: Int { case control, bulk, calls }
+
     /// In messages of a thousand.
     var lossRate = 0
     var duplicationRate = 0
@@ -8,13 +15,25 @@ struct SimulatedNetwork {
     /// What a message takes now and then.
     var longDelay = 50...800
     var longDelayRate = 0
+    /// In bytes a millisecond; nil: messages don't wait for each other.
+    var bandwidth: Int?
     private let count: Int
     /// Links by sender and receiver that carry nothing.
     private var cut: [Bool]
+    /// When the last byte under way leaves, and when the last message arrives, by lane and link.
+    private var busyUntil: [Int]
+    private var lastArrival: [Int]
+
+    /// Messages that would wait longer are dropped: a link's queue has a bound.
+    private static var longestQueue: Int { 4000 }
+    /// Bytes of entries from which on an append goes by the lane for large ones.
+    static var bulkBytes: Int { 512 }
 
     init(count: Int) {
         self.count = count
         cut = Array(repeating: false, count: count * count)
+        busyUntil = Array(repeating: 0, count: count * count * 3)
+        lastArrival = busyUntil
     }
 
     func isCut(from sender: Int, to receiver: Int) -> Bool { cut[sender * count + receiver] }
@@ -49,13 +68,17 @@ struct SimulatedNetwork {
     }
 
     /// Delays after which copies of a message arrive: none when it is lost.
-    func delays(
-        from sender: Int, to receiver: Int, random: inout SeededGenerator,
-        faults: inout FaultCounts
+    /// - Parameter size: in bytes.
+    mutating func delays(
+        from sender: Int, to receiver: Int, _ lane: Lane, size: Int, at now: Int,
+        random: inout SeededGenerator, faults: inout FaultCounts
     ) -> [Int] {
         if isCut(from: sender, to: receiver) {
             faults.messagesCut += 1
             return []
+        }
+        if let bandwidth {
+            return stream(from: sender, to: receiver, lane, size, bandwidth, now, &random, &faults)
         }
         if random.chance(lossRate, of: 1000) {
             faults.messagesLost += 1
@@ -67,6 +90,23 @@ struct SimulatedNetwork {
             delays.append(self.delay(&random, &faults))
         }
         return delays
+    }
+
+    private mutating func stream(
+        from sender: Int, to receiver: Int, _ lane: Lane, _ size: Int, _ bandwidth: Int,
+        _ now: Int, _ random: inout SeededGenerator, _ faults: inout FaultCounts
+    ) -> [Int] {
+        let link = (lane.rawValue * count + sender) * count + receiver
+        let start = max(now, busyUntil[link])
+        guard start - now <= Self.longestQueue else {
+            faults.messagesLost += 1
+            return []
+        }
+        if start - now > 100 { faults.messagesQueued += 1 }
+        busyUntil[link] = start + size / bandwidth
+        let arrival = max(lastArrival[link], busyUntil[link] + delay(&random, &faults))
+        lastArrival[link] = arrival
+        return [arrival - now]
     }
 
     private func delay(_ random: inout SeededGenerator, _ faults: inout FaultCounts) -> Int {

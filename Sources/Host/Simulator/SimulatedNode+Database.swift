@@ -1,134 +1,119 @@
+import NodeMachine
+import PeerProtocol
 import Raft
 import Replication
+import Service
+import Wire
 
-/// Work for the state machine's thread, done in the order in which it was posted.
-enum ApplyJob {
-    case apply(ApplyBatch)
-    case openSnapshot(NodeID)
-    case prepare(ModelState)
-    case switchTo(SnapshotMark, generation: UInt64)
-}
-
-/// Snapshots under way in either direction.
-struct SnapshotTraffic {
-    var sendingTo: NodeID?
-    var transfer: SnapshotTransfer?
-    var waiting: [NodeID] = []
-    var arrivals: [(token: SnapshotToken, state: ModelState, transfer: SnapshotTransfer)] = []
-    var lastNumber: UInt64 = 0
-}
-
-/// The state machine's thread, and the snapshots that come from it and go to it.
+/// The database's thread, and the files of snapshots that come from it and go to it.
 extension SimulatedNode {
-    func post(_ job: ApplyJob) {
-        applyJobs.append(job)
-        beginApply()
+    func begin(_ work: DatabaseWork) {
+        databaseJobs.append(work)
+        beginDatabase()
     }
 
-    private func beginApply() {
-        guard !isApplyBusy, !applyJobs.isEmpty else { return }
-        isApplyBusy = true
-        output.append(.after(random.within(applyDelay), .applyDone))
+    private func beginDatabase() {
+        guard !isDatabaseBusy, !databaseJobs.isEmpty else { return }
+        isDatabaseBusy = true
+        output.append(.after(random.within(databaseDelay), .databaseDone))
     }
 
-    func applyDone() {
-        isApplyBusy = false
-        let current = databases.count - 1
-        switch applyJobs.removeFirst() {
-        case .apply(let batch): apply(batch)
-        case .openSnapshot(let peer):
-            databases[current].finishCheckpoint()
-            post(.snapshotOpened(to: peer, databases[current].live))
-        case .prepare(let state):
-            let generation = database.generation + 1
-            databases.insert(ModelDatabase(generation: generation, state: state), at: current)
-            post(.databasePrepared(state.mark, generation: generation))
-        case .switchTo(let mark, let generation):
+    private var current: Int { databases.count - 1 }
+
+    /// How many entries may wait for a checkpoint for the sake of a snapshot that is being sent.
+    private static var holdEntries: Int { 60 }
+
+    func databaseDone(at now: Int) {
+        isDatabaseBusy = false
+        switch databaseJobs.removeFirst() {
+        case .apply(let entries, let answers): apply(entries, answers)
+        case .establish(let cluster, let membership):
+            databases[current].establish(cluster, membership)
+            post(.database(.established))
+        case .openSnapshot(let id): openSnapshot(id, at: now)
+        case .closeSnapshot(let id): holds.removeAll { $0.id == id }
+        case .prepare(let id, let mark): prepare(id, mark)
+        case .switchTo(let generation, let mark):
             databases.removeAll { $0.generation != generation }
-            post(.databaseSwitched(mark))
+            holds = []
+            counts.snapshotsInstalled += 1
+            post(.database(.switched(mark, generation)))
+        case .discard(let id):
+            counts.snapshotsDiscarded += 1
+            receipts.removeAll { $0.id == id }
         }
-        beginApply()
+        beginDatabase()
     }
 
-    private func apply(_ batch: ApplyBatch) {
-        let current = databases.count - 1
-        for entry in batch.entries {
-            if entry.index != databases[current].live.position.index.next {
+    private func apply(_ entries: [Entry], _ answers: [AppliedAnswer]) {
+        var waiting = answers[...]
+        for entry in entries {
+            if entry.index != database.live.position.index.next {
                 output.append(
                     .broke("\(id) applies \(entry.position) at \(database.live.position)"))
             }
-            databases[current].apply(entry)
-            output.append(.applied(entry, digest: database.live.digest))
+            let result = databases[current].apply(entry)
+            output.append(
+                .applied(
+                    entry, digest: database.live.digest, registers: database.live.registers))
+            guard let answer = waiting.first, answer.index == entry.index else { continue }
+            waiting.removeFirst()
+            if let result { self.answer(answer.key, .results(result)) }
         }
-        for completion in batch.completions where !early.contains(completion.id.rawValue) {
-            output.append(.answer(completion.id.rawValue, .done(completion.index)))
-        }
-        post(.applied(database.live.position.index))
-        if database.sinceCheckpoint.count > 15 + random.below(20) {
-            if mutation != .compactsBeforeCheckpoint { databases[current].finishCheckpoint() }
-            post(.checkpointed(database.live.position.index))
-        }
+        post(.database(.applied(through: database.live.position.index)))
+        if database.sinceCheckpoint.count > 15 + random.below(20) { checkpoint() }
     }
 
-    // MARK: Snapshots out
-
-    func snapshotWanted(by peer: NodeID) {
-        guard snapshots.sendingTo == nil else {
-            if !snapshots.waiting.contains(peer) { snapshots.waiting.append(peer) }
+    /// What was written while a snapshot is sent can't be checkpointed.
+    private func checkpoint() {
+        guard holds.isEmpty else {
+            guard database.sinceCheckpoint.count > Self.holdEntries else { return }
+            counts.holdsOutgrown += 1
+            for hold in holds { post(.database(.holdOutgrown(hold.id))) }
             return
         }
-        snapshots.sendingTo = peer
-        post(.openSnapshot(peer))
+        if mutation != .compactsBeforeCheckpoint { databases[current].finishCheckpoint() }
+        post(.database(.checkpointed(through: database.live.position.index)))
     }
 
-    func snapshotOpened(to peer: NodeID, _ state: ModelState) {
-        snapshots.lastNumber += 1
-        let transfer = SnapshotTransfer(sender: slot, run: run, number: snapshots.lastNumber)
-        snapshots.transfer = transfer
+    // MARK: Snapshots
+
+    private func openSnapshot(_ id: SnapshotSendID, at now: Int) {
+        guard !isMishapPossible || !random.chance(1, of: 20) else {
+            let failure = DatabaseReport.Failure("long-running reads hold back the checkpoint")
+            return post(.database(.snapshotOpened(id, .failure(failure))))
+        }
+        if holds.isEmpty { databases[current].finishCheckpoint() }
+        let state = database.checkpoint
+        holds.append((id, state, now))
         counts.snapshotsSent += 1
-        output.append(.snapshot(to: peer, state, transfer))
+        let opened = OpenedSnapshot(
+            mark: state.mark, generation: database.generation,
+            byteCount: UInt64(state.byteCount))
+        post(.database(.snapshotOpened(id, .success(opened))))
     }
 
-    func snapshotSent(_ transfer: SnapshotTransfer, through index: LogIndex?) {
-        guard let peer = snapshots.sendingTo, snapshots.transfer == transfer else { return }
-        if index == nil { counts.snapshotsFailed += 1 }
-        snapshots.sendingTo = nil
-        snapshots.transfer = nil
-        replicated?.snapshotSent(to: peer, through: index)
-        if !snapshots.waiting.isEmpty { snapshotWanted(by: snapshots.waiting.removeFirst()) }
-    }
-
-    // MARK: Snapshots in
-
-    func snapshotReceived(_ state: ModelState, _ transfer: SnapshotTransfer) {
-        snapshots.lastNumber += 1
-        let token = SnapshotToken(snapshots.lastNumber)
-        snapshots.arrivals.append((token, state, transfer))
-        replicated?.snapshotReceived(state.mark, token: token)
-    }
-
-    func discardSnapshot(_ token: SnapshotToken) {
-        counts.snapshotsDiscarded += 1
-        finish(token)
-    }
-
-    func installSnapshot(_ mark: SnapshotMark, _ token: SnapshotToken) {
-        guard let arrival = snapshots.arrivals.first(where: { $0.token == token }) else { return }
-        post(.prepare(arrival.state))
-    }
-
-    func databaseSwitched(_ mark: SnapshotMark) {
-        counts.snapshotsInstalled += 1
-        replicated?.snapshotInstalled(mark)
-        for arrival in snapshots.arrivals where arrival.state.mark == mark { finish(arrival.token) }
-    }
-
-    private func finish(_ token: SnapshotToken) {
-        guard let place = snapshots.arrivals.firstIndex(where: { $0.token == token }) else {
+    private func prepare(_ id: SnapshotReceiptID, _ mark: SnapshotMark) {
+        let receipt = receipts.first { $0.id == id }
+        receipts.removeAll { $0.id == id }
+        guard var state = receipt?.state else {
+            output.append(.broke("\(self.id) installs a snapshot whose file is not complete"))
             return
         }
-        let arrival = snapshots.arrivals.remove(at: place)
-        output.append(
-            .snapshotDone(arrival.transfer, through: arrival.state.position.index))
+        guard state.mark == mark else {
+            output.append(.broke("\(self.id) installs \(state.mark.position) for \(mark.position)"))
+            return
+        }
+        guard !isMishapPossible || !random.chance(1, of: 20) else {
+            counts.installationsFailed += 1
+            let failure = DatabaseReport.Failure("input/output error")
+            return post(.database(.prepared(mark, .failure(failure))))
+        }
+        let generation = database.generation.next
+        state.cluster = database.live.cluster
+        // A file of this name may stand there from an attempt before.
+        databases.removeAll { $0.generation == generation }
+        databases.insert(ModelDatabase(generation: generation, state: state), at: current)
+        post(.database(.prepared(mark, .success(generation))))
     }
 }

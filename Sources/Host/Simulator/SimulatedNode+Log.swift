@@ -1,20 +1,31 @@
+import NodeMachine
 import Raft
 import Replication
 import WriteAheadLog
 
-/// Work for the log's thread, done in the order in which it was posted.
-enum LogJob {
-    case write(LogWrite)
-    case fetch(Effects.LogFetch)
-    case compact(through: LogIndex)
-    case reset(SnapshotMark, generation: UInt64)
-}
-
 /// The log's thread: what waits when it wakes becomes durable with one sync.
 extension SimulatedNode {
-    func post(_ job: LogJob) {
-        logJobs.append(job)
+    func begin(_ work: LogWork) {
+        if case .write(let write) = work { note(write) }
+        logJobs.append(work)
         wakeLog(after: random.within(0...1))
+    }
+
+    /// What the machine wants written, for the invariants.
+    private func note(_ write: LogWrite) {
+        if let first = write.entries.first {
+            let previous = first.index.previous
+            let discarded = shadowTerms.count - previous.distance(from: shadowBase.index)
+            if discarded > 0 { counts.entriesDiscarded += 1 }
+            shadowTerms.removeLast(max(0, discarded))
+            let term =
+                previous == shadowBase.index
+                ? shadowBase.term : shadowTerms[previous.distance(from: shadowBase.index) - 1]
+            shadowTerms += write.entries.map(\.term)
+            output.append(.wrote(write.entries, previousTerm: term))
+        }
+        if mutation == .answersBeforeSync { post(.log(.written(write.ticket))) }
+        if mutation == .acknowledgesAtAppend { answerEarly(write.entries) }
     }
 
     private func wakeLog(after delay: Int) {
@@ -37,9 +48,16 @@ extension SimulatedNode {
             }
             becameFull(false)
         } catch {
-            guard !error.isFatal else { return output.append(.died("\(error)")) }
+            guard !error.isFatal else { return end(error) }
             becameFull(true)
             isWaiting = true
+        }
+        if isWaiting {
+            do throws(LogError) {
+                try makeRoom(&log)
+            } catch {
+                return end(error)
+            }
         }
         self.log = consume log
         if !unsynced.isEmpty {
@@ -50,8 +68,28 @@ extension SimulatedNode {
         }
     }
 
+    /// While the disk is full, compaction goes on out of its turn, for it makes room.
+    private func makeRoom(_ log: inout WriteAheadLog<SimulatedDisk>) throws(LogError) {
+        for position in logJobs.indices.reversed() {
+            guard case .compact(let index) = logJobs[position] else { continue }
+            logJobs.remove(at: position)
+            try compact(&log, through: index)
+        }
+    }
+
+    /// The thread ends with an error; the machine hears of it. A process that died says nothing.
+    private func end(_ error: LogError) {
+        if "\(error)".contains("dead") {
+            output.append(.died("\(error)"))
+        } else {
+            post(.fault("\(error)"))
+        }
+    }
+
     private func becameFull(_ isFull: Bool) {
-        if isFull != isLogFull { post(.logFull(isFull)) }
+        guard isFull != isLogFull else { return }
+        isLogFull = isFull
+        if mutation != .leadsWithoutDisk { post(.log(.full(isFull))) }
     }
 
     func logSynced() {
@@ -61,7 +99,7 @@ extension SimulatedNode {
         do throws(LogError) {
             try settle(&log)
         } catch {
-            return output.append(.died("\(error)"))
+            return end(error)
         }
         self.log = consume log
         wakeLog(after: isLogFull ? 200 : 0)
@@ -92,7 +130,7 @@ extension SimulatedNode {
     }
 
     private func perform(
-        _ job: LogJob, _ log: inout WriteAheadLog<SimulatedDisk>
+        _ job: LogWork, _ log: inout WriteAheadLog<SimulatedDisk>
     ) throws(LogError) {
         switch job {
         case .write(let write):
@@ -100,19 +138,25 @@ extension SimulatedNode {
                 LogBatch(
                     hardState: write.hardState, entries: kept(write.entries, log.state.lastIndex),
                     commitIndex: write.commitIndex))
-            unsynced.append(.written(write.ticket))
+            if mutation == .answersBeforeSync { return }
+            unsynced.append(.log(.written(write.ticket)))
+        case .record(let records, let id):
+            try log.append(LogBatch(records: records))
+            unsynced.append(.log(.recorded(id)))
         case .fetch(let fetch):
-            post(.fetched(fetch, try log.entries(from: fetch.from, byteLimit: fetch.byteLimit)))
+            counts.logFetches += 1
+            let entries = try log.entries(from: fetch.from, byteLimit: fetch.byteLimit)
+            post(.log(.fetched(fetch, entries)))
         case .compact(let index):
             try settle(&log)
             try compact(&log, through: index)
         case .reset(let mark, let generation):
             try settle(&log)
-            try log.reset(to: mark, generation: generation)
+            try log.reset(to: mark, generation: generation.rawValue)
             shadowBase = mark.position
             shadowTerms = []
             syncedIndex = mark.position.index
-            post(.logReset(mark, generation: generation))
+            post(.log(.reset(mark, generation)))
         }
     }
 
@@ -132,6 +176,6 @@ extension SimulatedNode {
         } catch {
             guard !error.isFatal else { throw error }
         }
-        post(.compacted(log.state.base))
+        post(.log(.compacted(log.state.base)))
     }
 }

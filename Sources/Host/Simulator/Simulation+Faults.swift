@@ -1,5 +1,8 @@
+import NodeMachine
+import PeerProtocol
 import Raft
 import Replication
+import Service
 import WriteAheadLog
 
 /// What goes wrong, when, and how it ends.
@@ -10,9 +13,12 @@ extension Simulation {
         network.duplicationRate = [0, 10, 100][random.below(3)]
         network.longDelayRate = [0, 0, 10, 100][random.below(4)]
         network.delay = [1...5, 1...20, 1...60][random.below(3)]
+        if random.chance(1, of: 3) { network.bandwidth = [20, 50, 200][random.below(3)] }
+        chunkPause = [0, 20, 200][random.below(3)]
+        registry.failureRate = [0, 50, 300][random.below(3)]
         for node in nodes {
             node.syncDelay = [1...3, 1...10, 5...40][random.below(3)]
-            node.applyDelay = [0...1, 0...5, 5...60][random.below(3)]
+            node.databaseDelay = [0...1, 0...5, 5...60][random.below(3)]
         }
     }
 
@@ -20,7 +26,9 @@ extension Simulation {
         guard !isCalm else { return }
         schedule(.fault, in: random.within(50...1200))
         let slot = random.below(nodes.count)
-        switch random.below(17) {
+        let kind = random.below(20)
+        tell("fault \(kind) at \(nodes[slot].id)")
+        switch kind {
         case 0...2: partition(slot)
         case 3: beginFlapping(slot)
         case 4: stop(slot, losingPower: false)
@@ -33,6 +41,9 @@ extension Simulation {
         case 13: pause(slot)
         case 14: jumpClock(slot)
         case 15: replaceOrCorrupt(slot)
+        case 16: jumpWallClock(slot)
+        case 17: move(slot)
+        case 18: loseRegistry()
         default: ambush(slot)
         }
     }
@@ -69,6 +80,7 @@ extension Simulation {
         case .slowDisk(let slot): nodes[slot].syncDelay = 1...10
         case .hungDisk(let slot): nodes[slot].isDiskHung = false
         case .fullDisk(let slot): nodes[slot].disk.capacity = nil
+        case .registry: registry.isDown = false
         }
     }
 
@@ -82,19 +94,63 @@ extension Simulation {
         } else {
             faults.processCrashes += 1
         }
-        nodes[slot].stop(losingPower: losingPower)
-        nodes[slot].output = []
+        end(slot, losingPower: losingPower)
+    }
+
+    /// The process ends: who waited for it learns that their connections are gone.
+    func end(_ slot: Int, losingPower: Bool) {
+        let node = nodes[slot]
+        tell("\(node.id) ends\(losingPower ? " without power" : "")")
+        breakStreams(of: node)
+        for key in node.open.keys.sorted() {
+            switch node.open[key] {
+            case .client(let operation):
+                schedule(.clientHears(operation, .unknown), in: random.within(1...10))
+            case .node(let sender, let run, let remote):
+                loseForward(remote, of: sender, run, node.address)
+            case .operator, nil: break
+            }
+        }
+        node.stop(losingPower: losingPower)
         pausedUntil[slot] = now
         schedule(.restart(slot: slot), in: random.within(20...3000))
     }
 
-    private func stopOrderly(_ slot: Int) {
-        if nodes[slot].isUp, nodes[slot].finishLog() { faults.orderlyStops += 1 }
-        stop(slot, losingPower: random.chance(1, of: 4))
+    // MARK: Orderly ends
+
+    func stopOrderly(_ slot: Int) {
+        let node = nodes[slot]
+        guard node.isUp, !node.isEnding else { return }
+        node.isEnding = true
+        node.post(.leave)
+        settle(slot)
+        schedule(.overdue(slot: slot, run: node.run), in: 6000)
     }
+
+    func left(_ node: SimulatedNode) {
+        guard node.isEnding else { return }
+        node.post(.stop)
+    }
+
+    func stopped(_ node: SimulatedNode) {
+        if node.finishLog() { faults.orderlyStops += 1 }
+        end(node.slot, losingPower: random.chance(1, of: 4))
+    }
+
+    /// Whoever asked the node to end does not wait for ever.
+    func overdue(_ slot: Int, _ run: Int) {
+        guard nodes[slot].run == run, nodes[slot].isUp else { return }
+        guard pausedSince(now - 6000, slot) else {
+            return invariants.broke("\(nodes[slot].id) does not come to its end")
+        }
+        stop(slot, losingPower: false)
+    }
+
+    private func pausedSince(_ time: Int, _ slot: Int) -> Bool { pausedUntil[slot] > time }
 
     private func cutPowerEverywhere() {
         for slot in nodes.indices { stop(slot, losingPower: true) }
+        if random.chance(1, of: 3) { permuteAddresses() }
     }
 
     private func crashInsideWrite(_ slot: Int) {
@@ -107,7 +163,8 @@ extension Simulation {
         disk.plan(fault, atStep: disk.stepCount + random.below(12))
     }
 
-    /// The process ended by itself: an error of its disk, or death in the middle of a step.
+    /// The process ended by itself: an error of its disk, death in the middle of a step, or a
+    /// cluster that it did not find in time.
     func died(_ node: SimulatedNode, _ reason: String) {
         guard node.isUp else { return }
         if reason.contains("dead") {
@@ -116,6 +173,8 @@ extension Simulation {
             faults.failedSyncs += 1
         } else if reason.contains("can't be read back"), lostSlot == node.slot {
             faults.damageRefusals += 1
+        } else if reason.hasPrefix("clustering failure") {
+            faults.formationFailures += 1
         } else if !reason.contains("ioError") {
             invariants.broke("\(node.id) died: \(reason)")
         }
@@ -126,8 +185,8 @@ extension Simulation {
         let node = nodes[slot]
         guard !node.isUp, !absent.contains(slot) else { return }
         do throws(SimulatedNode.StartFailure) {
-            try node.start(
-                at: now, boot: boots[slot], bootstrap: node.wasReplaced ? nil : founding(slot))
+            try node.start(at: now, boot: boots[slot])
+            tell("\(node.id) starts at \(node.address)")
             settle(slot)
         } catch {
             node.output = []
@@ -143,8 +202,49 @@ extension Simulation {
         }
     }
 
-    private func founding(_ slot: Int) -> Membership? {
-        bootstrap.contains(nodes[slot].id) ? bootstrap : nil
+    // MARK: Addresses
+
+    /// Some nodes come back where others were.
+    func permuteAddresses() {
+        var addresses = nodes.map(\.address)
+        for place in addresses.indices.reversed() {
+            addresses.swapAt(place, random.below(place + 1))
+        }
+        for node in nodes where node.address != addresses[node.slot] {
+            faults.moves += 1
+            node.address = addresses[node.slot]
+        }
+        tellAddresses()
+    }
+
+    /// A node, or two, come back elsewhere.
+    private func move(_ slot: Int) {
+        let other = random.below(nodes.count)
+        stop(slot, losingPower: false)
+        if other != slot, random.chance(1, of: 2) {
+            stop(other, losingPower: false)
+            let address = nodes[slot].address
+            nodes[slot].address = nodes[other].address
+            nodes[other].address = address
+            faults.moves += 2
+        } else {
+            lastAddress += 1
+            nodes[slot].address = PeerAddress("moved\(lastAddress):4002")
+            faults.moves += 1
+        }
+        tellAddresses()
+    }
+
+    /// Discovery tells, in its own time, where nodes are now.
+    private func tellAddresses() {
+        let addresses = nodes.map(\.address)
+        for node in nodes where !node.candidates.isEmpty {
+            node.candidates = addresses
+            guard node.isUp else { continue }
+            schedule(
+                .candidates(slot: node.slot, run: node.run, addresses),
+                in: random.within(100...3000))
+        }
     }
 
     private func pause(_ slot: Int) {
@@ -154,7 +254,17 @@ extension Simulation {
 
     private func jumpClock(_ slot: Int) {
         faults.clockJumps += 1
-        nodes[slot].nextTick += random.within(-1500...1500)
+        nodes[slot].clockJump += random.within(1...1500)
+    }
+
+    private func jumpWallClock(_ slot: Int) {
+        faults.wallJumps += 1
+        nodes[slot].wallOffset += random.within(-36_000_000...36_000_000)
+    }
+
+    private func loseRegistry() {
+        registry.isDown = true
+        schedule(.heal(.registry), in: random.within(500...5000))
     }
 
     // MARK: Disks
@@ -194,7 +304,7 @@ extension Simulation {
     /// and then lets those two meet without the leader. Begins with the cut.
     private func ambush(_ slot: Int) {
         guard lostSlot == nil,
-            let leader = nodes.first(where: { $0.replicated?.raft.role == .leader }),
+            let leader = nodes.first(where: { $0.machine?.replicated?.raft.role == .leader }),
             leader.slot != slot
         else { return }
         network.heal()
@@ -223,25 +333,39 @@ extension Simulation {
 
     /// All memberships that may still hold have three voters or more: those in the logs, that of
     /// the node itself included, for others may be about to hear of it, and those on their way.
-    /// With two voters and one disk lost no quorum is left, and no product could go on.
+    /// With two voters and one disk lost no quorum is left, and no product could go on. Nor is a
+    /// removal under way, by anybody.
     private var mayLose: Bool {
         nodes.allSatisfy { node in
-            node.isUp && !node.hasOperatorRequest
-                && (node.replicated?.raft.membership).map(Self.canSpareOne) ?? true
+            node.isUp && !node.open.values.contains(.operator)
+                && node.machine?.status.pendingMembershipChanges == 0
+                && (node.machine?.replicated?.raft.membership).map(Self.canSpareOne) ?? false
                 && node.inbox.allSatisfy(Self.canSpareOne)
         }
             && queue.allSatisfy { event in
-                if case .deliver(_, let event) = event { Self.canSpareOne(event) } else { true }
+                switch event {
+                case .arrive(let message, _, _, _): Self.canSpareOne(message)
+                case .submit(_, _, .operator): false
+                case .forward(_, _, let requests, _):
+                    requests.allSatisfy {
+                        if case .remove = $0.request.operation { false } else { true }
+                    }
+                default: true
+                }
             }
     }
 
     private static func canSpareOne(_ membership: Membership) -> Bool {
-        membership.members.isEmpty || membership.voters.count >= 3
+        membership.voters.count >= 3
     }
 
-    private static func canSpareOne(_ event: CoreEvent) -> Bool {
-        guard case .message(let message) = event, case .appendEntries(let append) = message.body
-        else { return true }
+    private static func canSpareOne(_ event: NodeEvent) -> Bool {
+        guard case .messages(let messages) = event else { return true }
+        return messages.allSatisfy(canSpareOne)
+    }
+
+    private static func canSpareOne(_ message: Message) -> Bool {
+        guard case .appendEntries(let append) = message.body else { return true }
         return append.entries.allSatisfy { entry in
             if case .membership(let membership) = entry.payload {
                 canSpareOne(membership)
@@ -263,7 +387,13 @@ extension Simulation {
 
     func replace(_ slot: Int) {
         faults.replacements += 1
-        nodes[slot].wipe()
+        if settings.mutation == .ignoresIncarnations {
+            lostIncarnation = nil
+            nodes[slot].wipe(keeping: invariants.cluster)
+        } else {
+            nodes[slot].wipe()
+        }
+        Founding.instructToJoin(nodes[slot], nodes.map(\.address))
         boots[slot] = RandomID(high: random.next(), low: random.next())
         schedule(.restart(slot: slot), in: random.within(20...600))
     }

@@ -1,3 +1,4 @@
+import NodeMachine
 import Raft
 import Replication
 
@@ -6,6 +7,11 @@ extension Simulation {
     func proveLiveness() {
         calm()
         advance(through: now + 3000) { false }
+        let isWhole = advance(through: now + settings.livenessMilliseconds) { self.isWhole }
+        guard invariants.violation == nil else { return }
+        guard isWhole else {
+            return invariants.broke("not every node comes to the cluster: \(summary)")
+        }
         besiegeLeader()
         guard invariants.violation == nil else { return }
         chooseAbsent()
@@ -13,7 +19,7 @@ extension Simulation {
         let firstOperation = clients.operations.count
         let hasCommitted = advance(through: begun + settings.livenessMilliseconds) {
             self.clients.operations[firstOperation...].contains {
-                if case .read = $0.action { false } else { $0.state == .done }
+                !$0.action.isRead && $0.state == .done
             }
         }
         guard invariants.violation == nil else { return }
@@ -27,18 +33,38 @@ extension Simulation {
         if invariants.violation == nil, !agree {
             invariants.broke("the members don't agree after the faults: \(summary)")
         }
+        guard invariants.violation == nil else { return }
         if !absent.isEmpty { faults.recoveredWithoutAll += 1 }
+        let isAnswered = advance(through: now + 20_000) { self.owesNothing }
+        guard invariants.violation == nil, !isAnswered else { return }
+        for node in nodes where isCounted(node) {
+            guard let key = node.open.keys.min() else { continue }
+            invariants.broke("\(node.id) never answers request \(key.rawValue)")
+        }
+    }
+
+    /// Every request that a node took in is answered.
+    private var owesNothing: Bool {
+        nodes.allSatisfy { !isCounted($0) || $0.open.isEmpty }
+    }
+
+    private func isCounted(_ node: SimulatedNode) -> Bool {
+        node.isUp && !absent.contains(node.slot)
     }
 
     private func calm() {
         isCalm = true
         network.calm()
+        registry.isDown = false
+        registry.failureRate = 0
+        chunkPause = min(chunkPause, 20)
         for node in nodes {
+            node.isMishapPossible = false
             node.disk.capacity = nil
             node.isDiskHung = false
             node.disk.forgetPlans()
             node.syncDelay = 1...10
-            node.applyDelay = 0...4
+            node.databaseDelay = 0...4
             schedule(.restart(slot: node.slot), in: 0)
         }
     }
@@ -46,7 +72,7 @@ extension Simulation {
     /// Lets nodes go that every membership in force can spare. They are off, or they speak but
     /// hear nothing, which must not disturb the others.
     private func chooseAbsent() {
-        let memberships = nodes.compactMap { $0.replicated?.raft.membership }
+        let memberships = nodes.compactMap { $0.machine?.replicated?.raft.membership }
         for _ in 0..<2 {
             let slot = random.below(nodes.count)
             guard !absent.contains(slot), lostSlot == nil || lostSlot == slot else { continue }
@@ -68,36 +94,56 @@ extension Simulation {
     }
 
     var presentLeader: SimulatedNode? {
-        nodes.filter { !absent.contains($0.slot) && $0.replicated?.raft.isReadyLeader == true }
-            .max { ($0.replicated?.raft.term ?? .zero) < ($1.replicated?.raft.term ?? .zero) }
+        nodes.filter {
+            !absent.contains($0.slot) && $0.machine?.replicated?.raft.isReadyLeader == true
+        }.max { $0.term < $1.term }
     }
 
-    /// Every member that is present has applied all that the leader has.
+    /// Every node is a member, as what it wants to be, and ready.
+    private var isWhole: Bool {
+        guard lostSlot == nil, let leader = presentLeader,
+            let membership = leader.machine?.replicated?.raft.membership
+        else { return false }
+        return nodes.allSatisfy { node in
+            guard let member = membership[node.id] else { return false }
+            return NodeIdentity(member: member) == node.identity && member.suffrage != .learner
+                && member.address == node.address && node.machine?.status.isReady == true
+        }
+    }
+
+    /// Every node that is present is a member, ready, and has applied all that the leader has.
     private var membersAgree: Bool {
-        guard let leader = presentLeader, let raft = leader.replicated?.raft,
+        guard lostSlot == nil || absent.contains(lostSlot ?? 0), let leader = presentLeader,
+            let raft = leader.machine?.replicated?.raft,
             raft.commitIndex == raft.lastPosition.index
         else { return false }
         return nodes.allSatisfy { node in
-            guard !absent.contains(node.slot),
-                let member = raft.membership[node.id],
-                NodeIdentity(member: member) == node.identity
-            else { return true }
-            return node.isUp && node.database.live.position.index == raft.commitIndex
+            guard !absent.contains(node.slot) else { return true }
+            guard let member = raft.membership[node.id] else { return false }
+            return NodeIdentity(member: member) == node.identity && node.isUp
+                && node.machine?.status.isReady == true
+                && node.database.live.position.index == raft.commitIndex
         }
     }
 
     /// Where each node stands.
     var summary: String {
-        nodes.map { node in
-            guard let replicated = node.replicated else { return "\(node.id) down" }
-            let raft = replicated.raft
-            let members = raft.membership.members.map { "\($0.id)\($0.suffrage)" }
-            return """
-                \(node.id)\(absent.contains(node.slot) ? " absent" : "") \(raft.role) \
-                term \(raft.term) last \(raft.lastPosition) commit \(raft.commitIndex) \
-                applied \(replicated.appliedIndex) members \(members)
-                """
-        }.joined(separator: "; ")
+        "at \(now): "
+            + nodes.map { node in
+                let head =
+                    "\(node.id)\(absent.contains(node.slot) ? " absent" : "") \(node.address)"
+                guard let machine = node.machine else { return "\(head) down" }
+                guard let replicated = machine.replicated else {
+                    return "\(head) waits for \(machine.status.waitingFor)"
+                }
+                let raft = replicated.raft
+                let members = raft.membership.members.map { "\($0.id)\($0.suffrage)@\($0.address)" }
+                return """
+                    \(head) \(raft.role) term \(raft.term) last \(raft.lastPosition) \
+                    commit \(raft.commitIndex) applied \(replicated.appliedIndex) \
+                    \(machine.exclusion) waits for \(machine.status.waitingFor) members \(members)
+                    """
+            }.joined(separator: "; ")
     }
 }
 

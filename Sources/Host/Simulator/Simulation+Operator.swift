@@ -1,67 +1,67 @@
+import NodeMachine
+import PeerProtocol
 import Raft
 import Replication
+import Service
 
-/// Membership churn and leadership transfers, and the replacement of a node that lost its data.
+/// Membership churn and leadership transfers, and the care for nodes that lost their data or were
+/// removed.
 extension Simulation {
-
     func operate() {
         schedule(.operatorActs, in: random.within(200...2000))
-        guard let leader = random.pick(nodes.filter { $0.replicated?.raft.role == .leader }),
-            let membership = leader.replicated?.raft.membership
-        else { return }
+        inviteBack()
         if let lostSlot {
-            guard now >= recoveryBegins else { return }
-            recover(lostSlot, membership, through: leader)
+            if now >= recoveryBegins { recover(lostSlot) }
         } else if !isCalm {
-            churn(membership, through: leader)
+            churn()
         }
     }
 
-    /// Remove, add again under the new incarnation; the leader promotes it.
-    private func recover(
-        _ slot: Int, _ membership: Membership, through leader: SimulatedNode
-    ) {
+    /// The damage was not found at the start: it may be found at any time.
+    private func recover(_ slot: Int) {
         let node = nodes[slot]
-        guard node.identity.incarnation != lostIncarnation else {
-            // The damage was not found at the start: it may be found at any time.
-            guard node.isUp else { return }
-            stop(slot, losingPower: false)
-            return replace(slot)
-        }
-        guard let member = membership[node.id] else {
-            return request(.change(.add(node.member)), of: leader)
-        }
-        if member.incarnation != node.identity.incarnation {
-            request(.change(.remove(node.id)), of: leader)
-        }
+        guard node.identity.incarnation == lostIncarnation, node.isUp else { return }
+        stop(slot, losingPower: false)
+        replace(slot)
     }
 
-    private func churn(_ membership: Membership, through leader: SimulatedNode) {
+    /// A node that knows of its removal joins again when it is started to do so.
+    private func inviteBack() {
+        guard isCalm || random.chance(1, of: 4),
+            let node = random.pick(nodes.filter { $0.machine?.exclusion == .removed })
+        else { return }
+        Founding.instructToJoin(node, nodes.map(\.address))
+        stop(node.slot, losingPower: false)
+    }
+
+    private func churn() {
+        guard
+            let leader = random.pick(nodes.filter { $0.machine?.replicated?.raft.role == .leader }),
+            let membership = leader.machine?.replicated?.raft.membership
+        else { return }
         switch random.below(4) {
         case 0:
             let target = random.chance(1, of: 2) ? nil : random.pick(membership.voters)?.id
-            request(.transfer(target), of: leader)
+            ask(.transferLeadership(to: target, wait: random.chance(1, of: 2)))
         case 1:
             guard membership.voters.count > 2 || membership.members.count > membership.voters.count,
                 let member = random.pick(membership.members),
                 member.suffrage != .voter || membership.voters.count > 2
             else { return }
-            request(.change(.remove(member.id)), of: leader)
+            faults.membershipChanges += 1
+            ask(.remove(member.id))
+        case 2: ask(.nodes(includeNonvoters: true))
         default:
-            guard let node = random.pick(nodes.filter { !membership.contains($0.id) }) else {
-                return
-            }
-            var member = node.member
-            if random.chance(1, of: 4) { member.suffrage = .nonvoter }
-            request(.change(.add(member)), of: leader)
+            ask(random.chance(1, of: 2) ? .leader : .readiness(.init(nodeOnly: false, sync: true)))
         }
     }
 
-    private func request(_ wish: ClientRequest.Wish, of leader: SimulatedNode) {
-        let id = lostSlot == nil ? ClientRequest.churnID : ClientRequest.operatorID
-        if case .change = wish { faults.membershipChanges += 1 }
+    /// Any node may be asked: it sends on what another must do.
+    private func ask(_ operation: ClientRequest.Operation) {
+        var request = ClientRequest(id: RequestID(0), operation: operation)
+        request.timeout = .seconds(3)
         schedule(
-            .deliver(slot: leader.slot, .request(ClientRequest(id: id, wish: wish))),
+            .submit(slot: random.below(nodes.count), request, .operator),
             in: random.within(1...20))
     }
 }

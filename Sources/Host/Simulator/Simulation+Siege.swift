@@ -1,3 +1,4 @@
+import NodeMachine
 import Raft
 import Replication
 
@@ -29,7 +30,7 @@ extension Simulation {
             let first = clients.operations.count
             advance(through: now + Self.progressTime) { false }
             let isProgress = clients.operations[first...].contains {
-                if case .read = $0.action { false } else { $0.state == .done }
+                !$0.action.isRead && $0.state == .done
             }
             guard isProgress || invariants.violation != nil else {
                 return invariants.broke(
@@ -38,8 +39,8 @@ extension Simulation {
             }
         }
         guard invariants.violation == nil else { return }
-        if nodes[struck].replicated?.isStorageStalled == true {
-            if nodes[struck].replicated?.raft.role == .leader {
+        if nodes[struck].machine?.replicated?.isStorageStalled == true {
+            if nodes[struck].machine?.replicated?.raft.role == .leader {
                 invariants.broke("\(leader.id) leads though its disk can't be written")
             }
             faults.sieges += 1
@@ -50,7 +51,8 @@ extension Simulation {
 
     /// Three voters or more are there and in step.
     private var canSpareLeadersDisk: Bool {
-        guard let raft = presentLeader?.replicated?.raft, raft.membershipIndex <= raft.commitIndex,
+        guard let raft = presentLeader?.machine?.replicated?.raft,
+            raft.membershipIndex <= raft.commitIndex,
             raft.membership.voters.count >= 3
         else { return false }
         return raft.membership.voters.allSatisfy { voter in

@@ -6,6 +6,8 @@ package struct SimulationSettings: Sendable {
     /// Simulated time in which a healed majority must elect, commit and agree.
     package var livenessMilliseconds = 60_000
     package var mutation: Mutation?
+    /// Takes a line for each thing that happens, to follow one history.
+    package var narrator: (@Sendable (String) -> Void)?
 
     package init(
         seed: UInt64, safetyMilliseconds: Int = 15_000, mutation: Mutation? = nil

@@ -5,6 +5,8 @@ struct Invocation {
     var seeds: ClosedRange<UInt64>
     var seconds: Int?
     var mutation: Mutation?
+    /// Every step of the histories is told.
+    var isTold = false
 
     init?(_ arguments: [String]) {
         var numbers: [UInt64] = []
@@ -16,6 +18,7 @@ struct Invocation {
                     return nil
                 }
                 seconds = number
+            case "--tell": isTold = true
             case "--break":
                 guard let text = rest.popFirst(), let rule = Mutation(rawValue: text) else {
                     return nil

@@ -4,10 +4,12 @@ import Simulator
 /// `rqlite-simulate`: simulates a range of seeds and says which failed and which faults were
 /// reached.
 ///
-///     rqlite-simulate FIRST [LAST] [--seconds N] [--break RULE]
+///     rqlite-simulate FIRST [LAST] [--seconds N] [--break RULE] [--tell]
 let invocation = Invocation(Array(CommandLine.arguments.dropFirst()))
 guard let invocation else {
-    write("usage: rqlite-simulate FIRST [LAST] [--seconds N] [--break RULE]\n", to: STDERR_FILENO)
+    write(
+        "usage: rqlite-simulate FIRST [LAST] [--seconds N] [--break RULE] [--tell]\n",
+        to: STDERR_FILENO)
     exit(2)
 }
 TrapReport.install()
@@ -15,14 +17,18 @@ var faults = FaultCounts()
 var failed = 0
 var milliseconds = 0
 var steps = 0
+/// Of all histories: the same in every process and every build.
+var trace: UInt64 = 0
 for seed in invocation.seeds {
     TrapReport.note(seed)
     var settings = SimulationSettings(seed: seed, mutation: invocation.mutation)
     if let seconds = invocation.seconds { settings.safetyMilliseconds = seconds * 1000 }
+    if invocation.isTold { settings.narrator = { write("\($0)\n", to: STDOUT_FILENO) } }
     let report = Simulation(settings).run()
     faults += report.faults
     milliseconds += report.simulatedMilliseconds
     steps += report.steps
+    trace = trace &* 31 &+ report.trace
     if let violation = report.violation {
         failed += 1
         write("seed \(seed) failed: \(violation)\n", to: STDOUT_FILENO)
@@ -34,10 +40,10 @@ for (name, path) in FaultCounts.all {
 }
 write(
     "\(invocation.seeds.count) seeds, \(failed) failed, \(milliseconds / 1000) simulated seconds, "
-        + "\(steps) steps\n", to: STDOUT_FILENO)
+        + "\(steps) steps, trace \(String(trace, radix: 16))\n", to: STDOUT_FILENO)
 exit(failed == 0 ? 0 : 1)
 
-func write(_ text: String, to descriptor: Int32) {
+@Sendable func write(_ text: String, to descriptor: Int32) {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
         let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
