@@ -294,6 +294,18 @@ let package = Package(
     ]
 )
 
+// `FUZZ=1` adds the fuzzer of docs/testing.md, which needs a build of its own.
+if Context.environment["FUZZ"] != nil {
+    package.targets += [
+        .target(name: "CFuzzer", path: "Fuzz/CFuzzer"),
+        .executableTarget(
+            name: "fuzz-statements",
+            dependencies: ["CFuzzer", "StateMachine", "Raft", "Wire"], path: "Fuzz/Statements",
+            exclude: ["Seeds"], swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])],
+            linkerSettings: [.unsafeFlags(["-use-ld=lld"])]),
+    ]
+}
+
 // `ONLY=Raft,Wire swift test` builds and runs the tests of these modules and no others.
 if let only = Context.environment["ONLY"] {
     let names = only.split(separator: ",").map { "\($0)Tests" }

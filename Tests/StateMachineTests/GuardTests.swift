@@ -122,9 +122,9 @@ import Wire
     }
 
     @Test func `A request beyond its budget fails on every node alike`() throws {
-        var limits = ApplierLimits()
-        limits.stepsPerCommand = 500_000
-        let database = try Database(limits: limits)
+        var limits = WriteLimits.initial
+        limits.steps = 500_000
+        let database = try Database(writes: limits)
         try database.execute("CREATE TABLE t(a); CREATE VIRTUAL TABLE words USING fts5(w)")
         let endless = """
             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
@@ -136,7 +136,7 @@ import Wire
             outcomes.last
                 == .failed(
                     "the request needs more than 500000 steps of SQLite's virtual machine: split it into "
-                        + "smaller ones"))
+                        + "smaller ones, or raise the limit on steps"))
         #expect(try database.rows("SELECT count(*) FROM t") == ["1"])
     }
 

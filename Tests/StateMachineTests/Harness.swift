@@ -42,11 +42,16 @@ final class Database {
     let databases: DatabaseDirectory
     var applier: Applier
 
-    init(limits: ApplierLimits = ApplierLimits(), foreignKeys: Bool = false) throws {
+    init(
+        limits: ApplierLimits = ApplierLimits(), foreignKeys: Bool = false,
+        writes: WriteLimits = .initial
+    ) throws {
         directory = try ScratchDirectory()
         databases = DatabaseDirectory(path: directory.path)
         try databases.create(
-            .first, state: AppliedState(settings: ClusterSettings(foreignKeys: foreignKeys)))
+            .first,
+            state: AppliedState(
+                settings: ClusterSettings(foreignKeys: foreignKeys, limits: writes)))
         applier = try Applier(path: databases.file(of: .first), limits: limits)
     }
 

@@ -110,9 +110,9 @@ import Wire
         var answers: [UInt64: CommandResult]
     }
 
-    private static var limits: ApplierLimits {
-        var limits = ApplierLimits()
-        limits.stepsPerCommand = 200_000
+    private static var limits: WriteLimits {
+        var limits = WriteLimits.initial
+        limits.steps = 200_000
         return limits
     }
 
@@ -121,7 +121,7 @@ import Wire
         _ entries: [Entry], seed: UInt64, largest: Int, reopening: Bool = false,
         inUnits: Bool = false
     ) throws -> Outcome {
-        let database = try Database(limits: Self.limits, foreignKeys: true)
+        let database = try Database(foreignKeys: true, writes: Self.limits)
         database.applier.avoidsSharedTransactions = inUnits
         var random = SplitMix(state: seed)
         var start = 0
@@ -132,7 +132,7 @@ import Wire
                 entries[start..<end], reporting: { _ in true }, into: &results)
             start = end
             if reopening, random.next() % 3 == 0 {
-                database.applier = try Applier(path: database.applier.path, limits: Self.limits)
+                database.applier = try Applier(path: database.applier.path)
             }
         }
         var answers: [UInt64: CommandResult] = [:]
@@ -205,8 +205,8 @@ import Wire
 
     @Test func `Unwanted answers change nothing`() throws {
         let entries = Self.history(seed: 99, count: 120)
-        let heard = try Database(limits: Self.limits, foreignKeys: true)
-        let unheard = try Database(limits: Self.limits, foreignKeys: true)
+        let heard = try Database(foreignKeys: true, writes: Self.limits)
+        let unheard = try Database(foreignKeys: true, writes: Self.limits)
         var results: [AppliedEntry] = []
         try heard.applier.apply(entries, reporting: { _ in true }, into: &results)
         results = []

@@ -121,3 +121,39 @@ import Wire
         #expect(pieces.value == CRC32C(bytes).value)
     }
 }
+
+@Suite struct WriteLimitsCodingTests {
+    @Test(arguments: [
+        LogCommand.limits(WriteLimitsChange()),
+        .limits(WriteLimitsChange(steps: 1, growth: .max, database: 0, temporary: 7)),
+        .limits(WriteLimitsChange(database: 5)),
+        .skip(EntrySkip(index: .max, hash: 0xDEAD_BEEF)),
+        .skip(EntrySkip(index: 1, hash: 0, place: StatementPlace(text: 3, offset: 400_000_000))),
+        .settings(ClusterSettings(foreignKeys: true)),
+    ])
+    func `What the log says of limits and skips survives coding`(command: LogCommand) throws {
+        let bytes = command.encoded()
+        #expect(try LogCommand(decoding: bytes) == command)
+        for count in 0..<bytes.count {
+            #expect(throws: WireError.self) {
+                try LogCommand(decoding: Array(bytes.prefix(count)))
+            }
+        }
+        #expect(throws: WireError.self) { try LogCommand(decoding: bytes + [0]) }
+    }
+
+    @Test func `A limit that is not known is an error, not left out`() {
+        let bytes: [UInt8] = [1, 3, 1, 0, 0, 0, 9, 1, 0, 0, 0, 0, 0, 0, 0]
+        #expect(throws: WireError.invalid(field: "write limit", value: 9)) {
+            try LogCommand(decoding: bytes)
+        }
+    }
+
+    @Test func `No change takes a limit below the least, and what it doesn't name stays`() {
+        let limits = WriteLimits.initial.applying(WriteLimitsChange(steps: 0, growth: 5 << 30))
+        #expect(limits.steps == WriteLimits.least.steps)
+        #expect(limits.growth == 5 << 30)
+        #expect(limits.temporary == WriteLimits.initial.temporary)
+        #expect(limits.applying(limits.all) == limits)
+    }
+}

@@ -26,10 +26,37 @@ void csqlite_inject_write_fault(int code, int64_t after_writes) {
     writes_before_fault = after_writes;
 }
 
+// What the shim remembers of an open file, behind what the base VFS keeps of it.
+struct file_note {
+    // Bytes that count for the limit on temporary files; -1 for files that don't count.
+    int64_t counted;
+};
+
+static _Thread_local int64_t temporary_limit = INT64_MAX;
+static _Thread_local int64_t temporary_bytes;
+static _Thread_local int temporary_exceeded;
+
+void csqlite_limit_temporary(int64_t bytes) {
+    temporary_limit = bytes;
+    temporary_bytes = 0;
+    temporary_exceeded = 0;
+}
+
+int csqlite_temporary_exceeded(void) { return temporary_exceeded; }
+
+int csqlite_set_temporary_directory(const char *path) {
+    char *copy = sqlite3_mprintf("%s", path);
+    if (!copy) return SQLITE_NOMEM;
+    // The old text is leaked on purpose, once per call: another thread may be reading it.
+    sqlite3_temp_directory = copy;
+    return SQLITE_OK;
+}
+
 static sqlite3_vfs *base;
 static sqlite3_vfs shim;
 
-// The base VFS gives a file one of a few method tables; each is copied once with xWrite replaced.
+// The base VFS gives a file one of a few method tables; each is copied once with the methods of the
+// shim in place of its own.
 enum { max_tables = 8 };
 static struct {
     const sqlite3_io_methods *original;
@@ -38,18 +65,56 @@ static struct {
 static int table_count;
 static pthread_mutex_t tables_lock = PTHREAD_MUTEX_INITIALIZER;
 
+static struct file_note *note_of(sqlite3_file *file) {
+    return (struct file_note *)((char *)file + base->szOsFile);
+}
+
+static const sqlite3_io_methods *original_of(sqlite3_file *file) {
+    // `methods` is a member of the table, so the original is found from its address.
+    const char *methods = (const char *)file->pMethods;
+    return tables[(methods - (const char *)&tables[0].methods) / (long)sizeof tables[0]].original;
+}
+
+// Whether a temporary file may hold `end` bytes.
+static int count_temporary(sqlite3_file *file, int64_t end) {
+    struct file_note *note = note_of(file);
+    if (note->counted < 0 || end <= note->counted) return 1;
+    if (temporary_bytes + (end - note->counted) > temporary_limit) {
+        temporary_exceeded = 1;
+        return 0;
+    }
+    temporary_bytes += end - note->counted;
+    note->counted = end;
+    return 1;
+}
+
 static int shim_write(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 offset) {
     int rc;
     if (fault_code != 0 && writes_before_fault-- <= 0) {
         rc = fault_code;
     } else {
-        // `methods` is a member of the table, so the original is found from its address.
-        const char *methods = (const char *)file->pMethods;
-        int i = (int)((methods - (const char *)&tables[0].methods) / (long)sizeof tables[0]);
-        rc = tables[i].original->xWrite(file, bytes, count, offset);
+        // No lack of room of this node's: not counted as such.
+        if (!count_temporary(file, offset + count)) return SQLITE_FULL;
+        rc = original_of(file)->xWrite(file, bytes, count, offset);
     }
     if (rc == SQLITE_FULL) disk_full_count++;
     return rc;
+}
+
+static int shim_truncate(sqlite3_file *file, sqlite3_int64 size) {
+    struct file_note *note = note_of(file);
+    if (note->counted > size) {
+        temporary_bytes -= note->counted - size;
+        note->counted = size;
+    }
+    return original_of(file)->xTruncate(file, size);
+}
+
+static int shim_close(sqlite3_file *file) {
+    struct file_note *note = note_of(file);
+    if (note->counted > 0) temporary_bytes -= note->counted;
+    note->counted = -1;
+    return original_of(file)->xClose(file);
 }
 
 // NULL when there are more tables than expected.
@@ -62,6 +127,8 @@ static const sqlite3_io_methods *shimmed(const sqlite3_io_methods *original) {
         tables[table_count].original = original;
         tables[table_count].methods = *original;
         tables[table_count].methods.xWrite = shim_write;
+        tables[table_count].methods.xTruncate = shim_truncate;
+        tables[table_count].methods.xClose = shim_close;
         found = &tables[table_count++].methods;
     }
     pthread_mutex_unlock(&tables_lock);
@@ -71,6 +138,10 @@ static const sqlite3_io_methods *shimmed(const sqlite3_io_methods *original) {
 static int shim_open(
     sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags, int *out_flags) {
     (void)vfs;
+    // What a statement sorts and gathers, and the copy that VACUUM makes. Statement journals don't
+    // count: they hold no more than the pages of the database that the statement changes.
+    int counts = flags & (SQLITE_OPEN_TEMP_DB | SQLITE_OPEN_TRANSIENT_DB | SQLITE_OPEN_TEMP_JOURNAL);
+    note_of(file)->counted = counts ? 0 : -1;
     // The base finds its locking rules by the name of the VFS it is handed: its own.
     csqlite_pause_chance(1);
     int rc = base->xOpen(base, name, file, flags, out_flags);
@@ -125,6 +196,9 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int registered = SQLITE_ERROR;
 
 static void register_once(void) {
+    // Only before SQLite is initialized can its allocator be replaced; where something else came
+    // first, memory goes uncounted.
+    (void)csqlite_install_allocator();
     registered = csqlite_install_chance();
     if (registered == SQLITE_OK) registered = sqlite3_initialize();
     if (registered != SQLITE_OK) return;
@@ -136,6 +210,7 @@ static void register_once(void) {
     shim = *base;
     shim.zName = CSQLITE_VFS_NAME;
     shim.pNext = 0;
+    shim.szOsFile = base->szOsFile + (int)sizeof(struct file_note);
     shim.xOpen = shim_open;
     shim.xDelete = shim_delete;
     shim.xAccess = shim_access;

@@ -48,7 +48,7 @@ final class ApplyThread: Sendable {
         generation: Generation, links: Links, opening: Mailbox<Result<AppliedState, ApplyFault>>
     ) throws(ThreadShortage) {
         let jobs = self.jobs
-        thread = try NamedThread("apply") {
+        thread = try NamedThread("apply", stack: NamedThread.deepStack) {
             do throws(ApplyFault) {
                 let applier = try Applier(path: links.directory.file(of: generation))
                 opening.post(.success(applier.applied))

@@ -61,6 +61,7 @@ struct DataDirectoryStart {
                 try record(.generation(generation.rawValue))
                 found.log?.generation = generation
             case .openDatabase(let generation):
+                try directory.prepareTemporaryFiles()
                 if let identity { logger.announce("opening store with node ID \(identity.id)") }
                 let (thread, database) = try open(generation)
                 apply = (thread, database, generation)

@@ -88,7 +88,7 @@ final class ReaderPool: Sendable {
         var startThread:
             @Sendable (String, @escaping @Sendable () -> Void) throws(ThreadShortage) -> Void =
                 { (name, body) throws(ThreadShortage) in
-                    try NamedThread(name, body).detach()
+                    try NamedThread(name, stack: NamedThread.deepStack, body).detach()
                 }
         var run: @Sendable (Reader, Command, ContinuousClock.Instant?) -> ReadOutcome = {
             $0.run($1, deadline: $2)

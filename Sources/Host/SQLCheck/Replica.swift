@@ -40,7 +40,10 @@ final class Replica {
         databases = DatabaseDirectory(path: directory.path)
         try databases.create(
             generation,
-            state: AppliedState(settings: ClusterSettings(foreignKeys: history.foreignKeys)))
+            state: AppliedState(
+                settings: ClusterSettings(
+                    foreignKeys: history.foreignKeys,
+                    limits: WriteLimits.initial.applying(WriteLimitsChange(steps: 400_000)))))
         limits = Self.limits
         applier = try Applier(path: databases.file(of: generation), limits: limits)
     }
@@ -48,7 +51,6 @@ final class Replica {
     /// Small enough for runaway statements to end soon and large results to meet their limit.
     private static var limits: ApplierLimits {
         var limits = ApplierLimits()
-        limits.stepsPerCommand = 400_000
         limits.resultBytes = 20_000
         limits.keptStatements = 16
         return limits

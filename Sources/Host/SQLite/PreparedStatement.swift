@@ -25,19 +25,38 @@ package struct PreparedStatement: ~Copyable {
     }
 
     /// Compiles the first statement of `sql`; the caller owns it.
+    ///
+    /// The byte behind the text must be a NUL, as it is behind the bytes of a Swift string in
+    /// `withCString`: of a text without one SQLite first makes a copy, and to do so for each
+    /// statement of a long text would take time that grows with the square of its length.
+    package static func compile(
+        terminated sql: UnsafeRawBufferPointer, on connection: OpaquePointer, isPersistent: Bool
+    ) -> Compilation {
+        let base = sql.baseAddress?.assumingMemoryBound(to: CChar.self)
+        precondition(base?[sql.count] ?? 0 == 0, "no NUL behind \(sql.count) bytes of SQL")
+        return compile(base, (sql.count, -1), connection, isPersistent)
+    }
+
+    /// Compiles the first statement of a short text: all of it is copied.
     package static func compile(
         _ sql: UnsafeRawBufferPointer, on connection: OpaquePointer, isPersistent: Bool
     ) -> Compilation {
-        guard let base = sql.baseAddress?.assumingMemoryBound(to: CChar.self) else {
-            return Compilation(code: SQLITE_OK, statement: nil, consumed: 0)
-        }
+        let base = sql.baseAddress?.assumingMemoryBound(to: CChar.self)
+        return compile(base, (sql.count, Int32(clamping: sql.count)), connection, isPersistent)
+    }
+
+    private static func compile(
+        _ sql: UnsafePointer<CChar>?, _ count: (bytes: Int, told: Int32),
+        _ connection: OpaquePointer, _ isPersistent: Bool
+    ) -> Compilation {
+        guard let sql else { return Compilation(code: SQLITE_OK, statement: nil, consumed: 0) }
         var compiled: OpaquePointer?
         var tail: UnsafePointer<CChar>?
         let code = sqlite3_prepare_v3(
-            connection, base, Int32(clamping: sql.count),
-            isPersistent ? UInt32(SQLITE_PREPARE_PERSISTENT) : 0, &compiled, &tail)
+            connection, sql, count.told, isPersistent ? UInt32(SQLITE_PREPARE_PERSISTENT) : 0,
+            &compiled, &tail)
         return Compilation(
-            code: code, statement: compiled, consumed: tail.map { $0 - base } ?? sql.count)
+            code: code, statement: compiled, consumed: tail.map { $0 - sql } ?? count.bytes)
     }
 
     private var failure: SQLiteError {

@@ -15,6 +15,8 @@ package struct AppliedState: Equatable, Sendable {
     package var membershipIndex: LogIndex
     /// What was chosen when the cluster was formed.
     package var settings: ClusterSettings
+    /// Entries that were left out, the last ones, by decisions that the log holds.
+    package var skips: [EntrySkip] = []
     /// The clock of the last applied command; it never goes back.
     package var lastMilliseconds: Int64
     /// How much of the entry after `position` is done, when it is applied unit by unit.

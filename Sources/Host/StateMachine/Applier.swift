@@ -34,10 +34,17 @@ package final class Applier {
     var avoidsSharedTransactions = false
     /// Results of the units of a partly applied entry, for when the disk has room again.
     private var partial: (index: LogIndex, committed: CommandRunner.Committed)?
+    let marker: ApplyMarker?
+    /// Decisions found in the log ahead of the entries that they are about.
+    var decisions: [EntrySkip] = []
 
     /// Opens a generation made by `DatabaseDirectory`.
-    package init(path: String, limits: ApplierLimits = ApplierLimits()) throws(ApplyFault) {
+    /// - Parameter marker: remembers what was being applied when the process ends; nil: nobody does.
+    package init(
+        path: String, limits: ApplierLimits = ApplierLimits(), marker: ApplyMarker? = nil
+    ) throws(ApplyFault) {
         self.path = path
+        self.marker = marker
         self.limits = limits
         do throws(SQLiteError) {
             session = try WriteSession(path: path, limits: limits)
@@ -49,6 +56,7 @@ package final class Applier {
         } catch {
             throw .storage("reading the position of the database \(path)", error.cause)
         }
+        marker?.applied(through: applied.position.index)
     }
 
     /// Applies entries that follow each other. Those applied already are passed over, so that a
@@ -71,17 +79,22 @@ package final class Applier {
             }
             expected = expected.next
             do throws(ApplyFault) {
+                let skip = try decision(about: entry)
                 pending.append(
                     Pending(
                         position: entry.position, content: try Self.content(of: entry),
-                        isReported: reporting(entry.index)))
+                        isReported: reporting(entry.index), skip: skip))
             } catch let decodingFault {
                 fault = decodingFault
                 break
             }
         }
-        defer { csqlite_release_clock() }
+        defer {
+            csqlite_release_clock()
+            marker?.end()
+        }
         try apply(pending, into: &results)
+        marker?.applied(through: applied.position.index)
         if let fault { throw fault }
     }
 
@@ -91,12 +104,16 @@ package final class Applier {
         var position: LogPosition
         var content: Content
         var isReported: Bool
+        /// It is left out, from a place on.
+        var skip: EntrySkip?
     }
 
     private enum Content {
         case nothing
         case membership(Membership)
         case settings(ClusterSettings)
+        case limits(WriteLimitsChange)
+        case skip(EntrySkip)
         case command(Command)
     }
 
@@ -109,6 +126,8 @@ package final class Applier {
                 switch try LogCommand(decoding: bytes) {
                 case .command(let command): return .command(command)
                 case .settings(let settings): return .settings(settings)
+                case .limits(let change): return .limits(change)
+                case .skip(let skip): return .skip(skip)
                 }
             } catch {
                 guard case .unsupportedVersion(let found, let supported) = error else {
@@ -139,11 +158,15 @@ package final class Applier {
         var batch: [AppliedEntry] = []
         batch.reserveCapacity(pending.count)
         do throws(CommandRunner.Interruption) {
-            try attempt("beginning a batch") { () throws(SQLiteError) in try session.begin() }
+            try attempt("beginning a batch") { () throws(SQLiteError) in
+                try session.begin()
+                try session.boundRoom(state.settings.limits, exactly: false)
+            }
             for entry in pending {
                 let result = try apply(entry, .shared, &state)
                 batch.append(AppliedEntry(index: entry.position.index, result: result))
             }
+            marker?.end()
             try attempt("committing a batch") { () throws(SQLiteError) in
                 try write(state)
                 try session.commit()
@@ -164,6 +187,7 @@ package final class Applier {
         var state = applied
         do throws(CommandRunner.Interruption) {
             let result = try apply(entry, .perUnit, &state)
+            marker?.end()
             state.progress = nil
             try attempt("committing an entry") { () throws(SQLiteError) in
                 try session.begin()
@@ -190,13 +214,23 @@ package final class Applier {
         _ entry: Pending, _ mode: CommandRunner.Mode, _ state: inout AppliedState
     ) throws(CommandRunner.Interruption) -> CommandResult? {
         var result: CommandResult?
+        marker?.begin(entry.position.index)
         switch entry.content {
         case .nothing: break
+        case .skip(let skip):
+            guard state.skips.contains(skip) else { throw .fault(.appliedSkipped(skip)) }
         case .membership(let membership):
             state.membership = membership
             state.membershipIndex = entry.position.index
         case .settings(let settings):
-            state.settings = settings
+            state.settings.foreignKeys = settings.foreignKeys
+        case .limits(let change):
+            state.settings.limits = state.settings.limits.applying(change)
+            if mode == .shared {
+                try attempt("limiting the size of the database") { () throws(SQLiteError) in
+                    try session.boundRoom(state.settings.limits, exactly: false)
+                }
+            }
         case .command(let command):
             let milliseconds = max(state.lastMilliseconds, command.stamp.milliseconds)
             // A query changes nothing; without a reader of its result it need not run.
@@ -206,6 +240,9 @@ package final class Applier {
                 result?.logIndex = entry.position.index.rawValue
             }
             state.lastMilliseconds = milliseconds
+        }
+        if let skip = entry.skip {
+            state.skips = Array((state.skips + [skip]).suffix(AppliedState.keptSkips))
         }
         state.position = entry.position
         return entry.isReported ? result : nil
@@ -222,6 +259,8 @@ package final class Applier {
         var runner = CommandRunner(
             session: session, command: command, mode: mode, state: state,
             options: (limits, entry.isReported), resuming: resuming)
+        runner.stop = entry.skip?.place
+        runner.marker = marker
         // Whatever fails from here on, what is committed of the entry is not run again.
         defer {
             if mode == .perUnit, runner.committed.progress != EntryProgress() {
@@ -236,7 +275,10 @@ package final class Applier {
     private func write(_ state: AppliedState) throws(SQLiteError) {
         if state.settings != applied.settings || state.membershipIndex != applied.membershipIndex
             || state.cluster != applied.cluster || state.membership != applied.membership
+            || state.skips != applied.skips
         {
+            // It must fit whatever the limit on clients' writes is.
+            try session.room.lift(on: session.connection)
             try MetadataTable.writeSettings(state, on: session.connection)
         }
         try MetadataTable.writeProgress(state, on: session.connection)
@@ -247,11 +289,12 @@ package final class Applier {
     private func attempt(_ operation: String, _ body: () throws(SQLiteError) -> Void)
         throws(CommandRunner.Interruption)
     {
+        let shortagesBefore = Shortages.met
         do throws(SQLiteError) {
             try body()
         } catch {
             let fault = ApplyFault.judging(
-                error, during: operation, on: session.connection, diskFullBefore: 0)
+                error, during: operation, on: session.connection, since: shortagesBefore)
             throw fault.map { .fault($0) } ?? .needsUnits
         }
     }

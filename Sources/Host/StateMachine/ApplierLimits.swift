@@ -1,8 +1,6 @@
-/// Bounds of the state machine. Those marked "equal" must be the same on every node of a cluster,
-/// for they decide results.
+/// Bounds of the state machine on this node. Those that decide results are not here: they are the
+/// same on every node of a cluster, and come through the log (`WriteLimits`) or are constants.
 package struct ApplierLimits: Sendable {
-    /// Equal. What one command may cost in steps of SQLite's virtual machine: ten to twenty seconds.
-    package var stepsPerCommand = 1_000_000_000
     /// Bytes of rows in one result.
     package var resultBytes = 1 << 30
     /// Prepared statements kept per connection.

@@ -2,6 +2,7 @@ internal import CSQLite
 internal import Glibc
 package import Raft
 internal import SQLite
+package import Wire
 
 /// Why entries could not be applied. Each is a failure of this node or of its version; none is ever an answer to a client.
 package enum ApplyFault: Error, Equatable, Sendable, CustomStringConvertible {
@@ -15,6 +16,11 @@ package enum ApplyFault: Error, Equatable, Sendable, CustomStringConvertible {
     case malformedEntry(LogIndex, String)
     /// The entry is not the one after the last applied.
     case gap(expected: LogIndex, found: LogIndex)
+    /// The entry ended the process before. It is not applied before somebody decides.
+    case suspected(PoisonSuspicion)
+    /// All nodes leave the entry out from a place on, and this one had applied what stands there.
+    /// Its database is another than theirs.
+    case appliedSkipped(EntrySkip)
 
     package var description: String {
         switch self {
@@ -30,6 +36,12 @@ package enum ApplyFault: Error, Equatable, Sendable, CustomStringConvertible {
             "log entry \(index) can't be read: \(cause)"
         case .gap(let expected, let found):
             "log entry \(found) can't be applied, \(expected) is next"
+        case .suspected(let suspicion):
+            "\(suspicion). This node applies nothing more until it is told to try again, or until "
+                + "the cluster decides to leave the entry out"
+        case .appliedSkipped(let skip):
+            "this node applied log entry \(skip.index), which the cluster decided to leave out: its "
+                + "database must be replaced by that of another node"
         }
     }
 }
@@ -45,14 +57,15 @@ extension ApplyFault {
 
     /// What a failure while a client's SQL ran says about the machine; nil when it lies in the SQL,
     /// is the same on every node, and so may be an answer.
+    /// - Parameter before: what the thread had met before the SQL ran.
     static func judging(
         _ error: SQLiteError, during operation: String, on connection: borrowing Connection,
-        diskFullBefore: UInt64
+        since before: Shortages
     ) -> ApplyFault? {
         switch error.code {
         case SQLITE_FULL:
             // An AUTOINCREMENT table at its last rowid says the same as a full disk.
-            return csqlite_disk_full_count() == diskFullBefore ? nil : .diskFull
+            return before.hasFilledDisk ? .diskFull : nil
         case SQLITE_IOERR:
             return isOutOfSpace(sqlite3_system_errno(connection.pointer))
                 ? .diskFull : storage(operation, error)
@@ -60,7 +73,11 @@ extension ApplyFault {
             // SQLITE_CORRUPT_VTAB: a full-text or R*Tree index disagrees with its content, which a
             // client can bring about.
             return error.extendedCode == SQLITE_CORRUPT | 1 << 8 ? nil : storage(operation, error)
-        case SQLITE_NOTADB, SQLITE_CANTOPEN, SQLITE_NOMEM, SQLITE_MISUSE, SQLITE_PROTOCOL,
+        case SQLITE_NOMEM:
+            // Without a refusal of the system it is a value or a program that is too large for
+            // SQLite, or a bound of ours.
+            return before.hasLackedMemory ? storage(operation, error) : nil
+        case SQLITE_NOTADB, SQLITE_CANTOPEN, SQLITE_MISUSE, SQLITE_PROTOCOL,
             SQLITE_BUSY, SQLITE_INTERNAL, SQLITE_READONLY, SQLITE_PERM:
             return storage(operation, error)
         default:

@@ -8,6 +8,9 @@ extension CommandRunner {
         throws(Interruption)
     {
         let facts = statement.compiled.facts
+        session.budget.charge(
+            textBytes: statement.end - progress.offset,
+            parameters: supply.named.isEmpty ? 0 : statement.compiled.parameterCount)
         if let refusal = refusal(of: statement.compiled) {
             return finish(statement, .failed(refusal), supply)
         }
@@ -53,6 +56,7 @@ extension CommandRunner {
             keeps = false
         }
         finish(statement, outcome, supply)
+        if session.isTransactionEnded { return try unitEnded() }
         // In a longer unit such a statement ends it like RAISE(ROLLBACK).
         if isOwnUnit || !keeps { try endUnit(keeping: keeps) }
     }
@@ -72,10 +76,7 @@ extension CommandRunner {
             {
                 return error.message
             }
-            let fault = ApplyFault.judging(
-                error, during: "reading the schema", on: session.connection, diskFullBefore: 0)
-            if let fault { throw .fault(fault) }
-            return error.message
+            return try message(of: error, during: "reading the schema")
         }
     }
 
@@ -101,7 +102,14 @@ extension CommandRunner {
         } catch {
             throw .fault(error)
         }
-        if case .failed(let message) = execution { return .failed(message) }
+        switch execution {
+        case .finished: break
+        case .failed(let message): return .failed(message)
+        case .overLimit(let message):
+            // In a batch the rows of others took part of the room.
+            if mode == .shared { throw .needsUnits }
+            return .failed(message)
+        }
         if givesRows, columnCount > 0, let collector { return collector.finish() }
         // Changes that DDL or VACUUM count are not those of the client's rows.
         guard compiled.facts.keyword == .data, session.connection.totalChanges != changesBefore
@@ -175,6 +183,7 @@ extension CommandRunner {
                 statement, .failed("cannot VACUUM from within a transaction"), supply)
         }
         if mode == .shared { throw .needsUnits }
+        try boundRoom()
         finish(statement, try vacuum(statement.compiled), supply)
         try commitProgress()
     }
@@ -204,13 +213,21 @@ extension CommandRunner {
         if mode == .shared, session.guardian.needsUnits { throw .needsUnits }
         let isOwnUnit = !isUnitOpen
         if isOwnUnit { try openUnit() }
+        let outcome = try analyze()
+        finish(statement, outcome, supply)
+        if session.isTransactionEnded { return try unitEnded() }
+        // What it has written already stays when it fails, for SQLite keeps no journal for it.
+        let keeps = outcome == .empty
+        if isOwnUnit || !keeps { try endUnit(keeping: keeps) }
+    }
+
+    private func analyze() throws(Interruption) -> StatementOutcome {
         do throws(SQLiteError) {
             try session.analyze()
+            return .empty
         } catch {
-            throw .fault(.storage("PRAGMA optimize", error))
+            return .failed(try message(of: error, during: "PRAGMA optimize"))
         }
-        finish(statement, .empty, supply)
-        if isOwnUnit { try endUnit(keeping: true) }
     }
 
     // MARK: Transactions by hand
@@ -232,6 +249,9 @@ extension CommandRunner {
         case .savepoint(let name):
             if name.lowercased() == WriteSession.unitSavepoint {
                 return finish(statement, .failed("savepoint name \(name) is reserved"), supply)
+            }
+            if explicit?.isFull ?? false {
+                return finish(statement, .failed(ExplicitTransaction.fullText), supply)
             }
             if explicit == nil {
                 try openUnit()

@@ -1,3 +1,4 @@
+internal import CSQLite
 internal import Glibc
 internal import SQLite
 internal import Wire
@@ -47,6 +48,10 @@ struct CommandRunner {
     /// The transaction opened by hand, or by the command's flag.
     var explicit: ExplicitTransaction?
     private(set) var isUnitOpen = false
+    /// From here on the command is left out.
+    var stop: StatementPlace?
+    /// Is told where the command stands.
+    var marker: ApplyMarker?
 
     init(
         session: WriteSession, command: Command, mode: Mode, state: AppliedState,
@@ -77,7 +82,7 @@ struct CommandRunner {
             return
         }
         do throws(SQLiteError) {
-            try session.beginCommand(progress, foreignKeys: state.settings.foreignKeys)
+            try session.beginCommand(progress, settings: state.settings)
         } catch {
             throw .fault(.storage("preparing the session", error))
         }
@@ -104,6 +109,7 @@ struct CommandRunner {
         while progress.statement < command.statements.count {
             try runText(command.statements[progress.statement])
         }
+        if error != nil { return }
         if case .failed? = results.last?.outcome {
             if isUnitOpen { try endUnit(keeping: false) }
             return
@@ -124,6 +130,8 @@ struct CommandRunner {
         let start = Self.now()
         let ordinal = progress.statement
         while progress.statement == ordinal {
+            marker?.reach(place)
+            if isStopped { return try leaveOut() }
             switch try compile(text.sql) {
             case .nothing:
                 if progress.offset == 0 { record(.empty, isRead: command.kind == .query) }
@@ -131,9 +139,11 @@ struct CommandRunner {
             case .failed(let error):
                 let fault = ApplyFault.judging(
                     error, during: "compiling a statement", on: session.connection,
-                    diskFullBefore: 0)
+                    since: session.shortagesBefore)
                 if let fault { throw .fault(fault) }
                 finish(nil, .failed(error.message), supply)
+                // SQLite ends a transaction when there is no room for what it holds back.
+                if isUnitOpen, session.isTransactionEnded { try unitEnded() }
             case .statement(let statement):
                 try runStatement(statement, &supply)
             }
@@ -146,12 +156,42 @@ struct CommandRunner {
         do throws(SQLiteError) {
             return try session.compile(sql, from: progress.offset)
         } catch {
-            let fault = ApplyFault.judging(
-                error, during: "reading the schema", on: session.connection, diskFullBefore: 0)
-            if let fault { throw .fault(fault) }
             // A virtual table finds fault with its rows when it must write them.
-            return .failed(error)
+            let text = try message(of: error, during: "reading the schema")
+            return .failed(SQLiteError(extendedCode: error.extendedCode, message: text))
         }
+    }
+
+    /// What a client is told of a failure that the daemon's own words brought to light, but that lies
+    /// in what clients wrote: it is the same on every node.
+    func message(of error: SQLiteError, during operation: String) throws(Interruption) -> String {
+        if case .fault(let fault) = interruption(error, operation) { throw .fault(fault) }
+        // In a batch the rows of others took part of the room.
+        if mode == .shared { throw .needsUnits }
+        return Self.text(of: error)
+    }
+
+    private static func text(of error: SQLiteError) -> String {
+        error.code == SQLITE_NOMEM ? WriteRoom.memoryText : error.message
+    }
+
+    private var place: StatementPlace {
+        StatementPlace(text: progress.statement, offset: progress.offset)
+    }
+
+    private var isStopped: Bool { stop.map { $0 <= place } ?? false }
+
+    static let skippedText =
+        "the request was left out by a decision of the cluster's operator: it ended the process of "
+        + "the nodes that tried it"
+
+    /// Ends the command here. A unit that is open is undone as a whole.
+    private mutating func leaveOut() throws(Interruption) {
+        progress.statement = command.statements.count
+        progress.offset = 0
+        progress.positionalUsed = 0
+        error = Self.skippedText
+        if isUnitOpen { try endUnit(keeping: false) }
     }
 
     private mutating func nextText() {
@@ -194,7 +234,10 @@ struct CommandRunner {
 
     mutating func openUnit() throws(Interruption) {
         do throws(SQLiteError) {
-            if mode == .perUnit { try session.begin() }
+            if mode == .perUnit {
+                try session.begin()
+                try session.boundRoom(state.settings.limits, exactly: true)
+            }
             try session.openUnit()
         } catch {
             throw interruption(error, "opening a unit")
@@ -203,6 +246,15 @@ struct CommandRunner {
         session.beginChance(
             seed: command.stamp.seed, unit: progress.statement << 32 | progress.offset)
         isUnitOpen = true
+    }
+
+    /// For a statement that runs outside of any transaction.
+    func boundRoom() throws(Interruption) {
+        do throws(SQLiteError) {
+            try session.boundRoom(state.settings.limits, exactly: true)
+        } catch {
+            throw interruption(error, "limiting the size of the database")
+        }
     }
 
     /// The progress must have moved past the unit already: it is stored with it.
@@ -216,7 +268,7 @@ struct CommandRunner {
             let reason = interruption(error, "committing a unit")
             guard mode == .perUnit, case .needsUnits = reason else { throw reason }
             // A virtual table may find fault with its rows only now: the unit has failed.
-            try undoUnit(error.message)
+            try undoUnit(Self.text(of: error))
         }
         session.readCatalogueRows()
     }
@@ -263,7 +315,8 @@ struct CommandRunner {
 
     private func interruption(_ error: SQLiteError, _ operation: String) -> Interruption {
         let fault = ApplyFault.judging(
-            error, during: operation, on: session.connection, diskFullBefore: 0)
+            error, during: operation, on: session.connection,
+            since: session.shortagesBefore)
         return fault.map { .fault($0) } ?? .needsUnits
     }
 

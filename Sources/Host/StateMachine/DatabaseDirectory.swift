@@ -1,4 +1,5 @@
 package import Raft
+internal import CSQLite
 internal import Glibc
 internal import SQLite
 
@@ -98,6 +99,30 @@ package struct DatabaseDirectory: Sendable {
             }
         }
         try sync(path)
+    }
+
+    /// Where SQLite puts its temporary files: what a statement sorts and gathers stands on the same
+    /// disk as the database, whose room is watched.
+    package var temporaryFiles: String { "\(path)/tmp" }
+    /// The file of the `ApplyMarker`.
+    package var markerFile: String { "\(path)/applying" }
+
+    /// Makes the place for SQLite's temporary files, removes what an earlier process left there, and
+    /// tells SQLite, for the whole process. Once, before a connection works for clients.
+    package func prepareTemporaryFiles() throws(DirectoryError) {
+        guard mkdir(temporaryFiles, 0o700) == 0 || errno == EEXIST else {
+            throw .system(operation: "making", path: temporaryFiles, code: errno)
+        }
+        for name in try DatabaseDirectory(path: temporaryFiles).names()
+        where name.hasPrefix("etilqs_") {
+            guard unlink("\(temporaryFiles)/\(name)") == 0 || errno == ENOENT else {
+                throw .system(
+                    operation: "deleting", path: "\(temporaryFiles)/\(name)", code: errno)
+            }
+        }
+        guard csqlite_set_temporary_directory(temporaryFiles) == SQLITE_OK else {
+            throw .system(operation: "choosing", path: temporaryFiles, code: ENOMEM)
+        }
     }
 
     /// Whether the file of a generation is there.

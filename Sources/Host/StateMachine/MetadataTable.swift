@@ -16,7 +16,7 @@ internal import Wire
 ///     format            1
 ///     cluster           16 bytes: cluster ID, NULL before there is one
 ///     foreign_keys      0 or 1
-///     membership        encoded Membership
+///     membership        encoded Membership, then what else the log decided for all nodes
 ///     membership_index  integer
 ///     progress          88 bytes, overwritten in place by every transaction:
 ///
@@ -192,6 +192,7 @@ enum MetadataTable {
         try update.bind(Int64(state.settings.foreignKeys ? 1 : 0), at: 2)
         var writer = ByteWriter()
         state.membership.encode(into: &writer)
+        state.encodeDecisions(into: &writer)
         try update.bind(writer.bytes, at: 3)
         try update.bind(Int64(bitPattern: state.membershipIndex.rawValue), at: 4)
         try update.run()
@@ -253,6 +254,7 @@ enum MetadataTable {
             state.settings.foreignKeys = row.integer(at: 2) != 0
             var reader = ByteReader(row.blob(at: 3))
             state.membership = try Membership(from: &reader)
+            try state.decodeDecisions(from: &reader)
             state.membershipIndex = LogIndex(UInt64(bitPattern: row.integer(at: 4)))
             try decodeProgress(row.blob(at: 5), into: &state)
             return state

@@ -12,15 +12,28 @@ struct ParameterFailure: Error, Equatable {
 /// next positional one; `?` and `?5` take positional ones. All must be used up in the end.
 struct ParameterSupply {
     private let positional: [Value]
-    private let named: [Statement.Named]
+    let named: [Statement.Named]
     private(set) var positionalUsed: Int
-    /// Names that some statement asked for.
-    private var usedNames: Set<String> = []
+    /// Where in `named` the value of a name stands: the last one counts. Names differ where their
+    /// bytes differ.
+    private let places: [ByteText: Int]
+    /// Why the names can't be used, whichever statement asks.
+    private let fault: ParameterFailure?
+    /// By place in `named`: some statement asked for the name.
+    private var isUsed: [Bool]
 
     init(_ statement: Statement, positionalUsed: Int = 0) {
         positional = statement.positional
         named = statement.named
         self.positionalUsed = positionalUsed
+        isUsed = Array(repeating: false, count: named.count)
+        var places: [ByteText: Int] = [:]
+        places.reserveCapacity(named.count)
+        for (place, value) in named.enumerated() { places[ByteText(value.name.utf8)] = place }
+        self.places = places
+        fault = named.first { !$0.name.startsWithLetter }.map {
+            ParameterFailure(message: "name \"\($0.name)\" does not begin with a letter")
+        }
     }
 
     /// `isLast`: no statement follows in the text.
@@ -48,18 +61,15 @@ struct ParameterSupply {
     private mutating func bindNamed(to compiled: CompiledStatement, isLast: Bool)
         throws(ParameterFailure)
     {
-        for value in named where !value.name.startsWithLetter {
-            throw ParameterFailure(
-                message: "name \"\(value.name)\" does not begin with a letter")
-        }
+        if let fault { throw fault }
         let wanted = compiled.parameterCount
         var sources: [Value] = []
+        sources.reserveCapacity(wanted)
         var used = positionalUsed
-        for index in 0..<wanted {
-            let name = compiled.statement.parameterName(at: index + 1).map { $0.dropFirst() }
-            if let name, let value = named.last(where: { $0.name == name }) {
-                usedNames.insert(value.name)
-                sources.append(value.value)
+        for name in compiled.parameterNames {
+            if let name, let place = places[name] {
+                isUsed[place] = true
+                sources.append(named[place].value)
             } else if used < positional.count {
                 sources.append(positional[used])
                 used += 1
@@ -70,7 +80,7 @@ struct ParameterSupply {
             }
         }
         if isLast {
-            if let unknown = named.first(where: { !usedNames.contains($0.name) }) {
+            if let unknown = firstUnused {
                 throw ParameterFailure(
                     message: "unknown parameter name \"\(unknown.name)\"")
             }
@@ -84,6 +94,11 @@ struct ParameterSupply {
             try set(value, at: index + 1, of: compiled.statement)
         }
         positionalUsed = used
+    }
+
+    /// A name given more than once is used when its last value is.
+    private var firstUnused: Statement.Named? {
+        named.first { value in places[ByteText(value.name.utf8)].map { !isUsed[$0] } ?? true }
     }
 
     private func check(wanted: Int, got: Int, isLast: Bool) throws(ParameterFailure) {
@@ -113,6 +128,16 @@ struct ParameterSupply {
         } catch {
             throw ParameterFailure(message: error.message)
         }
+    }
+}
+
+/// A text that is compared by its bytes, as SQLite does: Swift's own takes texts for equal that are
+/// the same only to a reader's eye.
+struct ByteText: Hashable, Sendable {
+    let bytes: [UInt8]
+
+    init(_ utf8: some Sequence<UInt8>) {
+        bytes = Array(utf8)
     }
 }
 

@@ -98,6 +98,11 @@ struct PragmaStatement: Equatable {
             // SQLite takes the question for a write.
             return "SELECT 'wal' AS journal_mode"
         }
+        if name == "max_page_count", argument == nil {
+            // The writer's is set anew for each unit, and for a batch in another way: the limits on
+            // writes say how large the database may be.
+            return "SELECT 1073741823 AS max_page_count"
+        }
         guard let columns = Self.lists[name] else { return nil }
         let list = columns.map { "+\"\($0)\" AS \"\($0)\"" }.joined(separator: ", ")
         var sql = "SELECT \(list) FROM main.\(Self.listPrefix)\(name)"

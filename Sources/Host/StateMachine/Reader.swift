@@ -159,7 +159,9 @@ package final class Reader {
         _ compiled: CompiledStatement, qualifyColumns: Bool, _ share: inout GatherShare
     ) -> StatementOutcome {
         guard compiled.isReadOnly else { return .failed(CommandRunner.readOnlyText) }
+        WriteRoom.limitMemory()
         defer {
+            csqlite_unlimit_memory()
             guardian.subject = .daemon
             compiled.statement.reset()
             compiled.statement.clearBindings()
@@ -183,6 +185,9 @@ package final class Reader {
         } catch {
             if error.code == SQLITE_INTERRUPT, let reason = watchdog.reason {
                 return .failed(reason)
+            }
+            if error.code == SQLITE_NOMEM, csqlite_memory_exceeded() != 0 {
+                return .failed(WriteRoom.memoryText)
             }
             if error.code == SQLITE_READONLY { return .failed(CommandRunner.readOnlyText) }
             return .failed(guardian.explaining(error).message)

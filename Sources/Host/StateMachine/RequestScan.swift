@@ -218,27 +218,39 @@ struct ExplicitTransaction: Equatable {
         case endsTransaction
     }
 
-    /// The innermost last; names compare without letter case.
-    private var savepoints: [String]
+    /// The innermost last; names compare as in SQLite, without letter case where it is ASCII.
+    private var savepoints: [ByteText]
     private let isOpenedBySavepoint: Bool
 
+    /// SQLite looks at each open savepoint for each page that it changes.
+    private static let most = 1000
+    static let fullText = "too many savepoints in one another: at most \(most)"
+    var isFull: Bool { savepoints.count >= Self.most }
+
     init(savepoint: String?) {
-        savepoints = savepoint.map { [$0.lowercased()] } ?? []
+        savepoints = savepoint.map { [Self.key($0)] } ?? []
         isOpenedBySavepoint = savepoint != nil
     }
 
+    private static func key(_ name: String) -> ByteText {
+        ByteText(name.utf8.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 })
+    }
+
+    /// Nothing when it is full: the statement fails.
     mutating func push(_ name: String) {
-        savepoints.append(name.lowercased())
+        if !isFull { savepoints.append(Self.key(name)) }
     }
 
     mutating func release(_ name: String) -> ReleaseOutcome {
-        guard let index = savepoints.lastIndex(of: name.lowercased()) else { return .unknownName }
+        let key = Self.key(name)
+        guard let index = savepoints.lastIndex(of: key) else { return .unknownName }
         savepoints.removeSubrange(index...)
         return savepoints.isEmpty && isOpenedBySavepoint ? .endsTransaction : .released
     }
 
     mutating func rollBack(to name: String) -> Bool {
-        guard let index = savepoints.lastIndex(of: name.lowercased()) else { return false }
+        let key = Self.key(name)
+        guard let index = savepoints.lastIndex(of: key) else { return false }
         savepoints.removeSubrange((index + 1)...)
         return true
     }

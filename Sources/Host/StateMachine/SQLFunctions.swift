@@ -16,6 +16,8 @@ final class FunctionContext {
     var totalChangesBase: Int64 = 0
     /// The statement that runs changes rows.
     var refusesNodeLocal = false
+    /// Counts what functions go through as work of the entry; nil on a reader.
+    var budget: StepBudget?
 
     init(chance: Chance) {
         self.chance = chance
@@ -68,6 +70,7 @@ enum SQLFunctions {
         try register("octet_length", 1, pure, nil, octetLength, on: db)
         try register("concat", -1, pure, nil, concat, on: db)
         try register("concat_ws", -1, pure, nil, concatWithSeparator, on: db)
+        try registerLinear(on: db, context)
         try register("random", 0, impure, context, random, on: db)
         try register("randomblob", 1, impure, context, randomBlob, on: db)
         try register("total_changes", 0, impure, context, totalChanges, on: db)
@@ -207,18 +210,27 @@ enum SQLFunctions {
         var result: [UInt8] = []
         var high: UInt8?
         for scalar in text.unicodeScalars {
-            guard let digit = Character(scalar).hexDigitValue, scalar.isASCII else {
+            guard let digit = hexDigit(scalar) else {
                 guard high == nil, ignoring.contains(scalar) else { return nil }
                 continue
             }
             if let first = high {
-                result.append(first << 4 | UInt8(digit))
+                result.append(first << 4 | digit)
                 high = nil
             } else {
-                high = UInt8(digit)
+                high = digit
             }
         }
         return high == nil ? result : nil
+    }
+
+    private static func hexDigit(_ scalar: Unicode.Scalar) -> UInt8? {
+        switch scalar {
+        case "0"..."9": UInt8(scalar.value - 0x30)
+        case "a"..."f": UInt8(scalar.value - 0x61 + 10)
+        case "A"..."F": UInt8(scalar.value - 0x41 + 10)
+        default: nil
+        }
     }
 
     private static let concat: Function = { call, count, arguments in
@@ -246,5 +258,27 @@ enum SQLFunctions {
             text += bytes(arguments[index])
         }
         setText(call, text)
+    }
+
+    // MARK: Bounds
+
+    /// Those of SQLite's functions that need time without bound, in place of its own. The context
+    /// must live as long as the connection.
+    private static func registerLinear(on db: OpaquePointer, _ context: FunctionContext)
+        throws(SQLiteError)
+    {
+        let pointer = Unmanaged.passUnretained(context).toOpaque()
+        let rc = csqlite_register_text_functions(db, charge, pointer)
+        guard rc == SQLITE_OK else { throw SQLiteError(extendedCode: rc, connection: db) }
+    }
+
+    /// What the functions go through counts as work of the entry.
+    private static let charge: csqlite_charge = { context, call, bytes in
+        guard let context,
+            let budget = Unmanaged<FunctionContext>.fromOpaque(context).takeUnretainedValue().budget
+        else { return 1 }
+        if budget.charge(bytes: bytes) { return 1 }
+        sqlite3_result_error(call, budget.text, -1)
+        return 0
     }
 }

@@ -17,8 +17,11 @@ enum SessionSetup {
         (SQLITE_LIMIT_FUNCTION_ARG, 127),
         // VACUUM attaches one.
         (SQLITE_LIMIT_ATTACHED, 1),
-        (SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50_000),
-        (SQLITE_LIMIT_VARIABLE_NUMBER, 250_000),
+        // LIKE and GLOB take time that grows with the product of both texts, and can't be replaced
+        // without losing indexes (docs/decisions/0050-linear-functions.md).
+        (SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 512),
+        // Named ones take time that grows with the square of their number.
+        (SQLITE_LIMIT_VARIABLE_NUMBER, 32_766),
         (SQLITE_LIMIT_TRIGGER_DEPTH, 1000),
         (SQLITE_LIMIT_WORKER_THREADS, 0),
     ]

@@ -7,6 +7,12 @@ final class CompiledStatement {
     let facts: StatementFacts
     let isReadOnly: Bool
     let parameterCount: Int
+    /// The names of the parameters by their number from 0, as bytes and without prefix; nil for
+    /// those without one. SQLite looks a name up by going through all that stand before it, so it is
+    /// asked once per statement.
+    private(set) lazy var parameterNames: [ByteText?] = (0..<parameterCount).map { index in
+        statement.parameterName(at: index + 1).map { ByteText($0.utf8.dropFirst()) }
+    }
 
     init(_ statement: consuming PreparedStatement, facts: StatementFacts) {
         self.facts = facts
@@ -76,9 +82,9 @@ final class StatementCompiler {
     /// The statement of `sql` that begins at `offset` or after blanks there.
     func compile(_ sql: String, from offset: Int) -> CompileOutcome {
         if offset == 0, let kept = cached(SQLText(sql)) { return .statement(kept) }
-        var copy = sql
-        let outcome = copy.withUTF8 { utf8 in
-            compile(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(utf8)[offset...]))
+        let count = sql.utf8.count
+        let outcome = sql.withCString { text in
+            compile(UnsafeRawBufferPointer(start: text + offset, count: count - offset))
         }
         guard case .statement(var statement) = outcome else { return outcome }
         statement.end += offset
@@ -91,10 +97,13 @@ final class StatementCompiler {
         let previous = guardian.subject
         guardian.subject = .client
         defer { guardian.subject = previous }
+        if let refusal = CompilationMemory.refusal(of: sql) { return .failed(refusal) }
+        let memory = CompilationMemory(textBytes: sql.count)
         let result = compileTranslated(sql)
+        let refusal = memory.end(result.code)
         guard result.code == SQLITE_OK else {
             let error = SQLiteError(extendedCode: result.code, connection: connection)
-            return .failed(guardian.explaining(error))
+            return .failed(refusal ?? guardian.explaining(error))
         }
         guard let compiled = result.statement else { return .nothing }
         let text = UnsafeRawBufferPointer(rebasing: sql[..<result.consumed])
@@ -132,7 +141,7 @@ final class StatementCompiler {
         // Here a list of ours stands in a form that only SQLite understands, if it does.
         guardian.refusesLists = guardian.facts.keyword == .pragma
         defer { guardian.refusesLists = false }
-        return PreparedStatement.compile(sql, on: connection, isPersistent: true)
+        return PreparedStatement.compile(terminated: sql, on: connection, isPersistent: true)
     }
 
     /// A statement that is never run: the daemon does the work of the one that it stands for. It is

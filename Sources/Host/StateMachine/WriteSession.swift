@@ -1,5 +1,6 @@
 internal import CSQLite
 internal import SQLite
+internal import Wire
 
 /// The one connection that writes, with all that makes its SQL safe and the same on every node.
 ///
@@ -10,6 +11,9 @@ final class WriteSession {
         case finished
         /// The same on every node.
         case failed(String)
+        /// It met a limit on room: the same on every node when the unit stands in a transaction of
+        /// its own.
+        case overLimit(String)
     }
 
     let connection: Connection
@@ -19,6 +23,9 @@ final class WriteSession {
     let functions = FunctionContext(chance: .entry(SeededGenerator(seed: 0, unit: 0)))
     let budget: StepBudget
     let wal = WalSize()
+    let room: WriteRoom
+    /// What the thread had met before the command.
+    private(set) var shortagesBefore = Shortages.met
     private let watch = ChangeWatch()
     /// SQLite's extended code for the last statement of a client; OK when it did not fail.
     private var failureCode = SQLITE_OK
@@ -57,11 +64,12 @@ final class WriteSession {
     }
 
     init(path: String, limits: ApplierLimits) throws(SQLiteError) {
-        budget = StepBudget(steps: limits.stepsPerCommand)
+        budget = StepBudget(steps: Int(clamping: WriteLimits.initial.steps))
         let connection = try SessionSetup.openWriter(path, functions: functions)
         compiler = StatementCompiler(
             connection: connection, guardian: guardian, capacity: limits.keptStatements)
         statements = try OwnStatements(connection)
+        room = try WriteRoom(connection)
         self.connection = connection
         try installHooks()
     }
@@ -69,6 +77,7 @@ final class WriteSession {
     private func installHooks() throws(SQLiteError) {
         guardian.install(on: connection)
         budget.install(on: connection)
+        functions.budget = budget
         watch.install(on: connection)
         wal.install(on: connection)
         try schemaWasRead()
@@ -237,9 +246,11 @@ final class WriteSession {
     // MARK: Session state
 
     /// Nothing that an earlier command left can be seen by the next.
-    func beginCommand(_ progress: EntryProgress, foreignKeys: Bool) throws(SQLiteError) {
+    func beginCommand(_ progress: EntryProgress, settings: ClusterSettings) throws(SQLiteError) {
+        shortagesBefore = .met
+        budget.allow(steps: settings.limits.steps)
         budget.used = progress.steps
-        try setForeignKeys(progress.foreignKeys ?? foreignKeys)
+        try setForeignKeys(progress.foreignKeys ?? settings.foreignKeys)
         try setFlags(progress.flags)
         try statements.resetChanges.statement.run()
         if progress.changes > 0 { try restoreChanges(progress.changes) }
@@ -304,6 +315,11 @@ final class WriteSession {
         defersForeignKeys = defersForeignKeys || isOn
     }
 
+    /// Limits how far the database may grow: by a batch, or exactly for one unit.
+    func boundRoom(_ limits: WriteLimits, exactly: Bool) throws(SQLiteError) {
+        try room.bound(limits, exactly: exactly, on: connection)
+    }
+
     // MARK: Clients' statements
 
     /// Runs a bound statement to its end; `visit` sees it at each row, and once at the end with
@@ -312,7 +328,6 @@ final class WriteSession {
         _ compiled: CompiledStatement, stopsAtFirstRow: Bool,
         visit: (borrowing PreparedStatement, Bool) -> Void
     ) throws(ApplyFault) -> Execution {
-        let diskFullBefore = csqlite_disk_full_count()
         guardian.clearDenial()
         // SQLite may compile it again: then it is judged as what it is, not as what came last.
         guardian.facts = compiled.facts
@@ -322,11 +337,13 @@ final class WriteSession {
         budget.start(
             compiled.statement, on: connection.pointer, all: guardian.mayHaveVirtualTables)
         guardian.subject = compiled.facts.keyword == .vacuum ? .vacuum : .client
+        room.begin(changesSchema: !compiled.isReadOnly && compiled.facts.keyword != .data)
         failureCode = SQLITE_OK
         csqlite_activate_chance(1)
         var succeeded = false
         defer {
             csqlite_activate_chance(0)
+            room.end()
             compiled.statement.reset()
             compiled.statement.clearBindings()
             guardian.subject = .daemon
@@ -334,6 +351,8 @@ final class WriteSession {
             budget.stop()
             ran(compiled, succeeded: succeeded)
         }
+        // What stood before it in the request took all there was.
+        if budget.isExhausted { return .failed(budget.text) }
         do throws(SQLiteError) {
             while try compiled.statement.step() {
                 visit(compiled.statement, true)
@@ -345,9 +364,12 @@ final class WriteSession {
         } catch {
             failureCode = error.extendedCode
             if budget.isExhausted { return .failed(budget.text) }
+            if let refusal = room.refusal(error, on: connection) {
+                return .overLimit(refusal.text)
+            }
             let fault = ApplyFault.judging(
                 error, during: "applying a statement", on: connection,
-                diskFullBefore: diskFullBefore)
+                since: shortagesBefore)
             if let fault { throw fault }
             return .failed(guardian.explaining(error).message)
         }

@@ -15,13 +15,33 @@ package struct NamedThread: Sendable {
 
     /// Starts a thread that runs `body` once. A shortage that passes within about 50 ms is waited
     /// for; whether a longer one ends the node or is lived with, the caller decides.
-    /// - Parameter name: at most 15 bytes are shown by the kernel.
+    /// - Parameters:
+    ///   - name: at most 15 bytes are shown by the kernel.
+    ///   - stack: its size in bytes; nil: the system's usual one. Where there is no address space
+    ///     for it the half is taken, and so on; at last the usual one.
     /// - Throws: `ThreadShortage`; `body` is then never called.
     package init(
-        _ name: String, _ body: @escaping @Sendable () -> Void
+        _ name: String, stack: Int? = nil, _ body: @escaping @Sendable () -> Void
     ) throws(ThreadShortage) {
-        try self.init(name, create: Self.create, body)
+        try self.init(
+            name,
+            create: { thread, start in
+                var size = stack ?? 0
+                while size > Self.usualStack {
+                    if Self.create(&thread, start, stack: size) == 0 { return 0 }
+                    size /= 2
+                }
+                return Self.create(&thread, start, stack: nil)
+            }, body)
     }
+
+    /// For threads that run SQL of clients. SQLite goes deeper with each view, trigger, foreign key
+    /// or common table expression that stands on another; the state machine bounds how much memory
+    /// that may take, and with it how deep it can go. A stack costs memory only where it is used.
+    package static let deepStack = 1 << 30
+
+    /// What systems give a thread of which nothing is said.
+    private static let usualStack = 8 << 20
 
     /// What starts the thread: 0, or the system's code.
     typealias Creation = (inout pthread_t, UnsafeMutableRawPointer) -> Int32
@@ -49,10 +69,15 @@ package struct NamedThread: Sendable {
     private static let pauses: [UInt32] = [1_000, 4_000, 15_000, 30_000, 0]
 
     private static func create(
-        _ thread: inout pthread_t, _ start: UnsafeMutableRawPointer
+        _ thread: inout pthread_t, _ start: UnsafeMutableRawPointer, stack: Int?
     ) -> Int32 {
-        pthread_create(
-            &thread, nil,
+        var attributes = pthread_attr_t()
+        let status = pthread_attr_init(&attributes)
+        guard status == 0 else { return status }
+        defer { pthread_attr_destroy(&attributes) }
+        if let stack { pthread_attr_setstacksize(&attributes, stack) }
+        return pthread_create(
+            &thread, &attributes,
             { context in
                 guard let context else { return nil }
                 let start = Unmanaged<Start>.fromOpaque(context).takeRetainedValue()

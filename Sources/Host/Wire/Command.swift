@@ -82,9 +82,12 @@ package struct Command: Equatable, Sendable {
 package struct ClusterSettings: Equatable, Sendable {
     /// Foreign keys are enforced in every request, unless it says otherwise for itself.
     package var foreignKeys: Bool
+    /// Changed by entries of their own.
+    package var limits: WriteLimits
 
-    package init(foreignKeys: Bool) {
+    package init(foreignKeys: Bool, limits: WriteLimits = .initial) {
         self.foreignKeys = foreignKeys
+        self.limits = limits
     }
 }
 
@@ -93,10 +96,16 @@ package struct ClusterSettings: Equatable, Sendable {
 ///     u8 format version (1) | u8 kind | content
 ///     kind 1  command:  u8 command kind | u8 flags (1 transaction, 2 qualify columns)
 ///                       | i64 milliseconds | u64 seed | list of statements
-///     kind 2  settings: u8 foreign keys
+///     kind 2  settings: u8 foreign keys; the limits stay as they are
+///     kind 3  limits:   list of u8 limit | u64 value, see WriteLimits.swift
+///     kind 4  skip:     u64 index | u32 CRC-32C of the entry's payload | u32 text | u32 offset
 package enum LogCommand: Equatable, Sendable {
     case command(Command)
     case settings(ClusterSettings)
+    /// Changes some of the limits on writes, for the entries that follow.
+    case limits(WriteLimitsChange)
+    /// An earlier entry is not applied.
+    case skip(EntrySkip)
 
     /// The first byte of an entry's content; others are refused.
     package static let formatVersion: UInt8 = 1
@@ -178,6 +187,12 @@ extension LogCommand {
         case .settings(let settings):
             writer.write(UInt8(2))
             writer.write(settings.foreignKeys)
+        case .limits(let change):
+            writer.write(UInt8(3))
+            change.encode(into: &writer)
+        case .skip(let skip):
+            writer.write(UInt8(4))
+            skip.encode(into: &writer)
         }
         return writer.bytes
     }
@@ -194,6 +209,8 @@ extension LogCommand {
         switch kind {
         case 1: self = .command(try Command(from: &reader))
         case 2: self = .settings(ClusterSettings(foreignKeys: try reader.readBool()))
+        case 3: self = .limits(try WriteLimitsChange(from: &reader))
+        case 4: self = .skip(try EntrySkip(from: &reader))
         default: throw .invalid(field: "log command kind", value: UInt64(kind))
         }
         try reader.expectEnd()

@@ -1,12 +1,13 @@
 // SQLite as Swift can call it: the C API, wrappers for its variadic functions and destructor
 // constants, and the VFS "rqlited".
 //
-// The VFS is "unix-excl" with three differences, each per thread:
+// The VFS is "unix-excl" with four differences, each per thread:
 //
 //   clock   while a thread has frozen its clock, SQLite's "now" is the frozen time, wherever it is
 //           asked for: statements, defaults, triggers, views;
 //   full    a write that failed for lack of disk space is counted, so that a full disk can be told
 //           from the other causes of SQLITE_FULL (an AUTOINCREMENT table at its last rowid);
+//   temp    what the temporary files of a statement hold is counted and limited;
 //   faults  a test can make the writes of its thread fail.
 #ifndef CSQLITE_H
 #define CSQLITE_H
@@ -45,6 +46,44 @@ void csqlite_count_changed_row(void);
 void csqlite_pause_chance(int is_on);
 int csqlite_seed(char *into, int count);
 int csqlite_install_chance(void);
+
+// From here on the temporary files of this thread that are opened may hold so many bytes together:
+// what statements sort and gather, and the copy that VACUUM makes. A write beyond it fails with
+// SQLITE_FULL, which counts as no lack of disk space. The count is a function of what is executed.
+void csqlite_limit_temporary(int64_t bytes);
+// Whether a write failed for that since.
+int csqlite_temporary_exceeded(void);
+
+// Where temporary files are made from now on, in the whole process. Call it before the first
+// connection is opened.
+int csqlite_set_temporary_directory(const char *path);
+
+// Memory (Memory.c). SQLite's allocator is wrapped so that a thread can see why an allocation
+// failed: for lack of memory, or for a bound that is the same on every node.
+
+// Installs the wrapper; SQLITE_MISUSE when SQLite runs already.
+int csqlite_install_allocator(void);
+
+// From here on blocks of at least `smallest` bytes that this thread allocates may be `bytes`
+// together, and it may allocate or change blocks so many times; what would go beyond is refused as
+// if there were no memory.
+void csqlite_limit_memory(int64_t bytes, int64_t smallest, int64_t allocations);
+void csqlite_unlimit_memory(void);
+// Whether an allocation was refused for the limit since it was set.
+int csqlite_memory_exceeded(void);
+// How many allocations of this thread the system refused, ever. SQLITE_NOMEM without any lies in
+// the statement: a value or a program too large for SQLite, or the limit above.
+uint64_t csqlite_memory_failures(void);
+// The system refuses this thread's allocations from the n-th next one on; negative ends it.
+void csqlite_inject_memory_fault(int64_t after_allocations);
+
+// Functions (TextFunctions.c): SQLite's own of the same names take time that grows with the product
+// of the lengths of their arguments; these give the same results in time that grows with the sum.
+//
+// `charge` is told, with `context`, how many bytes a call goes through before it does, and says
+// whether it may; where not it has set the call's error.
+typedef int (*csqlite_charge)(void *context, sqlite3_context *call, int64_t bytes);
+int csqlite_register_text_functions(sqlite3 *db, csqlite_charge charge, void *context);
 
 static inline int csqlite_bind_text(sqlite3_stmt *stmt, int index, const char *text, uint64_t count) {
     return sqlite3_bind_text64(stmt, index, text, count, SQLITE_TRANSIENT, SQLITE_UTF8);

@@ -1,0 +1,176 @@
+import CFuzzer
+import Glibc
+import Raft
+import StateMachine
+import Wire
+
+/// Feeds the state machine with requests that a fuzzer makes up. Whatever they hold, the process
+/// must not end, no failure may be taken for one of the machine, and the database must open again.
+///
+/// An input is a text; lines that begin with `--!` set what follows:
+///
+///     --! request | execute | query | transaction   the request that follows
+///     --! again                                     a restart of the database in between
+///
+/// Each line between them is one SQL text of the request, with a fixed set of parameters where it
+/// holds any: a line with a name is given names, one with a `?` positions.
+@main struct FuzzStatements {
+    static func main() {
+        Driver.start()
+    }
+}
+
+/// Runs libFuzzer. Not a part of the main type, whose closures belong to the main thread.
+enum Driver {
+    static func start() {
+        // As the daemon's own threads that run SQL.
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        pthread_attr_setstacksize(&attributes, 1 << 30)
+        var thread = pthread_t()
+        let status = pthread_create(
+            &thread, &attributes,
+            { _ in
+                Driver.drive()
+                return nil
+            }, nil)
+        guard status == 0 else { return }
+        pthread_join(thread, nil)
+    }
+
+    private static func drive() {
+        var arguments: [UnsafeMutablePointer<CChar>?] =
+            CommandLine.arguments.map { strdup($0) } + [nil]
+        var count = Int32(arguments.count - 1)
+        arguments.withUnsafeMutableBufferPointer { buffer in
+            var first = buffer.baseAddress
+            _ = LLVMFuzzerRunDriver(&count, &first) { Driver.run($0, $1) }
+        }
+    }
+
+    static func run(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
+        let text = String(decoding: UnsafeBufferPointer(start: data, count: size), as: UTF8.self)
+        let trial = Trial()
+        for request in Request.all(in: text) { trial.carryOut(request) }
+        trial.end()
+        return 0
+    }
+}
+
+/// libFuzzer's library holds a main of its own that asks for this; ours is the one that runs.
+@c func LLVMFuzzerTestOneInput(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
+    Driver.run(data, size)
+}
+
+/// One request of an input.
+struct Request {
+    var kind = CommandKind.request
+    var isTransaction = false
+    var restartsBefore = false
+    var statements: [Statement] = []
+
+    static func all(in text: String) -> [Request] {
+        var requests: [Request] = []
+        var current = Request()
+        for line in text.split(separator: "\n").prefix(200) {
+            guard line.hasPrefix("--!") else {
+                current.statements.append(statement(String(line)))
+                continue
+            }
+            if !current.statements.isEmpty { requests.append(current) }
+            current = Request()
+            current.restartsBefore = line.contains("again")
+            current.isTransaction = line.contains("transaction")
+            current.kind =
+                line.contains("query") ? .query : line.contains("execute") ? .execute : .request
+        }
+        if !current.statements.isEmpty { requests.append(current) }
+        return requests
+    }
+
+    private static func statement(_ sql: String) -> Statement {
+        let values: [Value] = [
+            .null, .integer(.min), .real(-0.0), .text("é\0x"), .blob([0, 255]), .text(""),
+        ]
+        if sql.contains(":n") {
+            return Statement(
+                sql, named: values.enumerated().map { .init(name: "n\($0)", value: $1) })
+        }
+        let wanted = sql.utf8.count { $0 == UInt8(ascii: "?") }
+        return Statement(sql, positional: (0..<min(wanted, 50)).map { values[$0 % values.count] })
+    }
+}
+
+/// A database for one input.
+final class Trial {
+    private let directory: String
+    private let databases: DatabaseDirectory
+    private var applier: Applier?
+    private var results: [AppliedEntry] = []
+
+    init() {
+        var template = Array("/dev/shm/fuzz-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { Self.fail("no directory: error \(errno)") }
+        directory = String(
+            decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        databases = DatabaseDirectory(path: directory)
+        let limits = WriteLimits.initial.applying(
+            WriteLimitsChange(
+                steps: 300_000, growth: 16 << 20, database: 64 << 20, temporary: 16 << 20))
+        do {
+            try databases.prepareTemporaryFiles()
+            try databases.create(
+                .first,
+                state: AppliedState(settings: ClusterSettings(foreignKeys: false, limits: limits)))
+            applier = try Applier(path: databases.file(of: .first))
+        } catch {
+            Self.fail("a new database can't be made: \(error)")
+        }
+    }
+
+    func carryOut(_ request: Request) {
+        if request.restartsBefore { reopen() }
+        guard let applier else { return }
+        let index = applier.applied.position.index.next
+        let command = Command(
+            kind: request.kind, statements: request.statements, transaction: request.isTransaction,
+            stamp: Stamp(milliseconds: 1_700_000_000_000, seed: index.rawValue))
+        do {
+            if request.kind != .execute {
+                _ = try Reader(path: applier.path).run(
+                    command, deadline: ContinuousClock.now.advanced(by: .seconds(2)))
+            }
+            let entry = Entry(
+                index: index, term: Term(1),
+                payload: .command(LogCommand.command(command).encoded()))
+            try applier.apply([entry], reporting: { _ in true }, into: &results)
+        } catch {
+            Self.fail("\(request.statements.map(\.sql)): \(error)")
+        }
+    }
+
+    private func reopen() {
+        applier = nil
+        do {
+            applier = try Applier(path: databases.file(of: .first))
+        } catch {
+            Self.fail("the database can't be opened again: \(error)")
+        }
+    }
+
+    func end() {
+        reopen()
+        applier = nil
+        for name in ["db-1.sqlite", "db-1.sqlite-wal", "db-1.sqlite-shm"] {
+            unlink("\(directory)/\(name)")
+        }
+        rmdir("\(directory)/tmp")
+        rmdir(directory)
+    }
+
+    /// Ends the process, as the fuzzer wants it to report an input.
+    private static func fail(_ text: String) -> Never {
+        "\(text)\n".withCString { _ = write(STDERR_FILENO, $0, strlen($0)) }
+        abort()
+    }
+}

@@ -1,0 +1,57 @@
+package import Raft
+package import Wire
+
+/// Entries that end the process, and the way past them
+/// (docs/decisions/0052-an-entry-can-be-skipped.md).
+///
+/// 1. `ApplyMarker` counts how often the process ended within an entry. From the second time on
+///    `apply` throws `ApplyFault.suspected` in its place, after all that stands before it.
+/// 2. `tryAgain()` lets it be applied once more.
+/// 3. `decide(_:)` is told of a `LogCommand.skip` that is committed, before the entry that it names
+///    is handed in: the entry is then left out, and the database remembers it.
+/// 4. When the skip's own turn comes, a database that remembers nothing of it had applied the entry:
+///    `ApplyFault.appliedSkipped`.
+extension Applier {
+    /// What keeps the node from applying; without a hash before the entry was handed in.
+    package var suspicion: PoisonSuspicion? { marker?.suspicion }
+
+    /// Lets the suspected entry be applied once more.
+    package func tryAgain() {
+        marker?.tryAgain()
+    }
+
+    /// Takes note of a skip that stands in the log, committed, behind the entry that it names. May be
+    /// called again with the same one.
+    package func decide(_ skip: EntrySkip) {
+        guard skip.index > applied.position.index.rawValue, !decisions.contains(skip)
+        else { return }
+        decisions.append(skip)
+    }
+
+    /// What a skip must name of an entry: CRC-32C of its payload, zero where it is no command.
+    package static func hash(of entry: Entry) -> UInt32 {
+        guard case .command(let bytes) = entry.payload else { return 0 }
+        return CRC32C(bytes).value
+    }
+
+    /// The skip that is about this entry, or nil; an entry that is suspected needs one.
+    func decision(about entry: Entry) throws(ApplyFault) -> EntrySkip? {
+        let suspicion = marker?.suspicion
+        let isSuspected = suspicion?.index == entry.index
+        guard isSuspected || !decisions.isEmpty else { return nil }
+        decisions.removeAll { $0.index < entry.index.rawValue }
+        let hash = Self.hash(of: entry)
+        let skip = decisions.first { $0.index == entry.index.rawValue && $0.hash == hash }
+        guard let skip else {
+            guard isSuspected, var suspicion else { return nil }
+            suspicion.hash = hash
+            throw .suspected(suspicion)
+        }
+        if let done = applied.progress,
+            StatementPlace(text: done.statement, offset: done.offset) > skip.place
+        {
+            throw .appliedSkipped(skip)
+        }
+        return skip
+    }
+}

@@ -1,0 +1,69 @@
+internal import CSQLite
+internal import SQLite
+
+/// Bounds what compiling one statement may take.
+///
+/// SQLite reports nothing while it compiles, and a short text can stand for endless work: each of
+/// forty common table expressions that names the one before twice doubles it. All that work
+/// allocates memory, in the same way on every node, so the allocations are counted. The bounds grow
+/// with the text, so that a long list of values is no matter; and the memory that they allow is less
+/// than what a stack of 1 GiB has room for by the recursion that goes with it.
+struct CompilationMemory {
+    /// Allocations without a text, and per byte of it: a list of values takes two per byte.
+    private static let allocations: Int64 = 8_000_000
+    private static let allocationsPerByte: Int64 = 3
+    private static let bytes: Int64 = 512 << 20
+    private static let bytesPerByte: Int64 = 160
+    private static let mostBytes: Int64 = 2 << 30
+
+    private let shortagesBefore = Shortages.met
+
+    /// Counts from here on, on this thread.
+    /// - Parameter textBytes: what is left of the text: the statement is somewhere in it.
+    init(textBytes: Int) {
+        let text = Int64(textBytes)
+        csqlite_limit_memory(
+            min(Self.bytes + text * Self.bytesPerByte, Self.mostBytes), 0,
+            Self.allocations + text * Self.allocationsPerByte)
+    }
+
+    /// SQLite goes through all common table expressions of a statement for each of them.
+    private static let mostCommonTables = 2000
+    /// Shorter statements can't hold too many.
+    private static let shortText = 32_768
+
+    /// Why a statement is not even tried. Only its own tokens are looked at, not the text behind it.
+    static func refusal(of sql: UnsafeRawBufferPointer) -> SQLiteError? {
+        guard sql.count > shortText else { return nil }
+        var tokens = SQLTokenizer(sql)
+        var found = 0
+        while let token = tokens.next(), token != .semicolon {
+            guard case .word(let range) = token, tokens.isKeyword(range, "AS") else { continue }
+            var following = tokens
+            // AS [NOT] MATERIALIZED (
+            var next = following.next()
+            while case .word(let range) = next,
+                following.isKeyword(range, "NOT") || following.isKeyword(range, "MATERIALIZED")
+            {
+                next = following.next()
+            }
+            if next == .other(UInt8(ascii: "(")) { found += 1 }
+        }
+        guard found > mostCommonTables else { return nil }
+        return SQLiteError(
+            extendedCode: SQLITE_ERROR,
+            message: "too many common table expressions: at most \(mostCommonTables)")
+    }
+
+    /// Ends the count. The error in place of SQLite's "out of memory" where the statement itself
+    /// brought that about, and not a lack of memory: it is the same on every node.
+    func end(_ code: Int32) -> SQLiteError? {
+        csqlite_unlimit_memory()
+        guard code & 0xFF == SQLITE_NOMEM, !shortagesBefore.hasLackedMemory
+        else { return nil }
+        return SQLiteError(
+            extendedCode: SQLITE_ERROR,
+            message: "the statement is too large or too deeply nested to be compiled: split it, or "
+                + "use fewer views and common table expressions in one another")
+    }
+}

@@ -1,0 +1,125 @@
+internal import CSQLite
+internal import SQLite
+internal import Wire
+
+/// Bounds the room that one statement of a client may take: in the database, in temporary files and
+/// in memory. What is counted is the same on every node:
+///
+/// - pages of the database: which there are follows from the statements, whatever the batches, the
+///   restarts and the snapshots were (`WriteBoundTests` shows it);
+/// - bytes of temporary files: what SQLite spills follows from the statement alone, for each sort and
+///   each temporary table has a cache of its own;
+/// - memory in large blocks: values, not pages.
+///
+/// In a batch's transaction the limit on the database is only a first look: where it is met the
+/// batch is run again unit by unit, each measured by itself.
+final class WriteRoom {
+    private let pageCount: PreparedStatement
+    private let pageSize: UInt64
+    /// What SQLite was told last.
+    private var mostPages: UInt64 = 0
+    private var limits = WriteLimits.initial
+
+    /// What one statement may hold in blocks of a size that only values have.
+    private static let valueBytes: Int64 = 1 << 30
+    private static let smallestValue: Int64 = 256 << 10
+    /// ALTER TABLE compiles the whole schema anew, many times over.
+    private static let schemaAllocations: Int64 = 100_000_000
+
+    private var shortagesBefore = Shortages.met
+
+    init(_ connection: borrowing Connection) throws(SQLiteError) {
+        pageCount = try connection.prepare("PRAGMA main.page_count", isPersistent: true)
+        pageSize = UInt64(clamping: try connection.integer("PRAGMA main.page_size") ?? 4096)
+    }
+
+    // MARK: The database
+
+    /// Limits how far the database may grow from its present size.
+    /// - Parameter exactly: for one unit. Otherwise for a batch: never further than for one unit,
+    ///   and SQLite is told only when it makes a difference.
+    func bound(_ limits: WriteLimits, exactly: Bool, on connection: borrowing Connection)
+        throws(SQLiteError)
+    {
+        self.limits = limits
+        defer { pageCount.reset() }
+        guard try pageCount.step() else { return }
+        let pages = UInt64(clamping: pageCount.integer(at: 0))
+        let most = min(
+            pages.addingReportingOverflow(limits.growth / pageSize).partialValue,
+            max(limits.database / pageSize, pages))
+        if !exactly, mostPages <= most, mostPages >= pages + (most - pages) / 2 { return }
+        try tell(most, connection)
+    }
+
+    /// Before a statement of our own that may need a page.
+    func lift(on connection: borrowing Connection) throws(SQLiteError) {
+        try tell(.max, connection)
+    }
+
+    private func tell(_ pages: UInt64, _ connection: borrowing Connection) throws(SQLiteError) {
+        guard pages != mostPages else { return }
+        // More than SQLite can count is what it can count.
+        let clamped = max(1, min(pages, 0xFFFF_FFFE))
+        try connection.execute("PRAGMA main.max_page_count=\(clamped)")
+        mostPages = pages
+    }
+
+    // MARK: A statement
+
+    /// - Parameter changesSchema: the statement is none that reads or writes rows.
+    func begin(changesSchema: Bool) {
+        shortagesBefore = .met
+        csqlite_limit_temporary(Int64(clamping: limits.temporary))
+        Self.limitMemory(allocations: changesSchema ? Self.schemaAllocations : .max)
+    }
+
+    /// What a statement may hold in memory, from here on until `csqlite_unlimit_memory`.
+    static func limitMemory(allocations: Int64 = .max) {
+        csqlite_limit_memory(valueBytes, smallestValue, allocations)
+    }
+
+    static let memoryText =
+        "the statement needs more memory than the \(valueBytes >> 20) MiB that a request may take: "
+        + "split it"
+
+    func end() {
+        csqlite_unlimit_memory()
+        csqlite_limit_temporary(.max)
+    }
+
+    /// Why a statement failed that met a bound which is the same on every node; nil when the failure
+    /// is another, or this node's alone.
+    func refusal(_ error: SQLiteError, on connection: borrowing Connection) -> Refusal? {
+        switch error.code {
+        case SQLITE_NOMEM where !shortagesBefore.hasLackedMemory:
+            return Refusal(text: Self.memoryText)
+        case SQLITE_FULL where !shortagesBefore.hasFilledDisk:
+            if csqlite_temporary_exceeded() != 0 {
+                return Refusal(
+                    text: "the statement needs more than \(limits.temporary) bytes of temporary "
+                        + "files: split it, or raise the limit on temporary files")
+            }
+            // SQLite says the same when AUTOINCREMENT has come to its end.
+            if hasExhaustedSequence(connection) { return nil }
+            return Refusal(
+                text: "the database would grow by more than \(limits.growth) bytes at once, or "
+                    + "beyond \(limits.database) bytes: split the request, or raise the limit on "
+                    + "writes")
+        default:
+            return nil
+        }
+    }
+
+    struct Refusal: Equatable {
+        var text: String
+    }
+
+    private func hasExhaustedSequence(_ connection: borrowing Connection) -> Bool {
+        guard
+            let found = try? connection.integer(
+                "SELECT 1 FROM main.sqlite_sequence WHERE seq = \(Int64.max) LIMIT 1")
+        else { return false }
+        return found == 1
+    }
+}
