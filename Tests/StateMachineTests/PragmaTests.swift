@@ -96,7 +96,6 @@ import Wire
             ("foreign_keys=OFF", "foreign_keys=OFF"),
             ("main.foreign_keys(0); ", "foreign_keys=OFF"),
             ("defer_foreign_keys=1", "defer_foreign_keys=ON"),
-            ("case_sensitive_like=true", "case_sensitive_like=ON"),
             ("full_column_names=ON -- c", "full_column_names=ON"),
             ("recursive_triggers=1", "recursive_triggers=ON"),
             ("ignore_check_constraints=yes", "ignore_check_constraints=ON"),
@@ -145,13 +144,13 @@ import Wire
         let database = try Database()
         try database.execute("CREATE TABLE t(a CHECK(a > 'A')); INSERT INTO t VALUES('x'),('X')")
         let reader = try database.reader()
-        let like = "SELECT count(*) FROM t WHERE a LIKE 'x'"
+        let setting = "PRAGMA recursive_triggers"
         for _ in 1...2 {
-            #expect(try reader.rows(like) == ["2"])
-            #expect(try reader.rows("PRAGMA case_sensitive_like=ON; \(like)") == ["1"])
-            #expect(try reader.rows(like) == ["2"])
-            #expect(try database.rows("PRAGMA case_sensitive_like=ON; \(like)") == ["1"])
-            #expect(try database.rows(like) == ["2"])
+            #expect(try reader.rows(setting) == ["0"])
+            #expect(try reader.rows("\(setting)=ON; \(setting)") == ["1"])
+            #expect(try reader.rows(setting) == ["0"])
+            #expect(try database.rows("\(setting)=ON; \(setting)") == ["1"])
+            #expect(try database.rows(setting) == ["0"])
         }
         #expect(try reader.rows("PRAGMA foreign_keys=ON; PRAGMA foreign_keys") == ["1"])
         #expect(try reader.rows("PRAGMA foreign_keys") == ["0"])
@@ -172,16 +171,39 @@ import Wire
         #expect(rows.columns == ["t.a"])
     }
 
+    @Test func `No setting makes a connection read a schema otherwise than others`() throws {
+        let database = try Database()
+        let reader = try database.reader()
+        try database.execute(
+            "CREATE TABLE t(a, b AS (a LIKE 'X'))", "CREATE INDEX i ON t(a LIKE 'X')",
+            "CREATE INDEX p ON t(a) WHERE a LIKE 'X'", "INSERT INTO t(a) VALUES('x')")
+        for value in ["ON", "OFF", "1", "0"] {
+            let sql = "PRAGMA case_sensitive_like=\(value)"
+            _ = try reader.rows("\(sql); SELECT a FROM t")
+            try database.execute(sql, "UPDATE t SET a = 'x'", "CREATE TABLE t\(value)(a)")
+            #expect(
+                try database.execute("ANALYZE", "CREATE INDEX i\(value) ON t(a LIKE 'Y')")
+                    == [.empty, .empty])
+        }
+        let refused = StatementOutcome.failed(
+            "PRAGMA case_sensitive_like can't be changed: its connection serves all clients")
+        #expect(
+            try database.execute("PRAGMA case_sensitive_like=ON", "DELETE FROM t")
+                == [refused, .changed(lastInsertID: 0, rowsAffected: 1)])
+        #expect(try reader.rows("SELECT count(*) FROM t") == ["0"])
+        #expect(try database.rows("PRAGMA integrity_check") == ["ok"])
+    }
+
     @Test func `A setting outlives a restart in the middle of its request`() throws {
         let database = try Database()
-        try database.execute("CREATE TABLE t(a)")
+        try database.execute("CREATE TABLE t(a CHECK(a = 0))")
         try database.execute(
-            "PRAGMA case_sensitive_like=ON", "INSERT INTO t VALUES('x' LIKE 'X')", "VACUUM",
-            "INSERT INTO t VALUES('x' LIKE 'X')", "ANALYZE", "INSERT INTO t VALUES('x' LIKE 'X')")
-        #expect(try database.rows("SELECT a FROM t") == ["0", "0", "0"])
+            "PRAGMA ignore_check_constraints=ON", "INSERT INTO t VALUES(1)", "VACUUM",
+            "INSERT INTO t VALUES(2)", "ANALYZE", "INSERT INTO t VALUES(3)")
+        #expect(try database.rows("SELECT a FROM t") == ["1", "2", "3"])
         var state = database.applier.applied
         state.progress = EntryProgress()
-        state.progress?.flags = [.caseSensitiveLike, .writableSchema]
+        state.progress?.flags = [.ignoreCheckConstraints, .writableSchema]
         let session = database.applier.session
         try session.begin()
         try MetadataTable.writeProgress(state, on: session.connection)

@@ -137,8 +137,11 @@ package struct PreparedStatement: ~Copyable {
 
     /// Nothing but reading, by SQLite's judgement; EXPLAIN of anything only reads.
     package var isReadOnly: Bool {
-        sqlite3_stmt_readonly(pointer) != 0 || sqlite3_stmt_isexplain(pointer) != 0
+        sqlite3_stmt_readonly(pointer) != 0 || isExplanation
     }
+
+    /// EXPLAIN, or EXPLAIN QUERY PLAN: it tells about a statement and carries nothing out.
+    package var isExplanation: Bool { sqlite3_stmt_isexplain(pointer) != 0 }
 
     /// Indexes count from 0.
     package func columnName(at index: Int) -> String {

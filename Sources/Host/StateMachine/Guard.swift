@@ -28,6 +28,9 @@ final class Guard {
     var refusesLists = false
     /// The request may put virtual tables into the schema, as dumps of SQLite's shell do.
     var acceptsCatalogueRows = false
+    /// Virtual tables, in lower case, that the open transaction put into the schema and that SQLite
+    /// can't see yet: it would let another object of the name in, and nobody could read the schema.
+    var catalogueNames: Set<String> = []
     /// FTS3 and FTS4 merge their segments by what was written since the transaction began, so with
     /// such a table every unit is a transaction of its own.
     var needsUnits = false
@@ -88,7 +91,10 @@ final class Guard {
     }
 
     private func judge(_ request: Request) -> Int32 {
-        if request.isAboutSchema { facts.changesSchema = true }
+        if request.isAboutSchema {
+            facts.changesSchema = true
+            if !catalogueNames.isEmpty, let clash = clash(request) { return deny(clash) }
+        }
         switch request.action {
         case SQLITE_ATTACH:
             if subject == .vacuum, request.name.isEmpty { return SQLITE_OK }
@@ -122,6 +128,19 @@ final class Guard {
             return judgeVirtualTable(request)
         default:
             return SQLITE_OK
+        }
+    }
+
+    /// What must not happen beside rows of a dump that SQLite can't see yet.
+    private func clash(_ request: Request) -> String? {
+        switch request.action {
+        case SQLITE_CREATE_TABLE, SQLITE_CREATE_VIEW, SQLITE_CREATE_INDEX, SQLITE_CREATE_VTABLE:
+            catalogueNames.contains(request.name.lowercased())
+                ? "table \(request.name) already exists" : nil
+        case SQLITE_ALTER_TABLE:
+            // The new name is not told.
+            "ALTER TABLE must wait until the virtual tables of the dump are committed"
+        default: nil
         }
     }
 

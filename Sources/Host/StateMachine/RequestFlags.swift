@@ -6,7 +6,7 @@ struct RequestFlags: OptionSet, Hashable, Sendable {
     /// Stored in the progress of a partly applied entry: values are never used anew.
     let rawValue: UInt8
 
-    static let caseSensitiveLike = RequestFlags(rawValue: 1)
+    // 1 was `case_sensitive_like`.
     static let fullColumnNames = RequestFlags(rawValue: 2)
     static let recursiveTriggers = RequestFlags(rawValue: 4)
     static let ignoreCheckConstraints = RequestFlags(rawValue: 8)
@@ -16,7 +16,6 @@ struct RequestFlags: OptionSet, Hashable, Sendable {
 
     /// In the order in which they are switched.
     private static let pragmas: [(flag: RequestFlags, name: String)] = [
-        (.caseSensitiveLike, "case_sensitive_like"),
         (.fullColumnNames, "full_column_names"),
         (.recursiveTriggers, "recursive_triggers"),
         (.ignoreCheckConstraints, "ignore_check_constraints"),

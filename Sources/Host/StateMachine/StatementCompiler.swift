@@ -111,10 +111,11 @@ final class StatementCompiler {
             _ = PreparedStatement(owning: compiled)
             return .failed(SQLiteError(extendedCode: SQLITE_ERROR, message: refusal))
         }
+        let statement = PreparedStatement(owning: compiled)
+        if statement.isExplanation { guardian.facts.becomeThoseOfAnExplanation() }
         return .statement(
             ScriptStatement(
-                compiled: CompiledStatement(
-                    PreparedStatement(owning: compiled), facts: guardian.facts),
+                compiled: CompiledStatement(statement, facts: guardian.facts),
                 end: result.consumed,
                 isLast: SQLTokenizer.isBlank(
                     UnsafeRawBufferPointer(rebasing: sql[result.consumed...]))))

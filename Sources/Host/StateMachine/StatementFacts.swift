@@ -36,6 +36,14 @@ struct StatementFacts: Equatable, Sendable {
     var catalogueRow: CatalogueRow?
     /// It asks whether foreign keys are enforced.
     var asksForeignKeys = false
+
+    /// The authorizer is asked about a statement that is only explained as about one that runs. What
+    /// the session would carry out in SQLite's place isn't to be carried out then.
+    mutating func becomeThoseOfAnExplanation() {
+        control = nil
+        toggle = nil
+        optimizes = false
+    }
 }
 
 /// The first word of a statement, where it matters.

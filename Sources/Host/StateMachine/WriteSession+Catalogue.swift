@@ -22,6 +22,9 @@ extension WriteSession {
                 VALUES('table', \(name), \(name), 0, \(Self.quoted(stored.sql)))
                 """)
             hasNewCatalogueRows = true
+            guardian.catalogueNames.insert(stored.name.lowercased())
+            // What was compiled before was not asked about these names.
+            compiler.forget()
         } catch {
             throw CatalogueRowError(text: error.message)
         }

@@ -34,7 +34,9 @@ final class WriteSession {
     private var defersForeignKeys = false
     private var flags: RequestFlags = []
     /// The open transaction put virtual tables into the schema that this connection can't see yet.
-    var hasNewCatalogueRows = false
+    var hasNewCatalogueRows = false {
+        didSet { if !hasNewCatalogueRows { guardian.catalogueNames = [] } }
+    }
 
     /// The savepoint around each unit; clients can't use a name of this form.
     static let unitSavepoint = "rqlited unit"
