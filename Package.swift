@@ -297,10 +297,10 @@ let package = Package(
 // `FUZZ=1` adds the fuzzer of docs/testing.md, which needs a build of its own.
 if Context.environment["FUZZ"] != nil {
     package.targets += [
-        .target(name: "CFuzzer", path: "Fuzz/CFuzzer"),
+        .target(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
         .executableTarget(
             name: "fuzz-statements",
-            dependencies: ["CFuzzer", "StateMachine", "Raft", "Wire"], path: "Fuzz/Statements",
+            dependencies: ["CFuzzer", "StateMachine", "Raft", "Wire"], path: "Tests/Fuzz/Statements",
             exclude: ["Seeds"], swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])],
             linkerSettings: [.unsafeFlags(["-use-ld=lld"])]),
     ]
