@@ -300,7 +300,8 @@ if Context.environment["FUZZ"] != nil {
         .target(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
         .executableTarget(
             name: "fuzz-statements",
-            dependencies: ["CFuzzer", "StateMachine", "Raft", "Wire"], path: "Tests/Fuzz/Statements",
+            dependencies: ["CFuzzer", "StateMachine", "Raft", "Wire"],
+            path: "Tests/Fuzz/Statements",
             exclude: ["Seeds"], swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])],
             linkerSettings: [.unsafeFlags(["-use-ld=lld"])]),
     ]
