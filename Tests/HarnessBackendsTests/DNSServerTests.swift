@@ -19,7 +19,7 @@ import Testing
             + [0, 0, type, 0, 1]
     }
 
-    private func ask(_ question: [UInt8], waiting: Int32 = 5000) throws -> [UInt8] {
+    private func ask(_ question: [UInt8], waiting: Int32 = 60_000) throws -> [UInt8] {
         let client = try RawClient(port: server.port, kind: SOCK_DGRAM)
         try client.send(question)
         return client.receiveBytes(waiting: waiting)

@@ -8,7 +8,7 @@ import Testing
 
     init() throws { server = try DocumentServer() }
 
-    private func get(_ path: String, waiting: Int32 = 5000) throws -> String {
+    private func get(_ path: String, waiting: Int32 = 60_000) throws -> String {
         try RawClient(port: server.port).exchange(
             "GET \(path) HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", waiting: waiting)
     }

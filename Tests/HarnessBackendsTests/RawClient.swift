@@ -58,7 +58,7 @@ final class RawClient {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    func exchange(_ text: String, waiting milliseconds: Int32 = 5000) throws -> String {
+    func exchange(_ text: String, waiting milliseconds: Int32 = 60_000) throws -> String {
         try send(text)
         return receive(waiting: milliseconds)
     }

@@ -53,7 +53,7 @@ copy_pages() {
         sed "s|](\(\(\.\./\)*\)Sources/PluginABI/include/rqlite_disco.h|](\1$2include/rqlite_disco.h|g" \
             "$page" >"$page.new"
         mv "$page.new" "$page"
-        sed -n 's/.*/&/; s/](\([^)]*\))/\n(\1\n/gp' "$page" | sed -n 's/^(\([^#)]*\).*/\1/p' |
+        sed -n 's/](\([^)]*\))/\n@link \1\n/gp' "$page" | sed -n 's/^@link \([^#]*\).*/\1/p' |
             while read -r target; do
                 case $target in
                 '' | *://*) continue ;;
