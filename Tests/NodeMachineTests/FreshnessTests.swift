@@ -13,6 +13,7 @@ import Testing
         standing.sinceLeader = .milliseconds(10)
         standing.commitIndex = LogIndex(5)
         standing.knownCommitIndex = LogIndex(5)
+        standing.knowsCommitOfTerm = true
         standing.appliedIndex = LogIndex(5)
         change(&standing)
         return standing
@@ -31,6 +32,12 @@ import Testing
         #expect(!alone.isFresh(lax))
         #expect(!alone.isFresh(strict))
         #expect(alone.isFresh(Freshness()))
+    }
+
+    @Test func `Whose leader has committed nothing yet is not strictly fresh`() {
+        let early = standing { $0.knowsCommitOfTerm = false }
+        #expect(early.isFresh(lax))
+        #expect(!early.isFresh(strict))
     }
 
     @Test func `A node that heard of commits which its log lacks is not strictly fresh`() {

@@ -95,6 +95,7 @@ extension NodeMachine {
         standing.isVoter = raft.membership.isVoter(options.identity.id)
         standing.commitIndex = raft.commitIndex
         standing.knownCommitIndex = raft.knownCommitIndex
+        standing.knowsCommitOfTerm = raft.term(at: raft.commitIndex) == raft.term
         standing.appliedIndex = replicated.appliedIndex
         standing.sinceLeader = raft.ticksSinceLeader.map { options.tick * $0 }
         standing.canServeLocally = canServeLocally

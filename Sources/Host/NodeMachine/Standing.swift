@@ -16,6 +16,9 @@ struct Standing {
     var commitIndex = LogIndex.zero
     /// The most that this node knows to be committed, in its log or not.
     var knownCommitIndex = LogIndex.zero
+    /// An entry of the present term is known to be committed. Until then a new leader, and who follows
+    /// it, may not know yet of all that its predecessors acknowledged (thesis §6.4).
+    var knowsCommitOfTerm = false
     var appliedIndex = LogIndex.zero
     /// Since the leader was last heard; nil when never.
     var sinceLeader: Duration?
@@ -52,6 +55,6 @@ struct Standing {
     func isFresh(_ freshness: Freshness) -> Bool {
         guard let limit = freshness.limit, role != .leader else { return true }
         guard let sinceLeader, sinceLeader <= limit else { return false }
-        return !freshness.strict || appliedIndex >= knownCommitIndex
+        return !freshness.strict || (knowsCommitOfTerm && appliedIndex >= knownCommitIndex)
     }
 }
