@@ -245,7 +245,7 @@ import Wire
         ]
         // A test that waits for a processor is no stalled sender.
         var limits = TransportLimits.quick
-        limits.snapshotStallTimeout = .minutes(5)
+        limits.snapshotStallTimeout = .seconds(50)
         for (stream, reason) in cases {
             let b = try await TestNode.start("b", limits: limits)
             let path = try Self.path()
