@@ -243,11 +243,8 @@ import Wire
             (Self.chunk(1, [1, 2]), "a chunk at 1 instead of 0"),
             (Self.chunk(0, [1, 2, 3, 4]), "a chunk at 0 instead of 0"),
         ]
-        // A test that waits for a processor is no stalled sender.
-        var limits = TransportLimits.quick
-        limits.snapshotStallTimeout = .seconds(50)
         for (stream, reason) in cases {
-            let b = try await TestNode.start("b", limits: limits)
+            let b = try await TestNode.start("b")
             let path = try Self.path()
             b.delegate.deciding.withLock { $0 = { _ in .accept(.one, path: path) } }
             let (raw, channel) = try await RawConnection.open(to: b.listener.port)

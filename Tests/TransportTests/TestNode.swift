@@ -75,6 +75,9 @@ extension TransportLimits {
         var limits = TransportLimits()
         limits.minBackoff = .milliseconds(5)
         limits.maxBackoff = .milliseconds(20)
+        // A test that waits for a processor is neither a stranger nor a stalled sender.
+        limits.sniffTimeout = .minutes(5)
+        limits.snapshotStallTimeout = limits.snapshotGrace
         return limits
     }
 }
