@@ -34,7 +34,7 @@ struct MembershipDesk {
             /// Is the joiner where it says?
             case dialBack
             /// Is the member with this identity, or this ID, alive where it is known?
-            case namesake(PeerAddress, joiner: Hello)
+            case namesake(PeerAddress)
         }
 
         var request: JoinRequest
@@ -145,10 +145,10 @@ struct MembershipDesk {
         switch check.stage {
         case .dialBack:
             dialedBack(check, result, next: next, raft, known, leader, now)
-        case .namesake(let address, let joiner):
+        case .namesake(let address):
             guard case .success(.hello(let other)) = result,
                 isAlive(other, as: check.request, raft)
-            else { return admit(check, joiner, now) }
+            else { return admit(check, now) }
             refuseNamesake(check, at: address, leader)
         }
     }
@@ -160,7 +160,7 @@ struct MembershipDesk {
         let request = check.request
         switch result {
         case .success(.hello(let hello)) where hello.identity == request.identity:
-            checkNamesake(check, hello, next: next, raft, known, leader, now)
+            checkNamesake(check, next: next, raft, known, leader, now)
         case .success(.hello(let hello)):
             let text = """
                 node \(request.identity.id) advertises \(request.address), but node \
@@ -180,12 +180,12 @@ struct MembershipDesk {
     /// A member's place is taken only when nobody lives there: neither a wiped disk's, whose ID is
     /// known with another incarnation, nor the own one under another address.
     private mutating func checkNamesake(
-        _ check: Check, _ hello: Hello, next: PeerCallID, _ raft: Raft, _ known: Acquaintances,
+        _ check: Check, next: PeerCallID, _ raft: Raft, _ known: Acquaintances,
         _ leader: LeaderHint?, _ now: MonotonicTime
     ) {
         let request = check.request
         guard let member = raft.membership[request.identity.id] else {
-            return admit(check, hello, now)
+            return admit(check, now)
         }
         if member.id == identity.id, member.incarnation != request.identity.incarnation {
             return refuseNamesake(check, at: address, leader)
@@ -195,18 +195,18 @@ struct MembershipDesk {
         guard place != request.address else {
             guard member.address != request.address,
                 member.incarnation == request.identity.incarnation
-            else { return admit(check, hello, now) }
-            return ask(check, hello, at: member.address, isCopy: true, next)
+            else { return admit(check, now) }
+            return ask(check, at: member.address, isCopy: true, next)
         }
         let isCopy = member.incarnation == request.identity.incarnation
-        ask(check, hello, at: place, isCopy: isCopy, next)
+        ask(check, at: place, isCopy: isCopy, next)
     }
 
     private mutating func ask(
-        _ check: Check, _ hello: Hello, at place: PeerAddress, isCopy: Bool, _ call: PeerCallID
+        _ check: Check, at place: PeerAddress, isCopy: Bool, _ call: PeerCallID
     ) {
         var check = check
-        check.stage = .namesake(place, joiner: hello)
+        check.stage = .namesake(place)
         check.isCopy = isCopy
         checks[call] = check
         decisions.append(.askHello(call, at: place))
@@ -238,7 +238,7 @@ struct MembershipDesk {
                     + "and an empty data directory", leader)
     }
 
-    private mutating func admit(_ check: Check, _ hello: Hello, _ now: MonotonicTime) {
+    private mutating func admit(_ check: Check, _ now: MonotonicTime) {
         queue.append(.add(check.request, check.question), deadline: now + Self.joinTime)
     }
 

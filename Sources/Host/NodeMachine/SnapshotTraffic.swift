@@ -42,7 +42,6 @@ struct SnapshotTraffic {
         var offer: SnapshotOffer
         /// It lies complete on this node's disk, under this name.
         var token: SnapshotToken?
-        var isInstalling = false
     }
 
     private let identity: NodeIdentity
@@ -66,9 +65,6 @@ struct SnapshotTraffic {
 
     /// Who is being sent one.
     var receiver: NodeID? { outgoing?.peer }
-    var isInstalling: Bool { incoming?.isInstalling ?? false }
-    /// The transfer that is coming in, before it is complete.
-    var isReceiving: Bool { incoming.map { $0.token == nil } ?? false }
 
     private mutating func newID() -> UInt64 {
         lastID += 1
@@ -253,7 +249,6 @@ struct SnapshotTraffic {
 
     mutating func install(_ mark: SnapshotMark, _ token: SnapshotToken) {
         guard let present = incoming, present.token == token else { return }
-        incoming?.isInstalling = true
         say(.info, "installing snapshot", ["raft.index": "\(mark.position.index)"])
         decisions.append(.prepare(present.id, mark))
     }
