@@ -13,6 +13,9 @@ let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+/// Of what tests simulate in thousands of histories: optimised in debug builds too.
+let simulated = settings + [.unsafeFlags(["-O"], .when(configuration: .debug))]
+
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
@@ -20,16 +23,28 @@ let nio: [Target.Dependency] = [
 let nioHTTP: [Target.Dependency] = nio + [.product(name: "NIOHTTP1", package: "swift-nio")]
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 
-/// A module of the daemon, in `Sources/Host/<name>`.
+/// The layers of the daemon, one folder each in `Sources/Host`, outside in.
+enum Layer: String {
+    case daemon = "Daemon"
+    case edge = "Edge"
+    case node = "Node"
+    case peers = "Peers"
+    case formation = "Formation"
+    case consensus = "Consensus"
+    case database = "Database"
+    case base = "Base"
+}
+
+/// A module of the daemon, in `Sources/Host/<layer>/<name>`.
 /// - Parameter isSimulated: optimised in debug builds too, so that tests can run thousands of
 ///   simulated histories of it.
 func host(
-    _ name: String, _ dependencies: [Target.Dependency] = [], isSimulated: Bool = false
+    _ layer: Layer, _ name: String, _ dependencies: [Target.Dependency] = [],
+    isSimulated: Bool = false
 ) -> Target {
     .target(
-        name: name, dependencies: dependencies, path: "Sources/Host/\(name)",
-        swiftSettings: settings
-            + (isSimulated ? [.unsafeFlags(["-O"], .when(configuration: .debug))] : []))
+        name: name, dependencies: dependencies, path: "Sources/Host/\(layer.rawValue)/\(name)",
+        swiftSettings: isSimulated ? simulated : settings)
 }
 
 /// The tests of one module, in `Tests/<name>Tests`.
@@ -41,8 +56,7 @@ func tests(
     .testTarget(
         name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
         resources: resources,
-        swiftSettings: settings
-            + (isSimulation ? [.unsafeFlags(["-O"], .when(configuration: .debug))] : []))
+        swiftSettings: isSimulation ? simulated : settings)
 }
 
 /// What only the entry of a plugin is linked with: one exported symbol, and Swift's runtime where a
@@ -72,71 +86,74 @@ let package = Package(
         .target(name: "PluginABI", path: "Sources/PluginABI"),
 
         // The daemon, bottom up.
-        host("JSON"),
-        host("Wire", isSimulated: true),
-        host("Raft", ["Wire"], isSimulated: true),
-        host("Cluster", ["Raft", "Wire"], isSimulated: true),
-        host("Registry", ["JSON", "Wire", "Raft", "Cluster"], isSimulated: true),
-        host("Time", isSimulated: true),
-        host("Threads", ["Time"]),
-        host("PeerProtocol", ["Wire", "Raft"], isSimulated: true),
-        host("Service", ["Wire", "Raft"], isSimulated: true),
+        host(.base, "JSON"),
+        host(.base, "Wire", isSimulated: true),
+        host(.consensus, "Raft", ["Wire"], isSimulated: true),
+        host(.formation, "Cluster", ["Raft", "Wire"], isSimulated: true),
+        host(.formation, "Registry", ["JSON", "Wire", "Raft", "Cluster"], isSimulated: true),
+        host(.base, "Time", isSimulated: true),
+        host(.base, "Threads", ["Time"]),
+        host(.peers, "PeerProtocol", ["Wire", "Raft"], isSimulated: true),
+        host(.edge, "Service", ["Wire", "Raft"], isSimulated: true),
         .target(
-            name: "CSQLite", path: "Sources/Host/CSQLite",
+            name: "CSQLite", path: "Sources/Host/Database/CSQLite",
             linkerSettings: [.linkedLibrary("sqlite3")]),
-        host("SQLite", ["CSQLite"], isSimulated: true),
-        host("StateMachine", ["SQLite", "CSQLite", "Wire", "Raft"], isSimulated: true),
-        host("WriteAheadLog", ["Raft", "Wire"], isSimulated: true),
-        host("Transport", ["Raft", "Wire", "PeerProtocol", "Service"] + nio),
-        host("Replication", ["Raft", "Wire"], isSimulated: true),
+        host(.database, "SQLite", ["CSQLite"], isSimulated: true),
+        host(.database, "StateMachine", ["SQLite", "CSQLite", "Wire", "Raft"], isSimulated: true),
+        host(.consensus, "WriteAheadLog", ["Raft", "Wire"], isSimulated: true),
+        host(.peers, "Transport", ["Raft", "Wire", "PeerProtocol", "Service"] + nio),
+        host(.consensus, "Replication", ["Raft", "Wire"], isSimulated: true),
         host(
-            "NodeMachine",
+            .node, "NodeLogic",
             [
                 "Raft", "Wire", "Time", "PeerProtocol", "Service", "Cluster", "Registry",
                 "Replication", "WriteAheadLog",
             ], isSimulated: true),
-        .target(name: "CPlatform", path: "Sources/Host/CPlatform"),
-        host("Discovery", ["PluginABI", "JSON", "CPlatform", "Wire", "Time", "Threads"]),
-        host("Telemetry", ["JSON"]),
+        .target(name: "CPlatform", path: "Sources/Host/Base/CPlatform"),
+        host(
+            .formation, "Discovery", ["PluginABI", "JSON", "CPlatform", "Wire", "Time", "Threads"]),
+        host(.base, "Telemetry", ["JSON"]),
         .target(
-            name: "CBuild", path: "Sources/Host/CBuild",
+            name: "CBuild", path: "Sources/Host/Daemon/CBuild",
             cSettings: Context.environment["RQLITED_COMMIT"].map {
                 [.define("RQLITED_COMMIT", to: "\"\($0)\"")]
             }),
-        host("Settings", ["CBuild"]),
+        host(.daemon, "Settings", ["CBuild"]),
         host(
-            "Replica",
+            .node, "Replica",
             [
                 "Raft", "Wire", "Time", "Threads", "PeerProtocol", "Service", "Cluster", "Registry",
                 "SQLite",
-                "StateMachine", "WriteAheadLog", "Transport", "Replication", "NodeMachine",
+                "StateMachine", "WriteAheadLog", "Transport", "Replication", "NodeLogic",
                 "Telemetry",
             ] + nio),
-        host("HTTPAPI", ["JSON", "Wire", "Raft", "Service", "Telemetry"] + nioHTTP),
+        host(.edge, "HTTPAPI", ["JSON", "Wire", "Raft", "Service", "Telemetry"] + nioHTTP),
         .executableTarget(
             name: "rqlited",
             dependencies: [
                 "JSON", "Raft", "Registry", "Time", "Threads", "PeerProtocol", "Service", "SQLite",
                 "StateMachine",
                 "Transport",
-                "Replication", "NodeMachine", "Replica", "Discovery", "HTTPAPI", "Telemetry",
+                "Replication", "NodeLogic", "Replica", "Discovery", "HTTPAPI", "Telemetry",
                 "Settings",
             ] + nio,
-            path: "Sources/Host/rqlited", swiftSettings: settings),
-        host(
-            "Simulator",
-            [
+            path: "Sources/Host/Daemon/rqlited", swiftSettings: settings),
+        .target(
+            name: "Simulator",
+            dependencies: [
                 "Raft", "Wire", "Time", "PeerProtocol", "Service", "Cluster", "Registry",
-                "Replication", "WriteAheadLog", "NodeMachine",
-            ], isSimulated: true),
+                "Replication", "WriteAheadLog", "NodeLogic",
+            ], path: "Sources/Simulation/Simulator", swiftSettings: simulated),
         .executableTarget(
             name: "rqlite-simulate", dependencies: ["Simulator"],
-            path: "Sources/Host/SimulatorRun", swiftSettings: settings),
-        host(
-            "SQLCheck", ["StateMachine", "SQLite", "CSQLite", "Wire", "Raft"], isSimulated: true),
+            path: "Sources/Simulation/SimulatorRun", swiftSettings: settings),
+        .target(
+            name: "SQLCheck",
+            dependencies: ["StateMachine", "SQLite", "CSQLite", "Wire", "Raft"],
+            path: "Sources/Simulation/SQLCheck", swiftSettings: simulated),
         .executableTarget(
             name: "rqlite-sqlcheck", dependencies: ["SQLCheck"],
-            path: "Sources/Host/SQLCheckRun", swiftSettings: settings),
+            path: "Sources/Simulation/SQLCheckRun", swiftSettings: settings),
 
         // The stock plugins: a testable target each, and an entry that is linked into the object.
         .target(
@@ -269,15 +286,15 @@ let package = Package(
         tests(
             "Replica",
             [
-                "Replica", "Cluster", "NodeMachine", "PeerProtocol", "Raft", "Registry", "Service",
+                "Replica", "Cluster", "NodeLogic", "PeerProtocol", "Raft", "Registry", "Service",
                 "StateMachine",
                 "Time", "Threads", "Transport", "WriteAheadLog", "Wire", "Telemetry",
                 "ScenarioTesting",
             ] + nio, resources: [.copy("Scenarios")]),
         tests(
-            "NodeMachine",
+            "NodeLogic",
             [
-                "NodeMachine", "Cluster", "PeerProtocol", "Raft", "Registry", "Replication",
+                "NodeLogic", "Cluster", "PeerProtocol", "Raft", "Registry", "Replication",
                 "Service", "Time", "Wire", "WriteAheadLog", "ScenarioTesting",
             ], resources: [.copy("Scenarios")], isSimulation: true),
         tests("Simulation", ["Simulator"]),

@@ -101,7 +101,7 @@ import Testing
         #expect(try await term(leader) == before)
     }
 
-    @Test func `With -raft-remove-shutdown a removed node stops its Raft and says so`()
+    @Test func `With -raft-remove-shutdown a removed node stops its RaftMachine and says so`()
         async throws
     {
         let cluster = try TestCluster.joined(3, arguments: ["-raft-remove-shutdown"])

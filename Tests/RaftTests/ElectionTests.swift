@@ -13,7 +13,7 @@ import Testing
     }
 
     /// Receives, makes everything durable, and returns what was said.
-    private func said(_ raft: inout Raft, _ message: Message) -> [Message.Body] {
+    private func said(_ raft: inout RaftMachine, _ message: Message) -> [Message.Body] {
         raft.receive(message)
         let effects = raft.takeEffects()
         if let persist = effects.persist { raft.persisted(persist.ticket) }
@@ -83,7 +83,7 @@ import Testing
     @Test func `Timeouts lie between one and one and a half election timeouts, and differ`() {
         var waits: Set<Int> = []
         for seed in 0..<50 {
-            var raft = Raft(
+            var raft = RaftMachine(
                 identity: identity(1), cluster: testCluster, settings: Elected.settings,
                 restored: TestDisk.bootstrapped(Membership([member(1), member(2)])).restored,
                 seed: UInt64(seed))

@@ -4,7 +4,7 @@ import Testing
 
 /// A leader whose own log can't be written, and disks that don't keep what they promised.
 @Suite struct HandOverTests {
-    private static func tick(_ raft: inout Raft, _ count: Int) -> Effects {
+    private static func tick(_ raft: inout RaftMachine, _ count: Int) -> Effects {
         var all = Effects()
         for _ in 0..<count {
             raft.tick()
@@ -20,7 +20,7 @@ import Testing
     }
 
     /// Both followers answer and hold all there is.
-    private func answer(_ raft: inout Raft, _ nodes: [Int] = [2, 3]) {
+    private func answer(_ raft: inout RaftMachine, _ nodes: [Int] = [2, 3]) {
         for node in nodes {
             raft.receive(Elected.matched(node, raft.lastPosition.index.rawValue))
         }
@@ -140,7 +140,7 @@ import Testing
     }
 
     /// Node 2 acknowledged the entries 3 to 6, and node 3 nothing of them.
-    private func acknowledged() throws -> Raft {
+    private func acknowledged() throws -> RaftMachine {
         var raft = Elected.leader()
         _ = try raft.propose([[1], [2], [3], [4]])
         raft.settleWrites()

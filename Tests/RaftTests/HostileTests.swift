@@ -10,7 +10,7 @@ import Testing
         case follower, newMember, preCandidate, candidate, leader, freshLeader, alone, stalledLeader
         case lastTerm
 
-        var raft: Raft {
+        var raft: RaftMachine {
             var raft = Elected.follower()
             switch self {
             case .follower: break
@@ -116,7 +116,7 @@ import Testing
             .voteRequest(.init(isPreVote: false, isTransfer: true, lastLog: log)))
     }
 
-    private func refusal(_ raft: inout Raft, _ message: Message) -> DropReason? {
+    private func refusal(_ raft: inout RaftMachine, _ message: Message) -> DropReason? {
         _ = raft.takeEffects()
         raft.receive(message)
         return raft.takeEffects().observations.compactMap { observation in

@@ -3,7 +3,7 @@ import Testing
 @testable import Raft
 
 @Suite struct MembershipTests {
-    private func refusal(_ raft: inout Raft, _ change: MembershipChange) -> Refusal? {
+    private func refusal(_ raft: inout RaftMachine, _ change: MembershipChange) -> Refusal? {
         do throws(Refusal) {
             _ = try raft.propose(change)
             return nil

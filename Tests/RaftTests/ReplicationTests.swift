@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct ReplicationTests {
     /// Node 1 leads; both followers are in step.
-    private func leader(_ change: (inout RaftSettings) -> Void = { _ in }) -> Raft {
+    private func leader(_ change: (inout RaftSettings) -> Void = { _ in }) -> RaftMachine {
         var settings = Elected.settings
         change(&settings)
         return Elected.leader(settings: settings)

@@ -11,7 +11,7 @@ import Testing
     }
 
     /// Entries 1:2 … 1:6 after the bootstrap's, none committed.
-    private func follower() -> Raft {
+    private func follower() -> RaftMachine {
         var raft = Elected.follower()
         let entries = (2...6).map { Entry($0, 1, "e") }
         raft.receive(Elected.append(term: 1, after: position(1, 1), entries))
@@ -78,7 +78,7 @@ import Testing
         restored.lastIndex = index(9)
         restored.commitIndex = index(9)
         restored.appliedIndex = index(9)
-        var raft = Raft(
+        var raft = RaftMachine(
             identity: identity(1), cluster: testCluster, settings: Elected.settings,
             restored: restored, seed: 1)
         #expect(raft.term == Term(4))
@@ -91,7 +91,7 @@ import Testing
         restored.tail = [Entry(2, 1, "a"), Entry(3, 1, "b")]
         restored.lastIndex = index(3)
         restored.commitIndex = index(2)
-        var raft = Raft(
+        var raft = RaftMachine(
             identity: identity(1), cluster: testCluster, settings: Elected.settings,
             restored: restored, seed: 1)
         let effects = raft.takeEffects()

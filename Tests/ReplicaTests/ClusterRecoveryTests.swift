@@ -35,7 +35,7 @@ import Testing
         try database.establish(cluster: cluster, membership: old)
     }
 
-    private func openLog(_ path: String) throws -> WriteAheadLog<PosixDisk> {
+    private func openLog(_ path: String) throws -> SegmentedLog<PosixDisk> {
         try .open(on: PosixDisk(), directory: path + "/log", bootID: boot)
     }
 

@@ -1,7 +1,7 @@
 import Foundation
 import NIOCore
 import NIOPosix
-import NodeMachine
+import NodeLogic
 import Raft
 import StateMachine
 import Telemetry

@@ -1,4 +1,4 @@
-import NodeMachine
+import NodeLogic
 import Synchronization
 import Telemetry
 import Testing

@@ -1,5 +1,5 @@
 import Glibc
-import NodeMachine
+import NodeLogic
 import Raft
 import Service
 import StateMachine

@@ -1,4 +1,4 @@
-import NodeMachine
+import NodeLogic
 import Raft
 import StateMachine
 import Testing

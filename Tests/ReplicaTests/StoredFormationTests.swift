@@ -1,5 +1,5 @@
 import Cluster
-import NodeMachine
+import NodeLogic
 import Raft
 import Registry
 import StateMachine

@@ -31,7 +31,7 @@ struct Fixture {
         raft.stallTicks = 20
         change(&raft)
         log = ReplicatedLog(
-            raft: Raft(
+            raft: RaftMachine(
                 identity: NodeIdentity(id: NodeID("a"), incarnation: Self.member("a").incarnation),
                 cluster: Self.cluster, settings: raft, restored: state, seed: 1),
             restored: state, settings: settings)

@@ -11,7 +11,11 @@ import Testing
 
     @Test func `The map shows every module of the daemon`() throws {
         let map = try repository.text("docs/architecture.md")
-        for module in try repository.folders(in: "Sources/Host") {
+        let modules = try repository.folders(in: "Sources/Host").flatMap {
+            try repository.folders(in: "Sources/Host/\($0)")
+        }
+        #expect(modules.count > 20)
+        for module in try modules + repository.folders(in: "Sources/Simulation") {
             #expect(map.contains("| \(module)"), "docs/architecture.md has no row for \(module)")
         }
     }

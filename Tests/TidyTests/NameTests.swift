@@ -10,8 +10,9 @@ import Testing
     /// Files of the daemon's modules, by module.
     private var modules: [String: [SwiftSource]] {
         Dictionary(
-            grouping: sources.filter { $0.path.hasPrefix("Sources/Host/") },
-            by: { String($0.path.split(separator: "/")[2]) })
+            grouping: sources.filter {
+                $0.path.hasPrefix("Sources/Host/") || $0.path.hasPrefix("Sources/Simulation/")
+            }, by: \.module)
     }
 
     @Test func `What others can see says what it means`() {
@@ -77,7 +78,7 @@ import Testing
         for (module, files) in modules {
             for file in files {
                 for name in Self.types(of: file)
-                where name == module && !TidyRules.namedAsTheirModule.contains(name) {
+                where name == module {
                     Issue.record("\(file.path): \(module).\(name): name it by what it is")
                 }
             }

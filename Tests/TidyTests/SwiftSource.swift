@@ -21,6 +21,12 @@ struct SwiftSource: Sendable {
             .split(separator: "\n", omittingEmptySubsequences: false)
     }
 
+    /// The module whose folder it lies in.
+    var module: String {
+        let folders = path.split(separator: "/").dropLast()
+        return String(folders.dropFirst(path.hasPrefix("Sources/Host/") ? 3 : 2).first ?? "")
+    }
+
     /// Modules it imports, without their access level.
     var imports: [String] {
         code.compactMap { line in

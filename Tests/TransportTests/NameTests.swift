@@ -39,8 +39,8 @@ import Wire
         deinit { semaphore.deallocate() }
     }
 
-    private func node(_ servers: Servers, _ limits: TransportLimits = .quick) -> Transport {
-        let transport = Transport(
+    private func node(_ servers: Servers, _ limits: TransportLimits = .quick) -> PeerTransport {
+        let transport = PeerTransport(
             group: MultiThreadedEventLoopGroup.singleton,
             identity: NodeIdentity(
                 id: NodeID("a"), incarnation: Incarnation(RandomID(high: 1, low: 1))),
@@ -149,7 +149,7 @@ import Wire
         try await b.stop()
     }
 
-    private func answer(of a: Transport, at address: PeerAddress) async throws -> PeerAnswer {
+    private func answer(of a: PeerTransport, at address: PeerAddress) async throws -> PeerAnswer {
         while true {
             do {
                 return try await a.call(.hello, at: address, timeout: .seconds(20)).get()

@@ -164,7 +164,7 @@ import Wire
 
     @Test func `Connections are refused until there is a delegate`() async throws {
         let a = try await TestNode.start("a")
-        let bare = Transport(
+        let bare = PeerTransport(
             group: MultiThreadedEventLoopGroup.singleton, identity: a.transport.identity)
         let listener = try await Listener.bind(
             PeerAddress("127.0.0.1:0"), transport: bare, http: http

@@ -9,7 +9,7 @@ import Wire
 
 /// A transport with a listener on a free loopback port and a delegate that notes what it hears.
 struct TestNode {
-    let transport: Transport
+    let transport: PeerTransport
     let listener: Listener
     let delegate: RecordingDelegate
 
@@ -22,7 +22,7 @@ struct TestNode {
     ) async throws -> TestNode {
         let identity = NodeIdentity(
             id: NodeID(name), incarnation: Incarnation(RandomID(high: 1, low: 2)))
-        let transport = Transport(
+        let transport = PeerTransport(
             group: MultiThreadedEventLoopGroup.singleton, identity: identity, limits: limits)
         let delegate = RecordingDelegate()
         transport.attach(delegate)

@@ -51,7 +51,7 @@ import Testing
             guard let folder = temporaryFolder() else { exit(2) }
             defer { system("rm -rf \(folder)") }
             let disk = PosixDisk()
-            var log = try WriteAheadLog<PosixDisk>.open(
+            var log = try SegmentedLog<PosixDisk>.open(
                 on: disk, directory: folder + "/log", limits: smallLimits, bootID: boot)
             try log.append(LogBatch(entries: entries(1...1)))
             var limit = rlimit()

@@ -5,7 +5,7 @@ import Wire
 @testable import WriteAheadLog
 
 /// Makes logs, entries and metadata for the tests of this module.
-typealias SimulatedLog = WriteAheadLog<SimulatedDisk>
+typealias SimulatedLog = SegmentedLog<SimulatedDisk>
 
 let boot = RandomID(high: 0xB007, low: 1)
 let nextBoot = RandomID(high: 0xB007, low: 2)

@@ -3,7 +3,7 @@ import Simulator
 
 @testable import WriteAheadLog
 
-/// A log kept in plain memory: what a `WriteAheadLog` must say after the same calls.
+/// A log kept in plain memory: what a `SegmentedLog` must say after the same calls.
 struct Oracle: Equatable {
     var identity: NodeIdentity?
     var cluster: ClusterID?
@@ -219,7 +219,7 @@ struct Workload {
     }
 }
 
-extension WriteAheadLog {
+extension SegmentedLog {
     mutating func perform(_ call: Workload.Call) throws(LogError) {
         switch call {
         case .append(let batch): try append(batch)

@@ -26,7 +26,7 @@ import Testing
 
     private func open(
         _ folder: Folder, bootID: RandomID = boot
-    ) throws -> WriteAheadLog<PosixDisk> {
+    ) throws -> SegmentedLog<PosixDisk> {
         try .open(
             on: PosixDisk(), directory: folder.path + "/log",
             limits: LogLimits(segmentBytes: 64 << 10), bootID: bootID)

@@ -9,7 +9,7 @@ import Testing
     private let survivors = membership("n1")
 
     /// A log with an uncommitted change of the membership at its end.
-    private func written(on disk: SimulatedDisk) throws -> WriteAheadLog<SimulatedDisk> {
+    private func written(on disk: SimulatedDisk) throws -> SegmentedLog<SimulatedDisk> {
         var log = try openLog(disk)
         try log.append(LogBatch(records: allMetadata))
         try log.append(

@@ -64,7 +64,7 @@ programs() {
 
 # The daemon's version.
 version() {
-    sed -n 's/.*static let version = "\(.*\)".*/\1/p' Sources/Host/Settings/Build.swift
+    sed -n 's/.*static let version = "\(.*\)".*/\1/p' Sources/Host/Daemon/Settings/Build.swift
 }
 
 # The commit that is built, with -dirty if the files differ from it; what it says goes into

@@ -286,7 +286,7 @@ struct Chaos {
         cluster.observations = []
     }
 
-    private mutating func checkCompleteness(of raft: Raft) {
+    private mutating func checkCompleteness(of raft: RaftMachine) {
         for commitment in commitments where commitment.term < raft.term {
             let index = commitment.entry.index
             let isHeld = raft.log.term(at: index) == commitment.entry.term

@@ -13,15 +13,15 @@ enum Elected {
     static func follower(
         _ disk: TestDisk = .bootstrapped(Membership([member(1), member(2), member(3)])),
         settings: RaftSettings = settings
-    ) -> Raft {
-        Raft(
+    ) -> RaftMachine {
+        RaftMachine(
             identity: identity(1), cluster: testCluster, settings: settings,
             restored: disk.restored, seed: 1)
     }
 
     /// Node 1 leads term 2 of nodes 1 to 3; its first entry (2:2) is durable here, and committed
     /// if `isReady`.
-    static func leader(isReady: Bool = true, settings: RaftSettings = settings) -> Raft {
+    static func leader(isReady: Bool = true, settings: RaftSettings = settings) -> RaftMachine {
         var raft = follower(settings: settings)
         raft.campaign()
         _ = raft.takeEffects()
@@ -65,7 +65,7 @@ enum Elected {
     }
 }
 
-extension Raft {
+extension RaftMachine {
     /// Everything asked for so far is durable; what the node did besides is dropped.
     mutating func settleWrites() {
         while let persist = takeEffects().persist { persisted(persist.ticket) }

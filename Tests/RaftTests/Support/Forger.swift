@@ -33,7 +33,7 @@ struct Forger {
 
     // MARK: Whole messages
 
-    mutating func message(to raft: Raft) -> Message {
+    mutating func message(to raft: RaftMachine) -> Message {
         let term = chance(50) ? raft.term.rawValue : number(near: [raft.term.rawValue])
         let from = identity(2 + random.next(through: 2), chance(5) ? 1 : 0)
         return Message(
@@ -41,7 +41,7 @@ struct Forger {
             body: body(near: raft))
     }
 
-    private mutating func index(_ raft: Raft) -> LogIndex {
+    private mutating func index(_ raft: RaftMachine) -> LogIndex {
         LogIndex(
             number(near: [
                 raft.lastPosition.index.rawValue, raft.commitIndex.rawValue,
@@ -49,7 +49,7 @@ struct Forger {
             ]))
     }
 
-    private mutating func position(_ raft: Raft) -> LogPosition {
+    private mutating func position(_ raft: RaftMachine) -> LogPosition {
         let index = index(raft)
         if chance(50), let term = raft.term(at: index) {
             return LogPosition(index: index, term: term)
@@ -57,7 +57,7 @@ struct Forger {
         return LogPosition(index: index, term: Term(number(near: [raft.term.rawValue])))
     }
 
-    private mutating func body(near raft: Raft) -> Message.Body {
+    private mutating func body(near raft: RaftMachine) -> Message.Body {
         switch random.next(through: 6) {
         case 0:
             return .voteRequest(
@@ -80,7 +80,7 @@ struct Forger {
         }
     }
 
-    private mutating func entries(after previous: LogPosition, _ raft: Raft) -> [Entry] {
+    private mutating func entries(after previous: LogPosition, _ raft: RaftMachine) -> [Entry] {
         (0..<random.next(through: 3)).map { offset in
             let isNext = chance(80)
             let index =
@@ -99,7 +99,7 @@ struct Forger {
         }
     }
 
-    mutating func mark(near raft: Raft) -> SnapshotMark {
+    mutating func mark(near raft: RaftMachine) -> SnapshotMark {
         SnapshotMark(
             position: position(raft),
             membership: chance(80) ? Membership([member(2), member(3)]) : Membership(),

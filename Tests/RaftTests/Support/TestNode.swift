@@ -98,7 +98,7 @@ struct TestDisk {
 /// A node: the core and a driver that performs its effects on a disk of the test's.
 struct TestNode {
     var identity: NodeIdentity
-    var raft: Raft
+    var raft: RaftMachine
     var disk: TestDisk
     /// Writes asked for and not done yet, and the messages that wait for them.
     var writes: [Persist] = []
@@ -115,7 +115,7 @@ struct TestNode {
         self.identity = identity
         self.disk = disk
         appliedIndex = disk.appliedIndex
-        raft = Raft(
+        raft = RaftMachine(
             identity: identity, cluster: testCluster, settings: settings,
             restored: disk.restored, seed: seed)
     }

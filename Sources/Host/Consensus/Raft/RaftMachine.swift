@@ -1,0 +1,226 @@
+/// The consensus core as a value: it is stepped by inputs and accumulates effects. It knows no
+/// clock, disk, network or randomness of its own.
+///
+/// It follows the Raft dissertation with PreVote (§9.6), CheckQuorum (§6.2), ReadIndex (§6.4),
+/// leadership transfer (§3.10) and membership changes of one server at a time (chapter 4), and
+/// departs from it in two points: members are known by incarnation, so that a wiped disk neither
+/// votes twice nor forgets an acknowledgement, and a leader counts its own disk like any other,
+/// writing it beside the replication (§10.2.1).
+///
+/// Inputs change the state; what a leader has to send is decided once, in `takeEffects()`, so that
+/// any number of inputs before it share messages and writes.
+package struct RaftMachine: Sendable {
+    /// Of this node.
+    package let identity: NodeIdentity
+    /// Of every message it sends and takes.
+    package let cluster: ClusterID
+    /// Times in ticks and bounds, fixed for its life.
+    package let settings: RaftSettings
+
+    var pending = Effects()
+    var writes: WriteLedger
+    var hardState: HardState
+    var roleState = Role.follower(Follower())
+    var log: LogView
+    var memberships: MembershipHistory
+    /// `appliedIndex <= commitIndex <= log.lastIndex`. Everything through it was given out as
+    /// committed.
+    package internal(set) var commitIndex: LogIndex
+    var appliedIndex: LogIndex
+
+    /// Ticks since this node last heard a leader or gave its vote, and how many it waits.
+    var electionElapsed = 0
+    var electionTimeout = 0
+    var leaderSilence: Int?
+    /// Terms that peers may still move this node ahead.
+    var termAllowance = TermAllowance()
+    /// This node's log can't be written, by its driver's word.
+    var isStalled = false
+    /// Requests to the disk for followers' entries in this run.
+    var fetchCount: UInt64 = 0
+    /// The leader said that this node is no member any more.
+    var isRetired = false
+    var random: SplitMix64
+
+    /// - Parameter seed: decides the election timeouts; nothing else is random.
+    package init(
+        identity: NodeIdentity, cluster: ClusterID, settings: RaftSettings,
+        restored: RestoredState, seed: UInt64
+    ) {
+        settings.check()
+        precondition(
+            restored.appliedIndex <= restored.commitIndex
+                && restored.commitIndex <= restored.lastIndex,
+            "restored: applied \(restored.appliedIndex), commit \(restored.commitIndex), "
+                + "last \(restored.lastIndex)")
+        self.identity = identity
+        self.cluster = cluster
+        self.settings = settings
+        hardState = restored.hardState
+        log = LogView(restored: restored, maxCachedBytes: settings.maxCachedBytes)
+        memberships = MembershipHistory(restored: restored)
+        writes = WriteLedger(durableIndex: restored.lastIndex)
+        commitIndex = restored.commitIndex
+        appliedIndex = restored.appliedIndex
+        random = SplitMix64(seed: seed)
+        resetElectionTimer()
+        // A snapshot may have been installed right before a crash, and its term not written yet.
+        if log.lastPosition.term > term {
+            setHardState(HardState(term: log.lastPosition.term))
+        }
+        pending.committed = log.entries(after: appliedIndex, through: commitIndex)
+            .map(withoutOldMembership)
+    }
+
+    // MARK: Inputs. After any number of them, `takeEffects()`.
+
+    /// To be called at every tick of the shell's clock. Elections, heartbeats and the check of the
+    /// quorum count them.
+    package mutating func tick() {
+        termAllowance.tick()
+        switch roleState {
+        case .leader: tickLeader()
+        case .follower, .preCandidate, .candidate:
+            leaderSilence = leaderSilence.map { $0 + 1 }
+            electionElapsed += 1
+            if electionElapsed >= electionTimeout { electionTimedOut() }
+        }
+    }
+
+    /// Appends commands to the log if this node leads; they take contiguous indexes.
+    ///
+    /// One batch is one write to the log and one effect, so its bytes are bounded like all that is
+    /// uncommitted: a larger one is refused as `busy`, and its parts may be taken. A single command
+    /// is taken whenever nothing else waits, or it could never be.
+    /// - Returns: the index of the first and the term they were appended in.
+    package mutating func propose(_ commands: [[UInt8]]) throws(Refusal) -> LogPosition {
+        precondition(!commands.isEmpty, "nothing proposed")
+        guard case .leader(let leader) = roleState else { throw .notLeader(leader: self.leader) }
+        guard leader.transfer == nil else { throw .transferInProgress }
+        guard commands.allSatisfy({ $0.count <= settings.maxEntryBytes }) else {
+            throw .entryTooLarge(limit: settings.maxEntryBytes)
+        }
+        let first = log.lastIndex.next
+        let entries = commands.enumerated().map { offset, bytes in
+            Entry(index: first.advanced(by: offset), term: term, payload: .command(bytes))
+        }
+        let bytes = entries.reduce(log.unsettledBytes) { $0 + $1.size }
+        let isAlone = log.unsettledBytes == 0 && commands.count == 1
+        guard isAlone || bytes <= settings.maxUncommittedBytes else { throw .busy }
+        append(entries)
+        return LogPosition(index: first, term: term)
+    }
+
+    /// Campaign now: the proposer of a fresh bootstrap, or the only voter. Nothing happens where
+    /// this node leads, is a candidate already, or is no voter; a working leader is not disturbed.
+    package mutating func campaign() {
+        switch roleState {
+        case .leader, .candidate: break
+        case .follower, .preCandidate: startPreVote()
+        }
+    }
+
+    /// The leader says that the committed membership does not name this node any more, though its
+    /// own log may not say so yet. It does not campaign until a leader speaks to it again; a
+    /// leader's word is needed, for an uncommitted removal may come to nothing.
+    package mutating func retire() {
+        if case .leader = roleState { return }
+        isRetired = true
+        becomeFollower(term: term, leader: nil, because: nil)
+    }
+
+    /// The node's own log can't be written: its disk is full, or a write hangs; or it can again.
+    ///
+    /// A stalled leader hands over to a voter that writes, and steps down if none takes it; where
+    /// the others are no quorum it stays, for then nobody could commit, and it still serves reads.
+    /// A stalled node neither campaigns nor encourages others to count on its vote.
+    package mutating func storageStalled(_ isStalled: Bool) {
+        guard isStalled != self.isStalled else { return }
+        self.isStalled = isStalled
+        pending.observations.append(.storageStalled(isStalled))
+        switch roleState {
+        case .leader: lead { $0.handOver = nil }
+        case .preCandidate, .candidate:
+            if isStalled { becomeFollower(term: term, leader: nil, because: nil) }
+        case .follower: break
+        }
+    }
+
+    /// The write named by the ticket, and all before it, are durable.
+    package mutating func persisted(_ ticket: PersistTicket) {
+        writes.persisted(ticket)
+        settleLog()
+        switch roleState {
+        case .candidate: countOwnVote()
+        case .leader: commitByCounting()
+        case .follower, .preCandidate: break
+        }
+    }
+
+    /// The state machine has applied everything through `index`.
+    package mutating func applied(through index: LogIndex) {
+        precondition(index <= commitIndex, "applied \(index), committed only \(commitIndex)")
+        appliedIndex = max(appliedIndex, index)
+        settleLog()
+    }
+
+    /// All that is to be done since the last call, in the order in which it must be done.
+    package mutating func takeEffects() -> Effects {
+        replicate()
+        defer { pending = Effects() }
+        return pending
+    }
+
+    // MARK: Queries
+
+    /// Present role.
+    package var role: RoleName { roleState.name }
+    /// Present term.
+    package var term: Term { hardState.term }
+    /// It gave its vote in this term.
+    package var hasVoted: Bool { hardState.votedFor != nil }
+    /// The last entry in the log, durable or not.
+    package var lastPosition: LogPosition { log.lastPosition }
+    /// The term of an entry of the log, or of its base; nil outside of the log.
+    package func term(at index: LogIndex) -> Term? { log.term(at: index) }
+    /// The latest membership in the log, committed or not.
+    package var membership: Membership { memberships.latest.membership }
+    /// The entry that set the present membership, committed or not (thesis §4.1).
+    package var membershipIndex: LogIndex { memberships.latest.index }
+
+    /// Who leads in this term, as far as this node knows.
+    package var leader: NodeID? {
+        switch roleState {
+        case .follower(let follower): follower.leader
+        case .preCandidate, .candidate: nil
+        case .leader: identity.id
+        }
+    }
+
+    /// The cluster was recovered and has no leader since: the first election needs every voter.
+    package var needsEveryVoter: Bool { log.lastPosition.term.epoch < term.epoch }
+
+    /// The most that this node knows to be committed: a follower's leader may have committed entries
+    /// that its own log does not hold yet. Not before `commitIndex`.
+    package var knownCommitIndex: LogIndex {
+        guard case .follower(let follower) = roleState else { return commitIndex }
+        return max(commitIndex, follower.heardCommitIndex)
+    }
+
+    /// This node leads and an entry of its own term is committed (thesis §6.4): it may serve reads.
+    package var isReadyLeader: Bool {
+        guard case .leader(let leader) = roleState else { return false }
+        return commitIndex >= leader.termStart
+    }
+
+    /// Ticks since the leader was last heard, zero on the leader; nil when never in this run.
+    package var ticksSinceLeader: Int? {
+        if case .leader = roleState { 0 } else { leaderSilence }
+    }
+
+    /// Per other member while leading: what it holds durably and when it last answered.
+    package var progress: [PeerProgress] {
+        guard case .leader(let leader) = roleState else { return [] }
+        return leader.progress.map(\.summary)
+    }
+}

@@ -1,0 +1,87 @@
+import NodeLogic
+import Raft
+import Replica
+import Replication
+import Service
+import Settings
+import StateMachine
+
+/// From what the operator said to what the modules below understand.
+extension Daemon {
+    /// - Parameter hasRegistry: the discovery mode is a registry.
+    static func configuration(
+        _ settings: NodeSettings, hasRegistry: Bool
+    ) -> NodeConfiguration {
+        let timing = settings.raft.timing
+        let tick = min(.milliseconds(10), timing.heartbeatInterval / 2)
+        var raft = RaftSettings()
+        raft.electionTicks = max(2, ticks(timing.heartbeatTimeout, tick))
+        raft.heartbeatTicks = max(1, ticks(timing.heartbeatInterval, tick))
+        raft.campaignTicks = max(2, ticks(timing.electionTimeout, tick))
+        raft.quorumTicks = max(raft.heartbeatTicks + 1, ticks(timing.leaderLease, tick))
+        var replication = ReplicationSettings()
+        replication.compactionThreshold = settings.checkpoint.entries
+        replication.trailingEntries = settings.checkpoint.trailingEntries
+
+        var configuration = NodeConfiguration(
+            explicitID: settings.identity.explicit.map { NodeID($0) },
+            fallbackID: NodeID(settings.identity.fallback),
+            address: PeerAddress(settings.raft.advertised.description),
+            apiURL: "http://\(settings.http.advertised)",
+            dataDirectory: settings.dataDirectory, version: Build.version)
+        configuration.raft = raft
+        configuration.replication = replication
+        configuration.tick = tick
+        configuration.isVoter = settings.raft.isVoter
+        configuration.foreignKeys = settings.database.enforcesForeignKeys
+        // 0 leaves the number of entries as the only trigger.
+        configuration.checkpointBytes =
+            settings.checkpoint.walBytes > 0 ? settings.checkpoint.walBytes : .max
+        if settings.database.maxReadConnections > 0 {
+            configuration.maxReaders = settings.database.maxReadConnections
+        }
+        configuration.connectTimeout = settings.raft.connectTimeout
+        configuration.applyTimeout = settings.raft.applyTimeout
+        configuration.checkpointInterval = settings.checkpoint.interval
+        configuration.stepDownOnShutdown = settings.raft.stepsDownOnShutdown
+        configuration.stopsWhenRemoved = settings.raft.stopsWhenRemoved
+        configuration.reapTimeouts = ReapTimeouts(
+            voter: settings.raft.reapTimeout, nonvoter: settings.raft.reapReadOnlyTimeout)
+        configuration.plan = hasRegistry ? registryPlan(settings) : plan(settings)
+        return configuration
+    }
+
+    private static func ticks(_ duration: Duration, _ tick: Duration) -> Int {
+        Int(duration / tick)
+    }
+
+    /// Only those who say how many nodes they expect are in a hurry.
+    private static func registryPlan(_ settings: NodeSettings) -> FormationPlan {
+        let formation = settings.formation
+        let expects = formation.bootstrapExpect > 0
+        return .registry(
+            expect: expects ? formation.bootstrapExpect : nil,
+            timeout: expects ? formation.bootstrapExpectTimeout : nil,
+            suffrage: settings.raft.isVoter ? .voter : .nonvoter)
+    }
+
+    private static func plan(_ settings: NodeSettings) -> FormationPlan {
+        let formation = settings.formation
+        let suffrage: Suffrage = settings.raft.isVoter ? .voter : .nonvoter
+        if formation.bootstrapExpect > 0 {
+            return .bootstrap(
+                expect: formation.bootstrapExpect, timeout: formation.bootstrapExpectTimeout,
+                suffrage: suffrage)
+        }
+        if !formation.join.isEmpty {
+            return .join(
+                attempts: formation.joinAttempts, interval: formation.joinInterval,
+                suffrage: suffrage)
+        }
+        if formation.discovery != nil {
+            // A read replica waits for the cluster that discovery will show.
+            return .join(attempts: .max, interval: formation.joinInterval, suffrage: suffrage)
+        }
+        return .alone
+    }
+}

@@ -1,0 +1,170 @@
+import HTTPAPI
+import JSON
+import NIOCore
+import NIOPosix
+import NodeLogic
+import PeerProtocol
+import Raft
+import Replica
+import Service
+import Settings
+import Telemetry
+import Transport
+
+/// The services of a running node and how they are wired. Starting is a sequence of steps, each of
+/// which says what it could not do; stopping is the same in reverse.
+struct Daemon {
+    private let settings: NodeSettings
+    private let logger: Logger
+    /// Loops of clients' connections.
+    private let group: MultiThreadedEventLoopGroup
+    /// Loops of traffic between nodes alone: nothing that a client sends delays a heartbeat.
+    private let peerGroup: MultiThreadedEventLoopGroup
+    private let node: Node
+    private let http: HTTPServer
+    private let listeners: [Listener]
+    private let discovery: DiscoveryService?
+
+    /// What could not be done, for the operator.
+    struct StartFailure: Error, CustomStringConvertible {
+        var description: String
+    }
+
+    static func start(_ settings: NodeSettings, logger: Logger) throws -> Daemon {
+        // The plugin is judged before anything is touched.
+        let source = try settings.formation.discovery.map {
+            try DiscoverySource(opening: $0, settings: settings, logger: logger.named("disco"))
+        }
+        let descriptors = DescriptorLimit(
+            raisingFor: settings.database.maxReadConnections, logger: logger)
+        // Nothing is written by a node that can't be reached.
+        let ports = try reservePorts(settings)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
+        let peerGroup = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
+        let metrics = MetricRegistry()
+        let registry = source.flatMap {
+            $0.isRegistry ? PluginRegistry($0.instance, metrics: metrics) : nil
+        }
+        var configuration = configuration(settings, hasRegistry: registry != nil)
+        configuration.maxConnections = descriptors.budget.connections
+        configuration.peers = try PeersFile(in: settings.dataDirectory)?.recovery
+        let node = try Node.start(
+            configuration, registry: registry,
+            group: peerGroup, logger: logger.named("store"))
+        try source?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
+        let process = ProcessSections(descriptors: descriptors)
+        let discovery = source.map {
+            DiscoveryService($0, registry: registry, node: node, logger: logger.named("disco"))
+        }
+        let status = StatusSections(
+            node: node, settings: settings, process: process, discovery: discovery)
+        let http = HTTPServer(
+            HTTPServer.Identity(
+                version: Build.version, advertisedAddress: settings.http.advertised.description,
+                allowOrigin: settings.http.allowOrigin),
+            service: node,
+            documents: Documents(status: status.sections) { status.variables(metrics) },
+            metrics: metrics)
+        let listeners: [Listener]
+        do {
+            let sides: [Listener.Side] = [.nodes, .clients]
+            listeners = try zip(ports, sides).map { port, side in
+                try Listener.serve(
+                    port, transport: node.transport, side: side, clients: group,
+                    http: http.configure
+                ).wait()
+            }
+        } catch {
+            throw StartFailure(description: "failed to listen on \(error)")
+        }
+        node.join(settings.formation.join.map { PeerAddress($0.address.description) })
+        try discovery?.start()
+        return Daemon(
+            settings: settings, logger: logger, group: group, peerGroup: peerGroup, node: node,
+            http: http, listeners: listeners, discovery: discovery)
+    }
+
+    private static func reservePorts(_ settings: NodeSettings) throws -> [ReservedPort] {
+        do throws(TransportError) {
+            return [
+                try ReservedPort(PeerAddress(settings.raft.bind.description)),
+                try ReservedPort(PeerAddress(settings.http.bind.description)),
+            ]
+        } catch {
+            throw StartFailure(description: "failed to listen on \(error)")
+        }
+    }
+
+    /// For clients, and as many for nodes. Two at most: the disk and SQLite have threads of their
+    /// own, and more loops would only take
+    /// the processors from them.
+    private static var eventLoops: Int { max(1, min(2, System.coreCount)) }
+
+    /// The lines that scripts wait for.
+    func announce() {
+        let address = settings.http.advertised
+        logger.announce("node HTTP API available at http://\(address)")
+        logger.announce(
+            "try it: curl -G 'http://\(address)/db/query' --data-urlencode 'q=SELECT 1'")
+    }
+
+    func onFault(_ action: @escaping @Sendable (String) -> Void) {
+        node.onFault(action)
+    }
+
+    /// Ends everything in an order in which nothing waits for what is gone already: leadership goes
+    /// to another node first, and clients follow it there, before the node takes no more requests.
+    /// - Returns: whether all was done that the operator asked for.
+    func stop() -> Bool {
+        node.leave()
+        discovery?.stop()
+        wait(for: http.drain(on: group.next()), "sending clients away")
+        // Last, for a node that is no member can't send requests on.
+        let hasLeft = leaveCluster()
+        node.stop()
+        for listener in listeners { wait(for: listener.close(), "closing \(listener.address)") }
+        do {
+            try group.syncShutdownGracefully()
+            try peerGroup.syncShutdownGracefully()
+        } catch {
+            logger.warning("event loops did not end in order", ["cause": "\(error)"])
+        }
+        return hasLeft
+    }
+
+    /// What goes wrong here never keeps the node from stopping in order.
+    private func leaveCluster() -> Bool {
+        guard settings.raft.leavesOnShutdown else { return true }
+        logger.announce("initiating removal of this node from cluster before shutdown")
+        switch node.leaveCluster() {
+        case .left:
+            logger.announce("removed this node successfully from cluster before shutdown")
+        case .lastVoter:
+            logger.announce("this node is the cluster's last voter: it stays in it")
+        case .failed(let cause):
+            logger.announce("failed to remove this node from cluster before shutdown: \(cause)")
+            return false
+        }
+        return true
+    }
+
+    private func wait(for future: EventLoopFuture<Void>, _ what: String) {
+        do {
+            try future.wait()
+        } catch {
+            logger.warning("not ended in order", ["what": what, "cause": "\(error)"])
+        }
+    }
+}
+
+extension LogLevel {
+    /// Raft's own chatter has levels of rqlite's names; life-cycle messages are always shown.
+    init?(_ level: NodeSettings.LogLevel) {
+        switch level {
+        case .off: return nil
+        case .error: self = .info
+        case .warning, .info: self = .info
+        case .debug, .trace: self = .debug
+        }
+    }
+}

@@ -1,0 +1,152 @@
+import HTTPAPI
+import JSON
+import NodeLogic
+import Raft
+import Replica
+import Settings
+import StateMachine
+import Telemetry
+import Transport
+
+/// Puts together what the parts of the daemon tell about themselves.
+struct StatusSections: Sendable {
+    let node: Node
+    let settings: NodeSettings
+    let process: ProcessSections
+    let discovery: DiscoveryService?
+
+    var sections: [Documents.Section] {
+        let node = self.node
+        let store = StoreSection(node: node, settings: settings) {
+            node.databaseStatistics.map(Self.database) ?? .null
+        }
+        let process = self.process
+        var all: [Documents.Section] = [
+            .init("build") { process.build() },
+            .init("cluster") { cluster() },
+            .init("http") { http() },
+            .init("mux") { mux() },
+            .init("network") { network() },
+            .init("node") { process.node() },
+            .init("os") { process.os() },
+            .init("runtime") { process.runtime() },
+            .init("store") { store.document() },
+        ]
+        if let discovery { all.append(.init("disco") { discovery.status() }) }
+        return all
+    }
+
+    /// `/debug/vars`.
+    func variables(_ metrics: MetricRegistry) -> [JSONValue.Member] {
+        discovery?.updateMetrics()
+        let dropped = node.droppedMessages.map {
+            JSONValue.Member($0.reason.rawValue, .integer($0.count))
+        }
+        let reapings = node.reapings
+        let readers = node.readers
+        let words = CommandLine.arguments.map { JSONValue.string($0) }
+        return metrics.snapshot() + [
+            .init("cmdline", .array(words)), .init("raft.dropped_messages", .object(dropped)),
+            .init(
+                "readers",
+                .object([
+                    .init("busy", .integer(readers.busy)),
+                    .init("given_up", .integer(readers.givenUp)),
+                    .init("threads", .integer(readers.threads)),
+                    .init("waiting", .integer(readers.waiting)),
+                ])),
+            .init(
+                "store",
+                .object([
+                    .init("nodes_reaped_failed", .integer(reapings.failed)),
+                    .init("nodes_reaped_ok", .integer(reapings.succeeded)),
+                ])),
+        ]
+    }
+
+    private func http() -> JSONValue {
+        .object([
+            .init("auth", "disabled"),
+            .init("bind_addr", .string(settings.http.bind.description)),
+            .init(
+                "cluster",
+                .object([
+                    .init("local_node_addr", .string(node.options.address.rawValue)),
+                    .init("timeout", .string(settings.raft.connectTimeout.goText)),
+                ])),
+            .init("tls", .object([.init("enabled", "false")])),
+        ])
+    }
+
+    private func cluster() -> JSONValue {
+        .object([
+            .init("addr", .string(node.options.address.rawValue)),
+            .init("api_addr", .string(settings.http.advertised.description)),
+            .init("https", "false"),
+        ])
+    }
+
+    private func mux() -> JSONValue {
+        .object([
+            .init("addr", .string(settings.raft.advertised.description)),
+            .init("tls", "disabled"),
+        ])
+    }
+
+    /// Connections to other nodes and what waits in them.
+    private func network() -> JSONValue {
+        let statistics = node.transport.statistics
+        let inbound = statistics.inbound
+        return .object([
+            .init(
+                "inbound",
+                .object([
+                    .init("accept_failures", .integer(inbound.acceptFailures)),
+                    .init("arriving_bytes", .integer(inbound.arrivingBytes)),
+                    .init("corrupted", .integer(inbound.corrupted)),
+                    .init("http_connections", .integer(inbound.httpConnections)),
+                    .init("misdirected", .integer(inbound.misdirected)),
+                    .init("peers", .integer(inbound.peers)),
+                    .init("received_bytes", .integer(inbound.receivedBytes)),
+                    .init("received_messages", .integer(inbound.receivedMessages)),
+                    .init("refused_over_limit", .integer(inbound.refusedOverLimit)),
+                    .init("refused_tls", .integer(inbound.refusedTLS)),
+                    .init("refused_unknown", .integer(inbound.refusedUnknown)),
+                    .init("unidentified", .integer(inbound.unidentified)),
+                    .init("untaken_bytes", .integer(inbound.untakenBytes)),
+                ])),
+            .init("peers", .array(statistics.peers.map(Self.peer))),
+            .init(
+                "pending_resolutions",
+                .array(node.transport.pendingResolutions.map { .string("\($0)") })),
+            .init("unroutable_messages", .integer(statistics.unroutableMessages)),
+        ])
+    }
+
+    private static func peer(_ peer: TransportStatistics.Peer) -> JSONValue {
+        .object([
+            .init("addr", .string(peer.address.rawValue)),
+            .init("connections", .integer(peer.connections)),
+            .init("dropped_messages", .integer(peer.droppedMessages)),
+            .init("id", .string(peer.id.rawValue)),
+            .init("last_error", peer.lastError.map { .string("\($0)") } ?? .null),
+            .init("queued_bytes", .integer(peer.queuedBytes)),
+            .init("queued_messages", .integer(peer.queuedMessages)),
+            .init("sent_bytes", .integer(peer.sentBytes)),
+            .init("sent_messages", .integer(peer.sentMessages)),
+            .init("state", .string(peer.state.rawValue)),
+        ])
+    }
+
+    private static func database(_ statistics: DatabaseStatistics) -> JSONValue {
+        .object([
+            .init("compile_options", .array(statistics.compileOptions.map { .string($0) })),
+            .init("db_size", .integer(statistics.pageSize * statistics.pageCount)),
+            .init("path", .string(statistics.path)),
+            .init("size", .integer(statistics.byteCount)),
+            .init("source_id", .string(statistics.sqliteSourceID)),
+            .init("version", .string(statistics.sqliteVersion)),
+            .init("wal_size", .integer(statistics.walByteCount)),
+        ])
+    }
+}

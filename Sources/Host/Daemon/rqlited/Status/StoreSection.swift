@@ -1,0 +1,148 @@
+import JSON
+import NodeLogic
+import PeerProtocol
+import Raft
+import Replica
+import Service
+import Settings
+import StateMachine
+import Telemetry
+import Transport
+
+/// The `store` section of `/status`, with rqlite's member names where the thing exists here, and
+/// our own beside them.
+struct StoreSection: Sendable {
+    var node: Node
+    var settings: NodeSettings
+    var database: @Sendable () -> JSONValue
+
+    func document() -> JSONValue {
+        let status = node.status
+        let options = node.options
+        return .object([
+            .init("addr", .string(options.address.rawValue)),
+            .init("apply_timeout", .string(settings.raft.applyTimeout.goText)),
+            .init("checkpointed_index", .integer(status.checkpointedIndex.rawValue)),
+            .init("cluster_id", status.cluster.map { .string("\($0)") } ?? .null),
+            .init("db_applied_index", .integer(status.appliedIndex.rawValue)),
+            .init("dir", .string(options.dataDirectory)),
+            .init("disk_full", .bool(status.isDiskFull)),
+            .init("durable_index", .integer(status.durableIndex.rawValue)),
+            .init("election_timeout", .string(settings.raft.timing.electionTimeout.goText)),
+            .init("fsm_index", .integer(status.appliedIndex.rawValue)),
+            .init("heartbeat_timeout", .string(settings.raft.timing.heartbeatTimeout.goText)),
+            .init("incarnation", .string("\(options.identity.incarnation)")),
+            .init("leader", leader(status)),
+            .init("node_id", .string(options.identity.id.rawValue)),
+            .init("nodes", .array(status.membership.members.map(member))),
+            .init("open", true),
+            .init(
+                "other_sqlite_builds",
+                .array(status.otherEngines.map { .string($0.rawValue) })),
+            .init("pending", pending(status)),
+            .init("raft", raft(status)),
+            .init("ready", .bool(status.isReady)),
+            .init("reap_read_only_timeout", duration(settings.raft.reapReadOnlyTimeout)),
+            .init("reap_timeout", duration(settings.raft.reapTimeout)),
+            .init("reaping", .array(status.reapingDue.map(reapingDue))),
+            .init("removed", .bool(status.exclusion != .none)),
+            .init("sqlite3", database()),
+            .init("trailing_logs", .integer(settings.checkpoint.trailingEntries)),
+            .init("waiting_for", .string(status.waitingFor)),
+        ])
+    }
+
+    private func leader(_ status: NodeStatus) -> JSONValue {
+        .object([
+            .init("addr", .string(status.leader?.address.rawValue ?? "")),
+            .init("node_id", .string(status.leader?.id.rawValue ?? "")),
+        ])
+    }
+
+    private func duration(_ limit: Duration?) -> JSONValue {
+        .string((limit ?? .zero).goText)
+    }
+
+    private func reapingDue(_ due: (id: NodeID, remaining: Duration)) -> JSONValue {
+        .object([
+            .init("due_in", .string(due.remaining.goText)), .init("id", .string(due.id.rawValue)),
+        ])
+    }
+
+    private func member(_ member: Member) -> JSONValue {
+        .object([
+            .init("addr", .string(member.address.rawValue)),
+            .init("id", .string(member.id.rawValue)),
+            .init("incarnation", .string("\(member.incarnation)")),
+            .init("suffrage", .string(member.suffrage.description)),
+        ])
+    }
+
+    /// What waits in this node, and for what.
+    private func pending(_ status: NodeStatus) -> JSONValue {
+        .object([
+            .init("membership_changes", .integer(status.pendingMembershipChanges)),
+            .init("parked_requests", .integer(status.parkedRequests)),
+            .init("proposals", .integer(status.openProposals)),
+        ])
+    }
+
+    private func raft(_ status: NodeStatus) -> JSONValue {
+        let own = node.options.identity.id
+        let voters = status.membership.voters
+        let isVoter = status.membership.isVoter(own)
+        let peers = isVoter ? voters.count - 1 : 0
+        return .object([
+            .init("applied_index", .integer(status.appliedIndex.rawValue)),
+            .init("commit_index", .integer(status.commitIndex.rawValue)),
+            .init("followers", .array(status.progress.map(progress))),
+            .init("fsm_pending", .integer(status.appliedIndex.distanceBehind(status.commitIndex))),
+            .init("installing_snapshot", .bool(status.isInstallingSnapshot)),
+            .init("last_contact", lastContact(status)),
+            .init("last_log_index", .integer(status.lastPosition.index.rawValue)),
+            .init("last_log_term", .integer(status.lastPosition.term.rawValue)),
+            .init("latest_configuration", .string(configuration(status.membership))),
+            .init("latest_configuration_index", .integer(status.membershipIndex.rawValue)),
+            .init("num_peers", .integer(peers)),
+            .init("state", .string(stateName(status))),
+            .init("term", .integer(status.term.rawValue)),
+            .init("voter", .bool(isVoter)),
+        ])
+    }
+
+    private func stateName(_ status: NodeStatus) -> String {
+        if status.exclusion == .stopped { return "Shutdown" }
+        return switch status.role {
+        case .leader: "Leader"
+        case .follower: "Follower"
+        case .candidate, .preCandidate: "Candidate"
+        }
+    }
+
+    private func lastContact(_ status: NodeStatus) -> JSONValue {
+        if status.role == .leader { return 0 }
+        return .string(status.sinceLeader?.goText ?? "never")
+    }
+
+    private func configuration(_ membership: Membership) -> String {
+        let servers = membership.members.map { member in
+            let suffrage = member.suffrage == .voter ? "Voter" : "Nonvoter"
+            return "{Suffrage:\(suffrage) ID:\(member.id) Address:\(member.address)}"
+        }
+        return "[" + servers.joined(separator: " ") + "]"
+    }
+
+    private func progress(_ progress: PeerProgress) -> JSONValue {
+        let silence = node.options.tick * progress.ticksSinceAnswer
+        return .object([
+            .init("id", .string(progress.id.rawValue)),
+            .init("match_index", .integer(progress.matchIndex.rawValue)),
+            .init("since_answer", .string(silence.goText)),
+            .init("state", .string(progress.state.rawValue)),
+        ])
+    }
+}
+
+extension LogIndex {
+    fileprivate func distanceBehind(_ other: LogIndex) -> Int { other.distance(from: self) }
+}

@@ -1,0 +1,345 @@
+package import PeerProtocol
+package import Raft
+import Replication
+import Service
+import Time
+import WriteAheadLog
+
+/// What other nodes ask and answer, and how the machines that deal with them are tied together.
+extension NodeMachine {
+    // MARK: Beginning
+
+    /// What the disk says of a node that starts.
+    package struct Beginning: Sendable {
+        package var restored: RestoredState
+        /// As the log has it.
+        package var cluster: ClusterID?
+        /// The database knows the cluster, too.
+        package var isEstablished: Bool
+        package var formation: StoredFormation
+        /// The node has access to a registry.
+        package var hasRegistry: Bool
+
+        package init(
+            restored: RestoredState, cluster: ClusterID?, isEstablished: Bool,
+            formation: StoredFormation, hasRegistry: Bool
+        ) {
+            self.restored = restored
+            self.cluster = cluster
+            self.isEstablished = isEstablished
+            self.formation = formation
+            self.hasRegistry = hasRegistry
+        }
+    }
+
+    /// Goes on where the disk says the node was, or forms a cluster by the operator's plan.
+    package mutating func begin(_ beginning: Beginning) {
+        rendezvous.acceptor = beginning.formation.acceptor
+        if beginning.hasRegistry { rendezvous.beginRegistry(beginning.formation.registry) }
+        if let cluster = beginning.cluster {
+            if beginning.hasRegistry {
+                say(
+                    .announcement,
+                    "preexisting node configuration detected, not registering with discovery service"
+                )
+            }
+            if beginning.isEstablished {
+                askForOwnIdentity(beginning.restored, in: cluster)
+            } else {
+                rendezvous.resume(cluster, beginning.restored.membership)
+            }
+        } else {
+            rendezvous.beginForming()
+        }
+        settle()
+        updateLeadership()
+    }
+
+    // MARK: One process for each identity
+
+    /// A member asks whether another process bears its identity before it takes part.
+    private mutating func askForOwnIdentity(_ restored: RestoredState, in cluster: ClusterID) {
+        self.cluster = cluster
+        beginning = (restored, cluster)
+        for place in identityWatch.questions(restored.membership) { askOwnIdentity(at: place) }
+        if !identityWatch.isAsking { takePart() }
+    }
+
+    private mutating func askOwnIdentity(at place: PeerAddress) {
+        let id = PeerCallID(newID())
+        identityWatch.asking(id, at: place)
+        call(.ownIdentity, .hello, at: place, timeout: IdentityWatch.patience, id: id)
+    }
+
+    private mutating func ownIdentityAnswered(_ id: PeerCallID, _ result: PeerResult) {
+        let (verdict, next) = identityWatch.answered(id, result)
+        for place in next { askOwnIdentity(at: place) }
+        switch verdict {
+        case .open: break
+        case .alone: takePart()
+        case .doubled(let place):
+            failed(
+                "another process with the identity of node \(options.identity.id) is alive at "
+                    + "\(place), and this one would be at \(options.address): the data directory is "
+                    + "a copy of the other's, or the other's of it. Stop one of them; give a second "
+                    + "node another -node-id and an empty data directory")
+        }
+    }
+
+    private mutating func takePart() {
+        guard let (restored, cluster) = beginning else { return }
+        beginning = nil
+        startReplication(restored, in: cluster)
+    }
+
+    /// A node that dialed this one said where it is.
+    mutating func spoke(_ speaker: NodeIdentity, at place: PeerAddress) {
+        let id = PeerCallID(newID())
+        guard
+            let former = identityWatch.heard(
+                speaker, at: place, member: replicated?.raft.membership[speaker.id], call: id)
+        else { return }
+        call(
+            .otherIdentity, .hello, at: former, timeout: MembershipDesk.dialBackTime, id: id)
+    }
+
+    private mutating func otherIdentityAnswered(_ id: PeerCallID, _ result: PeerResult) {
+        guard let (speaker, place, alive) = identityWatch.reviewed(id, result) else { return }
+        say(
+            .error, "a data directory is in use twice: stop the copy",
+            [
+                "node.id": "\(speaker.id)", "member.at": "\(alive)", "copy.at": "\(place)",
+            ])
+        emit(.refusePeer(speaker, at: place, cause: "node \(speaker.id) is alive at \(alive)"))
+    }
+
+    /// Starts the consensus core over what the disk holds.
+    private mutating func startReplication(_ restored: RestoredState, in cluster: ClusterID) {
+        precondition(replicated == nil, "replication begins once in a run")
+        self.cluster = cluster
+        servableFrom = restored.commitIndex
+        let raft = RaftMachine(
+            identity: options.identity, cluster: cluster, settings: options.raft,
+            restored: restored, seed: chance.next())
+        replicated = ReplicatedLog(raft: raft, restored: restored, settings: options.replication)
+        learn(restored.membership)
+    }
+
+    // MARK: Questions of other nodes
+
+    mutating func peerAsked(
+        _ id: PeerQuestionID, _ request: PeerRequest, _ caller: PeerCaller
+    ) {
+        switch request {
+        case .hello: emit(.answerPeer(id, .hello(hello(for: caller.identity))))
+        case .join(let request):
+            membership.joinAsked(
+                request, id, call: PeerCallID(newID()), replicated?.raft, leader: leaderHint)
+        case .formation(let bytes):
+            rendezvous.situation = situation
+            rendezvous.formationAsked(bytes, id)
+        }
+    }
+
+    /// How this node introduces itself.
+    package var hello: Hello { hello(for: nil) }
+
+    /// - Parameter caller: who asks; the answer says where this node knows it.
+    func hello(for caller: NodeIdentity?) -> Hello {
+        let raft = replicated?.raft
+        return Hello(
+            identity: options.identity, cluster: cluster, address: options.address,
+            apiURL: options.apiURL,
+            versions: Hello.Versions(
+                data: options.dataVersion, program: options.version, engine: options.engine),
+            suffrage: raft?.membership[options.identity.id]?.suffrage ?? options.plan.suffrage,
+            bootstrapExpect: options.plan.expect, leader: leaderHint, term: raft?.term ?? .zero,
+            commitIndex: raft?.commitIndex ?? .zero, isReady: isReady, run: identityWatch.run,
+            callerAddress: caller.flatMap { callerPlaces.address(of: $0) })
+    }
+
+    /// Where this node knows others to be.
+    package var callerPlaces: CallerPlaces {
+        CallerPlaces(heard: identityWatch.places, membership: replicated?.raft.membership)
+    }
+
+    // MARK: Answers of other nodes
+
+    mutating func answered(_ id: PeerCallID, _ result: PeerResult) {
+        guard let purpose = calls.removeValue(forKey: id) else { return }
+        switch purpose {
+        case .acquaintance(let member):
+            guard case .success(.hello(let hello)) = result, hello.identity.id == member else {
+                return
+            }
+            acquaintances.met(hello)
+        case .rendezvous(let purpose, let address):
+            rendezvous.situation = situation
+            rendezvous.answered(purpose, at: address, result)
+        case .membership:
+            if case .success(.hello(let hello)) = result,
+                replicated?.raft.membership[hello.identity.id] == nil
+            {
+                acquaintances.met(hello)
+            }
+            membership.answered(
+                id, result, next: PeerCallID(newID()), replicated?.raft, known: acquaintances,
+                leader: leaderHint, now: now)
+            advanceMembership()
+        case .survey:
+            if let answer = enquiries.surveyed(id, result, now: now) {
+                router.answer(answer.key, answer.outcome)
+            }
+        case .readiness: readinessAnswered(id, result)
+        case .ownIdentity: ownIdentityAnswered(id, result)
+        case .otherIdentity: otherIdentityAnswered(id, result)
+        }
+    }
+
+    // MARK: Decisions of the machines
+
+    /// - Returns: whether there was something to do.
+    mutating func performRendezvous() -> Bool {
+        let decisions = rendezvous.takeDecisions()
+        for decision in decisions { perform(decision) }
+        return !decisions.isEmpty
+    }
+
+    private mutating func perform(_ decision: Rendezvous.Decision) {
+        switch decision {
+        case .call(let purpose, let request, let address, let timeout):
+            call(.rendezvous(purpose, address), request, at: address, timeout: timeout)
+        case .answer(let id, let answer): emit(.answerPeer(id, answer))
+        case .askRegistry(let request, let id, let timeout):
+            emit(.askRegistry(request, id, timeout: timeout))
+        case .watchRegistry(let token, let timeout):
+            emit(.watchRegistry(token: token, timeout: timeout))
+        case .record(let metadata, let purpose):
+            let id = RecordID(newID())
+            records[id] = purpose
+            emit(.log(.record(metadata, id)))
+        case .establish(let cluster, let membership):
+            emit(.database(.establish(cluster, membership)))
+        case .begin(let cluster, let membership, let campaign):
+            startReplication(RestoredState(membership: membership), in: cluster)
+            if campaign { replicated?.campaign() }
+        case .leaveBootstrap:
+            replicated = nil
+            cluster = nil
+        case .introduced(let acceptance): introduced(acceptance)
+        case .met(let hello): meet(hello)
+        case .wasRemoved(let cause): wasRemoved(cause)
+        case .say(let note): emit(.say(note))
+        case .fail(let text): failed(text)
+        }
+    }
+
+    /// A joiner's own log does not name anybody yet, but it must answer the leader.
+    private mutating func introduced(_ acceptance: JoinAcceptance) {
+        learn(acceptance.membership)
+        if let leader = acceptance.leader {
+            _ = acquaintances.hinted(leader.address, for: leader.id)
+            emit(.setAddress(leader.address, for: leader.id))
+        }
+    }
+
+    /// A candidate that is a known member may have moved: reach it where it answers.
+    private mutating func meet(_ hello: Hello) {
+        guard let member = replicated?.raft.membership[hello.identity.id],
+            member.incarnation == hello.identity.incarnation, hello.identity != options.identity
+        else { return }
+        acquaintances.met(hello)
+        emit(.setAddress(hello.address, for: member.id))
+    }
+
+    mutating func advanceMembership() {
+        membership.advance(
+            replicated?.raft, leader: leaderHint, busy: snapshots.receiver, now: now)
+    }
+
+    /// - Returns: whether there was something to do.
+    mutating func performMembership() -> Bool {
+        let decisions = membership.takeDecisions()
+        for decision in decisions { perform(decision) }
+        // A change that ended makes room for the next.
+        if !decisions.isEmpty { advanceMembership() }
+        return !decisions.isEmpty
+    }
+
+    private mutating func perform(_ decision: MembershipDesk.Decision) {
+        switch decision {
+        case .answer(let id, let answer): emit(.answerPeer(id, answer))
+        case .askHello(let id, let address):
+            call(
+                .membership, .hello, at: address, timeout: MembershipDesk.dialBackTime, id: id)
+        case .propose(let change):
+            let id = ProposalID(newID())
+            router.proposed(id, .membership)
+            replicated?.propose(change, id: id)
+        case .removed(let key): router.answer(key, .done)
+        case .removalRefused(let key, let refusal):
+            router.answer(key, .failed(.membership(refusal)))
+        case .park(let pending): router.park(pending)
+        case .reaped(let id, let wasVoting):
+            reapings.succeeded += 1
+            say(.announcement, "successfully reaped \(Self.kind(wasVoting)) node \(id)")
+        case .reapingFailed(let id, let wasVoting, let cause):
+            reapings.failed += 1
+            say(.announcement, "failed to reap \(Self.kind(wasVoting)) node \(id): \(cause)")
+        case .joined(let request, let suffrage): joined(request, suffrage)
+        case .twoNodesWithOneID(let id, let member, let joiner):
+            say(
+                .warning, "two nodes with one ID",
+                ["node.id": "\(id)", "member.at": "\(member)", "joiner.at": "\(joiner)"])
+        }
+    }
+
+    private static func kind(_ wasVoting: Bool) -> String { wasVoting ? "voting" : "non-voting" }
+
+    private mutating func joined(_ request: JoinRequest, _ suffrage: Suffrage) {
+        if (suffrage == .nonvoter) != (request.suffrage == .nonvoter) {
+            say(
+                .warning,
+                "node stays what it is: to change whether it votes, remove it and let it join",
+                ["node.id": "\(request.identity.id)", "suffrage": "\(suffrage)"])
+        }
+        say(
+            .info, "node joined",
+            [
+                "node.id": "\(request.identity.id)", "address": "\(request.address)",
+                "suffrage": "\(suffrage)",
+            ])
+    }
+
+    // MARK: Knowing the members
+
+    mutating func learn(_ membership: Membership) {
+        for member in membership.members where member.id != options.identity.id {
+            guard acquaintances.hinted(member.address, for: member.id) else { continue }
+            emit(.setAddress(member.address, for: member.id))
+        }
+    }
+
+    func address(of id: NodeID) -> PeerAddress? {
+        if id == options.identity.id { return options.address }
+        return acquaintances[id]?.address ?? replicated?.raft.membership[id]?.address
+            ?? acquaintances.hint(for: id)
+    }
+
+    var leaderHint: LeaderHint? {
+        guard let leader = replicated?.raft.leader, let address = address(of: leader) else {
+            return nil
+        }
+        let url = leader == options.identity.id ? options.apiURL : acquaintances[leader]?.apiURL
+        return LeaderHint(id: leader, address: address, apiURL: url)
+    }
+
+    /// Asks members that did not introduce themselves yet for their API URL and versions.
+    mutating func askAcquaintances() {
+        guard let members = replicated?.raft.membership else { return }
+        for member in acquaintances.due(members, except: options.identity.id, now: now) {
+            call(
+                .acquaintance(member.id), .hello, at: member.address, timeout: .seconds(2))
+        }
+    }
+}

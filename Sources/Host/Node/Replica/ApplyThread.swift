@@ -1,0 +1,73 @@
+import NodeLogic
+import Raft
+import StateMachine
+import Telemetry
+import Threads
+import Time
+
+/// What the database's thread is asked to do, in the order in which it was posted.
+enum DatabaseJob: Sendable {
+    case work(DatabaseWork)
+    case stop
+}
+
+/// The thread that owns the database's only writing connection: it applies, checkpoints and opens
+/// snapshots, so that a commit and a checkpoint can never meet. Answers go straight to those who
+/// wait, after COMMIT.
+final class ApplyThread: Sendable {
+    struct Links: Sendable {
+        var core: Mailbox<NodeEvent>
+        var directory: DatabaseDirectory
+        var checkpointBytes: Int64
+        var checkpointEntries: Int
+        var checkpointInterval: Duration
+        var open: OpenRequests
+        var snapshots: SnapshotFiles
+        /// How large SQLite's log may grow for the sake of a snapshot that is being sent.
+        var holdBytes: Int64
+        /// They open the new file from the moment it takes the old one's place.
+        var readers: ReaderPool
+        var board: StatusBoard
+        var logger: Logger
+    }
+
+    private let jobs = Mailbox<DatabaseJob>()
+    private let thread: NamedThread
+
+    /// Opens the generation on its thread and waits for that.
+    /// - Throws: `ApplyFault`, or `ThreadShortage`.
+    static func start(
+        generation: Generation, links: Links
+    ) throws -> (ApplyThread, AppliedState) {
+        let opening = Mailbox<Result<AppliedState, ApplyFault>>()
+        let thread = try ApplyThread(generation: generation, links: links, opening: opening)
+        return (thread, try opening.take(atMost: 1)[0].get())
+    }
+
+    private init(
+        generation: Generation, links: Links, opening: Mailbox<Result<AppliedState, ApplyFault>>
+    ) throws(ThreadShortage) {
+        let jobs = self.jobs
+        thread = try NamedThread("apply", stack: NamedThread.deepStack) {
+            do throws(ApplyFault) {
+                let applier = try Applier(path: links.directory.file(of: generation))
+                opening.post(.success(applier.applied))
+                var worker = ApplyWorker(
+                    applier: applier, generation: generation, links: links, jobs: jobs)
+                try worker.run()
+            } catch {
+                opening.post(.failure(error))
+                links.core.post(.fault("\(error)"))
+            }
+        }
+    }
+
+    func post(_ work: DatabaseWork) { jobs.post(.work(work)) }
+
+    /// Ends the thread when all that was posted is done, with a last checkpoint so that the next
+    /// start is quick.
+    func stop() {
+        jobs.post(.stop)
+        thread.join()
+    }
+}

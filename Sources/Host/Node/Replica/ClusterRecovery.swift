@@ -1,0 +1,158 @@
+import NodeLogic
+package import Raft
+import SQLite
+import StateMachine
+import WriteAheadLog
+
+/// Gives a node another cluster's membership by an operator's word, on log and database. Every step
+/// is durable before the next, and a recovery that was interrupted anywhere is ended by the same one
+/// again:
+///
+/// 1. the database is checkpointed, so that its position can't go back;
+/// 2. the log says the new cluster ID, members and epoch, in one record;
+/// 3. the database says them, and is checkpointed.
+///
+/// The caller holds the directory's lock, and no thread of a node runs.
+package enum ClusterRecovery {
+    /// What a recovered node is.
+    package struct Outcome: Equatable, Sendable {
+        package var identity: NodeIdentity
+        package var cluster: ClusterID
+        package var membership: Membership
+        package var lastPosition: LogPosition
+    }
+
+    /// - Parameter membership: made of what the log says.
+    static func run(
+        in directory: String, bootID: RandomID,
+        membership choose: (LogState, Membership) throws(RecoveryError) -> Membership
+    ) throws -> Outcome {
+        // As at a start: a log is not made where a database lost its own.
+        var found = try StartInventory(namesIn: directory)
+        _ = try StartPlan.step(found)
+        guard found.segments > 0 else { throw RecoveryError.noState(directory) }
+        var log = try SegmentedLog<PosixDisk>.open(
+            on: PosixDisk(), directory: directory + "/log", bootID: bootID)
+        guard let identity = log.state.identity else { throw RecoveryError.noState(directory) }
+        guard !log.state.mustCatchUpBeforeVoting else {
+            throw RecoveryError.damaged(
+                "the end of the log in \(directory)/log is damaged: what it lost is not known, so "
+                    + "another node must be recovered")
+        }
+        found.log = StartInventory.Log(log.state)
+        guard case .openDatabase(let generation) = try StartPlan.step(found) else {
+            throw RecoveryError.noState(directory)
+        }
+        let database = try Applier(path: DatabaseDirectory(path: directory).file(of: generation))
+        let applied = database.applied
+        // The checks of an ordinary start; the clusters' IDs differ in a recovery that was cut off.
+        var comparable = applied
+        comparable.cluster = log.state.cluster
+        let known = try StartPlan.restored(
+            log: log.state, database: comparable, tail: log.tail(after: applied.position.index)
+        ).membership
+        let plan = try RecoveryPlan(
+            try choose(log.state, known), log: log.state, database: applied)
+        switch plan.step {
+        case .nothing: break
+        case .database(let cluster, let index):
+            try tell(database, cluster, plan.membership, index)
+        case .logAndDatabase(let cluster, let index):
+            try checkpoint(database)
+            try log.append(
+                LogBatch(records: [.recovered(cluster, plan.membership, at: index)]))
+            try log.sync()
+            try tell(database, cluster, plan.membership, index)
+        }
+        return Outcome(
+            identity: identity, cluster: try cluster(of: log.state),
+            membership: plan.membership, lastPosition: log.state.last)
+    }
+
+    private static func cluster(of log: LogState) throws(RecoveryError) -> ClusterID {
+        guard let cluster = log.cluster else { throw .noCluster }
+        return cluster
+    }
+
+    private static func tell(
+        _ database: Applier, _ cluster: ClusterID, _ membership: Membership, _ index: LogIndex
+    ) throws {
+        try database.establish(cluster: cluster, membership: membership, from: index)
+        try checkpoint(database)
+    }
+
+    /// Nobody reads: anything but a complete checkpoint is a failure.
+    private static func checkpoint(_ database: Applier) throws {
+        guard try database.checkpoint().extent == .complete else {
+            throw RecoveryError.failed("the database \(database.path) can't be checkpointed")
+        }
+    }
+}
+
+extension ClusterRecovery {
+    /// By `raft/peers.json`, at a node's start; the file is renamed when all is done.
+    static func run(_ file: PeersRecovery, in directory: String, bootID: RandomID) throws {
+        do {
+            _ = try run(in: directory, bootID: bootID) {
+                (log, known) throws(RecoveryError) in
+                guard let own = log.identity else { throw .noState(directory) }
+                return try RecoveryPlan.membership(of: file.peers, known: known, own: own)
+            }
+        } catch {
+            throw StartError.storage("failed to open store: failed to recover node: \(error)")
+        }
+        do throws(DiskError) {
+            let disk = PosixDisk()
+            try disk.rename(file.path, to: file.recordPath)
+            try disk.syncDirectory(directory + "/raft")
+        } catch {
+            throw StartError.storage(
+                "failed to open store: failed to move \(file.path) after recovery: \(error)")
+        }
+    }
+
+    /// Makes the node in a data directory the only voter of a cluster with the same data.
+    /// - Parameter survivors: the last log positions of the other nodes that are left.
+    package static func force(
+        in directory: String, survivors: [LogPosition]
+    ) throws -> Outcome {
+        if let problem = Engine.unfitness() { throw StartError.storage(problem) }
+        let lock = try DirectoryLock(existing: directory)
+        defer { _ = lock }
+        return try run(in: directory, bootID: Node.bootID()) {
+            (log, known) throws(RecoveryError) in
+            guard let own = log.identity else { throw .noState(directory) }
+            for survivor in survivors where !log.last.isUpToDate(with: survivor) {
+                throw .survivorIsNewer(survivor, own: log.last, own.id)
+            }
+            guard var member = known[own.id], member.incarnation == own.incarnation else {
+                throw .notMember(own.id)
+            }
+            member.suffrage = .voter
+            return Membership([member])
+        }
+    }
+
+    /// What the data directory of a stopped node says; nothing is changed.
+    package struct Facts: Equatable, Sendable {
+        package var identity: NodeIdentity
+        package var cluster: ClusterID?
+        package var term: Term
+        package var lastPosition: LogPosition
+        package var commitIndex: LogIndex
+        package var membership: Membership
+        /// What the next start would cut off the log's end.
+        package var torn: String?
+    }
+
+    package static func inspect(_ directory: String) throws -> Facts {
+        let lock = try DirectoryLock(existing: directory)
+        defer { _ = lock }
+        let (log, torn) = try LogInspection.read(directory + "/log", bootID: try Node.bootID())
+        guard let identity = log.identity else { throw RecoveryError.noState(directory) }
+        return Facts(
+            identity: identity, cluster: log.cluster, term: log.hardState.term,
+            lastPosition: log.last, commitIndex: log.commitIndex, membership: log.membership,
+            torn: torn.map { "\($0)" })
+    }
+}

@@ -1,0 +1,125 @@
+import NodeLogic
+import Raft
+import StateMachine
+import Telemetry
+import Threads
+import WriteAheadLog
+
+/// Carries out what `StartPlan` decides about a data directory, one step after the other: looks,
+/// asks, does, notes what it found, and asks again.
+struct DataDirectoryStart {
+    /// What a start comes to.
+    struct Outcome {
+        let identity: NodeIdentity
+        let generation: Generation
+        let log: LogThread
+        /// As it was opened, with what the start recorded.
+        let state: LogState
+        let apply: ApplyThread
+        let database: AppliedState
+    }
+
+    let directory: DatabaseDirectory
+    private let configuration: NodeConfiguration
+    private var found: StartInventory
+    private var log: LogThread?
+    private var state: LogState?
+    private var identity: NodeIdentity?
+    private var apply: (thread: ApplyThread, database: AppliedState, generation: Generation)?
+
+    /// Looks at names and changes nothing.
+    /// - Throws: what makes the first step impossible.
+    init(_ configuration: NodeConfiguration) throws {
+        self.configuration = configuration
+        directory = DatabaseDirectory(path: configuration.dataDirectory)
+        found = try StartInventory(namesIn: configuration.dataDirectory)
+        found.wouldFoundWithoutVote = !configuration.isVoter && configuration.plan == .alone
+        _ = try StartPlan.step(found)
+    }
+
+    /// - Parameters:
+    ///   - core: where the log's thread reports to.
+    ///   - bootID: of the machine's present run.
+    ///   - open: starts the thread of the database; called once.
+    mutating func carryOut(
+        core: Mailbox<NodeEvent>, bootID: RandomID, logger: Logger,
+        open: (Generation) throws -> (ApplyThread, AppliedState)
+    ) throws -> Outcome {
+        while true {
+            switch try StartPlan.step(found) {
+            case .openLog: try openLog(core, bootID, logger)
+            case .recordIdentity:
+                let identity = try nodeIdentity()
+                try record(.identity(identity))
+                self.identity = identity
+                found.log?.hasIdentity = true
+            case .createDatabase(let generation):
+                try directory.create(generation)
+                found.generations = try directory.generations()
+                found.incoming = try directory.incomingFiles()
+            case .recordGeneration(let generation):
+                try record(.generation(generation.rawValue))
+                found.log?.generation = generation
+            case .openDatabase(let generation):
+                try directory.prepareTemporaryFiles()
+                if let identity { logger.announce("opening store with node ID \(identity.id)") }
+                let (thread, database) = try open(generation)
+                apply = (thread, database, generation)
+                found.database = StartInventory.Database(database)
+            case .removeLeftovers(let generation):
+                try directory.removeAll(except: generation)
+                found.generations = [generation]
+                found.incoming = []
+            case .run:
+                guard let identity, let log, let state, let apply else {
+                    throw StartError.storage("the start ended before log and database were open")
+                }
+                return Outcome(
+                    identity: identity, generation: apply.generation, log: log, state: state,
+                    apply: apply.thread, database: apply.database)
+            }
+        }
+    }
+
+    private mutating func openLog(
+        _ core: Mailbox<NodeEvent>, _ bootID: RandomID, _ logger: Logger
+    ) throws {
+        let (log, opened) = try LogThread.start(
+            directory: configuration.dataDirectory + "/log", bootID: bootID, core: core)
+        if let torn = opened.torn { logger.warning("log recovered", ["detail": torn]) }
+        self.log = log
+        state = opened.state
+        found.segments = max(1, found.segments)
+        found.log = StartInventory.Log(opened.state)
+        logger.announce(
+            opened.state.identity == nil
+                ? "no preexisting node state detected in \(configuration.dataDirectory), "
+                    + "node may be bootstrapping"
+                : "preexisting node state detected in \(configuration.dataDirectory)")
+        if opened.state.identity != nil { identity = try nodeIdentity() }
+    }
+
+    private func nodeIdentity() throws(StartError) -> NodeIdentity {
+        try StartPlan.identity(
+            stored: state?.identity, explicit: configuration.explicitID,
+            fallback: configuration.fallbackID, directory: configuration.dataDirectory,
+            fresh: Incarnation(.random()))
+    }
+
+    private func record(_ record: MetadataRecord) throws {
+        guard let log else { throw StartError.storage("the log is not open") }
+        try log.recordNow([record])
+    }
+}
+
+extension StartInventory {
+    /// What the names in a data directory tell; nothing is there if the directory isn't.
+    init(namesIn directory: String) throws {
+        self.init(directory: directory)
+        let databases = DatabaseDirectory(path: directory)
+        guard try databases.isThere else { return }
+        generations = try databases.generations()
+        incoming = try databases.incomingFiles()
+        segments = try LogInspection.segments(in: directory + "/log")
+    }
+}

@@ -1,0 +1,113 @@
+import Glibc
+import NodeLogic
+package import PeerProtocol
+package import Raft
+package import Service
+import Synchronization
+import Telemetry
+import Threads
+import Time
+package import Transport
+
+/// What other nodes ask of this one. Everything that needs the machine's state is handed over to it;
+/// who this node is, is answered from what the machine last published.
+extension Node: PeerDelegate {
+    package var presence: PeerPresence {
+        let status = links.board.status
+        return PeerPresence(
+            cluster: status.cluster, address: options.address, members: status.membership.members)
+    }
+
+    package func received(_ messages: [Message], credit: MessageCredit) {
+        // First the credit: it goes back after the turn in which the messages were taken.
+        links.credits.hold(credit)
+        links.mailbox.post(.messages(messages.filter(isReadable)))
+    }
+
+    private func isReadable(_ message: Message) -> Bool {
+        guard let unreadable = UnreadableEntry(in: message) else { return true }
+        links.logger.error(
+            "message refused: the peer is broken, hostile, or of a later version",
+            ["node.id": "\(message.from.id)", "cause": "\(unreadable)"])
+        return false
+    }
+
+    package func answer(
+        _ request: PeerRequest, from caller: PeerCaller,
+        reply: @escaping @Sendable (PeerAnswer) -> Void
+    ) {
+        if case .hello = request, let hello = links.board.hello(to: caller.identity) {
+            reply(.hello(hello))
+            if hello.cluster == nil { links.mailbox.post(.helloHeard(caller.identity)) }
+            return
+        }
+        links.mailbox.post(.peerAsked(links.questions.add(reply), request, caller))
+    }
+
+    package func peerUnreachable(_ peer: NodeID) {
+        links.mailbox.post(.unreachable(peer))
+    }
+
+    package func forwarded(
+        _ requests: [ClientRequest], from caller: PeerCaller, replyTo sink: any ReplySink
+    ) {
+        submit(requests, replyTo: sink)
+    }
+
+    package func prepareSnapshot(
+        _ offer: SnapshotOffer, from caller: PeerCaller,
+        reply: @escaping @Sendable (SnapshotDecision) -> Void
+    ) {
+        let id = links.snapshots.begin(offer, reply)
+        links.mailbox.post(.snapshot(.offered(id, offer)))
+    }
+
+    package func snapshotReceived(
+        _ id: IncomingSnapshotID, _ offer: SnapshotOffer, path: String,
+        done: @escaping @Sendable (String?) -> Void
+    ) {
+        let id = SnapshotReceiptID(id.rawValue)
+        guard links.snapshots.complete(id, done) else {
+            unlink(path)
+            done("it is not wanted any more")
+            return links.snapshots.forget(id)
+        }
+        links.mailbox.post(.snapshot(.received(id)))
+    }
+
+    package func snapshotFailed(
+        _ id: IncomingSnapshotID, _ offer: SnapshotOffer, error: TransportError
+    ) {
+        let id = SnapshotReceiptID(id.rawValue)
+        links.snapshots.forget(id)
+        links.mailbox.post(.snapshot(.failed(id, cause: "\(error)")))
+    }
+
+    package func misrouted(wanted: NodeID, found: Introduction, at address: PeerAddress) {
+        links.logger.warning(
+            "another node answers than the one that is wanted",
+            ["wanted": "\(wanted)", "found": "\(found.identity)", "at": "\(address)"])
+    }
+
+    package func peerSpoke(
+        _ identity: NodeIdentity, advertised: PeerAddress, from remoteAddress: String
+    ) {
+        links.mailbox.post(.spoke(identity, at: advertised))
+    }
+
+    /// Changes are said once, both ways; what each of them comes from is for debugging.
+    package func observed(_ observation: TransportObservation) {
+        let logger = links.logger
+        switch observation {
+        case .connected(let peer, let address, isBack: true):
+            logger.info(
+                "connection to node is back", ["node.id": "\(peer)", "at": "\(address)"])
+        case .disconnected(let peer, let error):
+            logger.warning("no connection to node", ["node.id": "\(peer)", "cause": "\(error)"])
+        case .acceptFailed(let error):
+            logger.warning("connections can't be accepted", ["cause": "\(error)"])
+        case .connected, .messagesDropped, .misrouted, .refusedInbound:
+            logger.debug("network", ["event": observation.description])
+        }
+    }
+}

@@ -1,0 +1,183 @@
+import Cluster
+import Glibc
+package import NIOCore
+package import NodeLogic
+import Raft
+import Replication
+import SQLite
+import StateMachine
+package import Telemetry
+import Threads
+import Transport
+import Wire
+import WriteAheadLog
+
+/// Opens what the disk holds, decides how the node starts, and starts its threads, step by step.
+extension Node {
+    /// - Parameter registry: needed if the plan names one.
+    /// - Returns: a node that takes part in its cluster, or forms one by its plan.
+    /// - Throws: `StartError` where the operator can do something about it. Nothing is made on the
+    ///   disk before it is known that the data directory is empty or whole, and nothing is deleted
+    ///   before log and database were found to fit.
+    package static func start(
+        _ configuration: NodeConfiguration, registry: (any RegistryAccess)? = nil,
+        group: any EventLoopGroup, logger: Logger
+    ) throws -> Node {
+        do {
+            return try open(configuration, registry: registry, group: group, logger: logger)
+        } catch {
+            guard let cause = StartError.lackOfRoom(error) else { throw error }
+            throw StartError.noRoom(directory: configuration.dataDirectory, cause: cause)
+        }
+    }
+
+    private static func open(
+        _ configuration: NodeConfiguration, registry: (any RegistryAccess)?,
+        group: any EventLoopGroup, logger: Logger
+    ) throws -> Node {
+        if let problem = Engine.unfitness() { throw StartError.storage(problem) }
+        var start = try DataDirectoryStart(configuration)
+        try makeDirectory(configuration.dataDirectory)
+        let lock = try DirectoryLock(configuration.dataDirectory)
+        // Once more: until it was locked, another process may have changed it.
+        start = try DataDirectoryStart(configuration)
+        if let peers = configuration.peers {
+            logger.announce("attempting node recovery using \(peers.path)")
+            try ClusterRecovery.run(peers, in: configuration.dataDirectory, bootID: bootID())
+            logger.announce("node recovered successfully using \(peers.path)")
+        }
+        let core = Mailbox<NodeEvent>()
+        let board = StatusBoard()
+        let open = OpenRequests()
+        let snapshots = SnapshotFiles(directory: configuration.dataDirectory)
+        let directory = start.directory
+        var readers: ReaderPool?
+        let opened = try start.carryOut(
+            core: core, bootID: try bootID(), logger: logger
+        ) { generation in
+            let pool = ReaderPool(
+                path: directory.file(of: generation), limit: configuration.maxReaders,
+                core: core, open: open)
+            readers = pool
+            return try ApplyThread.start(
+                generation: generation,
+                links: ApplyThread.Links(
+                    core: core, directory: directory,
+                    checkpointBytes: Int64(configuration.checkpointBytes),
+                    checkpointEntries: configuration.replication.compactionThreshold,
+                    checkpointInterval: configuration.checkpointInterval, open: open,
+                    snapshots: snapshots, holdBytes: Int64(configuration.snapshotHoldBytes),
+                    readers: pool, board: board, logger: logger))
+        }
+        guard let readers else { throw StartError.storage("the database was not opened") }
+        let (log, apply, applied) = (opened.log, opened.apply, opened.database)
+        let options = NodeOptions(
+            identity: opened.identity, engine: Engine.fingerprint.description,
+            configuration: configuration)
+        let restored = try StartPlan.restored(
+            log: opened.state, database: applied,
+            tail: log.tail(after: applied.position.index))
+        warn(of: applied, configuration, logger)
+        let transport = transport(configuration, opened.identity, group)
+        let links = MachineThread.Links(
+            mailbox: core, log: log, apply: apply, readers: readers, transport: transport,
+            forwarder: Forwarder(transport: transport, mailbox: core, open: open),
+            registry: registry, open: open, questions: Questions(), snapshots: snapshots,
+            ends: NodeEnds(), gate: ReadGate(), board: board, logger: logger)
+        let beginning = NodeMachine.Beginning(
+            restored: restored, cluster: opened.state.cluster,
+            isEstablished: applied.cluster == opened.state.cluster,
+            formation: try StartPlan.formation(log: opened.state, plan: configuration.plan),
+            hasRegistry: registry != nil)
+        let seed = Chance.seed()
+        return try Node(
+            options: options, beganInCluster: opened.state.cluster != nil, links: links, lock: lock
+        ) {
+            let machine = NodeMachine(options, chance: Chance(seed), now: .now)
+            MachineThread(machine, links: links).run(beginning)
+        }
+    }
+
+    /// What was chosen when the cluster was formed does not change with a node's flags.
+    private static func warn(
+        of applied: AppliedState, _ configuration: NodeConfiguration, _ logger: Logger
+    ) {
+        guard applied.cluster != nil, applied.settings.foreignKeys != configuration.foreignKeys
+        else { return }
+        logger.warning(
+            "-fk counts only when a cluster is formed; the cluster's own setting stays",
+            [
+                "fk.given": "\(configuration.foreignKeys)",
+                "fk.cluster": "\(applied.settings.foreignKeys)",
+            ])
+    }
+
+    private static func transport(
+        _ configuration: NodeConfiguration, _ identity: NodeIdentity, _ group: any EventLoopGroup
+    ) -> PeerTransport {
+        var limits = TransportLimits()
+        // A longer wait would keep a healed link down: a lost SYN is repeated ever more rarely.
+        limits.dialTimeout = min(limits.dialTimeout, .init(configuration.connectTimeout))
+        limits.maxConnections = configuration.maxConnections
+        return PeerTransport(group: group, identity: identity, limits: limits)
+    }
+
+    /// Makes the directory and those above it, each of them durably.
+    private static func makeDirectory(_ path: String) throws(StartError) {
+        do throws(DiskError) {
+            try PosixDisk().makeDirectories(path)
+        } catch {
+            guard !error.isNoSpace else {
+                throw .noRoom(directory: path, cause: error.reason)
+            }
+            throw .storage("can't make the data directory \(error.path): \(error.reason)")
+        }
+    }
+
+    /// Names the time since the machine started.
+    static func bootID() throws(StartError) -> RandomID {
+        let path = "/proc/sys/kernel/random/boot_id"
+        guard let file = fopen(path, "re") else { throw .storage("can't read \(path)") }
+        defer { fclose(file) }
+        var buffer = [CChar](repeating: 0, count: 64)
+        guard fgets(&buffer, Int32(buffer.count), file) != nil else {
+            throw .storage("can't read \(path)")
+        }
+        let digits = buffer.prefix { $0 != 0 }.map { Character(UnicodeScalar(UInt8($0))) }
+            .filter(\.isHexDigit)
+        guard let id = RandomID(String(digits)) else {
+            throw .storage("\(path) holds no boot ID")
+        }
+        return id
+    }
+}
+
+extension StartError {
+    /// The cause, if what failed is a disk without room.
+    fileprivate static func lackOfRoom(_ error: any Error) -> String? {
+        switch error {
+        case LogError.diskFull(let cause): "\(cause)"
+        case let error as LogError:
+            if case .syncFailed(let cause) = error, cause.isNoSpace { "\(cause)" } else { nil }
+        case let error as DirectoryError where error.isDiskFull: "\(error)"
+        case ApplyFault.diskFull: "the database has no room"
+        case let error as DiskError where error.isNoSpace: "\(error)"
+        default: nil
+        }
+    }
+}
+
+extension Chance {
+    /// From the system's entropy.
+    static func seed() -> (UInt64, UInt64, UInt64, UInt64) {
+        func bits() -> UInt64 { .random(in: .min ... .max) }
+        return (bits(), bits(), bits(), bits() | 1)
+    }
+}
+
+extension RandomID {
+    /// From the system's entropy.
+    static func random() -> RandomID {
+        RandomID(high: .random(in: .min ... .max), low: .random(in: .min ... .max))
+    }
+}

@@ -1,0 +1,142 @@
+import NIOCore
+package import NodeLogic
+package import Raft
+package import Service
+package import StateMachine
+import Telemetry
+import Threads
+import Time
+package import Transport
+import Wire
+
+/// A node of the cluster: its threads, and what others may ask of it. Clients' requests come in
+/// through `submit`, other nodes' through the `PeerDelegate` methods; both only hand over.
+package final class Node: NodeService, Sendable {
+    package let options: NodeOptions
+    /// Whether the disk held a cluster's state when the node started.
+    package let beganInCluster: Bool
+    let links: MachineThread.Links
+    private let machine: NamedThread
+    private let lock: DirectoryLock
+
+    /// - Parameter run: the machine's whole life, on its thread.
+    init(
+        options: NodeOptions, beganInCluster: Bool, links: MachineThread.Links,
+        lock: consuming DirectoryLock, _ run: @escaping @Sendable () -> Void
+    ) throws(ThreadShortage) {
+        self.options = options
+        self.beganInCluster = beganInCluster
+        self.lock = lock
+        self.links = links
+        machine = try NamedThread("raft", run)
+        links.transport.attach(self)
+    }
+
+    package var transport: PeerTransport { links.transport }
+
+    /// Addresses of other nodes that the operator gave.
+    package func join(_ addresses: [PeerAddress]) {
+        if !addresses.isEmpty { candidates(Candidates(addresses)) }
+    }
+
+    /// Addresses that discovery found.
+    package func candidates(_ list: Candidates) {
+        links.mailbox.post(.candidates(list))
+    }
+
+    /// Called once, from any thread, when the node can't go on.
+    package func onFault(_ action: @escaping @Sendable (String) -> Void) {
+        links.board.onFault(action)
+    }
+
+    /// Hands leadership over, if there is somebody to take it; requests are served as before. The
+    /// node says from now on that it isn't ready, so that no new clients are sent to it.
+    package func leave() {
+        links.mailbox.post(.leave)
+        _ = links.ends.awaitLeft(until: .now + .seconds(10))
+    }
+
+    /// Lets what is under way end, refuses the rest, and closes log and database.
+    package func stop() {
+        links.mailbox.post(.stop)
+        _ = links.ends.awaitStopped(until: .now + .seconds(10))
+        machine.join()
+        do {
+            try transport.shutdown().wait()
+        } catch {
+            links.logger.warning("transport did not end in order", ["cause": "\(error)"])
+        }
+        links.readers.stop()
+        links.apply.stop()
+        links.log.stop()
+    }
+
+    /// As of the last checkpoint, or of the start.
+    package var databaseStatistics: DatabaseStatistics? { links.board.database }
+
+    /// Threads that serve reads, those at one, and reads that wait for one.
+    package var readers: (threads: Int, busy: Int, waiting: Int, givenUp: Int) {
+        links.readers.counts
+    }
+
+    package var droppedMessages: [(reason: DropReason, count: Int)] {
+        status.droppedMessages.sorted { $0.key.rawValue < $1.key.rawValue }
+            .map { ($0.key, $0.value) }
+    }
+
+    package var reapings: Reapings { status.reapings }
+
+    package var status: NodeStatus { links.board.status }
+
+    package func submit(_ requests: [ClientRequest], replyTo sink: any ReplySink) {
+        let now = MonotonicTime.now
+        var reads: [ReadJob] = []
+        var others: [PendingRequest] = []
+        for request in requests {
+            var pending = PendingRequest(request, key: RequestKey(0), now: now)
+            guard case .command(let command, let options) = request.operation else {
+                others.append(pending)
+                continue
+            }
+            if mayReadAtOnce(command.kind, options, now) {
+                reads.append(ReadJob(pending, ReplyTarget(sink: sink, id: request.id)))
+                continue
+            }
+            // Encoded here, on the caller's thread: the machine only sets the stamp.
+            pending.encode()
+            others.append(pending)
+        }
+        if !reads.isEmpty { links.readers.post(reads) }
+        guard !others.isEmpty else { return }
+        let keys = links.open.add(others.map { ReplyTarget(sink: sink, id: $0.request.id) })
+        for (place, key) in keys.enumerated() { others[place].key = key }
+        links.mailbox.post(.requests(others))
+    }
+
+    /// Reads end as soon as SQLite can be stopped, and what waits for a leader is dropped; what is in
+    /// the log, or was sent on to the leader, takes its course.
+    package func cancel(_ requests: [RequestID], replyTo sink: any ReplySink) {
+        let cancelled = links.open.take(requests, of: sink)
+        if !cancelled.isEmpty {
+            links.mailbox.post(.cancelled(cancelled.map(\.key)))
+            var replies = ReplyBatch()
+            for (_, target) in cancelled {
+                replies.add(.failed(.timedOut(waitingFor: "a client that has gone")), to: target)
+            }
+            replies.deliver()
+        }
+        links.readers.cancel(requests, from: sink)
+    }
+
+    /// Whether a read needs nothing from the machine.
+    private func mayReadAtOnce(
+        _ kind: CommandKind, _ options: ReadOptions, _ now: MonotonicTime
+    ) -> Bool {
+        guard kind != .execute else { return false }
+        switch options.level {
+        case .none: return options.freshness.limit == nil && links.gate.admitsLocalReads(at: now)
+        case .weak: return links.gate.admitsLeaderReads(at: now)
+        default: return false
+        }
+    }
+}

@@ -1,0 +1,378 @@
+import NodeLogic
+import Service
+import StateMachine
+import Synchronization
+import Threads
+import Time
+import Wire
+
+/// A read that may be served from this node's database now.
+struct ReadJob: Sendable {
+    var pending: PendingRequest
+    var target: ReplyTarget
+    /// A check of the node: it goes before all others, and has a thread when all are busy.
+    var isUrgent = false
+    /// A reader could not open the database; it is not tried a third time.
+    var wasPutBack = false
+
+    init(_ pending: PendingRequest, _ target: ReplyTarget, isUrgent: Bool = false) {
+        self.pending = pending
+        self.target = target
+        self.isUrgent = isUrgent
+    }
+
+    var command: Command? {
+        guard case .command(let command, _) = pending.request.operation else { return nil }
+        return command
+    }
+
+    /// When SQLite must stop working on it: at the client's limit for the database. `timeout` is
+    /// for waiting on other nodes, and so bounds only what another node waits for.
+    func deadline(from start: ContinuousClock.Instant) -> ContinuousClock.Instant? {
+        var deadline: ContinuousClock.Instant?
+        if case .command(_, let options) = pending.request.operation,
+            let limit = options.databaseTimeout
+        {
+            deadline = start + limit
+        }
+        if target.sink.isRemote {
+            let end = start + (pending.deadline - .now)
+            deadline = deadline.map { min($0, end) } ?? end
+        }
+        return deadline
+    }
+}
+
+/// Threads that serve reads, each over a connection of its own. Two at first; another one is added
+/// when a read waits and all threads are caught in long ones, up to the limit, and ends when it
+/// was not needed for a while.
+///
+/// A reader that does not come back when it should is given up: its client gets its answer, another
+/// thread takes its place, and it ends when the step of SQLite that holds it does.
+final class ReaderPool: Sendable {
+    /// How many threads, and for how long.
+    struct Limits: Sendable {
+        var threads: Int
+        var idleThreads = 2
+        /// A thread beyond the idle ones ends after this.
+        var idleTime: Duration = .seconds(30)
+        /// How late a reader may be before it is given up.
+        var grace: Duration = .seconds(1)
+        /// Readers that are given up and still run. Beyond, none is replaced.
+        var givenUp = 32
+        /// Before another try after the system refused a thread or a file.
+        var pause: Duration = .seconds(1)
+        /// Bytes that all results may take while they are gathered.
+        var gatheredBytes = 2 << 30
+
+        init(threads: Int) { self.threads = max(1, threads) }
+    }
+
+    private struct State {
+        var slots: [ReaderSlot] = []
+        /// Threads that have not come for a job yet.
+        var starting = 0
+        var givenUp = 0
+        var lastNumber = 0
+        var path: String
+        /// Counts changes of the database file: readers of an older one open the new one.
+        var generation: UInt64 = 0
+        var isClosed = false
+        /// No thread is added before.
+        var mayGrowAt: ContinuousClock.Instant = .now
+        var lastRefusal: String?
+    }
+
+    /// What the pool asks of the system; tests put something else in its place.
+    struct System: Sendable {
+        var startThread:
+            @Sendable (String, @escaping @Sendable () -> Void) throws(ThreadShortage) -> Void =
+                { (name, body) throws(ThreadShortage) in
+                    try NamedThread(name, stack: NamedThread.deepStack, body).detach()
+                }
+        var run: @Sendable (Reader, Command, ContinuousClock.Instant?) -> ReadOutcome = {
+            $0.run($1, deadline: $2)
+        }
+    }
+
+    private let system: System
+    private let queue = ReadQueue()
+    private let state: Mutex<State>
+    private let core: Mailbox<NodeEvent>
+    private let open: OpenRequests
+    private let limits: Limits
+    private let budget: GatherBudget
+    private let recent = Mutex(RecentCancellations())
+    /// Told by each thread that ends.
+    private let ended = Mailbox<Int>()
+
+    convenience init(path: String, limit: Int, core: Mailbox<NodeEvent>, open: OpenRequests) {
+        self.init(path: path, limits: Limits(threads: limit), core: core, open: open)
+    }
+
+    init(
+        path: String, limits: Limits, core: Mailbox<NodeEvent>, open: OpenRequests,
+        system: System = System()
+    ) {
+        self.system = system
+        state = Mutex(State(path: path))
+        self.core = core
+        self.open = open
+        self.limits = limits
+        budget = GatherBudget(limit: limits.gatheredBytes)
+        for _ in 0..<min(limits.idleThreads, limits.threads) { addThread() }
+    }
+
+    // MARK: Jobs
+
+    func post(_ jobs: [ReadJob]) {
+        queue.post(jobs)
+        if jobs.contains(where: \.isUrgent) { growIfNeeded() }
+    }
+
+    /// Nobody waits for these any more. Each is answered all the same.
+    func cancel(_ ids: [RequestID], from sink: any ReplySink) {
+        // First of all: a job that is nowhere to be found may be on its way.
+        recent.withLock { $0.add(ids, from: sink) }
+        let ids = Set(ids)
+        let waiting = queue.remove { job in
+            job.target.sink === sink && ids.contains(job.target.id)
+        }
+        answer(waiting, .timedOut(waitingFor: "a reader"))
+        for slot in state.withLock({ $0.slots }) { slot.cancel(ids, from: sink) }
+    }
+
+    private func answer(_ jobs: [ReadJob], _ error: ServiceError) {
+        var replies = ReplyBatch()
+        for job in jobs { replies.add(.failed(error), to: job.target) }
+        replies.deliver()
+    }
+
+    // MARK: Life
+
+    /// Looks after the readers; to be called about every tick.
+    func grow() {
+        let now = ContinuousClock.now
+        let slots = state.withLock { $0.slots }
+        for slot in slots {
+            // What is answered does not wait for the read after it.
+            slot.flush()
+            if slot.isOverdue(by: limits.grace, at: now) { giveUp(slot) }
+        }
+        growIfNeeded()
+    }
+
+    /// Its client has the answer; another thread takes its place, unless too many are held already.
+    private func giveUp(_ slot: ReaderSlot) {
+        guard slot.giveUp() else { return }
+        state.withLock { state in
+            guard state.givenUp < limits.givenUp,
+                let place = state.slots.firstIndex(where: { $0 === slot })
+            else { return }
+            state.slots.remove(at: place)
+            state.givenUp += 1
+        }
+    }
+
+    /// Adds a thread when a read waits that no thread will take soon.
+    private func growIfNeeded() {
+        guard queue.count > 0, !queue.hasSleeper else { return }
+        let hasUrgent = queue.hasUrgent
+        let (mayGrow, isEmpty) = state.withLock { state in
+            let limit = limits.threads + (hasUrgent ? 1 : 0)
+            // What is on its way may be enough.
+            let hasRoom =
+                state.slots.count < limit && state.starting < queue.count
+                && state.mayGrowAt <= .now
+            return (!state.isClosed && hasRoom, state.slots.isEmpty)
+        }
+        let hasGrown = mayGrow && addThread()
+        guard isEmpty, !hasGrown else { return }
+        // Nobody will come for them.
+        let cause = state.withLock { $0.lastRefusal } ?? "no reader is left"
+        answer(queue.remove { _ in true }, .notReady(cause))
+    }
+
+    /// From here on reads see the database at `path`.
+    func switchTo(_ path: String) {
+        state.withLock { state in
+            state.path = path
+            state.generation += 1
+        }
+    }
+
+    /// Ends all threads once they finished what they are at; long reads after `patience`, and those
+    /// that can't be ended are left behind.
+    func stop(patience: Duration = .seconds(5)) {
+        state.withLock { $0.isClosed = true }
+        queue.close()
+        waitForEnd(until: .now + patience)
+        answer(queue.remove { _ in true }, .notReady("the node is stopping"))
+        for slot in state.withLock({ $0.slots }) { slot.cancel() }
+        waitForEnd(until: .now + limits.grace)
+        for slot in state.withLock({ $0.slots }) { _ = slot.giveUp() }
+    }
+
+    private func waitForEnd(until deadline: MonotonicTime) {
+        while state.withLock({ !$0.slots.isEmpty }), MonotonicTime.now < deadline {
+            _ = ended.take(until: deadline)
+        }
+    }
+
+    /// Ends the longest running read with an error: it keeps SQLite's log from being checkpointed.
+    func evictOldest() {
+        let running = state.withLock { $0.slots.map(\.activity) }
+            .compactMap { activity in activity.startedAt.map { ($0, activity) } }
+        running.min { $0.0 < $1.0 }?.1.evict()
+    }
+
+    /// `givenUp` are readers that have not come back; they are none of `threads`.
+    var counts: (threads: Int, busy: Int, waiting: Int, givenUp: Int) {
+        let waiting = queue.count
+        let (slots, givenUp) = state.withLock { ($0.slots, $0.givenUp) }
+        return (slots.count, slots.count { $0.startedAt != nil }, waiting, givenUp)
+    }
+
+    /// - Returns: false when the system gives none.
+    @discardableResult private func addThread() -> Bool {
+        let slot = state.withLock { state -> ReaderSlot in
+            state.lastNumber += 1
+            let slot = ReaderSlot(number: state.lastNumber)
+            state.slots.append(slot)
+            state.starting += 1
+            return slot
+        }
+        do throws(ThreadShortage) {
+            try system.startThread("reader-\(slot.number)") { [self] in
+                state.withLock { $0.starting -= 1 }
+                serve(slot)
+                slot.flush()
+                leave(slot)
+            }
+            return true
+        } catch {
+            state.withLock { $0.starting -= 1 }
+            refused("\(error)")
+            leave(slot)
+            return false
+        }
+    }
+
+    private func refused(_ cause: String) {
+        state.withLock { state in
+            state.mayGrowAt = .now + limits.pause
+            state.lastRefusal = cause
+        }
+    }
+
+    private func leave(_ slot: ReaderSlot) {
+        state.withLock { state in
+            if let place = state.slots.firstIndex(where: { $0 === slot }) {
+                state.slots.remove(at: place)
+            } else if slot.isGivenUp {
+                state.givenUp -= 1
+            }
+        }
+        ended.post(slot.number)
+    }
+
+    /// - Returns: whether the thread is one too many; then it is none of the pool any more.
+    private func retire(_ slot: ReaderSlot) -> Bool {
+        state.withLock { state in
+            guard state.slots.count > limits.idleThreads,
+                let place = state.slots.firstIndex(where: { $0 === slot })
+            else { return false }
+            state.slots.remove(at: place)
+            return true
+        }
+    }
+}
+
+// MARK: On a reader's thread
+
+extension ReaderPool {
+    private func serve(_ slot: ReaderSlot) {
+        var reader: Reader?
+        var generation: UInt64?
+        while let job = next(slot) {
+            let (path, current) = state.withLock { ($0.path, $0.generation) }
+            let deadline = slot.begin(job)
+            if recent.withLock({ $0.contains(job.target) }) { slot.cancel() }
+            if generation != current || reader == nil {
+                reader = nil
+                do throws(ApplyFault) {
+                    reader = try openReader(path, slot)
+                    generation = current
+                } catch {
+                    return couldNotOpen(job, path, error, slot)
+                }
+            }
+            guard let reader, let command = job.command else { return }
+            let mayGoOn =
+                switch system.run(reader, command, deadline) {
+                case .result(let result): slot.finish(.results(result))
+                case .busy: slot.finish(.failed(.busy))
+                case .needsWrite: finishAsWrite(job, slot)
+                }
+            guard mayGoOn else { return }
+        }
+    }
+
+    /// The request writes: the machine must see to it, unless the client has its answer.
+    private func finishAsWrite(_ job: ReadJob, _ slot: ReaderSlot) -> Bool {
+        guard slot.finish(nil) else { return false }
+        var pending = job.pending
+        pending.key = open.add(job.target)
+        pending.isWrite = true
+        pending.encode()
+        core.post(.requests([pending]))
+        return true
+    }
+
+    /// Waits for a job. Nil: the thread ends.
+    private func next(_ slot: ReaderSlot) -> ReadJob? {
+        if let job = queue.takeNow() { return job }
+        slot.flush()
+        while true {
+            switch queue.take(until: .now + limits.idleTime) {
+            case .job(let job): return job
+            case .closed: return nil
+            case .nothing: if retire(slot) { return nil }
+            }
+        }
+    }
+
+    private func openReader(_ path: String, _ slot: ReaderSlot) throws(ApplyFault) -> Reader {
+        try Reader(path: path, activity: slot.activity, budget: budget) { [weak self, slot] in
+            self?.isLong(slot)
+        }
+    }
+
+    /// The read takes long: what the thread has done already goes out, and what waits goes to
+    /// another. Called every millisecond or so of the read.
+    private func isLong(_ slot: ReaderSlot) {
+        slot.flush()
+        guard queue.count > 0 else { return }
+        queue.handOver()
+        // What ends in a moment is worth no thread.
+        let startedAt = slot.startedAt ?? .now
+        if ContinuousClock.now - startedAt > .milliseconds(5) { growIfNeeded() }
+    }
+
+    /// The thread ends. Others may serve the job, which have their files open; without any it is
+    /// answered with the reason.
+    private func couldNotOpen(
+        _ job: ReadJob, _ path: String, _ error: ApplyFault, _ slot: ReaderSlot
+    ) {
+        let cause = "can't open \(path) for reading: \(error)"
+        refused(cause)
+        let hasOthers = state.withLock { $0.slots.count > 1 }
+        if hasOthers, !job.wasPutBack {
+            var again = job
+            again.wasPutBack = true
+            if slot.finish(nil) { queue.putBack(again) }
+        } else {
+            _ = slot.finish(.failed(.notReady(cause)))
+        }
+    }
+}

@@ -1,0 +1,136 @@
+import NodeLogic
+package import Raft
+import StateMachine
+import Wire
+import WriteAheadLog
+
+/// Decides what a recovery by hand changes. Pure: `ClusterRecovery` carries it out.
+///
+/// A cluster that lost its quorum for good goes on with fewer members, as another cluster with the
+/// same data: under an ID derived from the old one and the members, so that nodes which were told
+/// the same find each other, and nodes which were not can never mix with them. No entry is applied
+/// or dropped: the members elect a leader by Raft's rules, and their logs become one as always.
+struct RecoveryPlan: Equatable {
+    enum Step: Equatable {
+        /// All is written already; perhaps the file's name is not.
+        case nothing
+        /// The log says it, the database not yet.
+        case database(ClusterID, from: LogIndex)
+        case logAndDatabase(ClusterID, from: LogIndex)
+    }
+
+    let membership: Membership
+    let step: Step
+
+    /// - Parameter membership: of the recovered cluster.
+    init(
+        _ membership: Membership, log: LogState, database: AppliedState
+    ) throws(RecoveryError) {
+        guard let now = log.cluster, let before = database.cluster else { throw .noCluster }
+        self.membership = membership
+        let derived = Self.cluster(after: before, membership)
+        if now != before {
+            guard now == derived else { throw .otherRecoveryBegun }
+            step = .database(derived, from: log.membershipIndex)
+        } else if log.membership == membership, log.last.term.epoch < log.hardState.term.epoch {
+            step = .nothing
+        } else {
+            step = .logAndDatabase(derived, from: database.position.index)
+        }
+    }
+
+    /// Two halves of 64 bits, each by FNV-1a over all that must agree.
+    static func cluster(after before: ClusterID, _ membership: Membership) -> ClusterID {
+        var writer = ByteWriter()
+        before.encode(into: &writer)
+        membership.encode(into: &writer)
+        func hash(_ basis: UInt64) -> UInt64 {
+            writer.bytes.reduce(basis) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }
+        }
+        return ClusterID(
+            RandomID(high: hash(0xCBF2_9CE4_8422_2325), low: hash(0x8422_2325_CBF2_9CE4)))
+    }
+}
+
+extension RecoveryPlan {
+    /// The membership that the operator's list makes of what this node knows. Members are known by
+    /// their data directories, so the list can only name those that were members before.
+    static func membership(
+        of peers: [NamedPeer], known: Membership, own: NodeIdentity
+    ) throws(RecoveryError) -> Membership {
+        for peer in peers {
+            let text = peer.address.rawValue
+            if text.contains("://") { throw .protocolInAddress(text) }
+            let port = text.split(separator: ":", omittingEmptySubsequences: false).last
+            guard text.contains(":"), let port, UInt16(port) != nil else {
+                throw .invalidAddress(text)
+            }
+        }
+        guard peers.contains(where: { $0.id == own.id }) else { throw .lacksThisNode(own.id) }
+        var members: [Member] = []
+        for peer in peers {
+            let incarnation = peer.id == own.id ? own.incarnation : known[peer.id]?.incarnation
+            guard let incarnation else { throw .unknownMember(peer.id, known: known) }
+            members.append(
+                Member(
+                    id: peer.id, incarnation: incarnation, address: peer.address,
+                    suffrage: peer.isVoter ? .voter : .nonvoter))
+        }
+        return Membership(members)
+    }
+}
+
+/// Why a node can't be recovered. The text tells what to do.
+package enum RecoveryError: Error, Equatable, Sendable, CustomStringConvertible {
+    case noState(String)
+    case noCluster
+    case otherRecoveryBegun
+    case protocolInAddress(String)
+    case invalidAddress(String)
+    case lacksThisNode(NodeID)
+    case unknownMember(NodeID, known: Membership)
+    case notMember(NodeID)
+    case survivorIsNewer(LogPosition, own: LogPosition, NodeID)
+    case damaged(String)
+    case failed(String)
+
+    package var description: String {
+        switch self {
+        case .noState(let directory): "\(directory) holds no node's data"
+        case .noCluster: "this node belongs to no cluster yet: there is nothing to recover"
+        case .otherRecoveryBegun:
+            """
+            an earlier recovery with other members was begun and did not end: give the same \
+            members again and let it end, then recover once more
+            """
+        case .protocolInAddress(let text): "protocol specified in address: \(text)"
+        case .invalidAddress(let text): "invalid address in configuration: \(text)"
+        case .lacksThisNode(let id):
+            """
+            the configuration does not contain this node, \(id): list it, or leave the file away \
+            and start it with an empty data directory
+            """
+        case .unknownMember(let id, let known):
+            """
+            node \(id) is no member that this node knows (\
+            \(known.members.map(\.id.rawValue).joined(separator: ", "))): recover with members \
+            that were there, and let others join afterwards
+            """
+        case .notMember(let id):
+            "this node, \(id), is no member of its cluster any more: recover another one"
+        case .survivorIsNewer(let other, let own, let id):
+            """
+            the survivor at \(other.recoveryText) has a newer log than this node, \(id), at \
+            \(own.recoveryText): recover that one instead, and let this one join it with an empty \
+            data directory
+            """
+        case .damaged(let text): text
+        case .failed(let text): text
+        }
+    }
+}
+
+extension LogPosition {
+    /// As `rqlited recover` prints and takes it.
+    package var recoveryText: String { "\(term):\(index)" }
+}

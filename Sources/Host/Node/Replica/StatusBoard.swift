@@ -1,0 +1,60 @@
+import NodeLogic
+import PeerProtocol
+import Raft
+import StateMachine
+import Synchronization
+
+/// Holds the last published status and counters that other threads read.
+final class StatusBoard: Sendable {
+    private struct State {
+        var status = NodeStatus()
+        var hello: Hello?
+        var places: CallerPlaces?
+        var database: DatabaseStatistics?
+        var onFault: (@Sendable (String) -> Void)?
+    }
+
+    private let state = Mutex(State())
+
+    var status: NodeStatus { state.withLock(\.status) }
+
+    /// How the node introduces itself to who asks; nil until it has begun.
+    func hello(to caller: NodeIdentity) -> Hello? {
+        let (hello, places) = state.withLock { ($0.hello, $0.places) }
+        guard var hello else { return nil }
+        hello.callerAddress = places?.address(of: caller)
+        return hello
+    }
+
+    func publish(_ status: NodeStatus, hello: Hello, places: CallerPlaces) {
+        state.withLock { state in
+            state.status = status
+            state.hello = hello
+            state.places = places
+        }
+    }
+
+    func publish(_ statistics: DatabaseStatistics) {
+        state.withLock { $0.database = statistics }
+    }
+
+    var database: DatabaseStatistics? { state.withLock(\.database) }
+
+    /// Called once, from any thread, when the node can't go on; at once if that is so already.
+    func onFault(_ action: @escaping @Sendable (String) -> Void) {
+        let fault = state.withLock { state in
+            if state.status.fault == nil { state.onFault = action }
+            return state.status.fault
+        }
+        if let fault { action(fault) }
+    }
+
+    func fail(_ text: String) {
+        let action = state.withLock { state in
+            state.status.fault = text
+            defer { state.onFault = nil }
+            return state.onFault
+        }
+        action?(text)
+    }
+}

@@ -1,0 +1,368 @@
+import NIOCore
+import PeerProtocol
+import Raft
+import Service
+import Synchronization
+import Wire
+
+/// The outgoing connection for clients' requests to one address. Many requests share it, each under
+/// a number of the connection; a request is written once and never again.
+final class ForwardLink: Sendable {
+    typealias Unsent = @Sendable ([ClientRequest], TransportError) -> Void
+
+    /// Requests that were handed over together and are not written yet.
+    private struct Batch {
+        var requests: [ClientRequest]
+        var size: Int
+        var sink: any ReplySink
+        var unsent: Unsent?
+        var arrival: NIODeadline
+    }
+
+    private struct Outstanding {
+        var id: RequestID
+        var sink: any ReplySink
+        var deadline: NIODeadline
+    }
+
+    private enum Phase {
+        case idle
+        case dialing
+        case connected(any Channel)
+        case closed
+    }
+
+    private struct State {
+        var phase = Phase.idle
+        var queue: [Batch] = []
+        var queuedBytes = 0
+        var outstanding: [UInt64: Outstanding] = [:]
+        var lastNumber: UInt64 = 0
+        var isFlushScheduled = false
+        var isSweepScheduled = false
+    }
+
+    private static let sweepInterval = TimeAmount.milliseconds(250)
+
+    let address: PeerAddress
+    private let transport: PeerTransport
+    private let loop: any EventLoop
+    private let state = Mutex(State())
+
+    init(address: PeerAddress, transport: PeerTransport) {
+        self.address = address
+        self.transport = transport
+        loop = transport.group.next()
+    }
+
+    func forward(_ requests: [ClientRequest], sink: any ReplySink, unsent: Unsent?) {
+        let limits = transport.limits
+        var accepted: [ClientRequest] = []
+        var refused: [Reply] = []
+        var size = 0
+        for request in requests {
+            let requestSize = request.approximateSize
+            if requestSize > limits.maxFrameBytes {
+                let error = ServiceError.requestTooLarge(limit: limits.maxFrameBytes)
+                refused.append(Reply(id: request.id, outcome: .failed(error)))
+            } else {
+                accepted.append(request)
+                size += requestSize
+            }
+        }
+        let batch = Batch(
+            requests: accepted, size: size, sink: sink, unsent: unsent, arrival: .now())
+        if !accepted.isEmpty, !enqueue(batch) {
+            refused += accepted.map { Reply(id: $0.id, outcome: .failed(.busy)) }
+        }
+        // On the loop, so that no sink is called from inside the caller's call.
+        if !refused.isEmpty { loop.execute { [refused] in sink.deliver(refused) } }
+    }
+
+    /// False when too much is waiting.
+    private func enqueue(_ batch: Batch) -> Bool {
+        let (isTaken, mustSchedule) = state.withLock { state -> (Bool, Bool) in
+            if case .closed = state.phase {
+                loop.execute { self.giveBack([batch], .shutDown(self.address.rawValue)) }
+                return (true, false)
+            }
+            guard
+                state.queue.isEmpty
+                    || state.queuedBytes + batch.size <= transport.limits.maxQueuedForwardBytes
+            else { return (false, false) }
+            state.queue.append(batch)
+            state.queuedBytes += batch.size
+            defer { state.isFlushScheduled = true }
+            return (true, !state.isFlushScheduled)
+        }
+        if mustSchedule { loop.execute { self.flush() } }
+        return isTaken
+    }
+
+    /// - Returns: what is open.
+    func close() -> (any Channel)? {
+        let channel = state.withLock { state -> (any Channel)? in
+            defer { state.phase = .closed }
+            if case .connected(let channel) = state.phase { return channel }
+            return nil
+        }
+        loop.execute { self.failAll(.shutDown(self.address.rawValue)) }
+        return channel
+    }
+}
+
+// MARK: On the event loop
+
+extension ForwardLink {
+    fileprivate func flush() {
+        let (channel, mustDial) = state.withLock { state -> ((any Channel)?, Bool) in
+            state.isFlushScheduled = false
+            switch state.phase {
+            case .connected(let channel): return (channel, false)
+            case .idle where !state.queue.isEmpty:
+                state.phase = .dialing
+                return (nil, true)
+            case .idle, .dialing, .closed: return (nil, false)
+            }
+        }
+        if mustDial { dial() }
+        if let channel { write(on: channel) }
+        scheduleSweep()
+    }
+
+    private func write(on channel: any Channel) {
+        var hasWritten = false
+        while channel.isWritable {
+            let numbered = state.withLock { takeNumbered(&$0) }
+            guard !numbered.isEmpty else { break }
+            var writer = ByteWriter(reserving: numbered.count * 512)
+            for (number, request) in numbered {
+                writer.writeFrame(.clientRequest) {
+                    request.encode(into: &$0, id: RequestID(number))
+                }
+            }
+            channel.write(ByteBuffer(bytes: writer.bytes), promise: nil)
+            hasWritten = true
+        }
+        if hasWritten { channel.flush() }
+    }
+
+    /// Moves batches from the queue to what is outstanding, about as much as one write shall hold.
+    private func takeNumbered(_ state: inout State) -> [(UInt64, ClientRequest)] {
+        var numbered: [(UInt64, ClientRequest)] = []
+        var taken = 0
+        var bytes = 0
+        for batch in state.queue {
+            guard bytes < transport.limits.writeBatchBytes else { break }
+            for request in batch.requests {
+                state.lastNumber += 1
+                state.outstanding[state.lastNumber] = Outstanding(
+                    id: request.id, sink: batch.sink, deadline: deadline(of: request, in: batch))
+                numbered.append((state.lastNumber, request))
+            }
+            bytes += batch.size
+            taken += 1
+        }
+        state.queue.removeFirst(taken)
+        state.queuedBytes -= bytes
+        return numbered
+    }
+
+    private func deadline(of request: ClientRequest, in batch: Batch) -> NIODeadline {
+        let (seconds, attoseconds) = request.timeout.components
+        let time = TimeAmount.seconds(min(max(seconds, 0), 1 << 20))
+        return batch.arrival + time + .nanoseconds(attoseconds / 1_000_000_000)
+            + transport.limits.forwardGrace
+    }
+
+    private func dial() {
+        transport.dialer.connect(
+            to: address, as: transport.introduction(), for: .forwarding, on: loop,
+            timeout: transport.limits.dialTimeout
+        ) { [self] channel in
+            try channel.pipeline.syncOperations.addHandlers([
+                FrameHandler(
+                    limit: transport.limits.maxReplyBytes, role: .dialer,
+                    address: address.rawValue, transport: transport, decode: Self.decode),
+                ForwardLinkHandler(link: self),
+            ])
+        }.whenComplete { [self] result in
+            switch result {
+            case .success(let channel): connected(channel)
+            case .failure(let error):
+                state.withLock { state in
+                    if case .dialing = state.phase { state.phase = .idle }
+                }
+                failAll(TransportError(error, address: address.rawValue))
+            }
+        }
+    }
+
+    private func connected(_ channel: any Channel) {
+        let isWanted = state.withLock { state -> Bool in
+            guard case .dialing = state.phase, channel.isActive else { return false }
+            state.phase = .connected(channel)
+            return true
+        }
+        guard isWanted else {
+            channel.close(promise: nil)
+            return failAll(.shutDown(address.rawValue))
+        }
+        channel.flush()
+        flush()
+    }
+
+    fileprivate func broke(_ channel: any Channel, _ error: TransportError) {
+        let isCurrent = state.withLock { state -> Bool in
+            switch state.phase {
+            case .connected(let current) where current === channel:
+                state.phase = .idle
+                return true
+            case .closed: return true
+            case .idle, .dialing, .connected: return false
+            }
+        }
+        if isCurrent { failAll(error) }
+    }
+
+    /// Ends everything: what was written has an unknown outcome, what was not goes back.
+    private func failAll(_ error: TransportError) {
+        let (outstanding, batches) = state.withLock { state -> ([Outstanding], [Batch]) in
+            defer {
+                state.outstanding = [:]
+                state.queue = []
+                state.queuedBytes = 0
+            }
+            return (Array(state.outstanding.values), state.queue)
+        }
+        let failure = ServiceError.forwardingFailed(to: address, cause: error.cause)
+        deliver(outstanding.map { ($0.sink, Reply(id: $0.id, outcome: .failed(failure))) })
+        giveBack(batches, error)
+    }
+
+    private func giveBack(_ batches: [Batch], _ error: TransportError) {
+        let failure = ServiceError.forwardingFailed(to: address, cause: error.cause)
+        for batch in batches {
+            if let unsent = batch.unsent {
+                unsent(batch.requests, error)
+            } else {
+                batch.sink.deliver(
+                    batch.requests.map { Reply(id: $0.id, outcome: .failed(failure)) })
+            }
+        }
+    }
+
+    fileprivate static func decode(_ batch: FrameBatch) throws -> [Reply] {
+        var replies: [Reply] = []
+        replies.reserveCapacity(batch.frames.count)
+        for frame in batch.frames where frame.kind == .reply {
+            var reader = batch.reader(of: frame)
+            replies.append(try Reply(from: &reader))
+        }
+        return replies
+    }
+
+    fileprivate func received(_ replies: [Reply]) {
+        let paired = state.withLock { state in
+            replies.compactMap { reply -> (any ReplySink, Reply)? in
+                guard let waiting = state.outstanding.removeValue(forKey: reply.id.rawValue)
+                else { return nil }
+                var reply = reply
+                reply.id = waiting.id
+                reply.servedBy = reply.servedBy ?? address
+                return (waiting.sink, reply)
+            }
+        }
+        deliver(paired)
+    }
+
+    /// One delivery per sink, in the order of arrival.
+    private func deliver(_ replies: [(any ReplySink, Reply)]) {
+        var groups: [(sink: any ReplySink, replies: [Reply])] = []
+        var places: [ObjectIdentifier: Int] = [:]
+        for (sink, reply) in replies {
+            if let place = places[ObjectIdentifier(sink)] {
+                groups[place].replies.append(reply)
+            } else {
+                places[ObjectIdentifier(sink)] = groups.count
+                groups.append((sink, [reply]))
+            }
+        }
+        for group in groups { group.sink.deliver(group.replies) }
+    }
+
+    /// A node that is stopped keeps its connections: only time tells.
+    private func scheduleSweep() {
+        let mustSchedule = state.withLock { state -> Bool in
+            guard !state.isSweepScheduled, !state.outstanding.isEmpty || !state.queue.isEmpty
+            else { return false }
+            state.isSweepScheduled = true
+            return true
+        }
+        guard mustSchedule else { return }
+        loop.scheduleTask(in: Self.sweepInterval) {
+            self.sweep()
+            self.scheduleSweep()
+        }
+    }
+
+    private func sweep() {
+        let now = NIODeadline.now()
+        let expired = state.withLock { state -> [(any ReplySink, RequestID)] in
+            state.isSweepScheduled = false
+            var expired: [(any ReplySink, RequestID)] = []
+            for (number, waiting) in state.outstanding where waiting.deadline < now {
+                state.outstanding[number] = nil
+                expired.append((waiting.sink, waiting.id))
+            }
+            for index in state.queue.indices {
+                let batch = state.queue[index]
+                let late = batch.requests.filter { deadline(of: $0, in: batch) < now }
+                guard !late.isEmpty else { continue }
+                state.queue[index].requests.removeAll { deadline(of: $0, in: batch) < now }
+                expired += late.map { (batch.sink, $0.id) }
+            }
+            state.queue.removeAll { $0.requests.isEmpty }
+            state.queuedBytes = state.queue.reduce(0) { $0 + $1.size }
+            return expired
+        }
+        let failure = ServiceError.timedOut(waitingFor: "an answer of the node at \(address)")
+        deliver(expired.map { ($0.0, Reply(id: $0.1, outcome: .failed(failure))) })
+    }
+}
+
+/// Watches a link's connection.
+private final class ForwardLinkHandler: ChannelInboundHandler {
+    typealias InboundIn = [Reply]
+
+    private let link: ForwardLink
+    private var error: TransportError?
+
+    init(link: ForwardLink) {
+        self.link = link
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        link.received(unwrapInboundIn(data))
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { link.flush() }
+        context.fireChannelWritabilityChanged()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if self.error == nil {
+            self.error = TransportError(error, address: link.address.rawValue)
+        }
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        let lost = TransportError(
+            .connectionLost, address: link.address.rawValue,
+            cause: "the connection broke before the answer came")
+        link.broke(context.channel, error ?? lost)
+        context.fireChannelInactive()
+    }
+}

@@ -1,0 +1,168 @@
+import Glibc
+import NIOCore
+import NIOPosix
+
+/// Tells by the first byte of an accepted connection who speaks: F5 begins the node protocol, 16
+/// TLS, a capital letter a method of HTTP. Then it hands over all bytes read so far and leaves.
+final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+
+    private let transport: PeerTransport
+    private let side: Listener.Side
+    private let loops: Listener.Loops
+    private let http: Listener.HTTPInstaller
+    private var bytes = ByteBuffer()
+    private var isDecided = false
+    private var deadline: Scheduled<Void>?
+
+    /// - Parameter side: whom the port is for that took the connection.
+    init(
+        transport: PeerTransport, takenBy side: Listener.Side, loops: Listener.Loops,
+        http: @escaping Listener.HTTPInstaller
+    ) {
+        self.transport = transport
+        self.side = side
+        self.loops = loops
+        self.http = http
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        deadline = context.eventLoop.assumeIsolated().scheduleTask(
+            in: transport.limits.sniffTimeout
+        ) {
+            self.refuse(context, "it said nothing") { _ in }
+        }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        deadline?.cancel()
+        if isDecided, bytes.readableBytes > 0 {
+            context.fireChannelRead(wrapInboundOut(bytes))
+            context.fireChannelReadComplete()
+        } else if !isDecided {
+            // Gone before it said anything, as health checks of load balancers are.
+            transport.inbound.identified(context.channel)
+        }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var new = unwrapInboundIn(data)
+        if bytes.readableBytes == 0 { bytes = new } else { bytes.writeBuffer(&new) }
+        guard !isDecided, let first = bytes.getInteger(at: bytes.readerIndex, as: UInt8.self)
+        else { return }
+        switch first {
+        case Frame.magic[0]: becomeNode(context)
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"): becomeHTTP(context)
+        case 0x16:
+            refuse(context, "TLS is not available yet") { $0.refusedTLS += 1 }
+        default:
+            refuse(context, "neither HTTP nor the node protocol") { $0.refusedUnknown += 1 }
+        }
+    }
+
+    private func becomeNode(_ context: ChannelHandlerContext) {
+        decide(context)
+        let transport = transport
+        if let loop = loops.other(than: side, for: .nodes) {
+            return move(context, to: loop) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        PreambleHandler(transport: transport))
+                }
+            }
+        }
+        do {
+            try context.pipeline.syncOperations.addHandler(
+                PreambleHandler(transport: transport), position: .after(self))
+            leave(context)
+        } catch {
+            context.close(promise: nil)
+        }
+    }
+
+    private func becomeHTTP(_ context: ChannelHandlerContext) {
+        decide(context)
+        transport.inbound.count { $0.httpConnections += 1 }
+        if let loop = loops.other(than: side, for: .clients) {
+            return move(context, to: loop, http)
+        }
+        http(context.channel).hop(to: context.eventLoop).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success: self.leave(context)
+            case .failure: context.close(promise: nil)
+            }
+        }
+    }
+
+    /// Gives the connection a channel on another loop, with the bytes read so far. NIO binds a
+    /// channel to its loop for good, so the new one gets a duplicate of the descriptor, and closing
+    /// the old channel leaves the connection open.
+    private func move(
+        _ context: ChannelHandlerContext, to loop: any EventLoop,
+        _ install: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) {
+        let channel = context.channel
+        try? channel.syncOptions?.setOption(.autoRead, value: false)
+        let duplicate = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+            of: NIOBSDSocket.Handle.self
+        ) { fcntl($0, F_DUPFD_CLOEXEC, 3) }
+        guard let duplicate, duplicate >= 0 else { return context.close(promise: nil) }
+        let (bytes, inbound) = (bytes, transport.inbound)
+        self.bytes.clear()
+        ClientBootstrap(group: loop)
+            .channelOption(.autoRead, value: false)
+            .channelInitializer(install)
+            .withConnectedSocket(duplicate)
+            .whenComplete { result in
+                // On the new loop.
+                channel.close(promise: nil)
+                guard case .success(let moved) = result else { return }
+                inbound.moved(moved)
+                moved.pipeline.fireChannelRead(bytes)
+                moved.pipeline.fireChannelReadComplete()
+                moved.setOption(.autoRead, value: true).whenFailure { _ in
+                    moved.close(promise: nil)
+                }
+            }
+    }
+
+    private func decide(_ context: ChannelHandlerContext) {
+        isDecided = true
+        deadline?.cancel()
+        transport.inbound.identified(context.channel)
+    }
+
+    private func leave(_ context: ChannelHandlerContext) {
+        // Fails only when the connection has closed meanwhile and the pipeline is empty.
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    }
+
+    private func refuse(
+        _ context: ChannelHandlerContext, _ reason: String,
+        counting: (inout TransportStatistics.Inbound) -> Void
+    ) {
+        guard !isDecided else { return }
+        decide(context)
+        bytes.clear()
+        transport.inbound.count(counting)
+        transport.observe(
+            .refusedInbound(remoteAddress: context.channel.remoteText, reason: reason))
+        context.close(promise: nil)
+    }
+}
+
+extension Channel {
+    /// The other end, for people.
+    var remoteText: String {
+        guard let address = remoteAddress, let host = address.ipAddress, let port = address.port
+        else { return "an unknown address" }
+        return HostPort.text(host: host, port: port)
+    }
+
+    var localText: String {
+        guard let address = localAddress, let host = address.ipAddress, let port = address.port
+        else { return "" }
+        return HostPort.text(host: host, port: port)
+    }
+}

@@ -1,0 +1,62 @@
+import NodeLogic
+import PeerProtocol
+import Raft
+
+/// How a history's cluster comes to be: how many nodes there are, and what their operator tells them.
+struct Founding {
+    enum Mode {
+        /// The first node alone, the others join it.
+        case alone
+        /// All together, by agreement.
+        case bootstrap(expect: Int)
+        /// By way of a registry, with so many voters, or by whoever comes first.
+        case registry(expect: Int?)
+    }
+
+    let mode: Mode
+    let nodeCount: Int
+    /// The last node is a read replica.
+    let hasReplica: Bool
+    /// When a node gives up to form a cluster; it is started again then.
+    let patience: Duration
+
+    init(_ random: inout SeededGenerator) {
+        let voters = [3, 3, 3, 3, 5, 5, 4, 2, 1][random.below(9)]
+        hasReplica = random.chance(1, of: 3)
+        nodeCount = voters + (hasReplica ? 1 : 0)
+        patience =
+            random.chance(1, of: 3) ? .milliseconds(random.within(2000...8000)) : .seconds(100)
+        switch random.below(4) {
+        case 0: mode = .alone
+        case 1: mode = .registry(expect: random.chance(1, of: 2) ? voters : nil)
+        default: mode = .bootstrap(expect: voters)
+        }
+    }
+
+    /// What the operator says at a node's first start.
+    func instruct(_ node: SimulatedNode, _ addresses: [PeerAddress]) {
+        let isReplica = hasReplica && node.slot == nodeCount - 1
+        let suffrage: Suffrage = isReplica ? .nonvoter : .voter
+        node.candidates = addresses
+        switch mode {
+        case .alone where node.slot == 0:
+            node.plan = .alone
+            node.candidates = []
+        case .alone:
+            node.plan = .join(attempts: 200, interval: .milliseconds(500), suffrage: suffrage)
+        case .bootstrap(let expect):
+            node.plan = .bootstrap(expect: expect, timeout: patience, suffrage: suffrage)
+        case .registry(let expect):
+            node.plan = .registry(expect: expect, timeout: patience, suffrage: suffrage)
+            node.candidates = []
+            node.hasRegistry = true
+        }
+    }
+
+    /// The founder was wiped or removed: it must not found another cluster.
+    static func instructToJoin(_ node: SimulatedNode, _ addresses: [PeerAddress]) {
+        guard node.plan == .alone else { return }
+        node.plan = .join(attempts: 200, interval: .milliseconds(500), suffrage: .voter)
+        node.candidates = addresses
+    }
+}

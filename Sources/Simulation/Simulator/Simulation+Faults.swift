@@ -1,0 +1,400 @@
+import NodeLogic
+import PeerProtocol
+import Raft
+import Replication
+import Service
+import WriteAheadLog
+
+/// What goes wrong, when, and how it ends.
+extension Simulation {
+    /// How bad the network and the disks of this history are at best.
+    func chooseWeather() {
+        network.lossRate = [0, 0, 10, 50, 200][random.below(5)]
+        network.duplicationRate = [0, 10, 100][random.below(3)]
+        network.longDelayRate = [0, 0, 10, 100][random.below(4)]
+        network.delay = [1...5, 1...20, 1...60][random.below(3)]
+        if random.chance(1, of: 3) { network.bandwidth = [20, 50, 200][random.below(3)] }
+        chunkPause = [0, 20, 200][random.below(3)]
+        registry.failureRate = [0, 50, 300][random.below(3)]
+        for node in nodes {
+            node.syncDelay = [1...3, 1...10, 5...40][random.below(3)]
+            node.databaseDelay = [0...1, 0...5, 5...60][random.below(3)]
+        }
+    }
+
+    func causeFault() {
+        guard !isCalm else { return }
+        schedule(.fault, in: random.within(50...1200))
+        let slot = random.below(nodes.count)
+        let kind = random.below(20)
+        tell("fault \(kind) at \(nodes[slot].id)")
+        switch kind {
+        case 0...2: partition(slot)
+        case 3: beginFlapping(slot)
+        case 4: stop(slot, losingPower: false)
+        case 5: stopOrderly(slot)
+        case 6, 7: stop(slot, losingPower: true)
+        case 8: cutPowerEverywhere()
+        case 9, 10: crashInsideWrite(slot)
+        case 11: plan(random.chance(1, of: 3) ? .noDescriptors : .ioError, slot)
+        case 12: fillOrSlow(slot)
+        case 13: pause(slot)
+        case 14: jumpClock(slot)
+        case 15: replaceOrCorrupt(slot)
+        case 16: jumpWallClock(slot)
+        case 17: move(slot)
+        case 18: loseRegistry()
+        default: ambush(slot)
+        }
+    }
+
+    // MARK: Network
+
+    private func partition(_ slot: Int) {
+        network.heal()
+        let isAsymmetric = random.chance(1, of: 3)
+        let other = random.below(nodes.count)
+        let isMinority = random.chance(1, of: 2)
+        network.split({ $0 == slot || isMinority && $0 == other }, isAsymmetric: isAsymmetric)
+        if isAsymmetric { faults.asymmetricPartitions += 1 } else { faults.partitions += 1 }
+        schedule(.heal(.partition), in: random.within(100...4000))
+    }
+
+    private func beginFlapping(_ slot: Int) {
+        faults.flaps += 1
+        flap(slot, random.below(nodes.count), 6)
+    }
+
+    func flap(_ sender: Int, _ receiver: Int, _ remaining: Int) {
+        guard !isCalm else { return }
+        network.setCut(remaining % 2 == 0 && remaining > 0, from: sender, to: receiver)
+        guard remaining > 0 else { return }
+        schedule(
+            .flap(from: sender, to: receiver, remaining: remaining - 1),
+            in: random.within(50...600))
+    }
+
+    func heal(_ ailment: Ailment) {
+        switch ailment {
+        case .partition: if !isCalm { network.heal() }
+        case .slowDisk(let slot): nodes[slot].syncDelay = 1...10
+        case .hungDisk(let slot): nodes[slot].isDiskHung = false
+        case .fullDisk(let slot): nodes[slot].disk.capacity = nil
+        case .registry: registry.isDown = false
+        }
+    }
+
+    // MARK: Processes
+
+    func stop(_ slot: Int, losingPower: Bool) {
+        guard nodes[slot].isUp else { return }
+        if losingPower {
+            faults.powerCuts += 1
+            boots[slot] = RandomID(high: random.next(), low: random.next())
+        } else {
+            faults.processCrashes += 1
+        }
+        end(slot, losingPower: losingPower)
+    }
+
+    /// The process ends: who waited for it learns that their connections are gone.
+    func end(_ slot: Int, losingPower: Bool) {
+        let node = nodes[slot]
+        tell("\(node.id) ends\(losingPower ? " without power" : "")")
+        breakStreams(of: node)
+        for key in node.open.keys.sorted() {
+            switch node.open[key] {
+            case .client(let operation):
+                schedule(.clientHears(operation, .unknown), in: random.within(1...10))
+            case .node(let sender, let run, let remote):
+                loseForward(remote, of: sender, run, node.address)
+            case .operator, nil: break
+            }
+        }
+        node.stop(losingPower: losingPower)
+        pausedUntil[slot] = now
+        schedule(.restart(slot: slot), in: random.within(20...3000))
+    }
+
+    // MARK: Orderly ends
+
+    func stopOrderly(_ slot: Int) {
+        let node = nodes[slot]
+        guard node.isUp, !node.isEnding else { return }
+        node.isEnding = true
+        node.post(.leave)
+        settle(slot)
+        schedule(.overdue(slot: slot, run: node.run), in: 6000)
+    }
+
+    func left(_ node: SimulatedNode) {
+        guard node.isEnding else { return }
+        node.post(.stop)
+    }
+
+    func stopped(_ node: SimulatedNode) {
+        if node.finishLog() { faults.orderlyStops += 1 }
+        end(node.slot, losingPower: random.chance(1, of: 4))
+    }
+
+    /// Whoever asked the node to end does not wait for ever.
+    func overdue(_ slot: Int, _ run: Int) {
+        guard nodes[slot].run == run, nodes[slot].isUp else { return }
+        guard pausedSince(now - 6000, slot) else {
+            return invariants.broke("\(nodes[slot].id) does not come to its end")
+        }
+        stop(slot, losingPower: false)
+    }
+
+    private func pausedSince(_ time: Int, _ slot: Int) -> Bool { pausedUntil[slot] > time }
+
+    private func cutPowerEverywhere() {
+        for slot in nodes.indices { stop(slot, losingPower: true) }
+        if random.chance(1, of: 3) { permuteAddresses() }
+    }
+
+    private func crashInsideWrite(_ slot: Int) {
+        guard nodes[slot].isUp else { return }
+        plan(.death, slot)
+    }
+
+    private func plan(_ fault: SimulatedDisk.Fault, _ slot: Int) {
+        let disk = nodes[slot].disk
+        disk.plan(fault, atStep: disk.stepCount + random.below(12))
+    }
+
+    /// The process ended by itself: an error of its disk, death in the middle of a step, or a
+    /// cluster that it did not find in time.
+    func died(_ node: SimulatedNode, _ reason: String) {
+        guard node.isUp else { return }
+        if reason.contains("dead") {
+            faults.crashesInsideWrites += 1
+        } else if reason.contains("sync") {
+            faults.failedSyncs += 1
+        } else if reason.contains("can't be read back"), lostSlot == node.slot {
+            faults.damageRefusals += 1
+        } else if reason.hasPrefix("clustering failure") {
+            faults.formationFailures += 1
+        } else if !reason.contains("ioError") {
+            invariants.broke("\(node.id) died: \(reason)")
+        }
+        stop(node.slot, losingPower: random.chance(1, of: 3))
+    }
+
+    func restart(_ slot: Int) {
+        let node = nodes[slot]
+        guard !node.isUp, !absent.contains(slot) else { return }
+        do throws(SimulatedNode.StartFailure) {
+            try node.start(at: now, boot: boots[slot])
+            tell("\(node.id) starts at \(node.address)")
+            settle(slot)
+        } catch {
+            node.output = []
+            node.disk.kill()
+            switch error {
+            case .disk: schedule(.restart(slot: slot), in: random.within(20...500))
+            case .broken(let text): invariants.broke("\(node.id) can't start: \(text)")
+            case .damaged where lostSlot == slot:
+                faults.damageRefusals += 1
+                replace(slot)
+            case .damaged: invariants.broke("\(node.id) refuses undamaged data")
+            }
+        }
+    }
+
+    // MARK: Addresses
+
+    /// Some nodes come back where others were.
+    func permuteAddresses() {
+        var addresses = nodes.map(\.address)
+        for place in addresses.indices.reversed() {
+            addresses.swapAt(place, random.below(place + 1))
+        }
+        for node in nodes where node.address != addresses[node.slot] {
+            faults.moves += 1
+            node.address = addresses[node.slot]
+        }
+        tellAddresses()
+    }
+
+    /// A node, or two, come back elsewhere.
+    private func move(_ slot: Int) {
+        let other = random.below(nodes.count)
+        stop(slot, losingPower: false)
+        if other != slot, random.chance(1, of: 2) {
+            stop(other, losingPower: false)
+            let address = nodes[slot].address
+            nodes[slot].address = nodes[other].address
+            nodes[other].address = address
+            faults.moves += 2
+        } else {
+            lastAddress += 1
+            nodes[slot].address = PeerAddress("moved\(lastAddress):4002")
+            faults.moves += 1
+        }
+        tellAddresses()
+    }
+
+    /// Discovery tells, in its own time, where nodes are now.
+    private func tellAddresses() {
+        let addresses = nodes.map(\.address)
+        for node in nodes where !node.candidates.isEmpty {
+            node.candidates = addresses
+            guard node.isUp else { continue }
+            schedule(
+                .candidates(slot: node.slot, run: node.run, addresses),
+                in: random.within(100...3000))
+        }
+    }
+
+    private func pause(_ slot: Int) {
+        faults.pauses += 1
+        pausedUntil[slot] = now + random.within(100...3000)
+    }
+
+    private func jumpClock(_ slot: Int) {
+        faults.clockJumps += 1
+        nodes[slot].clockJump += random.within(1...1500)
+    }
+
+    private func jumpWallClock(_ slot: Int) {
+        faults.wallJumps += 1
+        nodes[slot].wallOffset += random.within(-36_000_000...36_000_000)
+    }
+
+    private func loseRegistry() {
+        registry.isDown = true
+        schedule(.heal(.registry), in: random.within(500...5000))
+    }
+
+    // MARK: Disks
+
+    private func fillOrSlow(_ slot: Int) {
+        let node = nodes[slot]
+        switch random.below(4) {
+        case 0, 1:
+            node.disk.capacity = node.disk.usedBytes
+            schedule(.heal(.fullDisk(slot)), in: random.within(500...4000))
+        case 2:
+            faults.hungDisks += 1
+            node.isDiskHung = true
+            schedule(.heal(.hungDisk(slot)), in: random.within(300...6000))
+        default:
+            faults.slowDisks += 1
+            node.syncDelay = 100...900
+            schedule(.heal(.slowDisk(slot)), in: random.within(500...4000))
+        }
+    }
+
+    /// A disk is lost, or damaged by a bit that flips while its node is down. That is survivable
+    /// for one voter at a time and where a majority remains without it.
+    private func replaceOrCorrupt(_ slot: Int) {
+        guard lostSlot == nil, nodes[slot].isUp, mayLose else { return }
+        lose(slot)
+        if random.chance(1, of: 2) {
+            stop(slot, losingPower: random.chance(1, of: 2))
+            replace(slot)
+        } else {
+            stop(slot, losingPower: false)
+            corrupt(slot)
+        }
+    }
+
+    /// Loses the disk of a follower whose acknowledgement committed what another, cut off, lacks,
+    /// and then lets those two meet without the leader. Begins with the cut.
+    private func ambush(_ slot: Int) {
+        guard lostSlot == nil,
+            let leader = nodes.first(where: { $0.machine?.replicated?.raft.role == .leader }),
+            leader.slot != slot
+        else { return }
+        network.heal()
+        network.split({ $0 == slot }, isAsymmetric: false)
+        faults.partitions += 1
+        let others = nodes.indices.filter { $0 != slot && $0 != leader.slot }
+        guard let lost = random.pick(others) else { return }
+        schedule(.ambush(leader: leader.slot, lost: lost), in: random.within(100...1000))
+    }
+
+    func spring(leader: Int, lost: Int) {
+        guard !isCalm, lostSlot == nil, nodes[lost].isUp, mayLose else { return }
+        lose(lost)
+        stop(lost, losingPower: true)
+        replace(lost)
+        network.heal()
+        recoveryBegins = now + random.within(0...5000)
+        if random.chance(1, of: 2) { stop(leader, losingPower: true) } else { pause(leader) }
+    }
+
+    private func lose(_ slot: Int) {
+        lostSlot = slot
+        lostIncarnation = nodes[slot].identity.incarnation
+        recoveryBegins = now + random.within(0...3000)
+    }
+
+    /// All memberships that may still hold have three voters or more: those in the logs, that of
+    /// the node itself included, for others may be about to hear of it, and those on their way.
+    /// With two voters and one disk lost no quorum is left, and no product could go on. Nor is a
+    /// removal under way, by anybody.
+    private var mayLose: Bool {
+        nodes.allSatisfy { node in
+            node.isUp && !node.open.values.contains(.operator)
+                && node.machine?.status.pendingMembershipChanges == 0
+                && (node.machine?.replicated?.raft.membership).map(Self.canSpareOne) ?? false
+                && node.inbox.allSatisfy(Self.canSpareOne)
+        }
+            && queue.allSatisfy { event in
+                switch event {
+                case .arrive(let message, _, _, _): Self.canSpareOne(message)
+                case .submit(_, _, .operator): false
+                case .forward(_, _, let requests, _):
+                    requests.allSatisfy {
+                        if case .remove = $0.request.operation { false } else { true }
+                    }
+                default: true
+                }
+            }
+    }
+
+    private static func canSpareOne(_ membership: Membership) -> Bool {
+        membership.voters.count >= 3
+    }
+
+    private static func canSpareOne(_ event: NodeEvent) -> Bool {
+        guard case .messages(let messages) = event else { return true }
+        return messages.allSatisfy(canSpareOne)
+    }
+
+    private static func canSpareOne(_ message: Message) -> Bool {
+        guard case .appendEntries(let append) = message.body else { return true }
+        return append.entries.allSatisfy { entry in
+            if case .membership(let membership) = entry.payload {
+                canSpareOne(membership)
+            } else {
+                true
+            }
+        }
+    }
+
+    private func corrupt(_ slot: Int) {
+        let disk = nodes[slot].disk
+        let files = disk.files(in: SimulatedNode.directory)
+        guard let file = random.pick(files), let bytes = disk.bytes(of: file) else { return }
+        // Not behind the data: nobody reads there.
+        let end = (bytes.lastIndex { $0 != 0 } ?? 0) + 1
+        disk.corrupt(file, at: random.below(end), mask: UInt8(1 << random.below(8)))
+        faults.corruptions += 1
+    }
+
+    func replace(_ slot: Int) {
+        faults.replacements += 1
+        if settings.mutation == .ignoresIncarnations {
+            lostIncarnation = nil
+            nodes[slot].wipe(keeping: invariants.cluster)
+        } else {
+            nodes[slot].wipe()
+        }
+        Founding.instructToJoin(nodes[slot], nodes.map(\.address))
+        boots[slot] = RandomID(high: random.next(), low: random.next())
+        schedule(.restart(slot: slot), in: random.within(20...600))
+    }
+}

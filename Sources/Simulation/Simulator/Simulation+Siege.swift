@@ -1,0 +1,68 @@
+import NodeLogic
+import Raft
+import Replication
+
+/// The leader's disk is full, or hangs, for longer than anybody waits, while all else is well and
+/// others have room: writes must go on meanwhile, not only afterwards.
+extension Simulation {
+    /// Until then another node leads that can write.
+    private static var handOverTime: Int { 10_000 }
+    /// In each such time some write is acknowledged.
+    private static var progressTime: Int { 5000 }
+
+    /// Between the faults of the safety phase and the proof of liveness, in some histories.
+    func besiegeLeader() {
+        guard invariants.violation == nil, random.chance(1, of: 6) else { return }
+        let isLong = random.chance(1, of: 8)
+        let isWhole = advance(through: now + 20_000) { self.canSpareLeadersDisk }
+        guard invariants.violation == nil, isWhole, let leader = presentLeader else { return }
+        let struck = leader.slot
+        if random.chance(1, of: 2) {
+            leader.isDiskHung = true
+            faults.hungDisks += 1
+        } else {
+            leader.disk.capacity = 0
+        }
+        advance(through: now + Self.handOverTime) { false }
+        let rest = isLong ? 180_000 : 15_000
+        let end = now + rest
+        while invariants.violation == nil, now < end {
+            let first = clients.operations.count
+            advance(through: now + Self.progressTime) { false }
+            let isProgress = clients.operations[first...].contains {
+                !$0.action.isRead && $0.state == .done
+            }
+            guard isProgress || invariants.violation != nil else {
+                return invariants.broke(
+                    "nothing is committed while the disk of \(leader.id) can't be written: "
+                        + summary)
+            }
+        }
+        guard invariants.violation == nil else { return }
+        if nodes[struck].machine?.replicated?.isStorageStalled == true {
+            if nodes[struck].machine?.replicated?.raft.role == .leader {
+                invariants.broke("\(leader.id) leads though its disk can't be written")
+            }
+            faults.sieges += 1
+        }
+        nodes[struck].isDiskHung = false
+        nodes[struck].disk.capacity = nil
+    }
+
+    /// Three voters or more are there and in step.
+    private var canSpareLeadersDisk: Bool {
+        guard let raft = presentLeader?.machine?.replicated?.raft,
+            raft.membershipIndex <= raft.commitIndex,
+            raft.membership.voters.count >= 3
+        else { return false }
+        return raft.membership.voters.allSatisfy { voter in
+            guard let slot = slot(of: voter.id), nodes[slot].isUp,
+                nodes[slot].identity == NodeIdentity(member: voter)
+            else { return false }
+            return raft.identity.id == voter.id
+                || raft.progress.contains {
+                    $0.id == voter.id && $0.state == .replicate && $0.ticksSinceAnswer < 5
+                }
+        }
+    }
+}

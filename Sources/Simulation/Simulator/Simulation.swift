@@ -1,0 +1,320 @@
+import NodeLogic
+import PeerProtocol
+import Raft
+import Registry
+import Replication
+import Service
+
+/// A cluster of production machines and logs in one process, on a simulated network, clock, disk and
+/// registry: one seed, one history, from the founding on.
+///
+/// In the safety phase faults of all kinds happen and the invariants must hold. In the liveness
+/// phase the faults stop, nodes that a majority can spare stay away, and the others must elect a
+/// leader, commit, agree and be ready within a bound. At the end the clients' histories are judged.
+package final class Simulation {
+    enum Event {
+        case node(slot: Int, run: Int, NodeStep)
+        case arrive(Message, at: PeerAddress, from: Int, run: Int)
+        case unreachable(slot: Int, run: Int, NodeID)
+        case submit(slot: Int, ClientRequest, RequestOrigin)
+        case call(Int, CallStep)
+        case forward(from: Int, run: Int, [ForwardedRequest], to: PeerAddress)
+        case forwardRefused(slot: Int, run: Int, [RequestKey])
+        case forwardReply(slot: Int, run: Int, RequestKey, Outcome)
+        case registry(slot: Int, run: Int, RegistryStep)
+        case stream(Int, SnapshotTransfer.Step)
+        case candidates(slot: Int, run: Int, [PeerAddress])
+        case restart(slot: Int)
+        case overdue(slot: Int, run: Int)
+        case fault
+        case heal(Ailment)
+        case flap(from: Int, to: Int, remaining: Int)
+        case clientActs(Int)
+        case clientHears(Int, Verdict)
+        case operatorActs
+        case ambush(leader: Int, lost: Int)
+    }
+
+    enum CallStep {
+        case arrives
+        case answered(PeerAnswer)
+        case fails(PeerFailure)
+    }
+
+    enum RegistryStep {
+        case serves(RegistryRequest, RegistryRequestID)
+        case answers(RegistryRequest, RegistryRequestID, RegistryReply)
+        case watched(RegistryWatchOutcome)
+    }
+
+    /// A fault that ends.
+    enum Ailment {
+        case partition
+        case slowDisk(Int)
+        case fullDisk(Int)
+        case hungDisk(Int)
+        case registry
+    }
+
+    /// A question of one node to another that is not answered yet.
+    struct Call {
+        var caller: Int
+        var run: Int
+        var id: PeerCallID
+        var request: PeerRequest
+        var address: PeerAddress
+    }
+
+    let settings: SimulationSettings
+    var random: SeededGenerator
+    var queue = EventQueue<Event>()
+    var now = 0
+    var network: SimulatedNetwork
+    var registry = SimulatedRegistry()
+    var nodes: [SimulatedNode] = []
+    var invariants: Invariants
+    var faults = FaultCounts()
+    var clients: Clients
+    let founding: Founding
+    var boots: [RandomID] = []
+    var calls: [Int: Call] = [:]
+    var lastCall = 0
+    var transfers: [Int: SnapshotTransfer] = [:]
+    var lastTransfer = 0
+    /// What a sender of a snapshot takes for each chunk.
+    var chunkPause = 0
+    var lastAddress = 0
+    /// Until when a node stands still.
+    var pausedUntil: [Int]
+    /// A node that lost its data, or may have, and is not a member again yet.
+    var lostSlot: Int?
+    /// Whose data those were.
+    var lostIncarnation: Incarnation?
+    /// When the operator takes care of it.
+    var recoveryBegins = 0
+    var isCalm = false
+    /// Nodes that stay away in the liveness phase.
+    var absent: Set<Int> = []
+    private var trace: UInt64 = 0
+    private var steps = 0
+
+    package init(_ settings: SimulationSettings) {
+        self.settings = settings
+        random = SeededGenerator(seed: settings.seed &* 0x9E37_79B9 &+ 1)
+        founding = Founding(&random)
+        let count = founding.nodeCount
+        network = SimulatedNetwork(count: count)
+        invariants = Invariants(nodeCount: count)
+        pausedUntil = Array(repeating: 0, count: count)
+        clients = Clients(count: 4)
+        for slot in 0..<count {
+            nodes.append(
+                SimulatedNode(
+                    slot: slot, address: PeerAddress("node\(slot + 1):4002"),
+                    mutation: settings.mutation, random: &random))
+            boots.append(RandomID(high: random.next(), low: random.next()))
+        }
+        let addresses = nodes.map(\.address)
+        for node in nodes { founding.instruct(node, addresses) }
+    }
+
+    package func run() -> SimulationReport {
+        begin()
+        advance(through: settings.safetyMilliseconds) { false }
+        if invariants.violation == nil { proveLiveness() }
+        if invariants.violation == nil { judge() }
+        for node in nodes {
+            node.collectDiskFaults()
+            faults += node.counts
+        }
+        return SimulationReport(
+            seed: settings.seed, violation: invariants.violation, faults: faults, trace: trace,
+            simulatedMilliseconds: now, steps: steps)
+    }
+
+    private func begin() {
+        chooseWeather()
+        for slot in nodes.indices { schedule(.restart(slot: slot), in: random.below(200)) }
+        for client in 0..<clients.count {
+            schedule(.clientActs(client), in: 500 + random.below(1000))
+        }
+        schedule(.fault, in: 800)
+        schedule(.operatorActs, in: 1500)
+    }
+
+    func schedule(_ event: Event, in delay: Int) { queue.schedule(event, at: now + delay) }
+
+    /// Steps until the time is over, something broke, or `isDone`, which is asked now and then.
+    @discardableResult
+    func advance(through end: Int, until isDone: () -> Bool) -> Bool {
+        var nextAsked = now
+        while invariants.violation == nil, let time = queue.nextTime {
+            guard time <= end else {
+                now = end
+                return isDone()
+            }
+            guard let (_, event) = queue.next() else { break }
+            now = max(now, time)
+            steps += 1
+            step(event)
+            if now >= nextAsked {
+                nextAsked = now + 100
+                if isDone() { return true }
+            }
+        }
+        return false
+    }
+
+    private func step(_ event: Event) {
+        switch event {
+        case .node(let slot, let run, let step):
+            guard isPresent(slot, run, or: event) else { return }
+            nodes[slot].handle(step, at: now)
+            settle(slot)
+        case .arrive(let message, let address, let sender, let run):
+            arrive(message, at: address, from: sender, run: run)
+        case .unreachable(let slot, let run, let peer): tell(slot, run, .unreachable(peer), event)
+        case .submit(let slot, let request, let origin): submit(request, from: origin, at: slot)
+        case .call(let number, let step): self.step(call: number, step)
+        case .forward(let slot, let run, let requests, let address):
+            forwarded(requests, to: address, from: slot, run)
+        case .forwardRefused(let slot, let run, let keys):
+            tell(slot, run, .forwardRefused(keys), event)
+        case .forwardReply(let slot, let run, let key, let outcome):
+            guard isPresent(slot, run, or: event) else { return }
+            forwardReplied(key, outcome, at: slot)
+        case .registry(let slot, let run, let step):
+            guard isPresent(slot, run, or: event) else { return }
+            self.step(registry: step, slot, run)
+        case .stream(let number, let step): self.step(stream: number, step)
+        case .candidates(let slot, let run, let addresses):
+            tell(slot, run, .candidates(Candidates(addresses)), event)
+        case .restart(let slot): restart(slot)
+        case .overdue(let slot, let run): overdue(slot, run)
+        case .fault: causeFault()
+        case .heal(let ailment): heal(ailment)
+        case .flap(let sender, let receiver, let remaining): flap(sender, receiver, remaining)
+        case .clientActs(let client): act(client)
+        case .clientHears(let operation, let verdict): hear(operation, verdict)
+        case .operatorActs: operate()
+        case .ambush(let leader, let lost): spring(leader: leader, lost: lost)
+        }
+    }
+
+    /// Whether the node's run is still the same. One that stands still meets the event later.
+    func isPresent(_ slot: Int, _ run: Int, or event: Event) -> Bool {
+        nodes[slot].run == run && nodes[slot].isUp && !isPostponed(slot, event)
+    }
+
+    /// A node that stands still does everything later.
+    func isPostponed(_ slot: Int, _ event: Event) -> Bool {
+        guard pausedUntil[slot] > now else { return false }
+        queue.schedule(event, at: pausedUntil[slot])
+        return true
+    }
+
+    /// Hands the machine an event, if its run goes on.
+    func tell(_ slot: Int, _ run: Int, _ news: NodeEvent, _ event: Event) {
+        guard isPresent(slot, run, or: event) else { return }
+        nodes[slot].post(news)
+        settle(slot)
+    }
+
+    // MARK: What nodes ask for
+
+    /// Carries out what the node's step gave rise to, and looks at the node.
+    func settle(_ slot: Int) {
+        let node = nodes[slot]
+        // First what it is now, then what it says: what it committed comes before it applies it.
+        invariants.observe(node, at: now)
+        if slot == lostSlot { reviewLoss(node) }
+        while !node.output.isEmpty {
+            let output = node.output
+            node.output.removeAll(keepingCapacity: true)
+            for item in output { perform(item, of: node) }
+        }
+        if let machine = node.machine {
+            let term = machine.replicated?.raft.term.rawValue ?? 0
+            let commitIndex = machine.replicated?.raft.commitIndex.rawValue ?? 0
+            trace = Digest.combine(trace, UInt64(now) << 8 | UInt64(slot))
+            trace = Digest.combine(trace, term << 32 | commitIndex)
+        }
+    }
+
+    private func perform(_ output: NodeOutput, of node: SimulatedNode) {
+        switch output {
+        case .after(let delay, let step):
+            schedule(.node(slot: node.slot, run: node.run, step), in: delay)
+        case .send(let message, let address): send(message, to: address, from: node)
+        case .answer(let origin, let outcome): answer(origin, outcome, from: node)
+        case .forward(let requests, let address): forward(requests, to: address, from: node)
+        case .call(let id, let request, let address, let timeout):
+            call(id, request, at: address, timeout, from: node)
+        case .answerPeer(let question, let answer): answerPeer(question, answer, from: node)
+        case .askRegistry(let request, let id, let timeout):
+            askRegistry(request, id, timeout, from: node)
+        case .watchRegistry(let token, let timeout): watchRegistry(token, timeout, from: node)
+        case .sendSnapshot(let id, let offer, let state, let address, let peer):
+            sendSnapshot(id, offer, state, to: address, peer, from: node)
+        case .cancelSnapshot(let id): cancelSnapshot(id, from: node)
+        case .answerOffer(let id, let refusal): answerOffer(id, refusal, from: node)
+        case .stopReceiving(let id): stopReceiving(id, from: node)
+        case .snapshotDone(let id, let problem): snapshotDone(id, problem, from: node)
+        case .said(let note): said(note, by: node)
+        case .died(let reason): died(node, reason)
+        case .left: left(node)
+        case .stopped: stopped(node)
+        case .wrote(let entries, let previousTerm):
+            invariants.wrote(entries, previousTerm: previousTerm, by: node.id)
+        case .applied(let entry, let digest, let registers):
+            invariants.applied(entry, digest: digest, registers, by: node.id)
+        case .broke(let text): invariants.broke(text)
+        }
+    }
+
+    /// - Parameter text: made only if somebody follows the history.
+    func tell(_ text: @autoclosure () -> String) {
+        guard let narrator = settings.narrator else { return }
+        narrator("\(now) \(text())")
+    }
+
+    private func said(_ note: NodeNote, by node: SimulatedNode) {
+        tell(
+            "\(node.id) \(note.text) "
+                + note.details.map { "\($0.name)=\($0.value)" }.joined(separator: " "))
+        switch note.text {
+        case "role changed" where note.details.first?.value == "leader": faults.elections += 1
+        case "this node was removed from the cluster": faults.removals += 1
+        case "stepped down as leader" where note.details.first?.value == "removed":
+            faults.removedLeaders += 1
+        case "leadership transfer finished": faults.transfers += 1
+        case "the log can't be written: this node does not lead until it can":
+            faults.stalls += 1
+        case "snapshot not sent": faults.snapshotsFailed += 1
+        default: break
+        }
+        guard note.level == .error else { return }
+        switch note.text {
+        case "node failed": break
+        case "received snapshot is unusable": break
+        case "message refused: the peer is broken or hostile":
+            faults.messagesRefused += 1
+            guard faults.messagesRefused > faults.messagesSpoilt else { return }
+            fallthrough
+        default:
+            let details = note.details.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
+            invariants.broke("\(node.id) says: \(note.text) \(details)")
+        }
+    }
+
+    /// The node that lost its data is again what it wants to be.
+    private func reviewLoss(_ node: SimulatedNode) {
+        guard let raft = node.machine?.replicated?.raft, raft.membershipIndex <= raft.commitIndex,
+            let member = raft.membership[node.id], member.suffrage != .learner,
+            member.incarnation == node.identity.incarnation,
+            node.identity.incarnation != lostIncarnation
+        else { return }
+        lostSlot = nil
+        faults.promotions += 1
+    }
+}

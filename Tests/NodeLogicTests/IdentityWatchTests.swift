@@ -1,0 +1,90 @@
+import PeerProtocol
+import Raft
+import Testing
+import Time
+
+@testable import NodeLogic
+
+/// What a node asks before it takes part, and what it believes.
+@Suite struct IdentityWatchTests {
+    private static func watch(at address: String = "n1:4002") -> IdentityWatch {
+        let configuration = NodeConfiguration(
+            explicitID: nil, fallbackID: NodeID("1"), address: PeerAddress(address), apiURL: "",
+            dataDirectory: "", version: "test")
+        let identity = NodeIdentity(id: NodeID("1"), incarnation: Samples.incarnation(1))
+        let options = NodeOptions(identity: identity, engine: "e", configuration: configuration)
+        return IdentityWatch(options, run: RandomID(high: 0, low: 1))
+    }
+
+    private static func hello(
+        _ id: String, run: UInt64 = 9, callerAt address: String? = nil
+    ) -> PeerResult {
+        .success(
+            .hello(
+                Hello(
+                    identity: NodeIdentity(id: NodeID(id), incarnation: Samples.incarnation(1)),
+                    cluster: nil, address: PeerAddress("n\(id):4002"), apiURL: nil,
+                    versions: Hello.Versions(data: 1, program: "test", engine: "e"),
+                    suffrage: .voter, bootstrapExpect: nil, leader: nil, term: .zero,
+                    commitIndex: .zero, isReady: false, run: RandomID(high: 0, low: run),
+                    callerAddress: address.map { PeerAddress($0) })))
+    }
+
+    @Test func `Another process behind the node's own address ends it, and it itself doesn't`() {
+        for (run, verdict) in [
+            (UInt64(1), IdentityWatch.Verdict.open), (2, .doubled(at: PeerAddress("n1:4002"))),
+        ] {
+            var watch = Self.watch()
+            let places = watch.questions(Samples.voters("1", "2"))
+            #expect(places == [PeerAddress("n1:4002"), PeerAddress("n2:4002")])
+            for (number, place) in places.enumerated() {
+                watch.asking(PeerCallID(UInt64(number)), at: place)
+            }
+            #expect(watch.answered(PeerCallID(0), Self.hello("1", run: run)).verdict == verdict)
+        }
+    }
+
+    @Test func `A node that is its cluster alone asks nobody, unless it has moved`() {
+        var watch = Self.watch()
+        #expect(watch.questions(Samples.voters("1")).isEmpty)
+        var moved = Self.watch(at: "m1:4002")
+        #expect(
+            moved.questions(Samples.voters("1")) == [
+                PeerAddress("m1:4002"), PeerAddress("n1:4002"),
+            ])
+    }
+
+    @Test func `Whoever names ever new places does not hold up the start for ever`() {
+        for liar in ["2", "8"] {
+            var watch = Self.watch()
+            var waiting = watch.questions(Samples.voters("1", "2", "3"))
+            var asked = 0
+            var isAlone = false
+            while let place = waiting.first, asked < 100 {
+                waiting.removeFirst()
+                asked += 1
+                let call = PeerCallID(UInt64(asked))
+                watch.asking(call, at: place)
+                let (verdict, next) = watch.answered(
+                    call, Self.hello(liar, callerAt: "trap\(asked):4002"))
+                waiting += next
+                if verdict == .alone, waiting.isEmpty { isAlone = true }
+            }
+            #expect(isAlone)
+            #expect(asked <= 4)
+        }
+    }
+
+    @Test func `Each member's word on where the identity is leads there`() {
+        var watch = Self.watch()
+        for (number, place) in watch.questions(Samples.voters("1", "2", "3")).enumerated() {
+            watch.asking(PeerCallID(UInt64(number)), at: place)
+        }
+        #expect(
+            watch.answered(PeerCallID(1), Self.hello("2", callerAt: "m1:4002")).next
+                == [PeerAddress("m1:4002")])
+        #expect(
+            watch.answered(PeerCallID(2), Self.hello("3", callerAt: "o1:4002")).next
+                == [PeerAddress("o1:4002")])
+    }
+}

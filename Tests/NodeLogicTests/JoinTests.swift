@@ -1,0 +1,54 @@
+import Raft
+import Testing
+
+@testable import NodeLogic
+
+/// What a join changes in the membership, step by step.
+@Suite struct JoinTests {
+    private let three = Samples.voters("1", "2", "3")
+
+    @Test func `A new voter is added as a learner, a read replica as what it stays`() {
+        #expect(
+            MembershipDesk.change(toAdd: Samples.join("4"), to: three)
+                == .add(Samples.member("4", .learner)))
+        #expect(
+            MembershipDesk.change(toAdd: Samples.join("4", .nonvoter), to: three)
+                == .add(Samples.member("4", .nonvoter)))
+    }
+
+    @Test func `A member that joins again as it is changes nothing`() {
+        #expect(MembershipDesk.change(toAdd: Samples.join("2"), to: three) == nil)
+    }
+
+    @Test func `The same ID and data directory on a new address moves the member`() {
+        #expect(
+            MembershipDesk.change(toAdd: Samples.join("2", at: "elsewhere:4002"), to: three)
+                == .move(NodeID("2"), to: PeerAddress("elsewhere:4002")))
+    }
+
+    @Test func `A wiped disk under a known ID is removed, then added as a learner`() {
+        let request = Samples.join("2", incarnation: 9)
+        #expect(MembershipDesk.change(toAdd: request, to: three) == .remove(NodeID("2")))
+        let without = three.removing(NodeID("2"))
+        let learner = Samples.member("2", .learner, incarnation: 9)
+        #expect(MembershipDesk.change(toAdd: request, to: without) == .add(learner))
+        #expect(MembershipDesk.change(toAdd: request, to: without.setting(learner)) == nil)
+    }
+
+    @Test func `A new ID on the address of a member leaves that member alone`() {
+        let request = Samples.join("4", at: "n2:4002")
+        let added = MembershipDesk.change(toAdd: request, to: three)
+        guard case .add(let member) = added else {
+            Issue.record("\(String(describing: added))")
+            return
+        }
+        #expect(member.id == NodeID("4"))
+        #expect(member.suffrage == .learner)
+    }
+
+    @Test func `Whether a member votes is not changed by joining again`() {
+        #expect(MembershipDesk.change(toAdd: Samples.join("2", .nonvoter), to: three) == nil)
+        let replica = three.setting(Samples.member("4", .nonvoter))
+        #expect(MembershipDesk.change(toAdd: Samples.join("4"), to: replica) == nil)
+    }
+}

@@ -1,0 +1,91 @@
+import Cluster
+import PeerProtocol
+import Raft
+import Testing
+import Time
+
+@testable import NodeLogic
+
+/// How a member finds the others again, or lets itself be found.
+@Suite struct RejoiningTests {
+    private let identity = NodeIdentity(id: NodeID("1"), incarnation: Samples.incarnation(1))
+
+    /// A member that listens elsewhere than its cluster knows.
+    private func moved(_ plan: FormationPlan) -> Rendezvous {
+        var configuration = NodeConfiguration(
+            explicitID: nil, fallbackID: identity.id, address: PeerAddress("new:4002"),
+            apiURL: "", dataDirectory: "", version: "")
+        configuration.plan = plan
+        return Rendezvous(
+            NodeOptions(identity: identity, engine: "", configuration: configuration),
+            chance: Chance((1, 2, 3, 4)))
+    }
+
+    private func situation(_ role: RoleName, _ members: Membership) -> Rendezvous.Situation {
+        var situation = Rendezvous.Situation()
+        situation.cluster = ClusterID(RandomID(high: 7, low: 7))
+        situation.takesPart = true
+        situation.role = role
+        situation.leader = role == .leader ? identity.id : NodeID("2")
+        situation.reachesLeader = true
+        situation.membership = members
+        return situation
+    }
+
+    private func asked(_ decisions: [Rendezvous.Decision]) -> [PeerAddress] {
+        decisions.compactMap {
+            if case .call(_, .hello, at: let address, timeout: _) = $0 { address } else { nil }
+        }
+    }
+
+    private let plans: [FormationPlan] = [
+        .alone, .bootstrap(expect: 3, timeout: .seconds(1), suffrage: .voter),
+    ]
+
+    @Test func `A leader that moved asks itself to change its address`() {
+        for plan in plans {
+            var rendezvous = moved(plan)
+            for second: UInt64 in 1...3 {
+                rendezvous.tick(
+                    situation(.leader, Samples.voters("1", "2", "3")),
+                    MonotonicTime(nanoseconds: second * 1_000_000_000))
+            }
+            #expect(asked(rendezvous.takeDecisions()).contains(PeerAddress("new:4002")))
+        }
+    }
+
+    @Test func `A cluster's only member that moved asks itself to change its address`() {
+        var rendezvous = moved(.alone)
+        for second: UInt64 in 1...3 {
+            rendezvous.tick(
+                situation(.leader, Samples.voters("1")),
+                MonotonicTime(nanoseconds: second * 1_000_000_000))
+        }
+        #expect(asked(rendezvous.takeDecisions()) == [PeerAddress("new:4002")])
+    }
+
+    /// The answer was on its way while the node became a member: to begin again would be to forget
+    /// the vote that it gave since.
+    @Test func `A member that hears late of its own founding does not begin again`() {
+        var rendezvous = moved(plans[1])
+        let members = Samples.voters("1", "2", "3")
+        let present = situation(.follower, members)
+        rendezvous.tick(present, MonotonicTime(nanoseconds: 1_000_000_000))
+        #expect(rendezvous.search?.goal == .rejoin)
+        _ = rendezvous.takeDecisions()
+        let cluster = ClusterID(RandomID(high: 7, low: 7))
+        let value = BootstrapValue(cluster: cluster, members: members.members)
+        for message in [FormationMessage.formed(cluster, value), .chosen(value)] {
+            rendezvous.answered(
+                .formation, at: PeerAddress("n2:4002"), .success(.formation(message.encoded())))
+        }
+        for decision in rendezvous.takeDecisions() {
+            switch decision {
+            case .record(_, .membership), .establish, .begin: Issue.record("\(decision)")
+            default: break
+            }
+        }
+        rendezvous.tick(present, MonotonicTime(nanoseconds: 3_000_000_000))
+        #expect(rendezvous.search?.goal == .rejoin, "it goes on looking")
+    }
+}

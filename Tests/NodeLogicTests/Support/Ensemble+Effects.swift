@@ -1,0 +1,312 @@
+import PeerProtocol
+import Raft
+import Replication
+import Service
+import Time
+import Wire
+import WriteAheadLog
+
+@testable import NodeLogic
+
+/// What the machines want done, done at once.
+extension Ensemble {
+    mutating func perform(_ effect: NodeEffect, of number: Int) {
+        switch effect {
+        case .answer(let answers):
+            for answer in answers { give(answer.outcome, to: answer.key) }
+        case .read(let requests): for pending in requests { read(pending, at: number) }
+        case .probeDatabase(let key, let synced): give(.readiness(.ready(synced: synced)), to: key)
+        case .forward(let requests, let address): forward(requests, to: address, from: number)
+        case .send(let messages): for message in messages { send(message, from: number) }
+        case .setAddress(let address, let id): nodes[number]?.book[id] = address
+        case .call(let id, let request, let address, let timeout):
+            call(id, request, at: address, timeout, from: number)
+        case .answerPeer(let id, let answer):
+            guard let waiting = questions.removeValue(forKey: id) else { return }
+            post(.answered(waiting.call, .success(answer)), to: waiting.node)
+        case .refusePeer(let identity, let address, let cause):
+            output.append("\(number): refuses node \(identity.id) at \(address): \(cause)")
+        case .askRegistry, .watchRegistry, .growReaders, .evictOldestRead: break
+        case .log(let work): log(work, effect, of: number)
+        case .database(let work): database(work, effect, of: number)
+        case .sendSnapshot(let id, let offer, let peer): offerSnapshot(id, offer, peer, number)
+        case .cancelSnapshot(let id): output.append("\(number): cancels snapshot \(id.rawValue)")
+        case .answerOffer(let id, let refusal): answerOffer(id, refusal)
+        case .stopReceiving(let id, let cause):
+            output.append("\(number): stops receiving: \(cause)")
+            transfers[id] = nil
+        case .snapshotDone(let id, let problem): snapshotDone(id, problem)
+        case .say(let note): say(note, number)
+        case .failed(let text):
+            output.append("\(number): ends: \(text)")
+            kill(number)
+        case .left: output.append("\(number): has left")
+        case .stopped:
+            output.append("\(number): has stopped")
+            kill(number)
+        }
+    }
+
+    private mutating func say(_ note: NodeNote, _ number: Int) {
+        guard shows.contains(note.level) else { return }
+        let details = note.details.map { " \($0.name)=\($0.value)" }.joined()
+        output.append("\(number): \(note.text)\(details)")
+    }
+
+    // MARK: Clients
+
+    mutating func give(_ outcome: Outcome, to key: RequestKey) {
+        if let forward = forwards.removeValue(forKey: key) {
+            if case .failed(.notLeader) = outcome {
+                return post(.forwardRefused([forward.key]), to: forward.node)
+            }
+            post(.forwardEnded([forward.key]), to: forward.node)
+            return give(outcome, to: forward.key)
+        }
+        guard let name = requests.removeValue(forKey: key) else {
+            output.append("request \(key.rawValue) is answered twice")
+            return
+        }
+        output.append("\(name) -> \(Self.describe(outcome))")
+    }
+
+    static func describe(_ outcome: Outcome) -> String {
+        switch outcome {
+        case .results(let result):
+            let values = result.statements.map { statement in
+                if case .failed(let text) = statement.outcome { return text }
+                return "ok"
+            }
+            return values.joined(separator: ",")
+        case .done: return "done"
+        case .nodes(let nodes):
+            return nodes.map { "\($0.id)\($0.isReachable ? "" : "?")\($0.isLeader ? "*" : "")" }
+                .joined(separator: " ")
+        case .leader(let node): return "leader \(node.id)"
+        case .readiness(let readiness): return "\(readiness)"
+        case .failed(let error): return "\(error)"
+        }
+    }
+
+    private mutating func read(_ pending: PendingRequest, at number: Int) {
+        guard case .command(let command, _) = pending.request.operation else { return }
+        let key = command.statements.first?.sql ?? ""
+        let value = nodes[number]?.disk.rows[key] ?? "nothing"
+        let result = CommandResult([
+            StatementResult(.failed("\(key)=\(value) at \(number)"), isRead: true)
+        ])
+        give(.results(result), to: pending.key)
+    }
+
+    private mutating func forward(
+        _ requests: [ForwardedRequest], to address: PeerAddress, from number: Int
+    ) {
+        guard let target = listener(at: address, from: number) else {
+            return post(.forwardRefused(requests.map(\.key)), to: number)
+        }
+        var pending: [PendingRequest] = []
+        for forwarded in requests {
+            let key = RequestKey(newID())
+            forwards[key] = (number, forwarded.key)
+            var request = PendingRequest(forwarded.request, key: key, now: now)
+            request.encode()
+            pending.append(request)
+        }
+        post(.requests(pending), to: target)
+    }
+
+    // MARK: Other nodes
+
+    private mutating func send(_ message: Message, from number: Int) {
+        guard let address = nodes[number]?.book[message.to] else { return }
+        guard let target = listener(at: address, from: number) else {
+            return post(.unreachable(message.to), to: number)
+        }
+        // The transport refuses what is meant for another node than the one that is there.
+        guard let receiver = nodes[target]?.options.identity.id, receiver == message.to else {
+            return post(.unreachable(message.to), to: number)
+        }
+        if let sender = nodes[number]?.options {
+            post(.spoke(sender.identity, at: sender.address), to: target)
+        }
+        post(.messages([message]), to: target)
+    }
+
+    private mutating func call(
+        _ id: PeerCallID, _ request: PeerRequest, at address: PeerAddress, _ timeout: Duration,
+        from number: Int
+    ) {
+        guard let target = listener(at: address, from: number) else {
+            let isBlackHole = nodes.values.contains { $0.options.address == address }
+            if isBlackHole, nodes.values.contains(where: { $0.machine != nil }) {
+                timeouts.append((now + timeout, number, id))
+            } else {
+                let failure = PeerFailure(cause: "connection refused")
+                post(.answered(id, .failure(failure)), to: number)
+            }
+            return
+        }
+        guard let caller = nodes[number]?.options.identity else { return }
+        let question = PeerQuestionID(newID())
+        questions[question] = Waiting(node: number, call: id)
+        timeouts.append((now + timeout, number, id))
+        post(
+            .peerAsked(question, request, PeerCaller(identity: caller, remoteAddress: "test")),
+            to: target)
+        if case .hello = request, nodes[target]?.disk.cluster == nil {
+            post(.helloHeard(caller), to: target)
+        }
+    }
+
+    // MARK: The log
+
+    private mutating func log(_ work: LogWork, _ effect: NodeEffect, of number: Int) {
+        if nodes[number]?.isHung == true {
+            nodes[number]?.held.append(effect)
+            return
+        }
+        switch work {
+        case .write(let write):
+            if let hardState = write.hardState { nodes[number]?.disk.hardState = hardState }
+            nodes[number]?.disk.write(write.entries)
+            post(.log(.written(write.ticket)), to: number)
+        case .record(let records, let id):
+            for record in records { nodes[number]?.disk.record(record) }
+            post(.log(.recorded(id)), to: number)
+        case .fetch(let fetch):
+            let entries = nodes[number]?.disk.entries.filter { $0.index >= fetch.from } ?? []
+            post(.log(.fetched(fetch, Array(entries.prefix(64)))), to: number)
+        case .compact(let index):
+            guard let base = nodes[number]?.disk.compact(through: index) else { return }
+            post(.log(.compacted(base)), to: number)
+        case .reset(let mark, let generation):
+            nodes[number]?.disk.entries = []
+            nodes[number]?.disk.base = mark.position
+            post(.log(.reset(mark, generation)), to: number)
+        }
+    }
+
+    // MARK: The database
+
+    private mutating func database(
+        _ work: DatabaseWork, _ effect: NodeEffect, of number: Int
+    ) {
+        if nodes[number]?.isHung == true {
+            nodes[number]?.held.append(effect)
+            return
+        }
+        switch work {
+        case .apply(let entries, let answers): apply(entries, answers, at: number)
+        case .establish(_, let membership):
+            nodes[number]?.disk.isEstablished = true
+            nodes[number]?.disk.appliedMembership = membership
+            post(.database(.established), to: number)
+        case .openSnapshot(let id): openSnapshot(id, at: number)
+        case .closeSnapshot(let id): nodes[number]?.snapshots[id] = nil
+        case .prepare(_, let mark):
+            post(.database(.prepared(mark, .success(Generation(2)))), to: number)
+        case .switchTo(let generation, let mark): switchTo(generation, mark, at: number)
+        case .discard(let id): nodes[number]?.received[id] = nil
+        }
+    }
+
+    private mutating func apply(_ entries: [Entry], _ answers: [AppliedAnswer], at number: Int) {
+        var waiting = answers[...]
+        for entry in entries {
+            nodes[number]?.disk.applied = entry.position
+            switch entry.payload {
+            case .membership(let membership):
+                nodes[number]?.disk.appliedMembership = membership
+                nodes[number]?.disk.appliedMembershipIndex = entry.index
+            case .command(let bytes): run(bytes, at: number)
+            case .noop: break
+            }
+            if let answer = waiting.first, answer.index == entry.index {
+                waiting.removeFirst()
+                give(
+                    .results(CommandResult([StatementResult(.empty)])), to: answer.key)
+            }
+        }
+        if let last = entries.last {
+            post(.database(.applied(through: last.index)), to: number)
+            post(.database(.checkpointed(through: last.index)), to: number)
+        }
+    }
+
+    private mutating func run(_ bytes: [UInt8], at number: Int) {
+        guard let command = try? LogCommand(decoding: bytes), case .command(let command) = command
+        else { return }
+        for statement in command.statements {
+            let parts = statement.sql.split(separator: "=").map(String.init)
+            if parts.count == 2 { nodes[number]?.disk.rows[parts[0]] = parts[1] }
+        }
+    }
+
+    private mutating func switchTo(
+        _ generation: Generation, _ mark: SnapshotMark, at number: Int
+    ) {
+        guard let (id, state) = nodes[number]?.received.first else { return }
+        nodes[number]?.received[id] = nil
+        nodes[number]?.disk.rows = state.rows
+        nodes[number]?.disk.applied = mark.position
+        nodes[number]?.disk.appliedMembership = mark.membership
+        nodes[number]?.disk.appliedMembershipIndex = mark.membershipIndex
+        post(.database(.switched(mark, generation)), to: number)
+    }
+
+    // MARK: Snapshots
+
+    private mutating func openSnapshot(_ id: SnapshotSendID, at number: Int) {
+        guard let disk = nodes[number]?.disk else { return }
+        nodes[number]?.snapshots[id] = disk
+        let mark = SnapshotMark(
+            position: disk.applied, membership: disk.appliedMembership,
+            membershipIndex: disk.appliedMembershipIndex)
+        let opened = OpenedSnapshot(mark: mark, generation: .first, byteCount: 4096)
+        post(.database(.snapshotOpened(id, .success(opened))), to: number)
+    }
+
+    private mutating func offerSnapshot(
+        _ id: SnapshotSendID, _ offer: SnapshotOffer, _ peer: NodeID, _ number: Int
+    ) {
+        guard let address = nodes[number]?.book[peer],
+            let target = listener(at: address, from: number)
+        else {
+            let failure = PeerFailure(cause: "connection refused")
+            return post(.snapshot(.sent(id, .failure(failure))), to: number)
+        }
+        let receipt = SnapshotReceiptID(newID())
+        transfers[receipt] = (number, id, target)
+        post(.snapshot(.offered(receipt, offer)), to: target)
+    }
+
+    private mutating func answerOffer(_ id: SnapshotReceiptID, _ refusal: String?) {
+        guard let transfer = transfers[id] else { return }
+        if let refusal {
+            transfers[id] = nil
+            let failure = PeerFailure(cause: refusal)
+            return post(.snapshot(.sent(transfer.id, .failure(failure))), to: transfer.from)
+        }
+        guard !holdsSnapshots else {
+            output.append("\(transfer.to): receives a snapshot of \(transfer.from)")
+            return
+        }
+        deliver(id)
+    }
+
+    /// All of it has arrived.
+    mutating func deliver(_ id: SnapshotReceiptID) {
+        guard let transfer = transfers[id],
+            let state = nodes[transfer.from]?.snapshots[transfer.id]
+        else { return }
+        nodes[transfer.to]?.received[id] = state
+        post(.snapshot(.received(id)), to: transfer.to)
+    }
+
+    private mutating func snapshotDone(_ id: SnapshotReceiptID, _ problem: String?) {
+        guard let transfer = transfers.removeValue(forKey: id) else { return }
+        let result: Result<Void, PeerFailure> =
+            problem.map { .failure(PeerFailure(cause: $0)) } ?? .success(())
+        post(.snapshot(.sent(transfer.id, result)), to: transfer.from)
+    }
+}

@@ -1,0 +1,252 @@
+import Raft
+import Replication
+import ScenarioTesting
+import Service
+import Time
+import Wire
+
+@testable import NodeLogic
+
+/// The language of the transcripts, on an ensemble.
+struct NodeScenario {
+    private var ensemble = Ensemble()
+
+    mutating func run(_ commands: [String]) -> [String] {
+        ensemble.output = []
+        for line in commands { run(ScenarioCommand(line)) }
+        return ensemble.output.isEmpty ? ["ok"] : ensemble.output
+    }
+
+    private mutating func run(_ command: ScenarioCommand) {
+        switch command.name {
+        case "node": add(command)
+        case "start":
+            if let at = command["at"] { move(command.node, to: at) }
+            ensemble.start(command.node)
+            tell(command)
+        case "kill": ensemble.kill(command.node)
+        case "copy":
+            // A data directory, with the identity in it.
+            guard var copy = ensemble.nodes[command.node] else { return }
+            copy.machine = nil
+            copy.inbox = []
+            ensemble.nodes[command.second] = copy
+            if let at = command["at"] { move(command.second, to: at) }
+        case "wipe": wipe(command.node)
+        case "run": ensemble.run(milliseconds: command.node)
+        case "show": show(command)
+        case "cut": for pair in pairs(command) { ensemble.cuts.insert(pair) }
+        case "heal": ensemble.cuts = []
+        case "hang": ensemble.nodes[command.node]?.isHung = true
+        case "revive": revive(command.node)
+        case "full":
+            ensemble.post(.log(.full(command.words.last == "on")), to: command.node)
+            ensemble.settle()
+        case "hold": ensemble.holdsSnapshots = command.words.last == "on"
+        case "deliver": deliver(command)
+        case "leave", "stop":
+            ensemble.post(command.name == "leave" ? .leave : .stop, to: command.node)
+            ensemble.settle()
+        case "cancel": cancel(command)
+        case "status": status()
+        default: request(command)
+        }
+    }
+
+    // MARK: Nodes
+
+    private mutating func add(_ command: ScenarioCommand) {
+        let number = command.node
+        let address = PeerAddress(command["at"] ?? "n\(number):1")
+        var configuration = NodeConfiguration(
+            explicitID: nil, fallbackID: NodeID("\(number)"), address: address,
+            apiURL: "http://n\(number)", dataDirectory: "", version: "test")
+        configuration.plan = plan(command["plan"] ?? "alone", command)
+        configuration.stopsWhenRemoved = command["stops"] == "removed"
+        if let limit = command["reap"].flatMap({ Int($0) }) {
+            configuration.reapTimeouts = ReapTimeouts(
+                voter: .milliseconds(limit), nonvoter: .milliseconds(limit))
+        }
+        if let limit = command["parked"].flatMap({ Int($0) }) {
+            configuration.router.parkedRequests = limit
+        }
+        if let limit = command["send"].flatMap({ Int($0) }) {
+            configuration.snapshotSendTime = .milliseconds(limit)
+        }
+        if let limit = command["threshold"].flatMap({ Int($0) }) {
+            configuration.replication.compactionThreshold = limit
+            configuration.replication.trailingEntries = 0
+        }
+        ensemble.lastIncarnation += 1
+        let identity = NodeIdentity(
+            id: NodeID(command["id"] ?? "\(number)"),
+            incarnation: Incarnation(RandomID(high: 0, low: ensemble.lastIncarnation)))
+        ensemble.nodes[number] = Ensemble.Node(
+            options: NodeOptions(identity: identity, engine: "e", configuration: configuration))
+        ensemble.start(number)
+        tell(command)
+    }
+
+    private func plan(_ text: String, _ command: ScenarioCommand) -> FormationPlan {
+        let suffrage: Suffrage = command["replica"] == "yes" ? .nonvoter : .voter
+        let parts = text.split(separator: ":").map(String.init)
+        switch parts.first {
+        case "join": return .join(attempts: 5, interval: .seconds(1), suffrage: suffrage)
+        case "expect":
+            return .bootstrap(
+                expect: Int(parts.last ?? "") ?? 1, timeout: .seconds(60), suffrage: suffrage)
+        default: return .alone
+        }
+    }
+
+    private mutating func tell(_ command: ScenarioCommand) {
+        guard let list = command["join"] else { return }
+        let addresses = list.split(separator: ",").map { PeerAddress(String($0)) }
+        ensemble.post(.candidates(Candidates(addresses)), to: command.node)
+        ensemble.settle()
+    }
+
+    private mutating func move(_ number: Int, to address: String) {
+        guard let node = ensemble.nodes[number] else { return }
+        var configuration = node.options.configuration
+        configuration.address = PeerAddress(address)
+        ensemble.nodes[number]?.options = NodeOptions(
+            identity: node.options.identity, engine: "e", configuration: configuration)
+    }
+
+    private mutating func wipe(_ number: Int) {
+        guard let node = ensemble.nodes[number] else { return }
+        ensemble.kill(number)
+        ensemble.lastIncarnation += 1
+        let identity = NodeIdentity(
+            id: node.options.identity.id,
+            incarnation: Incarnation(RandomID(high: 0, low: ensemble.lastIncarnation)))
+        ensemble.nodes[number]?.disk = EnsembleDisk()
+        ensemble.nodes[number]?.options = NodeOptions(
+            identity: identity, engine: "e", configuration: node.options.configuration)
+    }
+
+    private mutating func revive(_ number: Int) {
+        ensemble.nodes[number]?.isHung = false
+        let held = ensemble.nodes[number]?.held ?? []
+        ensemble.nodes[number]?.held = []
+        for effect in held { ensemble.perform(effect, of: number) }
+        ensemble.settle()
+    }
+
+    private mutating func deliver(_ command: ScenarioCommand) {
+        for id in ensemble.transfers.keys.sorted(by: { $0.rawValue < $1.rawValue })
+        where ensemble.transfers[id]?.to == command.node { ensemble.deliver(id) }
+        ensemble.settle()
+    }
+
+    private func pairs(_ command: ScenarioCommand) -> [[Int]] {
+        let sides = command.words.map(ScenarioCommand.list)
+        guard sides.count == 2 else { return [] }
+        return sides[0].flatMap { one in sides[1].map { [one, $0].sorted() } }
+    }
+
+    private mutating func show(_ command: ScenarioCommand) {
+        ensemble.shows = Set(command.words.compactMap { NodeNote.Level(rawValue: $0) })
+    }
+
+    // MARK: Requests
+
+    private mutating func request(_ command: ScenarioCommand) {
+        guard let operation = operation(command) else {
+            ensemble.output.append("unknown command \(command.name)")
+            return
+        }
+        let key = RequestKey(ensemble.newID())
+        let count = Int(command["count"] ?? "") ?? 1
+        let forwards = command["forward"] != "no"
+        let timeout = Int(command["timeout"] ?? "") ?? 30_000
+        var pending: [PendingRequest] = []
+        for place in 0..<count {
+            let own = place == 0 ? key : RequestKey(ensemble.newID())
+            let words = command.words.dropFirst().joined(separator: " ")
+            let text = "\(command.name) \(command.node)\(words.isEmpty ? "" : " \(words)")"
+            ensemble.requests[own] = count == 1 ? text : "\(text) #\(place + 1)"
+            var request = PendingRequest(
+                ClientRequest(
+                    id: RequestID(own.rawValue), operation: operation, forward: forwards,
+                    timeout: .milliseconds(timeout)), key: own, now: ensemble.now)
+            request.encode()
+            pending.append(request)
+        }
+        guard ensemble.nodes[command.node]?.machine != nil else {
+            ensemble.output.append("node \(command.node) does not run")
+            return
+        }
+        ensemble.post(.requests(pending), to: command.node)
+        ensemble.settle()
+    }
+
+    private func operation(_ command: ScenarioCommand) -> ClientRequest.Operation? {
+        let second = command.words.count > 1 ? command.words[1] : ""
+        switch command.name {
+        case "write":
+            let text = second.replacingOccurrences(":", with: "=")
+            return .command(Command(kind: .execute, statements: [Statement(text)]), ReadOptions())
+        case "read":
+            var options = ReadOptions(level: level(command["level"] ?? "weak"))
+            if let limit = command["fresh"].flatMap({ Int($0) }) {
+                options.freshness = Freshness(limit: .milliseconds(limit))
+            }
+            if let limit = command["wait"].flatMap({ Int($0) }) {
+                options.linearizableTimeout = .milliseconds(limit)
+            }
+            return .command(Command(kind: .query, statements: [Statement(second)]), options)
+        case "remove": return .remove(NodeID(second))
+        case "transfer":
+            return .transferLeadership(
+                to: second.isEmpty ? nil : NodeID(second), wait: command["wait"] == "yes")
+        case "nodes": return .nodes(includeNonvoters: true)
+        case "leader": return .leader
+        case "ready":
+            return .readiness(
+                .init(nodeOnly: false, sync: command["sync"] == "yes"))
+        default: return nil
+        }
+    }
+
+    private func level(_ text: String) -> ConsistencyLevel {
+        switch text {
+        case "none": .none
+        case "linearizable": .linearizable
+        case "strong": .strong
+        case "auto": .auto
+        default: .weak
+        }
+    }
+
+    private mutating func cancel(_ command: ScenarioCommand) {
+        let keys = ensemble.requests.keys.sorted()
+        ensemble.post(.cancelled(keys), to: command.node)
+        for key in keys { ensemble.requests[key] = nil }
+        ensemble.settle()
+    }
+
+    private mutating func status() {
+        for number in ensemble.nodes.keys.sorted() {
+            guard let machine = ensemble.nodes[number]?.machine else {
+                ensemble.output.append("\(number) down")
+                continue
+            }
+            let status = machine.status
+            let members = status.membership.members.map { "\($0.id)@\($0.address)" }
+                .joined(separator: ",")
+            ensemble.output.append(
+                "\(number) \(status.role.rawValue) term=\(status.term)"
+                    + " applied=\(status.appliedIndex) ready=\(status.isReady)"
+                    + " members=\(members)"
+                    + (status.isReady ? "" : " waits for \(status.waitingFor)"))
+        }
+    }
+}
+
+extension String {
+    fileprivate func replacingOccurrences(_ one: Character, with other: Character) -> String {
+        String(map { $0 == one ? other : $0 })
+    }
+}
