@@ -289,8 +289,7 @@ let package = Package(
                 "Replica", "Cluster", "NodeLogic", "PeerProtocol", "Raft", "Registry", "Service",
                 "StateMachine",
                 "Time", "Threads", "Transport", "WriteAheadLog", "Wire", "Telemetry",
-                "ScenarioTesting",
-            ] + nio, resources: [.copy("Scenarios")]),
+            ] + nio),
         tests(
             "NodeLogic",
             [

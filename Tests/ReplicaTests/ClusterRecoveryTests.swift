@@ -1,4 +1,5 @@
 import Foundation
+import NodeLogic
 import Raft
 import StateMachine
 import Testing
@@ -60,7 +61,7 @@ import Testing
         var log = try openLog(path)
         #expect(log.state.cluster == derived)
         let restored = try StartPlan.restored(
-            log: log.state, database: database,
+            log: log.state, database: StoredDatabase(database),
             tail: log.tail(after: database.position.index))
         #expect(restored.membership == wanted)
         #expect(restored.hardState.term.epoch == 1)

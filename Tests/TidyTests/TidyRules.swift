@@ -118,7 +118,7 @@ enum TidyRules {
     static let leastDocumented = 80
     /// Modules that are not there yet; each number only rises, until the row can go.
     static let documented: [String: Int] = [
-        "Cluster": 55, "NodeLogic": 50, "Replica": 40, "Simulator": 65, "Transport": 65,
+        "Cluster": 55, "NodeLogic": 65, "Replica": 40, "Simulator": 65, "Transport": 65,
     ]
 
     /// Dictionaries and sets that a deterministic module goes over in their own order, and why that

@@ -15,6 +15,15 @@ extension SegmentedLog {
         try removeSegments(before: first ?? active.header.number)
     }
 
+    /// As `compact(through:)`, but no further than the log reaches.
+    /// - Throws: `diskFull` or `outOfDescriptors` if nothing changed and the call can be made again;
+    ///   any other error stays.
+    package mutating func compact(asFarAs index: LogIndex) throws(LogError) {
+        let target = min(index, state.lastIndex)
+        guard let term = state.term(at: target) else { return }
+        try compact(through: LogPosition(index: target, term: term))
+    }
+
     /// The log begins after a snapshot that is durable, and the database stands in a new
     /// generation: one step on the disk switches to both. No entry remains.
     package mutating func reset(to mark: SnapshotMark, generation: UInt64) throws(LogError) {

@@ -1,4 +1,5 @@
 import JSON
+import NodeLogic
 import Raft
 import Replica
 import Settings

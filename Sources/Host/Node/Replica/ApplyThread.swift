@@ -18,13 +18,9 @@ final class ApplyThread: Sendable {
     struct Links: Sendable {
         var core: Mailbox<NodeEvent>
         var directory: DatabaseDirectory
-        var checkpointBytes: Int64
-        var checkpointEntries: Int
-        var checkpointInterval: Duration
+        var limits: ApplyKeeper.Limits
         var open: OpenRequests
         var snapshots: SnapshotFiles
-        /// How large SQLite's log may grow for the sake of a snapshot that is being sent.
-        var holdBytes: Int64
         /// They open the new file from the moment it takes the old one's place.
         var readers: ReaderPool
         var board: StatusBoard
@@ -54,7 +50,7 @@ final class ApplyThread: Sendable {
                 opening.post(.success(applier.applied))
                 var worker = ApplyWorker(
                     applier: applier, generation: generation, links: links, jobs: jobs)
-                try worker.run()
+                worker.run()
             } catch {
                 opening.post(.failure(error))
                 links.core.post(.fault("\(error)"))

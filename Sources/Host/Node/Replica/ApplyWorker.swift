@@ -7,24 +7,13 @@ import Telemetry
 import Threads
 import Time
 
-/// What the state machine's thread does with its jobs, and what it remembers between them.
+/// Carries out, on the state machine's thread, what `ApplyKeeper` decides.
 struct ApplyWorker {
     private var applier: Applier
-    private var generation: Generation
+    private var keeper: ApplyKeeper
     private let links: ApplyThread.Links
-    private var results: [AppliedEntry] = []
-    private var isFull = false
-    private var openSnapshots: [SnapshotSendID] = []
-    /// The file of the generation before, after a snapshot was put in its place.
-    private var replacedPath: String?
-    private var lastCheckpoint: LogIndex
-    private var lastCheckpointTime = MonotonicTime.now
     private let jobs: Mailbox<DatabaseJob>
-    /// Taken, but not yet done: in order.
-    private var backlog: ArraySlice<DatabaseJob> = []
-    private var mustStop = false
-
-    private static var fullDiskPause: Duration { .milliseconds(200) }
+    private var results: [AppliedEntry] = []
 
     init(
         applier: Applier, generation: Generation, links: ApplyThread.Links,
@@ -32,80 +21,69 @@ struct ApplyWorker {
     ) {
         self.jobs = jobs
         self.applier = applier
-        self.generation = generation
         self.links = links
-        lastCheckpoint = applier.applied.position.index
+        keeper = ApplyKeeper(
+            links.limits, generation: generation, applied: applier.applied.position.index,
+            now: .now)
     }
 
-    mutating func run() throws(ApplyFault) {
+    mutating func run() {
         publishStatistics()
-        while !mustStop {
-            backlog = jobs.take()[...]
-            while let job = backlog.popFirst(), !mustStop { try perform(job) }
-        }
-        // So that the next start has little to apply again.
-        try checkpoint()
-    }
-
-    private mutating func perform(_ job: DatabaseJob) throws(ApplyFault) {
-        switch job {
-        case .work(let work): try perform(work)
-        case .stop: mustStop = true
-        }
-    }
-
-    private mutating func perform(_ work: DatabaseWork) throws(ApplyFault) {
-        switch work {
-        case .apply(let entries, let answers): try apply(entries, answers)
-        case .establish(let cluster, let membership):
-            try applier.establish(cluster: cluster, membership: membership)
-            report(.established)
-        case .openSnapshot(let id): try openSnapshot(id)
-        case .closeSnapshot(let id): closeSnapshot(id)
-        case .prepare(let id, let mark): prepare(id, mark)
-        case .switchTo(let generation, let mark): try switchTo(generation, mark)
-        case .discard(let id):
-            if let path = links.snapshots.path(of: id) { unlink(path) }
+        while true {
+            switch keeper.next() {
+            case .wait(let limit): wait(limit)
+            case .apply(let entries, let answers): apply(entries, answers)
+            case .establish(let cluster, let membership): establish(cluster, membership)
+            case .checkpoint: checkpoint()
+            case .openSnapshot(let id): openSnapshot(id)
+            case .closeSnapshot(let id, let isHeld):
+                links.snapshots.release(id)
+                if isHeld { applier.endSnapshot() }
+                keeper.closed(id)
+            case .prepare(let id, let mark, let generation): prepare(id, mark, as: generation)
+            case .switchTo(let generation, let mark): switchTo(generation, mark)
+            case .discard(let id): if let path = links.snapshots.path(of: id) { unlink(path) }
+            case .removeReplaced(let generation): remove(generation)
+            case .answer(let answers): answer(answers)
+            case .report(let reports): links.core.post(reports.map { .database($0) })
+            case .fail(let cause): return links.core.post(.fault(cause))
+            case .end: return
+            }
         }
     }
 
-    private func report(_ report: DatabaseReport) { links.core.post(.database(report)) }
+    private mutating func wait(_ limit: Duration?) {
+        for job in limit.map({ jobs.take(until: .now + $0) }) ?? jobs.take() {
+            switch job {
+            case .work(let work): keeper.post(work)
+            case .stop: keeper.stop()
+            }
+        }
+        keeper.woke(at: .now)
+    }
 
     // MARK: Applying
 
-    private mutating func apply(
-        _ entries: [Entry], _ answers: [AppliedAnswer]
-    ) throws(ApplyFault) {
+    private mutating func apply(_ entries: [Entry], _ answers: [AppliedAnswer]) {
         results.removeAll(keepingCapacity: true)
         var remaining = answers[...]
-        var isApplied = false
-        while !isApplied, !mustStop {
-            do throws(ApplyFault) {
-                let wanted = answers
-                var next = 0
-                try applier.apply(
-                    entries,
-                    reporting: { index in
-                        // Entries come in order, and so do those that somebody waits for.
-                        while next < wanted.count, wanted[next].index < index { next += 1 }
-                        return next < wanted.count && wanted[next].index == index
-                    }, into: &results)
-                deliver(&remaining)
-                isApplied = true
-            } catch {
-                guard case .diskFull = error else { throw error }
-                deliver(&remaining)
-                waitForRoom(&remaining)
-            }
+        do throws(ApplyFault) {
+            var next = 0
+            try applier.apply(
+                entries,
+                reporting: { index in
+                    // Entries come in order, and so do those that somebody waits for.
+                    while next < answers.count, answers[next].index < index { next += 1 }
+                    return next < answers.count && answers[next].index == index
+                }, into: &results)
+            deliver(&remaining)
+            keeper.applied(
+                through: applier.applied.position.index, walBytes: applier.walBytes, at: .now)
+        } catch {
+            guard case .diskFull = error else { return keeper.failed("\(error)") }
+            deliver(&remaining)
+            keeper.noRoom(Array(remaining))
         }
-        guard isApplied else { return }
-        if isFull {
-            isFull = false
-            report(.full(false))
-        }
-        if let last = entries.last { report(.applied(through: last.index)) }
-        if mustCheckpoint { try checkpoint() }
-        reviewHold()
     }
 
     /// Sends the results of what is committed to those who wait for them.
@@ -123,56 +101,42 @@ struct ApplyWorker {
         replies.deliver()
     }
 
-    /// Those whose time is up meanwhile are told so; their writes take effect all the same.
-    private mutating func waitForRoom(_ answers: inout ArraySlice<AppliedAnswer>) {
-        if !isFull {
-            isFull = true
-            report(.full(true))
-        }
-        backlog += jobs.take(until: .now + Self.fullDiskPause)
-        for case .stop in backlog { mustStop = true }
-        let now = MonotonicTime.now
+    private func answer(_ answers: [ClientAnswer]) {
         var replies = ReplyBatch()
-        for answer in answers where answer.deadline <= now {
+        for answer in answers {
             guard let target = links.open.take(answer.key) else { continue }
-            replies.add(.failed(.timedOut(waitingFor: "room on the disk")), to: target)
+            replies.add(answer.outcome, to: target)
         }
-        answers.removeAll { $0.deadline <= now }
         replies.deliver()
     }
 
-    /// By the size of SQLite's log, or by the entries that a restart would apply again.
-    private var mustCheckpoint: Bool {
-        let entries = applier.applied.position.index.distance(from: lastCheckpoint)
-        if applier.walBytes > links.checkpointBytes { return true }
-        return entries >= links.checkpointEntries
-            && .now - lastCheckpointTime >= links.checkpointInterval
+    private mutating func establish(_ cluster: ClusterID, _ membership: Membership) {
+        do throws(ApplyFault) {
+            try applier.establish(cluster: cluster, membership: membership)
+            keeper.established()
+        } catch {
+            keeper.failed("\(error)")
+        }
     }
 
-    private mutating func checkpoint() throws(ApplyFault) {
-        lastCheckpoint = applier.applied.position.index
-        lastCheckpointTime = .now
+    private mutating func checkpoint() {
         let outcome: CheckpointOutcome
         do throws(ApplyFault) {
             outcome = try applier.checkpoint()
         } catch {
-            // It can wait; what must be written anyway meets the full disk itself.
-            guard case .diskFull = error else { throw error }
-            return
+            guard case .diskFull = error else { return keeper.failed("\(error)") }
+            return keeper.noCheckpoint()
         }
         publishStatistics()
-        removeReplaced()
-        report(.checkpointed(through: outcome.covered.index))
-        if outcome.extent == .partial, applier.needsReaderEviction {
-            report(.readersHoldCheckpoint)
-        }
+        keeper.checkpointed(
+            through: outcome.covered.index,
+            isHeldBack: outcome.extent == .partial && applier.needsReaderEviction)
     }
 
     /// Deletes the database that a snapshot replaced: by the first checkpoint after the switch no
     /// reader opens it any more, and those that still have it open keep their view.
-    private mutating func removeReplaced() {
-        guard let path = replacedPath else { return }
-        replacedPath = nil
+    private func remove(_ generation: Generation) {
+        let path = links.directory.file(of: generation)
         for file in [path, path + "-wal"] where unlink(file) != 0 && errno != ENOENT {
             links.logger.warning(
                 "replaced database not deleted", ["path": file, "errno": "\(errno)"])
@@ -189,67 +153,48 @@ struct ApplyWorker {
 
     // MARK: Snapshots
 
-    private mutating func openSnapshot(_ id: SnapshotSendID) throws(ApplyFault) {
-        let result: Result<OpenedSnapshot, DatabaseReport.Failure>
+    private mutating func openSnapshot(_ id: SnapshotSendID) {
         do throws(ApplyFault) {
-            if let source = try applier.beginSnapshot() {
-                openSnapshots.append(id)
-                links.snapshots.hold(source, as: id)
-                result = .success(
-                    OpenedSnapshot(
-                        mark: source.mark, generation: generation,
-                        byteCount: UInt64(source.byteCount)))
-            } else {
-                result = .failure(.init("long-running reads hold back the checkpoint"))
-            }
+            let source = try applier.beginSnapshot()
+            if let source { links.snapshots.hold(source, as: id) }
+            keeper.opened(id, .success(source.map { ($0.mark, UInt64($0.byteCount)) }))
         } catch {
-            guard case .diskFull = error else { throw error }
-            result = .failure(.init("\(error)"))
+            keeper.opened(id, .failure(DatabaseTrouble(error)))
         }
-        report(.snapshotOpened(id, result))
     }
 
-    /// A snapshot of a generation that was replaced meanwhile is none of the present applier's.
-    private mutating func closeSnapshot(_ id: SnapshotSendID) {
-        links.snapshots.release(id)
-        guard let place = openSnapshots.firstIndex(of: id) else { return }
-        openSnapshots.remove(at: place)
-        applier.endSnapshot()
-    }
-
-    /// What is written while a snapshot is sent can't be checkpointed: past a bound it ends.
-    private func reviewHold() {
-        guard applier.walBytes > links.holdBytes else { return }
-        for id in openSnapshots { report(.holdOutgrown(id)) }
-    }
-
-    private func prepare(_ id: SnapshotReceiptID, _ mark: SnapshotMark) {
-        let next = generation.next
-        let result: Result<Generation, DatabaseReport.Failure>
-        let incoming = links.directory.incomingFile(of: next)
+    private mutating func prepare(
+        _ id: SnapshotReceiptID, _ mark: SnapshotMark, as generation: Generation
+    ) {
+        let incoming = links.directory.incomingFile(of: generation)
         do {
             let path = links.snapshots.path(of: id) ?? ""
             guard let cluster = applier.applied.cluster, rename(path, incoming) == 0 else {
                 let cause = String(cString: strerror(errno))
                 throw DatabaseReport.Failure("can't move \(path) to \(incoming): \(cause)")
             }
-            try links.directory.installSnapshot(as: next, mark: mark, cluster: cluster)
-            result = .success(next)
+            try links.directory.installSnapshot(as: generation, mark: mark, cluster: cluster)
+            keeper.prepared(mark, .success(generation))
         } catch {
-            result = .failure(.init("\(error)"))
+            keeper.prepared(mark, .failure(.init("\(error)")))
         }
-        report(.prepared(mark, result))
     }
 
-    private mutating func switchTo(
-        _ generation: Generation, _ mark: SnapshotMark
-    ) throws(ApplyFault) {
-        replacedPath = applier.path
-        applier = try Applier(path: links.directory.file(of: generation))
-        self.generation = generation
-        openSnapshots = []
+    private mutating func switchTo(_ generation: Generation, _ mark: SnapshotMark) {
+        do throws(ApplyFault) {
+            applier = try Applier(path: links.directory.file(of: generation))
+        } catch {
+            return keeper.failed("\(error)")
+        }
         publishStatistics()
         links.readers.switchTo(applier.path)
-        report(.switched(mark, generation))
+        keeper.switched(to: generation, mark)
+    }
+}
+
+extension DatabaseTrouble {
+    /// Only a full disk may pass.
+    init(_ fault: ApplyFault) {
+        if case .diskFull = fault { self = .noRoom } else { self = .fatal("\(fault)") }
     }
 }

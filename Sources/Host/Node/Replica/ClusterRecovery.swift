@@ -46,13 +46,13 @@ package enum ClusterRecovery {
         let database = try Applier(path: DatabaseDirectory(path: directory).file(of: generation))
         let applied = database.applied
         // The checks of an ordinary start; the clusters' IDs differ in a recovery that was cut off.
-        var comparable = applied
+        var comparable = StoredDatabase(applied)
         comparable.cluster = log.state.cluster
         let known = try StartPlan.restored(
             log: log.state, database: comparable, tail: log.tail(after: applied.position.index)
         ).membership
         let plan = try RecoveryPlan(
-            try choose(log.state, known), log: log.state, database: applied)
+            try choose(log.state, known), log: log.state, database: StoredDatabase(applied))
         switch plan.step {
         case .nothing: break
         case .database(let cluster, let index):

@@ -65,7 +65,7 @@ struct DataDirectoryStart {
                 if let identity { logger.announce("opening store with node ID \(identity.id)") }
                 let (thread, database) = try open(generation)
                 apply = (thread, database, generation)
-                found.database = StartInventory.Database(database)
+                found.database = StartInventory.Database(StoredDatabase(database))
             case .removeLeftovers(let generation):
                 try directory.removeAll(except: generation)
                 found.generations = [generation]

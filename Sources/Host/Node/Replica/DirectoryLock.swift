@@ -1,4 +1,5 @@
 import Glibc
+import NodeLogic
 
 /// Keeps a second process away from a data directory for as long as this one lives. The lock goes
 /// with the process, however it ends.

@@ -63,10 +63,7 @@ extension Node {
                 generation: generation,
                 links: ApplyThread.Links(
                     core: core, directory: directory,
-                    checkpointBytes: Int64(configuration.checkpointBytes),
-                    checkpointEntries: configuration.replication.compactionThreshold,
-                    checkpointInterval: configuration.checkpointInterval, open: open,
-                    snapshots: snapshots, holdBytes: Int64(configuration.snapshotHoldBytes),
+                    limits: ApplyKeeper.Limits(configuration), open: open, snapshots: snapshots,
                     readers: pool, board: board, logger: logger))
         }
         guard let readers else { throw StartError.storage("the database was not opened") }
@@ -75,7 +72,7 @@ extension Node {
             identity: opened.identity, engine: Engine.fingerprint.description,
             configuration: configuration)
         let restored = try StartPlan.restored(
-            log: opened.state, database: applied,
+            log: opened.state, database: StoredDatabase(applied),
             tail: log.tail(after: applied.position.index))
         warn(of: applied, configuration, logger)
         let transport = transport(configuration, opened.identity, group)
@@ -164,6 +161,15 @@ extension StartError {
         case let error as DiskError where error.isNoSpace: "\(error)"
         default: nil
         }
+    }
+}
+
+extension StoredDatabase {
+    /// What a start looks at of an opened database.
+    init(_ state: AppliedState) {
+        self.init(
+            position: state.position, cluster: state.cluster, membership: state.membership,
+            membershipIndex: state.membershipIndex)
     }
 }
 

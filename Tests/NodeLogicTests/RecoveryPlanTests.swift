@@ -1,9 +1,7 @@
-import NodeLogic
 import Raft
-import StateMachine
 import Testing
 
-@testable import Replica
+@testable import NodeLogic
 @testable import WriteAheadLog
 
 /// What a recovery by hand changes, and what it refuses.
@@ -21,8 +19,8 @@ import Testing
         return log
     }
 
-    private func database(_ cluster: ClusterID, _ membership: Membership) -> AppliedState {
-        AppliedState(
+    private func database(_ cluster: ClusterID, _ membership: Membership) -> StoredDatabase {
+        StoredDatabase(
             position: LogPosition(index: LogIndex(7), term: Term(5)), cluster: cluster,
             membership: membership, membershipIndex: LogIndex(3))
     }

@@ -1,14 +1,12 @@
 import Cluster
-import NodeLogic
-import Raft
+package import Raft
 import Registry
-import StateMachine
 import Wire
-import WriteAheadLog
+package import WriteAheadLog
 
 /// What a start has to do next with a data directory. Each step is durable when it is done, so that
 /// a start may be cut off anywhere: the next one goes on from what it finds.
-enum StartStep: Equatable, Sendable {
+package enum StartStep: Equatable, Sendable {
     /// Makes the log if there is none.
     case openLog
     /// Gives the new log to a node. Before there is a database: one that stands beside a log without
@@ -26,7 +24,7 @@ enum StartStep: Equatable, Sendable {
     case run
 }
 
-/// Decides, from what log and database say, how a node starts. Pure; `Node.start` carries it out.
+/// Decides, from what log and database say, how a node starts. Pure; the shell carries it out.
 ///
 /// | found | what a start does |
 /// |---|---|
@@ -37,9 +35,9 @@ enum StartStep: Equatable, Sendable {
 /// | a database more than one generation ahead of the log | refuses: the log is of another age |
 /// | one generation ahead, or any before | what an interrupted change left: deleted at the end |
 /// | log and database of two clusters, or that don't reach each other | refuses |
-enum StartPlan {
+package enum StartPlan {
     /// What is to be done next, or why the node must not start.
-    static func step(_ found: StartInventory) throws(StartError) -> StartStep {
+    package static func step(_ found: StartInventory) throws(StartError) -> StartStep {
         guard let log = found.log else {
             guard found.segments == 0 else { return .openLog }
             guard found.databaseFiles.isEmpty else { throw withoutLog(found) }
@@ -117,7 +115,8 @@ enum StartPlan {
     }
 
     /// The node's ID is stored at its first start; later only the same may be given.
-    static func identity(
+    /// - Throws: `nodeIDDiffers`.
+    package static func identity(
         stored: NodeIdentity?, explicit: NodeID?, fallback: NodeID, directory: String,
         fresh: Incarnation
     ) throws(StartError) -> NodeIdentity {
@@ -131,8 +130,9 @@ enum StartPlan {
     }
 
     /// What the consensus core starts from. `tail` holds the entries after the database's position.
-    static func restored(
-        log: LogState, database: AppliedState, tail: [Entry]
+    /// - Throws: what `step` would, if the two don't fit.
+    package static func restored(
+        log: LogState, database: StoredDatabase, tail: [Entry]
     ) throws(StartError) -> RestoredState {
         let applied = database.position.index
         try compare(StartInventory.Log(log), StartInventory.Database(database))
@@ -149,7 +149,7 @@ enum StartPlan {
 
     /// What the disk says of attempts to come to a cluster. One that was begun in a registry can't
     /// be forgotten for another: there might be two clusters then.
-    static func formation(
+    package static func formation(
         log: LogState, plan: FormationPlan
     ) throws(StartError) -> StoredFormation {
         var stored = StoredFormation()
@@ -182,7 +182,8 @@ enum StartPlan {
 }
 
 extension StartInventory.Log {
-    init(_ state: LogState) {
+    /// What an opened log says; `recordIdentity` and `recordGeneration` change it later.
+    package init(_ state: LogState) {
         self.init(
             hasIdentity: state.identity != nil,
             generation: state.generation == 0 ? nil : Generation(state.generation),
@@ -193,7 +194,7 @@ extension StartInventory.Log {
 }
 
 extension StartInventory.Database {
-    init(_ state: AppliedState) {
+    package init(_ state: StoredDatabase) {
         self.init(cluster: state.cluster, applied: state.position.index)
     }
 }

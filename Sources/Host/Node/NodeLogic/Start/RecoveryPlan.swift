@@ -1,17 +1,16 @@
-import NodeLogic
 package import Raft
-import StateMachine
 import Wire
-import WriteAheadLog
+package import WriteAheadLog
 
-/// Decides what a recovery by hand changes. Pure: `ClusterRecovery` carries it out.
+/// Decides what a recovery by hand changes. Pure: the shell carries it out.
 ///
 /// A cluster that lost its quorum for good goes on with fewer members, as another cluster with the
 /// same data: under an ID derived from the old one and the members, so that nodes which were told
 /// the same find each other, and nodes which were not can never mix with them. No entry is applied
 /// or dropped: the members elect a leader by Raft's rules, and their logs become one as always.
-struct RecoveryPlan: Equatable {
-    enum Step: Equatable {
+package struct RecoveryPlan: Equatable, Sendable {
+    /// What is still to be written.
+    package enum Step: Equatable, Sendable {
         /// All is written already; perhaps the file's name is not.
         case nothing
         /// The log says it, the database not yet.
@@ -19,12 +18,14 @@ struct RecoveryPlan: Equatable {
         case logAndDatabase(ClusterID, from: LogIndex)
     }
 
-    let membership: Membership
-    let step: Step
+    /// Of the recovered cluster.
+    package let membership: Membership
+    /// What is left to do.
+    package let step: Step
 
     /// - Parameter membership: of the recovered cluster.
-    init(
-        _ membership: Membership, log: LogState, database: AppliedState
+    package init(
+        _ membership: Membership, log: LogState, database: StoredDatabase
     ) throws(RecoveryError) {
         guard let now = log.cluster, let before = database.cluster else { throw .noCluster }
         self.membership = membership
@@ -40,7 +41,7 @@ struct RecoveryPlan: Equatable {
     }
 
     /// Two halves of 64 bits, each by FNV-1a over all that must agree.
-    static func cluster(after before: ClusterID, _ membership: Membership) -> ClusterID {
+    package static func cluster(after before: ClusterID, _ membership: Membership) -> ClusterID {
         var writer = ByteWriter()
         before.encode(into: &writer)
         membership.encode(into: &writer)
@@ -55,7 +56,7 @@ struct RecoveryPlan: Equatable {
 extension RecoveryPlan {
     /// The membership that the operator's list makes of what this node knows. Members are known by
     /// their data directories, so the list can only name those that were members before.
-    static func membership(
+    package static func membership(
         of peers: [NamedPeer], known: Membership, own: NodeIdentity
     ) throws(RecoveryError) -> Membership {
         for peer in peers {

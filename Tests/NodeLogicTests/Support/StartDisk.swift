@@ -1,8 +1,7 @@
 import Raft
 import ScenarioTesting
-import StateMachine
 
-@testable import Replica
+@testable import NodeLogic
 
 /// A data directory as `StartPlan` sees it, and what each of its steps does to it. What the files
 /// hold is kept here; a start learns it only by opening them, as on a real disk.

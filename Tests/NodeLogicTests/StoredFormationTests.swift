@@ -1,11 +1,9 @@
 import Cluster
-import NodeLogic
 import Raft
 import Registry
-import StateMachine
 import Testing
 
-@testable import Replica
+@testable import NodeLogic
 @testable import WriteAheadLog
 
 /// What a start makes of attempts to come to a cluster that the disk tells of.
@@ -110,7 +108,7 @@ import Testing
     }
 
     @Test func `A database that names a dropped bootstrap keeps nobody from starting`() throws {
-        var database = AppliedState()
+        var database = StoredDatabase()
         database.cluster = cluster
         var log = LogState()
         #expect(throws: StartError.self) {

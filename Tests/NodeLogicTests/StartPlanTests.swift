@@ -1,9 +1,8 @@
 import Raft
 import ScenarioTesting
-import StateMachine
 import Testing
 
-@testable import Replica
+@testable import NodeLogic
 
 /// What a start does with whatever it finds: every combination of log, identity, generation,
 /// database files and clusters, and every place where it can be cut off.
@@ -133,10 +132,10 @@ import Testing
     }
 
     @Test func `There are transcripts`() {
-        #expect(Self.folder.names.filter { $0.hasPrefix("start_") }.count >= 3)
+        #expect(Self.folder.names.filter { $0.hasPrefix("directory_") }.count >= 3)
     }
 
-    @Test(arguments: StartPlanTests.folder.names.filter { $0.hasPrefix("start_") })
+    @Test(arguments: StartPlanTests.folder.names.filter { $0.hasPrefix("directory_") })
     func `A transcript prints what is written`(name: String) throws {
         var file = try Self.folder.read(name)
         for block in file.blocks.indices {
@@ -167,7 +166,7 @@ import Testing
 }
 
 extension StartStep: CustomStringConvertible {
-    var description: String {
+    package var description: String {
         switch self {
         case .openLog: "open log"
         case .recordIdentity: "record identity"

@@ -1,0 +1,262 @@
+package import Raft
+import Replication
+import Service
+package import Time
+
+/// Decides what the database's thread does, in which order, and what it says of it:
+///
+/// - without room a batch is tried again after a pause, until the node stops. Those who wait for its
+///   results are told when their time is up; their writes take effect all the same;
+/// - a checkpoint comes when SQLite's log has outgrown its bound, or when a restart would have to
+///   apply too many entries and the last one is long enough ago; and once when the node stops. One
+///   that finds no room can wait;
+/// - a snapshot that is being sent holds the main file: past a bound of SQLite's log it is given up,
+///   and readers that hold a checkpoint back past theirs are named to the machine;
+/// - one generation is live. A received snapshot becomes the next one's file; the file that it
+///   replaced is deleted after the first checkpoint of the new, when no reader opens it any more;
+/// - every failure but a full disk is fatal.
+///
+/// A value without a clock or a database. Whoever drives it asks `next()`, does what it says, tells
+/// what came of it by one call, and asks again.
+package struct ApplyKeeper: Sendable {
+    /// Bounds, fixed for a run.
+    package struct Limits: Sendable {
+        /// Bytes of SQLite's log past which it is checkpointed.
+        package var checkpointBytes: Int64
+        /// Entries since the last checkpoint from which on one is due …
+        package var checkpointEntries: Int
+        /// … if the last one is as long ago as this.
+        package var checkpointInterval: Duration
+        /// How large SQLite's log may grow for the sake of a snapshot that is being sent.
+        package var holdBytes: Int64
+
+        package init(
+            checkpointBytes: Int64, checkpointEntries: Int, checkpointInterval: Duration,
+            holdBytes: Int64
+        ) {
+            self.checkpointBytes = checkpointBytes
+            self.checkpointEntries = checkpointEntries
+            self.checkpointInterval = checkpointInterval
+            self.holdBytes = holdBytes
+        }
+    }
+
+    /// Between two attempts to write to a full disk.
+    package static let fullDiskPause = Duration.milliseconds(200)
+
+    private let limits: Limits
+    /// The file that counts.
+    package private(set) var generation: Generation
+    /// The file before it, until it is deleted.
+    private var replaced: Generation?
+    /// Snapshots for which the live file is held.
+    private var held: [SnapshotSendID] = []
+    private var lastCheckpoint: LogIndex
+    private var lastCheckpointTime: MonotonicTime
+
+    /// Posted and not done, in order.
+    private var backlog: ArraySlice<DatabaseWork> = []
+    /// Steps that come before the backlog.
+    private var due: [ApplyStep] = []
+    /// The batch that found no room, with those who still wait for it.
+    private var waiting: (entries: [Entry], answers: [AppliedAnswer])?
+    /// The next attempt comes after a pause.
+    private var mustPause = false
+    private var isFull = false
+    private var isStopping = false
+    private var hasEnded = false
+    private var failure: String?
+
+    /// - Parameter applied: what the database holds when it was opened.
+    package init(
+        _ limits: Limits, generation: Generation, applied: LogIndex, now: MonotonicTime
+    ) {
+        self.limits = limits
+        self.generation = generation
+        lastCheckpoint = applied
+        lastCheckpointTime = now
+    }
+
+    // MARK: What happens
+
+    /// Work for the database, in order.
+    package mutating func post(_ work: DatabaseWork) {
+        guard !isStopping else { return }
+        backlog.append(work)
+    }
+
+    /// The node stops: what was posted is done first, but a batch that finds no room is given up.
+    package mutating func stop() { isStopping = true }
+
+    /// A `wait` is over: its time has passed, or something was posted.
+    package mutating func woke(at now: MonotonicTime) {
+        mustPause = false
+        guard let waiting else { return }
+        let late = waiting.answers.filter { $0.deadline <= now }
+        guard !late.isEmpty else { return }
+        self.waiting?.answers.removeAll { $0.deadline <= now }
+        due.append(
+            .answer(
+                late.map {
+                    ClientAnswer($0.key, .failed(.timedOut(waitingFor: "room on the disk")))
+                }))
+    }
+
+    // MARK: What to do
+
+    /// What to do now.
+    package mutating func next() -> ApplyStep {
+        if let failure { return .fail(failure) }
+        if !due.isEmpty { return due.removeFirst() }
+        if let waiting, !isStopping {
+            return mustPause
+                ? .wait(Self.fullDiskPause) : .apply(waiting.entries, waiting.answers)
+        }
+        if waiting == nil, let work = backlog.first {
+            // An empty slice would keep alive what it held.
+            backlog = backlog.count > 1 ? backlog.dropFirst() : []
+            return step(work)
+        }
+        guard isStopping else { return .wait(nil) }
+        guard !hasEnded else { return .end }
+        // So that the next start has little to apply again.
+        hasEnded = true
+        return .checkpoint
+    }
+
+    private mutating func step(_ work: DatabaseWork) -> ApplyStep {
+        switch work {
+        case .apply(let entries, let answers):
+            waiting = (entries, answers)
+            return .apply(entries, answers)
+        case .establish(let cluster, let membership): return .establish(cluster, membership)
+        case .openSnapshot(let id): return .openSnapshot(id)
+        case .closeSnapshot(let id): return .closeSnapshot(id, isHeld: held.contains(id))
+        case .prepare(let id, let mark): return .prepare(id, mark, as: generation.next)
+        case .switchTo(let generation, let mark): return .switchTo(generation, mark)
+        case .discard(let id): return .discard(id)
+        }
+    }
+
+    // MARK: What came of it
+
+    /// All of the batch is committed.
+    /// - Parameter walBytes: of SQLite's log, as of the last commit.
+    package mutating func applied(
+        through index: LogIndex, walBytes: Int64, at now: MonotonicTime
+    ) {
+        waiting = nil
+        var reports: [DatabaseReport] = []
+        if isFull {
+            isFull = false
+            reports.append(.full(false))
+        }
+        due.append(.report(reports + [.applied(through: index)]))
+        if mustCheckpoint(index, walBytes, now) {
+            lastCheckpoint = index
+            lastCheckpointTime = now
+            due.append(.checkpoint)
+        }
+        // What is written while a snapshot is sent can't be checkpointed.
+        guard walBytes > limits.holdBytes, !held.isEmpty else { return }
+        due.append(.report(held.map { .holdOutgrown($0) }))
+    }
+
+    private func mustCheckpoint(
+        _ index: LogIndex, _ walBytes: Int64, _ now: MonotonicTime
+    ) -> Bool {
+        if walBytes > limits.checkpointBytes { return true }
+        return index.distance(from: lastCheckpoint) >= limits.checkpointEntries
+            && now - lastCheckpointTime >= limits.checkpointInterval
+    }
+
+    /// The batch found no room, or not for all of it.
+    /// - Parameter answers: those that were not given yet.
+    package mutating func noRoom(_ answers: [AppliedAnswer]) {
+        waiting?.answers = answers
+        mustPause = true
+        guard !isFull else { return }
+        isFull = true
+        due.append(.report([.full(true)]))
+    }
+
+    /// The database knows its cluster.
+    package mutating func established() { due.append(.report([.established])) }
+
+    /// - Parameters:
+    ///   - index: through which the main file holds everything, durably, by the last checkpoint that
+    ///     came to its end.
+    ///   - isHeldBack: readers keep SQLite's log past the bound at which the oldest is ended.
+    package mutating func checkpointed(through index: LogIndex, isHeldBack: Bool) {
+        if let replaced {
+            due.append(.removeReplaced(replaced))
+            self.replaced = nil
+        }
+        due.append(.report([.checkpointed(through: index)]))
+        if isHeldBack { due.append(.report([.readersHoldCheckpoint])) }
+    }
+
+    /// The checkpoint found no room. It can wait: what must be written anyway meets the full disk
+    /// itself.
+    package mutating func noCheckpoint() {}
+
+    /// The main file is held for a snapshot, or why it is not.
+    /// - Parameter result: nil if readers hold back the checkpoint that must come first.
+    package mutating func opened(
+        _ id: SnapshotSendID,
+        _ result: Result<(mark: SnapshotMark, byteCount: UInt64)?, DatabaseTrouble>
+    ) {
+        switch result {
+        case .success(let file?):
+            held.append(id)
+            let opened = OpenedSnapshot(
+                mark: file.mark, generation: generation, byteCount: file.byteCount)
+            due.append(.report([.snapshotOpened(id, .success(opened))]))
+        case .success(nil):
+            refuse(id, "long-running reads hold back the checkpoint")
+        case .failure(.noRoom): refuse(id, "\(DatabaseTrouble.noRoom)")
+        case .failure(.fatal(let cause)): failed(cause)
+        }
+    }
+
+    private mutating func refuse(_ id: SnapshotSendID, _ cause: String) {
+        due.append(.report([.snapshotOpened(id, .failure(.init(cause)))]))
+    }
+
+    /// The snapshot is forgotten.
+    package mutating func closed(_ id: SnapshotSendID) {
+        if let place = held.firstIndex(of: id) { held.remove(at: place) }
+    }
+
+    /// The received snapshot is a file of the generation, or why it is not: nothing counts on it yet.
+    package mutating func prepared(
+        _ mark: SnapshotMark, _ result: Result<Generation, DatabaseReport.Failure>
+    ) {
+        due.append(.report([.prepared(mark, result)]))
+    }
+
+    /// The live database is the generation's.
+    package mutating func switched(to generation: Generation, _ mark: SnapshotMark) {
+        replaced = self.generation
+        self.generation = generation
+        // A snapshot of the generation before is none of the present file's.
+        held = []
+        due.append(.report([.switched(mark, generation)]))
+    }
+
+    /// Something failed that can't be done again.
+    package mutating func failed(_ cause: String) {
+        if failure == nil { failure = cause }
+    }
+}
+
+extension ApplyKeeper.Limits {
+    /// As the operator decided.
+    package init(_ configuration: NodeConfiguration) {
+        self.init(
+            checkpointBytes: Int64(configuration.checkpointBytes),
+            checkpointEntries: configuration.replication.compactionThreshold,
+            checkpointInterval: configuration.checkpointInterval,
+            holdBytes: Int64(configuration.snapshotHoldBytes))
+    }
+}

@@ -1,0 +1,51 @@
+package import Raft
+import Replication
+
+/// What the database's thread does next, by the word of `ApplyKeeper`. Each but `wait`, `answer`,
+/// `removeReplaced`, `report`, `fail` and `end` is answered by one call before the next is asked for.
+package enum ApplyStep: Sendable {
+    /// Sleep until something is posted; at most so long, or without an end. Answered by `woke`.
+    case wait(Duration?)
+    /// Apply these, and answer who waits for them after COMMIT. Answered by `applied` or `noRoom`.
+    case apply([Entry], [AppliedAnswer])
+    /// Answered by `established`.
+    case establish(ClusterID, Membership)
+    /// Copy SQLite's log into the main file. Answered by `checkpointed` or `noCheckpoint`.
+    case checkpoint
+    /// Hold the main file as it is for a snapshot. Answered by `opened`.
+    case openSnapshot(SnapshotSendID)
+    /// Forget the snapshot; the database is held for it still, or not any more. Answered by `closed`.
+    case closeSnapshot(SnapshotSendID, isHeld: Bool)
+    /// Make a file of the generation of what was received, complete and durable. Answered by
+    /// `prepared`.
+    case prepare(SnapshotReceiptID, SnapshotMark, as: Generation)
+    /// From now on the database is the file of the generation, for readers too. Answered by
+    /// `switched`.
+    case switchTo(Generation, SnapshotMark)
+    /// Delete what was received. Answered by `discarded`.
+    case discard(SnapshotReceiptID)
+    /// Delete the file of a generation that a snapshot replaced.
+    case removeReplaced(Generation)
+    case answer([ClientAnswer])
+    /// Tell the machine, in this order.
+    case report([DatabaseReport])
+    /// The database can't be used any more: tell the machine, and end the thread.
+    case fail(String)
+    /// All is done: end the thread.
+    case end
+}
+
+/// Why a step on the database came to nothing.
+package enum DatabaseTrouble: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The disk is full: nothing was kept, and the same can be done again.
+    case noRoom
+    /// The file, the machine or the program failed; why, for the operator.
+    case fatal(String)
+
+    package var description: String {
+        switch self {
+        case .noRoom: "the disk is full"
+        case .fatal(let cause): cause
+        }
+    }
+}

@@ -1,0 +1,170 @@
+import NodeLogic
+import Raft
+import Replication
+import ScenarioTesting
+import Service
+import Time
+
+/// The language of the transcripts `apply_…`: what a database's thread is given, and what it does.
+///
+///     post apply 4 answers=(7,8) due=500 | post establish | post open 1 | post close 1
+///     post prepare 3 | post switch 2 | post discard 3
+///     wal 9000            bytes of SQLite's log
+///     disk ok | full | broken        readers on | off        hold them back
+///     run [at=MS]         until the thread waits or ends
+///     stop
+struct ApplyKeeperScenario {
+    private var keeper = ApplyKeeper(
+        ApplyKeeper.Limits(
+            checkpointBytes: 8000, checkpointEntries: 10, checkpointInterval: .seconds(10),
+            holdBytes: 16_000),
+        generation: .first, applied: .zero, now: .zero)
+    private var now = MonotonicTime.zero
+    private var walBytes: Int64 = 0
+    private var disk = "ok"
+    private var readersHold = false
+    private var applied: UInt64 = 0
+    private var isAwake = true
+    private var output: [String] = []
+
+    mutating func run(_ commands: [String]) -> [String] {
+        output = []
+        for line in commands { run(ScenarioCommand(line)) }
+        return output.isEmpty ? ["ok"] : output
+    }
+
+    private mutating func run(_ command: ScenarioCommand) {
+        switch command.name {
+        case "post": post(command)
+        case "wal": walBytes = Int64(command.node)
+        case "disk": disk = command.words.last ?? "ok"
+        case "readers": readersHold = command.words.last == "on"
+        case "stop": keeper.stop()
+        default:
+            if let time = command["at"].flatMap({ Int64($0) }) {
+                now = .zero + .milliseconds(time)
+            }
+            if !isAwake { keeper.woke(at: now) }
+            advance()
+        }
+    }
+
+    private mutating func post(_ command: ScenarioCommand) {
+        let number = UInt64(command.second)
+        switch command.words.first {
+        case "apply":
+            let first = applied + 1
+            applied += number
+            let deadline = MonotonicTime.zero + .milliseconds(Int64(command["due"] ?? "") ?? 1000)
+            let answers = (command.list("answers") ?? []).enumerated().map {
+                AppliedAnswer(
+                    index: LogIndex(first + UInt64($0.offset)),
+                    key: RequestKey(UInt64($0.element)), deadline: deadline)
+            }
+            keeper.post(
+                .apply(
+                    (first...applied).map {
+                        Entry(index: LogIndex($0), term: Term(1), payload: .noop)
+                    }, answers))
+        case "establish":
+            keeper.post(.establish(ClusterID(RandomID(high: 0, low: 1)), Membership()))
+        case "open": keeper.post(.openSnapshot(SnapshotSendID(number)))
+        case "close": keeper.post(.closeSnapshot(SnapshotSendID(number)))
+        case "prepare": keeper.post(.prepare(SnapshotReceiptID(number), Self.mark))
+        case "switch": keeper.post(.switchTo(Generation(number), Self.mark))
+        default: keeper.post(.discard(SnapshotReceiptID(number)))
+        }
+    }
+
+    private static let mark = SnapshotMark(
+        position: LogPosition(index: LogIndex(90), term: Term(1)), membership: Membership(),
+        membershipIndex: .zero)
+
+    private mutating func advance() {
+        for _ in 0..<50 {
+            let step = keeper.next()
+            switch step {
+            case .wait(let limit):
+                output.append(limit.map { "wait \($0)" } ?? "wait")
+                isAwake = false
+                return
+            case .report(let reports): output += reports.map { "report \(Self.text($0))" }
+            case .answer(let answers):
+                output += answers.map { "answer \($0.key.rawValue): \($0.outcome)" }
+            case .fail(let cause):
+                output.append("fail: \(cause)")
+                return
+            case .end:
+                output.append("end")
+                return
+            default: carryOut(step)
+            }
+        }
+        output.append("spins")
+    }
+
+    private mutating func carryOut(_ step: ApplyStep) {
+        guard disk != "broken" else {
+            output.append("fails")
+            return keeper.failed("the disk is broken")
+        }
+        switch step {
+        case .apply(let entries, let answers): apply(entries, answers)
+        case .establish:
+            output.append("establish")
+            keeper.established()
+        case .checkpoint:
+            output.append("checkpoint")
+            guard disk != "full" else { return keeper.noCheckpoint() }
+            keeper.checkpointed(
+                through: LogIndex(readersHold ? 0 : applied), isHeldBack: readersHold)
+        case .openSnapshot(let id):
+            output.append("open snapshot \(id.rawValue)")
+            keeper.opened(
+                id,
+                disk == "full"
+                    ? .failure(.noRoom)
+                    : .success(readersHold ? nil : (mark: Self.mark, byteCount: 4096)))
+        case .closeSnapshot(let id, let isHeld):
+            output.append("close snapshot \(id.rawValue)\(isHeld ? ", held" : "")")
+            keeper.closed(id)
+        case .prepare(let id, let mark, let generation):
+            output.append("prepare \(id.rawValue) as db-\(generation)")
+            keeper.prepared(
+                mark, disk == "full" ? .failure(.init("no room")) : .success(generation))
+        case .switchTo(let generation, let mark):
+            output.append("switch to db-\(generation)")
+            keeper.switched(to: generation, mark)
+        case .discard(let id): output.append("discard \(id.rawValue)")
+        case .removeReplaced(let generation): output.append("remove db-\(generation)")
+        default: output.append("\(step)")
+        }
+    }
+
+    private mutating func apply(_ entries: [Entry], _ answers: [AppliedAnswer]) {
+        let first = entries.first?.index ?? .zero
+        let last = entries.last?.index ?? .zero
+        let waiting = answers.map { "\($0.key.rawValue)" }.joined(separator: ",")
+        output.append("apply \(first)…\(last) for (\(waiting))")
+        guard disk != "full" else { return keeper.noRoom(answers) }
+        keeper.applied(through: last, walBytes: walBytes, at: now)
+    }
+
+    private static func text(_ report: DatabaseReport) -> String {
+        switch report {
+        case .applied(let index): "applied through \(index)"
+        case .checkpointed(let index): "checkpointed through \(index)"
+        case .full(let isFull): isFull ? "full" : "room again"
+        case .readersHoldCheckpoint: "readers hold the checkpoint"
+        case .snapshotOpened(let id, .success(let opened)):
+            "snapshot \(id.rawValue) of db-\(opened.generation) opened"
+        case .snapshotOpened(let id, .failure(let failure)):
+            "snapshot \(id.rawValue) not opened: \(failure)"
+        case .holdOutgrown(let id): "hold of snapshot \(id.rawValue) outgrown"
+        case .prepared(_, .success(let generation)): "prepared db-\(generation)"
+        case .prepared(_, .failure(let failure)): "not prepared: \(failure)"
+        case .switched(_, let generation): "switched to db-\(generation)"
+        case .established: "established"
+        }
+    }
+}
