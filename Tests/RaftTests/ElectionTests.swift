@@ -121,7 +121,7 @@ import Testing
             reason {
                 $0 = Elected.append(
                     term: 3, after: position(2, 2), [Entry(3, 3, "a"), Entry(5, 3, "b")])
-            } == [.messageRefused(from: nodeID(2), reason: .malformed)])
+            } == [.messageRefused(from: identity(2), reason: .malformed)])
         #expect(reason { _ in } == [])
     }
 

@@ -111,14 +111,15 @@ import Wire
         let (_, first) = try await stranger(at: node, saying: beginning(of: 1 << 20))
         try await until { node.transport.statistics.inbound.arrivingBytes >= 1 << 20 }
         var message = ByteWriter()
-        node.message(5, to: node.id, payload: 200_000).encode(into: &message)
+        node.message(5, to: node.id, payload: 200_000, from: WireBytes.identity).encode(
+            into: &message)
         let (_, second) = try await stranger(
             at: node, saying: WireBytes.frame(3, message.bytes))
         try await node.pause(.milliseconds(30))
         #expect(node.transport.statistics.inbound.arrivingBytes == 1 << 20)
         // A small frame of another needs no budget.
         var small = ByteWriter()
-        node.message(6, to: node.id).encode(into: &small)
+        node.message(6, to: node.id, from: WireBytes.identity).encode(into: &small)
         let (_, third) = try await stranger(at: node, saying: WireBytes.frame(3, small.bytes))
         try await node.delegate.batches.wait { $0.joined().contains { $0.term == Term(6) } }
         try await first.close()
@@ -152,7 +153,8 @@ import Wire
             ]
         }
         var writer = ByteWriter()
-        node.message(1, to: node.id, payload: 3 << 20).encode(into: &writer)
+        node.message(1, to: node.id, payload: 3 << 20, from: WireBytes.identity).encode(
+            into: &writer)
         var frame = WireBytes.frame(3, writer.bytes)
         let (_, good) = try await stranger(at: node, saying: frame)
         try await node.delegate.batches.wait(count: 1)

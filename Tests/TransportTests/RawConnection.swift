@@ -118,10 +118,13 @@ enum WireBytes {
         return writer.bytes
     }
 
-    static func introduction(_ name: String = "raw") -> [UInt8] {
+    /// Of who says it by hand.
+    static let identity = NodeIdentity(
+        id: NodeID("raw"), incarnation: Incarnation(RandomID(high: 3, low: 4)))
+
+    static func introduction() -> [UInt8] {
         var writer = ByteWriter()
-        NodeIdentity(id: NodeID(name), incarnation: Incarnation(RandomID(high: 3, low: 4)))
-            .encode(into: &writer)
+        identity.encode(into: &writer)
         return frame(1, writer.bytes)
     }
 }

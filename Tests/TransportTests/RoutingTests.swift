@@ -63,8 +63,7 @@ import Wire
                 $0 = { _, _, reply in reply(.hello(hello)) }
             }
             for member in members where member.id != node.id {
-                node.transport.setAddress(
-                    member.address, for: member.id, incarnation: member.incarnation)
+                node.transport.setAddress(member.address, for: member.id)
             }
         }
         for node in nodes { seat(node) }
@@ -141,22 +140,6 @@ import Wire
         }
         #expect(a.transport.address(of: c.id) == c.address)
         for node in [a, b, c] { try await node.stop() }
-    }
-
-    @Test func `Another data directory of the wanted ID is another node`() async throws {
-        let a = try await TestNode.start("a")
-        let b = try await TestNode.start("b")
-        let old = Incarnation(RandomID(high: 9, low: 9))
-        a.transport.setAddress(b.address, for: b.id, incarnation: old)
-        a.transport.send([a.message(1, to: b.id)])
-        #expect(try await a.delegate.misroutings.first().found == b.id)
-        #expect(b.delegate.batches.items.isEmpty)
-        a.transport.setAddress(
-            b.address, for: b.id, incarnation: b.transport.identity.incarnation)
-        a.transport.send([a.message(2, to: b.id)])
-        #expect(try await b.delegate.messages(atLeast: 1).map(\.term.rawValue) == [2])
-        try await a.stop()
-        try await b.stop()
     }
 
     @Test func `A node of another cluster is refused by name, except for questions`() async throws {

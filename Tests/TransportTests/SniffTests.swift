@@ -135,7 +135,7 @@ import Wire
         let node = try await TestNode.start("a")
         let (raw, channel) = try await RawConnection.open(to: node.listener.port)
         var writer = ByteWriter()
-        node.message(1, to: NodeID("a")).encode(into: &writer)
+        node.message(1, to: NodeID("a"), from: WireBytes.identity).encode(into: &writer)
         var frame = WireBytes.frame(3, writer.bytes)
         frame[frame.count - 1] ^= 1
         try await channel.say(
@@ -150,7 +150,7 @@ import Wire
         let node = try await TestNode.start("a")
         let (_, channel) = try await RawConnection.open(to: node.listener.port)
         var writer = ByteWriter()
-        let message = node.message(7, to: NodeID("a"), payload: 20)
+        let message = node.message(7, to: NodeID("a"), payload: 20, from: WireBytes.identity)
         message.encode(into: &writer)
         let stream =
             WireBytes.preamble(purpose: 1) + WireBytes.introduction()

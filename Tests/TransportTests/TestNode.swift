@@ -53,7 +53,10 @@ struct TestNode {
     }
 
     /// A message whose term numbers it.
-    func message(_ number: UInt64, to peer: NodeID, payload: Int? = nil) -> Message {
+    /// - Parameter sender: nil: this node.
+    func message(
+        _ number: UInt64, to peer: NodeID, payload: Int? = nil, from sender: NodeIdentity? = nil
+    ) -> Message {
         var entries: [Entry] = []
         if let payload {
             entries = [
@@ -63,7 +66,8 @@ struct TestNode {
             ]
         }
         return Message(
-            cluster: Samples.cluster, from: transport.identity, to: peer, term: Term(number),
+            cluster: Samples.cluster, from: sender ?? transport.identity, to: peer,
+            term: Term(number),
             body: .appendEntries(
                 .init(previous: .zero, entries: entries, commitIndex: .zero, round: number)))
     }
@@ -137,6 +141,12 @@ final class RecordingDelegate: PeerDelegate {
 
     func misrouted(wanted: NodeID, found: Introduction, at address: PeerAddress) {
         misroutings.put(Misrouting(wanted: wanted, found: found.identity.id, address: address))
+    }
+
+    let breaches = Mailbox<Spoken>()
+
+    func brokeProtocol(_ identity: NodeIdentity, cause: String) {
+        breaches.put(Spoken(id: identity.id, address: PeerAddress(cause)))
     }
 
     func peerSpoke(_ identity: NodeIdentity, advertised: PeerAddress, from: String) {

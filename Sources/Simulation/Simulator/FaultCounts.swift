@@ -15,6 +15,12 @@ package struct FaultCounts: Equatable, Sendable {
     package var messagesSpoilt = 0
     /// Messages refused.
     package var messagesRefused = 0
+    /// Troubles told.
+    package var troubles = 0
+    /// Nodes that missed a leader for long.
+    package var leaderless = 0
+    /// Followers that were silent.
+    package var silences = 0
     /// Messages that waited for others.
     package var messagesQueued = 0
     /// Large messages.
@@ -152,6 +158,8 @@ package struct FaultCounts: Equatable, Sendable {
             ("messages of another cluster", \.messagesForeign), ("partitions", \.partitions),
             ("spoilt messages", \.messagesSpoilt),
             ("messages refused", \.messagesRefused),
+            ("troubles told", \.troubles), ("nodes without a leader", \.leaderless),
+            ("silent followers", \.silences),
             ("messages that waited for others", \.messagesQueued),
             ("large messages", \.largeMessages),
             ("messages that met another node", \.misroutedMessages),

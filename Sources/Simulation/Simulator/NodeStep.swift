@@ -43,6 +43,9 @@ enum NodeOutput {
     case stopReceiving(SnapshotReceiptID)
     case snapshotDone(SnapshotReceiptID, problem: String?)
     case said(NodeNote)
+    case stateChanged(NodeStateChange)
+    /// The connections of who broke the protocol are closed.
+    case refused(NodeIdentity, String)
     /// The process ended by itself.
     case died(String)
     /// Leadership is with another, or stays.

@@ -76,7 +76,9 @@ extension SimulatedNode {
         case .setAddress(let address, let id): book[id] = address
         case .call(let id, let request, let address, let timeout):
             output.append(.call(id, request, at: address, timeout: Self.milliseconds(timeout)))
-        case .refusePeer(let identity, let place, _): refused.append((identity, place))
+        case .removeAddress(let id): book[id] = nil
+        case .refusePeer(let identity, let place?, _): refused.append((identity, place))
+        case .refusePeer(let identity, nil, let cause): output.append(.refused(identity, cause))
         case .answerPeer(let id, let answer): output.append(.answerPeer(id, answer))
         case .askRegistry(let request, let id, let timeout):
             output.append(.askRegistry(request, id, timeout: Self.milliseconds(timeout)))
@@ -93,6 +95,7 @@ extension SimulatedNode {
         case .snapshotDone(let id, let problem):
             output.append(.snapshotDone(id, problem: problem))
         case .say(let note): output.append(.said(note))
+        case .stateChanged(let change): output.append(.stateChanged(change))
         case .failed(let text): output.append(.died(text))
         case .left: output.append(.left)
         case .stopped: output.append(.stopped)

@@ -261,6 +261,8 @@ package final class Simulation {
         case .stopReceiving(let id): stopReceiving(id, from: node)
         case .snapshotDone(let id, let problem): snapshotDone(id, problem, from: node)
         case .said(let note): said(note, by: node)
+        case .stateChanged(let change): changed(change, of: node)
+        case .refused(let identity, let cause): refused(identity, cause, by: node)
         case .died(let reason): died(node, reason)
         case .left: left(node)
         case .stopped: stopped(node)
@@ -284,12 +286,9 @@ package final class Simulation {
                 + note.details.map { "\($0.name)=\($0.value)" }.joined(separator: " "))
         switch note.text {
         case "role changed" where note.details.first?.value == "leader": faults.elections += 1
-        case "this node was removed from the cluster": faults.removals += 1
         case "stepped down as leader" where note.details.first?.value == "removed":
             faults.removedLeaders += 1
         case "leadership transfer finished": faults.transfers += 1
-        case "the log can't be written: this node does not lead until it can":
-            faults.stalls += 1
         case "snapshot not sent": faults.snapshotsFailed += 1
         default: break
         }
@@ -297,14 +296,33 @@ package final class Simulation {
         switch note.text {
         case "node failed": break
         case "received snapshot is unusable": break
-        case "message refused: the peer is broken or hostile":
-            faults.messagesRefused += 1
-            guard faults.messagesRefused > faults.messagesSpoilt else { return }
-            fallthrough
         default:
             let details = note.details.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
             invariants.broke("\(node.id) says: \(note.text) \(details)")
         }
+    }
+
+    private func changed(_ change: NodeStateChange, of node: SimulatedNode) {
+        guard case .troubled(let reason) = change.change else { return }
+        tell("\(node.id) \(change.kind.text) \(change.subject): \(reason)")
+        faults.troubles += 1
+        switch change.kind {
+        case .removed: faults.removals += 1
+        case .logStalled: faults.stalls += 1
+        case .noLeader: faults.leaderless += 1
+        case .followerSilent: faults.silences += 1
+        case .peerBrokeProtocol: break
+        default:
+            guard change.kind.isError else { return }
+            invariants.broke("\(node.id) says: \(change.kind.text) \(change.subject): \(reason)")
+        }
+    }
+
+    /// Members that keep to the protocol send nothing that another would refuse.
+    private func refused(_ peer: NodeIdentity, _ cause: String, by node: SimulatedNode) {
+        faults.messagesRefused += 1
+        guard faults.messagesRefused > faults.messagesSpoilt else { return }
+        invariants.broke("\(node.id) refuses \(peer.id): \(cause)")
     }
 
     /// The node that lost its data is again what it wants to be.

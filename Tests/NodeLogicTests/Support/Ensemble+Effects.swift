@@ -24,8 +24,10 @@ extension Ensemble {
         case .answerPeer(let id, let answer):
             guard let waiting = questions.removeValue(forKey: id) else { return }
             post(.answered(waiting.call, .success(answer)), to: waiting.node)
+        case .removeAddress(let id): nodes[number]?.book[id] = nil
         case .refusePeer(let identity, let address, let cause):
-            output.append("\(number): refuses node \(identity.id) at \(address): \(cause)")
+            let place = address.map { " at \($0)" } ?? ""
+            output.append("\(number): refuses node \(identity.id)\(place): \(cause)")
         case .askRegistry, .watchRegistry, .growReaders, .evictOldestRead: break
         case .log(let work): log(work, effect, of: number)
         case .database(let work): database(work, effect, of: number)
@@ -37,6 +39,7 @@ extension Ensemble {
             transfers[id] = nil
         case .snapshotDone(let id, let problem): snapshotDone(id, problem)
         case .say(let note): say(note, number)
+        case .stateChanged(let change): tell(change, number)
         case .failed(let text):
             output.append("\(number): ends: \(text)")
             kill(number)
@@ -51,6 +54,16 @@ extension Ensemble {
         guard shows.contains(note.level) else { return }
         let details = note.details.map { " \($0.name)=\($0.value)" }.joined()
         output.append("\(number): \(note.text)\(details)")
+    }
+
+    private mutating func tell(_ change: NodeStateChange, _ number: Int) {
+        let about = change.subject.isEmpty ? "" : " about \(change.subject)"
+        switch change.change {
+        case .troubled(let reason):
+            output.append("\(number): [ \(change.kind.text)\(about): \(reason)")
+        case .over: output.append("\(number): ] \(change.kind.text)\(about)")
+        case .forgotten: break
+        }
     }
 
     // MARK: Clients

@@ -30,6 +30,8 @@ package final class StateLog: Sendable {
 
     private struct State {
         var message: StaticString
+        /// Of the line that tells of the trouble.
+        var level: LogLevel
         /// Nil: nothing is wrong.
         var reason: String?
         var since: Duration
@@ -72,13 +74,17 @@ package final class StateLog: Sendable {
     /// - Parameters:
     ///   - what: a constant that names the state, in the words of its bad side.
     ///   - reason: a change of it is a change of the state.
-    package func troubled(_ what: StaticString, about subject: String = "", reason: String) {
-        change(what, subject, to: reason)
+    ///   - level: of the line; that it is over is a notice.
+    package func troubled(
+        _ what: StaticString, about subject: String = "", reason: String,
+        level: LogLevel = .warning
+    ) {
+        change(what, subject, to: reason, level)
     }
 
     /// It is right again, or always was.
     package func cleared(_ what: StaticString, about subject: String = "") {
-        change(what, subject, to: nil)
+        change(what, subject, to: nil, .notice)
     }
 
     /// Nobody is interested in the subject any more, such as a removed node: its state is forgotten
@@ -121,14 +127,17 @@ package final class StateLog: Sendable {
         for line in lines { write(line) }
     }
 
-    private func change(_ what: StaticString, _ subject: String, to reason: String?) {
+    private func change(
+        _ what: StaticString, _ subject: String, to reason: String?, _ level: LogLevel
+    ) {
         let now = now()
         let key = Key(what: what.description, subject: subject)
         let line: Line? = states.withLock { states in
             guard var state = states[key] else {
                 guard let reason, states.count < capacity else { return nil }
                 var state = State(
-                    message: what, reason: reason, since: now, saidReason: nil, stretchStart: now,
+                    message: what, level: level, reason: reason, since: now, saidReason: nil,
+                    stretchStart: now,
                     saidSince: now)
                 defer { states[key] = state }
                 return say(&state, key, at: now)
@@ -153,6 +162,7 @@ package final class StateLog: Sendable {
     private struct Line {
         var key: Key
         var message: StaticString
+        var level: LogLevel
         /// Nil: it is right again.
         var reason: String?
         var lasted: Duration
@@ -161,7 +171,7 @@ package final class StateLog: Sendable {
 
     private func say(_ state: inout State, _ key: Key, at now: Duration) -> Line {
         let line = Line(
-            key: key, message: state.message, reason: state.reason,
+            key: key, message: state.message, level: state.level, reason: state.reason,
             lasted: now - (state.reason == nil ? state.saidSince : state.since),
             leftOut: state.leftOut)
         if state.saidReason == nil { state.saidSince = state.since }
@@ -176,10 +186,12 @@ package final class StateLog: Sendable {
         let about = line.key.subject
         switch (line.reason, line.leftOut) {
         case (let reason?, 0):
-            logger.warning(line.message, ["about": about, "cause": reason])
+            logger.write(
+                line.level, line.message.description, [("about", about), ("cause", reason)])
         case (let reason?, let leftOut):
-            logger.warning(
-                line.message, ["about": about, "cause": reason, "changes_left_out": leftOut])
+            logger.write(
+                line.level, line.message.description,
+                [("about", about), ("cause", reason), ("changes_left_out", "\(leftOut)")])
         case (nil, let leftOut):
             logger.notice(
                 "over",

@@ -139,7 +139,7 @@ package enum Observation: Equatable, Sendable {
     /// A message that no member can send that keeps to the protocol (`DropReason.isBreach`).
     /// Nothing of it was taken. The connection that brought it is to be closed, and it is to be
     /// said at the level of an error, with the peer's address.
-    case messageRefused(from: NodeID, reason: DropReason)
+    case messageRefused(from: NodeIdentity, reason: DropReason)
     /// The same of a snapshot that a peer offered or sent.
     case snapshotRefused(SnapshotMark, reason: DropReason)
     case followerUnreachable(NodeID)

@@ -138,10 +138,10 @@ extension RaftMachine {
     }
 
     private mutating func drop(_ message: Message, _ reason: DropReason) {
-        let from = message.from.id
+        let from = message.from
         pending.observations.append(
             reason.isBreach
                 ? .messageRefused(from: from, reason: reason)
-                : .messageDropped(from: from, reason: reason))
+                : .messageDropped(from: from.id, reason: reason))
     }
 }

@@ -29,6 +29,16 @@ struct Acquaintances {
 
     func hint(for id: NodeID) -> PeerAddress? { hints[id] }
 
+    /// All of whom an address was said, by their IDs.
+    var hinted: [NodeID] { hints.keys.sorted() }
+
+    /// It is nobody's member any more.
+    mutating func forget(_ id: NodeID) {
+        hints[id] = nil
+        hellos[id] = nil
+        asked[id] = nil
+    }
+
     /// Where this very member was met; nil if it was not.
     func address(of member: Member) -> PeerAddress? {
         hellos[member.id].flatMap {

@@ -20,11 +20,16 @@ package enum NodeEffect: Sendable {
 
     // To other nodes.
     case send([Message])
+    /// Where a member, or who is about to be one, is to be reached. Any data directory of that ID may
+    /// be there: this node's membership may be older than the leader that it must answer.
     case setAddress(PeerAddress, for: NodeID)
+    /// It is no member any more: nothing is sent to it.
+    case removeAddress(of: NodeID)
     case call(PeerCallID, PeerRequest, at: PeerAddress, timeout: Duration)
     case answerPeer(PeerQuestionID, PeerAnswer)
-    /// Take nothing more from who bears this identity at this address, and tell it why.
-    case refusePeer(NodeIdentity, at: PeerAddress, cause: String)
+    /// Take nothing more from the connections of who bears this identity, and tell it why. With an
+    /// address: from who is there, at once and for a while; another bears the identity rightly.
+    case refusePeer(NodeIdentity, at: PeerAddress?, cause: String)
 
     // To the registry.
     case askRegistry(RegistryRequest, RegistryRequestID, timeout: Duration)
@@ -50,6 +55,8 @@ package enum NodeEffect: Sendable {
     case snapshotDone(SnapshotReceiptID, problem: String?)
 
     case say(NodeNote)
+    /// Something began to be wrong, or is right again.
+    case stateChanged(NodeStateChange)
     /// The node can't go on.
     case failed(String)
     /// Leadership is with another node, or stays here.

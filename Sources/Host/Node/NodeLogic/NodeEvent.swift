@@ -18,6 +18,9 @@ package enum NodeEvent: Sendable {
 
     // From other nodes.
     case messages([Message])
+    /// Another node sent what none sends that keeps to the protocol; nothing of it was taken, and its
+    /// connection ends.
+    case brokeProtocol(NodeIdentity, cause: String)
     /// A node that dialed this one says where it is to be reached.
     case spoke(NodeIdentity, at: PeerAddress)
     /// Messages to the peer may be lost.

@@ -105,12 +105,15 @@ extension NodeMachine {
 
     private mutating func otherIdentityAnswered(_ id: PeerCallID, _ result: PeerResult) {
         guard let (speaker, place, alive) = identityWatch.reviewed(id, result) else { return }
-        say(
-            .error, "a data directory is in use twice: stop the copy",
-            [
-                "node.id": "\(speaker.id)", "member.at": "\(alive)", "copy.at": "\(place)",
-            ])
-        emit(.refusePeer(speaker, at: place, cause: "node \(speaker.id) is alive at \(alive)"))
+        troubles.note(
+            .directoryInUseTwice, about: speaker.id.rawValue,
+            "the member is at \(alive), the copy at \(place)", now: now)
+        let cause = """
+            node \(speaker.id) is alive at \(alive), and another process with its identity at \
+            \(place): one data directory is a copy of the other. Stop this one, and start it with \
+            another -node-id and an empty data directory
+            """
+        emit(.refusePeer(speaker, at: place, cause: cause))
     }
 
     /// Starts the consensus core over what the disk holds.
@@ -118,6 +121,7 @@ extension NodeMachine {
         precondition(replicated == nil, "replication begins once in a run")
         self.cluster = cluster
         servableFrom = restored.commitIndex
+        leaderlessSince = now
         let raft = RaftMachine(
             identity: options.identity, cluster: cluster, settings: options.raft,
             restored: restored, seed: chance.next())
@@ -137,9 +141,14 @@ extension NodeMachine {
                 request, id, call: PeerCallID(newID()), replicated?.raft, leader: leaderHint)
         case .formation(let bytes):
             rendezvous.situation = situation
+            if askers.count >= Self.mostAskers { askers.removeFirst() }
+            askers.append((id, caller.identity))
             rendezvous.formationAsked(bytes, id)
         }
     }
+
+    /// Questions of the agreement whose askers are remembered, should one prove false.
+    private static var mostAskers: Int { 64 }
 
     /// How this node introduces itself.
     package var hello: Hello { hello(for: nil) }
@@ -229,6 +238,11 @@ extension NodeMachine {
         case .introduced(let acceptance): introduced(acceptance)
         case .met(let hello): meet(hello)
         case .wasRemoved(let cause): wasRemoved(cause)
+        case .brokeProtocol(let question, let cause):
+            if let asker = askers.first(where: { $0.question == question }) {
+                brokeProtocol(asker.identity, cause)
+            }
+        case .answeredFalsely(let place, let cause): answeredFalsely(place, cause)
         case .say(let note): emit(.say(note))
         case .fail(let text): failed(text)
         }
@@ -245,6 +259,9 @@ extension NodeMachine {
 
     /// A candidate that is a known member may have moved: reach it where it answers.
     private mutating func meet(_ hello: Hello) {
+        if let theirs = hello.cluster, let cluster, theirs != cluster {
+            metOtherCluster(hello.identity.id.rawValue, theirs)
+        }
         guard let member = replicated?.raft.membership[hello.identity.id],
             member.incarnation == hello.identity.incarnation, hello.identity != options.identity
         else { return }
@@ -288,9 +305,9 @@ extension NodeMachine {
             say(.announcement, "failed to reap \(Self.kind(wasVoting)) node \(id): \(cause)")
         case .joined(let request, let suffrage): joined(request, suffrage)
         case .twoNodesWithOneID(let id, let member, let joiner):
-            say(
-                .warning, "two nodes with one ID",
-                ["node.id": "\(id)", "member.at": "\(member)", "joiner.at": "\(joiner)"])
+            troubles.note(
+                .namesake, about: id.rawValue,
+                "the member is at \(member), another that asks to join at \(joiner)", now: now)
         }
     }
 
@@ -317,6 +334,22 @@ extension NodeMachine {
         for member in membership.members where member.id != options.identity.id {
             guard acquaintances.hinted(member.address, for: member.id) else { continue }
             emit(.setAddress(member.address, for: member.id))
+        }
+    }
+
+    /// Whom neither the committed membership nor a later one names any more is nobody's peer; its
+    /// connections end. A node that was removed itself keeps what it knows: it may be taken in again.
+    mutating func forgetFormer(_ committed: Membership) {
+        guard let raft = replicated?.raft, raft.membership.contains(options.identity.id) else {
+            return
+        }
+        let gone = acquaintances.hinted.filter { id in
+            id != raft.leader && !committed.contains(id) && !raft.membership.contains(id)
+        }
+        for id in gone {
+            acquaintances.forget(id)
+            spokeAt[id] = nil
+            emit(.removeAddress(of: id))
         }
     }
 

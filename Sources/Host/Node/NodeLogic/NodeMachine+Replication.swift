@@ -61,62 +61,34 @@ extension NodeMachine {
             say(
                 .info, "membership changed",
                 ["members": membership.summary, "raft.index": "\(index)"])
-        case .membershipCommitted: break
+        case .membershipCommitted(let membership, _): forgetFormer(membership)
         case .steppedDown(let reason):
             say(.warning, "stepped down as leader", ["reason": reason.rawValue])
             if reason == .removed { wasRemoved("as leader, it committed its own removal") }
         case .messageDropped(let from, let reason):
             droppedMessages[reason, default: 0] += 1
             say(.debug, "message dropped", ["node.id": "\(from)", "reason": reason.rawValue])
+            if reason == .otherCluster { metOtherCluster(from.rawValue, nil) }
         case .messageRefused(let from, let reason):
             droppedMessages[reason, default: 0] += 1
-            say(
-                .error, "message refused: the peer is broken or hostile",
-                ["node.id": "\(from)", "reason": reason.rawValue])
+            brokeProtocol(from, "message refused: \(reason.rawValue)")
         case .snapshotRefused(let mark, let reason):
             say(
                 .error, "snapshot refused: the peer is broken or hostile",
                 ["raft.index": "\(mark.position.index)", "reason": reason.rawValue])
         case .followerLostEntries(let id, let acknowledged, let holds):
-            say(
-                .error, "follower lost entries that it had acknowledged: replace its disk",
-                ["node.id": "\(id)", "acknowledged": "\(acknowledged)", "holds": "\(holds)"])
-        case .storageStalled(let isStalled):
-            if isStalled {
-                say(.warning, "the log can't be written: this node does not lead until it can")
-            } else {
-                say(.info, "the log can be written again")
-            }
+            troubles.note(
+                .followerLostEntries, about: id.rawValue,
+                "it acknowledged entry \(acknowledged) and holds \(holds)", now: now)
+        case .storageStalled: reviewTroubles()
         case .termsUsedUp(let term):
-            say(
-                .error,
-                "the terms of this epoch are used up: recover the cluster by raft/peers.json",
-                ["raft.term": "\(term)"])
+            troubles.note(.termsUsedUp, about: "", "term \(term) is the last one", now: now)
         case .followerUnreachable(let id):
             say(.debug, "messages to a follower may be lost", ["node.id": "\(id)"])
         case .entriesDiscarded(let index):
             say(.info, "uncommitted entries discarded", ["raft.index": "\(index)"])
         case .transferFinished(let target, let succeeded):
             transferFinished(to: target, succeeded: succeeded)
-        }
-    }
-
-    // MARK: Followers
-
-    /// A leader says once that a follower is silent, be it dead, hung or cut off, and once that it
-    /// is back.
-    mutating func reviewFollowers() {
-        let raft = replicated?.raft
-        let progress = raft?.role == .leader ? raft?.progress ?? [] : []
-        let changes = followerContact.review(
-            progress, limit: options.raft.quorumTicks, busy: snapshots.receiver)
-        for change in changes {
-            switch change {
-            case .lost(let id):
-                let place = address(of: id)?.rawValue ?? "unknown address"
-                say(.warning, "follower is silent", ["node.id": "\(id)", "address": place])
-            case .back(let id): say(.info, "follower answers again", ["node.id": "\(id)"])
-            }
         }
     }
 
@@ -134,6 +106,7 @@ extension NodeMachine {
     }
 
     private mutating func leaderChanged(_ leader: NodeID?) {
+        leaderlessSince = leader == nil ? now : nil
         rendezvous.leaderChanged(leader, now)
         snapshots.leaderChanged(leader)
         if leader != nil { heardLeader() }
@@ -188,9 +161,8 @@ extension NodeMachine {
         exclusion = options.stopsWhenRemoved ? .stopped : .removed
         rendezvous.excluded()
         replicated?.retire()
-        say(
-            .warning, "this node was removed from the cluster",
-            ["cause": cause, "then": exclusionRemedy])
+        troubles.set(.removed, "\(cause); \(exclusionRemedy)")
+        tellTroubles()
         if exclusion == .stopped {
             say(.announcement, "Raft stopped because this node was removed from the cluster")
         }
@@ -200,6 +172,7 @@ extension NodeMachine {
     private mutating func heardLeader() {
         guard exclusion == .removed else { return }
         exclusion = .none
+        troubles.set(.removed, nil)
         say(.announcement, "this node is a member of the cluster again")
     }
 
@@ -231,7 +204,8 @@ extension NodeMachine {
         case .full(let isFull): isDatabaseFull = isFull
         case .readersHoldCheckpoint: emit(.evictOldestRead)
         case .snapshotOpened(let id, let result):
-            snapshots.opened(id, result, cluster: cluster, now: now)
+            snapshots.opened(
+                id, result, cluster: cluster, term: replicated?.raft.term ?? .zero, now: now)
         case .holdOutgrown(let id): snapshots.holdOutgrown(id, now: now)
         case .prepared(let mark, let result): prepared(mark, result)
         case .switched(let mark, _): switched(mark)

@@ -12,6 +12,7 @@ extension NodeMachine {
         var status = NodeStatus()
         status.cluster = cluster
         status.fault = fault
+        status.troubles = troubles.all
         status.isDiskFull = isLogFull || isDatabaseFull
         status.parkedRequests = router.parked.count
         status.openProposals = router.openProposals.count
@@ -57,9 +58,13 @@ extension NodeMachine {
     private var standstill: String? {
         guard let replicated else { return nil }
         if replicated.isStorageStalled { return "the log on this node's disk to be written" }
-        guard let since = behindSince, now - since >= options.standstillTime else { return nil }
+        guard appliesNothing else { return nil }
         return "this node's database to go on: it stands at entry \(replicated.appliedIndex) while "
             + "\(replicated.raft.commitIndex) is committed"
+    }
+
+    var appliesNothing: Bool {
+        behindSince.map { now - $0 >= options.standstillTime } ?? false
     }
 
     /// Notes since when nothing was applied although something is committed.
@@ -98,13 +103,16 @@ extension NodeMachine {
         }
         let voters = raft.membership.voters
         if voters.isEmpty { return "the leader to make this node a member" }
-        let names = voters.map { "\($0.id) at \(address(of: $0.id) ?? $0.address)" }
+        let names = voters.map { voter in
+            let place = address(of: voter.id) ?? voter.address
+            return "\(voter.id) at \(place)\(isSilent(voter) ? " (silent)" : "")"
+        }
         if raft.needsEveryVoter {
             return "a leader: the cluster was recovered, and its first election needs all of "
                 + "\(names.joined(separator: ", "))"
         }
         if let other = voters.first(where: { $0.id != options.identity.id }), voters.count == 2,
-            raft.membership.isVoter(options.identity.id)
+            raft.membership.isVoter(options.identity.id), isSilent(other)
         {
             return "a leader: this cluster has two voters and needs both, and node \(other.id) at "
                 + "\(address(of: other.id) ?? other.address) can't be reached. Start it again; if "
@@ -168,7 +176,7 @@ extension NodeMachine {
         case .offered(let id, let offer):
             snapshots.offered(
                 id, offer, cluster: cluster, leader: replicated?.raft.leader,
-                breach: replicated?.breach(of: offer.mark))
+                term: replicated?.raft.term ?? .zero, breach: replicated?.breach(of: offer.mark))
         case .received(let id):
             snapshots.received(id, cluster: replicated == nil ? nil : cluster)
         case .failed(let id, let cause): snapshots.failed(id, cause: cause)

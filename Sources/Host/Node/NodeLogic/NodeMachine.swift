@@ -33,6 +33,13 @@ package struct NodeMachine: Sendable {
     var shutdown = Shutdown()
     var acquaintances = Acquaintances()
     var followerContact = FollowerContact()
+    var troubles = Troubles()
+    /// When members of the cluster were heard last.
+    var spokeAt: [NodeID: MonotonicTime] = [:]
+    /// Who asked what of the agreement, of late.
+    var askers: [(question: PeerQuestionID, identity: NodeIdentity)] = []
+    /// Since when no leader is known; nil while one is.
+    var leaderlessSince: MonotonicTime?
     var identityWatch: IdentityWatch
     /// What the node goes on with once it knows that nobody else bears its identity.
     var beginning: (restored: RestoredState, cluster: ClusterID)?
@@ -149,7 +156,9 @@ package struct NodeMachine: Sendable {
         case .forwardEnded(let keys): router.forwardEnded(keys)
         case .forwardRefused(let keys): router.forwardRefused(keys)
         case .messages(let messages):
+            heard(messages)
             if exclusion != .stopped { replicated?.receive(messages) }
+        case .brokeProtocol(let identity, let cause): brokeProtocol(identity, cause)
         case .spoke(let identity, let address): spoke(identity, at: address)
         case .unreachable(let peer): replicated?.peerUnreachable(peer)
         case .peerAsked(let id, let request, let caller): peerAsked(id, request, caller)
@@ -186,8 +195,8 @@ package struct NodeMachine: Sendable {
         router.expire(standing, now: now)
         settle()
         retryParked()
-        reviewFollowers()
         reviewProgress()
+        reviewTroubles()
         askAcquaintances()
         emit(.growReaders)
         tickShutdown()

@@ -83,6 +83,10 @@ package struct NodeOptions: Sendable {
     /// The time within which a leader that lost its quorum has noticed.
     package var quorumTime: Duration { configuration.tick * configuration.raft.quorumTicks }
 
+    /// How long a cluster is without a leader at most, as a rule: a follower misses it, and perhaps
+    /// two campaigns meet.
+    var electionPatience: Duration { configuration.tick * (3 * configuration.raft.electionTicks) }
+
     package subscript<Value>(dynamicMember path: KeyPath<NodeConfiguration, Value>) -> Value {
         configuration[keyPath: path]
     }

@@ -35,6 +35,8 @@ package struct NodeStatus: Sendable {
     package var reapingDue: [(id: NodeID, remaining: Duration)] = []
     package var exclusion: Exclusion = .none
     package var fault: String?
+    /// What is wrong now, by kind and subject.
+    package var troubles: [NodeTrouble] = []
     /// Messages that the consensus core refused in this run, by reason.
     package var droppedMessages: [DropReason: Int] = [:]
     package var reapings = Reapings()

@@ -57,7 +57,9 @@ extension Rendezvous {
         do {
             message = try FormationMessage(decoding: bytes)
         } catch {
-            return answer(question, .failed("formation message not understood: \(error)"))
+            answer(question, .failed("formation message not understood: \(error)"))
+            return decisions.append(
+                .brokeProtocol(question, cause: "formation message not understood: \(error)"))
         }
         if let cluster = situation.cluster {
             let reply = FormationMessage.answer(
@@ -195,8 +197,10 @@ extension Rendezvous {
                 let question = search?.questions.removeValue(forKey: id)
             {
                 answer(question, .failed("\(breach)"))
+                decisions.append(.brokeProtocol(question, cause: "\(breach)"))
+            } else if case .answer(let place) = source {
+                decisions.append(.answeredFalsely(place, cause: "\(breach)"))
             }
-            say(.error, "formation message refused", ["cause": "\(breach)"])
         case .fatal(let refusal): decisions.append(.fail("clustering failure: \(refusal)"))
         case .gaveUp(let text): decisions.append(.fail("clustering failure: \(text)"))
         }

@@ -27,6 +27,10 @@ struct Rendezvous {
         /// A candidate that this node's membership may know.
         case met(Hello)
         case wasRemoved(cause: String)
+        /// Who asked this breaks the protocol.
+        case brokeProtocol(PeerQuestionID, cause: String)
+        /// Who answered from there does.
+        case answeredFalsely(PeerAddress, cause: String)
         case say(NodeNote)
         case fail(String)
     }

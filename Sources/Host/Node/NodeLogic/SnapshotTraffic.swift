@@ -93,7 +93,7 @@ struct SnapshotTraffic {
 
     mutating func opened(
         _ id: SnapshotSendID, _ result: Result<OpenedSnapshot, DatabaseReport.Failure>,
-        cluster: ClusterID?, now: MonotonicTime
+        cluster: ClusterID?, term: Term, now: MonotonicTime
     ) {
         guard outgoing?.id == id, var sending = outgoing, let cluster else {
             // It was given up meanwhile.
@@ -114,7 +114,7 @@ struct SnapshotTraffic {
                 id: SnapshotID(
                     sender: identity.id, generation: opened.generation.rawValue,
                     index: opened.mark.position.index),
-                mark: opened.mark, byteCount: opened.byteCount)
+                mark: opened.mark, byteCount: opened.byteCount, term: term)
             decisions.append(.send(id, offer, to: sending.peer))
         }
     }
@@ -176,10 +176,11 @@ struct SnapshotTraffic {
     /// - Parameters:
     ///   - cluster: this node's; nil if it is in none.
     ///   - leader: as this node knows it.
+    ///   - term: the present one: who led in an earlier one is no leader.
     ///   - breach: what no honest peer can offer.
     mutating func offered(
         _ id: SnapshotReceiptID, _ offer: SnapshotOffer, cluster: ClusterID?, leader: NodeID?,
-        breach: DropReason?
+        term: Term, breach: DropReason?
     ) {
         if let breach { return refuse(id, "no leader offers this: \(breach.rawValue)") }
         guard cluster == offer.cluster else {
@@ -188,9 +189,15 @@ struct SnapshotTraffic {
         if let leader, leader != offer.id.sender {
             return refuse(id, "node \(leader) leads, not \(offer.id.sender)")
         }
+        if let theirs = offer.term, theirs < term {
+            return refuse(id, "term \(theirs) has passed, this node is in term \(term)")
+        }
         if let present = incoming {
             guard present.token == nil else {
                 return refuse(id, "another snapshot is being installed")
+            }
+            if let older = offer.term, let newer = present.offer.term, older < newer {
+                return refuse(id, "a snapshot of the leader of term \(newer) is on its way")
             }
             decisions.append(
                 .stopReceiving(present.id, cause: "node \(offer.id.sender) sends another one"))

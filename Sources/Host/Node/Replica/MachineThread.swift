@@ -38,6 +38,10 @@ final class MachineThread {
         var ends: NodeEnds
         var gate: ReadGate
         var board: StatusBoard
+        /// What lasts.
+        var states: StateLog
+        /// What other threads have to say that may repeat.
+        var repeats: RepeatLog
         var logger: Logger
     }
 
@@ -65,7 +69,10 @@ final class MachineThread {
 
     private func carryOut() {
         for effect in machine.takeEffects() { perform(effect) }
-        notes.flush(at: machine.turnedAt)
+        if notes.flush(at: machine.turnedAt) {
+            links.states.flush()
+            links.repeats.flush()
+        }
         publish()
     }
 
@@ -89,8 +96,9 @@ final class MachineThread {
         case .call(let id, let request, let address, let timeout):
             call(id, request, address, timeout)
         case .answerPeer(let id, let answer): links.questions.answer(id, answer)
-        case .refusePeer(let identity, _, let cause):
-            links.logger.debug("peer refused", ["node.id": "\(identity.id)", "cause": cause])
+        case .removeAddress(let id): links.transport.removeAddress(of: id)
+        case .refusePeer(let identity, let place, let cause):
+            links.transport.refuse(identity, at: place, cause: cause)
         case .askRegistry(let request, let id, let timeout): ask(request, id, timeout)
         case .watchRegistry(let token, let timeout): watch(token, timeout)
         case .log(let work): links.log.post(work)
@@ -107,6 +115,7 @@ final class MachineThread {
             links.snapshots.stop(id, cause, through: links.transport)
         case .snapshotDone(let id, let problem): links.snapshots.end(id, problem: problem)
         case .say(let note): notes.write(note, at: .now)
+        case .stateChanged(let change): links.states.take(change)
         case .failed(let text):
             isOver = true
             links.board.fail(text)

@@ -26,10 +26,13 @@ extension Node: PeerDelegate {
 
     private func isReadable(_ message: Message) -> Bool {
         guard let unreadable = UnreadableEntry(in: message) else { return true }
-        links.logger.error(
-            "message refused: the peer is broken, hostile, or of a later version",
-            ["node.id": "\(message.from.id)", "cause": "\(unreadable)"])
+        brokeProtocol(
+            message.from, cause: "\(unreadable): it is broken, hostile, or of a later version")
         return false
+    }
+
+    package func brokeProtocol(_ identity: NodeIdentity, cause: String) {
+        links.mailbox.post(.brokeProtocol(identity, cause: cause))
     }
 
     package func answer(
@@ -84,9 +87,9 @@ extension Node: PeerDelegate {
     }
 
     package func misrouted(wanted: NodeID, found: Introduction, at address: PeerAddress) {
-        links.logger.warning(
-            "another node answers than the one that is wanted",
-            ["wanted": "\(wanted)", "found": "\(found.identity)", "at": "\(address)"])
+        links.repeats.warning(
+            "another node answers than the one that is wanted", about: wanted.rawValue,
+            cause: "node \(found.identity) is at \(address)")
     }
 
     package func peerSpoke(
@@ -95,19 +98,18 @@ extension Node: PeerDelegate {
         links.mailbox.post(.spoke(identity, at: advertised))
     }
 
+    private static var noConnection: StaticString { "no connection to node" }
+
     /// Changes are said once, both ways; what each of them comes from is for debugging.
     package func observed(_ observation: TransportObservation) {
-        let logger = links.logger
         switch observation {
-        case .connected(let peer, let address, isBack: true):
-            logger.info(
-                "connection to node is back", ["node.id": "\(peer)", "at": "\(address)"])
+        case .connected(let peer, _, _): links.states.cleared(Self.noConnection, about: "\(peer)")
         case .disconnected(let peer, let error):
-            logger.warning("no connection to node", ["node.id": "\(peer)", "cause": "\(error)"])
+            links.states.troubled(Self.noConnection, about: "\(peer)", reason: "\(error)")
         case .acceptFailed(let error):
-            logger.warning("connections can't be accepted", ["cause": "\(error)"])
-        case .connected, .messagesDropped, .misrouted, .refusedInbound:
-            logger.debug("network", ["event": observation.description])
+            links.repeats.warning("connections can't be accepted", about: "", cause: "\(error)")
+        case .messagesDropped, .misrouted, .refusedInbound:
+            links.logger.debug("network", ["event": observation.description])
         }
     }
 }

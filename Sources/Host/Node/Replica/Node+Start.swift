@@ -80,7 +80,8 @@ extension Node {
             mailbox: core, log: log, apply: apply, readers: readers, transport: transport,
             forwarder: Forwarder(transport: transport, mailbox: core, open: open),
             registry: registry, open: open, questions: Questions(), snapshots: snapshots,
-            ends: NodeEnds(), gate: ReadGate(), board: board, logger: logger)
+            ends: NodeEnds(), gate: ReadGate(), board: board,
+            states: StateLog(logger), repeats: RepeatLog(logger), logger: logger)
         let beginning = NodeMachine.Beginning(
             restored: restored, cluster: opened.state.cluster,
             isEstablished: applied.cluster == opened.state.cluster,

@@ -3,7 +3,7 @@ package import NodeLogic
 package import Raft
 package import Service
 package import StateMachine
-import Telemetry
+package import Telemetry
 import Threads
 import Time
 package import Transport
@@ -85,6 +85,9 @@ package final class Node: NodeService, Sendable {
     }
 
     package var reapings: Reapings { status.reapings }
+
+    /// What is wrong now, as the log said when it began.
+    package var troubles: [StateLog.Trouble] { links.states.troubles }
 
     package var status: NodeStatus { links.board.status }
 

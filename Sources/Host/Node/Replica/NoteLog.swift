@@ -28,12 +28,15 @@ struct NoteLog {
     }
 
     /// Says once in a second how often lines were left out that no other followed.
-    mutating func flush(at now: MonotonicTime) {
-        guard now - flushedAt >= .seconds(1) else { return }
+    /// - Returns: whether a second has passed.
+    @discardableResult
+    mutating func flush(at now: MonotonicTime) -> Bool {
+        guard now - flushedAt >= .seconds(1) else { return false }
         flushedAt = now
         for (subject, repeats) in limiter.due(at: now - start) {
             logger.warning(
                 "said again, and left out here", ["message": subject, "repeats": repeats])
         }
+        return true
     }
 }

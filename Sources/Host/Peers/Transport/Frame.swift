@@ -91,6 +91,8 @@ enum RefusalCode: UInt8 {
     case otherNode = 5
     /// The node belongs to another cluster.
     case otherCluster = 6
+    /// The node takes nothing from this dialer; the text says why.
+    case unwanted = 7
 }
 
 /// Complete, verified frames that one read of a connection brought.

@@ -1,13 +1,33 @@
 import NIOCore
+import PeerProtocol
+import Raft
 import Synchronization
 
 /// Counts and bounds what other machines opened, so that it can be closed.
 final class InboundConnections: Sendable {
+    /// A connection between nodes, and who opened it, once that was said.
+    private struct Peer {
+        var channel: any Channel
+        var speaker: NodeIdentity?
+        /// Where the speaker says that it is reached.
+        var place: PeerAddress?
+        var purpose: ConnectionPurpose?
+    }
+
+    /// Nothing is taken from this identity at this place for a while.
+    private struct Unwanted {
+        var identity: NodeIdentity
+        var place: PeerAddress
+        var cause: String
+        var until: NIODeadline
+    }
+
     private struct State {
         var statistics = TransportStatistics.Inbound()
         /// Channels by identity, until they close or turn out to be HTTP.
         var unidentified: [ObjectIdentifier: any Channel] = [:]
-        var peers: [ObjectIdentifier: any Channel] = [:]
+        var peers: [ObjectIdentifier: Peer] = [:]
+        var unwanted: [Unwanted] = []
         /// Refused ones that wait for their dialer to close.
         var refusing: [ObjectIdentifier: any Channel] = [:]
         /// All that were accepted and have not closed.
@@ -66,7 +86,7 @@ final class InboundConnections: Sendable {
         let key = ObjectIdentifier(channel)
         let isAdmitted = state.withLock { state in
             guard !state.isClosed, state.peers.count < limits.maxInboundPeers else { return false }
-            state.peers[key] = channel
+            state.peers[key] = Peer(channel: channel)
             return true
         }
         guard isAdmitted else { return false }
@@ -74,6 +94,56 @@ final class InboundConnections: Sendable {
             state.withLock { _ = $0.peers.removeValue(forKey: key) }
         }
         return true
+    }
+
+    /// The dialer has said who it is.
+    func introduced(
+        _ channel: any Channel, _ introduction: Introduction, _ purpose: ConnectionPurpose
+    ) {
+        state.withLock { state in
+            let key = ObjectIdentifier(channel)
+            state.peers[key]?.speaker = introduction.identity
+            state.peers[key]?.place = introduction.address
+            state.peers[key]?.purpose = purpose
+        }
+    }
+
+    /// Refuses who bears the identity at the place from now on, but for questions: by these it
+    /// learns, and so do others, which of two processes the cluster knows.
+    func refuse(_ identity: NodeIdentity, at place: PeerAddress, cause: String) {
+        state.withLock { state in
+            let now = NIODeadline.now()
+            state.unwanted.removeAll {
+                $0.until <= now || $0.identity == identity && $0.place == place
+            }
+            if state.unwanted.count >= limits.maxUnwanted { state.unwanted.removeFirst() }
+            state.unwanted.append(
+                Unwanted(
+                    identity: identity, place: place, cause: cause,
+                    until: now + limits.unwantedTime))
+        }
+    }
+
+    /// Why a connection that is introduced so must not be; nil: it may.
+    func refusal(of introduction: Introduction, _ purpose: ConnectionPurpose) -> String? {
+        guard purpose != .calls, let place = introduction.address else { return nil }
+        let now = NIODeadline.now()
+        return state.withLock { state in
+            state.unwanted.first {
+                $0.identity == introduction.identity && $0.place == place && $0.until > now
+            }?.cause
+        }
+    }
+
+    /// What a node with this identity opened.
+    /// - Parameter place: only what was opened from there, and no questions; nil: all.
+    func connections(of identity: NodeIdentity, at place: PeerAddress?) -> [any Channel] {
+        state.withLock { state in
+            state.peers.values.filter { peer in
+                guard peer.speaker == identity else { return false }
+                return place == nil || peer.place == place && peer.purpose != .calls
+            }.map(\.channel)
+        }
     }
 
     /// False when a refused connection must be closed at once, for too many wait already.
@@ -124,7 +194,7 @@ final class InboundConnections: Sendable {
     func close() -> [any Channel] {
         state.withLock { state in
             state.isClosed = true
-            return Array(state.unidentified.values) + Array(state.peers.values)
+            return Array(state.unidentified.values) + state.peers.values.map(\.channel)
                 + Array(state.refusing.values)
         }
     }

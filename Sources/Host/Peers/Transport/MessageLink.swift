@@ -18,7 +18,6 @@ final class MessageLink: Sendable {
         var address: PeerAddress?
         /// The other place where it may be.
         var alternative: PeerAddress?
-        var incarnation: Incarnation?
         /// Streams at whose other end the peer has shown itself, at the present address.
         var confirmed: Set<MessageStream.Role> = []
         /// Connections in a row that failed or broke at once.
@@ -57,7 +56,7 @@ final class MessageLink: Sendable {
     var address: PeerAddress? { state.withLock { $0.address } }
 
     var wanted: Introduction.Wanted {
-        Introduction.Wanted(id: peer, incarnation: state.withLock { $0.incarnation })
+        Introduction.Wanted(id: peer)
     }
 
     private var allStreams: [MessageStream] { streams.withLock { $0 } }
@@ -110,9 +109,8 @@ final class MessageLink: Sendable {
     // MARK: Where it is
 
     /// By order: the connections to another address end.
-    func move(to address: PeerAddress, _ incarnation: Incarnation?) {
+    func move(to address: PeerAddress) {
         let isNew = state.withLock { state -> Bool in
-            state.incarnation = incarnation ?? state.incarnation
             guard state.address != address else { return false }
             state.alternative = state.address
             state.go(to: address)
@@ -122,9 +120,8 @@ final class MessageLink: Sendable {
     }
 
     /// The peer says that it is there, or was met there.
-    func heard(at address: PeerAddress, _ identity: NodeIdentity) {
+    func heard(at address: PeerAddress) {
         let (mustRetry, mustRedial) = state.withLock { state -> (Bool, Bool) in
-            if let own = state.incarnation, own != identity.incarnation { return (false, false) }
             if state.address == address { return (true, false) }
             guard state.confirmed.isEmpty, state.address == nil || state.failures > 0 else {
                 state.alternative = address

@@ -27,15 +27,20 @@ final class MessageReceiver: ChannelDuplexHandler {
 
     private let transport: PeerTransport
     private let delegate: any PeerDelegate
+    /// Who opened the connection, by its introduction.
+    private let speaker: NodeIdentity
     private let bound: Int
     private var gate: ReceiveGate?
     private var isRefused = false
     private var holdsRead = false
 
     /// - Parameter isTrusted: it comes from this node's cluster, by what it says.
-    init(transport: PeerTransport, delegate: any PeerDelegate, isTrusted: Bool) {
+    init(
+        transport: PeerTransport, delegate: any PeerDelegate, speaker: NodeIdentity, isTrusted: Bool
+    ) {
         self.transport = transport
         self.delegate = delegate
+        self.speaker = speaker
         let limits = transport.limits
         bound = isTrusted ? limits.maxUntakenConnectionBytes : limits.ambientBytes
     }
@@ -73,6 +78,9 @@ final class MessageReceiver: ChannelDuplexHandler {
         if let stray = messages.first(where: { $0.to != transport.identity.id }) {
             return refuse(context, stray, of: messages)
         }
+        if let foreign = messages.first(where: { $0.from != speaker }) {
+            return refuse(context, speaksFor: foreign.from)
+        }
         guard !messages.isEmpty else { return }
         transport.inbound.count {
             $0.receivedMessages += UInt64(messages.count)
@@ -87,11 +95,23 @@ final class MessageReceiver: ChannelDuplexHandler {
     ) {
         let text = transport.identity.differs(from: Introduction.Wanted(id: stray.to))
         transport.inbound.count { $0.misdirected += UInt64(messages.count) }
+        refuse(context, .otherNode, text)
+    }
+
+    /// Nobody sends another's messages: who speaks on a connection is known from it.
+    private func refuse(_ context: ChannelHandlerContext, speaksFor other: NodeIdentity) {
+        let text = "node \(speaker.id) sends a message of node \(other)"
+        transport.inbound.count { $0.corrupted += 1 }
+        refuse(context, .unwanted, text)
+        delegate.brokeProtocol(speaker, cause: text)
+    }
+
+    private func refuse(_ context: ChannelHandlerContext, _ code: RefusalCode, _ text: String) {
         transport.observe(
             .refusedInbound(remoteAddress: context.channel.remoteText, reason: text))
         isRefused = true
         var writer = ByteWriter(reserving: 256)
-        writer.writeRefusal(.otherNode, text, by: transport)
+        writer.writeRefusal(code, text, by: transport)
         context.writeAndFlush(NIOAny(ByteBuffer(bytes: writer.bytes)), promise: nil)
         context.close(mode: .output, promise: nil)
     }

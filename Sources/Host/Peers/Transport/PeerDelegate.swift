@@ -28,6 +28,10 @@ package protocol PeerDelegate: AnyObject, Sendable {
     /// transport looks for the wanted node by itself. `found` may be this node.
     func misrouted(wanted: NodeID, found: Introduction, at address: PeerAddress)
 
+    /// Who opened a connection with this identity sent what no node sends that keeps to the protocol.
+    /// Nothing of it was taken, and the connection ends.
+    func brokeProtocol(_ identity: NodeIdentity, cause: String)
+
     /// A node that dialed this one says where it is reached: said when it is first heard of, and
     /// when it says otherwise. It is what the node claims, and of its own cluster, or unknown.
     func peerSpoke(

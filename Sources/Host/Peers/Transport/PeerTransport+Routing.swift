@@ -71,7 +71,7 @@ extension PeerTransport {
             state.whereabouts.lost.remove(other.id)
             return link
         }
-        link?.heard(at: address, other)
+        link?.heard(at: address)
     }
 
     private func isOurs(_ cluster: ClusterID?) -> Bool {

@@ -111,11 +111,9 @@ package final class PeerTransport: Sendable {
 
     // MARK: Messages
 
-    /// Enters a node into the address book; another address than before ends its connections.
-    /// - Parameter incarnation: whom exactly to expect there; nil: any of that ID, or as before.
-    package func setAddress(
-        _ address: PeerAddress, for peer: NodeID, incarnation: Incarnation? = nil
-    ) {
+    /// Enters a node into the address book; another address than before ends its connections. Any
+    /// data directory of that ID may be there: who asks may know an older membership than the other.
+    package func setAddress(_ address: PeerAddress, for peer: NodeID) {
         let link = state.withLock { state -> MessageLink? in
             guard !state.isShutDown else { return nil }
             state.whereabouts.remember(address, limit: limits.maxPlaces)
@@ -125,7 +123,7 @@ package final class PeerTransport: Sendable {
             state.links[peer] = link
             return link
         }
-        link?.move(to: address, incarnation)
+        link?.move(to: address)
     }
 
     /// Nil for nodes that are not in the address book, and those that were not found where they

@@ -100,7 +100,11 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
             transport.inbound.count { $0.misdirected += 1 }
             return refuse(context, code, text)
         }
+        if let cause = transport.inbound.refusal(of: introduction, purpose) {
+            return refuse(context, .unwanted, cause)
+        }
         isDone = true
+        transport.inbound.introduced(context.channel, introduction, purpose)
         let identity = introduction.identity
         let caller = PeerCaller(identity: identity, remoteAddress: context.channel.remoteText)
         let limits = transport.limits
@@ -157,7 +161,8 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
             return [
                 frames(most, ReceivedMessages.decode),
                 MessageReceiver(
-                    transport: transport, delegate: delegate, isTrusted: isTrusted),
+                    transport: transport, delegate: delegate, speaker: caller.identity,
+                    isTrusted: isTrusted),
             ]
         case .calls:
             return [

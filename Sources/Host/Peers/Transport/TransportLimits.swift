@@ -52,6 +52,9 @@ package struct TransportLimits: Sendable {
     /// Refusals of connections that are said per `refusalPeriod`; all are counted.
     package var maxRefusalsSaid: Int = 20
     package var refusalPeriod: TimeAmount = .seconds(10)
+    /// Nodes that are refused for what they did, and for how long: then they may try again.
+    package var maxUnwanted: Int = 64
+    package var unwantedTime: TimeAmount = .seconds(10)
     /// Refused connections that may wait for their dialer to read why.
     package var maxRefusing: Int = 64
 
@@ -136,6 +139,7 @@ package struct TransportLimits: Sendable {
         precondition(maxUntakenConnectionBytes <= maxUntakenBytes && minFrameRate > 0)
         precondition(maxOpenForwards > 0 && maxFrameBytes <= maxOpenForwardBytes)
         precondition(backlogBytes > 0 && backlogBytes < largeFrameBytes)
+        precondition(maxUnwanted > 0 && unwantedTime.nanoseconds > 0)
         precondition(maxPlaces > 0 && maxAcquaintances >= maxPlaces)
         precondition(minBackoff.nanoseconds > 0 && minBackoff <= maxBackoff)
         precondition(maxBackoff <= .minutes(1), "\(maxBackoff)")

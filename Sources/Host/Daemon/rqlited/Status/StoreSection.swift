@@ -48,7 +48,16 @@ struct StoreSection: Sendable {
             .init("removed", .bool(status.exclusion != .none)),
             .init("sqlite3", database()),
             .init("trailing_logs", .integer(settings.checkpoint.trailingEntries)),
+            .init("troubles", .array(node.troubles.map(trouble))),
             .init("waiting_for", .string(status.waitingFor)),
+        ])
+    }
+
+    /// The same that the log said when it began.
+    private func trouble(_ trouble: StateLog.Trouble) -> JSONValue {
+        .object([
+            .init("about", .string(trouble.subject)), .init("age", .string(trouble.age.goText)),
+            .init("cause", .string(trouble.reason)), .init("state", .string(trouble.what)),
         ])
     }
 

@@ -1,0 +1,88 @@
+import PeerProtocol
+import Raft
+import Replication
+import Time
+
+/// What is wrong, looked at with each tick and said when it changes.
+extension NodeMachine {
+    /// Says what of the troubles is news.
+    mutating func tellTroubles() {
+        for change in troubles.takeChanges() { emit(.stateChanged(change)) }
+    }
+
+    mutating func reviewTroubles() {
+        troubles.set(.logFull, isLogFull ? "this node takes no writes until there is room" : nil)
+        troubles.set(
+            .databaseFull, isDatabaseFull ? "what is committed is applied when there is room" : nil)
+        let cause = isLogFull ? "its disk is full" : "a write takes too long"
+        troubles.set(.logStalled, replicated?.isStorageStalled ?? false ? cause : nil)
+        troubles.set(
+            .standstill,
+            appliesNothing ? "its database stands at entry \(appliedWhenBehind)" : nil)
+        troubles.set(.noLeader, isLeaderless ? waitingFor : nil)
+        reviewFollowers()
+        troubles.expire(now: now)
+        tellTroubles()
+    }
+
+    /// A leader was missed for longer than it takes to elect another, as a rule.
+    private var isLeaderless: Bool {
+        guard let raft = replicated?.raft, exclusion == .none, !shutdown.hasBegun,
+            raft.leader == nil
+        else { return false }
+        return leaderlessSince.map { now - $0 >= options.electionPatience } ?? false
+    }
+
+    /// A leader says once that a follower is silent, be it dead, hung or cut off, and once that it
+    /// is back.
+    private mutating func reviewFollowers() {
+        let raft = replicated?.raft
+        let leads = raft?.role == .leader
+        followerContact.review(
+            leads ? raft?.progress ?? [] : [], limit: options.raft.quorumTicks,
+            busy: snapshots.receiver)
+        let silent = followerContact.silentMembers.map { id in
+            (subject: id.rawValue, reason: "at \(address(of: id)?.rawValue ?? "unknown address")")
+        }
+        // Of a former leader's followers, and of former members, nothing is known any more.
+        troubles.set(.followerSilent, silent) { id in
+            leads && raft?.membership.contains(NodeID(id)) ?? false
+        }
+    }
+
+    // MARK: Voters
+
+    /// Notes which members spoke.
+    mutating func heard(_ messages: [Message]) {
+        for message in messages where spokeAt[message.from.id] != now {
+            guard replicated?.raft.membership.contains(message.from.id) ?? false else { continue }
+            spokeAt[message.from.id] = now
+        }
+    }
+
+    /// A voter that was not heard for longer than candidates and their voters are silent.
+    func isSilent(_ voter: Member) -> Bool {
+        guard voter.id != options.identity.id else { return false }
+        return spokeAt[voter.id].map { now - $0 > options.electionPatience * 2 } ?? true
+    }
+
+    // MARK: Peers that break the protocol
+
+    /// Nothing more is taken from the connections of who sent this, and the operator is told.
+    /// - Parameter cause: what is wrong with what it sent.
+    mutating func brokeProtocol(_ peer: NodeIdentity, _ cause: String) {
+        troubles.note(.peerBrokeProtocol, about: peer.id.rawValue, cause, now: now)
+        emit(.refusePeer(peer, at: nil, cause: cause))
+    }
+
+    /// The same of an answer to a question of this node: its connection is over already.
+    mutating func answeredFalsely(_ place: PeerAddress, _ cause: String) {
+        troubles.note(.peerBrokeProtocol, about: place.rawValue, cause, now: now)
+    }
+
+    mutating func metOtherCluster(_ subject: String, _ theirs: ClusterID?) {
+        let reason = theirs.map { "it is in \($0), this node in " } ?? "it is not in "
+        troubles.note(
+            .otherCluster, about: subject, reason + (cluster.map { "\($0)" } ?? "none"), now: now)
+    }
+}
