@@ -129,9 +129,16 @@ import Wire
         .limits(WriteLimitsChange(database: 5)),
         .skip(EntrySkip(index: .max, hash: 0xDEAD_BEEF)),
         .skip(EntrySkip(index: 1, hash: 0, place: StatementPlace(text: 3, offset: 400_000_000))),
+        .checksum(ChecksumMarker()),
+        .checksum(
+            ChecksumMarker(
+                tracing: .restart,
+                piece: ScrubCursor(table: [0x74, 0xFF], passed: .max, key: [1, 2, 3]))),
         .settings(ClusterSettings(foreignKeys: true)),
     ])
-    func `What the log says of limits and skips survives coding`(command: LogCommand) throws {
+    func `What the log says of limits, skips and checksums survives coding`(command: LogCommand)
+        throws
+    {
         let bytes = command.encoded()
         #expect(try LogCommand(decoding: bytes) == command)
         for count in 0..<bytes.count {

@@ -65,7 +65,9 @@ package struct HistoryCheck: Sendable {
             return "entry \(place + 1): \(answer) in place of "
                 + "\(String(describing: expected.answers[place]))"
         }
-        return difference(found.rows, expected.rows)
+        if let text = difference(found.rows, expected.rows) { return text }
+        if found.trace != expected.trace { return "the rows are equal, their traces are not" }
+        return found.scrub == expected.scrub ? nil : "the rows are equal, their scrubs are not"
     }
 
     private func difference(_ found: [DumpedTable], _ expected: [DumpedTable]) -> String? {

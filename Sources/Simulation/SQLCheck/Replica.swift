@@ -22,6 +22,10 @@ final class Replica {
         var answers: [Int: CommandResult] = [:]
         /// By table; the schema under its own name.
         var rows: [DumpedTable] = []
+        /// Of the rows that were written.
+        var trace: Digest?
+        /// Of the content, piece by piece.
+        var scrub: [Digest] = []
     }
 
     private let directory: Scratch
@@ -38,12 +42,12 @@ final class Replica {
         dice = Dice(seed: ~history.seed)
         directory = try Scratch()
         databases = DatabaseDirectory(path: directory.path)
-        try databases.create(
-            generation,
-            state: AppliedState(
-                settings: ClusterSettings(
-                    foreignKeys: history.foreignKeys,
-                    limits: WriteLimits.initial.applying(WriteLimitsChange(steps: 400_000)))))
+        var state = AppliedState(
+            settings: ClusterSettings(
+                foreignKeys: history.foreignKeys,
+                limits: WriteLimits.initial.applying(WriteLimitsChange(steps: 400_000))))
+        state.trace = Digest()
+        try databases.create(generation, state: state)
         limits = Self.limits
         applier = try Applier(path: databases.file(of: generation), limits: limits)
     }
@@ -73,7 +77,28 @@ final class Replica {
             try replica.apply(half..<history.commands.count)
         }
         replica.outcome.rows = try Dump.rows(of: replica.applier.path)
+        replica.outcome.trace = replica.applier.applied.trace
+        replica.outcome.scrub = try replica.scrub()
         return replica.outcome
+    }
+
+    /// A whole pass, in pieces so small that tables are cut.
+    private func scrub() throws -> [Digest] {
+        var bounds = ScrubBounds()
+        bounds.rows = 5
+        let scrubber = try Scrubber(path: applier.path, bounds: bounds)
+        var digests: [Digest] = []
+        var cursor: ScrubCursor? = .start
+        while let place = cursor {
+            guard scrubber.hold() else { throw CheckError.noScrub("no snapshot") }
+            switch scrubber.scan(from: place) {
+            case .read(let digest, let next):
+                digests.append(digest)
+                cursor = next
+            case .damaged(let text), .failed(let text): throw CheckError.noScrub(text)
+            }
+        }
+        return digests
     }
 
     private func applyAll(
@@ -119,6 +144,7 @@ enum CheckError: Error {
     case system(Int32)
     case noSnapshot
     case noRows(String)
+    case noScrub(String)
 }
 
 /// A directory that goes away with the value.

@@ -99,6 +99,7 @@ package struct ClusterSettings: Equatable, Sendable {
 ///     kind 2  settings: u8 foreign keys; the limits stay as they are
 ///     kind 3  limits:   list of u8 limit | u64 value, see WriteLimits.swift
 ///     kind 4  skip:     u64 index | u32 CRC-32C of the entry's payload | u32 text | u32 offset
+///     kind 5  checksum: u8 tracing | optional piece, see ChecksumMarker.swift
 package enum LogCommand: Equatable, Sendable {
     case command(Command)
     case settings(ClusterSettings)
@@ -106,6 +107,8 @@ package enum LogCommand: Equatable, Sendable {
     case limits(WriteLimitsChange)
     /// An earlier entry is not applied.
     case skip(EntrySkip)
+    /// All nodes take their checksums here.
+    case checksum(ChecksumMarker)
 
     /// The first byte of an entry's content; others are refused.
     package static let formatVersion: UInt8 = 1
@@ -193,6 +196,9 @@ extension LogCommand {
         case .skip(let skip):
             writer.write(UInt8(4))
             skip.encode(into: &writer)
+        case .checksum(let marker):
+            writer.write(UInt8(5))
+            marker.encode(into: &writer)
         }
         return writer.bytes
     }
@@ -211,6 +217,7 @@ extension LogCommand {
         case 2: self = .settings(ClusterSettings(foreignKeys: try reader.readBool()))
         case 3: self = .limits(try WriteLimitsChange(from: &reader))
         case 4: self = .skip(try EntrySkip(from: &reader))
+        case 5: self = .checksum(try ChecksumMarker(from: &reader))
         default: throw .invalid(field: "log command kind", value: UInt64(kind))
         }
         try reader.expectEnd()

@@ -128,6 +128,19 @@ package struct PreparedStatement: ~Copyable {
             })
     }
 
+    /// As UTF-8 that is taken as it is, valid or not; copied. See `bindNull`.
+    package func bind(text bytes: [UInt8], at index: Int) throws(SQLiteError) {
+        try check(
+            bytes.withUnsafeBytes {
+                guard let base = $0.baseAddress else {
+                    return csqlite_bind_text(pointer, Int32(index), "", 0)
+                }
+                return csqlite_bind_text(
+                    pointer, Int32(index), base.assumingMemoryBound(to: CChar.self),
+                    UInt64($0.count))
+            })
+    }
+
     private func check(_ code: Int32) throws(SQLiteError) {
         guard code == SQLITE_OK else { throw failure }
     }

@@ -19,6 +19,8 @@ package struct AppliedState: Equatable, Sendable {
     package var skips: [EntrySkip] = []
     /// The clock of the last applied command; it never goes back.
     package var lastMilliseconds: Int64
+    /// The trace of the rows written since it began; nil: none is kept. See `RowTrace`.
+    package var trace: Digest?
     /// How much of the entry after `position` is done, when it is applied unit by unit.
     var progress: EntryProgress?
 

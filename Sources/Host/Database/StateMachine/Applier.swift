@@ -34,9 +34,13 @@ package final class Applier {
     var avoidsSharedTransactions = false
     /// Results of the units of a partly applied entry, for when the disk has room again.
     private var partial: (index: LogIndex, committed: CommandRunner.Committed)?
+    private var traceAtMarker: Digest?
     let marker: ApplyMarker?
     /// Decisions found in the log ahead of the entries that they are about.
     var decisions: [EntrySkip] = []
+    /// Told of each marker for checksums right behind the commit that it ends, before anything else
+    /// is applied: the database stands at the marker.
+    package var reachedMarker: ((ReachedMarker) -> Void)?
 
     /// Opens a generation made by `DatabaseDirectory`.
     /// - Parameter marker: remembers what was being applied when the process ends; nil: nobody does.
@@ -55,6 +59,11 @@ package final class Applier {
             applied = try MetadataTable.read(on: session.connection)
         } catch {
             throw .storage("reading the position of the database \(path)", error.cause)
+        }
+        do throws(SQLiteError) {
+            try MetadataTable.widen(on: session.connection)
+        } catch {
+            throw .storage("preparing the database \(path)", error)
         }
         marker?.applied(through: applied.position.index)
     }
@@ -93,7 +102,7 @@ package final class Applier {
             csqlite_release_clock()
             marker?.end()
         }
-        try apply(pending, into: &results)
+        try applyBetweenMarkers(pending, into: &results)
         marker?.applied(through: applied.position.index)
         if let fault { throw fault }
     }
@@ -106,6 +115,10 @@ package final class Applier {
         var isReported: Bool
         /// It is left out, from a place on.
         var skip: EntrySkip?
+
+        var marker: ChecksumMarker? {
+            if case .checksum(let marker) = content { marker } else { nil }
+        }
     }
 
     private enum Content {
@@ -114,6 +127,7 @@ package final class Applier {
         case settings(ClusterSettings)
         case limits(WriteLimitsChange)
         case skip(EntrySkip)
+        case checksum(ChecksumMarker)
         case command(Command)
     }
 
@@ -128,6 +142,7 @@ package final class Applier {
                 case .settings(let settings): return .settings(settings)
                 case .limits(let change): return .limits(change)
                 case .skip(let skip): return .skip(skip)
+                case .checksum(let marker): return .checksum(marker)
                 }
             } catch {
                 guard case .unsupportedVersion(let found, let supported) = error else {
@@ -140,14 +155,35 @@ package final class Applier {
 
     // MARK: Batches
 
-    private func apply(_ pending: [Pending], into results: inout [AppliedEntry])
+    /// A batch ends at each marker, so that the database can be looked at as it is there.
+    private func applyBetweenMarkers(_ pending: [Pending], into results: inout [AppliedEntry])
         throws(ApplyFault)
     {
-        guard !pending.isEmpty else { return }
+        var rest = pending[...]
+        while !rest.isEmpty {
+            let place = rest.firstIndex { $0.marker != nil }
+            let end = place.map { $0 + 1 } ?? rest.endIndex
+            // What the marker finds is what was traced before it.
+            let batch = rest[..<end]
+            let found = try apply(Array(batch), into: &results)
+            if let place, let marker = rest[place].marker {
+                reachedMarker?(
+                    ReachedMarker(position: rest[place].position, marker: marker, trace: found))
+            }
+            rest = rest[end...]
+        }
+    }
+
+    /// - Returns: the trace that stood before the last entry, if that is a marker.
+    private func apply(_ pending: [Pending], into results: inout [AppliedEntry])
+        throws(ApplyFault) -> Digest?
+    {
+        traceAtMarker = nil
         let mayShare =
             applied.progress == nil && !session.guardian.needsUnits && !avoidsSharedTransactions
-        if mayShare, try applyShared(pending, into: &results) { return }
+        if mayShare, try applyShared(pending, into: &results) { return traceAtMarker }
         for entry in pending { try applyInUnits(entry, into: &results) }
+        return traceAtMarker
     }
 
     /// One transaction for all. False: it was rolled back, and must be run unit by unit.
@@ -231,12 +267,21 @@ package final class Applier {
                     try session.boundRoom(state.settings.limits, exactly: false)
                 }
             }
+        case .checksum(let marker):
+            traceAtMarker = state.trace
+            switch marker.tracing {
+            case .goOn: break
+            case .restart: state.trace = RowTrace.isPossible ? Digest() : nil
+            case .stop: state.trace = nil
+            }
         case .command(let command):
             let milliseconds = max(state.lastMilliseconds, command.stamp.milliseconds)
             // A query changes nothing; without a reader of its result it need not run.
             if command.kind != .query || entry.isReported {
                 csqlite_freeze_clock(milliseconds)
+                session.trace.value = state.trace
                 result = try run(command, of: entry, mode, state)
+                state.trace = session.trace.value
                 result?.logIndex = entry.position.index.rawValue
             }
             state.lastMilliseconds = milliseconds
@@ -252,6 +297,7 @@ package final class Applier {
         _ command: Command, of entry: Pending, _ mode: CommandRunner.Mode, _ state: AppliedState
     ) throws(CommandRunner.Interruption) -> CommandResult {
         var resuming = CommandRunner.Committed()
+        resuming.trace = applied.trace
         if mode == .perUnit, let progress = applied.progress {
             if let partial, partial.index == entry.position.index { resuming = partial.committed }
             resuming.progress = progress
@@ -265,6 +311,7 @@ package final class Applier {
         defer {
             if mode == .perUnit, runner.committed.progress != EntryProgress() {
                 applied.progress = runner.committed.progress
+                applied.trace = runner.committed.trace
                 partial = (entry.position.index, runner.committed)
             }
         }

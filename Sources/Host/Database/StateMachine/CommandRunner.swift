@@ -29,6 +29,8 @@ struct CommandRunner {
         var progress = EntryProgress()
         var results: [StatementResult] = []
         var error: String?
+        /// Of the rows written, as it was stored with the progress.
+        var trace: Digest?
     }
 
     let session: WriteSession
@@ -308,9 +310,11 @@ struct CommandRunner {
     private mutating func storeProgress() throws(SQLiteError) {
         session.recordSession(in: &progress)
         state.progress = progress
+        state.trace = session.trace.value
         try MetadataTable.writeProgress(state, on: session.connection)
         try session.commit()
-        committed = Committed(progress: progress, results: results, error: error)
+        committed = Committed(
+            progress: progress, results: results, error: error, trace: state.trace)
     }
 
     private func interruption(_ error: SQLiteError, _ operation: String) -> Interruption {

@@ -116,7 +116,7 @@ extension DatabaseDirectory {
 
     /// Rows that break a rule of their table are no damage: a client can bring them about, with
     /// `ALTER TABLE … ADD COLUMN … DEFAULT` of another type, and a snapshot must hold them too.
-    private static func isAboutContent(_ verdict: String) -> Bool {
+    static func isAboutContent(_ verdict: String) -> Bool {
         ["NULL value in ", "NUMERIC value in ", "TEXT value in ", "CHECK constraint failed in "]
             .contains { verdict.hasPrefix($0) }
             || verdict.hasPrefix("non-") && verdict.contains(" value in ")

@@ -18,7 +18,7 @@ internal import Wire
 ///     foreign_keys      0 or 1
 ///     membership        encoded Membership, then what else the log decided for all nodes
 ///     membership_index  integer
-///     progress          88 bytes, overwritten in place by every transaction:
+///     progress          112 bytes, overwritten in place by every transaction:
 ///
 ///       offset  size
 ///            0     8  applied index
@@ -37,7 +37,11 @@ internal import Wire
 ///           64     8  changes()
 ///           72     8  total_changes()
 ///           80     8  zero
+///           88    16  trace of the rows written, see RowTrace
+///          104     1  1: there is a trace
+///          105     7  zero
 ///
+/// Files from before there was a trace have 88 bytes, until they are opened for writing.
 /// Integers are little-endian. SQLite can't be asked for this with UPDATE, which would show in
 /// changes() and total_changes() of the client's SQL.
 enum MetadataTable {
@@ -45,7 +49,8 @@ enum MetadataTable {
     /// making any that begin with `sqlite_`.
     static let namePrefix = "sqlite_rqlite"
     static let format: Int64 = 1
-    private static let progressSize = 88
+    private static let progressSize = 112
+    private static let progressSizeBeforeTrace = 88
 
     /// A statement of our own, with the table's name in place of each `@`.
     private static func prepare(_ sql: String, on connection: borrowing Connection)
@@ -126,6 +131,22 @@ enum MetadataTable {
         case Int64(CSQLITE_HIDDEN_ROOT): try unlist(on: connection)
         default: try moveToSecondPage(on: connection)
         }
+    }
+
+    /// Makes room for the trace in a file from before there was one. Once when a file is opened for
+    /// writing, after `adopt`.
+    static func widen(on connection: borrowing Connection) throws(SQLiteError) {
+        var bytes: [UInt8] = []
+        do {
+            let row = try prepare("SELECT progress FROM main.@ WHERE id = 1", on: connection)
+            guard try row.step() else { return }
+            bytes = row.blob(at: 0)
+        }
+        guard bytes.count == progressSizeBeforeTrace else { return }
+        bytes += [UInt8](repeating: 0, count: progressSize - progressSizeBeforeTrace)
+        let update = try prepare("UPDATE main.@ SET progress = ? WHERE id = 1", on: connection)
+        try update.bind(bytes, at: 1)
+        try update.run()
     }
 
     /// In the schema, while the table is made and while VACUUM runs.
@@ -281,6 +302,9 @@ enum MetadataTable {
         writer.write(progress.changes)
         writer.write(progress.totalChanges)
         writer.write(UInt64(0))
+        (state.trace ?? Digest()).encode(into: &writer)
+        writer.write(state.trace != nil)
+        writer.writeRaw([0, 0, 0, 0, 0, 0, 0])
         precondition(writer.count == progressSize, "\(writer.count)")
         return writer.bytes
     }
@@ -306,6 +330,11 @@ enum MetadataTable {
         progress.changes = try reader.read()
         progress.totalChanges = try reader.read()
         try reader.skip(8)
+        if reader.remaining > 0 {
+            let trace = try Digest(from: &reader)
+            state.trace = try reader.readBool() ? trace : nil
+            try reader.skip(7)
+        }
         try reader.expectEnd()
         state.progress = isPartial ? progress : nil
     }

@@ -27,6 +27,7 @@ final class WriteSession {
     /// What the thread had met before the command.
     private(set) var shortagesBefore = Shortages.met
     private let watch = ChangeWatch()
+    let trace = RowTrace()
     /// SQLite's extended code for the last statement of a client; OK when it did not fail.
     private var failureCode = SQLITE_OK
     private var schema = SchemaMemory()
@@ -342,11 +343,14 @@ final class WriteSession {
         room.begin(changesSchema: !compiled.isReadOnly && compiled.facts.keyword != .data)
         failureCode = SQLITE_OK
         csqlite_activate_chance(1)
+        let isTraced = !compiled.isReadOnly && compiled.facts.keyword == .data
+        if isTraced { trace.begin(on: connection) }
         var succeeded = false
         defer {
             csqlite_activate_chance(0)
             room.end()
             compiled.statement.reset()
+            if isTraced { trace.end(on: connection) }
             compiled.statement.clearBindings()
             guardian.subject = .daemon
             guardian.refusesNodeLocal = false

@@ -144,6 +144,30 @@ int csqlite_register_counter(sqlite3 *db);
 #define CSQLITE_LIST_PREFIX "sqlite_rqlite_list_"
 int csqlite_register_lists(sqlite3 *db);
 
+// Digests (Digest.c): 128 bits over a sequence of values, the same on every machine.
+typedef struct csqlite_digest {
+    uint64_t low;
+    uint64_t high;
+} csqlite_digest;
+
+void csqlite_digest_word(csqlite_digest *digest, uint64_t word);
+// The count is digested, too.
+void csqlite_digest_bytes(csqlite_digest *digest, const void *bytes, uint64_t count);
+// The columns of the present row from the given one on. Returns about how many bytes they have.
+int64_t csqlite_digest_row(csqlite_digest *digest, sqlite3_stmt *stmt, int first);
+
+// The trace: from here on every row that a statement on the connection inserts, updates or deletes
+// goes into the digest; NULL ends it. Statements compiled meanwhile may do without the shortcut that
+// empties a table at once, so it is switched on only while a statement runs. [connection's thread]
+void csqlite_trace_rows(sqlite3 *db, csqlite_digest *digest);
+// Whether the library can tell of rows before they are written (SQLITE_ENABLE_PREUPDATE_HOOK).
+int csqlite_can_trace(void);
+// How many rows of this thread could not be read for the trace, ever: their trace means nothing.
+uint64_t csqlite_trace_failures(void);
+
+// Gives back the clean pages that the connection has in memory, so that they are read again.
+static inline void csqlite_drop_cache(sqlite3 *db) { (void)sqlite3_db_release_memory(db); }
+
 // The open file of the main database, or of its write-ahead log; NULL when there is none.
 static inline sqlite3_file *csqlite_main_file(sqlite3 *db) {
     sqlite3_file *file = 0;
