@@ -80,6 +80,33 @@ struct Clients {
         known.append((time, index))
     }
 
+    /// When a quorum's disks were lost, and through which entry all was kept.
+    private var losses: [(time: Int, kept: LogIndex)] = []
+
+    /// Entries after the index are gone: whoever was told of one was told the truth then.
+    /// - Returns: how many acknowledged writes that takes.
+    mutating func forget(after index: LogIndex, at time: Int) -> Int {
+        losses.append((time, index))
+        known.removeAll { $0.index > index }
+        var count = 0
+        for id in operations.indices
+        where operations[id].state == .done && operations[id].index > index {
+            if operations[id].action.isRead {
+                operations[id].state = .refused
+            } else {
+                count += 1
+                operations[id].state = .unknown
+                operations[id].returned = nil
+            }
+        }
+        return count
+    }
+
+    /// The answer was on its way when what it tells of was lost.
+    func isGone(_ index: LogIndex, _ operation: Operation) -> Bool {
+        losses.contains { operation.invoked <= $0.time && index > $0.kept }
+    }
+
     /// What was known then.
     func known(at time: Int) -> LogIndex {
         known.last { $0.time < time }?.index ?? .zero
@@ -196,6 +223,9 @@ extension Simulation {
         let client = clients.operations[id].client
         clients.operations[id].returned = now
         switch verdict {
+        case .done(let index, _) where clients.isGone(index, clients.operations[id]):
+            faults.unknownOutcomes += 1
+            clients.operations[id].state = .unknown
         case .done(let index, let value):
             clients.operations[id].state = .done
             clients.operations[id].value = value

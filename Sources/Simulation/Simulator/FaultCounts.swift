@@ -109,6 +109,46 @@ package struct FaultCounts: Equatable, Sendable {
     package var corruptions = 0
     /// Starts refused for damage.
     package var damageRefusals = 0
+    /// Starts refused with a reason.
+    package var startsRefused = 0
+    /// Missing logs.
+    package var logsMissing = 0
+    /// Missing databases.
+    package var databasesMissing = 0
+    /// Logs of another age than their database.
+    package var logsAged = 0
+    /// Databases of another age than their log.
+    package var databasesAged = 0
+    /// Copies of directories.
+    package var copiesKept = 0
+    /// Parts put back.
+    package var partsPutBack = 0
+    /// Leftovers of interrupted changes.
+    package var leftoversRemoved = 0
+    /// Failed reads of logs.
+    package var failedReads = 0
+    /// Failed reads of databases.
+    package var databaseReadErrors = 0
+    /// Sectors and pages that went bad.
+    package var latentErrors = 0
+    /// Bits that flipped on running nodes.
+    package var runningCorruptions = 0
+    /// Full databases.
+    package var fullDatabases = 0
+    /// Checkpoints held back.
+    package var checkpointsHeldBack = 0
+    /// Logs marked clean.
+    package var marks = 0
+    /// Quorums lost.
+    package var quorumsLost = 0
+    /// Acknowledged writes lost with a quorum.
+    package var writesLost = 0
+    /// Nodes recovered by peers.json.
+    package var recoveries = 0
+    /// Recoveries that went on where they were cut off.
+    package var recoveriesResumed = 0
+    /// Clusters recovered by peers.json.
+    package var quorumsRecovered = 0
     /// Pauses.
     package var pauses = 0
     /// Clock jumps.
@@ -195,6 +235,21 @@ package struct FaultCounts: Equatable, Sendable {
             ("hung disks", \.hungDisks), ("stalled logs", \.stalls),
             ("leaders relieved of a disk", \.sieges),
             ("corrupted bytes", \.corruptions), ("starts refused for damage", \.damageRefusals),
+            ("starts refused with a reason", \.startsRefused),
+            ("missing logs", \.logsMissing), ("missing databases", \.databasesMissing),
+            ("logs of another age", \.logsAged), ("databases of another age", \.databasesAged),
+            ("copies of directories", \.copiesKept), ("parts put back", \.partsPutBack),
+            ("leftovers of interrupted changes", \.leftoversRemoved),
+            ("failed reads of logs", \.failedReads),
+            ("failed reads of databases", \.databaseReadErrors),
+            ("sectors and pages gone bad", \.latentErrors),
+            ("bits flipped on running nodes", \.runningCorruptions),
+            ("full databases", \.fullDatabases),
+            ("checkpoints held back", \.checkpointsHeldBack), ("logs marked clean", \.marks),
+            ("quorums lost", \.quorumsLost),
+            ("acknowledged writes lost with a quorum", \.writesLost),
+            ("nodes recovered", \.recoveries), ("recoveries resumed", \.recoveriesResumed),
+            ("clusters recovered", \.quorumsRecovered),
             ("pauses", \.pauses), ("clock jumps", \.clockJumps),
             ("replaced nodes", \.replacements), ("membership changes", \.membershipChanges),
             ("promotions", \.promotions), ("removed leaders", \.removedLeaders),

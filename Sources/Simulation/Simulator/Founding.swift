@@ -53,6 +53,14 @@ struct Founding {
         }
     }
 
+    /// Whatever it was told at first: there is a cluster now.
+    static func letJoin(_ node: SimulatedNode, _ addresses: [PeerAddress]) {
+        node.plan = .join(
+            attempts: 200, interval: .milliseconds(500), suffrage: node.plan.suffrage)
+        node.candidates = addresses
+        node.hasRegistry = false
+    }
+
     /// The founder was wiped or removed: it must not found another cluster.
     static func instructToJoin(_ node: SimulatedNode, _ addresses: [PeerAddress]) {
         guard node.plan == .alone else { return }

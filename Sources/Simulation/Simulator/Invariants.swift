@@ -2,6 +2,7 @@ import NodeLogic
 import Raft
 import Replication
 import Time
+import WriteAheadLog
 
 /// What must hold in every history, checked at each step. It sees all nodes at once, which no node
 /// can.
@@ -64,6 +65,21 @@ struct Invariants {
         return place < states.count ? states[place][key] : nil
     }
 
+    /// A quorum's disks are lost, and this is the newest log that is left: what it does not hold is
+    /// gone, and the cluster is another one.
+    /// - Returns: through which entry all is kept.
+    mutating func forget(allBut newest: LogState) -> LogIndex {
+        var count = min(committed.count, Int(newest.lastIndex.rawValue))
+        while count > Int(newest.base.index.rawValue),
+            newest.term(at: LogIndex(UInt64(count))) != committed[count - 1].term
+        { count -= 1 }
+        committed.removeLast(committed.count - count)
+        digests.removeLast(max(0, digests.count - count))
+        states.removeLast(max(0, states.count - count))
+        cluster = nil
+        return LogIndex(UInt64(count))
+    }
+
     // MARK: Each step
 
     mutating func observe(_ node: SimulatedNode, at now: Int) {
@@ -97,6 +113,7 @@ struct Invariants {
         if runs[slot].identity != node.identity || runs[slot].wipes != node.wipes {
             runs[slot] = Run(identity: node.identity, wipes: node.wipes)
         }
+        checkDatabase(node)
         runs[slot].number = node.run
         runs[slot].role = .follower
         runs[slot].term = term
@@ -104,6 +121,15 @@ struct Invariants {
         if term < runs[slot].spokenTerm {
             broke("\(node.id) forgot term \(runs[slot].spokenTerm): \(term)")
         }
+    }
+
+    /// Whatever a node begins to serve from, each of its entries is accounted for.
+    private mutating func checkDatabase(_ node: SimulatedNode) {
+        let state = node.database.live
+        guard state.position.index > .zero else { return }
+        let place = Int(state.position.index.rawValue) - 1
+        guard place >= digests.count || digests[place] != state.digest else { return }
+        broke("\(node.id) starts on a database that nobody accounts for, at \(state.position)")
     }
 
     private mutating func elected(_ node: SimulatedNode, _ term: Term) {

@@ -61,7 +61,7 @@ package struct ModelState: Equatable, Sendable {
     @discardableResult
     mutating func apply(_ entry: Entry) -> CommandResult? {
         position = entry.position
-        digest = Digest.combine(digest, Digest.of(entry))
+        digest = Digest.combine(digest, Digest.ofChange(entry))
         switch entry.payload {
         case .noop: return nil
         case .membership(let membership):
@@ -99,57 +99,19 @@ package struct ModelState: Equatable, Sendable {
     }
 }
 
-/// A database file: a process that ends leaves it as it is; a power cut takes it back to any point
-/// after its last finished checkpoint.
-struct ModelDatabase {
-    let generation: Generation
-    private(set) var live: ModelState
-    private(set) var checkpoint: ModelState
-    private(set) var sinceCheckpoint: [Entry] = []
-
-    init(generation: Generation, state: ModelState) {
-        self.generation = generation
-        live = state
-        checkpoint = state
-    }
-
-    mutating func apply(_ entry: Entry) -> CommandResult? {
-        sinceCheckpoint.append(entry)
-        return live.apply(entry)
-    }
-
-    /// The database knows its cluster, durably.
-    mutating func establish(_ cluster: ClusterID, _ membership: Membership) {
-        live.cluster = cluster
-        live.membership = membership
-        finishCheckpoint()
-    }
-
-    mutating func finishCheckpoint() {
-        checkpoint = live
-        sinceCheckpoint = []
-    }
-
-    /// - Returns: whether anything was lost.
-    mutating func losePower(_ random: inout SeededGenerator) -> Bool {
-        let kept = sinceCheckpoint.prefix(random.below(sinceCheckpoint.count + 1))
-        let isLoss = kept.count < sinceCheckpoint.count
-        live = checkpoint
-        for entry in kept { live.apply(entry) }
-        finishCheckpoint()
-        return isLoss
-    }
-
-    /// Takes what was not applied for applied.
-    mutating func pretend(_ position: LogPosition) { live.position = position }
-}
-
 /// Digests that are the same in every run, which `Hasher` is not.
 enum Digest {
     static func combine(_ digest: UInt64, _ value: UInt64) -> UInt64 {
         var bits = (digest ^ value) &* 0xBF58_476D_1CE4_E5B9
         bits = (bits ^ bits >> 29) &+ digest &* 0x94D0_49BB_1331_11EB
         return bits ^ bits >> 32
+    }
+
+    /// Of what the entry does to the rows: a membership does nothing to them. One of before a recovery
+    /// by hand is void after it, and is applied as an empty entry then.
+    static func ofChange(_ entry: Entry) -> UInt64 {
+        guard case .membership = entry.payload else { return of(entry) }
+        return of(Entry(index: entry.index, term: entry.term, payload: .noop))
     }
 
     static func of(_ entry: Entry) -> UInt64 {

@@ -11,7 +11,12 @@ enum NodeStep {
     /// The machine's clock has moved on.
     case tick
     case logWakes
+    /// A sleep of the log's thread has lasted as long as it may.
+    case logSlept(Int)
     case logSynced
+    case databaseWakes
+    /// A sleep of the database's thread has lasted as long as it may.
+    case databaseSlept(Int)
     case databaseDone
     /// A reader has its turn.
     case read([PendingRequest])

@@ -16,6 +16,7 @@ package final class SimulatedDisk: Disk {
         package var injectedErrors = 0
         package var refusedForSpace = 0
         package var corruptedBytes = 0
+        package var failedReads = 0
 
         package init() {}
     }
@@ -45,6 +46,9 @@ package final class SimulatedDisk: Disk {
     private var nameChanges: [NameChange] = []
     private var planned: [(step: Int, fault: Fault)] = []
     private var isDead = false
+    /// Sectors that can't be read until they are written again.
+    private var badSectors: [(path: String, sector: Int)] = []
+    private var failingReads = 0
     fileprivate private(set) var epoch = 0
 
     package static let sectorSize = 512
@@ -93,6 +97,17 @@ package final class SimulatedDisk: Disk {
         content.state.cached[offset] ^= mask
         if offset < content.state.durable.count { content.state.durable[offset] ^= mask }
     }
+
+    /// The next read fails; the one after it goes well.
+    package func failNextRead() { failingReads = 1 }
+
+    /// The sector with this byte can't be read any more, until it is written again.
+    package func spoilSector(of path: String, at offset: Int) {
+        badSectors.append((path, offset / Self.sectorSize))
+    }
+
+    /// A sector was spoilt, and not written since.
+    package var hasBadSectors: Bool { !badSectors.isEmpty }
 
     /// Paths of the files in a directory.
     package func files(in directory: String) -> [String] {
@@ -259,6 +274,29 @@ package final class SimulatedDisk: Disk {
         }
     }
 
+    fileprivate func checkSectors(_ path: String, _ range: Range<Int>) throws(DiskError) {
+        guard failingReads == 0 else {
+            failingReads -= 1
+            faults.failedReads += 1
+            throw error(.read, path, .ioError)
+        }
+        guard !badSectors.isEmpty, !range.isEmpty else { return }
+        let sectors = range.lowerBound / Self.sectorSize...(range.upperBound - 1) / Self.sectorSize
+        guard badSectors.contains(where: { $0.path == path && sectors.contains($0.sector) })
+        else { return }
+        faults.failedReads += 1
+        throw error(.read, path, .ioError)
+    }
+
+    /// A drive puts a spare sector in the place of a bad one when it is written.
+    fileprivate func spare(_ path: String, _ range: Range<Int>) {
+        guard !badSectors.isEmpty else { return }
+        badSectors.removeAll {
+            $0.path == path && range.lowerBound <= $0.sector * Self.sectorSize
+                && ($0.sector + 1) * Self.sectorSize <= range.upperBound
+        }
+    }
+
     fileprivate func checkDeath(
         _ operation: DiskError.Operation, _ path: String
     ) throws(DiskError) {
@@ -380,6 +418,7 @@ package struct SimulatedFile: DiskFile {
             content.state.pendingSize = content.state.cached.count
         }
         let written = Array(bytes.prefix(count))
+        disk.spare(path, offset..<offset + count)
         content.state.cached.replaceSubrange(offset..<offset + count, with: written)
         content.state.pending.append((offset, written))
         try check(.write)
@@ -390,6 +429,7 @@ package struct SimulatedFile: DiskFile {
     ) throws(DiskError) -> Int {
         try check(.read)
         let count = max(0, min(buffer.count, content.state.cached.count - offset))
+        try disk.checkSectors(path, offset..<offset + count)
         content.state.cached.withUnsafeBytes {
             buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + count]))
         }

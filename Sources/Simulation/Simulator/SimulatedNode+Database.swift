@@ -3,49 +3,112 @@ import PeerProtocol
 import Raft
 import Replication
 import Service
+import Time
 import Wire
 
-/// The database's thread, and the files of snapshots that come from it and go to it.
+/// The database's thread: carries out what `ApplyKeeper` decides, each piece of work in its time.
 extension SimulatedNode {
     func begin(_ work: DatabaseWork) {
-        databaseJobs.append(work)
-        beginDatabase()
+        applyKeeper.post(work)
+        guard databaseWait != nil, databaseStep == nil else { return }
+        databaseWait = nil
+        output.append(.after(0, .databaseWakes))
     }
 
-    private func beginDatabase() {
-        guard !isDatabaseBusy, !databaseJobs.isEmpty else { return }
-        isDatabaseBusy = true
-        output.append(.after(random.within(databaseDelay), .databaseDone))
+    /// Something was posted.
+    func databaseWakes(at now: Int) {
+        applyKeeper.woke(at: clock(now))
+        advanceDatabase()
     }
 
-    private var current: Int { databases.count - 1 }
-
-    /// How many entries may wait for a checkpoint for the sake of a snapshot that is being sent.
-    private static var holdEntries: Int { 60 }
+    /// The time of a sleep is over, if it was not disturbed.
+    func databaseSlept(_ wait: Int, at now: Int) {
+        guard databaseWait == wait else { return }
+        databaseWakes(at: now)
+    }
 
     func databaseDone(at now: Int) {
-        isDatabaseBusy = false
-        switch databaseJobs.removeFirst() {
-        case .apply(let entries, let answers): apply(entries, answers)
+        guard let step = databaseStep else { return }
+        databaseStep = nil
+        perform(step, at: now)
+        advanceDatabase()
+    }
+
+    private func advanceDatabase() {
+        databaseWait = nil
+        while true {
+            let step = applyKeeper.next()
+            switch step {
+            case .wait(let limit):
+                lastDatabaseWait += 1
+                databaseWait = lastDatabaseWait
+                guard let limit else { return }
+                return output.append(
+                    .after(Self.milliseconds(limit), .databaseSlept(lastDatabaseWait)))
+            case .report(let reports): for report in reports { post(.database(report)) }
+            case .answer(let answers):
+                for answer in answers { self.answer(answer.key, answer.outcome) }
+            case .removeReplaced(let generation):
+                databases.removeAll { $0.generation == generation }
+            case .fail(let cause): return post(.fault(cause))
+            case .end: return
+            default:
+                databaseStep = step
+                return output.append(.after(random.within(databaseDelay), .databaseDone))
+            }
+        }
+    }
+
+    /// Bytes of SQLite's log, as the keeper counts them.
+    private var walBytes: Int64 { Int64(database.sinceCheckpoint.count) * 100 }
+
+    private func perform(_ step: ApplyStep, at now: Int) {
+        guard !meetsBadPage else { return applyKeeper.failed("disk I/O error (ioError)") }
+        switch step {
+        case .apply(let entries, let answers): apply(entries, answers, at: now)
         case .establish(let cluster, let membership):
             databases[current].establish(cluster, membership)
-            post(.database(.established))
+            applyKeeper.established()
+        case .checkpoint: checkpoint()
         case .openSnapshot(let id): openSnapshot(id, at: now)
-        case .closeSnapshot(let id): holds.removeAll { $0.id == id }
-        case .prepare(let id, let mark): prepare(id, mark)
+        case .closeSnapshot(let id, _):
+            holds.removeAll { $0.id == id }
+            applyKeeper.closed(id)
+        case .prepare(let id, let mark, let generation): prepare(id, mark, as: generation)
         case .switchTo(let generation, let mark):
-            databases.removeAll { $0.generation != generation }
+            live = generation
+            covered = .zero
             holds = []
             counts.snapshotsInstalled += 1
-            post(.database(.switched(mark, generation)))
+            applyKeeper.switched(to: generation, mark)
         case .discard(let id):
             counts.snapshotsDiscarded += 1
             receipts.removeAll { $0.id == id }
+        case .wait, .removeReplaced, .answer, .report, .fail, .end: break
         }
-        beginDatabase()
     }
 
-    private func apply(_ entries: [Entry], _ answers: [AppliedAnswer]) {
+    private var meetsBadPage: Bool {
+        switch databaseFault {
+        case .none: return false
+        case .once: databaseFault = .none
+        case .latent: guard random.chance(1, of: 8) else { return false }
+        }
+        counts.databaseReadErrors += 1
+        return true
+    }
+
+    /// Nothing can be written at all, or the batch is larger than what is left.
+    private var isOutOfRoom: Bool {
+        guard let capacity = disk.capacity else { return false }
+        return disk.usedBytes >= capacity && random.chance(1, of: 2)
+    }
+
+    private func apply(_ entries: [Entry], _ answers: [AppliedAnswer], at now: Int) {
+        guard !isOutOfRoom else {
+            counts.fullDatabases += 1
+            return applyKeeper.noRoom(answers)
+        }
         var waiting = answers[...]
         for entry in entries {
             if entry.index != database.live.position.index.next {
@@ -60,40 +123,46 @@ extension SimulatedNode {
             waiting.removeFirst()
             if let result { self.answer(answer.key, .results(result)) }
         }
-        post(.database(.applied(through: database.live.position.index)))
-        if database.sinceCheckpoint.count > 15 + random.below(20) { checkpoint() }
+        applyKeeper.applied(
+            through: database.live.position.index, walBytes: walBytes, at: clock(now))
+        if walBytes > 6000, !holds.isEmpty { counts.holdsOutgrown += 1 }
     }
 
-    /// What was written while a snapshot is sent can't be checkpointed.
     private func checkpoint() {
         guard holds.isEmpty else {
-            guard database.sinceCheckpoint.count > Self.holdEntries else { return }
-            counts.holdsOutgrown += 1
-            for hold in holds { post(.database(.holdOutgrown(hold.id))) }
-            return
+            return applyKeeper.checkpointed(through: covered, isHeldBack: false)
+        }
+        guard !isMishapPossible || !random.chance(1, of: 30) else {
+            counts.checkpointsHeldBack += 1
+            return applyKeeper.checkpointed(
+                through: covered, isHeldBack: random.chance(1, of: 2))
         }
         if mutation != .compactsBeforeCheckpoint { databases[current].finishCheckpoint() }
-        post(.database(.checkpointed(through: database.live.position.index)))
+        covered = database.live.position.index
+        applyKeeper.checkpointed(through: covered, isHeldBack: false)
     }
 
     // MARK: Snapshots
 
     private func openSnapshot(_ id: SnapshotSendID, at now: Int) {
         guard !isMishapPossible || !random.chance(1, of: 20) else {
-            let failure = DatabaseReport.Failure("long-running reads hold back the checkpoint")
-            return post(.database(.snapshotOpened(id, .failure(failure))))
+            return applyKeeper.opened(
+                id, random.chance(1, of: 2) ? .success(nil) : .failure(.noRoom))
         }
-        if holds.isEmpty { databases[current].finishCheckpoint() }
+        if holds.isEmpty {
+            databases[current].finishCheckpoint()
+            covered = database.live.position.index
+        }
         let state = database.checkpoint
         holds.append((id, state, now))
         counts.snapshotsSent += 1
-        let opened = OpenedSnapshot(
-            mark: state.mark, generation: database.generation,
-            byteCount: UInt64(state.byteCount))
-        post(.database(.snapshotOpened(id, .success(opened))))
+        applyKeeper.opened(
+            id, .success((mark: state.mark, byteCount: UInt64(state.byteCount))))
     }
 
-    private func prepare(_ id: SnapshotReceiptID, _ mark: SnapshotMark) {
+    private func prepare(
+        _ id: SnapshotReceiptID, _ mark: SnapshotMark, as generation: Generation
+    ) {
         let receipt = receipts.first { $0.id == id }
         receipts.removeAll { $0.id == id }
         guard var state = receipt?.state else {
@@ -104,16 +173,19 @@ extension SimulatedNode {
             output.append(.broke("\(self.id) installs \(state.mark.position) for \(mark.position)"))
             return
         }
-        guard !isMishapPossible || !random.chance(1, of: 20) else {
+        let name = "incoming-\(generation).sqlite"
+        if !incoming.contains(name) { incoming.append(name) }
+        if isOutOfRoom || isMishapPossible && random.chance(1, of: 8) {
             counts.installationsFailed += 1
-            let failure = DatabaseReport.Failure("input/output error")
-            return post(.database(.prepared(mark, .failure(failure))))
+            // What was gathered stays there, and is no generation.
+            return applyKeeper.prepared(mark, .failure(.init("input/output error")))
         }
-        let generation = database.generation.next
+        incoming.removeAll { $0 == name }
         state.cluster = database.live.cluster
         // A file of this name may stand there from an attempt before.
         databases.removeAll { $0.generation == generation }
-        databases.insert(ModelDatabase(generation: generation, state: state), at: current)
-        post(.database(.prepared(mark, .success(generation))))
+        databases.append(ModelDatabase(generation: generation, state: state))
+        databases.sort { $0.generation < $1.generation }
+        applyKeeper.prepared(mark, .success(generation))
     }
 }

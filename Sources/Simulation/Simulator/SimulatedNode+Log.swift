@@ -1,14 +1,18 @@
 import NodeLogic
 import Raft
 import Replication
+import Time
 import WriteAheadLog
 
-/// The log's thread: what waits when it wakes becomes durable with one sync.
+/// The log's thread: carries out what `LogKeeper` decides. A sync takes its time; the rest happens
+/// at once.
 extension SimulatedNode {
     func begin(_ work: LogWork) {
         if case .write(let write) = work { note(write) }
-        logJobs.append(work)
-        wakeLog(after: random.within(0...1))
+        logKeeper.post(work)
+        guard logWait != nil, !isLogBusy else { return }
+        isLogBusy = true
+        output.append(.after(random.within(0...1), .logWakes))
     }
 
     /// What the machine wants written, for the invariants.
@@ -28,52 +32,92 @@ extension SimulatedNode {
         if mutation == .acknowledgesAtAppend { answerEarly(write.entries) }
     }
 
-    private func wakeLog(after delay: Int) {
-        guard !isLogBusy, !logJobs.isEmpty else { return }
-        isLogBusy = true
-        output.append(.after(delay, .logWakes))
-    }
-
     private static var hangStep: Int { 20 }
 
+    /// Something was posted.
     func logWakes() {
         guard !isDiskHung else { return output.append(.after(Self.hangStep, .logWakes)) }
         isLogBusy = false
-        guard var log = log.take() else { return }
-        var isWaiting = false
-        do throws(LogError) {
-            while let job = logJobs.first {
-                try perform(job, &log)
-                logJobs.removeFirst()
+        guard logWait != nil else { return }
+        logKeeper.woke(isQuiet: false)
+        advanceLog()
+    }
+
+    /// The time of a sleep is over, if it was not disturbed.
+    func logSlept(_ wait: Int) {
+        guard logWait == wait, !isLogBusy else { return }
+        guard !isDiskHung else { return output.append(.after(Self.hangStep, .logSlept(wait))) }
+        logKeeper.woke(isQuiet: true)
+        advanceLog()
+    }
+
+    func logSynced() {
+        guard !isDiskHung else { return output.append(.after(Self.hangStep, .logSynced)) }
+        isLogBusy = false
+        perform(.sync)
+        advanceLog()
+    }
+
+    /// As far as it goes without waiting.
+    private func advanceLog() {
+        logWait = nil
+        while log != nil {
+            let step = logKeeper.next()
+            switch step {
+            case .wait(let limit):
+                lastLogWait += 1
+                logWait = lastLogWait
+                guard let limit else { return }
+                return output.append(.after(Self.milliseconds(limit), .logSlept(lastLogWait)))
+            case .sync:
+                isLogBusy = true
+                return output.append(.after(random.within(syncDelay), .logSynced))
+            case .report(let reports): for report in reports { self.report(report) }
+            case .fail(let error): return end(error)
+            case .end: return
+            case .append, .fetch, .compact, .reset, .markClean: perform(step)
             }
-            becameFull(false)
-        } catch {
-            guard !error.isFatal else { return end(error) }
-            becameFull(true)
-            isWaiting = true
-        }
-        if isWaiting {
-            do throws(LogError) {
-                try makeRoom(&log)
-            } catch {
-                return end(error)
-            }
-        }
-        self.log = consume log
-        if !unsynced.isEmpty {
-            isLogBusy = true
-            output.append(.after(random.within(syncDelay), .logSynced))
-        } else if isWaiting {
-            wakeLog(after: 200)
         }
     }
 
-    /// While the disk is full, compaction goes on out of its turn, for it makes room.
-    private func makeRoom(_ log: inout SegmentedLog<SimulatedDisk>) throws(LogError) {
-        for position in logJobs.indices.reversed() {
-            guard case .compact(let index) = logJobs[position] else { continue }
-            logJobs.remove(at: position)
-            try compact(&log, through: index)
+    private func report(_ report: LogReport) {
+        switch report {
+        // It was said before.
+        case .written where mutation == .answersBeforeSync: return
+        case .full where mutation == .leadsWithoutDisk: return
+        case .compacted: counts.compactions += 1
+        default: break
+        }
+        post(.log(report))
+    }
+
+    private func perform(_ step: LogStep) {
+        guard var log = log.take() else { return }
+        switch step {
+        case .append(var batch, let report) where mutation == .keepsDiscardedEntries:
+            batch.entries.removeAll { $0.index <= log.state.lastIndex }
+            logKeeper.perform(.append(batch, then: report), on: &log)
+        default: logKeeper.perform(step, on: &log)
+        }
+        note(step, log.state)
+        self.log = consume log
+    }
+
+    /// What is on the disk now, for the invariants.
+    private func note(_ step: LogStep, _ state: LogState) {
+        switch step {
+        case .sync:
+            guard !logKeeper.hasFailed else { return }
+            syncedTerm = state.hardState.term
+            syncedIndex = state.lastIndex
+        case .fetch: counts.logFetches += 1
+        case .reset(let mark, _):
+            guard state.base == mark.position else { return }
+            shadowBase = mark.position
+            shadowTerms = []
+            syncedIndex = mark.position.index
+        case .markClean: counts.marks += 1
+        default: break
         }
     }
 
@@ -86,96 +130,20 @@ extension SimulatedNode {
         }
     }
 
-    private func becameFull(_ isFull: Bool) {
-        guard isFull != isLogFull else { return }
-        isLogFull = isFull
-        if mutation != .leadsWithoutDisk { post(.log(.full(isFull))) }
-    }
-
-    func logSynced() {
-        guard !isDiskHung else { return output.append(.after(Self.hangStep, .logSynced)) }
-        isLogBusy = false
-        guard var log = log.take() else { return }
-        do throws(LogError) {
-            try settle(&log)
-        } catch {
-            return end(error)
-        }
-        self.log = consume log
-        wakeLog(after: isLogFull ? 200 : 0)
-    }
-
     /// The process is asked to end: the log does what was posted, and marks itself clean.
     /// - Returns: whether it could.
     func finishLog() -> Bool {
-        guard var log = log.take() else { return false }
-        do throws(LogError) {
-            for job in logJobs { try perform(job, &log) }
-            logJobs = []
-            try settle(&log)
-            try log.markClean()
-        } catch {
-            return false
-        }
-        return true
-    }
-
-    private func settle(_ log: inout SegmentedLog<SimulatedDisk>) throws(LogError) {
-        guard !unsynced.isEmpty else { return }
-        try log.sync()
-        syncedTerm = log.state.hardState.term
-        syncedIndex = log.state.lastIndex
-        for event in unsynced { post(event) }
-        unsynced = []
-    }
-
-    private func perform(
-        _ job: LogWork, _ log: inout SegmentedLog<SimulatedDisk>
-    ) throws(LogError) {
-        switch job {
-        case .write(let write):
-            try log.append(
-                LogBatch(
-                    hardState: write.hardState, entries: kept(write.entries, log.state.lastIndex),
-                    commitIndex: write.commitIndex))
-            if mutation == .answersBeforeSync { return }
-            unsynced.append(.log(.written(write.ticket)))
-        case .record(let records, let id):
-            try log.append(LogBatch(records: records))
-            unsynced.append(.log(.recorded(id)))
-        case .fetch(let fetch):
-            counts.logFetches += 1
-            let entries = try log.entries(from: fetch.from, byteLimit: fetch.byteLimit)
-            post(.log(.fetched(fetch, entries)))
-        case .compact(let index):
-            try settle(&log)
-            try compact(&log, through: index)
-        case .reset(let mark, let generation):
-            try settle(&log)
-            try log.reset(to: mark, generation: generation.rawValue)
-            shadowBase = mark.position
-            shadowTerms = []
-            syncedIndex = mark.position.index
-            post(.log(.reset(mark, generation)))
-        }
-    }
-
-    private func kept(_ entries: [Entry], _ last: LogIndex) -> [Entry] {
-        mutation == .keepsDiscardedEntries ? entries.filter { $0.index > last } : entries
-    }
-
-    private func compact(
-        _ log: inout SegmentedLog<SimulatedDisk>, through index: LogIndex
-    ) throws(LogError) {
-        let target = min(index, log.state.lastIndex)
-        do throws(LogError) {
-            if let term = log.state.term(at: target) {
-                try log.compact(through: LogPosition(index: target, term: term))
-                counts.compactions += 1
+        logKeeper.stop()
+        if logWait != nil { logKeeper.woke(isQuiet: false) }
+        while log != nil {
+            let step = logKeeper.next()
+            switch step {
+            case .end: return true
+            case .fail, .wait: return false
+            case .report(let reports): for report in reports { self.report(report) }
+            default: perform(step)
             }
-        } catch {
-            guard !error.isFatal else { throw error }
         }
-        post(.log(.compacted(log.state.base)))
+        return false
     }
 }

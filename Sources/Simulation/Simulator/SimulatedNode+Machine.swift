@@ -25,7 +25,10 @@ extension SimulatedNode {
             guard let machine, machine.nextTick > clock(now) else { return turn(at: now) }
             scheduleTick(at: now)
         case .logWakes: logWakes()
+        case .logSlept(let wait): logSlept(wait)
         case .logSynced: logSynced()
+        case .databaseWakes: databaseWakes(at: now)
+        case .databaseSlept(let wait): databaseSlept(wait, at: now)
         case .databaseDone: databaseDone(at: now)
         case .read(let requests): serve(requests)
         }
@@ -102,7 +105,7 @@ extension SimulatedNode {
         }
     }
 
-    private static func milliseconds(_ duration: Duration) -> Int {
+    static func milliseconds(_ duration: Duration) -> Int {
         Int(duration.nanosecondsClamped / 1_000_000)
     }
 

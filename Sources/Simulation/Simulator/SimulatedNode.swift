@@ -20,11 +20,18 @@ final class SimulatedNode {
     let id: NodeID
     let mutation: Mutation?
     private(set) var identity: NodeIdentity
-    private(set) var disk: SimulatedDisk
+    var disk: SimulatedDisk
     /// How often it lost all it had.
     private(set) var wipes = 0
-    private var keptCluster: ClusterID?
+    private(set) var keptCluster: ClusterID?
+    /// Database files by their names, ascending.
     var databases: [ModelDatabase] = []
+    /// Files in the making, or parts of some that are gone.
+    var incoming: [String] = []
+    /// What its files were once, as an operator kept them.
+    var copy: DirectoryCopy?
+    /// What can't be read of the database.
+    var databaseFault = DatabaseFault.none
 
     // What the operator says at its next start.
 
@@ -33,24 +40,38 @@ final class SimulatedNode {
     var plan = FormationPlan.alone
     var candidates: [PeerAddress] = []
     var hasRegistry = false
+    /// What stands in `raft/peers.json`.
+    var peers: PeersRecovery?
 
     /// The newest state that a reader at level `none` saw here.
     var lastShown = LogIndex.zero
 
     // What ends with a run of the process.
 
-    private(set) var run = 0
+    var run = 0
+    /// The database file that counts.
+    var live = Generation.first
     var machine: NodeMachine?
     var log: SegmentedLog<SimulatedDisk>?
     var inbox: [NodeEvent] = []
     var isTurnScheduled = false
     var tickScheduledAt = -1
-    var logJobs: [LogWork] = []
+    var logKeeper = LogKeeper()
+    /// Its thread sleeps; which of its sleeps this is.
+    var logWait: Int? = 0
+    var lastLogWait = 0
+    /// It is about to wake up, or waits for a sync.
     var isLogBusy = false
-    var unsynced: [NodeEvent] = []
-    var isLogFull = false
-    var databaseJobs: [DatabaseWork] = []
-    var isDatabaseBusy = false
+    var applyKeeper = ApplyKeeper(
+        ApplyKeeper.Limits(
+            checkpointBytes: 0, checkpointEntries: 0, checkpointInterval: .zero, holdBytes: 0),
+        generation: .first, applied: .zero, now: .zero)
+    /// What the database's thread is at.
+    var databaseStep: ApplyStep?
+    var databaseWait: Int? = 0
+    var lastDatabaseWait = 0
+    /// What the last finished checkpoint of this run covers.
+    var covered = LogIndex.zero
     /// The database as it is held for snapshots that go out, and since when.
     var holds: [(id: SnapshotSendID, state: ModelState, since: Int)] = []
     /// Snapshots that come in.
@@ -94,8 +115,18 @@ final class SimulatedNode {
     var output: [NodeOutput] = []
     var counts = FaultCounts()
 
+    static let folder = "/node"
     static let directory = "/node/log"
     static let tick = Duration.milliseconds(50)
+
+    /// Pages of the database that can't be read.
+    enum DatabaseFault {
+        case none
+        /// Whoever reads next fails.
+        case once
+        /// Now and then somebody comes upon it, until the disk is replaced.
+        case latent
+    }
 
     /// A snapshot on its way in, as a file of its own.
     struct SnapshotReceipt {
@@ -130,7 +161,9 @@ final class SimulatedNode {
 
     var isUp: Bool { machine != nil }
     var term: Term { machine?.replicated?.raft.term ?? .zero }
-    var database: ModelDatabase { databases[databases.count - 1] }
+    /// Where the live file stands among all.
+    var current: Int { databases.firstIndex { $0.generation == live } ?? 0 }
+    var database: ModelDatabase { databases[current] }
 
     // MARK: Clocks
 
@@ -149,171 +182,6 @@ final class SimulatedNode {
 
     func wall(_ now: Int) -> Int64 { Int64(1_764_000_000_000 + now + wallOffset) }
 
-    // MARK: Starting
-
-    enum StartFailure: Error {
-        /// The disk fails the start; another may go well.
-        case disk(LogError)
-        /// The data are damaged: the node must be replaced.
-        case damaged
-        case broken(String)
-    }
-
-    func start(at now: Int, boot: RandomID) throws(StartFailure) {
-        let opened: LogState
-        let tail: [Entry]
-        do throws(LogError) {
-            log = try .open(
-                on: disk, directory: Self.directory,
-                limits: LogLimits(segmentBytes: 8192), bootID: boot)
-            guard var log = log.take() else { return }
-            if log.state.identity == nil { try establish(&log) }
-            opened = log.state
-            if opened.mustCatchUpBeforeVoting {
-                throw LogError.corrupt(file: "", offset: 0, reason: "")
-            }
-            selectDatabase(max(.first, Generation(opened.generation)))
-            guard let database = databases.last else {
-                throw .corrupt(file: "", offset: 0, reason: "no database")
-            }
-            tail = try log.tail(after: database.live.position.index)
-            self.log = consume log
-        } catch {
-            log = nil
-            if case .corrupt = error { throw StartFailure.damaged }
-            throw StartFailure.disk(error)
-        }
-        try begin(try restored(opened, tail), opened, at: now)
-    }
-
-    /// The first start: database, then identity.
-    private func establish(_ log: inout SegmentedLog<SimulatedDisk>) throws(LogError) {
-        var state = ModelState()
-        var records: [MetadataRecord] = [
-            .identity(identity), .generation(Generation.first.rawValue),
-        ]
-        if let keptCluster {
-            state.cluster = keptCluster
-            records.append(.cluster(keptCluster))
-        }
-        databases = [ModelDatabase(generation: .first, state: state)]
-        try log.append(LogBatch(records: records))
-        try log.sync()
-    }
-
-    /// Files of other generations are remains of an interrupted change.
-    private func selectDatabase(_ generation: Generation) {
-        databases.removeAll { $0.generation != generation }
-    }
-
-    private func restored(
-        _ log: LogState, _ tail: [Entry]
-    ) throws(StartFailure) -> RestoredState {
-        var live = database.live
-        if mutation == .skipsReapplying, log.commitIndex > live.position.index,
-            let term = log.term(at: log.commitIndex)
-        {
-            live.position = LogPosition(index: log.commitIndex, term: term)
-            databases[databases.count - 1].pretend(live.position)
-        }
-        let applied = live.position.index
-        guard applied <= log.lastIndex else {
-            throw .broken("database at \(applied) ahead of the log, which ends at \(log.lastIndex)")
-        }
-        guard applied >= log.base.index else {
-            throw .broken("database at \(applied) behind the log, which begins at \(log.base)")
-        }
-        guard log.identity == identity else { throw .broken("identity changed on disk") }
-        if let one = log.cluster, let other = live.cluster, one != other {
-            throw .broken("log of cluster \(one), database of \(other)")
-        }
-        let databaseIsNewer = live.membershipIndex > log.membershipIndex
-        var state = RestoredState(
-            hardState: log.hardState, base: log.base, termRuns: log.termRuns,
-            lastIndex: log.lastIndex, tail: tail.filter { $0.index > applied },
-            membership: databaseIsNewer ? live.membership : log.membership,
-            membershipIndex: max(live.membershipIndex, log.membershipIndex),
-            appliedMembership: live.membership, appliedMembershipIndex: live.membershipIndex,
-            commitIndex: max(log.commitIndex, applied), appliedIndex: applied)
-        guard state.commitIndex <= state.lastIndex else {
-            throw .broken("committed through \(state.commitIndex), log ends at \(log.last)")
-        }
-        if mutation == .forgetsHardState { state.hardState = HardState() }
-        if mutation == .forgetsVote { state.hardState.votedFor = nil }
-        return state
-    }
-
-    private func formation(_ log: LogState) throws(StartFailure) -> StoredFormation {
-        do {
-            return StoredFormation(
-                acceptor: try log.formation.map { try AcceptorState(decoding: $0) }
-                    ?? AcceptorState(),
-                registry: try log.registry.map { try RegistryState(decoding: $0) }
-                    ?? RegistryState())
-        } catch {
-            throw .broken("what the log says of forming is unreadable: \(error)")
-        }
-    }
-
-    private func begin(
-        _ restored: RestoredState, _ opened: LogState, at now: Int
-    ) throws(StartFailure) {
-        run += 1
-        shadowBase = restored.base
-        shadowTerms = []
-        var index = restored.base.index.next
-        while index <= restored.lastIndex {
-            shadowTerms.append(opened.term(at: index) ?? .zero)
-            index = index.next
-        }
-        syncedTerm = opened.hardState.term
-        syncedIndex = opened.lastIndex
-        let chance = Chance((random.next(), random.next(), random.next(), random.next() | 1))
-        let beginning = NodeMachine.Beginning(
-            restored: restored, cluster: opened.cluster,
-            isEstablished: database.live.cluster != nil, formation: try formation(opened),
-            hasRegistry: hasRegistry)
-        var machine = NodeMachine(options, chance: chance, now: clock(now))
-        machine.begin(beginning)
-        let expected = max(opened.commitIndex, restored.appliedIndex)
-        if let replicated = machine.replicated, replicated.raft.commitIndex != expected {
-            throw .broken("commitIndex does not begin at \(expected)")
-        }
-        self.machine = machine
-        if !candidates.isEmpty { post(.candidates(Candidates(candidates))) }
-        carryOut(at: now)
-    }
-
-    private var options: NodeOptions {
-        var raft = RaftSettings()
-        raft.electionTicks = 10
-        raft.heartbeatTicks = 2
-        raft.quorumTicks = 10
-        raft.stallTicks = mutation == .leadsWithoutDisk ? .max : 20
-        raft.maxMessageEntries = 16
-        raft.maxMessageBytes = 2048
-        raft.maxInflightMessages = 4
-        raft.maxInflightBytes = 4096
-        raft.maxUncommittedBytes = 64 << 10
-        raft.maxCachedBytes = 2048
-        raft.caughtUpEntries = 8
-        var replication = ReplicationSettings()
-        replication.maxApplyEntries = 16
-        replication.compactionThreshold = 20
-        replication.trailingEntries = 10
-        replication.compactionRetryTicks = 20
-        var configuration = NodeConfiguration(
-            explicitID: nil, fallbackID: id, address: address, apiURL: "http://\(address)",
-            dataDirectory: "", version: "simulated")
-        configuration.raft = raft
-        configuration.replication = replication
-        configuration.tick = Self.tick
-        configuration.applyTimeout = .seconds(3)
-        configuration.plan = plan
-        configuration.snapshotSendTime = .seconds(6)
-        return NodeOptions(identity: identity, engine: "model", configuration: configuration)
-    }
-
     // MARK: Ending
 
     /// The process ends; with `losingPower` the machine too.
@@ -323,12 +191,11 @@ final class SimulatedNode {
         inbox = []
         isTurnScheduled = false
         tickScheduledAt = -1
-        logJobs = []
+        logKeeper = LogKeeper()
+        logWait = 0
         isLogBusy = false
-        unsynced = []
-        isLogFull = false
-        databaseJobs = []
-        isDatabaseBusy = false
+        databaseStep = nil
+        databaseWait = 0
         holds = []
         receipts = []
         book = [:]
@@ -361,6 +228,10 @@ final class SimulatedNode {
         if cluster == nil { identity = Self.newIdentity(id, &random) }
         disk = SimulatedDisk(seed: random.next())
         databases = []
+        incoming = []
+        copy = nil
+        peers = nil
+        databaseFault = .none
         lastShown = .zero
     }
 
@@ -369,5 +240,6 @@ final class SimulatedNode {
         counts.tornSectors += disk.faults.tornSectors
         counts.lostNameChanges += disk.faults.lostNameChanges
         counts.fullDisks += disk.faults.refusedForSpace
+        counts.failedReads += disk.faults.failedReads
     }
 }

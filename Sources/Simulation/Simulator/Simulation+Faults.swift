@@ -26,7 +26,7 @@ extension Simulation {
         guard !isCalm else { return }
         schedule(.fault, in: random.within(50...1200))
         let slot = random.below(nodes.count)
-        let kind = random.below(20)
+        let kind = random.below(24)
         tell("fault \(kind) at \(nodes[slot].id)")
         switch kind {
         case 0...2: partition(slot)
@@ -40,10 +40,14 @@ extension Simulation {
         case 12: fillOrSlow(slot)
         case 13: pause(slot)
         case 14: jumpClock(slot)
-        case 15: replaceOrCorrupt(slot)
+        case 15: attempt(.disk, slot)
         case 16: jumpWallClock(slot)
         case 17: move(slot)
         case 18: loseRegistry()
+        case 20: attempt(.parts, slot)
+        case 21: failReads(slot)
+        case 22: keepCopies()
+        case 23: if random.chance(1, of: 2) { attempt(.quorum, slot) }
         default: ambush(slot)
         }
     }
@@ -183,21 +187,23 @@ extension Simulation {
 
     func restart(_ slot: Int) {
         let node = nodes[slot]
-        guard !node.isUp, !absent.contains(slot) else { return }
+        guard !node.isUp, !absent.contains(slot), !isWithheld(slot) else { return }
         do throws(SimulatedNode.StartFailure) {
             try node.start(at: now, boot: boots[slot])
             tell("\(node.id) starts at \(node.address)")
+            startedDamaged(slot)
             settle(slot)
         } catch {
             node.output = []
             node.disk.kill()
             switch error {
+            case .disk(let error) where lostSlot == slot && node.disk.hasBadSectors:
+                refuse(slot, "\(error)")
             case .disk: schedule(.restart(slot: slot), in: random.within(20...500))
             case .broken(let text): invariants.broke("\(node.id) can't start: \(text)")
-            case .damaged where lostSlot == slot:
-                faults.damageRefusals += 1
-                replace(slot)
-            case .damaged: invariants.broke("\(node.id) refuses undamaged data")
+            case .refused(let reason):
+                if reason.contains("damaged") { faults.damageRefusals += 1 }
+                refuse(slot, reason)
             }
         }
     }
@@ -247,7 +253,7 @@ extension Simulation {
         }
     }
 
-    private func pause(_ slot: Int) {
+    func pause(_ slot: Int) {
         faults.pauses += 1
         pausedUntil[slot] = now + random.within(100...3000)
     }
@@ -284,117 +290,5 @@ extension Simulation {
             node.syncDelay = 100...900
             schedule(.heal(.slowDisk(slot)), in: random.within(500...4000))
         }
-    }
-
-    /// A disk is lost, or damaged by a bit that flips while its node is down. That is survivable
-    /// for one voter at a time and where a majority remains without it.
-    private func replaceOrCorrupt(_ slot: Int) {
-        guard lostSlot == nil, nodes[slot].isUp, mayLose else { return }
-        lose(slot)
-        if random.chance(1, of: 2) {
-            stop(slot, losingPower: random.chance(1, of: 2))
-            replace(slot)
-        } else {
-            stop(slot, losingPower: false)
-            corrupt(slot)
-        }
-    }
-
-    /// Loses the disk of a follower whose acknowledgement committed what another, cut off, lacks,
-    /// and then lets those two meet without the leader. Begins with the cut.
-    private func ambush(_ slot: Int) {
-        guard lostSlot == nil,
-            let leader = nodes.first(where: { $0.machine?.replicated?.raft.role == .leader }),
-            leader.slot != slot
-        else { return }
-        network.heal()
-        network.split({ $0 == slot }, isAsymmetric: false)
-        faults.partitions += 1
-        let others = nodes.indices.filter { $0 != slot && $0 != leader.slot }
-        guard let lost = random.pick(others) else { return }
-        schedule(.ambush(leader: leader.slot, lost: lost), in: random.within(100...1000))
-    }
-
-    func spring(leader: Int, lost: Int) {
-        guard !isCalm, lostSlot == nil, nodes[lost].isUp, mayLose else { return }
-        lose(lost)
-        stop(lost, losingPower: true)
-        replace(lost)
-        network.heal()
-        recoveryBegins = now + random.within(0...5000)
-        if random.chance(1, of: 2) { stop(leader, losingPower: true) } else { pause(leader) }
-    }
-
-    private func lose(_ slot: Int) {
-        lostSlot = slot
-        lostIncarnation = nodes[slot].identity.incarnation
-        recoveryBegins = now + random.within(0...3000)
-    }
-
-    /// All memberships that may still hold have three voters or more: those in the logs, that of
-    /// the node itself included, for others may be about to hear of it, and those on their way.
-    /// With two voters and one disk lost no quorum is left, and no product could go on. Nor is a
-    /// removal under way, by anybody.
-    private var mayLose: Bool {
-        nodes.allSatisfy { node in
-            node.isUp && !node.open.values.contains(.operator)
-                && node.machine?.status.pendingMembershipChanges == 0
-                && (node.machine?.replicated?.raft.membership).map(Self.canSpareOne) ?? false
-                && node.inbox.allSatisfy(Self.canSpareOne)
-        }
-            && queue.allSatisfy { event in
-                switch event {
-                case .arrive(let message, _, _, _): Self.canSpareOne(message)
-                case .submit(_, _, .operator): false
-                case .forward(_, _, let requests, _):
-                    requests.allSatisfy {
-                        if case .remove = $0.request.operation { false } else { true }
-                    }
-                default: true
-                }
-            }
-    }
-
-    private static func canSpareOne(_ membership: Membership) -> Bool {
-        membership.voters.count >= 3
-    }
-
-    private static func canSpareOne(_ event: NodeEvent) -> Bool {
-        guard case .messages(let messages) = event else { return true }
-        return messages.allSatisfy(canSpareOne)
-    }
-
-    private static func canSpareOne(_ message: Message) -> Bool {
-        guard case .appendEntries(let append) = message.body else { return true }
-        return append.entries.allSatisfy { entry in
-            if case .membership(let membership) = entry.payload {
-                canSpareOne(membership)
-            } else {
-                true
-            }
-        }
-    }
-
-    private func corrupt(_ slot: Int) {
-        let disk = nodes[slot].disk
-        let files = disk.files(in: SimulatedNode.directory)
-        guard let file = random.pick(files), let bytes = disk.bytes(of: file) else { return }
-        // Not behind the data: nobody reads there.
-        let end = (bytes.lastIndex { $0 != 0 } ?? 0) + 1
-        disk.corrupt(file, at: random.below(end), mask: UInt8(1 << random.below(8)))
-        faults.corruptions += 1
-    }
-
-    func replace(_ slot: Int) {
-        faults.replacements += 1
-        if settings.mutation == .ignoresIncarnations {
-            lostIncarnation = nil
-            nodes[slot].wipe(keeping: invariants.cluster)
-        } else {
-            nodes[slot].wipe()
-        }
-        Founding.instructToJoin(nodes[slot], nodes.map(\.address))
-        boots[slot] = RandomID(high: random.next(), low: random.next())
-        schedule(.restart(slot: slot), in: random.within(20...600))
     }
 }

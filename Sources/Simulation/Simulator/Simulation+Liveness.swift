@@ -101,7 +101,7 @@ extension Simulation {
 
     /// Every node is a member, as what it wants to be, and ready.
     private var isWhole: Bool {
-        guard lostSlot == nil, let leader = presentLeader,
+        guard lostSlot == nil, quorumLoss == nil, let leader = presentLeader,
             let membership = leader.machine?.replicated?.raft.membership
         else { return false }
         return nodes.allSatisfy { node in

@@ -10,9 +10,10 @@ extension Simulation {
     func operate() {
         schedule(.operatorActs, in: random.within(200...2000))
         inviteBack()
+        recoverQuorum()
         if let lostSlot {
             if now >= recoveryBegins { recover(lostSlot) }
-        } else if !isCalm {
+        } else if !isCalm, quorumLoss == nil {
             churn()
         }
     }

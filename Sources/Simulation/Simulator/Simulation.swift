@@ -25,6 +25,8 @@ package final class Simulation {
         case stream(Int, SnapshotTransfer.Step)
         case candidates(slot: Int, run: Int, [PeerAddress])
         case restart(slot: Int)
+        case mend(slot: Int)
+        case loss(Loss, slot: Int, tries: Int)
         case overdue(slot: Int, run: Int)
         case fault
         case heal(Ailment)
@@ -90,6 +92,10 @@ package final class Simulation {
     var lostSlot: Int?
     /// Whose data those were.
     var lostIncarnation: Incarnation?
+    /// What was done to it.
+    var damage = Damage.lost
+    /// The disks of a quorum are lost, and it is not recovered yet.
+    var quorumLoss: QuorumLoss?
     /// When the operator takes care of it.
     var recoveryBegins = 0
     var isCalm = false
@@ -190,6 +196,8 @@ package final class Simulation {
         case .candidates(let slot, let run, let addresses):
             tell(slot, run, .candidates(Candidates(addresses)), event)
         case .restart(let slot): restart(slot)
+        case .mend(let slot): mend(slot)
+        case .loss(let loss, let slot, let tries): attempt(loss, slot, tries: tries)
         case .overdue(let slot, let run): overdue(slot, run)
         case .fault: causeFault()
         case .heal(let ailment): heal(ailment)

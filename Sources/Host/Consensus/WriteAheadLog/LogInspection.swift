@@ -12,6 +12,11 @@ package enum LogInspection {
         return (recovery.state, recovery.torn)
     }
 
+    /// How many of these names are segments'.
+    package static func segments(among names: [String]) -> Int {
+        names.compactMap(SegmentHeader.number(ofFileNamed:)).count
+    }
+
     /// How many segments stand in a directory by their names; 0 without the directory. Nothing is
     /// opened.
     package static func segments(in directory: String) throws(LogError) -> Int {
@@ -23,8 +28,7 @@ package enum LogInspection {
                     reason: String(cString: strerror(errno))))
         }
         do throws(DiskError) {
-            return try PosixDisk().list(directory)
-                .compactMap(SegmentHeader.number(ofFileNamed:)).count
+            return segments(among: try PosixDisk().list(directory))
         } catch {
             throw LogError(error)
         }

@@ -28,29 +28,18 @@ package enum ClusterRecovery {
         membership choose: (LogState, Membership) throws(RecoveryError) -> Membership
     ) throws -> Outcome {
         // As at a start: a log is not made where a database lost its own.
-        var found = try StartInventory(namesIn: directory)
+        let found = try StartInventory(namesIn: directory)
         _ = try StartPlan.step(found)
         guard found.segments > 0 else { throw RecoveryError.noState(directory) }
         var log = try SegmentedLog<PosixDisk>.open(
             on: PosixDisk(), directory: directory + "/log", bootID: bootID)
         guard let identity = log.state.identity else { throw RecoveryError.noState(directory) }
-        guard !log.state.mustCatchUpBeforeVoting else {
-            throw RecoveryError.damaged(
-                "the end of the log in \(directory)/log is damaged: what it lost is not known, so "
-                    + "another node must be recovered")
-        }
-        found.log = StartInventory.Log(log.state)
-        guard case .openDatabase(let generation) = try StartPlan.step(found) else {
-            throw RecoveryError.noState(directory)
-        }
+        let generation = try RecoveryPlan.generation(found, log: log.state)
         let database = try Applier(path: DatabaseDirectory(path: directory).file(of: generation))
         let applied = database.applied
-        // The checks of an ordinary start; the clusters' IDs differ in a recovery that was cut off.
-        var comparable = StoredDatabase(applied)
-        comparable.cluster = log.state.cluster
-        let known = try StartPlan.restored(
-            log: log.state, database: comparable, tail: log.tail(after: applied.position.index)
-        ).membership
+        let known = try RecoveryPlan.known(
+            log: log.state, database: StoredDatabase(applied),
+            tail: log.tail(after: applied.position.index))
         let plan = try RecoveryPlan(
             try choose(log.state, known), log: log.state, database: StoredDatabase(applied))
         switch plan.step {

@@ -71,9 +71,6 @@ extension Node {
         let options = NodeOptions(
             identity: opened.identity, engine: Engine.fingerprint.description,
             configuration: configuration)
-        let restored = try StartPlan.restored(
-            log: opened.state, database: StoredDatabase(applied),
-            tail: log.tail(after: applied.position.index))
         warn(of: applied, configuration, logger)
         let transport = transport(configuration, opened.identity, group)
         let links = MachineThread.Links(
@@ -82,10 +79,9 @@ extension Node {
             registry: registry, open: open, questions: Questions(), snapshots: snapshots,
             ends: NodeEnds(), gate: ReadGate(), board: board,
             states: StateLog(logger), repeats: RepeatLog(logger), logger: logger)
-        let beginning = NodeMachine.Beginning(
-            restored: restored, cluster: opened.state.cluster,
-            isEstablished: applied.cluster == opened.state.cluster,
-            formation: try StartPlan.formation(log: opened.state, plan: configuration.plan),
+        let beginning = try StartPlan.beginning(
+            log: opened.state, database: StoredDatabase(applied),
+            tail: log.tail(after: applied.position.index), plan: configuration.plan,
             hasRegistry: registry != nil)
         let seed = Chance.seed()
         return try Node(

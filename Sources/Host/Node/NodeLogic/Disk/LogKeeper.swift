@@ -47,6 +47,9 @@ package struct LogKeeper: Sendable {
 
     package init() {}
 
+    /// The log can't be used any more.
+    package var hasFailed: Bool { failure != nil }
+
     // MARK: What happens
 
     /// Work for the log, in order.

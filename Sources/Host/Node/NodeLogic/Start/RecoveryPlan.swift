@@ -54,6 +54,38 @@ package struct RecoveryPlan: Equatable, Sendable {
 }
 
 extension RecoveryPlan {
+    /// Which database is to be recovered, by the names in the directory and what the opened log says.
+    /// What a start would refuse is not recovered either.
+    /// - Throws: `RecoveryError`, or the `StartError` of such a start.
+    package static func generation(
+        _ found: StartInventory, log: LogState
+    ) throws -> Generation {
+        guard log.identity != nil else { throw RecoveryError.noState(found.directory) }
+        guard !log.mustCatchUpBeforeVoting else {
+            throw RecoveryError.damaged(
+                "the end of the log in \(found.directory)/log is damaged: what it lost is not "
+                    + "known, so another node must be recovered")
+        }
+        var found = found
+        found.log = StartInventory.Log(log)
+        guard case .openDatabase(let generation) = try StartPlan.step(found) else {
+            throw RecoveryError.noState(found.directory)
+        }
+        return generation
+    }
+
+    /// The membership that this node knows, if log and database fit.
+    /// - Parameter tail: the entries after the database's position.
+    /// - Throws: what a start would, but that the clusters' IDs differ in a recovery that was cut
+    ///   off.
+    package static func known(
+        log: LogState, database: StoredDatabase, tail: [Entry]
+    ) throws(StartError) -> Membership {
+        var database = database
+        database.cluster = log.cluster
+        return try StartPlan.restored(log: log, database: database, tail: tail).membership
+    }
+
     /// The membership that the operator's list makes of what this node knows. Members are known by
     /// their data directories, so the list can only name those that were members before.
     package static func membership(

@@ -147,6 +147,18 @@ package enum StartPlan {
             commitIndex: max(log.commitIndex, applied), appliedIndex: applied)
     }
 
+    /// What the node's machine begins with. `tail` holds the entries after the database's position.
+    /// - Throws: what `restored` and `formation` do.
+    package static func beginning(
+        log: LogState, database: StoredDatabase, tail: [Entry], plan: FormationPlan,
+        hasRegistry: Bool
+    ) throws(StartError) -> NodeMachine.Beginning {
+        NodeMachine.Beginning(
+            restored: try restored(log: log, database: database, tail: tail),
+            cluster: log.cluster, isEstablished: database.cluster == log.cluster,
+            formation: try formation(log: log, plan: plan), hasRegistry: hasRegistry)
+    }
+
     /// What the disk says of attempts to come to a cluster. One that was begun in a registry can't
     /// be forgotten for another: there might be two clusters then.
     package static func formation(
