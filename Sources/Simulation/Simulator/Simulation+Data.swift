@@ -26,7 +26,7 @@ extension Simulation {
     /// A node comes back without its log, or its database, or with one of another age than the rest.
     func loseParts(_ slot: Int) {
         let node = nodes[slot]
-        let kind = random.below(node.copy?.identity == node.identity ? 4 : 2)
+        let kind = random.below(node.copy?.identity == node.identity ? 6 : 2)
         lose(slot)
         stop(slot, losingPower: random.chance(1, of: 3))
         var kept = DirectoryCopy(identity: node.identity)
@@ -42,7 +42,7 @@ extension Simulation {
             kept.incoming = node.incoming
             damage = .away(kept)
             node.removeDatabases()
-        case 2: ageDatabase(node)
+        case 2, 3: ageDatabase(node)
         default: ageLog(node)
         }
     }

@@ -17,7 +17,7 @@ extension Simulation {
     }
 
     /// Lets the loss happen as soon as it may; not at all, if that takes too long.
-    func attempt(_ loss: Loss, _ slot: Int, tries: Int = 12) {
+    func attempt(_ loss: Loss, _ slot: Int, tries: Int = 25) {
         guard !isCalm, tries > 0, lostSlot == nil, quorumLoss == nil else { return }
         guard loss == .quorum ? mayLoseQuorum : nodes[slot].isUp && mayLose else {
             return schedule(.loss(loss, slot: slot, tries: tries - 1), in: random.within(50...300))

@@ -26,6 +26,7 @@ package final class Simulation {
         case candidates(slot: Int, run: Int, [PeerAddress])
         case restart(slot: Int)
         case mend(slot: Int)
+        case keepCopies
         case loss(Loss, slot: Int, tries: Int)
         case overdue(slot: Int, run: Int)
         case fault
@@ -145,6 +146,7 @@ package final class Simulation {
             schedule(.clientActs(client), in: 500 + random.below(1000))
         }
         schedule(.fault, in: 800)
+        schedule(.keepCopies, in: random.within(1500...4000))
         schedule(.operatorActs, in: 1500)
     }
 
@@ -197,6 +199,7 @@ package final class Simulation {
             tell(slot, run, .candidates(Candidates(addresses)), event)
         case .restart(let slot): restart(slot)
         case .mend(let slot): mend(slot)
+        case .keepCopies: keepCopies()
         case .loss(let loss, let slot, let tries): attempt(loss, slot, tries: tries)
         case .overdue(let slot, let run): overdue(slot, run)
         case .fault: causeFault()
