@@ -63,7 +63,12 @@ enum Samples {
                 linearizableTimeout: .seconds(3), databaseTimeout: .seconds(1))),
         .remove(NodeID("n3")), .transferLeadership(to: NodeID("n2"), wait: true),
         .transferLeadership(to: nil, wait: false), .nodes(includeNonvoters: true), .leader,
-        .readiness(.init(nodeOnly: false, sync: true)),
+        .readiness(.init(nodeOnly: false, sync: true)), .limits(nil),
+        .limits(WriteLimitsChange(steps: 20_000, temporary: .max)), .applyDecision(.tryAgain),
+        .applyDecision(
+            .skip(
+                EntrySkip(index: 9, hash: .max, place: StatementPlace(text: 1, offset: 2)),
+                isChecked: true)),
     ]
 
     static let node = NodeDescription(
@@ -84,7 +89,7 @@ enum Samples {
             .timedOut(waitingFor: "a quorum"), .busy, .staleRead,
             .linearizableTimeout(index: LogIndex(5)),
             .forwardingFailed(to: PeerAddress("h:1"), cause: "refused"),
-            .requestTooLarge(limit: 1 << 20), .diskFull,
+            .requestTooLarge(limit: 1 << 20), .diskFull, .unsuitable("no"),
         ] + refusals.map { .transfer($0) } + refusals.map { .membership($0) }
 
     static let readiness: [Readiness] = [
@@ -103,6 +108,6 @@ enum Samples {
                                 columns: ["a"], types: ["text"], rowCount: 1,
                                 cells: [3, 1, 0, 0, 0, 65])), isRead: true),
                     StatementResult(.empty), StatementResult(.failed("no such table")),
-                ])), .done, .nodes([node]), .leader(node),
+                ])), .done, .nodes([node]), .leader(node), .limits(.initial),
         ] + readiness.map { .readiness($0) } + errors.map { .failed($0) }
 }

@@ -70,6 +70,8 @@ extension SimulatedNode {
             databases[current].establish(cluster, membership)
             applyKeeper.established()
         case .checkpoint: checkpoint()
+        // No simulated entry ends the process.
+        case .decide, .tryAgain: break
         case .openSnapshot(let id): openSnapshot(id, at: now)
         case .closeSnapshot(let id, _):
             holds.removeAll { $0.id == id }

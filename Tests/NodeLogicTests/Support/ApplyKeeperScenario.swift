@@ -4,11 +4,15 @@ import Replication
 import ScenarioTesting
 import Service
 import Time
+import Wire
 
 /// The language of the transcripts `apply_…`: what a database's thread is given, and what it does.
 ///
 ///     post apply 4 answers=(7,8) due=500 | post establish | post open 1 | post close 1
 ///     post prepare 3 | post switch 2 | post discard 3
+///     post skip 3 | post retry
+///     poison 3            the entry must not be applied until one of them
+///     limit 20000         steps, from the next batch on
 ///     wal 9000            bytes of SQLite's log
 ///     disk ok | full | broken        readers on | off        hold them back
 ///     run [at=MS]         until the thread waits or ends
@@ -23,6 +27,8 @@ struct ApplyKeeperScenario {
     private var walBytes: Int64 = 0
     private var disk = "ok"
     private var readersHold = false
+    private var poison: LogIndex?
+    private var steps: UInt64 = 0
     private var applied: UInt64 = 0
     private var isAwake = true
     private var output: [String] = []
@@ -38,6 +44,8 @@ struct ApplyKeeperScenario {
         case "post": post(command)
         case "wal": walBytes = Int64(command.node)
         case "disk": disk = command.words.last ?? "ok"
+        case "poison": poison = LogIndex(UInt64(command.node))
+        case "limit": steps = UInt64(command.node)
         case "readers": readersHold = command.words.last == "on"
         case "stop": keeper.stop()
         default:
@@ -68,6 +76,8 @@ struct ApplyKeeperScenario {
                     }, answers))
         case "establish":
             keeper.post(.establish(ClusterID(RandomID(high: 0, low: 1)), Membership()))
+        case "skip": keeper.post(.decide([EntrySkip(index: number, hash: 1)]))
+        case "retry": keeper.post(.tryAgain)
         case "open": keeper.post(.openSnapshot(SnapshotSendID(number)))
         case "close": keeper.post(.closeSnapshot(SnapshotSendID(number)))
         case "prepare": keeper.post(.prepare(SnapshotReceiptID(number), Self.mark))
@@ -135,6 +145,12 @@ struct ApplyKeeperScenario {
         case .switchTo(let generation, let mark):
             output.append("switch to db-\(generation)")
             keeper.switched(to: generation, mark)
+        case .decide(let skips):
+            output += skips.map { "skip \($0.index)" }
+            poison = nil
+        case .tryAgain:
+            output.append("try again")
+            poison = nil
         case .discard(let id): output.append("discard \(id.rawValue)")
         case .removeReplaced(let generation): output.append("remove db-\(generation)")
         default: output.append("\(step)")
@@ -147,6 +163,14 @@ struct ApplyKeeperScenario {
         let waiting = answers.map { "\($0.key.rawValue)" }.joined(separator: ",")
         output.append("apply \(first)…\(last) for (\(waiting))")
         guard disk != "full" else { return keeper.noRoom(answers) }
+        if steps > 0 { keeper.limited(to: WriteLimits.initial.applying(.init(steps: steps))) }
+        if let poison, poison >= first, poison <= last {
+            let suspect = SuspectEntry(
+                index: poison, hash: 1, place: .start, ends: 2, statement: "S")
+            return keeper.halted(
+                .suspected(suspect), after: poison.previous,
+                answers.filter { $0.index >= poison })
+        }
         keeper.applied(through: last, walBytes: walBytes, at: now)
     }
 
@@ -165,6 +189,8 @@ struct ApplyKeeperScenario {
         case .prepared(_, .failure(let failure)): "not prepared: \(failure)"
         case .switched(_, let generation): "switched to db-\(generation)"
         case .established: "established"
+        case .halted(let cause, let index): "\(cause.state) after \(index)"
+        case .limits(let limits): "at most \(limits.steps) steps"
         }
     }
 }

@@ -95,6 +95,7 @@ extension Ensemble {
         case .nodes(let nodes):
             return nodes.map { "\($0.id)\($0.isReachable ? "" : "?")\($0.isLeader ? "*" : "")" }
                 .joined(separator: " ")
+        case .limits(let limits): return "steps=\(limits.steps)"
         case .leader(let node): return "leader \(node.id)"
         case .readiness(let readiness): return "\(readiness)"
         case .failed(let error): return "\(error)"
@@ -210,6 +211,8 @@ extension Ensemble {
         }
         switch work {
         case .apply(let entries, let answers): apply(entries, answers, at: number)
+        case .decide(let skips): nodes[number]?.disk.decisions += skips
+        case .tryAgain: nodes[number]?.disk.poison = nil
         case .establish(_, let membership):
             nodes[number]?.disk.isEstablished = true
             nodes[number]?.disk.appliedMembership = membership
@@ -226,12 +229,16 @@ extension Ensemble {
     private mutating func apply(_ entries: [Entry], _ answers: [AppliedAnswer], at number: Int) {
         var waiting = answers[...]
         for entry in entries {
+            if let halt = nodes[number]?.disk.halt(at: entry) {
+                return post(.database(.halted(halt, after: entry.index.previous)), to: number)
+            }
             nodes[number]?.disk.applied = entry.position
             switch entry.payload {
             case .membership(let membership):
                 nodes[number]?.disk.appliedMembership = membership
                 nodes[number]?.disk.appliedMembershipIndex = entry.index
-            case .command(let bytes): run(bytes, at: number)
+            case .command(let bytes):
+                if nodes[number]?.disk.leavesOut(entry) != true { run(bytes, at: number) }
             case .noop: break
             }
             if let answer = waiting.first, answer.index == entry.index {
@@ -247,8 +254,13 @@ extension Ensemble {
     }
 
     private mutating func run(_ bytes: [UInt8], at number: Int) {
-        guard let command = try? LogCommand(decoding: bytes), case .command(let command) = command
-        else { return }
+        guard let content = try? LogCommand(decoding: bytes) else { return }
+        if case .limits(let change) = content {
+            let limits = (nodes[number]?.disk.limits ?? .initial).applying(change)
+            nodes[number]?.disk.limits = limits
+            post(.database(.limits(limits)), to: number)
+        }
+        guard case .command(let command) = content else { return }
         for statement in command.statements {
             let parts = statement.sql.split(separator: "=").map(String.init)
             if parts.count == 2 { nodes[number]?.disk.rows[parts[0]] = parts[1] }

@@ -1,4 +1,6 @@
+import NodeLogic
 import Raft
+import Wire
 import WriteAheadLog
 
 /// What one node of an ensemble has on its disk: a log and a database that keep every promise at
@@ -18,6 +20,13 @@ struct EnsembleDisk {
     var appliedMembership = Membership()
     var appliedMembershipIndex = LogIndex.zero
     var rows: [String: String] = [:]
+    var limits = WriteLimits.initial
+    /// The entry that ends the process.
+    var poison: LogIndex?
+    /// Skips that were found in the log.
+    var decisions: [EntrySkip] = []
+    /// Those that were followed.
+    var skips: [EntrySkip] = []
 
     var lastIndex: LogIndex { entries.last?.index ?? base.index }
 
@@ -61,5 +70,33 @@ struct EnsembleDisk {
             appliedMembership: appliedMembership.members.isEmpty ? bootstrap : appliedMembership,
             appliedMembershipIndex: appliedMembershipIndex, commitIndex: applied.index,
             appliedIndex: applied.index)
+    }
+}
+
+extension EnsembleDisk {
+    /// Why the entry must not be applied; nil when it may.
+    mutating func halt(at entry: Entry) -> ApplyHalt? {
+        guard case .command(let bytes) = entry.payload else { return nil }
+        if case .skip(let skip)? = try? LogCommand(decoding: bytes), !skips.contains(skip) {
+            return .appliedSkipped(skip)
+        }
+        guard poison == entry.index, decision(about: entry) == nil else { return nil }
+        return .suspected(
+            SuspectEntry(
+                index: entry.index, hash: CRC32C(bytes).value, place: .start, ends: 2,
+                statement: "poison"))
+    }
+
+    /// Whether a decision leaves the entry out; then it is remembered.
+    mutating func leavesOut(_ entry: Entry) -> Bool {
+        guard let skip = decision(about: entry) else { return false }
+        skips.append(skip)
+        return true
+    }
+
+    private func decision(about entry: Entry) -> EntrySkip? {
+        guard case .command(let bytes) = entry.payload else { return nil }
+        let hash = CRC32C(bytes).value
+        return decisions.first { $0.index == entry.index.rawValue && $0.hash == hash }
     }
 }

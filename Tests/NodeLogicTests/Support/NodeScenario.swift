@@ -42,6 +42,9 @@ struct NodeScenario {
         case "full":
             ensemble.post(.log(.full(command.words.last == "on")), to: command.node)
             ensemble.settle()
+        case "poison":
+            let index = Int(command.words.last ?? "") ?? 0
+            ensemble.nodes[command.node]?.disk.poison = LogIndex(UInt64(index))
         case "hold": ensemble.holdsSnapshots = command.words.last == "on"
         case "deliver": deliver(command)
         case "leave", "stop":
@@ -201,6 +204,12 @@ struct NodeScenario {
         case "transfer":
             return .transferLeadership(
                 to: second.isEmpty ? nil : NodeID(second), wait: command["wait"] == "yes")
+        case "retry": return .applyDecision(.tryAgain)
+        case "skip":
+            return .applyDecision(.skip(skip(command, UInt64(second) ?? 0), isChecked: false))
+        case "limits":
+            guard let steps = command["steps"].flatMap({ UInt64($0) }) else { return .limits(nil) }
+            return .limits(WriteLimitsChange(steps: steps))
         case "nodes": return .nodes(includeNonvoters: true)
         case "leader": return .leader
         case "ready":
@@ -208,6 +217,14 @@ struct NodeScenario {
                 .init(nodeOnly: false, sync: command["sync"] == "yes"))
         default: return nil
         }
+    }
+
+    /// With the hash that the entry has, unless another is given.
+    private func skip(_ command: ScenarioCommand, _ index: UInt64) -> EntrySkip {
+        let entry = ensemble.nodes[command.node]?.disk.entries.first { $0.index.rawValue == index }
+        var hash = UInt32(command["hash"] ?? "") ?? 0
+        if hash == 0, case .command(let bytes)? = entry?.payload { hash = CRC32C(bytes).value }
+        return EntrySkip(index: index, hash: hash)
     }
 
     private func level(_ text: String) -> ConsistencyLevel {

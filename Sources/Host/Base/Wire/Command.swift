@@ -112,6 +112,11 @@ package enum LogCommand: Equatable, Sendable {
 
     /// The first byte of an entry's content; others are refused.
     package static let formatVersion: UInt8 = 1
+    /// Whether an entry's content is a skip, by its first bytes alone.
+    package static func isSkip(_ bytes: [UInt8]) -> Bool {
+        bytes.count > 2 && bytes[0] == formatVersion && bytes[1] == 4
+    }
+
     /// Where the stamp of an encoded command stands, so that the leader can set it without
     /// encoding again.
     package static let stampOffset = 4

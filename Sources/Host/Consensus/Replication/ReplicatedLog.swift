@@ -1,4 +1,5 @@
 package import Raft
+internal import Wire
 
 /// Ties the consensus core to the positions of this node's log and state machine: events in,
 /// ordered effects out. It is where these rules are written:
@@ -30,7 +31,10 @@ package struct ReplicatedLog: Sendable {
     package private(set) var durableIndex: LogIndex
     /// Committed entries that were not handed to the state machine yet, contiguous.
     private var toApply: [Entry] = []
-    private var applying: LogIndex?
+    /// The batch that is out, and its last entry.
+    private var applying: (through: LogIndex, entries: [Entry])?
+    /// Whoever applies refuses the next entry; nothing is handed out until `resumeApplying`.
+    package private(set) var isApplyHalted = false
     /// Every entry up to it is applied in the database.
     package private(set) var appliedIndex: LogIndex
     /// Proposals in the log whose fate is open, by index.
@@ -192,12 +196,37 @@ package struct ReplicatedLog: Sendable {
 
     /// The batch handed out last was applied, through `index`.
     package mutating func applied(through index: LogIndex) {
-        precondition(index == applying, "applied \(index), handed out \(applying ?? .zero)")
+        let expected = applying?.through ?? .zero
+        precondition(index == expected, "applied \(index), handed out \(expected)")
+        advance(to: index)
+        drain()
+    }
+
+    /// The batch handed out last was applied through `index` only: what follows must not be, until
+    /// somebody decides. This node goes on voting, writing its log and committing.
+    package mutating func applyHalted(after index: LogIndex) {
+        guard let batch = applying else { preconditionFailure("halted, but nothing is applied") }
+        precondition(
+            index >= appliedIndex && index < batch.through,
+            "halted after \(index) within \(appliedIndex)...\(batch.through)")
+        isApplyHalted = true
+        toApply.insert(contentsOf: batch.entries.filter { $0.index > index }, at: 0)
+        advance(to: index)
+        drain()
+    }
+
+    /// What halted the applying is decided: the rest is handed out again.
+    package mutating func resumeApplying() {
+        isApplyHalted = false
+        drain()
+    }
+
+    private mutating func advance(to index: LogIndex) {
         precondition(index <= durableIndex, "applied \(index) beyond durable \(durableIndex)")
         applying = nil
+        guard index > appliedIndex else { return }
         appliedIndex = index
         raft.applied(through: index)
-        drain()
     }
 
     /// The answer to an effect that asks for entries of the log.
@@ -244,6 +273,7 @@ package struct ReplicatedLog: Sendable {
         checkpointedIndex = mark.position.index
         baseIndex = mark.position.index
         toApply = []
+        isApplyHalted = false
         held = []
         discardProposals { _ in true }
         drain()
@@ -338,6 +368,8 @@ package struct ReplicatedLog: Sendable {
             }
         }
         toApply.append(contentsOf: output.committed)
+        let skips = output.committed.compactMap(\.skip)
+        if !skips.isEmpty { effects.append(.decided(skips)) }
         waitingReads.append(contentsOf: output.reads)
         if !output.failedReads.isEmpty { effects.append(.readsFailed(output.failedReads)) }
         for fetch in output.logFetches { effects.append(.fetchLog(fetch)) }
@@ -386,9 +418,9 @@ package struct ReplicatedLog: Sendable {
     }
 
     private mutating func handOutApply() {
-        guard applying == nil, let first = toApply.first, first.index <= durableIndex else {
-            return
-        }
+        guard applying == nil, !isApplyHalted, let first = toApply.first,
+            first.index <= durableIndex
+        else { return }
         precondition(first.index == appliedIndex.next, "apply \(first.index) after \(appliedIndex)")
         var count = 0
         var bytes = 0
@@ -401,7 +433,7 @@ package struct ReplicatedLog: Sendable {
         }
         let batch = Array(toApply[..<count])
         toApply.removeFirst(count)
-        applying = batch[count - 1].index
+        applying = (batch[count - 1].index, batch)
         // Only the entry of the same term is ours: another leader's may stand at its index.
         discardProposals { position in
             let offset = position.index.distance(from: first.index)
@@ -437,5 +469,15 @@ package struct ReplicatedLog: Sendable {
         guard !lost.isEmpty else { return }
         proposals.removeAll { isLost($0.position) }
         effects.append(.discarded(lost))
+    }
+}
+
+extension Entry {
+    /// The decision to leave another entry out, if the entry is one.
+    fileprivate var skip: EntrySkip? {
+        // Nearly every entry is a client's command, which two bytes tell.
+        guard case .command(let bytes) = payload, LogCommand.isSkip(bytes) else { return nil }
+        guard case .skip(let skip)? = try? LogCommand(decoding: bytes) else { return nil }
+        return skip
     }
 }

@@ -1,4 +1,5 @@
 package import Raft
+package import Wire
 
 /// Names a proposal of this node until its fate is known.
 package struct ProposalID: Hashable, Sendable {
@@ -40,8 +41,12 @@ package struct LogWrite: Equatable, Sendable {
 package enum ReplicationEffect: Equatable, Sendable {
     case send([Message])
     case persist(LogWrite)
-    /// Report `applied(through:)` when it is done. At most one batch is out at a time.
+    /// Report `applied(through:)` when it is done, or `applyHalted(after:)` when it can't be. At most
+    /// one batch is out at a time.
     case apply(ApplyBatch)
+    /// Decisions to leave entries out, committed just now. They come before the batch with any entry
+    /// that was not handed out yet, so that who applies knows them in time.
+    case decided([EntrySkip])
     /// These were never appended.
     case refused(ProposalID, Refusal)
     /// These were appended under a leadership that ended, and this node's log holds them no more.
@@ -60,7 +65,6 @@ package enum ReplicationEffect: Equatable, Sendable {
     /// The snapshot is not newer than what is here already.
     case discardSnapshot(SnapshotToken)
     case observe(Observation)
-
 }
 
 /// Entries that are committed and durable here, to be applied together.

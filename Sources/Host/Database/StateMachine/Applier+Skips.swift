@@ -45,13 +45,33 @@ extension Applier {
         guard let skip else {
             guard isSuspected, var suspicion else { return nil }
             suspicion.hash = hash
+            // What is committed of the entry can't be left out any more.
+            if let done = applied.progress?.place { suspicion.place = max(suspicion.place, done) }
             throw .suspected(suspicion)
         }
-        if let done = applied.progress,
-            StatementPlace(text: done.statement, offset: done.offset) > skip.place
-        {
-            throw .appliedSkipped(skip)
-        }
+        if let done = applied.progress?.place, done > skip.place { throw .appliedSkipped(skip) }
         return skip
     }
+
+    /// What stands at a place in an entry, for people: the beginning of the statement.
+    package static func excerpt(of entry: Entry, at place: StatementPlace) -> String {
+        switch entry.payload {
+        case .noop: return "(none: the entry only marks a term)"
+        case .membership: return "(none: the entry changes the membership)"
+        case .command(let bytes):
+            guard case .command(let command)? = try? LogCommand(decoding: bytes),
+                place.text < command.statements.count
+            else { return "(none: the entry is the daemon's own)" }
+            let text = command.statements[place.text].sql.utf8.dropFirst(place.offset)
+            let shown = text.prefix(excerptBytes)
+            return String(decoding: shown, as: UTF8.self)
+                + (shown.count < text.count ? "… (\(text.count) bytes)" : "")
+        }
+    }
+
+    private static var excerptBytes: Int { 200 }
+}
+
+extension EntryProgress {
+    var place: StatementPlace { StatementPlace(text: statement, offset: offset) }
 }

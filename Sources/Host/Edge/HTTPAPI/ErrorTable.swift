@@ -51,6 +51,7 @@ enum ErrorTable {
         case .requestTooLarge(let limit): "request is larger than the limit of \(limit) bytes"
         case .transfer(let refusal), .membership(let refusal): text(refusal)
         case .diskFull: "database or disk is full"
+        case .unsuitable(let text): text
         }
     }
 

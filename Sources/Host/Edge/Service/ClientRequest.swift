@@ -67,6 +67,10 @@ package struct ClientRequest: Sendable {
         /// Describes the leader, asked over the network.
         case leader
         case readiness(ReadinessCheck)
+        /// The limits on writes, as the leader has them; with a change, as they are after it.
+        case limits(WriteLimitsChange?)
+        /// What becomes of an entry that ended the process.
+        case applyDecision(ApplyDecision)
     }
 
     /// What stands for an operation when a request travels to another node. Never renumber: nodes
@@ -78,6 +82,8 @@ package struct ClientRequest: Sendable {
         case nodes = 4
         case leader = 5
         case readiness = 6
+        case limits = 16
+        case applyDecision = 17
     }
 
     /// What `/readyz` is asked to look at.
@@ -123,6 +129,18 @@ extension ClientRequest.Operation {
         case .nodes: .nodes
         case .leader: .leader
         case .readiness: .readiness
+        case .limits: .limits
+        case .applyDecision: .applyDecision
         }
     }
+}
+
+/// What an operator decides about the entry that a node does not apply because it ended its process.
+package enum ApplyDecision: Equatable, Sendable {
+    /// The node that is asked applies it once more; it is not sent on to another.
+    case tryAgain
+    /// All nodes leave it out.
+    /// - Parameter isChecked: a node that doesn't apply the entry has compared it and named the place
+    ///   in it; never what a client says.
+    case skip(EntrySkip, isChecked: Bool)
 }

@@ -25,6 +25,7 @@ package enum Outcome: Sendable {
     case nodes([NodeDescription])
     case leader(NodeDescription)
     case readiness(Readiness)
+    case limits(WriteLimits)
     case failed(ServiceError)
 }
 
@@ -54,6 +55,9 @@ package enum ServiceError: Error, Equatable, Sendable {
     case membership(Refusal)
     /// The disk is full: writes wait until there is room.
     case diskFull
+    /// What is asked for does not fit the state that the node is in; nothing was done. The text says
+    /// why.
+    case unsuitable(String)
 }
 
 /// One entry of `/nodes`.

@@ -4,6 +4,7 @@ package import Registry
 package import Replication
 package import Service
 package import Time
+package import Wire
 package import WriteAheadLog
 
 /// What a node's shell must do, in the order given. None of it may hold the machine's thread up.
@@ -79,6 +80,10 @@ package enum LogWork: Equatable, Sendable {
 package enum DatabaseWork: Sendable {
     /// Apply these and answer the requests.
     case apply([Entry], [AppliedAnswer])
+    /// Leave these out when their turn comes.
+    case decide([EntrySkip])
+    /// Apply the entry that is in doubt once more.
+    case tryAgain
     /// The node belongs to a cluster from now on; reported as `established`.
     case establish(ClusterID, Membership)
     case openSnapshot(SnapshotSendID)

@@ -1,6 +1,7 @@
 package import PeerProtocol
 package import Raft
 package import Registry
+package import Wire
 
 /// What reaches a node's machine. Each case is a fact or a request, never a question: what the
 /// machine has to say goes out as effects. Events come in batches, in the order in which they
@@ -71,6 +72,10 @@ package enum LogReport: Equatable, Sendable {
 /// What the database tells of the work it was given.
 package enum DatabaseReport: Sendable {
     case applied(through: LogIndex)
+    /// Of the batch nothing after the index was applied, nor must be, until somebody decides.
+    case halted(ApplyHalt, after: LogIndex)
+    /// The limits on writes, at first and whenever they change; before the `applied` of the change.
+    case limits(WriteLimits)
     /// A finished, synced checkpoint covers everything through the index.
     case checkpointed(through: LogIndex)
     case full(Bool)

@@ -200,6 +200,7 @@ extension NodeMachine {
                 router.answer(answer.key, answer.outcome)
             }
         case .readiness: readinessAnswered(id, result)
+        case .successor(let member): successorAnswered(member, result)
         case .ownIdentity: ownIdentityAnswered(id, result)
         case .otherIdentity: otherIdentityAnswered(id, result)
         }

@@ -14,6 +14,7 @@ extension NodeMachine {
             flushMessages()
             emit(.log(.write(write)))
         case .apply(let batch): apply(batch)
+        case .decided(let skips): decided(skips)
         case .refused(let id, let refusal):
             if router.refused(id, refusal) { membership.settled() }
         case .discarded(let ids):
@@ -39,6 +40,7 @@ extension NodeMachine {
                     AppliedAnswer(
                         index: completion.index, key: pending.key, deadline: pending.deadline))
             case .membership: membership.settled()
+            case .decision(let pending): awaitDecision(pending, at: completion.index)
             case .own, nil: break
             }
         }
@@ -199,7 +201,11 @@ extension NodeMachine {
 
     mutating func take(_ report: DatabaseReport) {
         switch report {
-        case .applied(let index): replicated?.applied(through: index)
+        case .applied(let index):
+            replicated?.applied(through: index)
+            answerDecisions()
+        case .halted(let cause, let index): applyHalted(cause, after: index)
+        case .limits(let limits): self.limits = limits
         case .checkpointed(let index): replicated?.checkpointed(through: index)
         case .full(let isFull): isDatabaseFull = isFull
         case .readersHoldCheckpoint: emit(.evictOldestRead)
@@ -228,6 +234,7 @@ extension NodeMachine {
 
     private mutating func switched(_ mark: SnapshotMark) {
         replicated?.snapshotInstalled(mark)
+        databaseReplaced()
         servableFrom = mark.position.index
         learn(mark.membership)
         snapshots.installed(mark)

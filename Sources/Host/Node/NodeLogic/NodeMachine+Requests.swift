@@ -24,6 +24,8 @@ extension NodeMachine {
             survey(members, for: pending, isOfLeader: false)
         case .leader(let pending): surveyLeader(for: pending)
         case .readiness(let pending, let check): checkReadiness(pending, check)
+        case .limits(let pending, let change): dispatch(change, pending, standing)
+        case .apply(let pending, let decision): dispatch(decision, pending, standing)
         }
     }
 
@@ -79,6 +81,7 @@ extension NodeMachine {
         var standing = Standing()
         standing.isDiskFull = isLogFull || isDatabaseFull
         standing.isExcluded = exclusion != .none
+        standing.halt = halt?.text
         guard let replicated else {
             standing.canServeLocally = canServeLocally
             standing.waitingFor = waitingFor
@@ -109,13 +112,13 @@ extension NodeMachine {
         // A node that forms a cluster has an empty database to show; one that does not know yet
         // whether it may take part has not.
         guard let replicated else { return beginning == nil }
-        return !replicated.isInstalling && replicated.appliedIndex >= servableFrom
+        return !replicated.isInstalling && halt == nil && replicated.appliedIndex >= servableFrom
     }
 
     /// This node leads, by all it knows, and has applied what it must have.
     package var canServeAsLeader: Bool {
         guard let replicated, let from = leaderReadsFrom else { return false }
-        return replicated.raft.isReadyLeader && replicated.appliedIndex >= from
+        return replicated.raft.isReadyLeader && halt == nil && replicated.appliedIndex >= from
     }
 
     // MARK: Describing members
@@ -169,6 +172,7 @@ extension NodeMachine {
         guard !shutdown.isLeaving else {
             return answer(pending, .storeNotReady("the node is stopping"))
         }
+        if let halt { return answer(pending, .storeNotReady(halt.text)) }
         guard let raft = replicated?.raft, let leader = raft.leader,
             let address = address(of: leader)
         else { return answer(pending, .noLeader(waitingFor: waitingFor)) }

@@ -22,6 +22,8 @@ extension NodeMachine {
         status.reapings = reapings
         status.waitingFor = waitingFor
         status.exclusion = exclusion
+        status.halt = halt
+        status.limits = limits
         guard let replicated else { return status }
         let raft = replicated.raft
         status.role = raft.role
@@ -50,13 +52,14 @@ extension NodeMachine {
     /// This node may serve what its role allows.
     var isReady: Bool {
         guard let raft = replicated?.raft else { return false }
-        return raft.leader != nil && isMember && canServeLocally && standstill == nil
+        return raft.leader != nil && isMember && canServeLocally && halt == nil && standstill == nil
             && (raft.role != .leader || canServeAsLeader)
     }
 
     /// Why this node makes no progress although it hears its leader; nil if it does.
     private var standstill: String? {
         guard let replicated else { return nil }
+        if let halt { return halt.text }
         if replicated.isStorageStalled { return "the log on this node's disk to be written" }
         guard appliesNothing else { return nil }
         return "this node's database to go on: it stands at entry \(replicated.appliedIndex) while "

@@ -4,6 +4,7 @@ import Registry
 package import Replication
 import Service
 package import Time
+import Wire
 
 /// What a node decides, as one value: events in, ordered effects out. The daemon and the simulator
 /// drive it alike; it knows no clock, thread, socket or file, and names what it waits for by IDs.
@@ -62,6 +63,14 @@ package struct NodeMachine: Sendable {
     var appliedWhenBehind = LogIndex.zero
     var isLogFull = false
     var isDatabaseFull = false
+    /// Why this node applies nothing more, while it doesn't.
+    var halt: ApplyHalt?
+    /// When a halted leader last looked for another node to lead.
+    var soughtSuccessorAt = MonotonicTime(nanoseconds: 0)
+    /// The limits on writes as of the entries that are applied.
+    var limits = WriteLimits.initial
+    /// Changes of the limits that are being applied, and who waits for them, by index.
+    var awaitedDecisions: [(index: LogIndex, pending: PendingRequest)] = []
     var fault: String?
     var droppedMessages: [DropReason: Int] = [:]
     var reapings = Reapings()
@@ -87,6 +96,8 @@ package struct NodeMachine: Sendable {
         case acquaintance(NodeID)
         case survey
         case readiness
+        /// Could this member lead in this node's place?
+        case successor(NodeID)
         /// Before this node takes part: does anybody else bear its identity?
         case ownIdentity
         /// Is a newcomer's identity alive where it was known?
@@ -197,6 +208,8 @@ package struct NodeMachine: Sendable {
         retryParked()
         reviewProgress()
         reviewTroubles()
+        answerDecisions()
+        handOverIfHalted()
         askAcquaintances()
         emit(.growReaders)
         tickShutdown()

@@ -1,5 +1,6 @@
 package import PeerProtocol
 package import Raft
+package import Wire
 
 /// What a machine tells of itself at the end of a turn, for `/status`, metrics and answers to other
 /// nodes. A copy: reading it never disturbs the machine.
@@ -34,6 +35,10 @@ package struct NodeStatus: Sendable {
     /// Silent members that this leader will remove, with the time that each has left.
     package var reapingDue: [(id: NodeID, remaining: Duration)] = []
     package var exclusion: Exclusion = .none
+    /// Why the node applies nothing more; nil while it applies.
+    package var halt: ApplyHalt?
+    /// The limits on writes as of the entries that are applied.
+    package var limits = WriteLimits.initial
     package var fault: String?
     /// What is wrong now, by kind and subject.
     package var troubles: [NodeTrouble] = []
@@ -42,6 +47,14 @@ package struct NodeStatus: Sendable {
     package var reapings = Reapings()
 
     package init() {}
+
+    /// The limits on writes by name, as `/db/limits` shows them.
+    package var limitValues: [(name: String, value: UInt64)] {
+        [
+            ("database", limits.database), ("growth", limits.growth), ("steps", limits.steps),
+            ("temporary", limits.temporary),
+        ]
+    }
 }
 
 /// How often this node, as leader, removed a silent member, and could not.

@@ -18,8 +18,18 @@ struct RequestRouter {
     enum OpenProposal {
         case command(PendingRequest)
         case membership
+        /// An operator's decision about the whole cluster.
+        case decision(PendingRequest)
         /// Nobody waits for it: the node's own, or its client was answered already.
         case own
+
+        /// Who waits for it.
+        var pending: PendingRequest? {
+            switch self {
+            case .command(let pending), .decision(let pending): pending
+            case .membership, .own: nil
+            }
+        }
     }
 
     /// What the router does not decide itself.
@@ -29,6 +39,8 @@ struct RequestRouter {
         case nodes(PendingRequest, includeNonvoters: Bool)
         case leader(PendingRequest)
         case readiness(PendingRequest, ClientRequest.ReadinessCheck)
+        case limits(PendingRequest, WriteLimitsChange?)
+        case apply(PendingRequest, ApplyDecision)
     }
 
     /// What a turn gathered.
@@ -94,6 +106,8 @@ struct RequestRouter {
             return .nodes(pending, includeNonvoters: includeNonvoters)
         case .leader: return .leader(pending)
         case .readiness(let check): return .readiness(pending, check)
+        case .limits(let change): return .limits(pending, change)
+        case .applyDecision(let decision): return .apply(pending, decision)
         }
     }
 
@@ -128,28 +142,36 @@ struct RequestRouter {
     ) {
         switch need(pending, command, options, standing) {
         case .localRead(let freshness):
+            guard !isHalted(pending, standing) else { return }
             guard standing.canServeLocally else { return park(pending) }
             guard standing.isFresh(freshness) else { return answer(pending, .failed(.staleRead)) }
             decisions.reads.append(pending)
         case .leaderRead:
-            guard leads(pending, standing, now) else { return }
+            guard leads(pending, standing, now), !isHalted(pending, standing) else { return }
             if standing.canServeAsLeader {
                 decisions.reads.append(pending)
             } else {
                 park(pending)
             }
         case .confirmedRead:
-            guard leads(pending, standing, now) else { return }
+            guard leads(pending, standing, now), !isHalted(pending, standing) else { return }
             decisions.confirmations.append(pending)
         case .proposal:
-            guard leads(pending, standing, now) else { return }
+            guard leads(pending, standing, now), !isHalted(pending, standing) else { return }
             guard !standing.isDiskFull else { return answer(pending, .failed(.diskFull)) }
             decisions.proposals.append(pending)
         }
     }
 
+    /// Whether this node applies nothing; then the request, which needs its database, is refused.
+    private mutating func isHalted(_ pending: PendingRequest, _ standing: Standing) -> Bool {
+        guard let halt = standing.halt else { return false }
+        answer(pending, .failed(.notReady(halt)))
+        return true
+    }
+
     /// Whether this node leads; otherwise the request is sent on, parked, or refused.
-    private mutating func leads(
+    mutating func leads(
         _ pending: PendingRequest, _ standing: Standing, _ now: MonotonicTime
     ) -> Bool {
         if standing.role == .leader { return true }
@@ -227,7 +249,7 @@ struct RequestRouter {
 
     mutating func proposed(_ id: ProposalID, _ proposal: OpenProposal) {
         openProposals[id] = proposal
-        if case .command(let pending) = proposal { expires(pending.deadline) }
+        if let pending = proposal.pending { expires(pending.deadline) }
     }
 
     /// The proposal takes effect with the batch that is handed out now.
@@ -239,7 +261,7 @@ struct RequestRouter {
     /// - Returns: whether it was a change of the membership.
     mutating func refused(_ id: ProposalID, _ refusal: Refusal) -> Bool {
         guard let open = openProposals.removeValue(forKey: id) else { return false }
-        guard case .command(let pending) = open else {
+        guard let pending = open.pending else {
             if case .membership = open { return true }
             return false
         }
@@ -256,7 +278,7 @@ struct RequestRouter {
     /// - Returns: whether it was a change of the membership.
     mutating func discarded(_ id: ProposalID) -> Bool {
         switch openProposals.removeValue(forKey: id) {
-        case .command(let pending):
+        case .command(let pending), .decision(let pending):
             answer(pending, .failed(.leadershipLost))
             return false
         case .membership: return true
@@ -350,7 +372,7 @@ struct RequestRouter {
     private mutating func expireProposals(_ now: MonotonicTime) {
         var late: [(id: ProposalID, key: RequestKey)] = []
         for (id, open) in openProposals {
-            if case .command(let pending) = open, pending.deadline <= now {
+            if let pending = open.pending, pending.deadline <= now {
                 late.append((id, pending.key))
             }
         }
@@ -387,7 +409,7 @@ struct RequestRouter {
             earliest = min(earliest, pending.parkedDeadline(applyTimeout: applyTimeout))
         }
         for open in openProposals.values {
-            if case .command(let pending) = open { earliest = min(earliest, pending.deadline) }
+            if let pending = open.pending { earliest = min(earliest, pending.deadline) }
         }
         for reads in openReads.values {
             for pending in reads { earliest = min(earliest, pending.readDeadline) }

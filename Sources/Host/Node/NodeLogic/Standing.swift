@@ -29,6 +29,8 @@ struct Standing {
     /// This node leads, by all it knows, and has applied what its predecessors acknowledged.
     var canServeAsLeader = false
     var isDiskFull = false
+    /// Why this node applies nothing more, and so serves nothing; nil while it applies.
+    var halt: String?
     /// The node was removed from its cluster: waiting for a leader is in vain.
     var isExcluded = false
     /// Why there is no leader, in words.

@@ -31,25 +31,28 @@ final class ApplyThread: Sendable {
     private let thread: NamedThread
 
     /// Opens the generation on its thread and waits for that.
-    /// - Throws: `ApplyFault`, or `ThreadShortage`.
+    /// - Throws: `ApplyFault`, `DirectoryError` of the file of the `ApplyMarker`, or `ThreadShortage`.
     static func start(
         generation: Generation, links: Links
     ) throws -> (ApplyThread, AppliedState) {
-        let opening = Mailbox<Result<AppliedState, ApplyFault>>()
+        let opening = Mailbox<Result<AppliedState, any Error>>()
         let thread = try ApplyThread(generation: generation, links: links, opening: opening)
         return (thread, try opening.take(atMost: 1)[0].get())
     }
 
     private init(
-        generation: Generation, links: Links, opening: Mailbox<Result<AppliedState, ApplyFault>>
+        generation: Generation, links: Links, opening: Mailbox<Result<AppliedState, any Error>>
     ) throws(ThreadShortage) {
         let jobs = self.jobs
         thread = try NamedThread("apply", stack: NamedThread.deepStack) {
-            do throws(ApplyFault) {
-                let applier = try Applier(path: links.directory.file(of: generation))
+            do {
+                let marker = try ApplyMarker(path: links.directory.markerFile)
+                let applier = try Applier(
+                    path: links.directory.file(of: generation), marker: marker)
                 opening.post(.success(applier.applied))
                 var worker = ApplyWorker(
-                    applier: applier, generation: generation, links: links, jobs: jobs)
+                    applier: applier, generation: generation, marker: marker, links: links,
+                    jobs: jobs)
                 worker.run()
             } catch {
                 opening.post(.failure(error))

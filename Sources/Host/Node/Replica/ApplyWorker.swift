@@ -6,20 +6,24 @@ import StateMachine
 import Telemetry
 import Threads
 import Time
+import Wire
 
 /// Carries out, on the state machine's thread, what `ApplyKeeper` decides.
 struct ApplyWorker {
     private var applier: Applier
     private var keeper: ApplyKeeper
+    /// One for the life of the process, whichever file is applied to.
+    private let marker: ApplyMarker
     private let links: ApplyThread.Links
     private let jobs: Mailbox<DatabaseJob>
     private var results: [AppliedEntry] = []
 
     init(
-        applier: Applier, generation: Generation, links: ApplyThread.Links,
+        applier: Applier, generation: Generation, marker: ApplyMarker, links: ApplyThread.Links,
         jobs: Mailbox<DatabaseJob>
     ) {
         self.jobs = jobs
+        self.marker = marker
         self.applier = applier
         self.links = links
         keeper = ApplyKeeper(
@@ -29,10 +33,13 @@ struct ApplyWorker {
 
     mutating func run() {
         publishStatistics()
+        keeper.limited(to: applier.applied.settings.limits)
         while true {
             switch keeper.next() {
             case .wait(let limit): wait(limit)
             case .apply(let entries, let answers): apply(entries, answers)
+            case .decide(let skips): for skip in skips { applier.decide(skip) }
+            case .tryAgain: applier.tryAgain()
             case .establish(let cluster, let membership): establish(cluster, membership)
             case .checkpoint: checkpoint()
             case .openSnapshot(let id): openSnapshot(id)
@@ -77,13 +84,39 @@ struct ApplyWorker {
                     return next < answers.count && answers[next].index == index
                 }, into: &results)
             deliver(&remaining)
+            keeper.limited(to: applier.applied.settings.limits)
             keeper.applied(
                 through: applier.applied.position.index, walBytes: applier.walBytes, at: .now)
         } catch {
-            guard case .diskFull = error else { return keeper.failed("\(error)") }
-            deliver(&remaining)
-            keeper.noRoom(Array(remaining))
+            switch error {
+            case .diskFull:
+                deliver(&remaining)
+                keeper.noRoom(Array(remaining))
+            case .suspected(let suspicion):
+                halt(Self.suspect(suspicion, entries), entries, &remaining)
+            case .appliedSkipped(let skip): halt(.appliedSkipped(skip), entries, &remaining)
+            default: keeper.failed("\(error)")
+            }
         }
+    }
+
+    private mutating func halt(
+        _ cause: ApplyHalt, _ entries: [Entry], _ answers: inout ArraySlice<AppliedAnswer>
+    ) {
+        deliver(&answers)
+        keeper.limited(to: applier.applied.settings.limits)
+        let before = entries.first?.index.previous ?? .zero
+        keeper.halted(
+            cause, after: max(before, applier.applied.position.index), Array(answers))
+    }
+
+    private static func suspect(_ suspicion: PoisonSuspicion, _ entries: [Entry]) -> ApplyHalt {
+        let entry = entries.first { $0.index == suspicion.index }
+        return .suspected(
+            SuspectEntry(
+                index: suspicion.index, hash: suspicion.hash, place: suspicion.place,
+                ends: suspicion.count,
+                statement: entry.map { Applier.excerpt(of: $0, at: suspicion.place) } ?? ""))
     }
 
     /// Sends the results of what is committed to those who wait for them.
@@ -182,12 +215,13 @@ struct ApplyWorker {
 
     private mutating func switchTo(_ generation: Generation, _ mark: SnapshotMark) {
         do throws(ApplyFault) {
-            applier = try Applier(path: links.directory.file(of: generation))
+            applier = try Applier(path: links.directory.file(of: generation), marker: marker)
         } catch {
             return keeper.failed("\(error)")
         }
         publishStatistics()
         links.readers.switchTo(applier.path)
+        keeper.limited(to: applier.applied.settings.limits)
         keeper.switched(to: generation, mark)
     }
 }

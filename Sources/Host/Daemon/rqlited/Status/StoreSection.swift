@@ -21,6 +21,7 @@ struct StoreSection: Sendable {
         let options = node.options
         return .object([
             .init("addr", .string(options.address.rawValue)),
+            .init("apply", apply(status)),
             .init("apply_timeout", .string(settings.raft.applyTimeout.goText)),
             .init("checkpointed_index", .integer(status.checkpointedIndex.rawValue)),
             .init("cluster_id", status.cluster.map { .string("\($0)") } ?? .null),
@@ -34,6 +35,7 @@ struct StoreSection: Sendable {
             .init("incarnation", .string("\(options.identity.incarnation)")),
             .init("leader", leader(status)),
             .init("node_id", .string(options.identity.id.rawValue)),
+            .init("limits", .object(status.limitValues.map { .init($0.name, .integer($0.value)) })),
             .init("nodes", .array(status.membership.members.map(member))),
             .init("open", true),
             .init(
@@ -59,6 +61,24 @@ struct StoreSection: Sendable {
             .init("about", .string(trouble.subject)), .init("age", .string(trouble.age.goText)),
             .init("cause", .string(trouble.reason)), .init("state", .string(trouble.what)),
         ])
+    }
+
+    /// Whether the log is applied; if not, why, and what the ways out are.
+    private func apply(_ status: NodeStatus) -> JSONValue {
+        guard let halt = status.halt else { return .object([.init("state", "applying")]) }
+        var members: [JSONValue.Member] = [
+            .init("state", .string(halt.state)), .init("reason", .string(halt.text)),
+            .init("index", .integer(halt.index.rawValue)), .init("hash", .integer(halt.hash)),
+        ]
+        if case .suspected(let entry) = halt {
+            members += [
+                .init("statement", .string(entry.statement)),
+                .init("ends", .integer(entry.ends)),
+                .init("try_again", .string(ApplyHalt.retryRemedy)),
+                .init("skip", .string(entry.skipRemedy)),
+            ]
+        }
+        return .object(members)
     }
 
     private func leader(_ status: NodeStatus) -> JSONValue {

@@ -7,6 +7,7 @@ enum OperationTable {
     static let all: [HTTPOperation] = [
         .execute, .query, .request,
         .root, .consoleRedirect, .console,
+        .limits, .changeLimits, .retryApply, .skipEntry,
         .backup, .load, .analysis, .boot, .snapshot, .reap,
         .remove, .status, .nodes, .leader, .transferLeadership, .readiness, .variables,
     ]

@@ -10,6 +10,8 @@ package import Wire
 ///     code 4  nodes      bool include nonvoters
 ///     code 5  leader     –
 ///     code 6  readiness  bool node only | bool sync
+///     code 16 limits     optional change of the limits, see WriteLimits.swift
+///     code 17 decision   u8 1 try again | u8 2 skip, bool is checked
 ///
 ///     read options: u8 level | optional i64 freshness | bool strict | i64 linearizable timeout
 ///                   | optional i64 database timeout
@@ -36,6 +38,14 @@ extension ClientRequest {
         case .readiness(let check):
             writer.write(check.nodeOnly)
             writer.write(check.sync)
+        case .limits(let change):
+            writer.write(change) { $1.encode(into: &$0) }
+        case .applyDecision(.tryAgain):
+            writer.write(UInt8(1))
+        case .applyDecision(.skip(let skip, let isChecked)):
+            writer.write(UInt8(2))
+            skip.encode(into: &writer)
+            writer.write(isChecked)
         }
     }
 
@@ -64,7 +74,23 @@ extension ClientRequest {
         case .readiness:
             return .readiness(
                 ReadinessCheck(nodeOnly: try reader.readBool(), sync: try reader.readBool()))
+        case .limits:
+            return .limits(
+                try reader.readOptional { (r) throws(WireError) in
+                    try WriteLimitsChange(from: &r)
+                })
+        case .applyDecision: return .applyDecision(try decision(from: &reader))
         case nil: throw .invalid(field: "request kind", value: UInt64(raw))
+        }
+    }
+
+    private static func decision(from reader: inout ByteReader) throws(WireError) -> ApplyDecision {
+        let raw = try reader.readByte()
+        switch raw {
+        case 1: return .tryAgain
+        case 2:
+            return .skip(try EntrySkip(from: &reader), isChecked: try reader.readBool())
+        default: throw .invalid(field: "decision", value: UInt64(raw))
         }
     }
 }

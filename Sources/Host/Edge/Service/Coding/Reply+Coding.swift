@@ -10,6 +10,7 @@ package import Wire
 ///     kind 4  leader     node description
 ///     kind 5  readiness  u8 case, in the order of `Readiness` | bool or text
 ///     kind 6  failed     service error
+///     kind 16 limits     the limits, as a change of all of them
 extension Reply {
     package func encode(into writer: inout ByteWriter) {
         writer.write(id.rawValue)
@@ -34,6 +35,7 @@ extension Outcome {
         case leader = 4
         case readiness = 5
         case failed = 6
+        case limits = 16
     }
 
     package func encode(into writer: inout ByteWriter) {
@@ -52,6 +54,9 @@ extension Outcome {
         case .readiness(let readiness):
             writer.write(Kind.readiness.rawValue)
             readiness.encode(into: &writer)
+        case .limits(let limits):
+            writer.write(Kind.limits.rawValue)
+            limits.all.encode(into: &writer)
         case .failed(let error):
             writer.write(Kind.failed.rawValue)
             error.encode(into: &writer)
@@ -70,6 +75,8 @@ extension Outcome {
                 })
         case .leader: self = .leader(try NodeDescription(from: &reader))
         case .readiness: self = .readiness(try Readiness(from: &reader))
+        case .limits:
+            self = .limits(WriteLimits.least.applying(try WriteLimitsChange(from: &reader)))
         case .failed: self = .failed(try ServiceError(from: &reader))
         case nil: throw .invalid(field: "outcome", value: UInt64(raw))
         }

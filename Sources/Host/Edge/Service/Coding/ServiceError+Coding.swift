@@ -18,6 +18,7 @@ extension ServiceError {
         case transfer = 11
         case membership = 12
         case diskFull = 13
+        case unsuitable = 32
     }
 
     package func encode(into writer: inout ByteWriter) {
@@ -54,6 +55,9 @@ extension ServiceError {
             writer.write(Kind.membership.rawValue)
             refusal.encode(into: &writer)
         case .diskFull: writer.write(Kind.diskFull.rawValue)
+        case .unsuitable(let text):
+            writer.write(Kind.unsuitable.rawValue)
+            writer.write(text)
         }
     }
 
@@ -78,6 +82,7 @@ extension ServiceError {
         case .transfer: self = .transfer(try Refusal(from: &reader))
         case .membership: self = .membership(try Refusal(from: &reader))
         case .diskFull: self = .diskFull
+        case .unsuitable: self = .unsuitable(try reader.readText())
         case nil: throw .invalid(field: "service error", value: UInt64(raw))
         }
     }

@@ -2,6 +2,7 @@ package import Raft
 import Replication
 import Service
 package import Time
+package import Wire
 
 /// Decides what the database's thread does, in which order, and what it says of it:
 ///
@@ -14,6 +15,8 @@ package import Time
 ///   and readers that hold a checkpoint back past theirs are named to the machine;
 /// - one generation is live. A received snapshot becomes the next one's file; the file that it
 ///   replaced is deleted after the first checkpoint of the new, when no reader opens it any more;
+/// - an entry that must not be applied ends its batch: the machine is told which and why, and hands
+///   the rest out again when somebody has decided;
 /// - every failure but a full disk is fatal.
 ///
 /// A value without a clock or a database. Whoever drives it asks `next()`, does what it says, tells
@@ -63,6 +66,8 @@ package struct ApplyKeeper: Sendable {
     /// The next attempt comes after a pause.
     private var mustPause = false
     private var isFull = false
+    /// The limits on writes that the machine knows.
+    private var limitsOnWrites: WriteLimits?
     private var isStopping = false
     private var hasEnded = false
     private var failure: String?
@@ -129,6 +134,8 @@ package struct ApplyKeeper: Sendable {
         case .apply(let entries, let answers):
             waiting = (entries, answers)
             return .apply(entries, answers)
+        case .decide(let skips): return .decide(skips)
+        case .tryAgain: return .tryAgain
         case .establish(let cluster, let membership): return .establish(cluster, membership)
         case .openSnapshot(let id): return .openSnapshot(id)
         case .closeSnapshot(let id): return .closeSnapshot(id, isHeld: held.contains(id))
@@ -145,13 +152,7 @@ package struct ApplyKeeper: Sendable {
     package mutating func applied(
         through index: LogIndex, walBytes: Int64, at now: MonotonicTime
     ) {
-        waiting = nil
-        var reports: [DatabaseReport] = []
-        if isFull {
-            isFull = false
-            reports.append(.full(false))
-        }
-        due.append(.report(reports + [.applied(through: index)]))
+        due.append(.report(endBatch() + [.applied(through: index)]))
         if mustCheckpoint(index, walBytes, now) {
             lastCheckpoint = index
             lastCheckpointTime = now
@@ -160,6 +161,32 @@ package struct ApplyKeeper: Sendable {
         // What is written while a snapshot is sent can't be checkpointed.
         guard walBytes > limits.holdBytes, !held.isEmpty else { return }
         due.append(.report(held.map { .holdOutgrown($0) }))
+    }
+
+    /// The batch is applied through `index`, and nothing that follows in it must be.
+    /// - Parameter answers: those that were not given; whether what they wait for takes effect is open.
+    package mutating func halted(
+        _ cause: ApplyHalt, after index: LogIndex, _ answers: [AppliedAnswer]
+    ) {
+        if !answers.isEmpty {
+            let outcome = Outcome.failed(.timedOut(waitingFor: "this node to apply its log again"))
+            due.append(.answer(answers.map { ClientAnswer($0.key, outcome) }))
+        }
+        due.append(.report(endBatch() + [.halted(cause, after: index)]))
+    }
+
+    private mutating func endBatch() -> [DatabaseReport] {
+        waiting = nil
+        guard isFull else { return [] }
+        isFull = false
+        return [.full(false)]
+    }
+
+    /// What the database says of the limits on writes: when it is opened, and before each `applied`.
+    package mutating func limited(to limits: WriteLimits) {
+        guard limits != limitsOnWrites else { return }
+        limitsOnWrites = limits
+        due.append(.report([.limits(limits)]))
     }
 
     private func mustCheckpoint(

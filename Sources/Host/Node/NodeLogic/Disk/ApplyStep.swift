@@ -1,13 +1,19 @@
 package import Raft
 import Replication
+package import Wire
 
-/// What the database's thread does next, by the word of `ApplyKeeper`. Each but `wait`, `answer`,
-/// `removeReplaced`, `report`, `fail` and `end` is answered by one call before the next is asked for.
+/// What the database's thread does next, by the word of `ApplyKeeper`. Each but `wait`, `answer`, `decide`,
+/// `tryAgain`, `removeReplaced`, `report`, `fail` and `end` is answered by one call before the next is asked for.
 package enum ApplyStep: Sendable {
     /// Sleep until something is posted; at most so long, or without an end. Answered by `woke`.
     case wait(Duration?)
-    /// Apply these, and answer who waits for them after COMMIT. Answered by `applied` or `noRoom`.
+    /// Apply these, and answer who waits for them after COMMIT. Answered by `applied`, `noRoom` or
+    /// `halted`; before the first and the last by `limited`.
     case apply([Entry], [AppliedAnswer])
+    /// Leave these entries out when their turn comes.
+    case decide([EntrySkip])
+    /// Apply the entry that is in doubt once more.
+    case tryAgain
     /// Answered by `established`.
     case establish(ClusterID, Membership)
     /// Copy SQLite's log into the main file. Answered by `checkpointed` or `noCheckpoint`.

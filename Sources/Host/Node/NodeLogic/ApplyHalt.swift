@@ -1,0 +1,90 @@
+package import Raft
+package import Wire
+
+/// Why a node applies nothing more although entries are committed. It goes on voting, writing its
+/// log and committing, but serves nothing (docs/decisions/0052-an-entry-can-be-skipped.md).
+package enum ApplyHalt: Equatable, Sendable {
+    /// The entry ended the process each time it was applied.
+    case suspected(SuspectEntry)
+    /// All nodes leave the entry out, and this one had applied it: its database is another than
+    /// theirs, until a snapshot of theirs takes its place.
+    case appliedSkipped(EntrySkip)
+
+    /// For the operator: what happened, and the ways out.
+    package var text: String {
+        switch self {
+        case .suspected(let entry):
+            "\(entry.text). Nothing is applied until you decide. If a kill or a lack of memory was "
+                + "the cause, let this node try again: \(Self.retryRemedy). To leave the entry out "
+                + "on all nodes: \(entry.skipRemedy)"
+        case .appliedSkipped(let skip):
+            "a database like that of the others: this node had applied log entry \(skip.index), "
+                + "which the cluster decided to leave out. Remove it from the cluster "
+                + "(DELETE /remove), and start it with an empty data directory and -join"
+        }
+    }
+
+    /// In one word.
+    package var state: String {
+        switch self {
+        case .suspected: "halted"
+        case .appliedSkipped: "diverged"
+        }
+    }
+
+    /// The entry that it is about.
+    package var index: LogIndex {
+        switch self {
+        case .suspected(let entry): entry.index
+        case .appliedSkipped(let skip): LogIndex(skip.index)
+        }
+    }
+
+    /// CRC-32C of its payload.
+    package var hash: UInt32 {
+        switch self {
+        case .suspected(let entry): entry.hash
+        case .appliedSkipped(let skip): skip.hash
+        }
+    }
+
+    /// What an operator calls to let the node apply the entry once more.
+    package static let retryRemedy = "POST /cluster/apply/retry"
+}
+
+/// An entry that ended the process more than once while it was applied.
+package struct SuspectEntry: Equatable, Sendable {
+    /// Its place in the log.
+    package var index: LogIndex
+    /// As a skip must name it.
+    package var hash: UInt32
+    /// From where on a skip would leave it out.
+    package var place: StatementPlace
+    /// How often it ended the process.
+    package var ends: Int
+    /// The beginning of the statement at that place.
+    package var statement: String
+
+    package init(
+        index: LogIndex, hash: UInt32, place: StatementPlace, ends: Int, statement: String
+    ) {
+        self.index = index
+        self.hash = hash
+        self.place = place
+        self.ends = ends
+        self.statement = statement
+    }
+
+    /// What leaves it out on every node.
+    var skip: EntrySkip { EntrySkip(index: index.rawValue, hash: hash, place: place) }
+
+    var text: String {
+        "log entry \(index) ended this node's process \(ends) times while it was being applied, at "
+            + "the statement: \(statement)"
+    }
+
+    /// What an operator calls to leave the entry out on all nodes.
+    package var skipRemedy: String {
+        "POST /cluster/apply/skip with {\"index\":\(index),\"hash\":\(hash)}"
+    }
+}

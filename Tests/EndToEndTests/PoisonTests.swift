@@ -1,0 +1,228 @@
+import Foundation
+import Testing
+
+/// An entry of the log that ends the process: no crash loop, a reason, and two ways out.
+@Suite(.serialized, .enabled(if: PoisonShim.hindrance == nil)) struct PoisonTests {
+    private static let poison = "INSERT INTO t VALUES(3, '\(PoisonShim.word)')"
+
+    /// Starts what has ended, as a service manager does, until nothing ends any more and all that are
+    /// given have stopped applying.
+    /// - Returns: how often each was started.
+    private static func supervise(_ nodes: [Daemon]) async throws -> [String: Int] {
+        var starts: [String: Int] = [:]
+        try await eventually("all nodes stop applying", within: .seconds(60)) {
+            var halted = 0
+            for node in nodes {
+                if !node.isRunning {
+                    starts[node.id, default: 0] += 1
+                    guard (starts[node.id] ?? 0) <= 4 else { return true }
+                    try node.start()
+                } else if (try? await apply(node)["state"].string) == "halted" {
+                    halted += 1
+                }
+            }
+            return halted == nodes.count ? true : nil
+        }
+        return starts
+    }
+
+    private static func apply(_ node: Daemon) async throws -> JSON {
+        try await node.client.get("/status", timeout: .seconds(2)).json()["store"]["apply"]
+    }
+
+    private static func post(_ path: String, _ body: [String: Int]?, to node: Daemon) async throws
+        -> HTTPAnswer
+    {
+        try await node.client.send(
+            "POST", path, body: body.map { try JSONSerialization.data(withJSONObject: $0) })
+    }
+
+    private static func names(_ node: Daemon) async throws -> String {
+        let rows = try await node.client.rows("SELECT a FROM t ORDER BY a", level: "none")
+        return rows.compactMap { $0[0].int.map(String.init) }.joined(separator: ",")
+    }
+
+    /// What a client that asks for too much gets: no answer.
+    private static func poison(_ node: Daemon) async {
+        do {
+            _ = try await node.client.execute(
+                ["INSERT INTO t VALUES(2, 'two')", Self.poison, "INSERT INTO t VALUES(4, 'four')"],
+                parameters: "?transaction&timeout=3s", timeout: .seconds(10))
+        } catch {}
+    }
+
+    @Test func `An entry that ends every node is left out by decision, and all go on`()
+        async throws
+    {
+        let shim = try PoisonShim()
+        let places = try DiscoveryMode.Place.onLoopback(3)
+        let list = places.map { "\($0.host):\($0.raftPort)" }.joined(separator: ",")
+        let cluster = try TestCluster(at: places, prefix: shim.prefix) { _ in
+            ["-bootstrap-expect", "3", "-join", list]
+        }
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement()
+        _ = try await leader.client.execute(
+            ["CREATE TABLE t(a, b)", "INSERT INTO t VALUES(1, 'one')"])
+        await Self.poison(leader)
+        let starts = try await Self.supervise(cluster.nodes)
+        // Each ended twice in the entry, and was not started a third time in vain.
+        for node in cluster.nodes { #expect(starts[node.id] == 2, "\(starts)") }
+
+        let node = cluster.nodes[1]
+        let state = try await Self.apply(node)
+        #expect(state["statement"].string == Self.poison)
+        #expect(state["ends"].int == 2)
+        let index = try #require(state["index"].int)
+        let hash = try #require(state["hash"].int)
+        let readiness = try await node.client.get("/readyz")
+        #expect(readiness.status == 503)
+        for text in ["log entry \(index)", Self.poison, "/cluster/apply/retry", "\(hash)"] {
+            #expect(readiness.text.contains(text))
+            #expect(node.log.contains(text))
+        }
+        for level in ["none", "weak", "strong"] {
+            let answer = try await node.client.execute(
+                ["SELECT 1"], parameters: "?level=\(level)", endpoint: "query")
+            #expect(answer["error"].string?.contains("log entry \(index)") == true, "\(answer)")
+        }
+        let written = try await node.client.execute(["INSERT INTO t VALUES(5, 'five')"])
+        #expect(written["error"].string?.contains("log entry \(index)") == true, "\(written)")
+
+        let other = try await Self.post(
+            "/cluster/apply/skip", ["index": index, "hash": hash ^ 1], to: node)
+        #expect(other.status == 409)
+        let skipped = try await Self.post(
+            "/cluster/apply/skip", ["index": index, "hash": hash], to: node)
+        #expect(skipped.status == 200, "\(skipped.text)")
+        try await cluster.waitForAgreement()
+        _ = try await node.client.execute(["INSERT INTO t VALUES(6, 'six')"])
+        for node in cluster.nodes {
+            try await eventually("node \(node.id) has all") {
+                try await Self.names(node) == "1,6" ? true : nil
+            }
+        }
+        // A start applies again what no checkpoint covers; the decision is still known.
+        cluster.stop()
+        try cluster.start()
+        try await cluster.waitForAgreement()
+        for node in cluster.nodes { #expect(try await Self.names(node) == "1,6") }
+    }
+
+    @Test func `A node alone that is ended by an entry goes on without it`() async throws {
+        let shim = try PoisonShim()
+        let ports = try freePorts(2)
+        let directory = try TestDirectory()
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            prefix: shim.prefix)
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        _ = try await node.client.execute(
+            ["CREATE TABLE t(a, b)", "INSERT INTO t VALUES(1, 'one')"])
+        await Self.poison(node)
+        #expect(try await Self.supervise([node]) == ["1": 2])
+        // It is tried again, ends again, and is in doubt again.
+        _ = try? await Self.post("/cluster/apply/retry", nil, to: node)
+        #expect(try await Self.supervise([node]) == ["1": 1])
+        let state = try await Self.apply(node)
+        #expect(state["ends"].int == 3)
+        let skipped = try await Self.post(
+            "/cluster/apply/skip",
+            ["index": try #require(state["index"].int), "hash": try #require(state["hash"].int)],
+            to: node)
+        #expect(skipped.status == 200, "\(skipped.text)")
+        try await node.waitUntilReady()
+        #expect(try await Self.names(node) == "1")
+        #expect(try await node.terminate() == 0)
+    }
+
+    @Test
+    func
+        `A node that applied an entry which the others leave out serves nothing, and leads no more`()
+        async throws
+    {
+        let shim = try PoisonShim()
+        let plain = try TestCluster.joined(3)
+        var cluster = plain
+        // The third runs without what ends the others.
+        cluster.nodes =
+            plain.nodes.prefix(2).map { node in
+                Daemon(
+                    id: node.id, httpPort: node.httpPort, raftPort: node.raftPort,
+                    directory: URL(fileURLWithPath: node.dataDirectory).deletingLastPathComponent()
+                        .path, arguments: node.arguments, prefix: shim.prefix)
+            } + [plain.nodes[2]]
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement()
+        _ = try await leader.client.execute(
+            ["CREATE TABLE t(a, b)", "INSERT INTO t VALUES(1, 'one')"])
+        await Self.poison(leader)
+        let ended = Array(cluster.nodes.prefix(2))
+        _ = try await Self.supervise(ended)
+        let sound = cluster.nodes[2]
+        // It comes to lead, for it alone applies, and serves all.
+        try await eventually("the third serves", within: .seconds(30)) {
+            let rows = try await ended[0].client.rows("SELECT a FROM t", level: "weak")
+            return rows.count == 4 ? true : nil
+        }
+        let state = try await Self.apply(ended[0])
+        let skipped = try await Self.post(
+            "/cluster/apply/skip",
+            ["index": try #require(state["index"].int), "hash": try #require(state["hash"].int)],
+            to: ended[0])
+        #expect(skipped.status == 200, "\(skipped.text)")
+        for node in ended { try await node.waitUntilReady(within: .seconds(30)) }
+        _ = try await ended[1].client.execute(["INSERT INTO t VALUES(7, 'seven')"])
+        for node in ended {
+            try await eventually("node \(node.id) has all") {
+                try await Self.names(node) == "1,7" ? true : nil
+            }
+        }
+        let state3 = try await Self.apply(sound)
+        #expect(state3["state"].string == "diverged", "\(state3)")
+        let readiness = try await sound.client.get("/readyz")
+        #expect(readiness.status == 503)
+        #expect(readiness.text.contains("decided to leave out"))
+        let read = try await sound.client.execute(
+            ["SELECT 1"], parameters: "?level=none", endpoint: "query")
+        #expect(read["error"].string?.contains("decided to leave out") == true, "\(read)")
+    }
+
+    @Test func `A node killed twice within a long entry applies it when it is told to try again`()
+        async throws
+    {
+        let ports = try freePorts(2)
+        let directory = try TestDirectory()
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path)
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        _ = try await node.client.execute(["CREATE TABLE t(a)"])
+        let long =
+            "INSERT INTO t WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM c "
+            + "WHERE x < 12000000) SELECT x FROM c WHERE x % 1000000 = 0"
+        async let answer: JSON? = try? node.client.execute([long], timeout: .seconds(60))
+        for _ in 0..<2 {
+            try await eventually("the entry is being applied") {
+                let raft = try await node.client.get("/status", timeout: .seconds(2)).json()[
+                    "store"]["raft"]
+                return (raft["commit_index"].int ?? 0) > (raft["applied_index"].int ?? .max)
+                    ? true : nil
+            }
+            node.kill()
+            try node.start()
+        }
+        _ = await answer
+        try await eventually("the node is in doubt") {
+            try await Self.apply(node)["state"].string == "halted" ? true : nil
+        }
+        #expect(try await Self.post("/cluster/apply/retry", nil, to: node).status == 200)
+        try await node.waitUntilReady(within: .seconds(60))
+        #expect(try await node.client.rows("SELECT count(*) FROM t")[0][0].int == 12)
+    }
+}
