@@ -67,8 +67,8 @@ import Wire
     }
 
     @Test func `A newer message names both versions`() {
-        #expect(throws: WireError.unsupportedVersion(found: 2, supported: 1)) {
-            try FormationMessage(decoding: [2, 4])
+        #expect(throws: WireError.unsupportedVersion(found: 3, supported: 2)) {
+            try FormationMessage(decoding: [3, 4])
         }
     }
 

@@ -93,7 +93,7 @@ import Testing
                 + "others it waits for (leave it out to start a single node)"
         ),
         (
-            ["-bootstrap-expect", "3", "-join", "a,b,a:4002"],
+            ["-bootstrap-expect", "3", "-join", "10.0.0.1,10.0.0.2,10.0.0.1:4002"],
             "-join names 2 of the 3 nodes that -bootstrap-expect waits for: "
                 + "list them all, this one included"
         ),

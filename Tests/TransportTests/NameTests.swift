@@ -81,6 +81,28 @@ import Wire
         try await b.stop()
     }
 
+    @Test func `Who waits for an answer gets it whenever it comes, with one lookup under way`()
+        async throws
+    {
+        let servers = Servers()
+        let a = node(servers)
+        let found = Mailbox<Result<[String], NameFailure>>()
+        for _ in 0..<3 { a.lookUp("slow") { found.put($0) } }
+        try await servers.asked.wait(count: 1)
+        let late = NIODeadline.now() + TransportLimits.quick.dialTimeout * 3
+        try await until { NIODeadline.now() > late }
+        #expect(found.items.isEmpty)
+        servers.answer(.success(try here()))
+        try await found.wait(count: 3)
+        #expect(found.items.allSatisfy { $0 == .success(["127.0.0.1"]) })
+        #expect(servers.asked.items == ["slow"])
+        servers.answer(.failure(NameFailure(.unknown)))
+        a.lookUp("slow") { found.put($0) }
+        try await found.wait(count: 4)
+        #expect(found.items.last == .failure(NameFailure(.unknown)))
+        try await a.shutdown().get()
+    }
+
     @Test func `A name is looked up once, however many ask`() async throws {
         let b = try await target()
         let servers = Servers()

@@ -1,3 +1,4 @@
+import Cluster
 import NodeLogic
 import PeerProtocol
 import Raft
@@ -83,6 +84,7 @@ extension SimulatedNode {
         case .refusePeer(let identity, let place?, _): refused.append((identity, place))
         case .refusePeer(let identity, nil, let cause): output.append(.refused(identity, cause))
         case .answerPeer(let id, let answer): output.append(.answerPeer(id, answer))
+        case .lookUp(let host): post(.nameLookedUp(host, .addresses([host])))
         case .askRegistry(let request, let id, let timeout):
             output.append(.askRegistry(request, id, timeout: Self.milliseconds(timeout)))
         case .watchRegistry(let token, let timeout):

@@ -9,6 +9,7 @@ final class Namespace: Sendable {
     private let subnet: String
     private let domain: String
     private let dnsmasq = Mutex<ChildProcess?>(nil)
+    private let relay = Mutex<ChildProcess?>(nil)
     private let directory: TestDirectory
 
     static var isPossible: Bool {
@@ -40,7 +41,7 @@ final class Namespace: Sendable {
         try run("ip", "link", "set", outside, "up")
         try run("ip", "-n", name, "link", "set", "lo", "up")
         try run("ip", "-n", name, "link", "set", inside, "up")
-        for last in [53] + (0..<nodes).map({ 11 + $0 }) {
+        for last in [53, 54] + (0..<nodes).map({ 11 + $0 }) {
             try run("ip", "-n", name, "addr", "add", "\(subnet).\(last)/24", "dev", inside)
         }
         let settings = "/etc/netns/\(name)"
@@ -52,9 +53,11 @@ final class Namespace: Sendable {
     }
 
     /// Lets the names lead to these addresses from now on.
-    func serve(_ nodes: Range<Int>, options: [String] = []) throws {
+    /// - Parameter isDual: to the nodes' addresses of the other family, too.
+    func serve(_ nodes: Range<Int>, isDual: Bool = false, options: [String] = []) throws {
         let hosts = nodes.enumerated().map { number, node in
-            "\(subnet).\(11 + node) \(domain) node-\(number + 1).\(domain)\n"
+            let addresses = [address(node)] + (isDual ? [address6(node)] : [])
+            return addresses.map { "\($0) \(domain) node-\(number + 1).\(domain)\n" }.joined()
         }.joined()
         try hosts.write(toFile: "\(directory.path)/hosts", atomically: true, encoding: .utf8)
         stopServing()
@@ -68,6 +71,60 @@ final class Namespace: Sendable {
         dnsmasq.withLock { $0 = server }
     }
 
+    /// Every node's file `/etc/hosts` says this from now on; it may be another for each.
+    /// - Returns: what comes before a program that shall see it.
+    func prefix(hosts: String, for node: Int) throws -> [String] {
+        let path = "\(directory.path)/hosts-\(node)"
+        try hosts.write(toFile: path, atomically: true, encoding: .utf8)
+        return prefix + [
+            "unshare", "--mount", "sh", "-c",
+            "mount --bind \(path) /etc/hosts && exec \"$@\"", "sh",
+        ]
+    }
+
+    /// Gives each node a second address, of the other family.
+    func addVersion6(nodes: Int) throws {
+        let device = try run("ip", "-n", name, "-o", "link").split(separator: "\n")
+            .first { $0.contains("rq") }?.split(separator: " ")[1].split(separator: "@")[0]
+        for node in 0..<nodes {
+            try run(
+                "ip", "-n", name, "addr", "add", "\(address6(node))/64", "dev",
+                String(device ?? "lo").replacingOccurrences(of: ":", with: ""), "nodad")
+        }
+    }
+
+    func address6(_ node: Int) -> String { "fd00:7271::\(11 + node)" }
+
+    /// The nodes ask a server from now on whose every answer comes so much later.
+    func delayAnswers(by milliseconds: Int, search: String = "") throws {
+        let relay = try ChildProcess(
+            prefix + [
+                "python3", Self.relayPath, "\(subnet).54", "\(subnet).53", "\(milliseconds)",
+                "\(directory.path)/questions",
+            ])
+        self.relay.withLock { $0 = relay }
+        try "nameserver \(subnet).54\noptions timeout:5 attempts:2\n\(search)".write(
+            toFile: "/etc/netns/\(name)/resolv.conf", atomically: true, encoding: .utf8)
+    }
+
+    /// How many questions the delayed server was asked.
+    var questions: Int {
+        let text = try? String(contentsOfFile: "\(directory.path)/questions", encoding: .utf8)
+        return text?.split(separator: "\n").count ?? 0
+    }
+
+    private static let relayPath = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("Doubles/slow_dns.py").path
+
+    /// No name server answers any more.
+    func silenceDNS() {
+        stopServing()
+        let relay = relay.withLock { $0.take() }
+        relay?.kill()
+        relay?.waitForEnd()
+    }
+
     private func stopServing() {
         let server = dnsmasq.withLock { $0.take() }
         server?.kill()
@@ -75,7 +132,7 @@ final class Namespace: Sendable {
     }
 
     deinit {
-        stopServing()
+        silenceDNS()
         do {
             try run("ip", "netns", "del", name)
             try FileManager.default.removeItem(atPath: "/etc/netns/\(name)")

@@ -1,3 +1,4 @@
+import Cluster
 import PeerProtocol
 import Raft
 import Replication
@@ -28,6 +29,8 @@ extension Ensemble {
         case .refusePeer(let identity, let address, let cause):
             let place = address.map { " at \($0)" } ?? ""
             output.append("\(number): refuses node \(identity.id)\(place): \(cause)")
+        case .lookUp(let host):
+            post(.nameLookedUp(host, .addresses([host])), to: number)
         case .askRegistry, .watchRegistry, .growReaders, .evictOldestRead: break
         case .log(let work): log(work, effect, of: number)
         case .database(let work): database(work, effect, of: number)

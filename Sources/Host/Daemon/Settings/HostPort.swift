@@ -36,6 +36,13 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
         return host.contains(":") && host.allSatisfy { $0 == ":" || $0 == "0" }
     }
 
+    /// The host is a name, and not an address.
+    var isName: Bool {
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        let isVersion4 = parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
+        return !host.isEmpty && !host.contains(":") && !isVersion4
+    }
+
     /// Only this machine can connect to it, as far as its text tells.
     package var isLoopback: Bool {
         let name = host.lowercased()

@@ -29,7 +29,9 @@ extension NodeSettings.Formation {
                     + "others it waits for (leave it out to start a single node)")
         }
         let listed = Set(join).count
-        guard join.isEmpty || listed >= expect else {
+        // A name may stand for several nodes.
+        let hasName = join.contains(where: \.address.isName)
+        guard join.isEmpty || listed >= expect || hasName else {
             throw .init(
                 "-join names \(listed) of the \(expect) nodes that -bootstrap-expect waits for: "
                     + "list them all, this one included")

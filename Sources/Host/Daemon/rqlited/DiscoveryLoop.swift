@@ -8,15 +8,20 @@ import Telemetry
 import Threads
 import Time
 
-/// Asks the discovery plugin for candidates: every second or so while there is no leader, rarely
-/// afterwards. What the plugin does, or fails to do, never stops a node that has its cluster.
+/// Asks the discovery plugin for candidates: every second or so while the node looks for others, rarely
+/// otherwise, and at once when it begins to look. What the plugin does, or fails to do, never stops a
+/// node that has its cluster.
 final class DiscoveryLoop: Sendable {
     private enum Wake: Sendable {
         case resolved(Result<Resolution, PluginError>)
+        case seek
         case stop
     }
 
-    private static let patience = Duration.seconds(5)
+    /// More than a resolver with slow servers and a list of search domains takes.
+    private static let patience = Duration.seconds(15)
+    /// An answer that takes longer is told of, and again after twice the time.
+    private static let noticeable = Duration.seconds(2)
     private static let calmInterval = Duration.seconds(30)
 
     private let instance: PluginInstance
@@ -32,6 +37,7 @@ final class DiscoveryLoop: Sendable {
     }
 
     func start() throws(ThreadShortage) {
+        node.onSeeking { [wakes] in wakes.post(.seek) }
         let started = try NamedThread("disco-loop") { [self] in run() }
         thread.withLock { $0 = started }
     }
@@ -44,54 +50,84 @@ final class DiscoveryLoop: Sendable {
 
     private func run() {
         let states = StateLog(logger)
-        var known: [PeerAddress] = []
+        var known: [DiscoveredAddress] = []
         var pause = Duration.zero
         while true {
-            guard let result = resolve(after: pause) else { return }
+            guard let result = resolve(after: pause, known) else { return }
             states.flush()
             switch result {
             case .success(let resolution):
-                let addresses = resolution.addresses.map { PeerAddress($0.hostAndPort) }
-                if Set(addresses) != Set(known) {
-                    let text = addresses.map(\.rawValue).joined(separator: " ")
+                let addresses = resolution.addresses.map(\.hostAndPort)
+                if Set(addresses) != Set(known.map(\.hostAndPort)) {
+                    let text = addresses.joined(separator: " ")
                     logger.announce("resolved addresses: [\(text)]")
                 }
-                known = addresses
+                known = resolution.addresses
                 states.cleared("discovery finds nobody")
-                node.candidates(Candidates(addresses))
+                node.candidates(Candidates(known))
                 pause = interval(timeToLive: resolution.timeToLive)
             case .failure(let error):
                 states.troubled("discovery finds nobody", reason: "\(error)")
                 // What was known stays known: a resolver that is down must not unsay it.
-                node.candidates(Candidates(known, problem: "\(error)"))
+                node.candidates(Candidates(known, problem: "discovery: \(error)"))
                 pause = interval(timeToLive: nil)
             }
         }
     }
 
     /// Nil when the loop shall end.
-    private func resolve(after pause: Duration) -> Result<Resolution, PluginError>? {
+    private func resolve(
+        after pause: Duration, _ known: [DiscoveredAddress]
+    ) -> Result<Resolution, PluginError>? {
         let deadline = MonotonicTime.now + pause
-        while MonotonicTime.now < deadline {
+        wait: while MonotonicTime.now < deadline {
             for wake in wakes.take(until: deadline) {
-                if case .stop = wake { return nil }
+                switch wake {
+                case .stop: return nil
+                case .seek: break wait
+                case .resolved: break
+                }
             }
         }
         instance.resolve(timeout: Self.patience) { [wakes] in wakes.post(.resolved($0)) }
+        var told = Self.noticeable
+        let start = MonotonicTime.now
         while true {
-            for wake in wakes.take() {
+            for wake in wakes.take(until: start + told) {
                 switch wake {
                 case .stop: return nil
+                case .seek: break
                 case .resolved(let result): return result
                 }
             }
+            guard MonotonicTime.now >= start + told else { continue }
+            let problem = "waiting for discovery, \(told.components.seconds) s"
+            node.candidates(Candidates(known, problem: problem))
+            told = told * 2
         }
     }
 
     private func interval(timeToLive: Duration?) -> Duration {
-        guard node.status.leader != nil else {
+        let status = node.status
+        guard status.leader != nil, !status.isSeeking else {
             return .milliseconds(Int64.random(in: 800...1_200))
         }
         return max(Self.calmInterval, timeToLive ?? .zero)
+    }
+}
+
+extension Candidates {
+    /// What a resolver found. The addresses of one name in two families are the same nodes; the name is
+    /// in the source, which for those begins with the record's type: `AAAA rqlite.local from …`.
+    fileprivate init(_ found: [DiscoveredAddress], problem: String? = nil) {
+        self.init(
+            found.map { address in
+                let words = address.source.split(separator: " ")
+                let isRecord = words.count > 1 && (words[0] == "A" || words[0] == "AAAA")
+                return (
+                    PeerAddress(address.hostAndPort),
+                    name: isRecord ? PeerAddress("\(words[1]):\(address.port)") : nil
+                )
+            }, problem: problem)
     }
 }

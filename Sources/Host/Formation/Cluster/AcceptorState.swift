@@ -4,7 +4,7 @@ package import Wire
 /// What a node has promised and accepted on the way to a bootstrap. It is durable before anything
 /// that follows from it is said to another node, and it outlives the formation.
 ///
-///     u8 version = 1 | u64 counter | optional ballot promised | optional accepted
+///     u8 version = 1, or 2 if a list has names | u64 counter | optional ballot promised | optional accepted
 ///     | u32 count, recorded lists | optional bootstrap value chosen | u32 count, abandoned clusters
 ///     | u32 CRC-32C of all before it
 ///     accepted       ballot | bootstrap value | list
@@ -94,17 +94,21 @@ package struct AcceptorState: Equatable, Sendable {
 }
 
 extension AcceptorState {
-    static let version: UInt8 = 1
+    /// The second tells the names of lists' addresses, too; written only where there are some.
+    static let version: UInt8 = 2
+
+    private var hasNames: Bool { lists.contains(where: \.hasNames) }
 
     package func encoded() -> [UInt8] {
         var writer = ByteWriter()
-        writer.write(Self.version)
+        let hasNames = hasNames
+        writer.write(hasNames ? Self.version : 1)
         writer.write(counter)
         writer.write(promised) { $1.encode(into: &$0) }
-        writer.write(accepted) { $1.encode(into: &$0) }
+        writer.write(accepted) { $1.encode(into: &$0, names: hasNames) }
         writer.write(recorded) { writer, record in
             record.ballot.encode(into: &writer)
-            record.list.encode(into: &writer)
+            record.list.encode(into: &writer, names: hasNames)
         }
         writer.write(chosen) { $1.encode(into: &$0) }
         writer.write(abandoned) { $1.encode(into: &$0) }
@@ -115,14 +119,18 @@ extension AcceptorState {
     package init(decoding bytes: [UInt8]) throws(WireError) {
         var reader = ByteReader(bytes)
         let version = try reader.readByte()
-        guard version == Self.version else {
+        guard (1...Self.version).contains(version) else {
             throw .unsupportedVersion(found: version, supported: Self.version)
         }
+        let names = version == 2
         counter = try reader.read()
         promised = try reader.readOptional { (r) throws(WireError) in try Ballot(from: &r) }
-        accepted = try reader.readOptional { (r) throws(WireError) in try Accepted(from: &r) }
+        accepted = try reader.readOptional { (r) throws(WireError) in
+            try Accepted(from: &r, names: names)
+        }
         recorded = try reader.readList(elementSize: 32) { (r) throws(WireError) in
-            RecordedList(ballot: try Ballot(from: &r), list: try CandidateList(from: &r))
+            RecordedList(
+                ballot: try Ballot(from: &r), list: try CandidateList(from: &r, names: names))
         }
         chosen = try reader.readOptional { (r) throws(WireError) in try BootstrapValue(from: &r) }
         abandoned = try reader.readList(elementSize: 16) { (r) throws(WireError) in
@@ -138,15 +146,16 @@ extension AcceptorState {
 }
 
 extension AcceptorState.Accepted {
-    package func encode(into writer: inout ByteWriter) {
+    /// - Parameter names: of the list, see `CandidateList.encode`.
+    package func encode(into writer: inout ByteWriter, names: Bool = false) {
         ballot.encode(into: &writer)
         value.encode(into: &writer)
-        list.encode(into: &writer)
+        list.encode(into: &writer, names: names)
     }
 
-    package init(from reader: inout ByteReader) throws(WireError) {
+    package init(from reader: inout ByteReader, names: Bool = false) throws(WireError) {
         self.init(
             ballot: try Ballot(from: &reader), value: try BootstrapValue(from: &reader),
-            list: try CandidateList(from: &reader))
+            list: try CandidateList(from: &reader, names: names))
     }
 }

@@ -6,16 +6,22 @@ package import Wire
 /// ballot began. Only that incarnation can stand for the address in the ballot.
 ///
 ///     u32 expect | u32 count | per entry: text address, optional incarnation
+///     with names, also per entry: optional text name
 ///
 /// Entries stand sorted by address, each once.
 package struct CandidateList: Hashable, Sendable {
     package struct Entry: Hashable, Sendable {
         package let address: PeerAddress
         package let incarnation: Incarnation?
+        /// The listed name that leads here, for its addresses of two families are the same nodes.
+        package let name: PeerAddress?
 
-        package init(address: PeerAddress, incarnation: Incarnation?) {
+        package init(
+            address: PeerAddress, incarnation: Incarnation?, name: PeerAddress? = nil
+        ) {
             self.address = address
             self.incarnation = incarnation
+            self.name = name
         }
     }
 
@@ -41,7 +47,9 @@ package struct CandidateList: Hashable, Sendable {
         CandidateList(
             expect: expect,
             entries: zip(entries, older.entries).map { entry, old in
-                Entry(address: entry.address, incarnation: entry.incarnation ?? old.incarnation)
+                Entry(
+                    address: entry.address, incarnation: entry.incarnation ?? old.incarnation,
+                    name: entry.name)
             })
     }
 
@@ -67,7 +75,8 @@ extension CandidateList {
     /// Counts the acceptors among `attendance` that stand for an address of this list: because they
     /// answered there, or because this list was recorded with them there. Two addresses count once
     /// only if one of them answered on both; whoever can't be shown to be one counts as two, which
-    /// asks for a larger quorum and so can't be wrong.
+    /// asks for a larger quorum and so can't be wrong. Only of one name's addresses it is believed
+    /// that the nodes of the one family are among those of the other (`Families`).
     ///
     /// - Parameter acceptors: if given, only these count as present.
     package func tally(
@@ -76,10 +85,16 @@ extension CandidateList {
         var present: [Incarnation] = []
         var answered: [Incarnation] = []
         var distinct = entries.count
+        var names: [Families] = []
         for entry in entries {
             let here = attendance.incarnation(at: entry.address)
             if let here {
                 if answered.contains(here) { distinct -= 1 } else { answered.append(here) }
+            }
+            if let name = entry.name {
+                let place = names.firstIndex { $0.name == name } ?? names.endIndex
+                if place == names.endIndex { names.append(Families(name)) }
+                names[place].add(entry.address, here)
             }
             let recorded = entry.incarnation.flatMap { attendance.contains($0) ? $0 : nil }
             if let one = recorded ?? here, !present.contains(one), acceptors?.contains(one) ?? true
@@ -87,9 +102,45 @@ extension CandidateList {
                 present.append(one)
             }
         }
+        distinct -= names.reduce(0) { $0 + $1.pairs }
         return Tally(
             present: present.count,
             needed: CandidateList.quorum(expect: expect, count: distinct))
+    }
+
+    /// What is known of one name's addresses, to tell how many nodes they are at least.
+    ///
+    /// A name has the same nodes in both families, or in one of them some of the other's: that is
+    /// taken for granted. So an address without an answer may be that of a node which answered in the
+    /// other family only, or the same as another's without an answer. With a nodes that have IPv4
+    /// and v of these IPv6 addresses the count stays at a or more, whoever answers where: those that
+    /// answered by IPv6 alone have an IPv4 address that is silent.
+    private struct Families {
+        let name: PeerAddress
+        private var answered: (v4: [Incarnation], v6: [Incarnation]) = ([], [])
+        private var silent: (v4: Int, v6: Int) = (0, 0)
+
+        init(_ name: PeerAddress) { self.name = name }
+
+        mutating func add(_ address: PeerAddress, _ incarnation: Incarnation?) {
+            switch (incarnation, address.isVersion6) {
+            case (let incarnation?, false):
+                if !answered.v4.contains(incarnation) { answered.v4.append(incarnation) }
+            case (let incarnation?, true):
+                if !answered.v6.contains(incarnation) { answered.v6.append(incarnation) }
+            case (nil, false): silent.v4 += 1
+            case (nil, true): silent.v6 += 1
+            }
+        }
+
+        /// How many of the silent addresses are other nodes' second ones.
+        var pairs: Int {
+            let onlyV4 = answered.v4.filter { !answered.v6.contains($0) }.count
+            let onlyV6 = answered.v6.filter { !answered.v4.contains($0) }.count
+            let withV4 = min(onlyV4, silent.v6)
+            let withV6 = min(onlyV6, silent.v4)
+            return withV4 + withV6 + min(silent.v4 - withV6, silent.v6 - withV4)
+        }
     }
 }
 
@@ -118,15 +169,20 @@ package struct Attendance: Equatable, Sendable {
 }
 
 extension CandidateList {
-    package func encode(into writer: inout ByteWriter) {
+    /// Some address was found for a name.
+    package var hasNames: Bool { entries.contains { $0.name != nil } }
+
+    /// - Parameter names: write them, too; who reads must know.
+    package func encode(into writer: inout ByteWriter, names: Bool = false) {
         writer.write(UInt32(clamping: expect))
         writer.write(entries) { writer, entry in
             entry.address.encode(into: &writer)
             writer.write(entry.incarnation) { $1.encode(into: &$0) }
+            if names { writer.write(entry.name) { $1.encode(into: &$0) } }
         }
     }
 
-    package init(from reader: inout ByteReader) throws(WireError) {
+    package init(from reader: inout ByteReader, names: Bool = false) throws(WireError) {
         let expect = Int(try reader.read(UInt32.self))
         let entries = try reader.readList(
             elementSize: 5, limit: FormationLimits.addresses
@@ -135,7 +191,11 @@ extension CandidateList {
                 address: try PeerAddress(from: &reader),
                 incarnation: try reader.readOptional { (reader) throws(WireError) in
                     try Incarnation(from: &reader)
-                })
+                },
+                name: names
+                    ? try reader.readOptional { (reader) throws(WireError) in
+                        try PeerAddress(from: &reader)
+                    } : nil)
         }
         for (entry, next) in zip(entries, entries.dropFirst()) where entry.address >= next.address {
             throw .invalid(field: "order of addresses", value: UInt64(entries.count))

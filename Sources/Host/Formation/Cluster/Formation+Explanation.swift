@@ -4,7 +4,9 @@ import Raft
 extension Formation {
     mutating func explain() {
         guard !roster.candidates.isEmpty else { return say("no candidate address yet") }
-        guard isSurveyOver, isExplanationDue else { return }
+        guard isSurveyOver, isExplanationDue || roster.candidates.contains(where: isAging) else {
+            return
+        }
         isExplanationDue = false
         say(currentExplanation())
     }
@@ -43,6 +45,11 @@ extension Formation {
         }
         let voters = survey.voters
         let tally = survey.tally
+        if tally.isQuorum, roster.isOpen {
+            return parts(
+                "names of the list lead to several nodes each, so all must be known before anything "
+                    + "is founded", missing(besides: nil))
+        }
         if voters.count >= expect || tally.present >= expect, !tally.isQuorum {
             return parts(
                 "needs \(tally.needed) of the \(list.entries.count) listed, \(tally.present) seen: "
@@ -74,11 +81,31 @@ extension Formation {
     /// One clause per candidate that does not count.
     private func missing(besides cluster: ClusterID?) -> [String] {
         let silent = roster.candidates.compactMap { candidate -> String? in
+            if let gap = candidate.gap { return explain(gap, of: candidate.address) }
             if let failure = candidate.failure { return "\(candidate.address): \(failure)" }
             return candidate.facts == nil ? "\(candidate.address): no answer yet" : nil
         }
         guard cluster == nil else { return silent }
         return silent + survey.refusals.map(\.description)
+    }
+
+    private func isAging(_ candidate: Roster.Candidate) -> Bool {
+        candidate.gap?.isOpen ?? false
+    }
+
+    private func explain(_ gap: CandidateAddress.Gap, of name: PeerAddress) -> String {
+        switch gap {
+        case .waiting(let since): "waiting for DNS: \(name), \(age(since)) s"
+        case .failed(let cause, let since):
+            "waiting for DNS: \(name), \(age(since)) s: \(cause)"
+        case .unknown: "\(name): DNS knows no such name, or no address of it"
+        }
+    }
+
+    /// In seconds; it grows by doubling, so that a long wait is no long log.
+    private func age(_ since: Duration) -> Int64 {
+        let seconds = max(0, (now - since).components.seconds)
+        return seconds < 1 ? 0 : 1 << (63 - Int64(seconds.leadingZeroBitCount))
     }
 
     /// A bootstrap that was agreed on is never superseded, for its members may hold writes: what an

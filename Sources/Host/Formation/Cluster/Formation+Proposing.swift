@@ -5,7 +5,7 @@ extension Formation {
     /// Nothing keeps this node from holding a ballot but its turn.
     private var mayPropose: Bool {
         guard introduction.suffrage == .voter, expect > 0, state.chosen == nil,
-            isSurveyOver, survey.clusters.isEmpty, survey.tally.isQuorum,
+            isSurveyOver, survey.clusters.isEmpty, survey.tally.isQuorum, !roster.isOpen,
             survey.attendance.contains(identity.incarnation)
         else { return false }
         // A value on its way is to be brought to an end even if voters are missing.
@@ -134,8 +134,7 @@ extension Formation {
             starting = (ticket, campaign)
         } else {
             learntAt = now
-            roster.replace(
-                by: roster.candidates.map(\.address) + value.members.map(\.address), now: now)
+            roster.add(value.members.map(\.address), now: now)
             isExplanationDue = true
             roster.reschedule { $0.nextHello = min($0.nextHello, now + .milliseconds(100)) }
         }

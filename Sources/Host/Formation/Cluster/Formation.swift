@@ -103,18 +103,24 @@ package struct Formation: Sendable {
         drive()
     }
 
-    /// The addresses of `-join` or of a resolver, resolved.
+    /// The addresses of `-join` or of a resolver.
     package mutating func candidatesChanged(_ addresses: [PeerAddress]) {
+        candidatesChanged(addresses.map { CandidateAddress($0) })
+    }
+
+    /// The candidates of `-join` or of a resolver: addresses, with the names that led to them, and
+    /// names that lead nowhere yet (`CandidateNames`).
+    package mutating func candidatesChanged(_ candidates: [CandidateAddress]) {
         // Once the founders are known there are no more ballots, and they are asked as well: the
         // list may have lost them.
         let founders = state.chosen.map { $0.members.map(\.address) } ?? []
-        roster.replace(by: addresses + founders, now: now)
+        roster.replace(by: candidates + founders.map { CandidateAddress($0) }, now: now)
         failures = 0
         drive()
     }
 
     package mutating func helloAnswered(_ facts: CandidateFacts, from address: PeerAddress) {
-        guard !isFinished, let candidate = roster[address] else { return }
+        guard !isFinished, let candidate = roster[address], candidate.gap == nil else { return }
         let changed = candidate.identity?.incarnation != facts.introduction.identity.incarnation
         let pause = pauseAfterAnswer(facts)
         roster.update(address) {
@@ -351,6 +357,14 @@ package struct Formation: Sendable {
         if case .attempts(let attempts, _) = settings.limit { limit = attempts }
         for address in roster.due(now, patience: settings.answerPatience, tries: limit) {
             emit(.sendHello(address))
+        }
+        var pause = settings.passInterval
+        if case .attempts(_, let interval) = settings.limit { pause = interval }
+        for address in roster.dueNames(now, tries: limit) {
+            roster.update(address) {
+                $0.tries += 1
+                $0.nextHello = now + pause
+            }
         }
     }
 

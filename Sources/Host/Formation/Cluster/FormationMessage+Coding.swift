@@ -3,7 +3,9 @@ package import Wire
 
 /// The bytes of `FormationMessage` and of what it consists of.
 extension FormationMessage {
-    static let version: UInt8 = 1
+    /// The second tells the names of lists' addresses, too; written only where there are some, so
+    /// that a program which knows the first alone can be asked for its cluster.
+    static let version: UInt8 = 2
 
     private enum Kind: UInt8 {
         case prepare = 1
@@ -20,21 +22,22 @@ extension FormationMessage {
 
     package func encoded() -> [UInt8] {
         var writer = ByteWriter()
-        writer.write(Self.version)
+        let names = hasNames
+        writer.write(names ? Self.version : 1)
         writer.write(kind.rawValue)
         switch self {
         case .prepare(let ballot, let list, let sender):
             ballot.encode(into: &writer)
-            list.encode(into: &writer)
+            list.encode(into: &writer, names: names)
             sender.encode(into: &writer)
         case .accept(let ballot, let list, let value, let sender):
             ballot.encode(into: &writer)
-            list.encode(into: &writer)
+            list.encode(into: &writer, names: names)
             value.encode(into: &writer)
             sender.encode(into: &writer)
         case .chosen(let value): value.encode(into: &writer)
         case .inquiry: break
-        case .promise(let promise): promise.encode(into: &writer)
+        case .promise(let promise): promise.encode(into: &writer, names: names)
         case .accepted(let ballot, let incarnation):
             ballot.encode(into: &writer)
             incarnation.encode(into: &writer)
@@ -55,9 +58,10 @@ extension FormationMessage {
     package init(decoding bytes: [UInt8]) throws(WireError) {
         var reader = ByteReader(bytes)
         let version = try reader.readByte()
-        guard version == Self.version else {
+        guard (1...Self.version).contains(version) else {
             throw .unsupportedVersion(found: version, supported: Self.version)
         }
+        let names = version == 2
         let raw = try reader.readByte()
         guard let kind = Kind(rawValue: raw) else {
             throw .invalid(field: "kind of formation message", value: UInt64(raw))
@@ -65,15 +69,15 @@ extension FormationMessage {
         switch kind {
         case .prepare:
             self = .prepare(
-                try Ballot(from: &reader), try CandidateList(from: &reader),
+                try Ballot(from: &reader), try CandidateList(from: &reader, names: names),
                 from: try Introduction(from: &reader))
         case .accept:
             self = .accept(
-                try Ballot(from: &reader), try CandidateList(from: &reader),
+                try Ballot(from: &reader), try CandidateList(from: &reader, names: names),
                 try BootstrapValue(from: &reader), from: try Introduction(from: &reader))
         case .chosen: self = .chosen(try BootstrapValue(from: &reader))
         case .inquiry: self = .inquiry
-        case .promise: self = .promise(try Promise(from: &reader))
+        case .promise: self = .promise(try Promise(from: &reader, names: names))
         case .accepted:
             self = .accepted(try Ballot(from: &reader), by: try Incarnation(from: &reader))
         case .outpaced: self = .outpaced(try Ballot(from: &reader), by: try Ballot(from: &reader))
@@ -86,6 +90,15 @@ extension FormationMessage {
             self = .refused(try Ballot(from: &reader), try FormationRefusal(from: &reader))
         }
         try reader.expectEnd()
+    }
+
+    private var hasNames: Bool {
+        switch self {
+        case .prepare(_, let list, _), .accept(_, let list, _, _): list.hasNames
+        case .promise(let promise):
+            promise.lists.contains(where: \.hasNames) || promise.accepted?.list.hasNames ?? false
+        case .chosen, .inquiry, .accepted, .outpaced, .formed, .unformed, .refused: false
+        }
     }
 
     private var kind: Kind {
@@ -105,23 +118,23 @@ extension FormationMessage {
 }
 
 extension FormationMessage.Promise {
-    func encode(into writer: inout ByteWriter) {
+    func encode(into writer: inout ByteWriter, names: Bool) {
         ballot.encode(into: &writer)
         acceptor.encode(into: &writer)
-        writer.write(accepted) { $1.encode(into: &$0) }
-        writer.write(lists) { $1.encode(into: &$0) }
+        writer.write(accepted) { $1.encode(into: &$0, names: names) }
+        writer.write(lists) { $1.encode(into: &$0, names: names) }
     }
 
-    init(from reader: inout ByteReader) throws(WireError) {
+    init(from reader: inout ByteReader, names: Bool) throws(WireError) {
         ballot = try Ballot(from: &reader)
         acceptor = try Introduction(from: &reader)
         accepted = try reader.readOptional { (r) throws(WireError) in
-            try AcceptorState.Accepted(from: &r)
+            try AcceptorState.Accepted(from: &r, names: names)
         }
         // As many as an acceptor remembers, and that of the value it accepted.
         lists = try reader.readList(elementSize: 8, limit: FormationLimits.recordedLists + 1) {
             (r) throws(WireError) in
-            try CandidateList(from: &r)
+            try CandidateList(from: &r, names: names)
         }
     }
 }

@@ -46,12 +46,14 @@ struct Survey: Sendable {
         list = CandidateList(
             expect: expect,
             entries: roster.candidates.map {
-                .init(address: $0.address, incarnation: attendance.incarnation(at: $0.address))
+                .init(
+                    address: $0.address, incarnation: attendance.incarnation(at: $0.address),
+                    name: $0.gap == nil ? $0.name : nil)
             })
         tally = list.tally(attendance)
         isComplete =
             !roster.candidates.isEmpty
-            && roster.candidates.allSatisfy { $0.facts != nil || $0.failure != nil }
+            && roster.candidates.allSatisfy(\.isSurveyed)
         showsAcceptance = roster.candidates.contains(where: \.holdsAcceptance)
         refusals = Self.refusals(among: nodes, for: own)
     }

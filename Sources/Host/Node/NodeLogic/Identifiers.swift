@@ -1,3 +1,4 @@
+package import Cluster
 package import PeerProtocol
 package import Raft
 
@@ -64,12 +65,18 @@ package typealias PeerResult = Result<PeerAnswer, PeerFailure>
 
 /// Addresses that may lead to other nodes, and what to say of those that could not be had.
 package struct Candidates: Equatable, Sendable {
-    package var addresses: [PeerAddress]
+    /// Hosts are names or numbers; those that came by a name say which.
+    package var addresses: [CandidateAddress]
     /// Says why the list is empty or partial.
     package var problem: String?
 
     package init(_ addresses: [PeerAddress], problem: String? = nil) {
-        self.addresses = addresses
+        self.init(addresses.map { ($0, nil) }, problem: problem)
+    }
+
+    /// - Parameter found: addresses, each with the name that it was found for, if one is known.
+    package init(_ found: [(PeerAddress, name: PeerAddress?)], problem: String? = nil) {
+        addresses = found.map { CandidateAddress($0, name: $1) }
         self.problem = problem
     }
 }

@@ -1,3 +1,4 @@
+package import Cluster
 package import PeerProtocol
 package import Raft
 package import Registry
@@ -32,6 +33,8 @@ package enum NodeEvent: Sendable {
     case answered(PeerCallID, PeerResult)
     /// Addresses that the operator or discovery named.
     case candidates(Candidates)
+    /// What came of a `lookUp`.
+    case nameLookedUp(String, CandidateNames.Answer)
     /// Another node introduced itself while this one has no cluster: more may be there now.
     case helloHeard(NodeIdentity)
 

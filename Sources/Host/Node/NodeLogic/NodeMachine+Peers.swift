@@ -222,6 +222,7 @@ extension NodeMachine {
         case .answer(let id, let answer): emit(.answerPeer(id, answer))
         case .askRegistry(let request, let id, let timeout):
             emit(.askRegistry(request, id, timeout: timeout))
+        case .lookUp(let host): emit(.lookUp(host))
         case .watchRegistry(let token, let timeout):
             emit(.watchRegistry(token: token, timeout: timeout))
         case .record(let metadata, let purpose):

@@ -24,6 +24,7 @@ extension NodeMachine {
         status.exclusion = exclusion
         status.halt = halt
         status.limits = limits
+        status.isSeeking = rendezvous.isSeeking
         guard let replicated else { return status }
         let raft = replicated.raft
         status.role = raft.role

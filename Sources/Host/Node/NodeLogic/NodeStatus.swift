@@ -25,6 +25,8 @@ package struct NodeStatus: Sendable {
     package var isDiskFull = false
     /// What a node without a leader waits for, for the operator.
     package var waitingFor = "the log to be read"
+    /// It looks for other nodes: it has no cluster yet, or lost the other members.
+    package var isSeeking = false
     package var openProposals = 0
     package var parkedRequests = 0
     package var pendingMembershipChanges = 0

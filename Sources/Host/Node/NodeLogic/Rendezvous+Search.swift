@@ -17,22 +17,41 @@ extension Rendezvous {
             settings, state: goal == .form ? acceptor : AcceptorState(),
             freshClusterID: chance.nextID(), seed: chance.next())
         search = Search(goal: goal, machine: machine, start: now)
+        lookUpNames()
         let addresses = addressesToAsk
         step { $0.machine.candidatesChanged(addresses) }
     }
 
     /// A member that lost the others looks for them where they were, too: not all have moved.
-    private var addressesToAsk: [PeerAddress] {
-        var addresses = candidates?.addresses ?? []
-        guard search?.goal == .rejoin else { return addresses }
+    private var addressesToAsk: [CandidateAddress] {
+        guard let search else { return [] }
+        let listed = names.candidates(from: search.start - Self.clockStart)
+        guard search.goal == .rejoin else { return listed }
         // A leader that moved asks itself to change its address: the others know it by the old one.
-        if !addresses.contains(options.address) { addresses.append(options.address) }
+        var addresses = [options.address]
         for member in situation.membership.members where member.id != options.identity.id {
             for place in [situation.places[member.id], member.address] {
                 if let place, !addresses.contains(place) { addresses.append(place) }
             }
         }
-        return addresses
+        let plain = addresses.map { CandidateAddress($0) }
+        return plain + listed.filter { !addresses.contains($0.address) }
+    }
+
+    /// That of `names`.
+    static var clockStart: MonotonicTime { MonotonicTime(nanoseconds: 0) }
+
+    /// Names matter while this node looks for others.
+    mutating func lookUpNames() {
+        guard search != nil else { return }
+        for host in names.due(now - Self.clockStart) { decisions.append(.lookUp(host)) }
+    }
+
+    /// What came of a lookup.
+    mutating func nameLookedUp(_ host: String, _ answer: CandidateNames.Answer) {
+        guard names.answered(host, answer, now: now - Self.clockStart) else { return }
+        let addresses = addressesToAsk
+        step { $0.machine.candidatesChanged(addresses) }
     }
 
     // MARK: Inputs
@@ -43,6 +62,8 @@ extension Rendezvous {
         if let problem = list.problem, isNews {
             say(.warning, "candidates are incomplete", ["cause": problem])
         }
+        names.replace(by: list.addresses, now: now - Self.clockStart)
+        lookUpNames()
         let addresses = addressesToAsk
         step { $0.machine.candidatesChanged(addresses) }
     }

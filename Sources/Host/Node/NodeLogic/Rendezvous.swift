@@ -14,6 +14,8 @@ struct Rendezvous {
         case call(Purpose, PeerRequest, at: PeerAddress, timeout: Duration)
         case answer(PeerQuestionID, PeerAnswer)
         case askRegistry(RegistryRequest, RegistryRequestID, timeout: Duration)
+        /// Find the addresses of a host's name; answered by `nameLookedUp`.
+        case lookUp(String)
         case watchRegistry(token: [UInt8], timeout: Duration)
         case record([MetadataRecord], Record)
         /// Log and database shall say that the node belongs to the cluster.
@@ -114,6 +116,8 @@ struct Rendezvous {
     /// joins before it heard of the founding is a voter already, and no entry may say so.
     var admission = Membership()
     var candidates: Candidates?
+    /// What the names among the candidates lead to.
+    var names = CandidateNames()
     /// Since when this member has no leader that it can answer.
     var lostSince: MonotonicTime?
     /// Since when the leader is known.
@@ -206,6 +210,7 @@ struct Rendezvous {
         self.situation = situation
         self.now = now
         if situation.takesPart { reviewContact() }
+        lookUpNames()
         step { _ in }
         tickRegistry()
     }
@@ -250,5 +255,12 @@ struct Rendezvous {
     mutating func excluded() { search = nil }
 
     /// What a node without a cluster waits for; nil if nothing of this.
-    var waitingFor: String? { search?.machine.waitingFor ?? registry?.waitingFor }
+    var waitingFor: String? {
+        guard let text = search?.machine.waitingFor ?? registry?.waitingFor else { return nil }
+        guard let problem = candidates?.problem else { return text }
+        return "\(text); \(problem)"
+    }
+
+    /// More candidates would be of use now.
+    var isSeeking: Bool { search != nil || registry?.formation != nil }
 }

@@ -1,3 +1,4 @@
+import Cluster
 import Glibc
 import NIOCore
 import NodeLogic
@@ -95,6 +96,7 @@ final class MachineThread {
         case .setAddress(let address, let id): links.transport.setAddress(address, for: id)
         case .call(let id, let request, let address, let timeout):
             call(id, request, address, timeout)
+        case .lookUp(let host): lookUp(host)
         case .answerPeer(let id, let answer): links.questions.answer(id, answer)
         case .removeAddress(let id): links.transport.removeAddress(of: id)
         case .refusePeer(let identity, let place, let cause):
@@ -161,6 +163,23 @@ final class MachineThread {
         let mailbox = links.mailbox
         links.transport.call(request, at: address, timeout: .init(timeout)).whenComplete { result in
             mailbox.post(.answered(id, result.mapError(PeerFailure.init(any:))))
+        }
+    }
+
+    private func lookUp(_ host: String) {
+        let mailbox = links.mailbox
+        links.transport.lookUp(host) { result in
+            let answer: CandidateNames.Answer =
+                switch result {
+                case .success(let addresses): .addresses(addresses)
+                case .failure(let failure):
+                    switch failure.kind {
+                    case .unknown: .unknown
+                    case .failed(let cause): .failed(cause)
+                    case .waiting: .failed("no answer")
+                    }
+                }
+            mailbox.post(.nameLookedUp(host, answer))
         }
     }
 

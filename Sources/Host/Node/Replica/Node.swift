@@ -44,6 +44,11 @@ package final class Node: NodeService, Sendable {
         links.mailbox.post(.candidates(list))
     }
 
+    /// Called each time the node begins to look for others, on a thread that must not be held up.
+    package func onSeeking(_ action: @escaping @Sendable () -> Void) {
+        links.board.onSeeking(action)
+    }
+
     /// Called once, from any thread, when the node can't go on.
     package func onFault(_ action: @escaping @Sendable (String) -> Void) {
         links.board.onFault(action)

@@ -11,6 +11,7 @@ final class StatusBoard: Sendable {
         var hello: Hello?
         var places: CallerPlaces?
         var database: DatabaseStatistics?
+        var onSeeking: (@Sendable () -> Void)?
         var onFault: (@Sendable (String) -> Void)?
     }
 
@@ -27,11 +28,19 @@ final class StatusBoard: Sendable {
     }
 
     func publish(_ status: NodeStatus, hello: Hello, places: CallerPlaces) {
-        state.withLock { state in
+        let action = state.withLock { state in
+            let begins = status.isSeeking && !state.status.isSeeking
             state.status = status
             state.hello = hello
             state.places = places
+            return begins ? state.onSeeking : nil
         }
+        action?()
+    }
+
+    /// Called, on the machine's thread, each time the node begins to look for others.
+    func onSeeking(_ action: @escaping @Sendable () -> Void) {
+        state.withLock { $0.onSeeking = action }
     }
 
     func publish(_ statistics: DatabaseStatistics) {

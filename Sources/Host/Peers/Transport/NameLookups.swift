@@ -101,6 +101,28 @@ final class NameLookups: Sendable {
         return promise.futureResult
     }
 
+    /// What the name's servers say now, whenever they say it. Fails with `NameFailure`.
+    func lookUp(_ host: String, on loop: any EventLoop) -> EventLoopFuture<[SocketAddress]> {
+        let promise = loop.makePromise(of: [SocketAddress].self)
+        let now = NIODeadline.now()
+        let mustStart = state.withLock { state -> Bool in
+            var name = state.names[host] ?? Name()
+            name.lastUse = now
+            defer { state.names[host] = name }
+            let mustStart = begin(&name, &state, now)
+            if name.since == nil {
+                promise.fail(NameFailure(.failed("too many names are being looked up")))
+            } else {
+                name.lateFailure = nil
+                state.lastWaiter += 1
+                name.waiters.append(Waiter(number: state.lastWaiter, promise: promise))
+            }
+            return mustStart
+        }
+        if mustStart { start(host) }
+        return promise.futureResult
+    }
+
     /// What was found for the name leads nowhere: it is looked up again before it is used again.
     func suspect(_ host: String) {
         state.withLock { $0.names[host]?.freshUntil = .uptimeNanoseconds(0) }

@@ -168,6 +168,23 @@ package final class PeerTransport: Sendable {
         state.withLock { $0.links[peer] }?.retryNow()
     }
 
+    // MARK: Names
+
+    /// Finds the addresses of a host's name, as numbers. The callback comes on another thread when
+    /// there is an answer, however late: one lookup of a name is under way at a time. Addresses found
+    /// before serve while name servers are silent or fail.
+    package func lookUp(
+        _ host: String, _ done: @escaping @Sendable (Result<[String], NameFailure>) -> Void
+    ) {
+        dialer.names.lookUp(host, on: group.next()).whenComplete { result in
+            switch result {
+            case .success(let addresses): done(.success(addresses.compactMap(\.ipAddress)))
+            case .failure(let error):
+                done(.failure(error as? NameFailure ?? NameFailure(.failed("\(error)"))))
+            }
+        }
+    }
+
     // MARK: Questions
 
     /// Asks the node at an address, known or not. Names are resolved and all their addresses tried.
