@@ -235,7 +235,7 @@ extension Simulation {
             faults.moves += 2
         } else {
             lastAddress += 1
-            nodes[slot].address = PeerAddress("moved\(lastAddress):4002")
+            nodes[slot].address = PeerAddress("1.0.0.\(lastAddress):4002")
             faults.moves += 1
         }
         tellAddresses()

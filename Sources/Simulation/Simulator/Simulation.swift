@@ -117,7 +117,7 @@ package final class Simulation {
         for slot in 0..<count {
             nodes.append(
                 SimulatedNode(
-                    slot: slot, address: PeerAddress("node\(slot + 1):4002"),
+                    slot: slot, address: PeerAddress("10.0.0.\(slot + 1):4002"),
                     mutation: settings.mutation, random: &random))
             boots.append(RandomID(high: random.next(), low: random.next()))
         }
