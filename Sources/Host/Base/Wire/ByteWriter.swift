@@ -55,8 +55,18 @@ package struct ByteWriter: Sendable {
     }
 
     /// Bytes as they are, without a count.
-    package mutating func writeRaw(_ content: some Sequence<UInt8>) {
+    package mutating func writeRaw(_ content: [UInt8]) {
         bytes.append(contentsOf: content)
+    }
+
+    /// Bytes of a part of an array as they are, without a count.
+    package mutating func writeRaw(_ content: ArraySlice<UInt8>) {
+        bytes.append(contentsOf: content)
+    }
+
+    /// So many bytes of value 0.
+    package mutating func writeZeros(_ count: Int) {
+        bytes.append(contentsOf: repeatElement(0, count: count))
     }
 
     /// Bytes of a C buffer with their count before them.

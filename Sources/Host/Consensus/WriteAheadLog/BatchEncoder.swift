@@ -6,7 +6,7 @@ struct BatchEncoder {
 
     init(reserving capacity: Int = 256) {
         writer = ByteWriter(reserving: BatchHeader.size + capacity + BatchHeader.alignment)
-        writer.writeRaw(repeatElement(0, count: BatchHeader.size))
+        writer.writeZeros(BatchHeader.size)
     }
 
     mutating func add(_ record: LogRecord) {
@@ -25,7 +25,7 @@ struct BatchEncoder {
         at offset: Int, durableSize: Int, previousChecksum: UInt32, salt: UInt64
     ) -> (bytes: [UInt8], checksum: UInt32) {
         let length = sealedCount
-        writer.writeRaw(repeatElement(0, count: length - writer.count - 1))
+        writer.writeZeros(length - writer.count - 1)
         writer.write(BatchHeader.lastByte)
         let content = BatchHeader.checksum(of: writer.bytes[BatchHeader.size...], salt: salt)
         writer.overwrite(BatchHeader.magic, at: 0)

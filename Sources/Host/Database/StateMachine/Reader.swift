@@ -20,6 +20,9 @@ package final class Reader {
 
     private let budget: GatherBudget?
     private let connection: Connection
+    /// Opens and ends the snapshot that a request reads.
+    private let beginning: PreparedStatement
+    private let ending: PreparedStatement
     private let compiler: StatementCompiler
     private let guardian = Guard()
     private let watchdog: Watchdog
@@ -46,6 +49,8 @@ package final class Reader {
             let connection = try SessionSetup.openReader(path)
             compiler = StatementCompiler(
                 connection: connection, guardian: guardian, capacity: limits.keptStatements)
+            beginning = try connection.prepare("BEGIN", isPersistent: true)
+            ending = try connection.prepare("ROLLBACK", isPersistent: true)
             guardian.install(on: connection)
             watchdog.install(on: connection)
             self.connection = connection
@@ -68,7 +73,7 @@ package final class Reader {
             activity.end()
         }
         do throws(SQLiteError) {
-            try connection.execute("BEGIN")
+            try beginning.run()
         } catch {
             return .result(CommandResult([], error: error.message))
         }
@@ -93,7 +98,7 @@ package final class Reader {
 
     /// Nothing was changed, so nothing is lost whichever way the snapshot ends.
     private func endSnapshot() {
-        _ = sqlite3_exec(connection.pointer, "ROLLBACK", nil, nil, nil)
+        do throws(SQLiteError) { try ending.run() } catch {}
         settings.end(on: connection)
     }
 

@@ -1,3 +1,5 @@
+import Glibc
+
 /// A text that is told from another by its bytes. Swift's `String` takes canonically equivalent
 /// texts for equal, SQLite does not: `'é'` composed and decomposed are two values.
 struct SQLText: Hashable {
@@ -6,7 +8,14 @@ struct SQLText: Hashable {
     init(_ text: String) { self.text = text }
 
     static func == (a: SQLText, b: SQLText) -> Bool {
-        a.text.utf8.elementsEqual(b.text.utf8)
+        var (a, b) = (a.text, b.text)
+        return a.withUTF8 { a in
+            b.withUTF8 { b in
+                guard a.count == b.count else { return false }
+                guard let first = a.baseAddress, let second = b.baseAddress else { return true }
+                return memcmp(first, second, a.count) == 0
+            }
+        }
     }
 
     func hash(into hasher: inout Hasher) {

@@ -24,7 +24,7 @@ struct HTTPRequest: Sendable {
         target = Self.originForm(head.uri)
         let query = target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
         parameters = try QueryParameters(target[query...].dropFirst())
-        path = try PercentEncoding.decode(target[..<query].utf8, plusIsBlank: false)
+        path = try PercentEncoding.decode(target[..<query], plusIsBlank: false)
     }
 
     /// Adds a part of the body.

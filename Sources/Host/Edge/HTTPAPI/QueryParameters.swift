@@ -54,23 +54,53 @@ struct QueryParameters {
     }
 
     private mutating func parse(_ query: Substring) throws(Invalid) {
+        var query = query
+        if let invalid = query.withUTF8({ parse($0) }) { throw invalid }
+    }
+
+    /// - Returns: what is wrong with the first pair that is.
+    private mutating func parse(_ query: UnsafeBufferPointer<UInt8>) -> Invalid? {
         var firstError: Invalid?
-        for pair in query.utf8.split(separator: UInt8(ascii: "&")) {
-            if pair.contains(UInt8(ascii: ";")) {
+        var start = 0
+        while start < query.count {
+            let pair = Pair(query, from: start)
+            start = pair.end + 1
+            if pair.hasSemicolon {
                 firstError = firstError ?? Invalid(text: "invalid semicolon separator in query")
                 continue
             }
-            let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
             do throws(Invalid) {
-                let key = try PercentEncoding.decode(pair[..<equals], plusIsBlank: true)
-                let value = try PercentEncoding.decode(
-                    pair[equals...].dropFirst(), plusIsBlank: true)
+                let key = try PercentEncoding.decode(pair.key, plusIsBlank: true)
+                let value = try PercentEncoding.decode(pair.value, plusIsBlank: true)
                 if let name = Name(rawValue: key), !has(name) { given.append((name, value)) }
             } catch {
                 firstError = firstError ?? error
             }
         }
-        if let firstError { throw firstError }
+        return firstError
+    }
+
+    /// The bytes up to the next `&`.
+    private struct Pair {
+        let key: Slice<UnsafeBufferPointer<UInt8>>
+        let value: Slice<UnsafeBufferPointer<UInt8>>
+        let end: Int
+        let hasSemicolon: Bool
+
+        init(_ query: UnsafeBufferPointer<UInt8>, from start: Int) {
+            var end = start
+            var equals: Int?
+            var hasSemicolon = false
+            while end < query.count, query[end] != UInt8(ascii: "&") {
+                if query[end] == UInt8(ascii: "="), equals == nil { equals = end }
+                if query[end] == UInt8(ascii: ";") { hasSemicolon = true }
+                end += 1
+            }
+            key = query[start..<(equals ?? end)]
+            value = query[(equals.map { $0 + 1 } ?? end)..<end]
+            self.end = end
+            self.hasSemicolon = hasSemicolon
+        }
     }
 
     /// The order of the checks decides which text a client sees, so it is rqlite's.
@@ -108,40 +138,55 @@ struct QueryParameters {
 /// Percent-encoding of URLs (RFC 3986 §2.1), with the error text of Go's `net/url`.
 enum PercentEncoding {
     static func decode(
-        _ text: Substring.UTF8View, plusIsBlank: Bool
+        _ text: Substring, plusIsBlank: Bool
     ) throws(QueryParameters.Invalid) -> String {
+        var text = text
+        return try text.withUTF8 { bytes -> Result<String, QueryParameters.Invalid> in
+            do throws(QueryParameters.Invalid) {
+                return .success(try decode(bytes[...], plusIsBlank: plusIsBlank))
+            } catch {
+                return .failure(error)
+            }
+        }.get()
+    }
+
+    static func decode(
+        _ text: Slice<UnsafeBufferPointer<UInt8>>, plusIsBlank: Bool
+    ) throws(QueryParameters.Invalid) -> String {
+        let text = UnsafeBufferPointer(rebasing: text)
         let isPlain = !text.contains {
             $0 == UInt8(ascii: "%") || (plusIsBlank && $0 == UInt8(ascii: "+"))
         }
-        if isPlain { return String(Substring(text)) }
+        if isPlain { return String(decoding: text, as: UTF8.self) }
         var decoded: [UInt8] = []
         decoded.reserveCapacity(text.count)
-        var rest = text
-        while let byte = rest.first {
+        var next = 0
+        while next < text.count {
+            let byte = text[next]
             if byte == UInt8(ascii: "%") {
-                let digits = rest.prefix(3).dropFirst()
-                guard digits.count == 2, digits.allSatisfy(isHexDigit),
-                    let value = UInt8(Substring(digits), radix: 16)
+                guard next + 2 < text.count, let high = hexDigit(text[next + 1]),
+                    let low = hexDigit(text[next + 2])
                 else {
+                    let escape = text[next..<min(next + 3, text.count)]
                     throw QueryParameters.Invalid(
-                        text: "invalid URL escape \"\(Substring(rest.prefix(3)))\"")
+                        text: "invalid URL escape \"\(String(decoding: escape, as: UTF8.self))\"")
                 }
-                decoded.append(value)
-                rest = rest.dropFirst(3)
+                decoded.append(high << 4 | low)
+                next += 3
             } else {
                 decoded.append(byte == UInt8(ascii: "+") && plusIsBlank ? UInt8(ascii: " ") : byte)
-                rest = rest.dropFirst()
+                next += 1
             }
         }
         return String(decoding: decoded, as: UTF8.self)
     }
 
-    private static func isHexDigit(_ byte: UInt8) -> Bool {
+    private static func hexDigit(_ byte: UInt8) -> UInt8? {
         switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
-            UInt8(ascii: "A")...UInt8(ascii: "F"):
-            true
-        default: false
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+        default: nil
         }
     }
 }

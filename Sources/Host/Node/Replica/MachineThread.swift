@@ -77,7 +77,11 @@ final class MachineThread {
         publish()
     }
 
-    private func publish() {
+    private func publish() { Self.publish(&machine, to: links) }
+
+    /// `inout`, though nothing is changed: what a class holds is copied for a call that only reads
+    /// it, and the machine is large.
+    private static func publish(_ machine: inout NodeMachine, to links: Links) {
         links.gate.renew(
             local: machine.canServeLocally, leader: machine.canServeAsLeader,
             until: machine.turnedAt + machine.options.quorumTime)
