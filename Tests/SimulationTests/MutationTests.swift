@@ -61,6 +61,10 @@ import Testing
         await #expect(processExitsWith: .failure) { Hunt.run(.leadsWithoutDisk) }
     }
 
+    @Test func `A node that begins anew where its log is missing is caught`() async {
+        await #expect(processExitsWith: .failure) { Hunt.run(.startsWithoutItsLog) }
+    }
+
     @Test func `Without a broken rule nothing is caught`() async {
         await #expect(processExitsWith: .success) { Hunt.run(nil, seeds: 1...20) }
     }

@@ -11,9 +11,11 @@ struct DirectoryCopy {
 }
 
 extension SimulatedNode {
-    /// All files as they are now.
+    /// All files as a program reads them now; the copy is durable.
     func copyFiles() -> DirectoryCopy {
-        DirectoryCopy(
+        var databases = databases
+        for place in databases.indices { databases[place].finishCheckpoint() }
+        return DirectoryCopy(
             identity: identity, disk: disk.copy(seed: random.next()), databases: databases,
             incoming: incoming)
     }

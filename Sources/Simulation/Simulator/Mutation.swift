@@ -20,6 +20,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case votesForStaleLogs
     /// A power cut's older database is trusted to have applied what the log says is committed.
     case skipsReapplying
+    /// A database beside no log is another life's: the node begins anew, as who it was.
+    case startsWithoutItsLog
     /// A log that can't be written is no reason to hand over.
     case leadsWithoutDisk
 }

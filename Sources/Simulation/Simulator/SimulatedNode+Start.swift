@@ -42,7 +42,10 @@ extension SimulatedNode {
 
     /// What the names tell.
     private var inventory: StartInventory {
-        StartInventory(
+        if mutation == .startsWithoutItsLog, disk.files(in: Self.directory).isEmpty {
+            removeDatabases()
+        }
+        return StartInventory(
             directory: Self.folder,
             segments: LogInspection.segments(
                 among: disk.files(in: Self.directory).map {
