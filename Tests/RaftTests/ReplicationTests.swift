@@ -158,7 +158,7 @@ import Testing
     @Test func `What is on its way is sent again ever more rarely while nothing arrives`() {
         let settings = Elected.settings
         var peer = Progress(id: NodeID("2"), nextIndex: LogIndex(2))
-        peer.matched(through: LogIndex(1), round: 1, base: .zero)
+        peer.matched(through: LogIndex(1), round: 1, base: .zero, settings)
         let entries = (2...9).map { Entry(index: LogIndex($0), term: Term(1), payload: .noop) }
         var resent = 0
         for _ in 0..<(20 * settings.electionTicks) {
@@ -168,10 +168,39 @@ import Testing
                 resent += 1
                 peer.probe(from: LogIndex(2))
                 // The next heartbeat finds that the logs agree before the gap.
-                peer.matched(through: LogIndex(1), round: 1, base: .zero)
+                peer.matched(through: LogIndex(1), round: 1, base: .zero, settings)
             }
         }
         #expect((4...16).contains(resent), "\(resent)")
+    }
+
+    @Test func `An answer that is no news has nothing sent again before its time`() {
+        let settings = Elected.settings
+        var peer = Progress(id: NodeID("2"), nextIndex: LogIndex(2))
+        peer.matched(through: LogIndex(1), round: 1, base: .zero, settings)
+        let entries = (2...9).map { Entry(index: LogIndex($0), term: Term(1), payload: .noop) }
+        peer.sent(entries)
+        var copies = 0
+        for _ in 0..<(20 * settings.electionTicks) {
+            peer.tick(lastIndex: LogIndex(9))
+            // A heartbeat finds the gap, and what was sent before is acknowledged once more.
+            if peer.isReplicating, peer.mayResend(settings) {
+                peer.probe(from: LogIndex(2))
+                peer.sent(entries)
+                copies += 1
+            }
+            let isProbing = !peer.isReplicating
+            peer.matched(through: LogIndex(1), round: 1, base: .zero, settings)
+            guard isProbing, peer.isReplicating else { continue }
+            peer.sent(entries)
+            copies += 1
+        }
+        #expect((4...16).contains(copies), "\(copies)")
+        // News goes on at once.
+        peer.probe(from: LogIndex(2))
+        peer.sent(entries)
+        peer.matched(through: LogIndex(9), round: 2, base: .zero, settings)
+        #expect(peer.isReplicating)
     }
 
     @Test func `A follower hears of commits before its own log reaches them`() {

@@ -33,16 +33,20 @@ import Testing
         await #expect(processExitsWith: .failure) { Hunt.run(.ignoresIncarnations) }
     }
 
-    /// rqlite's rule: who comes back under a member's ID votes at once. In this history a voter
+    /// rqlite's rule: who comes back under a member's ID votes at once. In some history a voter
     /// whose acknowledgement committed an entry loses its disk, comes back empty, and elects a
     /// leader that lacks the entry: a write that a client was told of is gone.
-    @Test(arguments: [1477] as [UInt64])
-    func `A wiped voter that votes at once loses an acknowledged write, one that waits does not`(
-        seed: UInt64
-    ) {
-        let broken = Simulation(.brief(seed: seed, mutation: .ignoresIncarnations)).run()
-        #expect(broken.violation?.contains("without committed entry") == true)
-        #expect(Simulation(.brief(seed: seed)).run().violation == nil)
+    @Test
+    func `A wiped voter that votes at once loses an acknowledged write, one that waits does not`() {
+        let loss = (1...600 as ClosedRange<UInt64>).first { seed in
+            let broken = Simulation(.brief(seed: seed, mutation: .ignoresIncarnations)).run()
+            return broken.violation?.contains("without committed entry") == true
+        }
+        guard let loss else {
+            Issue.record("no history loses a write")
+            return
+        }
+        #expect(Simulation(.brief(seed: loss)).run().violation == nil)
     }
 
     @Test func `Compaction before the checkpoint is caught`() async {

@@ -79,8 +79,15 @@ struct Progress: Equatable, Sendable {
     }
 
     /// The member holds everything through `index` durably.
-    mutating func matched(through index: LogIndex, round: UInt64, base: LogIndex) {
-        if index > matchIndex {
+    ///
+    /// That ends a probe. To go on means to send what the probe sent once more, if this is no news of
+    /// it: an answer to a heartbeat, or to a copy that was long on its way. Then it is a resending like
+    /// any other.
+    mutating func matched(
+        through index: LogIndex, round: UInt64, base: LogIndex, _ settings: RaftSettings
+    ) {
+        let isNews = index > matchIndex
+        if isNews {
             ticksSinceProgress = 0
             resendPause /= 2
         }
@@ -89,8 +96,10 @@ struct Progress: Equatable, Sendable {
         }
         matchIndex = max(matchIndex, index)
         switch state {
-        case .probe:
-            if index >= nextIndex.previous { state = .replicate(Inflight()) }
+        case .probe(let isAsked):
+            if index >= nextIndex.previous, isNews || !isAsked || passesPause(settings) {
+                state = .replicate(Inflight())
+            }
         case .replicate(var inflight):
             inflight.free(through: matchIndex)
             state = .replicate(inflight)
@@ -114,6 +123,10 @@ struct Progress: Equatable, Sendable {
     /// until the member acknowledges more.
     mutating func mayResend(_ settings: RaftSettings) -> Bool {
         guard isReplicating else { return true }
+        return passesPause(settings)
+    }
+
+    private mutating func passesPause(_ settings: RaftSettings) -> Bool {
         guard ticksSinceResend >= resendPause else { return false }
         ticksSinceResend = 0
         resendPause = min(

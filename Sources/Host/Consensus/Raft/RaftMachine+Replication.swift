@@ -114,7 +114,8 @@ extension RaftMachine {
         peer.answeredRound = max(peer.answeredRound, answer.round)
         switch answer.result {
         case .matched(let through):
-            peer.matched(through: through, round: answer.round, base: log.base.index)
+            peer.matched(
+                through: through, round: answer.round, base: log.base.index, settings)
         case .mismatched(let previous, let hint):
             mismatched(&peer, at: previous, hint: hint, round: answer.round, &leader)
         }
