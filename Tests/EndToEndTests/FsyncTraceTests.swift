@@ -51,6 +51,43 @@ import Testing
         }
     }
 
+    @Test(.enabled(if: hasStrace))
+    func `Remembering which entry is applied syncs nothing`() async throws {
+        let ports = try freePorts(2)
+        let directory = try TestDirectory()
+        let trace = "\(directory.path)/trace"
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            prefix: [
+                "strace", "-f", "-ttt", "-T", "-y", "-e",
+                "trace=fdatasync,fsync,msync,sync_file_range,write,pwrite64", "-o", trace,
+            ])
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady(within: .seconds(40))
+        _ = try await node.client.execute(["CREATE TABLE t(v)"])
+        let from = Date().timeIntervalSince1970
+        for value in 0..<20 {
+            _ = try await node.client.execute([["INSERT INTO t VALUES(?)", value]])
+        }
+        let to = Date().timeIntervalSince1970
+        node.kill()
+        let marker = try FileManager.default.attributesOfItem(
+            atPath: node.dataDirectory + "/applying")
+        #expect((marker[.size] as? NSNumber)?.intValue == 4096)
+        var syncs = 0
+        for line in try String(contentsOfFile: trace, encoding: .utf8).split(separator: "\n") {
+            let words = line.split(separator: " ", maxSplits: 2)
+            guard words.count == 3, let time = Double(words[1]) else { continue }
+            #expect(!words[2].contains("msync(") && !words[2].contains("/applying"), "\(line)")
+            if time >= from, time <= to, words[2].contains("sync("), words[2].contains(".wal>") {
+                syncs += 1
+            }
+        }
+        // One of the log for each write, and perhaps one of the node's own.
+        #expect((20...25).contains(syncs), "\(syncs)")
+    }
+
     /// Reads lines like `123 1700000000.123456 fdatasync(7</…/log.wal>) = 0 <0.000123>`; a call
     /// that was interrupted in the trace ends on a line `… resumed>) = 0 <0.000123>`.
     private static func syncs(in path: String) throws -> [Sync] {

@@ -192,6 +192,62 @@ import Testing
         #expect(read["error"].string?.contains("decided to leave out") == true, "\(read)")
     }
 
+    @Test
+    func
+        `Stopped nodes get a skip beside their peers, under a new epoch, and go on without the entry`()
+        async throws
+    {
+        let shim = try PoisonShim()
+        let places = try DiscoveryMode.Place.onLoopback(3)
+        let list = places.map { "\($0.host):\($0.raftPort)" }.joined(separator: ",")
+        let cluster = try TestCluster(at: places, prefix: shim.prefix) { _ in
+            ["-bootstrap-expect", "3", "-join", list]
+        }
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement()
+        _ = try await leader.client.execute(
+            ["CREATE TABLE t(a, b)", "INSERT INTO t VALUES(1, 'one')"])
+        await Self.poison(leader)
+        _ = try await Self.supervise(cluster.nodes)
+        let state = try await Self.apply(cluster.nodes[0])
+        cluster.stop()
+        // One of the three is lost for good.
+        let pair = Array(cluster.nodes.prefix(2))
+        let peers = pair.map { #"{"id":"\#($0.id)","address":"\#($0.host):\#($0.raftPort)"}"# }
+        let names = ["index", "hash", "text", "offset"]
+        let skip = names.map { "\"\($0)\":\(state[$0].int ?? -1)" }.joined(separator: ",")
+        for node in pair {
+            let directory = node.dataDirectory + "/raft"
+            try FileManager.default.createDirectory(
+                atPath: directory, withIntermediateDirectories: true)
+            try "[\(peers.joined(separator: ","))]".write(
+                toFile: directory + "/peers.json", atomically: true, encoding: .utf8)
+            try "{\(skip)}".write(
+                toFile: directory + "/skip.json", atomically: true, encoding: .utf8)
+            try node.start()
+        }
+        for node in pair { try await node.waitUntilReady(within: .seconds(30)) }
+        _ = try await pair[0].client.execute(["INSERT INTO t VALUES(6, 'six')"])
+        for node in pair {
+            try await eventually("node \(node.id) has all") {
+                try await Self.names(node) == "1,6" ? true : nil
+            }
+            let files = try FileManager.default.contentsOfDirectory(
+                atPath: node.dataDirectory + "/raft")
+            #expect(files.sorted() == ["peers.info", "skip.info"])
+            let term = try await node.client.get("/status").json()["store"]["raft"]["term"].int
+            #expect((term ?? 0) > 1 << 32)
+        }
+        // Who joins later learns of it from the log, or from a snapshot.
+        let directory = try TestDirectory()
+        let third = try TestCluster(pair, in: directory).another("4", in: directory)
+        defer { third.kill() }
+        try third.start()
+        try await third.waitUntilReady(within: .seconds(30))
+        #expect(try await Self.names(third) == "1,6")
+    }
+
     @Test func `A node killed twice within a long entry applies it when it is told to try again`()
         async throws
     {

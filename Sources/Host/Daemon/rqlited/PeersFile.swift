@@ -9,6 +9,12 @@ import Replica
 ///     [{"id": "1", "address": "10.1.0.1:4002", "non_voter": false}, …]
 ///
 /// `non_voter` may be left out; other members are ignored. The texts of what is wrong are rqlite's.
+///
+/// `raft/skip.json` beside it names a log entry that the members leave out, as `/status` does:
+///
+///     {"index": 7, "hash": 2557922510, "text": 0, "offset": 0}
+///
+/// Without `text` and `offset` all of the entry is left out.
 struct PeersFile {
     let recovery: PeersRecovery
 
@@ -22,7 +28,8 @@ struct PeersFile {
         do {
             let peers = try Self.peers(bytes)
             recovery = PeersRecovery(
-                peers: peers, path: path, recordPath: "\(directory)/raft/peers.info")
+                peers: peers, path: path, recordPath: "\(directory)/raft/peers.info",
+                skip: try Self.read("\(directory)/raft/skip.json").map(Self.skip))
         } catch {
             throw Self.failure("\(error)")
         }
@@ -99,6 +106,27 @@ struct PeersFile {
         return NamedPeer(
             id: NodeID(try text("id")), address: PeerAddress(try text("address")),
             isVoter: !isNonVoter)
+    }
+
+    private static func skip(_ bytes: [UInt8]) throws -> NamedEntry {
+        let document = try JSONValue(parsing: bytes)
+        func number<Number: FixedWidthInteger>(_ name: String, else missing: Number?) throws
+            -> Number
+        {
+            guard let value = document[name] else {
+                guard let missing else {
+                    throw Invalid(description: "skip.json must name the entry's index and hash")
+                }
+                return missing
+            }
+            guard case .number(let text) = value, let number = Number(text) else {
+                throw Invalid(description: "skip.json: \(name) must be a whole number")
+            }
+            return number
+        }
+        return NamedEntry(
+            index: try number("index", else: nil), hash: try number("hash", else: nil),
+            text: try number("text", else: 0), offset: try number("offset", else: 0))
     }
 
     /// As rqlite prints a server.

@@ -6,6 +6,7 @@ internal import Wire
 /// written before there was any are read as well:
 ///
 ///     u8 format (1) | limits, as a change of all of them | list of skips
+///     | list of skips of entries ahead, if there are any
 ///
 /// A file without it has the initial limits and no skips.
 extension AppliedState {
@@ -18,6 +19,7 @@ extension AppliedState {
         writer.write(Self.decisionsFormat)
         settings.limits.all.encode(into: &writer)
         writer.write(skips) { $1.encode(into: &$0) }
+        if !decided.isEmpty { writer.write(decided) { $1.encode(into: &$0) } }
     }
 
     mutating func decodeDecisions(from reader: inout ByteReader) throws(WireError) {
@@ -28,6 +30,10 @@ extension AppliedState {
         }
         settings.limits = WriteLimits.initial.applying(try WriteLimitsChange(from: &reader))
         skips = try reader.readList(elementSize: 20) { (r) throws(WireError) in
+            try EntrySkip(from: &r)
+        }
+        guard reader.remaining > 0 else { return }
+        decided = try reader.readList(elementSize: 20) { (r) throws(WireError) in
             try EntrySkip(from: &r)
         }
         try reader.expectEnd()

@@ -17,6 +17,8 @@ package struct AppliedState: Equatable, Sendable {
     package var settings: ClusterSettings
     /// Entries that were left out, the last ones, by decisions that the log holds.
     package var skips: [EntrySkip] = []
+    /// Entries ahead that are to be left out by an operator's word, without an entry that says so.
+    package var decided: [EntrySkip] = []
     /// The clock of the last applied command; it never goes back.
     package var lastMilliseconds: Int64
     /// The trace of the rows written since it began; nil: none is kept. See `RowTrace`.

@@ -28,6 +28,15 @@ extension Applier {
         decisions.append(skip)
     }
 
+    /// Whether an entry that is to be left out is ahead, or left out already.
+    /// - Throws: `ApplyFault.appliedSkipped` if it was applied, or partly beyond the place.
+    package func accepts(_ skip: EntrySkip) throws(ApplyFault) {
+        guard !applied.knows(skip) else { return }
+        let next = applied.position.index.next.rawValue
+        let isPartly = skip.index == next && applied.progress.map { $0.place > skip.place } ?? false
+        guard skip.index >= next, !isPartly else { throw .appliedSkipped(skip) }
+    }
+
     /// What a skip must name of an entry: CRC-32C of its payload, zero where it is no command.
     package static func hash(of entry: Entry) -> UInt32 {
         guard case .command(let bytes) = entry.payload else { return 0 }
@@ -74,4 +83,11 @@ extension Applier {
 
 extension EntryProgress {
     var place: StatementPlace { StatementPlace(text: statement, offset: offset) }
+}
+
+extension AppliedState {
+    /// The entry is left out, or will be.
+    package func knows(_ skip: EntrySkip) -> Bool {
+        skips.contains(skip) || decided.contains(skip)
+    }
 }

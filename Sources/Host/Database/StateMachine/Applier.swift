@@ -66,6 +66,7 @@ package final class Applier {
             throw .storage("preparing the database \(path)", error)
         }
         marker?.applied(through: applied.position.index)
+        decisions = applied.decided
     }
 
     /// Applies entries that follow each other. Those applied already are passed over, so that a
@@ -288,6 +289,7 @@ package final class Applier {
         }
         if let skip = entry.skip {
             state.skips = Array((state.skips + [skip]).suffix(AppliedState.keptSkips))
+            state.decided.removeAll { $0.index <= skip.index }
         }
         state.position = entry.position
         return entry.isReported ? result : nil
@@ -322,7 +324,7 @@ package final class Applier {
     private func write(_ state: AppliedState) throws(SQLiteError) {
         if state.settings != applied.settings || state.membershipIndex != applied.membershipIndex
             || state.cluster != applied.cluster || state.membership != applied.membership
-            || state.skips != applied.skips
+            || state.skips != applied.skips || state.decided != applied.decided
         {
             // It must fit whatever the limit on clients' writes is.
             try session.room.lift(on: session.connection)
@@ -356,14 +358,18 @@ package final class Applier {
 
     /// Sets what the node knows of its cluster without an entry that says it: when it is
     /// bootstrapped, joins, or is recovered by hand.
-    /// - Parameter index: from where on the membership holds; nil: as before.
+    /// - Parameters:
+    ///   - index: from where on the membership holds; nil: as before.
+    ///   - skip: an entry ahead that is to be left out.
     package func establish(
-        cluster: ClusterID, membership: Membership, from index: LogIndex? = nil
+        cluster: ClusterID, membership: Membership, from index: LogIndex? = nil,
+        skipping skip: EntrySkip? = nil
     ) throws(ApplyFault) {
         var state = applied
         state.cluster = cluster
         state.membership = membership
         state.membershipIndex = index ?? state.membershipIndex
+        if let skip, !state.knows(skip) { state.decided.append(skip) }
         do throws(SQLiteError) {
             try session.begin()
             try write(state)
@@ -373,6 +379,7 @@ package final class Applier {
             throw .storage("storing the cluster ID", error)
         }
         applied = state
+        for skip in state.decided { decide(skip) }
     }
 }
 

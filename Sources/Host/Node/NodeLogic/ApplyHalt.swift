@@ -75,6 +75,9 @@ package struct SuspectEntry: Equatable, Sendable {
         self.statement = statement
     }
 
+    /// The number of the statement's text in the request, and the byte at which it begins there.
+    package var places: (text: Int, offset: Int) { (place.text, place.offset) }
+
     /// What leaves it out on every node.
     var skip: EntrySkip { EntrySkip(index: index.rawValue, hash: hash, place: place) }
 

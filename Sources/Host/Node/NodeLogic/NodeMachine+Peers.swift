@@ -3,6 +3,7 @@ package import Raft
 import Replication
 import Service
 import Time
+package import Wire
 import WriteAheadLog
 
 /// What other nodes ask and answer, and how the machines that deal with them are tied together.
@@ -19,11 +20,14 @@ extension NodeMachine {
         package var formation: StoredFormation
         /// The node has access to a registry.
         package var hasRegistry: Bool
+        /// Entries ahead that the operator's recovery leaves out.
+        package var skips: [EntrySkip]
 
         package init(
             restored: RestoredState, cluster: ClusterID?, isEstablished: Bool,
-            formation: StoredFormation, hasRegistry: Bool
+            formation: StoredFormation, hasRegistry: Bool, skips: [EntrySkip] = []
         ) {
+            self.skips = skips
             self.restored = restored
             self.cluster = cluster
             self.isEstablished = isEstablished
@@ -35,6 +39,7 @@ extension NodeMachine {
     /// Goes on where the disk says the node was, or forms a cluster by the operator's plan.
     package mutating func begin(_ beginning: Beginning) {
         rendezvous.acceptor = beginning.formation.acceptor
+        unrecordedSkips = beginning.skips
         if beginning.hasRegistry { rendezvous.beginRegistry(beginning.formation.registry) }
         if let cluster = beginning.cluster {
             if beginning.hasRegistry {

@@ -105,6 +105,10 @@ extension NodeMachine {
         if replicated?.raft.lastPosition.index == LogIndex(1), options.foreignKeys {
             proposeSettings()
         }
+        if !unrecordedSkips.isEmpty {
+            propose(unrecordedSkips.map { (.own, LogCommand.skip($0).encoded()) })
+            unrecordedSkips = []
+        }
     }
 
     private mutating func leaderChanged(_ leader: NodeID?) {

@@ -67,6 +67,9 @@ package struct NodeMachine: Sendable {
     var halt: ApplyHalt?
     /// When a halted leader last looked for another node to lead.
     var soughtSuccessorAt = MonotonicTime(nanoseconds: 0)
+    /// Skips of a recovery by hand that this run, as leader, has not put into the log: whoever joins
+    /// later learns of them there.
+    var unrecordedSkips: [EntrySkip] = []
     /// The limits on writes as of the entries that are applied.
     var limits = WriteLimits.initial
     /// Changes of the limits that are being applied, and who waits for them, by index.

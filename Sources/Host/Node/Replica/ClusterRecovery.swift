@@ -2,6 +2,7 @@ import NodeLogic
 package import Raft
 import SQLite
 import StateMachine
+import Wire
 import WriteAheadLog
 
 /// Gives a node another cluster's membership by an operator's word, on log and database. Every step
@@ -22,9 +23,11 @@ package enum ClusterRecovery {
         package var lastPosition: LogPosition
     }
 
-    /// - Parameter membership: made of what the log says.
+    /// - Parameters:
+    ///   - skip: an entry that the members leave out.
+    ///   - membership: made of what the log says.
     static func run(
-        in directory: String, bootID: RandomID,
+        in directory: String, bootID: RandomID, skipping skip: EntrySkip? = nil,
         membership choose: (LogState, Membership) throws(RecoveryError) -> Membership
     ) throws -> Outcome {
         // As at a start: a log is not made where a database lost its own.
@@ -37,21 +40,23 @@ package enum ClusterRecovery {
         let generation = try RecoveryPlan.generation(found, log: log.state)
         let database = try Applier(path: DatabaseDirectory(path: directory).file(of: generation))
         let applied = database.applied
+        let tail = try log.tail(after: applied.position.index)
         let known = try RecoveryPlan.known(
-            log: log.state, database: StoredDatabase(applied),
-            tail: log.tail(after: applied.position.index))
+            log: log.state, database: StoredDatabase(applied), tail: tail)
+        if let skip { try check(skip, database, tail) }
         let plan = try RecoveryPlan(
-            try choose(log.state, known), log: log.state, database: StoredDatabase(applied))
+            try choose(log.state, known), skipping: skip, log: log.state,
+            database: StoredDatabase(applied))
         switch plan.step {
         case .nothing: break
         case .database(let cluster, let index):
-            try tell(database, cluster, plan.membership, index)
+            try tell(database, cluster, plan.membership, index, skip)
         case .logAndDatabase(let cluster, let index):
             try checkpoint(database)
             try log.append(
                 LogBatch(records: [.recovered(cluster, plan.membership, at: index)]))
             try log.sync()
-            try tell(database, cluster, plan.membership, index)
+            try tell(database, cluster, plan.membership, index, skip)
         }
         return Outcome(
             identity: identity, cluster: try cluster(of: log.state),
@@ -64,10 +69,31 @@ package enum ClusterRecovery {
     }
 
     private static func tell(
-        _ database: Applier, _ cluster: ClusterID, _ membership: Membership, _ index: LogIndex
+        _ database: Applier, _ cluster: ClusterID, _ membership: Membership, _ index: LogIndex,
+        _ skip: EntrySkip?
     ) throws {
-        try database.establish(cluster: cluster, membership: membership, from: index)
+        try database.establish(
+            cluster: cluster, membership: membership, from: index, skipping: skip)
         try checkpoint(database)
+    }
+
+    /// The entry must be the one that is meant, and not applied here.
+    private static func check(
+        _ skip: EntrySkip, _ database: Applier, _ entries: [Entry]
+    ) throws(RecoveryError) {
+        do throws(ApplyFault) {
+            try database.accepts(skip)
+        } catch {
+            throw RecoveryError.failed(
+                "this node applied log entry \(skip.index), which skip.json leaves out: list it no "
+                    + "more in peers.json, and let it join with an empty directory")
+        }
+        guard let entry = entries.first(where: { $0.index.rawValue == skip.index }) else { return }
+        guard Applier.hash(of: entry) == skip.hash else {
+            throw RecoveryError.failed(
+                "log entry \(skip.index) has hash \(Applier.hash(of: entry)), and skip.json names "
+                    + "\(skip.hash): it is another entry")
+        }
     }
 
     /// Nobody reads: anything but a complete checkpoint is a failure.
@@ -82,7 +108,7 @@ extension ClusterRecovery {
     /// By `raft/peers.json`, at a node's start; the file is renamed when all is done.
     static func run(_ file: PeersRecovery, in directory: String, bootID: RandomID) throws {
         do {
-            _ = try run(in: directory, bootID: bootID) {
+            _ = try run(in: directory, bootID: bootID, skipping: file.skip) {
                 (log, known) throws(RecoveryError) in
                 guard let own = log.identity else { throw .noState(directory) }
                 return try RecoveryPlan.membership(of: file.peers, known: known, own: own)
@@ -92,6 +118,10 @@ extension ClusterRecovery {
         }
         do throws(DiskError) {
             let disk = PosixDisk()
+            // First: without it the file of the peers says only what is done already.
+            if file.skip != nil {
+                try disk.rename(directory + "/raft/skip.json", to: directory + "/raft/skip.info")
+            }
             try disk.rename(file.path, to: file.recordPath)
             try disk.syncDirectory(directory + "/raft")
         } catch {

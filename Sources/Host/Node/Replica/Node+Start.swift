@@ -167,6 +167,8 @@ extension StoredDatabase {
         self.init(
             position: state.position, cluster: state.cluster, membership: state.membership,
             membershipIndex: state.membershipIndex)
+        skips = state.skips
+        decided = state.decided
     }
 }
 

@@ -73,6 +73,8 @@ struct StoreSection: Sendable {
         if case .suspected(let entry) = halt {
             members += [
                 .init("statement", .string(entry.statement)),
+                .init("text", .integer(entry.places.text)),
+                .init("offset", .integer(entry.places.offset)),
                 .init("ends", .integer(entry.ends)),
                 .init("try_again", .string(ApplyHalt.retryRemedy)),
                 .init("skip", .string(entry.skipRemedy)),

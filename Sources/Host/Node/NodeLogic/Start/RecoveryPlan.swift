@@ -1,5 +1,5 @@
 package import Raft
-import Wire
+package import Wire
 package import WriteAheadLog
 
 /// Decides what a recovery by hand changes. Pure: the shell carries it out.
@@ -23,17 +23,22 @@ package struct RecoveryPlan: Equatable, Sendable {
     /// What is left to do.
     package let step: Step
 
-    /// - Parameter membership: of the recovered cluster.
+    /// - Parameters:
+    ///   - membership: of the recovered cluster.
+    ///   - skip: an entry that all of its members leave out; it is part of what must agree.
     package init(
-        _ membership: Membership, log: LogState, database: StoredDatabase
+        _ membership: Membership, skipping skip: EntrySkip? = nil, log: LogState,
+        database: StoredDatabase
     ) throws(RecoveryError) {
         guard let now = log.cluster, let before = database.cluster else { throw .noCluster }
         self.membership = membership
-        let derived = Self.cluster(after: before, membership)
+        let derived = Self.cluster(after: before, membership, skipping: skip)
         if now != before {
             guard now == derived else { throw .otherRecoveryBegun }
             step = .database(derived, from: log.membershipIndex)
-        } else if log.membership == membership, log.last.term.epoch < log.hardState.term.epoch {
+        } else if log.membership == membership, log.last.term.epoch < log.hardState.term.epoch,
+            skip.map((database.skips + database.decided).contains) ?? true
+        {
             step = .nothing
         } else {
             step = .logAndDatabase(derived, from: database.position.index)
@@ -41,10 +46,13 @@ package struct RecoveryPlan: Equatable, Sendable {
     }
 
     /// Two halves of 64 bits, each by FNV-1a over all that must agree.
-    package static func cluster(after before: ClusterID, _ membership: Membership) -> ClusterID {
+    package static func cluster(
+        after before: ClusterID, _ membership: Membership, skipping skip: EntrySkip? = nil
+    ) -> ClusterID {
         var writer = ByteWriter()
         before.encode(into: &writer)
         membership.encode(into: &writer)
+        skip?.encode(into: &writer)
         func hash(_ basis: UInt64) -> UInt64 {
             writer.bytes.reduce(basis) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }
         }

@@ -156,7 +156,8 @@ package enum StartPlan {
         NodeMachine.Beginning(
             restored: try restored(log: log, database: database, tail: tail),
             cluster: log.cluster, isEstablished: database.cluster == log.cluster,
-            formation: try formation(log: log, plan: plan), hasRegistry: hasRegistry)
+            formation: try formation(log: log, plan: plan), hasRegistry: hasRegistry,
+            skips: database.decided)
     }
 
     /// What the disk says of attempts to come to a cluster. One that was begun in a registry can't

@@ -1,4 +1,5 @@
 package import Raft
+package import Wire
 
 /// What an opened database says of itself, as far as starts and recoveries look at it. The database
 /// changes it in the transaction that writes the rows, so the two never disagree.
@@ -11,6 +12,10 @@ package struct StoredDatabase: Equatable, Sendable {
     package var membership = Membership()
     /// The entry that set the membership. `membershipIndex <= position.index`.
     package var membershipIndex = LogIndex.zero
+    /// Entries that were left out.
+    package var skips: [EntrySkip] = []
+    /// Entries ahead that an earlier recovery leaves out.
+    package var decided: [EntrySkip] = []
 
     /// Of a database that nothing was applied in.
     package init() {}
