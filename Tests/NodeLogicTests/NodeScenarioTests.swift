@@ -6,7 +6,7 @@ import Testing
 @Suite struct NodeScenarioTests {
     private static let folder = ScenarioFolder()
     private static let parts = [
-        "router", "membership", "rendezvous", "snapshots", "shutdown", "start",
+        "router", "membership", "rendezvous", "snapshots", "shutdown", "start", "halt", "limits",
     ]
     private static let names = folder.names.filter { name in
         parts.contains { name.hasPrefix("\($0)_") }

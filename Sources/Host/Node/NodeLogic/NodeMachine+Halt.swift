@@ -10,9 +10,7 @@ extension NodeMachine {
     /// The database's thread refused the entry after `index`.
     mutating func applyHalted(_ cause: ApplyHalt, after index: LogIndex) {
         halt = cause
-        say(
-            .error, "this node stopped applying its log",
-            ["raft.index": "\(index.next)", "cause": cause.text])
+        reviewTroubles()
         replicated?.applyHalted(after: index)
     }
 
@@ -31,6 +29,7 @@ extension NodeMachine {
     private mutating func resumeApplying() {
         halt = nil
         behindSince = nil
+        reviewTroubles()
         replicated?.resumeApplying()
     }
 

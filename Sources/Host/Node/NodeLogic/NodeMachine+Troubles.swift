@@ -18,7 +18,9 @@ extension NodeMachine {
         troubles.set(.logStalled, replicated?.isStorageStalled ?? false ? cause : nil)
         troubles.set(
             .standstill,
-            appliesNothing ? "its database stands at entry \(appliedWhenBehind)" : nil)
+            appliesNothing && halt == nil
+                ? "its database stands at entry \(appliedWhenBehind)" : nil)
+        troubles.set(.applyHalted, halt?.text)
         troubles.set(.noLeader, isLeaderless ? waitingFor : nil)
         reviewFollowers()
         troubles.expire(now: now)

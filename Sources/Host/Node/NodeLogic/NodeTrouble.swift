@@ -10,6 +10,7 @@ package struct NodeTrouble: Equatable, Sendable {
         case databaseFull
         case logStalled
         case standstill
+        case applyHalted
         case termsUsedUp
         case entriesLost
         case followerSilent
@@ -43,6 +44,7 @@ extension NodeTrouble.Kind {
         case .databaseFull: "the disk of the database is full"
         case .logStalled: "the log can't be written: this node does not lead until it can"
         case .standstill: "this node makes no progress"
+        case .applyHalted: "this node stopped applying its log"
         case .termsUsedUp:
             "the terms of this epoch are used up: recover the cluster by raft/peers.json"
         case .entriesLost: "this node's data are older than what the cluster saw of it"
@@ -60,7 +62,7 @@ extension NodeTrouble.Kind {
     package var isError: Bool {
         switch self {
         case .termsUsedUp, .entriesLost, .followerLostEntries, .peerBrokeProtocol,
-            .directoryInUseTwice:
+            .directoryInUseTwice, .applyHalted:
             true
         case .noLeader, .removed, .logFull, .databaseFull, .logStalled, .standstill,
             .followerSilent, .otherCluster, .namesake:
