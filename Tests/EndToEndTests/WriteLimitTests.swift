@@ -50,13 +50,13 @@ import Testing
         #expect(try await three.client.get("/db/limits").json()["growth"].int == 4 << 20)
 
         _ = try await one.client.execute([
-            "CREATE TABLE t(v)", "CREATE TABLE wide(b)",
+            "CREATE TABLE t(v)", "CREATE TABLE wide(b)", "CREATE TABLE fill(b)",
             "INSERT INTO wide WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM c WHERE "
                 + "x < 200) SELECT zeroblob(10000) FROM c",
         ])
         // A cross join that would fill the disk.
         let grown = try await Self.error(
-            "INSERT INTO wide SELECT a.b FROM wide a, wide b, wide c", at: three)
+            "INSERT INTO fill SELECT a.b FROM wide a, wide b, wide c", at: three)
         #expect(grown.contains("would grow by more than \(4 << 20) bytes"), "\(grown)")
         try await Self.expectWriting(cluster, 1, 3)
         // Its copy of the database finds no room.
