@@ -31,7 +31,8 @@ import Testing
 /// Plays commands to one connection's machine. Answers are words.
 ///
 ///     head [answer=WORD] [limit=N] [announced=N] [expects=yes] [http=1.0] [close=yes] [method=HEAD]
-///     body N | end | refuse WORD | answer N WORD | slices N WORD | sliced more|last|failed
+///     body N | end | refuse WORD | answer N WORD | slices N WORD
+///     sliced more|starved|last|failed | ready
 ///     writable yes|no | drain | away | began | returned | closed | state
 ///     tick AFTER-SECONDS [received=N] [taken=N] [unsent=N] [midhead=yes]
 struct ConnectionScenario {
@@ -66,7 +67,8 @@ struct ConnectionScenario {
         case "refuse": machine.refuse(.malformed(word))
         case "answer": machine.answered(id(word), command.words[1])
         case "slices": machine.answeredInSlices(id(word), command.words[1])
-        case "sliced": machine.sliced(word == "more" ? .more : word == "last" ? .last : .failed)
+        case "sliced": machine.sliced(slice(word))
+        case "ready": machine.sliceReady()
         case "writable": machine.writabilityChanged(word == "yes")
         case "drain": machine.isDraining = true
         case "away": machine.workWentAway()
@@ -89,6 +91,15 @@ struct ConnectionScenario {
         default: return ["unknown command \(command.name)"]
         }
         return []
+    }
+
+    private func slice(_ word: String) -> HTTPSlice {
+        switch word {
+        case "more": .more
+        case "starved": .starved
+        case "last": .last
+        default: .failed
+        }
     }
 
     private func id(_ word: String) -> Machine.ExchangeID {

@@ -18,6 +18,7 @@ final class FakeNode: NodeService {
     private struct State {
         var batches: [[ClientRequest]] = []
         var cancelled: [RequestID] = []
+        var demands: [PartDemand] = []
         /// Of each batch, whom the replies go to.
         var sinks: [any ReplySink] = []
     }
@@ -46,6 +47,11 @@ final class FakeNode: NodeService {
         state.withLock { $0.cancelled += requests }
     }
 
+    func demand(_ demands: [PartDemand], replyTo sink: any ReplySink) {
+        state.withLock { $0.demands += demands }
+    }
+
+    var demands: [PartDemand] { state.withLock { $0.demands } }
     var cancelled: [RequestID] { state.withLock { $0.cancelled } }
     var batches: [[ClientRequest]] { state.withLock { $0.batches } }
     var requests: [ClientRequest] { batches.flatMap(\.self) }

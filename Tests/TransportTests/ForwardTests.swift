@@ -173,6 +173,7 @@ import Wire
         limits.maxCallBytes = 2000
         limits.maxFrameBytes = 4000
         limits.maxReplyBytes = 4000
+        limits.maxHeldReplyBytes = 4000
         let a = try await TestNode.start("a")
         let b = try await TestNode.start("b", limits: limits)
         let sink = RecordingSink()

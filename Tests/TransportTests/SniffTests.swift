@@ -94,9 +94,9 @@ import Wire
             WireBytes.preamble(major: 2, purpose: 2) + WireBytes.introduction())
         let bytes = try await raw.bytesUntilClosed()
         var expected = ByteWriter()
-        expected.writeRaw([1, 1, 1] as [UInt8])
+        expected.writeRaw([1, 1, 2] as [UInt8])
         expected.write(
-            "this node speaks version 1.1 of the node protocol, the caller 2.0")
+            "this node speaks version 1.2 of the node protocol, the caller 2.0")
         #expect(bytes == WireBytes.frame(2, expected.bytes))
         try await node.stop()
     }

@@ -177,6 +177,17 @@ final class RecordingDelegate: PeerDelegate {
         forwards.put(Forwarded(requests: requests, sink: sink))
     }
 
+    let demands = Mailbox<PartDemand>()
+    let recalls = Mailbox<RequestID>()
+
+    func demanded(_ demands: [PartDemand], replyTo sink: any ReplySink) {
+        self.demands.put(contentsOf: demands)
+    }
+
+    func recalled(_ requests: [RequestID], replyTo sink: any ReplySink) {
+        recalls.put(contentsOf: requests)
+    }
+
     func prepareSnapshot(
         _ offer: SnapshotOffer, from caller: PeerCaller,
         reply: @escaping @Sendable (SnapshotDecision) -> Void
@@ -210,6 +221,10 @@ final class RecordingDelegate: PeerDelegate {
 /// Notes replies.
 final class RecordingSink: ReplySink {
     let replies = Mailbox<Reply>()
+    let takesParts: Bool
+
+    init(takesParts: Bool = false) { self.takesParts = takesParts }
+
     func deliver(_ replies: [Reply]) { self.replies.put(contentsOf: replies) }
 }
 

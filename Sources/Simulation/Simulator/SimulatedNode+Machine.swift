@@ -76,6 +76,8 @@ extension SimulatedNode {
         case .forward(let requests, let address):
             for request in requests { sentOn.insert(request.key) }
             output.append(.forward(requests, to: address))
+        // Simulated nodes answer whole, so there is nothing that hearing of it could end.
+        case .recall: break
         case .send(let messages): for message in messages { send(message) }
         case .setAddress(let address, let id): book[id] = address
         case .call(let id, let request, let address, let timeout):

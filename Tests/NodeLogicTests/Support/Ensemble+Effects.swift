@@ -18,6 +18,7 @@ extension Ensemble {
         case .read(let requests): for pending in requests { read(pending, at: number) }
         case .probeDatabase(let key, let synced): give(.readiness(.ready(synced: synced)), to: key)
         case .forward(let requests, let address): forward(requests, to: address, from: number)
+        case .recall(let keys, let address): recall(keys, at: address, from: number)
         case .send(let messages): for message in messages { send(message, from: number) }
         case .setAddress(let address, let id): nodes[number]?.book[id] = address
         case .call(let id, let request, let address, let timeout):
@@ -72,6 +73,7 @@ extension Ensemble {
     // MARK: Clients
 
     mutating func give(_ outcome: Outcome, to key: RequestKey) {
+        guard abandoned.remove(key) == nil else { return }
         if let forward = forwards.removeValue(forKey: key) {
             if case .failed(.notLeader) = outcome {
                 return post(.forwardRefused([forward.key]), to: forward.node)
@@ -86,8 +88,48 @@ extension Ensemble {
         output.append("\(name) -> \(Self.describe(outcome))")
     }
 
+    /// The other node hears that nobody waits any more; its answers find nobody.
+    private mutating func recall(_ keys: [RequestKey], at address: PeerAddress, from number: Int) {
+        output.append("\(number): recalls \(keys.count) at \(address)")
+        guard let target = listener(at: address, from: number) else { return }
+        let gone = forwards.filter { $0.value.node == number && keys.contains($0.value.key) }
+            .keys.sorted()
+        abandon(gone)
+        post(.cancelled(gone), to: target)
+    }
+
+    private mutating func abandon(_ keys: [RequestKey]) {
+        for key in keys { forwards[key] = nil }
+        abandoned.formUnion(keys)
+    }
+
+    /// What node `number` sent on and has no whole answer to.
+    private func sentOn(by number: Int) -> [RequestKey] {
+        forwards.filter { $0.value.node == number }.keys.sorted()
+    }
+
+    /// The first part of each answer that the node waits for has come, and was passed on.
+    mutating func beginParts(of number: Int) {
+        post(.forwardBegan(sentOn(by: number).compactMap { forwards[$0]?.key }), to: number)
+    }
+
+    /// All that the node sent on comes back as if it had never left.
+    mutating func refuseForwards(of number: Int) {
+        let keys = sentOn(by: number)
+        post(.forwardRefused(keys.compactMap { forwards[$0]?.key }), to: number)
+        abandon(keys)
+    }
+
+    mutating func releaseReads() {
+        let held = heldReads
+        holdsReads = false
+        heldReads = []
+        for (pending, number) in held { read(pending, at: number) }
+    }
+
     static func describe(_ outcome: Outcome) -> String {
         switch outcome {
+        case .part(let part): return part.isLast ? "last part" : "part"
         case .results(let result):
             let values = result.statements.map { statement in
                 if case .failed(let text) = statement.outcome { return text }
@@ -106,6 +148,7 @@ extension Ensemble {
     }
 
     private mutating func read(_ pending: PendingRequest, at number: Int) {
+        guard !holdsReads else { return heldReads.append((pending, number)) }
         guard case .command(let command, _) = pending.request.operation else { return }
         let key = command.statements.first?.sql ?? ""
         let value = nodes[number]?.disk.rows[key] ?? "nothing"

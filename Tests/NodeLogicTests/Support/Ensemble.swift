@@ -46,6 +46,11 @@ struct Ensemble {
     var requests: [RequestKey: String] = [:]
     /// Requests that went on to another node: whose they are.
     var forwards: [RequestKey: (node: Int, key: RequestKey)] = [:]
+    /// Of those, what nobody waits for any more.
+    var abandoned: Set<RequestKey> = []
+    /// Readers do nothing while this is set.
+    var holdsReads = false
+    var heldReads: [(pending: PendingRequest, node: Int)] = []
     var transfers: [SnapshotReceiptID: (from: Int, id: SnapshotSendID, to: Int)] = [:]
     /// Snapshots go nowhere while this is set.
     var holdsSnapshots = false

@@ -50,6 +50,20 @@ struct NodeScenario {
         case "leave", "stop":
             ensemble.post(command.name == "leave" ? .leave : .stop, to: command.node)
             ensemble.settle()
+        case "readers":
+            if command.words.last == "on" {
+                ensemble.releaseReads()
+            } else {
+                ensemble.holdsReads = true
+            }
+            ensemble.settle()
+        case "part", "refused":
+            if command.name == "part" {
+                ensemble.beginParts(of: command.node)
+            } else {
+                ensemble.refuseForwards(of: command.node)
+            }
+            ensemble.settle()
         case "cancel": cancel(command)
         case "status": status()
         default: request(command)

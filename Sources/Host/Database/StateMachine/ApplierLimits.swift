@@ -1,8 +1,11 @@
 /// Bounds of the state machine on this node. Those that decide results are not here: they are the
 /// same on every node of a cluster, and come through the log (`WriteLimits`) or are constants.
 package struct ApplierLimits: Sendable {
-    /// Bytes of rows in one result.
+    /// Bytes of rows in one result that is gathered, and of one row in a result that goes out in
+    /// parts.
     package var resultBytes = 1 << 30
+    /// From so many bytes on an answer to a read goes out in parts, where parts are taken.
+    package var gatheredBytes = 1 << 20
     /// Prepared statements kept per connection.
     package var keptStatements = 64
     /// From this size of the write-ahead log on, readers that hold back the checkpoint must end.

@@ -8,8 +8,13 @@ package enum ReadOutcome: Equatable, Sendable {
     /// Some statement of a `/db/request` is no mere read, or can't be compiled yet: the whole
     /// request goes through the log.
     case needsWrite
-    /// The results of all readers fill the memory that they may: nothing was answered.
+    /// The results of all readers fill the memory that they may, or too many answers go out in
+    /// parts: nothing was answered.
     case busy
+    /// The answer went out in parts, and its last one too.
+    case streamed
+    /// Some of the answer went out in parts, and nobody wants the rest.
+    case abandoned
 }
 
 /// Answers queries from a snapshot of the database, on a connection that can't write. Each reader
@@ -26,7 +31,7 @@ package final class Reader {
     private let compiler: StatementCompiler
     private let guardian = Guard()
     private let watchdog: Watchdog
-    private let resultBytes: Int
+    private let limits: ApplierLimits
     private let settings = ReaderSettings()
     /// From compiling, so that no text is compiled twice.
     private typealias Script = [ScriptStatement]
@@ -41,7 +46,7 @@ package final class Reader {
         activity: ReaderActivity = ReaderActivity(), budget: GatherBudget? = nil,
         onProgress: (@Sendable () -> Void)? = nil
     ) throws(ApplyFault) {
-        resultBytes = limits.resultBytes
+        self.limits = limits
         self.activity = activity
         self.budget = budget
         watchdog = Watchdog(activity: activity, onProgress: onProgress)
@@ -60,7 +65,13 @@ package final class Reader {
     }
 
     /// Runs a query, or a request that only reads.
-    package func run(_ command: Command, deadline: ContinuousClock.Instant? = nil) -> ReadOutcome {
+    /// - Parameters:
+    ///   - deadline: when SQLite must stop; nil: never.
+    ///   - stream: takes an answer that is not small, in parts; nil: all is gathered.
+    package func run(
+        _ command: Command, deadline: ContinuousClock.Instant? = nil,
+        stream: (any ResultStream)? = nil
+    ) -> ReadOutcome {
         if command.kind == .execute { return .needsWrite }
         if command.kind == .request, !isRead(command) { return .needsWrite }
         let refusal = RequestScan.refusal(
@@ -78,22 +89,19 @@ package final class Reader {
             return .result(CommandResult([], error: error.message))
         }
         defer { endSnapshot() }
-        var share = GatherShare(of: budget)
-        defer { share.end() }
-        var results: [StatementResult] = []
+        var answer = ReadAnswer(stream, limits, budget: budget, watchdog: watchdog)
         var control = ReadTransaction(isFlagged: command.transaction)
         for (ordinal, text) in command.statements.enumerated() where !text.sql.isEmpty {
-            let start = ContinuousClock.now
-            let outcome = run(text, at: ordinal, of: command, &control, &share)
-            if share.isRefused { return .busy }
-            if case .rows(let rows) = outcome { share.keep(rows.cells.count) }
-            let elapsed = (ContinuousClock.now - start).components
+            let start = ContinuousClock.now - answer.waited
+            let outcome = run(text, at: ordinal, of: command, &control, &answer)
+            if answer.isOver { break }
+            let elapsed = (ContinuousClock.now - start - answer.waited).components
             let nanoseconds =
                 UInt64(clamping: elapsed.seconds) * 1_000_000_000
                 + UInt64(clamping: elapsed.attoseconds / 1_000_000_000)
-            results.append(StatementResult(outcome, isRead: true, nanoseconds: nanoseconds))
+            answer.add(outcome, nanoseconds: nanoseconds)
         }
-        return .result(CommandResult(results))
+        return answer.finish()
     }
 
     /// Nothing was changed, so nothing is lost whichever way the snapshot ends.
@@ -127,7 +135,7 @@ package final class Reader {
     /// The outcome of a text is that of its last statement, or its first failure.
     private func run(
         _ text: Statement, at ordinal: Int, of command: Command,
-        _ control: inout ReadTransaction, _ share: inout GatherShare
+        _ control: inout ReadTransaction, _ answer: inout ReadAnswer
     ) -> StatementOutcome {
         var supply = ParameterSupply(text)
         var outcome = StatementOutcome.empty
@@ -151,7 +159,8 @@ package final class Reader {
                         on: connection)
                 } else {
                     outcome = run(
-                        statement.compiled, qualifyColumns: command.qualifyColumns, &share)
+                        statement, qualifyColumns: command.qualifyColumns, &answer)
+                    if answer.isOver { return outcome }
                 }
                 if case .failed = outcome { return outcome }
                 if statement.isLast { return outcome }
@@ -161,8 +170,9 @@ package final class Reader {
     }
 
     private func run(
-        _ compiled: CompiledStatement, qualifyColumns: Bool, _ share: inout GatherShare
+        _ script: ScriptStatement, qualifyColumns: Bool, _ answer: inout ReadAnswer
     ) -> StatementOutcome {
+        let compiled = script.compiled
         guard compiled.isReadOnly else { return .failed(CommandRunner.readOnlyText) }
         WriteRoom.limitMemory()
         defer {
@@ -179,14 +189,12 @@ package final class Reader {
             var hasRow = try compiled.statement.step()
             // Stepping may have compiled the statement again, with other columns.
             guard compiled.statement.columnCount > 0 else { return .empty }
-            var collector = RowCollector(
-                compiled.statement, qualifyColumns: qualifyColumns, byteLimit: resultBytes)
-            while hasRow, !collector.isOverLimit {
-                collector.add(compiled.statement)
-                guard share.cover(collector.byteCount) else { return .empty }
+            answer.beginRows(
+                of: compiled.statement, qualifyColumns: qualifyColumns, isLast: script.isLast)
+            while hasRow, answer.addRow(compiled.statement) {
                 hasRow = try compiled.statement.step()
             }
-            return collector.finish()
+            return answer.takeRows()
         } catch {
             if error.code == SQLITE_INTERRUPT, let reason = watchdog.reason {
                 return .failed(reason)

@@ -24,6 +24,15 @@ struct RowCollector {
         columnCount = statement.columnCount
         self.keepsRows = keepsRows
         self.byteLimit = byteLimit
+        rows = Self.header(of: statement, qualifyColumns: qualifyColumns)
+        untypedLeft = rows.types.count { $0.isEmpty }
+    }
+
+    /// Names and declared types; a column without one has the type "".
+    static func header(
+        of statement: borrowing PreparedStatement, qualifyColumns: Bool
+    ) -> RowSet {
+        let columnCount = statement.columnCount
         var columns: [String] = []
         var types: [String] = []
         columns.reserveCapacity(columnCount)
@@ -34,8 +43,7 @@ struct RowCollector {
             columns.append(table.map { "\($0).\(name)" } ?? name)
             types.append(statement.declaredType(at: index)?.lowercased() ?? "")
         }
-        untypedLeft = types.count { $0.isEmpty }
-        rows = RowSet(columns: columns, types: types)
+        return RowSet(columns: columns, types: types)
     }
 
     /// The row the statement stands on.
@@ -81,8 +89,12 @@ struct RowCollector {
 
     func finish() -> StatementOutcome {
         isOverLimit
-            ? .failed("the result is larger than \(byteLimit) bytes: ask for fewer rows")
+            ? .failed(Self.overLimitText(byteLimit))
             : .rows(rows)
+    }
+
+    static func overLimitText(_ limit: Int) -> String {
+        "the result is larger than \(limit) bytes: ask for fewer rows"
     }
 
     private mutating func add(
@@ -111,7 +123,8 @@ struct RowCollector {
         withUnsafeBytes(of: value.littleEndian) { rows.cells.append(contentsOf: $0) }
     }
 
-    private static func name(of type: Int32) -> String {
+    /// What a column without a declared type is said to hold.
+    static func name(of type: Int32) -> String {
         switch type {
         case SQLITE_INTEGER: "integer"
         case SQLITE_FLOAT: "real"

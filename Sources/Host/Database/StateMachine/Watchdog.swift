@@ -34,6 +34,13 @@ final class Watchdog {
         self.deadline = deadline
     }
 
+    /// The read did nothing for so long, because nobody asked for more of it.
+    func postpone(by time: Duration) {
+        if time > .zero, let deadline { self.deadline = deadline + time }
+    }
+
+    var isCancelled: Bool { activity.isCancelled }
+
     func stop() {
         deadline = nil
     }

@@ -79,6 +79,22 @@ struct AnswerDesk: Sendable {
         return response
     }
 
+    /// In parts, of which the first is here, as long as the answers that wait for their clients leave
+    /// room.
+    func results(
+        beginning part: ResultPart, servedBy server: PeerAddress?, _ pending: PendingReply
+    ) -> Response {
+        let share = Share(of: budgets.answerBytes)
+        guard share.grow(by: ResultWindow.bytes) else { return failure(.busy, to: pending) }
+        let source = AnswerSource(
+            StreamedDocument(pending.format, elapsed: { pending.elapsed }), holding: share)
+        source.feed(part)
+        var response = Response(.ok, .json)
+        response.source = source
+        response.servedBy = server?.rawValue ?? advertisedAddress
+        return response
+    }
+
     func emptyResult(_ request: HTTPRequest, of operation: HTTPOperation) -> Response {
         results(CommandResult([]), servedBy: nil, PendingReply(operation, request))
     }

@@ -1,22 +1,84 @@
+import Service
 import Wire
 
-/// The body of a large answer, made slice by slice while the client takes it.
+/// The body of a large answer, made slice by slice while the client takes it: of a result that is
+/// there, or of parts that come by and by and are asked for as they are used up.
 ///
 /// `@unchecked Sendable`: it is made on one thread, handed over, and then used by the event loop of
 /// its connection alone.
 final class AnswerSource: @unchecked Sendable {
-    private var document: ResultDocument
+    private enum Body {
+        case whole(ResultDocument)
+        case parts(StreamedDocument)
+        /// The rest can't be had.
+        case lost
+    }
+
+    private var body: Body
     /// Memory that the rows take until the last of them is written.
     private let share: Share?
+    /// Bytes of `share`.
+    private var covered = ResultWindow.bytes
+    /// Bytes of parts that were used up and not asked for anew.
+    private var unasked = 0
+    /// Whose answer it is, where more of it is to be asked for.
+    var request: RequestID?
 
     init(_ document: ResultDocument, holding share: Share?) {
-        self.document = document
+        body = .whole(document)
+        self.share = share
+    }
+
+    /// - Parameter share: `ResultWindow.bytes` are taken of it.
+    init(_ document: StreamedDocument, holding share: Share) {
+        body = .parts(document)
         self.share = share
     }
 
     /// About `size` bytes more. Fails when the rows are damaged.
-    func next(_ size: Int) throws(WireError) -> (bytes: [UInt8], isLast: Bool) {
-        let isLast = try document.advance(until: size)
-        return (document.takeBytes(), isLast)
+    func next(_ size: Int) throws(WireError) -> (bytes: [UInt8], slice: HTTPSlice) {
+        switch body {
+        case .whole(var document):
+            // Leaves `document` the only owner of its memory.
+            body = .lost
+            let isLast = try document.advance(until: size)
+            let bytes = document.takeBytes()
+            body = .whole(document)
+            return (bytes, isLast ? .last : .more)
+        case .parts(var document):
+            body = .lost
+            let slice = try document.advance(until: size)
+            let bytes = document.takeBytes()
+            unasked += document.takeUsedUp()
+            guard cover(document.heldBytes) else { return (bytes, .failed) }
+            body = .parts(document)
+            return (bytes, slice)
+        case .lost: return ([], .failed)
+        }
+    }
+
+    /// A row may be larger than what parts are ahead.
+    private func cover(_ bytes: Int) -> Bool {
+        guard bytes > covered, let share else { return true }
+        guard share.grow(by: bytes - covered) else { return false }
+        covered = bytes
+        return true
+    }
+
+    func feed(_ part: ResultPart) {
+        guard case .parts(var document) = body else { return }
+        body = .lost
+        document.feed(part)
+        body = .parts(document)
+    }
+
+    /// No more parts come, and the last was not there.
+    func fail() { body = .lost }
+
+    /// How much more is to be asked for now, if it is worth it.
+    func takeDemand() -> Int? {
+        guard unasked >= ResultWindow.demandBytes else { return nil }
+        defer { unasked = 0 }
+        return unasked
     }
 }

@@ -150,6 +150,13 @@ final class HTTPConnection: ChannelDuplexHandler {
         perform()
     }
 
+    /// More has come of an answer that goes out in slices.
+    func fed(_ source: AnswerSource) {
+        guard isOpen, self.source === source else { return }
+        machine.sliceReady()
+        perform()
+    }
+
     /// What was worked on elsewhere has reached the node.
     func workReturned() {
         guard isOpen else { return }
@@ -200,12 +207,13 @@ final class HTTPConnection: ChannelDuplexHandler {
         context?.eventLoop.assumeIsolated().scheduleTask(in: pause) {
             guard let source = self.source, self.isOpen else { return }
             do {
-                let slice = try source.next(self.limits.sliceBytes)
+                let (bytes, slice) = try source.next(self.limits.sliceBytes)
                 self.edge.writer.write(
-                    slice: slice.bytes, isLast: slice.isLast, self.slicing, to: &self.output)
-                if slice.isLast { self.dropSource() }
+                    slice: bytes, isLast: slice == .last, self.slicing, to: &self.output)
+                if slice == .last { self.dropSource() }
                 self.flushOutput()
-                self.machine.sliced(slice.isLast ? .last : .more)
+                self.gateway.demandMore(of: source)
+                self.machine.sliced(slice)
             } catch {
                 self.dropSource()
                 self.machine.sliced(.failed)

@@ -78,6 +78,15 @@ struct HTTPConnectionMachine<Answer> {
         var bodySize = 0
     }
 
+    /// An answer that goes out in slices.
+    private struct Slicing {
+        let id: ExchangeID
+        let framing: ResponseFraming
+        var isAsked = false
+        /// What the next slice is to be made of has not come yet.
+        var isStarved = false
+    }
+
     private enum Intake {
         case idle
         case receiving(Incoming)
@@ -88,7 +97,7 @@ struct HTTPConnectionMachine<Answer> {
     private enum Outflow {
         case between
         /// Slices of the answer to the request before the first of `exchanges`.
-        case slicing(ResponseFraming, isAsked: Bool)
+        case slicing(Slicing)
         /// The last answer is on its way.
         case finished
         case closed
@@ -242,19 +251,31 @@ struct HTTPConnectionMachine<Answer> {
 
     /// The slice that was asked for is written.
     mutating func sliced(_ result: HTTPSlice) {
-        guard case .slicing(let framing, isAsked: true) = outflow else { return }
+        guard case .slicing(var slicing) = outflow, slicing.isAsked else { return }
+        slicing.isAsked = false
         switch result {
         case .more:
-            outflow = .slicing(framing, isAsked: false)
+            outflow = .slicing(slicing)
             askForSlice()
+        case .starved:
+            slicing.isStarved = true
+            outflow = .slicing(slicing)
         case .last:
             outflow = .between
-            finishIfLast(framing)
+            finishIfLast(slicing.framing)
             advance()
         case .failed:
             closed()
             effects.append(.close(.answerFailed))
         }
+    }
+
+    /// More has come of what the slices are made of.
+    mutating func sliceReady() {
+        guard case .slicing(var slicing) = outflow, slicing.isStarved else { return }
+        slicing.isStarved = false
+        outflow = .slicing(slicing)
+        askForSlice()
     }
 
     private mutating func append(_ exchange: Exchange) { exchanges.append(exchange) }
@@ -275,8 +296,12 @@ struct HTTPConnectionMachine<Answer> {
             case .slices(let answer):
                 framing.omitLength()
                 effects.append(.begin(answer, framing))
-                if framing.omitsBody { break }
-                outflow = .slicing(framing, isAsked: false)
+                let id = ExchangeID(number: firstNumber + front - 1)
+                if framing.omitsBody {
+                    effects.append(.cancel([id]))
+                    break
+                }
+                outflow = .slicing(Slicing(id: id, framing: framing))
                 askForSlice()
                 continue
             }
@@ -302,8 +327,11 @@ struct HTTPConnectionMachine<Answer> {
     }
 
     private mutating func askForSlice() {
-        guard isWritable, case .slicing(let framing, isAsked: false) = outflow else { return }
-        outflow = .slicing(framing, isAsked: true)
+        guard isWritable, case .slicing(var slicing) = outflow, !slicing.isAsked,
+            !slicing.isStarved
+        else { return }
+        slicing.isAsked = true
+        outflow = .slicing(slicing)
         effects.append(.slice)
     }
 
@@ -372,18 +400,23 @@ struct HTTPConnectionMachine<Answer> {
 
     /// The connection is gone.
     mutating func closed() {
+        var ids: [ExchangeID] = []
+        if case .slicing(let slicing) = outflow { ids = [slicing.id] }
         outflow = .closed
         intake = .ended
-        cancelWaiting()
+        cancelWaiting(after: ids)
     }
 
-    private mutating func cancelWaiting() {
+    /// What is still being made is not wanted any more.
+    private mutating func cancelWaiting(after first: [ExchangeID] = []) {
         let waiting = exchanges.indices[front...].filter {
-            if case .awaited = exchanges[$0].content { true } else { false }
+            switch exchanges[$0].content {
+            case .awaited, .slices: true
+            case .whole, .refusal: false
+            }
         }
-        if !waiting.isEmpty {
-            effects.append(.cancel(waiting.map { ExchangeID(number: firstNumber + $0) }))
-        }
+        let ids = first + waiting.map { ExchangeID(number: firstNumber + $0) }
+        if !ids.isEmpty { effects.append(.cancel(ids)) }
         firstNumber += exchanges.count
         exchanges = []
         front = 0
@@ -398,6 +431,8 @@ extension HTTPConnectionMachine.Effect: Equatable where Answer: Equatable {}
 /// How the making of a slice ended.
 enum HTTPSlice {
     case more
+    /// The rest has not come yet: `sliceReady` says when it has.
+    case starved
     case last
     /// The rest can't be had; the client sees that by the missing end.
     case failed

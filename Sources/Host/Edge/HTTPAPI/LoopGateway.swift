@@ -1,5 +1,6 @@
 import NIOCore
 import Service
+import Wire
 
 /// Stands between the HTTP connections of one event loop and the node. What the connections take
 /// in during one turn of the loop goes to the node as one batch, and a batch of replies comes back
@@ -16,6 +17,10 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         let pending: PendingReply
         /// What the body holds of the budget of all.
         let share: Share?
+        /// Of an answer that comes in parts.
+        var source: AnswerSource?
+        /// The client has its answer, or a refusal; parts that still come are dropped.
+        var isOver = false
     }
 
     private let loop: any EventLoop
@@ -161,17 +166,60 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
     private func finish(_ replies: [Reply]) {
         var touched: [HTTPConnection] = []
         for reply in replies {
+            if case .part(let part) = reply.outcome {
+                if let connection = take(part, of: reply), connection.noteUnflushed() {
+                    touched.append(connection)
+                }
+                continue
+            }
             // Whoever answers twice finds nobody waiting.
             guard let waiting = remove(reply.id) else { continue }
             // Rendering for a client that has gone would be for nothing.
-            guard waiting.connection.isOpen else { continue }
-            waiting.connection.complete(
-                waiting.exchange, with: edge.desk.answer(reply, to: waiting.pending))
+            guard waiting.connection.isOpen, !waiting.isOver else { continue }
+            if let source = waiting.source {
+                // A part went out: the client sees the missing end.
+                source.fail()
+                waiting.connection.fed(source)
+            } else {
+                waiting.connection.complete(
+                    waiting.exchange, with: edge.desk.answer(reply, to: waiting.pending))
+            }
             if waiting.connection.noteUnflushed() { touched.append(waiting.connection) }
         }
         for connection in touched { connection.flush() }
         endDrainingIfDue()
     }
+
+    /// - Returns: who is to be flushed.
+    private func take(_ part: ResultPart, of reply: Reply) -> HTTPConnection? {
+        guard var found = waiting[reply.id] else { return nil }
+        if part.isLast { _ = remove(reply.id) }
+        let connection = found.connection
+        guard connection.isOpen, !found.isOver else { return nil }
+        if let source = found.source {
+            source.feed(part)
+            connection.fed(source)
+            return connection
+        }
+        let response = edge.desk.answer(reply, to: found.pending)
+        found.source = response.source
+        found.isOver = response.source == nil
+        response.source?.request = reply.id
+        if !part.isLast { waiting[reply.id] = found }
+        if found.isOver { service.cancel([reply.id], replyTo: self) }
+        connection.complete(found.exchange, with: response)
+        return connection
+    }
+
+    /// What was made into slices makes room for more.
+    func demandMore(of source: AnswerSource) {
+        guard let id = source.request, waiting[id] != nil, let bytes = source.takeDemand() else {
+            return
+        }
+        service.demand([PartDemand(id: id, bytes: bytes)], replyTo: self)
+    }
+
+    var takesParts: Bool { true }
 
     private func remove(_ id: RequestID) -> Waiting? {
         guard let found = waiting.removeValue(forKey: id) else { return nil }

@@ -37,7 +37,7 @@ struct ResultDocument {
     }
 
     private var output: JSONOutput
-    private let format: ResultFormat
+    private let members: ResultMembers
     private let result: CommandResult
     /// Asked when the end is written.
     private let elapsed: () -> Duration
@@ -48,7 +48,7 @@ struct ResultDocument {
         continuing bytes: consuming [UInt8] = []
     ) {
         self.result = result
-        self.format = format
+        members = ResultMembers(format: format)
         self.elapsed = elapsed
         output = JSONOutput(continuing: bytes, pretty: format.pretty)
     }
@@ -85,12 +85,13 @@ struct ResultDocument {
                 let isComplete = try writer.advance(rows, to: &output, until: size)
                 stage = .rows(index, writer)
                 if isComplete {
-                    writeTime(nanoseconds: statement.nanoseconds)
+                    members.write(nanoseconds: statement.nanoseconds, to: &output)
                     output.endObject()
                     stage = .statement(index + 1)
                 }
             case .closing:
-                writeEnd()
+                members.writeEnd(
+                    error: result.error, logIndex: result.logIndex, elapsed: elapsed, to: &output)
                 stage = .finished
             case .finished: return true
             }
@@ -113,80 +114,11 @@ struct ResultDocument {
         output.beginObject()
         let statement = result.statements[index]
         if case .rows(let rows) = statement.outcome {
-            stage = .rows(index, RowWriter(rows, format))
+            stage = .rows(index, RowWriter(rows, members.format))
         } else {
-            write(statement)
+            members.write(statement, to: &output)
             output.endObject()
             stage = .statement(index + 1)
         }
-    }
-
-    private mutating func writeEnd() {
-        if let error = result.error { write(error: error) }
-        if format.timings { writeTime(nanoseconds: UInt64(max(0, elapsed().wholeNanoseconds))) }
-        if format.raftIndex, result.logIndex != 0 {
-            output.member("raft_index")
-            output.integer(Int64(bitPattern: result.logIndex))
-        }
-        output.endObject()
-    }
-
-    /// Every outcome but rows.
-    private mutating func write(_ statement: StatementResult) {
-        switch statement.outcome {
-        case .changed(let lastInsertID, let rowsAffected):
-            if lastInsertID != 0 {
-                output.member("last_insert_id")
-                output.integer(lastInsertID)
-            }
-            if rowsAffected != 0 {
-                output.member("rows_affected")
-                output.integer(rowsAffected)
-            }
-            writeTime(nanoseconds: statement.nanoseconds)
-            if format.associative { writeNullRows() }
-        case .empty:
-            if format.associative, statement.isRead { writeNoRows() }
-            writeTime(nanoseconds: statement.nanoseconds)
-            if format.associative, !statement.isRead { writeNullRows() }
-        case .failed(let message):
-            if format.associative, statement.isRead { writeNoRows() }
-            write(error: message)
-        case .rows: break
-        }
-    }
-
-    /// SQLite repeats names in its messages, and a name may be as long as a statement.
-    private mutating func write(error message: String) {
-        output.member("error")
-        if message.utf8.count <= Self.longestError {
-            output.text(message)
-        } else {
-            var text = message
-            text = text.withUTF8 {
-                String(decoding: $0.prefix(Self.longestError), as: UTF8.self)
-            }
-            output.text("\(text)… (\(message.utf8.count) bytes)")
-        }
-    }
-
-    /// Bytes of a message that are shown.
-    private static let longestError = 64 * 1024
-
-    private mutating func writeTime(nanoseconds: UInt64) {
-        guard format.timings, nanoseconds != 0 else { return }
-        output.member("time")
-        output.real(Double(nanoseconds) / 1e9)
-    }
-
-    private mutating func writeNullRows() {
-        output.member("rows")
-        output.null()
-    }
-
-    private mutating func writeNoRows() {
-        output.member("rows")
-        output.beginArray()
-        output.endArray()
     }
 }

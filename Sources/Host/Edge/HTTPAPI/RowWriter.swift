@@ -56,10 +56,7 @@ struct RowWriter {
     mutating func advance(
         _ rows: RowSet, to output: inout JSONOutput, until size: Int
     ) throws(WireError) -> Bool {
-        if !hasBegun {
-            hasBegun = true
-            begin(rows, &output)
-        }
+        if !hasBegun { begin(rows, hasRows: rows.rowCount > 0, &output) }
         return try rows.cells.withUnsafeBufferPointer { (bytes) throws(WireError) in
             let cells = UnsafeRawBufferPointer(bytes)
             while row < rows.rowCount {
@@ -73,7 +70,63 @@ struct RowWriter {
         }
     }
 
-    private func begin(_ rows: RowSet, _ output: inout JSONOutput) {
+    // MARK: Rows that come by and by
+
+    /// Writes what stands before the rows, of which there are some.
+    mutating func begin(_ header: RowSet, to output: inout JSONOutput) {
+        begin(header, hasRows: true, &output)
+    }
+
+    /// Writes as many rows as there are whole ones.
+    /// - Parameters:
+    ///   - cells: grows from call to call; `dropWritten` takes away what is not needed any more.
+    ///   - count: of a row's cells.
+    /// - Returns: whether these are written; else there is about `size` to be taken.
+    mutating func advance(
+        over cells: [UInt8], rowsOf count: Int, to output: inout JSONOutput, until size: Int
+    ) throws(WireError) -> Bool {
+        // There would be no end of rows without cells.
+        guard count > 0 || cells.isEmpty else { throw .trailingBytes(cells.count) }
+        return try cells.withUnsafeBufferPointer { (bytes) throws(WireError) in
+            let cells = UnsafeRawBufferPointer(bytes)
+            while true {
+                if !isRowOpen {
+                    guard output.bytes.count < size else { return false }
+                    guard try Self.isWhole(cells, from: offset, count) else { return true }
+                    try openRow(cells, count, &output)
+                }
+                guard try writeCells(cells, to: &output, until: size) else { return false }
+                closeRow(&output)
+            }
+        }
+    }
+
+    /// Between two rows: forgets the cells of those that are written.
+    mutating func dropWritten(from cells: inout [UInt8]) {
+        precondition(!isRowOpen, "the cells of an open row are still read")
+        if offset == cells.count { cells = [] } else { cells.removeFirst(offset) }
+        offset = 0
+    }
+
+    /// Writes what stands behind the last row.
+    func end(to output: inout JSONOutput) { output.endArray() }
+
+    private static func isWhole(
+        _ cells: UnsafeRawBufferPointer, from offset: Int, _ count: Int
+    ) throws(WireError) -> Bool {
+        guard offset < cells.count else { return false }
+        var reader = CellReader(cells, from: offset)
+        do throws(WireError) {
+            for _ in 0..<count { _ = try reader.next() }
+            return true
+        } catch {
+            if case .truncated = error { return false }
+            throw error
+        }
+    }
+
+    private mutating func begin(_ rows: RowSet, hasRows: Bool, _ output: inout JSONOutput) {
+        hasBegun = true
         if format.associative {
             if !columns.isEmpty {
                 output.member("types")
@@ -89,7 +142,7 @@ struct RowWriter {
         } else {
             writeTexts("columns", rows.columns, &output)
             writeTexts("types", rows.types, &output)
-            guard rows.rowCount > 0 else { return }
+            guard hasRows else { return }
             output.member("values")
             output.beginArray()
         }

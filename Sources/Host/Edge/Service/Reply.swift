@@ -1,7 +1,8 @@
 package import Raft
 package import Wire
 
-/// The answer to a `ClientRequest`.
+/// The answer to a `ClientRequest`, or a part of it: then more replies follow under the same ID, in
+/// their order, until a part says that it is the last, or a failure ends them.
 package struct Reply: Sendable {
     /// Of the request that is answered.
     package var id: RequestID
@@ -20,6 +21,9 @@ package struct Reply: Sendable {
 /// Every answer there is; the HTTP edge makes documents and statuses of them.
 package enum Outcome: Sendable {
     case results(CommandResult)
+    /// Results come in parts, to sinks that take them: about `ResultWindow.bytes` of them by
+    /// themselves, all others as they are asked for (`NodeService.demand`).
+    case part(ResultPart)
     /// Removal or transfer of leadership took place.
     case done
     case nodes([NodeDescription])
@@ -27,6 +31,13 @@ package enum Outcome: Sendable {
     case readiness(Readiness)
     case limits(WriteLimits)
     case failed(ServiceError)
+}
+
+extension Outcome {
+    /// No other reply follows.
+    package var isLast: Bool {
+        if case .part(let part) = self { part.isLast } else { true }
+    }
 }
 
 /// Why a request was not served. One table at the HTTP edge turns each case into status and text.

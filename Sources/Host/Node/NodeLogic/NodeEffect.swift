@@ -18,6 +18,8 @@ package enum NodeEffect: Sendable {
     case probeDatabase(RequestKey, synced: Bool)
     /// Send these on, once, and pass the answers on.
     case forward([ForwardedRequest], to: PeerAddress)
+    /// Nobody waits any more for what was sent on to the node there: tell it.
+    case recall([RequestKey], at: PeerAddress)
 
     // To other nodes.
     case send([Message])

@@ -14,6 +14,9 @@ package enum NodeEvent: Sendable {
     case cancelled([RequestKey])
     /// Another node answered requests that were sent on, and the answers were passed on.
     case forwardEnded([RequestKey])
+    /// The first parts of the answers to requests that were sent on were passed on; others follow,
+    /// until `forwardEnded`.
+    case forwardBegan([RequestKey])
     /// Requests that were sent on and certainly had no effect: they never left this node, or the
     /// other one turned out not to lead.
     case forwardRefused([RequestKey])

@@ -41,10 +41,7 @@ extension NodeMachine {
     /// - Returns: whether there was something to do.
     mutating func performRequests() -> Bool {
         let decisions = router.takeDecisions()
-        let isEmpty =
-            decisions.answers.isEmpty && decisions.reads.isEmpty && decisions.proposals.isEmpty
-            && decisions.confirmations.isEmpty && decisions.forwards.isEmpty
-        guard !isEmpty else { return false }
+        guard !decisions.isEmpty else { return false }
         if !decisions.proposals.isEmpty {
             propose(decisions.proposals.map { (.command($0), $0.encoded) })
         }
@@ -57,6 +54,7 @@ extension NodeMachine {
         for forward in decisions.forwards {
             emit(.forward(forward.requests, to: forward.address))
         }
+        for recall in decisions.recalls { emit(.recall(recall.keys, at: recall.address)) }
         if !decisions.answers.isEmpty { emit(.answer(decisions.answers)) }
         return true
     }

@@ -168,6 +168,7 @@ package struct NodeMachine: Sendable {
         case .requests: break
         case .cancelled(let keys): router.cancelled(keys)
         case .forwardEnded(let keys): router.forwardEnded(keys)
+        case .forwardBegan(let keys): router.forwardBegan(keys)
         case .forwardRefused(let keys): router.forwardRefused(keys)
         case .messages(let messages):
             heard(messages)

@@ -10,7 +10,8 @@ import Wire
 /// - *open proposals*: in the log, until they are applied or discarded;
 /// - *open reads*: at level `linearizable`, until a quorum confirmed the leadership;
 /// - *parked*: they can't go anywhere now, and wait for a leader or for the database;
-/// - *forwarded*: sent on to the leader, once. Only what certainly had no effect goes another way.
+/// - *forwarded*: sent on to the leader, once. Only what certainly had no effect goes another way,
+///   and nothing of whose answer a part was passed on. Who waits no longer is made known there.
 ///
 /// What one turn decides is gathered, and handed out together by `takeDecisions`.
 struct RequestRouter {
@@ -51,11 +52,21 @@ struct RequestRouter {
         /// At level `linearizable`, on the leader.
         var confirmations: [PendingRequest] = []
         var forwards: [(address: PeerAddress, requests: [ForwardedRequest])] = []
+        /// Of what was sent on: nobody waits for it any more.
+        var recalls: [(address: PeerAddress, keys: [RequestKey])] = []
+
+        var isEmpty: Bool {
+            answers.isEmpty && reads.isEmpty && proposals.isEmpty && confirmations.isEmpty
+                && forwards.isEmpty && recalls.isEmpty
+        }
     }
 
     private struct Forwarded {
         var pending: PendingRequest
         var address: PeerAddress
+        /// Parts of the answer were passed on: it is sent nowhere else, and takes as long as the
+        /// client takes to receive it.
+        var hasBegun = false
     }
 
     let limits: RouterLimits
@@ -81,9 +92,10 @@ struct RequestRouter {
         return decisions
     }
 
-    /// Nothing waits for its fate.
+    /// Nothing waits for its fate. An answer of which parts were passed on has met it.
     var isIdle: Bool {
-        openProposals.isEmpty && openReads.isEmpty && parked.isEmpty && forwarded.isEmpty
+        openProposals.isEmpty && openReads.isEmpty && parked.isEmpty
+            && forwarded.values.allSatisfy(\.hasBegun)
     }
 
     // MARK: Requests
@@ -309,17 +321,33 @@ struct RequestRouter {
         for key in keys { forwarded[key] = nil }
     }
 
+    /// The first part of the answer was passed on; others follow.
+    mutating func forwardBegan(_ keys: [RequestKey]) {
+        for key in keys { forwarded[key]?.hasBegun = true }
+    }
+
     /// These certainly had no effect: they may go another way.
     mutating func forwardRefused(_ keys: [RequestKey]) {
         for key in keys {
             guard let sent = forwarded.removeValue(forKey: key) else { continue }
-            park(sent.pending)
+            // A client that has seen a part of one answer can't be given another.
+            if !sent.hasBegun { park(sent.pending) }
+        }
+    }
+
+    private mutating func recall(_ key: RequestKey) {
+        guard let sent = forwarded.removeValue(forKey: key) else { return }
+        if let place = decisions.recalls.firstIndex(where: { $0.address == sent.address }) {
+            decisions.recalls[place].keys.append(key)
+        } else {
+            decisions.recalls.append((sent.address, [key]))
         }
     }
 
     // MARK: Ends
 
-    /// Nobody waits for the request any more. What is in the log, or was sent on, takes its course.
+    /// Nobody waits for the request any more. What is in the log takes its course, and so does what
+    /// the other node has in its log; but it hears of it.
     mutating func cancelled(_ keys: [RequestKey]) {
         let gone = Set(keys)
         for pending in parked where gone.contains(pending.key) { parkedBytes -= pending.byteCount }
@@ -327,7 +355,7 @@ struct RequestRouter {
         for id in openReads.keys.sorted() {
             openReads[id]?.removeAll { gone.contains($0.key) }
         }
-        for key in keys { forwarded[key] = nil }
+        for key in keys { recall(key) }
     }
 
     private mutating func expires(_ deadline: MonotonicTime) {
@@ -396,9 +424,11 @@ struct RequestRouter {
 
     /// The other node's own limit comes first as a rule.
     private mutating func expireForwarded(_ now: MonotonicTime) {
-        let late = forwarded.filter { $0.value.pending.deadline + limits.forwardGrace <= now }
+        let late = forwarded.filter {
+            !$0.value.hasBegun && $0.value.pending.deadline + limits.forwardGrace <= now
+        }
         for (key, sent) in late.sorted(by: { $0.key < $1.key }) {
-            forwarded[key] = nil
+            recall(key)
             answer(key, .failed(.timedOut(waitingFor: "the leader at \(sent.address)")))
         }
     }
@@ -414,7 +444,7 @@ struct RequestRouter {
         for reads in openReads.values {
             for pending in reads { earliest = min(earliest, pending.readDeadline) }
         }
-        for sent in forwarded.values {
+        for sent in forwarded.values where !sent.hasBegun {
             earliest = min(earliest, sent.pending.deadline + limits.forwardGrace)
         }
         return earliest

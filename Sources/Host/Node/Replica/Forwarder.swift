@@ -1,13 +1,37 @@
 import NodeLogic
 import Raft
 import Service
+import Synchronization
 import Threads
 import Transport
 
 /// Sends requests on to the leader and passes the replies on to where the requests came from. A
 /// request is never sent twice: only one that the other node refused as "not leader", and so did
-/// not touch, goes back to the machine.
+/// not touch, goes back to the machine. Answers in parts are passed on part by part; who takes them
+/// here is who asks the other node for more.
 final class Forwarder: ReplySink {
+    /// An answer under way in parts.
+    private struct Stream: Hashable {
+        let sink: ObjectIdentifier
+        let id: RequestID
+
+        init(_ sink: any ReplySink, _ id: RequestID) {
+            self.sink = ObjectIdentifier(sink)
+            self.id = id
+        }
+    }
+
+    private struct State {
+        var targets: [RequestKey: ReplyTarget] = [:]
+        var keys: [Stream: RequestKey] = [:]
+
+        mutating func end(_ key: RequestKey) {
+            guard let target = targets.removeValue(forKey: key) else { return }
+            keys[Stream(target.sink, target.id)] = nil
+        }
+    }
+
+    private let state = Mutex(State())
     private let transport: PeerTransport
     private let mailbox: Mailbox<NodeEvent>
     private let open: OpenRequests
@@ -29,23 +53,79 @@ final class Forwarder: ReplySink {
         }
     }
 
+    var takesParts: Bool { true }
+
     func deliver(_ replies: [Reply]) {
+        var began: [RequestKey] = []
         var ended: [RequestKey] = []
         var refused: [RequestKey] = []
         var batch = ReplyBatch()
         for reply in replies {
             let key = RequestKey(reply.id.rawValue)
-            if case .failed(.notLeader) = reply.outcome {
+            let (target, isFirst) = target(of: key, reply.outcome)
+            if case .failed(.notLeader) = reply.outcome, target == nil {
                 refused.append(key)
                 continue
             }
-            ended.append(key)
-            guard let target = open.take(key) else { continue }
-            batch.add(reply.outcome, servedBy: reply.servedBy, to: target)
+            if reply.outcome.isLast { ended.append(key) } else if isFirst { began.append(key) }
+            if let target { batch.add(reply.outcome, servedBy: reply.servedBy, to: target) }
         }
         batch.deliver()
         if !refused.isEmpty { mailbox.post(.forwardRefused(refused)) }
         // Nothing hurries: the machine takes note with its next turn.
+        if !began.isEmpty { mailbox.postQuietly(.forwardBegan(began)) }
         if !ended.isEmpty { mailbox.postQuietly(.forwardEnded(ended)) }
+    }
+
+    /// Whom the reply goes to; nil: nobody any more, or it is for the machine to decide.
+    private func target(of key: RequestKey, _ outcome: Outcome) -> (ReplyTarget?, isFirst: Bool) {
+        state.withLock { state in
+            if let target = state.targets[key] {
+                if outcome.isLast { state.end(key) }
+                return (target, false)
+            }
+            if case .failed(.notLeader) = outcome { return (nil, false) }
+            // Within the lock, so that who cancels finds it either there or here.
+            guard let target = open.take(key) else { return (nil, false) }
+            if !outcome.isLast {
+                state.targets[key] = target
+                state.keys[Stream(target.sink, target.id)] = key
+            }
+            return (target, true)
+        }
+    }
+
+    // MARK: Answers in parts
+
+    /// Nobody waits for the rest of these.
+    /// - Returns: what they are known as to the machine, and who is still to be told of their end.
+    func cancel(
+        _ ids: [RequestID], of sink: any ReplySink
+    ) -> [(key: RequestKey, target: ReplyTarget)] {
+        state.withLock { state in
+            guard !state.keys.isEmpty else { return [] }
+            return ids.compactMap { id in
+                guard let key = state.keys[Stream(sink, id)], let target = state.targets[key]
+                else { return nil }
+                state.end(key)
+                return (key, target)
+            }
+        }
+    }
+
+    func demand(_ demands: [PartDemand], from sink: any ReplySink) {
+        let known = state.withLock { state in
+            demands.compactMap { demand in
+                state.keys[Stream(sink, demand.id)].map {
+                    PartDemand(id: RequestID($0.rawValue), bytes: demand.bytes)
+                }
+            }
+        }
+        if !known.isEmpty { transport.demand(known, of: self) }
+    }
+
+    /// Nobody waits any more for what was sent on to the node there.
+    func recall(_ keys: [RequestKey], at address: PeerAddress) {
+        transport.recall(keys.map { RequestID($0.rawValue) }, of: self, at: address)
     }
 }

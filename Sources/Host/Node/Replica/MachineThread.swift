@@ -96,6 +96,7 @@ final class MachineThread {
         case .probeDatabase(let key, let synced): probeDatabase(key, synced)
         case .forward(let requests, let address):
             links.forwarder.forward(requests, to: address)
+        case .recall(let keys, let address): links.forwarder.recall(keys, at: address)
         case .send(let messages): links.transport.send(messages)
         case .setAddress(let address, let id): links.transport.setAddress(address, for: id)
         case .call(let id, let request, let address, let timeout):

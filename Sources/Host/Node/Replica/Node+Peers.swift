@@ -57,6 +57,14 @@ extension Node: PeerDelegate {
         submit(requests, replyTo: sink)
     }
 
+    package func demanded(_ demands: [PartDemand], replyTo sink: any ReplySink) {
+        demand(demands, replyTo: sink)
+    }
+
+    package func recalled(_ requests: [RequestID], replyTo sink: any ReplySink) {
+        cancel(requests, replyTo: sink)
+    }
+
     package func prepareSnapshot(
         _ offer: SnapshotOffer, from caller: PeerCaller,
         reply: @escaping @Sendable (SnapshotDecision) -> Void

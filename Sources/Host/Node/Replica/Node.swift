@@ -121,10 +121,11 @@ package final class Node: NodeService, Sendable {
         links.mailbox.post(.requests(others))
     }
 
-    /// Reads end as soon as SQLite can be stopped, and what waits for a leader is dropped; what is in
-    /// the log, or was sent on to the leader, takes its course.
+    /// Reads end as soon as SQLite can be stopped, here or at the leader, and what waits for a leader
+    /// is dropped; what is in the log takes its course.
     package func cancel(_ requests: [RequestID], replyTo sink: any ReplySink) {
-        let cancelled = links.open.take(requests, of: sink)
+        let cancelled =
+            links.open.take(requests, of: sink) + links.forwarder.cancel(requests, of: sink)
         if !cancelled.isEmpty {
             links.mailbox.post(.cancelled(cancelled.map(\.key)))
             var replies = ReplyBatch()
@@ -134,6 +135,11 @@ package final class Node: NodeService, Sendable {
             replies.deliver()
         }
         links.readers.cancel(requests, from: sink)
+    }
+
+    package func demand(_ demands: [PartDemand], replyTo sink: any ReplySink) {
+        let others = links.readers.demand(demands, from: sink)
+        if !others.isEmpty { links.forwarder.demand(others, from: sink) }
     }
 
     /// Whether a read needs nothing from the machine.

@@ -29,23 +29,27 @@ struct ReadJob: Sendable {
     /// When SQLite must stop working on it: at the client's limit for the database. `timeout` is
     /// for waiting on other nodes, and so bounds only what another node waits for.
     func deadline(from start: ContinuousClock.Instant) -> ContinuousClock.Instant? {
-        var deadline: ContinuousClock.Instant?
-        if case .command(_, let options) = pending.request.operation,
-            let limit = options.databaseTimeout
-        {
-            deadline = start + limit
-        }
+        var deadline = databaseDeadline(from: start)
         if target.sink.isRemote {
             let end = start + (pending.deadline - .now)
             deadline = deadline.map { min($0, end) } ?? end
         }
         return deadline
     }
+
+    /// At the client's limit for the database; nil: there is none.
+    func databaseDeadline(from start: ContinuousClock.Instant) -> ContinuousClock.Instant? {
+        guard case .command(_, let options) = pending.request.operation else { return nil }
+        return options.databaseTimeout.map { start + $0 }
+    }
 }
 
 /// Threads that serve reads, each over a connection of its own. Two at first; another one is added
 /// when a read waits and all threads are caught in long ones, up to the limit, and ends when it
 /// was not needed for a while.
+///
+/// An answer that goes out in parts keeps its thread until its end, beside those that serve others;
+/// there are so many of them at most.
 ///
 /// A reader that does not come back when it should is given up: its client gets its answer, another
 /// thread takes its place, and it ends when the step of SQLite that holds it does.
@@ -64,6 +68,10 @@ final class ReaderPool: Sendable {
         var pause: Duration = .seconds(1)
         /// Bytes that all results may take while they are gathered.
         var gatheredBytes = 2 << 30
+        /// Answers that go out in parts. Each may be `ResultWindow.bytes` ahead of its receiver.
+        var streams = 64
+        /// When there are as many, one that nobody asked for more of in this time makes room.
+        var streamPatience: Duration = .seconds(10)
 
         init(threads: Int) { self.threads = max(1, threads) }
     }
@@ -73,11 +81,15 @@ final class ReaderPool: Sendable {
         /// Threads that have not come for a job yet.
         var starting = 0
         var givenUp = 0
+        /// Those of `slots` whose answer goes out in parts.
+        var streams = 0
         var lastNumber = 0
         var path: String
         /// Counts changes of the database file: readers of an older one open the new one.
         var generation: UInt64 = 0
         var isClosed = false
+        /// Threads for what waits.
+        var serving: Int { slots.count - streams }
         /// No thread is added before.
         var mayGrowAt: ContinuousClock.Instant = .now
         var lastRefusal: String?
@@ -90,9 +102,9 @@ final class ReaderPool: Sendable {
                 { (name, body) throws(ThreadShortage) in
                     try NamedThread(name, stack: NamedThread.deepStack, body).detach()
                 }
-        var run: @Sendable (Reader, Command, ContinuousClock.Instant?) -> ReadOutcome = {
-            $0.run($1, deadline: $2)
-        }
+        var run:
+            @Sendable (Reader, Command, ContinuousClock.Instant?, (any ResultStream)?) ->
+                ReadOutcome = { $0.run($1, deadline: $2, stream: $3) }
     }
 
     private let system: System
@@ -142,6 +154,15 @@ final class ReaderPool: Sendable {
         for slot in state.withLock({ $0.slots }) { slot.cancel(ids, from: sink) }
     }
 
+    /// More of answers in parts is asked for.
+    /// - Returns: what is not answered from here.
+    func demand(_ demands: [PartDemand], from sink: any ReplySink) -> [PartDemand] {
+        let slots = state.withLock { $0.slots }
+        return demands.filter { demand in
+            !slots.contains { $0.demand(demand, from: sink) }
+        }
+    }
+
     private func answer(_ jobs: [ReadJob], _ error: ServiceError) {
         var replies = ReplyBatch()
         for job in jobs { replies.add(.failed(error), to: job.target) }
@@ -165,7 +186,9 @@ final class ReaderPool: Sendable {
     /// Its client has the answer; another thread takes its place, unless too many are held already.
     private func giveUp(_ slot: ReaderSlot) {
         guard slot.giveUp() else { return }
+        let heldStream = slot.releaseStream()
         state.withLock { state in
+            if heldStream { state.streams -= 1 }
             guard state.givenUp < limits.givenUp,
                 let place = state.slots.firstIndex(where: { $0 === slot })
             else { return }
@@ -182,7 +205,7 @@ final class ReaderPool: Sendable {
             let limit = limits.threads + (hasUrgent ? 1 : 0)
             // What is on its way may be enough.
             let hasRoom =
-                state.slots.count < limit && state.starting < queue.count
+                state.serving < limit && state.starting < queue.count
                 && state.mayGrowAt <= .now
             return (!state.isClosed && hasRoom, state.slots.isEmpty)
         }
@@ -221,8 +244,8 @@ final class ReaderPool: Sendable {
 
     /// Ends the longest running read with an error: it keeps SQLite's log from being checkpointed.
     func evictOldest() {
-        let running = state.withLock { $0.slots.map(\.activity) }
-            .compactMap { activity in activity.startedAt.map { ($0, activity) } }
+        let running = state.withLock { $0.slots }
+            .compactMap { slot in slot.activity.startedAt.map { ($0, slot) } }
         running.min { $0.0 < $1.0 }?.1.evict()
     }
 
@@ -233,11 +256,18 @@ final class ReaderPool: Sendable {
         return (slots.count, slots.count { $0.startedAt != nil }, waiting, givenUp)
     }
 
+    /// Answers in parts that nobody asks for more of.
+    var stalledStreams: Int {
+        state.withLock { $0.slots.count { $0.waitsSince != nil } }
+    }
+
     /// - Returns: false when the system gives none.
     @discardableResult private func addThread() -> Bool {
         let slot = state.withLock { state -> ReaderSlot in
             state.lastNumber += 1
-            let slot = ReaderSlot(number: state.lastNumber)
+            let slot = ReaderSlot(number: state.lastNumber) { [weak self] in
+                self?.admitStream() ?? false
+            }
             state.slots.append(slot)
             state.starting += 1
             return slot
@@ -279,7 +309,7 @@ final class ReaderPool: Sendable {
     /// - Returns: whether the thread is one too many; then it is none of the pool any more.
     private func retire(_ slot: ReaderSlot) -> Bool {
         state.withLock { state in
-            guard state.slots.count > limits.idleThreads,
+            guard state.serving > limits.idleThreads,
                 let place = state.slots.firstIndex(where: { $0 === slot })
             else { return false }
             state.slots.remove(at: place)
@@ -308,14 +338,54 @@ extension ReaderPool {
                 }
             }
             guard let reader, let command = job.command else { return }
+            let stream = job.target.sink.takesParts ? slot : nil
             let mayGoOn =
-                switch system.run(reader, command, deadline) {
+                switch system.run(reader, command, deadline, stream) {
                 case .result(let result): slot.finish(.results(result))
                 case .busy: slot.finish(.failed(.busy))
                 case .needsWrite: finishAsWrite(job, slot)
+                case .streamed: slot.finish(nil)
+                case .abandoned:
+                    slot.finish(.failed(.timedOut(waitingFor: "a client that has gone")))
                 }
-            guard mayGoOn else { return }
+            guard mayGoOn, !endStream(slot) else { return }
         }
+    }
+
+    /// - Returns: whether the thread is one too many; then it is none of the pool any more.
+    private func endStream(_ slot: ReaderSlot) -> Bool {
+        guard slot.releaseStream() else { return false }
+        return state.withLock { state in
+            state.streams -= 1
+            guard state.serving > limits.threads,
+                let place = state.slots.firstIndex(where: { $0 === slot })
+            else { return false }
+            state.slots.remove(at: place)
+            return true
+        }
+    }
+
+    /// Whether one more answer may go out in parts; its thread serves nobody else from here on.
+    private func admitStream() -> Bool {
+        let longest = ContinuousClock.now - limits.streamPatience
+        let (isAdmitted, stalled, isMissed) = state.withLock { state -> (Bool, ReaderSlot?, Bool) in
+            var stalled: ReaderSlot?
+            if state.streams >= limits.streams {
+                let waiting = state.slots.compactMap { slot in
+                    slot.waitsSince.map { (since: $0, slot) }
+                }
+                guard let (since, slot) = waiting.min(by: { $0.since < $1.since }),
+                    since <= longest
+                else { return (false, nil, false) }
+                stalled = slot
+            }
+            state.streams += 1
+            return (true, stalled, !state.isClosed && state.serving < limits.idleThreads)
+        }
+        stalled?.cancel()
+        // What comes next shall find a thread that waits for it.
+        if isMissed { addThread() }
+        return isAdmitted
     }
 
     /// The request writes: the machine must see to it, unless the client has its answer.

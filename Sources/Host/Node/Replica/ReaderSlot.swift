@@ -1,17 +1,26 @@
 import Service
 import StateMachine
 import Synchronization
+import Threads
+import Time
 import Wire
 
 /// The place of one reader's thread: what it is at, and the answers that it has not delivered yet.
 /// Thread-safe. A job is answered once: by its reader, or by who gave the reader up.
+///
+/// An answer that goes out in parts holds the thread until its end: while nobody asks for more, it
+/// sleeps.
 final class ReaderSlot: Sendable {
     struct Running {
         let job: ReadJob
         let startedAt: ContinuousClock.Instant
-        let deadline: ContinuousClock.Instant?
+        var deadline: ContinuousClock.Instant?
         /// Since when it should have ended for another reason than its deadline.
         var endsSince: ContinuousClock.Instant?
+        /// Its answer goes out in parts, of which so many bytes are asked for.
+        var demand: Int?
+        /// Since when nobody asks for more.
+        var waitsSince: ContinuousClock.Instant?
     }
 
     private struct State {
@@ -19,6 +28,14 @@ final class ReaderSlot: Sendable {
         var replies = ReplyBatch()
         var replyCount = 0
         var isGivenUp = false
+        /// Counts among the answers in parts.
+        var holdsStream = false
+    }
+
+    private enum Sending {
+        case to(ReplyTarget)
+        case notYet
+        case ended
     }
 
     /// Answers that are delivered together: enough to wake the event loop once for several.
@@ -30,7 +47,15 @@ final class ReaderSlot: Sendable {
     /// Looked at where a lock would cost more.
     private let hasReplies = Atomic<Bool>(false)
 
-    init(number: Int) { self.number = number }
+    /// For the thread while it sleeps: there is something to look at.
+    private let bell = Mailbox<Bool>()
+    private let admits: @Sendable () -> Bool
+
+    /// - Parameter admits: whether one more answer may go out in parts; called on the thread.
+    init(number: Int, admits: @escaping @Sendable () -> Bool = { true }) {
+        self.number = number
+        self.admits = admits
+    }
 
     /// - Returns: when SQLite must stop.
     func begin(_ job: ReadJob) -> ContinuousClock.Instant? {
@@ -91,6 +116,13 @@ final class ReaderSlot: Sendable {
     private func end(_ state: inout State) {
         activity.cancel()
         if state.running?.endsSince == nil { state.running?.endsSince = .now }
+        bell.post(true)
+    }
+
+    /// Ends what it is at with an error that says that it held back the checkpoint.
+    func evict() {
+        activity.evict()
+        bell.post(true)
     }
 
     var isGivenUp: Bool { state.withLock(\.isGivenUp) }
@@ -107,6 +139,8 @@ final class ReaderSlot: Sendable {
                 state.running = running
             }
             if let since = running.endsSince, now - since > grace { return true }
+            // While nobody asks for more, SQLite's time does not run.
+            guard running.waitsSince == nil else { return false }
             if let deadline = running.deadline, now - deadline > grace { return true }
             return false
         }
@@ -115,15 +149,100 @@ final class ReaderSlot: Sendable {
     /// Answers the job in the reader's place. The reader ends when it comes back.
     /// - Returns: false when it has come back already.
     func giveUp() -> Bool {
-        let target = state.withLock { state -> ReplyTarget? in
-            guard let running = state.running else { return nil }
-            state.running = nil
-            state.isGivenUp = true
-            return running.job.target
+        let found = state.withLock { state -> Running? in
+            defer { state.running = nil }
+            if state.running != nil { state.isGivenUp = true }
+            return state.running
         }
-        guard let target else { return false }
+        guard let found else { return false }
+        bell.post(true)
+        let target = found.job.target
         let result = StatementResult(.failed(Reader.timeoutText), isRead: true)
-        target.sink.deliver([Reply(id: target.id, outcome: .results(CommandResult([result])))])
+        let outcome: Outcome =
+            found.demand == nil
+            ? .results(CommandResult([result]))
+            : .failed(.timedOut(waitingFor: "a reader that does not come back"))
+        target.sink.deliver([Reply(id: target.id, outcome: outcome)])
         return true
+    }
+}
+
+// MARK: Answers in parts
+
+extension ReaderSlot: ResultStream {
+    func begin() -> ResultStreamBeginning {
+        guard admits() else { return .refused }
+        return state.withLock { state in
+            state.holdsStream = true
+            guard var running = state.running else { return .began(deadline: nil) }
+            running.demand = ResultWindow.bytes
+            // Who waits at another node has the first part.
+            running.deadline = running.job.databaseDeadline(from: running.startedAt)
+            state.running = running
+            return .began(deadline: running.deadline)
+        }
+    }
+
+    func send(_ part: ResultPart) -> ResultStreamStep {
+        let size = part.byteCount
+        let begun = ContinuousClock.now
+        while true {
+            switch state.withLock({ claim(size, isLast: part.isLast, &$0) }) {
+            case .ended: return .ended
+            case .notYet: _ = bell.take(until: .now + .seconds(1))
+            case .to(let target):
+                target.sink.deliver([Reply(id: target.id, outcome: .part(part))])
+                return .sent(waited: begun.duration(to: .now))
+            }
+        }
+    }
+
+    private func claim(_ size: Int, isLast: Bool, _ state: inout State) -> Sending {
+        guard !state.isGivenUp, var running = state.running, let demand = running.demand,
+            !activity.isCancelled, isLast || !activity.isEvicted
+        else { return .ended }
+        guard isLast || demand > 0 else {
+            if running.waitsSince == nil {
+                running.waitsSince = .now
+                state.running = running
+            }
+            return .notYet
+        }
+        running.demand = demand - size
+        if let since = running.waitsSince {
+            running.deadline = running.deadline.map { $0 + since.duration(to: .now) }
+            running.waitsSince = nil
+        }
+        state.running = running
+        return .to(running.job.target)
+    }
+
+    /// More of the answer is asked for.
+    /// - Returns: whether it comes from here.
+    func demand(_ demand: PartDemand, from sink: any ReplySink) -> Bool {
+        let isMine = state.withLock { state -> Bool in
+            guard var running = state.running, running.job.target.sink === sink,
+                running.job.target.id == demand.id
+            else { return false }
+            if let open = running.demand {
+                let more = min(max(0, demand.bytes), ResultWindow.bytes)
+                running.demand = min(open + more, ResultWindow.bytes)
+                state.running = running
+            }
+            return true
+        }
+        if isMine { bell.post(true) }
+        return isMine
+    }
+
+    /// Since when nobody asks for more of its answer; nil: somebody does, or there are no parts.
+    var waitsSince: ContinuousClock.Instant? { state.withLock { $0.running?.waitsSince } }
+
+    /// - Returns: whether it counted among the answers in parts, which it does no longer.
+    func releaseStream() -> Bool {
+        state.withLock { state in
+            defer { state.holdsStream = false }
+            return state.holdsStream
+        }
     }
 }

@@ -12,7 +12,7 @@ package struct ProtocolVersion: Equatable, Sendable, CustomStringConvertible {
     }
 
     /// What this program speaks.
-    package static let current = ProtocolVersion(major: 1, minor: 1)
+    package static let current = ProtocolVersion(major: 1, minor: 2)
 
     package var description: String { "\(major).\(minor)" }
 }

@@ -33,6 +33,7 @@ extension ClientRequest {
 extension Reply {
     var approximateSize: Int {
         var size = Frame.headerSize + 1024 + (servedBy?.rawValue.utf8.count ?? 0)
+        if case .part(let part) = outcome { return size + part.byteCount }
         guard case .results(let result) = outcome else { return size }
         size += result.error?.utf8.count ?? 0
         for statement in result.statements {

@@ -19,12 +19,6 @@ final class ForwardLink: Sendable {
         var arrival: NIODeadline
     }
 
-    private struct Outstanding {
-        var id: RequestID
-        var sink: any ReplySink
-        var deadline: NIODeadline
-    }
-
     private enum Phase {
         case idle
         case dialing
@@ -36,8 +30,7 @@ final class ForwardLink: Sendable {
         var phase = Phase.idle
         var queue: [Batch] = []
         var queuedBytes = 0
-        var outstanding: [UInt64: Outstanding] = [:]
-        var lastNumber: UInt64 = 0
+        var outstanding = OutstandingForwards()
         var isFlushScheduled = false
         var isSweepScheduled = false
     }
@@ -99,6 +92,41 @@ final class ForwardLink: Sendable {
         return isTaken
     }
 
+    // MARK: Answers in parts
+
+    func demand(_ demands: [PartDemand], of sink: any ReplySink) {
+        let mustSchedule = state.withLock { state -> Bool in
+            state.outstanding.demand(demands, of: sink)
+            return Self.mustFlush(&state)
+        }
+        if mustSchedule { loop.execute { self.flush() } }
+    }
+
+    /// No reply to these is delivered any more.
+    func recall(_ ids: [RequestID], of sink: any ReplySink) {
+        let ids = Set(ids)
+        let mustSchedule = state.withLock { state -> Bool in
+            for index in state.queue.indices where state.queue[index].sink === sink {
+                state.queue[index].requests.removeAll { ids.contains($0.id) }
+            }
+            Self.dropEmpty(&state)
+            state.outstanding.recall(ids, of: sink)
+            return Self.mustFlush(&state)
+        }
+        if mustSchedule { loop.execute { self.flush() } }
+    }
+
+    private static func mustFlush(_ state: inout State) -> Bool {
+        guard state.outstanding.hasWords, !state.isFlushScheduled else { return false }
+        state.isFlushScheduled = true
+        return true
+    }
+
+    private static func dropEmpty(_ state: inout State) {
+        state.queue.removeAll { $0.requests.isEmpty }
+        state.queuedBytes = state.queue.reduce(0) { $0 + $1.size }
+    }
+
     /// - Returns: what is open.
     func close() -> (any Channel)? {
         let channel = state.withLock { state -> (any Channel)? in
@@ -130,7 +158,25 @@ extension ForwardLink {
         scheduleSweep()
     }
 
+    /// Few bytes, and without them what fills the connection may never end: they don't wait.
+    private func say(_ words: [OutstandingForwards.Word], on channel: any Channel) {
+        guard !words.isEmpty else { return }
+        var writer = ByteWriter(reserving: words.count * 32)
+        for word in words {
+            switch word {
+            case .demand(let number, let bytes):
+                writer.writeFrame(.demand) {
+                    $0.write(number)
+                    $0.write(UInt32(clamping: bytes))
+                }
+            case .recall(let number): writer.writeFrame(.recall) { $0.write(number) }
+            }
+        }
+        channel.writeAndFlush(ByteBuffer(bytes: writer.bytes), promise: nil)
+    }
+
     private func write(on channel: any Channel) {
+        say(state.withLock { $0.outstanding.takeWords() }, on: channel)
         var hasWritten = false
         while channel.isWritable {
             let numbered = state.withLock { takeNumbered(&$0) }
@@ -155,10 +201,11 @@ extension ForwardLink {
         for batch in state.queue {
             guard bytes < transport.limits.writeBatchBytes else { break }
             for request in batch.requests {
-                state.lastNumber += 1
-                state.outstanding[state.lastNumber] = Outstanding(
-                    id: request.id, sink: batch.sink, deadline: deadline(of: request, in: batch))
-                numbered.append((state.lastNumber, request))
+                let number = state.outstanding.add(
+                    OutstandingForwards.Request(
+                        id: request.id, sink: batch.sink, arrival: batch.arrival,
+                        patience: patience(of: request)))
+                numbered.append((number, request))
             }
             bytes += batch.size
             taken += 1
@@ -169,10 +216,13 @@ extension ForwardLink {
     }
 
     private func deadline(of request: ClientRequest, in batch: Batch) -> NIODeadline {
+        batch.arrival + patience(of: request)
+    }
+
+    private func patience(of request: ClientRequest) -> TimeAmount {
         let (seconds, attoseconds) = request.timeout.components
         let time = TimeAmount.seconds(min(max(seconds, 0), 1 << 20))
-        return batch.arrival + time + .nanoseconds(attoseconds / 1_000_000_000)
-            + transport.limits.forwardGrace
+        return time + .nanoseconds(attoseconds / 1_000_000_000) + transport.limits.forwardGrace
     }
 
     private func dial() {
@@ -227,13 +277,12 @@ extension ForwardLink {
 
     /// Ends everything: what was written has an unknown outcome, what was not goes back.
     private func failAll(_ error: TransportError) {
-        let (outstanding, batches) = state.withLock { state -> ([Outstanding], [Batch]) in
+        let (outstanding, batches) = state.withLock { state in
             defer {
-                state.outstanding = [:]
                 state.queue = []
                 state.queuedBytes = 0
             }
-            return (Array(state.outstanding.values), state.queue)
+            return (state.outstanding.takeAll(), state.queue)
         }
         let failure = ServiceError.forwardingFailed(to: address, cause: error.cause)
         deliver(outstanding.map { ($0.sink, Reply(id: $0.id, outcome: .failed(failure))) })
@@ -263,17 +312,28 @@ extension ForwardLink {
     }
 
     fileprivate func received(_ replies: [Reply]) {
-        let paired = state.withLock { state in
-            replies.compactMap { reply -> (any ReplySink, Reply)? in
-                guard let waiting = state.outstanding.removeValue(forKey: reply.id.rawValue)
-                else { return nil }
-                var reply = reply
-                reply.id = waiting.id
-                reply.servedBy = reply.servedBy ?? address
-                return (waiting.sink, reply)
-            }
+        let (paired, mustSpeak) = state.withLock { state in
+            let paired = replies.compactMap { received($0, &state) }
+            return (paired, Self.mustFlush(&state))
         }
         deliver(paired)
+        if mustSpeak { flush() }
+    }
+
+    private func received(_ reply: Reply, _ state: inout State) -> (any ReplySink, Reply)? {
+        var reply = reply
+        let request: OutstandingForwards.Request
+        switch state.outstanding.receive(reply) {
+        case .unknown: return nil
+        case .expected(let waiting): request = waiting
+        case .unasked(let waiting):
+            request = waiting
+            let cause = "it sends more of its answer than it was asked for"
+            reply.outcome = .failed(.forwardingFailed(to: address, cause: cause))
+        }
+        reply.id = request.id
+        reply.servedBy = reply.servedBy ?? address
+        return (request.sink, reply)
     }
 
     /// One delivery per sink, in the order of arrival.
@@ -308,13 +368,9 @@ extension ForwardLink {
 
     private func sweep() {
         let now = NIODeadline.now()
-        let expired = state.withLock { state -> [(any ReplySink, RequestID)] in
+        let (expired, mustSpeak) = state.withLock { state in
             state.isSweepScheduled = false
-            var expired: [(any ReplySink, RequestID)] = []
-            for (number, waiting) in state.outstanding where waiting.deadline < now {
-                state.outstanding[number] = nil
-                expired.append((waiting.sink, waiting.id))
-            }
+            var expired = state.outstanding.takeLate(at: now).map { ($0.sink, $0.id) }
             for index in state.queue.indices {
                 let batch = state.queue[index]
                 let late = batch.requests.filter { deadline(of: $0, in: batch) < now }
@@ -322,10 +378,10 @@ extension ForwardLink {
                 state.queue[index].requests.removeAll { deadline(of: $0, in: batch) < now }
                 expired += late.map { (batch.sink, $0.id) }
             }
-            state.queue.removeAll { $0.requests.isEmpty }
-            state.queuedBytes = state.queue.reduce(0) { $0 + $1.size }
-            return expired
+            Self.dropEmpty(&state)
+            return (expired, Self.mustFlush(&state))
         }
+        if mustSpeak { flush() }
         let failure = ServiceError.timedOut(waitingFor: "an answer of the node at \(address)")
         deliver(expired.map { ($0.0, Reply(id: $0.1, outcome: .failed(failure))) })
     }

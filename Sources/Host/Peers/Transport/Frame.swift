@@ -29,7 +29,7 @@ import Wire
 ///      4 request         dialer, calls         a `PeerRequest`
 ///      5 answer          acceptor, calls       a `PeerAnswer`
 ///      6 client request  dialer, forwarding    a `ClientRequest`, its ID unique on the connection
-///      7 reply           acceptor, forwarding  a `Reply`
+///      7 reply           acceptor, forwarding  a `Reply`; to dialers of 1.2 and later also in parts
 ///      8 offer           dialer, snapshot      a `SnapshotOffer`
 ///      9 accepted        acceptor, snapshot    –
 ///     10 chunk           dialer, snapshot      u64 offset | bytes
@@ -38,6 +38,11 @@ import Wire
 ///     13 installed       acceptor, snapshot    –
 ///     14 rejected        acceptor, snapshot    text
 ///     15 welcome         acceptor, messages    an `Introduction`, to dialers of 1.1 and later
+///     16 demand          dialer, forwarding    u64 ID of a request | u32 bytes: so much more of its
+///                                              answer is wanted; the first `ResultWindow.bytes` are
+///                                              without asking. Earlier versions ignore it
+///     17 recall          dialer, forwarding    u64 ID of a request: nobody waits for the answer, of
+///                                              which nothing more comes. Earlier versions ignore it
 ///
 /// The preamble's first eleven bytes, the frame's header and `refusal` never change between
 /// versions, so that any two nodes can tell each other why they can't talk.
@@ -58,6 +63,8 @@ struct Frame {
         case installed = 13
         case rejected = 14
         case welcome = 15
+        case demand = 16
+        case recall = 17
     }
 
     static let headerSize = 9

@@ -41,6 +41,14 @@ package protocol PeerDelegate: AnyObject, Sendable {
     func forwarded(
         _ requests: [ClientRequest], from caller: PeerCaller, replyTo sink: any ReplySink)
 
+    /// More of answers in parts is wanted, by their requests' IDs at `sink`. What is not under way is
+    /// to be ignored.
+    func demanded(_ demands: [PartDemand], replyTo sink: any ReplySink)
+
+    /// Nobody waits any more for the answers to these requests: the other node said so, or its
+    /// connection is gone.
+    func recalled(_ requests: [RequestID], replyTo sink: any ReplySink)
+
     /// Whether an offered snapshot is wanted. `reply` is called once, from any thread; nothing is
     /// read of the connection until then. An accepted transfer ends with exactly one of
     /// `snapshotReceived` and `snapshotFailed`, also if its sender is gone by the time of the reply.

@@ -261,6 +261,19 @@ package final class PeerTransport: Sendable {
         link.forward(requests, sink: sink, unsent: unsent)
     }
 
+    /// Asks for more of answers in parts, by the IDs under which `sink` had their requests sent on.
+    package func demand(_ demands: [PartDemand], of sink: any ReplySink) {
+        let links = state.withLock { Array($0.forwarding.values) }
+        for link in links { link.demand(demands, of: sink) }
+    }
+
+    /// Nobody waits any more for the replies to these, which were sent on to that address for
+    /// `sink`: the other node is told, and no reply to them is delivered from here on, but for what
+    /// is on its way to the sink already.
+    package func recall(_ ids: [RequestID], of sink: any ReplySink, at address: PeerAddress) {
+        state.withLock { $0.forwarding[address] }?.recall(ids, of: sink)
+    }
+
     // MARK: Status
 
     /// Names that are being looked up, with the time since that began: "waiting for DNS: NAME, 4 s".

@@ -171,8 +171,10 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
             ]
         case .forwarding:
             return [
-                frames(most, ForwardResponder.decode),
-                ForwardResponder(transport: transport, delegate: delegate, caller: caller),
+                frames(most, ForwardedBatch.decode),
+                ForwardResponder(
+                    transport: transport, delegate: delegate, caller: caller,
+                    takesParts: version.minor >= 2),
             ]
         case .snapshot:
             return [

@@ -47,6 +47,11 @@ package struct TransportLimits: Sendable {
     /// Forwarded requests of one connection that are not answered; beyond, it isn't read.
     package var maxOpenForwards: Int = 16_384
     package var maxOpenForwardBytes: Int = 128 << 20
+    /// Replies above it, or above `maxReplyBytes`, go in parts, as they are asked for, to nodes that
+    /// take parts.
+    package var wholeReplyBytes: Int = 1 << 20
+    /// Replies to one connection that wait to be asked for, bytes; more fail.
+    package var maxHeldReplyBytes: Int = 2 << 30
     /// How long a connection for questions may be idle.
     package var callIdleTimeout: TimeAmount = .minutes(1)
     /// Refusals of connections that are said per `refusalPeriod`; all are counted.
@@ -138,6 +143,7 @@ package struct TransportLimits: Sendable {
         precondition(ambientBytes > 0 && ambientBytes <= maxUntakenConnectionBytes)
         precondition(maxUntakenConnectionBytes <= maxUntakenBytes && minFrameRate > 0)
         precondition(maxOpenForwards > 0 && maxFrameBytes <= maxOpenForwardBytes)
+        precondition(wholeReplyBytes > 0 && maxReplyBytes <= maxHeldReplyBytes)
         precondition(backlogBytes > 0 && backlogBytes < largeFrameBytes)
         precondition(maxUnwanted > 0 && unwantedTime.nanoseconds > 0)
         precondition(maxPlaces > 0 && maxAcquaintances >= maxPlaces)

@@ -21,8 +21,13 @@ enum StatementsOperation {
             code: .command, counting: counter, answerToHead: answerToHead,
             work: { work(kind, $0, $1, given) },
             answer: { desk, reply, pending in
-                guard case .results(let result) = reply.outcome else { return nil }
-                return desk.results(result, servedBy: reply.servedBy, pending)
+                switch reply.outcome {
+                case .results(let result):
+                    return desk.results(result, servedBy: reply.servedBy, pending)
+                case .part(let part):
+                    return desk.results(beginning: part, servedBy: reply.servedBy, pending)
+                default: return nil
+                }
             },
             // A failure of the whole request is an answer like others, as rqlite has it.
             failure: { .envelope(ErrorTable.text($0)) })

@@ -10,6 +10,7 @@ package import Wire
 ///     kind 4  leader     node description
 ///     kind 5  readiness  u8 case, in the order of `Readiness` | bool or text
 ///     kind 6  failed     service error
+///     kind 7  part       result part; only to nodes of 1.2 and later
 ///     kind 16 limits     the limits, as a change of all of them
 extension Reply {
     package func encode(into writer: inout ByteWriter) {
@@ -35,6 +36,7 @@ extension Outcome {
         case leader = 4
         case readiness = 5
         case failed = 6
+        case part = 7
         case limits = 16
     }
 
@@ -43,6 +45,9 @@ extension Outcome {
         case .results(let result):
             writer.write(Kind.results.rawValue)
             result.encode(into: &writer)
+        case .part(let part):
+            writer.write(Kind.part.rawValue)
+            part.encode(into: &writer)
         case .done:
             writer.write(Kind.done.rawValue)
         case .nodes(let nodes):
@@ -75,6 +80,7 @@ extension Outcome {
                 })
         case .leader: self = .leader(try NodeDescription(from: &reader))
         case .readiness: self = .readiness(try Readiness(from: &reader))
+        case .part: self = .part(try ResultPart(from: &reader))
         case .limits:
             self = .limits(WriteLimits.least.applying(try WriteLimitsChange(from: &reader)))
         case .failed: self = .failed(try ServiceError(from: &reader))

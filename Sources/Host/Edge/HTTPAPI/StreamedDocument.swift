@@ -1,0 +1,169 @@
+import Wire
+
+/// The document of results that come in parts, written as far as they go. The bytes are those that
+/// `ResultDocument` makes of the whole, but for what parts can tell and a whole can't: rows that end
+/// with an error have it as a member behind them.
+struct StreamedDocument {
+    private enum Stage {
+        case opening
+        /// The next piece decides.
+        case between
+        /// Rows of a statement that is there as a whole.
+        case statement(StatementResult, RowWriter)
+        /// Rows that come by and by.
+        case rows(RowWriter, RowSet)
+        case finished
+    }
+
+    private var output: JSONOutput
+    private let members: ResultMembers
+    /// Asked when the end is written.
+    private let elapsed: () -> Duration
+    private var stage = Stage.opening
+    /// Pieces before `front` are taken.
+    private var pieces: [ResultPart.Piece] = []
+    private var front = 0
+    /// Of `rows`, not written.
+    private var cells: [UInt8] = []
+    private var usedUp = 0
+    private var waiting = 0
+
+    init(_ format: ResultFormat, elapsed: @escaping () -> Duration) {
+        members = ResultMembers(format: format)
+        self.elapsed = elapsed
+        output = JSONOutput(continuing: [], pretty: format.pretty)
+    }
+
+    /// Bytes of parts that are not written.
+    var heldBytes: Int { waiting + cells.count }
+
+    mutating func feed(_ part: ResultPart) {
+        if front == pieces.count {
+            pieces = part.pieces
+            front = 0
+        } else {
+            pieces += part.pieces
+        }
+        waiting += part.byteCount
+    }
+
+    /// What was written since it was last taken.
+    mutating func takeBytes() -> [UInt8] { output.takeBytes() }
+
+    /// Bytes of parts that were used up since this was last asked.
+    mutating func takeUsedUp() -> Int {
+        defer { usedUp = 0 }
+        return usedUp
+    }
+
+    /// Writes until at least `size` bytes are there to be taken, or all that has come is written.
+    /// Fails where the cells are not what the columns promise, or the pieces are out of order.
+    mutating func advance(until size: Int) throws(WireError) -> HTTPSlice {
+        while output.bytes.count < size {
+            switch stage {
+            case .opening:
+                output.beginObject()
+                output.member("results")
+                output.beginArray()
+                stage = .between
+            case .between:
+                guard let piece = takePiece() else { return .starved }
+                try begin(piece)
+            case .statement(let result, var writer):
+                stage = .between
+                guard case .rows(let rows) = result.outcome else { continue }
+                if try writer.advance(rows, to: &output, until: size) {
+                    endStatement(result.nanoseconds, error: nil)
+                } else {
+                    stage = .statement(result, writer)
+                }
+            case .rows(var writer, let header):
+                // Leaves `writer` the only owner of its lists.
+                stage = .between
+                let isWritten = try writer.advance(
+                    over: cells, rowsOf: header.columns.count, to: &output, until: size)
+                guard isWritten else {
+                    stage = .rows(writer, header)
+                    continue
+                }
+                guard let piece = takePiece() else {
+                    stage = .rows(writer, header)
+                    return .starved
+                }
+                try go(on: piece, writer, header)
+            case .finished: return .last
+            }
+        }
+        if case .finished = stage { return .last }
+        return .more
+    }
+
+    private mutating func takePiece() -> ResultPart.Piece? {
+        guard front < pieces.count else { return nil }
+        let piece = pieces[front]
+        pieces[front] = .cells([])
+        front += 1
+        let size = piece.byteCount
+        usedUp += size
+        waiting -= size
+        return piece
+    }
+
+    private mutating func begin(_ piece: ResultPart.Piece) throws(WireError) {
+        switch piece {
+        case .statement(let result):
+            output.element()
+            output.beginObject()
+            if case .rows(let rows) = result.outcome {
+                stage = .statement(result, RowWriter(rows, members.format))
+            } else {
+                members.write(result, to: &output)
+                output.endObject()
+            }
+        case .rowsBegin(let columns, let types, _):
+            let header = RowSet(columns: columns, types: types)
+            var writer = RowWriter(header, members.format)
+            output.element()
+            output.beginObject()
+            writer.begin(header, to: &output)
+            stage = .rows(writer, header)
+        case .end(let error, let logIndex):
+            output.endArray()
+            members.writeEnd(error: error, logIndex: logIndex, elapsed: elapsed, to: &output)
+            stage = .finished
+        case .cells, .rowsEnd: throw .invalid(field: "piece of a result", value: 0)
+        }
+    }
+
+    /// What follows on whole rows.
+    private mutating func go(
+        on piece: ResultPart.Piece, _ writer: RowWriter, _ header: RowSet
+    ) throws(WireError) {
+        var writer = writer
+        switch piece {
+        case .cells(let more):
+            writer.dropWritten(from: &cells)
+            if cells.isEmpty { cells = more } else { cells += more }
+            stage = .rows(writer, header)
+        case .rowsEnd(let nanoseconds, let error):
+            writer.dropWritten(from: &cells)
+            // An error may cut a row.
+            guard cells.isEmpty || error != nil else { throw .trailingBytes(cells.count) }
+            cells = []
+            writer.end(to: &output)
+            endStatement(nanoseconds, error: error)
+        case .statement, .rowsBegin, .end:
+            throw .invalid(field: "piece of a result", value: 0)
+        }
+    }
+
+    private mutating func endStatement(_ nanoseconds: UInt64, error: String?) {
+        if let error {
+            members.write(error: error, to: &output)
+        } else {
+            members.write(nanoseconds: nanoseconds, to: &output)
+        }
+        output.endObject()
+        stage = .between
+    }
+}

@@ -1,0 +1,221 @@
+import NIOCore
+import NIOPosix
+import Raft
+import Service
+import Synchronization
+import Wire
+
+/// The sink of one connection's forwarded requests: takes replies from any thread and writes them to
+/// it. A result that is large goes in parts, as they are asked for, to a dialer that takes parts,
+/// whether it comes so or as a whole.
+final class ForwardedReplies: ReplySink {
+    /// A whole result that goes out in parts.
+    private struct Held {
+        var slices: ResultSlices
+        var servedBy: PeerAddress?
+        var size: Int
+        var demand = ResultWindow.bytes
+    }
+
+    private struct State {
+        /// The sizes of requests that are not answered, by what the dialer calls them; 0 for those
+        /// of whose answer a part went out.
+        var open: [RequestID: Int] = [:]
+        var openBytes = 0
+        var held: [RequestID: Held] = [:]
+        var heldBytes = 0
+        var replies: [Reply] = []
+        var isFlushScheduled = false
+        /// Batches that are being encoded elsewhere: what comes after them stays after them.
+        var encoding = 0
+
+        mutating func end(_ id: RequestID) {
+            openBytes -= open.removeValue(forKey: id) ?? 0
+            if let held = held.removeValue(forKey: id) { heldBytes -= held.size }
+        }
+
+        /// The request itself is not needed any more; its answer is under way.
+        mutating func begin(_ id: RequestID) {
+            openBytes -= open.updateValue(0, forKey: id) ?? 0
+        }
+    }
+
+    let takesParts: Bool
+    private let channel: any Channel
+    private let limits: TransportLimits
+    private let codec: NIOThreadPool
+    private let answered: @Sendable () -> Void
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - takesParts: the dialer does.
+    ///   - answered: called on the channel's loop after requests were.
+    init(
+        channel: any Channel, transport: PeerTransport, takesParts: Bool,
+        answered: @escaping @Sendable () -> Void
+    ) {
+        self.channel = channel
+        self.takesParts = takesParts
+        limits = transport.limits
+        codec = transport.codec
+        self.answered = answered
+    }
+
+    var isRemote: Bool { true }
+
+    var holdsTooMuch: Bool {
+        state.withLock {
+            $0.open.count > limits.maxOpenForwards || $0.openBytes > limits.maxOpenForwardBytes
+        }
+    }
+
+    func opened(_ requests: [ClientRequest]) {
+        state.withLock { state in
+            for request in requests {
+                let size = request.approximateSize
+                state.openBytes += size - (state.open.updateValue(size, forKey: request.id) ?? 0)
+            }
+        }
+    }
+
+    /// The connection is gone.
+    /// - Returns: what nobody waits for any more.
+    func close() -> [RequestID] {
+        state.withLock { state in
+            let open = state.open.keys.filter { state.held[$0] == nil }
+            state = State()
+            return open.sorted { $0.rawValue < $1.rawValue }
+        }
+    }
+
+    /// - Returns: those that the node still is at.
+    func recall(_ ids: [RequestID]) -> [RequestID] {
+        state.withLock { state in
+            ids.filter { id in
+                let isElsewhere = state.open[id] != nil && state.held[id] == nil
+                state.end(id)
+                return isElsewhere
+            }
+        }
+    }
+
+    /// - Returns: what is wanted of answers that the node still makes.
+    func demand(_ demands: [PartDemand]) -> [PartDemand] {
+        let (others, mustSchedule) = state.withLock { state -> ([PartDemand], Bool) in
+            var others: [PartDemand] = []
+            for demand in demands {
+                guard let held = state.held[demand.id] else {
+                    if state.open[demand.id] != nil { others.append(demand) }
+                    continue
+                }
+                let more = min(max(0, demand.bytes), ResultWindow.bytes)
+                state.held[demand.id]?.demand = min(held.demand + more, ResultWindow.bytes)
+                pump(demand.id, &state)
+            }
+            return (others, Self.mustFlush(&state))
+        }
+        if mustSchedule { channel.eventLoop.execute { self.flush() } }
+        return others
+    }
+
+    func deliver(_ replies: [Reply]) {
+        let mustSchedule = state.withLock { state -> Bool in
+            for reply in replies { take(reply, &state) }
+            return Self.mustFlush(&state)
+        }
+        if mustSchedule { channel.eventLoop.execute { self.flush() } }
+    }
+
+    private static func mustFlush(_ state: inout State) -> Bool {
+        guard !state.isFlushScheduled, !state.replies.isEmpty else { return false }
+        state.isFlushScheduled = true
+        return true
+    }
+
+    private func take(_ reply: Reply, _ state: inout State) {
+        // What was recalled, or has ended, may still be answered.
+        guard state.open[reply.id] != nil else { return }
+        if !reply.outcome.isLast {
+            state.begin(reply.id)
+        } else if takesParts, case .results(let result) = reply.outcome,
+            case let size = reply.approximateSize,
+            size > min(limits.wholeReplyBytes, limits.maxReplyBytes),
+            size <= limits.maxHeldReplyBytes - state.heldBytes
+        {
+            state.begin(reply.id)
+            state.held[reply.id] = Held(
+                slices: ResultSlices(result), servedBy: reply.servedBy, size: size)
+            state.heldBytes += size
+            return pump(reply.id, &state)
+        } else {
+            state.end(reply.id)
+        }
+        state.replies.append(reply)
+    }
+
+    /// Sends as much of a held result as is asked for.
+    private func pump(_ id: RequestID, _ state: inout State) {
+        guard var held = state.held.removeValue(forKey: id) else { return }
+        while held.demand > 0, !held.slices.isFinished {
+            let part = held.slices.next()
+            held.demand -= part.byteCount
+            state.replies.append(Reply(id: id, outcome: .part(part), servedBy: held.servedBy))
+        }
+        state.held[id] = held
+        if held.slices.isFinished { state.end(id) }
+    }
+
+    // MARK: Writing
+
+    private func flush() {
+        let (replies, isEncoding) = state.withLock { state -> ([Reply], Bool) in
+            state.isFlushScheduled = false
+            defer { state.replies = [] }
+            return (state.replies, state.encoding > 0)
+        }
+        guard channel.isActive else { return }
+        let size = replies.reduce(0) { $0 + $1.approximateSize }
+        if size > limits.largeFrameBytes || isEncoding {
+            // One thread encodes, in order, and hands over to the loop in order.
+            state.withLock { $0.encoding += 1 }
+            codec.submit { _ in
+                self.write(replies)
+                self.channel.eventLoop.execute { self.state.withLock { $0.encoding -= 1 } }
+            }
+        } else {
+            write(replies)
+        }
+        answered()
+    }
+
+    /// On the loop, or where large frames are encoded. The replies to one request keep their order.
+    private func write(_ replies: [Reply]) {
+        var writer = ByteWriter(reserving: 256 * replies.count)
+        for reply in replies {
+            fitting(reply).encode(asFrameInto: &writer)
+            if writer.count >= limits.writeBatchBytes {
+                channel.write(ByteBuffer(bytes: writer.bytes), promise: nil)
+                writer = ByteWriter()
+            }
+        }
+        channel.writeAndFlush(ByteBuffer(bytes: writer.bytes), promise: nil)
+    }
+
+    private func fitting(_ reply: Reply) -> Reply {
+        let size = reply.approximateSize
+        guard size > limits.maxReplyBytes else { return reply }
+        let cause =
+            "its answer of \(size) bytes is over the limit of \(limits.maxReplyBytes) between "
+            + "nodes: ask for less at once, or ask that node itself"
+        return Reply(
+            id: reply.id,
+            outcome: .failed(
+                .forwardingFailed(to: PeerAddress(channel.localText), cause: cause)))
+    }
+}
+
+extension Reply {
+    fileprivate func encode(asFrameInto writer: inout ByteWriter) {
+        writer.writeFrame(.reply) { encode(into: &$0) }
+    }
+}
