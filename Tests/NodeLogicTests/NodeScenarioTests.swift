@@ -7,6 +7,7 @@ import Testing
     private static let folder = ScenarioFolder()
     private static let parts = [
         "router", "membership", "rendezvous", "snapshots", "shutdown", "start", "halt", "limits",
+        "quarantine",
     ]
     private static let names = folder.names.filter { name in
         parts.contains { name.hasPrefix("\($0)_") }

@@ -69,6 +69,7 @@ enum Samples {
             .skip(
                 EntrySkip(index: 9, hash: .max, place: StatementPlace(text: 1, offset: 2)),
                 isChecked: true)),
+        .reseed,
     ]
 
     static let node = NodeDescription(

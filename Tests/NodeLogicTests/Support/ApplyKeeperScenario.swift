@@ -1,3 +1,4 @@
+import PeerProtocol
 import NodeLogic
 import Raft
 import Replication
@@ -171,12 +172,15 @@ struct ApplyKeeperScenario {
                 .suspected(suspect), after: poison.previous,
                 answers.filter { $0.index >= poison })
         }
+        if disk == "damaged" { return keeper.damaged("malformed", after: .zero, answers) }
         keeper.applied(through: last, walBytes: walBytes, at: now)
     }
 
     private static func text(_ report: DatabaseReport) -> String {
         switch report {
         case .applied(let index): "applied through \(index)"
+        case .checksum(let taken): "checksum at \(taken.reading.index)"
+        case .damaged(let text, let index): "damaged after \(index): \(text)"
         case .checkpointed(let index): "checkpointed through \(index)"
         case .full(let isFull): isFull ? "full" : "room again"
         case .readersHoldCheckpoint: "readers hold the checkpoint"

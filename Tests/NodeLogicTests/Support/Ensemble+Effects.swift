@@ -274,6 +274,11 @@ extension Ensemble {
 
     private mutating func apply(_ entries: [Entry], _ answers: [AppliedAnswer], at number: Int) {
         var waiting = answers[...]
+        if let first = entries.first, nodes[number]?.disk.isCorrupt ?? false {
+            return post(
+                .database(.damaged("malformed disk image", after: first.index.previous)), to: number
+            )
+        }
         for entry in entries {
             if let halt = nodes[number]?.disk.halt(at: entry) {
                 return post(.database(.halted(halt, after: entry.index.previous)), to: number)
@@ -284,7 +289,9 @@ extension Ensemble {
                 nodes[number]?.disk.appliedMembership = membership
                 nodes[number]?.disk.appliedMembershipIndex = entry.index
             case .command(let bytes):
-                if nodes[number]?.disk.leavesOut(entry) != true { run(bytes, at: number) }
+                if nodes[number]?.disk.leavesOut(entry) != true {
+                    run(bytes, at: number, entry.index)
+                }
             case .noop: break
             }
             if let answer = waiting.first, answer.index == entry.index {
@@ -299,14 +306,20 @@ extension Ensemble {
         }
     }
 
-    private mutating func run(_ bytes: [UInt8], at number: Int) {
+    private mutating func run(_ bytes: [UInt8], at number: Int, _ index: LogIndex) {
         guard let content = try? LogCommand(decoding: bytes) else { return }
         if case .limits(let change) = content {
             let limits = (nodes[number]?.disk.limits ?? .initial).applying(change)
             nodes[number]?.disk.limits = limits
             post(.database(.limits(limits)), to: number)
         }
+        if case .checksum(let marker) = content, let disk = nodes[number]?.disk {
+            let piece = marker.piece.map { _ in ChecksumReading.Piece.read(disk.content) }
+            let reading = ChecksumReading(index: index, trace: disk.trace, piece: piece ?? .none)
+            return post(.database(.checksum(TakenChecksum(reading, marker))), to: number)
+        }
         guard case .command(let command) = content else { return }
+        for statement in command.statements { nodes[number]?.disk.note(statement.sql) }
         for statement in command.statements {
             let parts = statement.sql.split(separator: "=").map(String.init)
             if parts.count == 2 { nodes[number]?.disk.rows[parts[0]] = parts[1] }
@@ -319,6 +332,9 @@ extension Ensemble {
         guard let (id, state) = nodes[number]?.received.first else { return }
         nodes[number]?.received[id] = nil
         nodes[number]?.disk.rows = state.rows
+        nodes[number]?.disk.trace = state.trace
+        nodes[number]?.disk.skips = state.skips
+        nodes[number]?.disk.isCorrupt = false
         nodes[number]?.disk.applied = mark.position
         nodes[number]?.disk.appliedMembership = mark.membership
         nodes[number]?.disk.appliedMembershipIndex = mark.membershipIndex

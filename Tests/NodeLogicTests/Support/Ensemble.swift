@@ -83,7 +83,8 @@ struct Ensemble {
         machine.begin(
             NodeMachine.Beginning(
                 restored: disk.restored, cluster: disk.cluster,
-                isEstablished: disk.isEstablished, formation: formation, hasRegistry: false))
+                isEstablished: disk.isEstablished, formation: formation, hasRegistry: false,
+                quarantine: (try? Quarantine(decoding: disk.quarantine)) ?? Quarantine()))
         node.machine = machine
         node.inbox = []
         node.held = []

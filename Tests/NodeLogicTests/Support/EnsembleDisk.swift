@@ -27,6 +27,12 @@ struct EnsembleDisk {
     var decisions: [EntrySkip] = []
     /// Those that were followed.
     var skips: [EntrySkip] = []
+    /// Of all that was written.
+    var trace = Digest()
+    /// Whether the database is to be trusted, as the log has it.
+    var quarantine: [UInt8]?
+    /// The database's next batch finds it damaged.
+    var isCorrupt = false
 
     var lastIndex: LogIndex { entries.last?.index ?? base.index }
 
@@ -42,8 +48,20 @@ struct EnsembleDisk {
         case .bootstrapMembership(let membership): bootstrap = membership
         case .formation(let bytes): formation = bytes
         case .registry(let bytes): registry = bytes
+        case .quarantine(let bytes): quarantine = bytes
         case .identity, .generation, .abandoned, .recovered, .caughtUp: break
         }
+    }
+
+    mutating func note(_ text: String) {
+        for byte in text.utf8 { trace.low = (trace.low ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    }
+
+    /// Of the rows as they are.
+    var content: Digest {
+        var copy = EnsembleDisk()
+        for name in rows.keys.sorted() { copy.note("\(name)=\(rows[name] ?? "");") }
+        return copy.trace
     }
 
     mutating func compact(through index: LogIndex) -> LogPosition {

@@ -24,6 +24,11 @@ struct NodeScenario {
             if let at = command["at"] { move(command.node, to: at) }
             ensemble.start(command.node)
             tell(command)
+        case "rot":
+            let parts = command.words[1].split(separator: ":").map(String.init)
+            ensemble.nodes[command.node]?.disk.rows[parts[0]] = parts[1]
+        case "stray": ensemble.nodes[command.node]?.disk.note("stray")
+        case "corrupt": ensemble.nodes[command.node]?.disk.isCorrupt = true
         case "kill": ensemble.kill(command.node)
         case "copy":
             // A data directory, with the identity in it.
@@ -89,6 +94,12 @@ struct NodeScenario {
         }
         if let limit = command["send"].flatMap({ Int($0) }) {
             configuration.snapshotSendTime = .milliseconds(limit)
+        }
+        if let interval = command["checksums"].flatMap({ Int($0) }) {
+            configuration.checksums.isOn = true
+            configuration.checksums.interval = .milliseconds(interval)
+            configuration.checksums.scrubInterval = .milliseconds(interval * 3)
+            configuration.checksums.seedsItself = command["seeds"] != "no"
         }
         if let limit = command["threshold"].flatMap({ Int($0) }) {
             configuration.replication.compactionThreshold = limit
@@ -214,6 +225,7 @@ struct NodeScenario {
                 options.linearizableTimeout = .milliseconds(limit)
             }
             return .command(Command(kind: .query, statements: [Statement(second)]), options)
+        case "reseed": return .reseed
         case "remove": return .remove(NodeID(second))
         case "transfer":
             return .transferLeadership(

@@ -26,9 +26,12 @@ extension RaftMachine {
         }
     }
 
+    /// Election timeouts for which a node that shuns leading lets others stand first.
+    private static let shunning = 5
+
     /// - Parameter ticks: the shortest time; nil: what a follower waits for its leader.
     mutating func resetElectionTimer(_ ticks: Int? = nil) {
-        let shortest = ticks ?? settings.electionTicks
+        let shortest = (ticks ?? settings.electionTicks) * (shunsLeading ? Self.shunning : 1)
         electionElapsed = 0
         electionTimeout = shortest + random.next(through: shortest / 2)
     }
@@ -80,7 +83,8 @@ extension RaftMachine {
 
     /// The leader hands over (thesis §3.10): no pre-vote, for it is known that the old one ends.
     mutating func receiveTimeoutNow(from sender: NodeID) {
-        guard case .follower(let follower) = roleState, follower.leader == sender, mayCampaign
+        guard case .follower(let follower) = roleState, follower.leader == sender, mayCampaign,
+            !shunsLeading
         else {
             return
         }

@@ -36,6 +36,8 @@ package struct RaftMachine: Sendable {
     var termAllowance = TermAllowance()
     /// This node's log can't be written, by its driver's word.
     var isStalled = false
+    /// This node had better not lead, by its driver's word.
+    var shunsLeading = false
     /// Requests to the disk for followers' entries in this run.
     var fetchCount: UInt64 = 0
     /// The leader said that this node is no member any more.
@@ -144,6 +146,14 @@ package struct RaftMachine: Sendable {
             if isStalled { becomeFollower(term: term, leader: nil, because: nil) }
         case .follower: break
         }
+    }
+
+    /// This node had better not lead, for a reason that has nothing to do with its log: it votes and
+    /// acknowledges as before. It stands for election only when the others have let several election
+    /// timeouts pass, for its log may be the only complete one; and nobody can hand over to it.
+    package mutating func shunLeading(_ isOn: Bool) {
+        shunsLeading = isOn
+        if case .follower = roleState { resetElectionTimer() }
     }
 
     /// The write named by the ticket, and all before it, are durable.

@@ -48,6 +48,8 @@ package struct ReplicatedLog: Sendable {
     /// Until then no compaction is proposed: one failed.
     private var compactionPausedUntil: UInt64 = 0
     private var snapshot: Installation = .none
+    /// Any snapshot takes the place of the database.
+    private var wantsSeed = false
     private var effects: [ReplicationEffect] = []
 
     private struct OpenWrite {
@@ -63,6 +65,10 @@ package struct ReplicatedLog: Sendable {
         /// Waits until nothing is being written or applied.
         case waiting(SnapshotMark, SnapshotToken)
         case installing
+        /// The database alone is replaced, for the log holds the position: waits until nothing is
+        /// being applied.
+        case waitingToSeed(SnapshotMark, SnapshotToken)
+        case seeding
     }
 
     /// - Parameter restored: what was found on the disk; the entries behind the database's position
@@ -229,6 +235,15 @@ package struct ReplicatedLog: Sendable {
         raft.applied(through: index)
     }
 
+    /// The database is not to be trusted: nothing more is handed out once the batch that is out has
+    /// been applied, and a snapshot that the log holds is taken, too, if the database lacks none of
+    /// what it covers. The log is as good as before.
+    package mutating func distrustDatabase() {
+        isApplyHalted = true
+        wantsSeed = true
+        raft.shunLeading(true)
+    }
+
     /// The answer to an effect that asks for entries of the log.
     package mutating func fetched(_ entries: [Entry], for fetch: Effects.LogFetch) {
         raft.fetched(entries, for: fetch)
@@ -247,6 +262,13 @@ package struct ReplicatedLog: Sendable {
             effects.append(.observe(.snapshotRefused(mark, reason: reason)))
             effects.append(.discardSnapshot(token))
             return
+        }
+        if case .none = snapshot, wantsSeed, raft.role != .leader,
+            mark.position.index >= appliedIndex, mark.position.index <= raft.commitIndex,
+            raft.term(at: mark.position.index) == mark.position.term
+        {
+            snapshot = .waitingToSeed(mark, token)
+            return drain()
         }
         // A log that holds the position needs no snapshot, and what follows the position there was
         // acknowledged: it must not be thrown away.
@@ -274,17 +296,41 @@ package struct ReplicatedLog: Sendable {
         baseIndex = mark.position.index
         toApply = []
         isApplyHalted = false
+        trustDatabase()
         held = []
         discardProposals { _ in true }
         drain()
     }
 
+    private mutating func trustDatabase() {
+        guard wantsSeed else { return }
+        wantsSeed = false
+        raft.shunLeading(false)
+    }
+
+    /// The database is that of the snapshot from now on, and the log is as it was: what follows in it
+    /// is handed out again.
+    package mutating func seeded(_ mark: SnapshotMark) {
+        guard case .seeding = snapshot else { preconditionFailure("nothing is being seeded") }
+        let index = mark.position.index
+        snapshot = .none
+        isApplyHalted = false
+        trustDatabase()
+        toApply.removeAll { $0.index <= index }
+        // What they came to is in the snapshot, and nobody here knows it.
+        discardProposals { $0.index <= index }
+        checkpointedIndex = max(checkpointedIndex, index)
+        advance(to: index)
+        drain()
+    }
+
     /// The snapshot that was to be installed proved unusable before log or database changed.
     package mutating func snapshotUnusable() {
-        guard case .installing = snapshot else {
+        switch snapshot {
+        case .installing, .seeding: snapshot = .none
+        case .none, .waiting, .waitingToSeed:
             preconditionFailure("no snapshot is being installed")
         }
-        snapshot = .none
         drain()
     }
 
@@ -322,7 +368,18 @@ package struct ReplicatedLog: Sendable {
 
     /// A received snapshot is being put in the place of log and database.
     package var isInstalling: Bool {
-        if case .none = snapshot { false } else { true }
+        switch snapshot {
+        case .waiting, .installing: true
+        case .none, .waitingToSeed, .seeding: false
+        }
+    }
+
+    /// A received snapshot takes the place of the database alone; the log goes on.
+    package var isSeeding: Bool {
+        switch snapshot {
+        case .waitingToSeed, .seeding: true
+        case .none, .waiting, .installing: false
+        }
     }
 
     /// This node's log can't be written at the moment: it is full, or a write hangs.
@@ -410,6 +467,12 @@ package struct ReplicatedLog: Sendable {
             snapshot = .installing
             effects.append(.installSnapshot(mark, token))
             return
+        }
+        if case .waitingToSeed(let mark, let token) = snapshot, applying == nil,
+            mark.position.index <= durableIndex
+        {
+            snapshot = .seeding
+            effects.append(.seed(mark, token))
         }
         guard !isInstalling else { return }
         handOutApply()

@@ -62,6 +62,9 @@ package enum ReplicationEffect: Equatable, Sendable {
     /// Reset the log to the mark, put the snapshot in the place of the database, and report
     /// `snapshotInstalled(_:)`. Nothing else is out while this is.
     case installSnapshot(SnapshotMark, SnapshotToken)
+    /// The same for the database alone: the log holds all of it and stays as it is. Then report
+    /// `seeded`, or `snapshotUnusable`.
+    case seed(SnapshotMark, SnapshotToken)
     /// The snapshot is not newer than what is here already.
     case discardSnapshot(SnapshotToken)
     case observe(Observation)

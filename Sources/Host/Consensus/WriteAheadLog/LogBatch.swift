@@ -49,6 +49,8 @@ package enum MetadataRecord: Equatable, Sendable {
     /// log, as of the entry that the database has applied; the terms go on in the next epoch, and
     /// the cluster has another ID.
     case recovered(ClusterID, Membership, at: LogIndex)
+    /// Whether this node's database is to be trusted, opaque here.
+    case quarantine([UInt8])
     /// The node holds everything that the leader knew to be committed: it may vote again after its
     /// log was found damaged.
     case caughtUp

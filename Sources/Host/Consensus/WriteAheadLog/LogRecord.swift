@@ -24,8 +24,10 @@ import Wire
 ///           | optional bytes formation | u64 generation | hard state | u64 commitIndex
 ///           | base | last position | list of (u64 index, membership) | u8 must catch up
 ///           | optional boot ID | optional bytes registry (not in version 1)
+///           | optional bytes quarantine (not in versions 1 and 2)
 ///     15    state of a formation through a registry: bytes up to the end
 ///     16    recovered: 16 bytes cluster ID | u64 index | membership
+///     17    whether the database is to be trusted: bytes up to the end
 enum LogRecord: Equatable {
     case entries([Entry])
     case hardState(HardState)
@@ -54,6 +56,7 @@ enum LogRecord: Equatable {
         case .head: 14
         case .metadata(.registry): 15
         case .metadata(.recovered): 16
+        case .metadata(.quarantine): 17
         }
     }
 
@@ -74,7 +77,8 @@ enum LogRecord: Equatable {
         case .metadata(.cluster(let cluster)), .metadata(.abandoned(let cluster)):
             cluster.encode(into: &writer)
         case .metadata(.generation(let generation)): writer.write(generation)
-        case .metadata(.formation(let bytes)), .metadata(.registry(let bytes)):
+        case .metadata(.formation(let bytes)), .metadata(.registry(let bytes)),
+            .metadata(.quarantine(let bytes)):
             writer.writeRaw(bytes)
         case .metadata(.bootstrapMembership(let membership)): membership.encode(into: &writer)
         case .metadata(.recovered(let cluster, let membership, let index)):
@@ -133,6 +137,7 @@ enum LogRecord: Equatable {
         case 14: .head(try LogState(from: &reader, length: length))
         case 15: .metadata(.registry(try reader.readRaw(length)))
         case 16: .metadata(try recovered(from: &reader))
+        case 17: .metadata(.quarantine(try reader.readRaw(length)))
         default: throw .invalid(field: "log record type", value: UInt64(type))
         }
     }
@@ -156,6 +161,7 @@ extension LogState {
         writer.write(mustCatchUpBeforeVoting)
         writer.write(bootID) { $1.encode(into: &$0) }
         writer.write(registry) { $0.write($1) }
+        writer.write(quarantine) { $0.write($1) }
     }
 
     /// Without the term runs: they come from the entries.
@@ -183,5 +189,7 @@ extension LogState {
         bootID = try reader.readOptional { (r) throws(WireError) in try RandomID(from: &r) }
         guard reader.offset < end else { return }
         registry = try reader.readOptional { (r) throws(WireError) in try r.readBytes() }
+        guard reader.offset < end else { return }
+        quarantine = try reader.readOptional { (r) throws(WireError) in try r.readBytes() }
     }
 }

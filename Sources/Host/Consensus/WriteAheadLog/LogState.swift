@@ -20,6 +20,8 @@ package struct LogState: Equatable, Sendable {
     package internal(set) var formation: [UInt8]?
     /// The state of a claim in a registry, encoded; nil if there was none.
     package internal(set) var registry: [UInt8]?
+    /// Whether the database is to be trusted, encoded; nil if nothing was ever said of it.
+    package internal(set) var quarantine: [UInt8]?
     /// The database file that counts; 0 before there is one.
     package internal(set) var generation: UInt64 = 0
     /// Term and vote.
@@ -89,6 +91,7 @@ package struct LogState: Equatable, Sendable {
             }
         case .formation(let bytes): formation = bytes
         case .registry(let bytes): registry = bytes
+        case .quarantine(let bytes): quarantine = bytes
         case .bootstrapMembership(let membership):
             memberships = [PlacedMembership(index: .zero, membership: membership)]
         case .recovered(let cluster, let membership, let index):

@@ -77,6 +77,18 @@ extension Flag {
         unsigned(
             "raft-snap-wal-size", .storage, "Bytes of SQLite's WAL that trigger one; 0 for never",
             "4194304"),
+        boolean(
+            "checksums", .storage,
+            "While this node leads, nodes compare checksums of what they hold",
+            "true"),
+        duration("checksums-interval", .storage, "Shortest time between two comparisons", "10s"),
+        duration(
+            "scrub-interval", .storage,
+            "Time between two passes that read all of the database to find rot. 0: never", "24h"),
+        boolean(
+            "reseed", .storage,
+            "A node that differs from a majority replaces its database by itself, once in an hour",
+            "true"),
         duration("raft-snap-int", .storage, "Shortest time between checkpoints by entries", "10s"),
         boolean(
             "compress-snap-transport", .storage, "Compress snapshots on their way",

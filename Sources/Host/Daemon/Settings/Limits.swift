@@ -41,6 +41,9 @@ package enum Limits {
     package static let defaultCheckpointEntries = 8192
     /// As rqlite's library has it.
     package static let minCheckpointInterval = Duration.milliseconds(5)
+    /// Each comparison is an entry of the log.
+    package static let minChecksumInterval = Duration.milliseconds(100)
+    package static let minScrubInterval = Duration.seconds(1)
     /// What `-raft-snap-int` of 0 stands for.
     package static let defaultCheckpointInterval = Duration.seconds(120)
 

@@ -29,6 +29,7 @@ extension NodeSettings {
                 bind: addresses.httpBind, advertised: addresses.httpAdvertised,
                 allowOrigin: flags.optionalText("http-allow-origin")),
             raft: raft, formation: formation, checkpoint: try Checkpoint(flags),
+            checksums: try Checksums(flags),
             database: try Database(flags))
     }
 
@@ -243,6 +244,22 @@ extension NodeSettings.Checkpoint {
         guard self.interval >= Limits.minCheckpointInterval else {
             throw .init("SnapshotInterval is too low")
         }
+    }
+}
+
+extension NodeSettings.Checksums {
+    fileprivate init(_ flags: FlagParser.Result) throws(NodeSettings.Invalid) {
+        isOn = flags.boolean("checksums")
+        interval = flags.duration("checksums-interval")
+        guard interval >= Limits.minChecksumInterval else {
+            throw .init("-checksums-interval must be at least 100ms")
+        }
+        let scrub = flags.duration("scrub-interval")
+        guard scrub == .zero || scrub >= Limits.minScrubInterval else {
+            throw .init("-scrub-interval must be 0 or at least 1s")
+        }
+        scrubInterval = scrub == .zero ? nil : scrub
+        reseedsItself = flags.boolean("reseed")
     }
 }
 

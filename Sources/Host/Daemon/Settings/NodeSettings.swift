@@ -12,6 +12,8 @@ package struct NodeSettings: Equatable, Sendable {
     package let formation: Formation
     /// When SQLite's log is copied into the database file.
     package let checkpoint: Checkpoint
+    /// How nodes see that their databases differ.
+    package let checksums: Checksums
     /// How the database is opened.
     package let database: Database
 
@@ -132,6 +134,18 @@ package struct NodeSettings: Equatable, Sendable {
         package let walBytes: Int
         /// Shortest time between checkpoints that entries trigger.
         package let interval: Duration
+    }
+
+    /// How nodes see that their databases differ.
+    package struct Checksums: Equatable, Sendable {
+        /// Comparisons are made while this node leads.
+        package let isOn: Bool
+        /// Shortest time between two.
+        package let interval: Duration
+        /// Between the beginnings of two passes over the content; nil: there are none.
+        package let scrubInterval: Duration?
+        /// The node has its database replaced by itself.
+        package let reseedsItself: Bool
     }
 
     /// What concerns SQLite alone.

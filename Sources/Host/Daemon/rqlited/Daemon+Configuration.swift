@@ -43,6 +43,10 @@ extension Daemon {
         configuration.connectTimeout = settings.raft.connectTimeout
         configuration.applyTimeout = settings.raft.applyTimeout
         configuration.checkpointInterval = settings.checkpoint.interval
+        configuration.checksums.isOn = settings.checksums.isOn
+        configuration.checksums.interval = settings.checksums.interval
+        configuration.checksums.scrubInterval = settings.checksums.scrubInterval
+        configuration.checksums.seedsItself = settings.checksums.reseedsItself
         configuration.stepDownOnShutdown = settings.raft.stepsDownOnShutdown
         configuration.stopsWhenRemoved = settings.raft.stopsWhenRemoved
         configuration.reapTimeouts = ReapTimeouts(

@@ -47,6 +47,12 @@ package enum ApplyFault: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 extension ApplyFault {
+    /// SQLite finds the database file damaged. Another node's can take its place.
+    package var isDamage: Bool {
+        guard case .storage(_, let code, _) = self else { return false }
+        return code & 0xFF == SQLITE_CORRUPT || code & 0xFF == SQLITE_NOTADB
+    }
+
     /// A failure of an operation of our own, which no SQL of a client can make fail.
     static func storage(_ operation: String, _ error: SQLiteError) -> ApplyFault {
         error.code == SQLITE_FULL

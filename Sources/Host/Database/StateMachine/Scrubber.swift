@@ -29,6 +29,7 @@ package final class Scrubber: @unchecked Sendable {
 
     private let state: Mutex<State>
     private let isHeld = Mutex(false)
+    private let limit = ScanLimit()
     private let bounds: ScrubBounds
 
     /// Opens the file of an applier that is open.
@@ -70,6 +71,7 @@ package final class Scrubber: @unchecked Sendable {
         defer { release() }
         do throws(SQLiteError) {
             return try state.withLock { (state) throws(SQLiteError) in
+                limit.install(on: state.connection)
                 var scan = ContentScan(bounds: bounds)
                 let next = try scan.run(from: cursor, on: state.connection)
                 let digest = Digest(low: scan.digest.low, high: scan.digest.high)
@@ -85,6 +87,9 @@ package final class Scrubber: @unchecked Sendable {
             return isDamage ? .damaged(text) : .failed(text)
         }
     }
+
+    /// Ends what is being read, and all that would be: the node stops. From any thread.
+    package func cancel() { limit.cancel() }
 
     private func release() {
         state.withLock { state in
@@ -102,16 +107,8 @@ package final class Scrubber: @unchecked Sendable {
     private func check(_ connection: borrowing Connection, within time: Duration)
         throws(SQLiteError) -> String?
     {
-        let limit = CheckTime(until: .now + time)
-        let context = Unmanaged.passUnretained(limit).toOpaque()
-        sqlite3_progress_handler(
-            connection.pointer, 10_000,
-            { context in
-                guard let context else { return 0 }
-                let limit = Unmanaged<CheckTime>.fromOpaque(context).takeUnretainedValue()
-                return limit.isUp ? 1 : 0
-            }, context)
-        defer { sqlite3_progress_handler(connection.pointer, 0, nil, nil) }
+        limit.end(at: .now + time)
+        defer { limit.end(at: nil) }
         guard csqlite_reveal(connection.pointer) == SQLITE_OK else { throw connection.lastError }
         do throws(SQLiteError) {
             let verdicts = try connection.prepare("PRAGMA main.integrity_check(100)")
@@ -120,17 +117,40 @@ package final class Scrubber: @unchecked Sendable {
                 if verdict != "ok", !DatabaseDirectory.isAboutContent(verdict) { return verdict }
             }
         } catch {
-            guard error.code == SQLITE_INTERRUPT else { throw error }
+            guard error.code == SQLITE_INTERRUPT, !limit.isCancelled else { throw error }
         }
         return nil
     }
 }
 
-/// When SQLite's own check must end.
-private final class CheckTime {
-    private let deadline: ContinuousClock.Instant
+/// When reading must end.
+private final class ScanLimit: Sendable {
+    private struct State {
+        var deadline: ContinuousClock.Instant?
+        var isCancelled = false
+    }
 
-    init(until deadline: ContinuousClock.Instant) { self.deadline = deadline }
+    private let state = Mutex(State())
 
-    var isUp: Bool { ContinuousClock.now >= deadline }
+    /// The limit must live as long as the connection.
+    func install(on connection: borrowing Connection) {
+        sqlite3_progress_handler(
+            connection.pointer, 10_000,
+            { context in
+                guard let context else { return 0 }
+                return Unmanaged<ScanLimit>.fromOpaque(context).takeUnretainedValue().isUp ? 1 : 0
+            }, Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    func end(at deadline: ContinuousClock.Instant?) { state.withLock { $0.deadline = deadline } }
+
+    func cancel() { state.withLock { $0.isCancelled = true } }
+
+    var isCancelled: Bool { state.withLock { $0.isCancelled } }
+
+    private var isUp: Bool {
+        state.withLock { state in
+            state.isCancelled || state.deadline.map { ContinuousClock.now >= $0 } ?? false
+        }
+    }
 }

@@ -71,6 +71,8 @@ package struct ClientRequest: Sendable {
         case limits(WriteLimitsChange?)
         /// What becomes of an entry that ended the process.
         case applyDecision(ApplyDecision)
+        /// The node's database is replaced by the leader's, whatever is known of it.
+        case reseed
     }
 
     /// What stands for an operation when a request travels to another node. Never renumber: nodes
@@ -84,6 +86,7 @@ package struct ClientRequest: Sendable {
         case readiness = 6
         case limits = 16
         case applyDecision = 17
+        case reseed = 18
     }
 
     /// What `/readyz` is asked to look at.
@@ -131,6 +134,7 @@ extension ClientRequest.Operation {
         case .readiness: .readiness
         case .limits: .limits
         case .applyDecision: .applyDecision
+        case .reseed: .reseed
         }
     }
 }

@@ -19,8 +19,8 @@ package enum ApplyHalt: Equatable, Sendable {
                 + "on all nodes: \(entry.skipRemedy)"
         case .appliedSkipped(let skip):
             "a database like that of the others: this node had applied log entry \(skip.index), "
-                + "which the cluster decided to leave out. Remove it from the cluster "
-                + "(DELETE /remove), and start it with an empty data directory and -join"
+                + "which the cluster decided to leave out. It is in quarantine until "
+                + "another node's database takes the place of its own"
         }
     }
 

@@ -82,6 +82,11 @@ package enum DatabaseReport: Sendable {
     case halted(ApplyHalt, after: LogIndex)
     /// The limits on writes, at first and whenever they change; before the `applied` of the change.
     case limits(WriteLimits)
+    /// A reading at a marker for checksums.
+    case checksum(TakenChecksum)
+    /// SQLite finds the database damaged: of the batch nothing after the index was applied, nor can
+    /// be.
+    case damaged(String, after: LogIndex)
     /// A finished, synced checkpoint covers everything through the index.
     case checkpointed(through: LogIndex)
     case full(Bool)
@@ -103,6 +108,27 @@ package enum DatabaseReport: Sendable {
         package var description: String
 
         package init(_ description: String) { self.description = description }
+    }
+}
+
+/// What this node found at a marker for checksums.
+package struct TakenChecksum: Equatable, Sendable {
+    /// As other nodes are told.
+    package var reading: ChecksumReading
+    package var marker: ChecksumMarker
+    /// Where the next piece begins; nil at the end of a pass, or without a piece.
+    package var next: ScrubCursor?
+    /// What SQLite finds wrong with the database.
+    package var damage: String?
+
+    package init(
+        _ reading: ChecksumReading, _ marker: ChecksumMarker, next: ScrubCursor? = nil,
+        damage: String? = nil
+    ) {
+        self.reading = reading
+        self.marker = marker
+        self.next = next
+        self.damage = damage
     }
 }
 

@@ -12,6 +12,11 @@ extension NodeMachine {
         halt = cause
         reviewTroubles()
         replicated?.applyHalted(after: index)
+        if case .appliedSkipped(let skip) = cause {
+            distrustDatabase(
+                "this node had applied log entry \(skip.index), which the cluster decided to leave out",
+                at: LogIndex(skip.index))
+        }
     }
 
     /// Skips that the log holds, committed. One that is about the entry in doubt decides.
@@ -135,7 +140,7 @@ extension NodeMachine {
     /// A leader that serves nothing looks for a member that does, and hands over to it. While there
     /// is none it stays: somebody must lead for a decision to be committed.
     mutating func handOverIfHalted() {
-        guard halt != nil, let raft = replicated?.raft, raft.isReadyLeader,
+        guard servesNothing, let raft = replicated?.raft, raft.isReadyLeader,
             now - soughtSuccessorAt >= Self.successorPause
         else { return }
         soughtSuccessorAt = now
@@ -149,7 +154,7 @@ extension NodeMachine {
 
     mutating func successorAnswered(_ id: NodeID, _ result: PeerResult) {
         guard case .success(.hello(let hello)) = result, hello.identity.id == id, hello.isReady,
-            halt != nil, replicated?.raft.isReadyLeader ?? false
+            servesNothing, replicated?.raft.isReadyLeader ?? false
         else { return }
         do throws(Refusal) {
             try replicated?.transferLeadership(to: id)

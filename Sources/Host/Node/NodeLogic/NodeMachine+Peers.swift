@@ -22,10 +22,13 @@ extension NodeMachine {
         package var hasRegistry: Bool
         /// Entries ahead that the operator's recovery leaves out.
         package var skips: [EntrySkip]
+        /// Whether the database is to be trusted, by an earlier run.
+        package var quarantine: Quarantine
 
         package init(
             restored: RestoredState, cluster: ClusterID?, isEstablished: Bool,
-            formation: StoredFormation, hasRegistry: Bool, skips: [EntrySkip] = []
+            formation: StoredFormation, hasRegistry: Bool, skips: [EntrySkip] = [],
+            quarantine: Quarantine = Quarantine()
         ) {
             self.skips = skips
             self.restored = restored
@@ -33,6 +36,7 @@ extension NodeMachine {
             self.isEstablished = isEstablished
             self.formation = formation
             self.hasRegistry = hasRegistry
+            self.quarantine = quarantine
         }
     }
 
@@ -40,6 +44,7 @@ extension NodeMachine {
     package mutating func begin(_ beginning: Beginning) {
         rendezvous.acceptor = beginning.formation.acceptor
         unrecordedSkips = beginning.skips
+        quarantine = beginning.quarantine
         if beginning.hasRegistry { rendezvous.beginRegistry(beginning.formation.registry) }
         if let cluster = beginning.cluster {
             if beginning.hasRegistry {
@@ -95,6 +100,7 @@ extension NodeMachine {
         guard let (restored, cluster) = beginning else { return }
         beginning = nil
         startReplication(restored, in: cluster)
+        if quarantine.cause != nil { replicated?.distrustDatabase() }
     }
 
     /// A node that dialed this one said where it is.
@@ -141,6 +147,8 @@ extension NodeMachine {
     ) {
         switch request {
         case .hello: emit(.answerPeer(id, .hello(hello(for: caller.identity))))
+        case .checksums: emit(.answerPeer(id, .checksums(checksums.readings)))
+        case .seed: seedAsked(id, caller)
         case .join(let request):
             membership.joinAsked(
                 request, id, call: PeerCallID(newID()), replicated?.raft, leader: leaderHint)
@@ -208,6 +216,8 @@ extension NodeMachine {
         case .successor(let member): successorAnswered(member, result)
         case .ownIdentity: ownIdentityAnswered(id, result)
         case .otherIdentity: otherIdentityAnswered(id, result)
+        case .checksums(let member): checksumsAnswered(member, result)
+        case .seed: seedAnswered(result)
         }
     }
 

@@ -22,9 +22,16 @@ extension NodeMachine {
         case .readable(let ids): router.readable(ids)
         case .readsFailed(let ids): router.readsFailed(ids)
         case .fetchLog(let fetch): emit(.log(.fetch(fetch)))
-        case .sendSnapshot(let peer): snapshots.wanted(by: peer, now: now)
+        case .sendSnapshot(let peer):
+            // A database that is not to be trusted is nobody's: the next leader sends its own.
+            if quarantine.cause == nil {
+                snapshots.wanted(by: peer, now: now)
+            } else {
+                replicated?.snapshotSent(to: peer, through: nil)
+            }
         case .compactLog(let index): emit(.log(.compact(through: index)))
-        case .installSnapshot(let mark, let token): snapshots.install(mark, token)
+        case .installSnapshot(let mark, let token), .seed(let mark, let token):
+            snapshots.install(mark, token)
         case .discardSnapshot(let token): snapshots.discard(token)
         case .observe(let observation): observe(observation)
         }
@@ -195,6 +202,7 @@ extension NodeMachine {
         case .fetched(let fetch, let entries): replicated?.fetched(entries, for: fetch)
         case .compacted(let base): replicated?.compacted(through: base)
         case .recorded(let id):
+            if recordedSeed(id) { return }
             if let record = records.removeValue(forKey: id) { rendezvous.recorded(record) }
         case .reset(let mark, let generation): emit(.database(.switchTo(generation, mark)))
         case .full(let isFull):
@@ -210,6 +218,8 @@ extension NodeMachine {
             answerDecisions()
         case .halted(let cause, let index): applyHalted(cause, after: index)
         case .limits(let limits): self.limits = limits
+        case .checksum(let taken): take(taken)
+        case .damaged(let text, let index): databaseDamaged(text, after: index)
         case .checkpointed(let index): replicated?.checkpointed(through: index)
         case .full(let isFull): isDatabaseFull = isFull
         case .readersHoldCheckpoint: emit(.evictOldestRead)
@@ -229,7 +239,11 @@ extension NodeMachine {
         switch result {
         case .success(let generation):
             // One durable record in the log switches to the new file; until then the old one holds.
-            emit(.log(.reset(mark, generation)))
+            if replicated?.isSeeding ?? false {
+                recordSeed(generation, mark)
+            } else {
+                emit(.log(.reset(mark, generation)))
+            }
         case .failure(let failure):
             replicated?.snapshotUnusable()
             snapshots.unusable(failure)
@@ -237,8 +251,13 @@ extension NodeMachine {
     }
 
     private mutating func switched(_ mark: SnapshotMark) {
-        replicated?.snapshotInstalled(mark)
         databaseReplaced()
+        if replicated?.isSeeding ?? false {
+            replicated?.seeded(mark)
+        } else {
+            replicated?.snapshotInstalled(mark)
+        }
+        databaseReplaced(at: mark.position.index)
         servableFrom = mark.position.index
         learn(mark.membership)
         snapshots.installed(mark)

@@ -26,6 +26,7 @@ extension NodeMachine {
         case .readiness(let pending, let check): checkReadiness(pending, check)
         case .limits(let pending, let change): dispatch(change, pending, standing)
         case .apply(let pending, let decision): dispatch(decision, pending, standing)
+        case .reseed(let pending): reseed(pending)
         }
     }
 
@@ -79,7 +80,8 @@ extension NodeMachine {
         var standing = Standing()
         standing.isDiskFull = isLogFull || isDatabaseFull
         standing.isExcluded = exclusion != .none
-        standing.halt = halt?.text
+        standing.halt =
+            quarantineText.map { "this node's database is not to be trusted: \($0)" } ?? halt?.text
         guard let replicated else {
             standing.canServeLocally = canServeLocally
             standing.waitingFor = waitingFor
@@ -110,13 +112,16 @@ extension NodeMachine {
         // A node that forms a cluster has an empty database to show; one that does not know yet
         // whether it may take part has not.
         guard let replicated else { return beginning == nil }
-        return !replicated.isInstalling && halt == nil && replicated.appliedIndex >= servableFrom
+        guard !servesNothing else { return false }
+        return !replicated.isInstalling && replicated.appliedIndex >= servableFrom
     }
 
     /// This node leads, by all it knows, and has applied what it must have.
     package var canServeAsLeader: Bool {
-        guard let replicated, let from = leaderReadsFrom else { return false }
-        return replicated.raft.isReadyLeader && halt == nil && replicated.appliedIndex >= from
+        guard let replicated, let from = leaderReadsFrom, !servesNothing else {
+            return false
+        }
+        return replicated.raft.isReadyLeader && replicated.appliedIndex >= from
     }
 
     // MARK: Describing members
@@ -170,6 +175,7 @@ extension NodeMachine {
         guard !shutdown.isLeaving else {
             return answer(pending, .storeNotReady("the node is stopping"))
         }
+        if let quarantineText { return answer(pending, .storeNotReady(quarantineText)) }
         if let halt { return answer(pending, .storeNotReady(halt.text)) }
         guard let raft = replicated?.raft, let leader = raft.leader,
             let address = address(of: leader)

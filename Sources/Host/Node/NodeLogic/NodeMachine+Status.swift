@@ -25,6 +25,8 @@ extension NodeMachine {
         status.halt = halt
         status.limits = limits
         status.isSeeking = rendezvous.isSeeking
+        status.quarantine = quarantine.cause
+        status.checksums = checksums.readings.last
         guard let replicated else { return status }
         let raft = replicated.raft
         status.role = raft.role
@@ -74,7 +76,7 @@ extension NodeMachine {
     /// Notes since when nothing was applied although something is committed.
     mutating func reviewProgress() {
         guard let replicated, replicated.appliedIndex < replicated.raft.commitIndex,
-            !replicated.isInstalling
+            !replicated.isInstalling, quarantine.cause == nil
         else {
             behindSince = nil
             return
@@ -97,6 +99,7 @@ extension NodeMachine {
                 ? rendezvous.waitingFor ?? "a cluster"
                 : "to know that no other process bears this node's identity"
         }
+        if let quarantineText { return "a database that can be trusted: \(quarantineText)" }
         guard raft.leader == nil else {
             return standstill
                 ?? (canServeLocally && isMember

@@ -35,6 +35,15 @@ package struct NodeMachine: Sendable {
     var acquaintances = Acquaintances()
     var followerContact = FollowerContact()
     var troubles = Troubles()
+    var checksums: ChecksumDesk
+    package internal(set) var quarantine = Quarantine()
+    /// An operator wants this node to be seeded.
+    var isSeedingWanted = false
+    var askedForSeedAt: MonotonicTime?
+    /// Databases of other nodes, until the log names them.
+    var seeds: [RecordID: (generation: Generation, mark: SnapshotMark)] = [:]
+    /// What the log says as soon as it names the seed.
+    var trustedNext: Quarantine?
     /// When members of the cluster were heard last.
     var spokeAt: [NodeID: MonotonicTime] = [:]
     /// Who asked what of the agreement, of late.
@@ -105,6 +114,9 @@ package struct NodeMachine: Sendable {
         case ownIdentity
         /// Is a newcomer's identity alive where it was known?
         case otherIdentity
+        /// What did it find at the last markers?
+        case checksums(NodeID)
+        case seed
     }
 
     /// - Parameter chance: 256 bits that no other run has.
@@ -115,6 +127,7 @@ package struct NodeMachine: Sendable {
         router = RequestRouter(applyTimeout: options.applyTimeout, limits: options.router)
         membership = MembershipDesk(options)
         snapshots = SnapshotTraffic(options)
+        checksums = ChecksumDesk(options.checksums)
         var chance = chance
         let own = Chance((chance.next(), chance.next(), chance.next(), chance.next() | 1))
         rendezvous = Rendezvous(options, chance: own)
@@ -215,6 +228,7 @@ package struct NodeMachine: Sendable {
         reviewTroubles()
         answerDecisions()
         handOverIfHalted()
+        reviewChecksums()
         askAcquaintances()
         emit(.growReaders)
         tickShutdown()

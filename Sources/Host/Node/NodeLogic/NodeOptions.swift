@@ -48,6 +48,8 @@ package struct NodeConfiguration: Sendable {
     /// A node that applies nothing for so long, although something is committed, is not ready.
     package var standstillTime: Duration = .seconds(5)
     package var router: RouterLimits = RouterLimits()
+    /// Off unless an operator's flags are asked: without a database there are no readings.
+    package var checksums = ChecksumSettings.off
 
     package init(
         explicitID: NodeID?, fallbackID: NodeID, address: PeerAddress, apiURL: String,
@@ -70,11 +72,22 @@ package struct NodeOptions: Sendable {
     /// plans.
     package let engine: String
     package let configuration: NodeConfiguration
+    /// In which ways two libraries differ, in words for people, by what nodes tell of them; this
+    /// node's own first.
+    package let engineDifferences: @Sendable (String, String) -> [String]
     /// The newest format of data that this program reads and writes.
     package let dataVersion: UInt8 = 1
 
-    /// - Parameter engine: source identity of the SQLite library.
-    package init(identity: NodeIdentity, engine: String, configuration: NodeConfiguration) {
+    /// - Parameters:
+    ///   - engine: source identity of the SQLite library.
+    ///   - engineDifferences: in which ways two such libraries differ.
+    package init(
+        identity: NodeIdentity, engine: String, configuration: NodeConfiguration,
+        engineDifferences: @escaping @Sendable (String, String) -> [String] = { own, other in
+            ["SQLite is \(other) there, \(own) here"]
+        }
+    ) {
+        self.engineDifferences = engineDifferences
         self.identity = identity
         self.engine = engine
         self.configuration = configuration

@@ -41,6 +41,10 @@ package struct NodeStatus: Sendable {
     package var halt: ApplyHalt?
     /// The limits on writes as of the entries that are applied.
     package var limits = WriteLimits.initial
+    /// Why this node's database is not to be trusted; nil while it is.
+    package var quarantine: Quarantine.Cause?
+    /// What this node found at the last marker for checksums.
+    package var checksums: ChecksumReading?
     package var fault: String?
     /// What is wrong now, by kind and subject.
     package var troubles: [NodeTrouble] = []

@@ -19,6 +19,11 @@ package struct NodeTrouble: Equatable, Sendable {
         case otherCluster
         case directoryInUseTwice
         case namesake
+        case quarantined
+        case nodesDiffer
+        case memberDiffers
+        case scrubFailed
+        case otherEngine
     }
 
     package var kind: Kind
@@ -55,6 +60,12 @@ extension NodeTrouble.Kind {
         case .otherCluster: "a node belongs to another cluster"
         case .directoryInUseTwice: "a data directory is in use twice: stop the copy"
         case .namesake: "two nodes with one ID"
+        case .quarantined: "this node's database is not to be trusted: it serves nothing"
+        case .nodesDiffer: "nodes differ, and no majority says which of them is right"
+        case .memberDiffers: "a member's database differs from that of a majority"
+        case .scrubFailed: "SQLite finds this node's database damaged"
+        case .otherEngine:
+            "a member has another SQLite library: floating-point numbers and plans may differ"
         }
     }
 
@@ -62,10 +73,11 @@ extension NodeTrouble.Kind {
     package var isError: Bool {
         switch self {
         case .termsUsedUp, .entriesLost, .followerLostEntries, .peerBrokeProtocol,
-            .directoryInUseTwice, .applyHalted:
+            .directoryInUseTwice, .applyHalted, .quarantined, .nodesDiffer, .memberDiffers,
+            .scrubFailed:
             true
         case .noLeader, .removed, .logFull, .databaseFull, .logStalled, .standstill,
-            .followerSilent, .otherCluster, .namesake:
+            .followerSilent, .otherCluster, .namesake, .otherEngine:
             false
         }
     }

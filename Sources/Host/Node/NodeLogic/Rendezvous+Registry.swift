@@ -88,7 +88,7 @@ extension Rendezvous {
         case .success(.unsupported(let kind)):
             registryUnreachable(address, purpose, "does not know request \(kind)")
         case .success(.failed(let text)): registryUnreachable(address, purpose, text)
-        case .success(.formation):
+        case .success(.formation), .success(.checksums), .success(.seeding):
             registryUnreachable(address, purpose, "answered what nobody asked")
         case .failure(let error): registryUnreachable(address, purpose, error.cause)
         }

@@ -137,6 +137,8 @@ extension Rendezvous {
             step { $0.machine.unreachable(address, reason: "does not know request \(kind)") }
         case .success(.failed(let text)):
             step { $0.machine.unreachable(address, reason: text) }
+        case .success(.checksums), .success(.seeding):
+            step { $0.machine.unreachable(address, reason: "answered what nobody asked") }
         }
     }
 

@@ -42,6 +42,7 @@ struct RequestRouter {
         case readiness(PendingRequest, ClientRequest.ReadinessCheck)
         case limits(PendingRequest, WriteLimitsChange?)
         case apply(PendingRequest, ApplyDecision)
+        case reseed(PendingRequest)
     }
 
     /// What a turn gathered.
@@ -120,6 +121,7 @@ struct RequestRouter {
         case .readiness(let check): return .readiness(pending, check)
         case .limits(let change): return .limits(pending, change)
         case .applyDecision(let decision): return .apply(pending, decision)
+        case .reseed: return .reseed(pending)
         }
     }
 

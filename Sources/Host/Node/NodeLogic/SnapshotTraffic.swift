@@ -63,6 +63,9 @@ struct SnapshotTraffic {
         return decisions
     }
 
+    /// One comes in, or is being put in place.
+    var isReceiving: Bool { incoming != nil }
+
     /// Who is being sent one.
     var receiver: NodeID? { outgoing?.peer }
 

@@ -29,6 +29,7 @@ final class ApplyThread: Sendable {
 
     private let jobs = Mailbox<DatabaseJob>()
     private let thread: NamedThread
+    private let scrub: ScrubThread
 
     /// Opens the generation on its thread and waits for that.
     /// - Throws: `ApplyFault`, `DirectoryError` of the file of the `ApplyMarker`, or `ThreadShortage`.
@@ -37,13 +38,17 @@ final class ApplyThread: Sendable {
     ) throws -> (ApplyThread, AppliedState) {
         let opening = Mailbox<Result<AppliedState, any Error>>()
         let thread = try ApplyThread(generation: generation, links: links, opening: opening)
-        return (thread, try opening.take(atMost: 1)[0].get())
+        let opened = opening.take(atMost: 1)[0]
+        if case .failure = opened { thread.scrub.stop() }
+        return (thread, try opened.get())
     }
 
     private init(
         generation: Generation, links: Links, opening: Mailbox<Result<AppliedState, any Error>>
     ) throws(ThreadShortage) {
         let jobs = self.jobs
+        let scrub = try ScrubThread(core: links.core, logger: links.logger)
+        self.scrub = scrub
         thread = try NamedThread("apply", stack: NamedThread.deepStack) {
             do {
                 let marker = try ApplyMarker(path: links.directory.markerFile)
@@ -52,7 +57,7 @@ final class ApplyThread: Sendable {
                 opening.post(.success(applier.applied))
                 var worker = ApplyWorker(
                     applier: applier, generation: generation, marker: marker, links: links,
-                    jobs: jobs)
+                    jobs: jobs, scrub: scrub)
                 worker.run()
             } catch {
                 opening.post(.failure(error))
@@ -68,5 +73,6 @@ final class ApplyThread: Sendable {
     func stop() {
         jobs.post(.stop)
         thread.join()
+        scrub.stop()
     }
 }

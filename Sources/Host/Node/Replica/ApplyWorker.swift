@@ -16,19 +16,28 @@ struct ApplyWorker {
     private let marker: ApplyMarker
     private let links: ApplyThread.Links
     private let jobs: Mailbox<DatabaseJob>
+    private let scrub: ScrubThread
     private var results: [AppliedEntry] = []
 
     init(
         applier: Applier, generation: Generation, marker: ApplyMarker, links: ApplyThread.Links,
-        jobs: Mailbox<DatabaseJob>
+        jobs: Mailbox<DatabaseJob>, scrub: ScrubThread
     ) {
         self.jobs = jobs
         self.marker = marker
+        self.scrub = scrub
         self.applier = applier
         self.links = links
         keeper = ApplyKeeper(
             links.limits, generation: generation, applied: applier.applied.position.index,
             now: .now)
+        watchMarkers()
+    }
+
+    private func watchMarkers() {
+        applier.reachedMarker = { [scrub, path = applier.path] found in
+            scrub.reached(found, path: path)
+        }
     }
 
     mutating func run() {
@@ -95,6 +104,11 @@ struct ApplyWorker {
             case .suspected(let suspicion):
                 halt(Self.suspect(suspicion, entries), entries, &remaining)
             case .appliedSkipped(let skip): halt(.appliedSkipped(skip), entries, &remaining)
+            case _ where error.isDamage:
+                deliver(&remaining)
+                keeper.limited(to: applier.applied.settings.limits)
+                keeper.damaged(
+                    "\(error)", after: applier.applied.position.index, Array(remaining))
             default: keeper.failed("\(error)")
             }
         }
@@ -219,6 +233,7 @@ struct ApplyWorker {
         } catch {
             return keeper.failed("\(error)")
         }
+        watchMarkers()
         publishStatistics()
         links.readers.switchTo(applier.path)
         keeper.limited(to: applier.applied.settings.limits)

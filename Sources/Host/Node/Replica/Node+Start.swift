@@ -70,7 +70,8 @@ extension Node {
         let (log, apply, applied) = (opened.log, opened.apply, opened.database)
         let options = NodeOptions(
             identity: opened.identity, engine: Engine.fingerprint.description,
-            configuration: configuration)
+            configuration: configuration,
+            engineDifferences: { EngineFingerprint.differences(between: $0, and: $1) })
         warn(of: applied, configuration, logger)
         let transport = transport(configuration, opened.identity, group)
         let links = MachineThread.Links(

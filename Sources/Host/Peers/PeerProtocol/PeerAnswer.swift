@@ -10,6 +10,8 @@ package import Wire
 ///     kind 4  formation     bytes
 ///     kind 5  unsupported   u8 kind of the request
 ///     kind 6  failed        text
+///     kind 7  checksums     list of readings, see ChecksumReading.swift
+///     kind 8  seeding       –
 package enum PeerAnswer: Equatable, Sendable {
     case hello(Hello)
     case joined(JoinAcceptance)
@@ -19,6 +21,10 @@ package enum PeerAnswer: Equatable, Sendable {
     case unsupported(kind: UInt8)
     /// The node can't answer now, and says why.
     case failed(String)
+    /// What the node found at the last markers, oldest first; at most `ChecksumReading.kept`.
+    case checksums([ChecksumReading])
+    /// A snapshot will be offered.
+    case seeding
 }
 
 /// Where the leader is, as far as the answering node knows.
@@ -101,6 +107,8 @@ extension PeerAnswer {
         case formation = 4
         case unsupported = 5
         case failed = 6
+        case checksums = 7
+        case seeding = 8
     }
 
     package func encode(into writer: inout ByteWriter) {
@@ -127,6 +135,10 @@ extension PeerAnswer {
         case .failed(let text):
             writer.write(Kind.failed.rawValue)
             writer.write(text)
+        case .checksums(let readings):
+            writer.write(Kind.checksums.rawValue)
+            writer.write(readings) { $1.encode(into: &$0) }
+        case .seeding: writer.write(Kind.seeding.rawValue)
         }
     }
 
@@ -149,6 +161,12 @@ extension PeerAnswer {
         case .formation: self = .formation(try reader.readBytes())
         case .unsupported: self = .unsupported(kind: try reader.readByte())
         case .failed: self = .failed(try reader.readText())
+        case .checksums:
+            let readings = try reader.readList(elementSize: 10) { (r) throws(WireError) in
+                try ChecksumReading(from: &r)
+            }
+            self = .checksums(Array(readings.suffix(ChecksumReading.kept)))
+        case .seeding: self = .seeding
         case nil: throw .invalid(field: "answer kind", value: UInt64(raw))
         }
     }

@@ -9,12 +9,18 @@ package import Wire
 ///     kind 2  join       identity | address | optional API URL | u8 suffrage | optional cluster
 ///                        | u8 intent
 ///     kind 3  formation  bytes
+///     kind 4  checksums  –                                       (since minor version 2)
+///     kind 5  seed       –                                       (since minor version 2)
 package enum PeerRequest: Equatable, Sendable {
     /// Who are you?
     case hello
     case join(JoinRequest)
     /// A message of the agreement on one bootstrap, opaque here.
     case formation([UInt8])
+    /// What did you find at the last markers for checksums?
+    case checksums
+    /// A member whose database is not to be trusted asks the leader for a snapshot.
+    case seed
 }
 
 /// A node asks to become a member.
@@ -71,6 +77,8 @@ extension PeerRequest {
         case hello = 1
         case join = 2
         case formation = 3
+        case checksums = 4
+        case seed = 5
     }
 
     package func encode(into writer: inout ByteWriter) {
@@ -82,6 +90,8 @@ extension PeerRequest {
         case .formation(let bytes):
             writer.write(Kind.formation.rawValue)
             writer.write(bytes)
+        case .checksums: writer.write(Kind.checksums.rawValue)
+        case .seed: writer.write(Kind.seed.rawValue)
         }
     }
 
@@ -91,6 +101,8 @@ extension PeerRequest {
         case .hello: self = .hello
         case .join: self = .join(try JoinRequest(from: &reader))
         case .formation: self = .formation(try reader.readBytes())
+        case .checksums: self = .checksums
+        case .seed: self = .seed
         case nil: return nil
         }
     }

@@ -14,5 +14,13 @@ package struct ProtocolVersion: Equatable, Sendable, CustomStringConvertible {
     /// What this program speaks.
     package static let current = ProtocolVersion(major: 1, minor: 2)
 
+    /// Since when nodes can read markers for checksums, in the log and about it.
+    package static let checksums = ProtocolVersion(major: 1, minor: 2)
+
+    /// It has all that the other one has.
+    package func includes(_ other: ProtocolVersion) -> Bool {
+        (major, minor) >= (other.major, other.minor)
+    }
+
     package var description: String { "\(major).\(minor)" }
 }

@@ -24,6 +24,7 @@ struct StoreSection: Sendable {
             .init("apply", apply(status)),
             .init("apply_timeout", .string(settings.raft.applyTimeout.goText)),
             .init("checkpointed_index", .integer(status.checkpointedIndex.rawValue)),
+            .init("checksums", checksums(status)),
             .init("cluster_id", status.cluster.map { .string("\($0)") } ?? .null),
             .init("db_applied_index", .integer(status.appliedIndex.rawValue)),
             .init("dir", .string(options.dataDirectory)),
@@ -42,6 +43,7 @@ struct StoreSection: Sendable {
                 "other_sqlite_builds",
                 .array(status.otherEngines.map { .string($0.rawValue) })),
             .init("pending", pending(status)),
+            .init("quarantine", status.quarantine.map { .string($0.text) } ?? .null),
             .init("raft", raft(status)),
             .init("ready", .bool(status.isReady)),
             .init("reap_read_only_timeout", duration(settings.raft.reapReadOnlyTimeout)),
@@ -81,6 +83,21 @@ struct StoreSection: Sendable {
             ]
         }
         return .object(members)
+    }
+
+    /// What this node found at the last marker that all nodes take their checksums at.
+    private func checksums(_ status: NodeStatus) -> JSONValue {
+        guard let reading = status.checksums else { return .null }
+        let piece: JSONValue =
+            switch reading.piece {
+            case .none: .null
+            case .read(let digest): .string("\(digest)")
+            case .damaged: "damaged"
+            }
+        return .object([
+            .init("content", piece), .init("index", .integer(reading.index.rawValue)),
+            .init("writes", reading.trace.map { .string("\($0)") } ?? .null),
+        ])
     }
 
     private func leader(_ status: NodeStatus) -> JSONValue {

@@ -9,7 +9,8 @@ enum OperationTable {
         .root, .consoleRedirect, .console,
         .limits, .changeLimits, .retryApply, .skipEntry,
         .backup, .load, .analysis, .boot, .snapshot, .reap,
-        .remove, .status, .nodes, .leader, .transferLeadership, .readiness, .variables,
+        .remove, .status, .nodes, .leader, .transferLeadership, .reseed, .readiness,
+        .variables,
     ]
 
     /// The operations that share a path, each with methods of its own.

@@ -12,6 +12,7 @@ package import Wire
 ///     code 6  readiness  bool node only | bool sync
 ///     code 16 limits     optional change of the limits, see WriteLimits.swift
 ///     code 17 decision   u8 1 try again | u8 2 skip, bool is checked
+///     code 18 reseed     –
 ///
 ///     read options: u8 level | optional i64 freshness | bool strict | i64 linearizable timeout
 ///                   | optional i64 database timeout
@@ -34,7 +35,7 @@ extension ClientRequest {
             writer.write(wait)
         case .nodes(let includeNonvoters):
             writer.write(includeNonvoters)
-        case .leader: break
+        case .leader, .reseed: break
         case .readiness(let check):
             writer.write(check.nodeOnly)
             writer.write(check.sync)
@@ -71,6 +72,7 @@ extension ClientRequest {
             return .transferLeadership(to: target, wait: try reader.readBool())
         case .nodes: return .nodes(includeNonvoters: try reader.readBool())
         case .leader: return .leader
+        case .reseed: return .reseed
         case .readiness:
             return .readiness(
                 ReadinessCheck(nodeOnly: try reader.readBool(), sync: try reader.readBool()))

@@ -17,7 +17,8 @@ package import Wire
 ///   replaced is deleted after the first checkpoint of the new, when no reader opens it any more;
 /// - an entry that must not be applied ends its batch: the machine is told which and why, and hands
 ///   the rest out again when somebody has decided;
-/// - every failure but a full disk is fatal.
+/// - damage of the database is told to the machine, and nothing more is applied to it;
+/// - every other failure but a full disk is fatal.
 ///
 /// A value without a clock or a database. Whoever drives it asks `next()`, does what it says, tells
 /// what came of it by one call, and asks again.
@@ -205,6 +206,22 @@ package struct ApplyKeeper: Sendable {
         guard !isFull else { return }
         isFull = true
         due.append(.report([.full(true)]))
+    }
+
+    /// SQLite finds the database damaged: the rest of the batch can't be applied to it. The machine
+    /// decides what comes of that, so the thread goes on.
+    /// - Parameters:
+    ///   - index: through which the batch was applied.
+    ///   - answers: those that were not given yet.
+    package mutating func damaged(
+        _ cause: String, after index: LogIndex, _ answers: [AppliedAnswer]
+    ) {
+        let before = waiting?.entries.first?.index.previous ?? index
+        if !answers.isEmpty {
+            let outcome = Outcome.failed(.timedOut(waitingFor: "a database that is not damaged"))
+            due.append(.answer(answers.map { ClientAnswer($0.key, outcome) }))
+        }
+        due.append(.report(endBatch() + [.damaged(cause, after: max(before, index))]))
     }
 
     /// The database knows its cluster.

@@ -157,7 +157,16 @@ package enum StartPlan {
             restored: try restored(log: log, database: database, tail: tail),
             cluster: log.cluster, isEstablished: database.cluster == log.cluster,
             formation: try formation(log: log, plan: plan), hasRegistry: hasRegistry,
-            skips: database.decided)
+            skips: database.decided, quarantine: try quarantine(log: log))
+    }
+
+    /// Whether the database was to be trusted when the node ran last.
+    package static func quarantine(log: LogState) throws(StartError) -> Quarantine {
+        do throws(WireError) {
+            return try Quarantine(decoding: log.quarantine)
+        } catch {
+            throw .storage("what the log says of the database's quarantine is unreadable: \(error)")
+        }
     }
 
     /// What the disk says of attempts to come to a cluster. One that was begun in a registry can't

@@ -1,0 +1,15 @@
+import NIOHTTP1
+import Service
+
+/// `/cluster/reseed`: this node's database is replaced by the leader's.
+extension HTTPOperation {
+    static let reseed = HTTPOperation(
+        "reseed", [.exact("/cluster/reseed")], [.POST], [.leaderOperations], need: .node,
+        code: .reseed, content: .none,
+        work: { _, _ in .submit(.reseed) },
+        answer: { desk, reply, _ in
+            guard case .done = reply.outcome else { return nil }
+            return desk.done(servedBy: reply.servedBy)
+        },
+        failure: { .plain(.serviceUnavailable, "reseed: \(ErrorTable.text($0))") })
+}
