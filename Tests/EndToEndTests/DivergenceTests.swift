@@ -24,7 +24,7 @@ import Testing
 
     /// Changes bytes of a row in the file of a node that runs.
     private func change(_ node: Daemon, _ text: String, to other: String) async throws {
-        try await eventually("the row of node \(node.id) is in its file") {
+        try await eventually("the row of node \(node.id) is in its file") { () -> Bool? in
             let path = try #require(try databases(of: node).last)
             let file = try #require(FileHandle(forUpdatingAtPath: path))
             defer { file.closeFile() }
@@ -77,7 +77,7 @@ import Testing
         try await eventually("the node is in quarantine after its restart") {
             try await quarantine(of: victim)
         }
-        try await eventually("it follows the leader") {
+        try await eventually("it follows the leader") { () -> Bool? in
             let status = try await victim.client.get("/status").json()
             return status["store"]["leader"]["node_id"].string == leader.id ? true : nil
         }

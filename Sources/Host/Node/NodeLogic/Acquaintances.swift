@@ -13,6 +13,8 @@ struct Acquaintances {
 
     /// How often a member that has not introduced itself is asked to.
     private static var pause: Duration { .seconds(1) }
+    /// How often one that has is asked again: it may have been restarted as another version.
+    private static var refreshPause: Duration { .seconds(60) }
 
     subscript(id: NodeID) -> Hello? { hellos[id] }
 
@@ -46,15 +48,16 @@ struct Acquaintances {
         }
     }
 
-    /// Members that did not introduce themselves at their address yet, and are to be asked now.
+    /// Members that are to be asked now who they are: those that did not introduce themselves at their
+    /// address yet, and once in a while the others.
     mutating func due(
         _ membership: Membership, except own: NodeID, now: MonotonicTime
     ) -> [Member] {
         membership.members.filter { member in
-            guard member.id != own, hellos[member.id]?.address != member.address else {
-                return false
-            }
-            if let last = asked[member.id], now - last <= Self.pause { return false }
+            guard member.id != own else { return false }
+            let isKnown = hellos[member.id]?.address == member.address
+            let pause = isKnown ? Self.refreshPause : Self.pause
+            if let last = asked[member.id], now - last <= pause { return false }
             asked[member.id] = now
             return true
         }

@@ -147,7 +147,7 @@ extension NodeMachine {
     ) {
         switch request {
         case .hello: emit(.answerPeer(id, .hello(hello(for: caller.identity))))
-        case .checksums: emit(.answerPeer(id, .checksums(checksums.readings)))
+        case .checksums: checksumsAsked(id, caller)
         case .seed: seedAsked(id, caller)
         case .join(let request):
             membership.joinAsked(

@@ -175,7 +175,11 @@ extension NodeMachine {
         guard !shutdown.isLeaving else {
             return answer(pending, .storeNotReady("the node is stopping"))
         }
-        if let quarantineText { return answer(pending, .storeNotReady(quarantineText)) }
+        if let quarantineText {
+            return answer(
+                pending,
+                .storeNotReady("this node's database is not to be trusted: \(quarantineText)"))
+        }
         if let halt { return answer(pending, .storeNotReady(halt.text)) }
         guard let raft = replicated?.raft, let leader = raft.leader,
             let address = address(of: leader)

@@ -70,7 +70,7 @@ extension NodeMachine {
         troubles.set(
             .scrubFailed,
             verdict.isDamaged && quarantine.cause == nil
-                ? "at log entry \(verdict.index); no other node is there to be seeded from. Make a "
+                ? "at log entry \(verdict.index), and no node's database is known to be whole. Make a "
                     + "backup, and restore it into a new data directory" : nil)
         troubles.set(
             .memberDiffers,

@@ -57,7 +57,12 @@ extension NodeMachine {
         }
         guard raft.membership.members.count > 1 else {
             let text = "this node is alone: no other can seed it"
-            return router.answer(pending, .failed(.notReady(text)))
+            return router.answer(pending, .failed(.unsuitable(text)))
+        }
+        let others = raft.membership.voters.filter { $0.id != options.identity.id }
+        guard raft.role != .leader || !others.isEmpty else {
+            let text = "this node is the only voter: no other can lead, and seed it"
+            return router.answer(pending, .failed(.unsuitable(text)))
         }
         isSeedingWanted = true
         askedForSeedAt = nil
@@ -93,13 +98,26 @@ extension NodeMachine {
         guard quarantine.cause == nil else {
             return emit(.answerPeer(id, .failed("this node's own database is not to be trusted")))
         }
-        guard raft.membership[caller.identity.id]?.incarnation == caller.identity.incarnation else {
-            return emit(.answerPeer(id, .failed("node \(caller.identity.id) is no member")))
-        }
+        guard isMember(caller) else { return refuseStranger(id, caller) }
         snapshots.wanted(by: caller.identity.id, now: now)
         // The scrub shows whether all is well then.
         checksums.beginAnew()
         emit(.answerPeer(id, .seeding))
+    }
+
+    func isMember(_ caller: PeerCaller) -> Bool {
+        replicated?.raft.membership[caller.identity.id]?.incarnation
+            == caller.identity.incarnation
+    }
+
+    private mutating func refuseStranger(_ id: PeerQuestionID, _ caller: PeerCaller) {
+        emit(.answerPeer(id, .failed("node \(caller.identity.id) is no member")))
+    }
+
+    /// A member asks what this node found.
+    mutating func checksumsAsked(_ id: PeerQuestionID, _ caller: PeerCaller) {
+        guard isMember(caller) else { return refuseStranger(id, caller) }
+        emit(.answerPeer(id, .checksums(checksums.readings)))
     }
 
     mutating func seedAnswered(_ result: PeerResult) {
