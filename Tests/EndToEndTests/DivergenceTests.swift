@@ -28,10 +28,15 @@ import Testing
             let path = try #require(try databases(of: node).last)
             let file = try #require(FileHandle(forUpdatingAtPath: path))
             defer { file.closeFile() }
+            // Pages keep remains of rows that have moved to others: all of them are changed.
             let bytes = file.readDataToEndOfFile()
-            guard let place = bytes.range(of: Data(text.utf8)) else { return nil }
-            file.seek(toFileOffset: UInt64(place.lowerBound))
-            file.write(Data(other.utf8))
+            var from = bytes.startIndex
+            while let place = bytes.range(of: Data(text.utf8), in: from..<bytes.endIndex) {
+                file.seek(toFileOffset: UInt64(place.lowerBound))
+                file.write(Data(other.utf8))
+                from = place.upperBound
+            }
+            guard from > bytes.startIndex else { return nil }
             return true
         }
     }
@@ -141,10 +146,13 @@ import Testing
         let path = try #require(try databases(of: victim).last)
         let file = try #require(FileHandle(forUpdatingAtPath: path))
         let bytes = file.readDataToEndOfFile()
-        let place = try #require(bytes.range(of: Data("value-900-of".utf8)))
-        // What says which kind of page it is.
-        file.seek(toFileOffset: UInt64(place.lowerBound / 4096 * 4096))
-        file.write(Data([0x77]))
+        // What says which kind of page it is, wherever the row was.
+        var from = bytes.startIndex
+        while let place = bytes.range(of: Data("value-900-of".utf8), in: from..<bytes.endIndex) {
+            file.seek(toFileOffset: UInt64(place.lowerBound / 4096 * 4096))
+            file.write(Data([0x77]))
+            from = place.upperBound
+        }
         file.closeFile()
         try victim.start()
         try await victim.waitUntilReady(within: .seconds(60))

@@ -12,7 +12,7 @@ internal import Wire
 /// - while a snapshot is put in place, nothing else is under way.
 package struct ReplicatedLog: Sendable {
     /// The consensus core, to be read only.
-    package private(set) var raft: RaftMachine
+    package internal(set) var raft: RaftMachine
     /// Bounds, fixed for its life.
     package let settings: ReplicationSettings
 
@@ -30,26 +30,26 @@ package struct ReplicatedLog: Sendable {
     /// Everything through here is durable in this node's log. appliedIndex <= durableIndex.
     package private(set) var durableIndex: LogIndex
     /// Committed entries that were not handed to the state machine yet, contiguous.
-    private var toApply: [Entry] = []
+    var toApply: [Entry] = []
     /// The batch that is out, and its last entry.
-    private var applying: (through: LogIndex, entries: [Entry])?
+    var applying: (through: LogIndex, entries: [Entry])?
     /// Whoever applies refuses the next entry; nothing is handed out until `resumeApplying`.
-    package private(set) var isApplyHalted = false
+    package internal(set) var isApplyHalted = false
     /// Every entry up to it is applied in the database.
-    package private(set) var appliedIndex: LogIndex
+    package internal(set) var appliedIndex: LogIndex
     /// Proposals in the log whose fate is open, by index.
     private var proposals: [(id: ProposalID, position: LogPosition)] = []
     /// Confirmed reads that wait for the state machine, by index.
     private var waitingReads: [Effects.ConfirmedRead] = []
     /// What the last finished checkpoint of the database covers.
-    package private(set) var checkpointedIndex: LogIndex
+    package internal(set) var checkpointedIndex: LogIndex
     private var baseIndex: LogIndex
     private var compacting = false
     /// Until then no compaction is proposed: one failed.
     private var compactionPausedUntil: UInt64 = 0
-    private var snapshot: Installation = .none
+    var snapshot: Installation = .none
     /// Any snapshot takes the place of the database.
-    private var wantsSeed = false
+    var wantsSeed = false
     private var effects: [ReplicationEffect] = []
 
     private struct OpenWrite {
@@ -60,7 +60,7 @@ package struct ReplicatedLog: Sendable {
         let since: UInt64
     }
 
-    private enum Installation {
+    enum Installation {
         case none
         /// Waits until nothing is being written or applied.
         case waiting(SnapshotMark, SnapshotToken)
@@ -208,40 +208,12 @@ package struct ReplicatedLog: Sendable {
         drain()
     }
 
-    /// The batch handed out last was applied through `index` only: what follows must not be, until
-    /// somebody decides. This node goes on voting, writing its log and committing.
-    package mutating func applyHalted(after index: LogIndex) {
-        guard let batch = applying else { preconditionFailure("halted, but nothing is applied") }
-        precondition(
-            index >= appliedIndex && index < batch.through,
-            "halted after \(index) within \(appliedIndex)...\(batch.through)")
-        isApplyHalted = true
-        toApply.insert(contentsOf: batch.entries.filter { $0.index > index }, at: 0)
-        advance(to: index)
-        drain()
-    }
-
-    /// What halted the applying is decided: the rest is handed out again.
-    package mutating func resumeApplying() {
-        isApplyHalted = false
-        drain()
-    }
-
-    private mutating func advance(to index: LogIndex) {
+    mutating func advance(to index: LogIndex) {
         precondition(index <= durableIndex, "applied \(index) beyond durable \(durableIndex)")
         applying = nil
         guard index > appliedIndex else { return }
         appliedIndex = index
         raft.applied(through: index)
-    }
-
-    /// The database is not to be trusted: nothing more is handed out once the batch that is out has
-    /// been applied, and a snapshot that the log holds is taken, too, if the database lacks none of
-    /// what it covers. The log is as good as before.
-    package mutating func distrustDatabase() {
-        isApplyHalted = true
-        wantsSeed = true
-        raft.shunLeading(true)
     }
 
     /// The answer to an effect that asks for entries of the log.
@@ -302,28 +274,6 @@ package struct ReplicatedLog: Sendable {
         drain()
     }
 
-    private mutating func trustDatabase() {
-        guard wantsSeed else { return }
-        wantsSeed = false
-        raft.shunLeading(false)
-    }
-
-    /// The database is that of the snapshot from now on, and the log is as it was: what follows in it
-    /// is handed out again.
-    package mutating func seeded(_ mark: SnapshotMark) {
-        guard case .seeding = snapshot else { preconditionFailure("nothing is being seeded") }
-        let index = mark.position.index
-        snapshot = .none
-        isApplyHalted = false
-        trustDatabase()
-        toApply.removeAll { $0.index <= index }
-        // What they came to is in the snapshot, and nobody here knows it.
-        discardProposals { $0.index <= index }
-        checkpointedIndex = max(checkpointedIndex, index)
-        advance(to: index)
-        drain()
-    }
-
     /// The snapshot that was to be installed proved unusable before log or database changed.
     package mutating func snapshotUnusable() {
         switch snapshot {
@@ -374,14 +324,6 @@ package struct ReplicatedLog: Sendable {
         }
     }
 
-    /// A received snapshot takes the place of the database alone; the log goes on.
-    package var isSeeding: Bool {
-        switch snapshot {
-        case .waitingToSeed, .seeding: true
-        case .none, .waiting, .installing: false
-        }
-    }
-
     /// This node's log can't be written at the moment: it is full, or a write hangs.
     package var isStorageStalled: Bool { isStorageFull || isWriteStuck }
 
@@ -396,7 +338,7 @@ package struct ReplicatedLog: Sendable {
         effects.append(.refused(id, refusal))
     }
 
-    private mutating func drain() {
+    mutating func drain() {
         let output = raft.takeEffects()
         if !output.isEmpty { take(output) }
         release()
@@ -527,7 +469,7 @@ package struct ReplicatedLog: Sendable {
         effects.append(.compactLog(through: target))
     }
 
-    private mutating func discardProposals(_ isLost: (LogPosition) -> Bool) {
+    mutating func discardProposals(_ isLost: (LogPosition) -> Bool) {
         let lost = proposals.filter { isLost($0.position) }.map(\.id)
         guard !lost.isEmpty else { return }
         proposals.removeAll { isLost($0.position) }

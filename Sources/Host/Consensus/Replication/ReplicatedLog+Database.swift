@@ -1,0 +1,68 @@
+package import Raft
+
+/// What halts the applying while the log goes on: an entry that must not be applied, and a database
+/// that is not to be trusted and is replaced by another node's.
+extension ReplicatedLog {
+    // MARK: An entry that must not be applied
+
+    /// The batch handed out last was applied through `index` only: what follows must not be, until
+    /// somebody decides. This node goes on voting, writing its log and committing.
+    package mutating func applyHalted(after index: LogIndex) {
+        guard let batch = applying else { preconditionFailure("halted, but nothing is applied") }
+        precondition(
+            index >= appliedIndex && index < batch.through,
+            "halted after \(index) within \(appliedIndex)...\(batch.through)")
+        isApplyHalted = true
+        toApply.insert(contentsOf: batch.entries.filter { $0.index > index }, at: 0)
+        advance(to: index)
+        drain()
+    }
+
+    /// What halted the applying is decided: the rest is handed out again, unless the database is not
+    /// to be trusted either.
+    package mutating func resumeApplying() {
+        isApplyHalted = wantsSeed
+        drain()
+    }
+
+    // MARK: A database that is not to be trusted
+
+    /// The database is not to be trusted: nothing more is handed out once the batch that is out has
+    /// been applied, and a snapshot that the log holds is taken, too, if the database lacks none of
+    /// what it covers. The log is as good as before.
+    package mutating func distrustDatabase() {
+        isApplyHalted = true
+        wantsSeed = true
+        raft.shunLeading(true)
+    }
+
+    mutating func trustDatabase() {
+        guard wantsSeed else { return }
+        wantsSeed = false
+        raft.shunLeading(false)
+    }
+
+    /// The database is that of the snapshot from now on, and the log is as it was: what follows in it
+    /// is handed out again.
+    package mutating func seeded(_ mark: SnapshotMark) {
+        guard case .seeding = snapshot else { preconditionFailure("nothing is being seeded") }
+        let index = mark.position.index
+        snapshot = .none
+        isApplyHalted = false
+        trustDatabase()
+        toApply.removeAll { $0.index <= index }
+        // What they came to is in the snapshot, and nobody here knows it.
+        discardProposals { $0.index <= index }
+        checkpointedIndex = max(checkpointedIndex, index)
+        advance(to: index)
+        drain()
+    }
+
+    /// A received snapshot takes the place of the database alone; the log goes on.
+    package var isSeeding: Bool {
+        switch snapshot {
+        case .waitingToSeed, .seeding: true
+        case .none, .waiting, .installing: false
+        }
+    }
+}
