@@ -145,6 +145,25 @@ import Wire
         try await b.stop()
     }
 
+    @Test func `Other replies don't wait behind all the parts that are under way`() async throws {
+        let (a, b, sink, forwarded) = try await start()
+        let ids = (100..<140 as Range<UInt64>).map { $0 }
+        a.transport.forward(ids.map { request($0) }, to: b.address, sink: sink)
+        let others = try await b.delegate.forwards.wait {
+            $0.reduce(0) { $0 + $1.requests.count } == 41
+        }.flatMap(\.requests).dropFirst()
+        // Forty windows at once, and one small reply behind them.
+        forwarded.sink.deliver(
+            others.map { Reply(id: $0.id, outcome: .results(result(3_000_000))) })
+        forwarded.sink.deliver([Reply(id: forwarded.requests[0].id, outcome: .done)])
+        let seen = try await sink.replies.wait { $0.contains { $0.id == RequestID(7) } }
+        let place = try #require(seen.firstIndex { $0.id == RequestID(7) })
+        #expect(cellBytes(Array(seen[..<place])) < 20 << 20)
+        try await sink.replies.wait { self.cellBytes($0) >= 39 * (ResultWindow.bytes - 200_000) }
+        try await a.stop()
+        try await b.stop()
+    }
+
     @Test func `A large result that is recalled is let go, and others are served`() async throws {
         let (a, b, sink, forwarded) = try await start()
         forwarded.sink.deliver([

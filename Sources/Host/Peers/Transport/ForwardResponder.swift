@@ -71,6 +71,7 @@ final class ForwardResponder: ChannelDuplexHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { sink?.writeParts() }
         readAgain(context)
         context.fireChannelWritabilityChanged()
     }

@@ -7,7 +7,8 @@ import Wire
 
 /// The sink of one connection's forwarded requests: takes replies from any thread and writes them to
 /// it. A result that is large goes in parts, as they are asked for, to a dialer that takes parts,
-/// whether it comes so or as a whole.
+/// whether it comes so or as a whole. Parts are handed to the connection as it takes them, so that
+/// the replies to other requests don't wait behind all that is under way.
 final class ForwardedReplies: ReplySink {
     /// A whole result that goes out in parts.
     private struct Held {
@@ -25,9 +26,25 @@ final class ForwardedReplies: ReplySink {
         var held: [RequestID: Held] = [:]
         var heldBytes = 0
         var replies: [Reply] = []
+        /// Replies to requests that are answered in parts, in their order; those before `front` are
+        /// written.
+        var parts: [Reply] = []
+        var front = 0
+        /// A large one is being encoded elsewhere: those after it stay after it.
+        var isEncoding = false
         var isFlushScheduled = false
-        /// Batches that are being encoded elsewhere: what comes after them stays after them.
-        var encoding = 0
+
+        mutating func nextPart() -> Reply? {
+            guard !isEncoding, front < parts.count else { return nil }
+            defer {
+                front += 1
+                if front == parts.count || front >= 256 {
+                    parts.removeFirst(front)
+                    front = 0
+                }
+            }
+            return parts[front]
+        }
 
         mutating func end(_ id: RequestID) {
             openBytes -= open.removeValue(forKey: id) ?? 0
@@ -127,14 +144,17 @@ final class ForwardedReplies: ReplySink {
     }
 
     private static func mustFlush(_ state: inout State) -> Bool {
-        guard !state.isFlushScheduled, !state.replies.isEmpty else { return false }
+        guard !state.isFlushScheduled, !state.replies.isEmpty || !state.parts.isEmpty else {
+            return false
+        }
         state.isFlushScheduled = true
         return true
     }
 
     private func take(_ reply: Reply, _ state: inout State) {
         // What was recalled, or has ended, may still be answered.
-        guard state.open[reply.id] != nil else { return }
+        guard let size = state.open[reply.id] else { return }
+        let isInParts = size == 0 || !reply.outcome.isLast
         if !reply.outcome.isLast {
             state.begin(reply.id)
         } else if takesParts, case .results(let result) = reply.outcome,
@@ -150,7 +170,7 @@ final class ForwardedReplies: ReplySink {
         } else {
             state.end(reply.id)
         }
-        state.replies.append(reply)
+        if isInParts { state.parts.append(reply) } else { state.replies.append(reply) }
     }
 
     /// Sends as much of a held result as is asked for.
@@ -159,7 +179,7 @@ final class ForwardedReplies: ReplySink {
         while held.demand > 0, !held.slices.isFinished {
             let part = held.slices.next()
             held.demand -= part.byteCount
-            state.replies.append(Reply(id: id, outcome: .part(part), servedBy: held.servedBy))
+            state.parts.append(Reply(id: id, outcome: .part(part), servedBy: held.servedBy))
         }
         state.held[id] = held
         if held.slices.isFinished { state.end(id) }
@@ -167,28 +187,42 @@ final class ForwardedReplies: ReplySink {
 
     // MARK: Writing
 
+    /// On the loop.
     private func flush() {
-        let (replies, isEncoding) = state.withLock { state -> ([Reply], Bool) in
+        let replies = state.withLock { state -> [Reply] in
             state.isFlushScheduled = false
             defer { state.replies = [] }
-            return (state.replies, state.encoding > 0)
+            return state.replies
         }
         guard channel.isActive else { return }
-        let size = replies.reduce(0) { $0 + $1.approximateSize }
-        if size > limits.largeFrameBytes || isEncoding {
-            // One thread encodes, in order, and hands over to the loop in order.
-            state.withLock { $0.encoding += 1 }
-            codec.submit { _ in
-                self.write(replies)
-                self.channel.eventLoop.execute { self.state.withLock { $0.encoding -= 1 } }
-            }
-        } else {
+        if replies.reduce(0, { $0 + $1.approximateSize }) > limits.largeFrameBytes {
+            codec.submit { _ in self.write(replies) }
+        } else if !replies.isEmpty {
             write(replies)
         }
+        writeParts()
         answered()
     }
 
-    /// On the loop, or where large frames are encoded. The replies to one request keep their order.
+    /// On the loop: as much as the connection takes.
+    func writeParts() {
+        while channel.isWritable, let part = state.withLock({ $0.nextPart() }) {
+            guard part.approximateSize > limits.largeFrameBytes else {
+                write([part])
+                continue
+            }
+            state.withLock { $0.isEncoding = true }
+            codec.submit { _ in
+                self.write([part])
+                self.channel.eventLoop.execute {
+                    self.state.withLock { $0.isEncoding = false }
+                    self.writeParts()
+                }
+            }
+        }
+    }
+
+    /// On the loop, or where large frames are encoded: whole replies are paired by number, not by order.
     private func write(_ replies: [Reply]) {
         var writer = ByteWriter(reserving: 256 * replies.count)
         for reply in replies {
