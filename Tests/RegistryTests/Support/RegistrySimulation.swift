@@ -17,6 +17,9 @@ struct RegistrySimulation {
         case noWaiting
         /// A claim is completed as soon as it is written.
         case noProbation
+        /// A claim is completed half a second after it was written: sooner than a leader whose entry
+        /// is lost, and who waits for a registry that has just come back, can replace it.
+        case shortProbation
         /// Another's claim is never replaced.
         case noTakeover
         /// Founders don't put the entry back until there is a leader.
@@ -305,6 +308,7 @@ struct RegistrySimulation {
         settings.refusalPatience = .seconds(60)
         if mutation == .noWaiting { settings.absence = .zero }
         if mutation == .noProbation || mutation == .noWaiting { settings.probation = .zero }
+        if mutation == .shortProbation { settings.probation = .milliseconds(500) }
         if mutation == .noTakeover { settings.takeover = .seconds(1_000_000) }
         return settings
     }

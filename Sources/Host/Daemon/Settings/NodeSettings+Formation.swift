@@ -63,6 +63,36 @@ extension NodeSettings.Formation {
 }
 
 extension NodeSettings.Discovery {
+    /// The flags as a shell takes them, for a command that an operator is told. A configuration that
+    /// may hold a secret is not repeated.
+    package var commandLine: String {
+        var words = ["-disco-mode", mode, "-disco-key", key]
+        switch config {
+        case .absent: break
+        case .file(let path): words += ["-disco-config", path]
+        case .text(let text):
+            let secrets = ["token", "password", "basic_auth", "secret"]
+            let isSecret = secrets.contains { text.lowercased().contains($0) }
+            words += ["-disco-config", isSecret ? "THIS-NODES-CONFIGURATION" : text]
+        }
+        if !pluginDirectories.isEmpty {
+            words += ["-disco-plugin-path", pluginDirectories.joined(separator: ":")]
+        }
+        return words.map(Self.quoted).joined(separator: " ")
+    }
+
+    private static func quoted(_ word: String) -> String {
+        let isPlain = word.utf8.allSatisfy { byte in
+            UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte
+                || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
+                || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || "-_./:,@%+=".utf8.contains(byte)
+        }
+        guard !isPlain || word.isEmpty else { return word }
+        return "'"
+            + word.split(separator: "'", omittingEmptySubsequences: false)
+            .joined(separator: "'\\''") + "'"
+    }
+
     /// Nil without a mode. A mode's name is anything a plugin may offer, or a path to one.
     init?(_ flags: FlagParser.Result) throws(NodeSettings.Invalid) {
         guard let mode = flags.optionalText("disco-mode") else {

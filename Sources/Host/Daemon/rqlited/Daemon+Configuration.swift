@@ -51,6 +51,7 @@ extension Daemon {
         configuration.stopsWhenRemoved = settings.raft.stopsWhenRemoved
         configuration.reapTimeouts = ReapTimeouts(
             voter: settings.raft.reapTimeout, nonvoter: settings.raft.reapReadOnlyTimeout)
+        configuration.discoveryFlags = settings.formation.discovery?.commandLine ?? ""
         configuration.plan = hasRegistry ? registryPlan(settings) : plan(settings)
         return configuration
     }

@@ -53,7 +53,7 @@ extension Formation {
         if voters.count >= expect || tally.present >= expect, !tally.isQuorum {
             return parts(
                 "needs \(tally.needed) of the \(list.entries.count) listed, \(tally.present) seen: "
-                    + names(survey.acceptors), missing(besides: nil))
+                    + names(survey.acceptors), missing(besides: nil) + [wayOut(of: tally)])
         }
         if voters.count < expect {
             return parts(
@@ -68,6 +68,13 @@ extension Formation {
             return difference(from: blocked)
         }
         return "agreeing on the first members among " + names(voters)
+    }
+
+    /// What an operator can do where the list is longer than the nodes that are there.
+    private func wayOut(of tally: CandidateList.Tally) -> String {
+        let more = tally.needed - tally.present
+        return "start \(more) more of those listed, or, if some are gone for good, start all nodes "
+            + "again with a list, or DNS records, without them"
     }
 
     private func names(_ nodes: [Introduction]) -> String {

@@ -66,7 +66,7 @@ extension RegistryFormation {
     /// (a) and (b): the claim, durably, and then the entry *forming*.
     private mutating func claim(on basis: Basis, _ view: RegistryView) {
         guard settings.introduction.suffrage == .voter, !joining.isJoining,
-            contradictions.isEmpty, let founders = founders(view)
+            !isContradicted, let founders = founders(view)
         else { return }
         guard view.endedAt + settings.freshness >= now else { return lookSoon() }
         if let claim = state.claim {

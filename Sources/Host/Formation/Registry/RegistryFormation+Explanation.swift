@@ -26,9 +26,12 @@ extension RegistryFormation {
                         + "over when it has not changed for "
                         + "\(settings.takeover.components.seconds) s", explainFounders(view))
             case .formed:
+                let isOwn =
+                    entry.id == identity.id || entry.address == settings.introduction.address
                 return explainJoining(
-                    "joining cluster \(entry.cluster), by the registry led by \(place)",
-                    clear: "--expect \(revision)")
+                    "joining cluster \(entry.cluster), by the registry led by \(place)"
+                        + (isOwn ? ", which is this node, without data" : ""),
+                    clear: "--expect \(revision)", always: isOwn)
             }
         case .present(.foreign(let id, _, let address), let revision):
             return explainJoining(
@@ -59,7 +62,7 @@ extension RegistryFormation {
         return parts(
             head,
             explainFailures() + [
-                "if that cluster is gone for good, run rqlited disco clear \(clear)"
+                "if that cluster is gone for good, run \(settings.clearCommand) \(clear)"
             ])
     }
 

@@ -9,8 +9,18 @@ extension RegistryFormation {
     package mutating func helloAnswered(_ facts: CandidateFacts, from address: PeerAddress) {
         guard !isFinished else { return }
         isExplanationDue = true
+        if let stranger = misnomer(facts, at: address) {
+            hellos.removeAll { $0.address == address }
+            isDecisionDue = true
+            fail(address, stranger)
+            joining.unreachable(address, reason: stranger)
+            return drive()
+        }
         let since = acquaint(facts, at: address)
-        if let cluster = facts.cluster, !target.admits(cluster) {
+        if isEmptyMember(facts, at: address) {
+            fail(address, "node \(facts.introduction.identity.id) answers, and has no data")
+            joining.helloAnswered(facts, from: address)
+        } else if let cluster = facts.cluster, !target.admits(cluster) {
             let reason = "a node of cluster \(cluster)"
             if case .cluster = target { fail(address, reason) }
             joining.unreachable(address, reason: reason)
@@ -22,6 +32,42 @@ extension RegistryFormation {
             joining.helloAnswered(facts, from: address)
         }
         drive()
+    }
+
+    /// Why the node that answers is not the one that the registry names at the address: that one has
+    /// gone, and another machine, or another cluster's node, has its address.
+    private func misnomer(_ facts: CandidateFacts, at address: PeerAddress) -> String? {
+        guard let view else { return nil }
+        let found = facts.introduction.identity
+        var named: [String] = []
+        switch view.leader {
+        case .present(.entry(let entry), _) where entry.address == address:
+            if entry.id == found.id { return nil }
+            named.append(entry.id.rawValue)
+        case .present(.foreign(let id, _, let place), _) where PeerAddress(place) == address:
+            if id == found.id.rawValue { return nil }
+            named.append(id)
+        default: break
+        }
+        for record in view.records where record.address == address {
+            if record.identity == found { return nil }
+            named.append(record.identity.id.rawValue)
+        }
+        guard let first = named.first else { return nil }
+        let other = found.id.rawValue == first ? "another data directory of node" : "node"
+        return "\(other) \(found.id) answers, not node \(first) that the registry names there"
+    }
+
+    /// The registry knows it as a member, and it has no cluster: its data are gone. One that is named
+    /// as a founder is only about to start.
+    private func isEmptyMember(_ facts: CandidateFacts, at address: PeerAddress) -> Bool {
+        guard facts.cluster == nil, let view else { return false }
+        let found = facts.introduction.identity
+        guard case .present(.entry(let entry), _) = view.leader, entry.state == .formed else {
+            return view.records.contains { $0.address == address && $0.cluster != nil }
+        }
+        return entry.address == address
+            && !entry.founders.contains { $0.incarnation == found.incarnation }
     }
 
     /// Since when the node is known to be in its cluster.
@@ -99,14 +145,15 @@ extension RegistryFormation {
             addresses.append(PeerAddress(address))
         default: break
         }
-        for record in view.records where record.identity.id != identity.id {
-            let isWanted = record.cluster.map { target.admits($0) } ?? !isDecided(view)
-            if isWanted { addresses.append(record.address) }
+        // The leader first and then members: however many records there are, none of those is cut.
+        let others = view.records.filter { $0.identity.id != identity.id }
+        addresses += others.filter { $0.cluster.map { target.admits($0) } ?? false }.map(\.address)
+        if !isDecided(view) {
+            addresses += others.filter { $0.cluster == nil }.map(\.address)
         }
-        addresses.removeAll { $0 == settings.introduction.address }
-        var sorted: [PeerAddress] = []
-        for address in addresses.sorted() where address != sorted.last { sorted.append(address) }
-        sorted = Array(sorted.prefix(FormationLimits.addresses))
+        var seen: Set<PeerAddress> = [settings.introduction.address]
+        let sorted = addresses.filter { seen.insert($0).inserted }
+            .prefix(FormationLimits.addresses).sorted()
         guard sorted != candidates else { return }
         candidates = sorted
         hellos.removeAll { !sorted.contains($0.address) }
@@ -115,7 +162,7 @@ extension RegistryFormation {
     }
 
     /// There is a cluster: nodes without one no longer matter.
-    private func isDecided(_ view: RegistryView) -> Bool {
+    func isDecided(_ view: RegistryView) -> Bool {
         if case .present(.entry(let entry), _) = view.leader { return entry.state == .formed }
         return false
     }
@@ -212,11 +259,48 @@ extension RegistryFormation {
             isExplanationDue = true
             emit(.refused(refusal))
         }
-        guard state.claim == nil, !joining.isJoining else { return }
+        guard state.claim == nil, !joining.isJoining, differsFromMost else { return }
         if let lasting = contradictions.first(where: { $0.since + settings.refusalPatience <= now })
         {
             finish(.fatal("\(lasting.refusal)"))
         }
+    }
+
+    /// Voters without a cluster that answer, by the number of founders that they expect; this one
+    /// among them.
+    private var opinions: [(quota: Int, count: Int)] {
+        var opinions = [(quota: quota, count: 1)]
+        var counted = [identity.incarnation]
+        for hello in hellos {
+            let other = hello.facts.introduction
+            guard hello.facts.cluster == nil, other.suffrage == .voter,
+                !counted.contains(other.identity.incarnation)
+            else { continue }
+            counted.append(other.identity.incarnation)
+            let wanted = max(1, other.expect)
+            if let place = opinions.firstIndex(where: { $0.quota == wanted }) {
+                opinions[place].count += 1
+            } else {
+                opinions.append((wanted, 1))
+            }
+        }
+        return opinions
+    }
+
+    /// Who is to end, where nodes expect different numbers: whoever differs from a claim that stands,
+    /// and before there is one the fewer. The others go on without them.
+    private var differsFromMost: Bool {
+        if case .present(.entry(let entry), _) = view?.leader, entry.state == .forming {
+            return entry.founders.count != quota
+        }
+        let opinions = opinions
+        return opinions.dropFirst().contains { $0.count > opinions[0].count }
+    }
+
+    /// Nobody may found a cluster here: as many or more others expect another number.
+    var isContradicted: Bool {
+        let opinions = opinions
+        return opinions.dropFirst().contains { $0.count >= opinions[0].count }
     }
 
     private func refusals() -> [FormationRefusal] {

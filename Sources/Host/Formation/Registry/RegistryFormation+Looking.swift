@@ -47,7 +47,9 @@ extension RegistryFormation {
 
     /// A fifth more or less than the interval, and no longer than what is waited for.
     private mutating func pauseBetweenLooks() -> Duration {
-        let pause = settings.lookInterval * Int(jitter.next() % 401 + 800) / 1_000
+        let isEager = now < settings.eagerPeriod && view.map { !isDecided($0) } ?? true
+        let interval = isEager ? settings.eagerLookInterval : settings.lookInterval
+        let pause = interval * Int(jitter.next() % 401 + 800) / 1_000
         if let absentSince, absentSince + settings.absence > now {
             return min(pause, absentSince + settings.absence - now)
         }

@@ -7,14 +7,21 @@ package struct RegistryFormationSettings: Equatable, Sendable {
     package var apiURL: String?
     /// `-bootstrap-expect-timeout`: without a cluster the process ends then. Nil: it waits for ever.
     package var limit: Duration?
+    /// What an operator types to repair the registry by hand, but for the last flag.
+    package var clearCommand = "rqlited disco clear"
 
     /// Between two looks at the registry, with a fifth of it as jitter to either side.
     package var lookInterval: Duration = .seconds(1)
-    /// An entry counts as absent when two looks, this far apart, have shown none. A leader that
-    /// finds its entry missing puts it back within a second.
-    package var absence: Duration = .milliseconds(1_500)
+    /// The same for as long as `eagerPeriod` from the start: nodes that are launched together see
+    /// each other's records soon.
+    package var eagerLookInterval: Duration = .milliseconds(250)
+    package var eagerPeriod: Duration = .seconds(5)
+    /// An entry counts as absent when two looks, this far apart, have shown none. The time in which
+    /// a leader puts a lost entry back is not waited for here, but with `probation`: until then a
+    /// claim binds nobody.
+    package var absence: Duration = .zero
     /// A claim has to stand so long before it is completed. A leader that finds one in the place of
-    /// its entry replaces it within a second.
+    /// its entry, or none, replaces it within a second, the answer's time included.
     package var probation: Duration = .milliseconds(1_500)
     /// A `forming` entry whose revision stays the same for so long is given up by its owner.
     package var takeover: Duration = .seconds(15)

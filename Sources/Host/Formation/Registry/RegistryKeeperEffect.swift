@@ -37,26 +37,30 @@ package enum RegistryAlarm: Hashable, Sendable, CustomStringConvertible {
     /// Another live node keeps its record under this node's ID.
     case nodeIDTaken(NodeID, other: PeerAddress)
 
-    package var description: String {
+    package var description: String { text(clearCommand: "rqlited disco clear") }
+
+    /// For the operator.
+    /// - Parameter clearCommand: what is to be typed to repair the registry, but for the last flag.
+    package func text(clearCommand: String) -> String {
         switch self {
         case .otherClusterLeads(let entry, let own, let revision):
             "two clusters use one key of the registry: its leader entry is cluster \(entry)'s, this "
                 + "node is in cluster \(own) and leaves the entry alone; give one of them another "
                 + "-disco-key, or, if cluster \(entry) is gone for good, run "
-                + "rqlited disco clear --expect \(revision)"
+                + "\(clearCommand) --expect \(revision)"
         case .otherClusterPresent(let other, let own):
             "two clusters use one key of the registry: the leader entry is this one's, \(own), but "
                 + "nodes of cluster \(other) have records there; give one of them another "
                 + "-disco-key, or, if cluster \(other) is gone for good, run "
-                + "rqlited disco clear --cluster \(other)"
+                + "\(clearCommand) --cluster \(other)"
         case .foreignEntry(let address, let own, let revision):
             "the registry's leader entry was written by rqlite and names \(address); this node, of "
                 + "cluster \(own), leaves it alone; give one of them another -disco-key, or, if the "
-                + "other is gone for good, run rqlited disco clear --expect \(revision)"
+                + "other is gone for good, run \(clearCommand) --expect \(revision)"
         case .unreadableEntry(let reason, let own, let revision):
             "the registry's leader entry can't be read (\(reason)); this node, of cluster \(own), "
                 + "leaves it alone; if nobody needs it, run "
-                + "rqlited disco clear --expect \(revision)"
+                + "\(clearCommand) --expect \(revision)"
         case .nodeIDTaken(let id, let other):
             "another node, at \(other), keeps its record in the registry under the ID \(id) of this "
                 + "one: give each a -node-id of its own"

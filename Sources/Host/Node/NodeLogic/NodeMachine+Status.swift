@@ -18,6 +18,7 @@ extension NodeMachine {
         status.openProposals = router.openProposals.count
         status.pendingMembershipChanges = membership.pendingChanges
         status.registry = rendezvous.registry?.status
+        status.registry?.clearCommand = rendezvous.clearCommand
         status.droppedMessages = droppedMessages
         status.reapings = reapings
         status.waitingFor = waitingFor

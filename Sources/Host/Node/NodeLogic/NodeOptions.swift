@@ -40,6 +40,8 @@ package struct NodeConfiguration: Sendable {
     /// A node that was removed from its cluster takes no further part, whatever it hears.
     package var stopsWhenRemoved: Bool = false
     package var plan: FormationPlan = .alone
+    /// With which `rqlited disco` finds this node's registry, for commands that an operator is told.
+    package var discoveryFlags: String = ""
     /// By when a snapshot must have been sent and installed: the database is held for it so long,
     /// and what is written meanwhile can't be checkpointed.
     package var snapshotSendTime: Duration = .seconds(600)

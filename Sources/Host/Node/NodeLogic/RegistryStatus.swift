@@ -21,4 +21,6 @@ package struct RegistryStatus: Equatable, Sendable {
     /// Why the registry can't be used now.
     package var failure: String?
     package var isWatching: Bool
+    /// What an operator types to repair the registry by hand, but for the last flag.
+    package var clearCommand = "rqlited disco clear"
 }

@@ -21,9 +21,17 @@ extension Rendezvous {
         let introduction = Introduction(
             identity: options.identity, address: options.address,
             suffrage: options.plan.suffrage, expect: options.plan.expect ?? 0)
+        var settings = RegistryFormationSettings(
+            introduction, apiURL: options.apiURL, limit: limit)
+        settings.clearCommand = clearCommand
         registry?.formation = RegistryFormation(
-            RegistryFormationSettings(introduction, apiURL: options.apiURL, limit: limit),
-            state: state, freshID: chance.nextID(), seed: chance.next())
+            settings, state: state, freshID: chance.nextID(), seed: chance.next())
+    }
+
+    /// What an operator types to repair the registry by hand, but for the last flag.
+    var clearCommand: String {
+        let flags = options.discoveryFlags
+        return "rqlited disco clear" + (flags.isEmpty ? "" : " " + flags)
     }
 
     /// As it shall stand in the registry.
@@ -170,7 +178,9 @@ extension Rendezvous {
                 .warning,
                 "the leader's entry in the discovery service was lost or changed: restored")
         case .raised(let alarm):
-            say(.warning, "discovery service needs attention", ["cause": "\(alarm)"])
+            say(
+                .warning, "discovery service needs attention",
+                ["cause": alarm.text(clearCommand: clearCommand)])
         case .resolved(let alarm):
             say(.info, "discovery service needs no more attention", ["cause": "\(alarm)"])
         case .nodeRecordsOff(let text):

@@ -32,7 +32,12 @@ struct RegistrySection {
     private var own: [JSONValue.Member] {
         guard let registry else { return [] }
         var members: [JSONValue.Member] = [
-            .init("alarms", .array(registry.alarms.map { .string("\($0)") })),
+            .init(
+                "alarms",
+                .array(
+                    registry.alarms.map {
+                        .string($0.text(clearCommand: registry.clearCommand))
+                    })),
             .init("register_interval", Self.nanoseconds(Self.registerInterval)),
             .init("report_interval", Self.nanoseconds(Self.reportInterval)),
             .init("watching", .bool(registry.isWatching)),
