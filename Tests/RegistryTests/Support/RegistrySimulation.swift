@@ -308,6 +308,11 @@ struct RegistrySimulation {
         settings.refusalPatience = .seconds(60)
         if mutation == .noWaiting { settings.absence = .zero }
         if mutation == .noProbation || mutation == .noWaiting { settings.probation = .zero }
+        // Rarer looks leave more time for others between the claim and its completion.
+        if mutation == .startsBeforeFormed {
+            settings.absence = .milliseconds(1_500)
+            settings.eagerPeriod = .zero
+        }
         if mutation == .shortProbation { settings.probation = .milliseconds(500) }
         if mutation == .noTakeover { settings.takeover = .seconds(1_000_000) }
         return settings
