@@ -51,6 +51,38 @@ import Testing
         try await copy.waitUntilReady()
     }
 
+    @Test func `A data directory that went back to an older state is told so, and caught up`()
+        async throws
+    {
+        let cluster = try TestCluster.joined(3)
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement()
+        _ = try await leader.client.execute(["CREATE TABLE t(v)"])
+        let follower = try #require(cluster.nodes.first { $0.id != leader.id })
+        _ = try await follower.terminate()
+        let elsewhere = try TestDirectory()
+        let older = try copy(of: follower, in: cluster, elsewhere)
+        try follower.start()
+        try await follower.waitUntilReady()
+        for number in 0..<5 {
+            _ = try await leader.client.execute(["INSERT INTO t VALUES(\(number))"])
+        }
+        let count = "/db/query?level=none&q=SELECT%20count(*)%20FROM%20t"
+        try await eventually("the follower has the rows") {
+            try await follower.client.get(count).text.contains("[5]") ? true : nil
+        }
+        follower.kill()
+        try FileManager.default.removeItem(atPath: follower.dataDirectory)
+        try FileManager.default.copyItem(
+            atPath: older.dataDirectory, toPath: follower.dataDirectory)
+        try follower.start()
+        try await follower.waitUntilReady()
+        let log = follower.log
+        #expect(log.contains("data are older than what the cluster saw of it"), "\(log)")
+        #expect(try await follower.client.get(count).text.contains("[5]"))
+    }
+
     private func copy(
         of node: Daemon, in cluster: TestCluster, _ directory: TestDirectory
     ) throws -> Daemon {

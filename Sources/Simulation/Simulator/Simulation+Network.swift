@@ -180,8 +180,7 @@ extension Simulation {
         guard !isPostponed(node.slot, .call(number, .arrives)) else { return }
         meet(caller, call.run, at: node)
         let question = PeerQuestionID(UInt64(number))
-        if case .hello = call.request, var hello = node.machine?.hello {
-            hello.callerAddress = node.machine?.callerPlaces.address(of: caller.identity)
+        if case .hello = call.request, let hello = node.machine?.hello(for: caller.identity) {
             answerPeer(question, .hello(hello), from: node)
             if hello.cluster == nil { node.post(.helloHeard(caller.identity)) }
         } else {

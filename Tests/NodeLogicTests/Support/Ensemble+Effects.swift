@@ -29,7 +29,8 @@ extension Ensemble {
         case .removeAddress(let id): nodes[number]?.book[id] = nil
         case .refusePeer(let identity, let address, let cause):
             let place = address.map { " at \($0)" } ?? ""
-            output.append("\(number): refuses node \(identity.id)\(place): \(cause)")
+            let line = "\(number): refuses node \(identity.id)\(place): \(cause)"
+            if refusals.insert(line).inserted { output.append(line) }
         case .lookUp(let host):
             post(.nameLookedUp(host, .addresses([host])), to: number)
         case .askRegistry, .watchRegistry, .growReaders, .evictOldestRead: break

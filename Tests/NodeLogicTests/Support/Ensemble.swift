@@ -40,6 +40,8 @@ struct Ensemble {
     var output: [String] = []
     /// Pairs of nodes that can't hear each other.
     var cuts: Set<[Int]> = []
+    /// Refusals of peers, each said once.
+    var refusals: Set<String> = []
     /// Lines below this level are not shown.
     var shows: Set<NodeNote.Level> = [.announcement, .warning, .error]
     var questions: [PeerQuestionID: Waiting] = [:]

@@ -9,12 +9,24 @@ import Wire
 
 /// The language of the transcripts, on an ensemble.
 struct NodeScenario {
-    private var ensemble = Ensemble()
+    private(set) var ensemble = Ensemble()
+    /// Disks as they were, for restoring.
+    private var saved: [Int: EnsembleDisk] = [:]
 
     mutating func run(_ commands: [String]) -> [String] {
         ensemble.output = []
         for line in commands { run(ScenarioCommand(line)) }
         return ensemble.output.isEmpty ? ["ok"] : ensemble.output
+    }
+
+    /// Hands a node an event.
+    /// - Returns: what all print at once.
+    @discardableResult
+    mutating func say(_ event: NodeEvent, to number: Int) -> [String] {
+        ensemble.output = []
+        ensemble.post(event, to: number)
+        ensemble.settle()
+        return ensemble.output
     }
 
     private mutating func run(_ command: ScenarioCommand) {
@@ -37,6 +49,9 @@ struct NodeScenario {
             copy.inbox = []
             ensemble.nodes[command.second] = copy
             if let at = command["at"] { move(command.second, to: at) }
+        case "save": saved[command.node] = ensemble.nodes[command.node]?.disk
+        case "restore":
+            if let disk = saved[command.node] { ensemble.nodes[command.node]?.disk = disk }
         case "wipe": wipe(command.node)
         case "run": ensemble.run(milliseconds: command.node)
         case "show": show(command)
@@ -207,6 +222,10 @@ struct NodeScenario {
             return
         }
         ensemble.post(.requests(pending), to: command.node)
+        if command["hangs"] == "up" {
+            for request in pending { ensemble.requests[request.key] = nil }
+            ensemble.post(.cancelled(pending.map(\.key)), to: command.node)
+        }
         ensemble.settle()
     }
 

@@ -15,6 +15,8 @@ struct Progress: Equatable, Sendable {
     let id: NodeID
     /// Durable on the member through here. `matchIndex < nextIndex`.
     private(set) var matchIndex = LogIndex.zero
+    /// The most that it acknowledged to this leader, whether or not it holds it still.
+    private(set) var acknowledged = LogPosition.zero
     /// The next entry to send.
     private(set) var nextIndex: LogIndex
     private(set) var state = State.probe(isAsked: false)
@@ -78,6 +80,11 @@ struct Progress: Equatable, Sendable {
         }
     }
 
+    /// It said that it holds the entry durably.
+    mutating func acknowledged(_ position: LogPosition) {
+        if position.index > acknowledged.index { acknowledged = position }
+    }
+
     /// The member holds everything through `index` durably.
     ///
     /// That ends a probe. To go on means to send what the probe sent once more, if this is no news of
@@ -108,6 +115,9 @@ struct Progress: Equatable, Sendable {
         }
         nextIndex = max(nextIndex, matchIndex.next)
     }
+
+    /// What of it counts for a quorum: nothing, while it is asked whether it lost what it acknowledged.
+    var countedIndex: LogIndex { suspicion == nil ? matchIndex : .zero }
 
     /// Whether an answer that the logs differ at `previous` can be about the present: a late one,
     /// or one about a message before the last guess, says nothing new.
@@ -170,8 +180,10 @@ struct Progress: Equatable, Sendable {
             case .replicate: .replicate
             case .snapshot: .snapshot
             }
-        return PeerProgress(
+        var summary = PeerProgress(
             id: id, state: name, matchIndex: matchIndex, ticksSinceAnswer: ticksSinceAnswer)
+        summary.acknowledged = acknowledged
+        return summary
     }
 }
 
@@ -209,6 +221,8 @@ package struct PeerProgress: Equatable, Sendable {
     package var matchIndex: LogIndex
     /// In ticks of the core.
     package var ticksSinceAnswer: Int
+    /// The last entry that it acknowledged to this leader, even if it lost it since.
+    package var acknowledged = LogPosition.zero
 
     package init(id: NodeID, state: State, matchIndex: LogIndex, ticksSinceAnswer: Int) {
         self.id = id

@@ -8,7 +8,7 @@ extension RaftMachine {
         guard !voters.isEmpty else { return }
         let matched = voters.map { voter in
             voter.id == identity.id
-                ? writes.durableIndex : leader[voter.id]?.matchIndex ?? .zero
+                ? writes.durableIndex : leader[voter.id]?.countedIndex ?? .zero
         }.sorted(by: >)
         let index = matched[membership.quorum - 1]
         guard index > commitIndex, log.term(at: index) == term else { return }

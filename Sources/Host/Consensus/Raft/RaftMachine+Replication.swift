@@ -114,6 +114,9 @@ extension RaftMachine {
         peer.answeredRound = max(peer.answeredRound, answer.round)
         switch answer.result {
         case .matched(let through):
+            if let term = log.term(at: through) {
+                peer.acknowledged(LogPosition(index: through, term: term))
+            }
             peer.matched(
                 through: through, round: answer.round, base: log.base.index, settings)
         case .mismatched(let previous, let hint):

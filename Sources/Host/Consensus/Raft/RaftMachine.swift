@@ -40,6 +40,8 @@ package struct RaftMachine: Sendable {
     var shunsLeading = false
     /// Requests to the disk for followers' entries in this run.
     var fetchCount: UInt64 = 0
+    /// The end of the log as others saw this node acknowledge it before it started.
+    var witnessed: LogPosition?
     /// The leader said that this node is no member any more.
     var isRetired = false
     var random: SplitMix64

@@ -110,6 +110,14 @@ package struct ReplicatedLog: Sendable {
     /// one is offered: it refuses the offer, closes the connection and says so.
     package func breach(of mark: SnapshotMark) -> DropReason? { raft.breach(of: mark) }
 
+    /// Another member saw what this node promised before it started.
+    /// - Returns: why it is not believed; nil: it is.
+    package mutating func heard(_ testimony: RaftMachine.Testimony) -> DropReason? {
+        guard !isInstalling else { return nil }
+        defer { drain() }
+        return raft.heard(testimony)
+    }
+
     /// Messages of other nodes, in the order in which they came.
     package mutating func receive(_ messages: [Message]) {
         // What arrives while a snapshot is put in place would be appended to the log that is just

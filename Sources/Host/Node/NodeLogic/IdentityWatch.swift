@@ -54,10 +54,30 @@ struct IdentityWatch {
         self.run = run
     }
 
+    /// What members said at the start of the time before it.
+    private(set) var testimonies: [(witness: NodeIdentity, testimony: RaftMachine.Testimony)] = []
+    /// The first leader of this run is asked, if it was not heard before.
+    private var awaitsLeader = false
+
+    // MARK: Witnesses
+
+    mutating func note(_ hello: Hello) {
+        testimonies.removeAll { $0.witness == hello.identity }
+        testimonies.append((hello.identity, RaftMachine.Testimony(hello)))
+    }
+
+    /// Whether the leader must be asked; true once in a run.
+    mutating func mustAsk(_ leader: NodeID) -> Bool {
+        guard awaitsLeader else { return false }
+        awaitsLeader = false
+        return !testimonies.contains { $0.witness.id == leader }
+    }
+
     // MARK: At start
 
     /// Whom to ask before this node takes part; nobody, if it is its cluster alone and where it was.
     mutating func questions(_ membership: Membership) -> [PeerAddress] {
+        awaitsLeader = true
         let former = membership[identity.id].map { [$0.address] } ?? []
         let others = membership.members.filter { $0.id != identity.id }
         witnesses = Set(others.map { NodeIdentity(id: $0.id, incarnation: $0.incarnation) })

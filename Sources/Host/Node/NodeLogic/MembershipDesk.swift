@@ -159,6 +159,11 @@ struct MembershipDesk {
     ) {
         let request = check.request
         switch result {
+        case .success(.hello(let hello))
+        where hello.identity == request.identity && isOther(hello, than: request):
+            var check = check
+            check.isCopy = true
+            refuseNamesake(check, at: hello.address, leader)
         case .success(.hello(let hello)) where hello.identity == request.identity:
             checkNamesake(check, next: next, raft, known, leader, now)
         case .success(.hello(let hello)):
@@ -217,7 +222,16 @@ struct MembershipDesk {
     private func isAlive(_ other: Hello, as request: JoinRequest, _ raft: RaftMachine) -> Bool {
         other.identity.id == request.identity.id
             && other.identity.incarnation == raft.membership[request.identity.id]?.incarnation
-            && !(other.identity == request.identity && other.address == request.address)
+            && (other.identity != request.identity || isOther(other, than: request))
+    }
+
+    /// Whether two that bear one identity are two processes: by their runs, or, of one that does not
+    /// say, by their addresses, for two can't listen at one.
+    private func isOther(_ hello: Hello, than request: JoinRequest) -> Bool {
+        guard let one = hello.run, let other = request.run else {
+            return hello.address != request.address
+        }
+        return one != other
     }
 
     private mutating func refuseNamesake(

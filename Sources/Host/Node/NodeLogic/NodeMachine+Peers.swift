@@ -82,6 +82,7 @@ extension NodeMachine {
     }
 
     private mutating func ownIdentityAnswered(_ id: PeerCallID, _ result: PeerResult) {
+        if case .success(.hello(let hello)) = result { note(hello) }
         let (verdict, next) = identityWatch.answered(id, result)
         for place in next { askOwnIdentity(at: place) }
         switch verdict {
@@ -101,6 +102,8 @@ extension NodeMachine {
         beginning = nil
         startReplication(restored, in: cluster)
         if quarantine.cause != nil { replicated?.distrustDatabase() }
+        let testimonies = identityWatch.testimonies
+        for (witness, testimony) in testimonies { heard(testimony, of: witness) }
     }
 
     /// A node that dialed this one said where it is.
@@ -167,22 +170,25 @@ extension NodeMachine {
     package var hello: Hello { hello(for: nil) }
 
     /// - Parameter caller: who asks; the answer says where this node knows it.
-    func hello(for caller: NodeIdentity?) -> Hello {
+    package func hello(for caller: NodeIdentity?) -> Hello {
         let raft = replicated?.raft
-        return Hello(
+        var hello = Hello(
             identity: options.identity, cluster: cluster, address: options.address,
             apiURL: options.apiURL,
             versions: Hello.Versions(
                 data: options.dataVersion, program: options.version, engine: options.engine),
             suffrage: raft?.membership[options.identity.id]?.suffrage ?? options.plan.suffrage,
             bootstrapExpect: options.plan.expect, leader: leaderHint, term: raft?.term ?? .zero,
-            commitIndex: raft?.commitIndex ?? .zero, isReady: isReady, run: identityWatch.run,
-            callerAddress: caller.flatMap { callerPlaces.address(of: $0) })
+            commitIndex: raft?.commitIndex ?? .zero, isReady: isReady, run: identityWatch.run)
+        if let caller { hello.address(caller, by: callerPlaces) }
+        return hello
     }
 
     /// Where this node knows others to be.
     package var callerPlaces: CallerPlaces {
-        CallerPlaces(heard: identityWatch.places, membership: replicated?.raft.membership)
+        CallerPlaces(
+            progress: replicated?.raft.progress ?? [], heard: identityWatch.places,
+            membership: replicated?.raft.membership)
     }
 
     // MARK: Answers of other nodes
@@ -215,6 +221,7 @@ extension NodeMachine {
         case .readiness: readinessAnswered(id, result)
         case .successor(let member): successorAnswered(member, result)
         case .ownIdentity: ownIdentityAnswered(id, result)
+        case .testimony: testified(result)
         case .otherIdentity: otherIdentityAnswered(id, result)
         case .checksums(let member): checksumsAnswered(member, result)
         case .seed: seedAnswered(result)

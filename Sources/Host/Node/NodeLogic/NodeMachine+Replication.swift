@@ -80,7 +80,7 @@ extension NodeMachine {
             if reason == .otherCluster { metOtherCluster(from.rawValue, nil) }
         case .messageRefused(let from, let reason):
             droppedMessages[reason, default: 0] += 1
-            brokeProtocol(from, "message refused: \(reason.rawValue)")
+            refused(from, reason)
         case .snapshotRefused(let mark, let reason):
             say(
                 .error, "snapshot refused: the peer is broken or hostile",
@@ -122,7 +122,10 @@ extension NodeMachine {
         leaderlessSince = leader == nil ? now : nil
         rendezvous.leaderChanged(leader, now)
         snapshots.leaderChanged(leader)
-        if leader != nil { heardLeader() }
+        if let leader {
+            heardLeader()
+            askForTestimony(of: leader)
+        }
         if let leader, leader != options.identity.id {
             let address = address(of: leader)?.rawValue ?? "unknown address"
             say(.announcement, "node \(leader) at \(address) is now Leader")

@@ -56,7 +56,8 @@ extension NodeMachine {
     /// This node may serve what its role allows.
     var isReady: Bool {
         guard let raft = replicated?.raft else { return false }
-        return raft.leader != nil && isMember && canServeLocally && halt == nil && standstill == nil
+        return raft.leader != nil && isMember && canServeLocally && halt == nil
+            && standstill == nil && raft.missing == nil
             && (raft.role != .leader || canServeAsLeader)
     }
 
@@ -103,6 +104,7 @@ extension NodeMachine {
         if let quarantineText { return "a database that can be trusted: \(quarantineText)" }
         guard raft.leader == nil else {
             return standstill
+                ?? loss.map { "this node to hold again what it lost: \($0)" }
                 ?? (canServeLocally && isMember
                     ? "nothing" : "this node to catch up with the leader")
         }
@@ -118,6 +120,15 @@ extension NodeMachine {
         if raft.needsEveryVoter {
             return "a leader: the cluster was recovered, and its first election needs all of "
                 + "\(names.joined(separator: ", "))"
+        }
+        if troubles.contains(.historyDiffers) {
+            return "a leader that does not deny what this node holds: \(Self.historyRemedy)"
+        }
+        if let loss {
+            return
+                "a leader: this node's data are older than what others saw of it (\(loss)), so it "
+                + "does not lead, and votes for nobody who holds less. If all that hold more are lost "
+                + "for good, stop what is left of them and restart this node: then what it holds counts"
         }
         if let other = voters.first(where: { $0.id != options.identity.id }), voters.count == 2,
             raft.membership.isVoter(options.identity.id), isSilent(other)

@@ -21,6 +21,9 @@ extension NodeMachine {
             appliesNothing && halt == nil
                 ? "its database stands at entry \(appliedWhenBehind)" : nil)
         troubles.set(.applyHalted, halt?.text)
+        troubles.set(
+            .entriesLost,
+            loss.map { "\($0): it neither leads nor votes for who holds less until it caught up" })
         troubles.set(.noLeader, isLeaderless ? waitingFor : nil)
         reviewFollowers()
         troubles.expire(now: now)
@@ -69,6 +72,22 @@ extension NodeMachine {
     }
 
     // MARK: Peers that break the protocol
+
+    mutating func refused(_ peer: NodeIdentity, _ reason: DropReason) {
+        let member = replicated?.raft.membership[peer.id]
+        guard reason == .contradictsCommitted, member?.incarnation == peer.incarnation else {
+            return brokeProtocol(peer, "message refused: \(reason.rawValue)")
+        }
+        // No hostile act, as a rule: the others were restored from older copies, and went on.
+        troubles.note(.historyDiffers, about: peer.id.rawValue, Self.historyRemedy, now: now)
+        emit(.refusePeer(peer, at: nil, cause: "\(reason.rawValue): \(Self.historyRemedy)"))
+    }
+
+    /// What the operator of a node that holds more than its cluster can do.
+    static var historyRemedy: String {
+        "the cluster went back to an older state, and went on from there. If that is wanted, stop this "
+            + "node, move its data directory away and let it join again"
+    }
 
     /// Nothing more is taken from the connections of who sent this, and the operator is told.
     /// - Parameter cause: what is wrong with what it sent.

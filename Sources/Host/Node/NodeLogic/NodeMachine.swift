@@ -112,6 +112,8 @@ package struct NodeMachine: Sendable {
         case successor(NodeID)
         /// Before this node takes part: does anybody else bear its identity?
         case ownIdentity
+        /// What did this node promise before it started?
+        case testimony
         /// Is a newcomer's identity alive where it was known?
         case otherIdentity
         /// What did it find at the last markers?
@@ -133,6 +135,7 @@ package struct NodeMachine: Sendable {
         rendezvous = Rendezvous(options, chance: own)
         rendezvous.now = now
         identityWatch = IdentityWatch(options, run: chance.nextID())
+        rendezvous.run = identityWatch.run
         self.chance = chance
     }
 
@@ -154,17 +157,26 @@ package struct NodeMachine: Sendable {
         rendezvous.now = now
         // What the network and the disk say comes before what clients ask: after a stall the node
         // first learns that it was deposed.
+        // Of all that hung up together, for each look costs as much as there is that waits.
+        var gone: Set<RequestKey> = []
         for event in events {
-            if case .requests = event { continue }
-            take(event)
+            switch event {
+            case .requests: break
+            case .cancelled(let keys): gone.formUnion(keys)
+            default: take(event)
+            }
         }
+        if !gone.isEmpty { router.cancelled(gone) }
         settle()
         if now >= nextTick { tick() }
         for event in events {
-            if case .requests(let requests) = event { dispatch(requests) }
+            guard case .requests(let requests) = event else { continue }
+            // A client may have hung up before its request was taken.
+            dispatch(gone.isEmpty ? requests : requests.filter { !gone.contains($0.key) })
         }
         settle()
         updateLeadership()
+        tellTroubles()
     }
 
     /// The node has ended: by its own failure, or because it was asked to.
@@ -178,8 +190,7 @@ package struct NodeMachine: Sendable {
 
     private mutating func take(_ event: NodeEvent) {
         switch event {
-        case .requests: break
-        case .cancelled(let keys): router.cancelled(keys)
+        case .requests, .cancelled: break
         case .forwardEnded(let keys): router.forwardEnded(keys)
         case .forwardBegan(let keys): router.forwardBegan(keys)
         case .forwardRefused(let keys): router.forwardRefused(keys)

@@ -13,6 +13,7 @@ package struct NodeTrouble: Equatable, Sendable {
         case applyHalted
         case termsUsedUp
         case entriesLost
+        case historyDiffers
         case followerSilent
         case followerLostEntries
         case peerBrokeProtocol
@@ -53,6 +54,8 @@ extension NodeTrouble.Kind {
         case .termsUsedUp:
             "the terms of this epoch are used up: recover the cluster by raft/peers.json"
         case .entriesLost: "this node's data are older than what the cluster saw of it"
+        case .historyDiffers:
+            "this node holds committed entries that a leader of its cluster denies"
         case .followerSilent: "follower is silent"
         case .followerLostEntries:
             "follower lost entries that it had acknowledged: replace its disk"
@@ -72,7 +75,7 @@ extension NodeTrouble.Kind {
     /// A promise was broken, or is about to be; all else is a cluster that works less well.
     package var isError: Bool {
         switch self {
-        case .termsUsedUp, .entriesLost, .followerLostEntries, .peerBrokeProtocol,
+        case .termsUsedUp, .entriesLost, .historyDiffers, .followerLostEntries, .peerBrokeProtocol,
             .directoryInUseTwice, .applyHalted, .quarantined, .nodesDiffer, .memberDiffers,
             .scrubFailed:
             true

@@ -238,7 +238,8 @@ extension Rendezvous {
     mutating func attemptJoin(via address: PeerAddress) {
         let request = JoinRequest(
             identity: options.identity, address: options.address, apiURL: options.apiURL,
-            suffrage: options.plan.suffrage, cluster: situation.cluster, intent: joinIntent)
+            suffrage: options.plan.suffrage, cluster: situation.cluster, intent: joinIntent,
+            run: run)
         call(.join, .join(request), at: address, Self.joinPatience)
     }
 

@@ -104,6 +104,8 @@ struct Rendezvous {
     static var rejoinAfter: Duration { .seconds(1) }
 
     let options: NodeOptions
+    /// Of this process.
+    var run: RandomID?
     var search: Search?
     /// Nil without a registry.
     var registry: RegistryDriver?

@@ -348,16 +348,15 @@ struct RequestRouter {
 
     // MARK: Ends
 
-    /// Nobody waits for the request any more. What is in the log takes its course, and so does what
+    /// Nobody waits for the requests any more. What is in the log takes its course, and so does what
     /// the other node has in its log; but it hears of it.
-    mutating func cancelled(_ keys: [RequestKey]) {
-        let gone = Set(keys)
+    mutating func cancelled(_ gone: Set<RequestKey>) {
         for pending in parked where gone.contains(pending.key) { parkedBytes -= pending.byteCount }
         parked.removeAll { gone.contains($0.key) }
         for id in openReads.keys.sorted() {
             openReads[id]?.removeAll { gone.contains($0.key) }
         }
-        for key in keys { recall(key) }
+        for key in gone.sorted() { recall(key) }
     }
 
     private mutating func expires(_ deadline: MonotonicTime) {

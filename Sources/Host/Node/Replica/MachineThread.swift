@@ -44,6 +44,10 @@ final class MachineThread {
         /// What other threads have to say that may repeat.
         var repeats: RepeatLog
         var logger: Logger
+
+        func stopReceiving(_ id: IncomingSnapshotID, _ cause: String) {
+            transport.stopReceiving(id, reason: cause)
+        }
     }
 
     private var notes: NoteLog
@@ -117,9 +121,10 @@ final class MachineThread {
             if let peer = links.snapshots.receiver(of: id) {
                 links.transport.cancelSnapshot(to: peer)
             }
-        case .answerOffer(let id, let refusal): links.snapshots.decide(id, refusal: refusal)
+        case .answerOffer(let id, let refusal):
+            links.snapshots.decide(id, refusal: refusal, links.stopReceiving)
         case .stopReceiving(let id, let cause):
-            links.snapshots.stop(id, cause, through: links.transport)
+            links.snapshots.stop(id, cause, links.stopReceiving)
         case .snapshotDone(let id, let problem): links.snapshots.end(id, problem: problem)
         case .say(let note): notes.write(note, at: .now)
         case .stateChanged(let change): links.states.take(change)

@@ -81,7 +81,7 @@ extension Node: PeerDelegate {
         guard links.snapshots.complete(id, done) else {
             unlink(path)
             done("it is not wanted any more")
-            return links.snapshots.forget(id)
+            return links.snapshots.forget(id, links.stopReceiving)
         }
         links.mailbox.post(.snapshot(.received(id)))
     }
@@ -90,7 +90,7 @@ extension Node: PeerDelegate {
         _ id: IncomingSnapshotID, _ offer: SnapshotOffer, error: TransportError
     ) {
         let id = SnapshotReceiptID(id.rawValue)
-        links.snapshots.forget(id)
+        links.snapshots.forget(id, links.stopReceiving)
         links.mailbox.post(.snapshot(.failed(id, cause: "\(error)")))
     }
 

@@ -6,53 +6,71 @@ import Synchronization
 /// on. Whoever takes a target out answers it, so that each request is answered once, whichever
 /// thread comes first. Any thread may call.
 final class OpenRequests: Sendable {
+    private struct Name: Hashable {
+        var sink: ObjectIdentifier
+        var id: RequestID
+
+        init(_ target: ReplyTarget) { self.init(target.id, of: target.sink) }
+
+        init(_ id: RequestID, of sink: any ReplySink) {
+            self.sink = ObjectIdentifier(sink)
+            self.id = id
+        }
+    }
+
     private struct State {
         var lastKey: UInt64 = 0
         var targets: [RequestKey: ReplyTarget] = [:]
+        /// The same by what their sinks call them: who hangs up names it so. Sinks live as long as
+        /// their targets.
+        var keys: [Name: RequestKey] = [:]
+
+        mutating func add(_ target: ReplyTarget) -> RequestKey {
+            lastKey += 1
+            let key = RequestKey(lastKey)
+            targets[key] = target
+            keys[Name(target)] = key
+            return key
+        }
+
+        mutating func take(_ key: RequestKey) -> ReplyTarget? {
+            guard let target = targets.removeValue(forKey: key) else { return nil }
+            let name = Name(target)
+            // A sink may have used the name again since.
+            if keys[name] == key { keys[name] = nil }
+            return target
+        }
     }
 
     private let state = Mutex(State())
 
     /// Keys for as many new requests as there are targets, in their order.
     func add(_ targets: [ReplyTarget]) -> [RequestKey] {
-        state.withLock { state in
-            targets.map { target in
-                state.lastKey += 1
-                let key = RequestKey(state.lastKey)
-                state.targets[key] = target
-                return key
-            }
-        }
+        state.withLock { state in targets.map { state.add($0) } }
     }
 
-    func add(_ target: ReplyTarget) -> RequestKey {
-        state.withLock { state in
-            state.lastKey += 1
-            let key = RequestKey(state.lastKey)
-            state.targets[key] = target
-            return key
-        }
-    }
+    func add(_ target: ReplyTarget) -> RequestKey { state.withLock { $0.add(target) } }
 
     /// Nil if it was answered already.
-    func take(_ key: RequestKey) -> ReplyTarget? {
-        state.withLock { $0.targets.removeValue(forKey: key) }
-    }
+    func take(_ key: RequestKey) -> ReplyTarget? { state.withLock { $0.take(key) } }
 
     /// One for each key, in their order.
     func take(_ keys: [RequestKey]) -> [ReplyTarget?] {
-        state.withLock { state in keys.map { state.targets.removeValue(forKey: $0) } }
+        state.withLock { state in keys.map { state.take($0) } }
     }
 
-    /// Those of one sink that are not answered yet.
+    /// Those of one sink that are not answered yet, in the order of their keys. The time depends on
+    /// `ids` alone, for clients may hang up by the thousand.
     func take(
         _ ids: [RequestID], of sink: any ReplySink
     ) -> [(key: RequestKey, target: ReplyTarget)] {
-        let ids = Set(ids)
-        return state.withLock { state in
-            let found = state.targets.filter { $0.value.sink === sink && ids.contains($0.value.id) }
-            for key in found.keys { state.targets[key] = nil }
-            return found.map { ($0.key, $0.value) }.sorted { $0.key < $1.key }
+        state.withLock { state in
+            ids.compactMap { id -> (key: RequestKey, target: ReplyTarget)? in
+                guard let key = state.keys[Name(id, of: sink)], let target = state.take(key) else {
+                    return nil
+                }
+                return (key, target)
+            }.sorted { $0.key < $1.key }
         }
     }
 

@@ -3,7 +3,6 @@ import PeerProtocol
 import Raft
 import StateMachine
 import Synchronization
-import Transport
 
 /// Snapshots under way, by the names that the machine knows them by: the database as it is held for
 /// one that goes out, and the file of one that comes in. Any thread may call.
@@ -29,8 +28,8 @@ final class SnapshotFiles: Sendable {
         /// Accepted, and told so when the transfers that were stopped for it are over.
         var deferred: [SnapshotReceiptID] = []
 
-        /// Answers those that are due, now that none is being stopped any more.
-        mutating func takeDue() -> [@Sendable () -> Void] {
+        /// Those that are due, now that none is being stopped any more.
+        mutating func takeDue() -> [Due] {
             guard !receipts.values.contains(where: \.isStopped) else { return [] }
             defer { deferred = [] }
             return deferred.compactMap { id in
@@ -38,10 +37,22 @@ final class SnapshotFiles: Sendable {
                     return nil
                 }
                 receipts[id]?.decide = nil
-                return { decide(.accept(IncomingSnapshotID(id.rawValue), path: path)) }
+                return Due(
+                    id: id, decide: decide,
+                    decision: .accept(IncomingSnapshotID(id.rawValue), path: path))
             }
         }
     }
+
+    /// A decision that is to be told.
+    private struct Due {
+        var id: SnapshotReceiptID
+        var decide: @Sendable (SnapshotDecision) -> Void
+        var decision: SnapshotDecision
+    }
+
+    /// Ends a transfer that was accepted; `PeerTransport.stopReceiving`, but for tests.
+    typealias Stopping = (IncomingSnapshotID, String) -> Void
 
     private let directory: String
     private let state = Mutex(State())
@@ -90,20 +101,20 @@ final class SnapshotFiles: Sendable {
     }
 
     /// - Parameter refusal: nil: it is wanted, and begins when those that were stopped have ended.
-    func decide(_ id: SnapshotReceiptID, refusal: String?) {
-        let due = state.withLock { state -> [@Sendable () -> Void] in
+    func decide(_ id: SnapshotReceiptID, refusal: String?, _ stopping: Stopping) {
+        let due = state.withLock { state -> [Due] in
             guard let refusal else {
                 state.deferred.append(id)
                 return state.takeDue()
             }
             guard let decide = state.receipts.removeValue(forKey: id)?.decide else { return [] }
-            return [{ decide(.refuse(refusal)) }]
+            return [Due(id: id, decide: decide, decision: .refuse(refusal))]
         }
-        for answer in due { answer() }
+        tell(due, stopping)
     }
 
     /// Not wanted any more: it is over when the transport says that nothing is left of it.
-    func stop(_ id: SnapshotReceiptID, _ cause: String, through transport: PeerTransport) {
+    func stop(_ id: SnapshotReceiptID, _ cause: String, _ stopping: Stopping) {
         let decide = state.withLock { state -> (@Sendable (SnapshotDecision) -> Void)? in
             state.deferred.removeAll { $0 == id }
             if let decide = state.receipts[id]?.decide {
@@ -114,7 +125,19 @@ final class SnapshotFiles: Sendable {
             return nil
         }
         if let decide { return decide(.refuse(cause)) }
-        transport.stopReceiving(IncomingSnapshotID(id.rawValue), reason: cause)
+        stopping(IncomingSnapshotID(id.rawValue), cause)
+    }
+
+    /// One that was stopped while it was being told that it may begin did not hear of that: the
+    /// transport did not know it yet.
+    private func tell(_ due: [Due], _ stopping: Stopping) {
+        for due in due {
+            due.decide(due.decision)
+            let isStopped = state.withLock { $0.receipts[due.id]?.isStopped ?? false }
+            if isStopped {
+                stopping(IncomingSnapshotID(due.id.rawValue), "it is not wanted any more")
+            }
+        }
     }
 
     /// It lies complete on disk.
@@ -130,12 +153,12 @@ final class SnapshotFiles: Sendable {
     }
 
     /// Nothing is left of it.
-    func forget(_ id: SnapshotReceiptID) {
-        let due = state.withLock { state -> [@Sendable () -> Void] in
+    func forget(_ id: SnapshotReceiptID, _ stopping: Stopping) {
+        let due = state.withLock { state -> [Due] in
             state.receipts[id] = nil
             return state.takeDue()
         }
-        for answer in due { answer() }
+        tell(due, stopping)
     }
 
     func path(of id: SnapshotReceiptID) -> String? {

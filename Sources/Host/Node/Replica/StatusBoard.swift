@@ -23,7 +23,7 @@ final class StatusBoard: Sendable {
     func hello(to caller: NodeIdentity) -> Hello? {
         let (hello, places) = state.withLock { ($0.hello, $0.places) }
         guard var hello else { return nil }
-        hello.callerAddress = places?.address(of: caller)
+        if let places { hello.address(caller, by: places) }
         return hello
     }
 

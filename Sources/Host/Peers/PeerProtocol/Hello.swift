@@ -7,6 +7,7 @@ package import Wire
 ///     | u8 data version | text program version | text engine | u8 suffrage
 ///     | optional u32 bootstrap-expect | optional leader | u64 term | u64 commit index | bool ready
 ///     | optional run | optional address of the caller             (since minor version 1)
+///     | optional last position that the caller acknowledged       (since minor version 1)
 package struct Hello: Equatable, Sendable {
     /// What a node was built as, for others to compare and for people.
     package struct Versions: Equatable, Sendable {
@@ -57,6 +58,9 @@ package struct Hello: Equatable, Sendable {
     package var run: RandomID?
     /// Where the node knows the identity that asks, if it is a member or has introduced itself.
     package var callerAddress: PeerAddress?
+    /// The last entry that the member which asks acknowledged to this leader, so that it learns, should
+    /// it have started on an older state of its disk, what it promised. Nil from others than a leader.
+    package var callerAcknowledged: LogPosition?
 
     package init(
         identity: NodeIdentity, cluster: ClusterID?, address: PeerAddress, apiURL: String?,
@@ -99,6 +103,7 @@ extension Hello {
         writer.write(isReady)
         writer.write(run) { $1.encode(into: &$0) }
         writer.write(callerAddress) { $1.encode(into: &$0) }
+        writer.write(callerAcknowledged) { $1.encode(into: &$0) }
     }
 
     package init(from reader: inout ByteReader) throws(WireError) {
@@ -127,6 +132,10 @@ extension Hello {
         run = try reader.readOptional { (r) throws(WireError) in try RandomID(from: &r) }
         callerAddress = try reader.readOptional { (r) throws(WireError) in
             try PeerAddress(from: &r)
+        }
+        guard !reader.isAtEnd else { return }
+        callerAcknowledged = try reader.readOptional { (r) throws(WireError) in
+            try LogPosition(from: &r)
         }
     }
 }

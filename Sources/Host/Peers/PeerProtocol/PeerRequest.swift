@@ -7,7 +7,7 @@ package import Wire
 ///     u8 kind | content; content may be followed by fields of a later minor version
 ///     kind 1  hello      –
 ///     kind 2  join       identity | address | optional API URL | u8 suffrage | optional cluster
-///                        | u8 intent
+///                        | u8 intent | since 1.1: optional run
 ///     kind 3  formation  bytes
 ///     kind 4  checksums  –                                       (since minor version 2)
 ///     kind 5  seed       –                                       (since minor version 2)
@@ -37,6 +37,8 @@ package struct JoinRequest: Equatable, Sendable {
     package var cluster: ClusterID?
     /// Why it asks.
     package var intent: Intent
+    /// Of the process that asks, as in its hello; nil from one that does not say.
+    package var run: RandomID?
 
     /// Why a node asks to join.
     package enum Intent: UInt8, Sendable {
@@ -48,7 +50,7 @@ package struct JoinRequest: Equatable, Sendable {
 
     package init(
         identity: NodeIdentity, address: PeerAddress, apiURL: String?, suffrage: Suffrage,
-        cluster: ClusterID?, intent: Intent = .join
+        cluster: ClusterID?, intent: Intent = .join, run: RandomID? = nil
     ) {
         self.identity = identity
         self.address = address
@@ -56,6 +58,7 @@ package struct JoinRequest: Equatable, Sendable {
         self.suffrage = suffrage
         self.cluster = cluster
         self.intent = intent
+        self.run = run
     }
 }
 
@@ -116,6 +119,7 @@ extension JoinRequest {
         writer.write(suffrage.rawValue)
         writer.write(cluster) { $1.encode(into: &$0) }
         writer.write(intent.rawValue)
+        writer.write(run) { $1.encode(into: &$0) }
     }
 
     package init(from reader: inout ByteReader) throws(WireError) {
@@ -133,5 +137,8 @@ extension JoinRequest {
             throw .invalid(field: "intent of a join", value: UInt64(rawIntent))
         }
         self.intent = intent
+        run =
+            reader.isAtEnd
+            ? nil : try reader.readOptional { (r) throws(WireError) in try RandomID(from: &r) }
     }
 }
