@@ -215,6 +215,11 @@ extension Simulation {
         guard !isPostponed(slot, .submit(slot: slot, request, origin)) else { return }
         if case .client(let id) = origin { clients.operations[id].run = node.run }
         node.submit(request, from: origin, at: now)
+        if case .client(let id) = origin, !isCalm, random.chance(1, of: 60) {
+            // Perhaps in the turn in which it comes.
+            let wait = random.chance(1, of: 3) ? 0 : random.within(0...400)
+            schedule(.hangUp(operation: id, slot: slot, run: node.run), in: wait)
+        }
         settle(slot)
     }
 

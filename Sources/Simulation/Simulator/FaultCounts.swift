@@ -15,6 +15,10 @@ package struct FaultCounts: Equatable, Sendable {
     package var messagesSpoilt = 0
     /// Messages refused.
     package var messagesRefused = 0
+    /// False questions, offers and introductions.
+    package var attacks = 0
+    /// Clients that hung up.
+    package var hangUps = 0
     /// Troubles told.
     package var troubles = 0
     /// Nodes that missed a leader for long.
@@ -198,6 +202,7 @@ package struct FaultCounts: Equatable, Sendable {
             ("messages of another cluster", \.messagesForeign), ("partitions", \.partitions),
             ("spoilt messages", \.messagesSpoilt),
             ("messages refused", \.messagesRefused),
+            ("false words of peers", \.attacks), ("clients that hung up", \.hangUps),
             ("troubles told", \.troubles), ("nodes without a leader", \.leaderless),
             ("silent followers", \.silences),
             ("messages that waited for others", \.messagesQueued),

@@ -47,6 +47,13 @@ extension SimulatedNode {
         }
     }
 
+    /// Who waits has gone; what comes of it is told to nobody.
+    func hangUp(_ key: RequestKey) {
+        open[key] = nil
+        sentOn.insert(key)
+        post(.cancelled([key]))
+    }
+
     func read(_ requests: [PendingRequest]) {
         output.append(.after(random.within(databaseDelay), .read(requests)))
     }

@@ -155,7 +155,7 @@ extension Simulation {
         case .answered(let answer):
             guard isPresent(call.caller, call.run, or: .call(number, step)) else { return }
             calls[number] = nil
-            nodes[call.caller].post(.answered(call.id, .success(answer)))
+            nodes[call.caller].post(.answered(call.id, .success(spoilt(answer))))
             settle(call.caller)
         case .fails(let failure):
             guard nodes[call.caller].run == call.run else {
@@ -179,6 +179,7 @@ extension Simulation {
         }
         guard !isPostponed(node.slot, .call(number, .arrives)) else { return }
         meet(caller, call.run, at: node)
+        if !isCalm, random.chance(1, of: 60) { attack(node) }
         let question = PeerQuestionID(UInt64(number))
         if case .hello = call.request, let hello = node.machine?.hello(for: caller.identity) {
             answerPeer(question, .hello(hello), from: node)

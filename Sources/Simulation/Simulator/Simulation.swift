@@ -34,6 +34,7 @@ package final class Simulation {
         case flap(from: Int, to: Int, remaining: Int)
         case clientActs(Int)
         case clientHears(Int, Verdict)
+        case hangUp(operation: Int, slot: Int, run: Int)
         case operatorActs
         case ambush(leader: Int, lost: Int)
     }
@@ -82,6 +83,7 @@ package final class Simulation {
     var boots: [RandomID] = []
     var calls: [Int: Call] = [:]
     var lastCall = 0
+    var lastAttack = 0
     var transfers: [Int: SnapshotTransfer] = [:]
     var lastTransfer = 0
     /// What a sender of a snapshot takes for each chunk.
@@ -207,6 +209,7 @@ package final class Simulation {
         case .flap(let sender, let receiver, let remaining): flap(sender, receiver, remaining)
         case .clientActs(let client): act(client)
         case .clientHears(let operation, let verdict): hear(operation, verdict)
+        case .hangUp(let operation, let slot, let run): hangUp(operation, at: slot, run: run)
         case .operatorActs: operate()
         case .ambush(let leader, let lost): spring(leader: leader, lost: lost)
         }
