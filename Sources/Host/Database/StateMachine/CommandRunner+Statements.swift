@@ -94,7 +94,8 @@ extension CommandRunner {
                 if collector == nil {
                     columnCount = running.columnCount
                     collector = RowCollector(
-                        running, qualifyColumns: command.qualifyColumns,
+                        running, names: compiled.columnNames,
+                        qualifyColumns: command.qualifyColumns,
                         byteLimit: limits.resultBytes, keepsRows: wantsRows)
                 }
                 if isRow, givesRows { collector?.add(running) }

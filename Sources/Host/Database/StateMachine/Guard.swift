@@ -28,6 +28,8 @@ final class Guard {
     var refusesLists = false
     /// The request may put virtual tables into the schema, as dumps of SQLite's shell do.
     var acceptsCatalogueRows = false
+    /// LIKE in what is compiled tells upper from lower case.
+    var likeIsSensitive = false
     /// Virtual tables, in lower case, that the open transaction put into the schema and that SQLite
     /// can't see yet: it would let another object of the name in, and nobody could read the schema.
     var catalogueNames: Set<String> = []
@@ -116,6 +118,7 @@ final class Guard {
             return judgeControl(request)
         case SQLITE_ANALYZE, SQLITE_REINDEX, SQLITE_ALTER_TABLE:
             facts.followsSchemaOrder = true
+            if request.action == SQLITE_ANALYZE { facts.changesStatistics = true }
             return SQLITE_OK
         case SQLITE_CREATE_TEMP_INDEX, SQLITE_CREATE_TEMP_TABLE, SQLITE_CREATE_TEMP_TRIGGER,
             SQLITE_CREATE_TEMP_VIEW, SQLITE_DROP_TEMP_INDEX, SQLITE_DROP_TEMP_TABLE,
@@ -161,10 +164,9 @@ final class Guard {
                 return deny("sqlite_stmt is not supported: it shows other clients' statements")
             }
             if strcasecmp(first, "sqlite_dbpage") == 0 { return deny("not authorized") }
-            // ANALYZE, DROP and ALTER write these tables on their own; a client's values would
-            // change the plans.
+            // Dumps bring them; ANALYZE, DROP and ALTER write these tables on their own.
             if isData, strncasecmp(first, "sqlite_stat", 11) == 0 {
-                return deny("table \(request.name) may not be modified")
+                facts.changesStatistics = true
             }
         } else if strncasecmp(first, "pragma_", 7) == 0 {
             facts.followsSchemaOrder = true
@@ -195,6 +197,9 @@ final class Guard {
         guard let second = request.second else { return SQLITE_OK }
         if strcasecmp(second, "load_extension") == 0 { return deny("not authorized") }
         if strcasecmp(second, "fts3_tokenizer") == 0 { return deny("not authorized") }
+        if !facts.hasSensitiveLike, strcasecmp(second, CSQLITE_SENSITIVE_LIKE) == 0 {
+            return deny("no such function: REGEXP")
+        }
         // All of them begin so, and few others do.
         if strncasecmp(second, "sqlite_", 7) == 0 || strncasecmp(second, "fts5_", 5) == 0 {
             let name = (request.detail ?? "").lowercased()

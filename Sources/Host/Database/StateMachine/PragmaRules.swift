@@ -82,9 +82,6 @@ enum PragmaRules {
     private static let fixed: [String: Set<String>] = [
         "auto_vacuum": off.union(["none"]), "secure_delete": off,
         "locking_mode": ["normal"], "trusted_schema": on, "reverse_unordered_selects": off,
-        // To switch it makes LIKE another function on that connection, for good: one that no index and
-        // no generated column may use, so that it can't read a schema that others can.
-        "case_sensitive_like": off,
         "short_column_names": on, "count_changes": off, "empty_result_callbacks": off,
     ]
 

@@ -120,11 +120,15 @@ struct ReadAnswer {
 
     // MARK: Rows
 
-    /// - Parameter isLast: the statement is the last of its text.
+    /// - Parameters:
+    ///   - names: of the columns, in place of what SQLite says.
+    ///   - isLast: the statement is the last of its text.
     mutating func beginRows(
-        of statement: borrowing PreparedStatement, qualifyColumns: Bool, isLast: Bool
+        of statement: borrowing PreparedStatement, names: [String]?, qualifyColumns: Bool,
+        isLast: Bool
     ) {
-        let header = RowCollector.header(of: statement, qualifyColumns: qualifyColumns)
+        let header = RowCollector.header(
+            of: statement, names: names, qualifyColumns: qualifyColumns)
         cells = []
         rows = Rows(
             header: header, untypedLeft: header.types.count { $0.isEmpty },

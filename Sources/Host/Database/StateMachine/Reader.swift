@@ -33,6 +33,8 @@ package final class Reader {
     private let watchdog: Watchdog
     private let limits: ApplierLimits
     private let settings = ReaderSettings()
+    /// A statement was compiled that would change the schema if it ran.
+    private var isSchemaTouched = false
     /// From compiling, so that no text is compiled twice.
     private typealias Script = [ScriptStatement]
 
@@ -108,6 +110,7 @@ package final class Reader {
     private func endSnapshot() {
         do throws(SQLiteError) { try ending.run() } catch {}
         settings.end(on: connection)
+        guardian.likeIsSensitive = settings.flags.contains(.caseSensitiveLike)
     }
 
     // MARK: Classification
@@ -119,7 +122,7 @@ package final class Reader {
     private func isRead(_ sql: String) -> Bool {
         var offset = 0
         while true {
-            switch compiler.compile(sql, from: offset) {
+            switch compile(sql, from: offset) {
             case .nothing: return true
             case .failed: return false
             case .statement(let statement):
@@ -128,6 +131,35 @@ package final class Reader {
                 offset = statement.end
             }
         }
+    }
+
+    /// Compiles a statement by what the file says, as the connection that writes does: plans decide
+    /// the order of rows.
+    private func compile(_ sql: String, from offset: Int) -> CompileOutcome {
+        if isSchemaTouched, forgetSchema() { isSchemaTouched = false }
+        guardian.facts.changesSchema = false
+        var outcome = compiler.compile(sql, from: offset)
+        if case .statement(let statement) = outcome, statement.compiled.statement.isExplanation,
+            readSchema()
+        {
+            outcome = compiler.compile(sql, from: offset)
+        }
+        // To compile CREATE INDEX raises what SQLite takes for the size of a small table.
+        isSchemaTouched = guardian.facts.changesSchema
+        return outcome
+    }
+
+    private func forgetSchema() -> Bool {
+        sqlite3_exec(connection.pointer, "PRAGMA writable_schema=RESET", nil, nil, nil) == SQLITE_OK
+    }
+
+    /// Reads the schema anew where it has changed, which SQLite looks for when a statement runs: one
+    /// that is only explained doesn't.
+    private func readSchema() -> Bool {
+        guardian.subject = .daemon
+        return sqlite3_exec(
+            connection.pointer, "SELECT 1 FROM main.sqlite_schema LIMIT 1", nil, nil, nil)
+            == SQLITE_OK
     }
 
     // MARK: Running
@@ -141,7 +173,7 @@ package final class Reader {
         var outcome = StatementOutcome.empty
         var offset = 0
         while true {
-            switch compiler.compile(text.sql, from: offset) {
+            switch compile(text.sql, from: offset) {
             case .nothing: return outcome
             case .failed(let error): return .failed(error.message)
             case .statement(let statement):
@@ -157,6 +189,7 @@ package final class Reader {
                         toggle,
                         isLast: SettingRule.isLast(statement, in: command.statements, at: ordinal),
                         on: connection)
+                    guardian.likeIsSensitive = settings.flags.contains(.caseSensitiveLike)
                 } else {
                     outcome = run(
                         statement, qualifyColumns: command.qualifyColumns, &answer)
@@ -186,11 +219,14 @@ package final class Reader {
             if compiled.facts.asksForeignKeys { try settings.learnForeignKeys(on: connection) }
             guardian.clearDenial()
             guardian.subject = .client
+            // SQLite may compile it again.
+            guardian.facts = compiled.facts
             var hasRow = try compiled.statement.step()
             // Stepping may have compiled the statement again, with other columns.
             guard compiled.statement.columnCount > 0 else { return .empty }
             answer.beginRows(
-                of: compiled.statement, qualifyColumns: qualifyColumns, isLast: script.isLast)
+                of: compiled.statement, names: compiled.columnNames,
+                qualifyColumns: qualifyColumns, isLast: script.isLast)
             while hasRow, answer.addRow(compiled.statement) {
                 hasRow = try compiled.statement.step()
             }

@@ -6,13 +6,15 @@ struct RequestFlags: OptionSet, Hashable, Sendable {
     /// Stored in the progress of a partly applied entry: values are never used anew.
     let rawValue: UInt8
 
-    // 1 was `case_sensitive_like`.
+    // 1 was another form of `case_sensitive_like`.
     static let fullColumnNames = RequestFlags(rawValue: 2)
     static let recursiveTriggers = RequestFlags(rawValue: 4)
     static let ignoreCheckConstraints = RequestFlags(rawValue: 8)
     static let legacyAlterTable = RequestFlags(rawValue: 16)
     /// Lets the request load virtual tables as SQLite's shell dumps them; see `CatalogueRow`.
     static let writableSchema = RequestFlags(rawValue: 32)
+    /// LIKE in the request's own statements tells upper from lower case; see `SensitiveLike`.
+    static let caseSensitiveLike = RequestFlags(rawValue: 64)
 
     /// In the order in which they are switched.
     private static let pragmas: [(flag: RequestFlags, name: String)] = [
@@ -22,15 +24,19 @@ struct RequestFlags: OptionSet, Hashable, Sendable {
         (.legacyAlterTable, "legacy_alter_table"),
     ]
 
+    /// What the daemon heeds in SQLite's place.
+    private static let own: [(flag: RequestFlags, name: String)] = [
+        (.writableSchema, "writable_schema"), (.caseSensitiveLike, "case_sensitive_like"),
+    ]
+
     /// Of the PRAGMA that switches this one flag.
     var name: String {
-        Self.pragmas.first { $0.flag == self }?.name ?? "writable_schema"
+        (Self.pragmas + Self.own).first { $0.flag == self }?.name ?? ""
     }
 
     /// The flag that a PRAGMA of this name, in lower case, switches.
     static func named(_ name: String) -> RequestFlags? {
-        if name == "writable_schema" { return .writableSchema }
-        return pragmas.first { $0.name == name }?.flag
+        (pragmas + own).first { $0.name == name }?.flag
     }
 
     /// Brings a connection from one set of flags to another.

@@ -15,22 +15,25 @@ struct RowCollector {
     /// The result outgrew the limit; what was gathered is dropped.
     private(set) var isOverLimit = false
 
-    /// - Parameter keepsRows: false: nobody wants the rows, they are only measured, so that a result
-    ///   beyond the limit is one on every node.
+    /// - Parameters:
+    ///   - names: of the columns, in place of what SQLite says.
+    ///   - keepsRows: false: nobody wants the rows, they are only measured, so that a result beyond
+    ///     the limit is one on every node.
     init(
-        _ statement: borrowing PreparedStatement, qualifyColumns: Bool, byteLimit: Int,
-        keepsRows: Bool = true
+        _ statement: borrowing PreparedStatement, names: [String]? = nil, qualifyColumns: Bool,
+        byteLimit: Int, keepsRows: Bool = true
     ) {
         columnCount = statement.columnCount
         self.keepsRows = keepsRows
         self.byteLimit = byteLimit
-        rows = Self.header(of: statement, qualifyColumns: qualifyColumns)
+        rows = Self.header(of: statement, names: names, qualifyColumns: qualifyColumns)
         untypedLeft = rows.types.count { $0.isEmpty }
     }
 
     /// Names and declared types; a column without one has the type "".
+    /// - Parameter names: of the columns, in place of what SQLite says.
     static func header(
-        of statement: borrowing PreparedStatement, qualifyColumns: Bool
+        of statement: borrowing PreparedStatement, names: [String]? = nil, qualifyColumns: Bool
     ) -> RowSet {
         let columnCount = statement.columnCount
         var columns: [String] = []
@@ -38,7 +41,9 @@ struct RowCollector {
         columns.reserveCapacity(columnCount)
         types.reserveCapacity(columnCount)
         for index in 0..<columnCount {
-            let name = statement.columnName(at: index)
+            let name =
+                names?.count == columnCount
+                ? names?[index] ?? "" : statement.columnName(at: index)
             let table = qualifyColumns ? statement.columnTable(at: index) : nil
             columns.append(table.map { "\($0).\(name)" } ?? name)
             types.append(statement.declaredType(at: index)?.lowercased() ?? "")

@@ -40,7 +40,7 @@ enum SettingRule {
 
 /// What a reader's connection was told for the request it serves.
 final class ReaderSettings {
-    private var flags: RequestFlags = []
+    private(set) var flags: RequestFlags = []
     /// What the cluster says in the snapshot that is read; nil before anybody asked.
     private var clusterForeignKeys: Bool?
 

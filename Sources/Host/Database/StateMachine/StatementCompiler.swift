@@ -7,11 +7,17 @@ final class CompiledStatement {
     let facts: StatementFacts
     let isReadOnly: Bool
     let parameterCount: Int
+    /// In place of its own, where another text was compiled than the client's.
+    var columnNames: [String]?
     /// The names of the parameters by their number from 0, as bytes and without prefix; nil for
     /// those without one. SQLite looks a name up by going through all that stand before it, so it is
     /// asked once per statement.
     private(set) lazy var parameterNames: [ByteText?] = (0..<parameterCount).map { index in
         statement.parameterName(at: index + 1).map { ByteText($0.utf8.dropFirst()) }
+    }
+
+    var ownColumnNames: [String] {
+        (0..<statement.columnCount).map { statement.columnName(at: $0) }
     }
 
     init(_ statement: consuming PreparedStatement, facts: StatementFacts) {
@@ -81,7 +87,9 @@ final class StatementCompiler {
 
     /// The statement of `sql` that begins at `offset` or after blanks there.
     func compile(_ sql: String, from offset: Int) -> CompileOutcome {
-        if offset == 0, let kept = cached(SQLText(sql)) { return .statement(kept) }
+        if offset == 0, !guardian.likeIsSensitive, let kept = cached(SQLText(sql)) {
+            return .statement(kept)
+        }
         let count = sql.utf8.count
         let outcome = sql.withCString { text in
             compile(UnsafeRawBufferPointer(start: text + offset, count: count - offset))
@@ -92,8 +100,11 @@ final class StatementCompiler {
         return .statement(statement)
     }
 
-    private func compile(_ sql: UnsafeRawBufferPointer) -> CompileOutcome {
+    private func compile(_ sql: UnsafeRawBufferPointer, hasSensitiveLike: Bool = false)
+        -> CompileOutcome
+    {
         guardian.begin(Self.keyword(of: sql))
+        guardian.facts.hasSensitiveLike = hasSensitiveLike
         let previous = guardian.subject
         guardian.subject = .client
         defer { guardian.subject = previous }
@@ -113,12 +124,33 @@ final class StatementCompiler {
         }
         let statement = PreparedStatement(owning: compiled)
         if statement.isExplanation { guardian.facts.becomeThoseOfAnExplanation() }
-        return .statement(
-            ScriptStatement(
-                compiled: CompiledStatement(statement, facts: guardian.facts),
-                end: result.consumed,
-                isLast: SQLTokenizer.isBlank(
-                    UnsafeRawBufferPointer(rebasing: sql[result.consumed...]))))
+        let script = ScriptStatement(
+            compiled: CompiledStatement(statement, facts: guardian.facts), end: result.consumed,
+            isLast: SQLTokenizer.isBlank(UnsafeRawBufferPointer(rebasing: sql[result.consumed...])))
+        guard guardian.likeIsSensitive, !hasSensitiveLike else { return .statement(script) }
+        return withSensitiveLike(script, text)
+    }
+
+    /// The statement with the LIKE of PRAGMA case_sensitive_like=ON, if it has any. That it can be
+    /// compiled with the usual one is known: it names no function that it must not.
+    private func withSensitiveLike(_ script: ScriptStatement, _ text: UnsafeRawBufferPointer)
+        -> CompileOutcome
+    {
+        switch SensitiveLike(text) {
+        case .absent: return .statement(script)
+        case .refused(let reason):
+            return .failed(SQLiteError(extendedCode: SQLITE_ERROR, message: reason))
+        case .text(let other):
+            let names = script.compiled.ownColumnNames
+            let outcome = other.withUnsafeBytes {
+                compile(UnsafeRawBufferPointer(rebasing: $0.dropLast()), hasSensitiveLike: true)
+            }
+            guard case .statement(var statement) = outcome else { return outcome }
+            statement.compiled.columnNames = names
+            statement.end = script.end
+            statement.isLast = script.isLast
+            return .statement(statement)
+        }
     }
 
     /// Compiles a statement, or what stands for it.
@@ -164,9 +196,12 @@ final class StatementCompiler {
         case .pragma, .vacuum, .analyze: return
         case .data, .create, .other: break
         }
+        // SQLite doesn't look whether a plan that it only tells about is still the right one.
+        guard !statement.compiled.statement.isExplanation else { return }
         // What it reads may be another view tomorrow.
         guard statement.compiled.facts.nodeLocal == nil else { return }
         guard statement.compiled.facts.catalogueRow == nil else { return }
+        guard !statement.compiled.facts.hasSensitiveLike else { return }
         guard sql.utf8.count <= Self.longestKept else { return }
         insert(statement, for: SQLText(sql))
     }

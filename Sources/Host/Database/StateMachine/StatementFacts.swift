@@ -28,12 +28,16 @@ struct StatementFacts: Equatable, Sendable {
     var inserts = false
     /// It is about objects of the schema, not only about rows.
     var changesSchema = false
+    /// It writes the tables of statistics by which SQLite plans.
+    var changesStatistics = false
     /// It goes through the schema in the order in which SQLite has it in memory.
     var followsSchemaOrder = false
     /// Something it reads may differ between nodes.
     var nodeLocal: String?
     /// A virtual table that a dump puts into the schema.
     var catalogueRow: CatalogueRow?
+    /// Its LIKE tells upper from lower case (see `SensitiveLike`).
+    var hasSensitiveLike = false
     /// It asks whether foreign keys are enforced.
     var asksForeignKeys = false
 

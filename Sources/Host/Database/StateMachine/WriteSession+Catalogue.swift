@@ -30,9 +30,9 @@ extension WriteSession {
         }
     }
 
-    /// Before the end of the transaction: makes all connections look at the schema anew.
-    func announceCatalogueRows() throws(SQLiteError) {
-        guard hasNewCatalogueRows else { return }
+    /// Before the end of the transaction: makes all connections read the schema anew, and with it the
+    /// statistics: SQLite's ANALYZE leaves those that others hold in memory as they are.
+    func announceSchema() throws(SQLiteError) {
         let version = try connection.integer("PRAGMA main.schema_version") ?? 0
         try writeSchema("PRAGMA main.schema_version=\(Int32(truncatingIfNeeded: version &+ 1))")
     }

@@ -39,6 +39,9 @@ final class WriteSession {
         didSet { if !hasNewCatalogueRows { guardian.catalogueNames = [] } }
     }
 
+    /// The open unit wrote statistics, which other connections must read anew.
+    private var hasNewStatistics = false
+
     /// The savepoint around each unit; clients can't use a name of this form.
     static let unitSavepoint = "rqlited unit"
 
@@ -179,6 +182,7 @@ final class WriteSession {
 
     private func ran(_ compiled: CompiledStatement, succeeded: Bool) {
         guard !compiled.isReadOnly else { return }
+        if compiled.facts.changesStatistics { statisticsChanged() }
         if compiled.facts.keyword != .data {
             schema.wasChanged(
                 isAddition: compiled.facts.keyword == .create && succeeded,
@@ -189,6 +193,12 @@ final class WriteSession {
             // Full-text modules keep settings in memory that a rollback leaves there.
             schema.invalidate()
         }
+    }
+
+    /// Memory holds those that were read with the schema.
+    private func statisticsChanged() {
+        hasNewStatistics = true
+        schema.wasChanged(isAddition: false, hasVirtualTables: guardian.mayHaveVirtualTables)
     }
 
     // MARK: Transactions
@@ -203,6 +213,7 @@ final class WriteSession {
     func rollBack() throws(SQLiteError) {
         if !connection.isAutocommit { try statements.rollback.statement.run() }
         hasNewCatalogueRows = false
+        hasNewStatistics = false
         rolledBackToSavepoint()
         try resetDeferral()
     }
@@ -216,10 +227,12 @@ final class WriteSession {
     func closeUnit(keeping: Bool) throws(SQLiteError) {
         if keeping {
             if guardian.mayHaveVirtualTables { try flushVirtualTables() }
-            try announceCatalogueRows()
+            if hasNewCatalogueRows || hasNewStatistics { try announceSchema() }
+            hasNewStatistics = false
         } else {
             try statements.rollBackTo.statement.run()
             hasNewCatalogueRows = false
+            hasNewStatistics = false
             rolledBackToSavepoint()
         }
         try statements.release.statement.run()
@@ -310,6 +323,7 @@ final class WriteSession {
     func setFlags(_ new: RequestFlags) throws(SQLiteError) {
         try RequestFlags.change(from: flags, to: new, on: connection)
         guardian.acceptsCatalogueRows = new.contains(.writableSchema)
+        guardian.likeIsSensitive = new.contains(.caseSensitiveLike)
         flags = new
     }
 
@@ -385,7 +399,7 @@ final class WriteSession {
     func analyze() throws(SQLiteError) {
         _ = try refreshSchema(inOrder: true)
         try connection.execute("ANALYZE")
-        schema.wasChanged(isAddition: false, hasVirtualTables: guardian.mayHaveVirtualTables)
+        statisticsChanged()
     }
 
     /// The rowid that the INSERT just run gave to its last row; zero when it inserted none.

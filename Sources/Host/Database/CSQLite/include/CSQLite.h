@@ -83,6 +83,10 @@ void csqlite_inject_memory_fault(int64_t after_allocations);
 // `charge` is told, with `context`, how many bytes a call goes through before it does, and says
 // whether it may; where not it has set the call's error.
 typedef int (*csqlite_charge)(void *context, sqlite3_context *call, int64_t bytes);
+//
+// One more, which clients can't call, is LIKE as it is after PRAGMA case_sensitive_like=ON. It has the
+// name of the function behind an operator that SQLite parses just like LIKE and has no function for.
+#define CSQLITE_SENSITIVE_LIKE "regexp"
 int csqlite_register_text_functions(sqlite3 *db, csqlite_charge charge, void *context);
 
 static inline int csqlite_bind_text(sqlite3_stmt *stmt, int index, const char *text, uint64_t count) {
