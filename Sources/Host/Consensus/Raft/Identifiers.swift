@@ -59,14 +59,19 @@ package struct LogIndex: Hashable, Comparable, Sendable, CustomStringConvertible
     package var description: String { "\(rawValue)" }
 }
 
-/// The name an operator gave to a node. It never changes over the node's life.
+/// The name an operator gave to a node. It never changes over the node's life. Names differ where
+/// their bytes differ: Swift takes `é` for the same in whichever way Unicode writes it, and orders
+/// texts by tables that may differ between its versions.
 package struct NodeID: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// As the operator wrote it; at most 255 bytes.
     package let rawValue: String
 
     package init(_ rawValue: String) { self.rawValue = rawValue }
 
-    package static func < (a: NodeID, b: NodeID) -> Bool { a.rawValue < b.rawValue }
+    package static func == (a: NodeID, b: NodeID) -> Bool { a.rawValue.hasBytes(of: b.rawValue) }
+    package static func < (a: NodeID, b: NodeID) -> Bool {
+        a.rawValue.utf8.lexicographicallyPrecedes(b.rawValue.utf8)
+    }
     package var description: String { rawValue }
 }
 
@@ -123,10 +128,23 @@ package struct ClusterID: Hashable, Comparable, Sendable, CustomStringConvertibl
 }
 
 /// Where a node's Raft port can be reached: `host:port`, IPv6 in brackets, names kept as names.
+/// Compared by its bytes, like `NodeID`.
 package struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// `host:port`, IPv6 in brackets; not looked at here.
     package let rawValue: String
     package init(_ rawValue: String) { self.rawValue = rawValue }
-    package static func < (a: PeerAddress, b: PeerAddress) -> Bool { a.rawValue < b.rawValue }
+    package static func == (a: PeerAddress, b: PeerAddress) -> Bool {
+        a.rawValue.hasBytes(of: b.rawValue)
+    }
+    package static func < (a: PeerAddress, b: PeerAddress) -> Bool {
+        a.rawValue.utf8.lexicographicallyPrecedes(b.rawValue.utf8)
+    }
     package var description: String { rawValue }
+}
+
+extension String {
+    /// What isn't equal to Swift has other bytes; what is may have.
+    fileprivate func hasBytes(of other: String) -> Bool {
+        self == other && utf8.elementsEqual(other.utf8)
+    }
 }

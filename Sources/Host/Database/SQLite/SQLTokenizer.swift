@@ -64,9 +64,9 @@ package struct SQLTokenizer {
         }
     }
 
-    /// The text of a token in lower case.
+    /// The text of a token in lower case, as far as it is ASCII.
     package func lowercased(_ range: Range<Int>) -> String {
-        String(decoding: bytes[range], as: UTF8.self).lowercased()
+        String(decoding: bytes[range], as: UTF8.self).loweredASCII
     }
 
     private static func uppercased(_ byte: UInt8) -> UInt8 {

@@ -25,7 +25,8 @@ struct CatalogueRow: Equatable, Sendable {
             reader.skip(UInt8(ascii: ")")), reader.skip("VALUES"), reader.skip(UInt8(ascii: "(")),
             reader.text() == "table", reader.skip(UInt8(ascii: ",")),
             let name = reader.text(), reader.skip(UInt8(ascii: ",")),
-            reader.text() == name, reader.skip(UInt8(ascii: ",")), reader.skip("0"),
+            reader.text().map({ SQLText($0) }) == SQLText(name),
+            reader.skip(UInt8(ascii: ",")), reader.skip("0"),
             reader.skip(UInt8(ascii: ",")), let sql = reader.text(),
             reader.skip(UInt8(ascii: ")")), reader.endsStatement()
         else { return nil }
@@ -74,13 +75,8 @@ struct CatalogueRow: Equatable, Sendable {
             guard case .quoted(let range)? = tokens.next(),
                 bytes[range.lowerBound - 1] == UInt8(ascii: "'")
             else { return nil }
-            var result: [UInt8] = []
-            var isSecond = false
-            for byte in bytes[range] {
-                isSecond = byte == UInt8(ascii: "'") && !isSecond
-                if !isSecond { result.append(byte) }
-            }
-            return String(decoding: result, as: UTF8.self)
+            return String(
+                decoding: SQLTokenizer.undoubled(bytes[range], UInt8(ascii: "'")), as: UTF8.self)
         }
 
         mutating func endsStatement() -> Bool {
@@ -108,7 +104,7 @@ struct CatalogueRow: Equatable, Sendable {
             let rows = try scratch.prepare(
                 "SELECT name, sql FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0")
             guard try rows.step(), let found = rows.text(at: 0), let sql = rows.text(at: 1),
-                found == name
+                SQLText(found) == SQLText(name)
             else { throw CatalogueRow.malformed(name) }
             return (found, sql)
         } catch {

@@ -248,7 +248,7 @@ extension CommandRunner {
         case .commit: try end(statement, supply, verb: "commit", keeping: true)
         case .rollback: try end(statement, supply, verb: "rollback", keeping: false)
         case .savepoint(let name):
-            if name.lowercased() == WriteSession.unitSavepoint {
+            if name.loweredASCII == WriteSession.unitSavepoint {
                 return finish(statement, .failed("savepoint name \(name) is reserved"), supply)
             }
             if explicit?.isFull ?? false {

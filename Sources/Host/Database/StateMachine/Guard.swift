@@ -32,7 +32,7 @@ final class Guard {
     var likeIsSensitive = false
     /// Virtual tables, in lower case, that the open transaction put into the schema and that SQLite
     /// can't see yet: it would let another object of the name in, and nobody could read the schema.
-    var catalogueNames: Set<String> = []
+    var catalogueNames: Set<ByteText> = []
     /// FTS3 and FTS4 merge their segments by what was written since the transaction began, so with
     /// such a table every unit is a transaction of its own.
     var needsUnits = false
@@ -138,7 +138,7 @@ final class Guard {
     private func clash(_ request: Request) -> String? {
         switch request.action {
         case SQLITE_CREATE_TABLE, SQLITE_CREATE_VIEW, SQLITE_CREATE_INDEX, SQLITE_CREATE_VTABLE:
-            catalogueNames.contains(request.name.lowercased())
+            catalogueNames.contains(ByteText(request.name.loweredASCII.utf8))
                 ? "table \(request.name) already exists" : nil
         case SQLITE_ALTER_TABLE:
             // The new name is not told.
@@ -179,7 +179,7 @@ final class Guard {
 
     /// A PRAGMA as a table.
     private func judgeList(_ name: String, prefix: String) -> Int32 {
-        let pragma = name.dropFirst(prefix.utf8.count).lowercased()
+        let pragma = String(name.utf8.dropFirst(prefix.utf8.count))?.loweredASCII ?? ""
         if pragma == "foreign_keys" { facts.asksForeignKeys = true }
         return PragmaRules.isReplicated(pragma) ? SQLITE_OK : nodeLocal(name)
     }
@@ -202,7 +202,7 @@ final class Guard {
         }
         // All of them begin so, and few others do.
         if strncasecmp(second, "sqlite_", 7) == 0 || strncasecmp(second, "fts5_", 5) == 0 {
-            let name = (request.detail ?? "").lowercased()
+            let name = (request.detail ?? "").loweredASCII
             if SchemaRules.nodeLocalFunctions.contains(name) { return nodeLocal("\(name)()") }
         }
         return SQLITE_OK
@@ -210,7 +210,7 @@ final class Guard {
 
     private func judgePragma(_ request: Request) -> Int32 {
         facts.followsSchemaOrder = true
-        let name = request.name.lowercased()
+        let name = request.name.loweredASCII
         // Whether a connection has the daemon's table at hand depends on its history: it has no
         // columns, indexes or faults for a client, as a table that isn't there.
         if let second = request.second, strncasecmp(second, MetadataTable.namePrefix, 13) == 0 {
@@ -255,7 +255,7 @@ final class Guard {
 
     private func judgeVirtualTable(_ request: Request) -> Int32 {
         if request.isInTemporary { return deny(Self.noTemporaryObjects) }
-        switch request.detail?.lowercased() {
+        switch request.detail?.loweredASCII {
         case "dbstat", "sqlite_stmt":
             return deny("virtual tables of this module are not supported: nodes differ in them")
         case "fts3", "fts4":

@@ -1,3 +1,5 @@
+internal import SQLite
+
 /// Which PRAGMAs clients may use, and how. What is not listed is refused: many change the
 /// connection for everybody, or the file under the replication's feet.
 ///
@@ -51,7 +53,7 @@ enum PragmaRules {
         }
         if let usual = fixed[name] {
             guard let argument else { return .allowed }
-            return usual.contains(argument.lowercased()) ? .ignored : .fixed
+            return usual.contains(argument.loweredASCII) ? .ignored : .fixed
         }
         return asking.contains(name) && argument == nil ? .allowed : .refused
     }
@@ -94,7 +96,7 @@ enum PragmaRules {
 
     /// SQLite's rule for Boolean arguments; RESET, which `writable_schema` takes, is off.
     static func isTrue(_ argument: String) -> Bool {
-        switch argument.lowercased() {
+        switch argument.loweredASCII {
         case "on", "yes", "true": true
         default: Int(argument).map { $0 != 0 } ?? false
         }

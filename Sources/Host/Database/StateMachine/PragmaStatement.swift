@@ -73,22 +73,11 @@ struct PragmaStatement: Equatable {
             }
             return sign + String(decoding: sql[range.lowerBound..<end], as: UTF8.self)
         case .quoted(let range):
-            let quote = Character(UnicodeScalar(sql[range.lowerBound - 1]))
+            let quote = sql[range.lowerBound - 1]
             let text = String(decoding: sql[range], as: UTF8.self)
-            guard quote != "[" else { return text }
-            return unescaped(text, quote: quote)
+            return quote == UInt8(ascii: "[") ? text : text.unquoted(from: quote)
         default: return nil
         }
-    }
-
-    private static func unescaped(_ text: String, quote: Character) -> String {
-        var result = ""
-        var isSecond = false
-        for character in text {
-            isSecond = character == quote && !isSecond
-            if !isSecond { result.append(character) }
-        }
-        return result
     }
 
     /// What is compiled in its place, where SQLite's own answer would depend on the connection: on
@@ -107,11 +96,11 @@ struct PragmaStatement: Equatable {
         let list = columns.map { "+\"\($0)\" AS \"\($0)\"" }.joined(separator: ", ")
         var sql = "SELECT \(list) FROM main.\(Self.listPrefix)\(name)"
         if name == "table_list" || name == "function_list" || name == "module_list" {
-            if let argument, name == "table_list" { sql += "(\(Self.quoted(argument)))" }
-            if let schema, name == "table_list" { sql += " WHERE schema = \(Self.quoted(schema))" }
+            if let argument, name == "table_list" { sql += "(\(argument.quotedText))" }
+            if let schema, name == "table_list" { sql += " WHERE schema = \(schema.quotedText)" }
             return sql
         }
-        let arguments = [argument.map(Self.quoted) ?? "NULL", schema.map(Self.quoted) ?? "NULL"]
+        let arguments = [argument?.quotedText ?? "NULL", schema?.quotedText ?? "NULL"]
         return sql + "(\(arguments.joined(separator: ", ")))"
     }
 
@@ -129,9 +118,4 @@ struct PragmaStatement: Equatable {
         "function_list": ["name", "builtin", "type", "enc", "narg", "flags"],
         "module_list": ["name"],
     ]
-
-    private static func quoted(_ text: String) -> String {
-        let parts = text.split(separator: "'", omittingEmptySubsequences: false)
-        return "'" + parts.joined(separator: "''") + "'"
-    }
 }

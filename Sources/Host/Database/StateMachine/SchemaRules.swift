@@ -24,7 +24,7 @@ enum SchemaRules {
             case .word(let range), .quoted(let range):
                 let word = tokens.lowercased(range)
                 // Also within a text: arguments of virtual tables name the tables they read.
-                if word.contains(MetadataTable.namePrefix) {
+                if word.utf8.containsNamePrefix {
                     return "names that begin with \(MetadataTable.namePrefix) are the daemon's own"
                 }
                 last = sql[range.lowerBound - 1] == UInt8(ascii: "'") ? nil : word
@@ -44,5 +44,14 @@ enum SchemaRules {
             if token != .semicolon { return token }
         }
         return nil
+    }
+}
+
+extension String.UTF8View {
+    /// By bytes: what combines with the last letter hides it from Swift's characters.
+    fileprivate var containsNamePrefix: Bool {
+        let prefix = MetadataTable.namePrefix.utf8
+        guard count >= prefix.count else { return false }
+        return indices.contains { self[$0...].starts(with: prefix) }
     }
 }

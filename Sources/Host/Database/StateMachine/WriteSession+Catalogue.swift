@@ -8,7 +8,7 @@ internal import SQLite
 extension WriteSession {
     func insert(_ row: CatalogueRow) throws(CatalogueRowError) {
         let stored = try row.stored()
-        let name = Self.quoted(stored.name)
+        let name = stored.name.quotedText
         do throws(SQLiteError) {
             let existing = try connection.integer(
                 "SELECT 1 FROM main.sqlite_schema WHERE name = \(name) COLLATE NOCASE")
@@ -19,10 +19,10 @@ extension WriteSession {
             try writeSchema(
                 """
                 INSERT INTO main.sqlite_schema(type, name, tbl_name, rootpage, sql)
-                VALUES('table', \(name), \(name), 0, \(Self.quoted(stored.sql)))
+                VALUES('table', \(name), \(name), 0, \(stored.sql.quotedText))
                 """)
             hasNewCatalogueRows = true
-            guardian.catalogueNames.insert(stored.name.lowercased())
+            guardian.catalogueNames.insert(ByteText(stored.name.loweredASCII.utf8))
             // What was compiled before was not asked about these names.
             compiler.forget()
         } catch {
@@ -41,10 +41,5 @@ extension WriteSession {
         guard csqlite_write_schema(connection.pointer, sql) == SQLITE_OK else {
             throw connection.lastError
         }
-    }
-
-    private static func quoted(_ text: String) -> String {
-        let parts = text.split(separator: "'", omittingEmptySubsequences: false)
-        return "'" + parts.joined(separator: "''") + "'"
     }
 }

@@ -156,10 +156,8 @@ final class WriteSession {
         var names: [String] = []
         while try tables.step() { names.append(tables.text(at: 0) ?? "") }
         for name in names {
-            let quoted = name.split(separator: "\"", omittingEmptySubsequences: false)
-                .joined(separator: "\"\"")
             do throws(SQLiteError) {
-                _ = try connection.prepare("SELECT 1 FROM main.\"\(quoted)\"")
+                _ = try connection.prepare("SELECT 1 FROM main.\(name.quotedName)")
             } catch {
                 // Its module finds fault with it, and says so to each statement that names it.
                 continue
