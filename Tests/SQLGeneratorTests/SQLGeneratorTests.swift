@@ -23,6 +23,7 @@ import Wire
         #expect(counts.entries >= 50_000)
         #expect(counts.restarts >= 2_000)
         #expect(counts.judged >= 5_000)
+        #expect(counts.readings >= 1_000)
         // Neither all nor none may fail.
         #expect(counts.failures > counts.entries / 20)
         #expect(counts.failures < counts.entries / 2)

@@ -8,11 +8,11 @@ import Wire
 /// connection saw before, of chance that no entry brings, or of how entries came in batches.
 @Suite struct DeterminismTests {
     /// Replicas that differ in all that must not show.
-    private enum Way: CaseIterable {
+    enum Way: CaseIterable {
         case single, batched, restarted, unheard, snapshot
     }
 
-    private struct Outcome: Equatable {
+    struct Outcome: Equatable {
         var rows: [String]
         var answers: [CommandResult]
     }
@@ -50,7 +50,7 @@ import Wire
         return Outcome(rows: try database.dump(), answers: answers)
     }
 
-    private func expectEqual(
+    func expectEqual(
         _ commands: [Command], limits: ApplierLimits = ApplierLimits(), ignoring place: Int? = nil,
         location: SourceLocation = #_sourceLocation
     ) throws -> Outcome {
@@ -68,7 +68,7 @@ import Wire
         return expected
     }
 
-    private func requests(_ texts: [String]) -> [Command] {
+    func requests(_ texts: [String]) -> [Command] {
         texts.map { Command(kind: .request, statements: [Statement($0)]) }
     }
 

@@ -12,6 +12,8 @@ package struct HistoryCheck: Sendable {
         package var judged = 0
         /// Entries with an error in their answer.
         package var failures = 0
+        /// Requests that a reader answered, too.
+        package var readings = 0
 
         /// Nothing yet.
         package init() {}
@@ -22,6 +24,7 @@ package struct HistoryCheck: Sendable {
             a.restarts += b.restarts
             a.judged += b.judged
             a.failures += b.failures
+            a.readings += b.readings
         }
     }
 
@@ -41,6 +44,7 @@ package struct HistoryCheck: Sendable {
         do {
             let expected = try Replica.outcome(of: history, applied: .single)
             counts.failures += expected.answers.values.count { $0.holdsFailure }
+            if let text = misreading(expected) { return text }
             for way in Replica.Way.allCases where way != .single {
                 if way == .restarted {
                     guard restarts else { continue }
@@ -53,6 +57,18 @@ package struct HistoryCheck: Sendable {
         } catch {
             return "\(error)"
         }
+    }
+
+    /// Where a reader said something else than the connection that writes.
+    private mutating func misreading(_ outcome: Replica.Outcome) -> String? {
+        counts.readings += outcome.readings.count
+        for (place, reading) in outcome.readings.sorted(by: { $0.key < $1.key }) {
+            // Budgets are of writes alone.
+            guard let answer = outcome.answers[place], !answer.meetsLimit, reading != answer
+            else { continue }
+            return "reader, entry \(place + 1): \(reading) in place of \(answer)"
+        }
+        return nil
     }
 
     private func difference(

@@ -20,6 +20,8 @@ final class Replica {
     struct Outcome: Equatable {
         /// By place in the history; nothing where nobody waited.
         var answers: [Int: CommandResult] = [:]
+        /// What a reader said, open all the time, to requests that only read, before they were applied.
+        var readings: [Int: CommandResult] = [:]
         /// By table; the schema under its own name.
         var rows: [DumpedTable] = []
         /// Of the rows that were written.
@@ -32,6 +34,7 @@ final class Replica {
     private var databases: DatabaseDirectory
     private var generation = Generation.first
     private var applier: Applier
+    private var reader: Reader?
     private let history: History
     private let limits: ApplierLimits
     private var dice: Dice
@@ -63,7 +66,12 @@ final class Replica {
     static func outcome(of history: History, applied way: Way) throws -> Outcome {
         let replica = try Replica(history)
         switch way {
-        case .single: try replica.applyAll(inBatchesOf: 1)
+        case .single:
+            // What reads say of chance and time is nobody else's.
+            if history.isJudged {
+                replica.reader = try Reader(path: replica.applier.path, limits: Self.limits)
+            }
+            try replica.applyAll(inBatchesOf: 1)
         case .batched: try replica.applyAll(inBatchesOf: 40)
         case .restarted:
             for place in history.commands.indices {
@@ -114,6 +122,7 @@ final class Replica {
     }
 
     private func apply(_ places: Range<Int>, isHeard: Bool = true) throws {
+        if let place = places.first { read(place) }
         let entries = places.map { history.entry($0) }
         var results: [AppliedEntry] = []
         try applier.apply(entries, reporting: { _ in isHeard }, into: &results)
@@ -122,6 +131,14 @@ final class Replica {
             for index in result.statements.indices { result.statements[index].nanoseconds = 0 }
             outcome.answers[Int(applied.index.rawValue) - 1] = result
         }
+    }
+
+    private func read(_ place: Int) {
+        guard let reader, case .result(var result) = reader.run(history.commands[place]) else {
+            return
+        }
+        for index in result.statements.indices { result.statements[index].nanoseconds = 0 }
+        outcome.readings[place] = result
     }
 
     private func restart() throws {

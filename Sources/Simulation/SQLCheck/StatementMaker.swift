@@ -9,6 +9,8 @@ struct StatementMaker {
         /// Full-text and R*Tree tables.
         var hasVirtualTables: Bool
         var foreignKeys: Bool
+        /// Settings of a request, and statistics by hand.
+        var hasSettings = false
     }
 
     let temper: Temper
@@ -31,7 +33,8 @@ struct StatementMaker {
 
     /// Any statement.
     mutating func statement() -> String {
-        switch dice.below(100) {
+        if temper.hasSettings, dice.chance(1, of: 8) { return settingStatement() }
+        return switch dice.below(100) {
         case 0..<18: schemaChange()
         case 18..<22: maintenance()
         case 22..<24: undoneChange()

@@ -27,7 +27,8 @@ for seed in invocation.seeds {
 write(
     "\(invocation.seeds.count) histories, \(failed) failed; \(counts.entries) entries, "
         + "\(counts.failures) with an error, \(counts.restarts) with a restart, "
-        + "\(counts.judged) judged by SQLite\n", STDOUT_FILENO)
+        + "\(counts.judged) judged by SQLite, \(counts.readings) answered by a reader, too\n",
+    STDOUT_FILENO)
 exit(failed == 0 ? 0 : 1)
 
 func write(_ text: String, _ descriptor: Int32) {

@@ -14,15 +14,24 @@ typedef struct {
     int has_argument, has_schema;
     // The argument is a number that limits the rows, unless it is a name.
     int has_limit;
+    // Where the PRAGMA itself would answer for its own connection: what is asked in its place.
+    const char *answer;
 } list_shape;
 
 static const list_shape shapes[] = {
-    {"table_list", "\"schema\",\"name\",\"type\",\"ncol\",\"wr\",\"strict\"", 6, 1, 0, 0},
-    {"foreign_key_check", "\"table\",\"rowid\",\"parent\",\"fkid\"", 4, 1, 1, 0},
-    {"integrity_check", "\"integrity_check\"", 1, 1, 1, 1},
-    {"quick_check", "\"quick_check\"", 1, 1, 1, 1},
-    {"function_list", "\"name\",\"builtin\",\"type\",\"enc\",\"narg\",\"flags\"", 6, 0, 0, 0},
-    {"module_list", "\"name\"", 1, 0, 0, 0},
+    {"table_list", "\"schema\",\"name\",\"type\",\"ncol\",\"wr\",\"strict\"", 6, 1, 0, 0, 0},
+    {"foreign_key_check", "\"table\",\"rowid\",\"parent\",\"fkid\"", 4, 1, 1, 0, 0},
+    {"integrity_check", "\"integrity_check\"", 1, 1, 1, 1, 0},
+    {"quick_check", "\"quick_check\"", 1, 1, 1, 1, 0},
+    {"function_list", "\"name\",\"builtin\",\"type\",\"enc\",\"narg\",\"flags\"", 6, 0, 0, 0, 0},
+    {"module_list", "\"name\"", 1, 0, 0, 0, 0},
+    // SQLite takes the question for a write.
+    {"journal_mode", "\"journal_mode\"", 1, 0, 0, 0, "SELECT 'wal'"},
+    // The writer's is set anew for each unit, and for a batch in another way: the limits on writes say
+    // how large the database may be.
+    {"max_page_count", "\"max_page_count\"", 1, 0, 0, 0, "SELECT 1073741823"},
+    // It counts what others than the connection commit: to the one that writes, nobody does.
+    {"data_version", "\"data_version\"", 1, 0, 0, 0, "SELECT 1"},
 };
 enum { shape_count = sizeof shapes / sizeof shapes[0] };
 
@@ -170,6 +179,7 @@ static int is_hidden(const list_shape *shape, sqlite3_stmt *row) {
 static int prepare(
     list_table *table, const char *schema, sqlite3_value *argument, sqlite3_stmt **statement) {
     const list_shape *shape = table->shape;
+    if (shape->answer) return sqlite3_prepare_v2(table->db, shape->answer, -1, statement, 0);
     const char *text = 0;
     char number[16];
     if (argument && sqlite3_value_type(argument) != SQLITE_NULL)

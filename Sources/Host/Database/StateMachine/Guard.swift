@@ -220,6 +220,10 @@ final class Guard {
             return deny("the argument of PRAGMA \(name) is not supported")
         }
         if name == "foreign_keys" { facts.asksForeignKeys = true }
+        // A number that is set there stays, for as long as the connection lives.
+        if request.isInTemporary, !PragmaRules.isAboutObjects(name) {
+            return deny(Self.noTemporaryObjects)
+        }
         switch PragmaRules.verdict(name, argument: request.detail) {
         case .allowed: return SQLITE_OK
         case .ignored: return SQLITE_IGNORE

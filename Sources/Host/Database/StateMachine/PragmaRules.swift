@@ -58,6 +58,9 @@ enum PragmaRules {
         return asking.contains(name) && argument == nil ? .allowed : .refused
     }
 
+    /// What tells of tables and the like.
+    static func isAboutObjects(_ name: String) -> Bool { describesSchema.contains(name) }
+
     /// Whether a table-valued function `pragma_<name>` gives the same rows on every node.
     static func isReplicated(_ name: String) -> Bool {
         describesSchema.contains(name) || name == "user_version" || name == "application_id"

@@ -83,18 +83,12 @@ struct PragmaStatement: Equatable {
     /// What is compiled in its place, where SQLite's own answer would depend on the connection: on
     /// its history, or on whether it writes. Nil: the PRAGMA itself.
     var translation: String? {
-        if name == "journal_mode", argument == nil {
-            // SQLite takes the question for a write.
-            return "SELECT 'wal' AS journal_mode"
-        }
-        if name == "max_page_count", argument == nil {
-            // The writer's is set anew for each unit, and for a batch in another way: the limits on
-            // writes say how large the database may be.
-            return "SELECT 1073741823 AS max_page_count"
-        }
+        // As a setting it is judged as one.
+        if argument != nil, Self.isConnectionsOwn(name) { return nil }
         guard let columns = Self.lists[name] else { return nil }
         let list = columns.map { "+\"\($0)\" AS \"\($0)\"" }.joined(separator: ", ")
         var sql = "SELECT \(list) FROM main.\(Self.listPrefix)\(name)"
+        if columns == [name], Self.isConnectionsOwn(name) { return sql }
         if name == "table_list" || name == "function_list" || name == "module_list" {
             if let argument, name == "table_list" { sql += "(\(argument.quotedText))" }
             if let schema, name == "table_list" { sql += " WHERE schema = \(schema.quotedText)" }
@@ -105,7 +99,14 @@ struct PragmaStatement: Equatable {
     }
 
     /// Whether SQLite's own answer must not be given, for it is that of one connection.
-    static func isOwnList(_ name: String) -> Bool { lists[name] != nil }
+    static func isOwnList(_ name: String) -> Bool {
+        lists[name] != nil && !isConnectionsOwn(name)
+    }
+
+    /// What each connection answers for itself, and here gets one answer.
+    private static func isConnectionsOwn(_ name: String) -> Bool {
+        name == "journal_mode" || name == "max_page_count" || name == "data_version"
+    }
 
     private static let listPrefix = "sqlite_rqlite_list_"
 
@@ -117,5 +118,7 @@ struct PragmaStatement: Equatable {
         "quick_check": ["quick_check"],
         "function_list": ["name", "builtin", "type", "enc", "narg", "flags"],
         "module_list": ["name"],
+        "journal_mode": ["journal_mode"], "max_page_count": ["max_page_count"],
+        "data_version": ["data_version"],
     ]
 }
