@@ -125,6 +125,29 @@ import Wire
         #expect(try copy.dump() == (try database.dump()))
     }
 
+    @Test func `A reader says of a write what the log would say`() throws {
+        let database = try Database(foreignKeys: true)
+        let reader = try database.reader()
+        try database.execute("CREATE TABLE p(a); CREATE TABLE c(a REFERENCES p(a))")
+        for sql in [
+            "INSERT INTO c VALUES(1)", "DELETE FROM p", "UPDATE p SET a = 1", "DROP TABLE p",
+            "CREATE TABLE c(a)", "CREATE TABLE d(a)", "EXPLAIN DELETE FROM c",
+            "EXPLAIN QUERY PLAN DELETE FROM p", "EXPLAIN INSERT INTO c VALUES(1)", "-- nothing",
+            ";",
+            "SELECT 1; ;", "ANALYZE", "VACUUM", "REINDEX c",
+        ] {
+            for kind in [CommandKind.query, .request] {
+                let command = Command(kind: kind, statements: [Statement(sql)])
+                guard case .result(let read) = reader.run(command) else { continue }
+                let written = try database.apply(command)
+                #expect(
+                    read.statements.map(\.outcome) == written.statements.map(\.outcome), "\(sql)")
+                #expect(
+                    read.statements.map(\.isRead) == written.statements.map(\.isRead), "\(sql)")
+            }
+        }
+    }
+
     @Test func `A read that would change the schema leaves no trace in later plans`() throws {
         let database = try Database()
         try database.execute(

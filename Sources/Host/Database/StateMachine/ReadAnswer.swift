@@ -73,7 +73,7 @@ struct ReadAnswer {
     // MARK: Statements
 
     /// The statement is done.
-    mutating func add(_ outcome: StatementOutcome, nanoseconds: UInt64) {
+    mutating func add(_ outcome: StatementOutcome, isRead: Bool, nanoseconds: UInt64) {
         defer {
             rows = Rows()
             cells = []
@@ -85,7 +85,7 @@ struct ReadAnswer {
             push(.rowsEnd(nanoseconds: nanoseconds, error: error))
             return
         }
-        let result = StatementResult(outcome, isRead: true, nanoseconds: nanoseconds)
+        let result = StatementResult(outcome, isRead: isRead, nanoseconds: nanoseconds)
         switch phase {
         case .streaming: push(result)
         case .gathering:

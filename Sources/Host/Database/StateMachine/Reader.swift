@@ -75,7 +75,10 @@ package final class Reader {
         stream: (any ResultStream)? = nil
     ) -> ReadOutcome {
         if command.kind == .execute { return .needsWrite }
-        if command.kind == .request, !isRead(command) { return .needsWrite }
+        if command.kind == .request, !isRead(command) {
+            settings.end(on: connection)
+            return .needsWrite
+        }
         let refusal = RequestScan.refusal(
             of: command.statements, isTransaction: command.transaction)
         if let refusal { return .result(CommandResult([], error: refusal)) }
@@ -101,7 +104,9 @@ package final class Reader {
             let nanoseconds =
                 UInt64(clamping: elapsed.seconds) * 1_000_000_000
                 + UInt64(clamping: elapsed.attoseconds / 1_000_000_000)
-            answer.add(outcome, nanoseconds: nanoseconds)
+            // As in the log: a text of blanks and comments is no read.
+            let isRead = command.kind == .query || !text.isBlank
+            answer.add(outcome, isRead: isRead, nanoseconds: nanoseconds)
         }
         return answer.finish()
     }
@@ -139,14 +144,25 @@ package final class Reader {
         if isSchemaTouched, forgetSchema() { isSchemaTouched = false }
         guardian.facts.changesSchema = false
         var outcome = compiler.compile(sql, from: offset)
-        if case .statement(let statement) = outcome, statement.compiled.statement.isExplanation,
-            readSchema()
-        {
+        if case .statement(let statement) = outcome, needsSecondLook(statement.compiled) {
             outcome = compiler.compile(sql, from: offset)
         }
         // To compile CREATE INDEX raises what SQLite takes for the size of a small table.
         isSchemaTouched = guardian.facts.changesSchema
         return outcome
+    }
+
+    /// What doesn't run SQLite compiles without a look whether the schema has changed. And changes of
+    /// rows, which are refused or explained here, are compiled with foreign keys where these are on.
+    private func needsSecondLook(_ compiled: CompiledStatement) -> Bool {
+        guard !compiled.isReadOnly || compiled.statement.isExplanation else { return false }
+        compiler.forget()
+        do throws(SQLiteError) {
+            try settings.learnForeignKeys(on: connection)
+            return readSchema()
+        } catch {
+            return false
+        }
     }
 
     private func forgetSchema() -> Bool {
@@ -284,5 +300,13 @@ private struct ReadTransaction {
             }
         }
         return .empty
+    }
+}
+
+extension Statement {
+    /// Nothing but blanks and comments.
+    fileprivate var isBlank: Bool {
+        var copy = sql
+        return copy.withUTF8 { SQLTokenizer.isBlank(UnsafeRawBufferPointer($0)) }
     }
 }

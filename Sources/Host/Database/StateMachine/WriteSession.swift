@@ -225,7 +225,11 @@ final class WriteSession {
     func closeUnit(keeping: Bool) throws(SQLiteError) {
         if keeping {
             if guardian.mayHaveVirtualTables { try flushVirtualTables() }
-            if hasNewCatalogueRows || hasNewStatistics { try announceSchema() }
+            if hasNewCatalogueRows || hasNewStatistics {
+                try announceSchema()
+                // SQLite would read it anew by itself, without the daemon's table.
+                schema.invalidate()
+            }
             hasNewStatistics = false
         } else {
             try statements.rollBackTo.statement.run()
