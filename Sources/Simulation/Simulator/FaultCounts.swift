@@ -123,6 +123,10 @@ package struct FaultCounts: Equatable, Sendable {
     package var logsAged = 0
     /// Databases of another age than their log.
     package var databasesAged = 0
+    /// Directories of another age.
+    package var directoriesAged = 0
+    /// Nodes that were found to be older than what was seen of them.
+    package var agesNoticed = 0
     /// Copies of directories.
     package var copiesKept = 0
     /// Parts put back.
@@ -243,6 +247,8 @@ package struct FaultCounts: Equatable, Sendable {
             ("starts refused with a reason", \.startsRefused),
             ("missing logs", \.logsMissing), ("missing databases", \.databasesMissing),
             ("logs of another age", \.logsAged), ("databases of another age", \.databasesAged),
+            ("directories of another age", \.directoriesAged),
+            ("ages noticed", \.agesNoticed),
             ("copies of directories", \.copiesKept), ("parts put back", \.partsPutBack),
             ("leftovers of interrupted changes", \.leftoversRemoved),
             ("failed reads of logs", \.failedReads),

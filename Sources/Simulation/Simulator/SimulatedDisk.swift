@@ -65,7 +65,10 @@ package final class SimulatedDisk: Disk {
     }
 
     /// What was planned and did not happen yet won't.
-    package func forgetPlans() { planned = [] }
+    package func forgetPlans() {
+        planned = []
+        failingReads = 0
+    }
 
     /// The process ends without a trace of it on the machine: the page cache stays.
     package func kill() {

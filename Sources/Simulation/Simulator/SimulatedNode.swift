@@ -22,7 +22,7 @@ final class SimulatedNode {
     private(set) var identity: NodeIdentity
     var disk: SimulatedDisk
     /// How often it lost all it had.
-    private(set) var wipes = 0
+    var wipes = 0
     private(set) var keptCluster: ClusterID?
     /// Database files by their names, ascending.
     var databases: [ModelDatabase] = []

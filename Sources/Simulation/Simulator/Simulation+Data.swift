@@ -13,6 +13,8 @@ extension Simulation {
         case away(DirectoryCopy)
         /// The database is older than it was; the log may make up for that.
         case aged
+        /// All of it is older: the node has forgotten what it promised, up to this entry.
+        case old(LogIndex)
     }
 
     /// A backup of the nodes' directories, as they stand in this moment.
@@ -146,7 +148,7 @@ extension Simulation {
     func startedDamaged(_ slot: Int) {
         guard lostSlot == slot, nodes[slot].identity.incarnation == lostIncarnation else { return }
         switch damage {
-        case .lost: break
+        case .lost, .old: break
         case .aged: findAgain()
         case .away:
             invariants.broke("\(nodes[slot].id) starts though a part of its data is missing")
@@ -154,7 +156,7 @@ extension Simulation {
     }
 
     /// Nothing is lost after all.
-    private func findAgain() {
+    func findAgain() {
         lostSlot = nil
         lostIncarnation = nil
         damage = .lost

@@ -25,8 +25,9 @@ extension Simulation {
     func causeFault() {
         guard !isCalm else { return }
         schedule(.fault, in: random.within(50...1200))
+        guard !isTruce else { return }
         let slot = random.below(nodes.count)
-        let kind = random.below(24)
+        let kind = random.below(25)
         tell("fault \(kind) at \(nodes[slot].id)")
         switch kind {
         case 0...2: partition(slot)
@@ -47,6 +48,7 @@ extension Simulation {
         case 20: attempt(.parts, slot)
         case 21: failReads(slot)
         case 22: keepCopies()
+        case 24: attempt(.time, slot)
         case 23: if random.chance(1, of: 2) { attempt(.quorum, slot) }
         default: ambush(slot)
         }
@@ -70,7 +72,7 @@ extension Simulation {
     }
 
     func flap(_ sender: Int, _ receiver: Int, _ remaining: Int) {
-        guard !isCalm else { return }
+        guard !isCalm, !isTruce else { return }
         network.setCut(remaining % 2 == 0 && remaining > 0, from: sender, to: receiver)
         guard remaining > 0 else { return }
         schedule(

@@ -12,6 +12,8 @@ extension Simulation {
         case parts
         /// What can't be read any more.
         case sector
+        /// What was written since the copy of a whole directory.
+        case time
         /// The disks of a quorum.
         case quorum
     }
@@ -26,6 +28,7 @@ extension Simulation {
         case .disk: replaceOrCorrupt(slot)
         case .parts: loseParts(slot)
         case .sector: loseSector(slot)
+        case .time: ageDirectory(slot)
         case .quorum: loseQuorum()
         }
     }
@@ -137,6 +140,7 @@ extension Simulation {
     func replace(_ slot: Int) {
         faults.replacements += 1
         damage = .lost
+        endTruce()
         if settings.mutation == .ignoresIncarnations {
             lostIncarnation = nil
             nodes[slot].wipe(keeping: invariants.cluster)

@@ -129,7 +129,7 @@ extension Simulation {
 
     /// The leader stands still in the middle of the stream, for so long that another is elected.
     private func ambushStream(_ number: Int, _ transfer: SnapshotTransfer) {
-        guard !isCalm, random.chance(1, of: 6) else { return }
+        guard !isCalm, !isTruce, random.chance(1, of: 6) else { return }
         faults.pauses += 1
         transfers[number]?.isAmbushed = true
         pausedUntil[transfer.sender] = now + random.within(1500...3000)

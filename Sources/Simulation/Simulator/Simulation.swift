@@ -97,6 +97,8 @@ package final class Simulation {
     var lostIncarnation: Incarnation?
     /// What was done to it.
     var damage = Damage.lost
+    /// How bad the network was before the truce.
+    var weather: SimulatedNetwork?
     /// The disks of a quorum are lost, and it is not recovered yet.
     var quorumLoss: QuorumLoss?
     /// When the operator takes care of it.
@@ -326,6 +328,8 @@ package final class Simulation {
         case .noLeader: faults.leaderless += 1
         case .followerSilent: faults.silences += 1
         case .peerBrokeProtocol: break
+        case .entriesLost where isTruce, .followerLostEntries where isTruce:
+            faults.agesNoticed += 1
         default:
             guard change.kind.isError else { return }
             invariants.broke("\(node.id) says: \(change.kind.text) \(change.subject): \(reason)")
@@ -341,6 +345,7 @@ package final class Simulation {
 
     /// The node that lost its data is again what it wants to be.
     private func reviewLoss(_ node: SimulatedNode) {
+        if case .old(let index) = damage { return reviewAge(node, index) }
         guard let raft = node.machine?.replicated?.raft, raft.membershipIndex <= raft.commitIndex,
             let member = raft.membership[node.id], member.suffrage != .learner,
             member.incarnation == node.identity.incarnation,
