@@ -10,6 +10,7 @@ struct Oracle: Equatable {
     var abandoned: [ClusterID] = []
     var formation: [UInt8]?
     var registry: [UInt8]?
+    var quarantine: [UInt8]?
     var generation: UInt64 = 0
     var hardState = HardState()
     var commitIndex = LogIndex.zero
@@ -29,6 +30,7 @@ struct Oracle: Equatable {
         abandoned = log.state.abandonedClusters
         formation = log.state.formation
         registry = log.state.registry
+        quarantine = log.state.quarantine
         generation = log.state.generation
         hardState = log.state.hardState
         commitIndex = log.state.commitIndex
@@ -57,6 +59,7 @@ struct Oracle: Equatable {
                 membershipIndex = index
                 hardState = HardState(term: hardState.term.nextEpoch)
             case .caughtUp: break
+            case .quarantine(let bytes): quarantine = bytes
             }
         }
         if let state = batch.hardState { hardState = state }
