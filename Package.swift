@@ -88,28 +88,36 @@ let package = Package(
         // The daemon, bottom up.
         host(.base, "JSON"),
         host(.base, "Wire", isSimulated: true),
-        host(.consensus, "Raft", ["Wire"], isSimulated: true),
-        host(.formation, "Cluster", ["Raft", "Wire"], isSimulated: true),
-        host(.formation, "Registry", ["JSON", "Wire", "Raft", "Cluster"], isSimulated: true),
+        host(.base, "Chance", isSimulated: true),
+        host(.base, "Addresses"),
         host(.base, "Time", isSimulated: true),
-        host(.base, "Threads", ["Time"]),
+        .target(name: "CPlatform", path: "Sources/Host/Base/CPlatform"),
+        host(.base, "Threads", ["CPlatform", "Time"]),
+        host(.consensus, "Raft", ["Chance", "Wire"], isSimulated: true),
+        host(.formation, "Cluster", ["Chance", "Raft", "Wire"], isSimulated: true),
+        host(
+            .formation, "Registry", ["Chance", "JSON", "Wire", "Raft", "Cluster"],
+            isSimulated: true),
         host(.peers, "PeerProtocol", ["Wire", "Raft"], isSimulated: true),
         host(.edge, "Service", ["Wire", "Raft"], isSimulated: true),
         .target(
             name: "CSQLite", path: "Sources/Host/Database/CSQLite",
             linkerSettings: [.linkedLibrary("sqlite3")]),
         host(.database, "SQLite", ["CSQLite"], isSimulated: true),
-        host(.database, "StateMachine", ["SQLite", "CSQLite", "Wire", "Raft"], isSimulated: true),
+        host(
+            .database, "StateMachine",
+            ["SQLite", "CSQLite", "Chance", "Time", "Threads", "Wire", "Raft"], isSimulated: true),
         host(.consensus, "WriteAheadLog", ["Raft", "Wire"], isSimulated: true),
-        host(.peers, "Transport", ["Raft", "Wire", "PeerProtocol", "Service"] + nio),
+        host(
+            .peers, "Transport",
+            ["Addresses", "Raft", "Wire", "Threads", "PeerProtocol", "Service"] + nio),
         host(.consensus, "Replication", ["Raft", "Wire"], isSimulated: true),
         host(
             .node, "NodeLogic",
             [
-                "Raft", "Wire", "Time", "PeerProtocol", "Service", "Cluster", "Registry",
+                "Chance", "Raft", "Wire", "Time", "PeerProtocol", "Service", "Cluster", "Registry",
                 "Replication", "WriteAheadLog",
             ], isSimulated: true),
-        .target(name: "CPlatform", path: "Sources/Host/Base/CPlatform"),
         host(
             .formation, "Discovery", ["PluginABI", "JSON", "CPlatform", "Wire", "Time", "Threads"]),
         host(.base, "Telemetry", ["JSON"]),
@@ -118,38 +126,39 @@ let package = Package(
             cSettings: Context.environment["RQLITED_COMMIT"].map {
                 [.define("RQLITED_COMMIT", to: "\"\($0)\"")]
             }),
-        host(.daemon, "Settings", ["CBuild"]),
+        host(.daemon, "Settings", ["Addresses", "CBuild"]),
         host(
             .node, "Replica",
             [
-                "Raft", "Wire", "Time", "Threads", "PeerProtocol", "Service", "Cluster", "Registry",
-                "SQLite",
-                "StateMachine", "WriteAheadLog", "Transport", "Replication", "NodeLogic",
+                "Chance", "Raft", "Wire", "Time", "Threads", "PeerProtocol", "Service", "Cluster",
+                "Registry", "SQLite", "StateMachine", "WriteAheadLog", "Transport", "Replication",
+                "NodeLogic",
                 "Telemetry",
             ] + nio),
         host(.edge, "HTTPAPI", ["JSON", "Wire", "Raft", "Service", "Telemetry"] + nioHTTP),
         .executableTarget(
             name: "rqlited",
             dependencies: [
-                "JSON", "Raft", "Registry", "Time", "Threads", "PeerProtocol", "Service", "SQLite",
-                "StateMachine",
-                "Transport",
-                "Replication", "NodeLogic", "Replica", "Discovery", "HTTPAPI", "Telemetry",
-                "Settings",
+                "Addresses", "JSON", "Raft", "Registry", "Time", "Threads", "PeerProtocol",
+                "Service", "SQLite", "StateMachine", "Transport", "Replication", "NodeLogic",
+                "Replica", "Discovery", "HTTPAPI", "Telemetry", "Settings",
             ] + nio,
             path: "Sources/Host/Daemon/rqlited", swiftSettings: settings),
         .target(
             name: "Simulator",
             dependencies: [
-                "Raft", "Wire", "Time", "PeerProtocol", "Service", "Cluster", "Registry",
+                "Chance", "Raft", "Wire", "Time", "PeerProtocol", "Service", "Cluster", "Registry",
                 "Replication", "WriteAheadLog", "NodeLogic",
             ], path: "Sources/Simulation/Simulator", swiftSettings: simulated),
         .executableTarget(
             name: "rqlite-simulate", dependencies: ["Simulator"],
             path: "Sources/Simulation/SimulatorRun", swiftSettings: settings),
+        .target(name: "Scratch", path: "Sources/Simulation/Scratch", swiftSettings: settings),
         .target(
             name: "SQLCheck",
-            dependencies: ["StateMachine", "SQLite", "CSQLite", "Wire", "Raft"],
+            dependencies: [
+                "Chance", "Scratch", "StateMachine", "SQLite", "CSQLite", "Wire", "Raft",
+            ],
             path: "Sources/Simulation/SQLCheck", swiftSettings: simulated),
         .executableTarget(
             name: "rqlite-sqlcheck", dependencies: ["SQLCheck"],
@@ -200,12 +209,16 @@ let package = Package(
 
         // The judge of plugins, and the fake servers it lets them talk to.
         .target(
-            name: "HarnessBackends", dependencies: ["JSON"], path: "Sources/Harness/Backends",
+            name: "HarnessBackends", dependencies: ["JSON", "Threads", "Time"],
+            path: "Sources/Harness/Backends",
             swiftSettings: settings),
         .target(name: "CHarness", path: "Sources/Harness/CHarness"),
         .target(
             name: "Harness",
-            dependencies: ["PluginABI", "JSON", "Discovery", "HarnessBackends", "CHarness"],
+            dependencies: [
+                "PluginABI", "JSON", "Chance", "Threads", "Time", "Discovery", "HarnessBackends",
+                "CHarness",
+            ],
             path: "Sources/Harness/Harness", swiftSettings: settings),
         .executableTarget(
             name: "disco-harness", dependencies: ["Harness", "JSON"],
@@ -239,12 +252,17 @@ let package = Package(
         tests("Wire", ["Wire"]),
         tests("Threads", ["Threads", "Time"]),
         tests("JSON", ["JSON"]),
-        tests("Settings", ["Settings"]),
+        tests("Addresses", ["Addresses"]),
+        tests("Chance", ["Chance"]),
+        tests("Settings", ["Addresses", "Settings"]),
         tests("Telemetry", ["Telemetry", "JSON"]),
-        tests("Cluster", ["Cluster", "Raft", "Wire"]),
+        tests("Cluster", ["Chance", "Cluster", "Raft", "Simulator", "Wire"]),
         tests(
             "Registry",
-            ["Registry", "Cluster", "Raft", "Wire", "JSON", "Simulator", "ScenarioTesting"],
+            [
+                "Registry", "Chance", "Cluster", "Raft", "Wire", "JSON", "Simulator",
+                "ScenarioTesting",
+            ],
             resources: [.copy("Scenarios")], isSimulation: true),
         tests("PluginABI", ["PluginABI"]),
         tests("PluginSupport", ["PluginSupport", "PluginABI"]),
@@ -275,38 +293,43 @@ let package = Package(
         tests(
             "Discovery", ["Discovery", "JSON", "PluginABI", "Wire", "Time"],
             resources: [.copy("Plugins")]),
-        tests("HarnessBackends", ["HarnessBackends", "JSON"]),
+        tests("HarnessBackends", ["HarnessBackends", "JSON", "Threads", "Time"]),
         .testTarget(
             name: "HarnessTests",
             dependencies: ["Harness", "HarnessBackends", "JSON"],
             path: "Tests/HarnessTests", exclude: ["BadPlugins"], swiftSettings: settings),
-        tests("Raft", ["Raft", "Wire", "ScenarioTesting"], resources: [.copy("Scenarios")]),
-        tests("Transport", ["Transport", "PeerProtocol", "Raft", "Service", "Wire"] + nio),
+        tests(
+            "Raft", ["Raft", "Chance", "Wire", "ScenarioTesting"], resources: [.copy("Scenarios")]),
+        tests(
+            "Transport", ["Transport", "Chance", "PeerProtocol", "Raft", "Service", "Wire"] + nio),
         tests("Replication", ["Replication", "Raft", "Wire"]),
         tests(
             "Replica",
             [
                 "Replica", "Cluster", "NodeLogic", "PeerProtocol", "Raft", "Registry", "Service",
                 "StateMachine",
-                "Time", "Threads", "Transport", "WriteAheadLog", "Wire", "Telemetry",
+                "Time", "Threads", "Transport", "WriteAheadLog", "Wire", "Telemetry", "Scratch",
             ] + nio),
         tests(
             "NodeLogic",
             [
-                "NodeLogic", "Cluster", "PeerProtocol", "Raft", "Registry", "Replication",
-                "Service", "Time", "Wire", "WriteAheadLog", "ScenarioTesting",
+                "NodeLogic", "Chance", "Cluster", "PeerProtocol", "Raft", "Registry",
+                "Replication", "Service", "Time", "Wire", "WriteAheadLog", "ScenarioTesting",
             ], resources: [.copy("Scenarios")], isSimulation: true),
         tests("Simulation", ["Simulator"]),
-        tests("WriteAheadLog", ["WriteAheadLog", "Simulator", "Raft", "Wire"]),
+        tests(
+            "WriteAheadLog", ["WriteAheadLog", "Chance", "Scratch", "Simulator", "Raft", "Wire"]),
         tests(
             "HTTPAPI",
             [
-                "HTTPAPI", "JSON", "Wire", "Raft", "Service", "Telemetry", "ScenarioTesting",
-                nioEmbedded,
+                "HTTPAPI", "Chance", "JSON", "Wire", "Raft", "Service", "Telemetry",
+                "ScenarioTesting", nioEmbedded,
             ] + nioHTTP, resources: [.copy("Scenarios")]),
         tests("SQLite", ["SQLite", "CSQLite"]),
         tests("SQLGenerator", ["SQLCheck", "Wire"]),
-        tests("StateMachine", ["StateMachine", "SQLite", "CSQLite", "Wire", "Raft"]),
+        tests(
+            "StateMachine",
+            ["StateMachine", "SQLite", "CSQLite", "Chance", "Scratch", "Threads", "Wire", "Raft"]),
     ]
 )
 
@@ -316,7 +339,7 @@ if Context.environment["FUZZ"] != nil {
         .target(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
         .executableTarget(
             name: "fuzz-statements",
-            dependencies: ["CFuzzer", "StateMachine", "Raft", "Wire"],
+            dependencies: ["CFuzzer", "Scratch", "StateMachine", "Raft", "Threads", "Wire"],
             path: "Tests/Fuzz/Statements",
             exclude: ["Seeds"], swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])],
             linkerSettings: [.unsafeFlags(["-use-ld=lld"])]),

@@ -34,7 +34,7 @@ package final class HTTPClient: Sendable {
 
     /// Throws only if there is no whole answer; any status is an answer.
     package func send(
-        _ request: HTTPRequest, to server: HTTPServer, _ call: Call
+        _ request: HTTPRequest, to server: ServerAddress, _ call: Call
     ) throws(HTTPFailure) -> HTTPAnswer {
         try perform(request, server, call, stream: nil)
     }
@@ -42,7 +42,7 @@ package final class HTTPClient: Sendable {
     /// Hands out the body of an answer with status 200 as it comes, until it ends or `receive` returns
     /// false. The body of any other answer is collected.
     package func stream(
-        _ request: HTTPRequest, to server: HTTPServer, _ call: Call,
+        _ request: HTTPRequest, to server: ServerAddress, _ call: Call,
         receive: @escaping ([UInt8]) -> Bool
     ) throws(HTTPFailure) -> HTTPAnswer {
         try perform(request, server, call, stream: receive)
@@ -52,7 +52,7 @@ package final class HTTPClient: Sendable {
     /// of the body.
     /// - Parameter code: by the status, if none is given.
     package func failure(
-        _ answer: HTTPAnswer, to request: HTTPRequest, from server: HTTPServer,
+        _ answer: HTTPAnswer, to request: HTTPRequest, from server: ServerAddress,
         code: rqd_code? = nil, saying what: String? = nil
     ) -> CallFailure {
         let excerpt = Excerpt.make(of: answer.body, without: secrets(of: request))
@@ -71,7 +71,7 @@ package final class HTTPClient: Sendable {
     }
 
     private func perform(
-        _ request: HTTPRequest, _ server: HTTPServer, _ call: Call,
+        _ request: HTTPRequest, _ server: ServerAddress, _ call: Call,
         stream: (([UInt8]) -> Bool)?
     ) throws(HTTPFailure) -> HTTPAnswer {
         // libcurl's resolver thread inherits the mask: signals are the host's business.
@@ -97,7 +97,7 @@ package final class HTTPClient: Sendable {
     }
 
     private func failure(
-        _ code: rqd_code, _ request: HTTPRequest, _ server: HTTPServer, _ what: String
+        _ code: rqd_code, _ request: HTTPRequest, _ server: ServerAddress, _ what: String
     ) -> CallFailure {
         CallFailure(code, "\(server): \(request.method) \(request.target): \(what)")
     }

@@ -24,7 +24,7 @@ final class Transfer {
     private var isEnough = false
 
     init(
-        _ request: HTTPRequest, to server: HTTPServer, _ options: HTTPClient.Options,
+        _ request: HTTPRequest, to server: ServerAddress, _ options: HTTPClient.Options,
         stream: (([UInt8]) -> Bool)?
     ) throws(TransferFailure) {
         guard let easy = curl_easy_init() else {
@@ -47,7 +47,7 @@ final class Transfer {
     }
 
     private func set(
-        manners server: HTTPServer, _ options: HTTPClient.Options
+        manners server: ServerAddress, _ options: HTTPClient.Options
     ) throws(TransferFailure) {
         let context = Unmanaged.passUnretained(self).toOpaque()
         var results = [
@@ -85,13 +85,13 @@ final class Transfer {
     }
 
     private func set(
-        _ request: HTTPRequest, to server: HTTPServer, serverName: String
+        _ request: HTTPRequest, to server: ServerAddress, serverName: String
     ) throws(TransferFailure) {
         let scheme = server.isTLS ? "https" : "http"
         var authority = server.authority
         // libcurl expects in the certificate the name in the URL.
         let isRenamed = server.isTLS && !serverName.isEmpty
-        if isRenamed { authority = "\(HTTPServer.bracketed(serverName)):\(server.port)" }
+        if isRenamed { authority = "\(ServerAddress.bracketed(serverName)):\(server.port)" }
         let url = "\(scheme)://\(authority)\(server.pathPrefix)\(request.target)"
         var results = [
             ccurl_set_text(easy, CURLOPT_URL, url),

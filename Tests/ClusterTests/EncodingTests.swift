@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 import Raft
 import Testing
@@ -93,7 +94,7 @@ import Wire
     }
 
     @Test func `Random changes of messages end in an error or a message, never in a trap`() {
-        var dice = Dice(1)
+        var dice = SplitMix64(seed: 1)
         var readable = 0
         for round in 0..<4_000 {
             var bytes = Self.messages[round % Self.messages.count].encoded()

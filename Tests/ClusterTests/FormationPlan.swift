@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 import Raft
 
@@ -54,7 +55,7 @@ struct FormationPlan {
 
     /// Healthy nodes started within a tenth of a second.
     init(healthy count: Int, expect: Int, deadAddresses: Int, seed: UInt64) {
-        var dice = Dice(seed)
+        var dice = SplitMix64(seed: seed)
         self.expect = expect
         self.deadAddresses = deadAddresses
         voters = Array(repeating: true, count: count)
@@ -64,18 +65,18 @@ struct FormationPlan {
     }
 
     init(seed: UInt64) {
-        var dice = Dice(seed)
+        var dice = SplitMix64(seed: seed)
         expect = [1, 3, 3, 5][dice.below(4)]
         let count = max(3, expect) + dice.below(10 - max(3, expect))
-        let nonvoters = dice.chance(25) ? dice.below(min(3, count - expect + 1)) : 0
+        let nonvoters = dice.chance(25, of: 100) ? dice.below(min(3, count - expect + 1)) : 0
         voters = (0..<count).map { $0 < count - nonvoters }
-        let isSudden = dice.chance(40)
+        let isSudden = dice.chance(40, of: 100)
         startTimes = (0..<count).map { _ in dice.below(isSudden ? 20_000 : 1_500_000) }
         faultsEnd = 300_000 + dice.below(2_000_000)
         lag = (0..<count).map { _ in dice.below(600_000) }
         faults.latency = [50, 200, 2_000, 20_000][dice.below(4)]
         faults.writeTime = [100, 1_000, 10_000][dice.below(3)]
-        guard !dice.chance(10) else { return }
+        guard !dice.chance(10, of: 100) else { return }
         faults.lossPercent = [0, 5, 30][dice.below(3)]
         faults.duplicatePercent = [0, 20][dice.below(2)]
         faults.slowPercent = [0, 10][dice.below(2)]
@@ -83,9 +84,9 @@ struct FormationPlan {
         planCrashes(&dice)
     }
 
-    private mutating func planList(_ dice: inout Dice) {
+    private mutating func planList(_ dice: inout SplitMix64) {
         changeAt = dice.below(faultsEnd)
-        deadAddresses = dice.chance(30) ? 1 + dice.below(2) : 0
+        deadAddresses = dice.chance(30, of: 100) ? 1 + dice.below(2) : 0
         switch dice.below(6) {
         case 0 where nodeCount > expect: addedLater = dice.below(nodeCount)
         case 1 where nodeCount > expect: removedLater = dice.below(nodeCount)
@@ -102,21 +103,21 @@ struct FormationPlan {
         }
     }
 
-    private mutating func planCrashes(_ dice: inout Dice) {
-        let moves = !hasTwoAddresses && dice.chance(50)
+    private mutating func planCrashes(_ dice: inout SplitMix64) {
+        let moves = !hasTwoAddresses && dice.chance(50, of: 100)
         for _ in 0..<dice.below(5) {
             restarts.append(
                 Restart(
                     node: dice.below(nodeCount), at: dice.below(faultsEnd),
-                    downFor: 1_000 + dice.below(600_000), moves: moves && dice.chance(60)))
+                    downFor: 1_000 + dice.below(600_000), moves: moves && dice.chance(60, of: 100)))
         }
         crashRate = [0, 0, 5, 20][dice.below(4)]
-        isolatesStarter = dice.chance(15)
-        if dice.chance(25) {
-            lost = (0..<nodeCount).filter { _ in dice.chance(25) }
+        isolatesStarter = dice.chance(15, of: 100)
+        if dice.chance(25, of: 100) {
+            lost = (0..<nodeCount).filter { _ in dice.chance(25, of: 100) }
         }
-        if dice.chance(30) {
-            isolated = (0..<nodeCount).filter { _ in dice.chance(40) }
+        if dice.chance(30, of: 100) {
+            isolated = (0..<nodeCount).filter { _ in dice.chance(40, of: 100) }
             isolatedUntil = dice.below(faultsEnd)
         }
     }

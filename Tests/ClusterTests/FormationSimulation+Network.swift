@@ -1,5 +1,7 @@
+import Chance
 import Cluster
 import Raft
+import Simulator
 
 /// The network of the simulation, the nodes' answers, and what must hold.
 extension FormationSimulation {
@@ -7,7 +9,7 @@ extension FormationSimulation {
 
     private mutating func latency() -> Int {
         let base = plan.faults.latency / 2 + dice.below(plan.faults.latency)
-        return isFaulty && dice.chance(plan.faults.slowPercent)
+        return isFaulty && dice.chance(plan.faults.slowPercent, of: 100)
             ? base + dice.below(400_000) : base
     }
 
@@ -17,16 +19,18 @@ extension FormationSimulation {
             || now < plan.isolatedUntil && plan.isolated.contains(a) != plan.isolated.contains(b)
     }
 
-    private mutating func isLost() -> Bool { isFaulty && dice.chance(plan.faults.lossPercent) }
+    private mutating func isLost() -> Bool {
+        isFaulty && dice.chance(plan.faults.lossPercent, of: 100)
+    }
 
     mutating func send(_ payload: Payload, to address: PeerAddress, from sender: Process) {
         guard !isLost() else {
-            return queue.push(
+            return queue.schedule(
                 .response(sender, address, .unreachable("timed out")), at: now + 700_000)
         }
-        queue.push(.request(sender, address, payload), at: now + latency())
-        if isFaulty, dice.chance(plan.faults.duplicatePercent) {
-            queue.push(.request(sender, address, payload), at: now + latency() * 3)
+        queue.schedule(.request(sender, address, payload), at: now + latency())
+        if isFaulty, dice.chance(plan.faults.duplicatePercent, of: 100) {
+            queue.schedule(.request(sender, address, payload), at: now + latency() * 3)
         }
     }
 
@@ -34,9 +38,9 @@ extension FormationSimulation {
         _ answer: Answer, from address: PeerAddress, of k: Int, to asker: Process
     ) {
         if isLost() || isCut(k, asker.node) {
-            queue.push(.response(asker, address, .unreachable("timed out")), at: now + 700_000)
+            queue.schedule(.response(asker, address, .unreachable("timed out")), at: now + 700_000)
         } else {
-            queue.push(.response(asker, address, answer), at: now + latency())
+            queue.schedule(.response(asker, address, answer), at: now + latency())
         }
     }
 
@@ -46,7 +50,7 @@ extension FormationSimulation {
         guard let k = nodes.firstIndex(where: { $0.isUp && $0.addresses.contains(address) }),
             !isCut(k, sender.node)
         else {
-            return queue.push(
+            return queue.schedule(
                 .response(sender, address, .unreachable("connection refused")),
                 at: now + latency())
         }
@@ -212,7 +216,7 @@ extension FormationSimulation {
     /// Runs to a cluster of all nodes, or, faults being over, to the bound.
     mutating func run(bound: Int = 12_000_000) throws -> Outcome {
         var isExcuseTried = false
-        while let (time, event) = queue.pop() {
+        while let (time, event) = queue.next() {
             now = time
             try handle(event)
             if !isFaulty, isFormed { return .formed(after: now - plan.faultsEnd) }

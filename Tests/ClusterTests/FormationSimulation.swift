@@ -1,5 +1,7 @@
+import Chance
 import Cluster
 import Raft
+import Simulator
 
 /// Nodes that form a cluster over a simulated network and disk. Raft is reduced to its outcome: a
 /// cluster has a leader when a majority of its members are up and know of it.
@@ -53,7 +55,7 @@ struct FormationSimulation {
     }
 
     struct Node {
-        var introduction: Introduction
+        var introduction: FormationIntroduction
         var addresses: [PeerAddress]
         var isUp = false
         var run = 0
@@ -65,7 +67,7 @@ struct FormationSimulation {
         var listVersion = 0
         var nextWake = Int.max
         /// Under `countingForItself`: the voters seen.
-        var seen: [Introduction] = []
+        var seen: [FormationIntroduction] = []
 
         var cluster: ClusterID? { adopted?.cluster ?? joined }
     }
@@ -76,7 +78,7 @@ struct FormationSimulation {
 
     let plan: FormationPlan
     let rule: Rule
-    var dice: Dice
+    var dice: SplitMix64
     var nodes: [Node] = []
     var lists: [[PeerAddress]] = []
     var queue = EventQueue<Event>()
@@ -100,7 +102,7 @@ struct FormationSimulation {
     init(_ plan: FormationPlan, seed: UInt64, rule: Rule = .agreement) {
         self.plan = plan
         self.rule = rule
-        dice = Dice(seed ^ 0xABCD_EF01)
+        dice = SplitMix64(seed: seed ^ 0xABCD_EF01)
         var list: [PeerAddress] = []
         for k in 0..<plan.nodeCount {
             let addresses = (0..<(plan.hasTwoAddresses ? 2 : 1)).map { _ in freshAddress() }
@@ -109,25 +111,25 @@ struct FormationSimulation {
                 Node(
                     introduction: introduction(k, at: addresses[0]), addresses: addresses,
                     stored: AcceptorState().encoded()))
-            queue.push(.launch(k), at: plan.startTimes[k])
+            queue.schedule(.launch(k), at: plan.startTimes[k])
         }
         for _ in 0..<plan.deadAddresses { list.append(freshAddress()) }
         lists = [list]
         for restart in plan.restarts {
-            queue.push(
+            queue.schedule(
                 .crash(restart.node, downFor: restart.downFor, moves: restart.moves),
                 at: restart.at)
         }
         planListChange(list)
-        queue.push(.faultsEnd, at: plan.faultsEnd)
+        queue.schedule(.faultsEnd, at: plan.faultsEnd)
     }
 
     private mutating func planListChange(_ list: [PeerAddress]) {
         if let added = plan.addedLater {
-            queue.push(.listChanged(nodes[added].addresses), at: plan.changeAt)
+            queue.schedule(.listChanged(nodes[added].addresses), at: plan.changeAt)
         } else if let removed = plan.removedLater {
             let gone = removed < 0 ? Array(list.suffix(1)) : nodes[removed].addresses
-            queue.push(.listChanged(gone), at: plan.changeAt)
+            queue.schedule(.listChanged(gone), at: plan.changeAt)
         }
     }
 
@@ -136,8 +138,8 @@ struct FormationSimulation {
         return PeerAddress("10.0.0.\(addressCount):4002")
     }
 
-    private func introduction(_ k: Int, at address: PeerAddress) -> Introduction {
-        Introduction(
+    private func introduction(_ k: Int, at address: PeerAddress) -> FormationIntroduction {
+        FormationIntroduction(
             identity: NodeIdentity(id: NodeID("\(k)"), incarnation: incarnation(k + 1)),
             address: address, suffrage: plan.voters[k] ? .voter : .nonvoter, expect: plan.expect)
     }
@@ -151,7 +153,7 @@ struct FormationSimulation {
             guard isFaulty, nodes[k].isUp else { return }
             crash(k)
             if moves { move(k) }
-            queue.push(.launch(k), at: now + downFor)
+            queue.schedule(.launch(k), at: now + downFor)
         case .wake(let process):
             guard isRunning(process), nodes[process.node].nextWake <= now else { return }
             nodes[process.node].nextWake = Int.max
@@ -186,7 +188,7 @@ struct FormationSimulation {
             freshClusterID: RandomID(high: dice.next(), low: dice.next()), seed: dice.next())
         machine.tick(time)
         nodes[k].machine = machine
-        queue.push(.listSeen(k, version: nodes[k].listVersion), at: now)
+        queue.schedule(.listSeen(k, version: nodes[k].listVersion), at: now)
     }
 
     private mutating func crash(_ k: Int) {
@@ -207,7 +209,7 @@ struct FormationSimulation {
         nodes[k].introduction = introduction(k, at: nodes[k].addresses[0])
         guard isListed else { return }
         changeList(by: nodes[k].addresses)
-        queue.push(.listChanged(old), at: now + dice.below(1_000_000))
+        queue.schedule(.listChanged(old), at: now + dice.below(1_000_000))
     }
 
     /// Adds what is not listed and removes what is.
@@ -222,7 +224,7 @@ struct FormationSimulation {
         }
         lists.append(list)
         for k in nodes.indices {
-            queue.push(.listSeen(k, version: lists.count - 1), at: now + plan.lag[k])
+            queue.schedule(.listSeen(k, version: lists.count - 1), at: now + plan.lag[k])
         }
     }
 
@@ -265,7 +267,7 @@ struct FormationSimulation {
             now + 1, Int(parts.seconds) * 1_000_000 + Int(parts.attoseconds / 1_000_000_000_000))
         if wake < nodes[k].nextWake {
             nodes[k].nextWake = wake
-            queue.push(.wake(Process(node: k, run: nodes[k].run)), at: wake)
+            queue.schedule(.wake(Process(node: k, run: nodes[k].run)), at: wake)
         }
     }
 
@@ -304,7 +306,7 @@ struct FormationSimulation {
         let last = nodes[k].writes.last?.at ?? now
         write.at = max(last, now + plan.faults.writeTime / 2 + dice.below(plan.faults.writeTime))
         nodes[k].writes.append(write)
-        queue.push(.written(Process(node: k, run: nodes[k].run)), at: write.at)
+        queue.schedule(.written(Process(node: k, run: nodes[k].run)), at: write.at)
     }
 
     private mutating func written(_ process: Process) throws {

@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 import Raft
 import Testing
@@ -78,7 +79,7 @@ import Wire
     /// Messages with random and extreme ballots, from every kind, to a node in every phase.
     @Test func `No message of a formation traps a node or moves its counter out of reach`() {
         for seed in 0..<300 as Range<UInt64> {
-            var dice = Dice(seed)
+            var dice = SplitMix64(seed: seed)
             var bench = Bench(1)
             bench.list([1, 2, 3])
             bench.meet([1, 2, 3])
@@ -87,7 +88,7 @@ import Wire
             for step in 0..<60 {
                 let before = bench.machine.state
                 let message = hostileMessage(&dice, near: before.counter)
-                if dice.chance(50) {
+                if dice.chance(50, of: 100) {
                     bench.ask(message, id: UInt64(step))
                 } else {
                     bench.machine.answered(message, from: address(1 + dice.below(4)))
@@ -99,18 +100,19 @@ import Wire
                 if isRefused { #expect(bench.machine.state == before && bench.writes.isEmpty) }
                 ceiling += Self.reach + 1
                 #expect(bench.machine.state.counter <= ceiling, "seed \(seed)")
-                if dice.chance(50) { bench.pass(dice.below(400)) }
+                if dice.chance(50, of: 100) { bench.pass(dice.below(400)) }
                 _ = bench.settled()
             }
         }
     }
 
-    private func hostileMessage(_ dice: inout Dice, near counter: UInt64) -> FormationMessage {
+    private func hostileMessage(_ dice: inout SplitMix64, near counter: UInt64) -> FormationMessage
+    {
         let numbers: [UInt64] = [
             .max, .max - 1, 1 << 63, 1 << 32, counter &+ Self.reach, counter &+ Self.reach &+ 1,
             counter, counter &+ 1, 0, dice.next(),
         ]
-        func ballot(_ dice: inout Dice) -> Ballot {
+        func ballot(_ dice: inout SplitMix64) -> Ballot {
             Ballot(
                 counter: numbers[dice.below(numbers.count)], proposer: incarnation(dice.below(4)))
         }
@@ -118,7 +120,9 @@ import Wire
         let list = CandidateList(
             expect: expects[dice.below(4)],
             entries: (0..<dice.below(4)).map {
-                .init(address: address($0), incarnation: dice.chance(50) ? incarnation($0) : nil)
+                .init(
+                    address: address($0),
+                    incarnation: dice.chance(50, of: 100) ? incarnation($0) : nil)
             })
         let value = value(dice.next(), [2, 3])
         let sender = node(1 + dice.below(3), expect: expects[dice.below(4)])

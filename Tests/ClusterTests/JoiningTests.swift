@@ -50,7 +50,7 @@ import Testing
         var bench = Bench(9)
         bench.machine = Formation(
             FormationSettings(
-                Introduction(
+                FormationIntroduction(
                     identity: NodeIdentity(id: NodeID("2"), incarnation: incarnation(9)),
                     address: address(2), suffrage: .voter, expect: 3), limit: .none),
             state: AcceptorState(), freshClusterID: RandomID(high: 0, low: 0), seed: 1)

@@ -1,3 +1,4 @@
+import Chance
 import Raft
 import Testing
 
@@ -160,10 +161,10 @@ import Testing
     /// or many are counted, two quorums have a node in common.
     @Test func `Quorums meet over every way in which addresses of two families can be silent`() {
         for seed in UInt64(1)...3_000 {
-            var dice = Dice(seed)
+            var dice = SplitMix64(seed: seed)
             let count = 2 + dice.below(6)
             let expect = 1 + dice.below(count)
-            let withV6 = (1...count).filter { _ in dice.chance(60) }
+            let withV6 = (1...count).filter { _ in dice.chance(60, of: 100) }
             let list = CandidateList(
                 expect: expect,
                 entries: (1...count).map {
@@ -173,8 +174,8 @@ import Testing
             func needed() -> Int {
                 var attendance = Attendance()
                 for k in 1...count {
-                    if dice.chance(50) { attendance.seat(incarnation(k), at: address(k)) }
-                    if withV6.contains(k), dice.chance(50) {
+                    if dice.chance(50, of: 100) { attendance.seat(incarnation(k), at: address(k)) }
+                    if withV6.contains(k), dice.chance(50, of: 100) {
                         attendance.seat(incarnation(k), at: v6(k))
                     }
                 }

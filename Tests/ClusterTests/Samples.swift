@@ -7,8 +7,8 @@ func incarnation(_ k: Int) -> Incarnation { Incarnation(RandomID(high: 0, low: U
 
 func node(
     _ k: Int, id: String? = nil, expect: Int = 3, suffrage: Suffrage = .voter
-) -> Introduction {
-    Introduction(
+) -> FormationIntroduction {
+    FormationIntroduction(
         identity: NodeIdentity(id: NodeID(id ?? "\(k)"), incarnation: incarnation(k)),
         address: address(k), suffrage: suffrage, expect: expect)
 }
@@ -34,26 +34,9 @@ func ballot(_ counter: UInt64, by k: Int) -> Ballot {
 }
 
 func facts(
-    _ node: Introduction, cluster: UInt64? = nil, leader: PeerAddress? = nil
+    _ node: FormationIntroduction, cluster: UInt64? = nil, leader: PeerAddress? = nil
 ) -> CandidateFacts {
     CandidateFacts(
         introduction: node, cluster: cluster.map { ClusterID(RandomID(high: 7, low: $0)) },
         leader: leader)
-}
-
-/// A small reproducible source (xorshift64*).
-struct Dice {
-    private var state: UInt64
-    init(_ seed: UInt64) { state = (seed &+ 1) &* 0x9E37_79B9_7F4A_7C15 | 1 }
-
-    mutating func next() -> UInt64 {
-        state ^= state >> 12
-        state ^= state << 25
-        state ^= state >> 27
-        return state &* 0x2545_F491_4F6C_DD1D
-    }
-
-    /// 0 ..< bound.
-    mutating func below(_ bound: Int) -> Int { Int((next() >> 33) % UInt64(bound)) }
-    mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
 }

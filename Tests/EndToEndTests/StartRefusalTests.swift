@@ -32,9 +32,28 @@ import Testing
             let late = Daemon(
                 id: "late", httpPort: http, raftPort: raft, directory: directory.path)
             let lines = try await refusal(late)
-            #expect(lines.last?.contains("can't listen: the address is in use") == true, "\(lines)")
+            #expect(lines.last?.contains("the address is in use") == true, "\(lines)")
             #expect(!exists(late.dataDirectory))
         }
+    }
+
+    @Test
+    func `A data directory that can't be used is said to be it, whichever file would fail first`()
+        async throws
+    {
+        let directory = try TestDirectory()
+        let node = try node(directory)
+        let path = node.dataDirectory
+        try Data().write(to: URL(fileURLWithPath: path))
+        let start = "the data directory \(path) can't be used: "
+        #expect(try await refusal(node).last?.contains(start + "\(path) is no directory") == true)
+
+        try FileManager.default.removeItem(atPath: path)
+        try FileManager.default.createDirectory(
+            atPath: path, withIntermediateDirectories: true)
+        try Data().write(to: URL(fileURLWithPath: path + "/log"))
+        #expect(
+            try await refusal(node).last?.contains(start + "\(path)/log is no directory") == true)
     }
 
     @Test func `An address that is not this machine's leaves no cluster behind`() async throws {
@@ -43,7 +62,7 @@ import Testing
             let node = try node(
                 directory, "-http-addr", address, "-http-adv-addr", "localhost:4001")
             let lines = try await refusal(node)
-            #expect(lines.last?.contains("failed to listen on \(address): can't listen") == true)
+            #expect(lines.last?.contains("failed to listen on \(address): ") == true)
             #expect(!exists(node.dataDirectory))
         }
     }

@@ -1,3 +1,4 @@
+import Chance
 import Foundation
 import Service
 import Testing
@@ -261,7 +262,7 @@ func cell(_ value: Value, _ type: String, blobArray: Bool = false) throws -> Str
     /// Random rows, read back by a parser that is not ours.
     @Test(arguments: 0..<20)
     func `What is written is read back`(seed: UInt64) throws {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         let width = Int.random(in: 1...6, using: &random)
         let height = Int.random(in: 0...20, using: &random)
         let names = (0..<width).map {
@@ -294,7 +295,7 @@ func cell(_ value: Value, _ type: String, blobArray: Bool = false) throws -> Str
 
     @Test(arguments: 0..<200)
     func `A number is written with all the digits that tell it from others`(seed: UInt64) throws {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         let real = Double(bitPattern: random.next())
         let text = try cell(.real(real), "real")
         #expect(real.isFinite ? Double(text) == real : text == "null")
@@ -305,7 +306,7 @@ func cell(_ value: Value, _ type: String, blobArray: Bool = false) throws -> Str
         return try #require((document?["results"] as? [[String: Any]])?.first)
     }
 
-    private static func randomValue(_ random: inout SeededGenerator) -> Value {
+    private static func randomValue(_ random: inout SplitMix64) -> Value {
         switch Int.random(in: 0..<5, using: &random) {
         case 0: return .null
         case 1:
@@ -343,17 +344,4 @@ func cell(_ value: Value, _ type: String, blobArray: Bool = false) throws -> Str
     }
 }
 
-/// SplitMix64.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
+extension SplitMix64: RandomNumberGenerator {}

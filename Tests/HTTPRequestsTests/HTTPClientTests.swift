@@ -13,8 +13,8 @@ import Testing
 
     init() throws { client = try HTTPClient(.init()) }
 
-    private func server(_ server: ScriptedServer) -> HTTPServer {
-        HTTPServer(isTLS: false, host: "127.0.0.1", port: server.port)
+    private func server(_ server: ScriptedServer) -> ServerAddress {
+        ServerAddress(isTLS: false, host: "127.0.0.1", port: server.port)
     }
 
     private func call(seconds: Double = 20, cancelDescriptor: Int32 = -1) -> Call {
@@ -264,7 +264,7 @@ import Testing
             if connection.request() != nil { connection.write(Self.ok) }
         }
         let server = try #require(
-            HTTPServer("unix://\(path)", defaultPort: 80, isTLS: false))
+            ServerAddress("unix://\(path)", defaultPort: 80, isTLS: false))
         let answer = try client.send(HTTPRequest("GET", "/"), to: server, call())
         #expect(answer.status == 200)
         #expect(scripted.connectionCount == 1)
@@ -276,7 +276,7 @@ import Testing
             if connection.request() != nil { connection.write(Self.ok) }
         }
         let server = try #require(
-            HTTPServer("http://[::1]:\(scripted.port)", defaultPort: 80, isTLS: false))
+            ServerAddress("http://[::1]:\(scripted.port)", defaultPort: 80, isTLS: false))
         let answer = try client.send(HTTPRequest("GET", "/"), to: server, call())
         #expect(answer.status == 200)
     }
@@ -284,7 +284,7 @@ import Testing
     @Test func `A second request at the same time is refused`() throws {
         let scripted = try ScriptedServer { [client] connection in
             guard connection.request() != nil else { return }
-            let own = HTTPServer(isTLS: false, host: "127.0.0.1", port: 1)
+            let own = ServerAddress(isTLS: false, host: "127.0.0.1", port: 1)
             let call = Call(deadline: Call.now + 1_000_000_000, cancelDescriptor: -1)
             do throws(HTTPFailure) {
                 _ = try client.send(HTTPRequest("GET", "/"), to: own, call)

@@ -1,5 +1,7 @@
 import Glibc
 import HarnessBackends
+import Threads
+import Time
 
 /// A connection to a fake server, in plain bytes.
 final class RawClient {
@@ -48,9 +50,9 @@ final class RawClient {
 
     /// All there is until the end of the connection, or until `milliseconds` are over.
     func receive(waiting milliseconds: Int32) -> String {
-        let end = MonotonicClock.now + UInt64(milliseconds) * 1_000_000
+        let end = MonotonicTime.now.nanoseconds + UInt64(milliseconds) * 1_000_000
         var bytes: [UInt8] = []
-        while case let now = MonotonicClock.now, now < end {
+        while case let now = MonotonicTime.now.nanoseconds, now < end {
             let more = receiveBytes(waiting: Int32((end - now) / 1_000_000))
             if more.isEmpty { break }
             bytes += more

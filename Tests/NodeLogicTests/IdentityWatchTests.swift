@@ -8,11 +8,11 @@ import Time
 /// What a node asks before it takes part, and what it believes.
 @Suite struct IdentityWatchTests {
     private static func watch(at address: String = "n1:4002") -> IdentityWatch {
-        let configuration = NodeConfiguration(
+        let settings = MachineSettings(
             explicitID: nil, fallbackID: NodeID("1"), address: PeerAddress(address), apiURL: "",
             dataDirectory: "", version: "test")
         let identity = NodeIdentity(id: NodeID("1"), incarnation: Samples.incarnation(1))
-        let options = NodeOptions(identity: identity, engine: "e", configuration: configuration)
+        let options = NodeOptions(identity: identity, engine: "e", settings: settings)
         return IdentityWatch(options, run: RandomID(high: 0, low: 1))
     }
 

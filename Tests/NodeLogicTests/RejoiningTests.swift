@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 import PeerProtocol
 import Raft
@@ -12,13 +13,13 @@ import Time
 
     /// A member that listens elsewhere than its cluster knows.
     private func moved(_ plan: FormationPlan) -> Rendezvous {
-        var configuration = NodeConfiguration(
+        var settings = MachineSettings(
             explicitID: nil, fallbackID: identity.id, address: PeerAddress("new:4002"),
             apiURL: "", dataDirectory: "", version: "")
-        configuration.plan = plan
+        settings.plan = plan
         return Rendezvous(
-            NodeOptions(identity: identity, engine: "", configuration: configuration),
-            chance: Chance((1, 2, 3, 4)))
+            NodeOptions(identity: identity, engine: "", settings: settings),
+            chance: Xoshiro256((1, 2, 3, 4)))
     }
 
     private func situation(_ role: RoleName, _ members: Membership) -> Rendezvous.Situation {

@@ -67,7 +67,7 @@ import Testing
 
     @Test func `Nobody founds a second cluster who has agreed with others on one`() throws {
         let member = Samples.member("1")
-        let own = Introduction(
+        let own = FormationIntroduction(
             identity: NodeIdentity(id: member.id, incarnation: member.incarnation),
             address: member.address, suffrage: .voter, expect: 1)
         var machine = Formation(

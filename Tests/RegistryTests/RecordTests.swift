@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 import Raft
 import Registry
@@ -50,7 +51,7 @@ import Wire
     }
 
     @Test func `No noise ends the process`() {
-        var dice = SeededGenerator(seed: 5)
+        var dice = SplitMix64(seed: 5)
         let bytes = Self.record.encoded()
         for _ in 0..<20_000 {
             var noise = bytes

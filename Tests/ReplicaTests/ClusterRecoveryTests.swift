@@ -1,6 +1,7 @@
 import Foundation
 import NodeLogic
 import Raft
+import Scratch
 import StateMachine
 import Testing
 
@@ -41,11 +42,8 @@ import Testing
     }
 
     private func inDirectory(_ body: (String) throws -> Void) throws {
-        let url = FileManager.default.temporaryDirectory
-            .appendingPathComponent("recovery-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: url) }
-        try body(url.path)
+        let directory = try TemporaryDirectory("recovery")
+        try withExtendedLifetime(directory) { try body(directory.path) }
     }
 
     private func recover(_ path: String) throws -> ClusterRecovery.Outcome {

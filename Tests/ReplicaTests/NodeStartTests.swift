@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import NodeLogic
 import Raft
+import Scratch
 import StateMachine
 import Telemetry
 import Testing
@@ -21,21 +22,19 @@ import Time
     }
 
     private func inDirectory(_ body: (String) throws -> Void) throws {
-        let url = FileManager.default.temporaryDirectory
-            .appendingPathComponent("start-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: url) }
-        try body(url.path + "/data")
+        let directory = try TemporaryDirectory("start")
+        try withExtendedLifetime(directory) { try body(directory.path + "/data") }
     }
 
     private func start(
-        _ path: String, _ change: (inout NodeConfiguration) -> Void = { _ in }
+        _ path: String, _ change: (inout MachineSettings) -> Void = { _ in }
     ) throws -> Node {
-        var configuration = NodeConfiguration(
+        var settings = MachineSettings(
             explicitID: nil, fallbackID: NodeID("1"), address: PeerAddress("localhost:1"),
             apiURL: "http://localhost:2", dataDirectory: path, version: "test")
-        change(&configuration)
+        change(&settings)
         return try Node.start(
-            configuration, group: Self.group,
+            settings, group: Self.group,
             logger: Logger(module: "test", threshold: nil, sink: Silence()))
     }
 
@@ -55,7 +54,7 @@ import Time
     }
 
     private func refusal(
-        _ path: String, _ change: (inout NodeConfiguration) -> Void = { _ in }
+        _ path: String, _ change: (inout MachineSettings) -> Void = { _ in }
     ) -> StartError? {
         #expect(throws: StartError.self) { try start(path, change) }
     }

@@ -1,6 +1,7 @@
 import Glibc
 import NodeLogic
 import Raft
+import Scratch
 import Service
 import StateMachine
 import Synchronization

@@ -66,14 +66,23 @@ struct Failed: Error {}
         (["--foo=1", "data"], "flag provided but not defined: -foo"),
         (["data", "-join"], ""),
         (["-join"], "flag needs an argument: -join"),
-        (["-join-attempts", "x", "d"], "invalid value \"x\" for flag -join-attempts: parse error"),
-        (["-raft-snap", "-1", "d"], "invalid value \"-1\" for flag -raft-snap: parse error"),
-        (["-join-interval", "3", "d"], "invalid value \"3\" for flag -join-interval: parse error"),
+        (
+            ["-join-attempts", "x", "d"],
+            "invalid value \"x\" for flag -join-attempts: parse error (a whole number)"
+        ),
+        (
+            ["-raft-snap", "-1", "d"],
+            "invalid value \"-1\" for flag -raft-snap: parse error (a whole number)"
+        ),
+        (
+            ["-join-interval", "3", "d"],
+            "invalid value \"3\" for flag -join-interval: parse error (a time with its unit: 500ms, 10s, 1h30m)"
+        ),
         (
             ["-join-attempts", "99999999999999999999", "d"],
             "invalid value \"99999999999999999999\" for flag -join-attempts: value out of range"
         ),
-        (["-fk=x", "d"], "invalid boolean value \"x\" for -fk: parse error"),
+        (["-fk=x", "d"], "invalid boolean value \"x\" for -fk: parse error (true or false)"),
         (["---x", "d"], "bad flag syntax: ---x"),
         (["-=x", "d"], "bad flag syntax: -=x"),
     ])

@@ -1,3 +1,4 @@
+import Addresses
 import Testing
 
 @testable import Settings
@@ -43,9 +44,18 @@ import Testing
             ["-http-adv-addr", "HTTPS://a:1"],
             "HTTP options should not include protocol (http:// or https://)"
         ),
-        (["-http-addr", "localhost"], "HTTP bind address not valid"),
-        (["-http-addr", "localhost:http"], "HTTP bind port not valid"),
-        (["-http-adv-addr", "::1:4001"], "HTTP advertised HTTP address not valid"),
+        (
+            ["-http-addr", "localhost"],
+            "HTTP bind address not valid: -http-addr takes HOST:PORT, an IPv6 address in brackets, and not \"localhost\""
+        ),
+        (
+            ["-http-addr", "localhost:http"],
+            "HTTP bind port not valid: -http-addr takes HOST:PORT with a number from 0 to 65535, and not \"localhost:http\""
+        ),
+        (
+            ["-http-adv-addr", "::1:4001"],
+            "HTTP advertised HTTP address not valid: -http-adv-addr takes HOST:PORT, an IPv6 address in brackets, and not \"::1:4001\""
+        ),
         (
             ["-http-addr", "0.0.0.0:4001"],
             "advertised HTTP address is not routable (0.0.0.0), "
@@ -56,16 +66,31 @@ import Testing
             "advertised HTTP address is not routable (), "
                 + "specify it via -http-addr or -http-adv-addr"
         ),
-        (["-raft-addr", "localhost"], "raft bind address not valid"),
-        (["-raft-addr", "localhost:x"], "raft bind port not valid"),
-        (["-raft-addr", "localhost:65536"], "raft bind port not valid"),
-        (["-raft-adv-addr", "localhost"], "raft advertised address not valid"),
+        (
+            ["-raft-addr", "localhost"],
+            "raft bind address not valid: -raft-addr takes HOST:PORT, an IPv6 address in brackets, and not \"localhost\""
+        ),
+        (
+            ["-raft-addr", "localhost:x"],
+            "raft bind port not valid: -raft-addr takes HOST:PORT with a number from 0 to 65535, and not \"localhost:x\""
+        ),
+        (
+            ["-raft-addr", "localhost:65536"],
+            "raft bind port not valid: -raft-addr takes HOST:PORT with a number from 0 to 65535, and not \"localhost:65536\""
+        ),
+        (
+            ["-raft-adv-addr", "localhost"],
+            "raft advertised address not valid: -raft-adv-addr takes HOST:PORT, an IPv6 address in brackets, and not \"localhost\""
+        ),
         (
             ["-raft-addr", "[::]:4002"],
             "advertised Raft address is not routable (::), "
                 + "specify it via -raft-addr or -raft-adv-addr"
         ),
-        (["-raft-adv-addr", "a:x"], "raft advertised port is not valid"),
+        (
+            ["-raft-adv-addr", "a:x"],
+            "raft advertised port is not valid: -raft-adv-addr takes HOST:PORT with a number from 0 to 65535, and not \"a:x\""
+        ),
         (
             ["-raft-addr", "a:0"],
             "advertised Raft address has port 0, specify it via -raft-addr or -raft-adv-addr"

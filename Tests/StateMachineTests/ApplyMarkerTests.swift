@@ -1,5 +1,6 @@
 import Glibc
 import Raft
+import Scratch
 import Testing
 import Wire
 

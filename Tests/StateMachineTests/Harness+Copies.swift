@@ -2,6 +2,7 @@ import CSQLite
 import Glibc
 import Raft
 import SQLite
+import Scratch
 import Wire
 
 @testable import StateMachine
@@ -44,13 +45,7 @@ extension Database {
 }
 
 extension [UInt8] {
-    func write(to path: String) throws {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-        defer { close(descriptor) }
-        guard Glibc.write(descriptor, self, count) == count else {
-            throw HarnessError.system(errno)
-        }
-    }
+    func write(to path: String) throws { try TemporaryDirectory.write(self, to: path) }
 }
 
 extension Reader {

@@ -2,34 +2,10 @@ import CSQLite
 import Glibc
 import Raft
 import SQLite
+import Scratch
 import Wire
 
 @testable import StateMachine
-
-/// A directory that goes away with the value.
-final class ScratchDirectory {
-    let path: String
-
-    init() throws {
-        // In memory where there is such a place: the tests sync a lot.
-        let base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
-        var template = Array("\(base)/statemachine-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw HarnessError.system(errno) }
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-
-    deinit {
-        guard let directory = opendir(path) else { return }
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            unlink("\(path)/\(name)")
-        }
-        closedir(directory)
-        rmdir(path)
-    }
-}
 
 enum HarnessError: Error {
     case system(Int32)
@@ -38,7 +14,7 @@ enum HarnessError: Error {
 
 /// A database of its own with an applier.
 final class Database {
-    let directory: ScratchDirectory
+    let directory: TemporaryDirectory
     let databases: DatabaseDirectory
     var applier: Applier
 
@@ -46,7 +22,7 @@ final class Database {
         limits: ApplierLimits = ApplierLimits(), foreignKeys: Bool = false,
         writes: WriteLimits = .initial
     ) throws {
-        directory = try ScratchDirectory()
+        directory = try TemporaryDirectory("statemachine")
         databases = DatabaseDirectory(path: directory.path)
         try databases.create(
             .first,

@@ -1,4 +1,5 @@
 import CSQLite
+import Chance
 import SQLite
 import Testing
 import Wire
@@ -48,7 +49,7 @@ import Wire
 
     /// Texts of few letters, so that they are often found in each other; as blobs cast to text they
     /// are often no UTF-8.
-    private static func value(_ random: inout SplitMix) -> Value {
+    private static func value(_ random: inout SplitMix64) -> Value {
         let letters: [[UInt8]] = [
             [0x61], [0x62], [0xC3, 0xA4], [0xE2, 0x82, 0xAC], [0xF0, 0x9F, 0x98, 0x80], [0x20],
         ]
@@ -77,7 +78,7 @@ import Wire
     ])
     func `A function in place of SQLite's gives what SQLite's gives`(call: String) throws {
         let pair = try Pair()
-        var random = SplitMix(state: 7)
+        var random = SplitMix64(seed: 7)
         for _ in 0..<3000 {
             let values = (0..<3).map { _ in Self.value(&random) }
             pair.expectSame("SELECT \(call) FROM (SELECT ?1, ?2, ?3)", values)
@@ -179,6 +180,6 @@ import Wire
     }
 }
 
-extension SplitMix {
+extension SplitMix64 {
     mutating func index(_ count: Int) -> Int { Int(next() % UInt64(count)) }
 }

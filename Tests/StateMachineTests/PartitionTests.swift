@@ -1,3 +1,4 @@
+import Chance
 import Raft
 import Testing
 import Wire
@@ -25,7 +26,7 @@ import Wire
         END;
         """
 
-    private static func statement(_ random: inout SplitMix, _ depth: Int = 0) -> String {
+    private static func statement(_ random: inout SplitMix64, _ depth: Int = 0) -> String {
         let n = Int(random.next() % 60)
         switch random.next() % 26 {
         case 0, 1, 2: return "INSERT INTO t(b) VALUES(\(n))"
@@ -82,7 +83,7 @@ import Wire
     }
 
     private static func history(seed: UInt64, count: Int, isCalm: Bool = false) -> [Entry] {
-        var random = SplitMix(state: seed)
+        var random = SplitMix64(seed: seed)
         var entries = [
             entry(LogIndex(1), Command(kind: .execute, statements: [Statement(schema)]))
         ]
@@ -123,7 +124,7 @@ import Wire
     ) throws -> Outcome {
         let database = try Database(foreignKeys: true, writes: Self.limits)
         database.applier.avoidsSharedTransactions = inUnits
-        var random = SplitMix(state: seed)
+        var random = SplitMix64(seed: seed)
         var start = 0
         var results: [AppliedEntry] = []
         while start < entries.count {
@@ -295,17 +296,5 @@ import Wire
             #expect(try database.dump() == expected, "after \(write) writes")
         }
         #expect(interruptions > 20)
-    }
-}
-
-struct SplitMix {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
-        return word ^ word >> 31
     }
 }

@@ -3,6 +3,7 @@ import Glibc
 import Raft
 import SQLite
 import Testing
+import Threads
 import Wire
 
 @testable import StateMachine
@@ -192,24 +193,11 @@ import Wire
 
     /// Runs on a stack as the daemon's threads for SQL have it.
     private func onDeepStack(_ body: @escaping @Sendable () -> Void) {
-        final class Box {
-            let body: @Sendable () -> Void
-            init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+        do throws(ThreadShortage) {
+            try NamedThread("deep", stack: NamedThread.deepStack, body).join()
+        } catch {
+            Issue.record(error)
         }
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setstacksize(&attributes, 1 << 30)
-        var thread = pthread_t()
-        let status = pthread_create(
-            &thread, &attributes,
-            { context in
-                guard let context else { return nil }
-                Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body()
-                return nil
-            }, Unmanaged.passRetained(Box(body)).toOpaque())
-        #expect(status == 0)
-        if status == 0 { pthread_join(thread, nil) }
     }
 
     /// Each has a database of its own: SQLite looks through all objects when one is created.

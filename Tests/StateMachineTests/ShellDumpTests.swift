@@ -2,6 +2,7 @@ import CSQLite
 import Glibc
 import Raft
 import SQLite
+import Scratch
 import Testing
 import Wire
 
@@ -10,9 +11,9 @@ import Wire
 /// Dumps that SQLite's own shell makes load, and come out of the database as they went in.
 @Suite struct ShellDumpTests {
     private struct Shell {
-        let directory: ScratchDirectory
+        let directory: TemporaryDirectory
 
-        init() throws { directory = try ScratchDirectory() }
+        init() throws { directory = try TemporaryDirectory("shell") }
 
         func path(_ name: String) -> String { "\(directory.path)/\(name)" }
 

@@ -1,4 +1,5 @@
 import CSQLite
+import Chance
 import Glibc
 import Raft
 import SQLite
@@ -205,7 +206,7 @@ import Wire
 
     /// Rows come and go near the limits, which change on the way.
     private static func history(seed: UInt64) -> [Entry] {
-        var random = SplitMix(state: seed)
+        var random = SplitMix64(seed: seed)
         var entries = [
             entry(
                 LogIndex(1),
@@ -270,7 +271,7 @@ import Wire
     private func run(_ entries: [Entry], _ way: Way, seed: UInt64) throws -> Run {
         let database = try Database()
         database.applier.avoidsSharedTransactions = way == .units
-        var random = SplitMix(state: seed)
+        var random = SplitMix64(seed: seed)
         var outcome = Run()
         var start = 0
         while start < entries.count {

@@ -21,17 +21,28 @@ import Testing
     }
 
     @Test func `Each hop of the walks names a file and a function that exist`() throws {
-        let hop = try Regex(
-            #"^\| \d+ \| `([^`]+\.swift)` `([A-Za-z]+)` \|"#,
-            as: (Substring, Substring, Substring).self
-        ).anchorsMatchLineEndings()
-        let hops = try repository.text("docs/architecture.md").matches(of: hop)
-        #expect(hops.count >= 20)
-        for match in hops {
-            let path = "Sources/Host/\(match.output.1)"
+        let walks = try Walk.all(in: repository.text("docs/architecture.md"))
+        #expect(walks.map(\.hops.count).reduce(0, +) >= 20)
+        for hop in walks.flatMap(\.hops) {
+            let path = "Sources/Host/\(hop.file)"
             try #require(repository.exists(path), "\(path)")
             let text = try repository.text(path)
-            #expect(text.contains("func \(match.output.2)("), "\(path): \(match.output.2)")
+            #expect(text.contains("func \(hop.function)("), "\(path): \(hop.function)")
+        }
+    }
+
+    @Test func `A hop of a walk goes up a layer only where it is marked`() throws {
+        let walks = try Walk.all(in: repository.text("docs/architecture.md"))
+        #expect(walks.count == 2)
+        for walk in walks {
+            #expect(walk.hops.map(\.number) == Array(1...walk.hops.count))
+            for (hop, next) in zip(walk.hops, walk.hops.dropFirst()) {
+                let from = try #require(hop.depth, "\(hop.file)")
+                let to = try #require(next.depth, "\(next.file)")
+                #expect(
+                    next.isMarked == (to < from),
+                    "hop \(next.number), \(next.file), comes after \(hop.file)")
+            }
         }
     }
 
@@ -88,5 +99,46 @@ import Testing
             if part == ".." { _ = parts.popLast() } else { parts.append(part) }
         }
         return parts.joined(separator: "/")
+    }
+}
+
+/// A table of `docs/architecture.md` whose rows follow one thing through the files.
+private struct Walk {
+    struct Hop {
+        let number: Int
+        /// Marked as one that brings effects or results up.
+        let isMarked: Bool
+        /// Below `Sources/Host`.
+        let file: String
+        let function: String
+
+        /// Of its layer, from the outside in; nil in none.
+        var depth: Int? {
+            Walk.layers.firstIndex(of: String(file.prefix { $0 != "/" }))
+        }
+    }
+
+    /// As `Package.swift` names them, outside in.
+    static let layers = [
+        "Daemon", "Edge", "Node", "Peers", "Formation", "Consensus", "Database", "Base",
+    ]
+
+    let hops: [Hop]
+
+    static func all(in page: String) throws -> [Walk] {
+        let row = try Regex(
+            #"^\| (\d+)( ↩)? \| `([^`]+\.swift)` `([A-Za-z]+)` \|"#,
+            as: (Substring, Substring, Substring?, Substring, Substring).self
+        ).anchorsMatchLineEndings()
+        return page.split(separator: "\n## ").map { section in
+            Walk(
+                hops: section.matches(of: row).compactMap { match in
+                    Int(match.output.1).map {
+                        Hop(
+                            number: $0, isMarked: match.output.2 != nil,
+                            file: String(match.output.3), function: String(match.output.4))
+                    }
+                })
+        }.filter { !$0.hops.isEmpty }
     }
 }

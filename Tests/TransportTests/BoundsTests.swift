@@ -1,3 +1,4 @@
+import Chance
 import NIOCore
 import PeerProtocol
 import Raft
@@ -277,7 +278,7 @@ import Wire
 
     // MARK: Fuzz
 
-    private func payload(_ kind: UInt8, _ random: inout SplitMix) -> [UInt8] {
+    private func payload(_ kind: UInt8, _ random: inout SplitMix64) -> [UInt8] {
         var writer = ByteWriter()
         switch kind {
         case 3:
@@ -311,7 +312,7 @@ import Wire
     }
 
     /// A conversation that is right as a whole, in parts, or not at all.
-    private func conversation(_ random: inout SplitMix) -> [UInt8] {
+    private func conversation(_ random: inout SplitMix64) -> [UInt8] {
         let purpose = UInt8(random.next() % 6)
         let kinds: [UInt8] = [[3], [3], [4], [6], [8, 10, 11], [1, 2, 15]][Int(purpose)]
         var bytes = WireBytes.preamble(purpose: purpose) + WireBytes.introduction()
@@ -355,7 +356,7 @@ import Wire
                 return id % 3 == 0 ? .refuse("no") : .accept(.init(id), path: "\(paths)-\(id)")
             }
         }
-        var random = SplitMix(state: seed)
+        var random = SplitMix64(seed: seed)
         for _ in 0..<150 {
             var bytes = conversation(&random)
             guard let (_, channel) = try? await RawConnection.open(to: node.listener.port) else {

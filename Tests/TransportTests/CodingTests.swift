@@ -1,3 +1,4 @@
+import Chance
 import PeerProtocol
 import Raft
 import Service
@@ -119,7 +120,7 @@ import Wire
 
     /// Any result is fine, as long as there is one.
     @Test func `Damaged bytes never crash a decoder`() {
-        var random = SplitMix(state: 42)
+        var random = SplitMix64(seed: 42)
         var errors = 0
         for (bytes, decode) in all() {
             for _ in 0..<300 {
@@ -138,18 +139,5 @@ import Wire
     @Test func `A question of an unknown kind is told from a damaged one`() throws {
         var reader = ByteReader([200, 1, 2])
         #expect(try PeerRequest(from: &reader) == nil)
-    }
-}
-
-/// A small generator with a fixed seed, so that failures repeat.
-struct SplitMix {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

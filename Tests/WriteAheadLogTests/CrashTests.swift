@@ -1,3 +1,4 @@
+import Chance
 import Raft
 import Simulator
 import Testing
@@ -104,7 +105,7 @@ import Testing
         var faults = SimulatedDisk.FaultCounts()
         var cuts = 0
         for seed in 100..<200 as Range<UInt64> {
-            var dice = Dice(seed)
+            var dice = SplitMix64(seed: seed)
             var subject = try Subject(seed: seed)
             for _ in 0..<4 {
                 if dice.below(2) == 0 {

@@ -1,5 +1,6 @@
 import Glibc
 import Raft
+import Scratch
 import Simulator
 import Testing
 
@@ -48,8 +49,9 @@ import Testing
         async
     {
         await #expect(processExitsWith: .success) {
-            guard let folder = temporaryFolder() else { exit(2) }
-            defer { system("rm -rf \(folder)") }
+            let directory = try TemporaryDirectory("wal", isInMemory: false)
+            defer { withExtendedLifetime(directory) {} }
+            let folder = directory.path
             let disk = PosixDisk()
             var log = try SegmentedLog<PosixDisk>.open(
                 on: disk, directory: folder + "/log", limits: smallLimits, bootID: boot)
@@ -134,8 +136,9 @@ import Testing
     // MARK: Directories
 
     @Test func `Directories are made with all above them, and twice is no error`() throws {
-        let folder = try #require(temporaryFolder())
-        defer { system("rm -rf \(folder)") }
+        let directory = try TemporaryDirectory("wal", isInMemory: false)
+        defer { withExtendedLifetime(directory) {} }
+        let folder = directory.path
         let disk = PosixDisk()
         try disk.makeDirectories(folder + "/a//b/c/")
         try disk.makeDirectories(folder + "/a/b/c")
@@ -146,9 +149,4 @@ import Testing
         }
         #expect(error.operation == .createDirectory && error.code == ENOTDIR)
     }
-}
-
-private func temporaryFolder() -> String? {
-    var template = Array("/tmp/wal-XXXXXX".utf8CString)
-    return mkdtemp(&template).map { String(cString: $0) }
 }

@@ -1,3 +1,4 @@
+import Chance
 import Raft
 import Simulator
 
@@ -28,9 +29,9 @@ struct Oracle: Equatable {
         identity = log.state.identity
         cluster = log.state.cluster
         abandoned = log.state.abandonedClusters
+        quarantine = log.state.quarantine
         formation = log.state.formation
         registry = log.state.registry
-        quarantine = log.state.quarantine
         generation = log.state.generation
         hardState = log.state.hardState
         commitIndex = log.state.commitIndex
@@ -58,8 +59,8 @@ struct Oracle: Equatable {
                 self.membership = membership
                 membershipIndex = index
                 hardState = HardState(term: hardState.term.nextEpoch)
-            case .caughtUp: break
             case .quarantine(let bytes): quarantine = bytes
+            case .caughtUp: break
             }
         }
         if let state = batch.hardState { hardState = state }
@@ -89,21 +90,6 @@ struct Oracle: Equatable {
     }
 }
 
-/// SplitMix64 for tests: one seed, one sequence.
-struct Dice {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed &* 0xD134_2543_DE82_EF95 &+ 1 }
-
-    mutating func below(_ limit: Int) -> Int {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-        return Int((value ^ value >> 31) % UInt64(max(1, limit)))
-    }
-}
-
 /// Random calls that a node could make, in step with the oracle.
 struct Workload {
     enum Call {
@@ -114,7 +100,7 @@ struct Workload {
         case reset(SnapshotMark, UInt64)
     }
 
-    private var dice: Dice
+    private var dice: SplitMix64
     private(set) var oracle = Oracle()
     /// The whole history of memberships that stand.
     private var memberships = [
@@ -122,7 +108,7 @@ struct Workload {
     ]
     private var term: UInt64 = 1
 
-    init(seed: UInt64) { dice = Dice(seed) }
+    init(seed: UInt64) { dice = SplitMix64(seed: seed) }
 
     /// Goes back to where another workload was, but not to its dice.
     mutating func resume(from earlier: Workload) {

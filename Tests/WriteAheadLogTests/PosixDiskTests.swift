@@ -1,31 +1,14 @@
 import Glibc
 import Raft
+import Scratch
 import Testing
 
 @testable import WriteAheadLog
 
 /// The log on the real file system.
 @Suite struct PosixDiskTests {
-    private final class Folder {
-        let path: String
-
-        init() throws {
-            var template = Array("/tmp/wal-XXXXXX".utf8CString)
-            let made = try #require(mkdtemp(&template))
-            path = String(cString: made)
-        }
-
-        deinit {
-            for name in (try? PosixDisk().list(path + "/log")) ?? [] {
-                unlink(path + "/log/" + name)
-            }
-            rmdir(path + "/log")
-            rmdir(path)
-        }
-    }
-
     private func open(
-        _ folder: Folder, bootID: RandomID = boot
+        _ folder: TemporaryDirectory, bootID: RandomID = boot
     ) throws -> SegmentedLog<PosixDisk> {
         try .open(
             on: PosixDisk(), directory: folder.path + "/log",
@@ -33,7 +16,7 @@ import Testing
     }
 
     @Test func `A log on real files is found again, compacted and reset`() throws {
-        let folder = try Folder()
+        let folder = try TemporaryDirectory("wal", isInMemory: false)
         do {
             var log = try open(folder)
             try log.append(LogBatch(hardState: vote, records: allMetadata))
@@ -70,7 +53,7 @@ import Testing
     }
 
     @Test func `A file takes its room at once, and reads stop at its end`() throws {
-        let folder = try Folder()
+        let folder = try TemporaryDirectory("wal", isInMemory: false)
         let disk = PosixDisk()
         try disk.createDirectory(folder.path + "/log")
         try disk.createDirectory(folder.path + "/log")

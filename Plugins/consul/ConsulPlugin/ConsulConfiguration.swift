@@ -20,7 +20,7 @@ package import PluginSupport
 /// CONSUL_HTTP_TOKEN, CONSUL_HTTP_TOKEN_FILE, CONSUL_HTTP_AUTH, CONSUL_NAMESPACE, CONSUL_PARTITION,
 /// and those of `ConsulTLS`.
 package struct ConsulConfiguration {
-    package var server: HTTPServer
+    package var server: ServerAddress
     package var datacenter: String
     package var namespace: String
     package var partition: String
@@ -81,7 +81,7 @@ package struct ConsulConfiguration {
 
     private static func server(
         _ configuration: inout Configuration, _ variables: ConsulEnvironment
-    ) throws(CallFailure) -> HTTPServer {
+    ) throws(CallFailure) -> ServerAddress {
         let given = try configuration.string("address")
         let scheme = try configuration.string("scheme")
         guard ["", "http", "https"].contains(scheme) else {
@@ -107,7 +107,7 @@ package struct ConsulConfiguration {
         }
         let variable = variables.text("HTTP_ADDR")
         guard !variable.isEmpty else {
-            return HTTPServer(isTLS: isTLS, host: "127.0.0.1", port: 8500)
+            return ServerAddress(isTLS: isTLS, host: "127.0.0.1", port: 8500)
         }
         guard var server = Self.server(variable, isTLS: isTLS) else {
             // Not shown, for there may be a password in it.
@@ -122,9 +122,9 @@ package struct ConsulConfiguration {
     }
 
     /// Without a port it is the scheme's own, as for Consul's tools.
-    private static func server(_ text: String, isTLS: Bool) -> HTTPServer? {
+    private static func server(_ text: String, isTLS: Bool) -> ServerAddress? {
         let isTLS = isTLS || text.hasPrefix("https://")
-        return HTTPServer(text, defaultPort: isTLS ? 443 : 80, isTLS: isTLS)
+        return ServerAddress(text, defaultPort: isTLS ? 443 : 80, isTLS: isTLS)
     }
 
     private static func basicAuth(

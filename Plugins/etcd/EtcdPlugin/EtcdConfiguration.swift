@@ -20,7 +20,7 @@ package struct EtcdConfiguration: Sendable {
     static let defaultPort: UInt16 = 2379
     static let maxEndpoints = 64
 
-    package private(set) var endpoints: [HTTPServer] = []
+    package private(set) var endpoints: [ServerAddress] = []
     package private(set) var username: String
     package private(set) var password: String
     package private(set) var notices: [String] = []
@@ -68,7 +68,7 @@ package struct EtcdConfiguration: Sendable {
             throw configuration.wrong(missing, "given too: user name and password go together")
         }
         for name in names.isEmpty ? [Self.defaultEndpoint] : names {
-            let endpoint = HTTPServer(name, defaultPort: Self.defaultPort, isTLS: tls != nil)
+            let endpoint = ServerAddress(name, defaultPort: Self.defaultPort, isTLS: tls != nil)
             guard let endpoint else {
                 throw configuration.wrong(
                     "endpoints",

@@ -197,7 +197,7 @@ extension EtcdGateway {
 
     private func send(
         _ request: HTTPRequest, _ endpoint: Int,
-        _ body: (HTTPServer) throws(HTTPFailure) -> HTTPAnswer
+        _ body: (ServerAddress) throws(HTTPFailure) -> HTTPAnswer
     ) throws(Failure) -> HTTPAnswer {
         do throws(HTTPFailure) {
             return try body(session.configuration.endpoints[endpoint])

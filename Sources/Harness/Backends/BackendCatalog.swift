@@ -1,13 +1,13 @@
 /// The kinds of fake servers, by the names that manifests call them by.
 package enum BackendCatalog {
     package static let kinds = [
-        ConsulServer.kind, DNSServer.kind, DocumentServer.kind, EtcdGatewayServer.kind,
+        ConsulServer.kind, FakeDNSServer.kind, DocumentServer.kind, EtcdGatewayServer.kind,
     ]
 
     package static func make(_ kind: String) throws(BackendError) -> any Backend {
         switch kind {
         case ConsulServer.kind: return try ConsulServer()
-        case DNSServer.kind: return try DNSServer()
+        case FakeDNSServer.kind: return try FakeDNSServer()
         case DocumentServer.kind: return try DocumentServer()
         case EtcdGatewayServer.kind: return try EtcdGatewayServer()
         default:

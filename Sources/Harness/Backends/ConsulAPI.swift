@@ -1,5 +1,7 @@
 import JSON
 import Synchronization
+import Threads
+import Time
 
 /// What a fake Consul answers; see `ConsulServer`.
 final class ConsulAPI: Sendable {
@@ -22,7 +24,7 @@ final class ConsulAPI: Sendable {
 
     // MARK: Requests
 
-    func answer(_ request: HTTPRequest, _ exchange: HTTPExchange) -> HTTPResponse {
+    func answer(_ request: ReceivedRequest, _ exchange: HTTPExchange) -> HTTPResponse {
         let root = "/v1/kv/"
         if request.path == "/v1/txn" {
             return request.method == "PUT" ? transact(request) : Self.refusal(of: request.method)
@@ -45,15 +47,17 @@ final class ConsulAPI: Sendable {
     }
 
     private func get(
-        _ key: String, _ request: HTTPRequest, _ exchange: HTTPExchange
+        _ key: String, _ request: ReceivedRequest, _ exchange: HTTPExchange
     ) -> HTTPResponse {
         let wantsKeys = request.parameter("keys") != nil
         let isTree = wantsKeys || request.parameter("recurse") != nil
         guard isTree || !key.isEmpty else { return HTTPResponse(400, text: "Missing key name") }
         if let index = request.number("index"), index > 0 {
             let wait = request.parameter("wait").flatMap(Self.nanoseconds) ?? Self.usualWait
-            let deadline = MonotonicClock.now + min(wait, Self.longestWait)
-            while see(key, isTree).index <= index, MonotonicClock.now < deadline, !exchange.isOver {
+            let deadline = MonotonicTime.now.nanoseconds + min(wait, Self.longestWait)
+            while see(key, isTree).index <= index, MonotonicTime.now.nanoseconds < deadline,
+                !exchange.isOver
+            {
                 exchange.pause()
             }
         }
@@ -94,7 +98,7 @@ final class ConsulAPI: Sendable {
         return Self.json(.bool(isDone), didChange: isDone)
     }
 
-    private func transact(_ request: HTTPRequest) -> HTTPResponse {
+    private func transact(_ request: ReceivedRequest) -> HTTPResponse {
         guard let operations = ConsulTransaction.operations(request.body) else {
             return HTTPResponse(400, text: "Failed to parse body")
         }
@@ -154,6 +158,6 @@ final class ConsulAPI: Sendable {
     }
 }
 
-extension HTTPRequest {
+extension ReceivedRequest {
     fileprivate func number(_ name: String) -> UInt64? { parameter(name).flatMap { UInt64($0) } }
 }

@@ -13,12 +13,12 @@ package final class ConsulServer: Backend {
     package static let kind = "consul-kv"
 
     private let api: ConsulAPI
-    private let server: HTTPServer
+    private let server: FakeHTTPServer
 
     package init() throws(BackendError) {
         let api = ConsulAPI()
         self.api = api
-        server = try HTTPServer { api.answer($0, $1) }
+        server = try FakeHTTPServer { api.answer($0, $1) }
     }
 
     package var port: UInt16 { server.port }

@@ -1,3 +1,6 @@
+import Threads
+import Time
+
 /// The plainest registry there is, for plugins that speak a protocol of their own over HTTP, and for
 /// resolvers that fetch a document: records below their paths, with entity tags (RFC 9110).
 ///
@@ -14,12 +17,12 @@ package final class DocumentServer: Backend {
     private static let longestWait: UInt64 = 30_000_000_000
 
     private let store: RegistryRecords
-    private let server: HTTPServer
+    private let server: FakeHTTPServer
 
     package init() throws(BackendError) {
         let store = RegistryRecords()
         self.store = store
-        server = try HTTPServer { Self.answer($0, $1, store) }
+        server = try FakeHTTPServer { Self.answer($0, $1, store) }
     }
 
     package var port: UInt16 { server.port }
@@ -45,14 +48,14 @@ package final class DocumentServer: Backend {
     }
 
     private static func answer(
-        _ request: HTTPRequest, _ exchange: HTTPExchange, _ store: RegistryRecords
+        _ request: ReceivedRequest, _ exchange: HTTPExchange, _ store: RegistryRecords
     ) -> HTTPResponse {
         let expected = request.header("if-match").map { $0.filter { $0 != "\"" } }
         switch request.method {
         case "GET":
             if request.parameter("list") != nil { return list(request.path, store) }
             if let tag = request.parameter("wait") {
-                _ = store.wait(exchange, until: MonotonicClock.now + longestWait) {
+                _ = store.wait(exchange, until: MonotonicTime.now.nanoseconds + longestWait) {
                     self.tag($0.read(request.path).record) != tag
                 }
             }

@@ -22,13 +22,13 @@ import Synchronization
 package final class EtcdGatewayServer: Backend {
     package static let kind = "etcd-kv"
 
-    private let server: HTTPServer
+    private let server: FakeHTTPServer
     private let state: EtcdState
 
     package init() throws(BackendError) {
         let state = EtcdState()
         self.state = state
-        server = try HTTPServer { Self.answer($0, $1, state) }
+        server = try FakeHTTPServer { Self.answer($0, $1, state) }
     }
 
     package var port: UInt16 { server.port }
@@ -57,7 +57,7 @@ package final class EtcdGatewayServer: Backend {
     }
 
     private static func answer(
-        _ request: HTTPRequest, _ exchange: HTTPExchange, _ state: EtcdState
+        _ request: ReceivedRequest, _ exchange: HTTPExchange, _ state: EtcdState
     ) -> HTTPResponse {
         let prefix = state.prefix + "/"
         guard request.method == "POST", request.path.hasPrefix(prefix) else {

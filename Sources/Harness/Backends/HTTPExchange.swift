@@ -1,3 +1,5 @@
+import Threads
+
 /// One request on its connection, for handlers that take their time. Used on the connection's own
 /// thread only.
 package struct HTTPExchange {
@@ -18,5 +20,5 @@ package struct HTTPExchange {
     }
 
     /// Waits a moment; for loops that look for a change.
-    package func pause() { MonotonicClock.pause(milliseconds: BackendLimits.tickMilliseconds) }
+    package func pause() { CurrentThread.pause(milliseconds: BackendLimits.tickMilliseconds) }
 }

@@ -6,7 +6,7 @@ struct HTTPReader {
     init(connection: Int32) { self.connection = connection }
 
     /// Nil at the end of the connection, and for what is malformed or over a limit.
-    mutating func next() -> HTTPRequest? {
+    mutating func next() -> ReceivedRequest? {
         let end = Array("\r\n\r\n".utf8)
         var headEnd: Int?
         while headEnd == nil {
@@ -17,7 +17,7 @@ struct HTTPReader {
         guard let headEnd else { return nil }
         let head = Array(buffer[..<headEnd])
         buffer.removeFirst(headEnd + end.count)
-        guard let request = HTTPRequest(head: head, body: []) else { return nil }
+        guard let request = ReceivedRequest(head: head, body: []) else { return nil }
         if request.header("expect")?.lowercased() == "100-continue",
             !LoopbackSocket.send("HTTP/1.1 100 Continue\r\n\r\n".utf8, to: connection)
         {
@@ -29,7 +29,7 @@ struct HTTPReader {
         } else {
             body = take(Int(request.header("content-length") ?? "0") ?? -1)
         }
-        return body.flatMap { HTTPRequest(head: head, body: $0) }
+        return body.flatMap { ReceivedRequest(head: head, body: $0) }
     }
 
     private mutating func chunks() -> [UInt8]? {

@@ -7,7 +7,7 @@ package struct HTTPResponse: Sendable {
     }
 
     package var status: Int
-    package var headers: [HTTPRequest.Parameter] = []
+    package var headers: [ReceivedRequest.Parameter] = []
     package var body: Body
     /// Whether the request changed the server's state: `Fault.dropAfterExecution` breaks these.
     package var didChange = false
@@ -29,7 +29,7 @@ package struct HTTPResponse: Sendable {
     }
 
     package mutating func set(_ name: String, _ value: String) {
-        headers.append(HTTPRequest.Parameter(name: name, value: value))
+        headers.append(ReceivedRequest.Parameter(name: name, value: value))
     }
 
     /// Status line and headers, with the empty line.

@@ -1,4 +1,6 @@
 import Synchronization
+import Threads
+import Time
 
 /// The state of a fake registry: records with one counter of changes for all, as Consul's index and
 /// etcd's revision are. Linearizable, for there is one lock.
@@ -85,7 +87,7 @@ package final class RegistryRecords: Sendable {
         _ exchange: HTTPExchange, until deadline: UInt64, _ isDifferent: (RegistryRecords) -> Bool
     ) -> Bool {
         while !isDifferent(self) {
-            guard !exchange.isOver, MonotonicClock.now < deadline else { return false }
+            guard !exchange.isOver, MonotonicTime.now.nanoseconds < deadline else { return false }
             exchange.pause()
         }
         return true

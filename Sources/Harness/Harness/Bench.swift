@@ -3,6 +3,8 @@ import HarnessBackends
 import JSON
 import PluginABI
 import Synchronization
+import Threads
+import Time
 
 /// What a check works with, in its own process: the plugin, a server if there is one, and the shared
 /// ways of calling. A check that can't begin is skipped, for another one says why.
@@ -153,7 +155,7 @@ final class Bench {
     func call(
         _ session: any Session, _ request: Request, seconds: UInt64 = Bench.patience
     ) throws(Finding) -> CallReport {
-        let deadline = MonotonicClock.now + seconds * Self.second
+        let deadline = MonotonicTime.now.nanoseconds + seconds * Self.second
         return try finish(session.begin(request, deadline: deadline), request, due: deadline)
     }
 

@@ -1,6 +1,8 @@
 import CHarness
 import Glibc
 import HarnessBackends
+import Threads
+import Time
 
 /// A child process with a socket or two, whose output is collected.
 ///
@@ -98,7 +100,7 @@ final class ChildProcess {
     /// writes meanwhile. False when it is `time` (CLOCK_MONOTONIC, nanoseconds) first.
     func waitForMessage(until time: UInt64) -> Bool {
         while true {
-            let now = MonotonicClock.now
+            let now = MonotonicTime.now.nanoseconds
             guard now < time else { return false }
             var descriptors = [
                 pollfd(fd: sockets[0], events: Int16(POLLIN), revents: 0),
@@ -107,7 +109,7 @@ final class ChildProcess {
             _ = poll(&descriptors, 2, Int32(clamping: (time - now) / 1_000_000 + 1))
             if descriptors[1].revents != 0, !collect() {
                 // Both ends are closed: only the message is left to wait for.
-                if descriptors[0].revents == 0 { MonotonicClock.pause(milliseconds: 1) }
+                if descriptors[0].revents == 0 { CurrentThread.pause(milliseconds: 1) }
             }
             if descriptors[0].revents != 0 { return true }
         }
@@ -126,13 +128,13 @@ final class ChildProcess {
     func end(at time: UInt64) -> Int32 {
         var status: Int32 = 0
         while waitpid(process, &status, WNOHANG) == 0 {
-            guard MonotonicClock.now < time else {
+            guard MonotonicTime.now.nanoseconds < time else {
                 kill(process, SIGKILL)
                 while waitpid(process, &status, 0) < 0, errno == EINTR {}
                 break
             }
             _ = collect()
-            MonotonicClock.pause(milliseconds: 1)
+            CurrentThread.pause(milliseconds: 1)
         }
         kill(-process, SIGKILL)
         while collect(), output.count < Self.outputLimit, hasOutput {}

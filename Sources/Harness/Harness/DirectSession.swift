@@ -1,6 +1,8 @@
 import HarnessBackends
 import PluginABI
 import Synchronization
+import Threads
+import Time
 
 /// An instance in this process, called through the ABI itself.
 ///
@@ -40,12 +42,12 @@ final class DirectSession: Session, @unchecked Sendable {
         }
         let host = HarnessHost()
         let lent = LentArguments(arguments)
-        let recorder = CallRecorder(deadline: MonotonicClock.now + 5_000_000_000)
+        let recorder = CallRecorder(deadline: MonotonicTime.now.nanoseconds + 5_000_000_000)
         recorder.open()
         var instance: OpaquePointer?
-        let start = MonotonicClock.now
+        let start = MonotonicTime.now.nanoseconds
         let status = create(plugin.descriptor, host.pointer, lent.pointer, recorder.sink, &instance)
-        let time = MonotonicClock.now - start
+        let time = MonotonicTime.now.nanoseconds - start
         let results = recorder.finish()
         lent.takeBack()
         let session = status == RQD_OK ? instance : nil
@@ -104,9 +106,9 @@ final class DirectSession: Session, @unchecked Sendable {
     /// Makes a call on this thread.
     func perform(_ request: Request, _ recorder: CallRecorder) -> CallReport {
         recorder.open()
-        let started = MonotonicClock.now
+        let started = MonotonicTime.now.nanoseconds
         let status = call(request, recorder)
-        let ended = MonotonicClock.now
+        let ended = MonotonicTime.now.nanoseconds
         return CallReport(
             request: request, status: status, results: recorder.finish(), started: started,
             ended: ended)
@@ -159,8 +161,8 @@ final class DirectCall: PendingCall {
     func wait(until time: UInt64) -> CallReport? {
         while true {
             if let report = report.withLock({ $0 }) { return report }
-            guard MonotonicClock.now < time else { return nil }
-            MonotonicClock.pause(milliseconds: 1)
+            guard MonotonicTime.now.nanoseconds < time else { return nil }
+            CurrentThread.pause(milliseconds: 1)
         }
     }
 }

@@ -3,6 +3,8 @@ import Glibc
 import HarnessBackends
 import PluginABI
 import Synchronization
+import Threads
+import Time
 
 /// An instance in a process of its own, called by the host's own code, as under
 /// `-disco-isolation=process`.
@@ -46,7 +48,7 @@ final class IsolatedSession: Session {
                 }, wallTime: { "" }))
         let session = IsolatedSession(
             instance, isRegistry: choice.mode.role == .registry, lines: lines)
-        let start = MonotonicClock.now
+        let start = MonotonicTime.now.nanoseconds
         let call = IsolatedCall(.describe)
         instance.start(timeout: .seconds(10)) { result in
             call.finish(result, start) { _, _ in }
@@ -72,21 +74,21 @@ final class IsolatedSession: Session {
         case .read, .write, .erase, .list: return isRegistry
         case .wait:
             let name = isRegistry ? "leader" : ""
-            let pending = begin(.wait(name, token: []), deadline: MonotonicClock.now)
-            let report = pending.wait(until: MonotonicClock.now + 5 * Bench.second)
+            let pending = begin(.wait(name, token: []), deadline: MonotonicTime.now.nanoseconds)
+            let report = pending.wait(until: MonotonicTime.now.nanoseconds + 5 * Bench.second)
             return report?.status != RQD_UNSUPPORTED
         }
     }
 
     func destroy() {
         let gone = IsolatedCall(.describe)
-        let start = MonotonicClock.now
+        let start = MonotonicTime.now.nanoseconds
         instance.stop { gone.finish(.success(()), start) { _, _ in } }
         _ = gone.wait(until: start + 5 * Bench.second)
     }
 
     func begin(_ request: Request, deadline: UInt64) -> any PendingCall {
-        let start = MonotonicClock.now
+        let start = MonotonicTime.now.nanoseconds
         let timeout = Duration.nanoseconds(Int64(deadline > start ? deadline - start : 0))
         let call = IsolatedCall(request)
         let handle =
@@ -140,8 +142,8 @@ private final class IsolatedCall: PendingCall {
     func wait(until time: UInt64) -> CallReport? {
         while true {
             if let report = report.withLock({ $0 }) { return report }
-            guard MonotonicClock.now < time else { return nil }
-            MonotonicClock.pause(milliseconds: 1)
+            guard MonotonicTime.now.nanoseconds < time else { return nil }
+            CurrentThread.pause(milliseconds: 1)
         }
     }
 
@@ -151,7 +153,7 @@ private final class IsolatedCall: PendingCall {
     ) {
         var report = CallReport(
             request: request, status: RQD_OK, results: CallResults(), started: start,
-            ended: MonotonicClock.now)
+            ended: MonotonicTime.now.nanoseconds)
         switch result {
         case .success(let answer): take(&report, answer)
         case .failure(let error): report.take(error)

@@ -1,4 +1,6 @@
 import HarnessBackends
+import Threads
+import Time
 
 /// Finds what grows with every round of something.
 enum LeakMeter {
@@ -32,17 +34,17 @@ enum LeakMeter {
         let bytes = ProcessFacts.allocatedBytes()
         for _ in 0..<rounds { try round() }
         let growth = ProcessFacts.allocatedBytes() - bytes
-        let end = MonotonicClock.now + UInt64(settling) * 1_000_000
+        let end = MonotonicTime.now.nanoseconds + UInt64(settling) * 1_000_000
         while true {
             let opened = ProcessFacts.descriptors().subtracting(descriptors)
             let started = ProcessFacts.threads().subtracting(threads)
             if opened.isEmpty, started.isEmpty { break }
-            guard MonotonicClock.now < end else {
+            guard MonotonicTime.now.nanoseconds < end else {
                 return "\(opened.count) descriptors and \(started.count) threads after "
                     + "\(rounds) rounds"
                     + (opened.first.map { ", one is \(ProcessFacts.target(of: $0))" } ?? "")
             }
-            MonotonicClock.pause(milliseconds: 5)
+            CurrentThread.pause(milliseconds: 5)
         }
         return growth > rounds * toleratedBytes
             ? "\(growth) bytes of memory after \(rounds) rounds" : nil

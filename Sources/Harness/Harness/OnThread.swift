@@ -1,5 +1,6 @@
 import HarnessBackends
 import Synchronization
+import Threads
 
 /// Runs a piece of a check on a thread like those of calls, and waits for it.
 enum OnThread {
@@ -15,7 +16,7 @@ enum OnThread {
         func wait() throws(Finding) {
             while true {
                 switch result.withLock({ $0 }) {
-                case .running: MonotonicClock.pause(milliseconds: 1)
+                case .running: CurrentThread.pause(milliseconds: 1)
                 case .done: return
                 case .thrown(let finding): throw finding
                 }

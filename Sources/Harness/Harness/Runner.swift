@@ -3,6 +3,8 @@ import Glibc
 import HarnessBackends
 import JSON
 import Synchronization
+import Threads
+import Time
 
 /// Makes checks of one plugin, each in a child process, several at a time.
 package struct Runner: Sendable {
@@ -64,7 +66,7 @@ package struct Runner: Sendable {
         var entries: [Entry] = []
         while entries.count < checks.count {
             guard let entry = state.entry(entries.count) else {
-                MonotonicClock.pause(milliseconds: 2)
+                CurrentThread.pause(milliseconds: 2)
                 continue
             }
             entries.append(entry)
@@ -95,7 +97,7 @@ package struct Runner: Sendable {
         if let reason = reasonToSkip(check) {
             return Verdict(outcome: .skipped, expected: "", seen: reason)
         }
-        let start = MonotonicClock.now
+        let start = MonotonicTime.now.nanoseconds
         var verdict: Verdict
         do throws(BackendError) {
             verdict = try performInChild(check)
@@ -103,7 +105,7 @@ package struct Runner: Sendable {
             verdict = Verdict(
                 outcome: .skipped, expected: "", seen: "the harness itself failed: \(error)")
         }
-        verdict.milliseconds = Int((MonotonicClock.now - start) / 1_000_000)
+        verdict.milliseconds = Int((MonotonicTime.now.nanoseconds - start) / 1_000_000)
         return verdict
     }
 
@@ -144,15 +146,16 @@ package struct Runner: Sendable {
             check: check.name, plugin: plugin, mode: mode, manifest: manifestPath ?? "",
             config: config, backendURL: backendURL, hasFakeServer: backend != nil,
             isIsolated: isIsolated, seed: seed, slowness: slowness, directory: directory.path)
-        let limit = MonotonicClock.now + UInt64(check.timeout * slowness) * 1_000_000_000
+        let limit = MonotonicTime.now.nanoseconds + UInt64(check.timeout * slowness) * 1_000_000_000
         guard line.send(job.json), child.waitForMessage(until: limit) else {
-            _ = child.end(at: MonotonicClock.now)
+            _ = child.end(at: MonotonicTime.now.nanoseconds)
             return Verdict(
                 outcome: .failed, expected: "the check ends within \(check.timeout) s",
                 seen: "it did not, and was ended" + tail(child))
         }
         let message = line.receive()
-        let status = child.end(at: MonotonicClock.now + UInt64(5 * slowness) * 1_000_000_000)
+        let status = child.end(
+            at: MonotonicTime.now.nanoseconds + UInt64(5 * slowness) * 1_000_000_000)
         guard let verdict = message.flatMap(Verdict.init), status == 0 else {
             return crash(status, child)
         }

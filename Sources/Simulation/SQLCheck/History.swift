@@ -1,4 +1,5 @@
 internal import Raft
+import Chance
 package import Wire
 
 /// Entries as a cluster could commit them, made from a seed.
@@ -15,7 +16,7 @@ package struct History: Equatable, Sendable {
     /// - Parameter entries: how many there are at least.
     package init(seed: UInt64, entries: Int) {
         self.seed = seed
-        var dice = Dice(seed: seed)
+        var dice = SplitMix64(seed: seed)
         let hasChance = dice.chance(2, of: 3)
         var temper = StatementMaker.Temper(
             hasChance: hasChance, hasExtremes: hasChance && dice.chance(1, of: 2),
@@ -42,7 +43,7 @@ package struct History: Equatable, Sendable {
 
     func stamped(_ place: Int) -> Command {
         var command = commands[place]
-        var dice = Dice(seed: seed &+ UInt64(place))
+        var dice = SplitMix64(seed: seed &+ UInt64(place))
         command.stamp = Stamp(
             milliseconds: 1_700_000_000_000 + Int64(place) * 977, seed: dice.next())
         return command

@@ -1,3 +1,5 @@
+import Scratch
+
 internal import CSQLite
 internal import SQLite
 internal import Wire
@@ -6,14 +8,14 @@ internal import Wire
 ///
 /// It opens the file anew before each transaction, for so it plans by the file alone.
 final class PlainSQLite {
-    private let directory: Scratch
+    private let directory: TemporaryDirectory
     private let path: String
     private let foreignKeys: Bool
     private var connection: Connection
 
     init(foreignKeys: Bool) throws {
         self.foreignKeys = foreignKeys
-        directory = try Scratch()
+        directory = try TemporaryDirectory("sqlcheck")
         path = "\(directory.path)/plain.sqlite"
         connection = try Self.open(path, foreignKeys: foreignKeys, access: .create)
     }

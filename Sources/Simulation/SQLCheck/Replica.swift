@@ -1,3 +1,6 @@
+import Chance
+import Scratch
+
 internal import Glibc
 internal import Raft
 internal import StateMachine
@@ -30,20 +33,20 @@ final class Replica {
         var scrub: [Digest] = []
     }
 
-    private let directory: Scratch
+    private let directory: TemporaryDirectory
     private var databases: DatabaseDirectory
     private var generation = Generation.first
     private var applier: Applier
     private var reader: Reader?
     private let history: History
     private let limits: ApplierLimits
-    private var dice: Dice
+    private var dice: SplitMix64
     private var outcome = Outcome()
 
     private init(_ history: History) throws {
         self.history = history
-        dice = Dice(seed: ~history.seed)
-        directory = try Scratch()
+        dice = SplitMix64(seed: ~history.seed)
+        directory = try TemporaryDirectory("sqlcheck")
         databases = DatabaseDirectory(path: directory.path)
         var state = AppliedState(
             settings: ClusterSettings(
@@ -150,7 +153,7 @@ final class Replica {
         let bytes = try source.read(offset: 0, count: Int(source.byteCount))
         applier.endSnapshot()
         generation = generation.next
-        try Scratch.write(bytes, to: databases.incomingFile(of: generation))
+        try TemporaryDirectory.write(bytes, to: databases.incomingFile(of: generation))
         try databases.installSnapshot(
             as: generation, mark: source.mark, cluster: ClusterID(RandomID(high: 1, low: 1)))
         try restart()
@@ -158,45 +161,7 @@ final class Replica {
 }
 
 enum CheckError: Error {
-    case system(Int32)
     case noSnapshot
     case noRows(String)
     case noScrub(String)
-}
-
-/// A directory that goes away with the value.
-final class Scratch {
-    let path: String
-
-    init() throws {
-        // In memory where there is such a place.
-        let base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
-        var template = Array("\(base)/sqlcheck-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw CheckError.system(errno) }
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-
-    deinit {
-        guard let directory = opendir(path) else { return }
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            unlink("\(path)/\(name)")
-        }
-        closedir(directory)
-        rmdir(path)
-    }
-
-    static func write(_ bytes: [UInt8], to path: String) throws {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw CheckError.system(errno) }
-        defer { close(descriptor) }
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            guard count > 0 else { throw CheckError.system(errno) }
-            rest = rest.dropFirst(count)
-        }
-    }
 }

@@ -1,3 +1,5 @@
+import Chance
+
 /// What a history believes to be in its database, so that most statements meet something. It may be
 /// wrong: errors are outcomes too.
 struct SchemaModel: Sendable {
@@ -20,24 +22,24 @@ struct SchemaModel: Sendable {
     private var made = 0
 
     /// A name that was not there before, or one that was.
-    mutating func name(_ prefix: String, _ dice: inout Dice) -> String {
+    mutating func name(_ prefix: String, _ dice: inout SplitMix64) -> String {
         if made > 3, dice.chance(1, of: 4) { return "\(prefix)\(1 + dice.below(made))" }
         made += 1
         return "\(prefix)\(made)"
     }
 
     /// One of the tables that hold rows of their own.
-    func ordinary(_ dice: inout Dice) -> Table {
+    func ordinary(_ dice: inout SplitMix64) -> Table {
         let found = tables.filter { $0.shape != .view && !$0.isVirtual }
         return dice.pick(found, or: .missing)
     }
 
     /// One of what can be read.
-    func readable(_ dice: inout Dice) -> Table {
+    func readable(_ dice: inout SplitMix64) -> Table {
         dice.pick(tables, or: .missing)
     }
 
-    func virtual(_ shape: Shape, _ dice: inout Dice) -> Table? {
+    func virtual(_ shape: Shape, _ dice: inout SplitMix64) -> Table? {
         let found = tables.filter { $0.shape == shape }
         return found.isEmpty ? nil : dice.pick(found, or: .missing)
     }
@@ -53,7 +55,7 @@ extension SchemaModel.Table {
 
     var isVirtual: Bool { shape == .fullText || shape == .rectangles }
 
-    func column(_ dice: inout Dice) -> String {
+    func column(_ dice: inout SplitMix64) -> String {
         dice.pick(columns, or: "a")
     }
 }

@@ -1,3 +1,5 @@
+import Chance
+
 /// Queries, and statements about virtual tables.
 extension StatementMaker {
     mutating func select() -> String {

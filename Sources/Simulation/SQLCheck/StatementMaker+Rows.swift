@@ -1,3 +1,5 @@
+import Chance
+
 /// Statements that change rows.
 extension StatementMaker {
     /// Makes a table larger than others, so that the planner has something to choose.

@@ -1,3 +1,5 @@
+import Chance
+
 /// Statements that make, change and drop objects of the schema.
 extension StatementMaker {
     mutating func schemaChange() -> String {

@@ -1,3 +1,5 @@
+import Chance
+
 /// Statements under settings that a request makes for itself, and statistics that a client writes.
 extension StatementMaker {
     mutating func settingStatement() -> String {

@@ -1,3 +1,5 @@
+import Chance
+
 /// Makes statements of every kind, seeded, for a schema that they change as they go.
 struct StatementMaker {
     /// What a history may hold.
@@ -14,10 +16,10 @@ struct StatementMaker {
     }
 
     let temper: Temper
-    var dice: Dice
+    var dice: SplitMix64
     var schema = SchemaModel()
 
-    init(temper: Temper, dice: Dice) {
+    init(temper: Temper, dice: SplitMix64) {
         self.temper = temper
         self.dice = dice
     }

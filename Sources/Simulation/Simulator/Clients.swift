@@ -1,9 +1,10 @@
+import Chance
 import Raft
 import Service
 import Wire
 
 /// What a client is told.
-enum Verdict: Equatable {
+enum HeardAnswer: Equatable {
     /// It took effect, or found a value, in the state after the index.
     case done(LogIndex, value: Int64)
     /// Without effect for certain.
@@ -223,7 +224,7 @@ extension Simulation {
         settle(slot)
     }
 
-    func hear(_ id: Int, _ verdict: Verdict) {
+    func hear(_ id: Int, _ verdict: HeardAnswer) {
         guard clients.operations[id].state == .open else { return }
         let client = clients.operations[id].client
         clients.operations[id].returned = now

@@ -1,3 +1,4 @@
+import Chance
 import Raft
 
 /// The files of a node as they were once: a backup, or a volume that was away.

@@ -19,6 +19,7 @@ package struct EventQueue<Event> {
 
     package init() {}
 
+    /// Of the earliest event; nil if none is scheduled.
     package var nextTime: Int? { items.first?.time }
 
     /// Whether all that is scheduled, in no order of time, is such as asked.
@@ -26,6 +27,8 @@ package struct EventQueue<Event> {
         events.allSatisfy { $0.map(isSuch) ?? true }
     }
 
+    /// - Parameter time: in the simulation's unit; an earlier one than the last event's is taken as
+    /// it is.
     package mutating func schedule(_ event: Event, at time: Int) {
         let place: Int
         if let free = freePlaces.popLast() {
@@ -40,6 +43,7 @@ package struct EventQueue<Event> {
         rise()
     }
 
+    /// Takes the earliest out; nil if none is scheduled.
     package mutating func next() -> (time: Int, event: Event)? {
         guard let first = items.first, let event = events[first.place] else { return nil }
         events[first.place] = nil

@@ -274,6 +274,7 @@ package struct FaultCounts: Equatable, Sendable {
         ]
     }
 
+    /// Adds what another history reached.
     package static func += (sum: inout FaultCounts, other: FaultCounts) {
         for (_, path) in all { sum[keyPath: path] += other[keyPath: path] }
     }

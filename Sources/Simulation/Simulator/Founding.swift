@@ -1,3 +1,4 @@
+import Chance
 import NodeLogic
 import PeerProtocol
 import Raft
@@ -20,7 +21,7 @@ struct Founding {
     /// When a node gives up to form a cluster; it is started again then.
     let patience: Duration
 
-    init(_ random: inout SeededGenerator) {
+    init(_ random: inout SplitMix64) {
         let voters = [3, 3, 3, 3, 5, 5, 4, 2, 1][random.below(9)]
         hasReplica = random.chance(1, of: 3)
         nodeCount = voters + (hasReplica ? 1 : 0)

@@ -48,7 +48,7 @@ struct Invariants {
         var role = RoleName.follower
     }
 
-    /// In milliseconds: `NodeConfiguration.snapshotSendTime` by the slowest clock, and a moment in
+    /// In milliseconds: `MachineSettings.snapshotSendTime` by the slowest clock, and a moment in
     /// which the node stood still.
     private static var longestHold: Int { 6000 * 100 / 93 + 4000 }
 
@@ -171,7 +171,7 @@ struct Invariants {
     mutating func wrote(_ new: [Entry], previousTerm: Term?, by node: NodeID) {
         var previous = previousTerm ?? .zero
         for entry in new {
-            let facts = EntryFacts(digest: Digest.of(entry), previousTerm: previous)
+            let facts = EntryFacts(digest: HistoryDigest.of(entry), previousTerm: previous)
             if let known = entries[entry.position], known != facts {
                 broke("\(node) holds another \(entry.position) than others: logs don't match")
             }

@@ -1,11 +1,14 @@
 /// An operation on one register as its client saw it.
 package struct RegisterOperation: Equatable, Sendable {
+    /// What was done, with the value written, or seen.
     package enum Action: Equatable, Sendable {
         case write(UInt64)
         case read(UInt64)
     }
 
+    /// What was done, with the value written, or seen.
     package var action: Action
+    /// When its client asked, in simulated milliseconds.
     package var invoked: Int
     /// Nil when the client never learnt what became of it: it may take effect at any time.
     package var returned: Int?

@@ -1,3 +1,4 @@
+import Chance
 import NodeLogic
 import Raft
 import Wire
@@ -45,7 +46,7 @@ struct ModelDatabase {
     }
 
     /// - Returns: whether anything was lost.
-    mutating func losePower(_ random: inout SeededGenerator) -> Bool {
+    mutating func losePower(_ random: inout SplitMix64) -> Bool {
         let kept = sinceCheckpoint.prefix(random.below(sinceCheckpoint.count + 1))
         let isLoss = kept.count < sinceCheckpoint.count
         live = checkpoint

@@ -1,3 +1,4 @@
+import Chance
 import Raft
 import Wire
 
@@ -61,7 +62,7 @@ package struct ModelState: Equatable, Sendable {
     @discardableResult
     mutating func apply(_ entry: Entry) -> CommandResult? {
         position = entry.position
-        digest = Digest.combine(digest, Digest.ofChange(entry))
+        digest = HistoryDigest.combine(digest, HistoryDigest.ofChange(entry))
         switch entry.payload {
         case .noop: return nil
         case .membership(let membership):
@@ -100,7 +101,7 @@ package struct ModelState: Equatable, Sendable {
 }
 
 /// Digests that are the same in every run, which `Hasher` is not.
-enum Digest {
+enum HistoryDigest {
     static func combine(_ digest: UInt64, _ value: UInt64) -> UInt64 {
         var bits = (digest ^ value) &* 0xBF58_476D_1CE4_E5B9
         bits = (bits ^ bits >> 29) &+ digest &* 0x94D0_49BB_1331_11EB

@@ -1,3 +1,4 @@
+import Chance
 package import WriteAheadLog
 
 /// A disk in memory that forgets, on command, what was not synced; one seed decides all of it.
@@ -9,12 +10,19 @@ package import WriteAheadLog
 package final class SimulatedDisk: Disk {
     /// How often each fault was reached: a test that counts on one asserts it here.
     package struct FaultCounts: Equatable, Sendable {
+        /// Losses of power.
         package var crashes = 0
+        /// Sectors written and not synced that a crash took back.
         package var lostSectors = 0
+        /// Sectors of which a crash left a part.
         package var tornSectors = 0
+        /// New, renamed and removed names that a crash took back.
         package var lostNameChanges = 0
+        /// Operations that failed because a test asked for it.
         package var injectedErrors = 0
+        /// Operations that failed because `capacity` was reached.
         package var refusedForSpace = 0
+        /// Bytes that were damaged in place.
         package var corruptedBytes = 0
         package var failedReads = 0
 
@@ -34,13 +42,14 @@ package final class SimulatedDisk: Disk {
         case death
     }
 
+    /// Since the disk was made.
     package private(set) var faults = FaultCounts()
     /// Changes of the disk so far.
     package private(set) var stepCount = 0
     /// Bytes that all files together may claim.
     package var capacity: Int?
 
-    private var random: SeededGenerator
+    private var random: SplitMix64
     private var names: [Name] = []
     private var durableNames: [Name] = []
     private var nameChanges: [NameChange] = []
@@ -51,10 +60,12 @@ package final class SimulatedDisk: Disk {
     private var failingReads = 0
     fileprivate private(set) var epoch = 0
 
+    /// Bytes that a crash keeps or loses together.
     package static let sectorSize = 512
 
+    /// - Parameter seed: what a crash takes and keeps follows from it.
     package init(seed: UInt64) {
-        random = SeededGenerator(seed: seed)
+        random = SplitMix64(seed: seed)
     }
 
     // MARK: Faults
@@ -195,11 +206,13 @@ package final class SimulatedDisk: Disk {
     /// Directories need no names of their own here.
     package func createDirectory(_ path: String) throws(DiskError) {}
 
+    /// Fails with `missing`.
     package func openFile(_ path: String) throws(DiskError) -> SimulatedFile {
         guard let content = content(path) else { throw error(.open, path, .missing) }
         return SimulatedFile(disk: self, path: path, content: content)
     }
 
+    /// Empty. Its name outlives a crash once the directory is synced.
     package func createFile(_ path: String) throws(DiskError) -> SimulatedFile {
         _ = try step(.create, path)
         let content = Content()
@@ -207,18 +220,21 @@ package final class SimulatedDisk: Disk {
         return SimulatedFile(disk: self, path: path, content: content)
     }
 
+    /// A file of the new name is gone then. Outlives a crash once the directory is synced.
     package func rename(_ path: String, to newPath: String) throws(DiskError) {
         guard let content = content(path) else { throw error(.rename, path, .missing) }
         _ = try step(.rename, path)
         change(NameChange(removed: path, added: Name(path: newPath, content: content)))
     }
 
+    /// Outlives a crash once the directory is synced.
     package func remove(_ path: String) throws(DiskError) {
         guard content(path) != nil else { throw error(.remove, path, .missing) }
         _ = try step(.remove, path)
         change(NameChange(removed: path, added: nil))
     }
 
+    /// Names of files right below, sorted.
     package func list(_ directory: String) throws(DiskError) -> [String] {
         let prefix = directory + "/"
         return names.filter { $0.path.hasPrefix(prefix) }
@@ -226,6 +242,7 @@ package final class SimulatedDisk: Disk {
             .filter { !$0.contains("/") }.sorted()
     }
 
+    /// Makes changes of names below it outlive a crash.
     package func syncDirectory(_ path: String) throws(DiskError) {
         _ = try step(.syncDirectory, path)
         let prefix = path + "/"
@@ -396,11 +413,13 @@ package struct SimulatedFile: DiskFile {
         try disk.checkDeath(operation, path)
     }
 
+    /// In bytes, as reads see it.
     package func size() throws(DiskError) -> Int {
         try check(.stat)
         return content.state.cached.count
     }
 
+    /// The file claims `count` bytes at least; the new ones read as zero.
     package func preallocate(_ count: Int) throws(DiskError) {
         try check(.preallocate)
         _ = try disk.step(.preallocate, path)
@@ -411,6 +430,7 @@ package struct SimulatedFile: DiskFile {
         content.state.pendingSize = count
     }
 
+    /// Outlives a crash once it is synced; until then each sector may be lost on its own.
     package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(DiskError) {
         try check(.write)
         let count = try disk.step(.write, path, count: bytes.count)
@@ -427,6 +447,7 @@ package struct SimulatedFile: DiskFile {
         try check(.write)
     }
 
+    /// Gives how many bytes were read: fewer at the end of the file.
     package func read(
         into buffer: UnsafeMutableRawBufferPointer, at offset: Int
     ) throws(DiskError) -> Int {
@@ -439,7 +460,9 @@ package struct SimulatedFile: DiskFile {
         return count
     }
 
+    /// All that was written outlives a crash, or the call fails.
     package func syncData() throws(DiskError) { try makeDurable() }
+    /// As `syncData`: the size is kept with the data here.
     package func sync() throws(DiskError) { try makeDurable() }
 
     private func makeDurable() throws(DiskError) {

@@ -1,3 +1,5 @@
+import Chance
+
 /// Decides what becomes of each message between nodes: lost, late, doubled, or held up by a
 /// partition or by what goes before it.
 ///
@@ -71,7 +73,7 @@ struct SimulatedNetwork {
     /// - Parameter size: in bytes.
     mutating func delays(
         from sender: Int, to receiver: Int, _ lane: Lane, size: Int, at now: Int,
-        random: inout SeededGenerator, faults: inout FaultCounts
+        random: inout SplitMix64, faults: inout FaultCounts
     ) -> [Int] {
         if isCut(from: sender, to: receiver) {
             faults.messagesCut += 1
@@ -94,7 +96,7 @@ struct SimulatedNetwork {
 
     private mutating func stream(
         from sender: Int, to receiver: Int, _ lane: Lane, _ size: Int, _ bandwidth: Int,
-        _ now: Int, _ random: inout SeededGenerator, _ faults: inout FaultCounts
+        _ now: Int, _ random: inout SplitMix64, _ faults: inout FaultCounts
     ) -> [Int] {
         let link = (lane.rawValue * count + sender) * count + receiver
         let start = max(now, busyUntil[link])
@@ -109,7 +111,7 @@ struct SimulatedNetwork {
         return [arrival - now]
     }
 
-    private func delay(_ random: inout SeededGenerator, _ faults: inout FaultCounts) -> Int {
+    private func delay(_ random: inout SplitMix64, _ faults: inout FaultCounts) -> Int {
         guard random.chance(longDelayRate, of: 1000) else { return random.within(delay) }
         faults.messagesDelayed += 1
         return random.within(longDelay)

@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 import NodeLogic
 import PeerProtocol

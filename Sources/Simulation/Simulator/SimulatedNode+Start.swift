@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 import NodeLogic
 import Raft
@@ -157,7 +158,7 @@ extension SimulatedNode {
         logKeeper = LogKeeper()
         applyKeeper = ApplyKeeper(
             applyLimits, generation: live, applied: applied, now: clock(now))
-        let chance = Chance((random.next(), random.next(), random.next(), random.next() | 1))
+        let chance = Xoshiro256((random.next(), random.next(), random.next(), random.next() | 1))
         var machine = NodeMachine(options, chance: chance, now: clock(now))
         machine.begin(beginning)
         let expected = max(opened.commitIndex, restored.appliedIndex)
@@ -244,15 +245,15 @@ extension SimulatedNode {
         replication.compactionThreshold = 20
         replication.trailingEntries = 10
         replication.compactionRetryTicks = 20
-        var configuration = NodeConfiguration(
+        var settings = MachineSettings(
             explicitID: nil, fallbackID: id, address: address, apiURL: "http://\(address)",
             dataDirectory: "", version: "simulated")
-        configuration.raft = raft
-        configuration.replication = replication
-        configuration.tick = Self.tick
-        configuration.applyTimeout = .seconds(3)
-        configuration.plan = plan
-        configuration.snapshotSendTime = .seconds(6)
-        return NodeOptions(identity: identity, engine: "model", configuration: configuration)
+        settings.raft = raft
+        settings.replication = replication
+        settings.tick = Self.tick
+        settings.applyTimeout = .seconds(3)
+        settings.plan = plan
+        settings.snapshotSendTime = .seconds(6)
+        return NodeOptions(identity: identity, engine: "model", settings: settings)
     }
 }

@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 import NodeLogic
 import PeerProtocol
@@ -100,7 +101,7 @@ final class SimulatedNode {
 
     // What the world does to it.
 
-    var random: SeededGenerator
+    var random: SplitMix64
     var syncDelay = 1...6
     var databaseDelay = 0...4
     /// How fast its clock goes, in thousandths, and how far it has jumped ahead.
@@ -140,20 +141,20 @@ final class SimulatedNode {
     }
 
     init(
-        slot: Int, address: PeerAddress, mutation: Mutation?, random: inout SeededGenerator
+        slot: Int, address: PeerAddress, mutation: Mutation?, random: inout SplitMix64
     ) {
         self.slot = slot
         id = NodeID("\(slot + 1)")
         self.address = address
         self.mutation = mutation
-        self.random = SeededGenerator(seed: random.next())
+        self.random = SplitMix64(seed: random.next())
         identity = Self.newIdentity(id, &random)
         disk = SimulatedDisk(seed: random.next())
         clockRate = random.within(930...1070)
     }
 
     private static func newIdentity(
-        _ id: NodeID, _ random: inout SeededGenerator
+        _ id: NodeID, _ random: inout SplitMix64
     ) -> NodeIdentity {
         NodeIdentity(
             id: id, incarnation: Incarnation(RandomID(high: random.next(), low: random.next())))

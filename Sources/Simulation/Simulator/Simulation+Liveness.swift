@@ -1,3 +1,4 @@
+import Chance
 import NodeLogic
 import Raft
 import Replication

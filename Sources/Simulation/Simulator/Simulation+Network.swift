@@ -1,3 +1,4 @@
+import Chance
 import NodeLogic
 import PeerProtocol
 import Raft
@@ -259,7 +260,7 @@ extension Simulation {
         switch origin {
         case .client(let operation):
             schedule(
-                .clientHears(operation, Verdict(outcome)), in: random.within(1...10))
+                .clientHears(operation, HeardAnswer(outcome)), in: random.within(1...10))
         case .operator: break
         case .node(let sender, let run, let key):
             guard let delay = delay(from: node.slot, to: sender) else {

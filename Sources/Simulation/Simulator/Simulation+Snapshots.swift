@@ -1,3 +1,4 @@
+import Chance
 import NodeLogic
 import PeerProtocol
 import Raft
@@ -13,7 +14,7 @@ extension Simulation {
         to address: PeerAddress?, _ peer: NodeID, from node: SimulatedNode
     ) {
         lastTransfer += 1
-        let transfer = SnapshotTransfer(
+        let transfer = SimulatedTransfer(
             sender: node.slot, senderRun: node.run, id: id, offer: offer, state: state,
             address: address ?? PeerAddress(""), peer: peer)
         transfers[lastTransfer] = transfer
@@ -26,7 +27,7 @@ extension Simulation {
         schedule(.stream(lastTransfer, .offer), in: delay + wait)
     }
 
-    func step(stream number: Int, _ step: SnapshotTransfer.Step) {
+    func step(stream number: Int, _ step: SimulatedTransfer.Step) {
         guard let transfer = transfers[number] else { return }
         let event = Event.stream(number, step)
         switch step {
@@ -56,18 +57,18 @@ extension Simulation {
         }
     }
 
-    private func isAtSender(_ transfer: SnapshotTransfer, _ event: Event) -> Bool {
+    private func isAtSender(_ transfer: SimulatedTransfer, _ event: Event) -> Bool {
         isPresent(transfer.sender, transfer.senderRun, or: event)
     }
 
-    private func receiver(of transfer: SnapshotTransfer) -> SimulatedNode? {
+    private func receiver(of transfer: SimulatedTransfer) -> SimulatedNode? {
         guard let slot = transfer.receiver, nodes[slot].isUp,
             nodes[slot].run == transfer.receiverRun
         else { return nil }
         return nodes[slot]
     }
 
-    private func forgetReceipt(of transfer: SnapshotTransfer) {
+    private func forgetReceipt(of transfer: SimulatedTransfer) {
         guard let node = receiver(of: transfer), let receipt = transfer.receipt else { return }
         node.forgetReceipt(receipt)
     }
@@ -86,7 +87,7 @@ extension Simulation {
 
     // MARK: The stream
 
-    private func offer(_ number: Int, _ transfer: SnapshotTransfer, _ event: Event) {
+    private func offer(_ number: Int, _ transfer: SimulatedTransfer, _ event: Event) {
         guard let node = owner(of: transfer.address), node.isUp, node.id == transfer.peer else {
             return lose(number, "connection refused", within: 1...50)
         }
@@ -128,14 +129,14 @@ extension Simulation {
     }
 
     /// The leader stands still in the middle of the stream, for so long that another is elected.
-    private func ambushStream(_ number: Int, _ transfer: SnapshotTransfer) {
+    private func ambushStream(_ number: Int, _ transfer: SimulatedTransfer) {
         guard !isCalm, !isTruce, random.chance(1, of: 6) else { return }
         faults.pauses += 1
         transfers[number]?.isAmbushed = true
         pausedUntil[transfer.sender] = now + random.within(1500...3000)
     }
 
-    private func chunk(_ number: Int, _ transfer: SnapshotTransfer, _ event: Event) {
+    private func chunk(_ number: Int, _ transfer: SimulatedTransfer, _ event: Event) {
         guard let node = receiver(of: transfer), let receipt = transfer.receipt else {
             return lose(number, "connection lost", within: 1...2000)
         }

@@ -1,3 +1,4 @@
+import Chance
 import NodeLogic
 import PeerProtocol
 import Raft
@@ -22,7 +23,7 @@ package final class Simulation {
         case forwardRefused(slot: Int, run: Int, [RequestKey])
         case forwardReply(slot: Int, run: Int, RequestKey, Outcome)
         case registry(slot: Int, run: Int, RegistryStep)
-        case stream(Int, SnapshotTransfer.Step)
+        case stream(Int, SimulatedTransfer.Step)
         case candidates(slot: Int, run: Int, [PeerAddress])
         case restart(slot: Int)
         case mend(slot: Int)
@@ -33,7 +34,7 @@ package final class Simulation {
         case heal(Ailment)
         case flap(from: Int, to: Int, remaining: Int)
         case clientActs(Int)
-        case clientHears(Int, Verdict)
+        case clientHears(Int, HeardAnswer)
         case hangUp(operation: Int, slot: Int, run: Int)
         case operatorActs
         case ambush(leader: Int, lost: Int)
@@ -70,7 +71,7 @@ package final class Simulation {
     }
 
     let settings: SimulationSettings
-    var random: SeededGenerator
+    var random: SplitMix64
     var queue = EventQueue<Event>()
     var now = 0
     var network: SimulatedNetwork
@@ -84,7 +85,7 @@ package final class Simulation {
     var calls: [Int: Call] = [:]
     var lastCall = 0
     var lastAttack = 0
-    var transfers: [Int: SnapshotTransfer] = [:]
+    var transfers: [Int: SimulatedTransfer] = [:]
     var lastTransfer = 0
     /// What a sender of a snapshot takes for each chunk.
     var chunkPause = 0
@@ -109,9 +110,10 @@ package final class Simulation {
     private var trace: UInt64 = 0
     private var steps = 0
 
+    /// Draws the cluster's plan from the seed; nothing runs yet.
     package init(_ settings: SimulationSettings) {
         self.settings = settings
-        random = SeededGenerator(seed: settings.seed &* 0x9E37_79B9 &+ 1)
+        random = SplitMix64(seed: settings.seed &* 0x9E37_79B9 &+ 1)
         founding = Founding(&random)
         let count = founding.nodeCount
         network = SimulatedNetwork(count: count)
@@ -129,6 +131,7 @@ package final class Simulation {
         for node in nodes { founding.instruct(node, addresses) }
     }
 
+    /// Plays the whole history, to be called once: first with faults, then without, then it judges.
     package func run() -> SimulationReport {
         begin()
         advance(through: settings.safetyMilliseconds) { false }
@@ -252,8 +255,8 @@ package final class Simulation {
         if let machine = node.machine {
             let term = machine.replicated?.raft.term.rawValue ?? 0
             let commitIndex = machine.replicated?.raft.commitIndex.rawValue ?? 0
-            trace = Digest.combine(trace, UInt64(now) << 8 | UInt64(slot))
-            trace = Digest.combine(trace, term << 32 | commitIndex)
+            trace = HistoryDigest.combine(trace, UInt64(now) << 8 | UInt64(slot))
+            trace = HistoryDigest.combine(trace, term << 32 | commitIndex)
         }
     }
 

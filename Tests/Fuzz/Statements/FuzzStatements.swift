@@ -1,7 +1,9 @@
 import CFuzzer
 import Glibc
 import Raft
+import Scratch
 import StateMachine
+import Threads
 import Wire
 
 /// Feeds the state machine with requests that a fuzzer makes up. Whatever they hold, the process
@@ -24,18 +26,11 @@ import Wire
 enum Driver {
     static func start() {
         // As the daemon's own threads that run SQL.
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        pthread_attr_setstacksize(&attributes, 1 << 30)
-        var thread = pthread_t()
-        let status = pthread_create(
-            &thread, &attributes,
-            { _ in
-                Driver.drive()
-                return nil
-            }, nil)
-        guard status == 0 else { return }
-        pthread_join(thread, nil)
+        do throws(ThreadShortage) {
+            try NamedThread("fuzzer", stack: NamedThread.deepStack) { Driver.drive() }.join()
+        } catch {
+            preconditionFailure("\(error)")
+        }
     }
 
     private static func drive() {
@@ -103,17 +98,18 @@ struct Request {
 
 /// A database for one input.
 final class Trial {
-    private let directory: String
+    private let directory: TemporaryDirectory
     private let databases: DatabaseDirectory
     private var applier: Applier?
     private var results: [AppliedEntry] = []
 
     init() {
-        var template = Array("/dev/shm/fuzz-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { Self.fail("no directory: error \(errno)") }
-        directory = String(
-            decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        databases = DatabaseDirectory(path: directory)
+        do throws(SystemFailure) {
+            directory = try TemporaryDirectory("fuzz")
+        } catch {
+            Self.fail("\(error)")
+        }
+        databases = DatabaseDirectory(path: directory.path)
         let limits = WriteLimits.initial.applying(
             WriteLimitsChange(
                 steps: 300_000, growth: 16 << 20, database: 64 << 20, temporary: 16 << 20))
@@ -161,11 +157,6 @@ final class Trial {
     func end() {
         reopen()
         applier = nil
-        for name in ["db-1.sqlite", "db-1.sqlite-wal", "db-1.sqlite-shm"] {
-            unlink("\(directory)/\(name)")
-        }
-        rmdir("\(directory)/tmp")
-        rmdir(directory)
     }
 
     /// Ends the process, as the fuzzer wants it to report an input.

@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 import PeerProtocol
 import Raft
@@ -10,7 +11,7 @@ import Replication
 /// own and nobody's, each thing perhaps again. It forges no entry, no bootstrap and no verdict on who is a
 /// member: those it could only forge with a member's rights, and nothing in them is out of reach.
 struct Attacker {
-    private var state: UInt64
+    private var chance: SplitMix64
     /// What it knows of whom it attacks.
     let victim: NodeIdentity
     let cluster: ClusterID
@@ -23,7 +24,7 @@ struct Attacker {
         seed: UInt64, victim: NodeIdentity, cluster: ClusterID, term: Term, last: LogPosition,
         members: [Member]
     ) {
-        state = seed &* 0x9E37_79B9_7F4A_7C15 &+ 1
+        chance = SplitMix64(seed: seed &* 0x9E37_79B9_7F4A_7C15 &+ 1)
         self.victim = victim
         self.cluster = cluster
         self.term = term
@@ -31,13 +32,7 @@ struct Attacker {
         self.members = members
     }
 
-    private mutating func next() -> UInt64 {
-        state = state &+ 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
+    private mutating func next() -> UInt64 { chance.next() }
 
     private mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
 
@@ -166,7 +161,7 @@ struct Attacker {
             let list = CandidateList(
                 expect: below(4),
                 entries: [CandidateList.Entry(address: address(), incarnation: nil)])
-            let introduction = Cluster.Introduction(
+            let introduction = Cluster.FormationIntroduction(
                 identity: identity(), address: address(), suffrage: .voter, expect: below(4))
             return FormationMessage.prepare(ballot, list, from: introduction).encoded()
         }

@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 import PeerProtocol
 import Raft
@@ -72,7 +73,7 @@ struct Ensemble {
         guard var node = nodes[number] else { return }
         let seed = UInt64(number) &* 0x9E37_79B9 &+ newID()
         var machine = NodeMachine(
-            node.options, chance: Chance((seed, 2, 3, 4)), now: now)
+            node.options, chance: Xoshiro256((seed, 2, 3, 4)), now: now)
         let disk = node.disk
         var formation = StoredFormation()
         do {

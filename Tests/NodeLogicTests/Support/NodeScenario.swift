@@ -95,37 +95,37 @@ struct NodeScenario {
     private mutating func add(_ command: ScenarioCommand) {
         let number = command.node
         let address = PeerAddress(command["at"] ?? "n\(number):1")
-        var configuration = NodeConfiguration(
+        var settings = MachineSettings(
             explicitID: nil, fallbackID: NodeID("\(number)"), address: address,
             apiURL: "http://n\(number)", dataDirectory: "", version: "test")
-        configuration.plan = plan(command["plan"] ?? "alone", command)
-        configuration.stopsWhenRemoved = command["stops"] == "removed"
+        settings.plan = plan(command["plan"] ?? "alone", command)
+        settings.stopsWhenRemoved = command["stops"] == "removed"
         if let limit = command["reap"].flatMap({ Int($0) }) {
-            configuration.reapTimeouts = ReapTimeouts(
+            settings.reapTimeouts = ReapTimeouts(
                 voter: .milliseconds(limit), nonvoter: .milliseconds(limit))
         }
         if let limit = command["parked"].flatMap({ Int($0) }) {
-            configuration.router.parkedRequests = limit
+            settings.router.parkedRequests = limit
         }
         if let limit = command["send"].flatMap({ Int($0) }) {
-            configuration.snapshotSendTime = .milliseconds(limit)
+            settings.snapshotSendTime = .milliseconds(limit)
         }
         if let interval = command["checksums"].flatMap({ Int($0) }) {
-            configuration.checksums.isOn = true
-            configuration.checksums.interval = .milliseconds(interval)
-            configuration.checksums.scrubInterval = .milliseconds(interval * 3)
-            configuration.checksums.seedsItself = command["seeds"] != "no"
+            settings.checksums.isOn = true
+            settings.checksums.interval = .milliseconds(interval)
+            settings.checksums.scrubInterval = .milliseconds(interval * 3)
+            settings.checksums.seedsItself = command["seeds"] != "no"
         }
         if let limit = command["threshold"].flatMap({ Int($0) }) {
-            configuration.replication.compactionThreshold = limit
-            configuration.replication.trailingEntries = 0
+            settings.replication.compactionThreshold = limit
+            settings.replication.trailingEntries = 0
         }
         ensemble.lastIncarnation += 1
         let identity = NodeIdentity(
             id: NodeID(command["id"] ?? "\(number)"),
             incarnation: Incarnation(RandomID(high: 0, low: ensemble.lastIncarnation)))
         ensemble.nodes[number] = Ensemble.Node(
-            options: NodeOptions(identity: identity, engine: "e", configuration: configuration))
+            options: NodeOptions(identity: identity, engine: "e", settings: settings))
         ensemble.start(number)
         tell(command)
     }
@@ -151,10 +151,10 @@ struct NodeScenario {
 
     private mutating func move(_ number: Int, to address: String) {
         guard let node = ensemble.nodes[number] else { return }
-        var configuration = node.options.configuration
-        configuration.address = PeerAddress(address)
+        var settings = node.options.settings
+        settings.address = PeerAddress(address)
         ensemble.nodes[number]?.options = NodeOptions(
-            identity: node.options.identity, engine: "e", configuration: configuration)
+            identity: node.options.identity, engine: "e", settings: settings)
     }
 
     private mutating func wipe(_ number: Int) {
@@ -166,7 +166,7 @@ struct NodeScenario {
             incarnation: Incarnation(RandomID(high: 0, low: ensemble.lastIncarnation)))
         ensemble.nodes[number]?.disk = EnsembleDisk()
         ensemble.nodes[number]?.options = NodeOptions(
-            identity: identity, engine: "e", configuration: node.options.configuration)
+            identity: identity, engine: "e", settings: node.options.settings)
     }
 
     private mutating func revive(_ number: Int) {

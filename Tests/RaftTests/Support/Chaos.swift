@@ -1,4 +1,5 @@
 @testable import Raft
+import Chance
 
 /// A cluster under random faults: messages get lost, repeated and reordered, disks are slow, nodes
 /// crash and lose what was not durable, members come and go. What must hold is checked after every
@@ -78,22 +79,22 @@ struct Chaos {
 
     // MARK: Faults and work
 
-    private mutating func chance(_ percent: Int) -> Bool { random.next(through: 99) < percent }
-    private mutating func anyNode() -> Int { random.next(through: Self.nodeCount - 1) }
+    private mutating func chance(_ percent: Int) -> Bool { random.within(0...99) < percent }
+    private mutating func anyNode() -> Int { random.within(0...Self.nodeCount - 1) }
     private mutating func anyLeader() -> Int? {
         let places = cluster.nodes.indices.filter {
             cluster.nodes[$0].raft.role == .leader && !cluster.nodes[$0].isDown
         }
-        return places.isEmpty ? nil : places[random.next(through: places.count - 1)]
+        return places.isEmpty ? nil : places[random.within(0...places.count - 1)]
     }
 
     private mutating func step() {
-        switch random.next(through: 999) {
+        switch random.within(0...999) {
         case 0..<550: deliver()
         case 550..<720: tick(anyNode())
         case 720..<880:
             let place = anyNode()
-            let count = 1 + random.next(through: 2)
+            let count = 1 + random.within(0...2)
             if !cluster.nodes[place].isDown { cluster.persist(place, count: count) }
         case 880..<930: propose()
         case 930..<955: read()
@@ -112,7 +113,7 @@ struct Chaos {
 
     private mutating func deliver() {
         guard !pool.isEmpty else { return tick(anyNode()) }
-        let place = random.next(through: min(pool.count - 1, chance(10) ? .max : 3))
+        let place = random.within(0...min(pool.count - 1, chance(10) ? .max : 3))
         let message = pool[place]
         if !chance(5) { pool.remove(at: place) }
         if pool.count > 200 { pool.removeFirst(50) }
@@ -129,7 +130,7 @@ struct Chaos {
     private mutating func propose() {
         guard let place = anyLeader() else { return }
         commands += 1
-        let batch = (0...random.next(through: 2)).map { Array("\(commands)-\($0)".utf8) }
+        let batch = (0...random.within(0...2)).map { Array("\(commands)-\($0)".utf8) }
         do {
             let first = try cluster.nodes[place].raft.propose(batch)
             if cluster.nodes[place].raft.lastPosition.index.distance(from: first.index)
@@ -156,12 +157,12 @@ struct Chaos {
         crashes += 1
         cluster.nodes[place].isDown = true
         // Of the writes under way a prefix reached the disk; nobody was told.
-        let survivors = random.next(through: cluster.nodes[place].writes.count)
+        let survivors = random.within(0...cluster.nodes[place].writes.count)
         for write in cluster.nodes[place].writes.prefix(survivors) {
             cluster.nodes[place].disk.write(write)
         }
         let done = cluster.nodes[place].appliedIndex
-        let lost = random.next(through: done.distance(from: cluster.nodes[place].disk.base.index))
+        let lost = random.within(0...done.distance(from: cluster.nodes[place].disk.base.index))
         let kept = LogIndex(done.rawValue - UInt64(lost))
         cluster.nodes[place].disk.appliedIndex = max(cluster.nodes[place].disk.base.index, kept)
     }
@@ -207,7 +208,7 @@ struct Chaos {
         let node = cluster.nodes[place]
         guard !node.isDown, node.appliedIndex > node.disk.base.index else { return }
         let count = node.appliedIndex.distance(from: node.disk.base.index)
-        let index = LogIndex(node.appliedIndex.rawValue - UInt64(random.next(through: count - 1)))
+        let index = LogIndex(node.appliedIndex.rawValue - UInt64(random.within(0...count - 1)))
         cluster.nodes[place].disk.compact(through: index)
         cluster.nodes[place].disk.appliedIndex = max(node.disk.appliedIndex, index)
         cluster.nodes[place].raft.compacted(through: cluster.nodes[place].disk.base)

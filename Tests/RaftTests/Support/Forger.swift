@@ -1,4 +1,5 @@
 @testable import Raft
+import Chance
 
 /// Makes messages as a broken or hostile peer sends them: fields random, extreme, or right beside
 /// what the node knows.
@@ -14,20 +15,20 @@ struct Forger {
         } + [0, UInt64.max, UInt64.max - 1]
     private static let strides: [UInt64] = [1 << 20, 1 << 24, 1 << 32, 1 << 62, UInt64.max / 2]
 
-    mutating func chance(_ percent: Int) -> Bool { random.next(through: 99) < percent }
+    mutating func chance(_ percent: Int) -> Bool { random.within(0...99) < percent }
 
     private mutating func pick<T>(_ values: [T]) -> T {
-        values[random.next(through: values.count - 1)]
+        values[random.within(0...values.count - 1)]
     }
 
     /// A number near one that the node knows, or near the end of a number space.
     private mutating func number(near known: [UInt64]) -> UInt64 {
-        switch random.next(through: 3) {
-        case 0: pick(known) &+ UInt64(random.next(through: 3)) &- 1
+        switch random.within(0...3) {
+        case 0: pick(known) &+ UInt64(random.within(0...3)) &- 1
         case 1:
             pick(Self.extremes)
         case 2: pick(known) &+ pick(Self.strides)
-        default: random.next() >> UInt64(random.next(through: 63))
+        default: random.next() >> UInt64(random.within(0...63))
         }
     }
 
@@ -35,7 +36,7 @@ struct Forger {
 
     mutating func message(to raft: RaftMachine) -> Message {
         let term = chance(50) ? raft.term.rawValue : number(near: [raft.term.rawValue])
-        let from = identity(2 + random.next(through: 2), chance(5) ? 1 : 0)
+        let from = identity(2 + random.within(0...2), chance(5) ? 1 : 0)
         return Message(
             cluster: testCluster, from: from, to: nodeID(1), term: Term(term),
             body: body(near: raft))
@@ -58,7 +59,7 @@ struct Forger {
     }
 
     private mutating func body(near raft: RaftMachine) -> Message.Body {
-        switch random.next(through: 6) {
+        switch random.within(0...6) {
         case 0:
             return .voteRequest(
                 .init(isPreVote: chance(50), isTransfer: chance(50), lastLog: position(raft)))
@@ -81,14 +82,14 @@ struct Forger {
     }
 
     private mutating func entries(after previous: LogPosition, _ raft: RaftMachine) -> [Entry] {
-        (0..<random.next(through: 3)).map { offset in
+        (0..<random.within(0...3)).map { offset in
             let isNext = chance(80)
             let index =
                 isNext
                 ? LogIndex(previous.index.rawValue &+ UInt64(offset) &+ 1) : self.index(raft)
             let term = chance(60) ? raft.term : Term(number(near: [raft.term.rawValue]))
             let payload: Payload =
-                switch random.next(through: 5) {
+                switch random.within(0...5) {
                 case 0: .membership(Membership())
                 case 1: .membership(Membership([member(1), member(1), member(2, .nonvoter)]))
                 case 2: .membership(Membership([member(2), member(3)]))
@@ -126,7 +127,7 @@ struct Forger {
             if chance(50) { request.lastLog.index = index } else { request.lastLog.term = term }
             message.body = .voteRequest(request)
         case .appendEntries(var append) where !hasOnlyATerm:
-            switch random.next(through: 3) {
+            switch random.within(0...3) {
             case 0: append.previous.index = index
             case 1: append.previous.term = term
             case 2: append.commitIndex = index
@@ -134,7 +135,7 @@ struct Forger {
             }
             message.body = .appendEntries(append)
         case .appendAnswer(var answer) where !hasOnlyATerm:
-            switch random.next(through: 2) {
+            switch random.within(0...2) {
             case 0: answer.round = .max
             case 1: answer.result = .matched(through: index)
             default:

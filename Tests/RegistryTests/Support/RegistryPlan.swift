@@ -1,3 +1,4 @@
+import Chance
 import Simulator
 
 /// What one seed decides beforehand: the nodes, and which faults are possible until when. Times are
@@ -66,7 +67,7 @@ struct RegistryPlan {
     var nodeCount: Int { voters.count }
 
     init(seed: UInt64) {
-        var dice = SeededGenerator(seed: seed)
+        var dice = SplitMix64(seed: seed)
         expect = [0, 0, 0, 1, 2, 3, 3, 5][dice.below(8)]
         let count = max(max(1, expect), 1 + dice.below(7))
         let nonvoters = dice.chance(25, of: 100) ? dice.below(count - max(1, expect) + 1) : 0
@@ -83,13 +84,13 @@ struct RegistryPlan {
         planRegistry(&dice)
     }
 
-    private mutating func planLastCondition(_ dice: inout SeededGenerator) {
+    private mutating func planLastCondition(_ dice: inout SplitMix64) {
         let all = Condition.allCases
         lastCondition = all[dice.below(all.count)]
         lastConditionTime = [3_000_000, 30_000_000, 120_000_000][dice.below(3)]
     }
 
-    private mutating func planRequests(_ dice: inout SeededGenerator) {
+    private mutating func planRequests(_ dice: inout SplitMix64) {
         lostRequests = [0, 0, 10][dice.below(3)]
         lostAnswers = [0, 10, 30][dice.below(3)]
         doubled = [0, 10, 30][dice.below(3)]
@@ -98,7 +99,7 @@ struct RegistryPlan {
         networkLoss = [0, 0, 5, 30][dice.below(4)]
     }
 
-    private mutating func planNodes(_ dice: inout SeededGenerator) {
+    private mutating func planNodes(_ dice: inout SplitMix64) {
         crashRate = [0, 3, 15, 60][dice.below(4)]
         stopRate = [0, 3, 15, 60][dice.below(4)]
         longestStop = [50_000, 3_000_000, 20_000_000, 20_000_000, 60_000_000][dice.below(5)]
@@ -120,7 +121,7 @@ struct RegistryPlan {
         }
     }
 
-    private mutating func planRegistry(_ dice: inout SeededGenerator) {
+    private mutating func planRegistry(_ dice: inout SplitMix64) {
         let all = Condition.allCases
         for _ in 0..<dice.below(4) {
             let from = dice.below(min(faultsEnd, 30_000_000))

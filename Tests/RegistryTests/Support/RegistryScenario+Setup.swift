@@ -76,8 +76,8 @@ extension RegistryScenario {
             suffrage: .voter)
     }
 
-    private func introduction(_ command: ScenarioCommand) -> Introduction {
-        Introduction(
+    private func introduction(_ command: ScenarioCommand) -> FormationIntroduction {
+        FormationIntroduction(
             identity: identity(command), address: address(command.node),
             suffrage: command.words.contains("nonvoter") ? .nonvoter : .voter,
             expect: command["expect"].flatMap(Int.init) ?? 0)

@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 import Raft
 import Registry
@@ -5,8 +6,8 @@ import Simulator
 
 /// The shell of the simulated nodes: it steps their machines and does what they say.
 extension RegistrySimulation {
-    func introduction(_ k: Int) -> Introduction {
-        Introduction(
+    func introduction(_ k: Int) -> FormationIntroduction {
+        FormationIntroduction(
             identity: nodes[k].identity, address: nodes[k].address, suffrage: nodes[k].suffrage,
             expect: plan.voters[k] ? plan.expect : 0)
     }

@@ -1,3 +1,4 @@
+import Chance
 import Raft
 import Registry
 import Simulator

@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 import Raft
 import Registry
@@ -127,7 +128,7 @@ struct RegistrySimulation {
 
     let plan: RegistryPlan
     let mutation: Mutation?
-    var dice: SeededGenerator
+    var dice: SplitMix64
     var nodes: [Node] = []
     var registry = SimulatedRegistry()
     var queue = EventQueue<Event>()
@@ -194,7 +195,7 @@ struct RegistrySimulation {
     init(_ plan: RegistryPlan, seed: UInt64, mutation: Mutation? = nil) {
         self.plan = plan
         self.mutation = mutation
-        dice = SeededGenerator(seed: seed ^ 0xABCD_EF01)
+        dice = SplitMix64(seed: seed ^ 0xABCD_EF01)
         for k in 0..<plan.nodeCount {
             nodes.append(
                 Node(

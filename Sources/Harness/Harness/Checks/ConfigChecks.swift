@@ -1,3 +1,4 @@
+import Chance
 import Glibc
 import HarnessBackends
 import PluginABI
@@ -148,7 +149,7 @@ enum ConfigChecks {
             ([bench.config] + bench.manifest.accept.map { bench.filled($0.config) })
             .filter { !$0.isEmpty }.prefix(4)
         guard !examples.isEmpty else { throw .skipped("the manifest has no configuration") }
-        var chance = SeededChance(seed: bench.job.seed)
+        var chance = SplitMix64(seed: bench.job.seed)
         // A process for each takes its time.
         let (step, rounds) = bench.job.isIsolated ? (40, 5) : (1, 100)
         for example in examples {

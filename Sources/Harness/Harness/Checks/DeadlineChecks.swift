@@ -2,6 +2,8 @@ import Glibc
 import HarnessBackends
 import PluginABI
 import Synchronization
+import Threads
+import Time
 
 /// Time, and being given up.
 enum DeadlineChecks {
@@ -63,7 +65,7 @@ enum DeadlineChecks {
         let requests = try Self.requests(bench, session)
         try bench.fake().misbehave(fault)
         for request in requests {
-            let deadline = MonotonicClock.now + 300_000_000
+            let deadline = MonotonicTime.now.nanoseconds + 300_000_000
             let pending = session.begin(request, deadline: deadline)
             let report = try bench.finish(pending, request, due: deadline)
             let late = report.ended > deadline ? Int((report.ended - deadline) / 1_000_000) : 0
@@ -83,7 +85,7 @@ enum DeadlineChecks {
     @Sendable private static func endsWhenOver(_ bench: Bench) throws(Finding) {
         let session = try bench.instance()
         try bench.fake().misbehave(.silent)
-        let start = MonotonicClock.now
+        let start = MonotonicTime.now.nanoseconds
         let pending = session.begin(bench.mainRequest, deadline: 1)
         let report = try bench.finish(pending, bench.mainRequest, due: start)
         session.destroy()
@@ -95,10 +97,11 @@ enum DeadlineChecks {
         let requests = try Self.requests(bench, session)
         try bench.fake().misbehave(.silent)
         for request in requests {
-            let pending = session.begin(request, deadline: MonotonicClock.now + 60 * Bench.second)
+            let pending = session.begin(
+                request, deadline: MonotonicTime.now.nanoseconds + 60 * Bench.second)
             // It should be waiting for the server by then.
-            if pending.wait(until: MonotonicClock.now + 200_000_000) != nil { continue }
-            let cancelled = MonotonicClock.now
+            if pending.wait(until: MonotonicTime.now.nanoseconds + 200_000_000) != nil { continue }
+            let cancelled = MonotonicTime.now.nanoseconds
             pending.cancel()
             guard
                 let report = pending.wait(until: cancelled + Bench.grace * Bench.second)
@@ -115,7 +118,7 @@ enum DeadlineChecks {
     @Sendable private static func endsWhenCancelledBefore(_ bench: Bench) throws(Finding) {
         let session = try bench.instance()
         try bench.fake().misbehave(.silent)
-        let start = MonotonicClock.now
+        let start = MonotonicTime.now.nanoseconds
         let pending = session.begin(bench.mainRequest, deadline: start + 60 * Bench.second)
         pending.cancel()
         guard let report = pending.wait(until: start + (Bench.grace + 1) * Bench.second) else {
@@ -131,11 +134,12 @@ enum DeadlineChecks {
     @Sendable private static func leavesDescriptor(_ bench: Bench) throws(Finding) {
         let session = try bench.directInstance()
         try bench.fake().misbehave(.silent)
-        let deadline = MonotonicClock.now + 10 * Bench.second
+        let deadline = MonotonicTime.now.nanoseconds + 10 * Bench.second
         let pending = session.start(bench.mainRequest, deadline)
-        _ = pending.wait(until: MonotonicClock.now + 100_000_000)
+        _ = pending.wait(until: MonotonicTime.now.nanoseconds + 100_000_000)
         pending.cancel()
-        _ = try bench.finish(pending, bench.mainRequest, due: MonotonicClock.now + Bench.second)
+        _ = try bench.finish(
+            pending, bench.mainRequest, due: MonotonicTime.now.nanoseconds + Bench.second)
         session.destroy()
         var descriptor = pollfd(
             fd: pending.recorder.cancelDescriptor, events: Int16(POLLIN), revents: 0)
@@ -152,7 +156,7 @@ enum DeadlineChecks {
         let requests = try Self.requests(bench, session)
         try bench.fake().misbehave(.silent)
         for request in requests {
-            let deadline = MonotonicClock.now + 300_000_000
+            let deadline = MonotonicTime.now.nanoseconds + 300_000_000
             let report = try bench.finish(
                 session.begin(request, deadline: deadline), request, due: deadline)
             guard ![RQD_OK, RQD_ABSENT, RQD_CONFLICT].contains(report.status) else {

@@ -1,5 +1,7 @@
 import HarnessBackends
 import PluginABI
+import Threads
+import Time
 
 /// A server that misbehaves. The plugin must neither believe it nor suffer from it.
 enum FaultChecks {
@@ -83,7 +85,7 @@ enum FaultChecks {
         _ = try bench.working(session)
         let before = ProcessFacts.peakMemory()
         try bench.fake().misbehave(.giant)
-        let deadline = MonotonicClock.now + 2 * Bench.second
+        let deadline = MonotonicTime.now.nanoseconds + 2 * Bench.second
         let report = try bench.finish(
             session.begin(bench.mainRequest, deadline: deadline), bench.mainRequest, due: deadline)
         session.destroy()
@@ -106,8 +108,8 @@ enum FaultChecks {
             try server.misbehave(fault)
             _ = try bench.finish(
                 session.begin(
-                    bench.mainRequest, deadline: MonotonicClock.now + Bench.second / 2),
-                bench.mainRequest, due: MonotonicClock.now + Bench.second / 2)
+                    bench.mainRequest, deadline: MonotonicTime.now.nanoseconds + Bench.second / 2),
+                bench.mainRequest, due: MonotonicTime.now.nanoseconds + Bench.second / 2)
             try server.misbehave(.none)
             let report = try bench.call(session, bench.mainRequest)
             guard report.status == first.status else {

@@ -1,5 +1,7 @@
 import HarnessBackends
 import PluginABI
+import Threads
+import Time
 
 /// What is left behind: descriptors, threads and memory, by rounds of the same.
 enum LeakChecks {
@@ -20,7 +22,7 @@ enum LeakChecks {
 
     /// On this thread, so that only the plugin makes others.
     private static func perform(_ session: DirectSession, _ request: Request) -> CallReport {
-        let deadline = MonotonicClock.now + Bench.patience * Bench.second
+        let deadline = MonotonicTime.now.nanoseconds + Bench.patience * Bench.second
         return session.perform(request, CallRecorder(deadline: deadline))
     }
 
@@ -51,7 +53,7 @@ enum LeakChecks {
         for fault in [Fault.reset, .truncated, .html] {
             try bench.fake().misbehave(fault)
             let leak = try LeakMeter.measure(rounds: 40) { () throws(Finding) in
-                let deadline = MonotonicClock.now + 50_000_000
+                let deadline = MonotonicTime.now.nanoseconds + 50_000_000
                 _ = session.perform(bench.mainRequest, CallRecorder(deadline: deadline))
             }
             if let leak {
@@ -66,7 +68,7 @@ enum LeakChecks {
         defer { session.destroy() }
         try bench.fake().misbehave(.silent)
         let leak = try LeakMeter.measure(rounds: 40) { () throws(Finding) in
-            let recorder = CallRecorder(deadline: MonotonicClock.now + 2 * Bench.second)
+            let recorder = CallRecorder(deadline: MonotonicTime.now.nanoseconds + 2 * Bench.second)
             recorder.cancel()
             _ = session.perform(bench.mainRequest, recorder)
         }

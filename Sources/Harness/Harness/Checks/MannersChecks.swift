@@ -2,6 +2,8 @@ import CHarness
 import Glibc
 import HarnessBackends
 import PluginABI
+import Threads
+import Time
 
 /// Being a guest in the process.
 enum MannersChecks {
@@ -132,12 +134,14 @@ enum MannersChecks {
         _ = try bench.call(session, bench.mainRequest)
         try look(atDescriptorsBut: before)
         try bench.fakeServer?.misbehave(.silent)
-        let pending = session.start(bench.mainRequest, MonotonicClock.now + Bench.second / 3)
+        let pending = session.start(
+            bench.mainRequest, MonotonicTime.now.nanoseconds + Bench.second / 3)
         repeat {
             try look(atDescriptorsBut: before)
-        } while pending.wait(until: MonotonicClock.now + 2_000_000) == nil
-            && MonotonicClock.now < pending.recorder.call.pointee.deadline_ns + Bench.second
-        _ = try bench.finish(pending, bench.mainRequest, due: MonotonicClock.now)
+        } while pending.wait(until: MonotonicTime.now.nanoseconds + 2_000_000) == nil
+            && MonotonicTime.now.nanoseconds < pending.recorder.call.pointee.deadline_ns
+                + Bench.second
+        _ = try bench.finish(pending, bench.mainRequest, due: MonotonicTime.now.nanoseconds)
         session.destroy()
     }
 

@@ -1,6 +1,8 @@
 import HarnessBackends
 import PluginABI
 import Synchronization
+import Threads
+import Time
 
 /// Plugins of role registry, when several write or the outcome is in doubt.
 enum RegistryRaceChecks {
@@ -57,7 +59,7 @@ enum RegistryRaceChecks {
     private static func call(
         _ session: any Session, _ request: Request
     ) throws(Finding) -> CallReport {
-        let deadline = MonotonicClock.now + 20 * Bench.second
+        let deadline = MonotonicTime.now.nanoseconds + 20 * Bench.second
         guard
             let report = session.begin(request, deadline: deadline)
                 .wait(until: deadline + Bench.grace * Bench.second)

@@ -1,5 +1,7 @@
 import HarnessBackends
 import PluginABI
+import Threads
+import Time
 
 /// Who calls whom on which thread.
 enum ThreadChecks {
@@ -53,7 +55,7 @@ enum ThreadChecks {
     private static func compare(
         _ session: any Session, _ request: Request, _ before: CallReport
     ) throws(Finding) {
-        let deadline = MonotonicClock.now + Bench.patience * Bench.second
+        let deadline = MonotonicTime.now.nanoseconds + Bench.patience * Bench.second
         let pending = session.begin(request, deadline: deadline)
         guard let report = pending.wait(until: deadline + Bench.grace * Bench.second) else {
             throw .failed(
@@ -75,17 +77,17 @@ enum ThreadChecks {
         let before = ProcessFacts.threads()
         let session = try bench.directInstance()
         // A thread is born with all signals blocked, whatever it does next.
-        MonotonicClock.pause(milliseconds: 20)
+        CurrentThread.pause(milliseconds: 20)
         try look(at: ProcessFacts.threads().subtracting(before))
         for request in [bench.mainRequest, .wait("leader", token: [])]
         where session.offers(request) {
-            let deadline = MonotonicClock.now + Bench.second / 2
+            let deadline = MonotonicTime.now.nanoseconds + Bench.second / 2
             // Its thread is the host's own, and there until the call is over.
             let known = ProcessFacts.threads()
             let pending = session.start(request, deadline)
             var callThread: Int?
-            while pending.wait(until: MonotonicClock.now) == nil,
-                MonotonicClock.now < deadline + 2 * Bench.second
+            while pending.wait(until: MonotonicTime.now.nanoseconds) == nil,
+                MonotonicTime.now.nanoseconds < deadline + 2 * Bench.second
             {
                 let fresh = ProcessFacts.threads().subtracting(known)
                 callThread = callThread ?? fresh.min()
@@ -112,10 +114,10 @@ enum ThreadChecks {
         let session = try bench.directInstance()
         _ = session.perform(
             bench.mainRequest,
-            CallRecorder(deadline: MonotonicClock.now + Bench.patience * Bench.second))
+            CallRecorder(deadline: MonotonicTime.now.nanoseconds + Bench.patience * Bench.second))
         session.destroy()
         // A joined thread may be listed for a moment.
-        MonotonicClock.pause(milliseconds: 20)
+        CurrentThread.pause(milliseconds: 20)
         let left = ProcessFacts.threads().subtracting(before)
         guard left.isEmpty else {
             throw .failed(
@@ -126,11 +128,12 @@ enum ThreadChecks {
     @Sendable private static func usesSinkOnItsThread(_ bench: Bench) throws(Finding) {
         let session = try bench.directInstance()
         let pending = session.start(
-            bench.mainRequest, MonotonicClock.now + Bench.patience * Bench.second)
+            bench.mainRequest, MonotonicTime.now.nanoseconds + Bench.patience * Bench.second)
         _ = try bench.finish(
-            pending, bench.mainRequest, due: MonotonicClock.now + Bench.patience * Bench.second)
+            pending, bench.mainRequest,
+            due: MonotonicTime.now.nanoseconds + Bench.patience * Bench.second)
         // For what comes late.
-        MonotonicClock.pause(milliseconds: 100)
+        CurrentThread.pause(milliseconds: 100)
         session.destroy()
         let stray = pending.recorder.results.strayUses
         guard stray.isEmpty else {

@@ -1,5 +1,7 @@
 import HarnessBackends
 import PluginABI
+import Threads
+import Time
 
 /// Waiting for a change. For plugins that offer it.
 enum WatchChecks {
@@ -56,7 +58,8 @@ enum WatchChecks {
 
         func begin(milliseconds: UInt64) -> any PendingCall {
             session.begin(
-                .wait(name, token: token), deadline: MonotonicClock.now + milliseconds * 1_000_000)
+                .wait(name, token: token),
+                deadline: MonotonicTime.now.nanoseconds + milliseconds * 1_000_000)
         }
 
         /// By another instance, or as the manifest says.
@@ -111,7 +114,7 @@ enum WatchChecks {
     @Sendable private static func returnsAtOnce(_ bench: Bench) throws(Finding) {
         var watcher = try Watcher(bench)
         watcher.token = []
-        let start = MonotonicClock.now
+        let start = MonotonicTime.now.nanoseconds
         try demandNotice(watcher.begin(milliseconds: 5000), since: start, "an empty token")
         try watcher.clean()
     }
@@ -120,7 +123,7 @@ enum WatchChecks {
         let watcher = try Watcher(bench)
         var early = 0
         for _ in 0..<3 {
-            let deadline = MonotonicClock.now + 400_000_000
+            let deadline = MonotonicTime.now.nanoseconds + 400_000_000
             let request = Request.wait(watcher.name, token: watcher.token)
             let report = try bench.finish(
                 watcher.session.begin(request, deadline: deadline), request, due: deadline)
@@ -148,8 +151,8 @@ enum WatchChecks {
         let watcher = try Watcher(bench)
         let pending = watcher.begin(milliseconds: 20_000)
         // It should be waiting by then; a change that comes earlier is as good.
-        _ = pending.wait(until: MonotonicClock.now + 200_000_000)
-        let start = MonotonicClock.now
+        _ = pending.wait(until: MonotonicTime.now.nanoseconds + 200_000_000)
+        let start = MonotonicTime.now.nanoseconds
         try watcher.change("changed")
         try demandNotice(pending, since: start, "the change")
         try watcher.clean()
@@ -158,7 +161,7 @@ enum WatchChecks {
     @Sendable private static func noticesEarlierChange(_ bench: Bench) throws(Finding) {
         let watcher = try Watcher(bench)
         try watcher.change("changed before")
-        let start = MonotonicClock.now
+        let start = MonotonicTime.now.nanoseconds
         try demandNotice(
             watcher.begin(milliseconds: 20_000), since: start, "a change before the wait")
         try watcher.clean()
@@ -168,14 +171,14 @@ enum WatchChecks {
         var watcher = try Watcher(bench)
         let client = try RegistryChecks.Client(bench)
         var pending = watcher.begin(milliseconds: 20_000)
-        _ = pending.wait(until: MonotonicClock.now + 200_000_000)
-        var start = MonotonicClock.now
+        _ = pending.wait(until: MonotonicTime.now.nanoseconds + 200_000_000)
+        var start = MonotonicTime.now.nanoseconds
         let revision = try client.make(watcher.name, Array("new".utf8))
         try demandNotice(pending, since: start, "the record's appearance")
         try watcher.refresh()
         pending = watcher.begin(milliseconds: 20_000)
-        _ = pending.wait(until: MonotonicClock.now + 200_000_000)
-        start = MonotonicClock.now
+        _ = pending.wait(until: MonotonicTime.now.nanoseconds + 200_000_000)
+        start = MonotonicTime.now.nanoseconds
         _ = try client.erase(watcher.name, revision)
         try demandNotice(pending, since: start, "the record's end")
         client.end()
@@ -185,8 +188,8 @@ enum WatchChecks {
     @Sendable private static func endsWhenCancelled(_ bench: Bench) throws(Finding) {
         let watcher = try Watcher(bench)
         let pending = watcher.begin(milliseconds: 60_000)
-        if pending.wait(until: MonotonicClock.now + 200_000_000) == nil {
-            let start = MonotonicClock.now
+        if pending.wait(until: MonotonicTime.now.nanoseconds + 200_000_000) == nil {
+            let start = MonotonicTime.now.nanoseconds
             pending.cancel()
             guard let report = pending.wait(until: start + Bench.grace * Bench.second) else {
                 throw .failed(
@@ -205,9 +208,9 @@ enum WatchChecks {
     @Sendable private static func letsOthersWork(_ bench: Bench) throws(Finding) {
         let watcher = try Watcher(bench)
         let pending = watcher.begin(milliseconds: 4000)
-        _ = pending.wait(until: MonotonicClock.now + 100_000_000)
+        _ = pending.wait(until: MonotonicTime.now.nanoseconds + 100_000_000)
         for _ in 0..<5 {
-            let start = MonotonicClock.now
+            let start = MonotonicTime.now.nanoseconds
             let report = try bench.call(watcher.session, bench.mainRequest)
             let milliseconds = (report.ended - start) / 1_000_000
             guard milliseconds < notice, report.status == RQD_OK || report.status == RQD_ABSENT
@@ -218,7 +221,7 @@ enum WatchChecks {
             }
         }
         pending.cancel()
-        _ = pending.wait(until: MonotonicClock.now + Bench.grace * Bench.second)
+        _ = pending.wait(until: MonotonicTime.now.nanoseconds + Bench.grace * Bench.second)
         try watcher.clean()
     }
 
@@ -226,13 +229,13 @@ enum WatchChecks {
         let watcher = try Watcher(bench)
         let server = try bench.fake()
         let pending = watcher.begin(milliseconds: 1500)
-        _ = pending.wait(until: MonotonicClock.now + 200_000_000)
+        _ = pending.wait(until: MonotonicTime.now.nanoseconds + 200_000_000)
         let before = try server.requestCount()
         try server.goDown()
-        MonotonicClock.pause(milliseconds: 100)
+        CurrentThread.pause(milliseconds: 100)
         try server.comeUp()
         let request = Request.wait(watcher.name, token: watcher.token)
-        _ = try bench.finish(pending, request, due: MonotonicClock.now + 1_500_000_000)
+        _ = try bench.finish(pending, request, due: MonotonicTime.now.nanoseconds + 1_500_000_000)
         let count = try server.requestCount() - before
         guard count <= 50 else {
             throw .failed(expected: "a wait that does not spin", seen: "\(count) requests")

@@ -26,6 +26,9 @@ package struct WallTime: Hashable, Sendable, Comparable {
         return WallTime(seconds: Int64(time.tv_sec), nanoseconds: Int32(time.tv_nsec))
     }
 
+    /// Since 1970-01-01T00:00:00Z, in milliseconds, rounded down.
+    package var milliseconds: Int64 { seconds * 1000 + Int64(nanoseconds / 1_000_000) }
+
     package static func < (left: WallTime, right: WallTime) -> Bool {
         (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
     }

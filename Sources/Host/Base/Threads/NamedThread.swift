@@ -1,3 +1,4 @@
+import CPlatform
 import Glibc
 
 /// A thread with a name that tools show, for work that blocks: the disk, SQLite, the core's wait.
@@ -18,20 +19,33 @@ package struct NamedThread: Sendable {
     /// - Parameters:
     ///   - name: at most 15 bytes are shown by the kernel.
     ///   - stack: its size in bytes; nil: the system's usual one. Where there is no address space
-    ///     for it the half is taken, and so on; at last the usual one.
+    ///     for more than that the half is taken, and so on; at last the usual one.
+    ///   - takesSignals: whether signals of the process may be handled on it. If not, not even its
+    ///     first instruction can be interrupted.
+    ///   - waits: whether to wait for a shortage to pass; not on an event loop.
     /// - Throws: `ThreadShortage`; `body` is then never called.
     package init(
-        _ name: String, stack: Int? = nil, _ body: @escaping @Sendable () -> Void
+        _ name: String, stack: Int? = nil, takesSignals: Bool = true, waits: Bool = true,
+        _ body: @escaping @Sendable () -> Void
     ) throws(ThreadShortage) {
+        var before = sigset_t()
+        if !takesSignals {
+            // What the new thread inherits.
+            var all = sigset_t()
+            sigfillset(&all)
+            pthread_sigmask(SIG_SETMASK, &all, &before)
+        }
+        defer { if !takesSignals { pthread_sigmask(SIG_SETMASK, &before, nil) } }
         try self.init(
-            name,
+            name, waits: waits,
             create: { thread, start in
-                var size = stack ?? 0
+                var size = stack ?? Self.usualStack
                 while size > Self.usualStack {
                     if Self.create(&thread, start, stack: size) == 0 { return 0 }
                     size /= 2
                 }
-                return Self.create(&thread, start, stack: nil)
+                let isSmall = (stack ?? Self.usualStack) < Self.usualStack
+                return Self.create(&thread, start, stack: isSmall ? stack : nil)
             }, body)
     }
 
@@ -48,14 +62,15 @@ package struct NamedThread: Sendable {
 
     /// - Parameter create: for tests, which can't take the machine's threads away.
     init(
-        _ name: String, create: Creation, _ body: @escaping @Sendable () -> Void
+        _ name: String, waits: Bool = true, create: Creation,
+        _ body: @escaping @Sendable () -> Void
     ) throws(ThreadShortage) {
         let start = Unmanaged.passRetained(Start(name: name, body: body))
         var thread = pthread_t()
         var status: Int32 = 0
         for pause in Self.pauses {
             status = create(&thread, start.toOpaque())
-            guard status == EAGAIN else { break }
+            guard status == EAGAIN, waits else { break }
             usleep(pause)
         }
         guard status == 0 else {
@@ -81,17 +96,10 @@ package struct NamedThread: Sendable {
             { context in
                 guard let context else { return nil }
                 let start = Unmanaged<Start>.fromOpaque(context).takeRetainedValue()
-                Self.setName(start.name)
+                cplatform_name_thread(start.name)
                 start.body()
                 return nil
             }, start)
-    }
-
-    /// The C library's call for this is hidden from Swift; the kernel's file does the same.
-    private static func setName(_ name: String) {
-        guard let file = fopen("/proc/thread-self/comm", "we") else { return }
-        fputs(String(name.prefix(15)), file)
-        fclose(file)
     }
 
     /// Nobody waits for it: what it took goes back when `body` returns. Instead of `join`, once.

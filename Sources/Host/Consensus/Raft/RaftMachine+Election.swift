@@ -1,3 +1,5 @@
+import Chance
+
 /// Elections: PreVote, votes, and changes of role (thesis chapter 3, §9.6).
 extension RaftMachine {
     // MARK: Who may
@@ -33,7 +35,7 @@ extension RaftMachine {
     mutating func resetElectionTimer(_ ticks: Int? = nil) {
         let shortest = (ticks ?? settings.electionTicks) * (shunsLeading ? Self.shunning : 1)
         electionElapsed = 0
-        electionTimeout = shortest + random.next(through: shortest / 2)
+        electionTimeout = shortest + random.within(0...shortest / 2)
     }
 
     // MARK: Campaigns

@@ -1,3 +1,5 @@
+import Chance
+
 /// The consensus core as a value: it is stepped by inputs and accumulates effects. It knows no
 /// clock, disk, network or randomness of its own.
 ///

@@ -1,3 +1,5 @@
+package import Addresses
+
 /// `rqlited disco VERB`: looks at discovery from the command line, without a node. It takes the
 /// flags of discovery and of a node's addresses as the daemon does, and some of its own.
 package struct DiscoveryCommand: Equatable, Sendable {
@@ -66,7 +68,7 @@ package struct DiscoveryCommand: Equatable, Sendable {
         pluginDirectories = flags.list("disco-plugin-path", separator: ":").filter { !$0.isEmpty }
         discovery = try NodeSettings.Discovery(flags)
         if discovery == nil, word != "list" { throw .init("-disco-mode is needed") }
-        let addresses = try Addresses(flags)
+        let addresses = try NodeAddresses(flags)
         raft = addresses.raftAdvertised
         http = addresses.httpAdvertised
         nodeID = flags.optionalText("node-id") ?? raft.description

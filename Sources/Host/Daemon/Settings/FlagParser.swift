@@ -57,6 +57,16 @@ struct FlagParser {
         return (String(body[..<equals]), String(body[body.index(after: equals)...]))
     }
 
+    /// How a value is written.
+    private static func hint(_ kind: Flag.Kind) -> String {
+        switch kind {
+        case .string: ""
+        case .boolean: " (true or false)"
+        case .integer, .unsigned: " (a whole number)"
+        case .duration: " (a time with its unit: 500ms, 10s, 1h30m)"
+        }
+    }
+
     private static func check(_ value: String, for flag: Flag) throws(Failure) {
         do {
             switch flag.kind {
@@ -67,7 +77,7 @@ struct FlagParser {
             case .duration: _ = try GoLiteral.duration(value)
             }
         } catch {
-            let what = error == .range ? "value out of range" : "parse error"
+            let what = error == .range ? "value out of range" : "parse error\(hint(flag.kind))"
             throw .invalid(
                 flag.kind == .boolean
                     ? "invalid boolean value \"\(value)\" for -\(flag.name): \(what)"

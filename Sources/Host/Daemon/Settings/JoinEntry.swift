@@ -1,3 +1,5 @@
+package import Addresses
+
 /// One entry of `-join`: `[http://]host[:port]`. Either port of a node may be named; what answers
 /// there is found out by its first bytes.
 package struct JoinEntry: Hashable, Sendable, CustomStringConvertible {

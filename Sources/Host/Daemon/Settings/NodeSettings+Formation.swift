@@ -1,6 +1,8 @@
+import Addresses
+
 /// The rules of how a node finds its cluster.
 extension NodeSettings.Formation {
-    init(_ flags: FlagParser.Result, own: Addresses) throws(NodeSettings.Invalid) {
+    init(_ flags: FlagParser.Result, own: NodeAddresses) throws(NodeSettings.Invalid) {
         let expect = flags.integer("bootstrap-expect")
         guard (0...Limits.maxBootstrapExpect).contains(expect) else {
             throw .init("-bootstrap-expect must be between 0 and \(Limits.maxBootstrapExpect)")

@@ -1,3 +1,5 @@
+import Addresses
+
 /// From parsed flags to settings. Rules are looked at in rqlite's order, and the first that fails
 /// ends it, so that scripts see the text they know; our own rules stand behind theirs.
 extension NodeSettings {
@@ -17,7 +19,7 @@ extension NodeSettings {
         let reapReadOnlyTimeout = try flags.durationIfGiven("raft-reap-read-only-node-timeout")
         let directory = try Self.dataDirectory(flags, workingDirectory: workingDirectory)
         try Self.refuseVariables(flags)
-        let addresses = try Addresses(flags)
+        let addresses = try NodeAddresses(flags)
         let formation = try Formation(flags, own: addresses)
         let raft = try Raft(
             flags, addresses: addresses, reapTimeout: reapTimeout,
@@ -86,7 +88,7 @@ extension NodeSettings {
 }
 
 /// The four addresses of a node.
-struct Addresses {
+struct NodeAddresses {
     let httpBind: HostPort
     let httpAdvertised: HostPort
     let raftBind: HostPort
@@ -102,16 +104,18 @@ struct Addresses {
             throw .init("HTTP options should not include protocol (http:// or https://)")
         }
         httpBind = try Self.address(
-            http, invalid: "HTTP bind address not valid", invalidPort: "HTTP bind port not valid")
+            http, of: "http-addr", invalid: "HTTP bind address not valid",
+            invalidPort: "HTTP bind port not valid")
         self.httpAdvertised = try Self.address(
-            httpAdvertised, invalid: "HTTP advertised HTTP address not valid",
+            httpAdvertised, of: "http-adv-addr", invalid: "HTTP advertised HTTP address not valid",
             invalidPort: "HTTP advertised port is not valid")
         try Self.requireRoutable(
             self.httpAdvertised, "HTTP", "-http-addr or -http-adv-addr")
         raftBind = try Self.address(
-            raft, invalid: "raft bind address not valid", invalidPort: "raft bind port not valid")
+            raft, of: "raft-addr", invalid: "raft bind address not valid",
+            invalidPort: "raft bind port not valid")
         self.raftAdvertised = try Self.address(
-            raftAdvertised, invalid: "raft advertised address not valid",
+            raftAdvertised, of: "raft-adv-addr", invalid: "raft advertised address not valid",
             invalidPort: "raft advertised port is not valid")
         try Self.requireRoutable(
             self.raftAdvertised, "Raft", "-raft-addr or -raft-adv-addr")
@@ -129,14 +133,20 @@ struct Addresses {
     }
 
     private static func address(
-        _ text: String, invalid: String, invalidPort: String
+        _ text: String, of flag: String, invalid: String, invalidPort: String
     ) throws(NodeSettings.Invalid) -> HostPort {
         do {
             return try HostPort(parsing: text)
         } catch {
             switch error {
-            case .notSplit: throw .init(invalid)
-            case .port: throw .init(invalidPort)
+            case .notSplit:
+                throw .init(
+                    "\(invalid): -\(flag) takes HOST:PORT, an IPv6 address in brackets, "
+                        + "and not \"\(text)\"")
+            case .port:
+                throw .init(
+                    "\(invalidPort): -\(flag) takes HOST:PORT with a number from 0 to 65535, "
+                        + "and not \"\(text)\"")
             }
         }
     }
@@ -167,7 +177,7 @@ extension NodeSettings.Identity {
 
 extension NodeSettings.Raft {
     fileprivate init(
-        _ flags: FlagParser.Result, addresses: Addresses, reapTimeout: Duration?,
+        _ flags: FlagParser.Result, addresses: NodeAddresses, reapTimeout: Duration?,
         reapReadOnlyTimeout: Duration?
     ) throws(NodeSettings.Invalid) {
         self.reapTimeout = reapTimeout

@@ -1,3 +1,5 @@
+package import Addresses
+
 /// Everything the command line decides about a node: validated, typed, immutable.
 package struct NodeSettings: Equatable, Sendable {
     /// Absolute; not yet created.

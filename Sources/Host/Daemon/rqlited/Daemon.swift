@@ -1,3 +1,4 @@
+import Addresses
 import HTTPAPI
 import JSON
 import NIOCore
@@ -35,6 +36,7 @@ struct Daemon {
         let source = try settings.formation.discovery.map {
             try DiscoverySource(opening: $0, settings: settings, logger: logger.named("disco"))
         }
+        try DataDirectoryAccess.check(settings.dataDirectory)
         let descriptors = DescriptorLimit(
             raisingFor: settings.database.maxReadConnections, logger: logger)
         // Nothing is written by a node that can't be reached.
@@ -45,11 +47,11 @@ struct Daemon {
         let registry = source.flatMap {
             $0.isRegistry ? PluginRegistry($0.instance, metrics: metrics) : nil
         }
-        var configuration = configuration(settings, hasRegistry: registry != nil)
-        configuration.maxConnections = descriptors.budget.connections
-        configuration.peers = try PeersFile(in: settings.dataDirectory)?.recovery
+        var machine = machineSettings(settings, hasRegistry: registry != nil)
+        machine.maxConnections = descriptors.budget.connections
+        machine.peers = try PeersFile(in: settings.dataDirectory)?.recovery
         let node = try Node.start(
-            configuration, registry: registry,
+            machine, registry: registry,
             group: peerGroup, logger: logger.named("store"))
         try source?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
         let process = ProcessSections(descriptors: descriptors)
@@ -85,19 +87,19 @@ struct Daemon {
     }
 
     private static func reservePorts(_ settings: NodeSettings) throws -> [ReservedPort] {
-        do throws(TransportError) {
-            return [
-                try ReservedPort(PeerAddress(settings.raft.bind.description)),
-                try ReservedPort(PeerAddress(settings.http.bind.description)),
-            ]
-        } catch {
-            throw StartFailure(description: "failed to listen on \(error)")
+        try [("raft", settings.raft.bind), ("http", settings.http.bind)].map { flag, address in
+            do throws(TransportError) {
+                return try ReservedPort(PeerAddress(address.description))
+            } catch {
+                throw StartFailure(
+                    description: "failed to listen on \(error); choose another address with "
+                        + "-\(flag)-addr, and with -\(flag)-adv-addr the one that others reach")
+            }
         }
     }
 
     /// For clients, and as many for nodes. Two at most: the disk and SQLite have threads of their
-    /// own, and more loops would only take
-    /// the processors from them.
+    /// own, and more loops would only take the processors from them.
     private static var eventLoops: Int { max(1, min(2, System.coreCount)) }
 
     /// The lines that scripts wait for.
@@ -105,7 +107,9 @@ struct Daemon {
         let address = settings.http.advertised
         logger.announce("node HTTP API available at http://\(address)")
         logger.announce(
-            "try it: curl -G 'http://\(address)/db/query' --data-urlencode 'q=SELECT 1'")
+            node.beganInCluster || node.options.plan == .alone
+                ? "try it: curl -G 'http://\(address)/db/query' --data-urlencode 'q=SELECT 1'"
+                : "what it waits for: curl 'http://\(address)/readyz'")
     }
 
     func onFault(_ action: @escaping @Sendable (String) -> Void) {

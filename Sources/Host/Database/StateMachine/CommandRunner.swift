@@ -1,3 +1,6 @@
+import Threads
+import Time
+
 internal import CSQLite
 internal import Glibc
 internal import SQLite
@@ -324,9 +327,5 @@ struct CommandRunner {
         return fault.map { .fault($0) } ?? .needsUnits
     }
 
-    private static func now() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
-    }
+    private static func now() -> UInt64 { MonotonicTime.now.nanoseconds }
 }

@@ -1,3 +1,5 @@
+import Chance
+
 internal import CSQLite
 internal import SQLite
 
@@ -6,7 +8,7 @@ final class FunctionContext {
     /// Where random values come from.
     enum Chance {
         /// The entry being applied.
-        case entry(SeededGenerator)
+        case entry(SplitMix64)
         /// SQLite itself: for reads, which no other node repeats.
         case engine
     }

@@ -1,3 +1,5 @@
+import Chance
+
 internal import CSQLite
 internal import SQLite
 internal import Wire
@@ -20,7 +22,7 @@ final class WriteSession {
     let compiler: StatementCompiler
     private let statements: OwnStatements
     let guardian = Guard()
-    let functions = FunctionContext(chance: .entry(SeededGenerator(seed: 0, unit: 0)))
+    let functions = FunctionContext(chance: .entry(SplitMix64(seed: 0, unit: 0)))
     let budget: StepBudget
     let wal = WalSize()
     let room: WriteRoom
@@ -256,8 +258,8 @@ final class WriteSession {
 
     /// From here on chance is that of a unit: its place in the entry and the entry's seed decide.
     func beginChance(seed: UInt64, unit: Int) {
-        functions.chance = .entry(SeededGenerator(seed: seed, unit: unit))
-        var rowids = SeededGenerator(seed: ~seed, unit: unit)
+        functions.chance = .entry(SplitMix64(seed: seed, unit: unit))
+        var rowids = SplitMix64(seed: ~seed, unit: unit)
         csqlite_begin_chance(rowids.next())
     }
 

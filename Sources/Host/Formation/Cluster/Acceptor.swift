@@ -3,7 +3,7 @@ package import Raft
 /// The acceptor of the synod: every candidate is one, whether it may become a member or not. What
 /// `answer` changes in `state` must be durable before the answer leaves the node.
 struct Acceptor: Sendable {
-    let introduction: Introduction
+    let introduction: FormationIntroduction
     var state: AcceptorState
 
     /// Nil for what is no request, and for an acceptance that was never promised: it is then meant
@@ -23,7 +23,7 @@ struct Acceptor: Sendable {
     }
 
     private mutating func answerPrepare(
-        _ ballot: Ballot, _ list: CandidateList, _ sender: Introduction
+        _ ballot: Ballot, _ list: CandidateList, _ sender: FormationIntroduction
     ) -> FormationMessage {
         if let refusal = refusal(of: sender, list) { return .refused(ballot, refusal) }
         state.counter = max(state.counter, ballot.counter)
@@ -36,7 +36,9 @@ struct Acceptor: Sendable {
         return .promise(promise)
     }
 
-    private func refusal(of sender: Introduction, _ list: CandidateList) -> FormationRefusal? {
+    private func refusal(of sender: FormationIntroduction, _ list: CandidateList)
+        -> FormationRefusal?
+    {
         let own = introduction
         if sender.identity.id == own.identity.id,
             sender.identity.incarnation != own.identity.incarnation

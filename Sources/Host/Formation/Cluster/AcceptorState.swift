@@ -10,8 +10,11 @@ package import Wire
 ///     accepted       ballot | bootstrap value | list
 ///     recorded list  ballot | list
 package struct AcceptorState: Equatable, Sendable {
+    /// What this node accepted last, in the words of Paxos (Lamport, "Paxos Made Simple", 2001).
     package struct Accepted: Hashable, Sendable {
+        /// The attempt in which it was accepted.
         package let ballot: Ballot
+        /// What was agreed to, should a quorum have accepted the same.
         package let value: BootstrapValue
         /// The list for which the ballot was held.
         package let list: CandidateList
@@ -31,7 +34,10 @@ package struct AcceptorState: Equatable, Sendable {
     /// The highest counter used by this node or seen in a ballot. It never goes back. A message
     /// moves it by `FormationLimits.ballotReach` at most.
     package internal(set) var counter: UInt64 = 0
+    /// The highest ballot promised: older ones are refused. Nil before the first promise. Durable
+    /// before the promise is sent.
     package internal(set) var promised: Ballot?
+    /// Nil before the first acceptance. Durable before the acceptance is sent.
     package internal(set) var accepted: Accepted?
     /// The lists of the ballots promised since the last acceptance. A proposal that was accepted
     /// had a quorum of each list recorded before it, so these are forgotten with it.
@@ -99,6 +105,7 @@ extension AcceptorState {
 
     private var hasNames: Bool { lists.contains(where: \.hasNames) }
 
+    /// The table at the head of this file, with the format's version first.
     package func encoded() -> [UInt8] {
         var writer = ByteWriter()
         let hasNames = hasNames
@@ -116,6 +123,7 @@ extension AcceptorState {
         return writer.bytes
     }
 
+    /// Fails on other versions, on what is cut short, and on bytes left over.
     package init(decoding bytes: [UInt8]) throws(WireError) {
         var reader = ByteReader(bytes)
         let version = try reader.readByte()

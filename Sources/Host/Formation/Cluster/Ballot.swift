@@ -4,7 +4,9 @@ package import Wire
 /// The number of one attempt to agree on a bootstrap. No two attempts have the same: a proposer
 /// makes its counter durable before it uses it, and the incarnation tells proposers apart.
 package struct Ballot: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// Counts attempts, from 1; the higher ballot wins.
     package let counter: UInt64
+    /// Whose attempt it is; decides between equal counters.
     package let proposer: Incarnation
 
     package init(counter: UInt64, proposer: Incarnation) {

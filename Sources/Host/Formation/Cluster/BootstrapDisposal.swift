@@ -12,6 +12,7 @@ package import Raft
 /// 2. when that is durable, ends the consensus core and begins as a node without a cluster, by its
 ///    plan. A node whose plan founds a cluster by itself has nothing to join, and keeps what it has.
 package struct BootstrapDisposal: Equatable, Sendable {
+    /// What to do with this node's own cluster, after one other node said who it is.
     package enum Decision: Equatable, Sendable {
         case keep
         /// Say hello there: the node that answered says that this one leads.
@@ -22,8 +23,11 @@ package struct BootstrapDisposal: Equatable, Sendable {
 
     /// This node's own disk.
     package struct LocalLog: Equatable, Sendable {
+        /// The cluster that it founded.
         package var cluster: ClusterID
+        /// The newest term that its log has seen.
         package var term: Term
+        /// It gave its vote away in `term`, if only to itself.
         package var hasVoted: Bool
         /// It holds no entry, and never did.
         package var isEmpty: Bool

@@ -8,7 +8,9 @@ package import Wire
 ///
 /// All members are voters; they stand sorted by ID, each ID once.
 package struct BootstrapValue: Hashable, Sendable {
+    /// Drawn at random by the node that proposed it.
     package let cluster: ClusterID
+    /// Sorted by ID; at least one, all voters.
     package let members: [Member]
 
     /// - Parameter members: at least one, all voters, each ID once.
@@ -17,6 +19,7 @@ package struct BootstrapValue: Hashable, Sendable {
         self.members = members.sorted { $0.id < $1.id }
     }
 
+    /// The first membership of the new cluster's log.
     package var membership: Membership { Membership(members) }
 
     /// Named with its ID and incarnation: a wiped disk under a member's ID is not that member.
@@ -53,12 +56,14 @@ extension BootstrapValue {
         self.init(cluster: cluster, members: members)
     }
 
+    /// The table above, without a version: what holds it has one.
     package func encoded() -> [UInt8] {
         var writer = ByteWriter()
         encode(into: &writer)
         return writer.bytes
     }
 
+    /// Fails on what `init(from:)` refuses, and on bytes left over.
     package init(decoding bytes: [UInt8]) throws(WireError) {
         var reader = ByteReader(bytes)
         try self.init(from: &reader)

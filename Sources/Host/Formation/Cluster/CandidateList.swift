@@ -10,8 +10,11 @@ package import Wire
 ///
 /// Entries stand sorted by address, each once.
 package struct CandidateList: Hashable, Sendable {
+    /// One candidate.
     package struct Entry: Hashable, Sendable {
+        /// Its Raft address, as operators or discovery gave it.
         package let address: PeerAddress
+        /// Nil as long as it has not answered a hello.
         package let incarnation: Incarnation?
         /// The listed name that leads here, for its addresses of two families are the same nodes.
         package let name: PeerAddress?
@@ -27,14 +30,17 @@ package struct CandidateList: Hashable, Sendable {
 
     /// `-bootstrap-expect`: N.
     package let expect: Int
+    /// Sorted by address, each address once.
     package let entries: [Entry]
 
+    /// - Parameter entries: in any order; each address at most once.
     package init(expect: Int, entries: [Entry]) {
         self.expect = expect
         let isSorted = zip(entries, entries.dropFirst()).allSatisfy { $0.address < $1.address }
         self.entries = isSorted ? entries : entries.sorted { $0.address < $1.address }
     }
 
+    /// In their order.
     package var addresses: [PeerAddress] { entries.map(\.address) }
 
     /// max(N, K − N + 1): more than half of K, and it meets every set of N among K.
@@ -62,8 +68,11 @@ package struct CandidateList: Hashable, Sendable {
 extension CandidateList {
     /// How far those who answered in a ballot are a quorum of a list.
     package struct Tally: Equatable, Sendable {
+        /// Candidates of the list that answered.
         package let present: Int
+        /// The list's quorum.
         package let needed: Int
+        /// Enough have answered.
         package var isQuorum: Bool { present >= needed }
 
         package init(present: Int, needed: Int) {

@@ -77,7 +77,7 @@ extension Formation {
             + "again with a list, or DNS records, without them"
     }
 
-    private func names(_ nodes: [Introduction]) -> String {
+    private func names(_ nodes: [FormationIntroduction]) -> String {
         nodes.map(\.identity.id).sorted().map(\.rawValue).joined(separator: ", ")
     }
 

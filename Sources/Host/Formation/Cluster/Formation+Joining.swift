@@ -133,7 +133,7 @@ extension FormationRefusal {
         }
     }
 
-    fileprivate func involves(_ node: Introduction) -> Bool {
+    fileprivate func involves(_ node: FormationIntroduction) -> Bool {
         switch self {
         case .expectDiffers: true
         case .nodeIDTaken(let id, _, _): id == node.identity.id

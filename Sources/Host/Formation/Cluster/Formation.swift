@@ -1,3 +1,4 @@
+import Chance
 package import Raft
 
 /// How a node without cluster state becomes a member of the one cluster.
@@ -24,13 +25,14 @@ package import Raft
 /// (see `FormationEffect`) the shell drops it; a member answers further requests with
 /// `FormationMessage.answer(to:fromMemberOf:value:)`.
 package struct Formation: Sendable {
+    /// As it was made with; they don't change.
     package let settings: FormationSettings
     var acceptor: Acceptor
     var roster = Roster()
     var survey: Survey
     var proposal: Proposal?
     var now: Duration = .zero
-    var jitter: JitterSource
+    var jitter: SplitMix64
     /// Each proposal of this run gets a cluster ID made from it.
     let freshClusterID: RandomID
 
@@ -54,6 +56,7 @@ package struct Formation: Sendable {
     var contradictions: [(refusal: FormationRefusal, since: Duration)] = []
     var explanation = ""
     var isExplanationDue = true
+    /// It has found a cluster or given up, and takes no more events.
     package internal(set) var isFinished = false
 
     private var lastTicket = PersistTicket(0)
@@ -85,14 +88,15 @@ package struct Formation: Sendable {
         self.settings = settings
         acceptor = Acceptor(introduction: settings.introduction, state: state)
         self.freshClusterID = freshClusterID
-        jitter = JitterSource(seed: seed)
+        jitter = SplitMix64(seed: seed)
         survey = Survey(of: roster, for: settings.introduction)
         if let chosen = state.chosen { follow(chosen, campaign: false) }
     }
 
-    var introduction: Introduction { settings.introduction }
+    var introduction: FormationIntroduction { settings.introduction }
     var identity: NodeIdentity { settings.introduction.identity }
     var expect: Int { settings.introduction.expect }
+    /// What must be on the disk before any answer that builds on it goes out.
     package var state: AcceptorState { acceptor.state }
 
     // MARK: Inputs
@@ -119,6 +123,8 @@ package struct Formation: Sendable {
         drive()
     }
 
+    /// A candidate said who it is. Ignored from an address that is no candidate's any more.
+    /// - Parameter address: the one that was asked, which need not be the one it advertises.
     package mutating func helloAnswered(_ facts: CandidateFacts, from address: PeerAddress) {
         guard !isFinished, let candidate = roster[address], candidate.gap == nil else { return }
         let changed = candidate.identity?.incarnation != facts.introduction.identity.incarnation
@@ -264,6 +270,7 @@ package struct Formation: Sendable {
         drive()
     }
 
+    /// What is to be done, in this order, since the last call. To be asked after every input.
     package mutating func takeEffects() -> [FormationEffect] {
         defer { pending = [] }
         return pending

@@ -2,6 +2,7 @@ package import Raft
 
 /// Names who asked, so that the shell can hand over the answer.
 package struct FormationRequestID: Hashable, Sendable {
+    /// Given by the shell; unique within its run.
     package let rawValue: UInt64
     package init(_ rawValue: UInt64) { self.rawValue = rawValue }
 }
@@ -62,13 +63,14 @@ package enum FormationEffect: Equatable, Sendable {
 
 /// What a node said about itself in its answer to a hello.
 package struct CandidateFacts: Equatable, Sendable {
-    package var introduction: Introduction
+    /// Who and where it is, and what it expects.
+    package var introduction: FormationIntroduction
     /// Nil while it is in no cluster.
     package var cluster: ClusterID?
     /// The leader's advertised Raft address, when it knows one.
     package var leader: PeerAddress?
 
-    package init(introduction: Introduction, cluster: ClusterID?, leader: PeerAddress?) {
+    package init(introduction: FormationIntroduction, cluster: ClusterID?, leader: PeerAddress?) {
         self.introduction = introduction
         self.cluster = cluster
         self.leader = leader

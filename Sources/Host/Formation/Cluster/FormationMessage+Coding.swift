@@ -20,6 +20,7 @@ extension FormationMessage {
         case refused = 21
     }
 
+    /// The format's version, the kind, and what the kind's row says.
     package func encoded() -> [UInt8] {
         var writer = ByteWriter()
         let names = hasNames
@@ -55,6 +56,7 @@ extension FormationMessage {
         return writer.bytes
     }
 
+    /// Fails on other versions, unknown kinds, what is cut short, and bytes left over.
     package init(decoding bytes: [UInt8]) throws(WireError) {
         var reader = ByteReader(bytes)
         let version = try reader.readByte()
@@ -70,11 +72,11 @@ extension FormationMessage {
         case .prepare:
             self = .prepare(
                 try Ballot(from: &reader), try CandidateList(from: &reader, names: names),
-                from: try Introduction(from: &reader))
+                from: try FormationIntroduction(from: &reader))
         case .accept:
             self = .accept(
                 try Ballot(from: &reader), try CandidateList(from: &reader, names: names),
-                try BootstrapValue(from: &reader), from: try Introduction(from: &reader))
+                try BootstrapValue(from: &reader), from: try FormationIntroduction(from: &reader))
         case .chosen: self = .chosen(try BootstrapValue(from: &reader))
         case .inquiry: self = .inquiry
         case .promise: self = .promise(try Promise(from: &reader, names: names))
@@ -127,7 +129,7 @@ extension FormationMessage.Promise {
 
     init(from reader: inout ByteReader, names: Bool) throws(WireError) {
         ballot = try Ballot(from: &reader)
-        acceptor = try Introduction(from: &reader)
+        acceptor = try FormationIntroduction(from: &reader)
         accepted = try reader.readOptional { (r) throws(WireError) in
             try AcceptorState.Accepted(from: &r, names: names)
         }
@@ -139,7 +141,7 @@ extension FormationMessage.Promise {
     }
 }
 
-extension Introduction {
+extension FormationIntroduction {
     package func encode(into writer: inout ByteWriter) {
         identity.encode(into: &writer)
         address.encode(into: &writer)

@@ -18,9 +18,9 @@ package enum FormationMessage: Hashable, Sendable {
     // Requests.
 
     /// Promise to accept nothing below this ballot (phase 1a of the synod).
-    case prepare(Ballot, CandidateList, from: Introduction)
+    case prepare(Ballot, CandidateList, from: FormationIntroduction)
     /// Accept this value (phase 2a).
-    case accept(Ballot, CandidateList, BootstrapValue, from: Introduction)
+    case accept(Ballot, CandidateList, BootstrapValue, from: FormationIntroduction)
     /// A quorum has accepted this value.
     case chosen(BootstrapValue)
     /// Is there a cluster, or a value on the way?
@@ -41,15 +41,19 @@ package enum FormationMessage: Hashable, Sendable {
 }
 
 extension FormationMessage {
+    /// An acceptor's word not to take part in older ballots (phase 1b of Paxos).
     package struct Promise: Hashable, Sendable {
+        /// The ballot that is promised.
         package let ballot: Ballot
-        package let acceptor: Introduction
+        /// Who promises.
+        package let acceptor: FormationIntroduction
+        /// What it has accepted before; the proposer must propose that of the highest ballot.
         package let accepted: AcceptorState.Accepted?
         /// The lists of earlier promises.
         package let lists: [CandidateList]
 
         package init(
-            ballot: Ballot, acceptor: Introduction, accepted: AcceptorState.Accepted?,
+            ballot: Ballot, acceptor: FormationIntroduction, accepted: AcceptorState.Accepted?,
             lists: [CandidateList]
         ) {
             self.ballot = ballot
@@ -63,10 +67,12 @@ extension FormationMessage {
 /// Who a candidate is and what it wants to be.
 ///
 ///     identity | address | u8 suffrage | u32 bootstrap-expect
-package struct Introduction: Hashable, Sendable {
+package struct FormationIntroduction: Hashable, Sendable {
+    /// The node's ID and the incarnation of its data directory.
     package let identity: NodeIdentity
     /// The advertised Raft address.
     package let address: PeerAddress
+    /// What it wants to be: a voter, or a read replica.
     package let suffrage: Suffrage
     /// 0: it joins only, and has no opinion on how many found a cluster.
     package let expect: Int

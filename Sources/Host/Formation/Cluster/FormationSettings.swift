@@ -10,7 +10,8 @@ package struct FormationSettings: Equatable, Sendable {
     }
 
     /// With expect 0 the node only joins.
-    package var introduction: Introduction
+    package var introduction: FormationIntroduction
+    /// When the node gives up to find or found a cluster.
     package var limit: Limit
     /// Between two passes over a candidate, with a fifth of it as jitter to either side.
     package var passInterval: Duration = .seconds(1)
@@ -25,12 +26,14 @@ package struct FormationSettings: Equatable, Sendable {
     package var joinFirst: Duration = .milliseconds(200)
     /// The voters propose in the order of their IDs, so far apart.
     package var turn: Duration = .milliseconds(30)
+    /// How long a ballot may take before its proposer begins a higher one.
     package var ballotPatience: Duration = .seconds(1)
+    /// Between two sendings of a ballot's messages to those who have not answered.
     package var resendInterval: Duration = .milliseconds(150)
     /// A contradiction between nodes that lasts so long ends the process.
     package var refusalPatience: Duration = .seconds(5)
 
-    package init(_ introduction: Introduction, limit: Limit) {
+    package init(_ introduction: FormationIntroduction, limit: Limit) {
         self.introduction = introduction
         self.limit = limit
     }

@@ -6,9 +6,9 @@ struct Survey: Sendable {
     /// The newest facts of each incarnation: a node under several addresses counts once.
     let nodes: [CandidateFacts]
     /// Nodes without a cluster that would take part in a ballot.
-    let acceptors: [Introduction]
+    let acceptors: [FormationIntroduction]
     /// Those that may become members, by ID. IDs that two nodes claim don't count.
-    let voters: [Introduction]
+    let voters: [FormationIntroduction]
     /// The list for a ballot now, who is expected to answer in it, and whether that is a quorum.
     let list: CandidateList
     let attendance: Attendance
@@ -23,7 +23,7 @@ struct Survey: Sendable {
     /// What contradicts this node, or two others each other.
     let refusals: [FormationRefusal]
 
-    init(of roster: Roster, for own: Introduction) {
+    init(of roster: Roster, for own: FormationIntroduction) {
         let expect = own.expect
         nodes = Self.newestFacts(in: roster)
         clusters = nodes.compactMap(\.cluster)
@@ -79,7 +79,7 @@ struct Survey: Sendable {
     }
 
     private static func refusals(
-        among nodes: [CandidateFacts], for own: Introduction
+        among nodes: [CandidateFacts], for own: FormationIntroduction
     ) -> [FormationRefusal] {
         var refusals: [FormationRefusal] = []
         var known = [own]

@@ -1,3 +1,5 @@
+import Threads
+
 /// Calls that run one after the other. An instance has two lanes: one for everything, and one for
 /// `wait`, which may run beside it.
 final class PluginLane: Sendable {

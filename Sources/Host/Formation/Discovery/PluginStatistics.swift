@@ -1,5 +1,6 @@
 import JSON
 import PluginABI
+import Time
 
 /// What `/status` shows of discovery, in rqlite's words.
 struct PluginStatistics: Sendable {
@@ -92,8 +93,8 @@ struct PluginStatistics: Sendable {
                     name,
                     .object([
                         .init("calls", .integer(times.calls)),
-                        .init("last", .integer(times.last.nanoseconds)),
-                        .init("longest", .integer(times.longest.nanoseconds)),
+                        .init("last", .integer(times.last.nanosecondsClamped)),
+                        .init("longest", .integer(times.longest.nanosecondsClamped)),
                     ]))
             })
     }

@@ -1,5 +1,3 @@
-import CPlatform
-import Glibc
 import Threads
 import Time
 
@@ -50,40 +48,12 @@ final class PluginThread: Sendable {
 
     /// Starts a detached thread that takes no signals: those are the main thread's business.
     static func start(name: String, _ body: @escaping @Sendable () -> Void) throws(PluginError) {
-        final class Box: Sendable {
-            let name: String
-            let body: @Sendable () -> Void
-            init(_ name: String, _ body: @escaping @Sendable () -> Void) {
-                self.name = name
-                self.body = body
-            }
-        }
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
-        pthread_attr_setstacksize(&attributes, DiscoveryLimits.threadStackBytes)
-        // Inherited by the new thread, so that not even its first instruction can be interrupted.
-        var all = sigset_t()
-        var before = sigset_t()
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &before)
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-        let box = Unmanaged.passRetained(Box(name, body))
-        var thread = pthread_t()
-        let result = pthread_create(
-            &thread, &attributes,
-            { argument in
-                guard let argument else { return nil }
-                let box = Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
-                cplatform_name_thread(box.name)
-                box.body()
-                return nil
-            }, box.toOpaque())
-        if result != 0 {
-            box.release()
-            throw PluginError(
-                .internal, "no thread for the plugin: \(String(cString: strerror(result)))")
+        do throws(ThreadShortage) {
+            try NamedThread(
+                name, stack: DiscoveryLimits.threadStackBytes, takesSignals: false, body
+            ).detach()
+        } catch {
+            throw PluginError(.internal, "\(error)")
         }
     }
 }

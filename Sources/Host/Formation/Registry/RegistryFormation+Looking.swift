@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 
 /// Looks at the registry: first the record `leader`, then the records of nodes.

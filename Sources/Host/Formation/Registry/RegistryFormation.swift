@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 package import Raft
 
@@ -35,7 +36,7 @@ package struct RegistryFormation: Sendable {
     /// The node has its cluster, or has given up: nothing more is to be done.
     package internal(set) var isFinished = false
     var now: Duration = .zero
-    var jitter: JitterSource
+    var jitter: SplitMix64
     /// Joins a cluster that is known; never founds one.
     var joining: Formation
     /// Each claim of this run gets a cluster ID and a nonce made from it.
@@ -141,9 +142,9 @@ package struct RegistryFormation: Sendable {
         self.settings = settings
         self.state = state
         self.freshID = freshID
-        jitter = JitterSource(seed: seed)
+        jitter = SplitMix64(seed: seed)
         let own = settings.introduction
-        let joiner = Introduction(
+        let joiner = FormationIntroduction(
             identity: own.identity, address: own.address, suffrage: own.suffrage, expect: 0)
         joining = Formation(
             FormationSettings(joiner, limit: .none), state: AcceptorState(),

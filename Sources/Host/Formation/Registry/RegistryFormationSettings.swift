@@ -3,7 +3,7 @@ package import Cluster
 /// What a formation through a registry needs to know of its node, and its times.
 package struct RegistryFormationSettings: Equatable, Sendable {
     /// `expect` is `-bootstrap-expect`; with 0 or 1 a voter may found a cluster alone.
-    package var introduction: Introduction
+    package var introduction: FormationIntroduction
     package var apiURL: String?
     /// `-bootstrap-expect-timeout`: without a cluster the process ends then. Nil: it waits for ever.
     package var limit: Duration?
@@ -34,7 +34,7 @@ package struct RegistryFormationSettings: Equatable, Sendable {
     /// Longest time of one request to the registry.
     package var requestTimeout: Duration = .seconds(3)
 
-    package init(_ introduction: Introduction, apiURL: String?, limit: Duration?) {
+    package init(_ introduction: FormationIntroduction, apiURL: String?, limit: Duration?) {
         self.introduction = introduction
         self.apiURL = apiURL
         self.limit = limit

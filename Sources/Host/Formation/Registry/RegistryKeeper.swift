@@ -1,3 +1,4 @@
+import Chance
 package import Cluster
 package import Raft
 
@@ -43,7 +44,7 @@ package struct RegistryKeeper: Sendable {
     package internal(set) var recordsRefusal: String?
     let nonce: RandomID
     var now: Duration = .zero
-    var jitter: JitterSource
+    var jitter: SplitMix64
     var patience = RegistryPatience()
 
     // Requests.
@@ -99,7 +100,7 @@ package struct RegistryKeeper: Sendable {
     package init(_ record: NodeRecord, nonce: RandomID, seed: UInt64) {
         self.record = record
         self.nonce = nonce
-        jitter = JitterSource(seed: seed)
+        jitter = SplitMix64(seed: seed)
     }
 
     // MARK: Inputs

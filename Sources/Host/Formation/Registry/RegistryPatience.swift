@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 
 /// How long a keeper waits for an answer, and how long before it asks a registry again that failed.
@@ -49,7 +50,7 @@ struct RegistryPatience: Sendable {
     ///
     /// - Parameter isUrgent: the leader's entry may be wrong.
     mutating func failed(
-        _ kind: RegistryFailure.Kind, isUrgent: Bool, _ jitter: inout JitterSource
+        _ kind: RegistryFailure.Kind, isUrgent: Bool, _ jitter: inout SplitMix64
     ) -> Duration {
         failures += 1
         if kind == .timeout { timeouts += 1 }

@@ -100,8 +100,11 @@ package enum DatabaseWork: Sendable {
 
 /// A request that takes effect with a batch.
 package struct AppliedAnswer: Equatable, Sendable {
+    /// The request's entry.
     package var index: LogIndex
+    /// Whose answer it is.
     package var key: RequestKey
+    /// When its client stops waiting: an answer that comes later is dropped.
     package var deadline: MonotonicTime
 
     package init(index: LogIndex, key: RequestKey, deadline: MonotonicTime) {
@@ -113,7 +116,9 @@ package struct AppliedAnswer: Equatable, Sendable {
 
 /// The answer to one request.
 package struct ClientAnswer: Sendable {
+    /// Whose answer it is.
     package var key: RequestKey
+    /// What the client gets.
     package var outcome: Outcome
 
     package init(_ key: RequestKey, _ outcome: Outcome) {
@@ -124,7 +129,9 @@ package struct ClientAnswer: Sendable {
 
 /// A request as it is sent on to another node.
 package struct ForwardedRequest: Sendable {
+    /// Under which the answer comes back.
     package var key: RequestKey
+    /// With the time that is left of its own.
     package var request: ClientRequest
 
     package init(_ key: RequestKey, _ request: ClientRequest) {
@@ -135,6 +142,7 @@ package struct ForwardedRequest: Sendable {
 
 /// A line for the operator's log.
 package struct NodeNote: Equatable, Sendable {
+    /// How much an operator needs to see the line.
     package enum Level: String, Sendable {
         case debug, info, warning, error
         /// A line of the node's life that scripts wait for: shown at every level.
@@ -143,14 +151,20 @@ package struct NodeNote: Equatable, Sendable {
 
     /// A value that the line names.
     package struct Detail: Equatable, Sendable {
+        /// In the log's metadata.
         package var name: String
+        /// As text.
         package var value: String
     }
 
+    /// How much an operator needs to see it.
     package var level: Level
+    /// Constant; what differs stands in `details`.
     package var text: String
+    /// In the order in which they are shown.
     package var details: [Detail]
 
+    /// - Parameter details: names and values, in the order in which they are shown.
     package init(
         _ level: Level, _ text: String, _ details: KeyValuePairs<String, String> = [:]
     ) {

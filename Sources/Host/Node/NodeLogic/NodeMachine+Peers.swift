@@ -1,3 +1,4 @@
+import Chance
 package import PeerProtocol
 package import Raft
 import Replication
@@ -12,11 +13,13 @@ extension NodeMachine {
 
     /// What the disk says of a node that starts.
     package struct Beginning: Sendable {
+        /// What the log holds, and through where the database has applied it.
         package var restored: RestoredState
         /// As the log has it.
         package var cluster: ClusterID?
         /// The database knows the cluster, too.
         package var isEstablished: Bool
+        /// How far attempts to come to a cluster had come.
         package var formation: StoredFormation
         /// The node has access to a registry.
         package var hasRegistry: Bool

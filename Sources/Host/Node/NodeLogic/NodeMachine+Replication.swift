@@ -57,7 +57,7 @@ extension NodeMachine {
     private mutating func observe(_ observation: Observation) {
         switch observation {
         case .roleChanged(let role, let term):
-            say(.info, "role changed", ["raft.role": role.rawValue, "raft.term": "\(term)"])
+            say(.debug, "role changed", ["raft.role": role.rawValue, "raft.term": "\(term)"])
             if role == .leader {
                 becameLeader()
             } else {
@@ -72,7 +72,10 @@ extension NodeMachine {
                 ["members": membership.summary, "raft.index": "\(index)"])
         case .membershipCommitted(let membership, _): forgetFormer(membership)
         case .steppedDown(let reason):
-            say(.warning, "stepped down as leader", ["reason": reason.rawValue])
+            // What an operator asked for is no trouble.
+            say(
+                reason == .transferred ? .info : .warning, "stepped down as leader",
+                ["reason": reason.rawValue])
             if reason == .removed { wasRemoved("as leader, it committed its own removal") }
         case .messageDropped(let from, let reason):
             droppedMessages[reason, default: 0] += 1

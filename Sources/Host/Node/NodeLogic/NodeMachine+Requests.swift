@@ -1,3 +1,4 @@
+import Chance
 import PeerProtocol
 import Raft
 import Replication

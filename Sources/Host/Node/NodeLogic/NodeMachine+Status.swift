@@ -8,6 +8,7 @@ import Time
 extension NodeMachine {
     // MARK: Status
 
+    /// Made anew at each call: to be asked once, at the end of a turn.
     package var status: NodeStatus {
         var status = NodeStatus()
         status.cluster = cluster

@@ -1,3 +1,4 @@
+package import Chance
 import PeerProtocol
 package import Raft
 import Registry
@@ -22,9 +23,11 @@ import Wire
 ///    each other and beside the network. Each reports what it did as an event.
 /// 3. After `failed` or `stopped` the machine takes no more events.
 package struct NodeMachine: Sendable {
+    /// What the operator chose, and who the data directory says the node is.
     package let options: NodeOptions
     /// Nil until the node belongs to a cluster.
     package internal(set) var replicated: ReplicatedLog?
+    /// Nil until the node belongs to a cluster; then it never changes in a run.
     package internal(set) var cluster: ClusterID?
     var router: RequestRouter
     var membership: MembershipDesk
@@ -53,6 +56,7 @@ package struct NodeMachine: Sendable {
     var identityWatch: IdentityWatch
     /// What the node goes on with once it knows that nobody else bears its identity.
     var beginning: (restored: RestoredState, cluster: ClusterID)?
+    /// Whether the node was removed from its cluster and knows it.
     package internal(set) var exclusion = Exclusion.none
 
     /// Why other nodes were asked, until they answer.
@@ -92,7 +96,7 @@ package struct NodeMachine: Sendable {
     package var turnedAt: MonotonicTime { now }
     /// Of the wall clock, in milliseconds since 1970; for the stamps of entries alone.
     var wallMilliseconds: Int64 = 0
-    var chance: Chance
+    var chance: Xoshiro256
     /// When `turn` is due, unless an event comes first.
     package private(set) var nextTick: MonotonicTime
     private var lastID: UInt64 = 0
@@ -122,7 +126,7 @@ package struct NodeMachine: Sendable {
     }
 
     /// - Parameter chance: 256 bits that no other run has.
-    package init(_ options: NodeOptions, chance: Chance, now: MonotonicTime) {
+    package init(_ options: NodeOptions, chance: Xoshiro256, now: MonotonicTime) {
         self.options = options
         self.now = now
         nextTick = now + options.tick
@@ -131,7 +135,7 @@ package struct NodeMachine: Sendable {
         snapshots = SnapshotTraffic(options)
         checksums = ChecksumDesk(options.checksums)
         var chance = chance
-        let own = Chance((chance.next(), chance.next(), chance.next(), chance.next() | 1))
+        let own = Xoshiro256((chance.next(), chance.next(), chance.next(), chance.next() | 1))
         rendezvous = Rendezvous(options, chance: own)
         rendezvous.now = now
         identityWatch = IdentityWatch(options, run: chance.nextID())
@@ -182,6 +186,7 @@ package struct NodeMachine: Sendable {
     /// The node has ended: by its own failure, or because it was asked to.
     package internal(set) var isOver = false
 
+    /// What is to be done since the last call, in this order. To be asked after every event.
     package mutating func takeEffects() -> [NodeEffect] {
         flushMessages()
         defer { effects = [] }

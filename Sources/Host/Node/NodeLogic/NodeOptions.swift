@@ -2,18 +2,22 @@ package import Raft
 package import Replication
 
 /// What an operator decides about a node, with the defaults for everything else.
-package struct NodeConfiguration: Sendable {
+package struct MachineSettings: Sendable {
     /// What `-node-id` says; nil: the stored ID counts, or `fallbackID` on the first start.
     package var explicitID: NodeID?
+    /// The ID of a node to which the operator gave none: its advertised Raft address.
     package var fallbackID: NodeID
     /// The advertised Raft address.
     package var address: PeerAddress
     /// Full URL of the advertised HTTP API.
     package var apiURL: String
+    /// Its path, for what the node says to people.
     package var dataDirectory: String
     /// The program's version, for other nodes and people.
     package var version: String
+    /// Of consensus; its times are counted in ticks.
     package var raft: RaftSettings = RaftSettings()
+    /// Sizes of batches and of what may be underway between log and database.
     package var replication: ReplicationSettings = ReplicationSettings()
     /// How long one tick of the core is.
     package var tick: Duration = .milliseconds(10)
@@ -21,6 +25,7 @@ package struct NodeConfiguration: Sendable {
     package var foreignKeys: Bool = false
     /// Bytes in SQLite's WAL past which it is checkpointed.
     package var checkpointBytes: Int = 4 << 20
+    /// Threads that read the database, at most.
     package var maxReaders: Int = 256
     /// Connections of clients and other nodes together; more are closed as they come.
     package var maxConnections: Int = 4096
@@ -34,11 +39,13 @@ package struct NodeConfiguration: Sendable {
     package var stepDownOnShutdown: Bool = true
     /// What the operator wrote into `raft/peers.json`, if the file is there.
     package var peers: PeersRecovery?
+    /// How long a silent member is kept.
     package var reapTimeouts: ReapTimeouts = ReapTimeouts()
     /// False for a read replica, which can follow a cluster but not found one.
     package var isVoter: Bool = true
     /// A node that was removed from its cluster takes no further part, whatever it hears.
     package var stopsWhenRemoved: Bool = false
+    /// How a node without a cluster comes to one.
     package var plan: FormationPlan = .alone
     /// With which `rqlited disco` finds this node's registry, for commands that an operator is told.
     package var discoveryFlags: String = ""
@@ -49,6 +56,7 @@ package struct NodeConfiguration: Sendable {
     package var snapshotHoldBytes: Int = 4 << 30
     /// A node that applies nothing for so long, although something is committed, is not ready.
     package var standstillTime: Duration = .seconds(5)
+    /// Bounds on requests that wait.
     package var router: RouterLimits = RouterLimits()
     /// Off unless an operator's flags are asked: without a database there are no readings.
     package var checksums = ChecksumSettings.off
@@ -66,14 +74,15 @@ package struct NodeConfiguration: Sendable {
     }
 }
 
-/// A running node's configuration together with what its data directory says it is.
+/// A running node's settings together with what its data directory says it is.
 @dynamicMemberLookup
 package struct NodeOptions: Sendable {
+    /// The node's ID and the incarnation of its data directory.
     package let identity: NodeIdentity
     /// Source identity of the SQLite library: a difference between nodes may show in floats and
     /// plans.
     package let engine: String
-    package let configuration: NodeConfiguration
+    package let settings: MachineSettings
     /// In which ways two libraries differ, in words for people, by what nodes tell of them; this
     /// node's own first.
     package let engineDifferences: @Sendable (String, String) -> [String]
@@ -84,7 +93,7 @@ package struct NodeOptions: Sendable {
     ///   - engine: source identity of the SQLite library.
     ///   - engineDifferences: in which ways two such libraries differ.
     package init(
-        identity: NodeIdentity, engine: String, configuration: NodeConfiguration,
+        identity: NodeIdentity, engine: String, settings: MachineSettings,
         engineDifferences: @escaping @Sendable (String, String) -> [String] = { own, other in
             ["SQLite is \(other) there, \(own) here"]
         }
@@ -92,18 +101,18 @@ package struct NodeOptions: Sendable {
         self.engineDifferences = engineDifferences
         self.identity = identity
         self.engine = engine
-        self.configuration = configuration
+        self.settings = settings
     }
 
     /// The time within which a leader that lost its quorum has noticed.
-    package var quorumTime: Duration { configuration.tick * configuration.raft.quorumTicks }
+    package var quorumTime: Duration { settings.tick * settings.raft.quorumTicks }
 
     /// How long a cluster is without a leader at most, as a rule: a follower misses it, and perhaps
     /// two campaigns meet.
-    var electionPatience: Duration { configuration.tick * (3 * configuration.raft.electionTicks) }
+    var electionPatience: Duration { settings.tick * (3 * settings.raft.electionTicks) }
 
-    package subscript<Value>(dynamicMember path: KeyPath<NodeConfiguration, Value>) -> Value {
-        configuration[keyPath: path]
+    package subscript<Value>(dynamicMember path: KeyPath<MachineSettings, Value>) -> Value {
+        settings[keyPath: path]
     }
 }
 
@@ -119,6 +128,7 @@ package enum FormationPlan: Equatable, Sendable {
     /// Without a timeout the node waits for ever.
     case registry(expect: Int?, timeout: Duration?, suffrage: Suffrage)
 
+    /// What the node wants to be in its cluster.
     package var suffrage: Suffrage {
         switch self {
         case .alone: .voter
@@ -128,6 +138,7 @@ package enum FormationPlan: Equatable, Sendable {
         }
     }
 
+    /// `-bootstrap-expect`; nil where the plan has none.
     package var expect: Int? {
         switch self {
         case .bootstrap(let expect, _, _): expect

@@ -4,7 +4,9 @@ package import Wire
 /// `raft/peers.json` in a data directory: the members with which a cluster shall go on that lost its
 /// quorum, or all of its addresses, for good. Read before the node starts, then renamed.
 package struct PeersRecovery: Sendable {
+    /// All members of the cluster from here on.
     package var peers: [NamedPeer]
+    /// Of the file that the operator wrote.
     package var path: String
     /// The name under which the file is kept as a record.
     package var recordPath: String
@@ -45,8 +47,11 @@ package struct NamedEntry: Equatable, Sendable {
 
 /// A member as an operator names it in `raft/peers.json`.
 package struct NamedPeer: Equatable, Sendable {
+    /// As the node's data directory says it.
     package var id: NodeID
+    /// Its advertised Raft address.
     package var address: PeerAddress
+    /// False for a read replica.
     package var isVoter: Bool
 
     package init(id: NodeID, address: PeerAddress, isVoter: Bool) {

@@ -5,6 +5,7 @@ import Wire
 
 /// Names a client's request from its arrival until it is answered, within one run of a node.
 package struct RequestKey: Hashable, Comparable, Sendable {
+    /// Counted by the shell, across threads.
     package let rawValue: UInt64
 
     package init(_ rawValue: UInt64) { self.rawValue = rawValue }
@@ -15,9 +16,13 @@ package struct RequestKey: Hashable, Comparable, Sendable {
 /// A client's request with what came of it on the way to the machine. Who waits for its answer, the
 /// shell remembers under its key.
 package struct PendingRequest: Sendable {
+    /// Under which the answer is given.
     package var key: RequestKey
+    /// As the client, or the node that forwarded it, asked.
     package var request: ClientRequest
+    /// When it came to this node.
     package var arrival: MonotonicTime
+    /// When its client stops waiting: arrival and the request's own time.
     package var deadline: MonotonicTime
     /// The log entry for commands that write, its stamp still empty; encoded on the caller's
     /// thread.
@@ -27,6 +32,8 @@ package struct PendingRequest: Sendable {
     /// A readiness check that waits until everything through here is applied.
     package var syncIndex: LogIndex?
 
+    /// Its deadline follows from the request's own time. What writes is not encoded yet: see
+    /// `encode()`.
     package init(_ request: ClientRequest, key: RequestKey, now: MonotonicTime) {
         self.key = key
         self.request = request

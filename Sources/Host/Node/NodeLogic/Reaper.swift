@@ -4,6 +4,7 @@ import Raft
 package struct ReapTimeouts: Equatable, Sendable {
     /// Of voters, and of learners: they are to become voters.
     package var voter: Duration?
+    /// Of read replicas. Nil: they are kept for ever, as are voters without a time.
     package var nonvoter: Duration?
 
     package init(voter: Duration? = nil, nonvoter: Duration? = nil) {

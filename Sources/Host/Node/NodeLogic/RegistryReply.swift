@@ -2,6 +2,7 @@ package import Registry
 
 /// What a registry answered, for the machines that asked.
 package struct RegistryReply: Equatable, Sendable {
+    /// What came of the read or write, or why there is none.
     package var answer: RegistryAnswer
     /// Of a read: the state that was seen, for `watch`. Empty if the registry can't be watched.
     package var token: [UInt8]

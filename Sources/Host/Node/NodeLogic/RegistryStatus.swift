@@ -17,9 +17,11 @@ package struct RegistryStatus: Equatable, Sendable {
     package var ownRecord: Sighting
     /// Why there are no records of nodes, if the registry permits none.
     package var nodeRecordsOff: String?
+    /// What only an operator can put right; empty if all is well.
     package var alarms: [RegistryAlarm]
     /// Why the registry can't be used now.
     package var failure: String?
+    /// The registry says when something changes; else it is read again and again.
     package var isWatching: Bool
     /// What an operator types to repair the registry by hand, but for the last flag.
     package var clearCommand = "rqlited disco clear"

@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 import PeerProtocol
 import Raft
@@ -18,7 +19,7 @@ extension Rendezvous {
             preconditionFailure("a plan for a registry, but no access to one")
         }
         say(.announcement, "no preexisting nodes, registering with discovery service")
-        let introduction = Introduction(
+        let introduction = FormationIntroduction(
             identity: options.identity, address: options.address,
             suffrage: options.plan.suffrage, expect: options.plan.expect ?? 0)
         var settings = RegistryFormationSettings(

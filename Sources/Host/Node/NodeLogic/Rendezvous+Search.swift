@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 import PeerProtocol
 import Raft
@@ -8,7 +9,7 @@ import WriteAheadLog
 extension Rendezvous {
     mutating func startSearch(_ goal: Goal, limit: FormationSettings.Limit) {
         let expect = goal == .form ? options.plan.expect ?? 0 : 0
-        let introduction = Introduction(
+        let introduction = FormationIntroduction(
             identity: options.identity, address: options.address,
             suffrage: options.plan.suffrage, expect: expect)
         var settings = FormationSettings(introduction, limit: limit)
@@ -263,7 +264,7 @@ extension Rendezvous {
 extension CandidateFacts {
     init(_ hello: Hello) {
         self.init(
-            introduction: Introduction(
+            introduction: FormationIntroduction(
                 identity: hello.identity, address: hello.address, suffrage: hello.suffrage,
                 expect: hello.bootstrapExpect ?? 0),
             cluster: hello.cluster, leader: hello.leader?.address)

@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 import PeerProtocol
 import Raft
@@ -128,10 +129,10 @@ struct Rendezvous {
     var isRecognized = false
     var situation = Situation()
     var now = MonotonicTime.zero
-    var chance: Chance
+    var chance: Xoshiro256
     var decisions: [Decision] = []
 
-    init(_ options: NodeOptions, chance: Chance) {
+    init(_ options: NodeOptions, chance: Xoshiro256) {
         self.options = options
         self.chance = chance
     }

@@ -461,6 +461,7 @@ struct RequestRouter {
 package struct RouterLimits: Sendable {
     /// Requests that wait for a leader or the database, and their bytes; more are answered as busy.
     package var parkedRequests = 10_000
+    /// Bytes of parked requests; more are answered as busy.
     package var parkedBytes = 256 << 20
     /// A request that was sent on and not answered is given up so long after its own time.
     package var forwardGrace = Duration.seconds(1)

@@ -17,9 +17,13 @@ import WriteAheadLog
 package enum ClusterRecovery {
     /// What a recovered node is.
     package struct Outcome: Equatable, Sendable {
+        /// The node's ID and the incarnation of its data directory, both as they were.
         package var identity: NodeIdentity
+        /// The new cluster's ID: the old one's survivors are strangers to it.
         package var cluster: ClusterID
+        /// Who belongs to it.
         package var membership: Membership
+        /// Of the entry that the recovery wrote.
         package var lastPosition: LogPosition
     }
 
@@ -154,16 +158,26 @@ extension ClusterRecovery {
 
     /// What the data directory of a stopped node says; nothing is changed.
     package struct Facts: Equatable, Sendable {
+        /// The node's ID and the incarnation of its data directory.
         package var identity: NodeIdentity
+        /// Nil of a node that never came to one.
         package var cluster: ClusterID?
+        /// The newest that the node has seen.
         package var term: Term
+        /// Of the newest whole entry.
         package var lastPosition: LogPosition
+        /// As far as the log says, which may lag behind what was committed.
         package var commitIndex: LogIndex
+        /// The newest in the log.
         package var membership: Membership
         /// What the next start would cut off the log's end.
         package var torn: String?
     }
 
+    /// Blocks while it reads the whole log.
+    /// - Throws: `RecoveryError` if there is no node's state, and the errors of the directory's
+    /// lock if a
+    ///   process uses it.
     package static func inspect(_ directory: String) throws -> Facts {
         let lock = try DirectoryLock(existing: directory)
         defer { _ = lock }

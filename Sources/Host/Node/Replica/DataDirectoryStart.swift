@@ -20,7 +20,7 @@ struct DataDirectoryStart {
     }
 
     let directory: DatabaseDirectory
-    private let configuration: NodeConfiguration
+    private let settings: MachineSettings
     private var found: StartInventory
     private var log: LogThread?
     private var state: LogState?
@@ -29,11 +29,11 @@ struct DataDirectoryStart {
 
     /// Looks at names and changes nothing.
     /// - Throws: what makes the first step impossible.
-    init(_ configuration: NodeConfiguration) throws {
-        self.configuration = configuration
-        directory = DatabaseDirectory(path: configuration.dataDirectory)
-        found = try StartInventory(namesIn: configuration.dataDirectory)
-        found.wouldFoundWithoutVote = !configuration.isVoter && configuration.plan == .alone
+    init(_ settings: MachineSettings) throws {
+        self.settings = settings
+        directory = DatabaseDirectory(path: settings.dataDirectory)
+        found = try StartInventory(namesIn: settings.dataDirectory)
+        found.wouldFoundWithoutVote = !settings.isVoter && settings.plan == .alone
         _ = try StartPlan.step(found)
     }
 
@@ -85,7 +85,7 @@ struct DataDirectoryStart {
         _ core: Mailbox<NodeEvent>, _ bootID: RandomID, _ logger: Logger
     ) throws {
         let (log, opened) = try LogThread.start(
-            directory: configuration.dataDirectory + "/log", bootID: bootID, core: core)
+            directory: settings.dataDirectory + "/log", bootID: bootID, core: core)
         if let torn = opened.torn { logger.warning("log recovered", ["detail": torn]) }
         self.log = log
         state = opened.state
@@ -93,16 +93,16 @@ struct DataDirectoryStart {
         found.log = StartInventory.Log(opened.state)
         logger.announce(
             opened.state.identity == nil
-                ? "no preexisting node state detected in \(configuration.dataDirectory), "
+                ? "no preexisting node state detected in \(settings.dataDirectory), "
                     + "node may be bootstrapping"
-                : "preexisting node state detected in \(configuration.dataDirectory)")
+                : "preexisting node state detected in \(settings.dataDirectory)")
         if opened.state.identity != nil { identity = try nodeIdentity() }
     }
 
     private func nodeIdentity() throws(StartError) -> NodeIdentity {
         try StartPlan.identity(
-            stored: state?.identity, explicit: configuration.explicitID,
-            fallback: configuration.fallbackID, directory: configuration.dataDirectory,
+            stored: state?.identity, explicit: settings.explicitID,
+            fallback: settings.fallbackID, directory: settings.dataDirectory,
             fresh: Incarnation(.random()))
     }
 

@@ -66,7 +66,7 @@ final class MachineThread {
         while !isOver {
             let events = links.mailbox.take(until: machine.nextTick)
             let credits = links.credits.take()
-            machine.turn(events, at: .now, wallMilliseconds: WallClock.milliseconds)
+            machine.turn(events, at: .now, wallMilliseconds: WallTime.now().milliseconds)
             for credit in credits { credit.giveBack() }
             carryOut()
         }

@@ -12,12 +12,14 @@ package import Transport
 /// What other nodes ask of this one. Everything that needs the machine's state is handed over to it;
 /// who this node is, is answered from what the machine last published.
 extension Node: PeerDelegate {
+    /// Who this node is and whom it believes in its cluster, as last published. On any event loop.
     package var presence: PeerPresence {
         let status = links.board.status
         return PeerPresence(
             cluster: status.cluster, address: options.address, members: status.membership.members)
     }
 
+    /// Hands messages to the machine, and their credit back after it took them.
     package func received(_ messages: [Message], credit: MessageCredit) {
         // First the credit: it goes back after the turn in which the messages were taken.
         links.credits.hold(credit)
@@ -31,10 +33,12 @@ extension Node: PeerDelegate {
         return false
     }
 
+    /// Tells the machine, which says once what a member broke.
     package func brokeProtocol(_ identity: NodeIdentity, cause: String) {
         links.mailbox.post(.brokeProtocol(identity, cause: cause))
     }
 
+    /// Answers hellos at once from what the machine last published; all else waits for its turn.
     package func answer(
         _ request: PeerRequest, from caller: PeerCaller,
         reply: @escaping @Sendable (PeerAnswer) -> Void
@@ -47,24 +51,29 @@ extension Node: PeerDelegate {
         links.mailbox.post(.peerAsked(links.questions.add(reply), request, caller))
     }
 
+    /// Tells the machine that a message can't have arrived.
     package func peerUnreachable(_ peer: NodeID) {
         links.mailbox.post(.unreachable(peer))
     }
 
+    /// As `submit`: a forwarded request is served as one of an own client.
     package func forwarded(
         _ requests: [ClientRequest], from caller: PeerCaller, replyTo sink: any ReplySink
     ) {
         submit(requests, replyTo: sink)
     }
 
+    /// As `demand` of an own client: how much of its answers the other node takes now.
     package func demanded(_ demands: [PartDemand], replyTo sink: any ReplySink) {
         demand(demands, replyTo: sink)
     }
 
+    /// As `cancel` of an own client: nobody waits for these any more.
     package func recalled(_ requests: [RequestID], replyTo sink: any ReplySink) {
         cancel(requests, replyTo: sink)
     }
 
+    /// Lets the machine decide; the answer comes on its thread.
     package func prepareSnapshot(
         _ offer: SnapshotOffer, from caller: PeerCaller,
         reply: @escaping @Sendable (SnapshotDecision) -> Void
@@ -73,6 +82,9 @@ extension Node: PeerDelegate {
         links.mailbox.post(.snapshot(.offered(id, offer)))
     }
 
+    /// Lets the machine decide whether the whole file at `path` is installed; `done` is called with
+    /// an
+    /// error's text, or nil, on its thread.
     package func snapshotReceived(
         _ id: IncomingSnapshotID, _ offer: SnapshotOffer, path: String,
         done: @escaping @Sendable (String?) -> Void
@@ -86,6 +98,7 @@ extension Node: PeerDelegate {
         links.mailbox.post(.snapshot(.received(id)))
     }
 
+    /// Forgets a transfer that ended before its end.
     package func snapshotFailed(
         _ id: IncomingSnapshotID, _ offer: SnapshotOffer, error: TransportError
     ) {
@@ -94,12 +107,14 @@ extension Node: PeerDelegate {
         links.mailbox.post(.snapshot(.failed(id, cause: "\(error)")))
     }
 
+    /// Says in the log that an address led to another node than the one that was meant.
     package func misrouted(wanted: NodeID, found: Introduction, at address: PeerAddress) {
         links.repeats.warning(
             "another node answers than the one that is wanted", about: wanted.rawValue,
             cause: "node \(found.identity) is at \(address)")
     }
 
+    /// Lets the machine learn where a peer says that it is.
     package func peerSpoke(
         _ identity: NodeIdentity, advertised: PeerAddress, from remoteAddress: String
     ) {

@@ -1,3 +1,4 @@
+import Chance
 import Cluster
 import Glibc
 package import NIOCore
@@ -20,60 +21,60 @@ extension Node {
     ///   disk before it is known that the data directory is empty or whole, and nothing is deleted
     ///   before log and database were found to fit.
     package static func start(
-        _ configuration: NodeConfiguration, registry: (any RegistryAccess)? = nil,
+        _ settings: MachineSettings, registry: (any RegistryAccess)? = nil,
         group: any EventLoopGroup, logger: Logger
     ) throws -> Node {
         do {
-            return try open(configuration, registry: registry, group: group, logger: logger)
+            return try open(settings, registry: registry, group: group, logger: logger)
         } catch {
             guard let cause = StartError.lackOfRoom(error) else { throw error }
-            throw StartError.noRoom(directory: configuration.dataDirectory, cause: cause)
+            throw StartError.noRoom(directory: settings.dataDirectory, cause: cause)
         }
     }
 
     private static func open(
-        _ configuration: NodeConfiguration, registry: (any RegistryAccess)?,
+        _ settings: MachineSettings, registry: (any RegistryAccess)?,
         group: any EventLoopGroup, logger: Logger
     ) throws -> Node {
         if let problem = Engine.unfitness() { throw StartError.storage(problem) }
-        var start = try DataDirectoryStart(configuration)
-        try makeDirectory(configuration.dataDirectory)
-        let lock = try DirectoryLock(configuration.dataDirectory)
+        var start = try DataDirectoryStart(settings)
+        try makeDirectory(settings.dataDirectory)
+        let lock = try DirectoryLock(settings.dataDirectory)
         // Once more: until it was locked, another process may have changed it.
-        start = try DataDirectoryStart(configuration)
-        if let peers = configuration.peers {
+        start = try DataDirectoryStart(settings)
+        if let peers = settings.peers {
             logger.announce("attempting node recovery using \(peers.path)")
-            try ClusterRecovery.run(peers, in: configuration.dataDirectory, bootID: bootID())
+            try ClusterRecovery.run(peers, in: settings.dataDirectory, bootID: bootID())
             logger.announce("node recovered successfully using \(peers.path)")
         }
         let core = Mailbox<NodeEvent>()
         let board = StatusBoard()
         let open = OpenRequests()
-        let snapshots = SnapshotFiles(directory: configuration.dataDirectory)
+        let snapshots = SnapshotFiles(directory: settings.dataDirectory)
         let directory = start.directory
         var readers: ReaderPool?
         let opened = try start.carryOut(
             core: core, bootID: try bootID(), logger: logger
         ) { generation in
             let pool = ReaderPool(
-                path: directory.file(of: generation), limit: configuration.maxReaders,
+                path: directory.file(of: generation), limit: settings.maxReaders,
                 core: core, open: open)
             readers = pool
             return try ApplyThread.start(
                 generation: generation,
                 links: ApplyThread.Links(
                     core: core, directory: directory,
-                    limits: ApplyKeeper.Limits(configuration), open: open, snapshots: snapshots,
+                    limits: ApplyKeeper.Limits(settings), open: open, snapshots: snapshots,
                     readers: pool, board: board, logger: logger))
         }
         guard let readers else { throw StartError.storage("the database was not opened") }
         let (log, apply, applied) = (opened.log, opened.apply, opened.database)
         let options = NodeOptions(
             identity: opened.identity, engine: Engine.fingerprint.description,
-            configuration: configuration,
+            settings: settings,
             engineDifferences: { EngineFingerprint.differences(between: $0, and: $1) })
-        warn(of: applied, configuration, logger)
-        let transport = transport(configuration, opened.identity, group)
+        warn(of: applied, settings, logger)
+        let transport = transport(settings, opened.identity, group)
         let links = MachineThread.Links(
             mailbox: core, log: log, apply: apply, readers: readers, transport: transport,
             forwarder: Forwarder(transport: transport, mailbox: core, open: open),
@@ -82,38 +83,38 @@ extension Node {
             states: StateLog(logger), repeats: RepeatLog(logger), logger: logger)
         let beginning = try StartPlan.beginning(
             log: opened.state, database: StoredDatabase(applied),
-            tail: log.tail(after: applied.position.index), plan: configuration.plan,
+            tail: log.tail(after: applied.position.index), plan: settings.plan,
             hasRegistry: registry != nil)
-        let seed = Chance.seed()
+        let seed = Xoshiro256.seed()
         return try Node(
             options: options, beganInCluster: opened.state.cluster != nil, links: links, lock: lock
         ) {
-            let machine = NodeMachine(options, chance: Chance(seed), now: .now)
+            let machine = NodeMachine(options, chance: Xoshiro256(seed), now: .now)
             MachineThread(machine, links: links).run(beginning)
         }
     }
 
     /// What was chosen when the cluster was formed does not change with a node's flags.
     private static func warn(
-        of applied: AppliedState, _ configuration: NodeConfiguration, _ logger: Logger
+        of applied: AppliedState, _ settings: MachineSettings, _ logger: Logger
     ) {
-        guard applied.cluster != nil, applied.settings.foreignKeys != configuration.foreignKeys
+        guard applied.cluster != nil, applied.settings.foreignKeys != settings.foreignKeys
         else { return }
         logger.warning(
             "-fk counts only when a cluster is formed; the cluster's own setting stays",
             [
-                "fk.given": "\(configuration.foreignKeys)",
+                "fk.given": "\(settings.foreignKeys)",
                 "fk.cluster": "\(applied.settings.foreignKeys)",
             ])
     }
 
     private static func transport(
-        _ configuration: NodeConfiguration, _ identity: NodeIdentity, _ group: any EventLoopGroup
+        _ settings: MachineSettings, _ identity: NodeIdentity, _ group: any EventLoopGroup
     ) -> PeerTransport {
         var limits = TransportLimits()
         // A longer wait would keep a healed link down: a lost SYN is repeated ever more rarely.
-        limits.dialTimeout = min(limits.dialTimeout, .init(configuration.connectTimeout))
-        limits.maxConnections = configuration.maxConnections
+        limits.dialTimeout = min(limits.dialTimeout, .init(settings.connectTimeout))
+        limits.maxConnections = settings.maxConnections
         return PeerTransport(group: group, identity: identity, limits: limits)
     }
 
@@ -173,7 +174,7 @@ extension StoredDatabase {
     }
 }
 
-extension Chance {
+extension Xoshiro256 {
     /// From the system's entropy.
     static func seed() -> (UInt64, UInt64, UInt64, UInt64) {
         func bits() -> UInt64 { .random(in: .min ... .max) }

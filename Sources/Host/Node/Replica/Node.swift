@@ -12,6 +12,7 @@ import Wire
 /// A node of the cluster: its threads, and what others may ask of it. Clients' requests come in
 /// through `submit`, other nodes' through the `PeerDelegate` methods; both only hand over.
 package final class Node: NodeService, Sendable {
+    /// What the operator chose, and who the data directory says the node is.
     package let options: NodeOptions
     /// Whether the disk held a cluster's state when the node started.
     package let beganInCluster: Bool
@@ -32,6 +33,7 @@ package final class Node: NodeService, Sendable {
         links.transport.attach(self)
     }
 
+    /// The node's own; its listeners are opened by whoever starts the node.
     package var transport: PeerTransport { links.transport }
 
     /// Addresses of other nodes that the operator gave.
@@ -84,18 +86,23 @@ package final class Node: NodeService, Sendable {
         links.readers.counts
     }
 
+    /// Messages that the consensus core refused in this run, sorted by reason.
     package var droppedMessages: [(reason: DropReason, count: Int)] {
         status.droppedMessages.sorted { $0.key.rawValue < $1.key.rawValue }
             .map { ($0.key, $0.value) }
     }
 
+    /// How often this node, as leader, removed a silent member, and could not.
     package var reapings: Reapings { status.reapings }
 
     /// What is wrong now, as the log said when it began.
     package var troubles: [StateLog.Trouble] { links.states.troubles }
 
+    /// As the machine published it at the end of its last turn. From any thread.
     package var status: NodeStatus { links.board.status }
 
+    /// Serves reads where the node may, and hands everything else to the machine. From any thread;
+    /// each request is answered once, through `sink`.
     package func submit(_ requests: [ClientRequest], replyTo sink: any ReplySink) {
         let now = MonotonicTime.now
         var reads: [ReadJob] = []

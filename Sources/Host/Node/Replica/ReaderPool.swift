@@ -108,7 +108,7 @@ final class ReaderPool: Sendable {
     }
 
     private let system: System
-    private let queue = ReadQueue()
+    private let queue = ReaderQueue()
     private let state: Mutex<State>
     private let core: Mailbox<NodeEvent>
     private let open: OpenRequests

@@ -1,3 +1,4 @@
+import Addresses
 import Glibc
 import NIOCore
 import NIOPosix
@@ -51,7 +52,7 @@ struct Dialer: Sendable {
     private func connect(
         to target: HostPort, on loop: any EventLoop, timeout: TimeAmount
     ) -> EventLoopFuture<any Channel> {
-        if let literal = try? SocketAddress(ipAddress: target.host, port: target.port) {
+        if let literal = try? SocketAddress(ipAddress: target.host, port: Int(target.port)) {
             return bootstrap(loop, timeout).connect(to: literal)
         }
         let start = NIODeadline.now()
@@ -59,7 +60,7 @@ struct Dialer: Sendable {
             let left = max(Self.leastTime, timeout - (.now() - start))
             return bootstrap(loop, left)
                 .resolver(KnownAddresses(addresses, loop: loop))
-                .connect(host: target.host, port: target.port)
+                .connect(host: target.host, port: Int(target.port))
                 .flatMapErrorThrowing {
                     names.suspect(target.host)
                     throw $0

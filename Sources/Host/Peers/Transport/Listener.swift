@@ -1,3 +1,4 @@
+import Addresses
 import Glibc
 package import NIOCore
 import NIOPosix
@@ -35,6 +36,7 @@ package struct Listener: Sendable {
 
     /// As bound, with the real port.
     package let address: PeerAddress
+    /// The one that was bound, also where any free one was asked for.
     package let port: Int
     private let channel: any Channel
 
@@ -52,7 +54,9 @@ package struct Listener: Sendable {
                 try ReservedPort(address), transport: transport, side: side, clients: clients,
                 http: http)
         } catch {
-            return transport.group.next().makeFailedFuture(error)
+            return transport.group.next().makeFailedFuture(
+                TransportError(
+                    error.reason, address: error.address, cause: "can't listen: \(error.cause)"))
         }
     }
 
@@ -77,10 +81,11 @@ package struct Listener: Sendable {
         return bootstrap(transport, side, loops, http).withBoundSocket(descriptor).map { channel in
             // NIO asks for fewer.
             _ = listen(descriptor, ReservedPort.backlog)
-            let port = channel.localAddress?.port ?? target.port
+            let port = channel.localAddress?.port ?? Int(target.port)
             let host = target.host.isEmpty ? "0.0.0.0" : target.host
             return Listener(
-                address: PeerAddress(HostPort.text(host: host, port: port)), port: port,
+                address: PeerAddress(
+                    HostPort(host: host, port: UInt16(clamping: port)).description), port: port,
                 channel: channel)
         }.flatMapErrorThrowing {
             let error = TransportError($0, address: reserved.address.rawValue)

@@ -2,9 +2,11 @@ import Glibc
 package import NIOCore
 import NIOPosix
 import Synchronization
+import Threads
 
 /// Why a name has no addresses.
 package struct NameFailure: Error, Equatable, Sendable {
+    /// What went wrong.
     package enum Kind: Equatable, Sendable {
         /// The name doesn't exist, or has no address.
         case unknown
@@ -14,6 +16,7 @@ package struct NameFailure: Error, Equatable, Sendable {
         case waiting(TimeAmount)
     }
 
+    /// What went wrong; the text for people says the same.
     package var kind: Kind
 
     package init(_ kind: Kind) { self.kind = kind }
@@ -193,28 +196,14 @@ final class NameLookups: Sendable {
 
     // MARK: Threads
 
-    private final class Work: Sendable {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-
     private func start(_ host: String) {
-        let work = Unmanaged.passRetained(
-            Work { [self] in finish(host, lookup(host)) })
-        var thread = pthread_t()
-        let code = pthread_create(
-            &thread, nil,
-            { argument in
-                if let argument {
-                    Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().body()
-                }
-                return nil
-            }, work.toOpaque())
-        guard code == 0 else {
-            work.release()
-            return finish(host, .failure(NameFailure(.failed("no thread for a name lookup"))))
+        do throws(ThreadShortage) {
+            // On an event loop, which must not wait for a shortage to pass.
+            try NamedThread("name-lookup", waits: false) { [self] in finish(host, lookup(host)) }
+                .detach()
+        } catch {
+            finish(host, .failure(NameFailure(.failed("\(error)"))))
         }
-        pthread_detach(thread)
     }
 
     /// glibc's EAI_NODATA, which needs a feature macro: the name exists without an address.

@@ -23,7 +23,9 @@ package final class PeerTransport: Sendable {
         var isShutDown = false
     }
 
+    /// The node's own, with which it introduces itself.
     package let identity: NodeIdentity
+    /// As they were given; they don't change.
     package let limits: TransportLimits
     let group: any EventLoopGroup
     let dialer: Dialer
@@ -281,6 +283,7 @@ package final class PeerTransport: Sendable {
         dialer.names.pending.map { PendingResolution(name: $0.name, elapsed: $0.elapsed) }
     }
 
+    /// Counters and states of now. From any thread; takes each connection's lock for a moment.
     package var statistics: TransportStatistics {
         let (links, unroutable) = state.withLock {
             (Array($0.links.values), $0.unroutableMessages)

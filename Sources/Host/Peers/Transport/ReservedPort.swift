@@ -1,3 +1,4 @@
+import Addresses
 import Glibc
 package import PeerProtocol
 package import Raft
@@ -66,7 +67,7 @@ package final class ReservedPort: Sendable {
     static let backlog: Int32 = 1024
 
     private static func open(
-        _ host: String, _ port: Int, _ address: PeerAddress
+        _ host: String, _ port: UInt16, _ address: PeerAddress
     ) throws(TransportError) -> Int32 {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -75,7 +76,7 @@ package final class ReservedPort: Sendable {
         guard code == 0, let first = found else {
             throw TransportError(
                 .noSuchHost, address: address.rawValue,
-                cause: "can't listen: \(String(cString: gai_strerror(code)))")
+                cause: String(cString: gai_strerror(code)))
         }
         defer { freeaddrinfo(first) }
         let descriptor = socket(
@@ -97,8 +98,10 @@ package final class ReservedPort: Sendable {
     }
 
     private static func failure(_ address: PeerAddress) -> TransportError {
-        let error = TransportError(errno: errno, address: address.rawValue)
-        return TransportError(
-            error.reason, address: error.address, cause: "can't listen: \(error.cause)")
+        errno == EADDRNOTAVAIL
+            ? TransportError(
+                .invalidAddress, address: address.rawValue,
+                cause: "no network interface of this machine has the address")
+            : TransportError(errno: errno, address: address.rawValue)
     }
 }

@@ -1,3 +1,4 @@
+import Addresses
 import Glibc
 import NIOCore
 import NIOPosix
@@ -157,12 +158,12 @@ extension Channel {
     var remoteText: String {
         guard let address = remoteAddress, let host = address.ipAddress, let port = address.port
         else { return "an unknown address" }
-        return HostPort.text(host: host, port: port)
+        return HostPort(host: host, port: UInt16(clamping: port)).description
     }
 
     var localText: String {
         guard let address = localAddress, let host = address.ipAddress, let port = address.port
         else { return "" }
-        return HostPort.text(host: host, port: port)
+        return HostPort(host: host, port: UInt16(clamping: port)).description
     }
 }

@@ -24,6 +24,7 @@ package struct TransportLimits: Sendable {
     package var maxPlaces: Int = 64
     /// Nodes remembered by where they said that they are.
     package var maxAcquaintances: Int = 1024
+    /// Of a snapshot, per frame.
     package var snapshotChunkBytes: Int = 512 << 10
 
     /// Of a frame from who names neither this node's cluster nor a member: questions of nodes that
@@ -43,9 +44,11 @@ package struct TransportLimits: Sendable {
     /// A frame above `ambientBytes` arrives at this rate at least, in bytes per second, after
     /// `frameGrace`.
     package var minFrameRate: Int = 1 << 20
+    /// How long a frame may take before `minFrameRate` is asked of it.
     package var frameGrace: TimeAmount = .seconds(10)
     /// Forwarded requests of one connection that are not answered; beyond, it isn't read.
     package var maxOpenForwards: Int = 16_384
+    /// Bytes of these requests; beyond, the connection isn't read.
     package var maxOpenForwardBytes: Int = 128 << 20
     /// Replies above it, or above `maxReplyBytes`, go in parts, as they are asked for, to nodes that
     /// take parts.
@@ -56,6 +59,7 @@ package struct TransportLimits: Sendable {
     package var callIdleTimeout: TimeAmount = .minutes(1)
     /// Refusals of connections that are said per `refusalPeriod`; all are counted.
     package var maxRefusalsSaid: Int = 20
+    /// See `maxRefusalsSaid`.
     package var refusalPeriod: TimeAmount = .seconds(10)
     /// Nodes that are refused for what they did, and for how long: then they may try again.
     package var maxUnwanted: Int = 64
@@ -76,6 +80,7 @@ package struct TransportLimits: Sendable {
     /// How long a listener rests when descriptors or memory have run out.
     package var acceptPause: TimeAmount = .milliseconds(100)
 
+    /// For a connection to another node, its name's lookup included.
     package var dialTimeout: TimeAmount = .seconds(2)
     /// How long what was found for a name is used without asking again: longer than a dial and the
     /// pause after it, so that a name whose servers are slower than that leads somewhere.
@@ -87,12 +92,15 @@ package struct TransportLimits: Sendable {
     /// Names remembered.
     package var maxNames: Int = 1024
 
+    /// The first pause after a dial failed; each further one is twice as long.
     package var minBackoff: TimeAmount = .milliseconds(50)
+    /// The longest pause between two dials; each is drawn from its upper half.
     package var maxBackoff: TimeAmount = .seconds(1)
     /// Sent bytes that are not acknowledged for so long end a connection.
     package var unacknowledgedTimeout: TimeAmount = .seconds(5)
     /// A forwarded request unanswered so long after its own time has passed is given up.
     package var forwardGrace: TimeAmount = .seconds(1)
+    /// A snapshot of which nothing moves for so long is given up by both sides.
     package var snapshotStallTimeout: TimeAmount = .seconds(10)
     /// A snapshot that arrives more slowly, after `snapshotGrace`, is given up: its sender holds
     /// back checkpoints for as long as it is on its way. Bytes per second.

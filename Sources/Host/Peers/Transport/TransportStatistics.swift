@@ -4,6 +4,7 @@ package import Raft
 
 /// Counters and states of a transport at one moment, for `/status` and metrics.
 package struct TransportStatistics: Equatable, Sendable {
+    /// Of the outgoing connections for messages to one peer.
     package enum ConnectionState: String, Sendable {
         /// Nothing was to be sent yet, or since it broke.
         case idle
@@ -17,15 +18,25 @@ package struct TransportStatistics: Equatable, Sendable {
 
     /// The two outgoing connections for messages to one peer, together.
     package struct Peer: Equatable, Sendable {
+        /// The peer's node ID.
         package var id: NodeID
+        /// Where it is dialled.
         package var address: PeerAddress
+        /// Of the two connections, the one that is further.
         package var state: ConnectionState
+        /// Encoded messages that wait to be written.
         package var queuedBytes: Int = 0
+        /// Messages that wait to be written.
         package var queuedMessages: Int = 0
+        /// Since the start of the process, as are all counters here.
         package var sentMessages: UInt64 = 0
+        /// Of frames, as they were written.
         package var sentBytes: UInt64 = 0
+        /// Given up because the queue was full or the connection broke; consensus sends again.
         package var droppedMessages: UInt64 = 0
+        /// How often a connection was made.
         package var connections: UInt64 = 0
+        /// Why the last dial failed or the last connection broke; nil before the first error.
         package var lastError: TransportError?
 
         package init(id: NodeID, address: PeerAddress, state: ConnectionState) {
@@ -37,18 +48,28 @@ package struct TransportStatistics: Equatable, Sendable {
 
     /// What came in, over all connections.
     package struct Inbound: Equatable, Sendable {
+        /// Connections of other nodes that are open now.
         package var peers: Int = 0
+        /// Connections that have not shown yet what they are.
         package var unidentified: Int = 0
         /// Announced by frames above `TransportLimits.ambientBytes` that have not arrived whole.
         package var arrivingBytes: Int = 0
         /// Of messages that the node has not taken.
         package var untakenBytes: Int = 0
+        /// Of consensus; since the start of the process, as are all counters here.
         package var receivedMessages: UInt64 = 0
+        /// Of frames, as they were read.
         package var receivedBytes: UInt64 = 0
+        /// Connections that turned out to be clients'.
         package var httpConnections: UInt64 = 0
+        /// Connections refused because they began with TLS.
         package var refusedTLS: UInt64 = 0
+        /// Connections refused because they spoke neither HTTP nor the nodes' protocol, or another
+        /// version of it.
         package var refusedUnknown: UInt64 = 0
+        /// Connections refused because there were too many.
         package var refusedOverLimit: UInt64 = 0
+        /// Connections ended because a frame was damaged or too large.
         package var corrupted: UInt64 = 0
         /// Connections and messages that were for another node or another cluster.
         package var misdirected: UInt64 = 0
@@ -60,6 +81,7 @@ package struct TransportStatistics: Equatable, Sendable {
 
     /// Sorted by ID.
     package var peers: [Peer]
+    /// What came in.
     package var inbound: Inbound
     /// Messages to nodes whose address is not known, or at whose address another node was.
     package var unroutableMessages: UInt64
@@ -73,7 +95,9 @@ package struct TransportStatistics: Equatable, Sendable {
 
 /// A name whose lookup is under way.
 package struct PendingResolution: Equatable, Sendable, CustomStringConvertible {
+    /// As it stands in the address.
     package var name: String
+    /// Since the lookup began.
     package var elapsed: TimeAmount
 
     package init(name: String, elapsed: TimeAmount) {

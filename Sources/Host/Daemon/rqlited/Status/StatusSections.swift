@@ -1,3 +1,4 @@
+import Addresses
 import HTTPAPI
 import JSON
 import NodeLogic

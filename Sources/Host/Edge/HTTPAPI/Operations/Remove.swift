@@ -11,7 +11,10 @@ extension HTTPOperation {
         work: { _, request in
             guard case .object(let members)? = request.document, members.count == 1,
                 members[0].name == "id", let id = members[0].value.string
-            else { return .respond(Response(.badRequest)) }
+            else {
+                return .respond(
+                    .plain(.badRequest, "invalid JSON: an object with an id alone is expected"))
+            }
             return .submit(.remove(NodeID(id)))
         },
         answer: { desk, reply, _ in

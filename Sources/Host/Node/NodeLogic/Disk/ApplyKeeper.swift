@@ -296,11 +296,11 @@ package struct ApplyKeeper: Sendable {
 
 extension ApplyKeeper.Limits {
     /// As the operator decided.
-    package init(_ configuration: NodeConfiguration) {
+    package init(_ settings: MachineSettings) {
         self.init(
-            checkpointBytes: Int64(configuration.checkpointBytes),
-            checkpointEntries: configuration.replication.compactionThreshold,
-            checkpointInterval: configuration.checkpointInterval,
-            holdBytes: Int64(configuration.snapshotHoldBytes))
+            checkpointBytes: Int64(settings.checkpointBytes),
+            checkpointEntries: settings.replication.compactionThreshold,
+            checkpointInterval: settings.checkpointInterval,
+            holdBytes: Int64(settings.snapshotHoldBytes))
     }
 }

@@ -4,11 +4,11 @@ import Testing
 @testable import HarnessBackends
 
 /// The fake name server, asked in raw messages.
-@Suite struct DNSServerTests {
-    private let server: DNSServer
+@Suite struct FakeDNSServerTests {
+    private let server: FakeDNSServer
 
     init() throws {
-        server = try DNSServer()
+        server = try FakeDNSServer()
         _ = try server.command(["a", "db.test", "10.1.0.1"])
         _ = try server.command(["srv", "_rqlite._tcp.test", "1", "2", "4002", "db.test"])
     }

@@ -1,5 +1,7 @@
 import Glibc
 import Synchronization
+import Threads
+import Time
 
 /// A fake name server for A, AAAA and SRV, over UDP and TCP on one port. It is asked directly: it
 /// knows its own names and says "no such name" to all others. Answers live 7 seconds.
@@ -11,7 +13,7 @@ import Synchronization
 /// fetched so; `reset` breaks the TCP connection, and over UDP is silence.
 ///
 /// Commands: see `DNSZone.command`.
-package final class DNSServer: Backend {
+package final class FakeDNSServer: Backend {
     package static let kind = "dns"
     private static let giantCount = 4000
     private static let largestDatagram = 1232
@@ -19,7 +21,7 @@ package final class DNSServer: Backend {
     private struct State {
         var datagrams: Int32?
         var listener: Int32?
-        /// Sockets that are open; each is closed by the thread that reads it, see `HTTPServer`.
+        /// Sockets that are open; each is closed by the thread that reads it, see `FakeHTTPServer`.
         var openCount = 2
         var connections: Set<Int32> = []
         var plan = FaultPlan(.none)
@@ -71,7 +73,7 @@ package final class DNSServer: Backend {
             shutdown(datagrams, Int32(SHUT_RDWR))
             for connection in state.connections { shutdown(connection, Int32(SHUT_RDWR)) }
         }
-        while state.withLock({ $0.openCount > 0 }) { MonotonicClock.pause(milliseconds: 1) }
+        while state.withLock({ $0.openCount > 0 }) { CurrentThread.pause(milliseconds: 1) }
     }
 
     package func comeUp() throws(BackendError) {
@@ -233,18 +235,18 @@ package final class DNSServer: Backend {
         case .none: return LoopbackSocket.send(framed(answer(question)), to: connection)
         case .silent, .dropAfterExecution:
             while !isOver() {
-                MonotonicClock.pause(milliseconds: BackendLimits.tickMilliseconds)
+                CurrentThread.pause(milliseconds: BackendLimits.tickMilliseconds)
             }
         case .slow(let seconds):
-            let due = MonotonicClock.now + UInt64(seconds) * 1_000_000_000
-            while MonotonicClock.now < due, !isOver() {
-                MonotonicClock.pause(milliseconds: BackendLimits.tickMilliseconds)
+            let due = MonotonicTime.now.nanoseconds + UInt64(seconds) * 1_000_000_000
+            while MonotonicTime.now.nanoseconds < due, !isOver() {
+                CurrentThread.pause(milliseconds: BackendLimits.tickMilliseconds)
             }
             return LoopbackSocket.send(framed(answer(question)), to: connection)
         case .dribble:
             for byte in framed(answer(question)) {
                 guard !isOver(), LoopbackSocket.send([byte], to: connection) else { break }
-                MonotonicClock.pause(milliseconds: BackendLimits.dribbleMilliseconds)
+                CurrentThread.pause(milliseconds: BackendLimits.dribbleMilliseconds)
             }
         case .reset: LoopbackSocket.makeReset(connection)
         case .status(let code):

@@ -1,8 +1,7 @@
-package import Raft
-
-/// The machine's source of randomness: xoshiro256** (Blackman and Vigna, 2018), whose 256 bits of
-/// state come from outside. The same bits give the same run.
-package struct Chance: Sendable {
+/// The node's source of randomness: xoshiro256** (Blackman and Vigna, "Scrambled linear pseudorandom
+/// number generators", 2018), whose 256 bits of state come from outside. The same bits give the same
+/// run; two nodes with bits of their own never make the same ID.
+package struct Xoshiro256: Sendable {
     private var state: (UInt64, UInt64, UInt64, UInt64)
 
     /// - Parameter bits: at random from the machine's entropy, or from a seed in a simulation; not
@@ -12,6 +11,7 @@ package struct Chance: Sendable {
         state = bits
     }
 
+    /// 64 bits, all alike likely; the sequence repeats after 2^256 - 1 of them.
     package mutating func next() -> UInt64 {
         let result = Self.rotate(state.1 &* 5, 7) &* 9
         let shifted = state.1 << 17
@@ -23,8 +23,6 @@ package struct Chance: Sendable {
         state.3 = Self.rotate(state.3, 45)
         return result
     }
-
-    package mutating func nextID() -> RandomID { RandomID(high: next(), low: next()) }
 
     private static func rotate(_ word: UInt64, _ count: UInt64) -> UInt64 {
         (word << count) | (word >> (64 - count))

@@ -1,11 +1,13 @@
 import Glibc
 import Synchronization
+import Threads
+import Time
 
 /// A fake server for HTTP/1.1 in plain text, on plain sockets, with a thread for each connection.
 /// What it answers is its handler's business; how it misbehaves is done here, for all alike.
-package final class HTTPServer: Sendable {
+package final class FakeHTTPServer: Sendable {
     /// Called on the connection's thread; may block as long as the exchange is not over.
-    package typealias Handler = @Sendable (HTTPRequest, HTTPExchange) -> HTTPResponse
+    package typealias Handler = @Sendable (ReceivedRequest, HTTPExchange) -> HTTPResponse
 
     private struct State {
         /// Closed by the thread that accepts on it: were it closed beneath that thread, its number
@@ -46,7 +48,7 @@ package final class HTTPServer: Sendable {
             shutdown(listener, Int32(SHUT_RDWR))
             for connection in state.connections { shutdown(connection, Int32(SHUT_RDWR)) }
         }
-        while state.withLock({ $0.isAccepting }) { MonotonicClock.pause(milliseconds: 1) }
+        while state.withLock({ $0.isAccepting }) { CurrentThread.pause(milliseconds: 1) }
     }
 
     /// See `Backend`.
@@ -119,7 +121,9 @@ package final class HTTPServer: Sendable {
     }
 
     /// Returns whether the connection goes on.
-    private func answer(_ request: HTTPRequest, _ exchange: HTTPExchange, _ fault: Fault) -> Bool {
+    private func answer(_ request: ReceivedRequest, _ exchange: HTTPExchange, _ fault: Fault)
+        -> Bool
+    {
         let connection = exchange.connection
         switch fault {
         case .none: return send(handler(request, exchange), exchange)
@@ -127,8 +131,8 @@ package final class HTTPServer: Sendable {
             while !exchange.isOver { exchange.pause() }
             return false
         case .slow(let seconds):
-            let due = MonotonicClock.now + UInt64(seconds) * 1_000_000_000
-            while MonotonicClock.now < due {
+            let due = MonotonicTime.now.nanoseconds + UInt64(seconds) * 1_000_000_000
+            while MonotonicTime.now.nanoseconds < due {
                 if exchange.isOver { return false }
                 exchange.pause()
             }
@@ -136,7 +140,7 @@ package final class HTTPServer: Sendable {
         case .dribble:
             for byte in whole(handler(request, exchange)) {
                 guard !exchange.isOver, LoopbackSocket.send([byte], to: connection) else { break }
-                MonotonicClock.pause(milliseconds: BackendLimits.dribbleMilliseconds)
+                CurrentThread.pause(milliseconds: BackendLimits.dribbleMilliseconds)
             }
             return false
         case .reset:

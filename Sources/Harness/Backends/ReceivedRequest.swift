@@ -1,5 +1,5 @@
 /// A request as a fake server got it.
-package struct HTTPRequest: Sendable {
+package struct ReceivedRequest: Sendable {
     package struct Parameter: Equatable, Sendable {
         package let name: String
         /// Empty for a bare name, as in `?recurse`.

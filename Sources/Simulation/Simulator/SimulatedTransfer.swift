@@ -3,7 +3,7 @@ import PeerProtocol
 import Raft
 
 /// One stream of a snapshot, from a run of a node to a run of another.
-struct SnapshotTransfer {
+struct SimulatedTransfer {
     enum Step {
         /// The offer arrives.
         case offer

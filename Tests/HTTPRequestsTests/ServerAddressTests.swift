@@ -2,7 +2,7 @@ import HTTPRequests
 import Testing
 
 /// How servers are written in configurations.
-@Suite struct HTTPServerTests {
+@Suite struct ServerAddressTests {
     @Test(arguments: [
         ("localhost", "http://localhost:2379"), ("etcd-1:80", "http://etcd-1:80"),
         ("http://10.0.0.1:8080", "http://10.0.0.1:8080"), ("https://e.org", "https://e.org:2379"),
@@ -13,7 +13,7 @@ import Testing
         ("unix:///run/etcd.sock", "unix:///run/etcd.sock"),
     ])
     func `Every form is understood`(_ text: String, _ expected: String) {
-        #expect(HTTPServer(text, defaultPort: 2379, isTLS: false)?.description == expected)
+        #expect(ServerAddress(text, defaultPort: 2379, isTLS: false)?.description == expected)
     }
 
     @Test(arguments: [
@@ -22,13 +22,14 @@ import Testing
         "unix://", "http://",
     ])
     func `Anything else is not`(_ text: String) {
-        #expect(HTTPServer(text, defaultPort: 2379, isTLS: false) == nil)
+        #expect(ServerAddress(text, defaultPort: 2379, isTLS: false) == nil)
     }
 
     @Test func `Without a scheme the caller's choice holds`() {
-        #expect(HTTPServer("e.org", defaultPort: 1, isTLS: true)?.description == "https://e.org:1")
         #expect(
-            HTTPServer("http://e.org", defaultPort: 1, isTLS: true)?.description
+            ServerAddress("e.org", defaultPort: 1, isTLS: true)?.description == "https://e.org:1")
+        #expect(
+            ServerAddress("http://e.org", defaultPort: 1, isTLS: true)?.description
                 == "http://e.org:1")
     }
 }

@@ -1,3 +1,4 @@
+import Addresses
 import NodeLogic
 import Raft
 import Replica
@@ -9,9 +10,9 @@ import StateMachine
 /// From what the operator said to what the modules below understand.
 extension Daemon {
     /// - Parameter hasRegistry: the discovery mode is a registry.
-    static func configuration(
+    static func machineSettings(
         _ settings: NodeSettings, hasRegistry: Bool
-    ) -> NodeConfiguration {
+    ) -> MachineSettings {
         let timing = settings.raft.timing
         let tick = min(.milliseconds(10), timing.heartbeatInterval / 2)
         var raft = RaftSettings()
@@ -23,37 +24,37 @@ extension Daemon {
         replication.compactionThreshold = settings.checkpoint.entries
         replication.trailingEntries = settings.checkpoint.trailingEntries
 
-        var configuration = NodeConfiguration(
+        var machine = MachineSettings(
             explicitID: settings.identity.explicit.map { NodeID($0) },
             fallbackID: NodeID(settings.identity.fallback),
             address: PeerAddress(settings.raft.advertised.description),
             apiURL: "http://\(settings.http.advertised)",
             dataDirectory: settings.dataDirectory, version: Build.version)
-        configuration.raft = raft
-        configuration.replication = replication
-        configuration.tick = tick
-        configuration.isVoter = settings.raft.isVoter
-        configuration.foreignKeys = settings.database.enforcesForeignKeys
+        machine.raft = raft
+        machine.replication = replication
+        machine.tick = tick
+        machine.isVoter = settings.raft.isVoter
+        machine.foreignKeys = settings.database.enforcesForeignKeys
         // 0 leaves the number of entries as the only trigger.
-        configuration.checkpointBytes =
+        machine.checkpointBytes =
             settings.checkpoint.walBytes > 0 ? settings.checkpoint.walBytes : .max
         if settings.database.maxReadConnections > 0 {
-            configuration.maxReaders = settings.database.maxReadConnections
+            machine.maxReaders = settings.database.maxReadConnections
         }
-        configuration.connectTimeout = settings.raft.connectTimeout
-        configuration.applyTimeout = settings.raft.applyTimeout
-        configuration.checkpointInterval = settings.checkpoint.interval
-        configuration.checksums.isOn = settings.checksums.isOn
-        configuration.checksums.interval = settings.checksums.interval
-        configuration.checksums.scrubInterval = settings.checksums.scrubInterval
-        configuration.checksums.seedsItself = settings.checksums.reseedsItself
-        configuration.stepDownOnShutdown = settings.raft.stepsDownOnShutdown
-        configuration.stopsWhenRemoved = settings.raft.stopsWhenRemoved
-        configuration.reapTimeouts = ReapTimeouts(
+        machine.connectTimeout = settings.raft.connectTimeout
+        machine.applyTimeout = settings.raft.applyTimeout
+        machine.checkpointInterval = settings.checkpoint.interval
+        machine.checksums.isOn = settings.checksums.isOn
+        machine.checksums.interval = settings.checksums.interval
+        machine.checksums.scrubInterval = settings.checksums.scrubInterval
+        machine.checksums.seedsItself = settings.checksums.reseedsItself
+        machine.stepDownOnShutdown = settings.raft.stepsDownOnShutdown
+        machine.stopsWhenRemoved = settings.raft.stopsWhenRemoved
+        machine.reapTimeouts = ReapTimeouts(
             voter: settings.raft.reapTimeout, nonvoter: settings.raft.reapReadOnlyTimeout)
-        configuration.discoveryFlags = settings.formation.discovery?.commandLine ?? ""
-        configuration.plan = hasRegistry ? registryPlan(settings) : plan(settings)
-        return configuration
+        machine.discoveryFlags = settings.formation.discovery?.commandLine ?? ""
+        machine.plan = hasRegistry ? registryPlan(settings) : plan(settings)
+        return machine
     }
 
     private static func ticks(_ duration: Duration, _ tick: Duration) -> Int {

@@ -6,19 +6,23 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
     /// 0: any free one.
     package let port: UInt16
 
+    /// - Parameter host: not checked; see the property.
     package init(host: String, port: UInt16) {
         self.host = host
         self.port = port
     }
 
-    enum Failure: Error, Equatable {
+    /// Why a text is no such address.
+    package enum Failure: Error, Equatable {
         /// It is not host and port at all.
         case notSplit
+        /// What stands behind the colon is no number up to 65535.
         case port
     }
 
-    /// Splits at the last colon.
-    init(parsing text: String) throws(Failure) {
+    /// - Parameter text: split at the last colon; what stands before it has no white space, slash or
+    ///   bracket, and colons only within brackets.
+    package init(parsing text: String) throws(Failure) {
         guard let (host, portText) = Self.split(text) else { throw .notSplit }
         guard let port = Self.port(portText) else { throw .port }
         self.init(host: host, port: port)
@@ -29,7 +33,7 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Nobody can connect to it: no host, or an address that means "any".
-    var isUnspecified: Bool {
+    package var isUnspecified: Bool {
         if host.isEmpty { return true }
         let digits = host.split(separator: ".", omittingEmptySubsequences: false)
         if digits.count == 4, digits.allSatisfy({ $0 == "0" }) { return true }
@@ -37,7 +41,7 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The host is a name, and not an address.
-    var isName: Bool {
+    package var isName: Bool {
         let parts = host.split(separator: ".", omittingEmptySubsequences: false)
         let isVersion4 = parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
         return !host.isEmpty && !host.contains(":") && !isVersion4
@@ -53,7 +57,7 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Host without brackets, and the text of the port.
-    static func split(_ text: String) -> (host: String, port: Substring)? {
+    private static func split(_ text: String) -> (host: String, port: Substring)? {
         guard let colon = text.lastIndex(of: ":") else { return nil }
         let port = text[text.index(after: colon)...]
         var host = text[..<colon]
@@ -69,7 +73,7 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
         return (String(host), port)
     }
 
-    static func port(_ text: Substring) -> UInt16? {
+    private static func port(_ text: Substring) -> UInt16? {
         guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
             return nil
         }

@@ -1,5 +1,5 @@
 /// Where a server of a registry listens, without anything secret: it is named in every error.
-package struct HTTPServer: Equatable, Hashable, Sendable, CustomStringConvertible {
+package struct ServerAddress: Equatable, Hashable, Sendable, CustomStringConvertible {
     package var isTLS: Bool
     /// A name or an IP address, without brackets.
     package var host: String

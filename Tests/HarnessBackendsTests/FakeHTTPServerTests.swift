@@ -3,7 +3,7 @@ import Testing
 @testable import HarnessBackends
 
 /// The fake server for HTTP, asked over a real socket.
-@Suite struct HTTPServerTests {
+@Suite struct FakeHTTPServerTests {
     private let server: DocumentServer
 
     init() throws { server = try DocumentServer() }
