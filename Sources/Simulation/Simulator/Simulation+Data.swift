@@ -35,6 +35,11 @@ extension Simulation {
         var kept = DirectoryCopy(identity: node.identity)
         switch kind {
         case 0:
+            // A database that knows of no cluster yet can't tell that a log is missing: that is a
+            // new disk.
+            guard node.databases.contains(where: { $0.live.cluster != nil }) else {
+                return replace(slot)
+            }
             faults.logsMissing += 1
             kept.disk = node.disk
             damage = .away(kept)

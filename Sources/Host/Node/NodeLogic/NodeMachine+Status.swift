@@ -132,7 +132,7 @@ extension NodeMachine {
                 + "for good, stop what is left of them and restart this node: then what it holds counts"
         }
         if let other = voters.first(where: { $0.id != options.identity.id }), voters.count == 2,
-            raft.membership.isVoter(options.identity.id), isSilent(other)
+            raft.membership.isVoter(options.identity.id), isSilent(other, for: options.quorumTime)
         {
             return "a leader: this cluster has two voters and needs both, and node \(other.id) at "
                 + "\(address(of: other.id) ?? other.address) can't be reached. Start it again; if "

@@ -67,8 +67,12 @@ extension NodeMachine {
 
     /// A voter that was not heard for longer than candidates and their voters are silent.
     func isSilent(_ voter: Member) -> Bool {
+        isSilent(voter, for: options.electionPatience * 2)
+    }
+
+    func isSilent(_ voter: Member, for time: Duration) -> Bool {
         guard voter.id != options.identity.id else { return false }
-        return spokeAt[voter.id].map { now - $0 > options.electionPatience * 2 } ?? true
+        return spokeAt[voter.id].map { now - $0 >= time } ?? true
     }
 
     // MARK: Peers that break the protocol
