@@ -59,6 +59,7 @@ extension NodeMachine {
             if beginning.isEstablished {
                 askForOwnIdentity(beginning.restored, in: cluster)
             } else {
+                unestablished = beginning.restored
                 rendezvous.resume(cluster, beginning.restored.membership)
             }
         } else {
@@ -257,7 +258,12 @@ extension NodeMachine {
         case .establish(let cluster, let membership):
             emit(.database(.establish(cluster, membership)))
         case .begin(let cluster, let membership, let campaign):
-            startReplication(RestoredState(membership: membership), in: cluster)
+            // The log may hold more than the first membership, beside a database from before it:
+            // what the node voted and acknowledged binds it.
+            var restored = unestablished ?? RestoredState(membership: membership)
+            unestablished = nil
+            restored.appliedMembership = membership
+            startReplication(restored, in: cluster)
             if campaign { replicated?.campaign() }
         case .leaveBootstrap:
             replicated = nil

@@ -80,6 +80,8 @@ package struct NodeMachine: Sendable {
     var halt: ApplyHalt?
     /// When a halted leader last looked for another node to lead.
     var soughtSuccessorAt = MonotonicTime(nanoseconds: 0)
+    /// What the log holds of a cluster that the database doesn't know yet.
+    var unestablished: RestoredState?
     /// Skips of a recovery by hand that this run, as leader, has not put into the log: whoever joins
     /// later learns of them there.
     var unrecordedSkips: [EntrySkip] = []
