@@ -180,8 +180,16 @@ final class ReaderPool: Sendable {
             slot.flush()
             if slot.isOverdue(by: limits.grace, at: now) { giveUp(slot) }
         }
-        growIfNeeded()
+        // Readers that get through what waits are enough: more of them only stand in each other's
+        // way.
+        let areCaught = slots.allSatisfy { slot in
+            slot.isGivenUp || slot.startedAt.map { now - $0 > Self.longRead } ?? false
+        }
+        if areCaught || queue.hasUrgent { growIfNeeded() }
     }
+
+    /// What ends sooner is worth no thread of its own.
+    private static var longRead: Duration { .milliseconds(20) }
 
     /// Its client has the answer; another thread takes its place, unless too many are held already.
     private func giveUp(_ slot: ReaderSlot) {
@@ -424,9 +432,8 @@ extension ReaderPool {
         slot.flush()
         guard queue.count > 0 else { return }
         queue.handOver()
-        // What ends in a moment is worth no thread.
         let startedAt = slot.startedAt ?? .now
-        if ContinuousClock.now - startedAt > .milliseconds(5) { growIfNeeded() }
+        if ContinuousClock.now - startedAt > Self.longRead { growIfNeeded() }
     }
 
     /// The thread ends. Others may serve the job, which have their files open; without any it is
