@@ -113,7 +113,8 @@ package final class Reader {
 
     /// Nothing was changed, so nothing is lost whichever way the snapshot ends.
     private func endSnapshot() {
-        do throws(SQLiteError) { try ending.run() } catch {}
+        _ = sqlite3_step(ending.pointer)
+        ending.reset()
         settings.end(on: connection)
         guardian.likeIsSensitive = settings.flags.contains(.caseSensitiveLike)
     }
