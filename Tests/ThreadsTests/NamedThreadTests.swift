@@ -85,9 +85,12 @@ import Time
         }
         let found = sizes.take().compactMap { $0 }
         try #require(found.count == 2)
-        // What the system adds for itself is a few pages.
-        #expect(abs(found[0] - 256 << 10) <= 64 << 10, "\(found)")
-        #expect(abs(found[1] - 64 << 20) <= 64 << 10, "\(found)")
+        // Never less. More by a few pages of the system's own, or as the stack of a thread that
+        // ended is used again: the C library does so up to four times the size asked for.
+        for (size, asked) in zip(found, [256 << 10, 64 << 20]) {
+            #expect(size > asked - 64 << 10, "\(found)")
+            #expect(size <= 4 * asked + 64 << 10, "\(found)")
+        }
     }
 
     /// The size of the mapping that this thread's stack is.
