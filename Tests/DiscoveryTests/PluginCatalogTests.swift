@@ -109,20 +109,38 @@ import Testing
         var status = stat()
         status.st_uid = 4_000_000_001
         status.st_mode = 0o755
-        let trust = PluginTrust(user: 4_000_000_000, group: 7)
+        let trust = PluginTrust(user: 4_000_000_000)
         #expect(
             throws: PluginRefusal.untrusted(path: "p", why: "is owned by user 4000000001")
         ) { try trust.check(status, path: "p") }
         status.st_uid = 4_000_000_000
-        status.st_gid = 7
         status.st_mode = 0o775
-        try trust.check(status, path: "p")
         status.st_gid = 8
         #expect(throws: PluginRefusal.untrusted(path: "p", why: "is writable by group 8")) {
             try trust.check(status, path: "p")
         }
-        status.st_uid = 0
         status.st_gid = 0
         try trust.check(status, path: "p")
+        status.st_uid = 0
+        try trust.check(status, path: "p")
+    }
+
+    @Test func `A plugin's path may hold the sign that precedes a mode`() throws {
+        try workshop.makeDirectory("a#b")
+        let path = try workshop.compile(
+            "resolver.c", as: "a#b/two#x.so", ["-DSECOND_MODE=\"other\""])
+        let one = try workshop.compile("registry.c", as: "a#b/one#y.so")
+        #expect(try catalog().find(mode: one).mode.name == "memory")
+        #expect(try catalog().find(mode: "\(path)#other").mode.role == .registry)
+        #expect(try catalog().find(path: path, mode: "tested").file.path == path)
+        #expect(message(catalog(), path).contains("choose one as \(path)#"))
+    }
+
+    @Test func `A plugin in the root folder is found by its path`() throws {
+        let path = "/rqd-\(UUID().uuidString).so"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try FileManager.default.copyItem(
+            atPath: try workshop.compile("registry.c", as: "anything.so"), toPath: path)
+        #expect(try catalog().find(mode: path).mode.name == "memory")
     }
 }

@@ -8,7 +8,7 @@ import Wire
 @Suite struct PluginFrameTests {
     private static let order = PluginOrder(
         path: "/p.so", mode: "m", key: "k", nodeID: "1", instance: "m-1", raftAddress: "a:1",
-        apiURL: "http://a:2")
+        apiURL: "http://a:2", hostVersion: "1.2")
     private static let address = DiscoveredAddress(
         host: "2001:db8::1", port: 65535, priority: 1, weight: 2, timeToLive: .seconds(30),
         source: "é")
@@ -22,6 +22,12 @@ import Wire
         .call(.list(prefix: ""), deadline: MonotonicTime(nanoseconds: 4)),
         .call(.wait(name: "", token: [0]), deadline: MonotonicTime(nanoseconds: 5)),
         .call(.describe, deadline: MonotonicTime(nanoseconds: 6)),
+        .call(
+            .update(
+                PluginNode(
+                    flags: [.joined, .leads], nodeID: "1", raftAddress: "a:1",
+                    apiURL: "http://a:2", health: "é"), changed: .leads),
+            deadline: MonotonicTime(nanoseconds: 7)),
         .cancel, .stop, .address(address),
         .record(RegistryRecord(name: "n", value: [1], revision: [2, 3])), .token([9]),
         .text("{}"), .message("no"), .violation("x"), .returned(-1), .log(2, "line"),

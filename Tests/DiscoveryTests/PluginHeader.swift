@@ -1,4 +1,5 @@
 import Foundation
+import PluginABI
 
 /// The header as text: the current one, the one that is frozen, and one of a version to come.
 struct PluginHeader {
@@ -37,7 +38,7 @@ struct PluginHeader {
         }
         return PluginHeader(
             text: lines.joined(separator: "\n").replacing(
-                "#define RQD_ABI_MINOR 0u", with: "#define RQD_ABI_MINOR \(minor)u"))
+                "#define RQD_ABI_MINOR \(RQD_ABI_MINOR)u", with: "#define RQD_ABI_MINOR \(minor)u"))
     }
 
     /// Assertions on the layout: of offsets, and of sizes.

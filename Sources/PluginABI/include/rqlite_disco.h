@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * rqlite_disco.h - the contract between rqlited and its discovery plugins, version 1.0
+ * rqlite_disco.h - the contract between rqlited and its discovery plugins, version 1.1
  *
  * A discovery plugin is a shared object that tells a node of a cluster where the other nodes are.
  * It either RESOLVES (answers "who might be there?" with addresses, as DNS does) or it is a
@@ -9,7 +9,7 @@
  *
  * This file is all that a plugin needs: it includes nothing but the C library's own headers and is
  * valid C11 and C++17. Layouts hold for LP64 (64-bit Linux), are checked at its end, and are
- * frozen: what is built against 1.0 works with every host 1.x.
+ * frozen: what is built against 1.0 works with every host 1.x. What came after 1.0 says so.
  *
  *
  * A WHOLE PLUGIN
@@ -96,23 +96,28 @@
  *   [beside]    may run beside one [serial] call on the same instance, never beside another
  *               [beside].
  *   [callback]  given by the host; called by the plugin inside a call, on the thread of that call.
- *   [any]       given by the host; called from any thread at any time while the instance exists.
+ *   [any]       given by the host; called from any thread at any time from the beginning of `create`
+ *               to the end of `destroy`.
  * The host calls nothing of the plugin from within a callback. A plugin may start threads; they
- * block all signals, use nothing of the host but `log`, and are joined by `destroy`.
+ * block all signals, use nothing of the host but what is tagged [any], and are joined by `destroy`.
+ * The host's threads that call a plugin have 1 MiB of stack: what needs more is allocated, or done
+ * on a thread of the plugin's own.
  *
  * Time.  Every call that may do IO has a deadline and a descriptor that becomes readable when the
  * host gives the call up. The plugin returns within one second of either. A call that is not back
  * two seconds after that is abandoned with its instance, which is then never called, destroyed or
  * freed; after three such calls the mode is off until the host is restarted, or the host goes on with
  * the plugin in a process of its own, where it ends the process of a call that does not come back.
+ * `create` and `destroy` have a second each. The time of `create` counts against the deadline of the
+ * call that needed the instance: what takes long belongs into the calls.
  *
  * Memory.  Who made it frees it, and no allocator is shared. What a function gets is valid until it
  * returns, unless said otherwise; what a plugin hands to a sink is copied before the sink returns.
  *
  * Strings.  UTF-8, without NUL inside and not terminated by one. With length 0 `data` may be null.
  *
- * Growth.  Every struct but the two string types begins with `size`, set by whoever fills it. A
- * reader looks at no more than that many bytes, and at no more than its own header knows
+ * Growth.  Every struct but the two string types and the notes begins with `size`, set by whoever
+ * fills it. A reader looks at no more than that many bytes, and at no more than its own header knows
  * (RQD_COVERS). An entry of a function table exists if `size` covers it and it is not null.
  * `reserved` members are 0 and not looked at.
  *
@@ -127,11 +132,14 @@
  *   - a plugin that uses what came after 1.0 where it is there asks RQD_COVERS, or get_interface,
  *     first;
  *   - an unknown status code counts as RQD_INTERNAL, an unknown log level as RQD_LOG_ERROR, and an
- *     unknown interface is null.
+ *     unknown interface is null;
+ *   - a mode of an unknown role is passed over, beside others whose role is known.
  *
  * Manners.  A plugin never writes to standard output or error, installs a signal handler, changes
  * the working directory, locale or environment, calls exit, or forks without exec. Its descriptors
- * are close-on-exec. The host ignores SIGPIPE. No C++ exception, Rust panic or longjmp may cross
+ * are close-on-exec. The host ignores SIGPIPE. A plugin may start programs: it waits for each by its
+ * process ID (never for "any child"), leaves SIGCHLD as it is, and ends in `destroy` those that still
+ * run; in a process of its own they end with that. No C++ exception, Rust panic or longjmp may cross
  * the boundary. Nothing may be exported but `rqlite_disco_entry`; with other compilers than in the
  * example above link with a version script: { global: rqlite_disco_entry; local: *; };
  *
@@ -154,11 +162,12 @@ extern "C" {
 /* A host refuses a plugin of another major version, and one that needs a newer minor version than
  * its own, before any code of it runs. */
 #define RQD_ABI_MAJOR 1u
-#define RQD_ABI_MINOR 0u
+#define RQD_ABI_MINOR 1u
 
 /* ---- Limits --------------------------------------------------------------------------------- */
 
-/* In bytes, unless it is a count. What a plugin gets is never larger; what it gives must not be. */
+/* In bytes, unless it is a count. What a plugin gets is never larger; what it gives must not be. The
+ * host at hand may take more: see rqd_host_info.limit. */
 #define RQD_MAX_CONFIG 1048576u
 #define RQD_MAX_KEY 1024u
 #define RQD_MAX_MODE 32u
@@ -264,6 +273,28 @@ struct rqd_host {
     const void *(*get_interface)(const rqd_host *host, rqd_text id);
 };
 
+/* Since 1.1. What host this is: rqd_host.get_interface(host, RQD_HOST_INFO_1). */
+#define RQD_HOST_INFO_1 "rqd.host-info/1"
+
+#define RQD_LIMIT_VALUE 1u     /* bytes of a record's value; at least RQD_MAX_VALUE */
+#define RQD_LIMIT_ADDRESSES 2u /* count, in one answer; at least RQD_MAX_ADDRESSES */
+#define RQD_LIMIT_RECORDS 3u   /* count, in one answer of `list`; at least RQD_MAX_RECORDS */
+#define RQD_LIMIT_PAGED 4u     /* count, in all answers of `page` together */
+#define RQD_LIMIT_STACK 5u     /* bytes of stack of the threads that call the plugin */
+
+/* Owned by the host; valid as long as the host. Two instances may see two tables. */
+typedef struct rqd_host_info {
+    uint32_t size;
+    uint32_t abi_minor; /* the host's RQD_ABI_MINOR */
+    rqd_text name;      /* "rqlited" */
+    rqd_text version;   /* for logs and user agents; to decide anything ask for interfaces */
+    /* [any] One of RQD_LIMIT_*, as it is here; 0 for one that this host doesn't know.
+     *
+     * Rationale: the numbers above are what every host takes, for ever. A plugin that meets more
+     * asks, and need not be built again when a host takes more. */
+    uint64_t (*limit)(const rqd_host *host, uint32_t which);
+} rqd_host_info;
+
 /* One call: how long it may take and whether it is still wanted. Owned by the host; valid during
  * the call, on its thread.
  *
@@ -285,7 +316,9 @@ struct rqd_call {
 /* One address where a node might be. Filled by the plugin; valid until the sink returns. */
 typedef struct rqd_address {
     uint32_t size;
-    /* 1-65535, or 0 = "the Raft port that the asking node advertises", which the host fills in. */
+    /* 1-65535: the port of either of the node's addresses, that of its Raft traffic (4002) or that of
+     * its HTTP API (4001). Or 0 = "the Raft port that the asking node advertises", which the host
+     * fills in. */
     uint32_t port;
     /* A host name or an IP address, without brackets, zone and port. The host resolves names. */
     rqd_text host;
@@ -328,7 +361,7 @@ struct rqd_sink {
     rqd_code (*message)(const rqd_sink *sink, rqd_text message);
     /* [callback] One result of `resolve`; at most RQD_MAX_ADDRESSES in a call. */
     rqd_code (*address)(const rqd_sink *sink, const rqd_address *address);
-    /* [callback] One result of `read`, `write` or `list`; at most RQD_MAX_RECORDS in a call. */
+    /* [callback] One result of `read`, `write`, `list` or `page`; at most RQD_MAX_RECORDS in a call. */
     rqd_code (*record)(const rqd_sink *sink, const rqd_record *record);
     /* [callback] The state that was seen, for `rqd_watch.wait`, in at most RQD_MAX_TOKEN bytes that
      * are opaque to the host; from `resolve`, `read` and `wait`. The last one counts. */
@@ -408,6 +441,24 @@ typedef struct rqd_registry {
                      const rqd_sink *sink);
 } rqd_registry;
 
+/* Since 1.1; optional, for registries: lists without a limit. A host that knows it calls it instead
+ * of rqd_registry.list. */
+#define RQD_PAGES_1 "rqd.pages/1"
+
+typedef struct rqd_pages {
+    uint32_t size;
+    uint32_t reserved;
+    /* [serial] Of the records whose name begins with `prefix` and comes after `after` (as bytes are
+     * compared; empty: from the first), emits the first `most`, in ascending order. `most` is 1 to
+     * RQD_MAX_RECORDS. Fewer than `most` mean that there are no more. RQD_OK, also with none, or a
+     * failure.
+     *
+     * Rationale: the last name is the cursor. It holds no memory on either side, survives a restart of
+     * the server, and a record that is erased between two pages hides no other. */
+    rqd_code (*page)(rqd_instance *self, const rqd_call *call, rqd_text prefix, rqd_text after,
+                     uint32_t most, const rqd_sink *sink);
+} rqd_pages;
+
 /* Optional, for both roles: spares the host asking again and again. */
 #define RQD_WATCH_1 "rqd.watch/1"
 
@@ -422,6 +473,44 @@ typedef struct rqd_watch {
     rqd_code (*wait)(rqd_instance *self, const rqd_call *call, rqd_text name, rqd_bytes token,
                      const rqd_sink *sink);
 } rqd_watch;
+
+/* Since 1.1; optional, for both roles: what the node is, for plugins that tell others (a service of
+ * Consul's, a record of mDNS) and say goodbye. */
+#define RQD_NODE_1 "rqd.node/1"
+
+#define RQD_NODE_JOINED 1u  /* is a member of a cluster */
+#define RQD_NODE_VOTER 2u   /* has a vote in it */
+#define RQD_NODE_LEADS 4u   /* is its leader; cleared: no longer */
+#define RQD_NODE_READY 8u   /* serves requests, as /readyz has it */
+#define RQD_NODE_LEAVING 16u /* stops; the last call before `destroy` */
+
+/* The node as it is now. Owned by the host; valid during the call. */
+typedef struct rqd_node {
+    uint32_t size;
+    uint32_t flags;    /* RQD_NODE_*; others may be set and mean nothing to those who don't know them */
+    uint32_t changed;  /* which of the flags differ from the last call that returned RQD_OK */
+    uint32_t tag_count;
+    rqd_text node_id;  /* the one that is stored, which may differ from that of rqd_create_args */
+    rqd_text raft_adv; /* as in rqd_create_args */
+    rqd_text api_url;
+    rqd_text health;   /* one line for operators: why it isn't ready; empty if it is */
+    /* Words for a service's entry: "leader" or "follower", "voter" or "non-voter", "ready". */
+    const rqd_text *tags;
+} rqd_node;
+
+typedef struct rqd_node_watch {
+    uint32_t size;
+    uint32_t reserved;
+    /* [serial] Told once after `create`, and when something has changed. RQD_OK, or a failure: then
+     * it is told again, some time later, what is true by then. Any status but RQD_ABSENT and
+     * RQD_CONFLICT; none keeps the node from what it does. With RQD_NODE_LEAVING the deadline is at
+     * most two seconds away, and nobody asks again.
+     *
+     * Rationale: the state, not events: a plugin that was restarted, or whose server was down, has
+     * missed nothing, and no queue can overflow. */
+    rqd_code (*update)(rqd_instance *self, const rqd_call *call, const rqd_node *node,
+                       const rqd_sink *sink);
+} rqd_node_watch;
 
 /* Optional, for both roles. */
 #define RQD_STATUS_1 "rqd.status/1"
@@ -465,8 +554,8 @@ struct rqd_plugin {
     rqd_text config_schema;    /* JSON Schema of the configuration, or empty */
     /* [serial] Makes an instance and stores it in `*instance` if it returns RQD_OK; otherwise it
      * leaves nothing behind. Checks the configuration (RQD_CONFIG, with a message that names the
-     * member). Does no IO but reading files: a server that is down is no reason to fail. `host` may
-     * be kept. */
+     * member). Does no IO but reading files, and returns within a second: a server that is down is no
+     * reason to fail. `host` may be kept, and used at once: `log` works in `create`. */
     rqd_code (*create)(const rqd_plugin *plugin, const rqd_host *host, const rqd_create_args *args,
                        const rqd_sink *sink, rqd_instance **instance);
     /* [serial] Ends an instance and its threads, and frees all that is its own, within a second.
@@ -510,13 +599,29 @@ typedef const rqd_plugin *(*rqd_entry)(uint32_t host_major, uint32_t host_minor)
  *         32     4  role
  *         36    36  mode, filled up with zero bytes, at least one
  *
+ * Since 1.1 there may be one more, of type 2, on the whole file (hosts of 1.0 pass it over):
+ *
+ *     offset  size  content
+ *          0     4  8, length of the name
+ *          4     4  4, length of the rest
+ *          8     4  2, type
+ *         12     8  "rqdisco" and a zero byte
+ *         20     4  RQD_FLAG_*; a host refuses a file with one of the lower 16 that it doesn't know,
+ *                   and ignores others
+ *
+ * RQD_FLAG_OWN_PROCESS says that the plugin must run in a process of its own (-disco-isolation
+ * process), as one whose runtime changes the process does: that of Go installs signal handlers. Hosts
+ * also know Go's objects by their own note. Such a file is refused elsewhere, before it is loaded.
+ *
  * Integers have the machine's byte order. The section is called .note.rqdisco, is of type SHT_NOTE,
  * allocated (so that a PT_NOTE segment covers it and `strip` keeps it), and aligned to 4.
  *
  * Rationale: only fields of 4 bytes and a fixed size, because some compilers can place nothing else
  * into a named section.
  *
- * C and C++:  RQD_NOTE(needed, role, "mode");  at file scope, one line for each mode.
+ * C and C++:  RQD_NOTE(needed, role, "mode");  at file scope, one line for each mode, and, if need be,
+ *             RQD_FLAGS(RQD_FLAG_OWN_PROCESS);
+ * Go:         the same, in the C preamble of a file without //export lines.
  *
  * Rust (1.63, no crates):
  *     #[repr(C)] pub struct Note { head: [u32; 3], name: [u8; 8], desc: [u32; 4], mode: [u8; 36] }
@@ -558,6 +663,21 @@ typedef struct rqd_note {
     RQD_NOTE_AT_(__LINE__) = {8u, 52u, RQD_NOTE_TYPE, RQD_NOTE_NAME, RQD_ABI_MAJOR, RQD_ABI_MINOR, \
                               (needed), (role), mode}
 
+#define RQD_FLAGS_TYPE 2u
+#define RQD_FLAG_OWN_PROCESS 1u
+
+typedef struct rqd_flags_note {
+    uint32_t name_size;
+    uint32_t descriptor_size;
+    uint32_t type;
+    char name[8];
+    uint32_t flags;
+} rqd_flags_note;
+
+#define RQD_FLAGS(flags)                                                                           \
+    __attribute__((used, section(RQD_NOTE_SECTION), aligned(4))) static const rqd_flags_note       \
+    RQD_NOTE_AT_(__LINE__) = {8u, 4u, RQD_FLAGS_TYPE, RQD_NOTE_NAME, (flags)}
+
 /* ---- The layout, checked -------------------------------------------------------------------- */
 
 #ifdef __cplusplus
@@ -583,6 +703,13 @@ RQD_AT_(rqd_host, size, 0);
 RQD_AT_(rqd_host, ctx, 8);
 RQD_AT_(rqd_host, log, 16);
 RQD_AT_(rqd_host, get_interface, 24);
+
+RQD_SIZE_(rqd_host_info, 48);
+RQD_AT_(rqd_host_info, size, 0);
+RQD_AT_(rqd_host_info, abi_minor, 4);
+RQD_AT_(rqd_host_info, name, 8);
+RQD_AT_(rqd_host_info, version, 24);
+RQD_AT_(rqd_host_info, limit, 40);
 
 RQD_SIZE_(rqd_call, 32);
 RQD_AT_(rqd_call, size, 0);
@@ -636,6 +763,25 @@ RQD_AT_(rqd_registry, write, 16);
 RQD_AT_(rqd_registry, erase, 24);
 RQD_AT_(rqd_registry, list, 32);
 
+RQD_SIZE_(rqd_pages, 16);
+RQD_AT_(rqd_pages, size, 0);
+RQD_AT_(rqd_pages, page, 8);
+
+RQD_SIZE_(rqd_node, 88);
+RQD_AT_(rqd_node, size, 0);
+RQD_AT_(rqd_node, flags, 4);
+RQD_AT_(rqd_node, changed, 8);
+RQD_AT_(rqd_node, tag_count, 12);
+RQD_AT_(rqd_node, node_id, 16);
+RQD_AT_(rqd_node, raft_adv, 32);
+RQD_AT_(rqd_node, api_url, 48);
+RQD_AT_(rqd_node, health, 64);
+RQD_AT_(rqd_node, tags, 80);
+
+RQD_SIZE_(rqd_node_watch, 16);
+RQD_AT_(rqd_node_watch, size, 0);
+RQD_AT_(rqd_node_watch, update, 8);
+
 RQD_SIZE_(rqd_watch, 16);
 RQD_AT_(rqd_watch, size, 0);
 RQD_AT_(rqd_watch, wait, 8);
@@ -673,6 +819,10 @@ RQD_AT_(rqd_note, abi_minor, 24);
 RQD_AT_(rqd_note, abi_minor_needed, 28);
 RQD_AT_(rqd_note, role, 32);
 RQD_AT_(rqd_note, mode, 36);
+
+RQD_SIZE_(rqd_flags_note, 24);
+RQD_AT_(rqd_flags_note, name, 12);
+RQD_AT_(rqd_flags_note, flags, 20);
 
 #ifdef __cplusplus
 }

@@ -4,10 +4,13 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 int32_t cplatform_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
@@ -32,7 +35,8 @@ static int spawn(const char *path, char *const argv[], int channel,
         (error = posix_spawnattr_setsigmask(attributes, &none)) ||
         (error = posix_spawnattr_setsigdefault(attributes, &all)) ||
         (error = posix_spawnattr_setflags(attributes,
-                                          POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))) {
+                                          POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                              POSIX_SPAWN_SETPGROUP))) {
         return error;
     }
     return posix_spawn(pid, path, actions, attributes, argv, environ);
@@ -55,10 +59,94 @@ int32_t cplatform_spawn(const char *path, char *const argv[], int32_t channel) {
 
 const char *cplatform_signal_name(int32_t number) { return sigabbrev_np(number); }
 
+/* The group is this process's own, for `cplatform_spawn` made it so; nobody else's is ended. */
+void cplatform_end_group(void) {
+    if (getpgrp() == getpid()) kill(0, SIGKILL);
+    _exit(0);
+}
+
+static void parent_is_gone(int number) {
+    (void)number;
+    cplatform_end_group();
+}
+
 void cplatform_follow_parent(void) {
     static const int left_to_parent[] = {SIGHUP, SIGINT, SIGPIPE, SIGTERM};
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGUSR2, parent_is_gone);
+    prctl(PR_SET_PDEATHSIG, SIGUSR2);
     for (size_t i = 0; i < sizeof left_to_parent / sizeof left_to_parent[0]; i++) {
         signal(left_to_parent[i], SIG_IGN);
     }
+}
+
+uint64_t cplatform_device(uint32_t major, uint32_t minor) { return makedev(major, minor); }
+
+int32_t cplatform_shows_one_number(const char *path) {
+    /* ext2-4, XFS, tmpfs, ramfs */
+    static const unsigned long known[] = {0xEF53, 0x58465342, 0x01021994, 0x858458F6};
+    struct statfs system;
+    if (statfs(path, &system) != 0) return 0;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if ((unsigned long)system.f_type == known[i]) return 1;
+    }
+    return 0;
+}
+
+/* ---- Crashes in plugins ---- */
+
+static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP};
+#define CRASHES (sizeof crashes / sizeof crashes[0])
+static struct sigaction before[CRASHES];
+
+static _Thread_local const char *activity;
+static _Thread_local char signal_stack[16 << 10];
+static _Thread_local int has_stack;
+
+static void say(const char *text) {
+    size_t length = strlen(text);
+    while (length > 0) {
+        ssize_t written = write(STDERR_FILENO, text, length);
+        if (written <= 0) return;
+        text += written;
+        length -= (size_t)written;
+    }
+}
+
+/* Says its line, and lets happen what would have happened: the instruction is met again, or the
+ * signal sent again. */
+static void crashed(int number, siginfo_t *information, void *context) {
+    (void)context;
+    if (activity) {
+        const char *name = sigabbrev_np(number);
+        say(activity);
+        say(" (SIG");
+        say(name ? name : "?");
+        say(")\n");
+        activity = NULL;
+    }
+    for (size_t i = 0; i < CRASHES; i++) {
+        if (crashes[i] == number) sigaction(number, &before[i], NULL);
+    }
+    if (information->si_code <= 0) raise(number);
+}
+
+void cplatform_explain_crashes(void) {
+    struct sigaction action = {0};
+    action.sa_sigaction = crashed;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < CRASHES; i++) sigaction(crashes[i], &action, &before[i]);
+}
+
+void cplatform_begin_activity(const char *text) {
+    if (!has_stack) {
+        stack_t own = {.ss_sp = signal_stack, .ss_size = sizeof signal_stack}, kept;
+        sigset_t wanted;
+        if (sigaltstack(NULL, &kept) == 0 && (kept.ss_flags & SS_DISABLE)) sigaltstack(&own, NULL);
+        sigemptyset(&wanted);
+        for (size_t i = 0; i < CRASHES; i++) sigaddset(&wanted, crashes[i]);
+        pthread_sigmask(SIG_UNBLOCK, &wanted, NULL);
+        has_stack = 1;
+    }
+    activity = text;
 }

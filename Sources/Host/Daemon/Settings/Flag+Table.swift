@@ -30,7 +30,8 @@ extension Flag {
         string("disco-config", .cluster, "Discovery configuration: JSON text, or path of a file"),
         string(
             "disco-isolation", .cluster,
-            "Where plugins run: none (in the daemon) or process (in one of their own)", "none"),
+            "Where plugins run: none (in the daemon), process (in one of their own), or auto: the stock "
+                + "ones in the daemon", "auto"),
         string("disco-plugin-path", .cluster, "Colon-separated folders searched first for plugins"),
         duration(
             "cluster-connect-timeout", .cluster, "Timeout of connecting to another node", "30s"),

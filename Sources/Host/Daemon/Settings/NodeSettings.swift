@@ -120,6 +120,8 @@ package struct NodeSettings: Equatable, Sendable {
 
     /// Where a plugin's code runs.
     package enum Isolation: String, Equatable, Sendable, CaseIterable {
+        /// In the daemon what was installed with it, other plugins in a process of their own.
+        case auto
         /// In the daemon.
         case none
         /// In a process of its own.

@@ -56,7 +56,11 @@ struct Daemon {
         try source?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
         let process = ProcessSections(descriptors: descriptors)
         let discovery = source.map {
-            DiscoveryService($0, registry: registry, node: node, logger: logger.named("disco"))
+            DiscoveryService(
+                $0, registry: registry, node: node,
+                addresses: (
+                    settings.raft.advertised.description, "http://\(settings.http.advertised)"
+                ), logger: logger.named("disco"))
         }
         let status = StatusSections(
             node: node, settings: settings, process: process, discovery: discovery)

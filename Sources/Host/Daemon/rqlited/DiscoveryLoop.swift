@@ -9,11 +9,13 @@ import Threads
 import Time
 
 /// Asks the discovery plugin for candidates: every second or so while the node looks for others, rarely
-/// otherwise, and at once when it begins to look. What the plugin does, or fails to do, never stops a
+/// otherwise, and at once when it begins to look or the plugin says that something changed. What the plugin does, or fails to do, never stops a
 /// node that has its cluster.
 final class DiscoveryLoop: Sendable {
     private enum Wake: Sendable {
         case resolved(Result<Resolution, PluginError>)
+        /// A wait of this number ended: the plugin's addresses may have changed, or it can't tell.
+        case waited(Int, Result<WatchOutcome, PluginError>)
         case seek
         case stop
     }
@@ -23,6 +25,8 @@ final class DiscoveryLoop: Sendable {
     /// An answer that takes longer is told of, and again after twice the time.
     private static let noticeable = Duration.seconds(2)
     private static let calmInterval = Duration.seconds(30)
+    /// Between two answers, however often the plugin says that they changed.
+    private static let shortestInterval = Duration.milliseconds(100)
 
     private let instance: PluginInstance
     private let node: Node
@@ -52,8 +56,9 @@ final class DiscoveryLoop: Sendable {
         let states = StateLog(logger)
         var known: [DiscoveredAddress] = []
         var pause = Duration.zero
+        var watch = ResolverWatch()
         while true {
-            guard let result = resolve(after: pause, known) else { return }
+            guard let result = resolve(after: pause, known, &watch) else { return }
             states.flush()
             switch result {
             case .success(let resolution):
@@ -63,6 +68,9 @@ final class DiscoveryLoop: Sendable {
                     logger.announce("resolved addresses: [\(text)]")
                 }
                 known = resolution.addresses
+                watch.follow(resolution.token, instance) { [wakes] in
+                    wakes.post(.waited($0, $1))
+                }
                 states.cleared("discovery finds nobody")
                 node.candidates(Candidates(known))
                 pause = interval(timeToLive: resolution.timeToLive)
@@ -77,14 +85,18 @@ final class DiscoveryLoop: Sendable {
 
     /// Nil when the loop shall end.
     private func resolve(
-        after pause: Duration, _ known: [DiscoveredAddress]
+        after pause: Duration, _ known: [DiscoveredAddress], _ watch: inout ResolverWatch
     ) -> Result<Resolution, PluginError>? {
-        let deadline = MonotonicTime.now + pause
+        let begin = MonotonicTime.now
+        var deadline = begin + pause
         wait: while MonotonicTime.now < deadline {
             for wake in wakes.take(until: deadline) {
                 switch wake {
                 case .stop: return nil
                 case .seek: break wait
+                case .waited(let number, let result):
+                    guard watch.ended(number, result) else { continue }
+                    deadline = min(deadline, begin + Self.shortestInterval)
                 case .resolved: break
                 }
             }
@@ -97,6 +109,8 @@ final class DiscoveryLoop: Sendable {
                 switch wake {
                 case .stop: return nil
                 case .seek: break
+                // What is being resolved shows the change, or the next wait does at once.
+                case .waited(let number, let result): _ = watch.ended(number, result)
                 case .resolved(let result): return result
                 }
             }

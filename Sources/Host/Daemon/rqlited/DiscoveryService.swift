@@ -16,11 +16,19 @@ struct DiscoveryService {
     private let source: DiscoverySource
     private let node: Node
     private let role: Role
+    private let teller: NodeTeller
 
-    /// - Parameter registry: nil if the mode is a resolver.
-    init(_ source: DiscoverySource, registry: PluginRegistry?, node: Node, logger: Logger) {
+    /// - Parameters:
+    ///   - registry: nil if the mode is a resolver.
+    ///   - addresses: as the node advertises them, the API's as a URL.
+    init(
+        _ source: DiscoverySource, registry: PluginRegistry?, node: Node,
+        addresses: (raft: String, api: String), logger: Logger
+    ) {
         self.source = source
         self.node = node
+        teller = NodeTeller(
+            source.instance, node: node, addresses: addresses, logger: logger)
         role =
             registry.map { .registry($0) }
             ?? .resolver(DiscoveryLoop(source, node: node, logger: logger))
@@ -28,10 +36,12 @@ struct DiscoveryService {
 
     func start() throws(ThreadShortage) {
         if case .resolver(let loop) = role { try loop.start() }
+        try teller.start()
     }
 
-    /// Cancels what is under way in the plugin, without waiting for it.
+    /// Lets the plugin say goodbye, and cancels what is under way in it, without waiting for that.
     func stop() {
+        teller.stop()
         source.instance.stop {}
         if case .resolver(let loop) = role { loop.stop() }
     }

@@ -34,11 +34,12 @@ struct DiscoverySource {
             logger.info("plugin is shadowed", ["path": path, "by": choice.file.path])
         }
         let source = try PluginSource(choice, discovery.isolation)
-        let arguments = PluginArguments(
+        var arguments = PluginArguments(
             key: discovery.key, config: try discovery.config.bytes(),
             nodeID: settings.identity.explicit ?? settings.identity.fallback,
             raft: (settings.raft.advertised.description, settings.raft.advertised.port),
             apiURL: "http://\(settings.http.advertised)")
+        arguments.hostVersion = Build.version
         instance = PluginInstance(
             source: source, arguments: arguments,
             environment: PluginEnvironment(
@@ -107,7 +108,14 @@ extension PluginCatalog {
             directories: Self.standardDirectories(
                 flag: flag,
                 environment: getenv("RQLITE_DISCO_PLUGIN_PATH").map { String(cString: $0) },
-                executable: ProcessSections.executablePath ?? CommandLine.arguments[0]))
+                executable: Self.executable))
+    }
+}
+
+extension PluginCatalog {
+    /// The path of this program's file.
+    static var executable: String {
+        ProcessSections.executablePath ?? CommandLine.arguments[0]
     }
 }
 
@@ -120,9 +128,19 @@ extension PluginSource {
     /// As `-disco-isolation` says. Loads the plugin if it shall run in this process.
     init(_ choice: PluginChoice, _ isolation: NodeSettings.Isolation) throws(PluginRefusal) {
         switch isolation {
-        case .none: self = .loaded(try Plugin(loading: choice), refuge: .own)
+        case .none: self = try Self.loaded(choice)
+        case .auto:
+            let isStock = choice.isIn(
+                PluginCatalog.stockDirectories(executable: PluginCatalog.executable))
+            guard isStock, !choice.file.note.needsOwnProcess else { fallthrough }
+            self = try Self.loaded(choice)
         case .process: self = .isolated(choice.location, .own)
         }
+    }
+
+    private static func loaded(_ choice: PluginChoice) throws(PluginRefusal) -> PluginSource {
+        PluginActivity.explainCrashes()
+        return .loaded(try Plugin(loading: choice), refuge: .own)
     }
 }
 

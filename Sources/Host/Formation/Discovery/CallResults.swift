@@ -9,12 +9,17 @@ struct CallResults: Sendable {
         static let records = Kinds(rawValue: 2)
         static let token = Kinds(rawValue: 4)
         static let text = Kinds(rawValue: 8)
+        /// Records may come in pages, more of them than fit one answer.
+        static let pages = Kinds(rawValue: 16)
     }
 
     private let kinds: Kinds
     private(set) var message = ""
     private(set) var addresses: [DiscoveredAddress] = []
     private(set) var records: [RegistryRecord] = []
+    /// Of records, before the page that is being taken.
+    private var earlierRecords = 0
+    private var recordBytes = 0
     private(set) var token: [UInt8] = []
     private(set) var text: String?
     /// The first thing that was not as it should be; it makes the call fail.
@@ -57,9 +62,10 @@ struct CallResults: Sendable {
 
     mutating func take(_ record: UnsafePointer<rqd_record>) -> Int32 {
         guard kinds.contains(.records) else { return violate("a record was not asked for") }
-        guard records.count < Int(RQD_MAX_RECORDS) else {
-            return violate("there are over \(RQD_MAX_RECORDS) records")
-        }
+        let limit = earlierRecords + Int(RQD_MAX_RECORDS)
+        guard records.count < min(limit, DiscoveryLimits.recordsInPages),
+            recordBytes < DiscoveryLimits.bytesInPages
+        else { return violate("there are over \(records.count) records") }
         let record = ABI.copy(record, rqd_record(), size: record.pointee.size)
         guard let name = ABI.text(record.name, limit: RQD_MAX_NAME) else {
             return violate("a record's name is not a text of up to \(RQD_MAX_NAME) bytes")
@@ -69,9 +75,18 @@ struct CallResults: Sendable {
         }
         guard let revision = ABI.bytes(record.revision, limit: RQD_MAX_REVISION), !revision.isEmpty
         else { return violate("the record \(name) has no revision of 1-\(RQD_MAX_REVISION) bytes") }
+        recordBytes += name.utf8.count + value.count + revision.count
         records.append(RegistryRecord(name: name, value: value, revision: revision))
         return RQD_OK
     }
+
+    /// What came so far is one page; as many records again may follow.
+    mutating func beginPage() {
+        if kinds.contains(.pages) { earlierRecords = records.count }
+    }
+
+    /// Records of the page that is being taken.
+    var recordsOfPage: ArraySlice<RegistryRecord> { records[earlierRecords...] }
 
     mutating func take(token: rqd_bytes) -> Int32 {
         guard kinds.contains(.token) else { return violate("a token was not asked for") }

@@ -8,6 +8,10 @@ enum DiscoveryLimits {
     static let noteSegmentBytes = 64 << 10
     /// Files looked at in one directory.
     static let filesInDirectory = 1024
+    /// Records of one list that comes in pages.
+    static let recordsInPages = 65_536
+    /// Bytes of those together.
+    static let bytesInPages = 64 << 20
     /// Calls that wait for one instance.
     static let waitingCalls = 64
     /// Lines a plugin may log in one second; the rest is counted.

@@ -16,6 +16,8 @@ final class InProcessSession: PluginSession, @unchecked Sendable {
     private let registry: rqd_registry
     private let watch: rqd_watch
     private let status: rqd_status
+    private let pages: rqd_pages
+    private let node: rqd_node_watch
 
     /// Calls the plugin's `create`; blocks.
     init(
@@ -35,13 +37,16 @@ final class InProcessSession: PluginSession, @unchecked Sendable {
             throw PluginError(
                 .config, "the node's ID and addresses may have \(RQD_MAX_TEXT) bytes each")
         }
-        let host = Unmanaged.passRetained(PluginHost(log: log))
+        let host = Unmanaged.passRetained(
+            PluginHost(version: arguments.hostVersion, log: log))
         do {
             let instance = try Self.create(plugin, host, arguments, name)
             resolver = Self.table(plugin, instance, RQD_RESOLVER_1, rqd_resolver())
             registry = Self.table(plugin, instance, RQD_REGISTRY_1, rqd_registry())
             watch = Self.table(plugin, instance, RQD_WATCH_1, rqd_watch())
             status = Self.table(plugin, instance, RQD_STATUS_1, rqd_status())
+            pages = Self.table(plugin, instance, RQD_PAGES_1, rqd_pages())
+            node = Self.table(plugin, instance, RQD_NODE_1, rqd_node_watch())
             self.instance = instance
         } catch {
             host.release()
@@ -58,6 +63,12 @@ final class InProcessSession: PluginSession, @unchecked Sendable {
 
     /// Blocks; returns the plugin's status.
     func call(_ request: PluginRequest, _ context: CallContext) -> Int32 {
+        PluginActivity.during(request.name, of: label) { dispatch(request, context) }
+    }
+
+    private var label: String { "\(plugin.id) (\(plugin.path))" }
+
+    private func dispatch(_ request: PluginRequest, _ context: CallContext) -> Int32 {
         let (call, sink) = (context.call, context.sink)
         switch request {
         case .start: return RQD_OK
@@ -65,6 +76,7 @@ final class InProcessSession: PluginSession, @unchecked Sendable {
         case .describe: return status.describe?(instance, sink) ?? RQD_UNSUPPORTED
         case .read(let name):
             return ABI.lend(name) { registry.read?(instance, call, $0, sink) } ?? RQD_UNSUPPORTED
+        case .list(let prefix) where pages.page != nil: return listPages(prefix, context)
         case .list(let prefix):
             return ABI.lend(prefix) { registry.list?(instance, call, $0, sink) } ?? RQD_UNSUPPORTED
         case .write(let name, let expected, let value):
@@ -81,6 +93,37 @@ final class InProcessSession: PluginSession, @unchecked Sendable {
             return ABI.lend(name) { name in
                 ABI.lend(token) { watch.wait?(instance, call, name, $0, sink) }
             } ?? RQD_UNSUPPORTED
+        case .update(let state, let changed):
+            return state.withABI(changed: changed) { node.update?(instance, call, $0, sink) }
+                ?? RQD_UNSUPPORTED
+        }
+    }
+
+    /// Asks for page after page, until one isn't full.
+    private func listPages(_ prefix: String, _ context: CallContext) -> Int32 {
+        var after = ""
+        while true {
+            context.withResults { $0.beginPage() }
+            let status = ABI.lend(prefix) { prefix in
+                ABI.lend(after) { after in
+                    pages.page?(
+                        instance, context.call, prefix, after, RQD_MAX_RECORDS, context.sink)
+                }
+            }
+            guard status == RQD_OK else { return status ?? RQD_UNSUPPORTED }
+            let (names, isBroken) = context.withResults { results in
+                (results.recordsOfPage.map(\.name), results.violation != nil)
+            }
+            guard !isBroken else { return RQD_PROTOCOL }
+            for (earlier, later) in zip([after] + names, names)
+            where !earlier.utf8.lexicographicallyPrecedes(later.utf8) {
+                return context.withResults {
+                    $0.violate("a page after \(earlier) holds \(later), which does not follow")
+                }
+            }
+            guard names.count == Int(RQD_MAX_RECORDS), let last = names.last else { return RQD_OK }
+            guard !context.isCancelled else { return RQD_CANCELLED }
+            after = last
         }
     }
 
@@ -94,7 +137,7 @@ final class InProcessSession: PluginSession, @unchecked Sendable {
     var hasEnded: Bool { false }
 
     func destroy() {
-        plugin.table.destroy?(instance)
+        PluginActivity.during("destroy", of: label) { plugin.table.destroy?(instance) }
         host.release()
     }
 
@@ -116,8 +159,10 @@ final class InProcessSession: PluginSession, @unchecked Sendable {
         let table = host._withUnsafeGuaranteedRef { $0.table }
         var instance: OpaquePointer?
         let status = arguments.withABI(mode: plugin.mode.name, instance: name) { arguments in
-            plugin.table.create?(plugin.descriptor, table, arguments, context.sink, &instance)
-                ?? RQD_INTERNAL
+            PluginActivity.during("create", of: "\(plugin.id) (\(plugin.path))") {
+                plugin.table.create?(plugin.descriptor, table, arguments, context.sink, &instance)
+                    ?? RQD_INTERNAL
+            }
         }
         guard status == RQD_OK else {
             let message = context.withResults { $0.message }

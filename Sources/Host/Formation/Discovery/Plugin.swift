@@ -17,13 +17,21 @@ package final class Plugin: @unchecked Sendable {
     let table: rqd_plugin
 
     /// Loads the chosen file, or gives what was loaded before. Blocks while the object is loaded.
-    package convenience init(loading choice: PluginChoice) throws(PluginRefusal) {
+    /// - Parameter isOwnProcess: whether this process is there for the plugin alone.
+    package convenience init(
+        loading choice: PluginChoice, isOwnProcess: Bool = false
+    ) throws(PluginRefusal) {
+        guard isOwnProcess || !choice.file.note.needsOwnProcess else { throw .needsOwnProcess }
         try self.init(choice, trust: .ofThisProcess)
     }
 
     init(_ choice: PluginChoice, trust: PluginTrust) throws(PluginRefusal) {
         try choice.file.checkUnchanged(trust: trust)
         let entry = try Self.entry(of: choice.file.path)
+        // The loader went by the path as well, and may have met another file there, or have loaded
+        // an object of that name before. Nothing of the plugin has been called yet.
+        try choice.file.checkUnchanged(trust: trust)
+        try MappedObject(holding: unsafeBitCast(entry, to: UInt.self))?.check(choice.file)
         guard let descriptor = entry(RQD_ABI_MAJOR, RQD_ABI_MINOR) else {
             throw .wrongDescriptor(
                 "it declined to run on plugin ABI \(RQD_ABI_MAJOR).\(RQD_ABI_MINOR)")
@@ -95,8 +103,9 @@ package final class Plugin: @unchecked Sendable {
             guard let pointer = pointers[index],
                 Int(pointer.pointee.size) >= MemoryLayout<rqd_mode>.size,
                 let name = ABI.text(pointer.pointee.name, limit: RQD_MAX_MODE),
-                let role = PluginRole(rawValue: pointer.pointee.role)
+                PluginMode.isValid(name: name)
             else { throw .wrongDescriptor("its mode \(index) is malformed") }
+            guard let role = PluginRole(rawValue: pointer.pointee.role) else { continue }
             modes.append(PluginMode(name: name, role: role))
         }
         guard

@@ -14,6 +14,8 @@ package struct PluginArguments: Sendable {
     package var raftPort: UInt16
     /// Full URL of the advertised HTTP API.
     package var apiURL: String
+    /// Of this program, for plugins that ask.
+    package var hostVersion = "unknown"
 
     /// - Parameters: see the properties. `raft` is the advertised Raft address, whole, and its
     ///   port.

@@ -39,6 +39,13 @@ package struct PluginCatalog: Sendable {
         ]
     }
 
+    /// Where the program's own plugins are: beside it, and where its package puts them.
+    package static func stockDirectories(executable: String) -> [String] {
+        let own = executable.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+            .joined(separator: "/")
+        return [own + "/../lib/rqlite/plugins", own]
+    }
+
     /// Everything found, in order of precedence.
     package func scan() -> Listing {
         var listing = Listing()
@@ -69,27 +76,38 @@ package struct PluginCatalog: Sendable {
         try find(mode: spec).mode.role
     }
 
+    /// A path as it stands, if there is such a file; else what precedes the last `#`.
     private func find(path spec: String) throws(PluginCatalogError) -> PluginChoice {
-        let parts = spec.split(separator: "#", maxSplits: 1).map(String.init)
-        let path = parts.first ?? spec
-        let file: PluginFile
+        guard access(spec, F_OK) != 0, let mark = spec.lastIndex(of: "#"), mark != spec.startIndex
+        else {
+            let file = try file(spec)
+            guard file.note.modes.count == 1 else {
+                throw .severalModes(path: spec, file.note.modes.map(\.name))
+            }
+            return PluginChoice(file: file, mode: file.note.modes[0], shadowed: [])
+        }
+        return try find(
+            path: String(spec[..<mark]), mode: String(spec[spec.index(after: mark)...]))
+    }
+
+    /// A mode of one file.
+    func find(path: String, mode name: String) throws(PluginCatalogError) -> PluginChoice {
+        let file = try file(path)
+        guard let mode = file.mode(named: name) else {
+            throw .modeNotInFile(path: path, mode: name, has: file.note.modes.map(\.name))
+        }
+        return PluginChoice(file: file, mode: mode, shadowed: [])
+    }
+
+    private func file(_ path: String) throws(PluginCatalogError) -> PluginFile {
         do {
-            file = try PluginFile(path: path, trust: trust)
+            let file = try PluginFile(path: path, trust: trust)
             try trust.check(directory: file.directory)
             try file.note.checkVersion()
+            return file
         } catch {
             throw .refused(path: path, error)
         }
-        if parts.count == 2 {
-            guard let mode = file.mode(named: parts[1]) else {
-                throw .modeNotInFile(path: path, mode: parts[1], has: file.note.modes.map(\.name))
-            }
-            return PluginChoice(file: file, mode: mode, shadowed: [])
-        }
-        guard file.note.modes.count == 1 else {
-            throw .severalModes(path: path, file.note.modes.map(\.name))
-        }
-        return PluginChoice(file: file, mode: file.note.modes[0], shadowed: [])
     }
 
     private func scan(
@@ -197,6 +215,18 @@ package struct PluginChoice: Sendable {
     package let mode: PluginMode
     /// Files that offer the mode too, in directories of lower precedence.
     package let shadowed: [String]
+
+    /// Whether the file stands in one of some folders, by whatever names they are called.
+    package func isIn(_ folders: [String]) -> Bool {
+        guard let own = Self.resolved(file.directory) else { return false }
+        return folders.contains { Self.resolved($0) == own }
+    }
+
+    private static func resolved(_ path: String) -> String? {
+        guard let real = realpath(path.isEmpty ? "." : path, nil) else { return nil }
+        defer { free(real) }
+        return String(cString: real)
+    }
 
     /// File and mode together.
     package var location: PluginLocation { PluginLocation(path: file.path, mode: mode) }

@@ -16,8 +16,8 @@ package struct PluginFile: Sendable {
 
     /// Where it was found.
     var directory: String {
-        path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-            .joined(separator: "/")
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        return parts.count == 1 && path.hasPrefix("/") ? "/" : parts.joined(separator: "/")
     }
 
     init(path: String, trust: PluginTrust) throws(PluginRefusal) {

@@ -31,9 +31,11 @@ package struct PluginEnvironment: Sendable {
 final class PluginHost: @unchecked Sendable {
     let table: UnsafeMutablePointer<rqd_host>
     private let log: PluginLog
+    private let information: HostInformation
 
-    init(log write: @escaping @Sendable (PluginLogLevel, String) -> Void) {
+    init(version: String, log write: @escaping @Sendable (PluginLogLevel, String) -> Void) {
         log = PluginLog(write)
+        information = HostInformation(version: version)
         table = .allocate(capacity: 1)
         table.initialize(
             to: rqd_host(
@@ -44,10 +46,19 @@ final class PluginHost: @unchecked Sendable {
                     Unmanaged<PluginHost>.fromOpaque(context).takeUnretainedValue()
                         .log(level, message)
                 },
-                get_interface: { _, _ in nil }))
+                get_interface: { host, id in
+                    guard let context = host?.pointee.ctx else { return nil }
+                    let owner = Unmanaged<PluginHost>.fromOpaque(context).takeUnretainedValue()
+                    return owner.interface(id)
+                }))
     }
 
     deinit { table.deallocate() }
+
+    private func interface(_ id: rqd_text) -> UnsafeRawPointer? {
+        ABI.text(id, limit: RQD_MAX_TEXT) == RQD_HOST_INFO_1
+            ? UnsafeRawPointer(information.table) : nil
+    }
 
     private func log(_ level: Int32, _ message: rqd_text) {
         let count = Int(min(message.length, UInt64(RQD_MAX_MESSAGE)))

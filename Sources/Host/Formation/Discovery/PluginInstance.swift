@@ -32,9 +32,9 @@ package final class PluginInstance: Sendable {
     let arguments: PluginArguments
     private let environment: PluginEnvironment
     private let timing: Timing
-    private let supervision: Mutex<PluginSupervision>
+    let supervision: Mutex<PluginSupervision>
     private let statistics = Mutex(PluginStatistics())
-    private let serial = PluginLane()
+    let serial = PluginLane()
     private let watching = PluginLane()
 
     package init(

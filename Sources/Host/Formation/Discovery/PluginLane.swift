@@ -59,6 +59,15 @@ final class PluginLane: Sendable {
     /// Makes a cancelled call's new limit be seen.
     func poke() { monitor.withLock { $0.thread }?.poke() }
 
+    /// Cancels what runs and what waits.
+    func cancelAll() {
+        let contexts = monitor.withLock { state in
+            state.waiting.map(\.context) + [state.running].compactMap { $0 }
+        }
+        for context in contexts { context.cancel() }
+        poke()
+    }
+
     /// Cancels what runs and what waits, and takes nothing more.
     func stop() {
         let contexts = monitor.withLock { state in

@@ -24,8 +24,14 @@ package struct PluginNote: Equatable, Sendable {
     package let version: Version
     /// What it offers.
     package let modes: [PluginMode]
+    /// It must run in a process of its own: its note says so, or it is Go's.
+    package let needsOwnProcess: Bool
 
     private static let size = 52
+    /// `RQD_FLAG_*` that this host does not know and must not pass over.
+    private static let forbiddenFlags: UInt32 = 0xFFFF & ~RQD_FLAG_OWN_PROCESS
+    /// Go's linker writes its build ID so.
+    private static let goNote = (name: "Go", type: UInt32(4))
 
     init(_ notes: [ELFNote]) throws(PluginRefusal) {
         let own = notes.filter { $0.name == RQD_NOTE_NAME && $0.type == RQD_NOTE_TYPE }
@@ -39,13 +45,37 @@ package struct PluginNote: Equatable, Sendable {
             guard try Self.version(note) == version else {
                 throw .malformedNote("its modes name different versions")
             }
-            let mode = try Self.mode(note)
+            // What a later host may know is no reason to do without the others.
+            guard let mode = try Self.mode(note) else { continue }
             guard !modes.contains(where: { $0.name == mode.name }) else {
                 throw .malformedNote("it names the mode \(mode.name) twice")
             }
             modes.append(mode)
         }
+        guard !modes.isEmpty else {
+            throw .malformedNote("none of its modes has a role that this program knows")
+        }
         self.modes = modes
+        let flags = try Self.flags(notes)
+        needsOwnProcess =
+            flags & RQD_FLAG_OWN_PROCESS != 0
+            || notes.contains { $0.name == Self.goNote.name && $0.type == Self.goNote.type }
+    }
+
+    private static func flags(_ notes: [ELFNote]) throws(PluginRefusal) -> UInt32 {
+        var flags: UInt32 = 0
+        for note in notes where note.name == RQD_NOTE_NAME && note.type == RQD_FLAGS_TYPE {
+            guard note.descriptor.count >= 4 else {
+                throw .malformedNote("its flags are too short")
+            }
+            flags |= note.word(at: 0)
+        }
+        guard flags & forbiddenFlags == 0 else {
+            throw .malformedNote(
+                "it has a flag that this program doesn't know: 0x"
+                    + String(flags & forbiddenFlags, radix: 16) + "; a newer rqlited may")
+        }
+        return flags
     }
 
     /// Whether this host can run it. Said apart from reading, so that a list can show the modes of
@@ -64,7 +94,8 @@ package struct PluginNote: Equatable, Sendable {
             major: note.word(at: 0), minor: note.word(at: 4), minorNeeded: note.word(at: 8))
     }
 
-    private static func mode(_ note: ELFNote) throws(PluginRefusal) -> PluginMode {
+    /// Nil for a role that is not known here.
+    private static func mode(_ note: ELFNote) throws(PluginRefusal) -> PluginMode? {
         guard note.word(at: 0) == RQD_ABI_MAJOR else {
             throw .wrongVersion(needs: "\(note.word(at: 0)).\(note.word(at: 8))")
         }
@@ -76,9 +107,6 @@ package struct PluginNote: Equatable, Sendable {
         guard PluginMode.isValid(name: name),
             padded.dropFirst(name.utf8.count).allSatisfy({ $0 == 0 })
         else { throw .malformedNote("a mode's name is not of the form [a-z0-9-]{1,32}") }
-        guard let role = PluginRole(rawValue: note.word(at: 12)) else {
-            throw .malformedNote("mode \(name) has the unknown role \(note.word(at: 12))")
-        }
-        return PluginMode(name: name, role: role)
+        return PluginRole(rawValue: note.word(at: 12)).map { PluginMode(name: name, role: $0) }
     }
 }

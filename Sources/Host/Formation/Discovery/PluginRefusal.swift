@@ -12,6 +12,8 @@ package enum PluginRefusal: Error, Equatable, Sendable, CustomStringConvertible 
     case missingLibrary(String)
     case notLoadable(String)
     case wrongDescriptor(String)
+    /// It must not run in this process.
+    case needsOwnProcess
 
     package var description: String {
         switch self {
@@ -28,6 +30,9 @@ package enum PluginRefusal: Error, Equatable, Sendable, CustomStringConvertible 
         case .missingLibrary(let name):
             "it needs the shared library \(name), which is not installed"
         case .notLoadable(let cause): "it can't be loaded: \(cause)"
+        case .needsOwnProcess:
+            "it must run in a process of its own: leave out -disco-isolation=none (a plugin in Go, or "
+                + "one whose note says so, would change the signal handlers of this program)"
         case .wrongDescriptor(let what): "its descriptor is wrong: \(what)"
         }
     }

@@ -12,15 +12,17 @@ enum PluginRequest: Equatable, Sendable {
     case list(prefix: String)
     case wait(name: String, token: [UInt8])
     case describe
+    /// `changed`: the flags that differ from what the plugin was told last.
+    case update(PluginNode, changed: PluginNode.Flags)
 
     /// What the plugin may hand to the sink.
     var results: CallResults.Kinds {
         switch self {
-        case .start, .erase: []
+        case .start, .erase, .update: []
         case .resolve: [.addresses, .token]
         case .read: [.records, .token]
         case .write: [.records]
-        case .list: [.records]
+        case .list: [.records, .pages]
         case .wait: [.token]
         case .describe: [.text]
         }
@@ -30,7 +32,7 @@ enum PluginRequest: Equatable, Sendable {
     var excess: String? {
         let (name, revision, value): (String, [UInt8], [UInt8]) =
             switch self {
-            case .start, .resolve, .describe: ("", [], [])
+            case .start, .resolve, .describe, .update: ("", [], [])
             case .read(let name), .list(let name): (name, [], [])
             case .write(let name, let expected, let value): (name, expected, value)
             case .erase(let name, let expected): (name, expected, [])
@@ -56,6 +58,7 @@ enum PluginRequest: Equatable, Sendable {
         case .list: "list"
         case .wait: "wait"
         case .describe: "describe"
+        case .update: "update"
         }
     }
 }

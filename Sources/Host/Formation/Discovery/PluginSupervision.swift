@@ -16,6 +16,10 @@ struct PluginSupervision: Sendable {
     private(set) var strikes = 0
     /// Whether the plugin may be asked to describe itself: not once it was lost in that.
     private(set) var isDescribable = true
+    /// What the instance at hand was told last of the node; nil when nothing yet.
+    private(set) var told: PluginNode?
+    /// Whether the instance at hand wants to be told of the node, as far as is known.
+    private(set) var listens = true
     /// Since an instance last worked for long.
     private var lossesInARow = 0
     private var pause: (end: MonotonicTime, cause: PluginError)?
@@ -66,6 +70,8 @@ struct PluginSupervision: Sendable {
         pause = (now + min(timing.firstBackoff * factor, timing.lastBackoff), cause)
         session = nil
         madeAt = nil
+        told = nil
+        listens = true
         self.epoch += 1
         lossesInARow += 1
         if isStrike { strikes += 1 }
@@ -73,6 +79,12 @@ struct PluginSupervision: Sendable {
             source = .isolated(plugin.location, refuge)
         }
         return true
+    }
+
+    /// Notes what the instance of `epoch` was told; nil: it does not listen.
+    mutating func tell(_ node: PluginNode?, epoch: Int) {
+        guard self.epoch == epoch else { return }
+        if let node { told = node } else { listens = false }
     }
 
     mutating func release() -> (any PluginSession)? {

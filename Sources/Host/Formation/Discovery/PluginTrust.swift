@@ -4,9 +4,8 @@ import Glibc
 /// directory must be under the control of root or of the node's own user.
 struct PluginTrust {
     let user: uid_t
-    let group: gid_t
 
-    static let ofThisProcess = PluginTrust(user: geteuid(), group: getegid())
+    static let ofThisProcess = PluginTrust(user: geteuid())
 
     func check(_ status: stat, path: String) throws(PluginRefusal) {
         guard status.st_uid == 0 || status.st_uid == user else {
@@ -15,8 +14,9 @@ struct PluginTrust {
         guard status.st_mode & S_IWOTH == 0 else {
             throw .untrusted(path: path, why: "is writable by everyone")
         }
-        guard status.st_mode & S_IWGRP == 0 || primaryGroup(of: status.st_uid) == status.st_gid
-        else { throw .untrusted(path: path, why: "is writable by group \(status.st_gid)") }
+        guard status.st_mode & S_IWGRP == 0 || status.st_gid == 0 else {
+            throw .untrusted(path: path, why: "is writable by group \(status.st_gid)")
+        }
     }
 
     func check(directory: String) throws(PluginRefusal) {
@@ -25,17 +25,5 @@ struct PluginTrust {
             throw .unreadable("\(directory): \(String(cString: strerror(errno)))")
         }
         try check(status, path: directory)
-    }
-
-    /// Nil when the user database does not know, which is usual in containers.
-    private func primaryGroup(of owner: uid_t) -> gid_t? {
-        if owner == 0 { return 0 }
-        var entry = passwd()
-        var found: UnsafeMutablePointer<passwd>?
-        var buffer = [CChar](repeating: 0, count: 16 << 10)
-        guard getpwuid_r(owner, &entry, &buffer, buffer.count, &found) == 0, found != nil else {
-            return owner == user ? group : nil
-        }
-        return entry.pw_gid
     }
 }

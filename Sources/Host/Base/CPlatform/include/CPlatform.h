@@ -12,15 +12,33 @@ void cplatform_name_thread(const char *name);
 
 /* Runs the program `path` with the arguments `argv` (null at its end), the caller's environment and
  * user, and no descriptors but these: 0 is empty, 1 and 2 are the caller's 2, and 3 is `channel`.
- * Signals are at their defaults and none is blocked. Gives the process ID, or an error number
+ * Signals are at their defaults and none is blocked. It leads a process group of its own. Gives the process ID, or an error number
  * below 0. */
 int32_t cplatform_spawn(const char *path, char *const argv[], int32_t channel);
 
 /* "SEGV" for SIGSEGV; null for a number that has no name. */
 const char *cplatform_signal_name(int32_t number);
 
-/* For a process that lives for its parent: the kernel kills it when the thread that started it
- * ends. Signals that a terminal or a supervisor sends to both are left to the parent. */
+/* For a process that lives for its parent: when the thread that started it ends, it is ended with
+ * all processes that it started. Signals that a terminal or a supervisor sends to both are left to the parent. */
 void cplatform_follow_parent(void);
+
+/* Ends this process and, where it leads a group of its own, all of that. */
+void cplatform_end_group(void) __attribute__((noreturn));
+
+/* `st_dev` of a device, from the numbers that /proc shows. */
+uint64_t cplatform_device(uint32_t major, uint32_t minor);
+
+/* Not 0 if `stat` and /proc/self/maps are known to show the same device and inode of a file: not on
+ * overlayfs and btrfs, which give files numbers of their own. */
+int32_t cplatform_shows_one_number(const char *path);
+
+/* From now on a crash on a thread that is inside an activity says so on standard error before it
+ * takes its course. To be called once, before plugins run. */
+void cplatform_explain_crashes(void);
+
+/* What the calling thread is at, as a line that a crash prints before its signal's name; null: at
+ * nothing that is worth a line. `text` must live until the next call. */
+void cplatform_begin_activity(const char *text);
 
 #endif

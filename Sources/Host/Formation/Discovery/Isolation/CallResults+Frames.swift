@@ -18,7 +18,10 @@ extension CallResults {
     mutating func take(_ content: PluginFrame.Content) -> Bool {
         switch content {
         case .address(let address): take(address)
-        case .record(let record): take(record)
+        case .record(let record):
+            // The process took them page by page; here the bound is that of all pages.
+            beginPage()
+            take(record)
         case .token(let token): ABI.lend(token) { _ = take(token: $0) }
         case .text(let text): ABI.lend(text) { _ = take(text: $0) }
         case .message(let text): ABI.lend(text) { _ = take(message: $0) }

@@ -125,7 +125,7 @@ final class IsolatedSession: PluginSession {
         let order = PluginOrder(
             path: location.path, mode: location.mode.name, key: arguments.key,
             nodeID: arguments.nodeID, instance: name, raftAddress: arguments.raftAddress,
-            apiURL: arguments.apiURL)
+            apiURL: arguments.apiURL, hostVersion: arguments.hostVersion)
         switch try exchange(.start(order), context) {
         case .returned:
             monitor.withLock { state in
@@ -161,7 +161,7 @@ final class IsolatedSession: PluginSession {
     private func end(_ reason: PluginError) {
         monitor.withLock { state in
             if state.verdict == nil { state.verdict = reason }
-            if let process = state.process { kill(process, SIGKILL) }
+            if let process = state.process { kill(-process, SIGKILL) }
         }
         channel.shutDown()
     }
@@ -176,7 +176,7 @@ extension IsolatedSession {
                 title: "rqlited: disco \(location.mode.name)", channel: other)
             monitor.withLock { state in
                 state.process = number
-                if state.verdict != nil { kill(number, SIGKILL) }
+                if state.verdict != nil { kill(-number, SIGKILL) }
             }
         } catch {
             return finish(error)
@@ -214,8 +214,9 @@ extension IsolatedSession {
     /// Ends the process, whatever it still does, and says why it is gone.
     private func reap(_ failure: PluginChannel.Failure) -> PluginError {
         let process = monitor.withLock { state in
-            // What ends by itself is beyond a signal and keeps its status.
-            if let process = state.process { kill(process, SIGKILL) }
+            // What ends by itself is beyond a signal and keeps its status. The group, for a plugin
+            // may have started programs.
+            if let process = state.process { kill(-process, SIGKILL) }
             return state.process ?? 0
         }
         var information = siginfo_t()

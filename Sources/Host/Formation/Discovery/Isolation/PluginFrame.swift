@@ -15,10 +15,12 @@ import Wire
 ///
 ///     kind  from   payload
 ///        1  node   a piece of the configuration, byte string; before `start`, any number of them
-///        2  node   start: path, mode, key, node ID, instance, Raft address, API URL, texts
+///        2  node   start: path, mode, key, node ID, instance, Raft address, API URL, the node's
+///                  version, texts
 ///        3  node   call: function (1), deadline in ns of CLOCK_MONOTONIC (8), and by function:
 ///                  1 resolve –; 2 read name; 3 write name, expected, value; 4 erase name, expected;
-///                  5 list prefix; 6 wait name, token; 7 describe –
+///                  5 list prefix; 6 wait name, token; 7 describe –; 8 update flags (4), changed
+///                  flags (4), node ID, Raft address, API URL, health
 ///        4  node   cancel –: the call of this number
 ///        5  node   stop –: destroy the instance
 ///       16  child  address: host, port (2), priority (4), weight (4), TTL in s (4), source
@@ -71,6 +73,7 @@ struct PluginOrder: Equatable, Sendable {
     var instance: String
     var raftAddress: String
     var apiURL: String
+    var hostVersion: String
 }
 
 /// What a plugin says of itself; known once it is loaded.
@@ -135,7 +138,7 @@ extension PluginFrame.Content {
         case .start(let order):
             for text in [
                 order.path, order.mode, order.key, order.nodeID, order.instance,
-                order.raftAddress, order.apiURL,
+                order.raftAddress, order.apiURL, order.hostVersion,
             ] { writer.write(text) }
         case .call(let request, let deadline): request.write(to: &writer, deadline: deadline)
         case .address(let address):
@@ -170,7 +173,7 @@ extension PluginFrame.Content {
                     path: try reader.readText(), mode: try reader.readText(),
                     key: try reader.readText(), nodeID: try reader.readText(),
                     instance: try reader.readText(), raftAddress: try reader.readText(),
-                    apiURL: try reader.readText()))
+                    apiURL: try reader.readText(), hostVersion: try reader.readText()))
         case 3:
             let (request, deadline) = try PluginRequest.read(from: &reader)
             self = .call(request, deadline: deadline)
@@ -237,6 +240,13 @@ extension PluginRequest {
             writer.write(name)
             writer.write(token)
         case .describe: begin(7)
+        case .update(let node, let changed):
+            begin(8)
+            writer.write(node.flags.rawValue)
+            writer.write(changed.rawValue)
+            for text in [node.nodeID, node.raftAddress, node.apiURL, node.health] {
+                writer.write(text)
+            }
         }
     }
 
@@ -260,6 +270,13 @@ extension PluginRequest {
         case 6:
             return (.wait(name: try reader.readText(), token: try reader.readBytes()), deadline)
         case 7: return (.describe, deadline)
+        case 8:
+            let (flags, changed): (UInt32, UInt32) = (try reader.read(), try reader.read())
+            let node = PluginNode(
+                flags: PluginNode.Flags(rawValue: flags), nodeID: try reader.readText(),
+                raftAddress: try reader.readText(), apiURL: try reader.readText(),
+                health: try reader.readText())
+            return (.update(node, changed: PluginNode.Flags(rawValue: changed)), deadline)
         default: throw .invalid(field: "function", value: UInt64(function))
         }
     }

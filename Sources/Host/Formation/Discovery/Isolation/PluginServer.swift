@@ -25,13 +25,14 @@ package final class PluginServer: Sendable {
     package static func run() -> String? {
         cplatform_follow_parent()
         cplatform_name_thread("rqlited-disco")
+        cplatform_explain_crashes()
         let descriptor: Int32 = 3
         guard fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0 else {
             return "nothing is connected to descriptor 3: a node starts this by itself"
         }
         let server = PluginServer(PluginChannel(owning: descriptor))
         switch server.serve() {
-        case .closed: return nil
+        case .closed: cplatform_end_group()
         case .malformed(let error): return "the node sent a malformed frame: \(error)"
         }
     }
@@ -92,13 +93,14 @@ package final class PluginServer: Sendable {
     }
 
     private func start(_ order: PluginOrder, _ config: [UInt8], _ number: UInt64) {
-        let arguments = PluginArguments(
+        var arguments = PluginArguments(
             key: order.key, config: config, nodeID: order.nodeID,
             raft: (order.raftAddress, 0), apiURL: order.apiURL)
+        arguments.hostVersion = order.hostVersion
         do {
             let catalog = PluginCatalog(directories: [])
             let plugin = try Plugin(
-                loading: try catalog.find(mode: "\(order.path)#\(order.mode)"))
+                loading: try catalog.find(path: order.path, mode: order.mode), isOwnProcess: true)
             channel.send(.loaded(plugin.identity), call: number)
             let made = try InProcessSession(
                 plugin: plugin, arguments: arguments, name: order.instance,

@@ -1,0 +1,121 @@
+import Discovery
+import NodeLogic
+import Raft
+import Replica
+import Synchronization
+import Telemetry
+import Threads
+import Time
+
+/// Tells the discovery plugin what the node is (`rqd.node/1`): once at the start, whenever it has
+/// changed, and a last time when the node stops. It ends by itself for a plugin that does not want
+/// to know, as most don't. What the plugin does with it never holds the node up.
+final class NodeTeller: Sendable {
+    private enum Wake: Sendable {
+        case told(Result<PluginInstance.Telling, PluginError>)
+        case stop
+    }
+
+    /// Between two looks at the node: a service's entry need not be truer.
+    private static let interval = Duration.milliseconds(250)
+    /// Between two tries of what did not succeed.
+    private static let retry = Duration.seconds(2)
+    private static let patience = Duration.seconds(10)
+    /// What the header promises a plugin for its goodbye.
+    private static let goodbye = Duration.seconds(2)
+
+    private let instance: PluginInstance
+    private let node: Node
+    private let addresses: (raft: String, api: String)
+    private let logger: Logger
+    private let wakes = Mailbox<Wake>()
+    /// Who never heard of the node needs no goodbye.
+    private let hasTold = Atomic(false)
+
+    /// - Parameter addresses: as the node advertises them, the API's as a URL.
+    init(
+        _ instance: PluginInstance, node: Node, addresses: (raft: String, api: String),
+        logger: Logger
+    ) {
+        self.instance = instance
+        self.node = node
+        self.addresses = addresses
+        self.logger = logger
+    }
+
+    func start() throws(ThreadShortage) {
+        try NamedThread("disco-teller") { [self] in run() }.detach()
+    }
+
+    /// Ends the telling, and says goodbye; waits for that, but not for long.
+    func stop() {
+        wakes.post(.stop)
+        guard hasTold.load(ordering: .acquiring) else { return }
+        let answer = Mailbox<Void>()
+        instance.tell(state(isLeaving: true), timeout: Self.goodbye) { [logger] result in
+            if case .failure(let error) = result {
+                logger.warning("the plugin did not say goodbye", ["cause": "\(error)"])
+            }
+            answer.post(())
+        }
+        _ = answer.take(until: .now + Self.goodbye + .seconds(1))
+    }
+
+    private func run() {
+        var last: PluginNode?
+        let states = StateLog(logger)
+        while true {
+            let now = state(isLeaving: false)
+            var pause = Self.interval
+            if now != last || !instance.knows(now) {
+                instance.tell(now, timeout: Self.patience) { [wakes] in wakes.post(.told($0)) }
+                guard let result = awaitAnswer() else { return }
+                switch result {
+                case .success(.unwanted): return
+                case .success(.told):
+                    last = now
+                    hasTold.store(true, ordering: .releasing)
+                    states.cleared("the plugin can't be told of this node")
+                case .failure(let error):
+                    states.troubled("the plugin can't be told of this node", reason: "\(error)")
+                    pause = Self.retry
+                }
+                states.flush()
+            }
+            for wake in wakes.take(until: .now + pause) {
+                if case .stop = wake { return }
+            }
+        }
+    }
+
+    /// Nil when the telling shall end.
+    private func awaitAnswer() -> Result<PluginInstance.Telling, PluginError>? {
+        while true {
+            for wake in wakes.take() {
+                switch wake {
+                case .stop: return nil
+                case .told(let result): return result
+                }
+            }
+        }
+    }
+
+    private func state(isLeaving: Bool) -> PluginNode {
+        let status = node.status
+        let id = node.options.identity.id
+        var flags: PluginNode.Flags = []
+        if status.cluster != nil { flags.insert(.joined) }
+        if status.membership.isVoter(id) { flags.insert(.voter) }
+        if isLeaving {
+            flags.insert(.leaving)
+        } else {
+            if status.role == .leader { flags.insert(.leads) }
+            if status.isReady { flags.insert(.ready) }
+        }
+        let health =
+            isLeaving ? "it stops" : status.isReady ? "" : "it waits for \(status.waitingFor)"
+        return PluginNode(
+            flags: flags, nodeID: "\(id)", raftAddress: addresses.raft, apiURL: addresses.api,
+            health: health)
+    }
+}
