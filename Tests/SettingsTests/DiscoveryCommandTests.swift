@@ -84,7 +84,7 @@ import Testing
                 workingDirectory: "/work")
         }
         for (value, expected) in [
-            (nil, .none), ("none", .none), ("process", .process),
+            (nil, .auto), ("auto", .auto), ("none", .none), ("process", .process),
         ] as [(String?, NodeSettings.Isolation)] {
             guard case .run(let settings) = isolation(value) else {
                 Issue.record("\(value ?? "nothing") is refused")
@@ -94,6 +94,6 @@ import Testing
         }
         #expect(
             isolation("container")
-                == .failure("fatal: -disco-isolation must be none or process", exitCode: 1))
+                == .failure("fatal: -disco-isolation must be auto or none or process", exitCode: 1))
     }
 }

@@ -81,7 +81,7 @@ import Testing
         process.waitUntilExit()
         #expect(
             said.split(separator: "\n") == [
-                "-http-addr -http-adv-addr -http-allow-origin", "none process", "version",
+                "-http-addr -http-adv-addr -http-allow-origin", "auto none process", "version",
                 "resolve",
             ])
     }

@@ -1,0 +1,90 @@
+import Foundation
+import Testing
+
+/// What a daemon does for its plugin beyond asking it: telling it of the node, waiting for changes,
+/// and saying who it was when it crashes.
+@Suite struct PluginGrowthTests {
+    private let directory: TestDirectory
+
+    init() throws { directory = try TestDirectory() }
+
+    private func node(_ arguments: [String]) throws -> Daemon {
+        let ports = try freePorts(2)
+        return Daemon(
+            id: "n", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            arguments: arguments + ["-bootstrap-expect", "1"])
+    }
+
+    private func compile(_ source: String) throws -> String {
+        let here = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        let include = here.deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("Sources/PluginABI/include").path
+        let folder = directory.path + "/plugins"
+        try run("mkdir", "-p", folder)
+        try run(
+            "cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
+            "-fvisibility=hidden", "-I\(include)", "-o", "\(folder)/librqlite-disco-x.so",
+            here.appendingPathComponent("Plugins/\(source)").path)
+        return folder
+    }
+
+    @Test(arguments: [nil, "none"])
+    func `A plugin learns that its node joins, leads, is ready, and leaves`(
+        _ isolation: String?
+    ) async throws {
+        let folder = try compile("telling.c")
+        let node = try node(
+            ["-disco-plugin-path", folder, "-disco-mode", "telling"]
+                + (isolation.map { ["-disco-isolation", $0] } ?? []))
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        try await eventually("the plugin is told") {
+            node.log.contains("told: joined voter leads ready") ? true : nil
+        }
+        // A plugin that did not come with the daemon does not run in it, unless one says so.
+        let disco = try await node.client.get("/status").json()["disco"]
+        #expect(disco["isolation"].string == isolation ?? "process")
+        #expect(try await node.terminate() == 0)
+        #expect(node.log.contains("told: joined voter leaving"), "\(node.log)")
+    }
+
+    @Test(.enabled(if: ExamplePlugins.hindrance == nil, "\(ExamplePlugins.hindrance ?? "")"))
+    func `A resolver that says that its addresses changed is asked at once`() async throws {
+        let example = try #require(ExamplePlugins.all.first { $0.mode == "file" })
+        let peers = "\(directory.path)/peers"
+        try "127.0.0.1\n".write(toFile: peers, atomically: true, encoding: .utf8)
+        let node = try node([
+            "-disco-mode", try ExamplePlugins.built().path(example), "-disco-config",
+            #"{"path": "\#(peers)"}"#,
+        ])
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        for number in 7...9 {
+            let start = ContinuousClock.now
+            try "127.0.0.\(number):4002\n".write(toFile: peers, atomically: true, encoding: .utf8)
+            try await eventually("127.0.0.\(number) is found") {
+                node.log.contains("resolved addresses: [127.0.0.\(number):4002]") ? true : nil
+            }
+            #expect(ContinuousClock.now - start < stretched(.seconds(5)))
+        }
+        #expect(try await node.terminate() == 0)
+    }
+
+    @Test func `A crash of a plugin leaves a line that names it, its function and the remedy`()
+        async throws
+    {
+        let plugin = try MisbehavingPlugin()
+        let node = try node(
+            try plugin.arguments(mode: "own-host", name: "crash", isolation: "none"))
+        defer { node.kill() }
+        try plugin.misbehave("crash", "resolve crash")
+        try node.start()
+        _ = try? await node.waitForExit(within: .seconds(60))
+        let line = node.log.split(separator: "\n").first { $0.contains("crashed in resolve") }
+        #expect(line?.contains("plugin org.example.misbehaving (") == true, "\(node.log)")
+        #expect(line?.contains("-disco-isolation=process") == true)
+        #expect(line?.hasSuffix("(SIGSEGV)") == true)
+    }
+}

@@ -1,0 +1,68 @@
+/* A resolver that always answers with the node's own host, and logs what it is told of the node. */
+#include "rqlite_disco.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+RQD_NOTE(1, RQD_ROLE_RESOLVER, "telling");
+
+struct rqd_instance {
+    const rqd_host *host;
+};
+
+static rqd_code resolve(rqd_instance *self, const rqd_call *call, const rqd_sink *sink) {
+    static const rqd_text host = RQD_TEXT("127.0.0.1");
+    rqd_address address = {0};
+    (void)self;
+    (void)call;
+    address.size = sizeof address;
+    address.host = host;
+    return sink->address(sink, &address);
+}
+
+static rqd_code update(rqd_instance *self, const rqd_call *call, const rqd_node *node,
+                       const rqd_sink *sink) {
+    char line[256];
+    rqd_text text = {line, 0};
+    (void)call;
+    (void)sink;
+    text.length = (uint64_t)snprintf(
+        line, sizeof line, "told:%s%s%s%s%s", node->flags & RQD_NODE_JOINED ? " joined" : "",
+        node->flags & RQD_NODE_VOTER ? " voter" : "", node->flags & RQD_NODE_LEADS ? " leads" : "",
+        node->flags & RQD_NODE_READY ? " ready" : "",
+        node->flags & RQD_NODE_LEAVING ? " leaving" : "");
+    self->host->log(self->host, RQD_LOG_INFO, text);
+    return RQD_OK;
+}
+
+static rqd_code create(const rqd_plugin *plugin, const rqd_host *host, const rqd_create_args *args,
+                       const rqd_sink *sink, rqd_instance **instance) {
+    (void)plugin;
+    (void)args;
+    (void)sink;
+    *instance = calloc(1, sizeof **instance);
+    if (*instance == NULL) return RQD_INTERNAL;
+    (*instance)->host = host;
+    return RQD_OK;
+}
+
+static void destroy(rqd_instance *self) { free(self); }
+
+static const void *get_interface(rqd_instance *self, rqd_text id) {
+    static const rqd_resolver resolver = {sizeof resolver, 0, resolve};
+    static const rqd_node_watch node = {sizeof node, 0, update};
+    (void)self;
+    if (RQD_IS(id, RQD_RESOLVER_1)) return &resolver;
+    return RQD_IS(id, RQD_NODE_1) ? (const void *)&node : NULL;
+}
+
+static const rqd_mode mode = {sizeof mode, RQD_ROLE_RESOLVER, RQD_TEXT("telling")};
+static const rqd_mode *const modes[] = {&mode};
+static const rqd_plugin plugin = {
+    sizeof plugin, RQD_ABI_MAJOR, RQD_ABI_MINOR, 1,
+    RQD_TEXT("org.example.telling"), RQD_TEXT("1"), RQD_TEXT(""), RQD_TEXT(""), RQD_TEXT(""),
+    modes, 1, 0, RQD_TEXT(""), create, destroy, get_interface};
+
+const rqd_plugin *rqlite_disco_entry(uint32_t host_major, uint32_t host_minor) {
+    (void)host_minor;
+    return host_major == RQD_ABI_MAJOR ? &plugin : NULL;
+}
