@@ -18,7 +18,7 @@ let note:
     (
         UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32,
         UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32
-    ) = (8, 52, 1, 0x6964_7172, 0x006f_6373, 1, 0, 0, 1, 0x0076_6e65, 0, 0, 0, 0, 0, 0, 0, 0)
+    ) = (8, 52, 1, 0x6964_7172, 0x006f_6373, 1, 1, 0, 1, 0x0076_6e65, 0, 0, 0, 0, 0, 0, 0, 0)
 
 /// What one `-disco-mode env` needs to know, and its answer. Never changes, so no call needs a lock.
 private final class Instance: Sendable {
@@ -159,7 +159,7 @@ private struct Tables: @unchecked Sendable {
             rqd_mode(size: size(rqd_mode.self), role: RQD_ROLE_RESOLVER, name: constant(name)))
         plugin = constant(
             rqd_plugin(
-                size: size(rqd_plugin.self), abi_major: RQD_ABI_MAJOR, abi_minor: RQD_ABI_MINOR,
+                size: size(rqd_plugin.self), abi_major: RQD_ABI_MAJOR, abi_minor: 1,
                 abi_minor_needed: 0, id: constant("org.example.env"), version: constant("1.0.0"),
                 vendor: constant("Example"), url: constant(""), license: constant("MIT"),
                 modes: constant(mode), mode_count: 1, reserved: 0,

@@ -9,7 +9,7 @@ let note:
         UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32,
         UInt32,
         UInt32, UInt32, UInt32, UInt32, UInt32, UInt32
-    ) = (8, 52, 1, 0x6964_7172, 0x006f_6373, 1, 0, 0, 1, 0x0073_6e64, 0, 0, 0, 0, 0, 0, 0, 0)
+    ) = (8, 52, 1, 0x6964_7172, 0x006f_6373, 1, 1, 0, 1, 0x0073_6e64, 0, 0, 0, 0, 0, 0, 0, 0)
 
 /// The one exported symbol.
 @c(rqlite_disco_entry)
