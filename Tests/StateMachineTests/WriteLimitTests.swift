@@ -34,7 +34,7 @@ import Wire
 
     @Test(arguments: [
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) INSERT INTO t SELECT hex(randomblob(400)) FROM n",
-        "INSERT INTO t SELECT a.a || b.a FROM t a, t b, t c",
+        "INSERT INTO t SELECT a.a || b.a FROM t a, t b",
         "CREATE TABLE copy AS SELECT a.a || b.a AS x FROM t a, t b",
         "CREATE INDEX i ON big(a, a || '1', a || '2', a || '3', a || '4')",
         "UPDATE t SET a = a || hex(zeroblob(50000))",
@@ -142,6 +142,14 @@ import Wire
         #expect(
             try database.execute("INSERT INTO t VALUES(1)")
                 == [.changed(lastInsertID: 201, rowsAffected: 1)])
+    }
+
+    @Test func `What is sorted and gathered has a bound by default, and VACUUM has room`() {
+        #expect(WriteLimits.initial.temporary == 4 << 30)
+        #expect(WriteLimits.initial.copy == 64 << 30)
+        var limits = WriteLimits.initial
+        limits.temporary = 1 << 20
+        #expect(limits.copy == 1 << 20)
     }
 
     @Test func `A value or result that needs more memory than a request may take is an answer`()

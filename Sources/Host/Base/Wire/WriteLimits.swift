@@ -4,15 +4,16 @@
 /// The log carries every change of them (`LogCommand.limits`), so that each entry is applied under
 /// the limits of its place in the log. They never change by themselves.
 package struct WriteLimits: Equatable, Sendable {
-    /// What one request may cost in steps of SQLite's virtual machine; what our own functions go
-    /// through counts too, a step per 16 bytes. At least 10,000.
+    /// What one request may cost in steps of SQLite's virtual machine. What our own functions go
+    /// through counts too, a step per 16 bytes, and so do the large values that SQLite's own make and
+    /// hold (decision 92). At least 10,000.
     package var steps: UInt64
     /// By how many bytes one statement, or one transaction, may make the database grow.
     package var growth: UInt64
     /// How large the database may be, in bytes. Above it what makes it no larger still works.
     package var database: UInt64
     /// What the temporary files of one statement may hold, in bytes: what it sorts and gathers, and
-    /// the copy that VACUUM makes.
+    /// the copy that VACUUM makes (see `copy`).
     package var temporary: UInt64
 
     package init(steps: UInt64, growth: UInt64, database: UInt64, temporary: UInt64) {
@@ -23,9 +24,15 @@ package struct WriteLimits: Equatable, Sendable {
     }
 
     /// Those of a cluster that has set none: ten to twenty seconds of work, 16 GiB more in one
-    /// statement, 64 GiB of temporary files, and 256 TiB, which is more than SQLite's own limit.
+    /// statement, and 256 TiB, which is more than SQLite's own limit. 4 GiB of temporary files are
+    /// what sorting takes of as many rows as the steps allow, sixty million, at 64 bytes each; a disk
+    /// has them to spare beside the database.
     package static let initial = WriteLimits(
-        steps: 1_000_000_000, growth: 16 << 30, database: 256 << 40, temporary: 64 << 30)
+        steps: 1_000_000_000, growth: 16 << 30, database: 256 << 40, temporary: 4 << 30)
+
+    /// What the copy of the database that VACUUM makes may hold, in bytes: it is never more than the
+    /// database has, so the usual limit on what statements make up is not meant for it.
+    package var copy: UInt64 { temporary == Self.initial.temporary ? 64 << 30 : temporary }
 
     /// The smallest values that can be set. With less, entries of the daemon's own could fail.
     package static let least = WriteLimits(

@@ -117,6 +117,14 @@ static int shim_close(sqlite3_file *file) {
     return original_of(file)->xClose(file);
 }
 
+// The index of the write-ahead log is memory of SQLite's here, and when it grows is this node's matter.
+static int shim_shm_map(sqlite3_file *file, int region, int size, int extend, void volatile **out) {
+    csqlite_pause_work(1);
+    int rc = original_of(file)->xShmMap(file, region, size, extend, out);
+    csqlite_pause_work(0);
+    return rc;
+}
+
 // NULL when there are more tables than expected.
 static const sqlite3_io_methods *shimmed(const sqlite3_io_methods *original) {
     const sqlite3_io_methods *found = 0;
@@ -129,6 +137,8 @@ static const sqlite3_io_methods *shimmed(const sqlite3_io_methods *original) {
         tables[table_count].methods.xWrite = shim_write;
         tables[table_count].methods.xTruncate = shim_truncate;
         tables[table_count].methods.xClose = shim_close;
+        if (original->iVersion >= 2 && original->xShmMap)
+            tables[table_count].methods.xShmMap = shim_shm_map;
         found = &tables[table_count++].methods;
     }
     pthread_mutex_unlock(&tables_lock);

@@ -110,7 +110,7 @@ static void add_value(csqlite_digest *digest, sqlite3_value *value) {
     }
 }
 
-static void row_changes(
+static void digest_row_changes(
     void *context, sqlite3 *db, int operation, char const *database, char const *table,
     sqlite3_int64 old_key, sqlite3_int64 new_key) {
     (void)database;
@@ -129,6 +129,15 @@ static void row_changes(
         }
         add_value(digest, value);
     }
+}
+
+static void row_changes(
+    void *context, sqlite3 *db, int operation, char const *database, char const *table,
+    sqlite3_int64 old_key, sqlite3_int64 new_key) {
+    // Nodes without this hook must count the same work.
+    csqlite_pause_work(1);
+    digest_row_changes(context, db, operation, database, table, old_key, new_key);
+    csqlite_pause_work(0);
 }
 
 int csqlite_can_trace(void) {

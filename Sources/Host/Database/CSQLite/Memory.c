@@ -12,6 +12,16 @@ static _Thread_local int exceeded;
 static _Thread_local uint64_t failures;
 static _Thread_local int64_t allocations_before_fault = -1;
 
+// Work: see csqlite_limit_work.
+static _Thread_local int64_t work_limit = -1;
+static _Thread_local int64_t work_smallest;
+static _Thread_local int is_work_coarse;
+static _Thread_local int64_t work;
+static _Thread_local int64_t work_held;
+static _Thread_local int64_t bound;
+static _Thread_local int is_work_exceeded;
+static _Thread_local int pauses;
+
 void csqlite_limit_memory(int64_t bytes, int64_t smallest, int64_t allocations) {
     limit = bytes;
     allocations_left = allocations;
@@ -25,6 +35,57 @@ int csqlite_memory_exceeded(void) { return exceeded; }
 uint64_t csqlite_memory_failures(void) { return failures; }
 void csqlite_inject_memory_fault(int64_t after_allocations) {
     allocations_before_fault = after_allocations;
+}
+
+enum { smallest_bound = 16 << 10, smallest_coarse = 4 << 20 };
+
+void csqlite_limit_work(int64_t bytes, int64_t smallest, int is_coarse) {
+    work_limit = bytes;
+    work_smallest = is_coarse && smallest < smallest_coarse ? smallest_coarse : smallest;
+    is_work_coarse = is_coarse;
+    work = 0;
+    work_held = bound;
+    is_work_exceeded = 0;
+}
+
+void csqlite_unlimit_work(void) { work_limit = -1; }
+int64_t csqlite_work(void) { return work; }
+int64_t csqlite_work_held(void) { return work_held; }
+int csqlite_work_exceeded(void) { return is_work_exceeded; }
+void csqlite_pause_work(int is_on) { pauses += is_on ? 1 : -1; }
+void csqlite_forget_bound(void) { bound = 0; }
+void csqlite_note_bound(uint64_t bytes) {
+    if (bytes >= smallest_bound) bound += (int64_t)bytes;
+}
+
+// The bytes of a block that count as work.
+static int64_t work_of(int64_t size) {
+    if (size < work_smallest) return 0;
+    // Tables of hashes, which modules keep from one statement to the next.
+    if (is_work_coarse && (size & (size - 1)) == 0) return 0;
+    return size;
+}
+
+int csqlite_add_work(int64_t bytes) {
+    if (work_limit < 0 || pauses > 0) return 1;
+    work = bytes > INT64_MAX - work ? INT64_MAX : work + bytes;
+    if (work <= work_limit) return 1;
+    is_work_exceeded = 1;
+    return 0;
+}
+
+static int may_work(int64_t size) {
+    int64_t more = work_of(size);
+    if (more == 0 || pauses > 0) return 1;
+    work += more;
+    if (work <= work_limit) return 1;
+    is_work_exceeded = 1;
+    return 0;
+}
+
+static void hold_work(int64_t size, int64_t before) {
+    if (pauses > 0) return;
+    work_held += work_of(size) - work_of(before);
 }
 
 static int64_t counted(int64_t size) { return size >= smallest_counted ? size : 0; }
@@ -51,12 +112,14 @@ static int is_refused_by_test(void) {
 
 static void *counting_malloc(int size) {
     if (!may_hold(counted(size))) return 0;
+    if (work_limit >= 0 && !may_work(size)) return 0;
     void *block = is_refused_by_test() ? 0 : system_memory.xMalloc(size);
     if (!block) {
         failures++;
     } else if (limit >= 0) {
         held += counted(size);
     }
+    if (block && work_limit >= 0) hold_work(size, 0);
     return block;
 }
 
@@ -64,6 +127,7 @@ static void counting_free(void *block) {
     // Blocks from before the limit was set count too, so that giving one back and taking another
     // is even.
     if (limit >= 0 && block) held -= counted(system_memory.xSize(block));
+    if (work_limit >= 0 && block) hold_work(0, system_memory.xSize(block));
     system_memory.xFree(block);
 }
 
@@ -73,12 +137,15 @@ static void *counting_realloc(void *block, int size) {
         more = counted(size) - (block ? counted(system_memory.xSize(block)) : 0);
         if (!may_hold(more)) return 0;
     }
+    int64_t before = work_limit >= 0 && block ? system_memory.xSize(block) : 0;
+    if (work_limit >= 0 && !may_work(size)) return 0;
     void *grown = is_refused_by_test() ? 0 : system_memory.xRealloc(block, size);
     if (!grown) {
         failures++;
     } else if (limit >= 0) {
         held += more;
     }
+    if (grown && work_limit >= 0) hold_work(size, before);
     return grown;
 }
 

@@ -200,6 +200,22 @@ static int prepare(
     return rc;
 }
 
+// What one list takes, in the measure of `csqlite_add_work`: a statement is compiled; a check of the
+// database goes through its pages.
+enum { work_of_list = 16 << 10, work_of_row = 1 << 10, work_of_page = 8 << 10 };
+
+static int charge(list_table *table) {
+    int64_t pages = 0;
+    if (table->shape->has_limit) {
+        sqlite3_stmt *count = 0;
+        int rc = sqlite3_prepare_v2(table->db, "PRAGMA main.page_count", -1, &count, 0);
+        if (rc == SQLITE_OK && sqlite3_step(count) == SQLITE_ROW) pages = sqlite3_column_int64(count, 0);
+        rc = sqlite3_finalize(count);
+        if (rc != SQLITE_OK) return rc;
+    }
+    return csqlite_add_work(work_of_list + pages * work_of_page) ? SQLITE_OK : SQLITE_NOMEM;
+}
+
 static int list_filter(
     sqlite3_vtab_cursor *base, int plan, const char *name, int count, sqlite3_value **values) {
     (void)name, (void)count;
@@ -211,6 +227,7 @@ static int list_filter(
     list_clear(cursor, shape->column_count);
     // Without it a check would miss the page that is in no schema.
     int rc = shape->has_limit ? csqlite_reveal(table->db) : SQLITE_OK;
+    if (rc == SQLITE_OK) rc = charge(table);
     sqlite3_stmt *statement = 0;
     if (rc == SQLITE_OK) rc = prepare(table, schema, argument, &statement);
     while (rc == SQLITE_OK && statement && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -222,7 +239,8 @@ static int list_filter(
             sqlite3_finalize(statement);
             return SQLITE_ERROR;
         }
-        rc = list_add(cursor, shape->column_count, statement);
+        rc = csqlite_add_work(work_of_row) ? list_add(cursor, shape->column_count, statement)
+                                           : SQLITE_NOMEM;
     }
     if (rc == SQLITE_DONE) rc = SQLITE_OK;
     if (rc != SQLITE_OK) {

@@ -269,7 +269,7 @@ static void rtrim_function(sqlite3_context *call, int count, sqlite3_value **val
 enum { json_subtype = 'J', deepest_path = 2000 };
 
 // The helper's statement for a SQL text; the last one is kept.
-static sqlite3_stmt *helper_statement(struct bounds *bounds, sqlite3_context *call, const char *sql) {
+static sqlite3_stmt *open_helper(struct bounds *bounds, sqlite3_context *call, const char *sql) {
     if (!bounds->helper) {
         int rc = sqlite3_open_v2(
             ":memory:", &bounds->helper,
@@ -294,6 +294,14 @@ static sqlite3_stmt *helper_statement(struct bounds *bounds, sqlite3_context *ca
         bounds->helper, sql, -1, SQLITE_PREPARE_PERSISTENT, &bounds->statement, 0);
     if (rc != SQLITE_OK) sqlite3_result_error(call, sqlite3_errmsg(bounds->helper), -1);
     return bounds->statement;
+}
+
+// What it takes depends on what was called before.
+static sqlite3_stmt *helper_statement(struct bounds *bounds, sqlite3_context *call, const char *sql) {
+    csqlite_pause_work(1);
+    sqlite3_stmt *statement = open_helper(bounds, call, sql);
+    csqlite_pause_work(0);
+    return statement;
 }
 
 static int bind_value(sqlite3_stmt *statement, int index, sqlite3_value *value) {

@@ -16,6 +16,7 @@ extension CommandRunner {
         }
         if let control = facts.control { return try runControl(control, statement, supply) }
         do throws(ParameterFailure) {
+            session.budget.bindingBegins()
             try supply.bind(to: statement.compiled, isLast: statement.isLast)
         } catch {
             return finish(statement, .failed(error.message), supply)

@@ -24,6 +24,8 @@ final class Guard {
     private(set) var denial: String?
     /// Whether the database may hold virtual tables, which run statements of their own.
     var mayHaveVirtualTables = false
+    /// Those that it holds, in lower case.
+    var virtualTables: Set<ByteText> = []
     /// What is compiled is no PRAGMA for one of the lists that we give.
     var refusesLists = false
     /// The request may put virtual tables into the schema, as dumps of SQLite's shell do.
@@ -154,6 +156,9 @@ final class Guard {
         guard let first = request.first else { return SQLITE_OK }
         if request.action == SQLITE_INSERT, request.trigger == nil { facts.inserts = true }
         let isData = facts.keyword == .data && request.action != SQLITE_READ
+        if isData, !virtualTables.isEmpty, isVirtual(request.name) {
+            facts.writesVirtualTable = true
+        }
         if strncasecmp(first, "sqlite_", 7) == 0 {
             if strncasecmp(first, MetadataTable.namePrefix, 13) == 0 {
                 guard strncasecmp(first, CSQLITE_LIST_PREFIX, strlen(CSQLITE_LIST_PREFIX)) == 0
@@ -175,6 +180,10 @@ final class Guard {
             return nodeLocal(request.name)
         }
         return SQLITE_OK
+    }
+
+    private func isVirtual(_ name: String) -> Bool {
+        virtualTables.contains(ByteText(name.loweredASCII.utf8))
     }
 
     /// A PRAGMA as a table.
@@ -199,6 +208,9 @@ final class Guard {
         if strcasecmp(second, "fts3_tokenizer") == 0 { return deny("not authorized") }
         if !facts.hasSensitiveLike, strcasecmp(second, CSQLITE_SENSITIVE_LIKE) == 0 {
             return deny("no such function: REGEXP")
+        }
+        if strcasecmp(second, "like") == 0 || strcasecmp(second, "glob") == 0 {
+            facts.usesPatterns = true
         }
         // All of them begin so, and few others do.
         if strncasecmp(second, "sqlite_", 7) == 0 || strncasecmp(second, "fts5_", 5) == 0 {
@@ -259,6 +271,7 @@ final class Guard {
 
     private func judgeVirtualTable(_ request: Request) -> Int32 {
         if request.isInTemporary { return deny(Self.noTemporaryObjects) }
+        virtualTables.insert(ByteText(request.name.loweredASCII.utf8))
         switch request.detail?.loweredASCII {
         case "dbstat", "sqlite_stmt":
             return deny("virtual tables of this module are not supported: nodes differ in them")

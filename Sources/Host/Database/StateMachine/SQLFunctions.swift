@@ -270,8 +270,10 @@ enum SQLFunctions {
         throws(SQLiteError)
     {
         let pointer = Unmanaged.passUnretained(context).toOpaque()
-        let rc = csqlite_register_text_functions(db, charge, pointer)
-        guard rc == SQLITE_OK else { throw SQLiteError(extendedCode: rc, connection: db) }
+        for register in [csqlite_register_text_functions, csqlite_register_full_text] {
+            let rc = register(db, charge, pointer)
+            guard rc == SQLITE_OK else { throw SQLiteError(extendedCode: rc, connection: db) }
+        }
     }
 
     /// What the functions go through counts as work of the entry.

@@ -38,6 +38,10 @@ struct StatementFacts: Equatable, Sendable {
     var catalogueRow: CatalogueRow?
     /// Its LIKE tells upper from lower case (see `SensitiveLike`).
     var hasSensitiveLike = false
+    /// It calls LIKE or GLOB.
+    var usesPatterns = false
+    /// It writes rows of a virtual table, whose module keeps memory between statements.
+    var writesVirtualTable = false
     /// It asks whether foreign keys are enforced.
     var asksForeignKeys = false
 

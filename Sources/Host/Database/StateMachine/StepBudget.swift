@@ -4,11 +4,28 @@ internal import SQLite
 /// Bounds what a command may cost, in steps of SQLite's virtual machine, so that no entry stops the
 /// cluster for ever. Steps are the same on every node where time is not: so is the outcome.
 final class StepBudget {
-    /// SQLite reports each time a statement has taken this many steps more.
+    /// What is stored of the work of a command is counted in so many steps.
     static let stepsPerCallback: Int32 = 10_000
+    /// SQLite reports each time a statement has taken this many steps more.
+    static let stepsPerLook: Int32 = 1_000
 
     /// Work of our own functions that costs as much as a step, in bytes gone through.
     static let bytesPerStep: Int64 = 16
+
+    /// What SQLite's own functions and operators make counts, too, by the large blocks of memory that
+    /// they take: as much as a step, in bytes.
+    private static let blockBytesPerStep: Int64 = 128
+
+    /// A step may go through all the values that the statement holds: that much of them costs another
+    /// step. What sorting takes is not counted, and so nothing up to its measure.
+    private static let heldBytesPerStep: Int64 = 1024
+    private static let freeHeldBytes: Int64 = 4 << 20
+
+    /// LIKE and GLOB look at each byte of a text as often as the pattern has them.
+    private static let patternFactor: Int64 = 16
+
+    /// Blocks below it may be pages and the like, of which a node has more or fewer in memory.
+    private static let smallestBlock: Int64 = 16 << 10
 
     private var limit: Int
     /// By the command so far, in callbacks.
@@ -16,6 +33,9 @@ final class StepBudget {
     private(set) var isExhausted = false
     /// Steps charged by the statement that runs and not in `used` yet: less than a callback's.
     private var remainder = 0
+    /// Bytes of blocks that are charged already; nil: they don't count.
+    private var chargedBlocks: Int64?
+    private var factor: Int64 = 1
 
     /// `steps` must be the same on every node.
     init(steps: Int) {
@@ -36,7 +56,7 @@ final class StepBudget {
     func install(on connection: borrowing Connection) {
         let context = Unmanaged.passUnretained(self).toOpaque()
         sqlite3_progress_handler(
-            connection.pointer, Self.stepsPerCallback,
+            connection.pointer, Self.stepsPerLook,
             { context in
                 guard let context else { return 1 }
                 return Unmanaged<StepBudget>.fromOpaque(context).takeUnretainedValue().spend()
@@ -45,9 +65,47 @@ final class StepBudget {
 
     private func spend() -> Int32 {
         guard isCounting else { return 0 }
-        used += 1
-        isExhausted = used > limit
+        var steps = Int64(Self.stepsPerLook)
+        if chargedBlocks != nil {
+            let held = max(0, csqlite_work_held() - Self.freeHeldBytes) * factor
+            steps += steps * held / Self.heldBytesPerStep
+        }
+        charge(steps: Int(steps))
+        chargeBlocks()
         return isExhausted ? 1 : 0
+    }
+
+    // MARK: Work that shows in memory
+
+    /// From here on the blocks of the statement that is about to run count; call it after `start`.
+    /// - Parameters:
+    ///   - facts: those of the statement.
+    ///   - pageSize: of the database, in bytes.
+    func countBlocks(_ facts: StatementFacts, pageSize: UInt64) {
+        switch facts.keyword {
+        // What these take SQLite bounds itself, or is charged ahead.
+        case .vacuum, .analyze: return
+        case .data, .create, .pragma, .other: break
+        }
+        chargedBlocks = 0
+        factor = facts.usesPatterns ? Self.patternFactor : 1
+        let left = Int64(clamping: (limit - used + 1) * Int(Self.stepsPerCallback))
+        let (bytes, isOver) = left.multipliedReportingOverflow(by: Self.blockBytesPerStep / factor)
+        csqlite_limit_work(
+            isOver ? .max : max(0, bytes), max(Self.smallestBlock, 2 * Int64(clamping: pageSize)),
+            facts.writesVirtualTable ? 1 : 0)
+    }
+
+    /// What is bound from here on belongs to the statement that runs next.
+    func bindingBegins() { csqlite_forget_bound() }
+
+    /// Charges what the statement took since the last look; before `isExhausted` is asked.
+    func chargeBlocks() {
+        guard let charged = chargedBlocks else { return }
+        let found = csqlite_work()
+        chargedBlocks = found
+        charge(steps: Int((found - charged) * factor / Self.blockBytesPerStep))
+        if csqlite_work_exceeded() != 0 { isExhausted = true }
     }
 
     /// Counts work that SQLite's steps don't show. False: it is beyond the budget.
@@ -93,5 +151,7 @@ final class StepBudget {
 
     func stop() {
         isCounting = false
+        chargedBlocks = nil
+        csqlite_unlimit_work()
     }
 }

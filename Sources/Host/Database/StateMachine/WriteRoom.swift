@@ -15,7 +15,10 @@ internal import Wire
 /// batch is run again unit by unit, each measured by itself.
 final class WriteRoom {
     private let pageCount: PreparedStatement
-    private let pageSize: UInt64
+    /// What the statement may hold in temporary files, in bytes.
+    private var temporary: UInt64 = 0
+    /// Of the database, in bytes.
+    let pageSize: UInt64
     /// What SQLite was told last.
     private var mostPages: UInt64 = 0
     private var limits = WriteLimits.initial
@@ -67,10 +70,13 @@ final class WriteRoom {
 
     // MARK: A statement
 
-    /// - Parameter changesSchema: the statement is none that reads or writes rows.
-    func begin(changesSchema: Bool) {
+    /// - Parameters:
+    ///   - changesSchema: the statement is none that reads or writes rows.
+    ///   - copiesDatabase: it is VACUUM.
+    func begin(changesSchema: Bool, copiesDatabase: Bool) {
         shortagesBefore = .met
-        csqlite_limit_temporary(Int64(clamping: limits.temporary))
+        temporary = copiesDatabase ? limits.copy : limits.temporary
+        csqlite_limit_temporary(Int64(clamping: temporary))
         Self.limitMemory(allocations: changesSchema ? Self.schemaAllocations : .max)
     }
 
@@ -97,7 +103,7 @@ final class WriteRoom {
         case SQLITE_FULL where !shortagesBefore.hasFilledDisk:
             if csqlite_temporary_exceeded() != 0 {
                 return Refusal(
-                    text: "the statement needs more than \(limits.temporary) bytes of temporary "
+                    text: "the statement needs more than \(temporary) bytes of temporary "
                         + "files: split it, or raise the limit on temporary files")
             }
             // SQLite says the same when AUTOINCREMENT has come to its end.

@@ -157,6 +157,7 @@ final class WriteSession {
             "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0")
         var names: [String] = []
         while try tables.step() { names.append(tables.text(at: 0) ?? "") }
+        guardian.virtualTables = Set(names.map { ByteText($0.loweredASCII.utf8) })
         for name in names {
             do throws(SQLiteError) {
                 _ = try connection.prepare("SELECT 1 FROM main.\(name.quotedName)")
@@ -358,7 +359,10 @@ final class WriteSession {
         budget.start(
             compiled.statement, on: connection.pointer, all: guardian.mayHaveVirtualTables)
         guardian.subject = compiled.facts.keyword == .vacuum ? .vacuum : .client
-        room.begin(changesSchema: !compiled.isReadOnly && compiled.facts.keyword != .data)
+        room.begin(
+            changesSchema: !compiled.isReadOnly && compiled.facts.keyword != .data,
+            copiesDatabase: compiled.facts.keyword == .vacuum)
+        budget.countBlocks(compiled.facts, pageSize: room.pageSize)
         failureCode = SQLITE_OK
         csqlite_activate_chance(1)
         let isTraced = !compiled.isReadOnly && compiled.facts.keyword == .data
@@ -383,10 +387,12 @@ final class WriteSession {
                 if stopsAtFirstRow { break }
             }
             visit(compiled.statement, false)
+            budget.chargeBlocks()
             succeeded = true
             return .finished
         } catch {
             failureCode = error.extendedCode
+            budget.chargeBlocks()
             if budget.isExhausted { return .failed(budget.text) }
             if let refusal = room.refusal(error, on: connection) {
                 return .overLimit(refusal.text)

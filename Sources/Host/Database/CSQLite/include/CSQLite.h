@@ -74,6 +74,29 @@ int csqlite_memory_exceeded(void);
 // How many allocations of this thread the system refused, ever. SQLITE_NOMEM without any lies in
 // the statement: a value or a program too large for SQLite, or the limit above.
 uint64_t csqlite_memory_failures(void);
+
+// Work: what SQLite's functions and operators do within one step of the virtual machine shows in the
+// large blocks that they make. From here on this thread's blocks of at least `smallest` bytes are added
+// up; what would go beyond `bytes` is refused as if there were no memory. Coarse: the statement writes
+// into a virtual table, whose module may keep blocks from earlier ones; those of less than 4 MiB, and
+// of a power of two, don't count. [thread]
+void csqlite_limit_work(int64_t bytes, int64_t smallest, int is_coarse);
+void csqlite_unlimit_work(void);
+// The bytes of all such blocks since, also of those that are gone; and of those that are there, with
+// what was bound before.
+int64_t csqlite_work(void);
+int64_t csqlite_work_held(void);
+// Adds work of a module of ours to it, in the same measure. 0: it is beyond the limit, and the call
+// must fail with SQLITE_NOMEM.
+int csqlite_add_work(int64_t bytes);
+// Whether work was refused for this limit since it was set.
+int csqlite_work_exceeded(void);
+// What is allocated meanwhile follows from more than the statement; calls nest.
+void csqlite_pause_work(int is_on);
+// Large values bound from here on count as held by the statement that runs next.
+void csqlite_forget_bound(void);
+void csqlite_note_bound(uint64_t bytes);
+
 // The system refuses this thread's allocations from the n-th next one on; negative ends it.
 void csqlite_inject_memory_fault(int64_t after_allocations);
 
@@ -89,11 +112,18 @@ typedef int (*csqlite_charge)(void *context, sqlite3_context *call, int64_t byte
 #define CSQLITE_SENSITIVE_LIKE "regexp"
 int csqlite_register_text_functions(sqlite3 *db, csqlite_charge charge, void *context);
 
+// FTS5's auxiliary functions (FullText.c): snippet(), highlight() and bm25() give what SQLite's own
+// give, in time that grows with the row instead of with its square, and tell `charge` of it. Does
+// nothing where SQLite has no FTS5.
+int csqlite_register_full_text(sqlite3 *db, csqlite_charge charge, void *context);
+
 static inline int csqlite_bind_text(sqlite3_stmt *stmt, int index, const char *text, uint64_t count) {
+    csqlite_note_bound(count);
     return sqlite3_bind_text64(stmt, index, text, count, SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
 static inline int csqlite_bind_blob(sqlite3_stmt *stmt, int index, const void *bytes, uint64_t count) {
+    csqlite_note_bound(count);
     return count == 0 ? sqlite3_bind_zeroblob(stmt, index, 0)
                       : sqlite3_bind_blob64(stmt, index, bytes, count, SQLITE_TRANSIENT);
 }

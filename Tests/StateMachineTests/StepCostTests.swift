@@ -1,0 +1,182 @@
+import CSQLite
+import Raft
+import SQLite
+import Testing
+import Wire
+
+@testable import StateMachine
+
+/// What one step of SQLite's virtual machine can cost is bounded: with the limit on steps ends the
+/// time of a request, whatever functions, operators and modules it uses.
+@Suite(.serialized) struct StepCostTests {
+    /// A hundredth of the usual limit.
+    private static let steps: UInt64 = 10_000_000
+
+    private static let numbers =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000)"
+
+    private func database(steps: UInt64 = steps) throws -> Database {
+        var limits = WriteLimits.initial
+        limits.steps = steps
+        let database = try Database(writes: limits)
+        try database.execute(
+            "CREATE TABLE t(a)", "CREATE TABLE big(a)",
+            "INSERT INTO big VALUES(hex(zeroblob(8000000)))",
+            "CREATE VIRTUAL TABLE f USING fts5(a, content='', detail=none)",
+            "CREATE VIRTUAL TABLE g USING fts5(a)",
+            "INSERT INTO g SELECT replace(hex(zeroblob(300000)), '00', 'x ')")
+        return database
+    }
+
+    @Test(arguments: [
+        "INSERT INTO t SELECT count(hex(zeroblob(50000000 + i % 2))) FROM n",
+        "INSERT INTO t SELECT count(zeroblob(200000000 + i % 2)) FROM n",
+        "INSERT INTO t SELECT count(printf('%*d', 50000000 + i % 2, 1)) FROM n",
+        "INSERT INTO t SELECT count(quote(zeroblob(50000000 + i % 2))) FROM n",
+        "INSERT INTO t SELECT count(upper(a) || i) FROM n, big",
+        "INSERT INTO t SELECT count(*) FROM n, big WHERE a || i = 'x'",
+        "INSERT INTO t SELECT count(json_array(a, i)) FROM n, big",
+        "INSERT INTO t SELECT sum(json_array_length(json_array(a, i))) FROM n, big",
+        "INSERT INTO t SELECT count(CAST(a AS BLOB) || i) FROM n, big",
+        "INSERT INTO t SELECT max(length(substr(a, i % 5))) FROM n, big",
+        "INSERT INTO t SELECT count(*) FROM n, big WHERE a LIKE '%1%2%' || i",
+        "INSERT INTO t SELECT length(group_concat(a || i)) FROM n, big",
+        "INSERT INTO f(rowid, a) SELECT i, a || i FROM n, big",
+        "INSERT INTO t SELECT count(*) FROM n, g('\"x x x x x x x x x x x x x x x x\"')",
+        "INSERT INTO t SELECT count(highlight(g, 0, '<', '>')) FROM n, g('x')",
+        "UPDATE big SET a = a || (SELECT count(a || i) FROM n)",
+        "INSERT INTO t SELECT count(*) FROM n, pragma_integrity_check",
+        "INSERT INTO t SELECT count(*) FROM n, pragma_table_info('big')",
+    ])
+    func `A statement of costly steps ends with the limit on steps, and writing goes on`(
+        sql: String
+    ) throws {
+        let database = try database()
+        let start = ContinuousClock.now
+        let outcomes = try database.execute(Self.numbers + " " + sql)
+        let taken = ContinuousClock.now - start
+        guard case .failed(let text)? = outcomes.first else {
+            Issue.record("\(outcomes)")
+            return
+        }
+        #expect(text.contains("needs more than \(Self.steps) steps"), "\(text)")
+        #expect(taken < .seconds(60), "\(sql): \(taken)")
+        #expect(
+            try database.execute("INSERT INTO t VALUES(1)")
+                == [.changed(lastInsertID: 1, rowsAffected: 1)])
+    }
+
+    @Test func `A table made of costly rows ends with the limit on steps`() throws {
+        let database = try database()
+        let outcomes = try database.execute(
+            "CREATE TABLE c AS \(Self.numbers) SELECT length(hex(zeroblob(9000000 + i))) FROM n")
+        #expect("\(outcomes)".contains("needs more than \(Self.steps) steps"), "\(outcomes)")
+        #expect(try database.execute("CREATE TABLE c(a)") == [.empty])
+    }
+
+    /// Values that are there all the time, and gone through in each step.
+    @Test(arguments: [
+        "length(?1) + i", "(?1 = ?2) + i", "i + (CASE i % 2 WHEN 3 THEN ?1 ELSE ?2 END > ?1)",
+        "i + (?1 LIKE '%b')", "i + unicode(?1)", "i + (?1 < ?2)",
+    ])
+    func `A statement whose steps go through what is bound to it ends with the limit on steps`(
+        expression: String
+    ) throws {
+        let database = try database()
+        let start = ContinuousClock.now
+        let text = String(repeating: "a", count: 20_000_000)
+        let result = try database.apply(
+            Command(
+                kind: .execute,
+                statements: [
+                    Statement(
+                        Self.numbers + " INSERT INTO t SELECT max(\(expression)) FROM n",
+                        positional: expression.contains("?2")
+                            ? [.text(text), .text(text)] : [.text(text)])
+                ], stamp: stamp(database.applier.applied.position.index.next)))
+        guard case .failed(let words)? = result.statements.first?.outcome else {
+            Issue.record("\(result)")
+            return
+        }
+        #expect(words.contains("needs more than \(Self.steps) steps"), "\(words)")
+        #expect(ContinuousClock.now - start < .seconds(120))
+    }
+
+    @Test func `The end by costly steps is the same in a batch, alone, and after restarts`() throws
+    {
+        var ends: Set<[String]> = []
+        for way in 0..<3 {
+            let database = try database(steps: 1_000_000)
+            var texts = (0..<4).map { "INSERT INTO g VALUES('y \($0)')" }
+            for size in stride(from: 100_000, to: 4_000_000, by: 300_000) {
+                texts.append(
+                    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60) "
+                        + "INSERT INTO t SELECT sum(length(hex(zeroblob(\(size) + i)))) FROM n")
+            }
+            let first = database.applier.applied.position.index.rawValue + 1
+            let entries = texts.enumerated().map { (offset, text) in
+                let index = LogIndex(first + UInt64(offset))
+                return entry(
+                    index,
+                    Command(
+                        kind: .execute, statements: [Statement(text)], stamp: stamp(index)))
+            }
+            var results: [AppliedEntry] = []
+            if way == 0 {
+                try database.applier.apply(entries, reporting: { _ in true }, into: &results)
+            } else {
+                for entry in entries {
+                    if way == 2 {
+                        database.applier = try Applier(path: database.applier.path)
+                    }
+                    try database.applier.apply([entry], reporting: { _ in true }, into: &results)
+                }
+            }
+            ends.insert(
+                results.compactMap { $0.result?.statements.first }.map { "\($0.outcome)" }
+                    + [try database.dump().joined(separator: "\n")])
+        }
+        #expect(ends.count == 1)
+        let outcomes = ends.first?.dropLast() ?? []
+        #expect(outcomes.contains { $0.contains("needs more than") })
+        #expect(outcomes.contains { $0.contains("changed") })
+    }
+
+    @Test func `Copying large rows is no matter`() throws {
+        let database = try database(steps: WriteLimits.initial.steps / 20)
+        let outcomes = try database.execute(
+            "DELETE FROM big",
+            """
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+            INSERT INTO big SELECT zeroblob(1000000) FROM n
+            """, "INSERT INTO t SELECT a FROM big", "UPDATE t SET a = CAST(a AS TEXT)",
+            "CREATE INDEX i ON t(length(a))")
+        #expect(outcomes.suffix(1) == [.empty], "\(outcomes)")
+        #expect(outcomes.dropLast().allSatisfy { if case .changed = $0 { true } else { false } })
+    }
+
+    @Test func `A check of the whole database within a write counts by its pages`() throws {
+        let database = try database()
+        try database.execute(
+            "INSERT INTO big VALUES(zeroblob(50000000)), (zeroblob(50000000))")
+        for check in ["PRAGMA integrity_check", "PRAGMA quick_check(1)"] {
+            #expect(try database.rows(check) == ["ok"])
+        }
+        var limits = WriteLimitsChange()
+        limits.steps = 1_000_000
+        let index = database.applier.applied.position.index.next
+        var results: [AppliedEntry] = []
+        try database.applier.apply(
+            [
+                Entry(
+                    index: index, term: Term(1),
+                    payload: .command(LogCommand.limits(limits).encoded()))
+            ],
+            reporting: { _ in false }, into: &results)
+        guard case .failed(let text)? = try database.execute("PRAGMA integrity_check").first else {
+            Issue.record("it ran")
+            return
+        }
+        #expect(text.contains("needs more than 1000000 steps"))
+    }
+}
