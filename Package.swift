@@ -88,6 +88,7 @@ let package = Package(
         // The daemon, bottom up.
         host(.base, "JSON"),
         host(.base, "Wire", isSimulated: true),
+        host(.base, "Rights", ["Wire"], isSimulated: true),
         host(.base, "Chance", isSimulated: true),
         host(.base, "Addresses"),
         host(.base, "Time", isSimulated: true),
@@ -98,8 +99,8 @@ let package = Package(
         host(
             .formation, "Registry", ["Chance", "JSON", "Wire", "Raft", "Cluster"],
             isSimulated: true),
-        host(.peers, "PeerProtocol", ["Wire", "Raft"], isSimulated: true),
-        host(.edge, "Service", ["Wire", "Raft"], isSimulated: true),
+        host(.peers, "PeerProtocol", ["Wire", "Rights", "Raft"], isSimulated: true),
+        host(.edge, "Service", ["Wire", "Rights", "Raft"], isSimulated: true),
         .target(
             name: "CSQLite", path: "Sources/Host/Database/CSQLite",
             linkerSettings: [.linkedLibrary("sqlite3")]),
@@ -110,7 +111,7 @@ let package = Package(
         host(.consensus, "WriteAheadLog", ["Raft", "Wire"], isSimulated: true),
         host(
             .peers, "Transport",
-            ["Addresses", "Raft", "Wire", "Threads", "PeerProtocol", "Service"] + nio),
+            ["Addresses", "Raft", "Wire", "Rights", "Threads", "PeerProtocol", "Service"] + nio),
         host(.consensus, "Replication", ["Raft", "Wire"], isSimulated: true),
         host(
             .node, "NodeLogic",
@@ -130,16 +131,24 @@ let package = Package(
         host(
             .node, "Replica",
             [
-                "Chance", "Raft", "Wire", "Time", "Threads", "PeerProtocol", "Service", "Cluster",
-                "Registry", "SQLite", "StateMachine", "WriteAheadLog", "Transport", "Replication",
+                "Chance", "Raft", "Wire", "Rights", "Time", "Threads", "PeerProtocol", "Service",
+                "Cluster", "Registry", "SQLite", "StateMachine", "WriteAheadLog", "Transport",
+                "Replication",
                 "NodeLogic",
                 "Telemetry",
             ] + nio),
-        host(.edge, "HTTPAPI", ["JSON", "Wire", "Raft", "Service", "Telemetry"] + nioHTTP),
+        .target(
+            name: "CCrypt", path: "Sources/Host/Edge/CCrypt",
+            linkerSettings: [.linkedLibrary("crypt")]),
+        host(
+            .edge, "Credentials", ["CCrypt", "JSON", "Rights", "Time", "Threads", "Telemetry"]),
+        host(
+            .edge, "HTTPAPI", ["JSON", "Wire", "Rights", "Raft", "Service", "Telemetry"] + nioHTTP),
         .executableTarget(
             name: "rqlited",
             dependencies: [
-                "Addresses", "JSON", "Raft", "Registry", "Time", "Threads", "PeerProtocol",
+                "Addresses", "JSON", "Rights", "Credentials", "Raft", "Registry", "Time", "Threads",
+                "PeerProtocol",
                 "Service", "SQLite", "StateMachine", "Transport", "Replication", "NodeLogic",
                 "Replica", "Discovery", "HTTPAPI", "Telemetry", "Settings",
             ] + nio,
@@ -255,6 +264,8 @@ let package = Package(
         tests("Addresses", ["Addresses"]),
         tests("Chance", ["Chance"]),
         tests("Settings", ["Addresses", "Settings"]),
+        tests("Rights", ["Rights", "Wire"]),
+        tests("Credentials", ["Credentials", "Rights", "Telemetry", "Threads", "Time"]),
         tests("Telemetry", ["Telemetry", "JSON"]),
         tests("Cluster", ["Chance", "Cluster", "Raft", "Simulator", "Wire"]),
         tests(
@@ -306,7 +317,8 @@ let package = Package(
         tests(
             "Replica",
             [
-                "Replica", "Cluster", "NodeLogic", "PeerProtocol", "Raft", "Registry", "Service",
+                "Replica", "Rights", "Cluster", "NodeLogic", "PeerProtocol", "Raft", "Registry",
+                "Service",
                 "StateMachine",
                 "Time", "Threads", "Transport", "WriteAheadLog", "Wire", "Telemetry", "Scratch",
             ] + nio),
@@ -322,7 +334,7 @@ let package = Package(
         tests(
             "HTTPAPI",
             [
-                "HTTPAPI", "Chance", "JSON", "Wire", "Raft", "Service", "Telemetry",
+                "HTTPAPI", "Chance", "JSON", "Wire", "Rights", "Raft", "Service", "Telemetry",
                 "ScenarioTesting", nioEmbedded,
             ] + nioHTTP, resources: [.copy("Scenarios")]),
         tests("SQLite", ["SQLite", "CSQLite"]),

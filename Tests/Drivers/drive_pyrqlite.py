@@ -1,23 +1,25 @@
 """Drives a node through pyrqlite and SQLAlchemy, as their users do.
 
-Arguments: host and port of a node's HTTP API. Prints one line per test, as unittest does.
+Arguments: host and port of a node's HTTP API, and maybe user and password. Prints one line per test, as unittest does.
 """
 
 import datetime
 import sys
 import unittest
 import warnings
+from urllib.parse import quote
 
 import pyrqlite.dbapi2 as dbapi2
 from sqlalchemy import ForeignKey, String, create_engine, inspect, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 HOST, PORT = sys.argv[1], int(sys.argv[2])
+USER, PASSWORD = (sys.argv[3:] + [None, None])[:2]
 
 
 class DriverTests(unittest.TestCase):
     def setUp(self):
-        self.connection = dbapi2.connect(host=HOST, port=PORT)
+        self.connection = dbapi2.connect(host=HOST, port=PORT, user=USER, password=PASSWORD)
         self.cursor = self.connection.cursor()
         self.drop_everything()
         self.cursor.execute("create table test(id integer primary key, name text, income number, b blob)")
@@ -107,7 +109,8 @@ class Album(Base):
 
 class ObjectTests(unittest.TestCase):
     def setUp(self):
-        self.engine = create_engine("rqlite+pyrqlite://%s:%d/" % (HOST, PORT), native_datetime=True)
+        who = "" if USER is None else "%s:%s@" % (quote(USER, safe=""), quote(PASSWORD, safe=""))
+        self.engine = create_engine("rqlite+pyrqlite://%s%s:%d/" % (who, HOST, PORT), native_datetime=True)
         Base.metadata.drop_all(self.engine)
         Base.metadata.create_all(self.engine)
 

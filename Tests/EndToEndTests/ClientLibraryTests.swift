@@ -33,6 +33,29 @@ import Testing
         #expect(output.contains("\nOK"), "\(output)")
     }
 
+    @Test func `Programs that use pyrqlite or SQLAlchemy work with a user and a password`()
+        async throws
+    {
+        let tests = URL(filePath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let python = tests.deletingLastPathComponent().appending(path: ".build/python/bin/python3")
+        try #require(FileManager.default.isExecutableFile(atPath: python.path))
+        let directory = try TestDirectory()
+        let file = "\(directory.path)/users.json"
+        try #"[{"username": "bob", "password": "s3cr:t", "perms": ["execute", "query", "status"]}]"#
+            .write(toFile: file, atomically: true, encoding: .utf8)
+        let cluster = try single(["-auth", file, "-auth-open", "ready"])
+        defer { cluster.stop() }
+        try cluster.start()
+        let node = cluster.nodes[0]
+        try await node.waitUntilReady()
+        let script = tests.appending(path: "Drivers/drive_pyrqlite.py").path
+        let output = try Program.run([
+            python.path, "-B", script, "127.0.0.1", "\(node.httpPort)", "bob", "s3cr:t",
+        ])
+        #expect(output.contains("\nOK"), "\(output)")
+    }
+
     /// The clause of the issue tracker that began it: each of these ended every node for good.
     @Test func `No name that a client takes ends a node or keeps it from starting`() async throws {
         let cluster = try single(["-fk"])

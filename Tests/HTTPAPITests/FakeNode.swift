@@ -94,15 +94,15 @@ final class Client {
 
     init(
         _ node: FakeNode, documents: Documents = Documents(), limits: HTTPLimits = HTTPLimits(),
-        allowOrigin: String? = nil
+        allowOrigin: String? = nil, door: HTTPDoor = HTTPDoor()
     ) throws {
         self.node = node
         channel = EmbeddedChannel()
         server = HTTPServer(
             HTTPServer.Identity(
                 version: "v10.2.7", advertisedAddress: "localhost:4001", allowOrigin: allowOrigin),
-            service: node, documents: documents, metrics: metrics, limits: limits,
-            workshop: .inline)
+            service: node, documents: documents, metrics: metrics, door: door,
+            limits: limits, workshop: .inline)
         try server.configure(channel).wait()
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     }

@@ -35,7 +35,7 @@ enum TidyRules {
     /// Folders of the deterministic modules.
     private static let pure = [
         "Sources/Host/Base/Time/", "Sources/Host/Base/Wire/", "Sources/Host/Base/JSON/",
-        "Sources/Host/Base/Chance/", "Sources/Host/Base/Addresses/",
+        "Sources/Host/Base/Chance/", "Sources/Host/Base/Addresses/", "Sources/Host/Base/Rights/",
         "Sources/Host/Consensus/Raft/", "Sources/Host/Consensus/Replication/",
         "Sources/Host/Peers/PeerProtocol/", "Sources/Host/Formation/Cluster/",
         "Sources/Host/Formation/Registry/", "Sources/Host/Node/NodeLogic/",
@@ -50,8 +50,9 @@ enum TidyRules {
         "Time": [],
         "Chance": [],
         "Addresses": [],
+        "Rights": ["Wire", "Synchronization"],
         "Raft": ["Chance", "Wire"],
-        "PeerProtocol": ["Wire", "Raft"],
+        "PeerProtocol": ["Wire", "Rights", "Raft"],
         "Cluster": ["Chance", "Raft", "Wire"],
         "Registry": ["Chance", "JSON", "Wire", "Raft", "Cluster"],
         "Replication": ["Raft", "Wire"],

@@ -6,7 +6,7 @@ import Foundation
 final class BareSystem: Sendable {
     /// The Debian packages that a machine needs.
     static let libraries = [
-        "libc6", "libgcc-s1", "libstdc++6", "libsqlite3-0", "libc-ares2", "libcurl4",
+        "libc6", "libgcc-s1", "libstdc++6", "libsqlite3-0", "libcrypt1", "libc-ares2", "libcurl4",
     ]
 
     /// The tarball: scripts/test makes it and says where it is.

@@ -37,6 +37,23 @@ struct JSON: CustomStringConvertible {
 /// Speaks HTTP to one node.
 struct HTTPClient: Sendable {
     var base: String
+    /// The header field `Authorization`; empty: none is sent. Nil: not for answers of 401, at which
+    /// `URLSession` waits for ever.
+    var authorization: String?
+
+    func speaking(as user: String, _ password: String) -> HTTPClient {
+        var client = self
+        client.authorization = "Basic " + Data("\(user):\(password)".utf8).base64EncodedString()
+        return client
+    }
+
+    /// Without a credential.
+    var nobody: HTTPClient {
+        var client = self
+        client.authorization = ""
+        return client
+    }
+
     private static let session: URLSession = {
         let configuration = URLSessionConfiguration.ephemeral
         configuration.httpMaximumConnectionsPerHost = 16
@@ -60,6 +77,14 @@ struct HTTPClient: Sendable {
         contentType: String = "application/json",
         timeout: Duration = .seconds(30)
     ) async throws -> HTTPAnswer {
+        if let authorization, let target = URL(string: base), let host = target.host,
+            let port = target.port
+        {
+            let who = authorization.isEmpty ? [] : ["Authorization: \(authorization)"]
+            return try await OneShotHTTP(host: host, port: port).send(
+                method, path, headers: who + ["Content-Type: \(contentType)"], body,
+                timeout: Int(timeout.components.seconds) + 1)
+        }
         guard let url = URL(string: base + path) else { throw URLError(.badURL) }
         var request = URLRequest(url: url)
         request.httpMethod = method

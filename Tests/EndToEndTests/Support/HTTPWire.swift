@@ -53,6 +53,16 @@ final class HTTPWire {
         return try receive()
     }
 
+    func send(
+        _ method: String, _ path: String, headers: [String], _ body: Data?
+    ) throws -> HTTPAnswer {
+        var head = "\(method) \(path) HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n"
+        for header in headers { head += header + "\r\n" }
+        if let body { head += "Content-Length: \(body.count)\r\n" }
+        try send(Data((head + "\r\n").utf8) + (body ?? Data()))
+        return try receive()
+    }
+
     func get(_ path: String) throws -> HTTPAnswer {
         try send(Data("GET \(path) HTTP/1.1\r\nHost: \(host)\r\n\r\n".utf8))
         return try receive()

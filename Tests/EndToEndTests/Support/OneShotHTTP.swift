@@ -8,6 +8,20 @@ struct OneShotHTTP: Sendable {
     var host: String
     var port: Int
 
+    func send(
+        _ method: String, _ path: String, headers: [String], _ body: Data?, timeout seconds: Int
+    ) async throws -> HTTPAnswer {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(
+                    with: Result {
+                        try HTTPWire(host: host, port: port, timeout: seconds)
+                            .send(method, path, headers: headers, body)
+                    })
+            }
+        }
+    }
+
     func post(_ path: String, _ body: Data, timeout seconds: Int) async throws -> HTTPAnswer {
         try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread {

@@ -43,6 +43,33 @@ package struct WallTime: Hashable, Sendable, Comparable {
         return "\(date("-"))T\(clock)\(fraction)Z"
     }
 
+    /// Reads `YYYY-MM-DDTHH:MM:SSZ`, from the year 1970 on; nil for anything else, and for days that no
+    /// month has.
+    package init?(rfc3339 text: String) {
+        let bytes = Array(text.utf8)
+        let shape = Array("0000-00-00T00:00:00Z".utf8)
+        guard bytes.count == shape.count else { return nil }
+        for (byte, expected) in zip(bytes, shape) {
+            let isDigit = (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+            guard expected == UInt8(ascii: "0") ? isDigit : byte == expected else { return nil }
+        }
+        func number(_ range: Range<Int>) -> Int64 {
+            bytes[range].reduce(0) { $0 * 10 + Int64($1 - UInt8(ascii: "0")) }
+        }
+        let (year, month, day) = (number(0..<4), number(5..<7), number(8..<10))
+        let (hour, minute, second) = (number(11..<13), number(14..<16), number(17..<19))
+        guard year >= 1970, (1...12).contains(month), (1...31).contains(day), hour < 24,
+            minute < 60, second < 60
+        else { return nil }
+        let shiftedYear = month <= 2 ? year - 1 : year
+        let monthFromMarch = month <= 2 ? month + 9 : month - 3
+        let days =
+            shiftedYear * 365 + shiftedYear / 4 - shiftedYear / 100 + shiftedYear / 400
+            + (153 * monthFromMarch + 2) / 5 + day - 1 - 719_468
+        self.init(seconds: days * Self.secondsPerDay + hour * 3600 + minute * 60 + second)
+        guard rfc3339 == text else { return nil }
+    }
+
     /// `YYYY/MM/DD HH:MM:SS`
     var logText: String { "\(date("/")) \(clock)" }
 

@@ -10,7 +10,10 @@ extension Flag {
         string("http-allow-origin", .node, "Value of the Access-Control-Allow-Origin header"),
         string("raft-addr", .node, "Address other nodes connect to", "localhost:4002"),
         string("raft-adv-addr", .node, "Raft address told to other nodes. Empty: -raft-addr"),
-        string("auth", .node, "File of users and permissions", .laterUnlessOff),
+        string("auth", .node, "File of users and permissions; see rqlited auth check"),
+        string(
+            "auth-open", .node,
+            "Comma-separated: ready, metrics. What needs no permission in spite of -auth"),
         string("extensions-path", .node, "SQLite extensions to load", .laterUnlessOff),
     ]
 
@@ -20,7 +23,7 @@ extension Flag {
             "Comma-separated nodes to join through: [http://]host[:port], either port of a node"),
         integer("join-attempts", .cluster, "Rounds over the -join list before giving up", "5"),
         duration("join-interval", .cluster, "Pause between rounds", "3s"),
-        string("join-as", .cluster, "User to join as, from the -auth file", .laterUnlessOff),
+        string("join-as", .cluster, "User to join as, from the -auth file"),
         integer("bootstrap-expect", .cluster, "Number of voters that form a new cluster", "0"),
         duration(
             "bootstrap-expect-timeout", .cluster,

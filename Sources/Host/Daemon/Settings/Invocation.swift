@@ -7,6 +7,8 @@ package enum Invocation: Equatable, Sendable {
     case servePlugin
     /// `rqlited recover …`: look at a stopped node's data, or make it go on alone.
     case recover(RecoverCommand)
+    /// `rqlited auth …`: help with a credentials file.
+    case auth(AuthCommand)
     /// Print `Build.versionLine` on standard error and exit with 0.
     case version
     /// Print on standard error and exit with 0.
@@ -72,12 +74,14 @@ package enum Invocation: Equatable, Sendable {
                 return .failure(error.text, exitCode: 2)
             }
         case "disco": return DiscoveryCommand.parse(Array(rest))
+        case AuthCommand.verb: return AuthCommand.parse(Array(rest))
         case "version" where rest.isEmpty: return .version
         case "help":
             switch Array(rest) {
             case []: return .help(Usage.text)
             case ["disco"]: return .help(DiscoveryCommand.usage)
             case [RecoverCommand.verb]: return .help(RecoverCommand.usage)
+            case [AuthCommand.verb]: return .help(AuthCommand.usage)
             default: return unexpected(rest, behind: "help")
             }
         case "version": return unexpected(rest, behind: "version")

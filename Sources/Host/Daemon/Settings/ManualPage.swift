@@ -18,6 +18,9 @@ enum ManualPage {
             .B rqlited recover \-\-force
             [\fB\-\-survivor\fR \fITERM\fR:\fIINDEX\fR ...] [\fB\-\-json\fR] \fIdata-directory\fR
             .br
+            .B rqlited auth
+            \fBhash\fR [\fByescrypt\fR|\fBbcrypt\fR] | \fBtoken\fR \fINAME\fR | \fBcheck\fR \fIFILE\fR
+            .br
             .B rqlited version
             | \fBhelp\fR
             .SH DESCRIPTION
@@ -42,6 +45,8 @@ enum ManualPage {
             wrong. What went wrong is said in one line on standard error.
             .SH SIGNALS
             SIGTERM and SIGINT stop a node in order: it hands leadership over and closes its files.
+            SIGHUP makes a node with \fB\-auth\fR read that file again; it does so by itself when the
+            file changes.
 
             """#
         return page

@@ -30,7 +30,8 @@ extension NodeSettings {
             http: HTTP(
                 bind: addresses.httpBind, advertised: addresses.httpAdvertised,
                 allowOrigin: flags.optionalText("http-allow-origin")),
-            raft: raft, formation: formation, checkpoint: try Checkpoint(flags),
+            raft: raft, access: try Access(flags), formation: formation,
+            checkpoint: try Checkpoint(flags),
             checksums: try Checksums(flags),
             database: try Database(flags))
     }
@@ -198,6 +199,20 @@ extension NodeSettings.Raft {
                     + "\(NodeSettings.LogLevel.allCases.map(\.rawValue).joined(separator: ", "))")
         }
         logLevel = level
+    }
+}
+
+extension NodeSettings.Access {
+    fileprivate init(_ flags: FlagParser.Result) throws(NodeSettings.Invalid) {
+        file = flags.optionalText("auth")
+        joinAs = flags.optionalText("join-as")
+        open = flags.list("auth-open")
+        if let unknown = open.first(where: { !["ready", "metrics"].contains($0) }) {
+            throw .init("-auth-open takes ready and metrics, and not \"\(unknown)\"")
+        }
+        guard joinAs == nil || file != nil else {
+            throw .init("-join-as names a user of the -auth file: give -auth too")
+        }
     }
 }
 

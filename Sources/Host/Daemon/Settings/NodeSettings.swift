@@ -10,6 +10,8 @@ package struct NodeSettings: Equatable, Sendable {
     package let http: HTTP
     /// Where other nodes reach it, and how it behaves among them.
     package let raft: Raft
+    /// Who may do what.
+    package let access: Access
     /// How it comes to a cluster while it has none.
     package let formation: Formation
     /// When SQLite's log is copied into the database file.
@@ -36,6 +38,16 @@ package struct NodeSettings: Equatable, Sendable {
         package let advertised: HostPort
         /// The header Access-Control-Allow-Origin; nil: none is sent.
         package let allowOrigin: String?
+    }
+
+    /// Who may do what.
+    package struct Access: Equatable, Sendable {
+        /// The credentials file; nil: everybody may do everything.
+        package let file: String?
+        /// The user of that file as whom the node joins a cluster; nil: nobody.
+        package let joinAs: String?
+        /// What needs no permission: `ready`, `metrics`.
+        package let open: [String]
     }
 
     /// A node among nodes.

@@ -25,11 +25,12 @@ enum ShellCompletion {
             case ${COMP_WORDS[1]} in
             disco) flags="\(DiscoveryCommand.words.joined(separator: " ")) \(names(verbFlags))" ;;
             recover) flags="--force --survivor --json" ;;
-            help) flags="disco recover" ;;
+            auth) flags="hash token check" ;;
+            help) flags="disco recover auth" ;;
             esac
             if [[ $COMP_CWORD -eq 1 && $word != -* ]]; then
                 COMPREPLY=($(compgen -W "\(verbs)" -d -- "$word"))
-            elif [[ $word == -* || ${COMP_WORDS[1]} == disco || ${COMP_WORDS[1]} == help ]]; then
+            elif [[ $word == -* || " disco auth help " == *" ${COMP_WORDS[1]} "* ]]; then
                 COMPREPLY=($(compgen -W "$flags" -- "$word"))
             else
                 COMPREPLY=($(compgen -d -- "$word"))
@@ -57,7 +58,8 @@ enum ShellCompletion {
             recover)
                 _arguments '1:recover:(recover)' '--force' '*--survivor' '--json' '2:data directory:_files -/'
                 ;;
-            help) _arguments '1:help:(help)' '2:verb:(disco recover)' ;;
+            auth) _arguments '1:auth:(auth)' '2:verb:(hash token check)' '3:file:_files' ;;
+            help) _arguments '1:help:(help)' '2:verb:(disco recover auth)' ;;
             *)
                 _arguments \\
         \(zshArguments(flags)) \\

@@ -25,6 +25,8 @@ struct Daemon {
     private let http: HTTPServer
     private let listeners: [Listener]
     private let discovery: DiscoveryService?
+    private let access: AccessControl
+    private let reloader: Reloader
 
     /// What could not be done, for the operator.
     struct StartFailure: Error, CustomStringConvertible {
@@ -39,11 +41,13 @@ struct Daemon {
         try DataDirectoryAccess.check(settings.dataDirectory)
         let descriptors = DescriptorLimit(
             raisingFor: settings.database.maxReadConnections, logger: logger)
+        let metrics = MetricRegistry()
+        let access = try AccessControl(
+            settings.access, metrics: metrics, logger: logger.named("auth"))
         // Nothing is written by a node that can't be reached.
         let ports = try reservePorts(settings)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
         let peerGroup = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
-        let metrics = MetricRegistry()
         let registry = source.flatMap {
             $0.isRegistry ? PluginRegistry($0.instance, metrics: metrics) : nil
         }
@@ -51,8 +55,8 @@ struct Daemon {
         machine.maxConnections = descriptors.budget.connections
         machine.peers = try PeersFile(in: settings.dataDirectory)?.recovery
         let node = try Node.start(
-            machine, registry: registry,
-            group: peerGroup, logger: logger.named("store"))
+            machine, registry: registry, access: access.access, group: peerGroup,
+            logger: logger.named("store"))
         try source?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
         let process = ProcessSections(descriptors: descriptors)
         let discovery = source.map {
@@ -63,14 +67,15 @@ struct Daemon {
                 ), logger: logger.named("disco"))
         }
         let status = StatusSections(
-            node: node, settings: settings, process: process, discovery: discovery)
+            node: node, settings: settings, process: process, discovery: discovery,
+            access: access)
         let http = HTTPServer(
             HTTPServer.Identity(
                 version: Build.version, advertisedAddress: settings.http.advertised.description,
                 allowOrigin: settings.http.allowOrigin),
             service: node,
             documents: Documents(status: status.sections) { status.variables(metrics) },
-            metrics: metrics)
+            metrics: metrics, door: access.door)
         let listeners: [Listener]
         do {
             let sides: [Listener.Side] = [.nodes, .clients]
@@ -85,10 +90,15 @@ struct Daemon {
         }
         node.join(settings.formation.join.map { PeerAddress($0.address.description) })
         try discovery?.start()
+        let reloader = try Reloader(access.reloading, logger: logger.named("reload"))
         return Daemon(
             settings: settings, logger: logger, group: group, peerGroup: peerGroup, node: node,
-            http: http, listeners: listeners, discovery: discovery)
+            http: http, listeners: listeners, discovery: discovery, access: access,
+            reloader: reloader)
     }
+
+    /// Reads again what can change while the node runs.
+    func reload() { reloader.reloadNow() }
 
     private static func reservePorts(_ settings: NodeSettings) throws -> [ReservedPort] {
         try [("raft", settings.raft.bind), ("http", settings.http.bind)].map { flag, address in
@@ -125,11 +135,13 @@ struct Daemon {
     /// - Returns: whether all was done that the operator asked for.
     func stop() -> Bool {
         node.leave()
+        reloader.stop()
         discovery?.stop()
         wait(for: http.drain(on: group.next()), "sending clients away")
         // Last, for a node that is no member can't send requests on.
         let hasLeft = leaveCluster()
         node.stop()
+        access.stop()
         for listener in listeners { wait(for: listener.close(), "closing \(listener.address)") }
         do {
             try group.syncShutdownGracefully()

@@ -11,17 +11,21 @@ final class TerminationSignals: Sendable {
     }
 
     private let fault = Mutex<String?>(nil)
+    private let takesHangup: Bool
 
-    init() {
-        var set = Self.set
+    /// - Parameter takesHangup: SIGHUP is a request to read files again, and not the end.
+    init(takesHangup: Bool) {
+        self.takesHangup = takesHangup
+        var set = set
         pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 
-    private static var set: sigset_t {
+    private var set: sigset_t {
         var set = sigset_t()
         sigemptyset(&set)
         sigaddset(&set, SIGTERM)
         sigaddset(&set, SIGINT)
+        if takesHangup { sigaddset(&set, SIGHUP) }
         return set
     }
 
@@ -32,10 +36,13 @@ final class TerminationSignals: Sendable {
     }
 
     /// Blocks until the process shall end.
-    func wait() -> Reason {
-        var set = Self.set
+    func wait(onHangup: () -> Void) -> Reason {
+        var set = set
         var number: Int32 = 0
-        while sigwait(&set, &number) != 0 {}
+        while sigwait(&set, &number) != 0 || number == SIGHUP {
+            if number == SIGHUP { onHangup() }
+            number = 0
+        }
         return Reason(
             name: number == SIGINT ? "interrupt" : "terminated", fault: fault.withLock { $0 })
     }

@@ -39,6 +39,8 @@ case .help(let text):
     say(text)
 case .generated(let text):
     exit(StandardOutput.write(text) ? 0 : 1)
+case .auth(let command):
+    exit(AuthVerb(command).run())
 case .failure(let text, let code):
     say(text)
     exit(code)
@@ -46,12 +48,12 @@ case .recover(let command):
     exit(RecoverVerb(command).run())
 case .run(let settings):
     let logger = Logger(module: "rqlited", threshold: LogLevel(settings.raft.logLevel))
-    let signals = TerminationSignals()
+    let signals = TerminationSignals(takesHangup: settings.access.file != nil)
     do {
         let daemon = try Daemon.start(settings, logger: logger)
         daemon.announce()
         daemon.onFault { signals.raise(becauseOf: $0) }
-        let reason = signals.wait()
+        let reason = signals.wait(onHangup: daemon.reload)
         if let fault = reason.fault {
             logger.announce(fault)
             exit(1)

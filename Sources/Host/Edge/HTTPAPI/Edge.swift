@@ -1,11 +1,13 @@
 import NIOCore
 import NIOHTTP1
+import Rights
 import Telemetry
 
 /// What all connections of a server share: what it may do, hold and say. Thread-safe.
 struct Edge: Sendable {
     let limits: HTTPLimits
     let budgets: EdgeBudgets
+    let door: HTTPDoor
     let writer: ResponseWriter
     let desk: AnswerDesk
     let workshop: HTTPWorkshop
@@ -16,16 +18,29 @@ struct Edge: Sendable {
         var work: (HTTPOperation, HTTPRequest)?
     }
 
-    /// What becomes of a request, by its head alone.
-    func plan(_ head: HTTPRequestHead, isObserver: Bool) -> Planned {
+    /// What becomes of a request, by its head alone; nil: that depends on a verdict that comes later.
+    /// - Parameter verdict: what came, when this request is planned for the second time.
+    func plan(
+        _ head: HTTPRequestHead, isObserver: Bool, asker: Asker, verdict: Bool? = nil,
+        later: @escaping @Sendable (Bool) -> Void
+    ) -> Planned? {
         do throws(QueryParameters.Invalid) {
             if head.method == .OPTIONS { return planned(options(head)) }
             let request = try HTTPRequest(head, arrival: .now())
             guard let path = OperationTable.path(for: request.path) else {
                 return planned(Response(.notFound))
             }
-            if let counter = path.counter { counter(desk.counters).add() }
-            guard let operation = path.operation(for: request.method) else {
+            if verdict == nil, let counter = path.counter { counter(desk.counters).add() }
+            let found = path.operation(for: request.method)
+            // Before the method is looked at, as in rqlite: who may nothing learns nothing.
+            let asked = found ?? path.operations[0]
+            let answer = verdict.map { $0 ? HTTPDoor.Answer.mayPass : .refused }
+            switch answer ?? door.ask(asked, request.credential, for: asker, later: later) {
+            case .mayPass: break
+            case .refused: return planned(Response(.unauthorized, path.content))
+            case .wait: return nil
+            }
+            guard let operation = found else {
                 var response = Response(.methodNotAllowed, path.content)
                 response.allow = path.allow
                 return planned(response)

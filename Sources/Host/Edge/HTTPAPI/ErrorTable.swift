@@ -30,6 +30,7 @@ enum ErrorTable {
             .redirect(to: leaderURL + pending.target)
         case .busy: .plain(.serviceUnavailable, text(error))
         case .requestTooLarge: .plain(.payloadTooLarge, text(error))
+        case .notAuthorized: .plain(.unauthorized, text(error))
         default: pending.operation.failure(error)
         }
     }
@@ -52,6 +53,7 @@ enum ErrorTable {
         case .transfer(let refusal), .membership(let refusal): text(refusal)
         case .diskFull: "database or disk is full"
         case .unsuitable(let text): text
+        case .notAuthorized(let operation): "remote \(operation) not authorized"
         }
     }
 

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import Rights
 import Telemetry
 
 /// One client connection: carries out what its `HTTPConnectionMachine` says, and keeps the bodies
@@ -32,6 +33,9 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var machine: Machine
     private var context: ChannelHandlerContext?
     private var incoming: Incoming?
+    private let asker: Asker
+    /// What came behind a head whose sender's rights are being found out.
+    private var held: CircularBuffer<HTTPServerRequestPart>?
     /// Complete requests that the machine has not begun yet, in their order.
     private var ready = CircularBuffer<Incoming>()
     private var source: AnswerSource?
@@ -55,8 +59,9 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     init(
         gateway: LoopGateway, edge: Edge, meter: HTTPTrafficMeter, isObserver: Bool,
-        now: NIODeadline
+        asker: Asker, now: NIODeadline
     ) {
+        self.asker = asker
         self.gateway = gateway
         self.edge = edge
         self.meter = meter
@@ -77,8 +82,14 @@ final class HTTPConnection: ChannelDuplexHandler {
     // MARK: Requests
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch unwrapInboundIn(data) {
-        case .head(let head): begin(head)
+        let part = unwrapInboundIn(data)
+        if held == nil { take(part) } else { held?.append(part) }
+        perform()
+    }
+
+    private func take(_ part: HTTPServerRequestPart) {
+        switch part {
+        case .head(let head): begin(head, verdict: nil)
         case .body(let part): append(part)
         case .end:
             meter.requestEnded()
@@ -86,7 +97,17 @@ final class HTTPConnection: ChannelDuplexHandler {
             incoming = nil
             machine.endReceived(at: now)
         }
+    }
+
+    /// What was held back is taken now; another head in it may have to wait for a verdict again.
+    private func judged(_ head: HTTPRequestHead, _ verdict: Bool) {
+        guard isOpen, var parts = held else { return }
+        held = nil
+        begin(head, verdict: verdict)
+        while held == nil, let part = parts.popFirst() { take(part) }
+        held?.append(contentsOf: parts)
         perform()
+        flush()
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -94,10 +115,21 @@ final class HTTPConnection: ChannelDuplexHandler {
         context.fireChannelReadComplete()
     }
 
-    private func begin(_ head: HTTPRequestHead) {
+    private func begin(_ head: HTTPRequestHead, verdict: Bool?) {
+        guard let context else { return }
+        let here = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let loop = context.eventLoop
+        let planned = edge.plan(
+            head, isObserver: isObserver, asker: asker, verdict: verdict
+        ) { verdict in
+            loop.execute { here.value.judged(head, verdict) }
+        }
+        guard let planned else {
+            held = held ?? CircularBuffer()
+            return
+        }
         // After a request to upgrade, the decoder reads no further.
         let isLast = !head.isKeepAlive || head.headers.contains(name: "upgrade")
-        let planned = edge.plan(head, isObserver: isObserver)
         let framing = ResponseFraming(
             isHTTP10: head.version.minor == 0,
             keepAlive: !isLast && head.method != .CONNECT && !isObserver,
@@ -288,11 +320,13 @@ final class HTTPConnection: ChannelDuplexHandler {
     // MARK: Flow control and life
 
     func read(context: ChannelHandlerContext) {
-        if machine.wantsInput { context.read() } else { readWanted = true }
+        if mayRead { context.read() } else { readWanted = true }
     }
 
+    private var mayRead: Bool { held == nil && machine.wantsInput }
+
     private func resumeReading() {
-        guard readWanted, let context, machine.wantsInput else { return }
+        guard readWanted, let context, mayRead else { return }
         readWanted = false
         context.read()
     }
@@ -321,6 +355,8 @@ final class HTTPConnection: ChannelDuplexHandler {
     /// Reads under way are cancelled; writes are still executed, their answers find nobody.
     private func end() {
         guard isOpen else { return }
+        asker.leave()
+        held = nil
         machine.closed()
         perform()
         context = nil
@@ -340,7 +376,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             let unsent = meterUnsent(context.channel)
             let traffic = HTTPTraffic(
                 received: self.meter.received, taken: self.written - unsent, unsent: unsent,
-                isMidHead: self.meter.isMidHead)
+                isMidHead: self.meter.isMidHead && self.held == nil)
             self.machine.tick(traffic, at: self.now)
             self.perform()
             self.flush()

@@ -1,6 +1,7 @@
 import JSON
 import NIOCore
 import NIOHTTP1
+import Rights
 import Service
 
 /// A request whose query string has been checked.
@@ -12,6 +13,7 @@ struct HTTPRequest: Sendable {
     let path: String
     let headers: HTTPHeaders
     let parameters: QueryParameters
+    let credential: Credential
     let arrival: NIODeadline
     private(set) var body: ByteBuffer?
     /// What the body takes of what all bodies may.
@@ -20,6 +22,7 @@ struct HTTPRequest: Sendable {
     init(_ head: HTTPRequestHead, arrival: NIODeadline) throws(QueryParameters.Invalid) {
         method = head.method
         headers = head.headers
+        credential = AuthorizationField.credential(headers.first(name: "authorization"))
         self.arrival = arrival
         target = Self.originForm(head.uri)
         let query = target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
@@ -79,6 +82,7 @@ struct PendingReply {
     let format: ResultFormat
     let target: String
     let parameters: QueryParameters
+    let credential: Credential
     let arrival: NIODeadline
 
     init(_ operation: HTTPOperation, _ request: HTTPRequest) {
@@ -86,6 +90,7 @@ struct PendingReply {
         format = ResultFormat(request.parameters)
         target = request.target
         parameters = request.parameters
+        credential = request.credential
         arrival = request.arrival
     }
 

@@ -1,6 +1,7 @@
 package import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Rights
 package import Service
 import Synchronization
 package import Telemetry
@@ -34,17 +35,21 @@ package final class HTTPServer: Sendable {
 
     private let state = Mutex(State())
 
-    /// - Parameter workshop: where large bodies are read.
+    /// - Parameters:
+    ///   - door: who may do what.
+    ///   - workshop: where large bodies are read.
     package init(
         _ identity: Identity, service: any NodeService, documents: Documents = Documents(),
-        metrics: MetricRegistry = MetricRegistry(), limits: HTTPLimits = HTTPLimits(),
-        workshop: HTTPWorkshop = .threads
+        metrics: MetricRegistry = MetricRegistry(), door: HTTPDoor = HTTPDoor(),
+        limits: HTTPLimits = HTTPLimits(), workshop: HTTPWorkshop = .threads
     ) {
         self.service = service
         let budgets = EdgeBudgets(limits)
         edge = Edge(
-            limits: limits, budgets: budgets,
-            writer: ResponseWriter(version: identity.version, allowOrigin: identity.allowOrigin),
+            limits: limits, budgets: budgets, door: door,
+            writer: ResponseWriter(
+                version: identity.version, allowOrigin: identity.allowOrigin,
+                asksForCredentials: door.judge != nil),
             desk: AnswerDesk(
                 advertisedAddress: identity.advertisedAddress, documents: documents,
                 counters: HTTPCounters(metrics), limits: limits, budgets: budgets),
@@ -90,7 +95,9 @@ package final class HTTPServer: Sendable {
         let meter = HTTPTrafficMeter()
         let connection = HTTPConnection(
             gateway: gateway(of: channel.eventLoop), edge: edge, meter: meter,
-            isObserver: budget.inUse > edge.limits.connections, now: channel.eventLoop.now)
+            isObserver: budget.inUse > edge.limits.connections,
+            asker: Asker(address: channel.remoteAddress?.ipAddress ?? ""),
+            now: channel.eventLoop.now)
         try pipeline.addHandler(meter)
         try pipeline.addHandler(ByteToMessageHandler(decoder))
         try pipeline.addHandler(connection)

@@ -88,7 +88,8 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         _ id: RequestID, _ operation: ClientRequest.Operation, _ pending: PendingReply
     ) -> ClientRequest {
         ClientRequest(
-            id: id, operation: operation, forward: !pending.redirects, timeout: pending.timeout)
+            id: id, operation: operation, forward: !pending.redirects, timeout: pending.timeout,
+            credential: pending.credential)
     }
 
     /// Notes whom the reply is for; nil: too many are waiting, and the client was told.
@@ -117,13 +118,10 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         // What comes earlier shall reach the node earlier.
         if !gathered.isEmpty { submitGathered() }
         let (desk, operation, service) = (edge.desk, pending.operation, service)
-        let (redirects, timeout) = (pending.redirects, pending.timeout)
         edge.workshop.run { [self] in
             let action = operation.work(desk, request)
             if case .submit(let asked) = action {
-                let request = ClientRequest(
-                    id: id, operation: asked, forward: !redirects, timeout: timeout)
-                service.submit([request], replyTo: self)
+                service.submit([Self.request(id, asked, pending)], replyTo: self)
             }
             loop.execute { [self] in returned(id, exchange, action) }
         }

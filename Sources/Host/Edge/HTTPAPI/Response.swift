@@ -83,8 +83,10 @@ struct ResponseWriter: Sendable {
     /// The header fields that every answer has, as they stand on the wire.
     private let common: [UInt8]
 
-    init(version: String, allowOrigin: String?) {
+    /// - Parameter asksForCredentials: every answer says so, as rqlite's do.
+    init(version: String, allowOrigin: String?, asksForCredentials: Bool = false) {
         var text = "X-Rqlite-Version: \(version)\r\n"
+        if asksForCredentials { text += "WWW-Authenticate: Basic realm=\"rqlite\"\r\n" }
         if let allowOrigin { text += "Access-Control-Allow-Origin: \(allowOrigin)\r\n" }
         text += "Access-Control-Allow-Methods: OPTIONS, GET, POST\r\n"
         text += "Access-Control-Allow-Headers: Content-Type\r\n"

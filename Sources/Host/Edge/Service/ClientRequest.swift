@@ -1,4 +1,5 @@
 package import Raft
+package import Rights
 package import Wire
 
 /// How fresh a read must be; see docs/compatibility.md for what each promises.
@@ -110,15 +111,18 @@ package struct ClientRequest: Sendable {
     package var forward: Bool
     /// The reply comes within this time, be it `timedOut`.
     package var timeout: Duration
+    /// The client's own, for nodes that it is sent on to.
+    package var credential: Credential
 
     package init(
         id: RequestID, operation: Operation, forward: Bool = true,
-        timeout: Duration = .seconds(30)
+        timeout: Duration = .seconds(30), credential: Credential = .none
     ) {
         self.id = id
         self.operation = operation
         self.forward = forward
         self.timeout = timeout
+        self.credential = credential
     }
 }
 

@@ -69,6 +69,9 @@ package enum ServiceError: Error, Equatable, Sendable {
     /// What is asked for does not fit the state that the node is in; nothing was done. The text says
     /// why.
     case unsuitable(String)
+    /// The node that was to carry it out grants the client no right to it. The text names the
+    /// operation.
+    case notAuthorized(String)
 }
 
 /// One entry of `/nodes`.

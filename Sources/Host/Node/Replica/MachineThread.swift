@@ -32,6 +32,7 @@ final class MachineThread {
         var transport: PeerTransport
         var forwarder: Forwarder
         var registry: (any RegistryAccess)?
+        var access: NodeAccess
         var open: OpenRequests
         var questions: Questions
         var snapshots: SnapshotFiles

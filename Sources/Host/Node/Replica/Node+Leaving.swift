@@ -46,7 +46,11 @@ extension Node {
     private func ask(_ operation: ClientRequest.Operation, within time: Duration) -> Outcome {
         let answer = SingleReply()
         submit(
-            [ClientRequest(id: RequestID(1), operation: operation, timeout: time)],
+            [
+                ClientRequest(
+                    id: RequestID(1), operation: operation, timeout: time,
+                    credential: links.access.credential())
+            ],
             replyTo: answer)
         return answer.take(until: .now + time + .seconds(1))
             ?? .failed(.timedOut(waitingFor: "node removal confirmation"))

@@ -2,6 +2,7 @@ import Glibc
 import NodeLogic
 package import PeerProtocol
 package import Raft
+import Rights
 package import Service
 import Synchronization
 import Telemetry
@@ -48,19 +49,16 @@ extension Node: PeerDelegate {
             if hello.cluster == nil { links.mailbox.post(.helloHeard(caller.identity)) }
             return
         }
-        links.mailbox.post(.peerAsked(links.questions.add(reply), request, caller))
+        admit(request, from: caller, reply: reply) { [self] in
+            var caller = caller
+            caller.credential = .none
+            links.mailbox.post(.peerAsked(links.questions.add(reply), request, caller))
+        }
     }
 
     /// Tells the machine that a message can't have arrived.
     package func peerUnreachable(_ peer: NodeID) {
         links.mailbox.post(.unreachable(peer))
-    }
-
-    /// As `submit`: a forwarded request is served as one of an own client.
-    package func forwarded(
-        _ requests: [ClientRequest], from caller: PeerCaller, replyTo sink: any ReplySink
-    ) {
-        submit(requests, replyTo: sink)
     }
 
     /// As `demand` of an own client: how much of its answers the other node takes now.

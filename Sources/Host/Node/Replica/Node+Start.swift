@@ -15,17 +15,20 @@ import WriteAheadLog
 
 /// Opens what the disk holds, decides how the node starts, and starts its threads, step by step.
 extension Node {
-    /// - Parameter registry: needed if the plan names one.
+    /// - Parameters:
+    ///   - registry: needed if the plan names one.
+    ///   - access: whom the node lets in.
     /// - Returns: a node that takes part in its cluster, or forms one by its plan.
     /// - Throws: `StartError` where the operator can do something about it. Nothing is made on the
     ///   disk before it is known that the data directory is empty or whole, and nothing is deleted
     ///   before log and database were found to fit.
     package static func start(
         _ settings: MachineSettings, registry: (any RegistryAccess)? = nil,
-        group: any EventLoopGroup, logger: Logger
+        access: NodeAccess = NodeAccess(), group: any EventLoopGroup, logger: Logger
     ) throws -> Node {
         do {
-            return try open(settings, registry: registry, group: group, logger: logger)
+            return try open(
+                settings, registry: registry, access: access, group: group, logger: logger)
         } catch {
             guard let cause = StartError.lackOfRoom(error) else { throw error }
             throw StartError.noRoom(directory: settings.dataDirectory, cause: cause)
@@ -33,7 +36,7 @@ extension Node {
     }
 
     private static func open(
-        _ settings: MachineSettings, registry: (any RegistryAccess)?,
+        _ settings: MachineSettings, registry: (any RegistryAccess)?, access: NodeAccess,
         group: any EventLoopGroup, logger: Logger
     ) throws -> Node {
         if let problem = Engine.unfitness() { throw StartError.storage(problem) }
@@ -74,11 +77,12 @@ extension Node {
             settings: settings,
             engineDifferences: { EngineFingerprint.differences(between: $0, and: $1) })
         warn(of: applied, settings, logger)
-        let transport = transport(settings, opened.identity, group)
+        let transport = transport(settings, opened.identity, access, group)
         let links = MachineThread.Links(
             mailbox: core, log: log, apply: apply, readers: readers, transport: transport,
             forwarder: Forwarder(transport: transport, mailbox: core, open: open),
-            registry: registry, open: open, questions: Questions(), snapshots: snapshots,
+            registry: registry, access: access, open: open, questions: Questions(),
+            snapshots: snapshots,
             ends: NodeEnds(), gate: ReadGate(), board: board,
             states: StateLog(logger), repeats: RepeatLog(logger), logger: logger)
         let beginning = try StartPlan.beginning(
@@ -109,13 +113,15 @@ extension Node {
     }
 
     private static func transport(
-        _ settings: MachineSettings, _ identity: NodeIdentity, _ group: any EventLoopGroup
+        _ settings: MachineSettings, _ identity: NodeIdentity, _ access: NodeAccess,
+        _ group: any EventLoopGroup
     ) -> PeerTransport {
         var limits = TransportLimits()
         // A longer wait would keep a healed link down: a lost SYN is repeated ever more rarely.
         limits.dialTimeout = min(limits.dialTimeout, .init(settings.connectTimeout))
         limits.maxConnections = settings.maxConnections
-        return PeerTransport(group: group, identity: identity, limits: limits)
+        return PeerTransport(
+            group: group, identity: identity, limits: limits, credential: access.credential)
     }
 
     /// Makes the directory and those above it, each of them durably.

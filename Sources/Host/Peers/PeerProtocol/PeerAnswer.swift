@@ -81,6 +81,8 @@ package struct JoinRefusal: Error, Equatable, Sendable {
         /// Another process with the asker's very identity is alive, at the address where the cluster
         /// knows it: one of the two data directories is a copy, and the asker must not take part.
         case identityInUse = 9
+        /// The credential that came with the question, or that none came, gives no right to join.
+        case unauthorized = 10
         /// A code of a later version.
         case other = 255
     }

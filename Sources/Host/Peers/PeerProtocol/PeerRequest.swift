@@ -1,10 +1,12 @@
 package import Raft
+package import Rights
 package import Wire
 
 /// A question of one node to another outside the log's replication. Each is asked over a connection
 /// of its own, of nodes that may not be members of anything yet.
 ///
-///     u8 kind | content; content may be followed by fields of a later minor version
+///     u8 kind | content | since 1.3, only if there is one: credential, see Credential.swift;
+///     content may be followed by fields of a later minor version
 ///     kind 1  hello      –
 ///     kind 2  join       identity | address | optional API URL | u8 suffrage | optional cluster
 ///                        | u8 intent | since 1.1: optional run
@@ -68,14 +70,31 @@ package struct PeerCaller: Equatable, Sendable {
     package var identity: NodeIdentity
     /// The caller's end of the connection; its port means nothing.
     package var remoteAddress: String
+    /// What came with the question; the machine never sees it.
+    package var credential: Credential
 
-    package init(identity: NodeIdentity, remoteAddress: String) {
+    package init(
+        identity: NodeIdentity, remoteAddress: String, credential: Credential = .none
+    ) {
         self.identity = identity
         self.remoteAddress = remoteAddress
+        self.credential = credential
     }
 }
 
 extension PeerRequest {
+    /// What who asks must be granted, at a node that asks for credentials; nil: nothing. A node that
+    /// is in the agreement on one bootstrap is about to be a voter.
+    package var need: RightsNeed? {
+        switch self {
+        case .hello, .checksums, .seed: nil
+        case .join(let request):
+            request.suffrage == .nonvoter
+                ? RightsNeed(anyOf: [.joinReadOnly, .joinReadReplica]) : RightsNeed([.join])
+        case .formation: RightsNeed([.join])
+        }
+    }
+
     private enum Kind: UInt8 {
         case hello = 1
         case join = 2

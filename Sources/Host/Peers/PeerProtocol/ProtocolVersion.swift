@@ -12,7 +12,7 @@ package struct ProtocolVersion: Equatable, Sendable, CustomStringConvertible {
     }
 
     /// What this program speaks.
-    package static let current = ProtocolVersion(major: 1, minor: 2)
+    package static let current = ProtocolVersion(major: 1, minor: 3)
 
     /// Since when nodes can read markers for checksums, in the log and about it.
     package static let checksums = ProtocolVersion(major: 1, minor: 2)

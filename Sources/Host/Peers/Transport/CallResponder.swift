@@ -1,5 +1,6 @@
 import NIOCore
 import PeerProtocol
+import Rights
 import Wire
 
 /// The accepting end of a connection for questions. The dialer asks one and closes; more are
@@ -10,7 +11,7 @@ final class CallResponder: ChannelDuplexHandler {
     typealias OutboundIn = ByteBuffer
 
     private enum Question: Sendable {
-        case known(PeerRequest)
+        case known(PeerRequest, Credential)
         case unknown(kind: UInt8)
     }
 
@@ -45,7 +46,7 @@ final class CallResponder: ChannelDuplexHandler {
             for frame in batch.frames where frame.kind == .request {
                 var reader = batch.reader(of: frame)
                 if let request = try PeerRequest(from: &reader) {
-                    waiting.append(.known(request))
+                    waiting.append(.known(request, try Credential(atEndOf: &reader)))
                 } else {
                     waiting.append(.unknown(kind: batch.bytes[frame.payload.lowerBound]))
                 }
@@ -76,7 +77,7 @@ final class CallResponder: ChannelDuplexHandler {
             lastUse = .now()
             switch waiting.removeFirst() {
             case .unknown(let kind): send(.unsupported(kind: kind), context)
-            case .known(let request): ask(request, context)
+            case .known(let request, let credential): ask(request, credential, context)
             }
         }
         guard holdsRead, !isBusy(context) else { return }
@@ -84,7 +85,11 @@ final class CallResponder: ChannelDuplexHandler {
         context.read()
     }
 
-    private func ask(_ request: PeerRequest, _ context: ChannelHandlerContext) {
+    private func ask(
+        _ request: PeerRequest, _ credential: Credential, _ context: ChannelHandlerContext
+    ) {
+        var caller = caller
+        caller.credential = credential
         isAsking = true
         number += 1
         let number = number

@@ -2,6 +2,7 @@ package import NIOCore
 import NIOPosix
 package import PeerProtocol
 package import Raft
+package import Rights
 package import Service
 import Synchronization
 import Wire
@@ -27,6 +28,8 @@ package final class PeerTransport: Sendable {
     package let identity: NodeIdentity
     /// As they were given; they don't change.
     package let limits: TransportLimits
+    /// Goes with questions that a right is needed for.
+    private let credential: @Sendable () -> Credential
     let group: any EventLoopGroup
     let dialer: Dialer
     let inbound: InboundConnections
@@ -38,16 +41,19 @@ package final class PeerTransport: Sendable {
 
     /// - Parameters:
     ///   - group: loops for traffic between nodes alone; outlives the transport's `shutdown()`.
+    ///   - credential: by which this node asks to be let into a cluster; from any thread.
     ///   - lookup: another way than the system's to find a host's addresses, for tests. It blocks
     ///     a thread of its own.
     package init(
         group: any EventLoopGroup, identity: NodeIdentity, limits: TransportLimits = .init(),
+        credential: @escaping @Sendable () -> Credential = { .none },
         lookup: (@Sendable (String) -> Result<[SocketAddress], NameFailure>)? = nil
     ) {
         limits.check()
         self.group = group
         self.identity = identity
         self.limits = limits
+        self.credential = credential
         let names = NameLookups(limits: limits, lookup: lookup ?? NameLookups.system)
         dialer = Dialer(limits: limits, names: names)
         inbound = InboundConnections(limits: limits)
@@ -209,7 +215,12 @@ package final class PeerTransport: Sendable {
                 CallHandler(promise: promise, address: text),
             ])
             var writer = ByteWriter(reserving: 256)
-            writer.writeFrame(.request) { request.encode(into: &$0) }
+            // No question carries it that needs it not: addresses may be of strangers.
+            let credential = request.need == nil ? Credential.none : self.credential()
+            writer.writeFrame(.request) {
+                request.encode(into: &$0)
+                credential.encodeAtEnd(into: &$0)
+            }
             channel.writeAndFlush(ByteBuffer(bytes: writer.bytes), promise: nil)
         }
         dial.whenComplete { [self] result in

@@ -15,6 +15,7 @@ struct StatusSections: Sendable {
     let settings: NodeSettings
     let process: ProcessSections
     let discovery: DiscoveryService?
+    let access: AccessControl
 
     var sections: [Documents.Section] {
         let node = self.node
@@ -67,7 +68,7 @@ struct StatusSections: Sendable {
 
     private func http() -> JSONValue {
         .object([
-            .init("auth", "disabled"),
+            .init("auth", access.isOn ? "enabled" : "disabled"),
             .init("bind_addr", .string(settings.http.bind.description)),
             .init(
                 "cluster",

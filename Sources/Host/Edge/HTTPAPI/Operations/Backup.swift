@@ -1,4 +1,5 @@
 import NIOHTTP1
+import Rights
 import Telemetry
 
 /// `/db/backup`: not there yet.

@@ -1,4 +1,5 @@
 import NIOHTTP1
+import Rights
 import Telemetry
 
 /// The way to a console in the browser, which is not there.

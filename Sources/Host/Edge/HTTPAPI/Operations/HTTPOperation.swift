@@ -1,4 +1,5 @@
 import NIOHTTP1
+import Rights
 import Service
 import Telemetry
 import Wire
@@ -60,19 +61,14 @@ final class HTTPOperation: Sendable {
         case leader
     }
 
-    /// A right that a client will need, by rqlite's name for it; nothing asks for them yet.
-    enum Permission: String, Sendable {
-        case execute, query, load, backup, snapshot, status, ready, remove, ui
-        case leaderOperations = "leader-ops"
-    }
-
+    typealias Permission = Rights.Permission
     typealias Context = AnswerDesk
 
     let name: String
     let paths: [Path]
     /// Nil: any.
     let methods: [HTTPMethod]?
-    /// All of them; asked for in this order.
+    /// A client must have all of them.
     let permissions: [Permission]
     let body: Body
     let need: Need
@@ -157,6 +153,17 @@ final class HTTPOperation: Sendable {
             counting: counter,
             answerToHead: { _, _ in .unavailable(name) },
             work: { _, _ in .unavailable(name) })
+    }
+}
+
+extension HTTPOperation {
+    /// What a client must be granted.
+    var rightsNeed: RightsNeed { RightsNeed(permissions, isReading: isReading) }
+
+    /// It changes nothing, also by what it carries.
+    var isReading: Bool {
+        if permissions == [.query] { return true }
+        return methods?.allSatisfy { $0 == .GET || $0 == .HEAD } ?? (need == .edge)
     }
 }
 

@@ -2,6 +2,7 @@ import JSON
 import NIOCore
 import NIOHTTP1
 import Raft
+import Rights
 import Service
 
 /// `/leader`: who leads, and handing leadership over.

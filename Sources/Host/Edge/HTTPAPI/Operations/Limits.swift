@@ -1,6 +1,7 @@
 import JSON
 import NIOHTTP1
 import Raft
+import Rights
 import Service
 import Wire
 

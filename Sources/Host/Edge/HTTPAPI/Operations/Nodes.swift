@@ -1,4 +1,5 @@
 import NIOHTTP1
+import Rights
 import Service
 
 /// `/nodes`: all members, each asked over the network.

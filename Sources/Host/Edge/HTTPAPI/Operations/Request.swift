@@ -1,4 +1,5 @@
 import NIOHTTP1
+import Rights
 import Telemetry
 import Wire
 

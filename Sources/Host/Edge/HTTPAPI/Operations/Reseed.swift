@@ -1,4 +1,5 @@
 import NIOHTTP1
+import Rights
 import Service
 
 /// `/cluster/reseed`: this node's database is replaced by the leader's.

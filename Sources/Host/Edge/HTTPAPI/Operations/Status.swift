@@ -1,4 +1,5 @@
 import NIOHTTP1
+import Rights
 import Telemetry
 
 /// `/status`: what the parts of the daemon tell about themselves.

@@ -1,4 +1,5 @@
 import NIOHTTP1
+import Rights
 
 /// `/debug/vars`: counters and gauges.
 extension HTTPOperation {

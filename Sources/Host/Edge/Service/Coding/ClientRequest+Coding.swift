@@ -1,9 +1,11 @@
 import Raft
+import Rights
 package import Wire
 
 /// A request as one node forwards it to another.
 ///
 ///     u64 ID | u8 flags (1 forward) | i64 timeout in ns | u8 code | content
+///            | since 1.3, only if there is one: credential, see Credential.swift
 ///     code 1  command    read options | command
 ///     code 2  remove     node ID
 ///     code 3  transfer   optional node ID | bool wait
@@ -48,6 +50,7 @@ extension ClientRequest {
             skip.encode(into: &writer)
             writer.write(isChecked)
         }
+        credential.encodeAtEnd(into: &writer)
     }
 
     package init(from reader: inout ByteReader) throws(WireError) {
@@ -55,9 +58,10 @@ extension ClientRequest {
         let flags = try reader.readByte()
         guard flags & ~1 == 0 else { throw .invalid(field: "request flags", value: UInt64(flags)) }
         let timeout = try Duration(from: &reader)
+        let operation = try Self.operation(from: &reader)
         self.init(
-            id: id, operation: try Self.operation(from: &reader), forward: flags & 1 != 0,
-            timeout: timeout)
+            id: id, operation: operation, forward: flags & 1 != 0, timeout: timeout,
+            credential: try Credential(atEndOf: &reader))
     }
 
     private static func operation(from reader: inout ByteReader) throws(WireError) -> Operation {

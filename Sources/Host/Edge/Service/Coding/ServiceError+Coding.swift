@@ -19,6 +19,7 @@ extension ServiceError {
         case membership = 12
         case diskFull = 13
         case unsuitable = 32
+        case notAuthorized = 33
     }
 
     package func encode(into writer: inout ByteWriter) {
@@ -58,6 +59,9 @@ extension ServiceError {
         case .unsuitable(let text):
             writer.write(Kind.unsuitable.rawValue)
             writer.write(text)
+        case .notAuthorized(let text):
+            writer.write(Kind.notAuthorized.rawValue)
+            writer.write(text)
         }
     }
 
@@ -83,6 +87,7 @@ extension ServiceError {
         case .membership: self = .membership(try Refusal(from: &reader))
         case .diskFull: self = .diskFull
         case .unsuitable: self = .unsuitable(try reader.readText())
+        case .notAuthorized: self = .notAuthorized(try reader.readText())
         case nil: throw .invalid(field: "service error", value: UInt64(raw))
         }
     }

@@ -1,0 +1,51 @@
+package import Wire
+
+/// By what somebody says who they are. A forwarded request carries its client's, so that the node
+/// that carries it out judges the client and not the node between.
+///
+///     u8 0 none | u8 1 user and password: text | text | u8 2 token: text
+package enum Credential: Hashable, Sendable {
+    case none
+    case password(user: String, password: String)
+    case token(String)
+
+    /// In bytes, for each text: those of a request's header are no longer.
+    private static var limit: Int { 1 << 16 }
+
+    package func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .none: writer.write(UInt8(0))
+        case .password(let user, let password):
+            writer.write(UInt8(1))
+            writer.write(user)
+            writer.write(password)
+        case .token(let token):
+            writer.write(UInt8(2))
+            writer.write(token)
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(WireError) {
+        let kind = try reader.readByte()
+        switch kind {
+        case 0: self = .none
+        case 1:
+            self = .password(
+                user: try reader.readText(limit: Self.limit),
+                password: try reader.readText(limit: Self.limit))
+        case 2: self = .token(try reader.readText(limit: Self.limit))
+        default: throw .invalid(field: "credential", value: UInt64(kind))
+        }
+    }
+
+    /// Behind what was complete before credentials were known: nodes that don't know them read no
+    /// further, and who sends none writes what they wrote.
+    package func encodeAtEnd(into writer: inout ByteWriter) {
+        if self != .none { encode(into: &writer) }
+    }
+
+    /// What `encodeAtEnd` wrote.
+    package init(atEndOf reader: inout ByteReader) throws(WireError) {
+        if reader.isAtEnd { self = .none } else { try self.init(from: &reader) }
+    }
+}

@@ -1,0 +1,90 @@
+import Glibc
+import Synchronization
+import Telemetry
+import Threads
+import Time
+
+/// Reads files again when they change, or when the operator says so: by size, times and number of each
+/// file, so that one that is replaced by an older one is noticed too, and so is one behind a link that
+/// is moved. What can't be used changes nothing.
+final class Reloader: Sendable {
+    /// Files that are read together.
+    struct Item: Sendable {
+        /// For the log: `-auth`.
+        var what: String
+        var paths: [String]
+        /// All or nothing; an error's text is for the operator.
+        var reload: @Sendable () throws -> Void
+    }
+
+    /// What tells one state of a file from another; nil: it is not there.
+    private struct Stamp: Equatable, Sendable {
+        var device: UInt64
+        var number: UInt64
+        var size: Int64
+        var modified: [Int64]
+
+        init?(_ path: String) {
+            var information = stat()
+            guard stat(path, &information) == 0 else { return nil }
+            device = UInt64(information.st_dev)
+            number = UInt64(information.st_ino)
+            size = Int64(information.st_size)
+            modified = [
+                Int64(information.st_mtim.tv_sec), Int64(information.st_mtim.tv_nsec),
+                Int64(information.st_ctim.tv_sec), Int64(information.st_ctim.tv_nsec),
+            ]
+        }
+    }
+
+    private enum Wake: Sendable {
+        case asked
+        case stop
+    }
+
+    private static let period: Duration = .seconds(1)
+
+    private let items: [Item]
+    private let logger: Logger
+    private let wakes = Mailbox<Wake>()
+
+    /// Of the files as they are when it is made.
+    /// - Throws: `ThreadShortage`.
+    init(_ items: [Item], logger: Logger) throws {
+        self.items = items
+        self.logger = logger
+        guard !items.isEmpty else { return }
+        let stamps = items.map { $0.paths.map(Stamp.init) }
+        try NamedThread("reload") { [self] in run(stamps) }.detach()
+    }
+
+    /// Reads all of them, changed or not.
+    func reloadNow() { wakes.post(.asked) }
+
+    func stop() { wakes.post(.stop) }
+
+    private func run(_ stamps: [[Stamp?]]) {
+        var stamps = stamps
+        while true {
+            let wakes = wakes.take(until: .now + Self.period)
+            if wakes.contains(.stop) { return }
+            for (place, item) in items.enumerated() {
+                let current = item.paths.map(Stamp.init)
+                guard !wakes.isEmpty || current != stamps[place] else { continue }
+                stamps[place] = current
+                reload(item)
+            }
+        }
+    }
+
+    private func reload(_ item: Item) {
+        do {
+            try item.reload()
+            logger.notice("read again", ["what": item.what])
+        } catch {
+            logger.error(
+                "can't be read again: what was read before stays in force",
+                ["what": item.what, "cause": "\(error)"])
+        }
+    }
+}

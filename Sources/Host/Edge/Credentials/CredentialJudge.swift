@@ -1,0 +1,231 @@
+package import Rights
+import Synchronization
+package import Telemetry
+import Threads
+import Time
+
+/// Judges by a credentials file. What must be hashed to be compared is, one after the other, on a thread
+/// of its own; a credential that was right is known again by its fingerprint until the file changes.
+///
+/// What waits for the thread is bounded by who asks: a connection of a client has one request at a time
+/// that waits for a verdict, and a connection between nodes as many as it may have in flight. Addresses
+/// take turns, so that one with many guesses holds up itself.
+package final class CredentialJudge: RightsJudge {
+    /// Takes a verdict that comes later.
+    private struct Waiting {
+        let need: RightsNeed
+        let asker: Asker
+        let later: @Sendable (Bool) -> Void
+    }
+
+    /// A credential that is to be looked at, and who waits for that.
+    private struct Job {
+        let credential: Credential
+        let origin: Guesses.Origin
+        let due: MonotonicTime
+        var waiting: [Waiting]
+    }
+
+    private struct State {
+        var table: CredentialTable
+        /// Of the table; grows with each change.
+        var generation = 0
+        /// Of entries, by whom a right credential is.
+        var known: [Fingerprint: CredentialTable.Entry] = [:]
+        var jobs: [Fingerprint: Job] = [:]
+        var guesses = Guesses()
+        /// When an address last had its turn.
+        var served: [Guesses.Origin: MonotonicTime] = [:]
+        var isOver = false
+
+        /// A hash may have several texts that it looks at in part, so even these are bounded.
+        mutating func remember(_ entry: CredentialTable.Entry, _ fingerprint: Fingerprint) {
+            if known.count >= 65_536 { known = [:] }
+            known[fingerprint] = entry
+        }
+    }
+
+    /// More than there may be connections; only who breaks connections off all the time gets there.
+    private static let mostJobs = 16_384
+
+    private enum Found {
+        case verdict(Bool)
+        case later
+        case failed
+    }
+
+    private let state: Monitor<State>
+    private let key = Fingerprint.Key()
+    private let accepted: Counter
+    private let refused: Counter
+    private let log: RepeatLog
+
+    /// - Throws: `ThreadShortage`.
+    package init(
+        _ table: CredentialTable, metrics: MetricRegistry, logger: Logger
+    ) throws {
+        state = Monitor(State(table: table))
+        accepted = metrics.counter("http", "auth_ok")
+        refused = metrics.counter("http", "auth_fail")
+        log = RepeatLog(logger)
+        try NamedThread("credentials") { [self] in work() }.detach()
+    }
+
+    /// Judges by another table from now on.
+    package func replace(_ table: CredentialTable) {
+        state.withLock { state in
+            state.table = table
+            state.generation += 1
+            state.known = [:]
+        }
+    }
+
+    /// As who this node speaks to others, see `CredentialTable.plainCredential`.
+    package func plainCredential(of user: String) -> Credential? {
+        state.withLock { $0.table.plainCredential(of: user) }
+    }
+
+    /// Ends the thread; who still waits is refused.
+    package func stop() { state.withLock { $0.isOver = true } }
+
+    package func judge(
+        _ credential: Credential, _ need: RightsNeed, for asker: Asker,
+        later: @escaping @Sendable (Bool) -> Void
+    ) -> Bool? {
+        let fingerprint = key.fingerprint(credential)
+        let waiting = Waiting(need: need, asker: asker, later: later)
+        let found = state.withLock { state in
+            Self.find(credential, fingerprint, waiting, in: &state, at: .now)
+        }
+        switch found {
+        case .verdict(let verdict): return counted(verdict)
+        case .failed:
+            logRefusal(of: credential, from: asker.address)
+            return counted(false)
+        case .later: return nil
+        }
+    }
+
+    private static func find(
+        _ credential: Credential, _ fingerprint: Fingerprint, _ waiting: Waiting,
+        in state: inout State, at now: MonotonicTime
+    ) -> Found {
+        let (need, everybody) = (waiting.need, state.table.everybody)
+        if need.isMet(by: [everybody]) { return .verdict(true) }
+        if credential == .none || state.isOver { return .verdict(false) }
+        // Behind those that were asked before with the same credential.
+        if state.jobs[fingerprint] != nil {
+            state.jobs[fingerprint]?.waiting.append(waiting)
+            return .later
+        }
+        if let entry = state.known[fingerprint] {
+            return .verdict(meets(need, everybody, entry))
+        }
+        let origin = Guesses.origin(waiting.asker.address)
+        let due = state.guesses.turn(of: origin, at: now)
+        if due <= now, !state.table.needsHash(credential) {
+            guard let entry = state.table.entry(shownBy: credential) else {
+                state.guesses.failed(origin, at: now)
+                return .failed
+            }
+            state.remember(entry, fingerprint)
+            return .verdict(meets(need, everybody, entry))
+        }
+        guard state.jobs.count < mostJobs else { return .failed }
+        state.jobs[fingerprint] = Job(
+            credential: credential, origin: origin, due: due, waiting: [waiting])
+        return .later
+    }
+
+    private static func meets(
+        _ need: RightsNeed, _ everybody: Grants, _ entry: CredentialTable.Entry?
+    ) -> Bool {
+        guard let entry, !entry.isExpired(at: .now()) else { return false }
+        return need.isMet(by: [everybody, entry.grants])
+    }
+
+    private func counted(_ verdict: Bool) -> Bool {
+        (verdict ? accepted : refused).add()
+        return verdict
+    }
+
+    /// A name that the file doesn't have may be a password that was typed in its place.
+    private func logRefusal(of credential: Credential, from address: String) {
+        let name = state.withLock { $0.table.name(in: credential) } ?? "nobody in the file"
+        let host = address.hasPrefix("[") || address.filter { $0 == ":" }.count > 1
+        log.warning(
+            "a credential was refused", about: name,
+            cause: "from \(host ? address : String(address.prefix { $0 != ":" }))")
+    }
+
+    // MARK: The thread
+
+    private func work() {
+        while let (fingerprint, job, table, generation) = nextJob() {
+            let entry = table.entry(shownBy: job.credential)
+            state.withLock { state in
+                if entry == nil { state.guesses.failed(job.origin, at: .now) }
+                guard generation == state.generation, let entry else { return }
+                state.remember(entry, fingerprint)
+            }
+            if entry == nil {
+                logRefusal(of: job.credential, from: job.waiting.first?.asker.address ?? "")
+            }
+            finish(fingerprint, entry, generation)
+        }
+        let left = state.withLock { state in
+            defer { state.jobs = [:] }
+            return state.jobs.values.flatMap(\.waiting)
+        }
+        for waiting in left { waiting.later(counted(false)) }
+    }
+
+    /// Blocks until a credential has its turn; nil at the end.
+    private func nextJob() -> (Fingerprint, Job, CredentialTable, Int)? {
+        var earliest: MonotonicTime?
+        return state.wait(until: { earliest }) { state in
+            if state.isOver { return .some(nil) }
+            let now = MonotonicTime.now
+            state.jobs = state.jobs.filter { !$0.value.waiting.allSatisfy(\.asker.isGone) }
+            earliest = state.jobs.values.map(\.due).min()
+            let ready = state.jobs.filter { $0.value.due <= now }
+            let next = ready.min { left, right in
+                let leftTurn = state.served[left.value.origin] ?? .zero
+                let rightTurn = state.served[right.value.origin] ?? .zero
+                return (leftTurn, left.value.due) < (rightTurn, right.value.due)
+            }
+            guard let next else { return nil }
+            if state.served.count > 4096 { state.served = [:] }
+            state.served[next.value.origin] = now
+            return .some((next.key, next.value, state.table, state.generation))
+        } ?? nil
+    }
+
+    /// Tells who waits, also those that come to wait meanwhile, in their order.
+    private func finish(
+        _ fingerprint: Fingerprint, _ entry: CredentialTable.Entry?, _ generation: Int
+    ) {
+        while true {
+            let batch: (waiting: [Waiting], everybody: Grants)? = state.withLock { state in
+                guard let job = state.jobs[fingerprint] else { return nil }
+                guard generation == state.generation else {
+                    // Judged by a table that is gone: once more.
+                    return nil
+                }
+                guard !job.waiting.isEmpty else {
+                    state.jobs[fingerprint] = nil
+                    return nil
+                }
+                state.jobs[fingerprint]?.waiting = []
+                return (job.waiting, state.table.everybody)
+            }
+            guard let batch else { return }
+            for waiting in batch.waiting {
+                let verdict =
+                    waiting.need.isMet(by: [batch.everybody])
+                    || Self.meets(waiting.need, batch.everybody, entry)
+                waiting.later(counted(verdict))
+            }
+        }
+    }
+}

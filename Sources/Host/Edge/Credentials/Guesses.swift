@@ -1,0 +1,73 @@
+import Glibc
+import Time
+
+/// Slows who tries many credentials. Each address has a number of failures for free; after these its
+/// next credentials wait, ever longer, before they are looked at. One that is right is accepted then:
+/// nobody is shut out because of a neighbour behind the same address.
+struct Guesses {
+    /// An IPv4 address, or the first half of an IPv6 one, for who has one of these has all in it.
+    typealias Origin = [UInt8]
+
+    private struct Record {
+        var failures = 0
+        var last: MonotonicTime
+        /// When the next credential may be looked at.
+        var nextTurn: MonotonicTime
+    }
+
+    /// Failures that a person who mistypes has in a minute.
+    static let free = 5
+    static let longestPause: Duration = .seconds(1)
+    /// However many wait, none waits longer.
+    static let longestWait: Duration = .seconds(3)
+    private static let shortestPause: Duration = .milliseconds(50)
+    private static let memory: Duration = .seconds(60)
+    /// Of addresses; the one that failed longest ago is forgotten for another.
+    private static let limit = 4096
+
+    private var records: [Origin: Record] = [:]
+
+    /// - Parameter address: as numbers, in brackets or not, with a port or not.
+    static func origin(_ address: String) -> Origin {
+        var host = address[...]
+        if host.hasPrefix("[") {
+            host = host.dropFirst().prefix { $0 != "]" }
+        } else if host.filter({ $0 == ":" }).count == 1 {
+            host = host.prefix { $0 != ":" }
+        }
+        var bytes = [UInt8](repeating: 0, count: 16)
+        if inet_pton(AF_INET6, String(host), &bytes) == 1 {
+            let isMapped = bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 255
+            return isMapped ? Array(bytes[12...]) : Array(bytes[..<8])
+        }
+        if inet_pton(AF_INET, String(host), &bytes) == 1 { return Array(bytes[..<4]) }
+        return Array(host.utf8.prefix(64))
+    }
+
+    /// When a credential from there that nobody has verified may be looked at.
+    mutating func turn(of origin: Origin, at now: MonotonicTime) -> MonotonicTime {
+        guard var record = records[origin] else { return now }
+        guard now - record.last < Self.memory else {
+            records[origin] = nil
+            return now
+        }
+        guard record.failures >= Self.free else { return now }
+        let turn = min(max(now, record.nextTurn), now + Self.longestWait)
+        let doublings = min(record.failures - Self.free, 5)
+        record.nextTurn = turn + min(Self.shortestPause * (1 << doublings), Self.longestPause)
+        records[origin] = record
+        return turn
+    }
+
+    mutating func failed(_ origin: Origin, at now: MonotonicTime) {
+        if records[origin] == nil, records.count >= Self.limit,
+            let oldest = records.min(by: { $0.value.last < $1.value.last })
+        {
+            records[oldest.key] = nil
+        }
+        var record = records[origin] ?? Record(last: now, nextTurn: now)
+        record.failures = min(record.failures + 1, 1000)
+        record.last = now
+        records[origin] = record
+    }
+}

@@ -1,0 +1,76 @@
+import NodeLogic
+package import PeerProtocol
+import Raft
+import Rights
+package import Service
+import Transport
+
+/// What other nodes may ask of this one, by the rights of whoever is behind them: a client's request
+/// carries the client's credential, and this node grants what its own file grants.
+extension Node {
+    /// As `submit`, for clients whom this node grants what they want. Requests with one credential
+    /// keep their order.
+    package func forwarded(
+        _ requests: [ClientRequest], from caller: PeerCaller, replyTo sink: any ReplySink
+    ) {
+        guard let judge = links.access.judge else { return submit(requests, replyTo: sink) }
+        let asker = Asker(address: caller.remoteAddress)
+        var granted: [ClientRequest] = []
+        var refused: [ClientRequest] = []
+        for request in requests {
+            let verdict = judge.judge(
+                request.credential, request.operation.need, for: asker
+            ) { [self] verdict in
+                if verdict {
+                    submit([request], replyTo: sink)
+                } else {
+                    sink.deliver([Self.refusal(of: request)])
+                }
+            }
+            switch verdict {
+            case true?: granted.append(request)
+            case false?: refused.append(request)
+            case nil: break
+            }
+        }
+        if !granted.isEmpty { submit(granted, replyTo: sink) }
+        if !refused.isEmpty { sink.deliver(refused.map(Self.refusal)) }
+    }
+
+    private static func refusal(of request: ClientRequest) -> Reply {
+        Reply(
+            id: request.id, outcome: .failed(.notAuthorized(request.operation.refusalName)))
+    }
+
+    /// Goes on with a question if its asker has the right to it, else answers it.
+    func admit(
+        _ request: PeerRequest, from caller: PeerCaller,
+        reply: @escaping @Sendable (PeerAnswer) -> Void, _ goOn: @escaping @Sendable () -> Void
+    ) {
+        guard let judge = links.access.judge, let need = request.need,
+            !isOfMember(request, caller)
+        else { return goOn() }
+        let hadNone = caller.credential == .none
+        let end: @Sendable (Bool) -> Void = { verdict in
+            if verdict { goOn() } else { reply(Self.refusal(of: request, hadNone: hadNone)) }
+        }
+        let verdict = judge.judge(
+            caller.credential, need, for: Asker(address: caller.remoteAddress), later: end)
+        if let verdict { end(verdict) }
+    }
+
+    /// Who is a member already asks for nothing new when it tells where it is.
+    private func isOfMember(_ request: PeerRequest, _ caller: PeerCaller) -> Bool {
+        guard case .join(let join) = request, join.intent == .resume else { return false }
+        return links.board.status.membership.members.contains {
+            $0.id == join.identity.id && $0.incarnation == join.identity.incarnation
+                && caller.identity == join.identity
+        }
+    }
+
+    private static func refusal(of request: PeerRequest, hadNone: Bool) -> PeerAnswer {
+        let text = "unauthorized" + (hadNone ? " (did you forget to set -join-as?)" : "")
+        guard case .join = request else { return .failed(text) }
+        return .joinRefused(JoinRefusal(code: .unauthorized, text: text))
+    }
+}

@@ -1,0 +1,17 @@
+package import Rights
+
+/// Whom a node lets in, and as whom it comes to others.
+package struct NodeAccess: Sendable {
+    /// Of what other nodes forward and ask; nil: everybody may do everything.
+    package var judge: (any RightsJudge)?
+    /// As whom the node joins and leaves a cluster. From any thread.
+    package var credential: @Sendable () -> Credential
+
+    package init(
+        judge: (any RightsJudge)? = nil,
+        credential: @escaping @Sendable () -> Credential = { .none }
+    ) {
+        self.judge = judge
+        self.credential = credential
+    }
+}

@@ -1,0 +1,149 @@
+import Rights
+import Telemetry
+import Testing
+import Threads
+import Time
+
+@testable import Credentials
+
+/// The judge: what it answers at once, what later, and what it remembers.
+@Suite struct CredentialJudgeTests {
+    private struct Bench {
+        let store: CredentialJudge
+        let metrics = MetricRegistry()
+
+        init(_ text: String) throws {
+            store = try CredentialJudge(
+                CredentialTable(parsing: Array(text.utf8)), metrics: metrics,
+                logger: Logger(module: "test", threshold: nil))
+        }
+
+        func ask(
+            _ credential: Credential, _ need: RightsNeed = RightsNeed([.query]),
+            from address: String = "10.0.0.1:1"
+        ) throws -> Bool {
+            let later = Mailbox<Bool>()
+            let verdict = store.judge(
+                credential, need, for: Asker(address: address)
+            ) { later.post($0) }
+            if let verdict { return verdict }
+            let answers = later.take(until: .now + .seconds(60))
+            try #require(answers.count == 1)
+            return answers[0]
+        }
+    }
+
+    private static func entry(_ user: String, _ password: String) -> String {
+        #"{"username": "\#(user)", "password": "\#(password)", "perms": ["query"]}"#
+    }
+
+    private static func hashed(_ user: String, _ password: String) throws -> String {
+        let hash = try PasswordHash.make(password, .sha256)
+        return #"{"username": "\#(user)", "hash": "\#(hash)", "perms": ["query"]}"#
+    }
+
+    @Test func `What everybody may needs no credential, and a wrong one does no harm`() throws {
+        let bench = try Bench(#"[{"username": "*", "perms": ["query"]}]"#)
+        #expect(try bench.ask(.none))
+        #expect(try bench.ask(.password(user: "nobody", password: "wrong")))
+        #expect(try !bench.ask(.none, RightsNeed([.execute])))
+    }
+
+    @Test func `An empty file lets nobody do anything`() throws {
+        let bench = try Bench("[]")
+        for permission in Permission.allCases {
+            #expect(try !bench.ask(.none, RightsNeed([permission])))
+            #expect(
+                try !bench.ask(.password(user: "", password: ""), RightsNeed([permission])))
+        }
+    }
+
+    @Test func `A credential is verified once, and once more after a reload`() throws {
+        let bench = try Bench("[\(try Self.hashed("a", "p"))]")
+        let right = Credential.password(user: "a", password: "p")
+        #expect(
+            bench.store.judge(right, RightsNeed([.query]), for: Asker(address: "")) { _ in } == nil)
+        #expect(try bench.ask(right))
+        // Known now: the answer comes at once.
+        #expect(
+            bench.store.judge(right, RightsNeed([.query]), for: Asker(address: "")) { _ in } == true
+        )
+        #expect(
+            bench.store.judge(right, RightsNeed([.execute]), for: Asker(address: "")) { _ in }
+                == false)
+        bench.store.replace(
+            try CredentialTable(parsing: Array("[\(try Self.hashed("a", "q"))]".utf8)))
+        #expect(try !bench.ask(right))
+        #expect(try bench.ask(.password(user: "a", password: "q")))
+    }
+
+    @Test func `Requests with one credential get their verdicts in their order`() throws {
+        let bench = try Bench("[\(try Self.hashed("a", "p"))]")
+        let order = Mailbox<Int>()
+        let right = Credential.password(user: "a", password: "p")
+        for number in 0..<200 {
+            let verdict = bench.store.judge(
+                right, RightsNeed([.query]), for: Asker(address: "")
+            ) { _ in order.post(number) }
+            if verdict != nil { order.post(number) }
+        }
+        var seen: [Int] = []
+        let deadline = MonotonicTime.now + .seconds(60)
+        while seen.count < 200, MonotonicTime.now < deadline { seen += order.take(until: deadline) }
+        #expect(seen == Array(0..<200))
+    }
+
+    @Test func `Many guesses from an address are slowed, and a right credential is accepted`()
+        throws
+    {
+        let bench = try Bench("[\(Self.entry("a", "p")), \(Self.entry("b", "q"))]")
+        // Known before the guesses begin.
+        #expect(try bench.ask(.password(user: "b", password: "q")))
+        let start = MonotonicTime.now
+        for guess in 0..<8 {
+            #expect(try !bench.ask(.password(user: "a", password: "wrong\(guess)")))
+        }
+        #expect(MonotonicTime.now - start > .milliseconds(100))
+        #expect(try bench.ask(.password(user: "a", password: "p")))
+        // From elsewhere, and for who is known, nothing is slow.
+        #expect(
+            bench.store.judge(
+                .password(user: "b", password: "q"), RightsNeed([.query]),
+                for: Asker(address: "10.0.0.1:2")
+            ) { _ in } == true)
+        #expect(
+            bench.store.judge(
+                .password(user: "a", password: "x"), RightsNeed([.query]),
+                for: Asker(address: "10.0.0.2:2")
+            ) { _ in } == false)
+        #expect(bench.metrics.counter("http", "auth_ok").current >= 3)
+        #expect(bench.metrics.counter("http", "auth_fail").current >= 9)
+    }
+
+    @Test func `An entry that has expired grants nothing, known or not`() throws {
+        let bench = try Bench(
+            """
+            [{"username": "a", "password": "p", "perms": ["all"],
+              "expires": "2001-01-01T00:00:00Z"}]
+            """)
+        #expect(try !bench.ask(.password(user: "a", password: "p")))
+        #expect(try !bench.ask(.password(user: "a", password: "p")))
+    }
+
+    @Test func `An address is one, whatever its port and form; IPv6 counts by network`() {
+        #expect(Guesses.origin("10.0.0.1:5") == Guesses.origin("10.0.0.1"))
+        #expect(Guesses.origin("[::ffff:10.0.0.1]:5") == Guesses.origin("10.0.0.1"))
+        #expect(Guesses.origin("[2001:db8::1]:5") == Guesses.origin("2001:db8::2"))
+        #expect(Guesses.origin("2001:db8::1") != Guesses.origin("2001:db8:0:1::1"))
+        #expect(Guesses.origin("10.0.0.1") != Guesses.origin("10.0.0.2"))
+    }
+
+    @Test func `However many guess from one address, none waits longer than the longest wait`() {
+        var guesses = Guesses()
+        let (origin, now) = (Guesses.origin("10.0.0.1"), MonotonicTime(nanoseconds: 1 << 40))
+        for _ in 0..<100 { guesses.failed(origin, at: now) }
+        for _ in 0..<1000 {
+            #expect(guesses.turn(of: origin, at: now) - now <= Guesses.longestWait)
+        }
+    }
+}

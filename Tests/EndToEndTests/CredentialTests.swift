@@ -1,0 +1,249 @@
+import Foundation
+import Testing
+
+/// `-auth`, as operators and clients see it, on one node and between nodes.
+@Suite(.serialized) struct CredentialTests {
+    private func write(_ text: String, to file: String) throws {
+        try text.write(toFile: file, atomically: true, encoding: .utf8)
+    }
+
+    private static func user(_ name: String, _ permissions: String...) -> String {
+        let words = permissions.map { "\"\($0)\"" }.joined(separator: ",")
+        return #"{"username":"\#(name)","password":"pw-\#(name)","perms":[\#(words)]}"#
+    }
+
+    /// Nodes with a file each.
+    private func cluster(
+        _ files: [String?], in directory: TestDirectory, _ arguments: [String] = []
+    ) throws -> TestCluster {
+        let places = try DiscoveryMode.Place.onLoopback(files.count)
+        let list = places.map { "\($0.host):\($0.raftPort)" }.joined(separator: ",")
+        for (place, text) in files.enumerated() {
+            if let text { try write(text, to: "\(directory.path)/users-\(place).json") }
+        }
+        return try TestCluster(at: places) { place in
+            let auth =
+                files[place] == nil
+                ? [] : ["-auth", "\(directory.path)/users-\(place).json", "-auth-open", "ready"]
+            return ["-bootstrap-expect", "\(files.count)", "-join", list] + auth + arguments
+        }
+    }
+
+    /// Who leads, asked as somebody who may.
+    private func leader(_ cluster: TestCluster) async throws -> Daemon {
+        try await eventually("a leader", within: .seconds(60)) {
+            var names: Set<String> = []
+            for node in cluster.nodes {
+                guard
+                    try await node.client.get("/readyz", timeout: .seconds(2)).status == 200
+                else { return nil }
+                let status = try await node.client.speaking(as: "root", "pw-root")
+                    .get("/status", timeout: .seconds(2)).json()
+                guard let name = status["store"]["leader"]["node_id"].string, !name.isEmpty else {
+                    return nil
+                }
+                names.insert(name)
+            }
+            guard names.count == 1 else { return nil }
+            return cluster.nodes.first { names.contains($0.id) }
+        }
+    }
+
+    private struct Request {
+        var method: String
+        var path: String
+        var body: String?
+        var permissions: Set<String>
+    }
+
+    /// What a follower answers by itself, or sends on.
+    private static let requests: [Request] = [
+        .init(
+            method: "POST", path: "/db/execute", body: #"["CREATE TABLE IF NOT EXISTS t(x)"]"#,
+            permissions: ["execute"]),
+        .init(
+            method: "POST", path: "/db/query?level=strong", body: #"["SELECT 1"]"#,
+            permissions: ["query"]),
+        .init(
+            method: "GET", path: "/db/query?level=weak&q=SELECT%201", permissions: ["query"]),
+        .init(
+            method: "GET", path: "/db/query?level=none&q=SELECT%201", permissions: ["query"]),
+        .init(
+            method: "POST", path: "/db/request?level=strong", body: #"["SELECT 1"]"#,
+            permissions: ["query", "execute"]),
+        .init(method: "GET", path: "/db/limits", permissions: ["status"]),
+        .init(
+            method: "PUT", path: "/db/limits", body: #"{"steps":1000000000}"#,
+            permissions: ["leader-ops"]),
+        .init(method: "GET", path: "/status", permissions: ["status"]),
+        .init(method: "GET", path: "/nodes", permissions: ["status"]),
+        .init(method: "GET", path: "/leader", permissions: ["leader-ops"]),
+        .init(
+            method: "DELETE", path: "/remove", body: #"{"id":"nobody"}"#, permissions: ["remove"]),
+        .init(method: "GET", path: "/debug/vars", permissions: ["status"]),
+    ]
+
+    @Test func `Each right opens its operations, on the leader, on a follower and through it`()
+        async throws
+    {
+        let permissions = ["execute", "query", "status", "leader-ops", "remove", "backup", "ready"]
+        var users = permissions.map { Self.user($0, $0) }
+        users.append(Self.user("root", "all"))
+        users.append(Self.user("both", "execute", "query"))
+        users.append(Self.user("reader", "all:read"))
+        let file = "[\(users.joined(separator: ","))]"
+        let directory = try TestDirectory()
+        let cluster = try cluster([file, file, file], in: directory, ["-join-as", "root"])
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await leader(cluster)
+        let follower = try #require(cluster.nodes.first { $0.id != leader.id })
+        for node in [leader, follower] {
+            for request in Self.requests {
+                let body = request.body.map { Data($0.utf8) }
+                func status(_ client: HTTPClient) async throws -> Int {
+                    try await client.send(request.method, request.path, body: body).status
+                }
+                let what: Comment = "\(node.id) \(request.method) \(request.path)"
+                for permission in permissions {
+                    let client = node.client.speaking(as: permission, "pw-\(permission)")
+                    let isOpen = request.permissions == [permission]
+                    #expect((try await status(client) != 401) == isOpen, "\(permission) \(what)")
+                }
+                let both = try await status(node.client.speaking(as: "both", "pw-both"))
+                #expect(
+                    (both != 401) == request.permissions.isSubset(of: ["execute", "query"]), what)
+                #expect(try await status(node.client.nobody) == 401, what)
+                #expect(
+                    try await status(node.client.speaking(as: "root", "pw-Root")) == 401, what)
+                #expect(
+                    try await status(node.client.speaking(as: "root", "pw-root")) != 401, what)
+            }
+        }
+    }
+
+    @Test func `A right at the follower is none at the leader`() async throws {
+        let root = Self.user("root", "all")
+        let full = "[\(root),\(Self.user("eve", "execute", "query"))]"
+        let less = "[\(root),\(Self.user("eve", "query"))]"
+        let directory = try TestDirectory()
+        let cluster = try cluster([full, full, full], in: directory, ["-join-as", "root"])
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await leader(cluster)
+        let follower = try #require(cluster.nodes.first { $0.id != leader.id })
+        let eve = follower.client.speaking(as: "eve", "pw-eve")
+        let write = Data(#"["CREATE TABLE IF NOT EXISTS t(x)"]"#.utf8)
+        #expect(try await eve.send("POST", "/db/execute", body: write).status == 200)
+        let place = try #require(cluster.nodes.firstIndex { $0.id == leader.id })
+        try self.write(less, to: "\(directory.path)/users-\(place).json")
+        // On change, without a signal.
+        let answer = try await eventually("the leader reads its file", within: .seconds(30)) {
+            let answer = try await eve.send("POST", "/db/execute", body: write)
+            return answer.status == 200 ? nil : answer
+        }
+        #expect(answer.status == 401)
+        #expect(answer.text == "remote Execute not authorized\n")
+        #expect(try await eve.get("/db/query?level=strong&q=SELECT%201").status == 200)
+        // By a signal, and back.
+        try self.write(full, to: "\(directory.path)/users-\(place).json")
+        leader.signal(SIGHUP)
+        try await eventually("the right is back", within: .seconds(30)) {
+            try await eve.send("POST", "/db/execute", body: write).status == 200 ? true : nil
+        }
+        // What can't be used changes nothing.
+        try self.write("[{", to: "\(directory.path)/users-\(place).json")
+        try await eventually("the log says so", within: .seconds(30)) {
+            leader.log.contains("can't be read again") ? true : nil
+        }
+        #expect(try await eve.send("POST", "/db/execute", body: write).status == 200)
+        for node in cluster.nodes { #expect(!node.log.contains("pw-eve")) }
+    }
+
+    @Test func `A node joins as a user who may, and not as one who may not`() async throws {
+        let directory = try TestDirectory()
+        let file = "\(directory.path)/users.json"
+        let users = [
+            Self.user("root", "all"), Self.user("voter", "join"),
+            Self.user("replica", "join-read-only"), Self.user("nobody", "query"),
+        ]
+        try write("[\(users.joined(separator: ","))]", to: file)
+        let ports = try freePorts(2)
+        let first = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            arguments: ["-auth", file, "-auth-open", "ready"])
+        let cluster = TestCluster([first], in: directory)
+        try first.start()
+        try await first.waitUntilReady()
+        var joiners: [Daemon] = []
+        defer { for node in joiners + [first] { node.kill() } }
+        for (id, user, isReplica, mayJoin) in [
+            ("2", "nobody", false, false), ("3", "replica", false, false),
+            ("4", "voter", true, false), ("5", "replica", true, true), ("6", "voter", false, true),
+        ] {
+            let node = try cluster.another(
+                id, in: directory,
+                ["-auth", file, "-auth-open", "ready", "-join-as", user, "-join-interval", "200ms"]
+                    + (isReplica ? ["-raft-non-voter"] : []))
+            joiners.append(node)
+            try node.start()
+            if mayJoin {
+                try await node.waitUntilReady()
+            } else {
+                try await eventually("node \(id) is refused", within: .seconds(30)) {
+                    node.log.contains("unauthorized") ? true : nil
+                }
+            }
+        }
+        let nodes = try await first.client.speaking(as: "root", "pw-root")
+            .get("/nodes?nonvoters").json()
+        #expect(nodes.members == ["1", "5", "6"])
+    }
+
+    @Test func `A file that can't be used ends the start, in words`() async throws {
+        let directory = try TestDirectory()
+        for (text, words) in [("[", "users.json"), ("", "empty"), ("[{}]", "entry 1")] {
+            let file = "\(directory.path)/users.json"
+            try write(text, to: file)
+            let ports = try freePorts(2)
+            let node = Daemon(
+                id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+                arguments: ["-auth", file])
+            try node.start()
+            #expect(try await node.waitForExit() == 1)
+            #expect(node.log.contains("failed to get credential store"))
+            #expect(node.log.contains(words), "\(node.log)")
+        }
+    }
+
+    @Test func `Tokens and hashes that the program makes are accepted`() async throws {
+        let directory = try TestDirectory()
+        let binary = "\(Daemon.binaries)/rqlited"
+        let token = try run("/bin/sh", "-c", "\(binary) auth token ci 2>/dev/null")
+        let lines = token.split(separator: "\n").map(String.init)
+        try #require(lines.count == 2)
+        let hash = try run("/bin/sh", "-c", "echo correct horse | \(binary) auth hash 2>/dev/null")
+            .trimmingCharacters(in: .newlines)
+        let file = "\(directory.path)/users.json"
+        try write(
+            #"[\#(lines[1]),{"username":"eve","hash":"\#(hash)","perms":["query"]}]"#, to: file)
+        #expect(try run(binary, "auth", "check", file).contains("users 1, tokens 1"))
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            arguments: ["-auth", file, "-auth-open", "ready"])
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        var bearer = node.client
+        bearer.authorization = "Bearer \(lines[0])"
+        let query = "/db/query?level=strong&q=SELECT%201"
+        #expect(try await bearer.get(query).status == 200)
+        #expect(try await bearer.get("/status").status == 401)
+        bearer.authorization?.removeLast()
+        #expect(try await bearer.get(query).status == 401)
+        let eve = node.client.speaking(as: "eve", "correct horse")
+        for _ in 0..<3 { #expect(try await eve.get(query).status == 200) }
+        #expect(try await node.client.speaking(as: "eve", hash).get(query).status == 401)
+    }
+}
