@@ -59,6 +59,7 @@ struct BadPlugin: Sendable, CustomStringConvertible {
         BadPlugin("picky_key", .resolver, "arguments.strange"),
         // Lifecycle, interfaces, leaks and threads.
         BadPlugin("once", .resolver, "lifecycle.again"),
+        BadPlugin("shares_config", .resolver, "lifecycle.apart"),
         BadPlugin("alone", .resolver, "lifecycle.several"),
         BadPlugin("crash_unused", .resolver, "lifecycle.unused"),
         BadPlugin("slow_destroy", .resolver, "lifecycle.brief"),
@@ -127,6 +128,10 @@ struct BadPlugin: Sendable, CustomStringConvertible {
         BadPlugin("short_names", .registry, "registry.names"),
         BadPlugin("one_key", .registry, "registry.keys"),
         BadPlugin("stale", .registry, "registry.fresh"),
+        BadPlugin("reads_stale", .registry, "registry.fresh"),
+        BadPlugin("in_memory", .registry, "registry.processes"),
+        BadPlugin("locks_process", .registry, "registry.processes-race"),
+        BadPlugin("trusts_proxy", .registry, "faults.proxy"),
         BadPlugin("claims_success", .registry, "registry.unknown", "registry.unwritten"),
         // Watching, describing, manners.
         BadPlugin("waits_without_token", .registry, "watch.empty-token"),
@@ -145,6 +150,18 @@ struct BadPlugin: Sendable, CustomStringConvertible {
         BadPlugin("inherits", .resolver, "manners.close-on-exec"),
         BadPlugin("forks", .resolver, "manners.children"),
         BadPlugin("chatty", .resolver, "manners.log"),
+        BadPlugin("changes_mask", .resolver, "manners.state", "manners.outside"),
+        BadPlugin("lowers_limits", .resolver, "manners.state"),
+        BadPlugin("closes_input", .resolver, "manners.state"),
+        BadPlugin("blocks_signals", .resolver, "manners.state"),
+        BadPlugin("changes_rounding", .resolver, "manners.state"),
+        BadPlugin("prints_late", .resolver, "manners.late", "manners.outside"),
+        BadPlugin("changes_on_failure", .resolver, "manners.late", "manners.outside"),
+        BadPlugin("inherits_late", .resolver, "manners.late"),
+        BadPlugin("exit_handler", .resolver, "manners.exit"),
+        BadPlugin("aborts_at_exit", .resolver, "manners.exit"),
+        BadPlugin("hangs_at_exit", .resolver, "manners.exit"),
+        BadPlugin("opens_files", .resolver, "leaks.calls", "leaks.outside"),
         BadPlugin("tells_secret", .resolver, "manners.secrets"),
     ]
 }

@@ -10,8 +10,16 @@ import Testing
     func `A bad plugin is caught`(plugin: BadPlugin) async throws {
         let shop = try PluginShop()
         let mode = plugin.name == "two_versions" ? "tested-resolver" : nil
-        let entries = try await PluginShop.judge(
-            shop.compile(plugin), plugin.caughtBy, mode: mode)
+        let path = try await shop.compile(plugin)
+        var entries: [Runner.Entry] = []
+        for isIsolated in [false, true] {
+            let checks = plugin.caughtBy.filter {
+                CheckCatalog.find($0)?.needs.contains(.isolated) == isIsolated
+            }
+            guard !checks.isEmpty else { continue }
+            entries += try await PluginShop.judge(
+                path, checks, mode: mode, isIsolated: isIsolated)
+        }
         #expect(entries.count == plugin.caughtBy.count)
         for entry in entries {
             #expect(
@@ -45,12 +53,12 @@ import Testing
                 entry.verdict.outcome == .passed || entry.verdict.outcome == .skipped,
                 "\(entry.check.name): \(entry.verdict)")
         }
-        // Only the other role's are skipped.
+        // Only the other role's are skipped, and those that look from outside.
         let other = role == .resolver ? "for registries" : "for resolvers"
-        #expect(
-            entries.filter { $0.verdict.outcome == .skipped }.allSatisfy {
-                $0.verdict.seen == other
-            })
+        for entry in entries where entry.verdict.outcome == .skipped {
+            #expect(
+                [other, "with --isolation"].contains(entry.verdict.seen), "\(entry.check.name)")
+        }
     }
 
     @Test(arguments: [BadPlugin.Role.resolver, .registry])

@@ -26,9 +26,13 @@ struct Matrix {
                 group.addTask {
                     let shop = try PluginShop()
                     let mode = plugin.name == "two_versions" ? "tested-resolver" : nil
+                    let path = try await shop.compile(plugin)
+                    let outside = CheckCatalog.all.filter { $0.needs.contains(.isolated) }
                     return (
                         plugin.name,
-                        try await PluginShop.judge(shop.compile(plugin), mode: mode)
+                        try await PluginShop.judge(path, mode: mode)
+                            + PluginShop.judge(
+                                path, outside.map(\.name), mode: mode, isIsolated: true)
                     )
                 }
             }

@@ -91,13 +91,45 @@ import Testing
         }
     }
 
+    @Test func `A hang is named by its call, and ends the run early`() async throws {
+        let shop = try PluginShop()
+        let plugin = try await shop.compile(BadPlugin("hangs"))
+        let file = "\(shop.path)/report.json"
+        let run = try await run([plugin, "--only", "calls", "--only", "deadlines", "--json", file])
+        #expect(run.code == 1)
+        #expect(run.output.contains("--keep-going makes the others too"))
+        #expect(run.output.contains("resolve"))
+        let report = try JSONValue(
+            parsing: Array(Data(contentsOf: URL(filePath: file))))
+        let hangs = report["checks"]?.array?.filter { $0["hang"]?.bool == true } ?? []
+        #expect(hangs.count >= 3)
+        // The faults once more at the end, with number and rule.
+        let last = run.output.split(separator: "\n").suffix(4).joined(separator: "\n")
+        #expect(last.contains("(rqlite_disco.h, "), "\(last)")
+    }
+
+    @Test func `What can't be looked at is a failure when one is strict`() async throws {
+        let shop = try PluginShop()
+        let plugin = try await shop.compile(BadPlugin("good"))
+        let manifest = "\(shop.path)/none.json"
+        try "{\"config\": \"{127.0.0.1:1}\"}".write(
+            toFile: manifest, atomically: false, encoding: .utf8)
+        let arguments = [plugin, "--manifest", manifest, "--only", "faults"]
+        #expect(try await run(arguments).code == 0)
+        let strict = try await run(arguments + ["--strict"])
+        #expect(strict.code == 1)
+        #expect(strict.output.contains("the check is made, for --strict"))
+        #expect(strict.output.contains("the manifest names no fake server"))
+    }
+
     @Test func `A real server takes the place of the fake one`() async throws {
         let server = try OtherServer()
         let shop = try PluginShop()
         let plugin = try await shop.compile(BadPlugin("good", .registry))
         let run = try await run([plugin, "--backend", server.url])
         #expect(run.code == 0, "\(run.output)")
-        #expect(run.output.contains("a real server can't be told to do this"))
+        // What a server can't be told to do, a proxy before it does.
+        #expect(!run.output.contains("skipped faults.reset") && run.output.contains("faults.reset"))
         // The checks tidy up.
         #expect(server.isEmpty)
     }

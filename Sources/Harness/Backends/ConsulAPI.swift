@@ -10,12 +10,15 @@ final class ConsulAPI: Sendable {
     private static let maxOperations = 64
 
     private let records = Mutex(ConsulRecords())
+    private let older = Mutex(ConsulRecords())
 
     // MARK: Beside the plugin
 
     /// An operation without a condition.
     func force(_ operation: ConsulRecords.Operation) {
-        _ = records.withLock { records in Result { try records.run([operation]) } }
+        _ = Result {
+            try change { records throws(ConsulRecords.Refusal) in try records.run([operation]) }
+        }
     }
 
     func wipe() { records.withLock { $0.wipe() } }
@@ -61,7 +64,9 @@ final class ConsulAPI: Sendable {
                 exchange.pause()
             }
         }
-        let (index, entries) = see(key, isTree)
+        let (index, entries) =
+            request.parameter("stale") == nil
+            ? see(key, isTree) : see(key, isTree, in: older.withLock { $0 })
         var response: HTTPResponse
         if entries.isEmpty {
             response = HTTPResponse(404, text: "")
@@ -79,21 +84,36 @@ final class ConsulAPI: Sendable {
     }
 
     private func see(_ key: String, _ isTree: Bool) -> (index: UInt64, [ConsulRecords.Entry]) {
-        records.withLock { records in
-            isTree
-                ? (records.index(below: key), records.list(key))
-                : (records.index(of: key), records.entries[key].map { [$0] } ?? [])
+        see(key, isTree, in: records.withLock { $0 })
+    }
+
+    private func see(
+        _ key: String, _ isTree: Bool, in records: ConsulRecords
+    ) -> (index: UInt64, [ConsulRecords.Entry]) {
+        isTree
+            ? (records.index(below: key), records.list(key))
+            : (records.index(of: key), records.entries[key].map { [$0] } ?? [])
+    }
+
+    /// What a server that lags behind shows to a read with `stale`: all but the last change.
+    private func change<Answer>(
+        _ body: (inout ConsulRecords) throws(ConsulRecords.Refusal) -> Answer
+    ) throws(ConsulRecords.Refusal) -> Answer {
+        try records.withLock { records throws(ConsulRecords.Refusal) in
+            let before = records
+            let answer = try body(&records)
+            if records.index != before.index { older.withLock { $0 = before } }
+            return answer
         }
     }
 
     private func run(_ operation: ConsulRecords.Operation) -> HTTPResponse {
-        let isDone = records.withLock { records in
-            do {
-                _ = try records.run([operation])
-                return true
-            } catch {
-                return false
-            }
+        let isDone: Bool
+        do throws(ConsulRecords.Refusal) {
+            _ = try change { records throws(ConsulRecords.Refusal) in try records.run([operation]) }
+            isDone = true
+        } catch {
+            isDone = false
         }
         return Self.json(.bool(isDone), didChange: isDone)
     }
@@ -106,7 +126,7 @@ final class ConsulAPI: Sendable {
             return HTTPResponse(413, text: "Transaction contains too many operations")
         }
         do {
-            let results = try records.withLock { records throws(ConsulRecords.Refusal) in
+            let results = try change { records throws(ConsulRecords.Refusal) in
                 try records.run(operations)
             }
             let shown = results.map { result in

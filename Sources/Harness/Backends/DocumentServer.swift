@@ -59,20 +59,23 @@ package final class DocumentServer: Backend {
                     self.tag($0.read(request.path).record) != tag
                 }
             }
-            return document(store.read(request.path).record)
+            let isStale = request.parameter("stale") != nil
+            return document(
+                isStale ? store.readStale(request.path).record : store.read(request.path).record)
         case "PUT":
             let outcome = store.write(request.path, request.body) { old in
                 expected.map { tag(old) == $0 && old != nil } ?? (old == nil)
             }
             switch outcome {
             case .done(let record): return document(record, didChange: true)
-            case .refused(let old): return HTTPResponse(old == nil ? 404 : 412, text: "refused")
+            case .refused(nil): return absent
+            case .refused: return HTTPResponse(412, text: "refused")
             case .full: return HTTPResponse(503, text: "full")
             }
         case "DELETE":
             switch store.erase(request.path, if: { tag($0) == expected }) {
             case .done: return HTTPResponse(200, text: "", didChange: true)
-            case nil: return HTTPResponse(404, text: "no such document")
+            case nil: return absent
             default: return HTTPResponse(412, text: "refused")
             }
         default: return HTTPResponse(400, text: "no such method")
@@ -83,10 +86,17 @@ package final class DocumentServer: Backend {
         record.map { String($0.modifyIndex) } ?? "0"
     }
 
+    /// With a tag, which a page of somebody else's does not have.
+    private static var absent: HTTPResponse {
+        var response = HTTPResponse(404, text: "no such document")
+        response.set("ETag", "\"0\"")
+        return response
+    }
+
     private static func document(
         _ record: RegistryRecords.Record?, didChange: Bool = false
     ) -> HTTPResponse {
-        guard let record else { return HTTPResponse(404, text: "no such document") }
+        guard let record else { return absent }
         var response = HTTPResponse(200, .bytes(record.value), didChange: didChange)
         response.set("ETag", "\"\(tag(record))\"")
         return response

@@ -28,15 +28,17 @@ struct EtcdOperations {
 
     func range(_ body: JSONValue) throws(EtcdFault) -> [JSONValue.Member] {
         let key = try Self.key(body)
+        // What a member that lags behind shows to those who ask for no more.
+        let isStale = body["serializable"]?.bool == true
         guard let end = body["range_end"] else {
-            let (record, index) = store.read(key)
+            let (record, index) = isStale ? store.readStale(key) : store.read(key)
             return Self.range(record.map { [$0] } ?? [], index)
         }
         var prefixEnd = Array(key.utf8)
         guard let last = prefixEnd.popLast(), Self.bytes(end) == prefixEnd + [last + 1] else {
             throw .invalid("only ranges of one prefix are known here")
         }
-        let (records, index) = store.list(prefix: key)
+        let (records, index) = store.list(prefix: key, isStale: isStale)
         let limit = Self.integer(body["limit"]) ?? 0
         guard limit > 0, limit < records.count else { return Self.range(records, index) }
         return Self.range(Array(records.prefix(limit)), index, of: records.count)

@@ -24,6 +24,8 @@ package final class RegistryRecords: Sendable {
 
     private struct State {
         var records: [String: Record] = [:]
+        /// Before the last change, as a member that lags behind shows it.
+        var older: [String: Record] = [:]
         var index: UInt64 = 1
     }
 
@@ -38,10 +40,20 @@ package final class RegistryRecords: Sendable {
         state.withLock { ($0.records[key], $0.index) }
     }
 
+    /// As a read that need not be linearizable may find it: the last change is not there yet.
+    package func readStale(_ key: String) -> (record: Record?, index: UInt64) {
+        state.withLock { ($0.older[key], max($0.index, 2) - 1) }
+    }
+
     /// Sorted by key.
-    package func list(prefix: String) -> (records: [Record], index: UInt64) {
+    /// - Parameter isStale: see `readStale`.
+    package func list(
+        prefix: String, isStale: Bool = false
+    ) -> (records: [Record], index: UInt64) {
         state.withLock { state in
-            let found = state.records.values.filter { $0.key.utf8.starts(with: prefix.utf8) }
+            let found = (isStale ? state.older : state.records).values.filter {
+                $0.key.utf8.starts(with: prefix.utf8)
+            }
             return (found.sorted { $0.key < $1.key }, state.index)
         }
     }
@@ -54,6 +66,7 @@ package final class RegistryRecords: Sendable {
             let old = state.records[key]
             guard condition(old) else { return .refused(old) }
             guard old != nil || state.records.count < BackendLimits.records else { return .full }
+            state.older = state.records
             state.index += 1
             let record = Record(
                 key: key, value: value, createIndex: old?.createIndex ?? state.index,
@@ -68,6 +81,7 @@ package final class RegistryRecords: Sendable {
         state.withLock { state in
             guard let old = state.records[key] else { return nil }
             guard condition(old) else { return .refused(old) }
+            state.older = state.records
             state.index += 1
             state.records[key] = nil
             return .done(old)
@@ -76,6 +90,7 @@ package final class RegistryRecords: Sendable {
 
     package func eraseAll() {
         state.withLock { state in
+            state.older = state.records
             state.index += 1
             state.records = [:]
         }

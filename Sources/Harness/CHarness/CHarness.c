@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CHarness.h"
 #include <fcntl.h>
+#include <fenv.h>
 #include <locale.h>
 #include <malloc.h>
 #include <signal.h>
@@ -50,4 +51,13 @@ uintptr_t charness_handler(int signal) {
     struct sigaction action;
     if (sigaction(signal, NULL, &action) != 0) return 0;
     return (uintptr_t)action.sa_handler;
+}
+
+uint32_t charness_arithmetic(void) {
+#if defined(__x86_64__)
+    /* Rounding, traps, and what becomes of denormal numbers; not the flags of what happened. */
+    return __builtin_ia32_stmxcsr() & 0xFFC0u;
+#else
+    return (uint32_t)fegetround() | (uint32_t)fegetexcept() << 24;
+#endif
 }

@@ -16,6 +16,7 @@ final class Bench {
     /// Seconds after which the host abandons a call that should have returned.
     static var grace: UInt64 { 2 * slowness.load(ordering: .relaxed) }
     static let second: UInt64 = 1_000_000_000
+    static let noWatch = "the plugin does not offer rqd.watch/1"
 
     let job: Job
     let manifest: Manifest
@@ -42,15 +43,20 @@ final class Bench {
             ("MODE", job.mode),
         ])
         role = PluginModes.read(job.plugin).first { $0.name == job.mode }?.role
-        for command in manifest.setup { try fakeServer?.command(command.map(placeholders.fill)) }
+        for command in manifest.setup where job.backendURL == nil {
+            try fakeServer?.command(command.map(placeholders.fill))
+        }
         for file in manifest.files { write(file.name, file.value.string ?? "") }
     }
 
     /// Lets what the plugin sees be another, as the manifest says how; false if it does not.
     func change() throws(Finding) -> Bool {
-        for command in manifest.change { try fakeServer?.command(command.map(placeholders.fill)) }
+        let isFake = fakeServer != nil && job.backendURL == nil
+        for command in manifest.change where isFake {
+            try fakeServer?.command(command.map(placeholders.fill))
+        }
         for file in manifest.changedFiles { write(file.name, file.value.string ?? "") }
-        return (fakeServer != nil && !manifest.change.isEmpty) || !manifest.changedFiles.isEmpty
+        return (isFake && !manifest.change.isEmpty) || !manifest.changedFiles.isEmpty
     }
 
     /// The file appears whole, as one that an operator moves into place.
@@ -106,7 +112,7 @@ final class Bench {
 
     /// On a real server of its own for each check, so that runs do not meet.
     var key: String {
-        fakeServer != nil || job.backendURL == nil
+        job.backendURL == nil
             ? "harness" : "rqlite-harness/\(getpid())-\(job.check)"
     }
 
@@ -146,6 +152,23 @@ final class Bench {
         return session
     }
 
+    /// Leaves nothing in a real server, whatever became of the check.
+    func tidy() {
+        guard job.backendURL != nil, role == RQD_ROLE_REGISTRY else { return }
+        do throws(Finding) {
+            try fakeServer?.comeUp()
+            try fakeServer?.misbehave(.none)
+            let session = try instance()
+            for record in try call(session, .list("")).results.records {
+                _ = try call(session, .erase(record.name, expected: record.revision))
+            }
+            session.destroy()
+        } catch {
+            // Who can't be asked to forget was not asked to remember either, or says so elsewhere.
+            return
+        }
+    }
+
     // MARK: Calls
 
     /// What every plugin of the role can be asked.
@@ -164,7 +187,7 @@ final class Bench {
         _ pending: any PendingCall, _ request: Request, due: UInt64
     ) throws(Finding) -> CallReport {
         guard let report = pending.wait(until: due + Self.grace * Self.second) else {
-            throw .failed(
+            throw .hung(
                 expected: "\(request.name) returns within a second of its deadline",
                 seen: "it was not back after two, when the host abandons the instance")
         }
@@ -183,7 +206,7 @@ final class Bench {
 
     func offersWatch(_ session: any Session) throws(Finding) {
         guard session.offers(.wait("", token: [])) else {
-            throw .skipped("the plugin does not offer rqd.watch/1")
+            throw .skipped(Self.noWatch)
         }
     }
 

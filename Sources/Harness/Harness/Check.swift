@@ -39,6 +39,10 @@ package struct Check: Sendable {
         /// A server that does what the check says: none is there for a plugin that speaks to none,
         /// and a real one can't be told.
         static let fakeServer = Needs(rawValue: 8)
+        /// The check's process ends by `exit`, and how it ends counts.
+        static let exit = Needs(rawValue: 16)
+        /// A plugin in a process of its own, looked at from outside.
+        static let isolated = Needs(rawValue: 32)
     }
 
     package let name: String

@@ -30,15 +30,19 @@ package enum CheckProcess {
         else { charness_exit(70) }
         Bench.slowness.store(UInt64(max(job.slowness, 1)), ordering: .relaxed)
         let verdict = perform(check, job)
+        let isSent = line.send(verdict.json)
+        if check.needs.contains(.exit), isSent { exit(0) }
         // Not `exit`: the plugin's own endings have had their chance in `destroy`.
-        charness_exit(line.send(verdict.json) ? 0 : 71)
+        charness_exit(isSent ? 0 : 71)
     }
 
     private static func perform(_ check: Check, _ job: Job) -> Verdict {
         do throws(Finding) {
             let manifest = try manifest(job)
+            CallActivity.begin(in: job.directory)
             let server = job.hasFakeServer ? ServerControl(descriptor: serverDescriptor) : nil
             let bench = try Bench(job, manifest: manifest, server: server)
+            defer { bench.tidy() }
             try check.body(bench)
             return .passed
         } catch {

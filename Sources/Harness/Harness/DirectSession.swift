@@ -46,7 +46,9 @@ final class DirectSession: Session, @unchecked Sendable {
         recorder.open()
         var instance: OpaquePointer?
         let start = MonotonicTime.now.nanoseconds
-        let status = create(plugin.descriptor, host.pointer, lent.pointer, recorder.sink, &instance)
+        let status = CallActivity.during("create") {
+            create(plugin.descriptor, host.pointer, lent.pointer, recorder.sink, &instance)
+        }
         let time = MonotonicTime.now.nanoseconds - start
         let results = recorder.finish()
         lent.takeBack()
@@ -92,7 +94,7 @@ final class DirectSession: Session, @unchecked Sendable {
         }
     }
 
-    func destroy() { table.destroy?(instance) }
+    func destroy() { CallActivity.during("destroy") { table.destroy?(instance) } }
 
     func begin(_ request: Request, deadline: UInt64) -> any PendingCall { start(request, deadline) }
 
@@ -107,7 +109,7 @@ final class DirectSession: Session, @unchecked Sendable {
     func perform(_ request: Request, _ recorder: CallRecorder) -> CallReport {
         recorder.open()
         let started = MonotonicTime.now.nanoseconds
-        let status = call(request, recorder)
+        let status = CallActivity.during(request.name) { call(request, recorder) }
         let ended = MonotonicTime.now.nanoseconds
         return CallReport(
             request: request, status: status, results: recorder.finish(), started: started,

@@ -18,6 +18,8 @@ package struct Invocation: Equatable, Sendable {
     package var manifest: String?
     package var only: [String] = []
     package var isIsolated = false
+    package var isStrict = false
+    package var keepsGoing = false
     package var json: String?
     package var junit: String?
     package var seed: UInt64 = 1
@@ -35,10 +37,15 @@ package struct Invocation: Equatable, Sendable {
                               the manifest's
             --manifest FILE   what the harness must know of the plugin; default: beside the plugin,
                               NAME.harness.json for libNAME.so
-            --backend URL     a real server, instead of the fake one that the manifest names
+            --backend URL     a real server, instead of the fake one that the manifest names; what
+                              misbehaves is a TCP proxy before it
             --only NAME       only this check, or this group of checks; may be given several times
-            --isolation       the plugin runs in a process of its own, as under
+            --isolation[=process]
+                              the plugin runs in a process of its own, as under
                               -disco-isolation=process
+            --strict          a check of time, faults, leaks, watching or manners that can't be made
+                              counts as failed
+            --keep-going      goes on although calls don't come back (default: ends after 3 checks)
             --json FILE       results as JSON; - for standard output
             --junit FILE      results as JUnit's XML
             --seed N          for what is chosen by chance (default 1)
@@ -64,7 +71,10 @@ package struct Invocation: Equatable, Sendable {
             switch argument {
             case "--help", "-h": action = .help
             case "--list": action = .list
-            case "--isolation": isIsolated = true
+            case "--isolation", "--isolation=process": isIsolated = true
+            case "--isolation=none": isIsolated = false
+            case "--strict": isStrict = true
+            case "--keep-going": keepsGoing = true
             case "--mode": mode = try value(argument)
             case "--config": config = try value(argument)
             case "--manifest": manifest = try value(argument)

@@ -1,6 +1,7 @@
 import Discovery
 import Glibc
 import HarnessBackends
+import JSON
 import PluginABI
 import Synchronization
 import Threads
@@ -62,6 +63,12 @@ final class IsolatedSession: Session {
             status: report.status, results: report.results,
             milliseconds: Int((report.ended - start) / 1_000_000),
             session: report.status == RQD_OK ? session : nil, log: session.log)
+    }
+
+    /// Of the plugin's process, while one runs.
+    var processID: Int32? {
+        guard case .number(let text)? = instance.status()["process_id"] else { return nil }
+        return Int32(text)
     }
 
     var log: [LogLine] { lines.all.withLock { $0 } }

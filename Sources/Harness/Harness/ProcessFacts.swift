@@ -61,6 +61,32 @@ enum ProcessFacts {
         String(cString: charness_signal_name(signal))
     }
 
+    /// Of `/proc/self/status`, without its name.
+    static func statusLine(_ name: String, of process: String = "self") -> String {
+        (text("/proc/\(process)/status") ?? "").split(separator: "\n")
+            .first { $0.hasPrefix("\(name):") }
+            .map { String($0.dropFirst(name.utf8.count + 1)) } ?? ""
+    }
+
+    /// Where a link leads; empty if it leads nowhere.
+    static func link(_ path: String) -> String {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let count = readlink(path, &buffer, buffer.count)
+        return String(
+            decoding: buffer.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// Of the calling thread.
+    static func blockedSignals() -> String {
+        var mask = sigset_t()
+        pthread_sigmask(SIG_BLOCK, nil, &mask)
+        return (Int32(1)...64).filter { sigismember(&mask, $0) == 1 }.map(String.init)
+            .joined(separator: " ")
+    }
+
+    /// Of a process: how many there are in one of its directories.
+    static func count(in directory: String) -> Int { numbers(in: directory).count }
+
     static func allocatedBytes() -> Int { Int(charness_allocated()) }
 
     /// The largest the process has been, in bytes.

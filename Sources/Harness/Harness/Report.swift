@@ -27,13 +27,23 @@ package struct Report: Sendable {
         return counts.joined(separator: ", ")
     }
 
+    /// What is wrong, once more and together: a line for each check that failed, with its number in the
+    /// report, the fault and the rule. Empty if none did.
+    package var faults: String {
+        entries.enumerated().filter { $0.element.verdict.outcome.isBad }.map { index, entry in
+            let seen = entry.verdict.seen.split(separator: "\n").first ?? ""
+            return "\(index + 1). \(entry.check.name): \(seen.prefix(160)) (\(entry.check.rule))\n"
+        }.joined()
+    }
+
     package var json: JSONValue {
         [
             "plugin": .string(plugin), "mode": .string(mode), "isolation": .bool(isIsolated),
             "seed": .integer(seed), "passed": .bool(!hasFailed),
             "checks": .array(
-                entries.map { entry in
+                entries.enumerated().map { index, entry in
                     [
+                        "number": .integer(index + 1), "hang": .bool(entry.verdict.isHang),
                         "name": .string(entry.check.name),
                         "outcome": .string(entry.verdict.outcome.rawValue),
                         "milliseconds": .integer(entry.verdict.milliseconds),
@@ -54,11 +64,11 @@ package struct Report: Sendable {
             "<testsuite name=\"\(Self.escaped("\(plugin) \(mode)"))\" tests=\"\(entries.count)\" "
         text += "failures=\"\(count(.failed))\" errors=\"\(count(.crashed))\" "
         text += "skipped=\"\(count(.skipped))\">\n"
-        for entry in entries {
+        for (index, entry) in entries.enumerated() {
             let (check, verdict) = (entry.check, entry.verdict)
             let seconds = Double(verdict.milliseconds) / 1000
             text += "  <testcase classname=\"\(check.group.rawValue)\" name=\"\(check.name)\" "
-            text += "time=\"\(seconds)\""
+            text += "line=\"\(index + 1)\" time=\"\(seconds)\""
             let words = Self.escaped(
                 "\(check.summary)\nexpected: \(verdict.expected)\nseen: \(verdict.seen)\n"
                     + "rule: \(check.rule)")

@@ -11,6 +11,8 @@ extension Runner {
             mode: try Self.mode(invocation.plugin, chosen: invocation.mode))
         backendURL = invocation.backend
         isIsolated = invocation.isIsolated
+        isStrict = invocation.isStrict
+        hangLimit = invocation.keepsGoing ? Int.max : Self.toleratedHangs
         seed = invocation.seed
         jobs = invocation.jobs
         slowness = invocation.slowness
@@ -28,6 +30,9 @@ extension Runner {
         }
         manifestPath = path
     }
+
+    /// Each costs the time limit of its check.
+    private static let toleratedHangs = 3
 
     /// `librqlite-disco-dns.so` → `rqlite-disco-dns.harness.json` beside it.
     static func manifestPath(of plugin: String) -> String {

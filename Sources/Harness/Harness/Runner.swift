@@ -17,6 +17,10 @@ package struct Runner: Sendable {
     package var config: [UInt8]?
     package var backendURL: String?
     package var isIsolated = false
+    /// Checks of liveness and faults that can't be made count as failed.
+    package var isStrict = false
+    /// Checks with a call that did not come back, after which no more are made.
+    package var hangLimit = Int.max
     package var seed: UInt64 = 1
     /// Checks at one time.
     package var jobs = 4
@@ -49,6 +53,7 @@ package struct Runner: Sendable {
         var next = 0
         var done: [Int: Entry] = [:]
         var workers = 0
+        var hangs = 0
     }
 
     /// Blocks until all are made. `report` gets each result, in the order of `checks`, one at a time.
@@ -58,8 +63,10 @@ package struct Runner: Sendable {
         for _ in 0..<progress.workers {
             CallThread.start { [self] in
                 while let index = state.take(checks.count) {
-                    state.put(
-                        index, Entry(check: checks[index], verdict: perform(checks[index])))
+                    let check = checks[index]
+                    let hangs = state.hangs
+                    let verdict = hangs < hangLimit ? perform(check) : ended(after: hangs)
+                    state.put(index, Entry(check: check, verdict: strict(verdict, check)))
                 }
             }
         }
@@ -89,9 +96,44 @@ package struct Runner: Sendable {
             }
         }
 
-        func put(_ index: Int, _ entry: Entry) { state.withLock { $0.done[index] = entry } }
+        func put(_ index: Int, _ entry: Entry) {
+            state.withLock { state in
+                state.done[index] = entry
+                if entry.verdict.isHang { state.hangs += 1 }
+            }
+        }
+
+        var hangs: Int { state.withLock { $0.hangs } }
         func entry(_ index: Int) -> Entry? { state.withLock { $0.done[index] } }
     }
+
+    private func ended(after hangs: Int) -> Verdict {
+        Verdict(
+            outcome: .skipped, expected: "",
+            seen: "calls did not come back in \(hangs) checks; --keep-going makes the others too")
+    }
+
+    /// `--strict`: what should have been looked at and was not.
+    private func strict(_ verdict: Verdict, _ check: Check) -> Verdict {
+        let isVital = [Check.Group.deadlines, .faults, .leaks, .watch, .manners].contains(
+            check.group)
+        guard isStrict, isVital, verdict.outcome == .skipped,
+            !Self.tolerated.contains(verdict.seen)
+        else { return verdict }
+        var failed = Verdict(
+            outcome: .failed, expected: "the check is made, for --strict", seen: verdict.seen)
+        failed.milliseconds = verdict.milliseconds
+        return failed
+    }
+
+    private static let forResolvers = "for resolvers"
+    private static let forRegistries = "for registries"
+    private static let unseen = "under isolation there is nothing to see"
+    private static let outside = "with --isolation"
+    /// Reasons that lie in what the check is for, not in what could be had.
+    private static let tolerated = [
+        forResolvers, forRegistries, unseen, outside, Bench.noWatch, FaultChecks.noProxies,
+    ]
 
     private func perform(_ check: Check) -> Verdict {
         if let reason = reasonToSkip(check) {
@@ -112,12 +154,14 @@ package struct Runner: Sendable {
     private func reasonToSkip(_ check: Check) -> String? {
         let role = PluginModes.read(plugin).first { $0.name == mode }?.role
         if check.needs.contains(.direct), isIsolated {
-            return "under isolation there is nothing to see"
+            return Self.unseen
         }
-        if check.needs.contains(.resolver), role != 1 { return "for resolvers" }
-        if check.needs.contains(.registry), role != 2 { return "for registries" }
-        if check.needs.contains(.fakeServer), backendURL != nil {
-            return "a real server can't be told to do this"
+        if check.needs.contains(.isolated), !isIsolated { return Self.outside }
+        if check.needs.contains(.resolver), role != 1 { return Self.forResolvers }
+        if check.needs.contains(.registry), role != 2 { return Self.forRegistries }
+        if check.needs.contains(.fakeServer), let backendURL {
+            return TCPProxy.canStand(before: backendURL)
+                ? nil : "no proxy can stand before this server"
         }
         if check.needs.contains(.fakeServer), manifest.backend == nil {
             return "the manifest names no fake server"
@@ -127,7 +171,7 @@ package struct Runner: Sendable {
 
     private func performInChild(_ check: Check) throws(BackendError) -> Verdict {
         let directory = try ScratchDirectory()
-        let backend = try backendURL == nil ? manifest.backend.map(makeBackend) : nil
+        let backend = try makeBackend()
         defer { backend?.stop() }
         let child = try ChildProcess(
             wrapper + [executable, CheckProcess.verb], environment: childEnvironment(directory),
@@ -148,31 +192,50 @@ package struct Runner: Sendable {
             isIsolated: isIsolated, seed: seed, slowness: slowness, directory: directory.path)
         let limit = MonotonicTime.now.nanoseconds + UInt64(check.timeout * slowness) * 1_000_000_000
         guard line.send(job.json), child.waitForMessage(until: limit) else {
+            let call = CallActivity.longest(in: directory.path)
             _ = child.end(at: MonotonicTime.now.nanoseconds)
-            return Verdict(
+            var verdict = Verdict(
                 outcome: .failed, expected: "the check ends within \(check.timeout) s",
-                seen: "it did not, and was ended" + tail(child))
+                seen: call.map { "\($0.name) was not back after \($0.seconds) s" }
+                    ?? "it did not, and was ended")
+            verdict.seen += tail(child)
+            verdict.isHang = call != nil
+            return verdict
         }
         let message = line.receive()
         let status = child.end(
             at: MonotonicTime.now.nanoseconds + UInt64(5 * slowness) * 1_000_000_000)
-        guard let verdict = message.flatMap(Verdict.init), status == 0 else {
-            return crash(status, child)
+        guard let verdict = message.flatMap(Verdict.init) else { return crash(status, child) }
+        guard status == 0 else {
+            guard check.needs.contains(.exit), verdict.outcome == .passed else {
+                return crash(status, child)
+            }
+            return Verdict(
+                outcome: .failed, expected: "exit(0) ends the process with code 0 within 5 s",
+                seen: how(status) + tail(child))
         }
         return verdict
     }
 
-    private func makeBackend(_ kind: String) throws(BackendError) -> any Backend {
-        try BackendCatalog.make(kind)
+    /// A fake one, or what makes faults before a real one.
+    private func makeBackend() throws(BackendError) -> (any Backend)? {
+        if let backendURL {
+            return TCPProxy.canStand(before: backendURL) ? try TCPProxy(before: backendURL) : nil
+        }
+        guard let kind = manifest.backend else { return nil }
+        return try BackendCatalog.make(kind)
     }
 
     private func crash(_ status: Int32, _ child: ChildProcess) -> Verdict {
-        let how =
-            charness_exited(status) != 0
+        Verdict(
+            outcome: .crashed, expected: "the process survives",
+            seen: how(status) + tail(child))
+    }
+
+    private func how(_ status: Int32) -> String {
+        charness_exited(status) != 0
             ? "the process ended with code \(charness_code(status)) in the midst of it"
             : String(cString: charness_signal_name(charness_code(status)))
-        return Verdict(
-            outcome: .crashed, expected: "the process survives", seen: how + tail(child))
     }
 
     private func tail(_ child: ChildProcess) -> String {

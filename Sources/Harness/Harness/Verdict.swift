@@ -23,6 +23,8 @@ package struct Verdict: Equatable, Sendable {
     /// What the plugin did, or why the check was skipped.
     package var seen: String
     package var milliseconds: Int = 0
+    /// A call did not come back.
+    package var isHang = false
 
     package static let passed = Verdict(outcome: .passed, expected: "", seen: "")
 
@@ -30,6 +32,7 @@ package struct Verdict: Equatable, Sendable {
         [
             "outcome": .string(outcome.rawValue), "expected": .string(expected),
             "seen": .string(seen), "milliseconds": .integer(milliseconds),
+            "hang": .bool(isHang),
         ]
     }
 
@@ -45,6 +48,7 @@ package struct Verdict: Equatable, Sendable {
         else { return nil }
         self.init(outcome: outcome, expected: expected, seen: seen)
         milliseconds = json["milliseconds"]?.integer.map { Int($0) } ?? 0
+        isHang = json["hang"]?.bool ?? false
     }
 }
 
@@ -54,6 +58,13 @@ package struct Finding: Error, Equatable {
 
     static func failed(expected: String, seen: String) -> Finding {
         Finding(verdict: Verdict(outcome: .failed, expected: expected, seen: seen))
+    }
+
+    /// A call that did not come back.
+    static func hung(expected: String, seen: String) -> Finding {
+        var verdict = Verdict(outcome: .failed, expected: expected, seen: seen)
+        verdict.isHang = true
+        return Finding(verdict: verdict)
     }
 
     /// For a plugin in a process of its own; one in the check's takes the check down.

@@ -58,5 +58,5 @@ let entries = runner.run(checks) { entry in
 let report = Report(runner, entries)
 if let path = invocation.json { save(report.json.text(pretty: true) + "\n", to: path) }
 if let path = invocation.junit { save(report.junit, to: path) }
-if !isQuiet { put("\(report.summary)\n") }
+if !isQuiet { put("\(report.faults)\(report.summary)\n") }
 exit(report.hasFailed ? 1 : 0)

@@ -7,7 +7,9 @@
  * Each bad plugin defines one of the names below before it includes this file. It is built as a
  * resolver, or with -DREGISTRY as a registry.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "rqlite_disco.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -94,6 +96,12 @@
 #ifndef TAG_OF_WRITE /* an expression: what write gives as the new revision */
 #define TAG_OF_WRITE answer->tag
 #endif
+#ifndef IS_ABSENT /* an expression: whether the server says that there is nothing */
+#define IS_ABSENT(answer) ((answer)->status == 404 && (answer)->is_tagged)
+#endif
+#ifndef READ_QUERY /* a text: what reads ask besides */
+#define READ_QUERY ""
+#endif
 #ifndef TOKEN /* an expression: the token of `answer` */
 #define TOKEN answer->tag
 #endif
@@ -144,6 +152,7 @@ static rqd_code say(const rqd_sink *sink, rqd_code code, const char *text) {
 struct answer {
     int status;      /* of HTTP */
     char tag[64];    /* the entity tag, "0" if there is none */
+    int is_tagged;   /* whether the server sent one: a proxy doesn't */
     char *body;      /* not terminated */
     size_t length;
     char *memory;    /* to be freed */
@@ -213,7 +222,7 @@ static rqd_code exchange(rqd_instance *self, const rqd_call *call, const char *h
     answer->length = filled - (size_t)(answer->body - bytes);
     if (field == NULL || strtoul(field + 18, NULL, 10) != answer->length) goto out;
     field = strstr(bytes, "\r\nETag: \"");
-    if (field != NULL) sscanf(field + 9, "%63[0-9]", answer->tag);
+    if (field != NULL) answer->is_tagged = sscanf(field + 9, "%63[0-9]", answer->tag) == 1;
     answer->memory = bytes;
     bytes = NULL;
     code = RQD_OK;
@@ -287,9 +296,9 @@ static rqd_code read_record(rqd_instance *self, const rqd_call *call, rqd_text n
     struct answer space, *answer = &space;
     ON_CALL;
     ON_READ;
-    head_of(head, "GET", self, name, "", "", 0);
+    head_of(head, "GET", self, name, READ_QUERY, "", 0);
     rqd_code code = exchange(self, call, head, NULL, 0, answer);
-    if (code == RQD_OK && answer->status == 404) {
+    if (code == RQD_OK && IS_ABSENT(answer)) {
         code = RQD_ABSENT;
         give_token(sink, answer);
     } else if (code == RQD_OK && answer->status == 200 && strcmp(answer->tag, "0") != 0) {
@@ -316,7 +325,7 @@ static void condition_of(char *condition, rqd_bytes expected) {
 static rqd_code change_status(rqd_instance *self, const rqd_sink *sink, rqd_code code,
                               const struct answer *answer) {
     if (code == RQD_OK && answer->status == 200) return RQD_OK;
-    if (code == RQD_OK && answer->status == 404) return RQD_ABSENT;
+    if (code == RQD_OK && IS_ABSENT(answer)) return RQD_ABSENT;
     if (code == RQD_OK && answer->status == 412) return RQD_CONFLICT;
     return failure(self, sink, code, answer);
 }
@@ -464,7 +473,7 @@ static rqd_code wait_for_change(rqd_instance *self, const rqd_call *call, rqd_te
     snprintf(query, sizeof query, "?wait=%.*s", (int)token.length, (const char *)token.data);
     WATCHED_HEAD;
     rqd_code code = exchange(self, call, head, NULL, 0, answer);
-    if (code == RQD_OK && (answer->status == 200 || answer->status == 404)) {
+    if (code == RQD_OK && (answer->status == 200 || IS_ABSENT(answer))) {
         give_token(sink, answer);
     } else {
         code = failure(self, sink, code, answer);

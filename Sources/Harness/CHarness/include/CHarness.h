@@ -33,4 +33,7 @@ const char *charness_signal_name(int signal);
 /* What a signal does: the handler's address; 0 by default, 1 ignored. */
 uintptr_t charness_handler(int signal);
 
+/* How the calling thread's floating point rounds, traps and flushes, as a number to compare. */
+uint32_t charness_arithmetic(void);
+
 #endif

@@ -4,8 +4,9 @@ package enum CheckCatalog {
         FileChecks.all + NoteChecks.all + DescriptorChecks.all + ConfigChecks.all
         + ArgumentChecks.all + LifecycleChecks.all + InterfaceChecks.all + LeakChecks.all
         + ThreadChecks.all + CallChecks.all + DeadlineChecks.all + FaultChecks.all
-        + ResolverChecks.all + RegistryChecks.all + RegistryRaceChecks.all + WatchChecks.all
-        + StatusChecks.all + MannersChecks.all
+        + ResolverChecks.all + RegistryChecks.all + RegistryRaceChecks.all
+        + RegistryProcessChecks.all + WatchChecks.all + StatusChecks.all + MannersChecks.all
+        + LateMannersChecks.all + OutsideChecks.all
 
     package static func find(_ name: String) -> Check? { all.first { $0.name == name } }
 

@@ -16,16 +16,16 @@ enum DeadlineChecks {
             rule: Rule.time, needs: .fakeServer, endsInDribble),
         Check(
             "deadlines.past", "A call whose deadline is over ends at once.", rule: Rule.time,
-            needs: .fakeServer, endsWhenOver),
+            endsWhenOver),
         Check(
             "deadlines.cancel", "A call that is given up ends within a second.", rule: Rule.time,
-            needs: .fakeServer, endsWhenCancelled),
+            endsWhenCancelled),
         Check(
             "deadlines.cancelled-before", "So does one that was given up before it began.",
-            rule: Rule.time, needs: .fakeServer, endsWhenCancelledBefore),
+            rule: Rule.time, endsWhenCancelledBefore),
         Check(
             "deadlines.descriptor", "The cancel descriptor is neither read nor closed.",
-            rule: Rule.header("rqd_call"), needs: [.direct, .fakeServer], leavesDescriptor),
+            rule: Rule.header("rqd_call"), needs: .direct, leavesDescriptor),
         Check(
             "deadlines.status", "What was not answered in time is not OK.", rule: Rule.status,
             needs: .fakeServer, admitsTimeout),
@@ -84,7 +84,7 @@ enum DeadlineChecks {
 
     @Sendable private static func endsWhenOver(_ bench: Bench) throws(Finding) {
         let session = try bench.instance()
-        try bench.fake().misbehave(.silent)
+        try bench.fakeServer?.misbehave(.silent)
         let start = MonotonicTime.now.nanoseconds
         let pending = session.begin(bench.mainRequest, deadline: 1)
         let report = try bench.finish(pending, bench.mainRequest, due: start)
@@ -95,7 +95,7 @@ enum DeadlineChecks {
     @Sendable private static func endsWhenCancelled(_ bench: Bench) throws(Finding) {
         let session = try bench.instance()
         let requests = try Self.requests(bench, session)
-        try bench.fake().misbehave(.silent)
+        try bench.fakeServer?.misbehave(.silent)
         for request in requests {
             let pending = session.begin(
                 request, deadline: MonotonicTime.now.nanoseconds + 60 * Bench.second)
@@ -117,7 +117,7 @@ enum DeadlineChecks {
 
     @Sendable private static func endsWhenCancelledBefore(_ bench: Bench) throws(Finding) {
         let session = try bench.instance()
-        try bench.fake().misbehave(.silent)
+        try bench.fakeServer?.misbehave(.silent)
         let start = MonotonicTime.now.nanoseconds
         let pending = session.begin(bench.mainRequest, deadline: start + 60 * Bench.second)
         pending.cancel()
@@ -133,7 +133,7 @@ enum DeadlineChecks {
 
     @Sendable private static func leavesDescriptor(_ bench: Bench) throws(Finding) {
         let session = try bench.directInstance()
-        try bench.fake().misbehave(.silent)
+        try bench.fakeServer?.misbehave(.silent)
         let deadline = MonotonicTime.now.nanoseconds + 10 * Bench.second
         let pending = session.start(bench.mainRequest, deadline)
         _ = pending.wait(until: MonotonicTime.now.nanoseconds + 100_000_000)

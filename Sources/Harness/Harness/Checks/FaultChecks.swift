@@ -13,6 +13,9 @@ enum FaultChecks {
             fault("reset", "A connection that breaks is no answer.", .reset),
             fault("status", "An error of the server is no answer.", .status(500)),
             fault("html", "A page of HTML is no answer.", .html),
+            Check(
+                "faults.proxy", "A 404 or 403 that is not the server's own is no absence.",
+                rule: Rule.status, needs: .fakeServer, distrustsProxies),
             fault("garbage", "Bytes that make no sense are no answer.", .garbage),
             fault("truncated", "Half an answer is none.", .truncated),
         ] + [
@@ -29,6 +32,8 @@ enum FaultChecks {
                 "faults.storm", "A server that fails is not stormed with requests.",
                 rule: Rule.status, needs: .fakeServer, doesNotStorm),
         ]
+
+    static let noProxies = "DNS has no such proxies"
 
     private static func fault(_ name: String, _ summary: String, _ fault: Fault) -> Check {
         self.fault(name, summary) { (server) throws(Finding) in
@@ -75,6 +80,27 @@ enum FaultChecks {
                 expected: "a failure after which the host tries again",
                 seen: "\(report.outline), which is final")
         }
+    }
+
+    /// What stands between plugin and server answers in its place, as a proxy that knows no such
+    /// path, or lets nobody through.
+    @Sendable private static func distrustsProxies(_ bench: Bench) throws(Finding) {
+        let session = try bench.instance()
+        let server = try bench.fake()
+        guard try !server.url().hasPrefix("dns:") else { throw .skipped(noProxies) }
+        _ = try bench.working(session)
+        for status in [404, 403, 410, 204] {
+            try server.misbehave(.status(status))
+            try demandFailure(bench, session)
+            guard bench.role == RQD_ROLE_REGISTRY else { continue }
+            let list = try bench.call(session, .list(""), seconds: 1)
+            guard list.status != RQD_OK else {
+                throw .failed(
+                    expected: "a failure of list for a strange answer \(status)",
+                    seen: list.outline)
+            }
+        }
+        session.destroy()
     }
 
     /// Bytes that an answer without end may cost.

@@ -22,6 +22,10 @@ enum LifecycleChecks {
         Check(
             "lifecycle.refused", "A create that fails leaves nothing behind.", rule: Rule.create,
             needs: .direct, timeout: 60, leavesNothing),
+        Check(
+            "lifecycle.apart",
+            "An instance with another configuration changes nothing for the first.",
+            rule: Rule.lifecycle, staysApart),
     ]
 
     @Sendable private static func isMade(_ bench: Bench) throws(Finding) {
@@ -107,6 +111,32 @@ enum LifecycleChecks {
         }
         if let leak {
             throw .failed(expected: "a refusal leaves nothing behind", seen: leak)
+        }
+    }
+
+    @Sendable private static func staysApart(_ bench: Bench) throws(Finding) {
+        let configs = bench.manifest.accept.map { bench.filled($0.config) }
+        guard let other = configs.first(where: { $0 != bench.config }) else {
+            throw .skipped("the manifest's \"accept\" has no second configuration")
+        }
+        let first = try bench.instance()
+        let before = try bench.working(first)
+        guard let second = try bench.create(bench.arguments(config: other, key: "other")).session
+        else {
+            throw .skipped("the second configuration makes no instance, see config.accepted")
+        }
+        let after = try bench.call(first, bench.mainRequest)
+        second.destroy()
+        let last = try bench.call(first, bench.mainRequest)
+        first.destroy()
+        for report in [after, last]
+        where report.status != before.status
+            || report.results.addresses.map(\.text).sorted()
+                != before.results.addresses.map(\.text).sorted()
+        {
+            throw .failed(
+                expected: "the first instance answers as before: \(before.outline)",
+                seen: report.outline)
         }
     }
 }

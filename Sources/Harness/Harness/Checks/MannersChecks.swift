@@ -65,23 +65,8 @@ enum MannersChecks {
         }
     }
 
-    /// In place of both outputs stands a file.
     @Sendable private static func isSilent(_ bench: Bench) throws(Finding) {
-        fflush(nil)
-        let path = "\(bench.job.directory)/output"
-        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        let saved = [dup(1), dup(2)]
-        guard file >= 0, dup2(file, 1) == 1, dup2(file, 2) == 2 else {
-            throw .skipped("output can't be caught: \(String(cString: strerror(errno)))")
-        }
-        var finding: Finding?
-        do throws(Finding) { try live(bench) } catch { finding = error }
-        fflush(nil)
-        dup2(saved[0], 1)
-        dup2(saved[1], 2)
-        for descriptor in saved + [file] { close(descriptor) }
-        if let finding { throw finding }
-        let output = TextFile.read(path, limit: 1 << 20) ?? "over 1 MiB"
+        let output = try CaughtOutput.during(bench) { () throws(Finding) in try live(bench) }
         guard output.isEmpty else {
             throw .failed(
                 expected: "no output; there is rqd_host.log", seen: "\"\(output.prefix(200))\"")

@@ -56,7 +56,7 @@ enum RegistryRaceChecks {
         return sessions
     }
 
-    private static func call(
+    static func call(
         _ session: any Session, _ request: Request
     ) throws(Finding) -> CallReport {
         let deadline = MonotonicTime.now.nanoseconds + 20 * Bench.second
@@ -101,7 +101,7 @@ enum RegistryRaceChecks {
         String(decoding: report.record?.value ?? [], as: UTF8.self)
     }
 
-    private static func countUp(_ session: any Session, mark: String) throws(Finding) {
+    static func countUp(_ session: any Session, mark: String) throws(Finding) {
         // Every round in which another is faster is progress for somebody.
         for _ in 0...(clients * roundsOfEach * 2) {
             let report = try call(session, .read("count"))

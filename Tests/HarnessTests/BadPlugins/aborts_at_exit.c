@@ -1,0 +1,3 @@
+/* Has a destructor that aborts. */
+#define GLOBALS __attribute__((destructor)) static void leave(void) { abort(); }
+#include "plugin.h"

@@ -1,0 +1,3 @@
+/* Closes standard input. */
+#define ON_CALL close(0);
+#include "plugin.h"
