@@ -115,3 +115,66 @@ import Testing
         #expect(raft.commitIndex == index(3))
     }
 }
+
+/// A leader whose log went back in time, as a cluster's that was restored from copies: a follower that
+/// holds more of what was committed must come to deny it, and never acknowledge what it can't compare.
+@Suite struct RestoredLeaderTests {
+    /// Entries 2 to 6 of term 2 are committed.
+    private func follower() -> RaftMachine {
+        var raft = Elected.follower()
+        let entries = (2...6 as ClosedRange<UInt64>).map { Entry($0, 2, "old") }
+        raft.receive(Elected.append(term: 2, after: position(1, 1), entries, commit: 6))
+        raft.settleWrites()
+        raft.receive(Elected.append(term: 2, after: position(6, 2), commit: 6))
+        raft.applied(through: raft.commitIndex)
+        _ = raft.takeEffects()
+        return raft
+    }
+
+    private func acknowledged(_ raft: inout RaftMachine) -> LogIndex? {
+        let effects = raft.takeEffects()
+        for message in effects.messages + effects.messagesAfterPersist.map(\.message) {
+            if case .appendAnswer(let answer) = message.body,
+                case .matched(let index) = answer.result
+            {
+                return index
+            }
+        }
+        return nil
+    }
+
+    private func isDenied(_ raft: inout RaftMachine) -> Bool {
+        raft.takeEffects().observations.contains {
+            if case .messageRefused(_, .contradictsCommitted) = $0 { true } else { false }
+        }
+    }
+
+    @Test
+    func `A follower acknowledges no more than the message covers, whatever it has committed`() {
+        var raft = follower()
+        #expect(raft.commitIndex == LogIndex(6))
+        raft.receive(Elected.append(3, term: 3, after: position(3, 2), commit: 3))
+        #expect(acknowledged(&raft) == LogIndex(3))
+        raft.receive(
+            Elected.append(3, term: 3, after: position(3, 2), [Entry(4, 2, "old")], commit: 3))
+        #expect(acknowledged(&raft) == LogIndex(4))
+    }
+
+    @Test func `It denies the first entry that is another`() {
+        var raft = follower()
+        raft.receive(
+            Elected.append(3, term: 3, after: position(3, 2), [Entry(4, 3, "new")], commit: 3))
+        #expect(isDenied(&raft))
+    }
+
+    @Test func `It denies a later term among what it has compacted`() {
+        for previous in [position(3, 2), position(4, 3)] {
+            var raft = follower()
+            raft.compacted(through: position(6, 2))
+            let next = previous.index.rawValue + 1
+            raft.receive(
+                Elected.append(3, term: 3, after: previous, [Entry(next, 3, "new")], commit: 3))
+            #expect(isDenied(&raft))
+        }
+    }
+}

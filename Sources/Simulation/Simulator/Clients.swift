@@ -67,6 +67,8 @@ struct Clients {
     /// The newest state of which somebody was told that it is there for good, by time.
     private(set) var known: [(time: Int, index: LogIndex)] = []
     var isStopped = false
+    /// All write what is largest.
+    var areHuge = false
     let count: Int
 
     init(count: Int) {
@@ -152,7 +154,7 @@ extension Simulation {
         let action = chooseAction(Int64(id + 1))
         clients.operations.append(
             Clients.Operation(client: client, action: action, invoked: now, slot: slot))
-        let timeout = [1000, 2000, 4000][random.below(3)]
+        let timeout = clients.areHuge ? 20_000 : [1000, 2000, 4000][random.below(3)]
         var request = ClientRequest(id: RequestID(UInt64(id)), operation: operation(action))
         request.timeout = .milliseconds(timeout)
         // Some clients want to find the leader themselves.
@@ -190,7 +192,12 @@ extension Simulation {
     }
 
     private func operation(_ action: Clients.Operation.Action) -> ClientRequest.Operation {
-        let padding = random.chance(1, of: 20) ? random.below(6000) : random.below(60)
+        let padding: Int
+        if clients.areHuge || !isCalm && network.bandwidth != nil && random.chance(1, of: 100) {
+            padding = random.within(15_000...40_000)
+        } else {
+            padding = random.chance(1, of: 20) ? random.below(6000) : random.below(60)
+        }
         let kind: CommandKind
         let statement: ModelStatement
         var options = ReadOptions()

@@ -196,6 +196,45 @@ package struct FaultCounts: Equatable, Sendable {
     /// Recoveries with voters missing.
     package var recoveredWithoutAll = 0
 
+    /// All nodes at new addresses.
+    package var relocations = 0
+    /// All nodes at each other's addresses.
+    package var permutations = 0
+    /// Nodes at each other's addresses, one by one.
+    package var rotations = 0
+    /// Floods of the largest entries.
+    package var floods = 0
+    /// Processes refused beside another of their identity.
+    package var copiesRefused = 0
+    /// Copies that took the place of their originals.
+    package var copiesInPlace = 0
+    /// Clusters restored from copies of different ages.
+    package var restorations = 0
+    /// Nodes that said that they hold more than the cluster kept.
+    package var restorationsNamed = 0
+    /// Silent members removed.
+    package var reapings = 0
+    /// Lookups of names.
+    package var lookups = 0
+    /// Lookups that took seconds.
+    package var lookupsSlow = 0
+    /// Lookups that failed.
+    package var lookupsFailed = 0
+    /// Names that led nowhere.
+    package var namesUnknown = 0
+    /// False messages of the agreement.
+    package var falseFormations = 0
+    /// Offers of snapshots that are none.
+    package var falseOffers = 0
+    /// Received files that were no databases.
+    package var falseSnapshots = 0
+    /// Snapshots of two senders at once.
+    package var streamsOverlapping = 0
+    /// Faults in the middle of an installation.
+    package var installationsStruck = 0
+    /// Records of the registry that nobody can read.
+    package var recordsSpoilt = 0
+
     package init() {}
 
     /// Each count with its name, in the order of declaration.
@@ -271,6 +310,25 @@ package struct FaultCounts: Equatable, Sendable {
             ("snapshots discarded", \.snapshotsDiscarded), ("unknown outcomes", \.unknownOutcomes),
             ("writes acknowledged", \.writesAcknowledged), ("reads served", \.readsServed),
             ("recoveries with voters missing", \.recoveredWithoutAll),
+            ("clusters that moved as a whole", \.relocations),
+            ("clusters whose addresses were permuted", \.permutations),
+            ("addresses passed around", \.rotations),
+            ("floods of large entries", \.floods),
+            ("copies refused", \.copiesRefused),
+            ("copies in their originals' places", \.copiesInPlace),
+            ("clusters restored from copies", \.restorations),
+            ("nodes ahead of a restored cluster", \.restorationsNamed),
+            ("members reaped", \.reapings),
+            ("lookups of names", \.lookups),
+            ("slow lookups", \.lookupsSlow),
+            ("failed lookups", \.lookupsFailed),
+            ("names that led nowhere", \.namesUnknown),
+            ("false messages of the agreement", \.falseFormations),
+            ("false offers of snapshots", \.falseOffers),
+            ("snapshots that were no databases", \.falseSnapshots),
+            ("overlapping senders of snapshots", \.streamsOverlapping),
+            ("struck installations", \.installationsStruck),
+            ("spoilt records of the registry", \.recordsSpoilt),
         ]
     }
 

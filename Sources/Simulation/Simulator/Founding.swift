@@ -14,17 +14,34 @@ struct Founding {
         case registry(expect: Int?)
     }
 
+    /// How the operator's list names the nodes.
+    enum Naming {
+        case addresses
+        /// Each by a name of its own.
+        case names
+        /// All by one, as a headless service has it.
+        case oneName
+    }
+
     let mode: Mode
+    let naming: Naming
+    /// How long silent members are kept.
+    let reapTimeouts: ReapTimeouts
     let nodeCount: Int
     /// The last node is a read replica.
     let hasReplica: Bool
     /// When a node gives up to form a cluster; it is started again then.
     let patience: Duration
 
-    init(_ random: inout SplitMix64) {
-        let voters = [3, 3, 3, 3, 5, 5, 4, 2, 1][random.below(9)]
-        hasReplica = random.chance(1, of: 3)
+    /// - Parameter nodeCount: nil: as chance decides.
+    init(_ random: inout SplitMix64, nodeCount wanted: Int?) {
+        let drawn = [3, 3, 3, 3, 5, 5, 4, 2, 1][random.below(9)]
+        let wantsReplica = random.chance(1, of: 3)
+        hasReplica = wantsReplica && wanted.map { $0 > drawn } ?? true
+        let voters = max(1, min(drawn, wanted ?? drawn))
         nodeCount = voters + (hasReplica ? 1 : 0)
+        naming = [.addresses, .addresses, .addresses, .names, .names, .oneName][random.below(6)]
+        reapTimeouts = Self.reapTimeouts(&random)
         patience =
             random.chance(1, of: 3) ? .milliseconds(random.within(2000...8000)) : .seconds(100)
         switch random.below(4) {
@@ -34,11 +51,32 @@ struct Founding {
         }
     }
 
+    private static func reapTimeouts(_ random: inout SplitMix64) -> ReapTimeouts {
+        guard random.chance(1, of: 4) else { return ReapTimeouts() }
+        let voter = Duration.milliseconds(random.within(2000...6000))
+        let replica = Duration.milliseconds(random.within(1500...4000))
+        return ReapTimeouts(
+            voter: random.chance(2, of: 3) ? voter : nil,
+            nonvoter: random.chance(2, of: 3) ? replica : nil)
+    }
+
+    static var oneName: String { "nodes.sim" }
+
+    /// The operator's list of the nodes, by their places.
+    func listed(_ addresses: [PeerAddress]) -> [PeerAddress] {
+        switch naming {
+        case .addresses: addresses
+        case .names: (0..<nodeCount).map { PeerAddress("n\($0 + 1).sim:4002") }
+        case .oneName: [PeerAddress("\(Self.oneName):4002")]
+        }
+    }
+
     /// What the operator says at a node's first start.
     func instruct(_ node: SimulatedNode, _ addresses: [PeerAddress]) {
         let isReplica = hasReplica && node.slot == nodeCount - 1
         let suffrage: Suffrage = isReplica ? .nonvoter : .voter
-        node.candidates = addresses
+        node.reapTimeouts = reapTimeouts
+        node.candidates = listed(addresses)
         switch mode {
         case .alone where node.slot == 0:
             node.plan = .alone

@@ -11,7 +11,7 @@ struct Invariants {
     private(set) var violation: String?
 
     /// Who led in a term.
-    private var leaders: [Term: NodeIdentity] = [:]
+    private var leaders: [Term: Leader] = [:]
     /// What an entry holds and the term of the one before it: by induction, logs that share an
     /// entry share all before it (log matching).
     private var entries: [LogPosition: EntryFacts] = [:]
@@ -24,7 +24,20 @@ struct Invariants {
     /// The one that all nodes belong to.
     private(set) var cluster: ClusterID?
     private var votes: [Ballot: NodeID] = [:]
+    /// All nodes came back from copies, and none has committed anything since.
+    private var isOpen = false
+    /// Through where the cluster kept what was committed before, when it came back from copies.
+    private var keptCount: Int?
+    private var untoldKept: LogIndex?
+    /// Nodes that hold more of the time before the copies than the cluster kept.
+    private var ahead: Set<Int> = []
     private var runs: [Run]
+
+    /// Two processes may bear one identity.
+    private struct Leader: Equatable {
+        var identity: NodeIdentity
+        var slot: Int
+    }
 
     private struct EntryFacts: Equatable {
         var digest: UInt64
@@ -80,6 +93,55 @@ struct Invariants {
         return LogIndex(UInt64(count))
     }
 
+    /// All nodes came back from copies: who led since is forgotten, and nobody knows yet what of all
+    /// that was committed is kept.
+    mutating func beginAgain() {
+        leaders = [:]
+        votes = [:]
+        entries = [:]
+        isOpen = true
+        keptCount = nil
+        ahead = []
+    }
+
+    /// Through where all is kept, once that is known.
+    mutating func takeKept() -> LogIndex? {
+        defer { untoldKept = nil }
+        return untoldKept
+    }
+
+    /// This leader has committed an entry of its own: it decides.
+    private mutating func keep(what node: SimulatedNode) {
+        guard isOpen, let raft = node.machine?.replicated?.raft, raft.role == .leader,
+            raft.term(at: raft.commitIndex) == raft.term
+        else { return }
+        isOpen = false
+        var count = min(committed.count, Int(raft.lastPosition.index.rawValue))
+        while count > 0, let held = raft.term(at: LogIndex(UInt64(count))),
+            held != committed[count - 1].term
+        { count -= 1 }
+        committed.removeLast(committed.count - count)
+        digests.removeLast(max(0, digests.count - count))
+        states.removeLast(max(0, states.count - count))
+        keptCount = count
+        untoldKept = LogIndex(UInt64(count))
+        for slot in runs.indices where runs[slot].commitIndex.rawValue > UInt64(count) {
+            ahead.insert(slot)
+        }
+        ahead.remove(node.slot)
+    }
+
+    /// What it began with was committed before the copies, and is not kept.
+    private func isAhead(_ node: SimulatedNode) -> Bool {
+        guard let keptCount, let raft = node.machine?.replicated?.raft else { return false }
+        let commitIndex = Int(raft.commitIndex.rawValue)
+        guard commitIndex > keptCount else { return false }
+        guard commitIndex <= committed.count else { return true }
+        return [keptCount + 1, commitIndex].contains { index in
+            raft.term(at: LogIndex(UInt64(index))).map { $0 != committed[index - 1].term } ?? false
+        }
+    }
+
     // MARK: Each step
 
     mutating func observe(_ node: SimulatedNode, at now: Int) {
@@ -100,6 +162,7 @@ struct Invariants {
         runs[slot].term = term
         if role == .leader, runs[slot].role != .leader { elected(node, term) }
         runs[slot].role = role
+        if ahead.contains(slot) { return }
         if commitIndex < runs[slot].commitIndex {
             broke("\(node.id): commitIndex \(runs[slot].commitIndex) → \(commitIndex)")
         }
@@ -113,7 +176,8 @@ struct Invariants {
         if runs[slot].identity != node.identity || runs[slot].wipes != node.wipes {
             runs[slot] = Run(identity: node.identity, wipes: node.wipes)
         }
-        checkDatabase(node)
+        if isAhead(node) { ahead.insert(slot) } else { ahead.remove(slot) }
+        if !ahead.contains(slot) { checkDatabase(node) }
         runs[slot].number = node.run
         runs[slot].role = .follower
         runs[slot].term = term
@@ -133,12 +197,15 @@ struct Invariants {
     }
 
     private mutating func elected(_ node: SimulatedNode, _ term: Term) {
-        if let other = leaders[term], other != node.identity {
-            broke("\(other) and \(node.id) both lead in term \(term)")
+        let leader = Leader(identity: node.identity, slot: node.slot)
+        if let other = leaders[term], other != leader {
+            broke("\(other.identity) and \(node.id) both lead in term \(term)")
         }
-        leaders[term] = node.identity
+        leaders[term] = leader
         // Leader completeness: what was committed before its term is in its log.
-        guard let last = committed.lastIndex(where: { $0.commitTerm < term }) else { return }
+        guard !isOpen, let last = committed.lastIndex(where: { $0.commitTerm < term }) else {
+            return
+        }
         let index = LogIndex(UInt64(last + 1))
         let held = node.machine?.replicated?.raft.term(at: index)
         guard held != committed[last].term else { return }
@@ -148,6 +215,7 @@ struct Invariants {
     private mutating func advanced(
         _ node: SimulatedNode, _ currentTerm: Term, _ commitIndex: LogIndex
     ) {
+        keep(what: node)
         var index = runs[node.slot].commitIndex.next
         while index <= commitIndex {
             let place = Int(index.rawValue) - 1
@@ -181,19 +249,20 @@ struct Invariants {
     }
 
     mutating func applied(
-        _ entry: Entry, digest: UInt64, _ registers: [Int64], by node: NodeID
+        _ entry: Entry, digest: UInt64, _ registers: [Int64], by node: SimulatedNode
     ) {
+        guard !ahead.contains(node.slot) else { return }
         let place = Int(entry.index.rawValue) - 1
         if place == digests.count {
             digests.append(digest)
             states.append(registers)
         } else if place > digests.count {
-            broke("\(node) applies \(entry.position) before anything was applied before it")
+            broke("\(node.id) applies \(entry.position) before anything was applied before it")
         } else if digests[place] != digest {
-            broke("\(node) has applied something else through \(entry.position)")
+            broke("\(node.id) has applied something else through \(entry.position)")
         }
         if place >= committed.count || committed[place].term != entry.term {
-            broke("\(node) applies \(entry.position), which is not committed")
+            broke("\(node.id) applies \(entry.position), which is not committed")
         }
     }
 

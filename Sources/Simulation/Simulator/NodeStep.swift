@@ -42,6 +42,9 @@ enum NodeOutput {
     case answerPeer(PeerQuestionID, PeerAnswer)
     case askRegistry(RegistryRequest, RegistryRequestID, timeout: Int)
     case watchRegistry(token: [UInt8], timeout: Int)
+    case lookUp(String)
+    /// A received snapshot stands as a file; the log does not name it yet.
+    case preparedSnapshot
     case sendSnapshot(SnapshotSendID, SnapshotOffer, ModelState, to: PeerAddress?, NodeID)
     case cancelSnapshot(SnapshotSendID)
     case answerOffer(SnapshotReceiptID, refusal: String?)

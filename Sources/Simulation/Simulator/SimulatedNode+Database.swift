@@ -172,6 +172,10 @@ extension SimulatedNode {
             output.append(.broke("\(self.id) installs a snapshot whose file is not complete"))
             return
         }
+        if receipt?.isFalse == true {
+            counts.falseSnapshots += 1
+            return applyKeeper.prepared(mark, .failure(.init("file is not a database")))
+        }
         guard state.mark == mark else {
             output.append(.broke("\(self.id) installs \(state.mark.position) for \(mark.position)"))
             return
@@ -190,5 +194,6 @@ extension SimulatedNode {
         databases.append(ModelDatabase(generation: generation, state: state))
         databases.sort { $0.generation < $1.generation }
         applyKeeper.prepared(mark, .success(generation))
+        output.append(.preparedSnapshot)
     }
 }

@@ -46,7 +46,7 @@ extension SimulatedNode {
 
     func carryOut(at now: Int) {
         guard let effects = machine?.takeEffects() else { return }
-        for effect in effects { perform(effect) }
+        for effect in effects { perform(effect, at: now) }
         renewGate()
         scheduleTick(at: now)
     }
@@ -68,7 +68,7 @@ extension SimulatedNode {
 
     // MARK: Effects
 
-    private func perform(_ effect: NodeEffect) {
+    private func perform(_ effect: NodeEffect, at now: Int) {
         switch effect {
         case .answer(let answers): for answer in answers { self.answer(answer.key, answer.outcome) }
         case .read(let requests): read(requests)
@@ -84,10 +84,11 @@ extension SimulatedNode {
         case .call(let id, let request, let address, let timeout):
             output.append(.call(id, request, at: address, timeout: Self.milliseconds(timeout)))
         case .removeAddress(let id): book[id] = nil
-        case .refusePeer(let identity, let place?, _): refused.append((identity, place))
+        case .refusePeer(let identity, let place?, _):
+            refused.append((identity, place, now + Self.unwantedTime))
         case .refusePeer(let identity, nil, let cause): output.append(.refused(identity, cause))
         case .answerPeer(let id, let answer): output.append(.answerPeer(id, answer))
-        case .lookUp(let host): post(.nameLookedUp(host, .addresses([host])))
+        case .lookUp(let host): output.append(.lookUp(host))
         case .askRegistry(let request, let id, let timeout):
             output.append(.askRegistry(request, id, timeout: Self.milliseconds(timeout)))
         case .watchRegistry(let token, let timeout):
@@ -109,6 +110,9 @@ extension SimulatedNode {
         case .stopped: output.append(.stopped)
         }
     }
+
+    /// As the transport has it.
+    private static var unwantedTime: Int { 10_000 }
 
     static func milliseconds(_ duration: Duration) -> Int {
         Int(duration.nanosecondsClamped / 1_000_000)

@@ -4,15 +4,26 @@ import Raft
 
 /// Files of snapshots that come in, as the transport and the node's shell deal with them.
 extension SimulatedNode {
-    func beginReceipt(_ offer: SnapshotOffer) -> SnapshotReceiptID {
+    /// - Parameter isForeign: no member's snapshot stands behind the offer.
+    func beginReceipt(_ offer: SnapshotOffer, isForeign: Bool = false) -> SnapshotReceiptID {
         lastReceipt += 1
         let id = SnapshotReceiptID(lastReceipt)
-        receipts.append(SnapshotReceipt(id: id, offer: offer))
+        receipts.append(SnapshotReceipt(id: id, offer: offer, isForeign: isForeign))
         post(.snapshot(.offered(id, offer)))
         return id
     }
 
     func hasReceipt(_ id: SnapshotReceiptID) -> Bool { receipts.contains { $0.id == id } }
+
+    func isForeign(_ id: SnapshotReceiptID) -> Bool {
+        receipts.contains { $0.id == id && $0.isForeign }
+    }
+
+    func decideReceipt(_ id: SnapshotReceiptID, isAccepted: Bool) {
+        guard let place = receipts.firstIndex(where: { $0.id == id }) else { return }
+        receipts[place].isAccepted = isAccepted
+        if !isAccepted, receipts[place].isForeign { receipts.remove(at: place) }
+    }
 
     func forgetReceipt(_ id: SnapshotReceiptID) { receipts.removeAll { $0.id == id } }
 
@@ -26,6 +37,15 @@ extension SimulatedNode {
         receipts[place].state = state
         post(.snapshot(.received(id)))
         return true
+    }
+
+    /// All of a snapshot is there that is none.
+    func completeFalsely(_ id: SnapshotReceiptID) {
+        guard let place = receipts.firstIndex(where: { $0.id == id }), receipts[place].isAccepted
+        else { return failReceipt(id, "connection lost") }
+        receipts[place].state = ModelState()
+        receipts[place].isFalse = true
+        post(.snapshot(.received(id)))
     }
 
     /// What was coming in breaks off; its file goes.

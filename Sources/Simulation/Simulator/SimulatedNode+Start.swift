@@ -254,6 +254,7 @@ extension SimulatedNode {
         settings.applyTimeout = .seconds(3)
         settings.plan = plan
         settings.snapshotSendTime = .seconds(6)
+        settings.reapTimeouts = reapTimeouts
         return NodeOptions(identity: identity, engine: "model", settings: settings)
     }
 }

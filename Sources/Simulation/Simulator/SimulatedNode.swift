@@ -41,6 +41,7 @@ final class SimulatedNode {
     var plan = FormationPlan.alone
     var candidates: [PeerAddress] = []
     var hasRegistry = false
+    var reapTimeouts = ReapTimeouts()
     /// What stands in `raft/peers.json`.
     var peers: PeersRecovery?
 
@@ -80,8 +81,8 @@ final class SimulatedNode {
     var lastReceipt: UInt64 = 0
     /// Where other members are to be reached.
     var book: [NodeID: PeerAddress] = [:]
-    /// Whom it takes nothing more from.
-    var refused: [(identity: NodeIdentity, address: PeerAddress)] = []
+    /// Whom it takes nothing more from, for a while.
+    var refused: [(identity: NodeIdentity, address: PeerAddress, until: Int)] = []
     var open: [RequestKey: RequestOrigin] = [:]
     var lastKey: UInt64 = 0
     var sentOn: Set<RequestKey> = []
@@ -133,22 +134,26 @@ final class SimulatedNode {
     struct SnapshotReceipt {
         var id: SnapshotReceiptID
         var offer: SnapshotOffer
+        var isForeign = false
         var isAccepted = false
         /// Bytes that arrived.
         var byteCount = 0
         /// The content, once all of it is there and durable.
         var state: ModelState?
+        /// What arrives is no database of the mark that was offered.
+        var isFalse = false
     }
 
     init(
-        slot: Int, address: PeerAddress, mutation: Mutation?, random: inout SplitMix64
+        slot: Int, id: NodeID? = nil, address: PeerAddress, mutation: Mutation?,
+        random: inout SplitMix64
     ) {
         self.slot = slot
-        id = NodeID("\(slot + 1)")
+        self.id = id ?? NodeID("\(slot + 1)")
         self.address = address
         self.mutation = mutation
         self.random = SplitMix64(seed: random.next())
-        identity = Self.newIdentity(id, &random)
+        identity = Self.newIdentity(self.id, &random)
         disk = SimulatedDisk(seed: random.next())
         clockRate = random.within(930...1070)
     }
@@ -234,6 +239,20 @@ final class SimulatedNode {
         peers = nil
         databaseFault = .none
         lastShown = .zero
+    }
+
+    /// The copy of another node's directory is this one's.
+    func become(_ copy: DirectoryCopy) {
+        identity = copy.identity
+        restore(copy)
+    }
+
+    /// It is started as the other node is.
+    func follow(_ other: SimulatedNode) {
+        plan = other.plan
+        candidates = other.candidates
+        hasRegistry = other.hasRegistry
+        reapTimeouts = other.reapTimeouts
     }
 
     func collectDiskFaults() {

@@ -29,7 +29,9 @@ extension Simulation {
         guard !isTruce else { return }
         let slot = random.below(nodes.count)
         let kind = random.below(25)
-        tell("fault \(kind) at \(nodes[slot].id)")
+        lastFault += 1
+        if let chosen = settings.faults, !chosen.contains(lastFault) { return }
+        tell("fault \(lastFault) of kind \(kind) at \(nodes[slot].id)")
         switch kind {
         case 0...2: partition(slot)
         case 3: beginFlapping(slot)
@@ -180,6 +182,8 @@ extension Simulation {
             faults.failedSyncs += 1
         } else if reason.contains("can't be read back"), lostSlot == node.slot {
             faults.damageRefusals += 1
+        } else if isDoubled(node, reason) {
+            faults.copiesRefused += 1
         } else if reason.hasPrefix("clustering failure") {
             faults.formationFailures += 1
         } else if !reason.contains("ioError") {
@@ -190,7 +194,12 @@ extension Simulation {
 
     func restart(_ slot: Int) {
         let node = nodes[slot]
-        guard !node.isUp, !absent.contains(slot), !isWithheld(slot) else { return }
+        guard !node.isUp, !absent.contains(slot), !retired.contains(slot), !isWithheld(slot) else {
+            return
+        }
+        guard now >= startsFrom[slot] else {
+            return schedule(.restart(slot: slot), in: startsFrom[slot] - now)
+        }
         do throws(SimulatedNode.StartFailure) {
             try node.start(at: now, boot: boots[slot])
             tell("\(node.id) starts at \(node.address)")
@@ -245,8 +254,8 @@ extension Simulation {
     }
 
     /// Discovery tells, in its own time, where nodes are now.
-    private func tellAddresses() {
-        let addresses = nodes.map(\.address)
+    func tellAddresses() {
+        let addresses = founding.listed(nodes.map(\.address))
         for node in nodes where !node.candidates.isEmpty {
             node.candidates = addresses
             guard node.isUp else { continue }

@@ -13,6 +13,8 @@ extension Simulation {
         guard isWhole else {
             return invariants.broke("not every node comes to the cluster: \(summary)")
         }
+        playChapter()
+        guard invariants.violation == nil else { return }
         besiegeLeader()
         guard invariants.violation == nil else { return }
         chooseAbsent()
@@ -76,7 +78,9 @@ extension Simulation {
         let memberships = nodes.compactMap { $0.machine?.replicated?.raft.membership }
         for _ in 0..<2 {
             let slot = random.below(nodes.count)
-            guard !absent.contains(slot), lostSlot == nil || lostSlot == slot else { continue }
+            guard !absent.contains(slot), !retired.contains(slot),
+                lostSlot == nil || lostSlot == slot
+            else { continue }
             let present = nodes.filter { $0.isUp && $0.slot != slot && !absent.contains($0.slot) }
             let isSpared = memberships.allSatisfy { membership in
                 let count = membership.voters.count { voter in
@@ -101,11 +105,11 @@ extension Simulation {
     }
 
     /// Every node is a member, as what it wants to be, and ready.
-    private var isWhole: Bool {
+    var isWhole: Bool {
         guard lostSlot == nil, quorumLoss == nil, let leader = presentLeader,
             let membership = leader.machine?.replicated?.raft.membership
         else { return false }
-        return nodes.allSatisfy { node in
+        return counted.allSatisfy { node in
             guard let member = membership[node.id] else { return false }
             return NodeIdentity(member: member) == node.identity && member.suffrage != .learner
                 && member.address == node.address && node.machine?.status.isReady == true
@@ -118,7 +122,7 @@ extension Simulation {
             let raft = leader.machine?.replicated?.raft,
             raft.commitIndex == raft.lastPosition.index
         else { return false }
-        return nodes.allSatisfy { node in
+        return counted.allSatisfy { node in
             guard !absent.contains(node.slot) else { return true }
             guard let member = raft.membership[node.id] else { return false }
             return NodeIdentity(member: member) == node.identity && node.isUp

@@ -88,7 +88,7 @@ extension Simulation {
     /// With two voters and one disk lost no quorum is left, and no product could go on. Nor is a
     /// removal under way, by anybody.
     var mayLose: Bool {
-        quorumLoss == nil
+        quorumLoss == nil && nobodyIsReaped
             && nodes.allSatisfy { node in
                 node.isUp && !node.open.values.contains(.operator)
                     && node.machine?.status.pendingMembershipChanges == 0
@@ -105,6 +105,16 @@ extension Simulation {
                     }
                 default: true
                 }
+            }
+    }
+
+    /// A leader that removes silent members hears from all: else the one that is lost and the one that
+    /// is removed may be two.
+    private var nobodyIsReaped: Bool {
+        founding.reapTimeouts == ReapTimeouts()
+            || nodes.allSatisfy { node in
+                node.machine?.replicated?.raft.progress.allSatisfy { $0.ticksSinceAnswer < 10 }
+                    ?? true
             }
     }
 
@@ -148,7 +158,7 @@ extension Simulation {
         } else {
             nodes[slot].wipe()
         }
-        Founding.instructToJoin(nodes[slot], nodes.map(\.address))
+        Founding.instructToJoin(nodes[slot], founding.listed(nodes.map(\.address)))
         boots[slot] = RandomID(high: random.next(), low: random.next())
         schedule(.restart(slot: slot), in: random.within(20...600))
     }

@@ -10,10 +10,12 @@ import Service
 extension Simulation {
     /// The node that listens at the address, or will when it starts again.
     func owner(of address: PeerAddress) -> SimulatedNode? {
-        nodes.first { $0.address == address }
+        nodes.first { $0.address == address && $0.isUp } ?? nodes.first { $0.address == address }
     }
 
-    func slot(of id: NodeID) -> Int? { nodes.firstIndex { $0.id == id } }
+    func slot(of id: NodeID) -> Int? {
+        nodes.firstIndex { $0.id == id && !retired.contains($0.slot) }
+    }
 
     /// Delays after which copies of something arrive at the address: none if it is lost.
     func delays(
@@ -71,7 +73,9 @@ extension Simulation {
     func arrive(_ message: Message, at address: PeerAddress, from sender: Int, run: Int) {
         let caller = nodes[sender]
         guard let node = owner(of: address), node.isUp, node.id == message.to,
-            !node.refused.contains(where: { $0 == (caller.identity, caller.address) })
+            !node.refused.contains(where: {
+                $0.until > now && $0.identity == caller.identity && $0.address == caller.address
+            })
         else {
             if let node = owner(of: address), node.isUp { faults.misroutedMessages += 1 }
             // The connection is refused, by nobody or by another than was meant.

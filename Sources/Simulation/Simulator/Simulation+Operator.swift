@@ -32,7 +32,7 @@ extension Simulation {
         guard isCalm || random.chance(1, of: 4),
             let node = random.pick(nodes.filter { $0.machine?.exclusion == .removed })
         else { return }
-        Founding.instructToJoin(node, nodes.map(\.address))
+        Founding.instructToJoin(node, founding.listed(nodes.map(\.address)))
         stop(node.slot, losingPower: false)
     }
 

@@ -82,7 +82,7 @@ extension Simulation {
             quorumLoss = nil
             faults.quorumsRecovered += 1
             for slot in nodes.indices where !loss.survivors.contains(slot) {
-                Founding.letJoin(nodes[slot], nodes.map(\.address))
+                Founding.letJoin(nodes[slot], founding.listed(nodes.map(\.address)))
                 schedule(.restart(slot: slot), in: random.within(0...1000))
             }
         }

@@ -31,7 +31,7 @@ extension Simulation {
         switch step {
         case .serves(let request, let id):
             faults.registryRequests += 1
-            let reply = registry.perform(request)
+            let reply = spoilt(registry.perform(request))
             schedule(
                 .registry(slot: slot, run: run, .answers(request, id, reply)),
                 in: random.within(1...100))
@@ -42,6 +42,25 @@ extension Simulation {
             nodes[slot].post(.registryWatched(outcome))
             settle(slot)
         }
+    }
+
+    /// What a registry that fails gives back now and then: bytes that are no record.
+    private func spoilt(_ reply: RegistryReply) -> RegistryReply {
+        guard registry.failureRate > 0, random.chance(1, of: 40),
+            case .record(let record?) = reply.answer
+        else { return reply }
+        faults.recordsSpoilt += 1
+        let value: [UInt8] =
+            switch random.below(4) {
+            case 0: []
+            case 1: Array(record.value.prefix(random.below(max(1, record.value.count))))
+            case 2: (0..<random.below(200)).map { _ in UInt8(random.below(256)) }
+            default: Array("{\"version\":18446744073709551616}".utf8)
+            }
+        var spoilt = reply
+        spoilt.answer = .record(
+            StoredRecord(name: record.name, value: value, revision: record.revision))
+        return spoilt
     }
 
     /// A watch that tells too early, too late or never is as good as one that tells in time: the

@@ -51,7 +51,7 @@ extension Simulation {
     }
 
     /// Three voters or more are there and in step.
-    private var canSpareLeadersDisk: Bool {
+    var canSpareLeadersDisk: Bool {
         guard let raft = presentLeader?.machine?.replicated?.raft,
             raft.membershipIndex <= raft.commitIndex,
             raft.membership.voters.count >= 3

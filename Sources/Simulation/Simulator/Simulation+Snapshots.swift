@@ -110,7 +110,10 @@ extension Simulation {
     func answerOffer(
         _ receipt: SnapshotReceiptID, _ refusal: String?, from node: SimulatedNode
     ) {
+        node.decideReceipt(receipt, isAccepted: refusal == nil)
         guard let number = number(at: node, receipt), let transfer = transfers[number] else {
+            // What a stranger offers goes on by itself.
+            if node.isForeign(receipt) { return }
             // The sender has gone meanwhile, which the receiver learns as the end of the stream.
             if refusal == nil { node.failReceipt(receipt, "connection lost") }
             return
@@ -121,6 +124,11 @@ extension Simulation {
             return lose(number, refusal, within: 1...50)
         }
         transfers[number]?.isAccepted = true
+        let others = transfers.values.filter {
+            $0.receiver == transfer.receiver && $0.receiverRun == transfer.receiverRun
+                && $0.isAccepted && !$0.isComplete && $0.sender != transfer.sender
+        }
+        if !others.isEmpty { faults.streamsOverlapping += 1 }
         guard let delay = delay(from: node.slot, to: transfer.sender) else {
             return breakOff(number, "connection lost")
         }
@@ -162,6 +170,23 @@ extension Simulation {
         schedule(
             .stream(number, .chunk),
             in: delay + random.within(0...(transfer.isAmbushed ? 800 : chunkPause)))
+    }
+
+    /// Something happens while a received snapshot takes the place of the database: an error of the
+    /// log's disk, which must name the new file, or the end of the process or of the power.
+    func strikeInstallation(of node: SimulatedNode) {
+        guard !isCalm, !isTruce, random.chance(1, of: 3) else { return }
+        faults.installationsStruck += 1
+        switch random.below(5) {
+        case 0: node.disk.plan(.ioError, atStep: node.disk.stepCount + random.below(8))
+        case 1: node.disk.plan(.noSpace, atStep: node.disk.stepCount + random.below(8))
+        case 2: node.disk.plan(.death, atStep: node.disk.stepCount + random.below(8))
+        default:
+            schedule(
+                .strike(
+                    slot: node.slot, run: node.run, losingPower: random.chance(1, of: 2)),
+                in: random.within(0...120))
+        }
     }
 
     // MARK: Ends

@@ -1,4 +1,5 @@
 import Chance
+import Cluster
 import NodeLogic
 import PeerProtocol
 import Raft
@@ -38,6 +39,10 @@ package final class Simulation {
         case hangUp(operation: Int, slot: Int, run: Int)
         case operatorActs
         case ambush(leader: Int, lost: Int)
+        case startAnew(slot: Int, run: Int)
+        case falseSnapshot(slot: Int, run: Int, SnapshotReceiptID)
+        case lookedUp(slot: Int, run: Int, host: String, CandidateNames.Answer)
+        case strike(slot: Int, run: Int, losingPower: Bool)
     }
 
     enum CallStep {
@@ -85,6 +90,8 @@ package final class Simulation {
     var calls: [Int: Call] = [:]
     var lastCall = 0
     var lastAttack = 0
+    /// Faults that were due so far.
+    var lastFault = 0
     var transfers: [Int: SimulatedTransfer] = [:]
     var lastTransfer = 0
     /// What a sender of a snapshot takes for each chunk.
@@ -107,6 +114,14 @@ package final class Simulation {
     var isCalm = false
     /// Nodes that stay away in the liveness phase.
     var absent: Set<Int> = []
+    /// Nodes that are gone for good, or a copy of another that does not run now.
+    var retired: Set<Int> = []
+    /// The second process of an identity, while the first is alive.
+    var doubled: Int?
+    /// What was acknowledged, or committed, may be gone by what was done to the cluster.
+    var toleratesLoss = false
+    /// Before that a node is not started again.
+    var startsFrom: [Int]
     private var trace: UInt64 = 0
     private var steps = 0
 
@@ -114,11 +129,13 @@ package final class Simulation {
     package init(_ settings: SimulationSettings) {
         self.settings = settings
         random = SplitMix64(seed: settings.seed &* 0x9E37_79B9 &+ 1)
-        founding = Founding(&random)
+        founding = Founding(&random, nodeCount: settings.nodeCount)
         let count = founding.nodeCount
-        network = SimulatedNetwork(count: count)
-        invariants = Invariants(nodeCount: count)
+        // One place more, for a copy of a node.
+        network = SimulatedNetwork(count: count + 1)
+        invariants = Invariants(nodeCount: count + 1)
         pausedUntil = Array(repeating: 0, count: count)
+        startsFrom = Array(repeating: 0, count: count + 1)
         clients = Clients(count: 4)
         for slot in 0..<count {
             nodes.append(
@@ -217,6 +234,13 @@ package final class Simulation {
         case .hangUp(let operation, let slot, let run): hangUp(operation, at: slot, run: run)
         case .operatorActs: operate()
         case .ambush(let leader, let lost): spring(leader: leader, lost: lost)
+        case .startAnew(let slot, let run): startAnew(slot, run)
+        case .falseSnapshot(let slot, let run, let receipt):
+            bringFalseSnapshot(receipt, to: slot, run)
+        case .lookedUp(let slot, let run, let host, let answer):
+            tell(slot, run, .nameLookedUp(host, answer), event)
+        case .strike(let slot, let run, let losingPower):
+            if nodes[slot].run == run { stop(slot, losingPower: losingPower) }
         }
     }
 
@@ -246,6 +270,8 @@ package final class Simulation {
         let node = nodes[slot]
         // First what it is now, then what it says: what it committed comes before it applies it.
         invariants.observe(node, at: now)
+        if let kept = invariants.takeKept() { settleRestoration(kept) }
+        reviewCopy(node)
         if slot == lostSlot { reviewLoss(node) }
         while !node.output.isEmpty {
             let output = node.output
@@ -273,6 +299,8 @@ package final class Simulation {
         case .askRegistry(let request, let id, let timeout):
             askRegistry(request, id, timeout, from: node)
         case .watchRegistry(let token, let timeout): watchRegistry(token, timeout, from: node)
+        case .lookUp(let host): lookUp(host, for: node)
+        case .preparedSnapshot: strikeInstallation(of: node)
         case .sendSnapshot(let id, let offer, let state, let address, let peer):
             sendSnapshot(id, offer, state, to: address, peer, from: node)
         case .cancelSnapshot(let id): cancelSnapshot(id, from: node)
@@ -288,7 +316,7 @@ package final class Simulation {
         case .wrote(let entries, let previousTerm):
             invariants.wrote(entries, previousTerm: previousTerm, by: node.id)
         case .applied(let entry, let digest, let registers):
-            invariants.applied(entry, digest: digest, registers, by: node.id)
+            invariants.applied(entry, digest: digest, registers, by: node)
         case .broke(let text): invariants.broke(text)
         }
     }
@@ -309,12 +337,14 @@ package final class Simulation {
             faults.removedLeaders += 1
         case "leadership transfer finished": faults.transfers += 1
         case "snapshot not sent": faults.snapshotsFailed += 1
+        case let text where text.hasPrefix("successfully reaped"): faults.reapings += 1
         default: break
         }
         guard note.level == .error else { return }
         switch note.text {
         case "node failed": break
         case "received snapshot is unusable": break
+        case "snapshot refused: the peer is broken or hostile" where faults.falseOffers > 0: break
         default:
             let details = note.details.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
             invariants.broke("\(node.id) says: \(note.text) \(details)")
@@ -331,8 +361,11 @@ package final class Simulation {
         case .noLeader: faults.leaderless += 1
         case .followerSilent: faults.silences += 1
         case .peerBrokeProtocol: break
-        case .entriesLost where isTruce, .followerLostEntries where isTruce:
+        case .entriesLost where isTruce || toleratesLoss,
+            .followerLostEntries where isTruce || toleratesLoss:
             faults.agesNoticed += 1
+        case .historyDiffers where toleratesLoss: obeyRestored(node, reason)
+        case .directoryInUseTwice where doubled != nil: break
         default:
             guard change.kind.isError else { return }
             invariants.broke("\(node.id) says: \(change.kind.text) \(change.subject): \(reason)")
@@ -341,8 +374,8 @@ package final class Simulation {
 
     /// Members that keep to the protocol send nothing that another would refuse.
     private func refused(_ peer: NodeIdentity, _ cause: String, by node: SimulatedNode) {
-        faults.messagesRefused += 1
-        guard faults.messagesRefused > faults.messagesSpoilt else { return }
+        if !toleratesLoss { faults.messagesRefused += 1 }
+        guard faults.messagesRefused > faults.messagesSpoilt, !toleratesLoss else { return }
         invariants.broke("\(node.id) refuses \(peer.id): \(cause)")
     }
 

@@ -8,6 +8,12 @@ package struct SimulationSettings: Sendable {
     package var livenessMilliseconds = 60_000
     /// A mistake that is built into the nodes, to see that it is found; nil: none.
     package var mutation: Mutation?
+    /// What befalls the whole cluster before the proof of liveness; nil: what the seed says.
+    package var chapter: Chapter?
+    /// Of how many nodes the cluster is; nil: as the seed says.
+    package var nodeCount: Int?
+    /// Which of the faults happen, by their order; nil: all.
+    package var faults: Set<Int>?
     /// Takes a line for each thing that happens, to follow one history.
     package var narrator: (@Sendable (String) -> Void)?
 

@@ -15,9 +15,12 @@ extension RaftMachine {
             // Terms don't go back along a log.
             return .contradictsCommitted
         }
+        let committed = log.term(at: commitIndex) ?? log.base.term
+        if previous.index <= commitIndex, previous.term > committed { return .contradictsCommitted }
         let known = append.entries.prefix { $0.index <= commitIndex }
         let isContradicted = known.contains { entry in
-            log.term(at: entry.index).map { $0 != entry.term } ?? false
+            // Of what is compacted only the last term is known, and terms don't go back.
+            log.term(at: entry.index).map { $0 != entry.term } ?? (entry.term > committed)
         }
         return isContradicted ? .contradictsCommitted : nil
     }
@@ -29,6 +32,12 @@ extension RaftMachine {
         // for a quorum is bounded by the leader, and refusing it could stop the cluster for ever.
         let isDraining = appliedIndex < commitIndex || writes.durableIndex < log.lastIndex
         if isDraining && log.unsettledBytes > settings.maxUncommittedBytes { append.entries = [] }
+        // What both hold for committed matches. No more than the message covers, even if more is
+        // committed here: a leader whose log ends before that has gone back in time, and must come
+        // to the first entry that this node can deny.
+        let last = max(
+            append.previous.index.advanced(by: append.entries.count),
+            min(append.commitIndex, commitIndex))
         skipCommitted(&append)
 
         guard log.term(at: append.previous.index) == append.previous.term else {
@@ -36,7 +45,6 @@ extension RaftMachine {
             return
         }
         take(append.entries)
-        let last = append.previous.index.advanced(by: append.entries.count)
         advanceCommit(to: min(append.commitIndex, last))
 
         // A heartbeat is answered at once, with what is durable; entries once they are.
