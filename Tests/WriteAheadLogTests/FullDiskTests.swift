@@ -79,6 +79,28 @@ import Testing
         #expect(try found.tail(after: .zero) == entries(1...4))
     }
 
+    @Test func `A new segment that finds no room says so, at whichever step that is`() throws {
+        var told: [DiskError.Operation] = []
+        for step in 0..<8 {
+            let disk = SimulatedDisk(seed: 3)
+            var log = try openLog(disk)
+            try log.append(LogBatch(entries: entries(1...2)))
+            disk.plan(.noSpace, atStep: disk.stepCount + step)
+            let mark = SnapshotMark(
+                position: position(500), membership: membership("n1"),
+                membershipIndex: LogIndex(1))
+            do throws(LogError) {
+                try log.reset(to: mark, generation: 2)
+            } catch {
+                switch error {
+                case .diskFull(let cause), .syncFailed(let cause): told.append(cause.operation)
+                default: Issue.record("step \(step): \(error)")
+                }
+            }
+        }
+        #expect(told.contains(.syncDirectory))
+    }
+
     @Test func `A reset needs no more than the room of its head`() throws {
         let disk = SimulatedDisk(seed: 4)
         disk.capacity = 4096 * 2 + 2048

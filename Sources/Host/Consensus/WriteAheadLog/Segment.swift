@@ -81,8 +81,11 @@ extension ActiveSegment {
             // that was renamed but given up would hide them from the next start.
             try disk.rename(unfinished, to: path, durablyIn: directory)
         } catch {
-            // What was claimed so far must not fill the disk further.
-            if error.mayPass, error.operation != .create { try disk.remove(unfinished) }
+            // What was claimed so far must not fill the disk further. Before its creation there is
+            // no such file, and none behind the change of names.
+            if error.mayPass, error.operation != .create, error.operation != .syncDirectory {
+                try disk.remove(unfinished)
+            }
             throw error
         }
         return ActiveSegment(
