@@ -18,7 +18,7 @@ import Wire
 ///     disk ok | full | broken        readers on | off        hold them back
 ///     run [at=MS]         until the thread waits or ends
 ///     stop
-struct ApplyKeeperScenario {
+struct ApplyKeeperScenario: KeeperScenario {
     private var keeper = ApplyKeeper(
         ApplyKeeper.Limits(
             checkpointBytes: 8000, checkpointEntries: 10, checkpointInterval: .seconds(10),
@@ -31,16 +31,10 @@ struct ApplyKeeperScenario {
     private var poison: LogIndex?
     private var steps: UInt64 = 0
     private var applied: UInt64 = 0
-    private var isAwake = true
-    private var output: [String] = []
+    var isAwake = true
+    var output: [String] = []
 
-    mutating func run(_ commands: [String]) -> [String] {
-        output = []
-        for line in commands { run(ScenarioCommand(line)) }
-        return output.isEmpty ? ["ok"] : output
-    }
-
-    private mutating func run(_ command: ScenarioCommand) {
+    mutating func take(_ command: ScenarioCommand) {
         switch command.name {
         case "post": post(command)
         case "wal": walBytes = Int64(command.node)
@@ -91,30 +85,18 @@ struct ApplyKeeperScenario {
         position: LogPosition(index: LogIndex(90), term: Term(1)), membership: Membership(),
         membershipIndex: .zero)
 
-    private mutating func advance() {
-        for _ in 0..<50 {
-            let step = keeper.next()
-            switch step {
-            case .wait(let limit):
-                output.append(limit.map { "wait \($0)" } ?? "wait")
-                isAwake = false
-                return
-            case .report(let reports): output += reports.map { "report \(Self.text($0))" }
-            case .answer(let answers):
-                output += answers.map { "answer \($0.key.rawValue): \($0.outcome)" }
-            case .fail(let cause):
-                output.append("fail: \(cause)")
-                return
-            case .end:
-                output.append("end")
-                return
-            default: carryOut(step)
-            }
+    mutating func turn() -> KeeperTurn<ApplyStep> {
+        switch keeper.next() {
+        case .wait(let limit): .wait(limit)
+        case .report(let reports): .say(reports.map { "report \(Self.text($0))" })
+        case .answer(let answers): .say(answers.map { "answer \($0.key.rawValue): \($0.outcome)" })
+        case .fail(let cause): .over("fail: \(cause)")
+        case .end: .over("end")
+        case let step: .work(step)
         }
-        output.append("spins")
     }
 
-    private mutating func carryOut(_ step: ApplyStep) {
+    mutating func carryOut(_ step: ApplyStep) {
         guard disk != "broken" else {
             output.append("fails")
             return keeper.failed("the disk is broken")

@@ -12,19 +12,13 @@ import WriteAheadLog
 ///     run            until the thread waits or ends
 ///     quiet          its time passes and nothing was posted
 ///     stop
-struct LogKeeperScenario {
+struct LogKeeperScenario: KeeperScenario {
     private var keeper = LogKeeper()
     private var disk = "ok"
-    private var output: [String] = []
-    private var isAwake = true
+    var output: [String] = []
+    var isAwake = true
 
-    mutating func run(_ commands: [String]) -> [String] {
-        output = []
-        for line in commands { run(ScenarioCommand(line)) }
-        return output.isEmpty ? ["ok"] : output
-    }
-
-    private mutating func run(_ command: ScenarioCommand) {
+    mutating func take(_ command: ScenarioCommand) {
         switch command.name {
         case "post": post(command.words)
         case "disk": disk = command.words.last ?? "ok"
@@ -63,29 +57,17 @@ struct LogKeeperScenario {
             membership: Membership(), membershipIndex: .zero)
     }
 
-    private mutating func advance() {
-        // A keeper that repeats itself without a wait would spin.
-        for _ in 0..<50 {
-            let step = keeper.next()
-            switch step {
-            case .wait(let limit):
-                output.append(limit.map { "wait \($0)" } ?? "wait")
-                isAwake = false
-                return
-            case .report(let reports): output += reports.map { "report \(Self.text($0))" }
-            case .fail(let error):
-                output.append("fail: \(error)")
-                return
-            case .end:
-                output.append("end")
-                return
-            default: carryOut(step)
-            }
+    mutating func turn() -> KeeperTurn<LogStep> {
+        switch keeper.next() {
+        case .wait(let limit): .wait(limit)
+        case .report(let reports): .say(reports.map { "report \(Self.text($0))" })
+        case .fail(let error): .over("fail: \(error)")
+        case .end: .over("end")
+        case let step: .work(step)
         }
-        output.append("spins")
     }
 
-    private mutating func carryOut(_ step: LogStep) {
+    mutating func carryOut(_ step: LogStep) {
         let isFull = disk == "full" || disk == "no-descriptors"
         let name: String
         switch step {
