@@ -4,13 +4,23 @@ import Simulator
 /// `rqlite-simulate`: simulates a range of seeds and says which failed and which faults were
 /// reached.
 ///
-///     rqlite-simulate FIRST [LAST] [--seconds N] [--break RULE] [--tell]
+///     rqlite-simulate FIRST [LAST] [--seconds N] [--nodes N] [--faults none|N,N,…] [--chapter NAME]
+///         [--break RULE] [--tell | --shrink]
 let invocation = Invocation(Array(CommandLine.arguments.dropFirst()))
 guard let invocation else {
-    write(
-        "usage: rqlite-simulate FIRST [LAST] [--seconds N] [--break RULE] [--tell]\n",
-        to: STDERR_FILENO)
+    write(Invocation.usage, to: STDERR_FILENO)
     exit(2)
+}
+if invocation.shrinks {
+    var shrinker = SeedShrinker(invocation)
+    guard let small = shrinker.run() else {
+        write("seed \(invocation.seeds.lowerBound) does not fail\n", to: STDOUT_FILENO)
+        exit(0)
+    }
+    write(
+        "seed \(invocation.seeds.lowerBound) is smallest as: "
+            + "\(small.command(for: invocation.seeds.lowerBound))\n", to: STDOUT_FILENO)
+    exit(1)
 }
 TrapReport.install()
 var faults = FaultCounts()
@@ -21,8 +31,7 @@ var steps = 0
 var trace: UInt64 = 0
 for seed in invocation.seeds {
     TrapReport.note(seed)
-    var settings = SimulationSettings(seed: seed, mutation: invocation.mutation)
-    if let seconds = invocation.seconds { settings.safetyMilliseconds = seconds * 1000 }
+    var settings = invocation.settings(for: seed)
     if invocation.isTold { settings.narrator = { write("\($0)\n", to: STDOUT_FILENO) } }
     let report = Simulation(settings).run()
     faults += report.faults
