@@ -69,12 +69,52 @@ import Testing
         await #expect(processExitsWith: .failure) { Hunt.run(.startsWithoutItsLog) }
     }
 
+    @Test func `A write that is sent on twice is caught as applied twice`() {
+        #expect(Hunt.catches(.resendsForwards, as: ["was applied 2 times", "not linearizable"]))
+    }
+
+    @Test func `A lease that lasts too long is caught as a stale read`() {
+        #expect(Hunt.catches(.leasesTooLong, as: ["was acknowledged before"]))
+    }
+
+    @Test func `A database that is deleted too early is caught at the next start`() {
+        #expect(Hunt.catches(.deletesBeforeDurable, as: ["refuses undamaged data"]))
+    }
+
+    @Test func `A second process of an identity is caught`() {
+        #expect(
+            Hunt.catches(
+                .toleratesCopies, as: ["takes part", "is not refused"], chapter: .copyBeside))
+    }
+
+    @Test func `A snapshot that is none is caught where it is installed`() {
+        #expect(
+            Hunt.catches(
+                .installsUnverified,
+                as: [
+                    "committed and forgotten", "starts on a database", "has applied something else",
+                ]))
+    }
+
     @Test func `Without a broken rule nothing is caught`() async {
         await #expect(processExitsWith: .success) { Hunt.run(nil, seeds: 1...20) }
     }
 }
 
 private enum Hunt {
+    /// Whether the first history that the broken rule spoils is spoilt in one of these words.
+    static func catches(_ mutation: Mutation, as words: [String], chapter: Chapter? = nil) -> Bool {
+        for seed: UInt64 in 1...1000 {
+            var settings = SimulationSettings.brief(seed: seed, mutation: mutation)
+            settings.chapter = chapter
+            guard let violation = Simulation(settings).run().violation else { continue }
+            let isNamed = words.contains { violation.contains($0) }
+            if !isNamed { Issue.record("seed \(seed): \(violation)") }
+            return isNamed
+        }
+        return false
+    }
+
     /// Ends the process as a failure when a seed shows that something is wrong.
     static func run(_ mutation: Mutation?, seeds: ClosedRange<UInt64> = 1...1000) {
         for seed in seeds {

@@ -24,4 +24,14 @@ package enum Mutation: String, CaseIterable, Sendable {
     case startsWithoutItsLog
     /// A log that can't be written is no reason to hand over.
     case leadsWithoutDisk
+    /// A request that is sent on to the leader is sent twice.
+    case resendsForwards
+    /// Reads go by a leadership that was confirmed long ago.
+    case leasesTooLong
+    /// The database that a received one replaces is deleted before the log names the new one.
+    case deletesBeforeDurable
+    /// Whoever asks for a second process of its identity is told that there is none.
+    case toleratesCopies
+    /// What arrives of a snapshot is taken for what was offered.
+    case installsUnverified
 }

@@ -80,6 +80,7 @@ extension SimulatedNode {
         case .prepare(let id, let mark, let generation): prepare(id, mark, as: generation)
         case .switchTo(let generation, let mark):
             live = generation
+            isLiveRemoved = false
             covered = .zero
             holds = []
             counts.snapshotsInstalled += 1
@@ -131,6 +132,9 @@ extension SimulatedNode {
         if walBytes > 6000, !holds.isEmpty { counts.holdsOutgrown += 1 }
     }
 
+    /// The file is gone for the next start; who has it open goes on with it.
+    private func removeLive() { isLiveRemoved = true }
+
     private func checkpoint() {
         guard holds.isEmpty else {
             return applyKeeper.checkpointed(through: covered, isHeldBack: false)
@@ -172,11 +176,11 @@ extension SimulatedNode {
             output.append(.broke("\(self.id) installs a snapshot whose file is not complete"))
             return
         }
-        if receipt?.isFalse == true {
+        if receipt?.isFalse == true, mutation != .installsUnverified {
             counts.falseSnapshots += 1
             return applyKeeper.prepared(mark, .failure(.init("file is not a database")))
         }
-        guard state.mark == mark else {
+        guard state.mark == mark || mutation == .installsUnverified else {
             output.append(.broke("\(self.id) installs \(state.mark.position) for \(mark.position)"))
             return
         }
@@ -193,6 +197,7 @@ extension SimulatedNode {
         databases.removeAll { $0.generation == generation }
         databases.append(ModelDatabase(generation: generation, state: state))
         databases.sort { $0.generation < $1.generation }
+        if mutation == .deletesBeforeDurable { removeLive() }
         applyKeeper.prepared(mark, .success(generation))
         output.append(.preparedSnapshot)
     }

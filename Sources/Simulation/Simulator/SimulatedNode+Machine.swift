@@ -61,9 +61,14 @@ extension SimulatedNode {
 
     private func renewGate() {
         guard let machine else { return }
-        let until = machine.turnedAt + machine.options.quorumTime
+        let isLong = mutation == .leasesTooLong
+        let until = machine.turnedAt + machine.options.quorumTime * (isLong ? 20 : 1)
         localReadsUntil = machine.canServeLocally ? until : .zero
-        leaderReadsUntil = machine.canServeAsLeader ? until : .zero
+        if machine.canServeAsLeader {
+            leaderReadsUntil = until
+        } else if !isLong {
+            leaderReadsUntil = .zero
+        }
     }
 
     // MARK: Effects

@@ -53,6 +53,8 @@ final class SimulatedNode {
     var run = 0
     /// The database file that counts.
     var live = Generation.first
+    /// Its name is gone, by a node that breaks a rule.
+    var isLiveRemoved = false
     var machine: NodeMachine?
     var log: SegmentedLog<SimulatedDisk>?
     var inbox: [NodeEvent] = []
@@ -192,6 +194,8 @@ final class SimulatedNode {
 
     /// The process ends; with `losingPower` the machine too.
     func stop(losingPower: Bool) {
+        if isLiveRemoved { databases.removeAll { $0.generation == live } }
+        isLiveRemoved = false
         machine = nil
         log = nil
         inbox = []

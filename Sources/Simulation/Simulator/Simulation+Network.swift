@@ -186,7 +186,10 @@ extension Simulation {
         meet(caller, call.run, at: node)
         if !isCalm, random.chance(1, of: 60) { attack(node) }
         let question = PeerQuestionID(UInt64(number))
-        if case .hello = call.request, let hello = node.machine?.hello(for: caller.identity) {
+        if case .hello = call.request, var hello = node.machine?.hello(for: caller.identity) {
+            if settings.mutation == .toleratesCopies, caller.identity == node.identity {
+                hello.run = caller.machine?.hello.run
+            }
             answerPeer(question, .hello(hello), from: node)
             if hello.cluster == nil { node.post(.helloHeard(caller.identity)) }
         } else {
@@ -218,8 +221,9 @@ extension Simulation {
                 .forwardRefused(slot: node.slot, run: node.run, keys), in: random.within(1...100))
             return
         }
-        schedule(
-            .forward(from: node.slot, run: node.run, requests, to: address), in: delay)
+        let event = Event.forward(from: node.slot, run: node.run, requests, to: address)
+        schedule(event, in: delay)
+        if settings.mutation == .resendsForwards { schedule(event, in: delay + 5) }
     }
 
     func forwarded(
