@@ -91,6 +91,9 @@ let package = Package(
         host(.base, "Rights", ["Wire"], isSimulated: true),
         host(.base, "Chance", isSimulated: true),
         host(.base, "Addresses"),
+        .systemLibrary(
+            name: "CZlib", path: "Sources/Host/Base/CZlib", providers: [.apt(["zlib1g-dev"])]),
+        host(.base, "Gzip", ["CZlib"]),
         host(.base, "Time", isSimulated: true),
         .target(name: "CPlatform", path: "Sources/Host/Base/CPlatform"),
         host(.base, "Threads", ["CPlatform", "Time"]),
@@ -107,7 +110,8 @@ let package = Package(
         host(.database, "SQLite", ["CSQLite"], isSimulated: true),
         host(
             .database, "StateMachine",
-            ["SQLite", "CSQLite", "Chance", "Time", "Threads", "Wire", "Raft"], isSimulated: true),
+            ["SQLite", "CSQLite", "Chance", "Gzip", "Time", "Threads", "Wire", "Raft"],
+            isSimulated: true),
         host(.consensus, "WriteAheadLog", ["Raft", "Wire"], isSimulated: true),
         host(
             .peers, "Transport",
@@ -262,6 +266,7 @@ let package = Package(
         tests("Threads", ["Threads", "Time"]),
         tests("JSON", ["JSON"]),
         tests("Addresses", ["Addresses"]),
+        tests("Gzip", ["Gzip"]),
         tests("Chance", ["Chance"]),
         tests("Settings", ["Addresses", "Settings"]),
         tests("Rights", ["Rights", "Wire"]),
@@ -341,7 +346,10 @@ let package = Package(
         tests("SQLGenerator", ["SQLCheck", "Wire"]),
         tests(
             "StateMachine",
-            ["StateMachine", "SQLite", "CSQLite", "Chance", "Scratch", "Threads", "Wire", "Raft"]),
+            [
+                "StateMachine", "SQLite", "CSQLite", "Chance", "Gzip", "Scratch", "Threads", "Wire",
+                "Raft",
+            ]),
     ]
 )
 

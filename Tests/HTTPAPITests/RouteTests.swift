@@ -81,7 +81,7 @@ import Wire
     }
 
     @Test(arguments: [
-        ("GET", "/db/backup", "backup"), ("POST", "/db/load", "load"), ("POST", "/boot", "boot"),
+        ("POST", "/boot", "boot"),
         ("POST", "/snapshot", "snapshot"), ("POST", "/reap", "reap"),
         ("POST", "/db/execute?queue", "queued write"),
     ])

@@ -10,7 +10,7 @@ import Wire
 
 /// Dumps that SQLite's own shell makes load, and come out of the database as they went in.
 @Suite struct ShellDumpTests {
-    private struct Shell {
+    struct Shell {
         let directory: TemporaryDirectory
 
         init() throws { directory = try TemporaryDirectory("shell") }
@@ -42,7 +42,7 @@ import Wire
         }
     }
 
-    private static let schemas: [String] = [
+    static let schemas: [String] = [
         "CREATE TABLE t(a INTEGER PRIMARY KEY AUTOINCREMENT, b); INSERT INTO t(b) VALUES('it''s'), (x'00FF'), (NULL), (1.5), ('two\nlines\r'), (9e999), (-9e999), (0.1), (9223372036854775807);",
         "CREATE TABLE \"a b\"(\"x\"\"y\", 'z', [sel ect], `k`); INSERT INTO \"a b\" VALUES(1, 2, 3, 4); CREATE TABLE \"order\"(\"group\" UNIQUE, \"from\" DEFAULT 'x'); INSERT INTO \"order\" VALUES('é', 'e\u{301}'); CREATE TABLE 'q''q'(a);",
         "CREATE TABLE w(a TEXT PRIMARY KEY, b) WITHOUT ROWID; INSERT INTO w VALUES('b', 1), ('a', 2); CREATE TABLE s(a INT, b ANY) STRICT; INSERT INTO s VALUES(1, 'x'), (2, x'01');",

@@ -33,7 +33,7 @@ import Wire
                 case .statement(let result):
                     guard case .rows(let rows) = result.outcome else { continue }
                     all.append(rows.cells)
-                case .rowsEnd, .end: break
+                case .rowsEnd, .end, .contentBegins, .content: break
                 }
             }
             return all

@@ -69,7 +69,12 @@ enum Samples {
             .skip(
                 EntrySkip(index: 9, hash: .max, place: StatementPlace(text: 1, offset: 2)),
                 isChecked: true)),
-        .reseed,
+        .reseed, .loadDump(Command(kind: .execute, statements: [Statement("a; b")])),
+        .load(DatabaseImage(byteCount: 4096, packed: [1, 2, 3])),
+        .backup(BackupRequest(), ReadOptions(level: .none)),
+        .backup(
+            BackupRequest(form: .sql, vacuum: true, compress: true, tables: ["a", "b c"]),
+            ReadOptions(level: .linearizable)),
     ]
 
     static let node = NodeDescription(

@@ -3,7 +3,7 @@
 
 # What building and running need beside Swift and git; gcc for its part of every linked program.
 # shellcheck disable=SC2034 # Used by those who source this.
-build_packages="binutils gcc libc6-dev libsqlite3-dev libcrypt-dev libc-ares-dev libcurl4-openssl-dev"
+build_packages="binutils gcc libc6-dev libsqlite3-dev zlib1g-dev libcrypt-dev libc-ares-dev libcurl4-openssl-dev"
 
 # need_packages NAME...: installs the Debian packages that are missing, as root or through sudo;
 # otherwise prints the line to type, and stops.

@@ -100,6 +100,7 @@ package struct ClusterSettings: Equatable, Sendable {
 ///     kind 3  limits:   list of u8 limit | u64 value, see WriteLimits.swift
 ///     kind 4  skip:     u64 index | u32 CRC-32C of the entry's payload | u32 text | u32 offset
 ///     kind 5  checksum: u8 tracing | optional piece, see ChecksumMarker.swift
+///     kind 6  load:     a database file, see DatabaseImage.swift
 package enum LogCommand: Equatable, Sendable {
     case command(Command)
     case settings(ClusterSettings)
@@ -109,6 +110,8 @@ package enum LogCommand: Equatable, Sendable {
     case skip(EntrySkip)
     /// All nodes take their checksums here.
     case checksum(ChecksumMarker)
+    /// A database takes the place of the one that is there. The daemon's own rows stay.
+    case load(DatabaseImage)
 
     /// The first byte of an entry's content; others are refused.
     package static let formatVersion: UInt8 = 1
@@ -204,6 +207,9 @@ extension LogCommand {
         case .checksum(let marker):
             writer.write(UInt8(5))
             marker.encode(into: &writer)
+        case .load(let image):
+            writer.write(UInt8(6))
+            image.encode(into: &writer)
         }
         return writer.bytes
     }
@@ -223,6 +229,7 @@ extension LogCommand {
         case 3: self = .limits(try WriteLimitsChange(from: &reader))
         case 4: self = .skip(try EntrySkip(from: &reader))
         case 5: self = .checksum(try ChecksumMarker(from: &reader))
+        case 6: self = .load(try DatabaseImage(from: &reader))
         default: throw .invalid(field: "log command kind", value: UInt64(kind))
         }
         try reader.expectEnd()

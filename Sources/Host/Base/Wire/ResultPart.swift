@@ -2,7 +2,7 @@
 /// an answer, in order, say what the whole would say; where they are cut says nothing: cells are a
 /// stream of bytes that may break off in the middle of a value.
 ///
-/// The order is `( statement | rowsBegin cells* rowsEnd )* end`.
+/// The order is `( statement | rowsBegin cells* rowsEnd )* end`, or `contentBegins content* end`.
 package struct ResultPart: Equatable, Sendable {
     package enum Piece: Equatable, Sendable {
         /// A statement's result that is complete.
@@ -16,6 +16,11 @@ package struct ResultPart: Equatable, Sendable {
         case rowsEnd(nanoseconds: UInt64, error: String?)
         /// Nothing follows. What `CommandResult` says of the request as a whole.
         case end(error: String?, logIndex: UInt64)
+        /// Bytes follow that are the answer as they are, in place of results: a copy of the database
+        /// as the log had made it at the index.
+        case contentBegins(logIndex: UInt64)
+        /// Some of these bytes, or none: the node is still at work.
+        case content([UInt8])
     }
 
     /// In their order.
@@ -54,7 +59,8 @@ extension ResultPart.Piece {
         case .statement(let result): result.byteCount
         case .rowsBegin(let columns, let types, _):
             32 + ResultPart.byteCount(of: columns) + ResultPart.byteCount(of: types)
-        case .cells(let cells): 32 + cells.count
+        case .cells(let bytes), .content(let bytes): 32 + bytes.count
+        case .contentBegins: 32
         case .rowsEnd(_, let error), .end(let error, _): 32 + (error?.utf8.count ?? 0)
         }
     }
@@ -80,6 +86,8 @@ extension StatementResult {
 ///     u8 3  cells       counted bytes
 ///     u8 4  rows end    u64 nanoseconds | optional error
 ///     u8 5  end         optional error | u64 log index
+///     u8 6  begins      u64 log index
+///     u8 7  content     counted bytes
 extension ResultPart {
     package func encode(into writer: inout ByteWriter) {
         writer.write(pieces) { $1.encode(into: &$0) }
@@ -114,6 +122,12 @@ extension ResultPart.Piece {
             writer.write(UInt8(5))
             writer.write(error) { $0.write($1) }
             writer.write(logIndex)
+        case .contentBegins(let logIndex):
+            writer.write(UInt8(6))
+            writer.write(logIndex)
+        case .content(let bytes):
+            writer.write(UInt8(7))
+            writer.write(bytes)
         }
     }
 
@@ -132,6 +146,8 @@ extension ResultPart.Piece {
         case 4:
             self = .rowsEnd(nanoseconds: try reader.read(), error: try reader.readOptionalText())
         case 5: self = .end(error: try reader.readOptionalText(), logIndex: try reader.read())
+        case 6: self = .contentBegins(logIndex: try reader.read())
+        case 7: self = .content(try reader.readBytes())
         default: throw .invalid(field: "piece of a result", value: UInt64(tag))
         }
     }

@@ -69,13 +69,14 @@ struct Daemon {
         let status = StatusSections(
             node: node, settings: settings, process: process, discovery: discovery,
             access: access)
+        let loads = LoadDesk(directory: settings.dataDirectory)
         let http = HTTPServer(
             HTTPServer.Identity(
                 version: Build.version, advertisedAddress: settings.http.advertised.description,
                 allowOrigin: settings.http.allowOrigin),
             service: node,
             documents: Documents(status: status.sections) { status.variables(metrics) },
-            metrics: metrics, door: access.door)
+            metrics: metrics, door: access.door, loader: loads.read)
         let listeners: [Listener]
         do {
             let sides: [Listener.Side] = [.nodes, .clients]

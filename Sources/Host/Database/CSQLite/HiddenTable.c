@@ -86,7 +86,11 @@ int csqlite_list_hidden(sqlite3 *db) {
 }
 
 int csqlite_unlist_hidden(sqlite3 *db) {
-    int rc = write_schema(db, "DELETE FROM main.sqlite_schema WHERE name = '" LISTED "'");
+    // Copies of the file shall not show the row in what is free of a page.
+    int rc = sqlite3_exec(db, "PRAGMA main.secure_delete=ON", 0, 0, 0);
+    if (rc == SQLITE_OK)
+        rc = write_schema(db, "DELETE FROM main.sqlite_schema WHERE name = '" LISTED "'");
+    sqlite3_exec(db, "PRAGMA main.secure_delete=OFF", 0, 0, 0);
     return rc == SQLITE_OK ? reload(db) : rc;
 }
 

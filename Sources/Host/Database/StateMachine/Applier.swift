@@ -23,7 +23,7 @@ package struct AppliedEntry: Equatable, Sendable {
 /// 3. A failure of the machine rolls back what is not committed and is thrown.
 package final class Applier {
     /// What is committed in the database.
-    package private(set) var applied: AppliedState
+    package internal(set) var applied: AppliedState
     /// The generation's file.
     package let path: String
 
@@ -110,7 +110,7 @@ package final class Applier {
 
     // MARK: Content
 
-    private struct Pending {
+    struct Pending {
         var position: LogPosition
         var content: Content
         var isReported: Bool
@@ -120,9 +120,14 @@ package final class Applier {
         var marker: ChecksumMarker? {
             if case .checksum(let marker) = content { marker } else { nil }
         }
+
+        /// What replaces the database, unless it is left out.
+        var image: DatabaseImage? {
+            if skip == nil, case .load(let image) = content { image } else { nil }
+        }
     }
 
-    private enum Content {
+    enum Content {
         case nothing
         case membership(Membership)
         case settings(ClusterSettings)
@@ -130,6 +135,7 @@ package final class Applier {
         case skip(EntrySkip)
         case checksum(ChecksumMarker)
         case command(Command)
+        case load(DatabaseImage)
     }
 
     private static func content(of entry: Entry) throws(ApplyFault) -> Content {
@@ -144,6 +150,7 @@ package final class Applier {
                 case .limits(let change): return .limits(change)
                 case .skip(let skip): return .skip(skip)
                 case .checksum(let marker): return .checksum(marker)
+                case .load(let image): return .load(image)
                 }
             } catch {
                 guard case .unsupportedVersion(let found, let supported) = error else {
@@ -162,6 +169,17 @@ package final class Applier {
     {
         var rest = pending[...]
         while !rest.isEmpty {
+            if let first = rest.first, let image = first.image {
+                try load(image, first, into: &results)
+                rest = rest.dropFirst()
+                continue
+            }
+            if let place = rest.firstIndex(where: { $0.image != nil }) {
+                // A load stands alone.
+                try applyBetweenMarkers(Array(rest[..<place]), into: &results)
+                rest = rest[place...]
+                continue
+            }
             let place = rest.firstIndex { $0.marker != nil }
             let end = place.map { $0 + 1 } ?? rest.endIndex
             // What the marker finds is what was traced before it.
@@ -275,6 +293,10 @@ package final class Applier {
             case .restart: state.trace = RowTrace.isPossible ? Digest() : nil
             case .stop: state.trace = nil
             }
+        case .load:
+            // It is left out; see `load`.
+            result = CommandResult([], error: CommandRunner.skippedText)
+            result?.logIndex = entry.position.index.rawValue
         case .command(let command):
             let milliseconds = max(state.lastMilliseconds, command.stamp.milliseconds)
             // A query changes nothing; without a reader of its result it need not run.
@@ -348,7 +370,7 @@ package final class Applier {
         }
     }
 
-    private func rollBack() throws(ApplyFault) {
+    func rollBack() throws(ApplyFault) {
         do throws(SQLiteError) {
             try session.rollBack()
         } catch {

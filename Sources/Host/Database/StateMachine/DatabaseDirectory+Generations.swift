@@ -76,7 +76,7 @@ extension DatabaseDirectory {
     }
 
     /// What can be said of a file without opening it (https://sqlite.org/fileformat2.html §1.3).
-    private func checkHeader(_ path: String) throws(DirectoryError) {
+    func checkHeader(_ path: String) throws(DirectoryError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw .system(operation: "opening", path: path, code: errno)
@@ -94,7 +94,7 @@ extension DatabaseDirectory {
 
     /// - Parameter pragma: `integrity_check` also compares indexes with their tables, which takes as
     ///   long as sorting them.
-    private func check(
+    func check(
         _ connection: borrowing Connection, _ path: String, by pragma: String = "quick_check"
     ) throws(DirectoryError) {
         do throws(SQLiteError) {

@@ -24,13 +24,15 @@ package final class Reader {
     package static let timeoutText = "query timeout"
 
     private let budget: GatherBudget?
-    private let connection: Connection
+    let connection: Connection
+    /// Where SQLite's temporary files are.
+    let temporaryFiles: String
     /// Opens and ends the snapshot that a request reads.
-    private let beginning: PreparedStatement
+    let beginning: PreparedStatement
     private let ending: PreparedStatement
     private let compiler: StatementCompiler
     private let guardian = Guard()
-    private let watchdog: Watchdog
+    let watchdog: Watchdog
     private let limits: ApplierLimits
     private let settings = ReaderSettings()
     /// A statement was compiled that would change the schema if it ran.
@@ -51,6 +53,8 @@ package final class Reader {
         self.limits = limits
         self.activity = activity
         self.budget = budget
+        let directory = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[..<$0]) }
+        temporaryFiles = DatabaseDirectory(path: directory ?? ".").temporaryFiles
         watchdog = Watchdog(activity: activity, onProgress: onProgress)
         do throws(SQLiteError) {
             let connection = try SessionSetup.openReader(path)
@@ -112,7 +116,7 @@ package final class Reader {
     }
 
     /// Nothing was changed, so nothing is lost whichever way the snapshot ends.
-    private func endSnapshot() {
+    func endSnapshot() {
         _ = sqlite3_step(ending.pointer)
         ending.reset()
         settings.end(on: connection)

@@ -89,13 +89,25 @@ final class WriteSession {
         watch.install(on: connection)
         wal.install(on: connection)
         try schemaWasRead()
+        try learnUnits()
+        foreignKeys = try connection.integer("PRAGMA foreign_keys") != 0
+    }
+
+    private func learnUnits() throws(SQLiteError) {
         guardian.needsUnits =
             try connection.integer(
                 """
                 SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0
                 AND (instr(lower(sql), 'fts3') OR instr(lower(sql), 'fts4')) LIMIT 1
                 """) != nil
-        foreignKeys = try connection.integer("PRAGMA foreign_keys") != 0
+    }
+
+    /// Another database stands in the file: nothing that was known of it holds.
+    func databaseWasReplaced() throws(SQLiteError) {
+        compiler.forget()
+        try connection.execute("PRAGMA writable_schema=RESET")
+        try schemaWasRead()
+        try learnUnits()
     }
 
     // MARK: The schema in memory

@@ -12,6 +12,8 @@ struct AnswerDesk: Sendable {
     let counters: HTTPCounters
     let limits: HTTPLimits
     let budgets: EdgeBudgets
+    /// Looks at what is to be loaded.
+    let loader: HTTPServer.Loader
 
     /// Turns what the node replied into an answer on the wire.
     func answer(_ reply: Reply, to pending: PendingReply) -> Response {
@@ -92,6 +94,27 @@ struct AnswerDesk: Sendable {
         var response = Response(.ok, .json)
         response.source = source
         response.servedBy = server?.rawValue ?? advertisedAddress
+        return response
+    }
+
+    /// Bytes that go out as they are, of which the first part is here.
+    func content(
+        _ content: Response.Content, beginning part: ResultPart, servedBy server: PeerAddress?,
+        _ pending: PendingReply
+    ) -> Response {
+        guard case .contentBegins(let logIndex)? = part.pieces.first else {
+            var text = "the node answered with results in place of a body"
+            if case .end(let error?, _)? = part.pieces.last { text = error }
+            return .plain(.internalServerError, text)
+        }
+        let share = Share(of: budgets.answerBytes)
+        guard share.grow(by: ResultWindow.bytes) else { return failure(.busy, to: pending) }
+        let source = AnswerSource(StreamedContent(), holding: share)
+        source.feed(part)
+        var response = Response(.ok, content)
+        response.source = source
+        response.servedBy = server?.rawValue ?? advertisedAddress
+        response.logIndex = logIndex
         return response
     }
 

@@ -10,6 +10,7 @@ final class AnswerSource: @unchecked Sendable {
     private enum Body {
         case whole(ResultDocument)
         case parts(StreamedDocument)
+        case content(StreamedContent)
         /// The rest can't be had.
         case lost
     }
@@ -35,6 +36,12 @@ final class AnswerSource: @unchecked Sendable {
         self.share = share
     }
 
+    /// - Parameter share: `ResultWindow.bytes` are taken of it.
+    init(_ content: StreamedContent, holding share: Share) {
+        body = .content(content)
+        self.share = share
+    }
+
     /// About `size` bytes more. Fails when the rows are damaged.
     func next(_ size: Int) throws(WireError) -> (bytes: [UInt8], slice: HTTPSlice) {
         switch body {
@@ -53,6 +60,13 @@ final class AnswerSource: @unchecked Sendable {
             guard cover(document.heldBytes) else { return (bytes, .failed) }
             body = .parts(document)
             return (bytes, slice)
+        case .content(var content):
+            body = .lost
+            let slice = try content.advance(until: size)
+            unasked += content.takeUsedUp()
+            let bytes = content.takeBytes()
+            body = .content(content)
+            return (bytes, slice)
         case .lost: return ([], .failed)
         }
     }
@@ -66,10 +80,17 @@ final class AnswerSource: @unchecked Sendable {
     }
 
     func feed(_ part: ResultPart) {
-        guard case .parts(var document) = body else { return }
-        body = .lost
-        document.feed(part)
-        body = .parts(document)
+        switch body {
+        case .parts(var document):
+            body = .lost
+            document.feed(part)
+            body = .parts(document)
+        case .content(var content):
+            body = .lost
+            content.feed(part)
+            body = .content(content)
+        case .whole, .lost: break
+        }
     }
 
     /// No more parts come, and the last was not there.

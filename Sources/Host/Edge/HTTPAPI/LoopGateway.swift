@@ -70,7 +70,8 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
     ) -> Bool {
         loop.assertInEventLoop()
         let pending = PendingReply(operation, request)
-        guard (request.body?.readableBytes ?? 0) <= edge.limits.inlineBodyBytes else {
+        let size = request.body?.readableBytes ?? 0
+        guard size <= edge.limits.inlineBodyBytes, !operation.isSlow else {
             return workElsewhere(request, pending, for: connection, exchange)
         }
         switch operation.work(edge.desk, request) {

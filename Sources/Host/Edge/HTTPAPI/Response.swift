@@ -9,6 +9,9 @@ struct Response: Sendable {
         /// A refusal in words; browsers must not take it for anything else.
         case plainError
         case html
+        /// Bytes, such as a database file.
+        case bytes
+        case sql
         /// No `Content-Type`, for an empty body.
         case none
 
@@ -21,6 +24,8 @@ struct Response: Sendable {
                 Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n
                 """
             case .html: "Content-Type: text/html; charset=utf-8\r\n"
+            case .bytes: "Content-Type: application/octet-stream\r\n"
+            case .sql: "Content-Type: application/sql\r\n"
             case .none: ""
             }
         }
@@ -38,6 +43,8 @@ struct Response: Sendable {
     var allow: String?
     /// The address of the node that did the work.
     var servedBy: String?
+    /// What the body is a copy of: the database as the log had made it at this index.
+    var logIndex: UInt64?
 
     init(_ status: HTTPResponseStatus, _ content: Content = .none, body: [UInt8] = []) {
         self.status = status
@@ -107,6 +114,9 @@ struct ResponseWriter: Sendable {
         output.writeStaticString(response.content.header)
         if let servedBy = response.servedBy {
             writeField("X-Rqlite-Served-By: ", servedBy, to: &output)
+        }
+        if let index = response.logIndex {
+            writeField("X-Rqlite-Raft-Index: ", String(index), to: &output)
         }
         if let location = response.location { writeField("Location: ", location, to: &output) }
         if let allow = response.allow { writeField("Allow: ", allow, to: &output) }

@@ -131,7 +131,8 @@ struct StreamedDocument {
             output.endArray()
             members.writeEnd(error: error, logIndex: logIndex, elapsed: elapsed, to: &output)
             stage = .finished
-        case .cells, .rowsEnd: throw .invalid(field: "piece of a result", value: 0)
+        case .cells, .rowsEnd, .contentBegins, .content:
+            throw .invalid(field: "piece of a result", value: 0)
         }
     }
 
@@ -152,7 +153,7 @@ struct StreamedDocument {
             cells = []
             writer.end(to: &output)
             endStatement(nanoseconds, error: error)
-        case .statement, .rowsBegin, .end:
+        case .statement, .rowsBegin, .end, .contentBegins, .content:
             throw .invalid(field: "piece of a result", value: 0)
         }
     }

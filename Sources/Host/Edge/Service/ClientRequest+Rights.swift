@@ -12,6 +12,8 @@ extension ClientRequest.Operation {
             case .query: RightsNeed([.query], isReading: true)
             case .request: RightsNeed([.query, .execute])
             }
+        case .backup: RightsNeed([.backup], isReading: true)
+        case .load, .loadDump: RightsNeed([.load])
         case .remove: RightsNeed([.remove])
         case .transferLeadership: RightsNeed([.leaderOperations])
         case .nodes: RightsNeed([.status], isReading: true)
@@ -33,6 +35,8 @@ extension ClientRequest.Operation {
             case .query: "query"
             case .request: "Request"
             }
+        case .backup: "backup"
+        case .load, .loadDump: "load"
         case .remove: "remove node"
         case .transferLeadership: "stepdown"
         case .nodes: "nodes"

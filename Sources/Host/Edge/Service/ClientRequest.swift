@@ -60,6 +60,12 @@ package struct ClientRequest: Sendable {
         /// `/db/execute`, `/db/query`, `/db/request`: by the command's kind. The read options
         /// matter for queries and for requests that only read.
         case command(Command, ReadOptions)
+        /// A copy of the database, in parts. Who may make it follows from the read options.
+        case backup(BackupRequest, ReadOptions)
+        /// The database is replaced, on all nodes.
+        case load(DatabaseImage)
+        /// A dump is run: the same as a command that executes, to who may load.
+        case loadDump(Command)
         case remove(NodeID)
         /// Hand leadership over; with `wait` the reply comes when it has moved.
         case transferLeadership(to: NodeID?, wait: Bool)
@@ -85,6 +91,9 @@ package struct ClientRequest: Sendable {
         case nodes = 4
         case leader = 5
         case readiness = 6
+        case backup = 7
+        case load = 8
+        case loadDump = 9
         case limits = 16
         case applyDecision = 17
         case reseed = 18
@@ -127,10 +136,21 @@ package struct ClientRequest: Sendable {
 }
 
 extension ClientRequest.Operation {
+    /// Of what may be a read; nil for everything else.
+    package var readOptions: ReadOptions? {
+        switch self {
+        case .command(_, let options), .backup(_, let options): options
+        default: nil
+        }
+    }
+
     /// As what the operation travels between nodes.
     package var code: ClientRequest.Code {
         switch self {
         case .command: .command
+        case .backup: .backup
+        case .load: .load
+        case .loadDump: .loadDump
         case .remove: .remove
         case .transferLeadership: .transferLeadership
         case .nodes: .nodes

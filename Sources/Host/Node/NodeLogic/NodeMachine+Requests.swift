@@ -28,7 +28,25 @@ extension NodeMachine {
         case .limits(let pending, let change): dispatch(change, pending, standing)
         case .apply(let pending, let decision): dispatch(decision, pending, standing)
         case .reseed(let pending): reseed(pending)
+        case .load(let pending): load(pending, standing)
         }
+    }
+
+    /// Who can't read the entry could apply nothing after it.
+    private mutating func load(_ pending: PendingRequest, _ standing: Standing) {
+        let older = (replicated?.raft.membership.members ?? []).first { member in
+            guard member.id != options.identity.id, let known = acquaintances[member.id] else {
+                return false
+            }
+            return !known.versions.protocolVersion.includes(.loads)
+        }
+        guard let older else { return router.propose(pending, standing) }
+        router.answer(
+            pending,
+            .failed(
+                .unsuitable(
+                    "node \(older.id) has a program that can't load a database yet: install this "
+                        + "version on all nodes first")))
     }
 
     /// Requests that wait go on when what they wait for has come to be.

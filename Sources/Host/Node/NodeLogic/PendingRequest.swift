@@ -44,8 +44,13 @@ package struct PendingRequest: Sendable {
 
     /// Makes the log entry, unless that is done.
     package mutating func encode() {
-        guard encoded.isEmpty, case .command(let command, _) = request.operation else { return }
-        encoded = LogCommand.command(command).encoded()
+        guard encoded.isEmpty else { return }
+        switch request.operation {
+        case .command(let command, _), .loadDump(let command):
+            encoded = LogCommand.command(command).encoded()
+        case .load(let image): encoded = LogCommand.load(image).encoded()
+        default: break
+        }
     }
 
     /// Bytes that it holds while it waits, roughly.
@@ -53,6 +58,10 @@ package struct PendingRequest: Sendable {
 
     /// Until when a leader must have taken it in.
     func parkedDeadline(applyTimeout: Duration) -> MonotonicTime {
+        switch request.operation {
+        case .load, .loadDump: return min(deadline, arrival + applyTimeout)
+        default: break
+        }
         guard case .command(let command, _) = request.operation,
             command.kind == .execute || isWrite
         else { return deadline }
@@ -61,7 +70,7 @@ package struct PendingRequest: Sendable {
 
     /// When a linearizable read has waited for long enough.
     var readDeadline: MonotonicTime {
-        guard case .command(_, let options) = request.operation else { return deadline }
+        guard let options = request.operation.readOptions else { return deadline }
         return min(deadline, arrival + options.linearizableTimeout)
     }
 }

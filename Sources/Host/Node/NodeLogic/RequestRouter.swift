@@ -43,6 +43,7 @@ struct RequestRouter {
         case limits(PendingRequest, WriteLimitsChange?)
         case apply(PendingRequest, ApplyDecision)
         case reseed(PendingRequest)
+        case load(PendingRequest)
     }
 
     /// What a turn gathered.
@@ -107,8 +108,18 @@ struct RequestRouter {
     ) -> Handover? {
         switch pending.request.operation {
         case .command(let command, let options):
-            dispatch(pending, command, options, standing, now)
+            let need = need(pending, command, options, standing)
+            dispatch(pending, need, standing, now)
             return nil
+        case .backup(_, let options):
+            dispatch(pending, readNeed(options, standing), standing, now)
+            return nil
+        case .loadDump:
+            dispatch(pending, .proposal, standing, now)
+            return nil
+        case .load:
+            guard leads(pending, standing, now) else { return nil }
+            return .load(pending)
         case .remove(let id):
             guard leads(pending, standing, now) else { return nil }
             return .remove(id, pending.key)
@@ -140,21 +151,24 @@ struct RequestRouter {
         _ pending: PendingRequest, _ command: Command, _ options: ReadOptions, _ standing: Standing
     ) -> Need {
         if command.kind == .execute || pending.isWrite { return .proposal }
+        return options.level == .strong ? .proposal : readNeed(options, standing)
+    }
+
+    /// Of what changes nothing. What can't go through the log is confirmed instead, which sees as
+    /// much.
+    private func readNeed(_ options: ReadOptions, _ standing: Standing) -> Need {
         switch options.level {
-        case .none: return .localRead(options.freshness)
-        case .weak: return .leaderRead
-        case .linearizable: return .confirmedRead
-        case .strong: return .proposal
-        case .auto:
-            return standing.isVoter ?? true ? .leaderRead : .localRead(options.freshness)
+        case .none: .localRead(options.freshness)
+        case .weak: .leaderRead
+        case .linearizable, .strong: .confirmedRead
+        case .auto: standing.isVoter ?? true ? .leaderRead : .localRead(options.freshness)
         }
     }
 
     private mutating func dispatch(
-        _ pending: PendingRequest, _ command: Command, _ options: ReadOptions,
-        _ standing: Standing, _ now: MonotonicTime
+        _ pending: PendingRequest, _ need: Need, _ standing: Standing, _ now: MonotonicTime
     ) {
-        switch need(pending, command, options, standing) {
+        switch need {
         case .localRead(let freshness):
             guard !isHalted(pending, standing) else { return }
             guard standing.canServeLocally else { return park(pending) }
@@ -171,10 +185,16 @@ struct RequestRouter {
             guard leads(pending, standing, now), !isHalted(pending, standing) else { return }
             decisions.confirmations.append(pending)
         case .proposal:
-            guard leads(pending, standing, now), !isHalted(pending, standing) else { return }
-            guard !standing.isDiskFull else { return answer(pending, .failed(.diskFull)) }
-            decisions.proposals.append(pending)
+            guard leads(pending, standing, now) else { return }
+            propose(pending, standing)
         }
+    }
+
+    /// On the leader.
+    mutating func propose(_ pending: PendingRequest, _ standing: Standing) {
+        guard !isHalted(pending, standing) else { return }
+        guard !standing.isDiskFull else { return answer(pending, .failed(.diskFull)) }
+        decisions.proposals.append(pending)
     }
 
     /// Whether this node applies nothing; then the request, which needs its database, is refused.

@@ -109,11 +109,7 @@ package final class Node: NodeService, Sendable {
         var others: [PendingRequest] = []
         for request in requests {
             var pending = PendingRequest(request, key: RequestKey(0), now: now)
-            guard case .command(let command, let options) = request.operation else {
-                others.append(pending)
-                continue
-            }
-            if mayReadAtOnce(command.kind, options, now) {
+            if mayReadAtOnce(request.operation, now) {
                 reads.append(ReadJob(pending, ReplyTarget(sink: sink, id: request.id)))
                 continue
             }
@@ -151,9 +147,10 @@ package final class Node: NodeService, Sendable {
 
     /// Whether a read needs nothing from the machine.
     private func mayReadAtOnce(
-        _ kind: CommandKind, _ options: ReadOptions, _ now: MonotonicTime
+        _ operation: ClientRequest.Operation, _ now: MonotonicTime
     ) -> Bool {
-        guard kind != .execute else { return false }
+        if case .command(let command, _) = operation, command.kind == .execute { return false }
+        guard let options = operation.readOptions else { return false }
         switch options.level {
         case .none: return options.freshness.limit == nil && links.gate.admitsLocalReads(at: now)
         case .weak: return links.gate.admitsLeaderReads(at: now)

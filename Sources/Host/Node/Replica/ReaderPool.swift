@@ -39,7 +39,7 @@ struct ReadJob: Sendable {
 
     /// At the client's limit for the database; nil: there is none.
     func databaseDeadline(from start: ContinuousClock.Instant) -> ContinuousClock.Instant? {
-        guard case .command(_, let options) = pending.request.operation else { return nil }
+        guard let options = pending.request.operation.readOptions else { return nil }
         return options.databaseTimeout.map { start + $0 }
     }
 }
@@ -345,10 +345,9 @@ extension ReaderPool {
                     return couldNotOpen(job, path, error, slot)
                 }
             }
-            guard let reader, let command = job.command else { return }
-            let stream = job.target.sink.takesParts ? slot : nil
+            guard let reader, let outcome = run(job, on: reader, slot, deadline) else { return }
             let mayGoOn =
-                switch system.run(reader, command, deadline, stream) {
+                switch outcome {
                 case .result(let result): slot.finish(.results(result))
                 case .busy: slot.finish(.failed(.busy))
                 case .needsWrite: finishAsWrite(job, slot)
@@ -358,6 +357,17 @@ extension ReaderPool {
                 }
             guard mayGoOn, !endStream(slot) else { return }
         }
+    }
+
+    /// Nil for what is no read.
+    private func run(
+        _ job: ReadJob, on reader: Reader, _ slot: ReaderSlot, _ deadline: ContinuousClock.Instant?
+    ) -> ReadOutcome? {
+        let stream = job.target.sink.takesParts ? slot : nil
+        if case .backup(let backup, _) = job.pending.request.operation {
+            return reader.backUp(backup, to: stream)
+        }
+        return job.command.map { system.run(reader, $0, deadline, stream) }
     }
 
     /// - Returns: whether the thread is one too many; then it is none of the pool any more.

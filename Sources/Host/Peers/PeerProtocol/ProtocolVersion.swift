@@ -17,6 +17,9 @@ package struct ProtocolVersion: Equatable, Sendable, CustomStringConvertible {
     /// Since when nodes can read markers for checksums, in the log and about it.
     package static let checksums = ProtocolVersion(major: 1, minor: 2)
 
+    /// Since when nodes can read entries that load a database, and be asked for a copy of theirs.
+    package static let loads = ProtocolVersion(major: 1, minor: 3)
+
     /// It has all that the other one has.
     package func includes(_ other: ProtocolVersion) -> Bool {
         (major, minor) >= (other.major, other.minor)

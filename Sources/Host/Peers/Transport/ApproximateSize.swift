@@ -18,7 +18,12 @@ extension Message {
 extension ClientRequest {
     var approximateSize: Int {
         var size = Frame.headerSize + 256
-        guard case .command(let command, _) = operation else { return size }
+        if case .load(let image) = operation { return size + image.packed.count }
+        let command: Command
+        switch operation {
+        case .command(let carried, _), .loadDump(let carried): command = carried
+        default: return size
+        }
         for statement in command.statements {
             size += 12 + statement.sql.utf8.count
             for value in statement.positional { size += value.approximateSize }

@@ -1,10 +1,54 @@
 import NIOHTTP1
 import Rights
+import Service
 import Telemetry
+import Wire
 
-/// `/db/backup`: not there yet.
+/// `/db/backup`: a copy of the database, as file or as SQL, made at one index of the log.
 extension HTTPOperation {
     static let backup = HTTPOperation(
-        unavailable: "backup", [.prefix("/db/backup")], [.GET], [.backup],
-        counting: { $0.backups })
+        "backup", [.prefix("/db/backup")], [.GET], [.backup], need: .level, code: .backup,
+        content: .none, counting: { $0.backups },
+        answerToHead: { _, request in
+            let parameters = request.parameters
+            guard parameters.has(.vacuum), parameters.backup.form != .binary else { return nil }
+            return .plain(.internalServerError, "invalid backup format")
+        },
+        work: { _, request in
+            let parameters = request.parameters
+            // A copy shows what was acknowledged before it was asked for, unless the client wants
+            // this node's own database, whatever it holds.
+            let options = ReadOptions(
+                level: parameters.has(.noleader) ? .none : .linearizable,
+                linearizableTimeout: parameters.timeout)
+            return .submit(.backup(parameters.backup, options))
+        },
+        answer: { desk, reply, pending in
+            switch reply.outcome {
+            case .part(let part):
+                let isText = pending.parameters.backup.form == .sql
+                return desk.content(
+                    isText ? .sql : .bytes, beginning: part, servedBy: reply.servedBy, pending)
+            case .results(let result):
+                return .plain(.internalServerError, result.error ?? "there is no copy")
+            default: return nil
+            }
+        },
+        failure: { .plain(.internalServerError, ErrorTable.text($0)) })
+}
+
+extension QueryParameters {
+    /// Unknown formats mean the default, as rqlite has it.
+    var backup: BackupRequest {
+        let form: BackupRequest.Form =
+            switch self[.fmt]?.lowercased() {
+            case "sql": .sql
+            case "delete": .delete
+            default: .binary
+            }
+        let names = self[.tables].map { $0.split(separator: ",").map(String.init) }
+        return BackupRequest(
+            form: form, vacuum: has(.vacuum), compress: has(.compress),
+            tables: form == .sql ? names.flatMap { $0.isEmpty ? nil : $0 } : nil)
+    }
 }

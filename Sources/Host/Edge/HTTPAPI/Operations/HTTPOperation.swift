@@ -80,6 +80,8 @@ final class HTTPOperation: Sendable {
     let counter: (@Sendable (HTTPCounters) -> Counter)?
     /// It looks at the node and is answered when all else is refused because there is too much.
     let isObservation: Bool
+    /// Its work takes its time, however small the body is: never on an event loop.
+    let isSlow: Bool
     /// The answer, where the head tells it; then no body is kept.
     let answerToHead: @Sendable (Context, HTTPRequest) -> Response?
     /// May be called on any thread.
@@ -95,7 +97,7 @@ final class HTTPOperation: Sendable {
         body: Body = .none, need: Need, code: ClientRequest.Code,
         content: Response.Content = .json,
         counting counter: (@Sendable (HTTPCounters) -> Counter)? = nil,
-        isObservation: Bool = false,
+        isObservation: Bool = false, isSlow: Bool = false,
         answerToHead: @escaping @Sendable (Context, HTTPRequest) -> Response? = { _, _ in nil },
         work: @escaping @Sendable (Context, HTTPRequest) -> Action,
         answer: @escaping @Sendable (Context, Reply, PendingReply) -> Response?,
@@ -111,6 +113,7 @@ final class HTTPOperation: Sendable {
         self.content = content
         self.counter = counter
         self.isObservation = isObservation
+        self.isSlow = isSlow
         self.answerToHead = answerToHead
         self.work = work
         self.answer = answer
@@ -136,6 +139,7 @@ final class HTTPOperation: Sendable {
         self.content = content
         self.counter = counter
         self.isObservation = isObservation
+        isSlow = false
         self.answerToHead = answerToHead
         self.work = { .respond(work($0, $1)) }
         answer = { _, _, _ in nil }

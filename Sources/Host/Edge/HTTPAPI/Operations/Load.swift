@@ -1,10 +1,44 @@
+import NIOCore
 import NIOHTTP1
 import Rights
+import Service
 import Telemetry
+import Wire
 
-/// `/db/load`: not there yet.
+/// `/db/load`: a database file takes the place of the database, or a dump is run; either may be
+/// packed by gzip. The content decides what it is.
 extension HTTPOperation {
     static let load = HTTPOperation(
-        unavailable: "load", [.prefix("/db/load")], [.POST], [.load], body: .database,
-        counting: { $0.loads })
+        "load", [.prefix("/db/load")], [.POST], [.load], body: .database, need: .log, code: .load,
+        counting: { $0.loads }, isSlow: true,
+        work: { desk, request in
+            guard let body = request.body, body.readableBytes > 0 else {
+                return .respond(desk.emptyResult(request, of: .request))
+            }
+            switch body.withUnsafeReadableBytes({ desk.loader($0) }) {
+            case .sql(let text, let isTransaction):
+                let command = Command(
+                    kind: .execute, statements: [Statement(text)], transaction: isTransaction)
+                return .submit(.loadDump(command))
+            case .image(let image): return .submit(.load(image))
+            case .tooLarge(let text): return .respond(.plain(.payloadTooLarge, text))
+            case .unfit(let text): return .respond(.plain(.badRequest, text))
+            case .busy:
+                var response = Response.plain(
+                    .serviceUnavailable,
+                    "another load is under way here: nothing was done, try again")
+                response.retryAfter = 1
+                return .respond(response)
+            }
+        },
+        answer: { desk, reply, pending in
+            switch reply.outcome {
+            case .results(let result):
+                return desk.results(result, servedBy: reply.servedBy, pending)
+            case .part(let part):
+                return desk.results(beginning: part, servedBy: reply.servedBy, pending)
+            default: return nil
+            }
+        },
+        failure: { .plain(.internalServerError, ErrorTable.text($0)) })
 }

@@ -12,6 +12,9 @@ package import Wire
 ///     code 4  nodes      bool include nonvoters
 ///     code 5  leader     –
 ///     code 6  readiness  bool node only | bool sync
+///     code 7  backup     read options | backup request
+///     code 8  load       database image
+///     code 9  dump       command
 ///     code 16 limits     optional change of the limits, see WriteLimits.swift
 ///     code 17 decision   u8 1 try again | u8 2 skip, bool is checked
 ///     code 18 reseed     –
@@ -30,6 +33,11 @@ extension ClientRequest {
         case .command(let command, let options):
             options.encode(into: &writer)
             command.encode(into: &writer)
+        case .backup(let backup, let options):
+            options.encode(into: &writer)
+            backup.encode(into: &writer)
+        case .load(let image): image.encode(into: &writer)
+        case .loadDump(let command): command.encode(into: &writer)
         case .remove(let node):
             node.encode(into: &writer)
         case .transferLeadership(let target, let wait):
@@ -70,6 +78,11 @@ extension ClientRequest {
         case .command:
             let options = try ReadOptions(from: &reader)
             return .command(try Command(from: &reader), options)
+        case .backup:
+            let options = try ReadOptions(from: &reader)
+            return .backup(try BackupRequest(from: &reader), options)
+        case .load: return .load(try DatabaseImage(from: &reader))
+        case .loadDump: return .loadDump(try Command(from: &reader))
         case .remove: return .remove(try NodeID(from: &reader))
         case .transferLeadership:
             let target = try reader.readOptional { (r) throws(WireError) in try NodeID(from: &r) }

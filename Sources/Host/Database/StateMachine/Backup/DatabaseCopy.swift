@@ -1,0 +1,147 @@
+internal import CSQLite
+internal import Glibc
+internal import SQLite
+internal import Wire
+
+/// A copy of the database in a file of its own, without what is the daemon's in it. Belongs to one
+/// thread; the file goes with the object, and with the next start if the process ends first.
+final class DatabaseCopy {
+    private let connection: Connection
+    private let path: String
+    private let watchdog: Watchdog
+
+    /// Pages that are copied before it is asked whether the copy is still wanted.
+    private static let pagesPerStep: Int32 = 256
+    /// Bytes of the file that go out together.
+    private static let partBytes = ResultWindow.partBytes
+
+    /// An empty file among SQLite's temporary ones, which a start removes.
+    init(in directory: String, _ watchdog: Watchdog) throws(SQLiteError) {
+        guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
+            throw SQLiteError(extendedCode: SQLITE_CANTOPEN, message: "can't make \(directory)")
+        }
+        var name = Array("\(directory)/etilqs_backup_XXXXXX".utf8CString)
+        let descriptor = mkstemp(&name)
+        guard descriptor >= 0 else {
+            throw SQLiteError(
+                extendedCode: SQLITE_CANTOPEN,
+                message: "can't make a file in \(directory): \(String(cString: strerror(errno)))")
+        }
+        // SQLite has not opened it yet: no lock of its goes with this.
+        close(descriptor)
+        path = name.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
+        self.watchdog = watchdog
+        connection = try Self.open(path)
+        watchdog.install(on: connection)
+    }
+
+    private static func open(_ path: String) throws(SQLiteError) -> Connection {
+        do throws(SQLiteError) {
+            let connection = try SessionSetup.connect(
+                path, access: .readWrite, functions: FunctionContext(chance: .engine))
+            try connection.execute(
+                """
+                PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF; PRAGMA journal_mode=OFF
+                """)
+            return connection
+        } catch {
+            unlink(path)
+            throw error
+        }
+    }
+
+    deinit {
+        for suffix in ["", "-wal", "-journal"] { unlink(path + suffix) }
+    }
+
+    /// Copies all pages as the source's open transaction sees them.
+    /// - Parameter isWanted: asked between the steps.
+    func fill(from source: borrowing Connection, while isWanted: () -> Bool) throws(SQLiteError) {
+        guard let copying = sqlite3_backup_init(connection.pointer, "main", source.pointer, "main")
+        else { throw connection.lastError }
+        var code = SQLITE_OK
+        while code == SQLITE_OK, isWanted() {
+            code = sqlite3_backup_step(copying, Self.pagesPerStep)
+        }
+        let end = sqlite3_backup_finish(copying)
+        guard code != SQLITE_OK else { throw .unwantedCopy }
+        guard end == SQLITE_OK else {
+            throw SQLiteError(extendedCode: end, connection: connection.pointer)
+        }
+    }
+
+    /// Hands the copy on in the form that is asked for.
+    func send(_ request: BackupRequest, _ answer: inout BackupAnswer) throws(BackupFault) {
+        do throws(SQLiteError) {
+            // The pages say that there is a write-ahead log.
+            guard try connection.text("PRAGMA journal_mode=DELETE") == "delete" else {
+                throw SQLiteError(
+                    extendedCode: SQLITE_ERROR, message: "the copy can't leave WAL mode")
+            }
+            if request.form != .sql { try removeOwnTable() }
+            if request.vacuum { try connection.execute("VACUUM") }
+        } catch {
+            throw .sqlite("preparing the copy", error)
+        }
+        if request.form == .sql {
+            try SQLDump(of: connection, tables: request.tables).write(to: &answer)
+        } else {
+            try sendFile(asWAL: request.form == .binary && !request.vacuum, &answer)
+        }
+    }
+
+    /// A database whose second page is free, as after any DROP TABLE, and empty.
+    private func removeOwnTable() throws(SQLiteError) {
+        // VACUUM was under way when the snapshot was taken.
+        try check(csqlite_unlist_hidden(connection.pointer))
+        var name = "rqlited own table"
+        while try connection.integer(
+            "SELECT 1 FROM main.sqlite_schema WHERE name = \(name.quotedText)") != nil
+        {
+            name += "_"
+        }
+        try check(
+            csqlite_write_schema(
+                connection.pointer,
+                """
+                INSERT INTO main.sqlite_schema(type, name, tbl_name, rootpage, sql) VALUES('table', \
+                \(name.quotedText), \(name.quotedText), \(CSQLITE_HIDDEN_ROOT), \
+                'CREATE TABLE \(name.quotedName)(id INTEGER PRIMARY KEY, progress)')
+                """))
+        try connection.execute(
+            """
+            PRAGMA writable_schema=RESET; PRAGMA secure_delete=ON; \
+            DROP TABLE main.\(name.quotedName)
+            """)
+    }
+
+    private func check(_ code: Int32) throws(SQLiteError) {
+        guard code == SQLITE_OK else { throw connection.lastError }
+    }
+
+    private func sendFile(asWAL: Bool, _ answer: inout BackupAnswer) throws(BackupFault) {
+        var offset: Int64 = 0
+        do throws(SQLiteError) {
+            let size = try connection.size(of: .main)
+            while offset < size {
+                var bytes = try connection.read(
+                    offset: offset, count: Int(min(Int64(Self.partBytes), size - offset)))
+                // Read and write version of the format (https://sqlite.org/fileformat2.html §1.3.3).
+                if asWAL, offset == 0 { bytes.replaceSubrange(18..<20, with: [2, 2]) }
+                offset += Int64(bytes.count)
+                do throws(BackupFault) {
+                    try answer.add(bytes)
+                } catch {
+                    throw SQLiteError.unwantedCopy
+                }
+            }
+        } catch {
+            throw error == .unwantedCopy ? .unwanted : .sqlite("reading the copy", error)
+        }
+    }
+}
+
+extension SQLiteError {
+    static let unwantedCopy = SQLiteError(
+        extendedCode: SQLITE_INTERRUPT, message: "nobody waits for the copy any more")
+}

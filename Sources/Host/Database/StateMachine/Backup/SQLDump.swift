@@ -1,0 +1,209 @@
+internal import CSQLite
+internal import SQLite
+internal import Wire
+
+/// The SQL that makes a database anew, as SQLite's shell writes it: tables with their rows in the
+/// order of their names, then indexes, triggers and views in the order in which they were made.
+///
+///     PRAGMA foreign_keys=OFF;
+///     BEGIN TRANSACTION;
+///     CREATE TABLE …;
+///     INSERT INTO "name" VALUES(…);
+///     …
+///     COMMIT;
+///
+/// What SQLite keeps for itself comes behind all tables, when it is there to be filled. A virtual
+/// table is a row of the schema, and its module's own tables hold its rows.
+struct SQLDump {
+    private struct Table {
+        var name: String
+        var sql: String
+        var isVirtual: Bool
+    }
+
+    private let connection: OpaquePointer
+    private let names: [String]?
+    private var buffer: [UInt8] = []
+
+    init(of connection: borrowing Connection, tables names: [String]?) {
+        self.connection = connection.pointer
+        self.names = names
+    }
+
+    func write(to answer: inout BackupAnswer) throws(BackupFault) {
+        var dump = self
+        try dump.writeAll(to: &answer)
+    }
+
+    private mutating func writeAll(to answer: inout BackupAnswer) throws(BackupFault) {
+        // A value of the largest size is longer as SQL.
+        _ = sqlite3_limit(connection, SQLITE_LIMIT_LENGTH, 1_000_000_000)
+        line("PRAGMA foreign_keys=OFF;")
+        line("BEGIN TRANSACTION;")
+        let tables = try self.tables
+        for table in tables where !table.isVirtual {
+            switch table.name {
+            case "sqlite_sequence": line("DELETE FROM \"sqlite_sequence\";")
+            case "sqlite_stat1": line("ANALYZE \"sqlite_master\";")
+            case let name where name.hasPrefix("sqlite_"): continue
+            default: line("\(table.sql);")
+            }
+            try writeRows(of: table.name, to: &answer)
+        }
+        if tables.contains(where: \.isVirtual) { try writeVirtual(tables) }
+        let others = try query(
+            """
+            SELECT sql FROM main.sqlite_schema WHERE type IN ('index', 'trigger', 'view')
+            AND sql IS NOT NULL ORDER BY rowid
+            """)
+        try rows(of: others) { dump, row throws(BackupFault) in
+            dump.append(row, at: 0)
+            dump.line(";")
+            try dump.flush(to: &answer, from: ResultWindow.partBytes)
+        }
+        if tables.contains(where: \.isVirtual) { line("PRAGMA writable_schema=OFF;") }
+        line("COMMIT;")
+        try flush(to: &answer, from: 1)
+    }
+
+    private mutating func writeVirtual(_ tables: [Table]) throws(BackupFault) {
+        line("PRAGMA writable_schema=ON;")
+        for table in tables where table.isVirtual {
+            let name = table.name.quotedText
+            line(
+                "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)"
+                    + "VALUES('table',\(name),\(name),0,\(table.sql.quotedText));")
+        }
+    }
+
+    private var tables: [Table] {
+        get throws(BackupFault) {
+            let statement = try query(
+                """
+                SELECT name, sql, rootpage = 0 FROM main.sqlite_schema
+                WHERE type = 'table' AND sql IS NOT NULL
+                ORDER BY name IN ('sqlite_sequence', 'sqlite_stat1'), name
+                """)
+            var tables: [Table] = []
+            var copy = self
+            try copy.rows(of: statement) { _, row in
+                let name = row.text(at: 0) ?? ""
+                guard names?.contains(where: { $0.utf8.elementsEqual(name.utf8) }) ?? true else {
+                    return
+                }
+                tables.append(
+                    Table(
+                        name: name, sql: row.text(at: 1) ?? "", isVirtual: row.integer(at: 2) != 0))
+            }
+            return tables
+        }
+    }
+
+    /// The columns that can be written: those that are computed are not.
+    private func columns(of table: String) throws(BackupFault) -> (names: [String], areAll: Bool) {
+        let statement = try query(
+            "SELECT name, hidden FROM pragma_table_xinfo(\(table.quotedText), 'main')")
+        var names: [String] = []
+        var areAll = true
+        var copy = self
+        try copy.rows(of: statement) { _, row in
+            if row.integer(at: 1) == 0 {
+                names.append(row.text(at: 0) ?? "")
+            } else {
+                areAll = false
+            }
+        }
+        return (names, areAll)
+    }
+
+    private mutating func writeRows(of table: String, to answer: inout BackupAnswer)
+        throws(BackupFault)
+    {
+        let (columns, areAll) = try columns(of: table)
+        guard !columns.isEmpty else { return }
+        var head = "INSERT INTO \(table.quotedName)"
+        if !areAll { head += "(\(columns.map(\.quotedName).joined(separator: ",")))" }
+        let start = Array("\(head) VALUES(".utf8)
+        let values = columns.map { Self.literal($0.quotedName) }.joined(separator: ", ")
+        let statement = try query("SELECT \(values) FROM main.\(table.quotedName)")
+        try rows(of: statement) { dump, row throws(BackupFault) in
+            dump.buffer += start
+            for place in columns.indices {
+                if place > 0 { dump.buffer.append(UInt8(ascii: ",")) }
+                dump.append(row, at: place)
+                try dump.flush(to: &answer, from: ResultWindow.partBytes)
+            }
+            dump.line(");")
+            try dump.flush(to: &answer, from: ResultWindow.partBytes)
+        }
+    }
+
+    /// As SQLite's quote(), but for what that loses: infinite numbers, and texts behind a NUL.
+    private static func literal(_ column: String) -> String {
+        """
+        CASE typeof(\(column))
+        WHEN 'real' THEN CASE \(column) WHEN 9e999 THEN '9.0e+999' WHEN -9e999 THEN '-9.0e+999'
+        ELSE quote(\(column)) END
+        WHEN 'text' THEN CASE instr(CAST(\(column) AS BLOB), x'00') WHEN 0 THEN quote(\(column))
+        ELSE 'CAST(' || quote(CAST(\(column) AS BLOB)) || ' AS TEXT)' END
+        ELSE quote(\(column)) END
+        """
+    }
+
+    // MARK: Statements of our own
+
+    private func query(_ sql: String) throws(BackupFault) -> PreparedStatement {
+        var sql = sql
+        let compiled = sql.withUTF8 {
+            PreparedStatement.compile(
+                UnsafeRawBufferPointer($0), on: connection, isPersistent: false)
+        }
+        guard let statement = compiled.statement else {
+            throw .sqlite("reading the copy", lastError(compiled.code))
+        }
+        return PreparedStatement(owning: statement)
+    }
+
+    private func lastError(_ code: Int32) -> SQLiteError {
+        SQLiteError(extendedCode: code, connection: connection)
+    }
+
+    private mutating func rows(
+        of statement: borrowing PreparedStatement,
+        _ body: (inout SQLDump, borrowing PreparedStatement) throws(BackupFault) -> Void
+    ) throws(BackupFault) {
+        while true {
+            let hasRow: Bool
+            do throws(SQLiteError) {
+                hasRow = try statement.step()
+            } catch {
+                throw .sqlite("reading the copy", error)
+            }
+            guard hasRow else { return }
+            try body(&self, statement)
+        }
+    }
+
+    // MARK: Text
+
+    private mutating func line(_ text: String) {
+        buffer += text.utf8
+        buffer.append(UInt8(ascii: "\n"))
+    }
+
+    /// Bytes as they are: texts of clients need not be UTF-8.
+    private mutating func append(_ row: borrowing PreparedStatement, at place: Int) {
+        row.withBytes(at: place, isText: true) { buffer += $0 }
+    }
+
+    private mutating func flush(to answer: inout BackupAnswer, from size: Int) throws(BackupFault) {
+        guard buffer.count >= size else { return }
+        var rest = buffer[...]
+        while rest.count >= size, !rest.isEmpty {
+            let part = rest.prefix(ResultWindow.partBytes)
+            try answer.add(Array(part))
+            rest = rest[part.endIndex...]
+        }
+        buffer = Array(rest)
+    }
+}

@@ -1,0 +1,86 @@
+internal import Glibc
+internal import Gzip
+internal import SQLite
+
+/// A file that a load is written to, before SQLite opens it. Belongs to one thread.
+final class LoadFile {
+    let path: String
+    private(set) var byteCount = 0
+    private let descriptor: Int32
+
+    /// Empty, whatever stood there.
+    init(_ path: String) throws(LoadFault) {
+        self.path = path
+        let directory = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[..<$0]) }
+        if let directory, mkdir(directory, 0o700) != 0, errno != EEXIST {
+            throw .system("making \(directory)", errno)
+        }
+        DatabaseDirectory.drop(path)
+        descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw .system("making \(path)", errno) }
+    }
+
+    deinit { close(descriptor) }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws(LoadFault) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let part = UnsafeRawBufferPointer(rebasing: rest)
+            let count = Glibc.write(descriptor, part.baseAddress, part.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw .system("writing \(path)", count < 0 ? errno : ENOSPC) }
+            rest = rest.dropFirst(count)
+            byteCount += count
+        }
+    }
+}
+
+/// Why a file was not written.
+enum LoadFault: Error {
+    case system(String, Int32)
+    case gzip(GzipError)
+
+    var text: String {
+        switch self {
+        case .system(let operation, let code):
+            "\(operation) failed: \(String(cString: strerror(code)))"
+        case .gzip(let error): "\(error)"
+        }
+    }
+}
+
+extension GzipReader {
+    /// All of a stream that is in memory, piece by piece.
+    mutating func unpack(_ packed: [UInt8], into file: LoadFile) throws(LoadFault) {
+        var fault: LoadFault?
+        do throws(GzipError) {
+            var rest = packed[...]
+            while !rest.isEmpty, fault == nil {
+                try add(Array(rest.prefix(1 << 20))) { bytes in
+                    guard fault == nil else { return }
+                    bytes.withUnsafeBytes { buffer in
+                        do throws(LoadFault) { try file.write(buffer) } catch { fault = error }
+                    }
+                }
+                rest = rest.dropFirst(1 << 20)
+            }
+            if fault == nil { try end() }
+        } catch {
+            throw .gzip(error)
+        }
+        if let fault { throw fault }
+    }
+}
+
+extension DatabaseDirectory {
+    /// The directory in which a database file lies.
+    init(beside file: String) {
+        let end = file.utf8.lastIndex(of: UInt8(ascii: "/"))
+        self.init(path: end.map { String(file[..<$0]) } ?? ".")
+    }
+
+    /// A temporary database file with all that SQLite keeps beside it.
+    static func drop(_ path: String) {
+        for suffix in ["", "-wal", "-shm", "-journal"] { unlink(path + suffix) }
+    }
+}

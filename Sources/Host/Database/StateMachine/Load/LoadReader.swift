@@ -1,0 +1,222 @@
+internal import CSQLite
+internal import Glibc
+internal import Gzip
+internal import Raft
+internal import SQLite
+package import Wire
+
+/// Looks at what a client wants to load, and makes of it what goes into the log: SQL as it is, a
+/// database file checked and in the form that every node takes over. Either may come packed by gzip.
+///
+/// A file is refused where it is damaged, where the daemon's rules refuse what its schema holds, and
+/// where it is too large. It calls SQLite and takes its time: never on an event loop. Thread-safe.
+package struct LoadReader: Sendable {
+    private let directory: DatabaseDirectory
+    /// Bytes that an entry has for a packed file.
+    private let packedBytes: Int
+
+    /// - Parameters:
+    ///   - path: the data directory.
+    ///   - packedBytes: what a packed file may have, in bytes.
+    package init(directory path: String, packedBytes: Int) {
+        directory = DatabaseDirectory(path: path)
+        self.packedBytes = packedBytes
+    }
+
+    /// - Parameter body: as the client sent it.
+    package func read(_ body: UnsafeRawBufferPointer) -> LoadContent {
+        do throws(LoadRefusal) {
+            if GzipReader.recognises(body.prefix(2)) { return try readPacked(Array(body)) }
+            guard Self.isDatabase(body) else { return Self.sql(body) }
+            let file = try file()
+            defer { DatabaseDirectory.drop(file.path) }
+            do throws(LoadFault) { try file.write(body) } catch { throw LoadRefusal(error.text) }
+            return try image(of: file)
+        } catch {
+            return error.content
+        }
+    }
+
+    private static func isDatabase(_ bytes: some Collection<UInt8>) -> Bool {
+        bytes.count >= 14 && bytes.starts(with: "SQLite format".utf8)
+    }
+
+    /// Unpacked into a file first, for it may be large.
+    private func readPacked(_ packed: [UInt8]) throws(LoadRefusal) -> LoadContent {
+        let file = try file()
+        defer { DatabaseDirectory.drop(file.path) }
+        var reader = GzipReader(limit: DatabaseImage.mostBytes)
+        do throws(LoadFault) {
+            try reader.unpack(packed, into: file)
+        } catch {
+            guard case .gzip(.tooLarge) = error else { throw LoadRefusal(error.text) }
+            throw LoadRefusal(tooLarge: error.text)
+        }
+        let start = try bytes(of: file, upTo: 16)
+        if Self.isDatabase(start) { return try image(of: file) }
+        guard file.byteCount <= packedBytes else {
+            throw LoadRefusal(
+                tooLarge:
+                    "the SQL has \(file.byteCount) bytes, \(packedBytes) may be loaded at once")
+        }
+        let text = try bytes(of: file, upTo: file.byteCount)
+        return text.withUnsafeBytes { Self.sql($0) }
+    }
+
+    private func file() throws(LoadRefusal) -> LoadFile {
+        var name = Array("\(directory.temporaryFiles)/etilqs_loading_XXXXXX".utf8CString)
+        mkdir(directory.temporaryFiles, 0o700)
+        let descriptor = mkstemp(&name)
+        guard descriptor >= 0 else {
+            throw LoadRefusal(
+                "no file can be made in \(directory.temporaryFiles): "
+                    + String(cString: strerror(errno)))
+        }
+        close(descriptor)
+        let path = name.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
+        do throws(LoadFault) { return try LoadFile(path) } catch { throw LoadRefusal(error.text) }
+    }
+
+    private func bytes(of file: LoadFile, upTo limit: Int) throws(LoadRefusal) -> [UInt8] {
+        let descriptor = open(file.path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw LoadRefusal("\(file.path) can't be read: \(String(cString: strerror(errno)))")
+        }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        while bytes.count < limit {
+            var count = 0
+            let part = [UInt8](unsafeUninitializedCapacity: min(1 << 20, limit - bytes.count)) {
+                count = Glibc.read(descriptor, $0.baseAddress, $0.count)
+                $1 = max(0, count)
+            }
+            guard count > 0 else { break }
+            bytes += part
+        }
+        return bytes
+    }
+
+    // MARK: SQL
+
+    /// A dump without words about transactions is run as one, so that it is loaded as a whole or
+    /// not at all.
+    private static func sql(_ bytes: UnsafeRawBufferPointer) -> LoadContent {
+        let text = withoutLastWord(String(decoding: bytes, as: UTF8.self))
+        return .sql(text, isTransaction: RequestScan.fitsOneTransaction(text))
+    }
+
+    /// What rqlite's shell appends to what it restores would be refused: nothing follows for which
+    /// it could count.
+    private static func withoutLastWord(_ text: String) -> String {
+        let word = "PRAGMA foreign_keys=OFF;".utf8
+        let trimmed = text.utf8.lastIndex { ![9, 10, 13, 32].contains($0) }
+        guard let trimmed else { return text }
+        let bytes = text.utf8[...trimmed]
+        guard bytes.count > word.count, bytes.suffix(word.count).elementsEqual(word) else {
+            return text
+        }
+        return String(decoding: bytes.dropLast(word.count), as: UTF8.self)
+    }
+
+    // MARK: Files
+
+    private func image(of file: LoadFile) throws(LoadRefusal) -> LoadContent {
+        guard file.byteCount <= DatabaseImage.mostBytes else {
+            throw LoadRefusal(
+                tooLarge:
+                    "the database has \(file.byteCount) bytes, \(DatabaseImage.mostBytes) may "
+                    + "be loaded")
+        }
+        do throws(DirectoryError) {
+            try directory.checkHeader(file.path)
+            try LoadedSchema(of: file.path, directory).check()
+            try prepare(file.path)
+        } catch {
+            if error.isDiskFull { throw LoadRefusal("no room is left to check it") }
+            guard case .unfit(_, let reason) = error else { throw LoadRefusal("\(error)") }
+            throw LoadRefusal(reason)
+        }
+        return .image(try pack(file.path))
+    }
+
+    /// The form in which nodes take it over: their size of pages, and the daemon's table.
+    private func prepare(_ path: String) throws(DirectoryError) {
+        do throws(SQLiteError) {
+            let connection = try LoadedSchema.open(path)
+            try connection.execute("PRAGMA page_size=4096")
+            try MetadataTable.replace(on: connection, with: AppliedState())
+        } catch {
+            throw .unfit(path: path, reason: error.message)
+        }
+    }
+
+    private func pack(_ path: String) throws(LoadRefusal) -> DatabaseImage {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw LoadRefusal("\(path) can't be read: \(String(cString: strerror(errno)))")
+        }
+        defer { close(descriptor) }
+        let writer = GzipWriter()
+        var image = DatabaseImage(byteCount: 0, packed: [])
+        var isAtEnd = false
+        while !isAtEnd {
+            var count = 0
+            let part = [UInt8](unsafeUninitializedCapacity: 1 << 20) {
+                count = Glibc.read(descriptor, $0.baseAddress, $0.count)
+                $1 = max(0, count)
+            }
+            guard count >= 0 else {
+                throw LoadRefusal("\(path) can't be read: \(String(cString: strerror(errno)))")
+            }
+            isAtEnd = count == 0
+            image.byteCount += count
+            do throws(GzipError) {
+                image.packed += try writer.add(part, isLast: isAtEnd)
+            } catch {
+                throw LoadRefusal("\(error)")
+            }
+            guard image.packed.count <= packedBytes else {
+                throw LoadRefusal(
+                    tooLarge:
+                        "packed the database has more than the \(packedBytes) bytes that may be "
+                        + "loaded at once")
+            }
+        }
+        guard image.byteCount <= DatabaseImage.mostBytes else {
+            throw LoadRefusal(
+                tooLarge:
+                    "the database has \(image.byteCount) bytes, \(DatabaseImage.mostBytes) may "
+                    + "be loaded")
+        }
+        return image
+    }
+}
+
+/// Why something is not loaded, in words for the client.
+private struct LoadRefusal: Error {
+    let content: LoadContent
+
+    init(_ text: String) { content = .unfit(text) }
+    init(tooLarge text: String) { content = .tooLarge(text) }
+}
+
+extension RequestScan {
+    /// Nothing in the text begins or ends a transaction, or can't run in one.
+    static func fitsOneTransaction(_ sql: String) -> Bool {
+        var scan = RequestScan()
+        scan.add(sql)
+        guard scan.controls.isEmpty else { return false }
+        var text = sql
+        return text.withUTF8 { utf8 in
+            let bytes = UnsafeRawBufferPointer(utf8)
+            var tokens = SQLTokenizer(bytes)
+            while let token = tokens.next() {
+                guard case .word(let range) = token else { continue }
+                if tokens.isKeyword(range, "VACUUM") || tokens.isKeyword(range, "PRAGMA") {
+                    return false
+                }
+            }
+            return true
+        }
+    }
+}

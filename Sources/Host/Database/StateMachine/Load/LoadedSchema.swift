@@ -1,0 +1,158 @@
+internal import CSQLite
+internal import Glibc
+internal import Raft
+internal import SQLite
+internal import Wire
+
+/// Judges a database file that a client wants to load: whether it is sound, and whether the daemon
+/// would have let a client make each object of it.
+struct LoadedSchema {
+    private struct Item {
+        var name: String
+        var sql: String
+        var isVirtual: Bool
+    }
+
+    private let path: String
+    private let directory: DatabaseDirectory
+
+    init(of path: String, _ directory: DatabaseDirectory) {
+        self.path = path
+        self.directory = directory
+    }
+
+    /// For preparing, with nobody else at the file.
+    static func open(_ path: String) throws(SQLiteError) -> Connection {
+        let connection = try SessionSetup.connect(
+            path, access: .readWrite, functions: FunctionContext(chance: .engine))
+        try connection.execute("PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF")
+        guard try connection.text("PRAGMA journal_mode=DELETE") == "delete" else {
+            throw SQLiteError(extendedCode: SQLITE_ERROR, message: "it can't leave WAL mode")
+        }
+        return connection
+    }
+
+    /// - Throws: `DirectoryError.unfit` with the reason.
+    func check() throws(DirectoryError) {
+        let items: [Item]
+        do throws(SQLiteError) {
+            let connection = try Self.open(path)
+            let encoding = try connection.text("PRAGMA encoding") ?? ""
+            guard encoding == "UTF-8" else {
+                throw SQLiteError(
+                    extendedCode: SQLITE_ERROR,
+                    message:
+                        "its texts are \(encoding): only databases in UTF-8 can be loaded; load "
+                        + "its dump instead")
+            }
+            // Bytes at the end of each page that an extension of SQLite keeps for itself.
+            guard try connection.read(offset: 20, count: 1) == [0] else {
+                throw SQLiteError(
+                    extendedCode: SQLITE_ERROR,
+                    message: "its pages have room that an extension of SQLite reserved: load its "
+                        + "dump instead")
+            }
+            try Self.checkContent(of: connection)
+            items = try Self.items(connection)
+        } catch {
+            throw .unfit(path: path, reason: error.message)
+        }
+        try replay(items)
+    }
+
+    /// An index that lacks rows would fail a later statement on every node, as if the machine had
+    /// damaged the file.
+    private static func checkContent(of connection: borrowing Connection) throws(SQLiteError) {
+        let verdicts = try connection.prepare("PRAGMA integrity_check(100)")
+        while try verdicts.step() {
+            let lines = (verdicts.text(at: 0) ?? "no verdict").split(separator: "\n")
+            for line in lines where line != "ok" && !DatabaseDirectory.isAboutContent(String(line))
+            {
+                // In the file of a node the page of the daemon's own table is in no schema.
+                if line == "Page \(CSQLITE_HIDDEN_ROOT) is never used" { continue }
+                if line.hasPrefix("*** in database") { continue }
+                throw SQLiteError(extendedCode: SQLITE_CORRUPT, message: String(line))
+            }
+        }
+    }
+
+    private static func items(_ connection: borrowing Connection) throws(SQLiteError) -> [Item] {
+        let rows = try connection.prepare(
+            """
+            SELECT name, sql, type = 'table' AND rootpage = 0 FROM main.sqlite_schema
+            WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+            ORDER BY type <> 'table', rowid
+            """)
+        var items: [Item] = []
+        while try rows.step() {
+            items.append(
+                Item(
+                    name: rows.text(at: 0) ?? "", sql: rows.text(at: 1) ?? "",
+                    isVirtual: rows.integer(at: 2) != 0))
+        }
+        return items
+    }
+
+    /// Makes each object in an empty database, as if a client did: whatever is refused there may
+    /// not come in with a file either.
+    private func replay(_ items: [Item]) throws(DirectoryError) {
+        let scratch = DatabaseDirectory(path: "\(path)_schema")
+        guard mkdir(scratch.path, 0o700) == 0 || errno == EEXIST else {
+            throw .system(operation: "making", path: scratch.path, code: errno)
+        }
+        defer {
+            DatabaseDirectory.drop(scratch.file(of: .first))
+            DatabaseDirectory.drop(scratch.incomingFile(of: .first))
+            rmdir(scratch.path)
+        }
+        DatabaseDirectory.drop(scratch.file(of: .first))
+        try scratch.create(.first)
+        let applier: Applier
+        do throws(ApplyFault) {
+            applier = try Applier(path: scratch.file(of: .first))
+        } catch {
+            throw unfit("\(error)")
+        }
+        // Virtual tables first: they make the tables that they keep their rows in.
+        try replay(items.filter(\.isVirtual), [], applier)
+        let made = try names(applier)
+        try replay(items.filter { !$0.isVirtual }, made, applier)
+    }
+
+    private func unfit(_ reason: String) -> DirectoryError { .unfit(path: path, reason: reason) }
+
+    private func names(_ applier: Applier) throws(DirectoryError) -> Set<[UInt8]> {
+        do throws(SQLiteError) {
+            let rows = try applier.session.connection.prepare("SELECT name FROM main.sqlite_schema")
+            var names: Set<[UInt8]> = []
+            while try rows.step() { names.insert(rows.blob(at: 0)) }
+            return names
+        } catch {
+            throw unfit(error.message)
+        }
+    }
+
+    private func replay(_ items: [Item], _ made: Set<[UInt8]>, _ applier: Applier)
+        throws(DirectoryError)
+    {
+        let missing = items.filter { !made.contains(Array($0.name.utf8)) }
+        guard !missing.isEmpty else { return }
+        let command = Command(kind: .execute, statements: missing.map { Statement($0.sql) })
+        let entry = Entry(
+            index: applier.applied.position.index.next, term: Term(1),
+            payload: .command(LogCommand.command(command).encoded()))
+        var results: [AppliedEntry] = []
+        do throws(ApplyFault) {
+            try applier.apply([entry], reporting: { _ in true }, into: &results)
+        } catch {
+            guard case .diskFull = error else { throw unfit("\(error)") }
+            throw .system(operation: "checking", path: path, code: ENOSPC)
+        }
+        guard let result = results.last?.result else { return }
+        if let error = result.error { throw unfit(error) }
+        for (place, statement) in result.statements.enumerated() {
+            guard case .failed(let message) = statement.outcome else { continue }
+            throw unfit("its \"\(missing[place].name)\" can't be made here: \(message)")
+        }
+    }
+}

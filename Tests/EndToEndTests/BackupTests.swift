@@ -1,0 +1,132 @@
+import Foundation
+import Testing
+
+/// Backups and loads over HTTP, through any node.
+@Suite(.serialized) struct BackupTests {
+    private static func sqlite(_ path: String, _ sql: String) throws -> String {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/sqlite3")
+        process.arguments = [path, sql]
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        process.standardError = pipe
+        try process.run()
+        let data = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return String(decoding: data, as: UTF8.self)
+    }
+
+    private static func fill(_ node: Daemon, rows: Int) async throws {
+        _ = try await node.client.execute([
+            "DROP TABLE IF EXISTS t", "CREATE TABLE t(a INTEGER PRIMARY KEY, b)",
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT \(rows)) "
+                + "INSERT INTO t SELECT i, hex(randomblob(50)) FROM n",
+        ])
+    }
+
+    @Test(.timeLimit(.minutes(5)))
+    func `Every node gives a backup of what was acknowledged, and takes one in`() async throws {
+        let cluster = try TestCluster.joined(3)
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement()
+        try await Self.fill(leader, rows: 30_000)
+        let directory = try TestDirectory()
+        let follower = try #require(cluster.nodes.first { $0.id != leader.id })
+        var backups: [Data] = []
+        for (place, query) in ["", "?compress", "?vacuum", "?fmt=delete", "?fmt=sql"].enumerated() {
+            for node in [leader, follower] {
+                let answer = try await node.client.get("/db/backup\(query)")
+                #expect(answer.status == 200, "\(answer.text.prefix(300))")
+                #expect(Int(answer.headers["x-rqlite-raft-index"] ?? "") ?? 0 > 3)
+                #expect(answer.body.range(of: Data("sqlite_rqlite".utf8)) == nil)
+                backups.append(answer.body)
+                guard !["?compress", "?fmt=sql"].contains(query) else { continue }
+                let path = "\(directory.path)/\(place)-\(node.id)"
+                try answer.body.write(to: URL(filePath: path))
+                #expect(try Self.sqlite(path, "PRAGMA integrity_check") == "ok\n")
+                #expect(
+                    try Self.sqlite(path, "SELECT count(*), sum(a) FROM t") == "30000|450015000\n")
+            }
+        }
+        for (place, backup) in backups.enumerated() {
+            _ = try await leader.client.execute([
+                "DROP TABLE IF EXISTS t", "CREATE TABLE u\(place)(a)",
+            ])
+            let node = place % 2 == 0 ? follower : leader
+            let answer = try await node.client.send("POST", "/db/load", body: backup)
+            #expect(answer.status == 200, "\(answer.text.prefix(300))")
+            for reader in cluster.nodes {
+                let rows = try await eventually("node \(reader.id) has what was loaded") {
+                    let rows = try? await reader.client.rows(
+                        "SELECT count(*), sum(a) FROM t", level: "none")
+                    return rows?[0][0].int == 30_000 ? rows : nil
+                }
+                #expect(rows[0][1].int == 450_015_000)
+            }
+            _ = try await node.client.execute(["INSERT INTO t VALUES(NULL, 'after')"])
+        }
+        #expect(
+            try await leader.client.rows("SELECT b FROM t WHERE a = 30001")[0][0].string == "after")
+    }
+
+    @Test(.timeLimit(.minutes(5)))
+    func `Nodes that are killed around a load have the old database or the new one`() async throws {
+        let cluster = try TestCluster.joined(3)
+        defer { cluster.stop() }
+        try cluster.start()
+        var leader = try await cluster.waitForAgreement()
+        try await Self.fill(leader, rows: 50_000)
+        let backup = try await leader.client.get("/db/backup").body
+        for round in 0..<3 {
+            _ = try await leader.client.execute(["DELETE FROM t", "INSERT INTO t VALUES(0, 'old')"])
+            let victim = cluster.nodes[round]
+            let asked = cluster.nodes[(round + 1) % 3].client
+            async let loaded = asked.send("POST", "/db/load", body: backup)
+            // Somewhere on the way: it is checked, sent, persisted or applied.
+            try await eventually("the load is on its way") {
+                let vars = try? await asked.get("/debug/vars").json()
+                return (vars?["http"]["loads"].int ?? 0) > 0 ? true : nil
+            }
+            victim.kill()
+            let status = (try? await loaded.status) ?? 0
+            try victim.start()
+            leader = try await cluster.waitForAgreement()
+            let rows = try await eventually("reads are served") {
+                try? await leader.client.rows("SELECT count(*) FROM t", level: "linearizable")
+            }
+            let count = try #require(rows[0][0].int)
+            #expect([1, 50_000].contains(count), "round \(round): \(count)")
+            if status == 200 { #expect(count == 50_000) }
+            for node in cluster.nodes {
+                try await eventually("node \(node.id) has the same") {
+                    let rows = try? await node.client.rows("SELECT count(*) FROM t", level: "none")
+                    return rows?[0][0].int == count ? true : nil
+                }
+            }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(3)))
+    func `What can't be loaded changes nothing, and says why`() async throws {
+        let cluster = try TestCluster.joined(1)
+        defer { cluster.stop() }
+        try cluster.start()
+        let node = try await cluster.waitForAgreement()
+        try await Self.fill(node, rows: 1000)
+        var backup = try await node.client.get("/db/backup").body
+        backup.replaceSubrange(9000..<9200, with: Data(repeating: 0xA5, count: 200))
+        let damaged = try await node.client.send("POST", "/db/load", body: backup)
+        #expect(damaged.status == 400)
+        #expect(damaged.text.count > 10)
+        let cut = try await node.client.send("POST", "/db/load", body: backup.prefix(5000))
+        #expect(cut.status == 400)
+        let failing = try await node.client.send(
+            "POST", "/db/load", body: Data("INSERT INTO t VALUES(5000, 1); nonsense".utf8))
+        #expect(failing.status == 200)
+        #expect(try failing.json()["results"][0]["error"].string != nil)
+        let empty = try await node.client.send("POST", "/db/load", body: Data())
+        #expect(try empty.json()["results"].array?.isEmpty == true)
+        #expect(try await node.client.rows("SELECT count(*) FROM t")[0][0].int == 1000)
+    }
+}

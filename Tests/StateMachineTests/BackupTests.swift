@@ -1,0 +1,212 @@
+import CSQLite
+import Glibc
+import Gzip
+import Raft
+import SQLite
+import Scratch
+import Testing
+import Wire
+
+@testable import StateMachine
+
+/// Copies of the database for clients.
+@Suite struct BackupTests {
+    /// Takes parts, as a test says.
+    private final class Taker: ResultStream {
+        var parts: [ResultPart] = []
+        var onPart: () -> Void = {}
+        var isFull = false
+
+        func begin() -> ResultStreamBeginning { isFull ? .refused : .began(deadline: nil) }
+
+        func send(_ part: ResultPart) -> ResultStreamStep {
+            parts.append(part)
+            onPart()
+            return .sent(waited: .zero)
+        }
+
+        var bytes: [UInt8] {
+            parts.flatMap(\.pieces).flatMap { piece -> [UInt8] in
+                if case .content(let bytes) = piece { bytes } else { [] }
+            }
+        }
+
+        var index: UInt64? {
+            guard case .contentBegins(let index)? = parts.first?.pieces.first else { return nil }
+            return index
+        }
+
+        var error: String? {
+            if case .end(let error, _)? = parts.last?.pieces.last { error } else { "no end" }
+        }
+    }
+
+    private let shell: ShellDumpTests.Shell
+    private let database: Database
+    private let taker = Taker()
+
+    init() throws {
+        shell = try ShellDumpTests.Shell()
+        database = try Database()
+    }
+
+    private func fill(_ schema: Int) throws {
+        _ = try shell.run(ShellDumpTests.schemas[schema], on: "source")
+        let text = try shell.run(".dump\n", on: "source")
+        for outcome in try database.execute(text) {
+            if case .failed(let message) = outcome { Issue.record("\(message)") }
+        }
+    }
+
+    private func backUp(_ request: BackupRequest = BackupRequest()) throws -> [UInt8] {
+        let reader = try database.reader()
+        taker.parts = []
+        #expect(reader.backUp(request, to: taker) == .streamed)
+        #expect(taker.error == nil)
+        #expect(taker.index == database.applier.applied.position.index.rawValue)
+        return taker.bytes
+    }
+
+    private func leftovers() throws -> [String] {
+        var names: [String] = []
+        guard let directory = opendir("\(database.directory.path)/tmp") else { return [] }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if !name.hasPrefix(".") { names.append(name) }
+        }
+        return names
+    }
+
+    @Test(
+        arguments: ShellDumpTests.schemas.indices,
+        [
+            BackupRequest(), BackupRequest(vacuum: true), BackupRequest(form: .delete),
+        ])
+    func `A copy is a whole database of its own, with no trace of the daemon's table`(
+        schema: Int, request: BackupRequest
+    ) throws {
+        try fill(schema)
+        let bytes = try backUp(request)
+        let isWAL = request.form == .binary && !request.vacuum
+        #expect(bytes.count > 100)
+        #expect(Array(bytes[18..<20]) == (isWAL ? [2, 2] : [1, 1]))
+        #expect(!String(decoding: bytes, as: UTF8.self).contains("rqlite"))
+        try bytes.write(to: shell.path("backup"))
+        #expect(try shell.run("PRAGMA integrity_check;", on: "backup") == "ok\n")
+        let direct = try shell.run(".dump\n", on: "backup")
+        try database.bytes().bytes.write(to: shell.path("live"))
+        // VACUUM puts virtual tables at another place.
+        let lines = { (text: String) in text.split(separator: "\n").sorted() }
+        #expect(lines(try shell.run(".dump\n", on: "live")) == lines(direct))
+        #expect(try leftovers().isEmpty)
+        #expect(try database.rows("PRAGMA integrity_check") == ["ok"])
+    }
+
+    @Test(arguments: ShellDumpTests.schemas.indices)
+    func `A dump makes the same database anew, in SQLite's shell and here`(schema: Int) throws {
+        try fill(schema)
+        let text = String(decoding: try backUp(BackupRequest(form: .sql)), as: UTF8.self)
+        let copy = try backUp()
+        try copy.write(to: shell.path("backup"))
+        // The order of virtual tables among the others is that of the dump.
+        _ = try shell.run(text, on: "loaded")
+        let sorted = { (text: String) in text.split(separator: "\n").sorted() }
+        let right = sorted(try shell.run(".dump\n", on: "backup"))
+        #expect(sorted(try shell.run(".dump\n", on: "loaded")) == right, "\(text)")
+        let other = try Database()
+        for outcome in try other.execute(text) {
+            if case .failed(let message) = outcome { Issue.record("\(message)\n\(text)") }
+        }
+        let again = Taker()
+        #expect(try other.reader().backUp(BackupRequest(), to: again) == .streamed)
+        try again.bytes.write(to: shell.path("again"))
+        #expect(sorted(try shell.run(".dump\n", on: "again")) == right)
+    }
+
+    @Test func `A dump of some tables has their rows alone, and every other object`() throws {
+        try database.execute(
+            "CREATE TABLE b(x); CREATE TABLE a(x); CREATE TABLE \"a,c\"(x); INSERT INTO a VALUES(1);"
+                + "INSERT INTO b VALUES(2); CREATE INDEX i ON a(x)")
+        let bytes = try backUp(BackupRequest(form: .sql, tables: ["a", "none such"]))
+        #expect(
+            String(decoding: bytes, as: UTF8.self) == """
+                PRAGMA foreign_keys=OFF;
+                BEGIN TRANSACTION;
+                CREATE TABLE a(x);
+                INSERT INTO "a" VALUES(1);
+                CREATE INDEX i ON a(x);
+                COMMIT;
+
+                """)
+    }
+
+    @Test func `A packed copy unpacks to the plain one`() throws {
+        try fill(0)
+        let plain = try backUp()
+        let packed = try backUp(BackupRequest(compress: true))
+        #expect(GzipReader.recognises(packed))
+        var unpacked: [UInt8] = []
+        var reader = GzipReader(limit: 1 << 30)
+        try reader.add(packed) { unpacked += $0 }
+        try reader.end()
+        #expect(unpacked.count == plain.count)
+        // Apart from the counters of changes in the first page.
+        #expect(unpacked.dropFirst(4096) == plain.dropFirst(4096))
+    }
+
+    @Test func `A copy shows one moment, whatever is written while it goes out`() throws {
+        try database.execute("CREATE TABLE t(a, b)")
+        try database.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 5000) "
+                + "INSERT INTO t SELECT i, zeroblob(200) FROM n")
+        let reader = try database.reader()
+        let index = database.applier.applied.position.index.rawValue
+        taker.onPart = { [database] in
+            do {
+                try database.execute("UPDATE t SET a = -a", "INSERT INTO t VALUES(0, 1)")
+                #expect(try database.applier.checkpoint().extent == .complete)
+            } catch {
+                Issue.record("\(error)")
+            }
+        }
+        #expect(reader.backUp(BackupRequest(form: .sql), to: taker) == .streamed)
+        #expect(taker.index == index)
+        #expect(taker.parts.count > 5)
+        try taker.bytes.write(to: shell.path("text"))
+        _ = try shell.run(".read \(shell.path("text"))\n", on: "loaded")
+        #expect(
+            try shell.run("SELECT count(*), sum(a), min(a) FROM t;", on: "loaded")
+                == "5000|12502500|1\n")
+    }
+
+    @Test func `A copy that nobody wants any more ends, and leaves nothing`() throws {
+        try fill(6)
+        let reader = try database.reader()
+        taker.onPart = { reader.activity.cancel() }
+        #expect(reader.backUp(BackupRequest(form: .sql), to: taker) != .busy)
+        #expect(try leftovers().isEmpty)
+        reader.activity.reset()
+        reader.activity.cancel()
+        taker.parts = []
+        #expect(reader.backUp(BackupRequest(), to: taker) == .abandoned)
+        #expect(taker.parts.isEmpty)
+        #expect(try leftovers().isEmpty)
+        reader.activity.reset()
+        taker.onPart = {}
+        taker.isFull = true
+        #expect(reader.backUp(BackupRequest(), to: taker) == .busy)
+        taker.isFull = false
+        #expect(reader.backUp(BackupRequest(), to: taker) == .streamed)
+        #expect(reader.backUp(BackupRequest(), to: nil) != .streamed)
+    }
+
+    @Test func `A value of the largest size goes into a dump`() throws {
+        try database.execute("CREATE TABLE t(a); INSERT INTO t VALUES(zeroblob(20000000))")
+        let bytes = try backUp(BackupRequest(form: .sql))
+        #expect(bytes.count > 40_000_000)
+        #expect(taker.parts.allSatisfy { $0.byteCount < 2 * ResultWindow.partBytes })
+    }
+}
