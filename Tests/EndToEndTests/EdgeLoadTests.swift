@@ -136,6 +136,43 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(5)))
+    func `Clients of a follower that take nothing keep nobody else waiting`() async throws {
+        let cluster = try TestCluster.joined(3)
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement()
+        let follower = try #require(cluster.nodes.first { $0 !== leader })
+        let sql = Heavy.encoded(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) "
+                + "SELECT hex(zeroblob(50000)) FROM n")
+        var stalled: [HTTPWire] = []
+        for _ in 0..<64 {
+            let wire = try HTTPWire(host: follower.host, port: follower.httpPort, timeout: 30)
+            try wire.sendRaw("GET /db/query?q=\(sql) HTTP/1.1\r\nHost: x\r\n\r\n")
+            stalled.append(wire)
+        }
+        try await eventually("all readers wait for their clients", within: .seconds(120)) {
+            let metrics = try await leader.client.get("/debug/vars", timeout: .seconds(30)).json()
+            return metrics["readers"]["stalled"].int == stalled.count ? true : nil
+        }
+        let wire = try HTTPWire(host: follower.host, port: follower.httpPort, timeout: 30)
+        for path in ["/db/query?level=weak&q=SELECT+1", "/readyz"] {
+            var latencies: [Duration] = []
+            for _ in 0..<50 {
+                let start = ContinuousClock.now
+                let answer = try wire.get(path)
+                latencies.append(ContinuousClock.now - start)
+                #expect(answer.status == 200, "\(answer.text)")
+            }
+            latencies.sort()
+            print("64 stalled streams: \(path) median \(latencies[25]), slowest \(latencies[49])")
+            #expect(latencies[25] < stretched(.milliseconds(100)))
+            #expect(latencies[49] < stretched(.seconds(1)))
+        }
+        withExtendedLifetime(stalled) {}
+    }
+
     private static func eventuallyBusy(_ node: Daemon, _ count: Int) async throws {
         try await eventually("\(count) readers are busy", within: .seconds(30)) {
             let metrics = try await node.client.get("/debug/vars", timeout: .seconds(5)).json()

@@ -184,6 +184,9 @@ struct TidyException: Sendable, Hashable {
             path: "Sources/Host/Database/StateMachine/DatabaseDirectory.swift", rule: .ban("open("),
             reason: "It syncs directories."),
         TidyException(
+            path: "Sources/Host/Database/StateMachine/Load/LoadFile.swift", rule: .ban("open("),
+            reason: "It reads and writes files that no connection has open."),
+        TidyException(
             path: "Sources/Host/Database/StateMachine/DatabaseDirectory+Generations.swift",
             rule: .ban("open("), reason: "It looks at files that no connection has open yet."),
         TidyException(

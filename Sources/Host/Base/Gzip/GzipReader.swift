@@ -30,7 +30,7 @@ package struct GzipReader: ~Copyable {
         stream.deallocate()
     }
 
-    /// Hands on what the bytes stand for, at most `Gzip.piece` at a time.
+    /// Hands on what the bytes stand for, 64 KiB at most at a time.
     /// - Throws: `GzipError`, or what `sink` throws.
     package mutating func add(
         _ bytes: [UInt8], to sink: ([UInt8]) throws(GzipError) -> Void
@@ -54,7 +54,11 @@ package struct GzipReader: ~Copyable {
             default: throw .damaged
             }
             // Full output may hide more behind the last byte of input.
-            if done == bytes.count, code == Z_OK, output.count == Gzip.piece { try drain(to: sink) }
+            if done == bytes.count, code == Z_OK,
+                output.count == UnsafeMutablePointer<z_stream>.pieceBytes
+            {
+                try drain(to: sink)
+            }
         }
     }
 
@@ -88,7 +92,7 @@ package struct GzipReader: ~Copyable {
         return bytes.withUnsafeMutableBufferPointer { input in
             stream.pointee.next_in = input.baseAddress.map { $0 + done }
             stream.pointee.avail_in = UInt32(clamping: input.count - done)
-            let code = Gzip.step(stream, into: &output) { inflate($0, Z_NO_FLUSH) }
+            let code = stream.step(into: &output) { inflate($0, Z_NO_FLUSH) }
             done = input.count - Int(stream.pointee.avail_in)
             return code
         }

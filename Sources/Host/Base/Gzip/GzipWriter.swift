@@ -30,9 +30,7 @@ package struct GzipWriter: ~Copyable {
             stream.pointee.next_in = input.baseAddress
             stream.pointee.avail_in = UInt32(clamping: input.count)
             repeat {
-                code = Gzip.step(stream, into: &output) {
-                    deflate($0, isLast ? Z_FINISH : Z_NO_FLUSH)
-                }
+                code = stream.step(into: &output) { deflate($0, isLast ? Z_FINISH : Z_NO_FLUSH) }
             } while code == Z_OK && (stream.pointee.avail_in > 0 || isLast)
         }
         guard code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR else { throw .memory }
@@ -40,21 +38,20 @@ package struct GzipWriter: ~Copyable {
     }
 }
 
-enum Gzip {
+extension UnsafeMutablePointer<z_stream> {
     /// Bytes that one step gives at most.
-    static let piece = 64 << 10
+    static let pieceBytes = 64 << 10
 
     /// One step of zlib, whose output is appended.
-    static func step(
-        _ stream: UnsafeMutablePointer<z_stream>, into output: inout [UInt8],
-        _ body: (UnsafeMutablePointer<z_stream>) -> Int32
+    func step(
+        into output: inout [UInt8], _ body: (UnsafeMutablePointer<z_stream>) -> Int32
     ) -> Int32 {
         var code = Z_OK
-        output += [UInt8](unsafeUninitializedCapacity: piece) { buffer, count in
-            stream.pointee.next_out = buffer.baseAddress
-            stream.pointee.avail_out = UInt32(piece)
-            code = body(stream)
-            count = piece - Int(stream.pointee.avail_out)
+        output += [UInt8](unsafeUninitializedCapacity: Self.pieceBytes) { buffer, count in
+            pointee.next_out = buffer.baseAddress
+            pointee.avail_out = UInt32(Self.pieceBytes)
+            code = body(self)
+            count = Self.pieceBytes - Int(pointee.avail_out)
         }
         return code
     }

@@ -55,6 +55,7 @@ struct AnswerDesk: Sendable {
     func results(
         _ result: CommandResult, servedBy server: PeerAddress?, _ pending: PendingReply
     ) -> Response {
+        if pending.format.lines { return lines(result, servedBy: server, pending) }
         let size = Self.estimatedSize(of: result)
         var response: Response
         if size > limits.sliceBytes {
@@ -91,9 +92,30 @@ struct AnswerDesk: Sendable {
         let source = AnswerSource(
             StreamedDocument(pending.format, elapsed: { pending.elapsed }), holding: share)
         source.feed(part)
-        var response = Response(.ok, .json)
+        var response = Response(.ok, pending.format.lines ? .lines : .json)
         response.source = source
         response.servedBy = server?.rawValue ?? advertisedAddress
+        return response
+    }
+
+    /// A result that is there, as lines.
+    private func lines(
+        _ result: CommandResult, servedBy server: PeerAddress?, _ pending: PendingReply
+    ) -> Response {
+        let pieces =
+            result.error == nil ? result.statements.map { ResultPart.Piece.statement($0) } : []
+        let share = Share(of: budgets.answerBytes)
+        let part = ResultPart(
+            pieces + [.end(error: result.error, logIndex: result.logIndex)])
+        guard share.grow(by: max(ResultWindow.bytes, part.byteCount)) else {
+            return .plain(.serviceUnavailable, ErrorTable.text(.busy))
+        }
+        var response = Response(.ok, .lines)
+        let source = AnswerSource(
+            StreamedDocument(pending.format, elapsed: { pending.elapsed }), holding: share)
+        source.feed(part)
+        response.source = source
+        if result.error == nil { response.servedBy = server?.rawValue ?? advertisedAddress }
         return response
     }
 

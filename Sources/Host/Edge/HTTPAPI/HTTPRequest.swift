@@ -51,6 +51,11 @@ struct HTTPRequest: Sendable {
     /// Since it arrived.
     var elapsed: Duration { .nanoseconds((NIODeadline.now() - arrival).nanoseconds) }
 
+    /// The client asks for rows as lines: it names them, and nothing that it would rather have.
+    var wantsLines: Bool {
+        headers.first(name: "accept")?.lowercased().hasPrefix("application/x-ndjson") ?? false
+    }
+
     /// The body as a small JSON document; nil when it is none.
     var document: JSONValue? {
         guard let body else { return nil }
@@ -87,7 +92,9 @@ struct PendingReply {
 
     init(_ operation: HTTPOperation, _ request: HTTPRequest) {
         self.operation = operation
-        format = ResultFormat(request.parameters)
+        var format = ResultFormat(request.parameters)
+        format.lines = request.wantsLines
+        self.format = format
         target = request.target
         parameters = request.parameters
         credential = request.credential

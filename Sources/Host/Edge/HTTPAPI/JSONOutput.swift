@@ -50,6 +50,12 @@ struct JSONOutput {
         colon()
     }
 
+    /// Ends a document; another one follows on the next line.
+    mutating func endLine() {
+        bytes.append(UInt8(ascii: "\n"))
+        hasSibling = false
+    }
+
     private mutating func colon() {
         bytes.append(UInt8(ascii: ":"))
         if pretty { bytes.append(UInt8(ascii: " ")) }

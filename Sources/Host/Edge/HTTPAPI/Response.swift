@@ -9,6 +9,8 @@ struct Response: Sendable {
         /// A refusal in words; browsers must not take it for anything else.
         case plainError
         case html
+        /// A JSON document on each line.
+        case lines
         /// Bytes, such as a database file.
         case bytes
         case sql
@@ -24,6 +26,7 @@ struct Response: Sendable {
                 Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n
                 """
             case .html: "Content-Type: text/html; charset=utf-8\r\n"
+            case .lines: "Content-Type: application/x-ndjson\r\n"
             case .bytes: "Content-Type: application/octet-stream\r\n"
             case .sql: "Content-Type: application/sql\r\n"
             case .none: ""

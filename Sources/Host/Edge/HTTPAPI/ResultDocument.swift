@@ -8,6 +8,9 @@ struct ResultFormat {
     var associative = false
     var blobArray = false
     var raftIndex = false
+    /// Each row is a document on a line of its own, in place of one document for all; see
+    /// `StreamedDocument`.
+    var lines = false
 
     init() {}
 

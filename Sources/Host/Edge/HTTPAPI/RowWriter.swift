@@ -65,7 +65,7 @@ struct RowWriter {
                 closeRow(&output)
             }
             guard offset == cells.count else { throw .trailingBytes(cells.count - offset) }
-            if format.associative || rows.rowCount > 0 { output.endArray() }
+            if format.associative || rows.rowCount > 0 { end(to: &output) }
             return true
         }
     }
@@ -109,7 +109,9 @@ struct RowWriter {
     }
 
     /// Writes what stands behind the last row.
-    func end(to output: inout JSONOutput) { output.endArray() }
+    func end(to output: inout JSONOutput) {
+        if !format.lines { output.endArray() }
+    }
 
     private static func isWhole(
         _ cells: UnsafeRawBufferPointer, from offset: Int, _ count: Int
@@ -127,6 +129,13 @@ struct RowWriter {
 
     private mutating func begin(_ rows: RowSet, hasRows: Bool, _ output: inout JSONOutput) {
         hasBegun = true
+        if format.lines { output.beginObject() }
+        defer {
+            if format.lines {
+                output.endObject()
+                output.endLine()
+            }
+        }
         if format.associative {
             if !columns.isEmpty {
                 output.member("types")
@@ -137,12 +146,13 @@ struct RowWriter {
                 }
                 output.endObject()
             }
+            if format.lines { return }
             output.member("rows")
             output.beginArray()
         } else {
             writeTexts("columns", rows.columns, &output)
             writeTexts("types", rows.types, &output)
-            guard hasRows else { return }
+            guard hasRows, !format.lines else { return }
             output.member("values")
             output.beginArray()
         }
@@ -164,7 +174,7 @@ struct RowWriter {
     private mutating func openRow(
         _ cells: UnsafeRawBufferPointer, _ count: Int, _ output: inout JSONOutput
     ) throws(WireError) {
-        output.element()
+        if !format.lines { output.element() }
         isRowOpen = true
         place = 0
         guard format.associative else { return output.beginArray() }
@@ -180,6 +190,7 @@ struct RowWriter {
 
     private mutating func closeRow(_ output: inout JSONOutput) {
         if format.associative { output.endObject() } else { output.endArray() }
+        if format.lines { output.endLine() }
         isRowOpen = false
         row += 1
     }

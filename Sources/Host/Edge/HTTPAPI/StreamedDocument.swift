@@ -3,6 +3,14 @@ import Wire
 /// The document of results that come in parts, written as far as they go. The bytes are those that
 /// `ResultDocument` makes of the whole, but for what parts can tell and a whole can't: rows that end
 /// with an error have it as a member behind them.
+///
+/// In the form of lines (`application/x-ndjson`) each line is a document:
+///
+///     {"columns":[…],"types":[…]}     of a statement with rows; associative: {"types":{…}}
+///     […]                             a row; associative: {…}
+///     {}                              the statement's end, or all of one without rows; with
+///                                     "error", "time", "rows_affected" … as elsewhere
+///     {"end":true}                    nothing follows; with "error", "time" and "raft_index"
 struct StreamedDocument {
     private enum Stage {
         case opening
@@ -31,7 +39,7 @@ struct StreamedDocument {
     init(_ format: ResultFormat, elapsed: @escaping () -> Duration) {
         members = ResultMembers(format: format)
         self.elapsed = elapsed
-        output = JSONOutput(continuing: [], pretty: format.pretty)
+        output = JSONOutput(continuing: [], pretty: format.pretty && !format.lines)
     }
 
     /// Bytes of parts that are not written.
@@ -62,9 +70,11 @@ struct StreamedDocument {
         while output.bytes.count < size {
             switch stage {
             case .opening:
-                output.beginObject()
-                output.member("results")
-                output.beginArray()
+                if !members.format.lines {
+                    output.beginObject()
+                    output.member("results")
+                    output.beginArray()
+                }
                 stage = .between
             case .between:
                 guard let piece = takePiece() else { return .starved }
@@ -112,24 +122,30 @@ struct StreamedDocument {
     private mutating func begin(_ piece: ResultPart.Piece) throws(WireError) {
         switch piece {
         case .statement(let result):
-            output.element()
-            output.beginObject()
             if case .rows(let rows) = result.outcome {
+                openStatement()
                 stage = .statement(result, RowWriter(rows, members.format))
             } else {
+                openStatement(hasRows: false)
                 members.write(result, to: &output)
-                output.endObject()
+                closeStatement()
             }
         case .rowsBegin(let columns, let types, _):
             let header = RowSet(columns: columns, types: types)
             var writer = RowWriter(header, members.format)
-            output.element()
-            output.beginObject()
+            openStatement()
             writer.begin(header, to: &output)
             stage = .rows(writer, header)
         case .end(let error, let logIndex):
-            output.endArray()
+            if members.format.lines {
+                output.beginObject()
+                output.member("end")
+                output.bool(true)
+            } else {
+                output.endArray()
+            }
             members.writeEnd(error: error, logIndex: logIndex, elapsed: elapsed, to: &output)
+            if members.format.lines { output.endLine() }
             stage = .finished
         case .cells, .rowsEnd, .contentBegins, .content:
             throw .invalid(field: "piece of a result", value: 0)
@@ -158,13 +174,29 @@ struct StreamedDocument {
         }
     }
 
+    /// - Parameter hasRows: as lines these stand outside of the statement's own.
+    private mutating func openStatement(hasRows: Bool = true) {
+        if members.format.lines {
+            if !hasRows { output.beginObject() }
+        } else {
+            output.element()
+            output.beginObject()
+        }
+    }
+
+    private mutating func closeStatement() {
+        output.endObject()
+        if members.format.lines { output.endLine() }
+    }
+
     private mutating func endStatement(_ nanoseconds: UInt64, error: String?) {
+        if members.format.lines { output.beginObject() }
         if let error {
             members.write(error: error, to: &output)
         } else {
             members.write(nanoseconds: nanoseconds, to: &output)
         }
-        output.endObject()
+        closeStatement()
         stage = .between
     }
 }

@@ -93,7 +93,6 @@ package struct ClientRequest: Sendable {
         case readiness = 6
         case backup = 7
         case load = 8
-        case loadDump = 9
         case limits = 16
         case applyDecision = 17
         case reseed = 18
@@ -149,8 +148,7 @@ extension ClientRequest.Operation {
         switch self {
         case .command: .command
         case .backup: .backup
-        case .load: .load
-        case .loadDump: .loadDump
+        case .load, .loadDump: .load
         case .remove: .remove
         case .transferLeadership: .transferLeadership
         case .nodes: .nodes

@@ -86,6 +86,9 @@ package final class Node: NodeService, Sendable {
         links.readers.counts
     }
 
+    /// Answers in parts whose clients take nothing at present.
+    package var stalledStreams: Int { links.readers.stalledStreams }
+
     /// Messages that the consensus core refused in this run, sorted by reason.
     package var droppedMessages: [(reason: DropReason, count: Int)] {
         status.droppedMessages.sorted { $0.key.rawValue < $1.key.rawValue }

@@ -31,11 +31,11 @@ final class DatabaseCopy {
         close(descriptor)
         path = name.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
         self.watchdog = watchdog
-        connection = try Self.open(path)
+        connection = try Self.connect(path)
         watchdog.install(on: connection)
     }
 
-    private static func open(_ path: String) throws(SQLiteError) -> Connection {
+    private static func connect(_ path: String) throws(SQLiteError) -> Connection {
         do throws(SQLiteError) {
             let connection = try SessionSetup.connect(
                 path, access: .readWrite, functions: FunctionContext(chance: .engine))

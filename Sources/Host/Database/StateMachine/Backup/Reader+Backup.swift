@@ -82,21 +82,21 @@ struct BackupAnswer {
 
     private let stream: any ResultStream
     private let watchdog: Watchdog
-    private let gzip: GzipBox?
+    private let gzip: Packing?
     private var hasBegun = false
     private var saidAt = ContinuousClock.now
     /// Where the log stood.
     var logIndex: UInt64 = 0
 
     /// A class, for an answer is copied and this is not.
-    private final class GzipBox {
+    private final class Packing {
         let writer = GzipWriter()
     }
 
     init(_ stream: any ResultStream, _ watchdog: Watchdog, compresses: Bool) {
         self.stream = stream
         self.watchdog = watchdog
-        gzip = compresses ? GzipBox() : nil
+        gzip = compresses ? Packing() : nil
     }
 
     /// To be asked now and then during long work. False: it must end.

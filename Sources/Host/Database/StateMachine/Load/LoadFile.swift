@@ -22,6 +22,26 @@ final class LoadFile {
 
     deinit { close(descriptor) }
 
+    /// Reads a file from its start, a MiB at a time, until its end or until `body` says that it is
+    /// enough.
+    static func read(
+        _ path: String, _ body: ([UInt8]) throws(LoadFault) -> Bool
+    ) throws(LoadFault) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .system("opening \(path)", errno) }
+        defer { close(descriptor) }
+        while true {
+            var count = 0
+            let part = [UInt8](unsafeUninitializedCapacity: 1 << 20) {
+                count = Glibc.read(descriptor, $0.baseAddress, $0.count)
+                $1 = max(0, count)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw .system("reading \(path)", errno) }
+            guard count > 0, try body(part) else { return }
+        }
+    }
+
     func write(_ bytes: UnsafeRawBufferPointer) throws(LoadFault) {
         var rest = bytes[...]
         while !rest.isEmpty {

@@ -78,20 +78,14 @@ package struct LoadReader: Sendable {
     }
 
     private func bytes(of file: LoadFile, upTo limit: Int) throws(LoadRefusal) -> [UInt8] {
-        let descriptor = open(file.path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw LoadRefusal("\(file.path) can't be read: \(String(cString: strerror(errno)))")
-        }
-        defer { close(descriptor) }
         var bytes: [UInt8] = []
-        while bytes.count < limit {
-            var count = 0
-            let part = [UInt8](unsafeUninitializedCapacity: min(1 << 20, limit - bytes.count)) {
-                count = Glibc.read(descriptor, $0.baseAddress, $0.count)
-                $1 = max(0, count)
+        do throws(LoadFault) {
+            try LoadFile.read(file.path) { part in
+                bytes += part.prefix(limit - bytes.count)
+                return bytes.count < limit
             }
-            guard count > 0 else { break }
-            bytes += part
+        } catch {
+            throw LoadRefusal(error.text)
         }
         return bytes
     }
@@ -142,7 +136,7 @@ package struct LoadReader: Sendable {
     /// The form in which nodes take it over: their size of pages, and the daemon's table.
     private func prepare(_ path: String) throws(DirectoryError) {
         do throws(SQLiteError) {
-            let connection = try LoadedSchema.open(path)
+            let connection = try LoadedSchema.connect(path)
             try connection.execute("PRAGMA page_size=4096")
             try MetadataTable.replace(on: connection, with: AppliedState())
         } catch {
@@ -151,44 +145,41 @@ package struct LoadReader: Sendable {
     }
 
     private func pack(_ path: String) throws(LoadRefusal) -> DatabaseImage {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw LoadRefusal("\(path) can't be read: \(String(cString: strerror(errno)))")
-        }
-        defer { close(descriptor) }
         let writer = GzipWriter()
         var image = DatabaseImage(byteCount: 0, packed: [])
-        var isAtEnd = false
-        while !isAtEnd {
-            var count = 0
-            let part = [UInt8](unsafeUninitializedCapacity: 1 << 20) {
-                count = Glibc.read(descriptor, $0.baseAddress, $0.count)
-                $1 = max(0, count)
+        do throws(LoadFault) {
+            try LoadFile.read(path) { part throws(LoadFault) in
+                image.byteCount += part.count
+                image.packed += try Self.packed(part, by: writer)
+                return image.packed.count <= packedBytes
+                    && image.byteCount <= DatabaseImage.mostBytes
             }
-            guard count >= 0 else {
-                throw LoadRefusal("\(path) can't be read: \(String(cString: strerror(errno)))")
-            }
-            isAtEnd = count == 0
-            image.byteCount += count
-            do throws(GzipError) {
-                image.packed += try writer.add(part, isLast: isAtEnd)
-            } catch {
-                throw LoadRefusal("\(error)")
-            }
-            guard image.packed.count <= packedBytes else {
-                throw LoadRefusal(
-                    tooLarge:
-                        "packed the database has more than the \(packedBytes) bytes that may be "
-                        + "loaded at once")
-            }
+            image.packed += try Self.packed([], by: writer, isLast: true)
+        } catch {
+            throw LoadRefusal(error.text)
         }
         guard image.byteCount <= DatabaseImage.mostBytes else {
             throw LoadRefusal(
                 tooLarge:
-                    "the database has \(image.byteCount) bytes, \(DatabaseImage.mostBytes) may "
-                    + "be loaded")
+                    "the database has more than the \(DatabaseImage.mostBytes) bytes that may be "
+                    + "loaded")
+        }
+        guard image.packed.count <= packedBytes else {
+            throw LoadRefusal(
+                tooLarge: "packed the database has more than the \(packedBytes) bytes that may be "
+                    + "loaded at once")
         }
         return image
+    }
+
+    private static func packed(
+        _ bytes: [UInt8], by writer: borrowing GzipWriter, isLast: Bool = false
+    ) throws(LoadFault) -> [UInt8] {
+        do throws(GzipError) {
+            return try writer.add(bytes, isLast: isLast)
+        } catch {
+            throw .gzip(error)
+        }
     }
 }
 

@@ -7,7 +7,7 @@ internal import Wire
 /// Judges a database file that a client wants to load: whether it is sound, and whether the daemon
 /// would have let a client make each object of it.
 struct LoadedSchema {
-    private struct Item {
+    private struct SchemaRow {
         var name: String
         var sql: String
         var isVirtual: Bool
@@ -22,7 +22,7 @@ struct LoadedSchema {
     }
 
     /// For preparing, with nobody else at the file.
-    static func open(_ path: String) throws(SQLiteError) -> Connection {
+    static func connect(_ path: String) throws(SQLiteError) -> Connection {
         let connection = try SessionSetup.connect(
             path, access: .readWrite, functions: FunctionContext(chance: .engine))
         try connection.execute("PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF")
@@ -34,9 +34,9 @@ struct LoadedSchema {
 
     /// - Throws: `DirectoryError.unfit` with the reason.
     func check() throws(DirectoryError) {
-        let items: [Item]
+        let items: [SchemaRow]
         do throws(SQLiteError) {
-            let connection = try Self.open(path)
+            let connection = try Self.connect(path)
             let encoding = try connection.text("PRAGMA encoding") ?? ""
             guard encoding == "UTF-8" else {
                 throw SQLiteError(
@@ -76,17 +76,18 @@ struct LoadedSchema {
         }
     }
 
-    private static func items(_ connection: borrowing Connection) throws(SQLiteError) -> [Item] {
+    private static func items(_ connection: borrowing Connection) throws(SQLiteError) -> [SchemaRow]
+    {
         let rows = try connection.prepare(
             """
             SELECT name, sql, type = 'table' AND rootpage = 0 FROM main.sqlite_schema
             WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
             ORDER BY type <> 'table', rowid
             """)
-        var items: [Item] = []
+        var items: [SchemaRow] = []
         while try rows.step() {
             items.append(
-                Item(
+                SchemaRow(
                     name: rows.text(at: 0) ?? "", sql: rows.text(at: 1) ?? "",
                     isVirtual: rows.integer(at: 2) != 0))
         }
@@ -95,7 +96,7 @@ struct LoadedSchema {
 
     /// Makes each object in an empty database, as if a client did: whatever is refused there may
     /// not come in with a file either.
-    private func replay(_ items: [Item]) throws(DirectoryError) {
+    private func replay(_ items: [SchemaRow]) throws(DirectoryError) {
         let scratch = DatabaseDirectory(path: "\(path)_schema")
         guard mkdir(scratch.path, 0o700) == 0 || errno == EEXIST else {
             throw .system(operation: "making", path: scratch.path, code: errno)
@@ -132,7 +133,7 @@ struct LoadedSchema {
         }
     }
 
-    private func replay(_ items: [Item], _ made: Set<[UInt8]>, _ applier: Applier)
+    private func replay(_ items: [SchemaRow], _ made: Set<[UInt8]>, _ applier: Applier)
         throws(DirectoryError)
     {
         let missing = items.filter { !made.contains(Array($0.name.utf8)) }

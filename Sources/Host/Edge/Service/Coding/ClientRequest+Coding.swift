@@ -13,8 +13,7 @@ package import Wire
 ///     code 5  leader     –
 ///     code 6  readiness  bool node only | bool sync
 ///     code 7  backup     read options | backup request
-///     code 8  load       database image
-///     code 9  dump       command
+///     code 8  load       u8 1 database image | u8 2 command
 ///     code 16 limits     optional change of the limits, see WriteLimits.swift
 ///     code 17 decision   u8 1 try again | u8 2 skip, bool is checked
 ///     code 18 reseed     –
@@ -36,8 +35,12 @@ extension ClientRequest {
         case .backup(let backup, let options):
             options.encode(into: &writer)
             backup.encode(into: &writer)
-        case .load(let image): image.encode(into: &writer)
-        case .loadDump(let command): command.encode(into: &writer)
+        case .load(let image):
+            writer.write(UInt8(1))
+            image.encode(into: &writer)
+        case .loadDump(let command):
+            writer.write(UInt8(2))
+            command.encode(into: &writer)
         case .remove(let node):
             node.encode(into: &writer)
         case .transferLeadership(let target, let wait):
@@ -81,8 +84,13 @@ extension ClientRequest {
         case .backup:
             let options = try ReadOptions(from: &reader)
             return .backup(try BackupRequest(from: &reader), options)
-        case .load: return .load(try DatabaseImage(from: &reader))
-        case .loadDump: return .loadDump(try Command(from: &reader))
+        case .load:
+            let form = try reader.readByte()
+            switch form {
+            case 1: return .load(try DatabaseImage(from: &reader))
+            case 2: return .loadDump(try Command(from: &reader))
+            default: throw .invalid(field: "form of a load", value: UInt64(form))
+            }
         case .remove: return .remove(try NodeID(from: &reader))
         case .transferLeadership:
             let target = try reader.readOptional { (r) throws(WireError) in try NodeID(from: &r) }
