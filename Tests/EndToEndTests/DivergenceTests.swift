@@ -51,6 +51,44 @@ import Testing
         try await node.client.get("/status").json()["store"]["quarantine"].string
     }
 
+    @Test(arguments: ["the header", "the daemon's table", "all of it"])
+    func `A node whose database can't be opened at a start is seeded by the others`(what: String)
+        async throws
+    {
+        let (cluster, leader) = try await filled()
+        defer { cluster.stop() }
+        let victim = try #require(cluster.nodes.first { $0.id != leader.id })
+        #expect(try await victim.terminate() == 0)
+        let path = try #require(try databases(of: victim).last)
+        let file = try #require(FileHandle(forUpdatingAtPath: path))
+        switch what {
+        case "the header": file.write(Data(repeating: 0x5A, count: 100))
+        case "the daemon's table":
+            file.seek(toFileOffset: 4096)
+            file.write(Data(repeating: 0x5A, count: 4096))
+            // It may hold the page, too.
+            try Data().write(to: URL(fileURLWithPath: path + "-wal"))
+        default: file.truncateFile(atOffset: 0)
+        }
+        file.closeFile()
+        try victim.start()
+        try await victim.waitUntilReady(within: .seconds(60))
+        #expect(victim.log.contains("the database is damaged"), "\(victim.log.suffix(2000))")
+        #expect(victim.log.contains("this node's database was replaced"))
+        try await eventually("the node has all rows") {
+            let rows = try await victim.client.rows("SELECT count(*) FROM t", level: "none")
+            return rows[0][0].int == 2_000 ? true : nil
+        }
+        // What was damaged is kept for whoever wants to look at it.
+        let names = try FileManager.default.contentsOfDirectory(atPath: victim.dataDirectory)
+        #expect(names.contains { $0.hasPrefix("damaged-") }, "\(names)")
+        _ = try await victim.client.execute(["INSERT INTO t VALUES(9999, 'after')"])
+        #expect(try await victim.terminate() == 0)
+        try victim.start()
+        try await victim.waitUntilReady(within: .seconds(60))
+        #expect(try await victim.client.rows("SELECT count(*) FROM t")[0][0].int == 2_001)
+    }
+
     @Test func `A bit that flips in a page of a running node is found, and the node quarantined`()
         async throws
     {

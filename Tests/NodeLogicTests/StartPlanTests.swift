@@ -131,6 +131,40 @@ import Testing
         }
     }
 
+    @Test(arguments: ["members=3", "members=2 base=4"])
+    func `A damaged database is set aside where others can seed the node`(more: String) {
+        let text =
+            "disk log identity gen=2 cluster=1 last=9 db=(2) dbcluster=1 applied=7 broken=(2)"
+        var disk = StartDisk(ScenarioCommand("\(text) \(more)"))
+        let copy = disk
+        let (steps, refusal) = disk.start()
+        #expect(refusal == nil)
+        #expect(
+            steps == [
+                .openLog, .openDatabase(Generation(2)), .setDatabaseAside(Generation(2)),
+                .openDatabase(Generation(2)), .run,
+            ])
+        for cut in 0..<steps.count {
+            var interrupted = copy
+            _ = interrupted.start(steps: cut)
+            #expect(interrupted.start().refusal == nil)
+            #expect(interrupted == disk)
+        }
+    }
+
+    @Test(arguments: ["cluster=1 members=1", "cluster=1", ""])
+    func `A damaged database of a node alone is left as it is, and the start says what to do`(
+        more: String
+    ) {
+        let disk = StartDisk(
+            ScenarioCommand("disk log identity gen=1 last=9 db=(1) applied=7 broken=(1) \(more)"))
+        var copy = disk
+        let text = copy.start().refusal?.description ?? ""
+        #expect(text.contains("db-1.sqlite is damaged"))
+        #expect(text.contains("Restore a backup"))
+        #expect(copy == disk)
+    }
+
     @Test func `There are transcripts`() {
         #expect(Self.folder.names.filter { $0.hasPrefix("directory_") }.count >= 3)
     }
@@ -168,6 +202,7 @@ extension StartStep: CustomStringConvertible {
         case .createDatabase(let generation): "create db-\(generation)"
         case .recordGeneration(let generation): "record generation \(generation)"
         case .openDatabase(let generation): "open db-\(generation)"
+        case .setDatabaseAside(let generation): "set db-\(generation) aside"
         case .removeLeftovers(let generation): "remove all but db-\(generation)"
         case .run: "run"
         }

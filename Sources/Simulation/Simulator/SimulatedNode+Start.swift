@@ -112,6 +112,8 @@ extension SimulatedNode {
                 live = generation
                 try pretendToHaveApplied()
                 found.database = StartInventory.Database(database.stored)
+            case .setDatabaseAside:
+                throw StartFailure.broken("a database was damaged that never is")
             case .removeLeftovers(let generation):
                 counts.leftoversRemoved += 1
                 databases.removeAll { $0.generation != generation }

@@ -10,6 +10,8 @@ struct StartDisk: Equatable {
     var log: StartInventory.Log?
     var databases: [UInt64: StartInventory.Database] = [:]
     var incoming: [String] = []
+    /// Those that can't be opened.
+    var damaged: Set<UInt64> = []
     /// Files with rows that were there at first, and are not any more.
     var deleted: [UInt64] = []
 
@@ -28,13 +30,15 @@ struct StartDisk: Equatable {
                 cluster: Self.cluster(command["cluster"]),
                 base: LogIndex(UInt64(command["base"] ?? "") ?? 0),
                 last: LogIndex(UInt64(command["last"] ?? "") ?? 0),
-                isDamaged: command.words.contains("damaged"))
+                isDamaged: command.words.contains("damaged"),
+                members: Int(command["members"] ?? "") ?? 0)
         }
         for number in command.list("db") ?? [] {
             databases[UInt64(number)] = StartInventory.Database(
                 cluster: Self.cluster(command["dbcluster"]),
                 applied: LogIndex(UInt64(command["applied"] ?? "") ?? 0))
         }
+        damaged = Set((command.list("broken") ?? []).map { UInt64($0) })
         incoming = command["incoming"].map { [$0] } ?? []
     }
 
@@ -58,7 +62,16 @@ struct StartDisk: Equatable {
             incoming.removeAll { $0 == "incoming-\(generation).sqlite" }
         case .recordGeneration(let generation): log?.generation = generation
         case .openDatabase(let generation):
-            found.database = databases[generation.rawValue]
+            if damaged.contains(generation.rawValue) {
+                found.damage = "file is not a database"
+            } else {
+                found.database = databases[generation.rawValue]
+            }
+        case .setDatabaseAside(let generation):
+            damaged.remove(generation.rawValue)
+            databases[generation.rawValue] = StartInventory.Database(
+                cluster: log?.cluster, applied: log?.base ?? .zero)
+            found.damage = nil
         case .removeLeftovers(let kept):
             deleted += databases.keys.filter { $0 != kept.rawValue }.sorted()
             databases = databases.filter { $0.key == kept.rawValue }

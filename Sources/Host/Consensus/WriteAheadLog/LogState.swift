@@ -59,6 +59,9 @@ package struct LogState: Equatable, Sendable {
 
     // MARK: Changes, the same when they are written and when they are read back.
 
+    /// Notes what a start recorded after it had opened the log.
+    package mutating func note(_ record: MetadataRecord) { apply(record) }
+
     mutating func apply(_ record: LogRecord) {
         switch record {
         case .metadata(let record): apply(record)

@@ -22,6 +22,31 @@ extension DatabaseDirectory {
         try publish(target, as: generation)
     }
 
+    /// Puts an empty database in the place of a damaged one, which is kept under another name, with
+    /// its write-ahead log, for whoever wants to look at it. There is a file of the generation at any
+    /// moment.
+    /// - Returns: where the damaged one is.
+    package func setAside(_ generation: Generation, for state: AppliedState)
+        throws(DirectoryError) -> String
+    {
+        let target = incomingFile(of: generation)
+        try remove(target)
+        try preparing(
+            target, access: .create,
+            running: { (connection) throws(SQLiteError) in
+                try MetadataTable.create(on: connection, state)
+            })
+        let (damaged, kept) = (file(of: generation), "\(path)/damaged-\(generation).sqlite")
+        for suffix in ["", "-wal"] {
+            try removeFile(kept + suffix)
+            guard link(damaged + suffix, kept + suffix) == 0 || errno == ENOENT else {
+                throw .system(operation: "keeping", path: damaged + suffix, code: errno)
+            }
+        }
+        try publish(target, as: generation)
+        return kept
+    }
+
     /// Makes a generation of the file at `incomingFile(of:)` that another node sent. It knows its
     /// own position, which must be the one announced.
     package func installSnapshot(as generation: Generation, mark: SnapshotMark, cluster: ClusterID)

@@ -72,7 +72,7 @@ enum SessionSetup {
         let connection = try connect(path, access: .readWrite, functions: functions)
         guard try connection.text("PRAGMA journal_mode") == "wal" else {
             throw SQLiteError(
-                extendedCode: SQLITE_ERROR, message: "the database \(path) is not in WAL mode")
+                extendedCode: SQLITE_NOTADB, message: "the database \(path) is not in WAL mode")
         }
         try MetadataTable.adopt(on: connection)
         return connection

@@ -27,6 +27,8 @@ extension NodeMachine {
         package var skips: [EntrySkip]
         /// Whether the database is to be trusted, by an earlier run.
         package var quarantine: Quarantine
+        /// The database keeps a trace for checksums.
+        package var isTraced = false
 
         package init(
             restored: RestoredState, cluster: ClusterID?, isEstablished: Bool,
@@ -48,6 +50,7 @@ extension NodeMachine {
         rendezvous.acceptor = beginning.formation.acceptor
         unrecordedSkips = beginning.skips
         quarantine = beginning.quarantine
+        checksums.begin(isTraced: beginning.isTraced)
         if beginning.hasRegistry { rendezvous.beginRegistry(beginning.formation.registry) }
         if let cluster = beginning.cluster {
             if beginning.hasRegistry {

@@ -60,8 +60,8 @@ final class ApplyThread: Sendable {
                     jobs: jobs, scrub: scrub)
                 worker.run()
             } catch {
+                // Who waits for it decides what becomes of the node.
                 opening.post(.failure(error))
-                links.core.post(.fault("\(error)"))
             }
         }
     }

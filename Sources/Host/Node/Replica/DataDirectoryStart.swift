@@ -26,6 +26,8 @@ struct DataDirectoryStart {
     private var state: LogState?
     private var identity: NodeIdentity?
     private var apply: (thread: ApplyThread, database: AppliedState, generation: Generation)?
+    /// A damaged database was set aside already: one more is no use.
+    private var hasSetAside = false
 
     /// Looks at names and changes nothing.
     /// - Throws: what makes the first step impossible.
@@ -40,7 +42,7 @@ struct DataDirectoryStart {
     /// - Parameters:
     ///   - core: where the log's thread reports to.
     ///   - bootID: of the machine's present run.
-    ///   - open: starts the thread of the database; called once.
+    ///   - open: starts the thread of the database; called again where it found a damaged one.
     mutating func carryOut(
         core: Mailbox<NodeEvent>, bootID: RandomID, logger: Logger,
         open: (Generation) throws -> (ApplyThread, AppliedState)
@@ -63,9 +65,17 @@ struct DataDirectoryStart {
             case .openDatabase(let generation):
                 try directory.prepareTemporaryFiles()
                 if let identity { logger.announce("opening store with node ID \(identity.id)") }
-                let (thread, database) = try open(generation)
-                apply = (thread, database, generation)
-                found.database = StartInventory.Database(StoredDatabase(database))
+                do {
+                    let (thread, database) = try open(generation)
+                    apply = (thread, database, generation)
+                    found.database = StartInventory.Database(StoredDatabase(database))
+                } catch let fault as ApplyFault where fault.isDamage && !hasSetAside {
+                    found.damage = "\(fault)"
+                }
+            case .setDatabaseAside(let generation):
+                try setAside(generation, logger)
+                found.damage = nil
+                hasSetAside = true
             case .removeLeftovers(let generation):
                 try directory.removeAll(except: generation)
                 found.generations = [generation]
@@ -97,6 +107,26 @@ struct DataDirectoryStart {
                     + "node may be bootstrapping"
                 : "preexisting node state detected in \(settings.dataDirectory)")
         if opened.state.identity != nil { identity = try nodeIdentity() }
+    }
+
+    /// Nothing of it counts from the first record on: cut off anywhere, the next start comes here again,
+    /// or finds the stand-in.
+    private mutating func setAside(_ generation: Generation, _ logger: Logger) throws {
+        guard let state else { throw StartError.storage("the log is not open") }
+        let cause = found.damage ?? "no cause"
+        let quarantine = try StartPlan.quarantine(
+            log: state, damage: cause, wallMilliseconds: WallTime.now().milliseconds)
+        let note = MetadataRecord.quarantine(quarantine.encoded())
+        try record(note)
+        self.state?.note(note)
+        let kept = try directory.setAside(
+            generation,
+            for: AppliedState(
+                position: state.base, cluster: state.cluster, membership: state.membership,
+                membershipIndex: min(state.membershipIndex, state.base.index)))
+        logger.warning(
+            "the database is damaged: this node serves nothing until another seeds it",
+            ["cause": cause, "kept": kept])
     }
 
     private func nodeIdentity() throws(StartError) -> NodeIdentity {

@@ -177,6 +177,7 @@ extension StoredDatabase {
             membershipIndex: state.membershipIndex)
         skips = state.skips
         decided = state.decided
+        isTraced = state.trace != nil
     }
 }
 

@@ -51,10 +51,16 @@ struct ChecksumDesk {
     private var awaitsOwn = false
     private var restartedAt: MonotonicTime?
     private var isTraced = false
+    /// The database had one when the node started, and nothing is known of later markers: where
+    /// checksums are off, it is to end.
+    private var wasTraced = false
     /// A voter had no trace to compare.
     private var lacksTrace = false
 
     init(_ settings: ChecksumSettings) { self.settings = settings }
+
+    /// - Parameter isTraced: what the database says when the node starts.
+    mutating func begin(isTraced: Bool) { wasTraced = isTraced }
 
     // MARK: Markers
 
@@ -67,7 +73,7 @@ struct ChecksumDesk {
         if awaitsOwn, let proposedAt, now - proposedAt < Self.patience { return nil }
         if let proposedAt, now - proposedAt < settings.interval { return nil }
         guard settings.isOn else {
-            guard isTraced else { return nil }
+            guard isTraced || wasTraced else { return nil }
             return proposing(ChecksumMarker(tracing: .stop), now)
         }
         let piece = nextPiece(now)
@@ -111,6 +117,7 @@ struct ChecksumDesk {
         guard reading.index > ignored, reading.index > readings.last?.index ?? .zero else { return }
         awaitsOwn = false
         readings.append(reading)
+        wasTraced = false
         if readings.count > ChecksumReading.kept { readings.removeFirst() }
         switch marker.tracing {
         case .goOn: isTraced = reading.trace != nil

@@ -18,6 +18,8 @@ package enum StartError: Error, Equatable, Sendable, CustomStringConvertible {
     case logIncomplete(directory: String, entries: LogIndex)
     /// The log names a database file that is not there.
     case databaseMissing(Generation, directory: String, files: [String])
+    /// The database file is damaged, and no other node is there to take one from.
+    case databaseDamaged(Generation, directory: String, cause: String)
     /// There is a database file that is newer than any the log can know.
     case generationUnknown(Generation, named: Generation, directory: String)
     /// A read replica can't found a cluster.
@@ -87,6 +89,12 @@ package enum StartError: Error, Equatable, Sendable, CustomStringConvertible {
         case .storage(let text): text
         case .directoryInUse(let directory):
             "another process uses the data directory \(directory): stop it, or use another directory"
+        case .databaseDamaged(let generation, let directory, let cause):
+            """
+            the database \(directory)/db-\(generation).sqlite is damaged (\(cause)), and this node has \
+            no cluster with others that could seed it. Nothing was deleted. Restore a backup: move \
+            the directory away, start the node with an empty one and load the backup
+            """
         case .databaseWithoutLog, .logIncomplete, .databaseMissing, .generationUnknown:
             incompleteDirectory
         }

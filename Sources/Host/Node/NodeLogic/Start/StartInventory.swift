@@ -18,6 +18,8 @@ package struct StartInventory: Equatable, Sendable {
         package var last = LogIndex.zero
         /// What could be read does not tell what was promised: the end was cut off.
         package var isDamaged = false
+        /// How many members the cluster has, by the latest membership.
+        package var members = 0
     }
 
     /// What an opened database says of itself.
@@ -39,6 +41,9 @@ package struct StartInventory: Equatable, Sendable {
     package var log: Log?
     /// Nil until the database is opened.
     package var database: Database?
+    /// What SQLite finds wrong with the database that the log names; nil: nothing, as far as it was
+    /// opened.
+    package var damage: String?
     /// By its flags the node would found a cluster, as a read replica that can't lead one.
     package var wouldFoundWithoutVote = false
 

@@ -17,6 +17,9 @@ package enum StartStep: Equatable, Sendable {
     /// Lets the log name the database that stands there complete.
     case recordGeneration(Generation)
     case openDatabase(Generation)
+    /// Lets the log say that the database is not to be trusted, keeps the damaged file beside it, and
+    /// puts one without rows in its place: the node votes with its log, serves nothing, and is seeded.
+    case setDatabaseAside(Generation)
     /// Deletes what an interrupted change of the database left. The one step that deletes: the
     /// database that is kept has been opened and fits the log.
     case removeLeftovers(keeping: Generation)
@@ -32,6 +35,8 @@ package enum StartStep: Equatable, Sendable {
 /// | a database file, but no log, or one without an identity | refuses |
 /// | a log with an identity that names no database | makes it, or takes the one it made before |
 /// | a log that names a database that is missing | refuses |
+/// | a damaged database, and others in the cluster | sets it aside, to be seeded by the leader |
+/// | a damaged database of a node alone | refuses |
 /// | a database more than one generation ahead of the log | refuses: the log is of another age |
 /// | one generation ahead, or any before | what an interrupted change left: deleted at the end |
 /// | log and database of two clusters, or that don't reach each other | refuses |
@@ -61,6 +66,12 @@ package enum StartPlan {
         guard found.generations.contains(named) else {
             throw .databaseMissing(
                 named, directory: found.directory, files: found.databaseFiles)
+        }
+        if let damage = found.damage {
+            guard log.cluster != nil, log.members > 1 else {
+                throw .databaseDamaged(named, directory: found.directory, cause: damage)
+            }
+            return .setDatabaseAside(named)
         }
         guard let database = found.database else { return .openDatabase(named) }
         try compare(log, database)
@@ -153,11 +164,13 @@ package enum StartPlan {
         log: LogState, database: StoredDatabase, tail: [Entry], plan: FormationPlan,
         hasRegistry: Bool
     ) throws(StartError) -> NodeMachine.Beginning {
-        NodeMachine.Beginning(
+        var beginning = NodeMachine.Beginning(
             restored: try restored(log: log, database: database, tail: tail),
             cluster: log.cluster, isEstablished: database.cluster == log.cluster,
             formation: try formation(log: log, plan: plan), hasRegistry: hasRegistry,
             skips: database.decided, quarantine: try quarantine(log: log))
+        beginning.isTraced = database.isTraced
+        return beginning
     }
 
     /// Whether the database was to be trusted when the node ran last.
@@ -167,6 +180,18 @@ package enum StartPlan {
         } catch {
             throw .storage("what the log says of the database's quarantine is unreadable: \(error)")
         }
+    }
+
+    /// That the database is not to be trusted, because it can't be opened.
+    /// - Parameter wallMilliseconds: now, in milliseconds since 1970.
+    package static func quarantine(
+        log: LogState, damage: String, wallMilliseconds: Int64
+    ) throws(StartError) -> Quarantine {
+        var quarantine = try quarantine(log: log)
+        quarantine.cause = Quarantine.Cause(
+            text: "the database could not be opened: \(damage)", index: log.base.index,
+            since: wallMilliseconds)
+        return quarantine
     }
 
     /// What the disk says of attempts to come to a cluster. One that was begun in a registry can't
@@ -210,8 +235,8 @@ extension StartInventory.Log {
             hasIdentity: state.identity != nil,
             generation: state.generation == 0 ? nil : Generation(state.generation),
             cluster: state.cluster, abandoned: state.abandonedClusters, base: state.base.index,
-            last: state.lastIndex,
-            isDamaged: state.mustCatchUpBeforeVoting)
+            last: state.lastIndex, isDamaged: state.mustCatchUpBeforeVoting,
+            members: state.membership.members.count)
     }
 }
 

@@ -17,6 +17,9 @@ package struct StoredDatabase: Equatable, Sendable {
     /// Entries ahead that an earlier recovery leaves out.
     package var decided: [EntrySkip] = []
 
+    /// It keeps a trace of the rows that are written, for checksums.
+    package var isTraced = false
+
     /// Of a database that nothing was applied in.
     package init() {}
 
