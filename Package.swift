@@ -79,7 +79,8 @@ let package = Package(
         .library(name: "rqlite-disco-etcd-kv", type: .dynamic, targets: ["EtcdEntry"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0")
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
     ],
     targets: [
         // The contract with plugins: depends on nothing.
@@ -115,7 +116,8 @@ let package = Package(
         host(.consensus, "WriteAheadLog", ["Raft", "Wire"], isSimulated: true),
         host(
             .peers, "Transport",
-            ["Addresses", "Raft", "Wire", "Rights", "Threads", "PeerProtocol", "Service"] + nio),
+            ["Addresses", "Raft", "Wire", "Rights", "Threads", "PeerProtocol", "Service"] + nio
+                + [.product(name: "NIOTLS", package: "swift-nio")]),
         host(.consensus, "Replication", ["Raft", "Wire"], isSimulated: true),
         host(
             .node, "NodeLogic",
@@ -126,6 +128,13 @@ let package = Package(
         host(
             .formation, "Discovery", ["PluginABI", "JSON", "CPlatform", "Wire", "Time", "Threads"]),
         host(.base, "Telemetry", ["JSON"]),
+        host(
+            .peers, "TLS",
+            [
+                "Telemetry", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
         .target(
             name: "CBuild", path: "Sources/Host/Daemon/CBuild",
             cSettings: Context.environment["RQLITED_COMMIT"].map {
@@ -151,7 +160,8 @@ let package = Package(
         .executableTarget(
             name: "rqlited",
             dependencies: [
-                "Addresses", "JSON", "Rights", "Credentials", "Raft", "Registry", "Time", "Threads",
+                "Addresses", "JSON", "Rights", "Credentials", "TLS", "Raft", "Registry", "Time",
+                "Threads",
                 "PeerProtocol",
                 "Service", "SQLite", "StateMachine", "Transport", "Replication", "NodeLogic",
                 "Replica", "Discovery", "HTTPAPI", "Telemetry", "Settings",
@@ -269,6 +279,9 @@ let package = Package(
         tests("Gzip", ["Gzip"]),
         tests("Chance", ["Chance"]),
         tests("Settings", ["Addresses", "Settings"]),
+        tests(
+            "TLS",
+            ["TLS", "ServerTesting", "Telemetry", nioEmbedded] + nio),
         tests("Rights", ["Rights", "Wire"]),
         tests("Credentials", ["Credentials", "Rights", "Telemetry", "Threads", "Time"]),
         tests("Telemetry", ["Telemetry", "JSON"]),

@@ -7,6 +7,11 @@ package final class CertificateAuthority: Sendable {
     package struct Pair: Sendable {
         package let certificate: String
         package let key: String
+
+        package init(certificate: String, key: String) {
+            self.certificate = certificate
+            self.key = key
+        }
     }
 
     package let certificate: String
@@ -35,19 +40,31 @@ package final class CertificateAuthority: Sendable {
         try sign(client, name: nil, "extendedKeyUsage=clientAuth\n")
     }
 
+    /// Another server's pair of this authority.
+    /// - Parameters:
+    ///   - names: as in `subjectAltName`: `DNS:a,IP:127.0.0.1`.
+    ///   - days: how long it is valid; 0 is over at once.
+    package func pair(_ file: String, names: String, days: Int = 2) throws -> Pair {
+        let pair = Pair(certificate: "\(folder)/\(file).pem", key: "\(folder)/\(file).key")
+        try sign(
+            pair, name: file,
+            "subjectAltName=\(names)\nextendedKeyUsage=serverAuth,clientAuth\n", days: days)
+        return pair
+    }
+
     deinit {
         // What can't be removed is the temporary folder's.
         try? FileManager.default.removeItem(atPath: folder)
     }
 
-    private func sign(_ pair: Pair, name: String?, _ extensions: String) throws {
+    private func sign(_ pair: Pair, name: String?, _ extensions: String, days: Int = 2) throws {
         let request = "\(pair.certificate).csr"
         let file = "\(pair.certificate).ext"
         try extensions.write(toFile: file, atomically: false, encoding: .utf8)
         try Program.run(Self.request(key: pair.key, name: name) + ["-out", request])
         try Program.run([
             "openssl", "x509", "-req", "-in", request, "-CA", certificate, "-CAkey",
-            "\(folder)/ca.key", "-CAcreateserial", "-days", "2", "-extfile", file, "-out",
+            "\(folder)/ca.key", "-CAcreateserial", "-days", "\(days)", "-extfile", file, "-out",
             pair.certificate,
         ])
     }

@@ -202,7 +202,10 @@ import Testing
         ("http://h/", "http://h/ is an invalid join address: a path or query has no meaning here"),
         ("h?x", "h?x is an invalid join address: a path or query has no meaning here"),
         ("ftp://h", "ftp://h is an invalid join address: ftp:// is neither http:// nor https://"),
-        ("https://h", "joining over https is not available yet: https://h"),
+        (
+            "https://h/",
+            "https://h/ is an invalid join address: a path or query has no meaning here"
+        ),
         (
             "http://bob:secret@h:4001",
             "http://…@h:4001 is an invalid join address: "

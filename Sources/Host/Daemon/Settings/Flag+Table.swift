@@ -20,7 +20,7 @@ extension Flag {
     private static let cluster: [Flag] = [
         string(
             "join", .cluster,
-            "Comma-separated nodes to join through: [http://]host[:port], either port of a node"),
+            "Comma-separated nodes to join through: [http[s]://]host[:port], either port of a node"),
         integer("join-attempts", .cluster, "Rounds over the -join list before giving up", "5"),
         duration("join-interval", .cluster, "Pause between rounds", "3s"),
         string("join-as", .cluster, "User to join as, from the -auth file"),
@@ -103,29 +103,31 @@ extension Flag {
     ]
 
     private static let tls: [Flag] = [
-        string("http-cert", .tls, "Certificate of the HTTP API", .laterUnlessOff),
-        string("http-key", .tls, "Its key", .laterUnlessOff),
-        string("http-ca-cert", .tls, "CA that clients' certificates must have", .laterUnlessOff),
-        boolean(
-            "http-verify-client", .tls, "Require client certificates",
-            availability: .laterUnlessOff),
+        string("http-cert", .tls, "Certificate of the HTTP API, PEM; then it is HTTPS alone"),
+        string("http-key", .tls, "Its key"),
+        string(
+            "http-ca-cert", .tls, "CA that clients' certificates must have. Empty: the system's"),
+        boolean("http-verify-client", .tls, "Require client certificates"),
         string(
             "http-verify-common-name", .tls, "Common Name clients must have", .laterUnlessOff),
-        string("node-cert", .tls, "Certificate between nodes", .laterUnlessOff),
-        string("node-key", .tls, "Its key", .laterUnlessOff),
-        string("node-ca-cert", .tls, "CA that nodes' certificates must have", .laterUnlessOff),
-        boolean(
-            "node-no-verify", .tls, "Don't check other nodes' certificates",
-            availability: .laterUnlessOff),
-        boolean(
-            "node-verify-client", .tls, "Require a certificate from nodes that connect",
-            availability: .laterUnlessOff),
+        string("node-cert", .tls, "Certificate between nodes, PEM; then they encrypt"),
+        string("node-key", .tls, "Its key"),
+        string("node-ca-cert", .tls, "CA that nodes' certificates must have. Empty: the system's"),
+        boolean("node-no-verify", .tls, "Don't check other nodes' certificates"),
+        boolean("node-verify-client", .tls, "Require a certificate from nodes that connect"),
         string(
-            "node-verify-server-name", .tls, "Name expected in a dialled node's certificate",
-            .laterUnlessOff),
+            "node-verify-server-name", .tls,
+            "Name expected in a dialled node's certificate. Empty: the one dialled"),
         string(
             "node-verify-common-name", .tls, "Common Name connecting nodes must have",
             .laterUnlessOff),
+        string(
+            "node-tls", .tls,
+            "require; or prefer, while a cluster is changed over: nodes in the clear are taken too",
+            "require"),
+        string(
+            "cluster-secret-file", .tls,
+            "File of a secret that all nodes know, in place of certificates; see rqlited secret"),
     ]
 
     private static let queue: [Flag] = [

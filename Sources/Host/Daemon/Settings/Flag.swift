@@ -54,6 +54,7 @@ struct Flag: Sendable {
     var choices: [String] {
         switch name {
         case "disco-isolation": NodeSettings.Isolation.allCases.map(\.rawValue)
+        case "node-tls": NodeSettings.NodeEncryption.Demand.allCases.map(\.rawValue)
         case "raft-log-level": NodeSettings.LogLevel.allCases.map(\.rawValue)
         default: []
         }

@@ -9,6 +9,8 @@ package enum Invocation: Equatable, Sendable {
     case recover(RecoverCommand)
     /// `rqlited auth …`: help with a credentials file.
     case auth(AuthCommand)
+    /// `rqlited secret`: print a new secret for `-cluster-secret-file`.
+    case secret
     /// Print `Build.versionLine` on standard error and exit with 0.
     case version
     /// Print on standard error and exit with 0.
@@ -75,6 +77,8 @@ package enum Invocation: Equatable, Sendable {
             }
         case "disco": return DiscoveryCommand.parse(Array(rest))
         case AuthCommand.verb: return AuthCommand.parse(Array(rest))
+        case "secret" where rest.isEmpty: return .secret
+        case "secret": return unexpected(rest, behind: "secret")
         case "version" where rest.isEmpty: return .version
         case "help":
             switch Array(rest) {

@@ -1,6 +1,6 @@
 package import Addresses
 
-/// One entry of `-join`: `[http://]host[:port]`. Either port of a node may be named; what answers
+/// One entry of `-join`: `[http[s]://]host[:port]`. Either port of a node may be named; what answers
 /// there is found out by its first bytes.
 package struct JoinEntry: Hashable, Sendable, CustomStringConvertible {
     /// With the default port where none was given.
@@ -37,9 +37,8 @@ package struct JoinEntry: Hashable, Sendable, CustomStringConvertible {
     private static func withoutScheme(_ text: String) throws(Failure) -> (Substring, Bool) {
         guard let mark = text.firstRange(of: "://") else { return (text[...], false) }
         switch text[..<mark.lowerBound].lowercased() {
-        case "http": return (text[mark.upperBound...], true)
-        case "https":
-            throw Failure(text: "joining over https is not available yet: \(redacted(text))")
+        // Nodes speak to each other as -node-cert says, on either port.
+        case "http", "https": return (text[mark.upperBound...], true)
         case let scheme:
             throw Failure(
                 text: "\(redacted(text)) is an invalid join address: "

@@ -30,7 +30,8 @@ extension NodeSettings {
             http: HTTP(
                 bind: addresses.httpBind, advertised: addresses.httpAdvertised,
                 allowOrigin: flags.optionalText("http-allow-origin")),
-            raft: raft, access: try Access(flags), formation: formation,
+            raft: raft, access: try Access(flags), https: try HTTPS.optional(flags),
+            nodeEncryption: try NodeEncryption.optional(flags), formation: formation,
             checkpoint: try Checkpoint(flags),
             checksums: try Checksums(flags),
             database: try Database(flags))

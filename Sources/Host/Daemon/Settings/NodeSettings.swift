@@ -12,6 +12,10 @@ package struct NodeSettings: Equatable, Sendable {
     package let raft: Raft
     /// Who may do what.
     package let access: Access
+    /// HTTPS; nil: the API speaks in the clear.
+    package let https: HTTPS?
+    /// Between nodes; nil: they speak in the clear.
+    package let nodeEncryption: NodeEncryption?
     /// How it comes to a cluster while it has none.
     package let formation: Formation
     /// When SQLite's log is copied into the database file.
@@ -20,6 +24,9 @@ package struct NodeSettings: Equatable, Sendable {
     package let checksums: Checksums
     /// How the database is opened.
     package let database: Database
+
+    /// Of the HTTP API, as others are told.
+    package var apiURL: String { (https == nil ? "http://" : "https://") + "\(http.advertised)" }
 
     /// Which node this is.
     package struct Identity: Equatable, Sendable {
@@ -48,6 +55,49 @@ package struct NodeSettings: Equatable, Sendable {
         package let joinAs: String?
         /// What needs no permission: `ready`, `metrics`.
         package let open: [String]
+    }
+
+    /// What clients see of TLS. Paths of PEM files.
+    package struct HTTPS: Equatable, Sendable {
+        package let certificate: String
+        package let key: String
+        /// Nil: the system's authorities.
+        package let authority: String?
+        /// Clients must show a certificate.
+        package let verifiesClients: Bool
+    }
+
+    /// What nodes ask of each other.
+    package struct NodeEncryption: Equatable, Sendable {
+        /// By what nodes know each other.
+        package enum Means: Equatable, Sendable {
+            case certificates(NodeCertificates)
+            /// The path of the file.
+            case secret(file: String)
+        }
+
+        /// What is done with nodes that don't encrypt.
+        package enum Demand: String, Equatable, Sendable, CaseIterable {
+            case require
+            case prefer
+        }
+
+        package let means: Means
+        package let demand: Demand
+    }
+
+    /// Paths of PEM files, and what is checked.
+    package struct NodeCertificates: Equatable, Sendable {
+        package let certificate: String
+        package let key: String
+        /// Nil: the system's authorities.
+        package let authority: String?
+        /// Who connects must show a certificate.
+        package let verifiesClients: Bool
+        /// Who is dialed must show one that is right.
+        package let verifiesServers: Bool
+        /// In the certificate of who is dialed; nil: what was dialed.
+        package let serverName: String?
     }
 
     /// A node among nodes.

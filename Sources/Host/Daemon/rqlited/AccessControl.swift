@@ -4,6 +4,7 @@ import Replica
 import Rights
 import Settings
 import Telemetry
+import Transport
 
 /// What `-auth` and its companions bring about: who is let in, and as whom this node comes to others.
 struct AccessControl: Sendable {
@@ -55,11 +56,10 @@ struct AccessControl: Sendable {
     var door: HTTPDoor { HTTPDoor(judge: store, open: settings.open) }
 
     /// For what comes from other nodes, and goes to them.
-    var access: NodeAccess {
-        guard let store else { return NodeAccess() }
-        let user = settings.joinAs
-        return NodeAccess(judge: store) {
-            user.flatMap { store.plainCredential(of: $0) } ?? .none
+    func access(_ security: TransportSecurity) -> NodeAccess {
+        let (store, user) = (store, settings.joinAs)
+        return NodeAccess(judge: store, security: security) {
+            user.flatMap { store?.plainCredential(of: $0) } ?? .none
         }
     }
 

@@ -47,6 +47,20 @@ struct AuthVerb {
         try write("\(token)\n\(entry.text())\n")
     }
 
+    /// For a file of `-cluster-secret-file`; its name says when it was made.
+    /// - Returns: the exit code.
+    static func printSecret() -> Int32 {
+        do {
+            let day = WallTime.now().rfc3339.prefix(10)
+            let secret =
+                "\(day)-\(try PasswordHash.secret(bits: 16)).\(try PasswordHash.secret(bits: 256))"
+            return StandardOutput.write(secret + "\n") ? 0 : 1
+        } catch {
+            StandardErrorSink().write(Array("\(error)\n".utf8))
+            return 1
+        }
+    }
+
     /// In 90 days, at midnight.
     private var expiry: String {
         let day: Int64 = 86_400

@@ -28,7 +28,7 @@ extension Daemon {
             explicitID: settings.identity.explicit.map { NodeID($0) },
             fallbackID: NodeID(settings.identity.fallback),
             address: PeerAddress(settings.raft.advertised.description),
-            apiURL: "http://\(settings.http.advertised)",
+            apiURL: settings.apiURL,
             dataDirectory: settings.dataDirectory, version: Build.version)
         machine.raft = raft
         machine.replication = replication

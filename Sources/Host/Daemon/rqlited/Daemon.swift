@@ -44,6 +44,7 @@ struct Daemon {
         let metrics = MetricRegistry()
         let access = try AccessControl(
             settings.access, metrics: metrics, logger: logger.named("auth"))
+        let encryption = try Encryption(settings, logger: logger.named("tls"))
         // Nothing is written by a node that can't be reached.
         let ports = try reservePorts(settings)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
@@ -55,7 +56,8 @@ struct Daemon {
         machine.maxConnections = descriptors.budget.connections
         machine.peers = try PeersFile(in: settings.dataDirectory)?.recovery
         let node = try Node.start(
-            machine, registry: registry, access: access.access, group: peerGroup,
+            machine, registry: registry, access: access.access(encryption.security),
+            group: peerGroup,
             logger: logger.named("store"))
         try source?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
         let process = ProcessSections(descriptors: descriptors)
@@ -63,12 +65,12 @@ struct Daemon {
             DiscoveryService(
                 $0, registry: registry, node: node,
                 addresses: (
-                    settings.raft.advertised.description, "http://\(settings.http.advertised)"
+                    settings.raft.advertised.description, settings.apiURL
                 ), logger: logger.named("disco"))
         }
         let status = StatusSections(
             node: node, settings: settings, process: process, discovery: discovery,
-            access: access)
+            access: access, encryption: encryption)
         let loads = LoadDesk(directory: settings.dataDirectory)
         let http = HTTPServer(
             HTTPServer.Identity(
@@ -91,11 +93,17 @@ struct Daemon {
         }
         node.join(settings.formation.join.map { PeerAddress($0.address.description) })
         try discovery?.start()
-        let reloader = try Reloader(access.reloading, logger: logger.named("reload"))
+        let reloader = try Reloader(
+            access.reloading + encryption.reloading, daily: encryption.warnOfEnds,
+            logger: logger.named("reload"))
         return Daemon(
             settings: settings, logger: logger, group: group, peerGroup: peerGroup, node: node,
             http: http, listeners: listeners, discovery: discovery, access: access,
             reloader: reloader)
+    }
+
+    static func hasFilesToReload(_ settings: NodeSettings) -> Bool {
+        settings.access.file != nil || settings.https != nil || settings.nodeEncryption != nil
     }
 
     /// Reads again what can change while the node runs.
@@ -119,12 +127,12 @@ struct Daemon {
 
     /// The lines that scripts wait for.
     func announce() {
-        let address = settings.http.advertised
-        logger.announce("node HTTP API available at http://\(address)")
+        let url = settings.apiURL
+        logger.announce("node HTTP API available at \(url)")
         logger.announce(
             node.beganInCluster || node.options.plan == .alone
-                ? "try it: curl -G 'http://\(address)/db/query' --data-urlencode 'q=SELECT 1'"
-                : "what it waits for: curl 'http://\(address)/readyz'")
+                ? "try it: curl -G '\(url)/db/query' --data-urlencode 'q=SELECT 1'"
+                : "what it waits for: curl '\(url)/readyz'")
     }
 
     func onFault(_ action: @escaping @Sendable (String) -> Void) {

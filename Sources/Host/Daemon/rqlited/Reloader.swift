@@ -43,14 +43,20 @@ final class Reloader: Sendable {
     }
 
     private static let period: Duration = .seconds(1)
+    private static let day: Duration = .seconds(86_400)
 
     private let items: [Item]
+    private let daily: @Sendable (Logger) -> Void
     private let logger: Logger
     private let wakes = Mailbox<Wake>()
 
     /// Of the files as they are when it is made.
+    /// - Parameter daily: called each day, on the thread that reads.
     /// - Throws: `ThreadShortage`.
-    init(_ items: [Item], logger: Logger) throws {
+    init(
+        _ items: [Item], daily: @escaping @Sendable (Logger) -> Void, logger: Logger
+    ) throws {
+        self.daily = daily
         self.items = items
         self.logger = logger
         guard !items.isEmpty else { return }
@@ -65,9 +71,14 @@ final class Reloader: Sendable {
 
     private func run(_ stamps: [[Stamp?]]) {
         var stamps = stamps
+        var nextDay = MonotonicTime.now + Self.day
         while true {
             let wakes = wakes.take(until: .now + Self.period)
             if wakes.contains(.stop) { return }
+            if MonotonicTime.now >= nextDay {
+                nextDay = .now + Self.day
+                daily(logger)
+            }
             for (place, item) in items.enumerated() {
                 let current = item.paths.map(Stamp.init)
                 guard !wakes.isEmpty || current != stamps[place] else { continue }

@@ -41,6 +41,8 @@ case .generated(let text):
     exit(StandardOutput.write(text) ? 0 : 1)
 case .auth(let command):
     exit(AuthVerb(command).run())
+case .secret:
+    exit(AuthVerb.printSecret())
 case .failure(let text, let code):
     say(text)
     exit(code)
@@ -48,7 +50,7 @@ case .recover(let command):
     exit(RecoverVerb(command).run())
 case .run(let settings):
     let logger = Logger(module: "rqlited", threshold: LogLevel(settings.raft.logLevel))
-    let signals = TerminationSignals(takesHangup: settings.access.file != nil)
+    let signals = TerminationSignals(takesHangup: Daemon.hasFilesToReload(settings))
     do {
         let daemon = try Daemon.start(settings, logger: logger)
         daemon.announce()

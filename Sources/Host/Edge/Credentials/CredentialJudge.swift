@@ -54,7 +54,14 @@ package final class CredentialJudge: RightsJudge {
         case failed
     }
 
-    private let state: Monitor<State>
+    private enum Wake: Sendable {
+        case jobAdded
+        case stop
+    }
+
+    private let state: Mutex<State>
+    /// Only what the thread has to do wakes it: most requests are judged without it.
+    private let wakes = Mailbox<Wake>()
     private let key = Fingerprint.Key()
     private let accepted: Counter
     private let refused: Counter
@@ -64,7 +71,7 @@ package final class CredentialJudge: RightsJudge {
     package init(
         _ table: CredentialTable, metrics: MetricRegistry, logger: Logger
     ) throws {
-        state = Monitor(State(table: table))
+        state = Mutex(State(table: table))
         accepted = metrics.counter("http", "auth_ok")
         refused = metrics.counter("http", "auth_fail")
         log = RepeatLog(logger)
@@ -86,7 +93,10 @@ package final class CredentialJudge: RightsJudge {
     }
 
     /// Ends the thread; who still waits is refused.
-    package func stop() { state.withLock { $0.isOver = true } }
+    package func stop() {
+        state.withLock { $0.isOver = true }
+        wakes.post(.stop)
+    }
 
     package func judge(
         _ credential: Credential, _ need: RightsNeed, for asker: Asker,
@@ -102,7 +112,9 @@ package final class CredentialJudge: RightsJudge {
         case .failed:
             logRefusal(of: credential, from: asker.address)
             return counted(false)
-        case .later: return nil
+        case .later:
+            wakes.post(.jobAdded)
+            return nil
         }
     }
 
@@ -161,17 +173,18 @@ package final class CredentialJudge: RightsJudge {
     // MARK: The thread
 
     private func work() {
-        while let (fingerprint, job, table, generation) = nextJob() {
-            let entry = table.entry(shownBy: job.credential)
+        while let turn = nextTurn() {
+            let (fingerprint, job) = (turn.fingerprint, turn.job)
+            let entry = turn.table.entry(shownBy: job.credential)
             state.withLock { state in
                 if entry == nil { state.guesses.failed(job.origin, at: .now) }
-                guard generation == state.generation, let entry else { return }
+                guard turn.generation == state.generation, let entry else { return }
                 state.remember(entry, fingerprint)
             }
             if entry == nil {
                 logRefusal(of: job.credential, from: job.waiting.first?.asker.address ?? "")
             }
-            finish(fingerprint, entry, generation)
+            finish(fingerprint, entry, turn.generation)
         }
         let left = state.withLock { state in
             defer { state.jobs = [:] }
@@ -180,25 +193,40 @@ package final class CredentialJudge: RightsJudge {
         for waiting in left { waiting.later(counted(false)) }
     }
 
+    private struct DueJob {
+        let fingerprint: Fingerprint
+        let job: Job
+        let table: CredentialTable
+        let generation: Int
+    }
+
     /// Blocks until a credential has its turn; nil at the end.
-    private func nextJob() -> (Fingerprint, Job, CredentialTable, Int)? {
-        var earliest: MonotonicTime?
-        return state.wait(until: { earliest }) { state in
-            if state.isOver { return .some(nil) }
-            let now = MonotonicTime.now
-            state.jobs = state.jobs.filter { !$0.value.waiting.allSatisfy(\.asker.isGone) }
-            earliest = state.jobs.values.map(\.due).min()
-            let ready = state.jobs.filter { $0.value.due <= now }
-            let next = ready.min { left, right in
-                let leftTurn = state.served[left.value.origin] ?? .zero
-                let rightTurn = state.served[right.value.origin] ?? .zero
-                return (leftTurn, left.value.due) < (rightTurn, right.value.due)
+    private func nextTurn() -> DueJob? {
+        while true {
+            let (turn, earliest, isOver) = state.withLock { state in
+                (Self.turn(in: &state), state.jobs.values.map(\.due).min(), state.isOver)
             }
-            guard let next else { return nil }
-            if state.served.count > 4096 { state.served = [:] }
-            state.served[next.value.origin] = now
-            return .some((next.key, next.value, state.table, state.generation))
-        } ?? nil
+            if isOver { return nil }
+            if let turn { return turn }
+            _ = wakes.take(until: earliest)
+        }
+    }
+
+    private static func turn(in state: inout State) -> DueJob? {
+        let now = MonotonicTime.now
+        state.jobs = state.jobs.filter { !$0.value.waiting.allSatisfy(\.asker.isGone) }
+        let ready = state.jobs.filter { $0.value.due <= now }
+        let next = ready.min { left, right in
+            let leftTurn = state.served[left.value.origin] ?? .zero
+            let rightTurn = state.served[right.value.origin] ?? .zero
+            return (leftTurn, left.value.due) < (rightTurn, right.value.due)
+        }
+        guard let next else { return nil }
+        if state.served.count > 4096 { state.served = [:] }
+        state.served[next.value.origin] = now
+        return DueJob(
+            fingerprint: next.key, job: next.value, table: state.table,
+            generation: state.generation)
     }
 
     /// Tells who waits, also those that come to wait meanwhile, in their order.

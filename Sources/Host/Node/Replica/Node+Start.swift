@@ -121,7 +121,8 @@ extension Node {
         limits.dialTimeout = min(limits.dialTimeout, .init(settings.connectTimeout))
         limits.maxConnections = settings.maxConnections
         return PeerTransport(
-            group: group, identity: identity, limits: limits, credential: access.credential)
+            group: group, identity: identity, limits: limits, credential: access.credential,
+            security: access.security)
     }
 
     /// Makes the directory and those above it, each of them durably.

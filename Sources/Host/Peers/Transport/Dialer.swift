@@ -4,12 +4,22 @@ import NIOCore
 import NIOPosix
 import PeerProtocol
 import Raft
+import Synchronization
 import Wire
 
 /// Opens connections to other nodes.
 struct Dialer: Sendable {
     let limits: TransportLimits
     let names: NameLookups
+    let security: TransportSecurity
+    /// Where nodes were found that don't encrypt yet, and until when that is believed.
+    private let plain = PlainPlaces()
+
+    init(limits: TransportLimits, names: NameLookups, security: TransportSecurity) {
+        self.limits = limits
+        self.names = names
+        self.security = security
+    }
 
     /// Connects, writes the preamble, which goes out with the first flush, and installs handlers.
     /// A name's addresses, see `NameLookups`, are tried as RFC 8305 says. Fails with
@@ -34,7 +44,7 @@ struct Dialer: Sendable {
         // All on the loop, in one piece: else the connection could be up, and bytes arrive and be
         // dropped, before the callback that installs the handlers is there.
         return loop.flatSubmit {
-            connect(to: target, on: loop, timeout: timeout).flatMapThrowing { channel in
+            secured(target, on: loop, timeout: timeout).flatMapThrowing { channel in
                 guard channel.isActive else { throw ChannelError.eof }
                 channel.write(
                     ByteBuffer(bytes: preamble(purpose, introduction)), promise: nil)
@@ -47,6 +57,47 @@ struct Dialer: Sendable {
                 return channel
             }
         }.flatMapErrorThrowing { throw TransportError($0, address: address.rawValue) }
+    }
+
+    /// Connected, and encrypted where that is asked for.
+    private func secured(
+        _ target: HostPort, on loop: any EventLoop, timeout: TimeAmount
+    ) -> EventLoopFuture<any Channel> {
+        guard let nodes = security.nodes,
+            !(security.nodesMayBePlain && plain.contains(target.description))
+        else { return connect(to: target, on: loop, timeout: timeout) }
+        let start = NIODeadline.now()
+        let shaken = connect(to: target, on: loop, timeout: timeout).flatMap { channel in
+            shake(channel, nodes, target, limit: max(Self.leastTime, timeout - (.now() - start)))
+        }
+        guard security.nodesMayBePlain else { return shaken }
+        return shaken.flatMapError { error in
+            // Who knows nothing of TLS closes without a word. What TLS itself finds wrong stays wrong.
+            guard TransportError(error, address: "").reason == .connectionLost else {
+                return loop.makeFailedFuture(error)
+            }
+            plain.add(target.description)
+            let left = max(Self.leastTime, timeout - (.now() - start))
+            return connect(to: target, on: loop, timeout: left)
+        }
+    }
+
+    private func shake(
+        _ channel: any Channel, _ nodes: any ConnectionSecurity, _ target: HostPort,
+        limit: TimeAmount
+    ) -> EventLoopFuture<any Channel> {
+        let done = channel.eventLoop.makePromise(of: Void.self)
+        do {
+            let pipeline = channel.pipeline.syncOperations
+            try pipeline.addHandlers(try nodes.dialingHandlers(host: target.host))
+            try pipeline.addHandler(HandshakeWatch(limit: limit) { done.completeWith($0) })
+        } catch {
+            channel.close(promise: nil)
+            done.fail(error)
+        }
+        return done.futureResult.flatMapErrorThrowing {
+            throw TransportSecurity.failure($0, of: nodes, address: target.description)
+        }.map { channel }
     }
 
     private func connect(
@@ -120,5 +171,23 @@ enum SocketOptions {
             .writeBufferWaterMark,
             value: ChannelOptions.Types.WriteBufferWaterMark(low: 512 << 10, high: 1 << 20))
         return EventLoopFuture.andAllSucceed(settings + [mark], on: channel.eventLoop)
+    }
+}
+
+/// Addresses of nodes that were found not to encrypt. Thread-safe.
+private final class PlainPlaces: Sendable {
+    private static let memory = TimeAmount.seconds(2)
+    private static let limit = 1024
+    private let places = Mutex<[String: NIODeadline]>([:])
+
+    func add(_ place: String) {
+        places.withLock { places in
+            if places.count >= Self.limit { places = [:] }
+            places[place] = .now() + Self.memory
+        }
+    }
+
+    func contains(_ place: String) -> Bool {
+        places.withLock { places in places[place].map { $0 > .now() } ?? false }
     }
 }

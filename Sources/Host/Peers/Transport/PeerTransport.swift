@@ -31,6 +31,7 @@ package final class PeerTransport: Sendable {
     /// Goes with questions that a right is needed for.
     private let credential: @Sendable () -> Credential
     let group: any EventLoopGroup
+    package let security: TransportSecurity
     let dialer: Dialer
     let inbound: InboundConnections
     /// Snapshots are read and written here, for disks block.
@@ -42,11 +43,13 @@ package final class PeerTransport: Sendable {
     /// - Parameters:
     ///   - group: loops for traffic between nodes alone; outlives the transport's `shutdown()`.
     ///   - credential: by which this node asks to be let into a cluster; from any thread.
+    ///   - security: which connections are encrypted.
     ///   - lookup: another way than the system's to find a host's addresses, for tests. It blocks
     ///     a thread of its own.
     package init(
         group: any EventLoopGroup, identity: NodeIdentity, limits: TransportLimits = .init(),
         credential: @escaping @Sendable () -> Credential = { .none },
+        security: TransportSecurity = TransportSecurity(),
         lookup: (@Sendable (String) -> Result<[SocketAddress], NameFailure>)? = nil
     ) {
         limits.check()
@@ -54,8 +57,9 @@ package final class PeerTransport: Sendable {
         self.identity = identity
         self.limits = limits
         self.credential = credential
+        self.security = security
         let names = NameLookups(limits: limits, lookup: lookup ?? NameLookups.system)
-        dialer = Dialer(limits: limits, names: names)
+        dialer = Dialer(limits: limits, names: names, security: security)
         inbound = InboundConnections(limits: limits)
         storageThreads.start()
         codec.start()
@@ -107,6 +111,22 @@ package final class PeerTransport: Sendable {
             }
         }
         return stopped.futureResult
+    }
+
+    /// Installs what encrypts an accepted connection, if anything does, and ends one that does not come
+    /// to terms in time. On the channel's loop.
+    func secure(_ channel: any Channel, _ security: (any ConnectionSecurity)?) throws {
+        guard let security else { return }
+        let remote = channel.remoteText
+        let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandler(try security.acceptingHandler())
+        try pipeline.addHandler(
+            HandshakeWatch(limit: limits.sniffTimeout) { [self] result in
+                guard case .failure(let error) = result else { return }
+                inbound.count { $0.refusedTLS += 1 }
+                let cause = TransportSecurity.failure(error, of: security, address: remote)
+                observe(.refusedInbound(remoteAddress: remote, reason: cause.cause))
+            })
     }
 
     var delegate: (any PeerDelegate)? { state.withLock { $0.delegate } }

@@ -52,43 +52,90 @@ final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
         if bytes.readableBytes == 0 { bytes = new } else { bytes.writeBuffer(&new) }
         guard !isDecided, let first = bytes.getInteger(at: bytes.readerIndex, as: UInt8.self)
         else { return }
+        let security = transport.security
         switch first {
-        case Frame.magic[0]: becomeNode(context)
-        case UInt8(ascii: "A")...UInt8(ascii: "Z"): becomeHTTP(context)
-        case 0x16:
-            refuse(context, "TLS is not available yet") { $0.refusedTLS += 1 }
+        case Frame.magic[0]:
+            guard security.nodes == nil || security.nodesMayBePlain else {
+                return refuse(context, "it is a node that does not encrypt (-node-cert)") {
+                    $0.refusedPlain += 1
+                }
+            }
+            becomeNode(context, nil)
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"):
+            guard security.clients == nil else { return refusePlainHTTP(context) }
+            becomeHTTP(context, nil)
+        case 0x16: becomeSecure(context, security)
         default:
             refuse(context, "neither HTTP nor the node protocol") { $0.refusedUnknown += 1 }
         }
     }
 
-    private func becomeNode(_ context: ChannelHandlerContext) {
-        decide(context)
-        let transport = transport
-        if let loop = loops.other(than: side, for: .nodes) {
-            return move(context, to: loop) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        PreambleHandler(transport: transport))
-                }
+    /// By whom speaks, with the certificate that is meant for them.
+    private func becomeSecure(_ context: ChannelHandlerContext, _ security: TransportSecurity) {
+        switch ClientHello.speaker(in: bytes) {
+        case .unknown: break
+        case .node where security.nodes != nil: becomeNode(context, security.nodes)
+        case .client where security.clients != nil: becomeHTTP(context, security.clients)
+        case .node:
+            refuse(context, "it is a node that encrypts, and this one does not (-node-cert)") {
+                $0.refusedTLS += 1
             }
-        }
-        do {
-            try context.pipeline.syncOperations.addHandler(
-                PreambleHandler(transport: transport), position: .after(self))
-            leave(context)
-        } catch {
-            context.close(promise: nil)
+        case .client:
+            refuse(context, "it speaks HTTPS, and this node does not (-http-cert)") {
+                $0.refusedTLS += 1
+            }
         }
     }
 
-    private func becomeHTTP(_ context: ChannelHandlerContext) {
+    /// In Go's words, as rqlite's users know them.
+    private func refusePlainHTTP(_ context: ChannelHandlerContext) {
+        let text =
+            "HTTP/1.0 400 Bad Request\r\n\r\n"
+            + "Client sent an HTTP request to an HTTPS server.\n"
+        context.writeAndFlush(NIOAny(ByteBuffer(string: text)), promise: nil)
+        refuse(context, "it sent HTTP in the clear") { $0.refusedPlain += 1 }
+    }
+
+    private func becomeNode(
+        _ context: ChannelHandlerContext, _ security: (any ConnectionSecurity)?
+    ) {
+        decide(context)
+        let transport = transport
+        let install: @Sendable (any Channel) -> EventLoopFuture<Void> = { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try transport.secure(channel, security)
+                try channel.pipeline.syncOperations.addHandler(
+                    PreambleHandler(transport: transport))
+            }
+        }
+        become(context, .nodes, install)
+    }
+
+    private func becomeHTTP(
+        _ context: ChannelHandlerContext, _ security: (any ConnectionSecurity)?
+    ) {
         decide(context)
         transport.inbound.count { $0.httpConnections += 1 }
-        if let loop = loops.other(than: side, for: .clients) {
-            return move(context, to: loop, http)
+        let (transport, http) = (transport, http)
+        become(context, .clients) { channel in
+            do {
+                try transport.secure(channel, security)
+                return http(channel)
+            } catch {
+                return channel.eventLoop.makeFailedFuture(error)
+            }
         }
-        http(context.channel).hop(to: context.eventLoop).assumeIsolated().whenComplete { result in
+    }
+
+    private func become(
+        _ context: ChannelHandlerContext, _ actual: Listener.Side,
+        _ install: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) {
+        if let loop = loops.other(than: side, for: actual) {
+            return move(context, to: loop, install)
+        }
+        install(context.channel).hop(to: context.eventLoop).assumeIsolated().whenComplete {
+            result in
             switch result {
             case .success: self.leave(context)
             case .failure: context.close(promise: nil)

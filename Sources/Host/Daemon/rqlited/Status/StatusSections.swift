@@ -16,6 +16,7 @@ struct StatusSections: Sendable {
     let process: ProcessSections
     let discovery: DiscoveryService?
     let access: AccessControl
+    let encryption: Encryption
 
     var sections: [Documents.Section] {
         let node = self.node
@@ -46,7 +47,7 @@ struct StatusSections: Sendable {
         }
         let reapings = node.reapings
         let readers = node.readers
-        let words = CommandLine.arguments.map { JSONValue.string($0) }
+        let words = CommandWords.shown(CommandLine.arguments).map { JSONValue.string($0) }
         return metrics.snapshot() + [
             .init("cmdline", .array(words)), .init("raft.dropped_messages", .object(dropped)),
             .init(
@@ -57,6 +58,13 @@ struct StatusSections: Sendable {
                     .init("stalled", .integer(node.stalledStreams)),
                     .init("threads", .integer(readers.threads)),
                     .init("waiting", .integer(readers.waiting)),
+                ])),
+            .init(
+                "tls",
+                .object([
+                    .init(
+                        "days_left",
+                        encryption.leastDaysLeft.map { .integer($0) } ?? .null)
                 ])),
             .init(
                 "store",
@@ -77,7 +85,7 @@ struct StatusSections: Sendable {
                     .init("local_node_addr", .string(node.options.address.rawValue)),
                     .init("timeout", .string(settings.raft.connectTimeout.goText)),
                 ])),
-            .init("tls", .object([.init("enabled", "false")])),
+            .init("tls", encryption.clientStatus),
         ])
     }
 
@@ -85,15 +93,14 @@ struct StatusSections: Sendable {
         .object([
             .init("addr", .string(node.options.address.rawValue)),
             .init("api_addr", .string(settings.http.advertised.description)),
-            .init("https", "false"),
+            .init("https", .string(settings.https == nil ? "false" : "true")),
         ])
     }
 
     private func mux() -> JSONValue {
-        .object([
-            .init("addr", .string(settings.raft.advertised.description)),
-            .init("tls", "disabled"),
-        ])
+        .object(
+            [.init("addr", .string(settings.raft.advertised.description))]
+                + encryption.nodeStatus)
     }
 
     /// Connections to other nodes and what waits in them.
@@ -113,6 +120,7 @@ struct StatusSections: Sendable {
                     .init("received_bytes", .integer(inbound.receivedBytes)),
                     .init("received_messages", .integer(inbound.receivedMessages)),
                     .init("refused_over_limit", .integer(inbound.refusedOverLimit)),
+                    .init("refused_plain", .integer(inbound.refusedPlain)),
                     .init("refused_tls", .integer(inbound.refusedTLS)),
                     .init("refused_unknown", .integer(inbound.refusedUnknown)),
                     .init("unidentified", .integer(inbound.unidentified)),

@@ -1,0 +1,191 @@
+import Addresses
+import JSON
+import Settings
+import TLS
+import Telemetry
+import Transport
+
+/// What the flags of TLS bring about, for clients and between nodes.
+struct Encryption: Sendable {
+    private let settings: NodeSettings
+    private let clients: TLSKeeper?
+    private let nodes: TLSKeeper?
+
+    init(_ settings: NodeSettings, logger: Logger) throws {
+        self.settings = settings
+        clients = try Self.clients(settings)
+        nodes = try Self.nodes(settings)
+        warnOfFiles(logger)
+        warnOfEnds(logger)
+        warnOfNames(logger)
+        warnOfOpenPorts(logger)
+    }
+
+    private static func clients(_ settings: NodeSettings) throws -> TLSKeeper? {
+        guard let https = settings.https else { return nil }
+        do {
+            return try TLSKeeper(
+                TLSFiles(
+                    certificate: https.certificate, key: https.key, authority: https.authority),
+                TLSPolicy(verifiesClients: https.verifiesClients, protocols: ["http/1.1"]))
+        } catch {
+            throw Daemon.StartFailure(description: "failed to start HTTP server: \(error)")
+        }
+    }
+
+    private static func nodes(_ settings: NodeSettings) throws -> TLSKeeper? {
+        let protocols = [TransportSecurity.nodeProtocol]
+        do {
+            switch settings.nodeEncryption?.means {
+            case .certificates(let given):
+                return try TLSKeeper(
+                    TLSFiles(
+                        certificate: given.certificate, key: given.key,
+                        authority: given.authority),
+                    TLSPolicy(
+                        verifiesClients: given.verifiesClients,
+                        verifiesServers: given.verifiesServers, serverName: given.serverName,
+                        protocols: protocols))
+            case .secret(let file):
+                return try TLSKeeper(secretFile: file, protocols: protocols)
+            case nil: return nil
+            }
+        } catch {
+            throw Daemon.StartFailure(description: "failed to start node mux: \(error)")
+        }
+    }
+
+    var security: TransportSecurity {
+        TransportSecurity(
+            nodes: nodes, nodesMayBePlain: settings.nodeEncryption?.demand == .prefer,
+            clients: clients)
+    }
+
+    /// What is to be read again when it changes.
+    var reloading: [Reloader.Item] {
+        [("-http-cert", clients), ("-node-cert", nodes)].compactMap { what, keeper in
+            keeper.map { keeper in
+                Reloader.Item(
+                    what: "\(what) \(keeper.paths.joined(separator: " "))", paths: keeper.paths
+                ) { try keeper.reload() }
+            }
+        }
+    }
+
+    // MARK: Warnings
+
+    private func warnOfFiles(_ logger: Logger) {
+        var secrets = [settings.https?.key]
+        switch settings.nodeEncryption?.means {
+        case .certificates(let given): secrets.append(given.key)
+        case .secret(let file): secrets.append(file)
+        case nil: break
+        }
+        for file in secrets.compactMap(\.self) where SmallFile.isReadableByOthers(file) {
+            logger.warning(
+                "every user of this machine can read a secret: chmod o-r", ["file": file])
+        }
+    }
+
+    /// Said at the start and, by `Reloader`, each day.
+    func warnOfEnds(_ logger: Logger) {
+        for fact in facts where fact.daysLeft(at: .now()) <= CertificateFacts.warningDays {
+            logger.warning(
+                fact.daysLeft(at: .now()) < 0
+                    ? "a certificate has expired" : "a certificate expires soon",
+                ["file": fact.path, "expires": fact.ends.rfc3339])
+        }
+    }
+
+    /// Others refuse who answers under a name that is not in the certificate.
+    private func warnOfNames(_ logger: Logger) {
+        guard case .certificates(let given)? = settings.nodeEncryption?.means,
+            given.serverName == nil, given.verifiesServers, let own = nodes?.facts.first
+        else { return }
+        let host = settings.raft.advertised.host
+        guard !own.isValid(for: host) else { return }
+        logger.warning(
+            "other nodes dial an address that the certificate is not for, and will refuse it",
+            [
+                "dialled": host, "certificate": own.path,
+                "names": own.names.joined(separator: ", "),
+                "instead": "add it to the certificate, or give all nodes -node-verify-server-name",
+            ])
+    }
+
+    private func warnOfOpenPorts(_ logger: Logger) {
+        if settings.nodeEncryption?.demand == .prefer {
+            logger.warning(
+                "-node-tls prefer takes nodes that don't encrypt: give require when all do", [:])
+        }
+        guard settings.nodeEncryption == nil, !settings.raft.bind.isLoopback else { return }
+        logger.warning(
+            "whoever reaches the Raft port can speak as a node",
+            [
+                "raft.addr": settings.raft.bind.description,
+                "instead": "-cluster-secret-file, -node-cert, or a network of its own",
+            ])
+    }
+
+    // MARK: Status
+
+    private var facts: [CertificateFacts] { (clients?.facts ?? []) + (nodes?.facts ?? []) }
+
+    /// `http.tls` of `/status`, as rqlite has it, and when it ends.
+    var clientStatus: JSONValue {
+        guard let https = settings.https, let clients else {
+            return .object([.init("enabled", "false")])
+        }
+        return .object([
+            .init("enabled", "true"),
+            .init(
+                "client_auth",
+                .string(https.verifiesClients ? "RequireAndVerifyClientCert" : "NoClientCert")),
+            .init("cert_file", .string(https.certificate)),
+            .init("key_file", .string(https.key)),
+            .init("ca_file", .string(https.authority ?? "")),
+            .init("next_protos", .array(["http/1.1"])),
+            .init("certificates", Self.document(clients.facts)),
+        ])
+    }
+
+    /// `mux.tls` is rqlite's word; beside it stands how nodes know each other.
+    var nodeStatus: [JSONValue.Member] {
+        guard let encryption = settings.nodeEncryption, let nodes else {
+            return [.init("tls", "disabled")]
+        }
+        let (identity, certificates): (String, JSONValue) =
+            switch encryption.means {
+            case .secret: ("a secret that all nodes know: it proves membership alone", .null)
+            case .certificates(let given):
+                (
+                    given.verifiesClients
+                        ? "certificates, both ways: they prove membership alone"
+                        : "certificates of who is dialled; anybody may dial",
+                    Self.document(nodes.facts)
+                )
+            }
+        return [
+            .init("tls", "enabled"), .init("tls_demand", .string(encryption.demand.rawValue)),
+            .init("identity", .string(identity)), .init("certificates", certificates),
+        ]
+    }
+
+    private static func document(_ facts: [CertificateFacts]) -> JSONValue {
+        .array(
+            facts.map { fact in
+                .object([
+                    .init("file", .string(fact.path)),
+                    .init("names", .array(fact.names.map { .string($0) })),
+                    .init("not_before", .string(fact.begins.rfc3339)),
+                    .init("not_after", .string(fact.ends.rfc3339)),
+                    .init("days_left", .integer(fact.daysLeft(at: .now()))),
+                ])
+            })
+    }
+
+    /// For `/debug/vars`: days until the first of the certificates ends; nil without any.
+    var leastDaysLeft: Int64? { facts.map { $0.daysLeft(at: .now()) }.min() }
+}
+
+extension TLSKeeper: ConnectionSecurity {}

@@ -1,0 +1,58 @@
+import Glibc
+import NIOSSL
+package import Telemetry
+
+/// What operators must know of a certificate.
+package struct CertificateFacts: Equatable, Sendable {
+    /// The file it is in.
+    package let path: String
+    package let begins: WallTime
+    package let ends: WallTime
+    /// Its Subject Alternative Names: DNS names and addresses.
+    package let names: [String]
+
+    init(_ certificate: NIOSSLCertificate, path: String) {
+        self.path = path
+        begins = WallTime(seconds: Int64(certificate.notValidBefore))
+        ends = WallTime(seconds: Int64(certificate.notValidAfter))
+        var names: [String] = []
+        for name in certificate._subjectAlternativeNames() {
+            let bytes = Array(name.contents)
+            switch name.nameType {
+            case .dnsName: names.append(String(decoding: bytes, as: UTF8.self))
+            case .ipAddress: names.append(Self.address(bytes))
+            default: break
+            }
+        }
+        self.names = names
+    }
+
+    private static func address(_ bytes: [UInt8]) -> String {
+        var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        let family = bytes.count == 4 ? AF_INET : AF_INET6
+        guard bytes.count == 4 || bytes.count == 16,
+            inet_ntop(family, bytes, &text, socklen_t(text.count)) != nil
+        else { return "an address of \(bytes.count) bytes" }
+        return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self)
+    }
+
+    /// Whether it is for the host, a name or an address, as those check who dial it (RFC 6125 §6.4).
+    package func isValid(for host: String) -> Bool {
+        let host = host.lowercased()
+        return names.contains { name in
+            let name = name.lowercased()
+            if name == host { return true }
+            guard name.hasPrefix("*."), let dot = host.firstIndex(of: ".") else { return false }
+            return host[dot...] == name.dropFirst()
+        }
+    }
+
+    /// Whole days until it ends, below 0 when it has.
+    package func daysLeft(at now: WallTime) -> Int64 {
+        let seconds = ends.seconds - now.seconds
+        return seconds >= 0 ? seconds / 86_400 : -1
+    }
+
+    /// From when on its end is a warning.
+    package static let warningDays: Int64 = 30
+}

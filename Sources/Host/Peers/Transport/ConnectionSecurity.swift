@@ -1,0 +1,82 @@
+package import NIOCore
+import PeerProtocol
+
+/// Makes the handlers that encrypt connections. Called on event loops, for each connection anew.
+package protocol ConnectionSecurity: Sendable {
+    /// For a connection that was accepted.
+    func acceptingHandler() throws -> any ChannelHandler
+
+    /// For a connection to a host, a name or an address; in their order.
+    func dialingHandlers(host: String) throws -> [any ChannelHandler]
+
+    /// Why both ends did not come to terms, in words; `isClosed`: the other end went without a word.
+    func describe(_ error: any Error) -> (cause: String, isClosed: Bool)
+}
+
+/// What of a node's connections is encrypted.
+package struct TransportSecurity: Sendable {
+    /// Connections between nodes; nil: none is.
+    package var nodes: (any ConnectionSecurity)?
+    /// While a cluster is being changed over: other nodes may speak in the clear too, and are spoken to
+    /// so where they don't know better. It protects from nobody who can reach the network.
+    package var nodesMayBePlain: Bool
+    /// Those of clients; nil: none is, else all are.
+    package var clients: (any ConnectionSecurity)?
+
+    package init(
+        nodes: (any ConnectionSecurity)? = nil, nodesMayBePlain: Bool = false,
+        clients: (any ConnectionSecurity)? = nil
+    ) {
+        self.nodes = nodes
+        self.nodesMayBePlain = nodesMayBePlain
+        self.clients = clients
+    }
+
+    /// What TLS finds wrong, as an error of the connection.
+    static func failure(
+        _ error: any Error, of security: any ConnectionSecurity, address: String
+    ) -> TransportError {
+        let plain = TransportError(error, address: address)
+        guard plain.reason == .other else { return plain }
+        let (cause, isClosed) = security.describe(error)
+        return TransportError(
+            isClosed ? .connectionLost : .other, address: address, cause: "TLS: \(cause)")
+    }
+
+    /// What nodes say to each other by ALPN (RFC 7301). A port takes nodes and clients, and shows each
+    /// of them the certificate that is meant for them.
+    package static let nodeProtocol = "rqlited-node"
+}
+
+/// The first record of a connection that begins with TLS: u8 0x16 | u16 version | u16 length | content.
+enum ClientHello {
+    /// What it says of who speaks.
+    enum Speaker {
+        case node
+        case client
+        /// More bytes are needed to tell.
+        case unknown
+    }
+
+    private static let header = 5
+    /// RFC 8446 §5.1.
+    private static let longest = 1 << 14
+
+    /// Whether it names the nodes' protocol. Who writes its name into some other field is taken for a
+    /// node, and must then show what a node shows.
+    static func speaker(in bytes: ByteBuffer) -> Speaker {
+        guard let length = bytes.getInteger(at: bytes.readerIndex + 3, as: UInt16.self) else {
+            return .unknown
+        }
+        let end = header + min(Int(length), longest)
+        guard bytes.readableBytes >= end else { return .unknown }
+        let name = Array(TransportSecurity.nodeProtocol.utf8)
+        let field = [UInt8(name.count)] + name
+        let record = Array(bytes.readableBytesView.prefix(end))
+        guard record.count >= field.count else { return .client }
+        for start in 0...(record.count - field.count) where record[start] == field[0] {
+            if record[start..<(start + field.count)].elementsEqual(field) { return .node }
+        }
+        return .client
+    }
+}
