@@ -33,6 +33,26 @@ import Testing
         #expect(output.contains("\nOK"), "\(output)")
     }
 
+    /// Inputs of the tests in pyrqlite's repository.
+    @Test(arguments: ["drive_pyrqlite.py", "drive_pyrqlite_types.py"])
+    func `What pyrqlite's own tests do works at any of three nodes`(script: String) async throws {
+        let tests = URL(filePath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let python = tests.deletingLastPathComponent().appending(path: ".build/python/bin/python3")
+        try #require(FileManager.default.isExecutableFile(atPath: python.path))
+        let cluster = try TestCluster.joined(3)
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement()
+        for node in cluster.nodes where script.contains("types") || node.id != leader.id {
+            let output = try Program.run([
+                python.path, "-B", tests.appending(path: "Drivers/\(script)").path, "127.0.0.1",
+                "\(node.httpPort)",
+            ])
+            #expect(output.contains("\nOK"), "\(output)")
+        }
+    }
+
     @Test func `Programs that use pyrqlite or SQLAlchemy work with a user and a password`()
         async throws
     {
