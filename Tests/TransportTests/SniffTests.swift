@@ -54,7 +54,10 @@ import Wire
     }
 
     @Test(arguments: [
-        ([0x16, 3, 1, 0] as [UInt8], "TLS is not available yet"),
+        (
+            [0x16, 3, 1, 0] as [UInt8],
+            "it speaks TLS, and this node does not (-http-cert, -node-cert)"
+        ),
         ([0, 1, 2, 3], "neither HTTP nor the node protocol"),
         (Array("get / HTTP/1.1".utf8), "neither HTTP nor the node protocol"),
         ([0xF5] + Array("RQLNOT_A_NODE".utf8), "neither HTTP nor the node protocol"),

@@ -72,6 +72,11 @@ final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     /// By whom speaks, with the certificate that is meant for them.
     private func becomeSecure(_ context: ChannelHandlerContext, _ security: TransportSecurity) {
+        guard security.nodes != nil || security.clients != nil else {
+            return refuse(
+                context, "it speaks TLS, and this node does not (-http-cert, -node-cert)"
+            ) { $0.refusedTLS += 1 }
+        }
         switch ClientHello.speaker(in: bytes) {
         case .unknown: break
         case .node where security.nodes != nil: becomeNode(context, security.nodes)
