@@ -40,6 +40,19 @@ import Testing
         #expect(!early.isFresh(strict))
     }
 
+    @Test func `A new leader is strictly fresh once it holds what its predecessors acknowledged`() {
+        let new = standing { $0.role = .leader }
+        #expect(new.isFresh(lax))
+        #expect(!new.isFresh(strict))
+        #expect(new.isFresh(Freshness()))
+        let ready = standing {
+            $0.role = .leader
+            $0.canServeAsLeader = true
+            $0.knownCommitIndex = LogIndex(500)
+        }
+        #expect(ready.isFresh(strict))
+    }
+
     @Test func `A node that heard of commits which its log lacks is not strictly fresh`() {
         let behind = standing { $0.knownCommitIndex = LogIndex(500) }
         #expect(behind.isFresh(lax))

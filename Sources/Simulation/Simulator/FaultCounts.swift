@@ -235,6 +235,9 @@ package struct FaultCounts: Equatable, Sendable {
     /// Records of the registry that nobody can read.
     package var recordsSpoilt = 0
 
+    /// Checksums taken at markers.
+    package var readings = 0
+
     package init() {}
 
     /// Each count with its name, in the order of declaration.
@@ -329,6 +332,7 @@ package struct FaultCounts: Equatable, Sendable {
             ("overlapping senders of snapshots", \.streamsOverlapping),
             ("struck installations", \.installationsStruck),
             ("spoilt records of the registry", \.recordsSpoilt),
+            ("checksums taken", \.readings),
         ]
     }
 

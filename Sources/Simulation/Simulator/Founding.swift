@@ -23,8 +23,12 @@ struct Founding {
         case oneName
     }
 
+    enum Checksums { case off, on, mixed }
+
     let mode: Mode
     let naming: Naming
+    /// Which nodes have others compare checksums while they lead: none, all, or every second.
+    let checksums: Checksums
     /// How long silent members are kept.
     let reapTimeouts: ReapTimeouts
     let nodeCount: Int
@@ -42,6 +46,7 @@ struct Founding {
         nodeCount = voters + (hasReplica ? 1 : 0)
         naming = [.addresses, .addresses, .addresses, .names, .names, .oneName][random.below(6)]
         reapTimeouts = Self.reapTimeouts(&random)
+        checksums = [.off, .off, .on, .mixed][random.below(4)]
         patience =
             random.chance(1, of: 3) ? .milliseconds(random.within(2000...8000)) : .seconds(100)
         switch random.below(4) {
@@ -76,6 +81,8 @@ struct Founding {
         let isReplica = hasReplica && node.slot == nodeCount - 1
         let suffrage: Suffrage = isReplica ? .nonvoter : .voter
         node.reapTimeouts = reapTimeouts
+        node.meetsMarkers = checksums != .off
+        node.comparesChecksums = checksums == .on || checksums == .mixed && node.slot % 2 == 0
         node.candidates = listed(addresses)
         switch mode {
         case .alone where node.slot == 0:

@@ -81,6 +81,7 @@ extension SimulatedNode {
         case .switchTo(let generation, let mark):
             live = generation
             isLiveRemoved = false
+            trace = nil
             covered = .zero
             holds = []
             counts.snapshotsInstalled += 1
@@ -119,6 +120,7 @@ extension SimulatedNode {
                 output.append(
                     .broke("\(id) applies \(entry.position) at \(database.live.position)"))
             }
+            if meetsMarkers { follow(entry) }
             let result = databases[current].apply(entry)
             output.append(
                 .applied(

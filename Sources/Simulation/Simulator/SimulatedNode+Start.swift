@@ -257,6 +257,11 @@ extension SimulatedNode {
         settings.plan = plan
         settings.snapshotSendTime = .seconds(6)
         settings.reapTimeouts = reapTimeouts
+        if comparesChecksums {
+            settings.checksums = ChecksumSettings()
+            settings.checksums.interval = .seconds(1)
+            settings.checksums.scrubInterval = .seconds(3)
+        }
         return NodeOptions(identity: identity, engine: "model", settings: settings)
     }
 }

@@ -42,6 +42,10 @@ final class SimulatedNode {
     var candidates: [PeerAddress] = []
     var hasRegistry = false
     var reapTimeouts = ReapTimeouts()
+    /// It proposes markers for checksums while it leads.
+    var comparesChecksums = false
+    /// Some node does.
+    var meetsMarkers = false
     /// What stands in `raft/peers.json`.
     var peers: PeersRecovery?
 
@@ -78,6 +82,8 @@ final class SimulatedNode {
     var covered = LogIndex.zero
     /// The database as it is held for snapshots that go out, and since when.
     var holds: [(id: SnapshotSendID, state: ModelState, since: Int)] = []
+    /// Of what was applied in this run since a marker said so; nil: it has none.
+    var trace: UInt64?
     /// Snapshots that come in.
     var receipts: [SnapshotReceipt] = []
     var lastReceipt: UInt64 = 0
@@ -207,6 +213,7 @@ final class SimulatedNode {
         databaseStep = nil
         databaseWait = 0
         holds = []
+        trace = nil
         receipts = []
         book = [:]
         refused = []
@@ -257,6 +264,8 @@ final class SimulatedNode {
         candidates = other.candidates
         hasRegistry = other.hasRegistry
         reapTimeouts = other.reapTimeouts
+        comparesChecksums = other.comparesChecksums
+        meetsMarkers = other.meetsMarkers
     }
 
     func collectDiskFaults() {

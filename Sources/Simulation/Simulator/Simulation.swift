@@ -366,6 +366,8 @@ package final class Simulation {
             faults.agesNoticed += 1
         case .historyDiffers where toleratesLoss: obeyRestored(node, reason)
         case .directoryInUseTwice where doubled != nil: break
+        // It stands by the time before the copies.
+        case .memberDiffers where toleratesLoss, .quarantined where toleratesLoss: break
         default:
             guard change.kind.isError else { return }
             invariants.broke("\(node.id) says: \(change.kind.text) \(change.subject): \(reason)")

@@ -53,9 +53,11 @@ struct Standing {
             appliedIndex: appliedIndex)
     }
 
-    /// A node that never heard a leader, or belongs to no cluster, is not fresh by any bound.
+    /// A node that never heard a leader, or belongs to no cluster, is not fresh by any bound. A leader is,
+    /// but strictly only when it holds what its predecessors acknowledged.
     func isFresh(_ freshness: Freshness) -> Bool {
-        guard let limit = freshness.limit, role != .leader else { return true }
+        guard let limit = freshness.limit else { return true }
+        guard role != .leader else { return !freshness.strict || canServeAsLeader }
         guard let sinceLeader, sinceLeader <= limit else { return false }
         return !freshness.strict || (knowsCommitOfTerm && appliedIndex >= knownCommitIndex)
     }
