@@ -11,7 +11,7 @@ import Synchronization
 /// - Redirects are answers like others; nothing is sent to a server that was not named.
 /// - Connections are kept and used again. One client serves one request at a time, from any thread;
 ///   a second one at the same time is refused, so calls that run side by side need a client each.
-/// - Proxies come from the environment, as libcurl reads it (`HTTPS_PROXY`, `http_proxy`, `NO_PROXY`).
+/// - Proxies come from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`); see `HTTPProxy`.
 /// - No error shows a secret: neither those of the client nor those that a request marks.
 package final class HTTPClient: Sendable {
     package struct Options: Sendable {

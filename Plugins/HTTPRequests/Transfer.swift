@@ -71,6 +71,9 @@ final class Transfer {
             ccurl_set_sink(easy, CURLOPT_WRITEFUNCTION, Self.receiveBody),
             ccurl_set_pointer(easy, CURLOPT_WRITEDATA, context),
         ]
+        if let proxy = HTTPProxy.choice(for: server) {
+            results.append(ccurl_set_text(easy, CURLOPT_PROXY, proxy))
+        }
         if let socket = server.unixSocket {
             results.append(ccurl_set_text(easy, CURLOPT_UNIX_SOCKET_PATH, socket))
         }

@@ -32,6 +32,7 @@ final class Instance {
         switch (String(id), role) {
         case (RQD_RESOLVER_1, .resolver): InterfaceTables.shared.resolver
         case (RQD_REGISTRY_1, .registry): InterfaceTables.shared.registry
+        case (RQD_PAGES_1, .registry): InterfaceTables.shared.pages
         case (RQD_WATCH_1, .registry): InterfaceTables.shared.watch
         case (RQD_STATUS_1, _): InterfaceTables.shared.status
         default: nil

@@ -13,6 +13,8 @@ struct InterfaceTables: @unchecked Sendable {
             rqd_registry(
                 size: UInt32(MemoryLayout<rqd_registry>.size), reserved: 0, read: read,
                 write: write, erase: erase, list: list)))
+    let pages = UnsafeRawPointer(
+        immortal(rqd_pages(size: UInt32(MemoryLayout<rqd_pages>.size), reserved: 0, page: page)))
     let watch = UnsafeRawPointer(
         immortal(rqd_watch(size: UInt32(MemoryLayout<rqd_watch>.size), reserved: 0, wait: wait)))
     let status = UnsafeRawPointer(
@@ -90,6 +92,18 @@ struct InterfaceTables: @unchecked Sendable {
         ) -> rqd_code = { instance, call, prefix, sink in
             registryCall(instance, call, sink) { registry, call, sink throws(CallFailure) in
                 for record in try registry.list(prefix: String(prefix), call) { sink.emit(record) }
+            }
+        }
+
+    private static let page:
+        @convention(c) (
+            OpaquePointer?, UnsafePointer<rqd_call>?, rqd_text, rqd_text, UInt32,
+            UnsafePointer<rqd_sink>?
+        ) -> rqd_code = { instance, call, prefix, after, most, sink in
+            registryCall(instance, call, sink) { registry, call, sink throws(CallFailure) in
+                let records = try registry.page(
+                    prefix: String(prefix), after: String(after), most: Int(most), call)
+                for record in records { sink.emit(record) }
             }
         }
 

@@ -53,6 +53,12 @@ package protocol Registry: AnyObject, Sendable {
     /// Every record whose name begins with `prefix`.
     func list(prefix: String, _ call: Call) throws(CallFailure) -> [RegistryRecord]
 
+    /// Of those the first `most` that come after a name (empty: from the first), in the order of their
+    /// bytes.
+    func page(
+        prefix: String, after: String, most: Int, _ call: Call
+    ) throws(CallFailure) -> [RegistryRecord]
+
     /// Returns as soon as the record may differ from the state that the token stands for, and then
     /// perhaps the new token. Throws `RQD_TIMEOUT` when the deadline passes before that. An empty
     /// token stands for no state at all.
@@ -60,4 +66,16 @@ package protocol Registry: AnyObject, Sendable {
 
     /// For `/status`: a small object, without IO and without secrets.
     func describe() -> JSONValue
+}
+
+extension Registry {
+    /// For servers that give all records at once, or none.
+    package func page(
+        prefix: String, after: String, most: Int, _ call: Call
+    ) throws(CallFailure) -> [RegistryRecord] {
+        let sorted = try list(prefix: prefix, call)
+            .filter { after.isEmpty || after.utf8.lexicographicallyPrecedes($0.name.utf8) }
+            .sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+        return Array(sorted.prefix(most))
+    }
 }

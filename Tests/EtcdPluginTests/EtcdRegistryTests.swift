@@ -71,6 +71,22 @@ struct EtcdRegistryTests {
         #expect(try subject.registry.list(prefix: "none", call).isEmpty)
     }
 
+    @Test func `Pages follow one another in the order of bytes`() throws {
+        let names = ["nodes/10", "nodes/2", "nodes/B", "nodes/a", "nodes/\u{e4}"]
+        for name in names.reversed() + ["leader", "nodes0"] { try subject.write(name, name) }
+        let call = EtcdSubject.call(seconds: 10)
+        for most in [1, 2, 5, 1024] {
+            var found: [String] = []
+            while true {
+                let page = try subject.registry.page(
+                    prefix: "nodes/", after: found.last ?? "", most: most, call)
+                found += page.map(\.name)
+                if page.count < most { break }
+            }
+            #expect(found == names)
+        }
+    }
+
     @Test func `Of sixteen clients that write at once one wins each round`() throws {
         let won = Mutex(0)
         let rounds = 20

@@ -83,4 +83,15 @@ import Testing
             #expect(Base64Text.decode(wrong) == nil, "\(wrong)")
         }
     }
+
+    @Test func `A read that may be stale misses the last change`() throws {
+        defer { server.stop() }
+        #expect(try ask("PUT /v1/kv/a", "one").body == "true")
+        #expect(try ask("GET /v1/kv/a?raw&stale").status == "404")
+        #expect(try ask("PUT /v1/kv/a", "two").body == "true")
+        #expect(try ask("GET /v1/kv/a?raw&stale").body == "one")
+        #expect(try ask("GET /v1/kv/a?raw&consistent").body == "two")
+        #expect(try ask("DELETE /v1/kv/a").body == "true")
+        #expect(try ask("GET /v1/kv/a?raw&stale").body == "two")
+    }
 }

@@ -132,6 +132,8 @@ struct BadPlugin: Sendable, CustomStringConvertible {
         BadPlugin("in_memory", .registry, "registry.processes"),
         BadPlugin("locks_process", .registry, "registry.processes-race"),
         BadPlugin("trusts_proxy", .registry, "faults.proxy"),
+        BadPlugin("same_page", .registry, "registry.pages"),
+        BadPlugin("hangs_in_update", .resolver, "calls.update"),
         BadPlugin("claims_success", .registry, "registry.unknown", "registry.unwritten"),
         // Watching, describing, manners.
         BadPlugin("waits_without_token", .registry, "watch.empty-token"),

@@ -29,13 +29,18 @@ struct EtcdOperation {
     }
 
     /// Every key that begins so; the prefix ends in no byte 0xFF, as it is UTF-8.
-    static func list(_ prefix: String, limit: Int, answerLimit: Int) -> EtcdOperation {
+    /// - Parameter after: only keys that follow this one.
+    static func list(
+        _ prefix: String, after: String? = nil, limit: Int, answerLimit: Int
+    ) -> EtcdOperation {
         var end = Array(prefix.utf8)
         end[end.count - 1] += 1
         var operation = EtcdOperation(
             "/kv/range", "listing \(prefix)*", isRepeatable: true,
             [
-                "key": base64(prefix), "range_end": .string(Base64.encode(end)),
+                // The next key after one is that with a zero byte.
+                "key": base64(after.map { $0 + "\0" } ?? prefix),
+                "range_end": .string(Base64.encode(end)),
                 "limit": .integer(limit),
             ])
         operation.answerLimit = answerLimit

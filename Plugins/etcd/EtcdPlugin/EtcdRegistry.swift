@@ -56,21 +56,40 @@ package final class EtcdRegistry: Registry {
     package func list(
         prefix: String, _ call: Call
     ) throws(CallFailure) -> [RegistryRecord] {
-        let start = root + prefix
-        let answer = try gateway.perform(
-            .list(start, limit: Int(RQD_MAX_RECORDS), answerLimit: Self.listLimit), call)
-        guard let records = answer.records(), !answer.hasMore else {
+        let (records, hasMore) = try list(
+            prefix: prefix, after: nil, most: Int(RQD_MAX_RECORDS), call)
+        guard !hasMore else {
             throw CallFailure(
                 RQD_PROTOCOL,
-                answer.hasMore
-                    ? "listing \(start)*: there are more than \(RQD_MAX_RECORDS) records"
-                    : "listing \(start)*: a record in the answer can't be read")
+                "listing \(root + prefix)*: there are more than \(RQD_MAX_RECORDS) records")
         }
-        return records.map { record in
+        return records
+    }
+
+    package func page(
+        prefix: String, after: String, most: Int, _ call: Call
+    ) throws(CallFailure) -> [RegistryRecord] {
+        try list(prefix: prefix, after: after.isEmpty ? nil : after, most: most, call).records
+    }
+
+    private func list(
+        prefix: String, after: String?, most: Int, _ call: Call
+    ) throws(CallFailure) -> (records: [RegistryRecord], hasMore: Bool) {
+        let start = root + prefix
+        let answer = try gateway.perform(
+            .list(
+                start, after: after.map { root + $0 }, limit: most, answerLimit: Self.listLimit),
+            call)
+        guard let records = answer.records() else {
+            throw CallFailure(
+                RQD_PROTOCOL, "listing \(start)*: a record in the answer can't be read")
+        }
+        let named = records.map { record in
             RegistryRecord(
                 name: String(decoding: record.key.dropFirst(root.utf8.count), as: UTF8.self),
                 value: record.value, revision: record.revision.bytes)
         }
+        return (named, answer.hasMore)
     }
 
     /// Reads first: a store that was wiped, and may never reach the token's revision again, shows at

@@ -34,11 +34,15 @@ struct EtcdOperations {
             let (record, index) = isStale ? store.readStale(key) : store.read(key)
             return Self.range(record.map { [$0] } ?? [], index)
         }
-        var prefixEnd = Array(key.utf8)
-        guard let last = prefixEnd.popLast(), Self.bytes(end) == prefixEnd + [last + 1] else {
-            throw .invalid("only ranges of one prefix are known here")
+        // The end follows all keys of a prefix; the start is that, or a key among them.
+        var prefix = Self.bytes(end) ?? []
+        guard let last = prefix.popLast(), last > 0 else {
+            throw .invalid("only ranges within one prefix are known here")
         }
-        let (records, index) = store.list(prefix: key, isStale: isStale)
+        prefix.append(last - 1)
+        let found = store.list(prefix: String(decoding: prefix, as: UTF8.self), isStale: isStale)
+        let records = found.records.filter { !$0.key.utf8.lexicographicallyPrecedes(key.utf8) }
+        let index = found.index
         let limit = Self.integer(body["limit"]) ?? 0
         guard limit > 0, limit < records.count else { return Self.range(records, index) }
         return Self.range(Array(records.prefix(limit)), index, of: records.count)

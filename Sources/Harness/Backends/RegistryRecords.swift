@@ -54,7 +54,9 @@ package final class RegistryRecords: Sendable {
             let found = (isStale ? state.older : state.records).values.filter {
                 $0.key.utf8.starts(with: prefix.utf8)
             }
-            return (found.sorted { $0.key < $1.key }, state.index)
+            return (
+                found.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }, state.index
+            )
         }
     }
 

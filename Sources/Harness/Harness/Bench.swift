@@ -224,6 +224,18 @@ package enum PluginModes {
         package let role: UInt32
     }
 
+    /// Whether the file says that its process must be its own, or is Go's.
+    static func needsOwnProcess(_ path: String) -> Bool {
+        guard let image = try? ELFImage(path: path), let notes = image.notes() else { return false }
+        return notes.contains { note in
+            if note.name == Array("Go".utf8) + [0, 0] || note.name == Array("Go".utf8) + [0] {
+                return note.type == 4
+            }
+            return note.name == Array("rqdisco".utf8) + [0] && note.type == RQD_FLAGS_TYPE
+                && (note.word(at: 0) ?? 0) & RQD_FLAG_OWN_PROCESS != 0
+        }
+    }
+
     package static func read(_ path: String) -> [Mode] {
         guard let image = try? ELFImage(path: path), let notes = image.notes() else { return [] }
         return notes.compactMap { note in

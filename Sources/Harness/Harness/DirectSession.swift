@@ -17,6 +17,8 @@ final class DirectSession: Session, @unchecked Sendable {
     private let registry: rqd_registry
     private let watch: rqd_watch
     private let status: rqd_status
+    private let pages: rqd_pages
+    private let node: rqd_node_watch
 
     private init(
         table: rqd_plugin, instance: OpaquePointer, host: HarnessHost, lent: LentArguments
@@ -29,6 +31,8 @@ final class DirectSession: Session, @unchecked Sendable {
         registry = Self.interface(table, instance, RQD_REGISTRY_1, rqd_registry())
         watch = Self.interface(table, instance, RQD_WATCH_1, rqd_watch())
         status = Self.interface(table, instance, RQD_STATUS_1, rqd_status())
+        pages = Self.interface(table, instance, RQD_PAGES_1, rqd_pages())
+        node = Self.interface(table, instance, RQD_NODE_1, rqd_node_watch())
     }
 
     /// Calls the plugin's `create` on this thread.
@@ -59,6 +63,11 @@ final class DirectSession: Session, @unchecked Sendable {
                 DirectSession(table: table, instance: $0, host: host, lent: lent)
             }, log: host.log)
     }
+
+    private static let nodeTexts = [
+        InstanceArguments.nodeID, InstanceArguments.raftAddress, InstanceArguments.apiURL,
+        "it waits for a leader", "follower", "voter",
+    ].map { Array($0.utf8) }
 
     private static func interface<Table>(
         _ plugin: rqd_plugin, _ instance: OpaquePointer, _ id: String, _ blank: Table
@@ -91,6 +100,8 @@ final class DirectSession: Session, @unchecked Sendable {
         case .list: registry.list != nil
         case .wait: watch.wait != nil
         case .describe: status.describe != nil
+        case .page: pages.page != nil
+        case .update: node.update != nil
         }
     }
 
@@ -127,6 +138,22 @@ final class DirectSession: Session, @unchecked Sendable {
             switch request {
             case .resolve: resolver.resolve?(instance, call, sink)
             case .describe: self.status.describe?(instance, sink)
+            case .page(let prefix, let after, let most):
+                lend([Array(prefix.utf8), Array(after.utf8)]) {
+                    pages.page?(instance, call, $0[0].text, $0[1].text, most, sink)
+                }
+            case .update(let flags, let changed):
+                lend(Self.nodeTexts) { texts in
+                    let tags = texts[4...].map(\.text)
+                    return tags.withUnsafeBufferPointer { tags in
+                        var state = rqd_node(
+                            size: UInt32(MemoryLayout<rqd_node>.size), flags: flags,
+                            changed: changed, tag_count: UInt32(tags.count),
+                            node_id: texts[0].text, raft_adv: texts[1].text,
+                            api_url: texts[2].text, health: texts[3].text, tags: tags.baseAddress)
+                        return node.update?(instance, call, &state, sink)
+                    }
+                }
             case .read(let name):
                 lend([Array(name.utf8)]) { registry.read?(instance, call, $0[0].text, sink) }
             case .list(let prefix):

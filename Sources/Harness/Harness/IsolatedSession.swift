@@ -76,7 +76,7 @@ final class IsolatedSession: Session {
     /// A watch that is not there shows when it is called; descriptions the host asks for itself.
     func offers(_ request: Request) -> Bool {
         switch request {
-        case .describe: return false
+        case .describe, .page, .update: return false
         case .resolve: return !isRegistry
         case .read, .write, .erase, .list: return isRegistry
         case .wait:
@@ -127,7 +127,8 @@ final class IsolatedSession: Session {
                 instance.wait(for: name, token: token, timeout: timeout) { result in
                     call.finish(result, start) { $0.take($1) }
                 }
-            case .describe:
+            // The host asks for pages and describes by itself.
+            case .describe, .page, .update:
                 instance.start(timeout: timeout) { result in call.finish(result, start) { _, _ in }
                 }
             }

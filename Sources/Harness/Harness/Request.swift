@@ -8,6 +8,9 @@ enum Request: Sendable {
     case list(String)
     case wait(String, token: [UInt8])
     case describe
+    case page(String, after: String, most: UInt32)
+    /// `RQD_NODE_*`
+    case update(UInt32, changed: UInt32)
 
     var name: String {
         switch self {
@@ -18,6 +21,8 @@ enum Request: Sendable {
         case .list: "list"
         case .wait: "wait"
         case .describe: "describe"
+        case .page: "page"
+        case .update: "update"
         }
     }
 }

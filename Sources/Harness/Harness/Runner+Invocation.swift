@@ -10,7 +10,8 @@ extension Runner {
             plugin: invocation.plugin,
             mode: try Self.mode(invocation.plugin, chosen: invocation.mode))
         backendURL = invocation.backend
-        isIsolated = invocation.isIsolated
+        // Elsewhere the host refuses it, and it would be judged by what it does to this process.
+        isIsolated = invocation.isIsolated || PluginModes.needsOwnProcess(invocation.plugin)
         isStrict = invocation.isStrict
         hangLimit = invocation.keepsGoing ? Int.max : Self.toleratedHangs
         seed = invocation.seed

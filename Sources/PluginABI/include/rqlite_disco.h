@@ -629,10 +629,14 @@ typedef const rqd_plugin *(*rqd_entry)(uint32_t host_major, uint32_t host_minor)
  *     pub static NOTE: Note = Note { head: [8, 52, 1], name: *b"rqdisco\0", desc: [1, 0, 0, 1],
  *         mode: *b"one\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" };
  *
- * Zig (not tried by the tests, unlike the others: no Zig could be installed):
+ * Zig (0.17):
  *     const Note = extern struct { head: [3]u32, name: [8]u8, desc: [4]u32, mode: [36]u8 };
- *     export const note linksection(".note.rqdisco") = Note{ .head = .{ 8, 52, 1 },
- *         .name = "rqdisco\x00".*, .desc = .{ 1, 0, 0, 1 }, .mode = ("one" ++ "\x00" ** 33).* };
+ *     export const note: Note linksection(".note.rqdisco") = .{ .head = .{ 8, 52, 1 },
+ *         .name = "rqdisco\x00".*, .desc = .{ 1, 0, 0, 1 }, .mode = mode: {
+ *             var m: [36]u8 = @splat(0);
+ *             @memcpy(m[0..3], "one");
+ *             break :mode m;
+ *         } };
  *
  * Swift (6.3), the texts as little-endian words; words of the mode after its end are 0:
  *     @used @section(".note.rqdisco")

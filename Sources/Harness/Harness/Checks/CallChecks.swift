@@ -105,6 +105,8 @@ enum CallChecks {
         case .erase: []
         case .wait: ["a token"]
         case .describe: ["a text"]
+        case .page: ["a record"]
+        case .update: []
         }
     }
 

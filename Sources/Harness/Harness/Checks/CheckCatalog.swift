@@ -6,7 +6,7 @@ package enum CheckCatalog {
         + ThreadChecks.all + CallChecks.all + DeadlineChecks.all + FaultChecks.all
         + ResolverChecks.all + RegistryChecks.all + RegistryRaceChecks.all
         + RegistryProcessChecks.all + WatchChecks.all + StatusChecks.all + MannersChecks.all
-        + LateMannersChecks.all + OutsideChecks.all
+        + LateMannersChecks.all + OutsideChecks.all + GrowthChecks.all
 
     package static func find(_ name: String) -> Check? { all.first { $0.name == name } }
 
