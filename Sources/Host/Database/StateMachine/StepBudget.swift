@@ -26,6 +26,8 @@ final class StepBudget {
 
     /// Blocks below it may be pages and the like, of which a node has more or fewer in memory.
     private static let smallestBlock: Int64 = 16 << 10
+    /// With small pages SQLite's cache has many of them, and its table of hashes is as large as this.
+    private static let smallestBesideSmallPages: Int64 = 256 << 10
 
     private var limit: Int
     /// By the command so far, in callbacks.
@@ -92,8 +94,12 @@ final class StepBudget {
         let left = Int64(clamping: (limit - used + 1) * Int(Self.stepsPerCallback))
         let (bytes, isOver) = left.multipliedReportingOverflow(by: Self.blockBytesPerStep / factor)
         csqlite_limit_work(
-            isOver ? .max : max(0, bytes), max(Self.smallestBlock, 2 * Int64(clamping: pageSize)),
+            isOver ? .max : max(0, bytes), Self.smallest(pageSize: Int64(clamping: pageSize)),
             facts.writesVirtualTable ? 1 : 0)
+    }
+
+    private static func smallest(pageSize: Int64) -> Int64 {
+        pageSize < 2048 ? smallestBesideSmallPages : max(smallestBlock, 2 * pageSize)
     }
 
     /// What is bound from here on belongs to the statement that runs next.
