@@ -47,7 +47,7 @@ struct InstallationTests {
         #expect(FileManager.default.isReadableFile(atPath: "\(include)/rqlite_disco.h"))
         let plugins = try ask("--variable=plugindir")
         #expect(FileManager.default.isReadableFile(atPath: "\(plugins)/librqlite-disco-dns.so"))
-        #expect(try ask("--modversion") == "1.0")
+        #expect(try ask("--modversion") == "1.1")
     }
 
     @Test func `The daemon finds the plugins beside it`() async throws {
