@@ -26,12 +26,12 @@ import Testing
     }
 
     @Test(arguments: [
-        Case(mutation: .blindUpdates, seed: 56, complaint: "replaced formed"),
-        Case(mutation: .blindUpdates, seed: 150, complaint: "took the entry back"),
-        Case(mutation: .startsBeforeFormed, seed: 136, complaint: "split"),
+        Case(mutation: .blindUpdates, seed: 222, complaint: "replaced formed"),
+        Case(mutation: .blindUpdates, seed: 22, complaint: "took the entry back"),
+        Case(mutation: .startsBeforeFormed, seed: 85, complaint: "never had"),
         Case(mutation: .noWaiting, seed: 85, complaint: "split"),
         Case(mutation: .noProbation, seed: 85, complaint: "split"),
-        Case(mutation: .shortProbation, seed: 333, complaint: "split"),
+        Case(mutation: .shortProbation, seed: 40, complaint: "split"),
         Case(mutation: .noTakeover, seed: 7, complaint: "no cluster"),
         Case(mutation: .foundersDontKeep, seed: 21, complaint: "no cluster"),
         Case(mutation: .claimNotDurable, seed: 1, complaint: "not on its disk"),

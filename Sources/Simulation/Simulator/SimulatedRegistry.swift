@@ -18,6 +18,11 @@ struct SimulatedRegistry {
             return RegistryReply(.record(record), token: token)
         case .list(let prefix):
             return RegistryReply(.records(records.filter { $0.name.hasPrefix(prefix) }))
+        case .erase(let name, let expected):
+            let revision = records.first { $0.name == name }?.revision
+            guard revision == nil || revision == expected else { return RegistryReply(.conflict) }
+            records.removeAll { $0.name == name }
+            return RegistryReply(.erased)
         case .write(let name, let value, let expected):
             guard records.first(where: { $0.name == name })?.revision == expected else {
                 return RegistryReply(.conflict)

@@ -50,12 +50,21 @@ extension RegistryScenario {
             answer =
                 isForbidden
                 ? .failed(RegistryFailure(.forbidden, "ACL denies nodes/")) : answerUp(request)
+        case .listsNothing:
+            var isList = false
+            if case .list = request { isList = true }
+            answer =
+                isList
+                ? .failed(RegistryFailure(.unavailable, "over 1024 records")) : answerUp(request)
         case .down: answer = .failed(RegistryFailure(.unavailable, "connection refused"))
         case .nonsense: answer = .failed(RegistryFailure(.unavailable, "HTML, not JSON"))
         case .forbidden: answer = .failed(RegistryFailure(.forbidden, "token unknown"))
         case .silent: answer = nil
         }
-        if case .write = request {
+        var isRead = true
+        if case .write = request { isRead = false }
+        if case .erase = request { isRead = false }
+        if !isRead {
             print("\(request.summary) → \(answer.map(\.summary) ?? "no answer")")
         }
         let timed = RegistryAnswer.failed(RegistryFailure(.timeout, "no answer in \(timeout)"))
@@ -119,7 +128,7 @@ extension RegistryRequest {
     var isAboutLeader: Bool {
         switch self {
         case .read(let name), .write(let name, _, _): name == RecordName.leader
-        case .list: false
+        case .list, .erase: false
         }
     }
 }

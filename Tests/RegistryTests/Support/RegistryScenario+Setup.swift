@@ -12,6 +12,7 @@ extension RegistryScenario {
             settings = RegistryFormationSettings(
                 own, apiURL: apiURL(command.node),
                 limit: command["limit"].flatMap(Int.init).map { .seconds($0) })
+            settings?.foundsAnew = command.words.contains("anew")
             begin()
         case "restart": begin()
         case "keeper":
@@ -21,6 +22,7 @@ extension RegistryScenario {
             step()
         case "stand":
             standing = standing(command)
+            members = (command.list("members") ?? []).map { NodeID("\($0)") }
             step()
         default:
             record?.address = PeerAddress(command.words[0])
@@ -45,6 +47,7 @@ extension RegistryScenario {
         switch command.words[0] {
         case "member": .member(isLost: false)
         case "lost": .member(isLost: true)
+        case "excluded": .excluded
         case "leader": .leader(Term(UInt64(command.second)))
         case "founder":
             .founder(

@@ -6,10 +6,10 @@ import ScenarioTesting
 /// Understands the commands of transcripts. One node with its machines, on a registry, a disk and a
 /// network that do what they are told:
 ///
-///     node 1 expect=3 limit=120 | node 1 nonvoter      a node without a cluster starts
+///     node 1 expect=3 limit=120 | node 1 nonvoter | node 1 anew   a node without a cluster starts
 ///     restart                                          the same, on what its disk holds
 ///     keeper 1 cluster=#b1 expect=3                    the node's keeper, which alone runs
-///     stand fresh | member | lost | founder (1,2) | leader 3
+///     stand fresh | excluded | member | lost | founder (1,2) | leader 3 members=(1,2)
 ///     moved 10.0.0.9:4002                              the node's own address, for the keeper
 ///     run 1500                                         milliseconds pass
 ///     entry forming 2 cluster=#b1 nonce=#b2 term=3 founders=(1,2,3)
@@ -19,7 +19,7 @@ import ScenarioTesting
 ///     peer 2 expect=3 incarnation=#9 nonvoter          answers hellos, is in no cluster
 ///     peer 2 cluster=#b1 leader=2 takes=yes            is in one, and may take nodes in
 ///     peer 2 silent=connection-refused
-///     registry up | down | silent | forbidden | forbids-nodes | nonsense
+///     registry up | down | silent | forbidden | forbids-nodes | lists-nothing | nonsense
 ///     write lost | unanswered | doubled                what becomes of the next write
 ///     rival forming 2 cluster=#b1 …                    comes before the next write, as `entry`
 ///     disk slow | disk done
@@ -35,6 +35,7 @@ struct RegistryScenario {
         case silent
         case forbidden
         case forbidsNodes = "forbids-nodes"
+        case listsNothing = "lists-nothing"
         case nonsense
     }
 
@@ -66,6 +67,7 @@ struct RegistryScenario {
     var keeper: RegistryKeeper?
     var record: NodeRecord?
     var standing = RegistryKeeper.Standing.fresh
+    var members: [NodeID] = []
     var settings: RegistryFormationSettings?
     var runs: UInt64 = 0
     var stored = RegistryState().encoded()
@@ -171,7 +173,7 @@ struct RegistryScenario {
         }
         if var machine = keeper, let record {
             machine.tick(time)
-            machine.update(record, standing)
+            machine.update(record, standing, members: members)
             other?(&machine)
             keeping = machine.takeEffects()
             keeper = machine

@@ -9,7 +9,7 @@ extension RegistrySimulation {
     /// Longest time from the end of the faults to one cluster of all.
     static let bound = 30_000_000
     /// From a registry that works, or a new leader, to the right entry.
-    static let entryBound = 1_000_000
+    static let entryBound = 650_000
 
     /// One cluster is ever born.
     func checkClusters() throws {
@@ -134,7 +134,7 @@ extension RegistrySimulation {
     /// that has only timed out for minutes, or never answered this process.
     private var settleTime: Int {
         guard let leader = leaders.first, let request = nodes[leader.node].requests.first,
-            request.deadline > now + 600_000
+            request.deadline > now + 250_000
         else { return Self.entryBound }
         return request.deadline - now + 400_000
     }

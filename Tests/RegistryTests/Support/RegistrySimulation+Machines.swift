@@ -51,7 +51,7 @@ extension RegistrySimulation {
             nodes[k].formation = formation
         }
         keeper.tick(time)
-        keeper.update(record(k), standing(k))
+        keeper.update(record(k), standing(k), members: nodes.map(\.identity.id))
         other?(&keeper)
         nodes[k].backlog += keeper.takeEffects().map { .keeper($0) }
         deadline = min(deadline, microseconds(keeper.nextDeadline))
@@ -137,6 +137,7 @@ extension RegistrySimulation {
             throw Failure("node \(k + 1): \(alarm)")
         case .nodeRecordsOff(let text): throw Failure("node \(k + 1): \(text)")
         case .restored: reached.restores += 1
+        case .erased(let name): throw Failure("node \(k + 1) erased \(name), a live node's")
         case .published, .candidates, .resolved, .failing, .working: break
         }
     }
@@ -166,6 +167,9 @@ extension RegistrySimulation {
         // The disk goes on while the process is stopped, but it hears of it later.
         guard !isDeferred(process, .written(process)), !nodes[k].writes.isEmpty else { return }
         let write = nodes[k].writes.removeFirst()
+        if let value = write.start, !everFormed.contains(value.cluster) {
+            throw Failure("node \(k + 1) starts \(value.cluster), which the registry never had")
+        }
         commit(write, k)
         try checkClusters()
         try step(k, formation: { $0.persisted(write.ticket) })

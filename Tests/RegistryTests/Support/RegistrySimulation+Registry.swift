@@ -79,6 +79,10 @@ extension RegistrySimulation {
             "registry: \(delivery.request.summary) of node \(delivery.process.node + 1): "
                 + answer.summary)
         try checkUpdate(delivery, from: before)
+        if let entry = registry.leader, entry.state == .formed, !everFormed.contains(entry.cluster)
+        {
+            everFormed.append(entry.cluster)
+        }
         guard !delivery.isMute else { return }
         queue.schedule(.answer(delivery.process, delivery.id, answer), at: now + latency())
     }
@@ -121,7 +125,7 @@ extension RegistrySimulation {
         nodes.indices.contains { k in
             let node = nodes[k]
             guard node.isUp, node.stoppedUntil == nil, node.backlog.isEmpty, condition(k) == nil,
-                node.requests.allSatisfy({ $0.deadline < now + 600_000 })
+                node.requests.allSatisfy({ $0.deadline < now + 260_000 })
             else { return false }
             if let term = node.leads {
                 return leaders.contains { $0.node == k && $0.term == term }

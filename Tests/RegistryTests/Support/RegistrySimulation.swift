@@ -18,8 +18,8 @@ struct RegistrySimulation {
         case noWaiting
         /// A claim is completed as soon as it is written.
         case noProbation
-        /// A claim is completed half a second after it was written: sooner than a leader whose entry
-        /// is lost, and who waits for a registry that has just come back, can replace it.
+        /// A claim stands for twice the time of the answers and hardly more: less than a leader needs
+        /// whose entry is lost while it waits for a request that hangs.
         case shortProbation
         /// Another's claim is never replaced.
         case noTakeover
@@ -144,6 +144,8 @@ struct RegistrySimulation {
     var leaders: [(cluster: ClusterID, node: Int, term: Term)] = []
     var electionAt = Int.max
     var lastTerm = 0
+    /// The clusters that the registry has ever held as *formed*.
+    var everFormed: [ClusterID] = []
     var isFormedSince: Int?
     var finished: Outcome?
     var reached = Reached()
@@ -308,13 +310,20 @@ struct RegistrySimulation {
             introduction(k), apiURL: apiURL(k), limit: nil)
         settings.refusalPatience = .seconds(60)
         if mutation == .noWaiting { settings.absence = .zero }
-        if mutation == .noProbation || mutation == .noWaiting { settings.probation = .zero }
+        if mutation == .noProbation || mutation == .noWaiting {
+            settings.probation = .zero
+            settings.probationAfterFailure = .zero
+        }
         // Rarer looks leave more time for others between the claim and its completion.
         if mutation == .startsBeforeFormed {
             settings.absence = .milliseconds(1_500)
+            settings.probation = .milliseconds(1_500)
             settings.eagerPeriod = .zero
         }
-        if mutation == .shortProbation { settings.probation = .milliseconds(500) }
+        if mutation == .shortProbation {
+            settings.probation = .milliseconds(20)
+            settings.probationAfterFailure = .milliseconds(20)
+        }
         if mutation == .noTakeover { settings.takeover = .seconds(1_000_000) }
         return settings
     }

@@ -15,6 +15,11 @@ struct SimulatedRegistry {
         switch request {
         case .read(let name): return .record(self[name])
         case .list(let prefix): return .records(records.filter { $0.name.hasPrefix(prefix) })
+        case .erase(let name, let expected):
+            let revision = self[name]?.revision
+            guard revision == nil || revision == expected else { return .conflict }
+            erase(name)
+            return .erased
         case .write(let name, let value, let expected):
             guard isBlind || self[name]?.revision == expected else { return .conflict }
             return .written(put(name, value))

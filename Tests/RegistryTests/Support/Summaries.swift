@@ -17,6 +17,7 @@ extension RegistryRequest {
         switch self {
         case .read(let name): "read \(name)"
         case .list(let prefix): "list \(prefix)"
+        case .erase(let name, let revision): "erase \(name) if at \(revision)"
         case .write(let name, let value, let expected):
             "write \(name) if \(expected.map { "at \($0)" } ?? "absent"): "
                 + String(decoding: value, as: UTF8.self)
@@ -33,6 +34,7 @@ extension RegistryAnswer {
             records.isEmpty ? "none" : records.map(\.summary).joined(separator: " ")
         case .written(let revision): "written at \(revision)"
         case .conflict: "conflict"
+        case .erased: "erased"
         case .failed(let failure): "failed (\(failure.kind)): \(failure)"
         }
     }
@@ -77,6 +79,7 @@ extension RegistryKeeperEffect {
         case .candidates(let addresses): "candidates \(addresses)"
         case .published(let entry): "published \(entry.id) at \(entry.address), term \(entry.term)"
         case .restored(let entry): "restored \(entry.id) at \(entry.address), term \(entry.term)"
+        case .erased(let name): "erased \(name)"
         case .raised(let alarm): "alarm: \(alarm)"
         case .resolved(let alarm): "resolved: \(alarm)"
         case .nodeRecordsOff(let text): "records of nodes are off: \(text)"

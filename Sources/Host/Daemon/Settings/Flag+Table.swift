@@ -28,6 +28,9 @@ extension Flag {
         duration(
             "bootstrap-expect-timeout", .cluster,
             "A node that belongs to no cluster gives up after so long", "2m0s"),
+        boolean(
+            "bootstrap-anew", .cluster,
+            "Found a cluster where the registry names one whose nodes all answer without data"),
         string("disco-mode", .cluster, "Discovery mode: dns, or any that a plugin offers"),
         string("disco-key", .cluster, "Separates clusters in one registry", "rqlite"),
         string("disco-config", .cluster, "Discovery configuration: JSON text, or path of a file"),

@@ -38,6 +38,12 @@ extension NodeSettings.Formation {
                 "-join names \(listed) of the \(expect) nodes that -bootstrap-expect waits for: "
                     + "list them all, this one included")
         }
+        foundsAnew = flags.boolean("bootstrap-anew")
+        guard !foundsAnew || discovery != nil else {
+            throw .init(
+                "-bootstrap-anew does nothing without a registry: add its -disco-mode, or leave it "
+                    + "out")
+        }
         joinAttempts = flags.integer("join-attempts")
         guard joinAttempts > 0 else { throw .init("-join-attempts must be greater than 0") }
         joinInterval = try flags.positiveDuration("join-interval")

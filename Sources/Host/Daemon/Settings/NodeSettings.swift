@@ -154,6 +154,8 @@ package struct NodeSettings: Equatable, Sendable {
     package struct Formation: Equatable, Sendable {
         /// Nodes to join through, in the order given; empty: none.
         package let join: [JoinEntry]
+        /// `-bootstrap-anew`: a cluster whose nodes all answer without data may get a successor.
+        package let foundsAnew: Bool
         /// Rounds over the list; at least 1.
         package let joinAttempts: Int
         /// Pause between rounds.

@@ -15,6 +15,7 @@ final class PluginRegistry: RegistryAccess {
         let reads: Counter
         let writes: Counter
         let lists: Counter
+        let erasures: Counter
         let conflicts: Counter
         let failures: Counter
         let watches: Counter
@@ -24,6 +25,7 @@ final class PluginRegistry: RegistryAccess {
             reads = metrics.counter("disco", "registry_reads")
             writes = metrics.counter("disco", "registry_writes")
             lists = metrics.counter("disco", "registry_lists")
+            erasures = metrics.counter("disco", "registry_erasures")
             conflicts = metrics.counter("disco", "registry_conflicts")
             failures = metrics.counter("disco", "registry_failures")
             watches = metrics.counter("disco", "registry_watches")
@@ -60,6 +62,11 @@ final class PluginRegistry: RegistryAccess {
                 [self] result in
                 answer(result, completion) { RegistryReply(self.answer(to: $0)) }
             }
+        case .erase(let name, let expected):
+            counters.erasures.add()
+            instance.erase(name, expected: expected.bytes, timeout: timeout) { [self] result in
+                answer(result, completion) { RegistryReply(self.answer(to: $0)) }
+            }
         case .list(let prefix):
             counters.lists.add()
             instance.list(prefix: prefix, timeout: timeout) { [self] result in
@@ -94,6 +101,15 @@ final class PluginRegistry: RegistryAccess {
         case .failure(let error):
             counters.failures.add()
             completion(RegistryReply(.failed(RegistryFailure(error))))
+        }
+    }
+
+    private func answer(to erasure: RegistryErasure) -> RegistryAnswer {
+        switch erasure {
+        case .erased, .absent: return .erased
+        case .conflict:
+            counters.conflicts.add()
+            return .conflict
         }
     }
 

@@ -11,7 +11,7 @@ extension RegistryFormation {
             switch entry.state {
             case .forming where isOwn(entry): completeClaim(entry, at: revision, view)
             case .forming: decideOnClaim(of: entry, at: revision, view)
-            case .formed: follow(entry)
+            case .formed: follow(entry, at: revision, view)
             }
         case .present(.foreign, _):
             guard dropClaim() else { return }
@@ -117,13 +117,17 @@ extension RegistryFormation {
             startedAt: now, endedAt: now)
         absentSince = nil
         isDecisionDue = true
-        lookSoon(settings.probation)
+        lookSoon(probation)
     }
 
     private func claimNotice(_ claim: RegistryState.Claim, _ view: RegistryView) -> String {
         let names = claim.value.members.map(\.id.rawValue).joined(separator: ", ")
         let text = "claimed to found cluster \(claim.value.cluster) with the voters \(names)"
         guard case .present(.entry(let entry), _) = view.leader else { return text }
+        guard entry.state == .forming else {
+            return text + ", in the place of cluster \(entry.cluster), of which all nodes that the "
+                + "registry names answer without data (-bootstrap-anew)"
+        }
         return text + ", in the place of cluster \(entry.cluster), which node \(entry.id) at "
             + "\(entry.address) has left half-done"
     }
@@ -131,15 +135,15 @@ extension RegistryFormation {
     /// (d): the entry *formed*, unless it has changed since.
     ///
     /// Not at once: between two looks that showed no entry a cluster may have been founded and its
-    /// entry lost. Its leader, which looks every second, finds this entry and replaces it.
+    /// entry lost. Its leader, which looks four times a second, finds this entry and replaces it.
     private mutating func completeClaim(
         _ entry: LeaderEntry, at revision: Revision, _ view: RegistryView
     ) {
         guard let claim = state.claim else { return }
         target = .nothing
         basis = nil
-        guard let watched, view.startedAt >= watched.since + settings.probation else {
-            return lookSoon(max(.zero, (watched?.since ?? now) + settings.probation - now))
+        guard let watched, view.startedAt >= watched.since + probation else {
+            return lookSoon(max(.zero, (watched?.since ?? now) + probation - now))
         }
         guard view.endedAt + settings.freshness >= now else { return lookSoon() }
         guard isAttended(claim.value) else {
@@ -204,7 +208,9 @@ extension RegistryFormation {
 
     // MARK: A cluster that is formed
 
-    private mutating func follow(_ entry: LeaderEntry) {
+    private mutating func follow(
+        _ entry: LeaderEntry, at revision: Revision, _ view: RegistryView
+    ) {
         if let claim = state.claim, claim.value.cluster == entry.cluster {
             return found(claim.value, campaign: true)
         }
@@ -215,8 +221,24 @@ extension RegistryFormation {
             return found(
                 BootstrapValue(cluster: entry.cluster, members: entry.founders), campaign: false)
         }
+        if settings.foundsAnew, isAbandoned(entry, view) {
+            target = .nothing
+            return claim(on: .revision(revision), view)
+        }
         guard dropClaim() else { return }
         target = .cluster(entry.cluster)
+    }
+
+    /// All that the registry tells of the cluster's members has been asked, and answers without data:
+    /// its leader, its founders, and whoever has a record of it. One that is silent may have them.
+    private func isAbandoned(_ entry: LeaderEntry, _ view: RegistryView) -> Bool {
+        let members = view.records.filter { $0.cluster == entry.cluster }.map(\.identity.id)
+        let named = [entry.id] + entry.founders.map(\.id) + members
+        return hellos.allSatisfy { $0.facts.cluster == nil }
+            && named.allSatisfy { id in
+                id == identity.id
+                    || hellos.contains { $0.facts.introduction.identity.id == id }
+            }
     }
 
     private mutating func found(_ value: BootstrapValue, campaign: Bool) {

@@ -141,6 +141,10 @@ extension RegistryFormation {
         switch view.leader {
         case .present(.entry(let entry), _) where entry.address.isWellFormed:
             addresses.append(entry.address)
+            // Where records can't be read, or too many are there, members are known by the entry.
+            if recordsRefused != nil || settings.foundsAnew {
+                addresses += entry.founders.map(\.address)
+            }
         case .present(.foreign(_, _, let address), _) where PeerAddress(address).isWellFormed:
             addresses.append(PeerAddress(address))
         default: break
@@ -148,7 +152,7 @@ extension RegistryFormation {
         // The leader first and then members: however many records there are, none of those is cut.
         let others = view.records.filter { $0.identity.id != identity.id }
         addresses += others.filter { $0.cluster.map { target.admits($0) } ?? false }.map(\.address)
-        if !isDecided(view) {
+        if !isDecided(view) || settings.foundsAnew {
             addresses += others.filter { $0.cluster == nil }.map(\.address)
         }
         var seen: Set<PeerAddress> = [settings.introduction.address]

@@ -38,6 +38,9 @@ extension RegistryFormation {
         case .failed(let failure) where failure.kind == .forbidden && quota == 1:
             // Only the record `leader` is permitted: it alone has to do.
             recordsRefused = failure.description
+        case .failed(let failure) where leader.isFormed && failure.kind != .permanent:
+            // Who leads is known, and the founders: that is enough to join.
+            recordsRefused = failure.description
         default: return lookFailed(answer)
         }
         lookFailure = nil
@@ -51,10 +54,11 @@ extension RegistryFormation {
         let isEager = now < settings.eagerPeriod && view.map { !isDecided($0) } ?? true
         let interval = isEager ? settings.eagerLookInterval : settings.lookInterval
         let pause = interval * Int(jitter.next() % 401 + 800) / 1_000
-        if let absentSince, absentSince + settings.absence > now {
-            return min(pause, absentSince + settings.absence - now)
-        }
-        return pause
+        guard let view, case .absent = view.leader, let absentSince,
+            view.startedAt < absentSince + settings.absence
+        else { return pause }
+        // The look that confirms the absence.
+        return min(pause, max(.zero, absentSince + settings.absence - now))
     }
 
     private mutating func lookFailed(_ answer: RegistryAnswer) {

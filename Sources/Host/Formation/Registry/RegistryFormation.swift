@@ -55,6 +55,10 @@ package struct RegistryFormation: Sendable {
     /// Why the last look failed; nil after one that did not.
     var lookFailure: String?
     var recordsRefused: String?
+    /// The longest time that an answer took.
+    private var slowestAnswer: Duration = .zero
+    /// The registry was out of reach, or answered too late, at some time in this run.
+    private var hasRegistryFailed = false
 
     // Claiming.
     /// The state of the record `leader` that the claim may replace; nil for a claim of an earlier
@@ -155,6 +159,22 @@ package struct RegistryFormation: Sendable {
     /// How many voters found a cluster.
     var quota: Int { max(1, settings.introduction.expect) }
 
+    /// How long a claim must stand: as long as a leader may need to put its entry back.
+    var probation: Duration {
+        let usual = settings.probation + slowestAnswer * 2
+        return hasRegistryFailed ? max(usual, settings.probationAfterFailure) : usual
+    }
+
+    private mutating func measure(_ answer: RegistryAnswer, since start: Duration) {
+        if case .failed(let failure) = answer {
+            hasRegistryFailed =
+                hasRegistryFailed || failure.kind == .timeout || failure.kind == .unavailable
+        } else if now - start <= settings.requestTimeout {
+            // Longer: this process slept, which tells nothing of the registry.
+            slowestAnswer = max(slowestAnswer, now - start)
+        }
+    }
+
     // MARK: Inputs
 
     /// Time passes; `now` counts from the start of the formation.
@@ -170,6 +190,7 @@ package struct RegistryFormation: Sendable {
         guard !isFinished, let request, request.id == id else { return }
         self.request = nil
         isExplanationDue = true
+        measure(answer, since: request.sentAt)
         switch request.purpose {
         case .lookAtLeader: sawLeader(answer, sentAt: request.sentAt)
         case .lookAtNodes(let leader): sawNodes(answer, leader, sentAt: request.sentAt)
@@ -182,7 +203,7 @@ package struct RegistryFormation: Sendable {
     /// A watch of the plugin fired: there may be something new to see.
     package mutating func registryChanged() {
         guard !isFinished else { return }
-        let soonest = (view?.endedAt).map { $0 + .milliseconds(100) } ?? .zero
+        let soonest = (view?.endedAt).map { $0 + .milliseconds(30) } ?? .zero
         nextLook = min(nextLook, max(now, soonest))
         drive()
     }

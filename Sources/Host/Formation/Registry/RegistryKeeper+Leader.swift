@@ -7,10 +7,10 @@ extension RegistryKeeper {
     /// no other leader's: a deposed one has heard of its successor long before.
     private static var laterTermPatience: Duration { .seconds(10) }
 
-    /// Between the beginnings of two looks: with the answer's time and the write's, less than a
-    /// second passes from a loss to the entry that replaces it.
+    /// Between the beginnings of two looks: with the answer's time and the write's, less passes from
+    /// a loss to the entry that replaces it than a claim has to stand.
     private mutating func lookAgain() {
-        leaderDue = max(now, lastLeaderLook + jitter.pause(600, 700))
+        leaderDue = max(now, lastLeaderLook + jitter.pause(200, 250))
     }
 
     mutating func lookAtLeader() {
@@ -28,6 +28,7 @@ extension RegistryKeeper {
         judgeRefusals()
         guard keepsLeader, let cluster = self.record.cluster else { return leaderDue = nil }
         lookAgain()
+        ownsEntry = false
         guard let record else {
             setAlarms(about: .leaderEntry, [])
             return write(at: nil)
@@ -38,9 +39,12 @@ extension RegistryKeeper {
             write(at: record.revision)
         case .entry(let entry) where entry.cluster == cluster:
             setAlarms(about: .leaderEntry, [])
+            ownsEntry = true
             if !entry.founders.isEmpty { founders = entry.founders }
             correct(entry, at: record.revision)
         case .entry(let entry):
+            // That it is another's is all there is to say; its nodes' records go with it.
+            setAlarms(about: .otherNodes, [])
             setAlarms(
                 about: .leaderEntry,
                 [
@@ -83,7 +87,7 @@ extension RegistryKeeper {
         switch standing {
         case .leader(let term): entry.term = term
         case .founder(let value): entry.founders = value.members
-        case .fresh, .member: return nil
+        case .fresh, .excluded, .member: return nil
         }
         if entry.encoded().count > RegistryLimits.value { entry.founders = [] }
         return entry

@@ -55,7 +55,7 @@ extension RegistryKeeper {
         guard case .records(let stored) = answer else { return refusedList(answer) }
         let isLost: Bool
         switch standing {
-        case .fresh, .member(isLost: false): return listDue = nil
+        case .fresh, .excluded, .member(isLost: false): return listDue = nil
         case .member(isLost: true), .founder: isLost = true
         case .leader: isLost = false
         }
@@ -70,11 +70,22 @@ extension RegistryKeeper {
                 emit(.candidates(found))
             }
         }
-        if keepsLeader { noticeOthers(others) }
+        guard keepsLeader else { return }
+        noticeOthers(others)
+        if case .leader = standing, let cluster = record.cluster,
+            members.contains(record.identity.id)
+        {
+            stale.saw(stored, of: cluster, members: members, now)
+        }
+    }
+
+    mutating func erased(_ name: String, _ answer: RegistryAnswer) {
+        // Else it was written since, or nobody knows: the next list tells.
+        if case .erased = answer { emit(.erased(name)) }
     }
 
     private mutating func noticeOthers(_ others: [NodeRecord]) {
-        guard let own = record.cluster else { return }
+        guard let own = record.cluster, ownsEntry else { return }
         var clusters: [ClusterID] = []
         for case let cluster? in others.map(\.cluster)
         where cluster != own && !clusters.contains(cluster) {

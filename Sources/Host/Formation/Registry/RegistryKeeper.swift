@@ -8,11 +8,14 @@ package import Raft
 /// - Its own record, `nodes/<ID>`, is written at start and on change, looked at every 10 s and put
 ///   back when it is missing. Where the registry permits the record `leader` only, records of nodes
 ///   are off, with one warning.
-/// - The leader writes the entry at once when it comes to lead, and looks at it every second. It
-///   puts it back when it is missing, and takes the place of a *forming* entry. An entry *formed* by
+/// - The leader writes the entry at once when it comes to lead, and looks at it four times
+///   a second. It puts it back when it is missing, and takes the place of a *forming* entry. An entry *formed* by
 ///   another cluster it leaves alone, and raises an alarm until that is resolved. An entry of the
 ///   own cluster with a later term is another leader's, which this node will soon hear of.
-/// - Every update compares and sets against the revision last read.
+/// - The leader erases records that say nothing any more (`StaleRecords`): of nodes of its cluster
+///   that are no members, and of nodes without a cluster that don't keep theirs.
+/// - A node that was removed from its cluster leaves the registry alone.
+/// - Every update and every erasure compares against the revision last read.
 /// - A member that lost contact reads the records of its cluster's nodes, for their addresses.
 ///
 /// At most one request is under way. A registry that is down, slow or answers nonsense costs a
@@ -25,6 +28,8 @@ package struct RegistryKeeper: Sendable {
     package enum Standing: Equatable, Sendable {
         /// In no cluster, or not known yet which.
         case fresh
+        /// No member of the record's cluster any more.
+        case excluded
         /// In the record's cluster. `isLost`: it has no contact to a leader, or has moved.
         case member(isLost: Bool)
         /// One of those that found the record's cluster, which has not had a leader yet: the entry
@@ -75,6 +80,11 @@ package struct RegistryKeeper: Sendable {
     var refusalText = ""
     var listDue: Duration?
     var candidates: [PeerAddress]?
+    /// The members of the own cluster, for a leader.
+    var members: [NodeID] = []
+    var stale = StaleRecords()
+    /// The entry that was last seen is the own cluster's.
+    var ownsEntry = false
 
     private var pending: [RegistryKeeperEffect] = []
 
@@ -86,6 +96,7 @@ package struct RegistryKeeper: Sendable {
             case lookAtOwn
             case writeOwn
             case listNodes
+            case erase(String)
         }
 
         let id: RegistryRequestID
@@ -113,7 +124,12 @@ package struct RegistryKeeper: Sendable {
 
     /// What the node is now. The shell may say so as often as it likes; only a change counts.
     /// Every standing but `fresh` needs a record with a cluster.
-    package mutating func update(_ record: NodeRecord, _ standing: Standing) {
+    ///
+    /// - Parameter members: of its cluster, where the node leads; with none nothing is erased.
+    package mutating func update(
+        _ record: NodeRecord, _ standing: Standing, members: [NodeID] = []
+    ) {
+        self.members = members
         if record != self.record {
             self.record = record
             ownDue = now
@@ -138,6 +154,7 @@ package struct RegistryKeeper: Sendable {
         case .lookAtOwn: sawOwn(answer)
         case .writeOwn: wroteOwn(answer)
         case .listNodes: sawNodes(answer)
+        case .erase(let name): erased(name, answer)
         }
         drive()
     }
@@ -160,7 +177,9 @@ package struct RegistryKeeper: Sendable {
     package var nextDeadline: Duration {
         guard request == nil else { return now + .seconds(1) }
         if isLeaderSoonDue, let leaderDue { return max(leaderDue, notBefore) }
-        let due = min(ownDue, leaderDue ?? ownDue, listDue ?? ownDue)
+        let own = standing == .excluded ? now + .seconds(1) : ownDue
+        let erasure = stale.isEmpty ? own : now
+        let due = min(own, leaderDue ?? own, listDue ?? own, erasure)
         return max(due, notBefore)
     }
 
@@ -168,7 +187,7 @@ package struct RegistryKeeper: Sendable {
     var keepsLeader: Bool {
         switch standing {
         case .leader, .founder: true
-        case .fresh, .member: false
+        case .fresh, .excluded, .member: false
         }
     }
 
@@ -193,8 +212,11 @@ package struct RegistryKeeper: Sendable {
         later = nil
         publishedAt = nil
         candidates = nil
+        ownsEntry = false
+        stale = StaleRecords()
+        ownDue = min(ownDue, now + .seconds(10))
         switch standing {
-        case .fresh, .member(isLost: false): setAlarms(about: .leaderEntry, [])
+        case .fresh, .excluded, .member(isLost: false): setAlarms(about: .leaderEntry, [])
         case .member(isLost: true):
             setAlarms(about: .leaderEntry, [])
             listDue = now
@@ -210,17 +232,21 @@ package struct RegistryKeeper: Sendable {
         guard request == nil, now >= notBefore else { return }
         if let leaderDue, leaderDue <= now {
             lookAtLeader()
-        } else if isLeaderSoonDue, min(ownDue, listDue ?? ownDue) + .seconds(2) > now {
+        } else if isLeaderSoonDue,
+            standing == .excluded || min(ownDue, listDue ?? ownDue) + .seconds(2) > now
+        {
             // Another request would be in the way of the next look.
             return
-        } else if ownDue <= now {
+        } else if ownDue <= now, standing != .excluded {
             lookAtOwn()
         } else if let listDue, listDue <= now {
             ask(.list(prefix: RecordName.nodes), .listNodes)
+        } else if let record = stale.next() {
+            ask(.erase(record.name, expected: record.revision), .erase(record.name))
         }
     }
 
-    private var isLeaderSoonDue: Bool { leaderDue.map { $0 < now + .milliseconds(300) } ?? false }
+    private var isLeaderSoonDue: Bool { leaderDue.map { $0 < now + .milliseconds(100) } ?? false }
 
     /// What every answer tells of the registry itself.
     private mutating func note(_ answer: RegistryAnswer, _ request: Request) {
@@ -233,9 +259,11 @@ package struct RegistryKeeper: Sendable {
             return
         }
         if failure.kind == .forbidden, request.purpose.isAboutNodes { return }
+        notBefore = now + patience.failed(failure.kind, isUrgent: keepsLeader, &jitter)
+        // One answer that is late by a quarter of a second is no news.
+        if failure.kind == .timeout, self.failure == nil, patience.failures < 3 { return }
         if self.failure == nil { emit(.failing(failure.description)) }
         self.failure = failure.description
-        notBefore = now + patience.failed(failure.kind, isUrgent: keepsLeader, &jitter)
     }
 }
 
@@ -243,7 +271,7 @@ extension RegistryKeeper.Request.Purpose {
     fileprivate var isAboutNodes: Bool {
         switch self {
         case .lookAtLeader, .writeLeader: false
-        case .lookAtOwn, .writeOwn, .listNodes: true
+        case .lookAtOwn, .writeOwn, .listNodes, .erase: true
         }
     }
 }

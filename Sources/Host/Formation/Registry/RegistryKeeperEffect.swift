@@ -11,6 +11,8 @@ package enum RegistryKeeperEffect: Equatable, Sendable {
     case published(LeaderEntry)
     /// The entry that this node had published was gone, or somebody changed it: it is right again.
     case restored(LeaderEntry)
+    /// The record of this name said nothing any more, and is gone. Once per record.
+    case erased(String)
     /// Something that an operator should look at. It lasts until `resolved`.
     case raised(RegistryAlarm)
     case resolved(RegistryAlarm)

@@ -3,15 +3,15 @@ import Cluster
 
 /// How long a keeper waits for an answer, and how long before it asks a registry again that failed.
 ///
-/// A leader's entry has to be right within a second after the registry works again, so a request
-/// that began while it did not must end soon: deadlines are short, half as long again as the
-/// longest time in which this registry has ever answered. One that takes longer than ever, for good,
-/// is found by a patient request now and then.
+/// A leader's entry has to be right soon after the registry works again, before a claim in its place
+/// is completed; so a request that began while it did not must end soon: deadlines are short, half as
+/// long again as the longest time in which this registry has answered lately. One that takes longer
+/// than ever, for good, is found by a patient request now and then.
 struct RegistryPatience: Sendable {
-    static let shortest = Duration.milliseconds(600)
+    static let shortest = Duration.milliseconds(250)
     static let longest = Duration.seconds(5)
     /// Between two patient requests to a registry that lets all others time out.
-    static let patientInterval = Duration.seconds(300)
+    static let patientInterval = Duration.seconds(60)
 
     private var slowest: Duration?
     private var timeouts = 0
@@ -22,8 +22,8 @@ struct RegistryPatience: Sendable {
     /// The time for a request that begins now.
     mutating func timeout(_ now: Duration) -> Duration {
         guard let slowest else {
-            // Nothing is known yet: 0.6, 1.2, 2.4, 4.8 s, then as below.
-            if timeouts < 4 {
+            // Nothing is known yet: 0.25, 0.5, 1, 2, 4 s, then as below.
+            if timeouts < 5 {
                 lastPatient = now
                 return Self.shortest * (1 << timeouts)
             }
@@ -40,7 +40,8 @@ struct RegistryPatience: Sendable {
     }
 
     mutating func succeeded(after time: Duration, _ now: Duration) {
-        slowest = max(slowest ?? .zero, min(time, Self.longest))
+        // A slow answer is forgotten by and by: half of it after some fifty quick ones.
+        slowest = max((slowest ?? .zero) * 63 / 64, min(time, Self.longest))
         timeouts = 0
         failures = 0
         lastPatient = now
@@ -57,8 +58,8 @@ struct RegistryPatience: Sendable {
         switch kind {
         case .permanent: return jitter.pause(30_000, 60_000)
         case .forbidden: return isUrgent ? jitter.pause(3_000, 6_000) : jitter.pause(5_000, 10_000)
-        case .timeout where isUrgent: return jitter.pause(50, 200)
-        case .unavailable where isUrgent: return jitter.pause(250, 600)
+        case .timeout where isUrgent: return jitter.pause(20, 60)
+        case .unavailable where isUrgent: return jitter.pause(100, 250)
         case .timeout, .unavailable:
             let longest = 1_000 << min(failures - 1, 3)
             return jitter.pause(longest / 2, longest)

@@ -4,6 +4,8 @@ package enum RegistryRequest: Equatable, Sendable {
     case read(String)
     /// Writes if the record's revision is still `expected`; nil stands for "there is none".
     case write(String, value: [UInt8], expected: Revision?)
+    /// Removes the record if its revision is still `expected`.
+    case erase(String, expected: Revision)
     /// All records whose name begins so.
     case list(prefix: String)
 }
@@ -35,8 +37,11 @@ package enum RegistryAnswer: Equatable, Sendable {
     case records([StoredRecord])
     /// Of a write that is certain.
     case written(Revision)
+    /// Of an erasure: there is no such record any more.
+    case erased
     /// Of a write: the record has another revision, or is there, or is not there. A write may have
-    /// been sent twice and this be the answer to the second, so the outcome is *not* certain.
+    /// been sent twice and this be the answer to the second, so the outcome is *not* certain. Of an
+    /// erasure: the record has another revision.
     case conflict
     /// Of any request. A write may have happened all the same, or may yet.
     case failed(RegistryFailure)

@@ -6,6 +6,12 @@ struct RegistryView: Sendable {
     enum Leader: Equatable, Sendable {
         case absent
         case present(LeaderContent, Revision)
+
+        /// There is a cluster, and which.
+        var isFormed: Bool {
+            guard case .present(.entry(let entry), _) = self else { return false }
+            return entry.state == .formed
+        }
     }
 
     var leader: Leader

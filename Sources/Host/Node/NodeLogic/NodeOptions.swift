@@ -47,6 +47,8 @@ package struct MachineSettings: Sendable {
     package var stopsWhenRemoved: Bool = false
     /// How a node without a cluster comes to one.
     package var plan: FormationPlan = .alone
+    /// Found a cluster in the place of one whose nodes all answer without data.
+    package var foundsAnew: Bool = false
     /// With which `rqlited disco` finds this node's registry, for commands that an operator is told.
     package var discoveryFlags: String = ""
     /// By when a snapshot must have been sent and installed: the database is held for it so long,

@@ -25,6 +25,7 @@ extension Rendezvous {
         var settings = RegistryFormationSettings(
             introduction, apiURL: options.apiURL, limit: limit)
         settings.clearCommand = clearCommand
+        settings.foundsAnew = options.foundsAnew
         registry?.formation = RegistryFormation(
             settings, state: state, freshID: chance.nextID(), seed: chance.next())
     }
@@ -46,6 +47,7 @@ extension Rendezvous {
     /// What this node is, as far as the registry's leader entry is concerned.
     private var standing: RegistryKeeper.Standing {
         guard let cluster = situation.cluster else { return .fresh }
+        if situation.exclusion != .none { return .excluded }
         if situation.role == .leader { return .leader(situation.term) }
         if let founding = registry?.state.founding, founding.cluster == cluster,
             situation.leader == nil, situation.isLogEmpty
@@ -60,7 +62,9 @@ extension Rendezvous {
     mutating func tickRegistry() {
         guard registry != nil else { return }
         let (record, standing) = (nodeRecord, standing)
-        stepRegistry { $0.keeper.update(record, standing) }
+        var members: [NodeID] = []
+        if case .leader = standing { members = situation.membership.members.map(\.id) }
+        stepRegistry { $0.keeper.update(record, standing, members: members) }
         watchRegistry(standing)
     }
 
@@ -178,6 +182,10 @@ extension Rendezvous {
             say(
                 .warning,
                 "the leader's entry in the discovery service was lost or changed: restored")
+        case .erased(let name):
+            say(
+                .info, "erased the record of a node that is no member from the discovery service",
+                ["record": name])
         case .raised(let alarm):
             say(
                 .warning, "discovery service needs attention",
