@@ -53,6 +53,8 @@ package struct Formation: Sendable {
     /// Joins under way, by the address asked.
     var joins: [JoinAttempt] = []
     var learntAt: Duration?
+    /// Until then candidates are asked again soon: one of them is about to be in a cluster.
+    private var eagerUntil: Duration = .zero
     var contradictions: [(refusal: FormationRefusal, since: Duration)] = []
     var explanation = ""
     var isExplanationDue = true
@@ -178,6 +180,15 @@ package struct Formation: Sendable {
                 $0.nextHello = now
             }
         }
+        drive()
+    }
+
+    /// There is a cluster, as is known from elsewhere: who of the candidates is in it is asked at
+    /// once, and again soon.
+    package mutating func askAgain() {
+        guard !isFinished else { return }
+        eagerUntil = now + settings.eagerPeriod
+        roster.reschedule { if $0.helloSentAt == nil { $0.nextHello = now } }
         drive()
     }
 
@@ -382,7 +393,8 @@ package struct Formation: Sendable {
 
     private mutating func pauseAfterAnswer(_ facts: CandidateFacts) -> Duration {
         if case .attempts(_, let interval) = settings.limit { return interval }
-        let isEager = learntAt.map { now < $0 + settings.eagerPeriod } ?? false
+        let isEager =
+            now < eagerUntil || learntAt.map { now < $0 + settings.eagerPeriod } ?? false
         if isEager || facts.cluster != nil { return jitter.pause(100, 200) }
         return ordinaryPause()
     }

@@ -5,6 +5,7 @@ import Raft
 extension RegistryFormation {
     mutating func decide() {
         guard let view else { return }
+        let before = target
         switch view.leader {
         case .absent: decideWithoutEntry(view)
         case .present(.entry(let entry), let revision):
@@ -21,6 +22,7 @@ extension RegistryFormation {
             target = state.claim == nil ? .anything : .nothing
         }
         renewCandidates()
+        if target != before, case .cluster = target { joining.askAgain() }
     }
 
     private func isOwn(_ entry: LeaderEntry) -> Bool {

@@ -267,7 +267,10 @@ extension NodeMachine {
             unestablished = nil
             restored.appliedMembership = membership
             startReplication(restored, in: cluster)
-            if campaign { replicated?.campaign() }
+            if campaign {
+                replicated?.campaign()
+                firstCampaign.begin(now)
+            }
         case .leaveBootstrap:
             replicated = nil
             cluster = nil

@@ -54,6 +54,7 @@ package struct NodeMachine: Sendable {
     /// Since when no leader is known; nil while one is.
     var leaderlessSince: MonotonicTime?
     var identityWatch: IdentityWatch
+    var firstCampaign = FirstCampaign()
     /// What the node goes on with once it knows that nobody else bears its identity.
     var beginning: (restored: RestoredState, cluster: ClusterID)?
     /// Whether the node was removed from its cluster and knows it.
@@ -234,6 +235,9 @@ package struct NodeMachine: Sendable {
             if exclusion != .stopped { replicated?.tick() }
         }
         if nextTick <= now { nextTick = now + options.tick }
+        if firstCampaign.isDue(hasLeader: replicated?.raft.leader != nil, now) {
+            replicated?.campaign()
+        }
         settle()
         rendezvous.tick(situation, now)
         membership.advance(
