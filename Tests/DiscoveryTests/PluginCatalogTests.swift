@@ -105,6 +105,24 @@ import Testing
         #expect(message(catalog(), path).contains("is writable by everyone"))
     }
 
+    @Test(arguments: [
+        (0o757, 0o755, "rqlite-disco-a.so"), (0o700, 0o757, "rqlite-disco-tested.so"),
+    ])
+    func `A refused file is never silently replaced by another that offers its mode`(
+        _ file: Int, _ directory: Int, _ name: String
+    ) throws {
+        try workshop.makeDirectory("first")
+        try workshop.makeDirectory("second")
+        try workshop.compile("resolver.c", as: "first/\(name)", mode: file)
+        try workshop.compile("resolver.c", as: "second/rqlite-disco-a.so")
+        try workshop.setMode("first", directory)
+        let text = message(catalog("first", "second"), "tested")
+        #expect(text.contains("/first"))
+        #expect(text.contains("is refused") && text.contains("is writable by everyone"))
+        // Behind the one that serves the mode it would not have been taken anyway.
+        #expect(try catalog("second", "first").find(mode: "tested").file.path.contains("second"))
+    }
+
     @Test func `Owner and group decide whom to trust`() throws {
         var status = stat()
         status.st_uid = 4_000_000_001

@@ -121,6 +121,10 @@ import Testing
             (.ready(synced: true), "?sync", 200, Self.storeOK + "\n[+]sync ok\n[+]db ok"),
             (.noLeader(waitingFor: ""), "", 503, "[+]node ok\n[+]leader does not exist"),
             (
+                .noLeader(waitingFor: "a leader: 2 of the 3 voters must reach each other"), "", 503,
+                "[+]node ok\n[+]leader does not exist: 2 of the 3 voters must reach each other"
+            ),
+            (
                 .noLeader(waitingFor: "waiting for 2 of 3 nodes"), "", 503,
                 "[+]node ok\n[+]leader does not exist: waiting for 2 of 3 nodes"
             ),

@@ -66,7 +66,7 @@ struct Daemon {
                 $0, registry: registry, node: node,
                 addresses: (
                     settings.raft.advertised.description, settings.apiURL
-                ), logger: logger.named("disco"))
+                ), metrics: metrics, logger: logger.named("disco"))
         }
         let status = StatusSections(
             node: node, settings: settings, process: process, discovery: discovery,

@@ -9,8 +9,8 @@ import Threads
 import Time
 
 /// Asks the discovery plugin for candidates: every second or so while the node looks for others, rarely
-/// otherwise, and at once when it begins to look or the plugin says that something changed. What the plugin does, or fails to do, never stops a
-/// node that has its cluster.
+/// otherwise, and at once when it begins to look or the plugin says that something changed. What the
+/// plugin does, or fails to do, never stops a node that has its cluster.
 final class DiscoveryLoop: Sendable {
     private enum Wake: Sendable {
         case resolved(Result<Resolution, PluginError>)
@@ -31,10 +31,25 @@ final class DiscoveryLoop: Sendable {
     private let instance: PluginInstance
     private let node: Node
     private let logger: Logger
+    private let counters: Counters
     private let wakes = Mailbox<Wake>()
     private let thread = Mutex<NamedThread?>(nil)
 
-    init(_ source: DiscoverySource, node: Node, logger: Logger) {
+    /// The metrics of module `disco` in resolver modes.
+    private struct Counters: Sendable {
+        let resolutions: Counter
+        let failures: Counter
+        let addresses: Gauge
+
+        init(_ metrics: MetricRegistry) {
+            resolutions = metrics.counter("disco", "resolver_resolutions")
+            failures = metrics.counter("disco", "resolver_failures")
+            addresses = metrics.gauge("disco", "resolver_addresses")
+        }
+    }
+
+    init(_ source: DiscoverySource, node: Node, metrics: MetricRegistry, logger: Logger) {
+        counters = Counters(metrics)
         instance = source.instance
         self.node = node
         self.logger = logger
@@ -62,6 +77,7 @@ final class DiscoveryLoop: Sendable {
             states.flush()
             switch result {
             case .success(let resolution):
+                counters.addresses.set(resolution.addresses.count)
                 let addresses = resolution.addresses.map(\.hostAndPort)
                 if Set(addresses) != Set(known.map(\.hostAndPort)) {
                     let text = addresses.joined(separator: " ")
@@ -75,6 +91,7 @@ final class DiscoveryLoop: Sendable {
                 node.candidates(Candidates(known))
                 pause = interval(timeToLive: resolution.timeToLive)
             case .failure(let error):
+                counters.failures.add()
                 states.troubled("discovery finds nobody", reason: "\(error)")
                 // What was known stays known: a resolver that is down must not unsay it.
                 node.candidates(Candidates(known, problem: "discovery: \(error)"))
@@ -101,6 +118,7 @@ final class DiscoveryLoop: Sendable {
                 }
             }
         }
+        counters.resolutions.add()
         instance.resolve(timeout: Self.patience) { [wakes] in wakes.post(.resolved($0)) }
         var told = Self.noticeable
         let start = MonotonicTime.now

@@ -23,7 +23,7 @@ struct DiscoveryService {
     ///   - addresses: as the node advertises them, the API's as a URL.
     init(
         _ source: DiscoverySource, registry: PluginRegistry?, node: Node,
-        addresses: (raft: String, api: String), logger: Logger
+        addresses: (raft: String, api: String), metrics: MetricRegistry, logger: Logger
     ) {
         self.source = source
         self.node = node
@@ -31,7 +31,7 @@ struct DiscoveryService {
             source.instance, node: node, addresses: addresses, logger: logger)
         role =
             registry.map { .registry($0) }
-            ?? .resolver(DiscoveryLoop(source, node: node, logger: logger))
+            ?? .resolver(DiscoveryLoop(source, node: node, metrics: metrics, logger: logger))
     }
 
     func start() throws(ThreadShortage) {

@@ -36,7 +36,9 @@ struct DiscoverySource {
         let source = try PluginSource(choice, discovery.isolation)
         var arguments = PluginArguments(
             key: discovery.key, config: try discovery.config.bytes(),
-            nodeID: settings.identity.explicit ?? settings.identity.fallback,
+            nodeID: settings.identity.explicit
+                ?? StoredNodeID.read(from: settings.dataDirectory)?.rawValue
+                ?? settings.identity.fallback,
             raft: (settings.raft.advertised.description, settings.raft.advertised.port),
             apiURL: "http://\(settings.http.advertised)")
         arguments.hostVersion = Build.version

@@ -94,7 +94,9 @@ enum ReadinessText {
         switch readiness {
         case .nodeOnly: return node
         case .noLeader(let detail):
-            return node + "\n" + line("[+]leader does not exist", detail)
+            // What is waited for is "a leader: …", which the line has said.
+            let rest = detail.hasPrefix("a leader: ") ? String(detail.dropFirst(10)) : detail
+            return node + "\n" + line("[+]leader does not exist", rest)
         case .leaderUnreachable(let detail):
             return node + "\n" + line("[+]leader not contactable", detail)
         case .storeNotReady(let detail):

@@ -2,8 +2,13 @@ import Raft
 
 /// What the formation waits for, in words an operator can act on.
 extension Formation {
+    static var noCandidate: String { "no candidate address yet" }
+
     mutating func explain() {
-        guard !roster.candidates.isEmpty else { return say("no candidate address yet") }
+        guard !roster.candidates.isEmpty else {
+            if isListKnown { say(Self.noCandidate) }
+            return
+        }
         guard isSurveyOver, isExplanationDue || roster.candidates.contains(where: isAging) else {
             return
         }

@@ -52,6 +52,8 @@ package struct Formation: Sendable {
     var starting: (ticket: PersistTicket, campaign: Bool)?
     /// Joins under way, by the address asked.
     var joins: [JoinAttempt] = []
+    /// Somebody has told of candidates, be it that there are none.
+    var isListKnown = false
     var learntAt: Duration?
     /// Until then candidates are asked again soon: one of them is about to be in a cluster.
     private var eagerUntil: Duration = .zero
@@ -120,6 +122,7 @@ package struct Formation: Sendable {
         // Once the founders are known there are no more ballots, and they are asked as well: the
         // list may have lost them.
         let founders = state.chosen.map { $0.members.map(\.address) } ?? []
+        isListKnown = true
         roster.replace(by: candidates + founders.map { CandidateAddress($0) }, now: now)
         failures = 0
         drive()
@@ -322,7 +325,7 @@ package struct Formation: Sendable {
     }
 
     /// What it waits for now, for `/status`.
-    package var waitingFor: String { explanation }
+    package var waitingFor: String { explanation.isEmpty ? Self.noCandidate : explanation }
 
     /// A cluster has been asked to take this node in and has not answered yet.
     package var isJoining: Bool { !joins.isEmpty }

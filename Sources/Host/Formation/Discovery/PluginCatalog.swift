@@ -6,6 +6,7 @@ import PluginABI
 ///
 /// - Only files named `*rqlite-disco-*.so` are looked at.
 /// - The first directory that offers a mode wins; what it hides is listed.
+/// - A file that is refused is not passed over for another that offers its mode: that is an error.
 /// - Two files in one directory that offer the same mode are an error, unless they are one inode.
 /// - A mode with a slash is the path of a plugin, `PATH#MODE` if it has several.
 package struct PluginCatalog: Sendable {
@@ -64,10 +65,32 @@ package struct PluginCatalog: Sendable {
         guard let first = offers.first, let mode = first.mode(named: spec) else {
             throw .unknownMode(spec, listing: listing, directories: directories)
         }
+        if let refused = listing.refused.first(where: { hides($0, spec, from: first) }) {
+            throw .refused(path: refused.path, refused.why)
+        }
         if let rival = offers.dropFirst().first(where: { $0.directory == first.directory }) {
             throw .ambiguous(mode: spec, first.path, rival.path)
         }
         return PluginChoice(file: first, mode: mode, shadowed: offers.dropFirst().map(\.path))
+    }
+
+    /// Whether a file that is refused would have served the mode, had it been taken. Another file of
+    /// that mode is then not what the operator means.
+    private func hides(_ refused: Refused, _ mode: String, from choice: PluginFile) -> Bool {
+        let parent = refused.path.split(separator: "/", omittingEmptySubsequences: false)
+            .dropLast().joined(separator: "/")
+        guard
+            let place = directories.firstIndex(where: { $0 == refused.path || $0 == parent }),
+            let chosen = directories.firstIndex(of: choice.directory), place <= chosen
+        else { return false }
+        let name = "rqlite-disco-\(mode).so"
+        if directories[place] == refused.path {
+            return ["lib", ""].contains { access("\(refused.path)/\($0)\(name)", F_OK) == 0 }
+        }
+        if let note = PluginFile.note(ofUntrusted: refused.path) {
+            return note.modes.contains { $0.name == mode }
+        }
+        return refused.path.hasSuffix(name)
     }
 
     /// Of a mode's name or a plugin's path, from the file's note alone.

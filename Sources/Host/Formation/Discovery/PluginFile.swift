@@ -32,6 +32,19 @@ package struct PluginFile: Sendable {
         note = try PluginNote(notes)
     }
 
+    /// What a file offers that is not to be used, to tell what it is in the place of. Nil if it can't
+    /// be read.
+    static func note(ofUntrusted path: String) -> PluginNote? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
+            let notes = try? ELFNote.read(descriptor)
+        else { return nil }
+        return try? PluginNote(notes)
+    }
+
     /// Nil if it offers none of that name.
     package func mode(named name: String) -> PluginMode? {
         note.modes.first { $0.name == name }

@@ -142,7 +142,7 @@ extension RegistryFormation {
         case .present(.entry(let entry), _) where entry.address.isWellFormed:
             addresses.append(entry.address)
             // Where records can't be read, or too many are there, members are known by the entry.
-            if recordsRefused != nil || settings.foundsAnew {
+            if recordsRefused != nil || view.isCut || settings.foundsAnew {
                 addresses += entry.founders.map(\.address)
             }
         case .present(.foreign(_, _, let address), _) where PeerAddress(address).isWellFormed:

@@ -33,8 +33,11 @@ extension RegistryFormation {
         _ answer: RegistryAnswer, _ leader: RegistryView.Leader, sentAt: Duration
     ) {
         var records: [NodeRecord] = []
+        var isCut = false
         switch answer {
-        case .records(let stored): records = NodeRecord.all(in: stored)
+        case .records(let stored):
+            records = NodeRecord.all(in: stored)
+            isCut = stored.count > RegistryLimits.records
         case .failed(let failure) where failure.kind == .forbidden && quota == 1:
             // Only the record `leader` is permitted: it alone has to do.
             recordsRefused = failure.description
@@ -44,7 +47,8 @@ extension RegistryFormation {
         default: return lookFailed(answer)
         }
         lookFailure = nil
-        view = RegistryView(leader: leader, records: records, startedAt: sentAt, endedAt: now)
+        view = RegistryView(
+            leader: leader, records: records, isCut: isCut, startedAt: sentAt, endedAt: now)
         isDecisionDue = true
         nextLook = now + pauseBetweenLooks()
     }

@@ -17,6 +17,8 @@ struct RegistryView: Sendable {
     var leader: Leader
     /// Of nodes, sorted by ID; what can't be read is left out.
     var records: [NodeRecord]
+    /// There are more than are looked at.
+    var isCut = false
     /// When the look began, and when its last answer came.
     var startedAt: Duration
     var endedAt: Duration

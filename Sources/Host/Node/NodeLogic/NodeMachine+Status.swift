@@ -95,8 +95,15 @@ extension NodeMachine {
         replicated?.raft.membership.contains(options.identity.id) ?? false
     }
 
-    /// Why there is no leader, in words.
+    /// Why there is no leader, in words, with the last error of discovery.
     var waitingFor: String {
+        guard let raft = replicated?.raft, raft.leader == nil, exclusion == .none,
+            let problem = rendezvous.discoveryProblem
+        else { return wait }
+        return "\(wait); \(problem)"
+    }
+
+    private var wait: String {
         guard let raft = replicated?.raft else {
             return beginning == nil
                 ? rendezvous.waitingFor ?? "a cluster"

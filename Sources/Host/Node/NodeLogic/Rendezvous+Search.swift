@@ -18,6 +18,8 @@ extension Rendezvous {
             settings, state: goal == .form ? acceptor : AcceptorState(),
             freshClusterID: chance.nextID(), seed: chance.next())
         search = Search(goal: goal, machine: machine, start: now)
+        // Nobody has told of candidates yet, who will in a moment: that is no list without any.
+        guard goal == .rejoin || candidates != nil else { return step { _ in } }
         lookUpNames()
         let addresses = addressesToAsk
         step { $0.machine.candidatesChanged(addresses) }

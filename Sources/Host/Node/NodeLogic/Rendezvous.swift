@@ -264,6 +264,12 @@ struct Rendezvous {
         return "\(text); \(problem)"
     }
 
+    /// Why resolver or registry can't be used now.
+    var discoveryProblem: String? {
+        candidates?.problem
+            ?? registry?.keeper.failure.map { "the registry can't be used: \($0)" }
+    }
+
     /// More candidates would be of use now.
     var isSeeking: Bool { search != nil || registry?.formation != nil }
 }
