@@ -109,10 +109,12 @@ final class Client {
     }
 
     /// Another client of the same server.
-    init(beside other: Client) throws {
+    /// - Parameter sharesLoop: both are on one event loop.
+    init(beside other: Client, sharesLoop: Bool = false) throws {
         node = other.node
         server = other.server
-        channel = EmbeddedChannel()
+        channel =
+            sharesLoop ? EmbeddedChannel(loop: other.channel.embeddedEventLoop) : EmbeddedChannel()
         try server.configure(channel).wait()
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 2)).wait()
     }

@@ -92,4 +92,33 @@ import Wire
         let client = try client(.image(Self.image), .failed(error))
         #expect(try client.post("/db/load", "x").status == status)
     }
+
+    @Test func `A node that is alone boots from a file, and answers without a body`() throws {
+        let file = "SQLite format 3" + String(repeating: "x", count: 100)
+        let client = try client(.image(Self.image))
+        let answer = try client.post("/boot", file)
+        #expect(answer.status == 200)
+        #expect(answer.body.isEmpty)
+        guard case .boot(let image)? = client.node.requests.first?.operation else {
+            Issue.record("not asked for")
+            return
+        }
+        #expect(image == Self.image)
+        let refusals: [(ServiceError, String)] = [
+            (.notLeader(leaderURL: "http://n2:4001"), "not leader\n"),
+            (.unsuitable("not single-node"), "not single-node\n"),
+        ]
+        for (error, text) in refusals {
+            let client = try self.client(.image(Self.image), .failed(error))
+            let answer = try client.post("/boot", file)
+            #expect(answer.status == 503)
+            #expect(answer.body == text)
+        }
+        let short = try client.post("/boot", "SQLite format 3")
+        #expect(short.status == 503)
+        #expect(short.body == "EOF\n")
+        let other = try client.post("/boot", String(repeating: "y", count: 100))
+        #expect(other.status == 400)
+        #expect(other.body == "invalid SQLite data\n")
+    }
 }

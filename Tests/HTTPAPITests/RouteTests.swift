@@ -81,7 +81,6 @@ import Wire
     }
 
     @Test(arguments: [
-        ("POST", "/boot", "boot"),
         ("POST", "/snapshot", "snapshot"), ("POST", "/reap", "reap"),
         ("POST", "/db/execute?queue", "queued write"),
     ])

@@ -51,6 +51,40 @@ import Wire
         #expect(client.node.demands.isEmpty)
     }
 
+    @Test func `One slice at a time is made on a loop, in turn, however many clients take them`()
+        throws
+    {
+        let first = try Client(FakeNode { _ in nil })
+        let clients =
+            [first] + (try (0..<4).map { _ in try Client(beside: first, sharesLoop: true) })
+        for client in clients { try request(client) }
+        let loop = first.channel.embeddedEventLoop
+        for request in first.node.requests {
+            let part = ResultPart([Self.begin, Self.cells(100_000)])
+            first.node.deliver([Reply(id: request.id, outcome: .part(part))])
+        }
+        loop.run()
+        var taken = [Int](repeating: 0, count: clients.count)
+        func take() throws -> Int {
+            var slices = 0
+            for (place, client) in clients.enumerated() {
+                let count = try client.output().utf8.count
+                // The heads of all go out at once.
+                if count > 1000 { slices += 1 }
+                taken[place] += count
+            }
+            return slices
+        }
+        #expect(try take() <= 1)
+        for _ in 0..<9 {
+            loop.advanceTime(by: .microseconds(60))
+            #expect(try take() == 1)
+        }
+        // Everybody had two turns.
+        #expect(taken.allSatisfy { $0 > 200_000 }, "\(taken)")
+        #expect(taken.allSatisfy { $0 < 400_000 }, "\(taken)")
+    }
+
     @Test func `What is used up is asked for anew, what the client does not take is not`() throws {
         let client = try Client(FakeNode { _ in nil })
         try request(client)

@@ -40,8 +40,6 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var ready = CircularBuffer<Incoming>()
     private var source: AnswerSource?
     private var slicing = ResponseFraming()
-    /// Of the answer that is under way.
-    private var sliceCount = 0
     private var output = ByteBuffer()
     /// Memory of an earlier `output`, used again.
     private var spare = ByteBuffer()
@@ -221,8 +219,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             edge.writer.write(response, framing, to: &output)
             source = framing.omitsBody ? nil : response.source
             slicing = framing
-            sliceCount = 0
-        case .slice: scheduleSlice(after: sliceCount == 0 ? .zero : edge.limits.slicePause)
+        case .slice: gateway.slice(self)
         case .writeContinue: output.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
         case .cancel(let exchanges): gateway.cancel(exchanges, of: self)
         case .closeWhenWritten(let lingers): closing = .whenWritten(lingers: lingers)
@@ -232,27 +229,22 @@ final class HTTPConnection: ChannelDuplexHandler {
         }
     }
 
-    /// The event loop turns to its sockets only when none of its tasks is due: so a slice that
-    /// follows another comes after a pause, and others have their turn.
-    private func scheduleSlice(after pause: TimeAmount) {
-        sliceCount += 1
-        context?.eventLoop.assumeIsolated().scheduleTask(in: pause) {
-            guard let source = self.source, self.isOpen else { return }
-            do {
-                let (bytes, slice) = try source.next(self.limits.sliceBytes)
-                self.edge.writer.write(
-                    slice: bytes, isLast: slice == .last, self.slicing, to: &self.output)
-                if slice == .last { self.dropSource() }
-                self.flushOutput()
-                self.gateway.demandMore(of: source)
-                self.machine.sliced(slice)
-            } catch {
-                self.dropSource()
-                self.machine.sliced(.failed)
-            }
-            self.perform()
-            self.flush()
+    /// It is this connection's turn among those of its event loop.
+    func makeSlice() {
+        guard let source, isOpen else { return }
+        do {
+            let (bytes, slice) = try source.next(limits.sliceBytes)
+            edge.writer.write(slice: bytes, isLast: slice == .last, slicing, to: &output)
+            if slice == .last { dropSource() }
+            flushOutput()
+            gateway.demandMore(of: source)
+            machine.sliced(slice)
+        } catch {
+            dropSource()
+            machine.sliced(.failed)
         }
+        perform()
+        flush()
     }
 
     /// To give back the memory of a large result takes long enough to be done elsewhere.

@@ -34,6 +34,11 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
     private var lastSerial: UInt32 = 0
     private var openConnections = 0
     private var draining: Draining?
+    /// Connections that wait for their turn to make a slice.
+    private var slicing = CircularBuffer<HTTPConnection>()
+    private var isSliceScheduled = false
+    /// Until the pause behind the last slice is over.
+    private var pauseEnd = NIODeadline.uptimeNanoseconds(0)
 
     /// The end of service on this loop.
     private struct Draining {
@@ -224,6 +229,30 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         guard let found = waiting.removeValue(forKey: id) else { return nil }
         if !found.pending.operation.isObservation { edge.budgets.requests.giveBack(1) }
         return found
+    }
+
+    // MARK: Slices
+
+    /// The connection makes the next slice of its answer when it has its turn. The event loop looks at
+    /// its sockets only when none of its tasks is due: so there is one task for all connections, and a
+    /// pause behind each slice. With a task for each there would always be one that is due, and
+    /// whoever asks for something new would wait until the others have all they can take.
+    func slice(_ connection: HTTPConnection) {
+        slicing.append(connection)
+        if !isSliceScheduled {
+            scheduleSlice(after: loop.now < pauseEnd ? edge.limits.slicePause : .zero)
+        }
+    }
+
+    private func scheduleSlice(after pause: TimeAmount) {
+        isSliceScheduled = true
+        loop.assumeIsolated().scheduleTask(in: pause) {
+            // Whatever it asks for meanwhile comes behind the others.
+            self.slicing.popFirst()?.makeSlice()
+            self.isSliceScheduled = false
+            self.pauseEnd = self.loop.now + self.edge.limits.slicePause
+            if !self.slicing.isEmpty { self.scheduleSlice(after: self.edge.limits.slicePause) }
+        }
     }
 
     // MARK: Draining

@@ -13,7 +13,7 @@ extension ClientRequest.Operation {
             case .request: RightsNeed([.query, .execute])
             }
         case .backup: RightsNeed([.backup], isReading: true)
-        case .load, .loadDump: RightsNeed([.load])
+        case .load, .loadDump, .boot: RightsNeed([.load])
         case .remove: RightsNeed([.remove])
         case .transferLeadership: RightsNeed([.leaderOperations])
         case .nodes: RightsNeed([.status], isReading: true)
@@ -37,6 +37,7 @@ extension ClientRequest.Operation {
             }
         case .backup: "backup"
         case .load, .loadDump: "load"
+        case .boot: "boot"
         case .remove: "remove node"
         case .transferLeadership: "stepdown"
         case .nodes: "nodes"

@@ -66,6 +66,8 @@ package struct ClientRequest: Sendable {
         case load(DatabaseImage)
         /// A dump is run: the same as a command that executes, to who may load.
         case loadDump(Command)
+        /// As `load`, on the leader of a cluster of one.
+        case boot(DatabaseImage)
         case remove(NodeID)
         /// Hand leadership over; with `wait` the reply comes when it has moved.
         case transferLeadership(to: NodeID?, wait: Bool)
@@ -93,6 +95,7 @@ package struct ClientRequest: Sendable {
         case readiness = 6
         case backup = 7
         case load = 8
+        case boot = 9
         case limits = 16
         case applyDecision = 17
         case reseed = 18
@@ -149,6 +152,7 @@ extension ClientRequest.Operation {
         case .command: .command
         case .backup: .backup
         case .load, .loadDump: .load
+        case .boot: .boot
         case .remove: .remove
         case .transferLeadership: .transferLeadership
         case .nodes: .nodes

@@ -29,6 +29,12 @@ extension NodeMachine {
         case .apply(let pending, let decision): dispatch(decision, pending, standing)
         case .reseed(let pending): reseed(pending)
         case .load(let pending): load(pending, standing)
+        case .boot(let pending):
+            if replicated?.raft.membership.members.count == 1 {
+                load(pending, standing)
+            } else {
+                router.answer(pending, .failed(.unsuitable("not single-node")))
+            }
         }
     }
 

@@ -48,7 +48,7 @@ package struct PendingRequest: Sendable {
         switch request.operation {
         case .command(let command, _), .loadDump(let command):
             encoded = LogCommand.command(command).encoded()
-        case .load(let image): encoded = LogCommand.load(image).encoded()
+        case .load(let image), .boot(let image): encoded = LogCommand.load(image).encoded()
         default: break
         }
     }
@@ -59,7 +59,7 @@ package struct PendingRequest: Sendable {
     /// Until when a leader must have taken it in.
     func parkedDeadline(applyTimeout: Duration) -> MonotonicTime {
         switch request.operation {
-        case .load, .loadDump: return min(deadline, arrival + applyTimeout)
+        case .load, .loadDump, .boot: return min(deadline, arrival + applyTimeout)
         default: break
         }
         guard case .command(let command, _) = request.operation,

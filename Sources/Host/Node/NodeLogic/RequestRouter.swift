@@ -44,6 +44,7 @@ struct RequestRouter {
         case apply(PendingRequest, ApplyDecision)
         case reseed(PendingRequest)
         case load(PendingRequest)
+        case boot(PendingRequest)
     }
 
     /// What a turn gathered.
@@ -113,6 +114,11 @@ struct RequestRouter {
             return nil
         case .backup(_, let options):
             dispatch(pending, readNeed(options, standing), standing, now)
+            return nil
+        case .boot:
+            // Never sent on: it is meant for a node that is alone.
+            if standing.role == .leader { return .boot(pending) }
+            answer(pending, .failed(.notLeader(leaderURL: standing.leaderURL)))
             return nil
         case .loadDump:
             dispatch(pending, .proposal, standing, now)

@@ -18,9 +18,9 @@ extension Message {
 extension ClientRequest {
     var approximateSize: Int {
         var size = Frame.headerSize + 256
-        if case .load(let image) = operation { return size + image.packed.count }
         let command: Command
         switch operation {
+        case .load(let image), .boot(let image): return size + image.packed.count
         case .command(let carried, _), .loadDump(let carried): command = carried
         default: return size
         }

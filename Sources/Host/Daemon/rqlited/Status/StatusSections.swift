@@ -27,6 +27,7 @@ struct StatusSections: Sendable {
         var all: [Documents.Section] = [
             .init("build") { process.build() },
             .init("cluster") { cluster() },
+            .init("extensions") { .object([.init("dir", ""), .init("names", .array([]))]) },
             .init("http") { http() },
             .init("mux") { mux() },
             .init("network") { network() },
@@ -48,31 +49,32 @@ struct StatusSections: Sendable {
         let reapings = node.reapings
         let readers = node.readers
         let words = CommandWords.shown(CommandLine.arguments).map { JSONValue.string($0) }
-        return metrics.snapshot() + [
-            .init("cmdline", .array(words)), .init("raft.dropped_messages", .object(dropped)),
-            .init(
-                "readers",
-                .object([
-                    .init("busy", .integer(readers.busy)),
-                    .init("given_up", .integer(readers.givenUp)),
-                    .init("stalled", .integer(node.stalledStreams)),
-                    .init("threads", .integer(readers.threads)),
-                    .init("waiting", .integer(readers.waiting)),
-                ])),
-            .init(
-                "tls",
-                .object([
-                    .init(
-                        "days_left",
-                        encryption.leastDaysLeft.map { .integer($0) } ?? .null)
-                ])),
-            .init(
-                "store",
-                .object([
-                    .init("nodes_reaped_failed", .integer(reapings.failed)),
-                    .init("nodes_reaped_ok", .integer(reapings.succeeded)),
-                ])),
-        ]
+        return AbsentMetrics.completing(
+            metrics.snapshot() + [
+                .init("cmdline", .array(words)), .init("raft.dropped_messages", .object(dropped)),
+                .init(
+                    "readers",
+                    .object([
+                        .init("busy", .integer(readers.busy)),
+                        .init("given_up", .integer(readers.givenUp)),
+                        .init("stalled", .integer(node.stalledStreams)),
+                        .init("threads", .integer(readers.threads)),
+                        .init("waiting", .integer(readers.waiting)),
+                    ])),
+                .init(
+                    "tls",
+                    .object([
+                        .init(
+                            "days_left",
+                            encryption.leastDaysLeft.map { .integer($0) } ?? .null)
+                    ])),
+                .init(
+                    "store",
+                    .object([
+                        .init("nodes_reaped_failed", .integer(reapings.failed)),
+                        .init("nodes_reaped_ok", .integer(reapings.succeeded)),
+                    ])),
+            ])
     }
 
     private func http() -> JSONValue {
@@ -84,6 +86,16 @@ struct StatusSections: Sendable {
                 .object([
                     .init("local_node_addr", .string(node.options.address.rawValue)),
                     .init("timeout", .string(settings.raft.connectTimeout.goText)),
+                ])),
+            .init(
+                "queue",
+                .object([
+                    .init(
+                        "_default",
+                        .object([
+                            .init("batch_size", 0), .init("max_size", 0),
+                            .init("sequence_number", 0), .init("timeout", "0s"),
+                        ]))
                 ])),
             .init("tls", encryption.clientStatus),
         ])
@@ -99,8 +111,11 @@ struct StatusSections: Sendable {
 
     private func mux() -> JSONValue {
         .object(
-            [.init("addr", .string(settings.raft.advertised.description))]
-                + encryption.nodeStatus)
+            [
+                .init("addr", .string(settings.raft.advertised.description)),
+                .init("handlers", ""),
+                .init("timeout", .string(settings.raft.connectTimeout.goText)),
+            ] + encryption.nodeStatus)
     }
 
     /// Connections to other nodes and what waits in them.
@@ -149,10 +164,37 @@ struct StatusSections: Sendable {
         ])
     }
 
+    /// As all connections have them; see `SessionSetup`.
+    private static func pragmas(_ statistics: DatabaseStatistics) -> JSONValue {
+        .object([
+            .init("busy_timeout", "0"), .init("foreign_keys", statistics.foreignKeys ? "1" : "0"),
+            .init("journal_mode", "wal"), .init("synchronous", "1"),
+            .init("wal_autocheckpoint", "0"),
+        ])
+    }
+
     private static func database(_ statistics: DatabaseStatistics) -> JSONValue {
         .object([
             .init("compile_options", .array(statistics.compileOptions.map { .string($0) })),
             .init("db_size", .integer(statistics.pageSize * statistics.pageCount)),
+            .init(
+                "db_size_friendly",
+                .string("\(ByteSize(bytes: statistics.pageSize * statistics.pageCount))")),
+            .init("extensions", .array([])),
+            .init(
+                "mem_stats",
+                .object([
+                    .init("freelist_count", .integer(statistics.freePageCount)),
+                    .init("page_count", .integer(statistics.pageCount)),
+                    .init("page_size", .integer(statistics.pageSize)),
+                ])),
+            .init(
+                "pragmas",
+                .object([
+                    .init("ro", pragmas(statistics)), .init("rw", pragmas(statistics)),
+                ])),
+            .init(
+                "transaction", .object([.init("ro", .bool(false)), .init("rw", .bool(false))])),
             .init("path", .string(statistics.path)),
             .init("size", .integer(statistics.byteCount)),
             .init("source_id", .string(statistics.sqliteSourceID)),

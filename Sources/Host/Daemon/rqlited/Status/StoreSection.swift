@@ -1,3 +1,4 @@
+import Glibc
 import JSON
 import NodeLogic
 import PeerProtocol
@@ -26,8 +27,18 @@ struct StoreSection: Sendable {
             .init("checkpointed_index", .integer(status.checkpointedIndex.rawValue)),
             .init("checksums", checksums(status)),
             .init("cluster_id", status.cluster.map { .string("\($0)") } ?? .null),
+            .init(
+                "cdc", .object([.init("enabled", .bool(false)), .init("registered", .bool(false))])),
+            .init("commit_timeout", "0s"),
             .init("db_applied_index", .integer(status.appliedIndex.rawValue)),
+            .init(
+                "db_conf",
+                .object([
+                    .init("fk_constraints", .bool(node.databaseStatistics?.foreignKeys ?? false))
+                ])),
             .init("dir", .string(options.dataDirectory)),
+            .init("dir_size", .integer(directorySize)),
+            .init("dir_size_friendly", .string("\(ByteSize(bytes: directorySize))")),
             .init("disk_full", .bool(status.isDiskFull)),
             .init("durable_index", .integer(status.durableIndex.rawValue)),
             .init("election_timeout", .string(settings.raft.timing.electionTimeout.goText)),
@@ -50,11 +61,45 @@ struct StoreSection: Sendable {
             .init("reap_timeout", duration(settings.raft.reapTimeout)),
             .init("reaping", .array(status.reapingDue.map(reapingDue))),
             .init("removed", .bool(status.exclusion != .none)),
+            .init("no_freelist_sync", .bool(false)),
+            .init("observer", .object([.init("dropped", 0), .init("observed", 0)])),
+            .init("snapshot_cas", .object([.init("owner", .null)])),
+            .init("snapshot_interval", .string(settings.checkpoint.interval.goText)),
+            .init(
+                "snapshot_store",
+                .object([
+                    .init("dir", .string(options.dataDirectory)), .init("dir_size", 0),
+                    .init("snapshots", .array([])),
+                ])),
+            .init("snapshot_threshold", .integer(settings.checkpoint.entries)),
+            .init("strong_read_term", 0),
             .init("sqlite3", database()),
             .init("trailing_logs", .integer(settings.checkpoint.trailingEntries)),
             .init("troubles", .array(node.troubles.map(trouble))),
             .init("waiting_for", .string(status.waitingFor)),
         ])
+    }
+
+    /// Of the files right in the data directory and in those below it.
+    private var directorySize: Int {
+        var total = 0
+        var folders = [node.options.dataDirectory]
+        while let folder = folders.popLast() {
+            guard let directory = opendir(folder) else { continue }
+            defer { closedir(directory) }
+            while let entry = readdir(directory) {
+                let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+                }
+                var about = stat()
+                guard name != ".", name != "..", lstat("\(folder)/\(name)", &about) == 0 else {
+                    continue
+                }
+                if about.st_mode & S_IFMT == S_IFDIR { folders.append("\(folder)/\(name)") }
+                if about.st_mode & S_IFMT == S_IFREG { total += Int(about.st_size) }
+            }
+        }
+        return total
     }
 
     /// The same that the log said when it began.
@@ -149,6 +194,8 @@ struct StoreSection: Sendable {
             .init("last_contact", lastContact(status)),
             .init("last_log_index", .integer(status.lastPosition.index.rawValue)),
             .init("last_log_term", .integer(status.lastPosition.term.rawValue)),
+            .init("last_snapshot_index", .integer(status.checkpointedIndex.rawValue)),
+            .init("last_snapshot_term", 0),
             .init("latest_configuration", .string(configuration(status.membership))),
             .init("latest_configuration_index", .integer(status.membershipIndex.rawValue)),
             .init("num_peers", .integer(peers)),

@@ -1,10 +1,36 @@
+import NIOCore
 import NIOHTTP1
 import Rights
+import Service
 import Telemetry
+import Wire
 
-/// `/boot`: not there yet.
+/// `/boot`: a database file takes the place of the database of a node that is alone in its cluster.
 extension HTTPOperation {
     static let boot = HTTPOperation(
-        unavailable: "boot", [.exact("/boot")], [.POST], [.load], body: .database,
-        counting: { $0.boots })
+        "boot", [.exact("/boot")], [.POST], [.load], body: .database, need: .leader, code: .boot,
+        content: .none, counting: { $0.boots }, isSlow: true,
+        work: { desk, request in
+            guard let body = request.body, body.readableBytes >= 32 else {
+                return .respond(.plain(.serviceUnavailable, "EOF"))
+            }
+            guard body.readableBytesView.starts(with: "SQLite format".utf8) else {
+                return .respond(.plain(.badRequest, "invalid SQLite data"))
+            }
+            switch body.withUnsafeReadableBytes({ desk.loader($0) }) {
+            case .image(let image): return .submit(.boot(image))
+            case .tooLarge(let text): return .respond(.plain(.payloadTooLarge, text))
+            case .unfit(let text): return .respond(.plain(.badRequest, text))
+            case .sql: return .respond(.plain(.badRequest, "invalid SQLite data"))
+            case .busy:
+                var response = Response.plain(.serviceUnavailable, "load in progress")
+                response.retryAfter = 1
+                return .respond(response)
+            }
+        },
+        answer: { _, reply, _ in
+            guard case .results(let result) = reply.outcome else { return nil }
+            return result.error.map { .plain(.serviceUnavailable, $0) } ?? Response(.ok)
+        },
+        failure: { .plain(.serviceUnavailable, ErrorTable.text($0)) })
 }

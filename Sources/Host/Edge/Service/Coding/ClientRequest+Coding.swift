@@ -14,6 +14,7 @@ package import Wire
 ///     code 6  readiness  bool node only | bool sync
 ///     code 7  backup     read options | backup request
 ///     code 8  load       u8 1 database image | u8 2 command
+///     code 9  boot       database image
 ///     code 16 limits     optional change of the limits, see WriteLimits.swift
 ///     code 17 decision   u8 1 try again | u8 2 skip, bool is checked
 ///     code 18 reseed     –
@@ -38,6 +39,7 @@ extension ClientRequest {
         case .load(let image):
             writer.write(UInt8(1))
             image.encode(into: &writer)
+        case .boot(let image): image.encode(into: &writer)
         case .loadDump(let command):
             writer.write(UInt8(2))
             command.encode(into: &writer)
@@ -84,6 +86,7 @@ extension ClientRequest {
         case .backup:
             let options = try ReadOptions(from: &reader)
             return .backup(try BackupRequest(from: &reader), options)
+        case .boot: return .boot(try DatabaseImage(from: &reader))
         case .load:
             let form = try reader.readByte()
             switch form {
