@@ -77,7 +77,7 @@ import Wire
         }
         #expect(try take() <= 1)
         for _ in 0..<9 {
-            loop.advanceTime(by: .microseconds(60))
+            loop.advanceTime(by: .microseconds(50))
             #expect(try take() == 1)
         }
         // Everybody had two turns.
