@@ -244,6 +244,13 @@ struct NodeScenario {
                 options.linearizableTimeout = .milliseconds(limit)
             }
             return .command(Command(kind: .query, statements: [Statement(second)]), options)
+        case "backup":
+            return .backup(
+                BackupRequest(), ReadOptions(level: level(command["level"] ?? "linearizable")))
+        case "load": return .load(DatabaseImage(byteCount: 1, packed: [1]))
+        case "dump":
+            return .loadDump(Command(kind: .execute, statements: [Statement("dumped=1")]))
+        case "boot": return .boot(DatabaseImage(byteCount: 1, packed: [1]))
         case "reseed": return .reseed
         case "remove": return .remove(NodeID(second))
         case "transfer":
