@@ -60,11 +60,12 @@ extension SimulatedNode {
     }
 
     private func renewGate() {
-        guard let machine else { return }
+        guard let serving = machine?.serving() else { return }
         let isLong = mutation == .leasesTooLong
-        let until = machine.turnedAt + machine.options.quorumTime * (isLong ? 20 : 1)
-        localReadsUntil = machine.canServeLocally ? until : .zero
-        if machine.canServeAsLeader {
+        let lease = serving.until - serving.turnedAt
+        let until = serving.turnedAt + lease * (isLong ? 20 : 1)
+        localReadsUntil = serving.local ? until : .zero
+        if serving.asLeader {
             leaderReadsUntil = until
         } else if !isLong {
             leaderReadsUntil = .zero

@@ -145,6 +145,9 @@ package struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConverti
 extension String {
     /// What isn't equal to Swift has other bytes; what is may have.
     fileprivate func hasBytes(of other: String) -> Bool {
-        self == other && utf8.elementsEqual(other.utf8)
+        guard self == other else { return false }
+        return utf8.withContiguousStorageIfAvailable { own in
+            other.utf8.withContiguousStorageIfAvailable { own.elementsEqual($0) }
+        }.flatMap(\.self) ?? utf8.elementsEqual(other.utf8)
     }
 }

@@ -26,6 +26,12 @@ struct ParameterSupply {
         positional = statement.positional
         named = statement.named
         self.positionalUsed = positionalUsed
+        guard !named.isEmpty else {
+            isUsed = []
+            places = [:]
+            fault = nil
+            return
+        }
         isUsed = Array(repeating: false, count: named.count)
         var places: [ByteText: Int] = [:]
         places.reserveCapacity(named.count)

@@ -132,8 +132,11 @@ extension NodeMachine {
         return standing
     }
 
+    // Inlined, as both are asked at each turn, and a call that reads a machine may copy it first.
+
     /// Reads at level `none` may see this database.
-    package var canServeLocally: Bool {
+    @inline(__always)
+    var canServeLocally: Bool {
         // A node that forms a cluster has an empty database to show; one that does not know yet
         // whether it may take part has not.
         guard let replicated else { return beginning == nil }
@@ -142,7 +145,8 @@ extension NodeMachine {
     }
 
     /// This node leads, by all it knows, and has applied what it must have.
-    package var canServeAsLeader: Bool {
+    @inline(__always)
+    var canServeAsLeader: Bool {
         guard let replicated, let from = leaderReadsFrom, !servesNothing else {
             return false
         }

@@ -31,7 +31,7 @@ package struct NodeMachine: Sendable {
     package internal(set) var cluster: ClusterID?
     var router: RequestRouter
     var membership: MembershipDesk
-    var rendezvous: Rendezvous
+    @Aside var rendezvous: Rendezvous
     var snapshots: SnapshotTraffic
     var enquiries = Enquiries()
     var shutdown = Shutdown()
@@ -139,11 +139,13 @@ package struct NodeMachine: Sendable {
         checksums = ChecksumDesk(options.checksums)
         var chance = chance
         let own = Xoshiro256((chance.next(), chance.next(), chance.next(), chance.next() | 1))
-        rendezvous = Rendezvous(options, chance: own)
-        rendezvous.now = now
-        identityWatch = IdentityWatch(options, run: chance.nextID())
-        rendezvous.run = identityWatch.run
+        let run = chance.nextID()
         self.chance = chance
+        identityWatch = IdentityWatch(options, run: run)
+        var rendezvous = Rendezvous(options, chance: own)
+        rendezvous.now = now
+        rendezvous.run = run
+        self.rendezvous = rendezvous
     }
 
     mutating func newID() -> UInt64 {

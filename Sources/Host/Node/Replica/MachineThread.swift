@@ -22,6 +22,9 @@ final class MachineThread {
     private var machine: NodeMachine
     private let links: Links
     private var isOver = false
+    private var publishedAt = MonotonicTime.zero
+    /// When what the board shows is to be renewed; nil while it is of the last turn.
+    private var publishDue: MonotonicTime?
 
     /// The threads and services that the machine's effects go to.
     struct Links: Sendable {
@@ -65,7 +68,8 @@ final class MachineThread {
         machine.begin(beginning)
         carryOut()
         while !isOver {
-            let events = links.mailbox.take(until: machine.nextTick)
+            let due = machine.nextTick
+            let events = links.mailbox.take(until: publishDue.map { min($0, due) } ?? due)
             let credits = links.credits.take()
             machine.turn(events, at: .now, wallMilliseconds: WallTime.now().milliseconds)
             for credit in credits { credit.giveBack() }
@@ -75,24 +79,29 @@ final class MachineThread {
 
     private func carryOut() {
         for effect in machine.takeEffects() { perform(effect) }
-        if notes.flush(at: machine.turnedAt) {
+        let served = machine.serving()
+        if notes.flush(at: served.turnedAt) {
             links.states.flush()
             links.repeats.flush()
         }
-        publish()
+        links.gate.renew(served)
+        links.board.committed(through: served.commitIndex)
+        publish(at: served.turnedAt)
     }
 
-    private func publish() { Self.publish(&machine, to: links) }
-
-    /// `inout`, though nothing is changed: what a class holds is copied for a call that only reads
-    /// it, and the machine is large.
-    private static func publish(_ machine: inout NodeMachine, to links: Links) {
-        links.gate.renew(
-            local: machine.canServeLocally, leader: machine.canServeAsLeader,
-            until: machine.turnedAt + machine.options.quorumTime)
-        links.board.publish(
-            machine.status, hello: machine.hello, places: machine.callerPlaces)
+    /// What reads are served by is said at each turn. A status is made of all that the machine holds
+    /// and costs more than a write, so under load it may be as old as the pause.
+    private func publish(at now: MonotonicTime) {
+        guard isOver || now >= publishedAt + Self.publishingPause else {
+            publishDue = publishedAt + Self.publishingPause
+            return
+        }
+        links.board.publish(machine.portrait())
+        publishedAt = now
+        publishDue = nil
     }
+
+    private static let publishingPause = Duration.milliseconds(1)
 
     private func perform(_ effect: NodeEffect) {
         switch effect {

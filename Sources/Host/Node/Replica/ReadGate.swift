@@ -1,3 +1,4 @@
+import NodeLogic
 import Synchronization
 import Time
 
@@ -10,12 +11,11 @@ final class ReadGate: Sendable {
     private let localUntil = Atomic<UInt64>(0)
     private let leaderUntil = Atomic<UInt64>(0)
 
-    /// - Parameters:
-    ///   - local: reads at level `none` may see this database.
-    ///   - leader: this node leads, by all it knows, and has applied what it must have.
-    func renew(local: Bool, leader: Bool, until: MonotonicTime) {
-        localUntil.store(local ? until.nanoseconds : 0, ordering: .releasing)
-        leaderUntil.store(leader ? until.nanoseconds : 0, ordering: .releasing)
+    /// To be called at each turn of the machine.
+    func renew(_ serving: NodeServing) {
+        let until = serving.until.nanoseconds
+        localUntil.store(serving.local ? until : 0, ordering: .releasing)
+        leaderUntil.store(serving.asLeader ? until : 0, ordering: .releasing)
     }
 
     func admitsLocalReads(at now: MonotonicTime) -> Bool {

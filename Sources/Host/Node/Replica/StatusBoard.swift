@@ -7,32 +7,44 @@ import Synchronization
 /// Holds the last published status and counters that other threads read.
 final class StatusBoard: Sendable {
     private struct State {
-        var status = NodeStatus()
-        var hello: Hello?
-        var places: CallerPlaces?
+        var portrait: NodePortrait?
+        var fault: String?
         var database: DatabaseStatistics?
         var onSeeking: (@Sendable () -> Void)?
         var onFault: (@Sendable (String) -> Void)?
+
+        var status: NodeStatus {
+            var status = portrait?.status ?? NodeStatus()
+            if let fault { status.fault = fault }
+            return status
+        }
     }
 
     private let state = Mutex(State())
+    /// What other nodes wait for to be in their databases must not be of an earlier turn.
+    private let commitIndex = Atomic<UInt64>(0)
 
     var status: NodeStatus { state.withLock(\.status) }
 
     /// How the node introduces itself to who asks; nil until it has begun.
     func hello(to caller: NodeIdentity) -> Hello? {
-        let (hello, places) = state.withLock { ($0.hello, $0.places) }
-        guard var hello else { return nil }
-        if let places { hello.address(caller, by: places) }
+        guard let portrait = state.withLock(\.portrait) else { return nil }
+        var hello = portrait.hello
+        let newest = LogIndex(commitIndex.load(ordering: .acquiring))
+        hello.commitIndex = max(hello.commitIndex, newest)
+        hello.address(caller, by: portrait.places)
         return hello
     }
 
-    func publish(_ status: NodeStatus, hello: Hello, places: CallerPlaces) {
+    /// At each turn of the machine.
+    func committed(through index: LogIndex) {
+        commitIndex.store(index.rawValue, ordering: .releasing)
+    }
+
+    func publish(_ portrait: NodePortrait) {
         let action = state.withLock { state in
-            let begins = status.isSeeking && !state.status.isSeeking
-            state.status = status
-            state.hello = hello
-            state.places = places
+            let begins = portrait.status.isSeeking && !state.status.isSeeking
+            state.portrait = portrait
             return begins ? state.onSeeking : nil
         }
         action?()
@@ -52,15 +64,16 @@ final class StatusBoard: Sendable {
     /// Called once, from any thread, when the node can't go on; at once if that is so already.
     func onFault(_ action: @escaping @Sendable (String) -> Void) {
         let fault = state.withLock { state in
-            if state.status.fault == nil { state.onFault = action }
-            return state.status.fault
+            let fault = state.status.fault
+            if fault == nil { state.onFault = action }
+            return fault
         }
         if let fault { action(fault) }
     }
 
     func fail(_ text: String) {
         let action = state.withLock { state in
-            state.status.fault = text
+            state.fault = text
             defer { state.onFault = nil }
             return state.onFault
         }

@@ -24,7 +24,7 @@ extension NodeMachine {
     }
 
     /// It applies nothing, or to a database that is not to be trusted.
-    var servesNothing: Bool { halt != nil || quarantine.cause != nil }
+    @inline(__always) var servesNothing: Bool { halt != nil || quarantine.cause != nil }
 
     private var seedsNow: Bool {
         isSeedingWanted
