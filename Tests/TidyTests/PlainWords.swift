@@ -6,7 +6,7 @@ enum PlainWords {
     static let all = Set(
         """
         abi accept access action active activity address admission answer append applier
-        arguments arriving attempt auth authorization availability basis beginning body
+        arguments arriving aside attempt auth authorization availability basis beginning body
         bounds breach build byte c call campaign cancel cancellations catalog cause
         certificate change channel check checksum choice chunk cleared clearing client
         closing code collector column committed comparison compilation compile completion
@@ -24,12 +24,12 @@ enum PlainWords {
         mismatch mix64 monitor monotonic name nearest note number offer only open options
         order out outbound outflow outgoing output outstanding own page pair parameter
         parser password path payload peer pending percent permission phase place plain plan
-        planned poison policy pool port posix pragma prepared present process progress
+        planned poison policy pool port portrait posix pragma prepared present process progress
         proposal protocol purpose query question queue raft random readiness reapings reason
         receipt receive recent recovery refused rejection release repeat replicated
         replication reply report request resolution response restored result retry role room
         rule runner running scan scanner schema script search section send sensitive sent
-        server service setting setup shortage shortest shutdown side signals single sink
+        server service serving setting setup shortage shortest shutdown side signals single sink
         situation size small socket source span sparse speaker split sq sql stage standard
         start state statement statistics status stop stopping store string subject summary
         supply switch syntax system table tag taken target termination text thread time
