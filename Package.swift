@@ -77,6 +77,8 @@ let package = Package(
         .executable(name: "disco-harness", targets: ["disco-harness"]),
         .library(name: "rqlite-disco-dns", type: .dynamic, targets: ["DNSEntry"]),
         .library(name: "rqlite-disco-dns-srv", type: .dynamic, targets: ["DNSSRVEntry"]),
+        .library(name: "rqlite-disco-file", type: .dynamic, targets: ["FileEntry"]),
+        .library(name: "rqlite-disco-exec", type: .dynamic, targets: ["ExecEntry"]),
         .library(name: "rqlite-disco-consul-kv", type: .dynamic, targets: ["ConsulEntry"]),
         .library(name: "rqlite-disco-etcd-kv", type: .dynamic, targets: ["EtcdEntry"]),
     ],
@@ -212,6 +214,19 @@ let package = Package(
         .target(
             name: "DNSSRVEntry", dependencies: ["DNSSRVPlugin", "PluginABI"],
             path: "Plugins/dnssrv/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
+        .target(
+            name: "FilePlugin", dependencies: ["PluginSupport", "PluginABI", "JSON"],
+            path: "Plugins/file/FilePlugin", swiftSettings: settings),
+        .target(
+            name: "FileEntry", dependencies: ["FilePlugin", "PluginABI"],
+            path: "Plugins/file/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
+        .target(name: "CSpawn", path: "Plugins/exec/CSpawn"),
+        .target(
+            name: "ExecPlugin", dependencies: ["PluginSupport", "PluginABI", "JSON", "CSpawn"],
+            path: "Plugins/exec/ExecPlugin", swiftSettings: settings),
+        .target(
+            name: "ExecEntry", dependencies: ["ExecPlugin", "PluginABI"],
+            path: "Plugins/exec/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
         .systemLibrary(
             name: "CCurl", path: "Plugins/CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(
@@ -314,6 +329,8 @@ let package = Package(
                 "DNSSRVPlugin", "DNSQuestions", "PluginTesting", "PluginSupport", "PluginABI",
                 "JSON", "Discovery",
             ]),
+        tests("FilePlugin", ["FilePlugin", "PluginSupport", "PluginABI"]),
+        tests("ExecPlugin", ["ExecPlugin", "PluginSupport", "PluginABI"]),
         tests("ConsulDouble", ["ServerTesting"]),
         tests(
             "ConsulPlugin",

@@ -34,6 +34,8 @@ final class Instance {
         case (RQD_REGISTRY_1, .registry): InterfaceTables.shared.registry
         case (RQD_PAGES_1, .registry): InterfaceTables.shared.pages
         case (RQD_WATCH_1, .registry): InterfaceTables.shared.watch
+        case (RQD_WATCH_1, .resolver(let resolver)) where resolver is any WatchingResolver:
+            InterfaceTables.shared.resolverWatch
         case (RQD_STATUS_1, _): InterfaceTables.shared.status
         default: nil
         }

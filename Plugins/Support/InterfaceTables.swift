@@ -17,6 +17,10 @@ struct InterfaceTables: @unchecked Sendable {
         immortal(rqd_pages(size: UInt32(MemoryLayout<rqd_pages>.size), reserved: 0, page: page)))
     let watch = UnsafeRawPointer(
         immortal(rqd_watch(size: UInt32(MemoryLayout<rqd_watch>.size), reserved: 0, wait: wait)))
+    let resolverWatch = UnsafeRawPointer(
+        immortal(
+            rqd_watch(
+                size: UInt32(MemoryLayout<rqd_watch>.size), reserved: 0, wait: waitForAddresses)))
     let status = UnsafeRawPointer(
         immortal(
             rqd_status(
@@ -38,7 +42,14 @@ struct InterfaceTables: @unchecked Sendable {
                 return RQD_INTERNAL
             }
             return Sink(sink).report { () throws(CallFailure) in
-                let found = try resolver.resolve(Call(call))
+                let found: [FoundAddress]
+                if let watching = resolver as? any WatchingResolver {
+                    let state = try watching.look(Call(call))
+                    Sink(sink).emit(token: state.token)
+                    found = state.found
+                } else {
+                    found = try resolver.resolve(Call(call))
+                }
                 guard found.count <= Int(RQD_MAX_ADDRESSES) else {
                     throw CallFailure(
                         RQD_PROTOCOL,
@@ -114,6 +125,20 @@ struct InterfaceTables: @unchecked Sendable {
             registryCall(instance, call, sink) { registry, call, sink throws(CallFailure) in
                 if let new = try registry.wait(for: String(name), token: [UInt8](token), call) {
                     sink.emit(token: new)
+                }
+            }
+        }
+
+    private static let waitForAddresses:
+        @convention(c) (
+            OpaquePointer?, UnsafePointer<rqd_call>?, rqd_text, rqd_bytes, UnsafePointer<rqd_sink>?
+        ) -> rqd_code = { instance, call, _, token, sink in
+            guard let resolver = Instance.of(instance)?.resolver as? any WatchingResolver,
+                let call, let sink
+            else { return RQD_INTERNAL }
+            return Sink(sink).report { () throws(CallFailure) in
+                if let new = try resolver.wait(token: [UInt8](token), Call(call)) {
+                    Sink(sink).emit(token: new)
                 }
             }
         }

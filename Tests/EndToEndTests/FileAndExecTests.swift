@@ -1,0 +1,96 @@
+import Foundation
+import Testing
+
+/// Clusters by the stock modes `file` and `exec`, with files and scripts that aren't there yet, change,
+/// and misbehave.
+@Suite struct FileAndExecTests {
+    private let directory: TestDirectory
+    private var path: String { "\(directory.path)/peers" }
+
+    init() throws { directory = try TestDirectory() }
+
+    private func list(_ places: [DiscoveryMode.Place]) -> String {
+        places.map { "\($0.host):\($0.raftPort)\n" }.joined()
+    }
+
+    private var byFile: [String] {
+        ["-disco-mode=file", "-disco-config", #"{"path":"\#(path)"}"#]
+    }
+
+    private var byScript: [String] {
+        [
+            "-disco-mode=exec", "-disco-config",
+            #"{"command":["/bin/sh","\#(path)"],"timeout":"2s","interval":"1s"}"#,
+        ]
+    }
+
+    private func write(_ text: String) throws {
+        try text.write(toFile: path, atomically: true, encoding: .utf8)
+    }
+
+    @Test func `Three nodes form from a file that appears later, and a fourth joins by its change`()
+        async throws
+    {
+        let places = try DiscoveryMode.Place.onLoopback(4)
+        let cluster = try TestCluster(at: places) { _ in byFile + ["-bootstrap-expect", "3"] }
+        defer { cluster.stop() }
+        for node in cluster.nodes[..<3] { try node.start() }
+        try await eventually("a node says that the file is not there") {
+            cluster.nodes[0].log.contains("\(path) can't be read: No such file") ? true : nil
+        }
+        try write("# two of three\n" + list(Array(places[..<2])))
+        try await eventually("a node has read it") {
+            cluster.nodes[2].log.contains("resolved addresses") ? true : nil
+        }
+        #expect(try await cluster.nodes[2].client.get("/readyz").status == 503)
+        try write(list(Array(places[..<3])))
+        try await cluster.waitForAgreement(within: .seconds(60))
+
+        // The newcomer's file leads nowhere first.
+        try write("127.0.0.1:1\n")
+        try cluster.nodes[3].start()
+        try await eventually("the newcomer has read it") {
+            cluster.nodes[3].log.contains("resolved addresses: [127.0.0.1:1]") ? true : nil
+        }
+        try write(list(Array(places[..<1])))
+        try await cluster.nodes[3].waitUntilReady()
+    }
+
+    @Test func `Three nodes form by a script`() async throws {
+        let places = try DiscoveryMode.Place.onLoopback(3)
+        let cluster = try TestCluster(at: places) { _ in byScript + ["-bootstrap-expect", "3"] }
+        defer { cluster.stop() }
+        try write("cat <<LIST\n\(list(places))LIST\n")
+        try cluster.start()
+        try await cluster.waitForAgreement(within: .seconds(60))
+    }
+
+    @Test(arguments: [
+        ("sleep 600", "did not end"),
+        ("echo no route >&2; exit 7", "failed with exit status 7: no route"),
+        ("echo '<html>'", "not one host[:port]"),
+        ("yes 10.0.0.7", "prints more than 65536 bytes"),
+    ])
+    func `A script that misbehaves is named, and a node forms once it is mended`(
+        script: String, words: String
+    ) async throws {
+        let places = try DiscoveryMode.Place.onLoopback(1)
+        let cluster = try TestCluster(at: places) { _ in byScript + ["-bootstrap-expect", "1"] }
+        defer { cluster.stop() }
+        try write(script + "\n")
+        try cluster.start()
+        let node = cluster.nodes[0]
+        try await eventually("the log names the fault", within: .seconds(30)) {
+            node.log.contains(words) ? true : nil
+        }
+        try await eventually("so does /readyz", within: .seconds(30)) {
+            try await node.client.get("/readyz").text.contains(words) ? true : nil
+        }
+        // A cluster that stands is served on, whatever becomes of the script.
+        try write("echo \(places[0].host):\(places[0].raftPort)\n")
+        try await node.waitUntilReady()
+        try write(script + "\n")
+        _ = try await node.client.execute(["CREATE TABLE t(v)"])
+        #expect(try await node.client.get("/readyz").status == 200)
+    }
+}
