@@ -28,7 +28,8 @@ import Testing
     func `A line that is no address is named by its number`(_ line: String) {
         let error = #expect(throws: CallFailure.self) { try parse("10.0.0.7\n\(line)\n") }
         #expect(error?.code == RQD_PROTOCOL)
-        #expect(error?.message.hasPrefix("line 2 of /peers is \"") == true, "\(String(describing: error))")
+        let message = error?.message ?? ""
+        #expect(message.hasPrefix("line 2 of /peers is \""), "\(message)")
     }
 
     @Test func `What an error quotes is short and breaks no line of the log`() {
