@@ -45,6 +45,9 @@ void csqlite_limit_temporary(int64_t bytes) {
 int csqlite_temporary_exceeded(void) { return temporary_exceeded; }
 
 int csqlite_set_temporary_directory(const char *path) {
+    // Taking memory is the library's first use, too.
+    int rc = csqlite_register_vfs();
+    if (rc != SQLITE_OK) return rc;
     char *copy = sqlite3_mprintf("%s", path);
     if (!copy) return SQLITE_NOMEM;
     // The old text is leaked on purpose, once per call: another thread may be reading it.
@@ -206,10 +209,10 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int registered = SQLITE_ERROR;
 
 static void register_once(void) {
-    // Only before SQLite is initialized can its allocator be replaced; where something else came
-    // first, memory goes uncounted.
-    (void)csqlite_install_allocator();
-    registered = csqlite_install_chance();
+    // Only before SQLite is initialized can its allocator be replaced. Where something else came
+    // first memory would go uncounted, and what a statement costs would differ from other nodes.
+    registered = csqlite_install_allocator();
+    if (registered == SQLITE_OK) registered = csqlite_install_chance();
     if (registered == SQLITE_OK) registered = sqlite3_initialize();
     if (registered != SQLITE_OK) return;
     base = sqlite3_vfs_find("unix-excl");

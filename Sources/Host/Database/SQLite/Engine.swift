@@ -34,6 +34,10 @@ package enum Engine {
                 + "table out of sight: install a build without SQLITE_UNTESTABLE"
         }
         let rc = csqlite_register_vfs()
+        if rc == SQLITE_MISUSE {
+            return "SQLite \(version) was in use before the daemon could bound its memory: load no "
+                + "library into the daemon that uses SQLite by itself"
+        }
         if rc != SQLITE_OK {
             return "SQLite \(version) offers no file access of the kind \"unix-excl\" (code \(rc))"
         }

@@ -78,6 +78,8 @@ enum EngineProbes {
         """
 
     static func run() -> [EngineFingerprint.Probe] {
+        // Before the first use of the library in the process, whoever makes it.
+        guard csqlite_register_vfs() == SQLITE_OK else { return [] }
         var database: OpaquePointer?
         defer { sqlite3_close(database) }
         guard sqlite3_open(":memory:", &database) == SQLITE_OK, let database else { return [] }
