@@ -31,6 +31,22 @@ import Time
             try #require(answers.count == 1)
             return answers[0]
         }
+
+        /// What is answered at once, after those who wait for the same have their verdicts.
+        func askKnown(_ credential: Credential, _ need: RightsNeed) throws -> Bool {
+            let deadline = MonotonicTime.now + .seconds(60)
+            while MonotonicTime.now < deadline {
+                let later = Mailbox<Bool>()
+                let verdict = store.judge(credential, need, for: Asker(address: "")) {
+                    later.post($0)
+                }
+                if let verdict { return verdict }
+                _ = later.take(until: deadline)
+            }
+            throw NotKnown()
+        }
+
+        struct NotKnown: Error {}
     }
 
     private static func entry(_ user: String, _ password: String) -> String {
@@ -65,12 +81,8 @@ import Time
             bench.store.judge(right, RightsNeed([.query]), for: Asker(address: "")) { _ in } == nil)
         #expect(try bench.ask(right))
         // Known now: the answer comes at once.
-        #expect(
-            bench.store.judge(right, RightsNeed([.query]), for: Asker(address: "")) { _ in } == true
-        )
-        #expect(
-            bench.store.judge(right, RightsNeed([.execute]), for: Asker(address: "")) { _ in }
-                == false)
+        #expect(try bench.askKnown(right, RightsNeed([.query])))
+        #expect(try !bench.askKnown(right, RightsNeed([.execute])))
         bench.store.replace(
             try CredentialTable(parsing: Array("[\(try Self.hashed("a", "q"))]".utf8)))
         #expect(try !bench.ask(right))

@@ -71,7 +71,8 @@ import Wire
         }
         #expect(error?.reason == .timedOut)
         #expect(a.pendingResolutions.map(\.name) == ["slow"])
-        #expect(a.pendingResolutions.first?.description == "waiting for DNS: slow, 0 s")
+        let waiting = a.pendingResolutions.first?.description ?? ""
+        #expect(waiting.hasPrefix("waiting for DNS: slow, ") && waiting.hasSuffix(" s"))
         servers.answer(.success(try here()))
         try await until { a.pendingResolutions.isEmpty }
         let answer = try await a.call(.hello, at: address, timeout: .seconds(20)).get()

@@ -206,7 +206,7 @@ import Wire
         let a = try await TestNode.start("a", limits: limits)
         let b = try await TestNode.start("b")
         let sink = RecordingSink(takesParts: true)
-        a.transport.forward([request(7, timeout: .seconds(2))], to: b.address, sink: sink)
+        a.transport.forward([request(7, timeout: .seconds(15))], to: b.address, sink: sink)
         let forwarded = try await b.delegate.forwards.first()
         let id = forwarded.requests[0].id
         forwarded.sink.deliver([Reply(id: id, outcome: .part(ResultPart([Self.begin])))])
