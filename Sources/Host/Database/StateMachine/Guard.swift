@@ -212,7 +212,6 @@ final class Guard {
         if strcasecmp(second, "like") == 0 || strcasecmp(second, "glob") == 0 {
             facts.usesPatterns = true
         }
-        if strcasecmp(second, "changes") == 0 { facts.asksChanges = true }
         // All of them begin so, and few others do.
         if strncasecmp(second, "sqlite_", 7) == 0 || strncasecmp(second, "fts5_", 5) == 0 {
             let name = (request.detail ?? "").loweredASCII

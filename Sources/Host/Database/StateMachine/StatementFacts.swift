@@ -42,8 +42,6 @@ struct StatementFacts: Equatable, Sendable {
     var usesPatterns = false
     /// It writes rows of a virtual table, whose module keeps memory between statements.
     var writesVirtualTable = false
-    /// It, or a trigger that it may run, asks changes().
-    var asksChanges = false
     /// It asks whether foreign keys are enforced.
     var asksForeignKeys = false
 

@@ -41,10 +41,6 @@ final class WriteSession {
         didSet { if !hasNewCatalogueRows { guardian.catalogueNames = [] } }
     }
 
-    /// What changes() says is of an earlier command. Most commands never ask, and making it zero takes
-    /// a statement, so that is left until one does.
-    private var hasFormerChanges = false
-
     /// The open unit wrote statistics, which other connections must read anew.
     private var hasNewStatistics = false
 
@@ -289,26 +285,15 @@ final class WriteSession {
         budget.used = progress.steps
         try setForeignKeys(progress.foreignKeys ?? settings.foreignKeys)
         try setFlags(progress.flags)
-        hasFormerChanges = true
-        // Full-text modules write at their own times, and it shows in changes().
-        if guardian.mayHaveVirtualTables { try forgetFormerChanges() }
-        if progress.changes > 0 {
-            try restoreChanges(progress.changes)
-            hasFormerChanges = false
-        }
+        try statements.resetChanges.statement.run()
+        if progress.changes > 0 { try restoreChanges(progress.changes) }
         connection.setLastInsertRowid(progress.lastInsertRowid)
         functions.totalChangesBase = connection.totalChanges - progress.totalChanges
     }
 
-    private func forgetFormerChanges() throws(SQLiteError) {
-        guard hasFormerChanges else { return }
-        try statements.resetChanges.statement.run()
-        hasFormerChanges = false
-    }
-
     func recordSession(in progress: inout EntryProgress) {
         progress.steps = budget.used
-        progress.changes = hasFormerChanges ? 0 : connection.changes
+        progress.changes = connection.changes
         progress.lastInsertRowid = connection.lastInsertRowid
         progress.totalChanges = connection.totalChanges - functions.totalChangesBase
     }
@@ -326,11 +311,6 @@ final class WriteSession {
     /// Runs VACUUM. As in SQLite it leaves no trace in the counters.
     func vacuum<Result>(_ body: () throws(ApplyFault) -> Result) throws(ApplyFault) -> Result {
         let rowid = connection.lastInsertRowid
-        do throws(SQLiteError) {
-            try forgetFormerChanges()
-        } catch {
-            throw .storage("preparing VACUUM", error)
-        }
         let changes = connection.changes
         let visible = connection.totalChanges - functions.totalChangesBase
         // A rollback may have made SQLite forget the daemon's table since the schema was read.
@@ -382,15 +362,6 @@ final class WriteSession {
         _ compiled: CompiledStatement, stopsAtFirstRow: Bool,
         visit: (borrowing PreparedStatement, Bool) -> Void
     ) throws(ApplyFault) -> Execution {
-        // What SQLite counts for a change of the schema is not to be taken for a former one.
-        let isChange = !compiled.isReadOnly && compiled.facts.keyword != .data
-        if compiled.facts.asksChanges || isChange {
-            do throws(SQLiteError) {
-                try forgetFormerChanges()
-            } catch {
-                throw .storage("preparing changes()", error)
-            }
-        }
         guardian.clearDenial()
         // SQLite may compile it again: then it is judged as what it is, not as what came last.
         guardian.facts = compiled.facts
@@ -413,10 +384,7 @@ final class WriteSession {
             csqlite_activate_chance(0)
             room.end()
             compiled.statement.reset()
-            if isTraced {
-                trace.end(on: connection)
-                hasFormerChanges = false
-            }
+            if isTraced { trace.end(on: connection) }
             compiled.statement.clearBindings()
             guardian.subject = .daemon
             guardian.refusesNodeLocal = false
