@@ -67,7 +67,9 @@ extension Simulation {
     private func copy(of node: SimulatedNode) -> DirectoryCopy? {
         if let old = node.copy, old.identity == node.identity, random.chance(1, of: 2),
             old.databases?.contains(where: { $0.live.cluster == invariants.cluster }) == true,
-            old.disk.flatMap(Self.inspect)?.cluster == invariants.cluster
+            let log = old.disk.flatMap(Self.inspect), log.cluster == invariants.cluster,
+            // One from when the member was alone is a whole cluster of one, and knows of no other.
+            log.membership.voters.contains(where: { $0.id != node.id })
         {
             return old
         }

@@ -15,7 +15,9 @@ extension Simulation {
     func besiegeLeader() {
         guard invariants.violation == nil, random.chance(1, of: 6) else { return }
         let isLong = random.chance(1, of: 8)
-        let isWhole = advance(through: now + 20_000) { self.canSpareLeadersDisk }
+        let isWhole = advance(through: now + 20_000) {
+            self.canSpareLeadersDisk && self.isCaughtUp
+        }
         guard invariants.violation == nil, isWhole, let leader = presentLeader else { return }
         let struck = leader.slot
         if random.chance(1, of: 2) {
@@ -48,6 +50,16 @@ extension Simulation {
         }
         nodes[struck].isDiskHung = false
         nodes[struck].disk.capacity = nil
+    }
+
+    /// No large entries are on their way: what is behind them could be committed by nobody meanwhile.
+    private var isCaughtUp: Bool {
+        guard let raft = presentLeader?.machine?.replicated?.raft else { return false }
+        return raft.lastPosition.index.rawValue < raft.commitIndex.rawValue + 16
+            && raft.progress.allSatisfy {
+                $0.id == raft.identity.id || !raft.membership.isVoter($0.id)
+                    || $0.acknowledged.index.rawValue + 16 > raft.commitIndex.rawValue
+            }
     }
 
     /// Three voters or more are there and in step.

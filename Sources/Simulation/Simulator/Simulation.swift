@@ -117,7 +117,11 @@ package final class Simulation {
     /// Nodes that are gone for good, or a copy of another that does not run now.
     var retired: Set<Int> = []
     /// The second process of an identity, while the first is alive.
-    var doubled: Int?
+    var doubled: Int? {
+        didSet { doubledAt = now }
+    }
+    /// When there was a second process last.
+    var doubledAt = -2000
     /// What was acknowledged, or committed, may be gone by what was done to the cluster.
     var toleratesLoss = false
     /// Before that a node is not started again.
@@ -365,7 +369,8 @@ package final class Simulation {
             .followerLostEntries where isTruce || toleratesLoss:
             faults.agesNoticed += 1
         case .historyDiffers where toleratesLoss: obeyRestored(node, reason)
-        case .directoryInUseTwice where doubled != nil: break
+        // What was asked before the second process ended is answered a little later.
+        case .directoryInUseTwice where doubled != nil || now < doubledAt + 2000: break
         // It stands by the time before the copies.
         case .memberDiffers where toleratesLoss, .quarantined where toleratesLoss: break
         default:

@@ -19,13 +19,13 @@ extension RaftMachine {
         }
     }
 
-    /// The other voters are a quorum without this node, as far as they answer and write. Otherwise
-    /// nothing would be won by a new leader: it could commit no more than this one, and if this
+    /// The other voters are a quorum without this node, as far as they answer and write, or wait for
+    /// entries that only this node's disk holds: another leader has them. Otherwise nothing would be won by a new leader: it could commit no more than this one, and if this
     /// node's vote is needed there would be none.
     private var canOthersCommit: Bool {
         guard case .leader(let leader) = roleState else { return false }
         let able = membership.voters.count { voter in
-            leader[voter.id].map(isAble) ?? false
+            leader[voter.id].map { isAble($0) || waitsForThisLog($0) } ?? false
         }
         return able >= membership.quorum
     }
@@ -35,6 +35,11 @@ extension RaftMachine {
     func isAble(_ peer: Progress) -> Bool {
         peer.ticksSinceAnswer < settings.electionTicks
             && peer.ticksSinceProgress < max(1, settings.stallTicks / 2)
+    }
+
+    /// It answers, and lacks entries that were asked of this node's disk and didn't come.
+    private func waitsForThisLog(_ peer: Progress) -> Bool {
+        peer.ticksSinceAnswer < settings.electionTicks && peer.fetch != nil
     }
 
     /// The able voter that holds most, the first by ID among equals.
