@@ -31,9 +31,14 @@ extension Flag {
         boolean(
             "bootstrap-anew", .cluster,
             "Found a cluster where the registry names one whose nodes all answer without data"),
-        string("disco-mode", .cluster, "Discovery mode: dns, or any that a plugin offers"),
+        string(
+            "disco-mode", .cluster,
+            "Discovery mode: dns, or any that a plugin offers; several resolvers: dns,file"),
         string("disco-key", .cluster, "Separates clusters in one registry", "rqlite"),
-        string("disco-config", .cluster, "Discovery configuration: JSON text, or path of a file"),
+        string(
+            "disco-config", .cluster,
+            "Discovery configuration: JSON text, or path of a file; of several modes by their names"
+        ),
         string(
             "disco-isolation", .cluster,
             "Where plugins run: none (in the daemon), process (in one of their own), or auto: the stock "

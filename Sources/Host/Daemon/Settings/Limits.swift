@@ -14,6 +14,8 @@ package enum Limits {
     package static let maxBootstrapExpect = 64
     /// As the plugin ABI has it.
     package static let maxDiscoveryConfigBytes = 1 << 20
+    /// Resolvers in `-disco-mode`.
+    package static let maxDiscoveryModes = 8
     /// Folders in `-disco-plugin-path`.
     package static let maxPluginDirectories = 64
     /// Connections of SQLite that only read, each with a thread.

@@ -101,6 +101,13 @@ extension NodeSettings.Discovery {
             .joined(separator: "'\\''") + "'"
     }
 
+    /// The resolvers whose answers are put together; most often one mode alone.
+    package var modes: [String] { Self.modes(mode) }
+
+    private static func modes(_ text: String) -> [String] {
+        text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    }
+
     /// Nil without a mode. A mode's name is anything a plugin may offer, or a path to one.
     init?(_ flags: FlagParser.Result) throws(NodeSettings.Invalid) {
         guard let mode = flags.optionalText("disco-mode") else {
@@ -111,6 +118,13 @@ extension NodeSettings.Discovery {
                 }
             }
             return nil
+        }
+        let modes = Self.modes(mode)
+        guard !modes.contains("") else {
+            throw .init("-disco-mode \(mode) names an empty mode: is a variable not set?")
+        }
+        guard modes.count <= Limits.maxDiscoveryModes else {
+            throw .init("-disco-mode names more than \(Limits.maxDiscoveryModes) modes")
         }
         self.mode = mode
         key = flags.text("disco-key")

@@ -170,7 +170,7 @@ package struct NodeSettings: Equatable, Sendable {
 
     /// The plugin that finds other nodes.
     package struct Discovery: Equatable, Sendable {
-        /// A name that a plugin offers, or the path of one.
+        /// A name that a plugin offers, or the path of one; or several, separated by commas.
         package let mode: String
         /// Separates clusters in one registry; not empty.
         package let key: String

@@ -35,8 +35,8 @@ struct Daemon {
 
     static func start(_ settings: NodeSettings, logger: Logger) throws -> Daemon {
         // The plugin is judged before anything is touched.
-        let source = try settings.formation.discovery.map {
-            try DiscoverySource(opening: $0, settings: settings, logger: logger.named("disco"))
+        let sources = try settings.formation.discovery.map {
+            try DiscoverySources(opening: $0, settings: settings, logger: logger.named("disco"))
         }
         try DataDirectoryAccess.check(settings.dataDirectory)
         let descriptors = DescriptorLimit(
@@ -49,9 +49,7 @@ struct Daemon {
         let ports = try reservePorts(settings)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
         let peerGroup = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
-        let registry = source.flatMap {
-            $0.isRegistry ? PluginRegistry($0.instance, metrics: metrics) : nil
-        }
+        let registry = sources?.registry.map { PluginRegistry($0.instance, metrics: metrics) }
         var machine = machineSettings(settings, hasRegistry: registry != nil)
         machine.maxConnections = descriptors.budget.connections
         machine.peers = try PeersFile(in: settings.dataDirectory)?.recovery
@@ -59,9 +57,9 @@ struct Daemon {
             machine, registry: registry, access: access.access(encryption.security),
             group: peerGroup,
             logger: logger.named("store"))
-        try source?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
+        try sources?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
         let process = ProcessSections(descriptors: descriptors)
-        let discovery = source.map {
+        let discovery = sources.map {
             DiscoveryService(
                 $0, registry: registry, node: node,
                 addresses: (

@@ -30,6 +30,12 @@ final class DiscoveryLoop: Sendable {
 
     private let instance: PluginInstance
     private let node: Node
+    private let union: CandidateUnion
+    /// Of this resolver in the union.
+    private let place: Int
+    /// Named in what is said of problems; nil: there are no others.
+    private let mode: String?
+    private var label: String { mode.map { "discovery mode \($0)" } ?? "discovery" }
     private let logger: Logger
     private let counters: Counters
     private let wakes = Mailbox<Wake>()
@@ -39,24 +45,32 @@ final class DiscoveryLoop: Sendable {
     private struct Counters: Sendable {
         let resolutions: Counter
         let failures: Counter
-        let addresses: Gauge
 
         init(_ metrics: MetricRegistry) {
             resolutions = metrics.counter("disco", "resolver_resolutions")
             failures = metrics.counter("disco", "resolver_failures")
-            addresses = metrics.gauge("disco", "resolver_addresses")
         }
     }
 
-    init(_ source: DiscoverySource, node: Node, metrics: MetricRegistry, logger: Logger) {
+    /// - Parameter place: of this resolver in the union, and in `sources`.
+    init(
+        _ place: Int, of sources: DiscoverySources, into union: CandidateUnion, node: Node,
+        metrics: MetricRegistry, logger: Logger
+    ) {
         counters = Counters(metrics)
+        let source = sources.parts[place]
         instance = source.instance
+        self.place = place
+        self.union = union
+        mode = sources.parts.count == 1 ? nil : source.choice.mode.name
         self.node = node
         self.logger = logger
     }
 
+    /// Asks now: the node looks for others. Any thread may call.
+    func seek() { wakes.post(.seek) }
+
     func start() throws(ThreadShortage) {
-        node.onSeeking { [wakes] in wakes.post(.seek) }
         let started = try NamedThread("disco-loop") { [self] in run() }
         thread.withLock { $0 = started }
     }
@@ -77,7 +91,6 @@ final class DiscoveryLoop: Sendable {
             states.flush()
             switch result {
             case .success(let resolution):
-                counters.addresses.set(resolution.addresses.count)
                 let addresses = resolution.addresses.map(\.hostAndPort)
                 if Set(addresses) != Set(known.map(\.hostAndPort)) {
                     let text = addresses.joined(separator: " ")
@@ -88,16 +101,21 @@ final class DiscoveryLoop: Sendable {
                     wakes.post(.waited($0, $1))
                 }
                 states.cleared("discovery finds nobody")
-                node.candidates(Candidates(known))
+                union.report(place, known)
                 pause = interval(timeToLive: resolution.timeToLive)
             case .failure(let error):
                 counters.failures.add()
-                states.troubled("discovery finds nobody", reason: "\(error)")
+                states.troubled("discovery finds nobody", reason: reason(error))
                 // What was known stays known: a resolver that is down must not unsay it.
-                node.candidates(Candidates(known, problem: "discovery: \(error)"))
+                union.report(place, known, problem: "\(label): \(error)")
                 pause = interval(timeToLive: nil)
             }
         }
+    }
+
+    /// What the log says; with several resolvers it names the mode.
+    private func reason(_ error: PluginError) -> String {
+        mode.map { "mode \($0): \(error)" } ?? "\(error)"
     }
 
     /// Nil when the loop shall end.
@@ -133,8 +151,8 @@ final class DiscoveryLoop: Sendable {
                 }
             }
             guard MonotonicTime.now >= start + told else { continue }
-            let problem = "waiting for discovery, \(told.components.seconds) s"
-            node.candidates(Candidates(known, problem: problem))
+            let problem = "waiting for \(label), \(told.components.seconds) s"
+            union.report(place, known, problem: problem, isAnswer: false)
             told = told * 2
         }
     }
@@ -145,21 +163,5 @@ final class DiscoveryLoop: Sendable {
             return .milliseconds(Int64.random(in: 800...1_200))
         }
         return max(Self.calmInterval, timeToLive ?? .zero)
-    }
-}
-
-extension Candidates {
-    /// What a resolver found. The addresses of one name in two families are the same nodes; the name is
-    /// in the source, which for those begins with the record's type: `AAAA rqlite.local from …`.
-    fileprivate init(_ found: [DiscoveredAddress], problem: String? = nil) {
-        self.init(
-            found.map { address in
-                let words = address.source.split(separator: " ")
-                let isRecord = words.count > 1 && (words[0] == "A" || words[0] == "AAAA")
-                return (
-                    PeerAddress(address.hostAndPort),
-                    name: isRecord ? PeerAddress("\(words[1]):\(address.port)") : nil
-                )
-            }, problem: problem)
     }
 }

@@ -5,50 +5,67 @@ import Replica
 import Telemetry
 import Threads
 
-/// What the daemon does with its discovery plugin: it asks a resolver for addresses, again and
-/// again, and lets the node use a registry.
+/// What the daemon does with its discovery plugins: it asks resolvers for addresses, again and again,
+/// or lets the node use a registry.
 struct DiscoveryService {
     private enum Role {
-        case resolver(DiscoveryLoop)
+        case resolvers([DiscoveryLoop])
         case registry(PluginRegistry)
     }
 
-    private let source: DiscoverySource
+    private let sources: DiscoverySources
     private let node: Node
     private let role: Role
-    private let teller: NodeTeller
+    private let tellers: [NodeTeller]
 
     /// - Parameters:
-    ///   - registry: nil if the mode is a resolver.
+    ///   - registry: nil if the modes are resolvers.
     ///   - addresses: as the node advertises them, the API's as a URL.
     init(
-        _ source: DiscoverySource, registry: PluginRegistry?, node: Node,
+        _ sources: DiscoverySources, registry: PluginRegistry?, node: Node,
         addresses: (raft: String, api: String), metrics: MetricRegistry, logger: Logger
     ) {
-        self.source = source
+        self.sources = sources
         self.node = node
-        teller = NodeTeller(
-            source.instance, node: node, addresses: addresses, logger: logger)
-        role =
-            registry.map { .registry($0) }
-            ?? .resolver(DiscoveryLoop(source, node: node, metrics: metrics, logger: logger))
+        tellers = sources.parts.map {
+            NodeTeller($0.instance, node: node, addresses: addresses, logger: logger)
+        }
+        if let registry {
+            role = .registry(registry)
+        } else {
+            let union = CandidateUnion(
+                sources.parts.count, node: node, gauge: metrics.gauge("disco", "resolver_addresses")
+            )
+            role = .resolvers(
+                sources.parts.indices.map {
+                    DiscoveryLoop(
+                        $0, of: sources, into: union, node: node, metrics: metrics, logger: logger)
+                })
+        }
     }
 
     func start() throws(ThreadShortage) {
-        if case .resolver(let loop) = role { try loop.start() }
-        try teller.start()
+        if case .resolvers(let loops) = role {
+            node.onSeeking { for loop in loops { loop.seek() } }
+            for loop in loops { try loop.start() }
+        }
+        for teller in tellers { try teller.start() }
     }
 
-    /// Lets the plugin say goodbye, and cancels what is under way in it, without waiting for that.
+    /// Lets the plugins say goodbye, and cancels what is under way in them, without waiting for that.
     func stop() {
-        teller.stop()
-        source.instance.stop {}
-        if case .resolver(let loop) = role { loop.stop() }
+        for teller in tellers { teller.stop() }
+        for part in sources.parts { part.instance.stop {} }
+        if case .resolvers(let loops) = role { for loop in loops { loop.stop() } }
     }
 
-    /// `/status`, member `disco`.
+    /// `/status`, member `disco`: of several resolvers a member for each, by its mode.
     func status() -> JSONValue {
-        let plugin = source.instance.status()
+        let plugins = sources.parts.map { ($0.choice.mode.name, $0.instance.status()) }
+        guard plugins.count == 1 else {
+            return .object(plugins.map { .init($0, $1) })
+        }
+        let plugin = plugins[0].1
         guard case .registry = role else { return plugin }
         return RegistrySection(plugin: plugin, registry: node.status.registry).document()
     }

@@ -8,7 +8,7 @@ import Synchronization
 import Telemetry
 import Threads
 
-/// The plugin that `-disco-mode` names, found, checked and loaded. What is wrong with the mode or the
+/// A plugin that `-disco-mode` names, found, checked and loaded. What is wrong with the mode or the
 /// plugin's file shows here, before the node touches anything, and ends the start.
 ///
 /// What the plugin itself refuses ends the start of a node that has nothing yet. A node of a cluster
@@ -23,9 +23,12 @@ struct DiscoverySource {
 
     var isRegistry: Bool { choice.mode.role == .registry }
 
-    init(opening discovery: NodeSettings.Discovery, settings: NodeSettings, logger: Logger) throws {
-        choice = try PluginCatalog(searching: discovery.pluginDirectories).find(
-            mode: discovery.mode)
+    /// - Parameter config: for this plugin, of `-disco-config`.
+    init(
+        _ choice: PluginChoice, config: [UInt8], of discovery: NodeSettings.Discovery,
+        settings: NodeSettings, logger: Logger
+    ) throws {
+        self.choice = choice
         let role: DiscoveryRole = choice.mode.role == .resolver ? .resolver : .registry
         if let problem = settings.problem(withDiscoveryRole: role) {
             throw Daemon.StartFailure(description: problem)
@@ -35,7 +38,7 @@ struct DiscoverySource {
         }
         let source = try PluginSource(choice, discovery.isolation)
         var arguments = PluginArguments(
-            key: discovery.key, config: try discovery.config.bytes(),
+            key: discovery.key, config: config,
             nodeID: settings.identity.explicit
                 ?? StoredNodeID.read(from: settings.dataDirectory)?.rawValue
                 ?? settings.identity.fallback,
@@ -49,9 +52,9 @@ struct DiscoverySource {
                 wallTime: { WallTime.now().rfc3339 }))
         failure = Self.start(instance)
         if let failure, failure.retry == .never, !Self.isUsed(settings.dataDirectory) {
-            throw Self.fatal(discovery.mode, failure)
+            throw Self.fatal(choice.mode.name, failure)
         }
-        logger.announce("discovery mode: \(discovery.mode)")
+        logger.announce("discovery mode: \(choice.mode.name)")
         if isRegistry { Self.warnOfLoopback(settings, logger) }
         if failure == nil {
             logger.info(

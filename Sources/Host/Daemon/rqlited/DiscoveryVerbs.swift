@@ -30,20 +30,52 @@ struct DiscoveryVerbs {
                 return 0
             }
             guard let discovery = command.discovery else { throw Failure("-disco-mode is needed") }
-            let choice = try catalog.find(mode: discovery.mode)
-            try perform(on: choice, discovery)
-            return 0
+            return try perform(discovery, catalog) ? 0 : 1
         } catch {
-            StandardErrorSink().write(Array("rqlited disco: \(error)\n".utf8))
+            tell("\(error)")
             return 1
         }
     }
 
-    private func perform(on choice: PluginChoice, _ discovery: NodeSettings.Discovery) throws {
+    private func tell(_ text: String) {
+        StandardErrorSink().write(Array("rqlited disco: \(text)\n".utf8))
+    }
+
+    /// False if one of several resolvers failed, which was told.
+    private func perform(
+        _ discovery: NodeSettings.Discovery, _ catalog: PluginCatalog
+    ) throws -> Bool {
+        let choices = try DiscoverySources.choices(discovery, in: catalog)
+        let configs = try DiscoverySources.configs(
+            discovery.config, of: choices.map(\.mode.name))
+        guard choices.count > 1 else {
+            return try perform(on: choices[0], configs[0], discovery) { try act($0, discovery) }
+        }
+        var found: [[DiscoveredAddress]] = []
+        for (choice, config) in zip(choices, configs) {
+            do {
+                found.append(
+                    try perform(on: choice, config, discovery) { instance in
+                        try instance.answer { [command] instance, answer in
+                            instance.resolve(timeout: command.timeout, completion: answer)
+                        }.addresses
+                    })
+            } catch {
+                tell("\(choice.mode.name): \(error)")
+            }
+        }
+        say(CandidateUnion.merged(found), of: discovery.mode)
+        return found.count == choices.count
+    }
+
+    private func perform<Result>(
+        on choice: PluginChoice, _ config: [UInt8], _ discovery: NodeSettings.Discovery,
+        _ act: (PluginInstance) throws -> Result
+    ) throws -> Result {
         let needed: PluginRole = command.verb == .resolve ? .resolver : .registry
         guard choice.mode.role == needed else {
             throw Failure(
-                "discovery mode \(discovery.mode) is a \(choice.mode.role): "
+                "discovery mode \(choice.mode.name) is a \(choice.mode.role): "
                     + (needed == .resolver
                         ? "see its records with `rqlited disco show`"
                         : "it keeps no records; ask it with `rqlited disco resolve`"))
@@ -52,12 +84,17 @@ struct DiscoveryVerbs {
         let instance = PluginInstance(
             source: try PluginSource(choice, discovery.isolation),
             arguments: PluginArguments(
-                key: discovery.key, config: try discovery.config.bytes(), nodeID: command.nodeID,
+                key: discovery.key, config: config, nodeID: command.nodeID,
                 raft: (command.raft.description, command.raft.port),
                 apiURL: "http://\(command.http)"),
             environment: PluginEnvironment(
                 log: { level, text in logger.take(level, text) }, wallTime: { "" }))
         defer { stop(instance) }
+        return try act(instance)
+    }
+
+    private func act(_ instance: PluginInstance, _ discovery: NodeSettings.Discovery) throws -> Bool
+    {
         switch command.verb {
         case .list: break
         case .resolve: try resolve(instance)
@@ -72,18 +109,23 @@ struct DiscoveryVerbs {
             ).clear(clearing)
             say(cleared.document, cleared.text)
         }
+        return true
     }
 
     private func resolve(_ instance: PluginInstance) throws {
         let resolution = try instance.answer { instance, answer in
             instance.resolve(timeout: command.timeout, completion: answer)
         }
-        let lines = resolution.addresses.map { address in
+        say(resolution.addresses, of: instance.mode.name)
+    }
+
+    private func say(_ addresses: [DiscoveredAddress], of mode: String) {
+        let lines = addresses.map { address in
             "\(address.hostAndPort)  priority \(address.priority)  weight \(address.weight)"
                 + (address.timeToLive.map { "  ttl \($0.components.seconds)s" } ?? "")
                 + (address.source.isEmpty ? "" : "  \(address.source)")
         }
-        let documents = resolution.addresses.map { address in
+        let documents = addresses.map { address in
             JSONValue.object([
                 .init("address", .string(address.hostAndPort)),
                 .init("priority", .integer(address.priority)),
@@ -95,7 +137,7 @@ struct DiscoveryVerbs {
         }
         say(
             .object([
-                .init("mode", .string(instance.mode.name)), .init("addresses", .array(documents)),
+                .init("mode", .string(mode)), .init("addresses", .array(documents)),
             ]), lines)
     }
 
