@@ -23,8 +23,8 @@ import Testing
 
 /// Plays commands to one connection's machine. Answers are words.
 ///
-///     head [answer=WORD] [limit=N] [announced=N] [expects=yes] [http=1.0] [close=yes] [method=HEAD]
-///     body N | end | refuse WORD | answer N WORD | slices N WORD
+///     head [answer=WORD] [limit=N] [window=N] [announced=N] [expects=yes] [http=1.0] [close=yes] [method=HEAD]
+///     body N | taken N | end | refuse WORD | answer N WORD | slices N WORD
 ///     sliced more|starved|last|failed | ready
 ///     writable yes|no | drain | away | began | returned | closed | state
 ///     tick AFTER-SECONDS [received=N] [taken=N] [unsent=N] [midhead=yes]
@@ -56,6 +56,7 @@ struct ConnectionScenario {
         switch command.name {
         case "head": return machine.headReceived(head(command), at: now) ? [] : ["not taken"]
         case "body": return machine.bodyReceived(Int(word) ?? 0) ? [] : ["dropped"]
+        case "taken": machine.bodyTaken(Int(word) ?? 0, at: now)
         case "end": machine.endReceived(at: now)
         case "refuse": machine.refuse(.malformed(word))
         case "answer": machine.answered(id(word), command.words[1])
@@ -106,6 +107,7 @@ struct ConnectionScenario {
                 omitsBody: command["method"] == "HEAD"),
             plan: command["answer"].map { .answer($0) } ?? .work,
             bodyLimit: command["limit"].flatMap { Int($0) } ?? 500,
+            bodyWindow: command["window"].flatMap { Int($0) },
             announcedBody: command["announced"].flatMap { Int($0) },
             expectsContinue: command["expects"] != nil)
     }

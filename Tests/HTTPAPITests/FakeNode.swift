@@ -95,7 +95,8 @@ final class Client {
     init(
         _ node: FakeNode, documents: Documents = Documents(), limits: HTTPLimits = HTTPLimits(),
         allowOrigin: String? = nil, door: HTTPDoor = HTTPDoor(),
-        loader: @escaping HTTPServer.Loader = { _ in .unfit("no loader") }
+        loads: LoadsDouble = LoadsDouble { _ in .unfit("no loader") },
+        workshop: HTTPWorkshop = .inline
     ) throws {
         self.node = node
         channel = EmbeddedChannel()
@@ -103,7 +104,7 @@ final class Client {
             HTTPServer.Identity(
                 version: "v10.2.7", advertisedAddress: "localhost:4001", allowOrigin: allowOrigin),
             service: node, documents: documents, metrics: metrics, door: door,
-            limits: limits, workshop: .inline, loader: loader)
+            limits: limits, workshop: workshop, loads: { loads.begin() })
         try server.configure(channel).wait()
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     }

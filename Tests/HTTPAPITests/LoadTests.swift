@@ -13,7 +13,7 @@ import Wire
     private func client(_ content: LoadContent, _ outcome: Outcome = .results(CommandResult([])))
         throws -> Client
     {
-        try Client(FakeNode { _ in outcome }, loader: { _ in content })
+        try Client(FakeNode { _ in outcome }, loads: LoadsDouble { _ in content })
     }
 
     @Test func `A database file is asked for as an image, and answered without results`() throws {
@@ -50,8 +50,8 @@ import Wire
         let body = String(repeating: "x", count: 200_000)
         let client = try Client(
             FakeNode { _ in .results(CommandResult([])) },
-            loader: { bytes in
-                seen.withLock { $0 = Array(bytes) }
+            loads: LoadsDouble { bytes in
+                seen.withLock { $0 = bytes }
                 return .image(Self.image)
             })
         #expect(try client.post("/db/load", body).status == 200)

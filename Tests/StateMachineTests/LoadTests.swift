@@ -38,7 +38,20 @@ import Wire
     }
 
     private func read(_ bytes: [UInt8]) -> LoadContent {
-        bytes.withUnsafeBytes { reader.read($0) }
+        read(bytes, reader)
+    }
+
+    /// In parts of many sizes, as a network brings them.
+    private func read(_ bytes: [UInt8], _ reader: LoadReader) -> LoadContent {
+        let upload = reader.begin()
+        var rest = bytes[...]
+        var size = 1
+        while !rest.isEmpty {
+            _ = upload.add(Array(rest.prefix(size)))
+            rest = rest.dropFirst(size)
+            size = size * 3 % 65_521
+        }
+        return upload.finish()
     }
 
     private func image(_ script: String) throws -> DatabaseImage {
@@ -316,16 +329,62 @@ import Wire
         let small = LoadReader(directory: database.directory.path, packedBytes: 10_000)
         _ = try shell.run(
             "CREATE TABLE t(a); INSERT INTO t VALUES(randomblob(50000));", on: "source")
-        guard case .tooLarge = try bytes("source").withUnsafeBytes({ small.read($0) }) else {
+        guard case .tooLarge = read(try bytes("source"), small) else {
             Issue.record("taken")
             return
         }
         let text = try GzipWriter().add([UInt8](repeating: 32, count: 20_000), isLast: true)
-        guard case .tooLarge = text.withUnsafeBytes({ small.read($0) }) else {
+        guard case .tooLarge = read(text, small) else {
             Issue.record("taken")
             return
         }
         guard case .unfit = read(Array(text.dropLast(3))) else {
+            Issue.record("taken")
+            return
+        }
+        #expect(try leftovers().isEmpty)
+    }
+
+    @Test
+    func `A body that is not wanted any more, or of which nothing can become, leaves nothing`()
+        throws
+    {
+        _ = try shell.run("CREATE TABLE t(a);", on: "source")
+        let file = try bytes("source")
+        let packed = try GzipWriter().add(file, isLast: true)
+        for body in [file, packed, Array("SELECT 1".utf8)] {
+            var upload: LoadUpload? = reader.begin()
+            #expect(upload?.add(body) == nil)
+            #expect(try leftovers().count == 1)
+            upload?.discard()
+            #expect(try leftovers().isEmpty)
+            #expect(upload?.add(body) == nil)
+            upload = reader.begin()
+            #expect(upload?.add(body) == nil)
+            #expect(try leftovers().count == 1)
+            upload = nil
+            #expect(try leftovers().isEmpty)
+        }
+        // What is damaged shows in the middle, and what follows changes nothing.
+        let upload = reader.begin()
+        #expect(upload.add(Array(packed.prefix(20))) == nil)
+        let fault = try #require(upload.add([UInt8](repeating: 0xff, count: 1000)))
+        #expect(try leftovers().isEmpty)
+        #expect(upload.add(Array(packed.dropFirst(20))) == fault)
+        #expect(upload.finish() == fault)
+        #expect(try leftovers().isEmpty)
+    }
+
+    @Test func `One byte, and none, are told from a packed stream`() throws {
+        for text in ["", "x"] {
+            let upload = reader.begin()
+            #expect(upload.add(Array(text.utf8)) == nil)
+            #expect(upload.finish() == .sql(text, isTransaction: true))
+        }
+        let half = reader.begin()
+        #expect(half.add([0x1f]) == nil)
+        #expect(half.add([0x8b]) == nil)
+        guard case .unfit = half.finish() else {
             Issue.record("taken")
             return
         }

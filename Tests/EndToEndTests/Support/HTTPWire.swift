@@ -71,6 +71,9 @@ final class HTTPWire {
     /// Sends a part of a request, or of several, as it is.
     func sendRaw(_ text: String) throws { try send(Data(text.utf8)) }
 
+    /// The same of bytes.
+    func sendRaw(_ bytes: Data) throws { try send(bytes) }
+
     /// The answer to what `sendRaw` sent.
     func receiveAnswer() throws -> HTTPAnswer { try receive() }
 

@@ -76,7 +76,7 @@ struct Daemon {
                 allowOrigin: settings.http.allowOrigin),
             service: node,
             documents: Documents(status: status.sections) { status.variables(metrics) },
-            metrics: metrics, door: access.door, loader: loads.read)
+            metrics: metrics, door: access.door, loads: loads.begin)
         let listeners: [Listener]
         do {
             let sides: [Listener.Side] = [.nodes, .clients]

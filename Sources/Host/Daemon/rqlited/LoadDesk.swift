@@ -1,11 +1,12 @@
+import HTTPAPI
 import Raft
 import StateMachine
 import Synchronization
 import Threads
 import Wire
 
-/// Looks at what clients want to load, one at a time: each may take a lot of memory and disk. On a
-/// thread of its own, with a stack for SQL of any depth.
+/// Takes what clients want to load into files, and looks at what is whole, one at a time: each may
+/// take a lot of memory and disk. On a thread of its own, with a stack for SQL of any depth.
 final class LoadDesk: Sendable {
     private let reader: LoadReader
     private let isTaken = Atomic<Bool>(false)
@@ -17,15 +18,20 @@ final class LoadDesk: Sendable {
             directory: directory, packedBytes: RaftSettings().maxEntryBytes - 4096)
     }
 
+    /// For a body that comes in parts. Never blocks.
+    func begin() -> any LoadIntake { Intake(upload: reader.begin(), desk: self) }
+
     /// Waits for the thread.
-    func read(_ body: UnsafeRawBufferPointer) -> LoadContent {
-        guard !isTaken.exchange(true, ordering: .acquiring) else { return .busy }
+    private func look(at upload: LoadUpload) -> LoadContent {
+        guard !isTaken.exchange(true, ordering: .acquiring) else {
+            upload.discard()
+            return .busy
+        }
         defer { isTaken.store(false, ordering: .releasing) }
         let content = Mutex(LoadContent.busy)
-        let bytes = Bytes(body)
         do throws(ThreadShortage) {
-            let thread = try NamedThread("load", stack: NamedThread.deepStack) { [reader] in
-                let found = reader.read(bytes.bytes)
+            let thread = try NamedThread("load", stack: NamedThread.deepStack) {
+                let found = upload.finish()
                 content.withLock { $0 = found }
             }
             thread.join()
@@ -35,9 +41,17 @@ final class LoadDesk: Sendable {
         return content.withLock { $0 }
     }
 
-    /// `@unchecked Sendable`: the body outlives the thread, which is waited for.
-    private struct Bytes: @unchecked Sendable {
-        let bytes: UnsafeRawBufferPointer
-        init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+    private final class Intake: LoadIntake {
+        private let upload: LoadUpload
+        private let desk: LoadDesk
+
+        init(upload: LoadUpload, desk: LoadDesk) {
+            self.upload = upload
+            self.desk = desk
+        }
+
+        func add(_ part: [UInt8]) -> LoadContent? { upload.add(part) }
+        func finish() -> LoadContent { desk.look(at: upload) }
+        func discard() { upload.discard() }
     }
 }

@@ -12,8 +12,6 @@ struct AnswerDesk: Sendable {
     let counters: HTTPCounters
     let limits: HTTPLimits
     let budgets: EdgeBudgets
-    /// Looks at what is to be loaded.
-    let loader: HTTPServer.Loader
 
     /// Turns what the node replied into an answer on the wire.
     func answer(_ reply: Reply, to pending: PendingReply) -> Response {

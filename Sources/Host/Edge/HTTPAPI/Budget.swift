@@ -46,12 +46,14 @@ final class Share: @unchecked Sendable {
 struct EdgeBudgets: Sendable {
     let connections: Budget
     let bodyBytes: Budget
+    let uploads: Budget
     let requests: Budget
     let answerBytes: Budget
 
     init(_ limits: HTTPLimits) {
         connections = Budget(limits.connections + limits.observerConnections)
         bodyBytes = Budget(limits.bodyBytesInFlight)
+        uploads = Budget(limits.uploads)
         requests = Budget(limits.requestsInFlight)
         answerBytes = Budget(limits.answerBytesInFlight)
     }

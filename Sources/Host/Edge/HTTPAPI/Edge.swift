@@ -11,6 +11,8 @@ struct Edge: Sendable {
     let writer: ResponseWriter
     let desk: AnswerDesk
     let workshop: HTTPWorkshop
+    /// Begins to take what is to be loaded.
+    let loads: HTTPServer.Loads
 
     struct Planned {
         var plan: HTTPConnection.Machine.Plan
@@ -82,6 +84,15 @@ struct Edge: Sendable {
                     + "\(limits.bodyBytesInFlight) bytes: nothing was done, try again")
             response.retryAfter = 1
             return response
+        case .uploadsExhausted:
+            var response = Response.plain(
+                .serviceUnavailable,
+                "\(limits.uploads) loads are being received here, which is the limit: nothing was "
+                    + "done, try again")
+            response.retryAfter = 1
+            return response
+        case .bodyUnfit(let text, let isTooLarge):
+            return .plain(isTooLarge ? .payloadTooLarge : .badRequest, text)
         case .bodyTooSlow:
             return .plain(.requestTimeout, "the request's body came too slowly: nothing was done")
         case .malformed(let text): return .plain(.badRequest, text)

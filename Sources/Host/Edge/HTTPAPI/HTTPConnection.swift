@@ -2,6 +2,7 @@ import NIOCore
 import NIOHTTP1
 import Rights
 import Telemetry
+import Wire
 
 /// One client connection: carries out what its `HTTPConnectionMachine` says, and keeps the bodies
 /// and the bytes that the machine only counts.
@@ -18,6 +19,8 @@ final class HTTPConnection: ChannelDuplexHandler {
     private struct Incoming {
         let operation: HTTPOperation
         var request: HTTPRequest
+        /// Of a body in parts; nil before the first of them.
+        var upload: BodyUpload?
     }
 
     private let gateway: LoopGateway
@@ -34,8 +37,11 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var context: ChannelHandlerContext?
     private var incoming: Incoming?
     private let asker: Asker
-    /// What came behind a head whose sender's rights are being found out.
+    /// What came behind a head whose sender's rights are being found out, or behind a body in parts
+    /// of which some are not taken yet.
     private var held: CircularBuffer<HTTPServerRequestPart>?
+    /// What stands behind a body that is not taken yet is no request.
+    private var lateRefusal: HTTPRefusal?
     /// Complete requests that the machine has not begun yet, in their order.
     private var ready = CircularBuffer<Incoming>()
     private var source: AnswerSource?
@@ -91,21 +97,41 @@ final class HTTPConnection: ChannelDuplexHandler {
         case .body(let part): append(part)
         case .end:
             meter.requestEnded()
-            if let incoming { ready.append(incoming) }
-            incoming = nil
             machine.endReceived(at: now)
+            if machine.isCompleting {
+                held = held ?? CircularBuffer()
+            } else {
+                queueIncoming()
+            }
         }
+    }
+
+    private func queueIncoming() {
+        guard var incoming else { return }
+        self.incoming = nil
+        if let upload = incoming.upload { incoming.request.bring(upload) }
+        ready.append(incoming)
     }
 
     /// What was held back is taken now; another head in it may have to wait for a verdict again.
     private func judged(_ head: HTTPRequestHead, _ verdict: Bool) {
-        guard isOpen, var parts = held else { return }
+        guard isOpen, let parts = held else { return }
         held = nil
         begin(head, verdict: verdict)
-        while held == nil, let part = parts.popFirst() { take(part) }
-        held?.append(contentsOf: parts)
-        perform()
+        take(parts)
         flush()
+    }
+
+    /// Takes what was held back, until something must be waited for again. One by one: a request that
+    /// is worked on elsewhere keeps those behind it from the node.
+    private func take(_ parts: CircularBuffer<HTTPServerRequestPart>) {
+        var parts = parts
+        perform()
+        while held == nil, let part = parts.popFirst() {
+            take(part)
+            perform()
+        }
+        held?.append(contentsOf: parts)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -135,6 +161,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         let isTaken = machine.headReceived(
             Machine.Head(
                 framing: framing, plan: planned.plan, bodyLimit: planned.bodyLimit,
+                bodyWindow: planned.work?.0.body.window(limits),
                 announcedBody: head.headers.first(name: "content-length").flatMap { Int($0) },
                 expectsContinue: head.headers.first(name: "expect")?.lowercased()
                     == "100-continue"), at: now)
@@ -145,13 +172,76 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     private func append(_ part: ByteBuffer) {
-        guard machine.bodyReceived(part.readableBytes), var receiving = incoming else { return }
+        guard machine.bodyReceived(part.readableBytes), var receiving = incoming else {
+            return dropIncoming()
+        }
         // Leaves `receiving` the only owner of its body, so that appending does not copy it.
         incoming = nil
+        if receiving.operation.body.window(limits) != nil {
+            guard let upload = receiving.upload ?? BodyUpload(edge) else {
+                return machine.refuse(.uploadsExhausted)
+            }
+            receiving.upload = upload
+            incoming = receiving
+            upload.append(part)
+            return keepMore(of: upload)
+        }
         guard receiving.request.append(part, edge) else {
             return machine.refuse(.bodiesExhausted)
         }
         incoming = receiving
+    }
+
+    /// Has what has come of a body in parts taken, unless that is under way.
+    private func keepMore(of upload: BodyUpload) {
+        guard let context, let bytes = upload.begin() else { return }
+        let here = NIOLoopBound((self, upload), eventLoop: context.eventLoop)
+        let (loop, intake) = (context.eventLoop, upload.intake)
+        edge.workshop.run {
+            let fault = intake.add(Array(bytes.readableBytesView))
+            loop.execute {
+                let (connection, upload) = here.value
+                connection.kept(bytes.readableBytes, of: upload, fault)
+            }
+        }
+    }
+
+    private func kept(_ count: Int, of upload: BodyUpload, _ fault: LoadContent?) {
+        upload.end()
+        guard isOpen, incoming?.upload === upload else { return }
+        if let refusal = fault?.refusal, !machine.isCompleting {
+            refuse(refusal)
+        } else {
+            // A body that has come is answered like any other; whoever took it remembers the fault.
+            machine.bodyTaken(count, at: now)
+            keepMore(of: upload)
+            if let parts = held, !machine.isCompleting {
+                held = nil
+                queueIncoming()
+                take(parts)
+            }
+            if let refusal = lateRefusal, !machine.isCompleting { refuse(refusal) }
+        }
+        perform()
+        flush()
+    }
+
+    private func refuse(_ refusal: HTTPRefusal) {
+        lateRefusal = nil
+        machine.refuse(refusal)
+        dropIncoming()
+    }
+
+    /// The request that is being received gets no further.
+    private func dropIncoming() {
+        guard let incoming else { return }
+        self.incoming = nil
+        if let upload = incoming.upload { drop(upload.intake) }
+    }
+
+    /// To remove what is kept may take long.
+    private func drop(_ intake: any LoadIntake) {
+        edge.workshop.run { intake.discard() }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -159,9 +249,10 @@ final class HTTPConnection: ChannelDuplexHandler {
             context.close(promise: nil)
             return
         }
-        machine.refuse(
+        let refusal =
             fault == .headerOverflow
-                ? .headerTooLarge : .malformed("malformed HTTP request: \(fault)"))
+            ? HTTPRefusal.headerTooLarge : .malformed("malformed HTTP request: \(fault)")
+        if machine.isCompleting { lateRefusal = refusal } else { refuse(refusal) }
         perform()
         flush()
     }
@@ -353,7 +444,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         perform()
         context = nil
         dropSource()
-        incoming = nil
+        dropIncoming()
+        for waiting in ready { if let kept = waiting.request.kept { drop(kept.intake) } }
         ready.removeAll()
         output = ByteBuffer()
         tick?.cancel()

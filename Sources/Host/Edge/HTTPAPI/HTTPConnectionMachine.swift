@@ -34,6 +34,9 @@ struct HTTPConnectionMachine<Answer> {
         var plan: Plan
         /// Bytes of body that are taken at most.
         var bodyLimit: Int
+        /// The body is taken in parts, while it comes: so many bytes of it may have come that were
+        /// not taken yet, then nothing more is read. Nil: it is taken whole, at its end.
+        var bodyWindow: Int?
         /// Bytes of body the client announced; nil: it comes in chunks, or there is none.
         var announcedBody: Int?
         /// The client holds its body back until it is told to go on.
@@ -76,6 +79,12 @@ struct HTTPConnectionMachine<Answer> {
     private struct Incoming {
         var head: Head
         var bodySize = 0
+        /// Bytes of a body in parts that have come and were not taken yet.
+        var untaken = 0
+        /// The body has come, but was not taken to its end.
+        var isComplete = false
+
+        var hasRoom: Bool { !isComplete && untaken < head.bodyWindow ?? .max }
     }
 
     /// An answer that goes out in slices.
@@ -159,23 +168,49 @@ struct HTTPConnectionMachine<Answer> {
         return true
     }
 
-    /// - Returns: whether these bytes are of use.
+    /// - Returns: whether these bytes are of use. Of a body in parts, `bodyTaken` must follow.
     mutating func bodyReceived(_ count: Int) -> Bool {
         guard case .receiving(var incoming) = intake else { return false }
         owesContinue = false
         incoming.bodySize += count
-        intake = .receiving(incoming)
         guard incoming.bodySize <= incoming.head.bodyLimit else {
+            intake = .receiving(incoming)
             refuseBody(incoming.head)
             return false
         }
-        if case .work = incoming.head.plan { return true }
-        return false
+        guard case .work = incoming.head.plan else {
+            intake = .receiving(incoming)
+            return false
+        }
+        if incoming.head.bodyWindow != nil { incoming.untaken += count }
+        intake = .receiving(incoming)
+        return true
+    }
+
+    /// So many bytes of the body in parts that is being received were taken.
+    mutating func bodyTaken(_ count: Int, at now: Duration) {
+        guard case .receiving(var incoming) = intake else { return }
+        incoming.untaken = max(0, incoming.untaken - count)
+        intake = .receiving(incoming)
+        if incoming.isComplete { finish(incoming, at: now) }
+    }
+
+    /// A body in parts has come to its end, and not all of it was taken: the request begins, and
+    /// others can be received, when it is.
+    var isCompleting: Bool {
+        if case .receiving(let incoming) = intake { incoming.isComplete } else { false }
     }
 
     mutating func endReceived(at now: Duration) {
-        guard case .receiving(let incoming) = intake else { return }
+        guard case .receiving(var incoming) = intake else { return }
         owesContinue = false
+        incoming.isComplete = true
+        intake = .receiving(incoming)
+        finish(incoming, at: now)
+    }
+
+    private mutating func finish(_ incoming: Incoming, at now: Duration) {
+        guard incoming.untaken == 0 else { return }
         watch.requestEnded(at: now)
         intake = incoming.head.framing.keepAlive ? .idle : .ended
         switch incoming.head.plan {
@@ -183,8 +218,10 @@ struct HTTPConnectionMachine<Answer> {
             append(Exchange(framing: incoming.head.framing, bodySize: 0, content: .whole(answer)))
             advance()
         case .work:
-            bodyBytes += incoming.bodySize
-            append(Exchange(framing: incoming.head.framing, bodySize: incoming.bodySize))
+            // What was taken is not held here.
+            let size = incoming.head.bodyWindow == nil ? incoming.bodySize : 0
+            bodyBytes += size
+            append(Exchange(framing: incoming.head.framing, bodySize: size))
             let id = ExchangeID(number: firstNumber + exchanges.count - 1)
             if isWorkAway || !held.isEmpty { held.append(id) } else { effects.append(.work(id)) }
         }
@@ -368,10 +405,11 @@ struct HTTPConnectionMachine<Answer> {
     }
 
     /// Whether more shall be read. A client that sends faster than it takes answers waits, and so
-    /// does one whose bodies fill what a connection may have in flight.
+    /// does one whose bodies fill what a connection may have in flight, or whose body in parts is
+    /// not taken as fast as it comes.
     var wantsInput: Bool {
         guard isWritable, exchanges.count - front < pipelinedRequests else { return false }
-        if case .receiving = intake { return true }
+        if case .receiving(let incoming) = intake { return incoming.hasRoom }
         return bodyBytes < bodiesInFlight
     }
 
@@ -436,16 +474,6 @@ enum HTTPSlice {
     case last
     /// The rest can't be had; the client sees that by the missing end.
     case failed
-}
-
-/// Why a request is refused by the connection itself.
-enum HTTPRefusal: Equatable {
-    case bodyTooLarge(limit: Int)
-    /// The bodies of all clients fill what the process may hold of them.
-    case bodiesExhausted
-    case bodyTooSlow
-    case malformed(String)
-    case headerTooLarge
 }
 
 /// Why a connection is closed without an answer.

@@ -18,6 +18,8 @@ struct HTTPRequest: Sendable {
     private(set) var body: ByteBuffer?
     /// What the body takes of what all bodies may.
     private(set) var share: Share?
+    /// A body that came in parts; then `body` is nil.
+    private(set) var kept: KeptBody?
 
     init(_ head: HTTPRequestHead, arrival: NIODeadline) throws(QueryParameters.Invalid) {
         method = head.method
@@ -46,6 +48,12 @@ struct HTTPRequest: Sendable {
             body?.writeImmutableBuffer(part)
         }
         return true
+    }
+
+    /// The body came in parts, all of which are kept.
+    mutating func bring(_ upload: BodyUpload) {
+        kept = upload.body
+        share = upload.share
     }
 
     /// Since it arrived.

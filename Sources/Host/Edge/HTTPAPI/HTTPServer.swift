@@ -5,7 +5,7 @@ import Rights
 package import Service
 import Synchronization
 package import Telemetry
-package import Wire
+import Wire
 
 /// The HTTP edge of a node: turns the connections it is given into requests to the `NodeService`,
 /// and its replies into answers. It binds nothing itself, because one port serves several
@@ -36,19 +36,18 @@ package final class HTTPServer: Sendable {
 
     private let state = Mutex(State())
 
-    /// Looks at what a client wants to load. It may take its time: it is called where work blocks
-    /// nobody, on any thread.
-    package typealias Loader = @Sendable (UnsafeRawBufferPointer) -> LoadContent
+    /// Begins to take what a client wants to load. Called on event loops: it never blocks.
+    package typealias Loads = @Sendable () -> any LoadIntake
 
     /// - Parameters:
     ///   - door: who may do what.
-    ///   - workshop: where large bodies are read.
-    ///   - loader: see `Loader`.
+    ///   - workshop: where large bodies are read, and those in parts are taken.
+    ///   - loads: see `Loads`.
     package init(
         _ identity: Identity, service: any NodeService, documents: Documents = Documents(),
         metrics: MetricRegistry = MetricRegistry(), door: HTTPDoor = HTTPDoor(),
         limits: HTTPLimits = HTTPLimits(), workshop: HTTPWorkshop = .threads,
-        loader: @escaping Loader = { _ in .unfit("this server loads nothing") }
+        loads: @escaping Loads = { RefusedLoad() }
     ) {
         self.service = service
         let budgets = EdgeBudgets(limits)
@@ -59,9 +58,8 @@ package final class HTTPServer: Sendable {
                 asksForCredentials: door.judge != nil),
             desk: AnswerDesk(
                 advertisedAddress: identity.advertisedAddress, documents: documents,
-                counters: HTTPCounters(metrics), limits: limits, budgets: budgets,
-                loader: loader),
-            workshop: workshop)
+                counters: HTTPCounters(metrics), limits: limits, budgets: budgets),
+            workshop: workshop, loads: loads)
     }
 
     /// What is in use of the bounds of the process. Thread-safe.

@@ -42,6 +42,14 @@ final class LoadFile {
         }
     }
 
+    func write(_ bytes: [UInt8]) throws(LoadFault) {
+        var fault: LoadFault?
+        bytes.withUnsafeBytes { buffer in
+            do throws(LoadFault) { try write(buffer) } catch { fault = error }
+        }
+        if let fault { throw fault }
+    }
+
     func write(_ bytes: UnsafeRawBufferPointer) throws(LoadFault) {
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -72,19 +80,22 @@ enum LoadFault: Error {
 extension GzipReader {
     /// All of a stream that is in memory, piece by piece.
     mutating func unpack(_ packed: [UInt8], into file: LoadFile) throws(LoadFault) {
+        try add(packed, into: file)
+        do throws(GzipError) { try end() } catch { throw .gzip(error) }
+    }
+
+    /// The next bytes of a stream.
+    mutating func add(_ packed: [UInt8], into file: LoadFile) throws(LoadFault) {
         var fault: LoadFault?
         do throws(GzipError) {
             var rest = packed[...]
             while !rest.isEmpty, fault == nil {
                 try add(Array(rest.prefix(1 << 20))) { bytes in
                     guard fault == nil else { return }
-                    bytes.withUnsafeBytes { buffer in
-                        do throws(LoadFault) { try file.write(buffer) } catch { fault = error }
-                    }
+                    do throws(LoadFault) { try file.write(bytes) } catch { fault = error }
                 }
                 rest = rest.dropFirst(1 << 20)
             }
-            if fault == nil { try end() }
         } catch {
             throw .gzip(error)
         }

@@ -3,7 +3,7 @@ internal import Glibc
 internal import Gzip
 internal import Raft
 internal import SQLite
-package import Wire
+internal import Wire
 
 /// Looks at what a client wants to load, and makes of it what goes into the log: SQL as it is, a
 /// database file checked and in the form that every node takes over. Either may come packed by gzip.
@@ -23,35 +23,15 @@ package struct LoadReader: Sendable {
         self.packedBytes = packedBytes
     }
 
-    /// - Parameter body: as the client sent it.
-    package func read(_ body: UnsafeRawBufferPointer) -> LoadContent {
-        do throws(LoadRefusal) {
-            if GzipReader.recognises(body.prefix(2)) { return try readPacked(Array(body)) }
-            guard Self.isDatabase(body) else { return Self.sql(body) }
-            let file = try file()
-            defer { DatabaseDirectory.drop(file.path) }
-            do throws(LoadFault) { try file.write(body) } catch { throw LoadRefusal(error.text) }
-            return try image(of: file)
-        } catch {
-            return error.content
-        }
-    }
+    /// For a body that comes in parts.
+    package func begin() -> LoadUpload { LoadUpload(self) }
 
     private static func isDatabase(_ bytes: some Collection<UInt8>) -> Bool {
         bytes.count >= 14 && bytes.starts(with: "SQLite format".utf8)
     }
 
-    /// Unpacked into a file first, for it may be large.
-    private func readPacked(_ packed: [UInt8]) throws(LoadRefusal) -> LoadContent {
-        let file = try file()
-        defer { DatabaseDirectory.drop(file.path) }
-        var reader = GzipReader(limit: DatabaseImage.mostBytes)
-        do throws(LoadFault) {
-            try reader.unpack(packed, into: file)
-        } catch {
-            guard case .gzip(.tooLarge) = error else { throw LoadRefusal(error.text) }
-            throw LoadRefusal(tooLarge: error.text)
-        }
+    /// - Parameter file: the whole body, unpacked.
+    func content(of file: LoadFile) throws(LoadRefusal) -> LoadContent {
         let start = try bytes(of: file, upTo: 16)
         if Self.isDatabase(start) { return try image(of: file) }
         guard file.byteCount <= packedBytes else {
@@ -60,10 +40,11 @@ package struct LoadReader: Sendable {
                     "the SQL has \(file.byteCount) bytes, \(packedBytes) may be loaded at once")
         }
         let text = try bytes(of: file, upTo: file.byteCount)
-        return text.withUnsafeBytes { Self.sql($0) }
+        return Self.sql(text)
     }
 
-    private func file() throws(LoadRefusal) -> LoadFile {
+    /// A new one, for a body.
+    func file() throws(LoadRefusal) -> LoadFile {
         var name = Array("\(directory.temporaryFiles)/etilqs_loading_XXXXXX".utf8CString)
         mkdir(directory.temporaryFiles, 0o700)
         let descriptor = mkstemp(&name)
@@ -94,7 +75,7 @@ package struct LoadReader: Sendable {
 
     /// A dump without words about transactions is run as one, so that it is loaded as a whole or
     /// not at all.
-    private static func sql(_ bytes: UnsafeRawBufferPointer) -> LoadContent {
+    static func sql(_ bytes: [UInt8]) -> LoadContent {
         let text = withoutLastWord(String(decoding: bytes, as: UTF8.self))
         return .sql(text, isTransaction: RequestScan.fitsOneTransaction(text))
     }
@@ -184,11 +165,19 @@ package struct LoadReader: Sendable {
 }
 
 /// Why something is not loaded, in words for the client.
-private struct LoadRefusal: Error {
+struct LoadRefusal: Error {
     let content: LoadContent
 
     init(_ text: String) { content = .unfit(text) }
     init(tooLarge text: String) { content = .tooLarge(text) }
+
+    init(_ fault: LoadFault) {
+        if case .gzip(.tooLarge) = fault {
+            self.init(tooLarge: fault.text)
+        } else {
+            self.init(fault.text)
+        }
+    }
 }
 
 extension RequestScan {

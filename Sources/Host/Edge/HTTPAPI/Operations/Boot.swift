@@ -10,14 +10,14 @@ extension HTTPOperation {
     static let boot = HTTPOperation(
         "boot", [.exact("/boot")], [.POST], [.load], body: .database, need: .leader, code: .boot,
         content: .none, counting: { $0.boots }, isSlow: true,
-        work: { desk, request in
-            guard let body = request.body, body.readableBytes >= 32 else {
+        work: { _, request in
+            guard let kept = request.kept, kept.byteCount >= 32 else {
                 return .respond(.plain(.serviceUnavailable, "EOF"))
             }
-            guard body.readableBytesView.starts(with: "SQLite format".utf8) else {
+            guard kept.start.starts(with: "SQLite format".utf8) else {
                 return .respond(.plain(.badRequest, "invalid SQLite data"))
             }
-            switch body.withUnsafeReadableBytes({ desk.loader($0) }) {
+            switch kept.intake.finish() {
             case .image(let image): return .submit(.boot(image))
             case .tooLarge(let text): return .respond(.plain(.payloadTooLarge, text))
             case .unfit(let text): return .respond(.plain(.badRequest, text))

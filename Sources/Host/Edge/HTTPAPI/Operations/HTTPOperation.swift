@@ -40,7 +40,17 @@ final class HTTPOperation: Sendable {
             switch self {
             case .none, .document: limits.smallBodyBytes
             case .shownStatements: limits.shownBodyBytes
-            case .statements, .database: limits.bodyBytes
+            case .statements: limits.bodyBytes
+            case .database: limits.loadBytes
+            }
+        }
+
+        /// Of a body that is taken in parts while it comes: how many bytes may wait for that. Nil: it
+        /// is taken whole.
+        func window(_ limits: HTTPLimits) -> Int? {
+            switch self {
+            case .none, .document, .shownStatements, .statements: nil
+            case .database: limits.uploadWindow
             }
         }
     }

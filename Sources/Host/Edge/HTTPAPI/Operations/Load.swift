@@ -12,10 +12,10 @@ extension HTTPOperation {
         "load", [.prefix("/db/load")], [.POST], [.load], body: .database, need: .log, code: .load,
         counting: { $0.loads }, isSlow: true,
         work: { desk, request in
-            guard let body = request.body, body.readableBytes > 0 else {
+            guard let kept = request.kept else {
                 return .respond(desk.emptyResult(request, of: .request))
             }
-            switch body.withUnsafeReadableBytes({ desk.loader($0) }) {
+            switch kept.intake.finish() {
             case .sql(let text, let isTransaction):
                 let command = Command(
                     kind: .execute, statements: [Statement(text)], transaction: isTransaction)

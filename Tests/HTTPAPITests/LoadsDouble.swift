@@ -1,0 +1,64 @@
+import Synchronization
+import Wire
+
+@testable import HTTPAPI
+
+/// Takes what is to be loaded into memory, and notes what becomes of it.
+final class LoadsDouble: Sendable {
+    private struct State {
+        var parts: [[UInt8]] = []
+        var begun = 0
+        var finished = 0
+        var discarded = 0
+    }
+
+    private let state = Mutex(State())
+    private let fault: @Sendable ([UInt8]) -> LoadContent?
+    private let look: @Sendable ([UInt8]) -> LoadContent
+
+    /// - Parameters:
+    ///   - fault: says of the bytes up to now why nothing can become of them.
+    ///   - look: at the whole body.
+    init(
+        fault: @escaping @Sendable ([UInt8]) -> LoadContent? = { _ in nil },
+        _ look: @escaping @Sendable ([UInt8]) -> LoadContent
+    ) {
+        self.fault = fault
+        self.look = look
+    }
+
+    /// Of all bodies, in the order in which they were taken.
+    var parts: [[UInt8]] { state.withLock { $0.parts } }
+    var begun: Int { state.withLock { $0.begun } }
+    var finished: Int { state.withLock { $0.finished } }
+    var discarded: Int { state.withLock { $0.discarded } }
+
+    func begin() -> any LoadIntake {
+        state.withLock { $0.begun += 1 }
+        return Intake(self)
+    }
+
+    private final class Intake: LoadIntake {
+        private let loads: LoadsDouble
+        private let body = Mutex<[UInt8]>([])
+
+        init(_ loads: LoadsDouble) { self.loads = loads }
+
+        func add(_ part: [UInt8]) -> LoadContent? {
+            loads.state.withLock { $0.parts.append(part) }
+            let body = body.withLock { body in
+                body += part
+                return body
+            }
+            return loads.fault(body)
+        }
+
+        func finish() -> LoadContent {
+            loads.state.withLock { $0.finished += 1 }
+            let body = body.withLock { $0 }
+            return loads.fault(body) ?? loads.look(body)
+        }
+
+        func discard() { loads.state.withLock { $0.discarded += 1 } }
+    }
+}
