@@ -7,6 +7,8 @@ static int is_installed;
 static _Thread_local int64_t limit = -1;
 static _Thread_local int64_t smallest_counted;
 static _Thread_local int64_t allocations_left;
+static _Thread_local int64_t allocations_allowed;
+static _Thread_local int64_t nested_left = -1;
 static _Thread_local int64_t held;
 static _Thread_local int exceeded;
 static _Thread_local uint64_t failures;
@@ -24,13 +26,19 @@ static _Thread_local int pauses;
 
 void csqlite_limit_memory(int64_t bytes, int64_t smallest, int64_t allocations) {
     limit = bytes;
-    allocations_left = allocations;
+    allocations_left = allocations_allowed = allocations;
+    nested_left = -1;
     smallest_counted = smallest;
     held = 0;
     exceeded = 0;
 }
 
-void csqlite_unlimit_memory(void) { limit = -1; }
+void csqlite_unlimit_memory(void) { limit = nested_left = -1; }
+int64_t csqlite_allocations(void) { return allocations_allowed - allocations_left; }
+void csqlite_limit_nested(int64_t allocations) {
+    if (nested_left < 0) nested_left = allocations;
+}
+void csqlite_end_nested(void) { nested_left = -1; }
 int csqlite_memory_exceeded(void) { return exceeded; }
 uint64_t csqlite_memory_failures(void) { return failures; }
 void csqlite_inject_memory_fault(int64_t after_allocations) {
@@ -101,6 +109,20 @@ static int may_hold(int64_t more) {
     return 0;
 }
 
+// Pages, and what goes with them, are no smaller: a node has more or fewer of them in memory.
+enum { smallest_page = 512 };
+
+// Whether what is compiled within a step may take a block more.
+static int may_nest(int size) {
+    if (nested_left < 0 || size >= smallest_page) return 1;
+    if (nested_left == 0) {
+        exceeded = 1;
+        return 0;
+    }
+    nested_left--;
+    return 1;
+}
+
 static int is_refused_by_test(void) {
     if (allocations_before_fault < 0) return 0;
     if (allocations_before_fault > 0) {
@@ -111,7 +133,7 @@ static int is_refused_by_test(void) {
 }
 
 static void *counting_malloc(int size) {
-    if (!may_hold(counted(size))) return 0;
+    if (!may_hold(counted(size)) || !may_nest(size)) return 0;
     if (work_limit >= 0 && !may_work(size)) return 0;
     void *block = is_refused_by_test() ? 0 : system_memory.xMalloc(size);
     if (!block) {
@@ -137,6 +159,7 @@ static void *counting_realloc(void *block, int size) {
         more = counted(size) - (block ? counted(system_memory.xSize(block)) : 0);
         if (!may_hold(more)) return 0;
     }
+    if (!may_nest(size)) return 0;
     int64_t before = work_limit >= 0 && block ? system_memory.xSize(block) : 0;
     if (work_limit >= 0 && !may_work(size)) return 0;
     void *grown = is_refused_by_test() ? 0 : system_memory.xRealloc(block, size);

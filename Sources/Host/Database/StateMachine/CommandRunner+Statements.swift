@@ -11,6 +11,9 @@ extension CommandRunner {
         session.budget.charge(
             textBytes: statement.end - progress.offset,
             parameters: supply.named.isEmpty ? 0 : statement.compiled.parameterCount)
+        session.budget.charge(
+            allocations: statement.compiled.allocations,
+            textBytes: statement.end - progress.offset)
         if let refusal = refusal(of: statement.compiled) {
             return finish(statement, .failed(refusal), supply)
         }

@@ -146,7 +146,13 @@ struct CommandRunner {
                     error, during: "compiling a statement", on: session.connection,
                     since: session.shortagesBefore)
                 if let fault { throw .fault(fault) }
-                finish(nil, .failed(error.message), supply)
+                // What can't be compiled for want of steps is told so, as what can't be run.
+                let isSpent = session.budget.isSpent
+                session.budget.charge(
+                    allocations: session.compiler.allocations,
+                    textBytes: text.sql.utf8.count - progress.offset)
+                let reason = isSpent ? session.budget.text : error.message
+                finish(nil, .failed(reason), supply)
                 // SQLite ends a transaction when there is no room for what it holds back.
                 if isUnitOpen, session.isTransactionEnded { try unitEnded() }
             case .statement(let statement):

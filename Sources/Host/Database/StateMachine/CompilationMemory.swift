@@ -19,13 +19,29 @@ struct CompilationMemory {
     private let shortagesBefore = Shortages.met
 
     /// Counts from here on, on this thread.
-    /// - Parameter textBytes: what is left of the text: the statement is somewhere in it.
-    init(textBytes: Int) {
+    /// - Parameters:
+    ///   - textBytes: what is left of the text: the statement is somewhere in it.
+    ///   - isPoor: the request has nothing left of its steps, so only what costs none is compiled.
+    init(textBytes: Int, isPoor: Bool = false) {
         let text = Int64(textBytes)
         csqlite_limit_memory(
             min(Self.bytes + text * Self.bytesPerByte, Self.mostBytes), 0,
-            Self.allocations + text * Self.allocationsPerByte)
+            isPoor
+                ? Self.free(textBytes: textBytes)
+                : Self.allocations
+                    + text * Self.allocationsPerByte)
     }
+
+    /// What a statement may take beside the cost of its text.
+    private static let freeAllocations: Int64 = 4000
+
+    static func free(textBytes: Int) -> Int64 {
+        freeAllocations + Int64(textBytes) * allocationsPerByte
+    }
+
+    /// What is compiled while a statement runs, by SQLite or its modules, may take so many: until
+    /// SQLite reports steps again.
+    static let nestedAllocations: Int64 = allocations
 
     /// SQLite goes through all common table expressions of a statement for each of them.
     private static let mostCommonTables = 2000

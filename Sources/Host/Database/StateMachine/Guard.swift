@@ -15,6 +15,8 @@ final class Guard {
     }
 
     var subject = Subject.daemon
+    /// A client's statement runs: what is compiled now is compiled within it.
+    var isRunning = false
     /// Collected while a client's statement is compiled.
     var facts = StatementFacts()
     /// The statement that runs changes rows, so that what differs between nodes is refused when it
@@ -49,6 +51,9 @@ final class Guard {
                 let guardian = Unmanaged<Guard>.fromOpaque(context).takeUnretainedValue()
                 // The hottest question by far, asked once per column read.
                 if guardian.subject == .daemon { return SQLITE_OK }
+                if guardian.isRunning {
+                    csqlite_limit_nested(CompilationMemory.nestedAllocations)
+                }
                 let request = Request(
                     action: action, first: first, second: second, database: database,
                     trigger: trigger)

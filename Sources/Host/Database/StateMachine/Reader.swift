@@ -194,6 +194,7 @@ package final class Reader {
         var outcome = StatementOutcome.empty
         var offset = 0
         while true {
+            if let reason = watchdog.reason { return .failed(reason) }
             switch compile(text.sql, from: offset) {
             case .nothing: return outcome
             case .failed(let error): return .failed(error.message)
@@ -229,8 +230,10 @@ package final class Reader {
         let compiled = script.compiled
         guard compiled.isReadOnly else { return .failed(CommandRunner.readOnlyText) }
         WriteRoom.limitMemory()
+        guardian.isRunning = true
         defer {
             csqlite_unlimit_memory()
+            guardian.isRunning = false
             guardian.subject = .daemon
             compiled.statement.reset()
             compiled.statement.clearBindings()

@@ -7,6 +7,8 @@ final class CompiledStatement {
     let facts: StatementFacts
     let isReadOnly: Bool
     let parameterCount: Int
+    /// What compiling it took, in allocations.
+    let allocations: Int64
     /// In place of its own, where another text was compiled than the client's.
     var columnNames: [String]?
     /// The names of the parameters by their number from 0, as bytes and without prefix; nil for
@@ -20,7 +22,8 @@ final class CompiledStatement {
         (0..<statement.columnCount).map { statement.columnName(at: $0) }
     }
 
-    init(_ statement: consuming PreparedStatement, facts: StatementFacts) {
+    init(_ statement: consuming PreparedStatement, facts: StatementFacts, allocations: Int64) {
+        self.allocations = allocations
         self.facts = facts
         isReadOnly = statement.isReadOnly
         parameterCount = statement.parameterCount
@@ -49,6 +52,10 @@ final class StatementCompiler {
     private let connection: OpaquePointer
     private let guardian: Guard
     private let capacity: Int
+    /// The request has used up its steps: nothing is compiled that would cost more.
+    var isPoor = false
+    /// What compiling took, the last time, in allocations.
+    private(set) var allocations: Int64 = 0
     /// Statements used since the last turn, and those used in the turn before. When the first are
     /// too many, the second are dropped and take their place.
     private var recent: [SQLText: ScriptStatement] = [:]
@@ -69,6 +76,13 @@ final class StatementCompiler {
         guard let statement = older.removeValue(forKey: sql) else { return nil }
         insert(statement, for: sql)
         return statement
+    }
+
+    /// Whether the text needs no compiling.
+    func keeps(_ sql: String) -> Bool {
+        guard !guardian.likeIsSensitive else { return false }
+        let text = SQLText(sql)
+        return recent[text] != nil || older[text] != nil
     }
 
     /// Drops what was kept: nothing that is compiled before may show in what comes after.
@@ -109,9 +123,10 @@ final class StatementCompiler {
         guardian.subject = .client
         defer { guardian.subject = previous }
         if let refusal = CompilationMemory.refusal(of: sql) { return .failed(refusal) }
-        let memory = CompilationMemory(textBytes: sql.count)
+        let memory = CompilationMemory(textBytes: sql.count, isPoor: isPoor)
         let result = compileTranslated(sql)
         let refusal = memory.end(result.code)
+        allocations = csqlite_allocations()
         guard result.code == SQLITE_OK else {
             let error = SQLiteError(extendedCode: result.code, connection: connection)
             return .failed(refusal ?? guardian.explaining(error))
@@ -125,7 +140,8 @@ final class StatementCompiler {
         let statement = PreparedStatement(owning: compiled)
         if statement.isExplanation { guardian.facts.becomeThoseOfAnExplanation() }
         let script = ScriptStatement(
-            compiled: CompiledStatement(statement, facts: guardian.facts), end: result.consumed,
+            compiled: CompiledStatement(
+                statement, facts: guardian.facts, allocations: allocations), end: result.consumed,
             isLast: SQLTokenizer.isBlank(UnsafeRawBufferPointer(rebasing: sql[result.consumed...])))
         guard guardian.likeIsSensitive, !hasSensitiveLike else { return .statement(script) }
         return withSensitiveLike(script, text)

@@ -29,6 +29,9 @@ final class StepBudget {
     /// With small pages SQLite's cache has many of them, and its table of hashes is as large as this.
     private static let smallestBesideSmallPages: Int64 = 256 << 10
 
+    /// Of SQLite's compiler, which does little else.
+    private static let stepsPerAllocation = 4
+
     private var limit: Int
     /// By the command so far, in callbacks.
     var used = 0
@@ -66,6 +69,7 @@ final class StepBudget {
     }
 
     private func spend() -> Int32 {
+        csqlite_end_nested()
         guard isCounting else { return 0 }
         var steps = Int64(Self.stepsPerLook)
         if chargedBlocks != nil {
@@ -128,6 +132,15 @@ final class StepBudget {
         remainder = 0
         charge(steps: textBytes + parameters * parameters / 2)
     }
+
+    /// What a statement that is compiled costs beside its text, by the allocations it took.
+    func charge(allocations: Int64, textBytes: Int) {
+        let more = allocations - CompilationMemory.free(textBytes: textBytes)
+        if more > 0 { charge(steps: Int(more) * Self.stepsPerAllocation) }
+    }
+
+    /// Nothing is left for what comes.
+    var isSpent: Bool { used > limit }
 
     private func charge(steps: Int) {
         let perCallback = Int(Self.stepsPerCallback)

@@ -25,6 +25,7 @@ final class Watchdog {
             { context in
                 guard let context else { return 1 }
                 let watchdog = Unmanaged<Watchdog>.fromOpaque(context).takeUnretainedValue()
+                csqlite_end_nested()
                 watchdog.onProgress?()
                 return watchdog.reason == nil ? 0 : 1
             }, Unmanaged.passUnretained(self).toOpaque())

@@ -33,6 +33,7 @@ final class WriteSession {
     /// SQLite's extended code for the last statement of a client; OK when it did not fail.
     private var failureCode = SQLITE_OK
     private var schema = SchemaMemory()
+    private var views = ViewNames()
     private var foreignKeys = false
     private var defersForeignKeys = false
     private var flags: RequestFlags = []
@@ -133,15 +134,26 @@ final class WriteSession {
     /// The statement of `sql` at `offset`, compiled against the schema as the file has it.
     func compile(_ sql: String, from offset: Int) throws(SQLiteError) -> CompileOutcome {
         _ = try refreshSchema()
+        compiler.isPoor = budget.isSpent
+        if offset == 0, compiler.keeps(sql) { return compiler.compile(sql, from: offset) }
+        try forgetViewNames()
         var outcome = compiler.compile(sql, from: offset)
         if case .statement(let statement) = outcome, statement.compiled.facts.followsSchemaOrder,
             try refreshSchema(inOrder: true)
         {
             outcome = compiler.compile(sql, from: offset)
         }
+        // What is charged must not depend on what SQLite noted of tables when they were used first.
+        if compiler.allocations > CompilationMemory.free(textBytes: sql.utf8.count - offset) {
+            try forgetViewNames()
+            compiler.forget()
+            outcome = compiler.compile(sql, from: offset)
+        }
         if guardian.facts.changesSchema { schema.wasCompiledForChange() }
         return outcome
     }
+
+    private func forgetViewNames() throws(SQLiteError) { try views.forget(on: connection) }
 
     /// Virtual tables that were put into the schema as rows are there from now on.
     func readCatalogueRows() {
@@ -159,6 +171,7 @@ final class WriteSession {
             "SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_stat1' LIMIT 1")
         guardian.mayHaveVirtualTables = try connectVirtualTables()
         schema.wasRead(hasStatistics: isAnalyzed != nil)
+        views.mayHaveCome()
     }
 
     /// Makes SQLite connect each virtual table now. Left to the first statement that names one, the
@@ -195,6 +208,7 @@ final class WriteSession {
 
     private func ran(_ compiled: CompiledStatement, succeeded: Bool) {
         guard !compiled.isReadOnly else { return }
+        if compiled.facts.keyword == .create { views.mayHaveCome() }
         if compiled.facts.changesStatistics { statisticsChanged() }
         if compiled.facts.keyword != .data {
             schema.wasChanged(
@@ -356,12 +370,23 @@ final class WriteSession {
 
     // MARK: Clients' statements
 
+    /// What a module compiles while the statement runs depends on the file alone.
+    private func prepareRun(of compiled: CompiledStatement) throws(ApplyFault) {
+        guard compiled.facts.followsSchemaOrder || guardian.mayHaveVirtualTables else { return }
+        do throws(SQLiteError) {
+            try forgetViewNames()
+        } catch {
+            throw .storage("forgetting the columns of views", error)
+        }
+    }
+
     /// Runs a bound statement to its end; `visit` sees it at each row, and once at the end with
     /// false. Failures of the machine are thrown. The statement is reset, also after a failure.
     func run(
         _ compiled: CompiledStatement, stopsAtFirstRow: Bool,
         visit: (borrowing PreparedStatement, Bool) -> Void
     ) throws(ApplyFault) -> Execution {
+        try prepareRun(of: compiled)
         guardian.clearDenial()
         // SQLite may compile it again: then it is judged as what it is, not as what came last.
         guardian.facts = compiled.facts
@@ -371,6 +396,7 @@ final class WriteSession {
         budget.start(
             compiled.statement, on: connection.pointer, all: guardian.mayHaveVirtualTables)
         guardian.subject = compiled.facts.keyword == .vacuum ? .vacuum : .client
+        guardian.isRunning = true
         room.begin(
             changesSchema: !compiled.isReadOnly && compiled.facts.keyword != .data,
             copiesDatabase: compiled.facts.keyword == .vacuum)
@@ -387,6 +413,7 @@ final class WriteSession {
             if isTraced { trace.end(on: connection) }
             compiled.statement.clearBindings()
             guardian.subject = .daemon
+            guardian.isRunning = false
             guardian.refusesNodeLocal = false
             budget.stop()
             ran(compiled, succeeded: succeeded)

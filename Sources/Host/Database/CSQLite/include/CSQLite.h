@@ -69,6 +69,14 @@ int csqlite_install_allocator(void);
 // if there were no memory.
 void csqlite_limit_memory(int64_t bytes, int64_t smallest, int64_t allocations);
 void csqlite_unlimit_memory(void);
+// How many allocations there were since the limit was set; also once it is lifted.
+int64_t csqlite_allocations(void);
+// What a module compiles while a statement runs may take so many allocations of less
+// than 512 bytes until
+// `csqlite_end_nested`, `csqlite_limit_memory` or `csqlite_unlimit_memory`; further calls until then
+// change nothing.
+void csqlite_limit_nested(int64_t allocations);
+void csqlite_end_nested(void);
 // Whether an allocation was refused for the limit since it was set.
 int csqlite_memory_exceeded(void);
 // How many allocations of this thread the system refused, ever. SQLITE_NOMEM without any lies in
