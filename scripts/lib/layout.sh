@@ -44,7 +44,7 @@ generated_files() {
 # FOLDER to where `include/` is. A link that would lead nowhere is an error.
 copy_pages() {
     mkdir -p "$1/docs"
-    cp README.md CHANGELOG.md CONTRIBUTING.md LICENSE "$1/"
+    cp README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE "$1/"
     cp -r docs/. "$1/docs/"
     find Examples -type f ! -path '*/.build/*' ! -name '*.o' ! -name '*.so' | while read -r file; do
         install -D -m 644 "$file" "$1/$file"
