@@ -24,7 +24,7 @@ import Testing
         ])
     }
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(15)))
     func `Every node gives a backup of what was acknowledged, and takes one in`() async throws {
         let cluster = try TestCluster.joined(3)
         defer { cluster.stop() }
@@ -70,7 +70,7 @@ import Testing
             try await leader.client.rows("SELECT b FROM t WHERE a = 30001")[0][0].string == "after")
     }
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(15)))
     func `Nodes that are killed around a load have the old database or the new one`() async throws {
         let cluster = try TestCluster.joined(3)
         defer { cluster.stop() }
@@ -107,7 +107,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(3)))
+    @Test(.timeLimit(.minutes(15)))
     func `What can't be loaded changes nothing, and says why`() async throws {
         let cluster = try TestCluster.joined(1)
         defer { cluster.stop() }

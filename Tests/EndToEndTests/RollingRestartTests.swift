@@ -3,7 +3,7 @@ import Testing
 
 /// Nodes that are restarted one after the other under load.
 @Suite(.serialized) struct RollingRestartTests {
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(15)))
     func `A rolling restart under 1,000 writes a second fails no request`() async throws {
         let cluster = try TestCluster.joined(3)
         defer { cluster.stop() }

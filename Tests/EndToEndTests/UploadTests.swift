@@ -88,7 +88,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(15)))
     func `A large file that comes slowly takes little memory, and nobody waits for it`()
         async throws
     {
@@ -120,7 +120,7 @@ import Testing
         #expect(try kept(by: follower).isEmpty)
     }
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(15)))
     func `A client or a node that goes in the middle leaves the old database and no file`()
         async throws
     {
@@ -151,7 +151,7 @@ import Testing
         try await expectLoaded(cluster.nodes)
     }
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(15)))
     func `A leader that is killed while a file comes through another node is not missed`()
         async throws
     {

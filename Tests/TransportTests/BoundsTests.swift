@@ -9,7 +9,7 @@ import Transport
 import Wire
 
 /// What a peer may cost: memory, attention, and other peers' time.
-@Suite(.timeLimit(.minutes(1))) struct BoundsTests {
+@Suite(.timeLimit(.minutes(15))) struct BoundsTests {
     @Test func `What the node doesn't take isn't read, and comes whole and in order later`()
         async throws
     {

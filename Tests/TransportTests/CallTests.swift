@@ -7,7 +7,7 @@ import Transport
 import Wire
 
 /// Questions to nodes, known or not, and the words for what can go wrong.
-@Suite(.timeLimit(.minutes(5))) struct CallTests {
+@Suite(.timeLimit(.minutes(15))) struct CallTests {
     private func failure(
         of request: PeerRequest = .hello, at address: PeerAddress, from node: TestNode,
         timeout: TimeAmount = .seconds(20)

@@ -7,7 +7,7 @@ import Transport
 import Wire
 
 /// Clients' requests on their way to the leader and back.
-@Suite(.timeLimit(.minutes(5))) struct ForwardTests {
+@Suite(.timeLimit(.minutes(15))) struct ForwardTests {
     private func request(_ id: UInt64, timeout: Duration = .seconds(30)) -> ClientRequest {
         ClientRequest(
             id: RequestID(id), operation: .remove(NodeID("r\(id)")), timeout: timeout)

@@ -8,7 +8,7 @@ import Transport
 import Wire
 
 /// One snapshot at a time into a node, a file of its own each, whoever sends and stops when.
-@Suite(.timeLimit(.minutes(1))) struct IncomingSnapshotTests {
+@Suite(.timeLimit(.minutes(15))) struct IncomingSnapshotTests {
     private typealias Source = SnapshotTests.Source
 
     private func offer(_ count: Int, _ sender: String = "n1", term: UInt64? = nil) -> SnapshotOffer

@@ -9,7 +9,7 @@ import Transport
 import Wire
 
 /// Listeners that go on when descriptors run out, and loops that nodes and clients don't share.
-@Suite(.timeLimit(.minutes(1))) struct ListenerTests {
+@Suite(.timeLimit(.minutes(15))) struct ListenerTests {
     /// Answers with the name of the loop it runs on.
     private final class LoopTeller: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer

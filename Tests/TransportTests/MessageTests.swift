@@ -6,7 +6,7 @@ import Transport
 import Wire
 
 /// Messages between two nodes over real sockets.
-@Suite(.timeLimit(.minutes(5))) struct MessageTests {
+@Suite(.timeLimit(.minutes(15))) struct MessageTests {
     @Test func `Messages arrive in order, many per batch`() async throws {
         let a = try await TestNode.start("a")
         let b = try await TestNode.start("b")

@@ -9,7 +9,7 @@ import Transport
 import Wire
 
 /// Names whose servers are slow, silent, wrong or many.
-@Suite(.timeLimit(.minutes(1))) struct NameTests {
+@Suite(.timeLimit(.minutes(15))) struct NameTests {
     /// Name servers that a test directs.
     private final class Servers: Sendable {
         typealias Answer = Result<[SocketAddress], NameFailure>

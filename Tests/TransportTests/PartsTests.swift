@@ -8,7 +8,7 @@ import Wire
 @testable import Transport
 
 /// Answers to forwarded requests that come in parts.
-@Suite(.timeLimit(.minutes(5))) struct PartsTests {
+@Suite(.timeLimit(.minutes(15))) struct PartsTests {
     private static let begin = ResultPart.Piece.rowsBegin(
         columns: ["a"], types: ["text"], isRead: true)
 

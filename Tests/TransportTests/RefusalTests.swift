@@ -8,7 +8,7 @@ import Transport
 import Wire
 
 /// Nodes from which another takes nothing more.
-@Suite(.timeLimit(.minutes(1))) struct RefusalTests {
+@Suite(.timeLimit(.minutes(15))) struct RefusalTests {
     @Test func `Who breaks the protocol is cut off with the reason, and may dial again`()
         async throws
     {

@@ -9,7 +9,7 @@ import Wire
 
 /// Nodes that are not where they should be: who speaks on a connection is known from it, and any
 /// permutation of addresses heals.
-@Suite(.timeLimit(.minutes(1))) struct RoutingTests {
+@Suite(.timeLimit(.minutes(15))) struct RoutingTests {
     /// Lets every node speak to every other, as elections do, until each was heard by each.
     /// - Parameter first: only messages from this number on count.
     private func untilAllHear(_ nodes: [TestNode], from first: UInt64) async throws {

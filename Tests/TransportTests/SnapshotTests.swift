@@ -8,7 +8,7 @@ import Transport
 import Wire
 
 /// Snapshots over real sockets and files.
-@Suite(.timeLimit(.minutes(5))) struct SnapshotTests {
+@Suite(.timeLimit(.minutes(15))) struct SnapshotTests {
     /// Bytes that tell their place, without holding them all.
     final class Source: SnapshotReading {
         struct Broken: Error, CustomStringConvertible {

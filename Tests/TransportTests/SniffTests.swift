@@ -8,7 +8,7 @@ import Transport
 import Wire
 
 /// One port takes HTTP and nodes, and refuses the rest.
-@Suite(.timeLimit(.minutes(5))) struct SniffTests {
+@Suite(.timeLimit(.minutes(15))) struct SniffTests {
     /// Answers whatever it reads with its own bytes in upper case after "HTTP:".
     private final class Echo: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer

@@ -21,9 +21,7 @@ extension NodeMachine {
             appliesNothing && halt == nil
                 ? "its database stands at entry \(appliedWhenBehind)" : nil)
         troubles.set(.applyHalted, halt?.text)
-        troubles.set(
-            .entriesLost,
-            loss.map { "\($0): it neither leads nor votes for who holds less until it caught up" })
+        reviewLoss()
         troubles.set(.noLeader, isLeaderless ? waitingFor : nil)
         reviewFollowers()
         troubles.expire(now: now)

@@ -36,10 +36,19 @@ extension NodeMachine {
     }
 
     mutating func heard(_ testimony: RaftMachine.Testimony, of witness: NodeIdentity) {
-        guard let breach = replicated?.heard(testimony) else { return }
+        let refusal = replicated?.heard(testimony)
+        // At once: it may have caught up before the next tick, and the disk is no better for that.
+        reviewLoss()
+        guard let breach = refusal else { return }
         troubles.note(
             .peerBrokeProtocol, about: witness.id.rawValue, "hello refused: \(breach.rawValue)",
             now: now)
+    }
+
+    mutating func reviewLoss() {
+        troubles.set(
+            .entriesLost,
+            loss.map { "\($0): it neither leads nor votes for who holds less until it caught up" })
     }
 
     /// Of what this node lacks of what it acknowledged; nil if it lacks nothing.
