@@ -34,10 +34,10 @@ struct PluginGuideTests {
     @Test func `The header allows what the page says of versions`() throws {
         let page = try String(
             contentsOf: ExamplePlugins.root.appending(path: "docs/plugins.md"), encoding: .utf8)
-        #expect(page.contains("now 1.0, and its layout is frozen"))
+        #expect(page.contains("now 1.1, and its layout is frozen"))
         let folder = "\(Installation.prefix ?? "")/include"
         let header = try String(
             contentsOfFile: "\(folder)/rqlite_disco.h", encoding: .utf8)
-        #expect(header.contains("#define RQD_ABI_MAJOR 1u\n#define RQD_ABI_MINOR 0u\n"))
+        #expect(header.contains("#define RQD_ABI_MAJOR 1u\n#define RQD_ABI_MINOR 1u\n"))
     }
 }
