@@ -46,7 +46,7 @@ final class Mailbox<Item: Sendable>: Sendable {
             return nil
         }
         if let ready { promise.succeed(ready) }
-        let limit = loop.scheduleTask(in: .seconds(20)) {
+        let limit = loop.scheduleTask(in: .seconds(300)) {
             promise.fail(WaitedTooLong(seen: "\(self.items)"))
         }
         defer { limit.cancel() }

@@ -236,7 +236,7 @@ func pause(_ time: TimeAmount) async throws {
 
 /// Looks again and again, with a limit that only a broken program reaches.
 func until(_ condition: () throws -> Bool) async throws {
-    let limit = NIODeadline.now() + .seconds(30)
+    let limit = NIODeadline.now() + .seconds(300)
     while try !condition() {
         guard NIODeadline.now() < limit else { throw WaitedTooLong(seen: "nothing") }
         try await pause(.milliseconds(2))
