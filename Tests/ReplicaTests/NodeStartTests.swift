@@ -89,8 +89,9 @@ import Time
             try makeNode(path)
             let (file, kept) = (path + "/db-1.sqlite", path + "/kept")
             try FileManager.default.moveItem(atPath: file, toPath: kept)
-            guard case .databaseMissing(Generation(1), path, _)? = refusal(path) else {
-                Issue.record("not refused for the missing database")
+            let refusal = refusal(path)
+            guard case .databaseMissing(Generation(1), path, _)? = refusal else {
+                Issue.record("not refused for the missing database: \(String(describing: refusal))")
                 return
             }
             #expect(!FileManager.default.fileExists(atPath: file))
