@@ -30,5 +30,9 @@ struct DirectoryLock: ~Copyable, Sendable {
         }
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        // A child that is being started holds a copy of the descriptor until its program begins.
+        _ = flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 }
