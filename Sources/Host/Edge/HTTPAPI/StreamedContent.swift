@@ -2,25 +2,13 @@ import Wire
 
 /// A body that comes in parts and goes out as it is: a copy of the database.
 struct StreamedContent {
-    /// Pieces before `front` are taken.
-    private var pieces: [ResultPart.Piece] = []
-    private var front = 0
+    private var queue = PieceQueue()
     private var bytes: [UInt8] = []
-    private var usedUp = 0
-    private var waiting = 0
 
     /// Bytes of parts that are not written.
-    var heldBytes: Int { waiting }
+    var heldBytes: Int { queue.waitingBytes }
 
-    mutating func feed(_ part: ResultPart) {
-        if front == pieces.count {
-            pieces = part.pieces
-            front = 0
-        } else {
-            pieces += part.pieces
-        }
-        waiting += part.byteCount
-    }
+    mutating func feed(_ part: ResultPart) { queue.feed(part) }
 
     /// What was made since it was last taken.
     mutating func takeBytes() -> [UInt8] {
@@ -29,22 +17,13 @@ struct StreamedContent {
     }
 
     /// Bytes of parts that were used up since this was last asked.
-    mutating func takeUsedUp() -> Int {
-        defer { usedUp = 0 }
-        return usedUp
-    }
+    mutating func takeUsedUp() -> Int { queue.takeUsedUp() }
 
     /// Goes on until at least `size` bytes are there to be taken, or all that has come is. A body
     /// that can't be had to its end has none: the client sees that it is not complete.
     mutating func advance(until size: Int) throws(WireError) -> HTTPSlice {
         while bytes.count < size {
-            guard front < pieces.count else { return .starved }
-            let piece = pieces[front]
-            pieces[front] = .content([])
-            front += 1
-            let count = piece.byteCount
-            usedUp += count
-            waiting -= count
+            guard let piece = queue.take() else { return .starved }
             switch piece {
             case .contentBegins: break
             case .content(let more): if bytes.isEmpty { bytes = more } else { bytes += more }

@@ -28,13 +28,9 @@ struct StreamedDocument {
     /// Asked when the end is written.
     private let elapsed: () -> Duration
     private var stage = Stage.opening
-    /// Pieces before `front` are taken.
-    private var pieces: [ResultPart.Piece] = []
-    private var front = 0
+    private var queue = PieceQueue()
     /// Of `rows`, not written.
     private var cells: [UInt8] = []
-    private var usedUp = 0
-    private var waiting = 0
 
     init(_ format: ResultFormat, elapsed: @escaping () -> Duration) {
         members = ResultMembers(format: format)
@@ -43,26 +39,15 @@ struct StreamedDocument {
     }
 
     /// Bytes of parts that are not written.
-    var heldBytes: Int { waiting + cells.count }
+    var heldBytes: Int { queue.waitingBytes + cells.count }
 
-    mutating func feed(_ part: ResultPart) {
-        if front == pieces.count {
-            pieces = part.pieces
-            front = 0
-        } else {
-            pieces += part.pieces
-        }
-        waiting += part.byteCount
-    }
+    mutating func feed(_ part: ResultPart) { queue.feed(part) }
 
     /// What was written since it was last taken.
     mutating func takeBytes() -> [UInt8] { output.takeBytes() }
 
     /// Bytes of parts that were used up since this was last asked.
-    mutating func takeUsedUp() -> Int {
-        defer { usedUp = 0 }
-        return usedUp
-    }
+    mutating func takeUsedUp() -> Int { queue.takeUsedUp() }
 
     /// Writes until at least `size` bytes are there to be taken, or all that has come is written.
     /// Fails where the cells are not what the columns promise, or the pieces are out of order.
@@ -77,7 +62,7 @@ struct StreamedDocument {
                 }
                 stage = .between
             case .between:
-                guard let piece = takePiece() else { return .starved }
+                guard let piece = queue.take() else { return .starved }
                 try begin(piece)
             case .statement(let result, var writer):
                 stage = .between
@@ -96,7 +81,7 @@ struct StreamedDocument {
                     stage = .rows(writer, header)
                     continue
                 }
-                guard let piece = takePiece() else {
+                guard let piece = queue.take() else {
                     stage = .rows(writer, header)
                     return .starved
                 }
@@ -106,17 +91,6 @@ struct StreamedDocument {
         }
         if case .finished = stage { return .last }
         return .more
-    }
-
-    private mutating func takePiece() -> ResultPart.Piece? {
-        guard front < pieces.count else { return nil }
-        let piece = pieces[front]
-        pieces[front] = .cells([])
-        front += 1
-        let size = piece.byteCount
-        usedUp += size
-        waiting -= size
-        return piece
     }
 
     private mutating func begin(_ piece: ResultPart.Piece) throws(WireError) {
