@@ -12,6 +12,13 @@ extension DatabaseDirectory {
         throws(DirectoryError)
     {
         guard !exists(generation) else { throw .occupied(path: file(of: generation)) }
+        try publish(prepareEmpty(generation, state), as: generation)
+    }
+
+    /// - Returns: where it stands until it is published.
+    private func prepareEmpty(
+        _ generation: Generation, _ state: AppliedState
+    ) throws(DirectoryError) -> String {
         let target = incomingFile(of: generation)
         try remove(target)
         try preparing(
@@ -19,7 +26,7 @@ extension DatabaseDirectory {
             running: { (connection) throws(SQLiteError) in
                 try MetadataTable.create(on: connection, state)
             })
-        try publish(target, as: generation)
+        return target
     }
 
     /// Puts an empty database in the place of a damaged one, which is kept under another name, with
@@ -29,13 +36,7 @@ extension DatabaseDirectory {
     package func setAside(_ generation: Generation, for state: AppliedState)
         throws(DirectoryError) -> String
     {
-        let target = incomingFile(of: generation)
-        try remove(target)
-        try preparing(
-            target, access: .create,
-            running: { (connection) throws(SQLiteError) in
-                try MetadataTable.create(on: connection, state)
-            })
+        let target = try prepareEmpty(generation, state)
         let (damaged, kept) = (file(of: generation), "\(path)/damaged-\(generation).sqlite")
         for suffix in ["", "-wal"] {
             try removeFile(kept + suffix)

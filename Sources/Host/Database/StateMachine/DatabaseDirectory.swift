@@ -104,6 +104,18 @@ package struct DatabaseDirectory: Sendable {
     /// Where SQLite puts its temporary files: what a statement sorts and gathers stands on the same
     /// disk as the database, whose room is watched.
     package var temporaryFiles: String { "\(path)/tmp" }
+
+    /// An empty file of its own among SQLite's temporary ones, which a start removes.
+    /// - Parameter name: what it is for.
+    /// - Returns: its path; nil, and `errno` says why there is none.
+    static func makeTemporaryFile(_ name: String, in directory: String) -> String? {
+        var template = Array("\(directory)/etilqs_\(name)_XXXXXX".utf8CString)
+        let descriptor = mkstemp(&template)
+        guard descriptor >= 0 else { return nil }
+        // SQLite has not opened it yet: no lock of its goes with this.
+        close(descriptor)
+        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
     /// The file of the `ApplyMarker`.
     package var markerFile: String { "\(path)/applying" }
 

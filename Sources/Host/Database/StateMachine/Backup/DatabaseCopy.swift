@@ -15,21 +15,16 @@ final class DatabaseCopy {
     /// Bytes of the file that go out together.
     private static let partBytes = ResultWindow.partBytes
 
-    /// An empty file among SQLite's temporary ones, which a start removes.
     init(in directory: String, _ watchdog: Watchdog) throws(SQLiteError) {
         guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
             throw SQLiteError(extendedCode: SQLITE_CANTOPEN, message: "can't make \(directory)")
         }
-        var name = Array("\(directory)/etilqs_backup_XXXXXX".utf8CString)
-        let descriptor = mkstemp(&name)
-        guard descriptor >= 0 else {
+        guard let path = DatabaseDirectory.makeTemporaryFile("backup", in: directory) else {
             throw SQLiteError(
                 extendedCode: SQLITE_CANTOPEN,
                 message: "can't make a file in \(directory): \(String(cString: strerror(errno)))")
         }
-        // SQLite has not opened it yet: no lock of its goes with this.
-        close(descriptor)
-        path = name.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
+        self.path = path
         self.watchdog = watchdog
         connection = try Self.connect(path)
         watchdog.install(on: connection)

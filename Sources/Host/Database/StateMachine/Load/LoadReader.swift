@@ -45,16 +45,12 @@ package struct LoadReader: Sendable {
 
     /// A new one, for a body.
     func file() throws(LoadRefusal) -> LoadFile {
-        var name = Array("\(directory.temporaryFiles)/etilqs_loading_XXXXXX".utf8CString)
-        mkdir(directory.temporaryFiles, 0o700)
-        let descriptor = mkstemp(&name)
-        guard descriptor >= 0 else {
+        let folder = directory.temporaryFiles
+        mkdir(folder, 0o700)
+        guard let path = DatabaseDirectory.makeTemporaryFile("loading", in: folder) else {
             throw LoadRefusal(
-                "no file can be made in \(directory.temporaryFiles): "
-                    + String(cString: strerror(errno)))
+                "no file can be made in \(folder): " + String(cString: strerror(errno)))
         }
-        close(descriptor)
-        let path = name.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
         do throws(LoadFault) { return try LoadFile(path) } catch { throw LoadRefusal(error.text) }
     }
 
