@@ -1,6 +1,7 @@
 import Glibc
 import NodeLogic
 import Raft
+import Scratch
 import Service
 import StateMachine
 import Testing
@@ -15,25 +16,17 @@ final class Bench {
     let path: String
     let core = Mailbox<NodeEvent>()
     private let open = OpenRequests()
-    private let directory: String
+    private let directory: TemporaryDirectory
     private let applier: Applier
 
     struct TimedOut: Error {}
 
     init() throws {
-        var template = Array("/tmp/readers-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw TimedOut() }
-        directory = String(
-            decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let databases = DatabaseDirectory(path: directory)
+        directory = try TemporaryDirectory("readers")
+        let databases = DatabaseDirectory(path: directory.path)
         try databases.create(.first)
         path = databases.file(of: .first)
         applier = try Applier(path: path)
-    }
-
-    deinit {
-        for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) }
-        rmdir(directory)
     }
 
     func pool(
