@@ -19,17 +19,14 @@ package final class FakeDNSServer: Backend {
     private static let largestDatagram = 1232
 
     private struct State {
+        /// Closed by the thread that reads it, see `LoopbackListener`.
         var datagrams: Int32?
-        var listener: Int32?
-        /// Sockets that are open; each is closed by the thread that reads it, see `FakeHTTPServer`.
-        var openCount = 2
-        var connections: Set<Int32> = []
+        var isAnswering = true
         var plan = FaultPlan(.none)
         var requestCount = 0
-        var generation = 0
     }
 
-    package let port: UInt16
+    private let listener: LoopbackListener
     private let zone = DNSZone()
     private let state: Mutex<State>
 
@@ -37,21 +34,23 @@ package final class FakeDNSServer: Backend {
         // Another program may have the number for the other protocol.
         var last = BackendError("no port for a name server")
         for _ in 0..<16 {
-            let (listener, port) = try LoopbackSocket.open(.stream, port: 0)
+            let listener = try LoopbackListener()
             do {
-                let (datagrams, _) = try LoopbackSocket.open(.datagram, port: port)
-                self.port = port
-                state = Mutex(State(datagrams: datagrams, listener: listener))
-                start(datagrams, listener, generation: 0)
+                let (datagrams, _) = try LoopbackSocket.open(.datagram, port: listener.port)
+                self.listener = listener
+                state = Mutex(State(datagrams: datagrams))
+                listener.accept { [self] in serve($0, $1) }
+                start(datagrams)
                 return
             } catch {
-                close(listener)
+                listener.goDown()
                 last = error
             }
         }
         throw last
     }
 
+    package var port: UInt16 { listener.port }
     package var url: String { "dns://127.0.0.1:\(port)" }
     package var requestCount: Int { state.withLock { $0.requestCount } }
     package func misbehave(_ plan: FaultPlan) { state.withLock { $0.plan = plan } }
@@ -63,59 +62,47 @@ package final class FakeDNSServer: Backend {
     }
 
     package func goDown() {
+        listener.goDown()
         state.withLock { state in
-            guard let listener = state.listener, let datagrams = state.datagrams else { return }
-            state.listener = nil
-            state.datagrams = nil
-            state.generation += 1
-            shutdown(listener, Int32(SHUT_RDWR))
             // Wakes the reader although nothing is connected.
-            shutdown(datagrams, Int32(SHUT_RDWR))
-            for connection in state.connections { shutdown(connection, Int32(SHUT_RDWR)) }
+            if let datagrams = state.datagrams { shutdown(datagrams, Int32(SHUT_RDWR)) }
+            state.datagrams = nil
         }
-        while state.withLock({ $0.openCount > 0 }) { CurrentThread.pause(milliseconds: 1) }
+        while state.withLock(\.isAnswering) { CurrentThread.pause(milliseconds: 1) }
     }
 
     package func comeUp() throws(BackendError) {
-        guard state.withLock({ $0.listener == nil }) else { return }
-        let (listener, _) = try LoopbackSocket.open(.stream, port: port)
-        let datagrams: Int32
+        guard !listener.isUp else { return }
+        let (datagrams, _) = try LoopbackSocket.open(.datagram, port: port)
         do {
-            (datagrams, _) = try LoopbackSocket.open(.datagram, port: port)
+            try listener.comeUp { [self] in serve($0, $1) }
         } catch {
-            close(listener)
+            close(datagrams)
             throw error
         }
-        let generation = state.withLock { state in
-            state.listener = listener
+        state.withLock { state in
             state.datagrams = datagrams
-            state.openCount = 2
-            return state.generation
+            state.isAnswering = true
         }
-        start(datagrams, listener, generation: generation)
+        start(datagrams)
     }
 
-    private func isUp(_ generation: Int) -> Bool {
-        state.withLock { $0.generation == generation && $0.listener != nil }
-    }
+    private func isUp(_ generation: Int) -> Bool { listener.isUp(generation) }
 
-    private func start(_ datagrams: Int32, _ listener: Int32, generation: Int) {
-        let isAnswering = BackendThread.start { [self] in
+    private func start(_ datagrams: Int32) {
+        let generation = listener.generation
+        let didStart = BackendThread.start { [self] in
             answerDatagrams(datagrams, generation)
             end(datagrams)
         }
-        if !isAnswering { end(datagrams) }
-        let isAccepting = BackendThread.start { [self] in
-            accept(on: listener, generation)
-            end(listener)
-        }
-        if !isAccepting { end(listener) }
+        if !didStart { end(datagrams) }
     }
 
-    private func end(_ socket: Int32) {
+    private func end(_ datagrams: Int32) {
         state.withLock { state in
-            close(socket)
-            state.openCount -= 1
+            close(datagrams)
+            state.datagrams = nil
+            state.isAnswering = false
         }
     }
 
@@ -180,32 +167,6 @@ package final class FakeDNSServer: Backend {
     private static let garbage = (0..<64).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ 11) }
 
     // MARK: TCP
-
-    private func accept(on listener: Int32, _ generation: Int) {
-        while let connection = LoopbackSocket.accept(listener) {
-            let isWelcome = state.withLock { state in
-                guard state.generation == generation,
-                    state.connections.count < BackendLimits.connections
-                else { return false }
-                state.connections.insert(connection)
-                return true
-            }
-            let didStart =
-                isWelcome
-                && BackendThread.start { [self] in
-                    serve(connection, generation)
-                    finish(connection)
-                }
-            if !didStart { finish(connection) }
-        }
-    }
-
-    private func finish(_ connection: Int32) {
-        state.withLock { state in
-            state.connections.remove(connection)
-            close(connection)
-        }
-    }
 
     /// Messages with their length, of two bytes, before them.
     private func serve(_ connection: Int32, _ generation: Int) {

@@ -10,106 +10,39 @@ package final class FakeHTTPServer: Sendable {
     package typealias Handler = @Sendable (ReceivedRequest, HTTPExchange) -> HTTPResponse
 
     private struct State {
-        /// Closed by the thread that accepts on it: were it closed beneath that thread, its number
-        /// could be another server's by the time of the next accept.
-        var listener: Int32?
-        var isAccepting = true
-        var connections: Set<Int32> = []
         var plan = FaultPlan(.none)
         var requestCount = 0
-        /// Counts restarts: what began before one is over.
-        var generation = 0
     }
 
-    package let port: UInt16
-    private let state: Mutex<State>
+    private let listener: LoopbackListener
+    private let state = Mutex(State())
     private let handler: Handler
 
     package init(handler: @escaping Handler) throws(BackendError) {
-        let (listener, port) = try LoopbackSocket.open(.stream, port: 0)
-        self.port = port
+        listener = try LoopbackListener()
         self.handler = handler
-        state = Mutex(State(listener: listener))
-        accept(on: listener, generation: 0)
+        listener.accept { [self] in serve($0, $1) }
     }
 
+    package var port: UInt16 { listener.port }
     package var requestCount: Int { state.withLock { $0.requestCount } }
     package var url: String { "http://127.0.0.1:\(port)" }
 
     package func misbehave(_ plan: FaultPlan) { state.withLock { $0.plan = plan } }
 
     /// See `Backend`.
-    package func goDown() {
-        state.withLock { state in
-            guard let listener = state.listener else { return }
-            state.listener = nil
-            state.generation += 1
-            // Wakes the threads, which close what is theirs.
-            shutdown(listener, Int32(SHUT_RDWR))
-            for connection in state.connections { shutdown(connection, Int32(SHUT_RDWR)) }
-        }
-        while state.withLock({ $0.isAccepting }) { CurrentThread.pause(milliseconds: 1) }
-    }
+    package func goDown() { listener.goDown() }
 
     /// See `Backend`.
     package func comeUp() throws(BackendError) {
-        guard state.withLock({ $0.listener == nil }) else { return }
-        let (listener, _) = try LoopbackSocket.open(.stream, port: port)
-        let generation = state.withLock { state in
-            state.listener = listener
-            state.isAccepting = true
-            return state.generation
-        }
-        accept(on: listener, generation: generation)
-    }
-
-    private func isUp(_ generation: Int) -> Bool {
-        state.withLock { $0.generation == generation && $0.listener != nil }
-    }
-
-    private func accept(on listener: Int32, generation: Int) {
-        let didStart = BackendThread.start { [self] in
-            while let connection = LoopbackSocket.accept(listener) {
-                let isWelcome = state.withLock { state in
-                    guard state.generation == generation,
-                        state.connections.count < BackendLimits.connections
-                    else { return false }
-                    state.connections.insert(connection)
-                    return true
-                }
-                let didStart =
-                    isWelcome
-                    && BackendThread.start { [self] in
-                        serve(connection, generation)
-                        finish(connection)
-                    }
-                if !didStart { finish(connection) }
-            }
-            endAccepting(listener)
-        }
-        if !didStart { endAccepting(listener) }
-    }
-
-    private func endAccepting(_ listener: Int32) {
-        state.withLock { state in
-            close(listener)
-            state.listener = nil
-            state.isAccepting = false
-        }
-    }
-
-    private func finish(_ connection: Int32) {
-        state.withLock { state in
-            state.connections.remove(connection)
-            close(connection)
-        }
+        try listener.comeUp { [self] in serve($0, $1) }
     }
 
     private func serve(_ connection: Int32, _ generation: Int) {
         var reader = HTTPReader(connection: connection)
         let exchange = HTTPExchange(
-            connection: connection, isServerUp: { [self] in isUp(generation) })
-        while isUp(generation), let request = reader.next() {
+            connection: connection, isServerUp: { [listener] in listener.isUp(generation) })
+        while listener.isUp(generation), let request = reader.next() {
             let fault = state.withLock { state in
                 state.requestCount += 1
                 return state.plan.next()

@@ -9,19 +9,15 @@ package final class TCPProxy: Backend {
     package static let kind = "proxy"
 
     private struct State {
-        var listener: Int32?
-        var isAccepting = true
-        var connections: Set<Int32> = []
         var plan = FaultPlan(.none)
         var requestCount = 0
-        var generation = 0
     }
 
-    package let port: UInt16
     /// The server's, with this proxy's address in place of its own.
     package let url: String
     private let target: Target
-    private let state: Mutex<State>
+    private let listener: LoopbackListener
+    private let state = Mutex(State())
 
     /// Where a URL leads: `scheme://[user@]host:port[/…]`.
     private struct Target {
@@ -60,14 +56,13 @@ package final class TCPProxy: Backend {
         guard let target = Target(url) else {
             throw BackendError("\(url) names no host and port to stand before")
         }
-        let (listener, port) = try LoopbackSocket.open(.stream, port: 0)
+        listener = try LoopbackListener()
         self.target = target
-        self.port = port
-        self.url = "\(target.prefix)127.0.0.1:\(port)\(target.suffix)"
-        state = Mutex(State(listener: listener))
-        accept(on: listener, generation: 0)
+        self.url = "\(target.prefix)127.0.0.1:\(listener.port)\(target.suffix)"
+        listener.accept { [self] connection, _ in serve(connection) }
     }
 
+    package var port: UInt16 { listener.port }
     package var requestCount: Int { state.withLock { $0.requestCount } }
 
     package func misbehave(_ plan: FaultPlan) { state.withLock { $0.plan = plan } }
@@ -76,74 +71,20 @@ package final class TCPProxy: Backend {
         throw BackendError("a real server takes no commands here: \(arguments)")
     }
 
-    package func goDown() {
-        state.withLock { state in
-            guard let listener = state.listener else { return }
-            state.listener = nil
-            state.generation += 1
-            shutdown(listener, Int32(SHUT_RDWR))
-            for connection in state.connections { shutdown(connection, Int32(SHUT_RDWR)) }
-        }
-        while state.withLock({ $0.isAccepting }) { CurrentThread.pause(milliseconds: 1) }
-    }
+    package func goDown() { listener.goDown() }
 
     package func comeUp() throws(BackendError) {
-        guard state.withLock({ $0.listener == nil }) else { return }
-        let (listener, _) = try LoopbackSocket.open(.stream, port: port)
-        let generation = state.withLock { state in
-            state.listener = listener
-            state.isAccepting = true
-            return state.generation
-        }
-        accept(on: listener, generation: generation)
+        try listener.comeUp { [self] connection, _ in serve(connection) }
     }
 
     package func stop() { goDown() }
-
-    private func accept(on listener: Int32, generation: Int) {
-        let didStart = BackendThread.start { [self] in
-            while let connection = LoopbackSocket.accept(listener) {
-                let isWelcome = state.withLock { state in
-                    guard state.generation == generation,
-                        state.connections.count < BackendLimits.connections
-                    else { return false }
-                    state.connections.insert(connection)
-                    return true
-                }
-                let didStart =
-                    isWelcome
-                    && BackendThread.start { [self] in
-                        serve(connection)
-                        finish(connection)
-                    }
-                if !didStart { finish(connection) }
-            }
-            endAccepting(listener)
-        }
-        if !didStart { endAccepting(listener) }
-    }
-
-    private func endAccepting(_ listener: Int32) {
-        state.withLock { state in
-            close(listener)
-            state.listener = nil
-            state.isAccepting = false
-        }
-    }
-
-    private func finish(_ connection: Int32) {
-        state.withLock { state in
-            state.connections.remove(connection)
-            close(connection)
-        }
-    }
 
     // MARK: One connection
 
     private func serve(_ connection: Int32) {
         guard let server = connect() else { return LoopbackSocket.makeReset(connection) }
-        state.withLock { _ = $0.connections.insert(server) }
-        defer { finish(server) }
+        listener.adopt(server)
+        defer { listener.finish(server) }
         var descriptors = [
             pollfd(fd: connection, events: Int16(POLLIN), revents: 0),
             pollfd(fd: server, events: Int16(POLLIN), revents: 0),
