@@ -53,4 +53,29 @@ import Testing
         #expect(summary.largest == .seconds(1))
         #expect(Histogram().summary().percentile99 == .zero)
     }
+
+    @Test func `A distribution counts exactly what took no longer than each bound`() {
+        let histogram = Histogram()
+        var values: [UInt64] = [0, 1, 5_000_000_000, 100_000_000_000]
+        for bit in 13..<36 { values += [1 << bit - 1, 1 << bit] }
+        for value in values { histogram.record(.nanoseconds(Int64(value))) }
+        let distribution = histogram.distribution()
+        #expect(distribution.count == UInt64(values.count))
+        #expect(distribution.total == values.reduce(0, +))
+        #expect(distribution.buckets.count == 21)
+        for (bound, count) in distribution.buckets {
+            #expect(count == UInt64(values.filter { $0 <= bound }.count), "\(bound)")
+        }
+    }
+
+    @Test func `A module tells its counts and its histograms apart`() {
+        let registry = MetricRegistry()
+        registry.counter("a", "y").add(2)
+        registry.gauge("a", "x").set(-1)
+        registry.histogram("a", "h").record(.seconds(1))
+        registry.counter("b", "z").add()
+        #expect(registry.values(of: "a").map { "\($0.name) \($0.value)" } == ["x -1", "y 2"])
+        #expect(registry.histograms(of: "a").map(\.name) == ["h"])
+        #expect(registry.values(of: "none").isEmpty && registry.histograms(of: "none").isEmpty)
+    }
 }

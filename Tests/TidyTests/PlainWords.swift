@@ -10,9 +10,9 @@ enum PlainWords {
         bounds breach build byte c call campaign cancel cancellations catalog cause
         certificate change channel check checksum choice chunk cleared clearing client
         closing code collector column committed comparison compilation compile completion
-        config confirmed connection consistency contact content context control counter
+        config confirmed connection consensus consistency contact content context control counter
         crc32 creation current cursor daemon data database date decimal decision delegate
-        description descriptor detail digest directory discovered disk document draining
+        description descriptor detail digest directory discovered disk distribution document draining
         drop due durations elf encoder encoding encryption end engine environment error
         event execution explicit extent facts failure family fault fetch field file flag fnv
         form format found frame freshness function gateway gather gauge generated go goal
@@ -28,12 +28,12 @@ enum PlainWords {
         proposal protocol purpose query question queue raft random readiness reapings reason
         receipt receive recent recovery refused rejection release repeat replicated
         replication reply report request resolution response restored result retry role room
-        rule runner running scan scanner schema script search section send sensitive sent
+        rule runner running sample scan scanner schema script search section send sensitive sent
         server service serving setting setup shortage shortest shutdown side signals single sink
         situation size small socket source span sparse speaker split sq sql stage standard
         start state statement statistics status stop stopping store string subject summary
         supply switch syntax system table tag taken target termination text thread time
-        timeouts tls token tokenizer total traffic transaction transport trigger trust
+        timeouts timings tls token tokenizer total traffic transaction transport trigger trust
         unreadable unsent unwanted usage utf8 verb verdict version view violation vote
         waiter waiting wake wall wanted wire word work xoshiro256
         """.split { $0 == " " || $0 == "\n" }.map(String.init))

@@ -60,6 +60,26 @@ package final class MetricRegistry: Sendable {
         }
     }
 
+    /// What a module counts, by name; histograms are not among it. Sorted by name.
+    package func values(of module: String) -> [(name: String, value: Int64)] {
+        let metrics = modules.withLock { $0[module] ?? [:] }
+        return metrics.sorted { $0.key < $1.key }.compactMap { name, metric in
+            switch metric {
+            case .counter(let counter): (name, counter.current)
+            case .gauge(let gauge): (name, gauge.current)
+            case .histogram: nil
+            }
+        }
+    }
+
+    /// The histograms of a module, sorted by name.
+    package func histograms(of module: String) -> [(name: String, histogram: Histogram)] {
+        let metrics = modules.withLock { $0[module] ?? [:] }
+        return metrics.sorted { $0.key < $1.key }.compactMap { name, metric in
+            if case .histogram(let histogram) = metric { (name, histogram) } else { nil }
+        }
+    }
+
     /// An object per module, of its metrics' values; modules and names are sorted.
     package func snapshot() -> [JSONValue.Member] {
         let modules = modules.withLock { $0 }

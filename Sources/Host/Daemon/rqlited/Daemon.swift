@@ -55,7 +55,7 @@ struct Daemon {
         machine.peers = try PeersFile(in: settings.dataDirectory)?.recovery
         let node = try Node.start(
             machine, registry: registry, access: access.access(encryption.security),
-            group: peerGroup,
+            group: peerGroup, metrics: metrics,
             logger: logger.named("store"))
         try sources?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
         let process = ProcessSections(descriptors: descriptors)
@@ -69,13 +69,16 @@ struct Daemon {
         let status = StatusSections(
             node: node, settings: settings, process: process, discovery: discovery,
             access: access, encryption: encryption)
+        let page = MetricsPage(status: status, metrics: metrics)
         let loads = LoadDesk(directory: settings.dataDirectory)
         let http = HTTPServer(
             HTTPServer.Identity(
                 version: Build.version, advertisedAddress: settings.http.advertised.description,
                 allowOrigin: settings.http.allowOrigin),
             service: node,
-            documents: Documents(status: status.sections) { status.variables(metrics) },
+            documents: Documents(
+                status: status.sections, variables: { status.variables(metrics) },
+                metrics: { page.families() }),
             metrics: metrics, door: access.door, loads: loads.begin)
         let listeners: [Listener]
         do {

@@ -57,7 +57,7 @@ struct DescriptorLimit: Sendable {
     }
 
     /// How many are open now.
-    private static var open: Int? {
+    static var open: Int? {
         guard let directory = opendir("/proc/self/fd") else { return nil }
         defer { closedir(directory) }
         var count = 0

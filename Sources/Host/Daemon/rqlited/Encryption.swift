@@ -184,6 +184,9 @@ struct Encryption: Sendable {
             })
     }
 
+    /// When the first of the certificates ends; nil without any.
+    var firstEnd: WallTime? { facts.map(\.ends).min() }
+
     /// For `/debug/vars`: days until the first of the certificates ends; nil without any.
     var leastDaysLeft: Int64? { facts.map { $0.daysLeft(at: .now()) }.min() }
 }

@@ -1,6 +1,7 @@
 package import JSON
+package import Telemetry
 
-/// The documents of `/status` and `/debug/vars`, put together from what the parts of the daemon
+/// The documents of `/status`, `/debug/vars` and `/metrics`, put together from what the parts of the daemon
 /// tell about themselves.
 package struct Documents: Sendable {
     /// A top-level member. `value` is called on an event loop: it must not block. Nil leaves the
@@ -17,13 +18,16 @@ package struct Documents: Sendable {
 
     private let statusSections: [Section]
     private let variables: @Sendable () -> [JSONValue.Member]
+    private let families: @Sendable () -> [MetricFamily]
 
-    /// Both are called on an event loop.
+    /// All are called on an event loop: they must not block.
     package init(
-        status: [Section] = [], variables: @escaping @Sendable () -> [JSONValue.Member] = { [] }
+        status: [Section] = [], variables: @escaping @Sendable () -> [JSONValue.Member] = { [] },
+        metrics: @escaping @Sendable () -> [MetricFamily] = { [] }
     ) {
         statusSections = status
         self.variables = variables
+        families = metrics
     }
 
     /// `/status`. A key walks down the names between its dots; it ends at the first value that is
@@ -59,6 +63,11 @@ package struct Documents: Sendable {
         }
         bytes.append(contentsOf: "\n}\n".utf8)
         return bytes
+    }
+
+    /// `/metrics`.
+    func metrics(_ format: MetricsText.Format) -> [UInt8] {
+        MetricsText.render(families(), as: format)
     }
 
     private static func members(of sections: [Section]) -> JSONValue {

@@ -303,11 +303,11 @@ final class HTTPConnection: ChannelDuplexHandler {
             machine.isDraining = gateway.isDraining
             let isAway = gateway.work(next.request, next.operation, for: self, exchange)
             if isAway { machine.workWentAway() } else { machine.workBegan() }
-        case .write(let response, let framing): edge.writer.write(response, framing, to: &output)
+        case .write(let response, let framing): write(response, framing)
         case .refuse(let refusal, let framing):
-            edge.writer.write(edge.response(to: refusal), framing, to: &output)
+            write(edge.response(to: refusal), framing)
         case .begin(let response, let framing):
-            edge.writer.write(response, framing, to: &output)
+            write(response, framing)
             source = framing.omitsBody ? nil : response.source
             slicing = framing
         case .slice: gateway.slice(self)
@@ -374,6 +374,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         output = spare
         spare = ByteBuffer()
         written += bytes.readableBytes
+        edge.desk.counters.sentBytes.add(bytes.readableBytes)
         context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
         if bytes.capacity <= limits.retainedBufferBytes {
             spare = bytes
@@ -469,27 +470,9 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 }
 
-/// Bytes that a channel has taken and the socket has not.
-private func meterUnsent(_ channel: any Channel) -> Int {
-    guard let options = channel.syncOptions else { return 0 }
-    // A channel without a socket has no such option, and keeps nothing back.
-    return (try? options.getOption(.bufferedWritableBytes)) ?? 0
-}
-
-/// Stands before the decoder and counts what a client sends.
-final class HTTPTrafficMeter: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias InboundOut = ByteBuffer
-
-    private(set) var received = 0
-    /// Something came after the last complete request: maybe a part of the next one's head.
-    private(set) var isMidHead = false
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        received += unwrapInboundIn(data).readableBytes
-        isMidHead = true
-        context.fireChannelRead(data)
+extension HTTPConnection {
+    private func write(_ response: Response, _ framing: ResponseFraming) {
+        edge.writer.write(response, framing, to: &output)
+        edge.desk.counters.answers.count(response.status)
     }
-
-    func requestEnded() { isMidHead = false }
 }

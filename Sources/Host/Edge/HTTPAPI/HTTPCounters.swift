@@ -19,6 +19,14 @@ struct HTTPCounters: Sendable {
     let statusReads: Counter
     let readinessChecks: Counter
     let leaderNotFound: Counter
+    /// Of clients, open now.
+    let connections: Gauge
+    /// From clients and to them, heads and all, as they pass the sockets of all connections; where
+    /// there is encryption, without what that adds.
+    let receivedBytes: Counter
+    let sentBytes: Counter
+    let answers: AnswerCounters
+    let times: RequestTimes
 
     init(_ metrics: MetricRegistry) {
         func counter(_ name: String) -> Counter { metrics.counter("http", name) }
@@ -38,5 +46,10 @@ struct HTTPCounters: Sendable {
         statusReads = counter("num_status")
         readinessChecks = counter("num_readyz")
         leaderNotFound = counter("leader_not_found")
+        connections = metrics.gauge("http", "connections")
+        receivedBytes = counter("received_bytes")
+        sentBytes = counter("sent_bytes")
+        answers = AnswerCounters(metrics)
+        times = RequestTimes(metrics)
     }
 }

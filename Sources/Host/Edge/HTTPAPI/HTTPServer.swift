@@ -98,7 +98,7 @@ package final class HTTPServer: Sendable {
         decoding.maxHeaderFieldCount = edge.limits.headerFields
         let decoder = HTTPRequestDecoder(
             leftOverBytesStrategy: .dropBytes, limitConfiguration: decoding)
-        let meter = HTTPTrafficMeter()
+        let meter = HTTPTrafficMeter(total: edge.desk.counters.receivedBytes)
         let connection = HTTPConnection(
             gateway: gateway(of: channel.eventLoop), edge: edge, meter: meter,
             isObserver: budget.inUse > edge.limits.connections,

@@ -1,5 +1,6 @@
 import NIOCore
 import Service
+import Telemetry
 import Wire
 
 /// Stands between the HTTP connections of one event loop and the node. What the connections take
@@ -80,7 +81,9 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
             return workElsewhere(request, pending, for: connection, exchange)
         }
         switch operation.work(edge.desk, request) {
-        case .respond(let response): connection.complete(exchange, with: response)
+        case .respond(let response):
+            edge.desk.counters.times.record(pending)
+            connection.complete(exchange, with: response)
         case .submit(let asked):
             guard let id = enroll(pending, for: connection, exchange, request.share) else { break }
             // The loop runs its tasks after it has read from all sockets that were ready.
@@ -136,6 +139,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
 
     private func returned(_ id: RequestID, _ exchange: ExchangeID, _ action: Action) {
         if case .respond(let response) = action, let waiting = remove(id) {
+            edge.desk.counters.times.record(waiting.pending)
             waiting.connection.complete(exchange, with: response)
         }
         away.removeValue(forKey: id)?.workReturned()
@@ -178,6 +182,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
             }
             // Whoever answers twice finds nobody waiting.
             guard let waiting = remove(reply.id) else { continue }
+            if waiting.source == nil { edge.desk.counters.times.record(waiting.pending) }
             // Rendering for a client that has gone would be for nothing.
             guard waiting.connection.isOpen, !waiting.isOver else { continue }
             if let source = waiting.source {
@@ -205,6 +210,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
             connection.fed(source)
             return connection
         }
+        edge.desk.counters.times.record(found.pending)
         let response = edge.desk.answer(reply, to: found.pending)
         found.source = response.source
         found.isOver = response.source == nil
@@ -259,10 +265,14 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
 
     var isDraining: Bool { draining != nil }
 
-    func connectionOpened() { openConnections += 1 }
+    func connectionOpened() {
+        openConnections += 1
+        edge.desk.counters.connections.add(1)
+    }
 
     func connectionClosed() {
         openConnections -= 1
+        edge.desk.counters.connections.add(-1)
         endDrainingIfDue()
     }
 

@@ -14,6 +14,8 @@ struct Response: Sendable {
         /// Bytes, such as a database file.
         case bytes
         case sql
+        case prometheus
+        case openMetrics
         /// No `Content-Type`, for an empty body.
         case none
 
@@ -29,6 +31,12 @@ struct Response: Sendable {
             case .lines: "Content-Type: application/x-ndjson\r\n"
             case .bytes: "Content-Type: application/octet-stream\r\n"
             case .sql: "Content-Type: application/sql\r\n"
+            case .prometheus:
+                "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+            case .openMetrics:
+                """
+                Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n
+                """
             case .none: ""
             }
         }

@@ -13,6 +13,8 @@ package struct NodeServing: Sendable {
     package let until: MonotonicTime
     /// Zero until the node belongs to a cluster.
     package let commitIndex: LogIndex
+    /// Nil while none is known.
+    package let leader: NodeID?
     package let turnedAt: MonotonicTime
 }
 
@@ -28,10 +30,14 @@ package struct NodePortrait: Sendable {
 // `mutating`, though nothing changes: a machine is large, and a call that only reads one which lies
 // in a class copies it first.
 extension NodeMachine {
+    /// When the present or last turn began.
+    package var presentTurn: MonotonicTime { mutating get { now } }
+
     package mutating func serving() -> NodeServing {
         NodeServing(
             local: canServeLocally, asLeader: canServeAsLeader, until: now + options.quorumTime,
-            commitIndex: replicated?.raft.commitIndex ?? .zero, turnedAt: now)
+            commitIndex: replicated?.raft.commitIndex ?? .zero, leader: replicated?.raft.leader,
+            turnedAt: now)
     }
 
     /// Costs about as much as a write; to be asked when somebody may read it.

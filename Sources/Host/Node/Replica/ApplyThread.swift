@@ -24,6 +24,7 @@ final class ApplyThread: Sendable {
         /// They open the new file from the moment it takes the old one's place.
         var readers: ReaderPool
         var board: StatusBoard
+        var timings: NodeTimings
         var logger: Logger
     }
 

@@ -83,6 +83,11 @@ struct ApplyWorker {
     private mutating func apply(_ entries: [Entry], _ answers: [AppliedAnswer]) {
         results.removeAll(keepingCapacity: true)
         var remaining = answers[...]
+        let start = MonotonicTime.now
+        defer {
+            links.timings.apply.record(.now - start)
+            links.timings.appliedEntries.add(entries.count)
+        }
         do throws(ApplyFault) {
             var next = 0
             try applier.apply(
@@ -168,6 +173,8 @@ struct ApplyWorker {
 
     private mutating func checkpoint() {
         let outcome: CheckpointOutcome
+        let start = MonotonicTime.now
+        defer { links.timings.checkpoint.record(.now - start) }
         do throws(ApplyFault) {
             outcome = try applier.checkpoint()
         } catch {

@@ -44,12 +44,12 @@ struct DataDirectoryStart {
     ///   - bootID: of the machine's present run.
     ///   - open: starts the thread of the database; called again where it found a damaged one.
     mutating func carryOut(
-        core: Mailbox<NodeEvent>, bootID: RandomID, logger: Logger,
+        core: Mailbox<NodeEvent>, bootID: RandomID, timings: NodeTimings, logger: Logger,
         open: (Generation) throws -> (ApplyThread, AppliedState)
     ) throws -> Outcome {
         while true {
             switch try StartPlan.step(found) {
-            case .openLog: try openLog(core, bootID, logger)
+            case .openLog: try openLog(core, bootID, timings, logger)
             case .recordIdentity:
                 let identity = try nodeIdentity()
                 try record(.identity(identity))
@@ -92,10 +92,11 @@ struct DataDirectoryStart {
     }
 
     private mutating func openLog(
-        _ core: Mailbox<NodeEvent>, _ bootID: RandomID, _ logger: Logger
+        _ core: Mailbox<NodeEvent>, _ bootID: RandomID, _ timings: NodeTimings, _ logger: Logger
     ) throws {
         let (log, opened) = try LogThread.start(
-            directory: settings.dataDirectory + "/log", bootID: bootID, core: core)
+            directory: settings.dataDirectory + "/log", bootID: bootID, core: core,
+            timings: timings)
         if let torn = opened.torn { logger.warning("log recovered", ["detail": torn]) }
         self.log = log
         state = opened.state

@@ -1,6 +1,7 @@
 import NodeLogic
 import Raft
 import Replication
+import Telemetry
 import Threads
 import Time
 import WriteAheadLog
@@ -31,16 +32,16 @@ final class LogThread: Sendable {
     /// Opens the log on its thread and waits for that.
     /// - Throws: `LogError`, or `ThreadShortage`.
     static func start(
-        directory: String, bootID: RandomID, core: Mailbox<NodeEvent>
+        directory: String, bootID: RandomID, core: Mailbox<NodeEvent>, timings: NodeTimings
     ) throws -> (LogThread, OpenedLog) {
         let opening = Mailbox<Result<OpenedLog, LogError>>()
         let thread = try LogThread(
-            directory: directory, bootID: bootID, core: core, opening: opening)
+            directory: directory, bootID: bootID, core: core, timings: timings, opening: opening)
         return (thread, try opening.take(atMost: 1)[0].get())
     }
 
     private init(
-        directory: String, bootID: RandomID, core: Mailbox<NodeEvent>,
+        directory: String, bootID: RandomID, core: Mailbox<NodeEvent>, timings: NodeTimings,
         opening: Mailbox<Result<OpenedLog, LogError>>
     ) throws(ThreadShortage) {
         let jobs = self.jobs
@@ -50,7 +51,7 @@ final class LogThread: Sendable {
                 opening.post(
                     .success(
                         OpenedLog(state: log.state, torn: log.torn.map { "\($0)" })))
-                var worker = Worker(core: core, jobs: jobs)
+                var worker = Worker(core: core, jobs: jobs, timings: timings)
                 try worker.run(&log)
             } catch {
                 opening.post(.failure(error))
@@ -85,9 +86,11 @@ final class LogThread: Sendable {
     private struct Worker {
         private let core: Mailbox<NodeEvent>
         private let jobs: Mailbox<LogJob>
+        private let timings: NodeTimings
         private var keeper = LogKeeper()
 
-        init(core: Mailbox<NodeEvent>, jobs: Mailbox<LogJob>) {
+        init(core: Mailbox<NodeEvent>, jobs: Mailbox<LogJob>, timings: NodeTimings) {
+            self.timings = timings
             self.core = core
             self.jobs = jobs
         }
@@ -100,10 +103,20 @@ final class LogThread: Sendable {
                 case .report(let reports): core.post(reports.map { .log($0) })
                 case .fail(let error): throw error
                 case .end: return
-                case .append, .sync, .fetch, .compact, .reset, .markClean:
+                case .append: perform(step, &log, timings.append)
+                case .sync: perform(step, &log, timings.sync)
+                case .fetch, .compact, .reset, .markClean:
                     keeper.perform(step, on: &log)
                 }
             }
+        }
+
+        private mutating func perform(
+            _ step: LogStep, _ log: inout Log, _ histogram: Histogram
+        ) {
+            let start = MonotonicTime.now
+            keeper.perform(step, on: &log)
+            histogram.record(.now - start)
         }
 
         private mutating func take(_ limit: Duration?, _ log: inout Log) throws(LogError) {

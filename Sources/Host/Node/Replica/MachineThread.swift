@@ -5,6 +5,7 @@ import NodeLogic
 import PeerProtocol
 import Raft
 import Registry
+import Replication
 import Service
 import StateMachine
 import Synchronization
@@ -43,6 +44,7 @@ final class MachineThread {
         var ends: NodeEnds
         var gate: ReadGate
         var board: StatusBoard
+        var timings: NodeTimings
         /// What lasts.
         var states: StateLog
         /// What other threads have to say that may repeat.
@@ -55,6 +57,9 @@ final class MachineThread {
     }
 
     private var notes: NoteLog
+    private var commits = CommitWatch()
+    /// Who led at the last turn.
+    private var leader: NodeID?
 
     init(_ machine: NodeMachine, links: Links) {
         self.machine = machine
@@ -80,6 +85,14 @@ final class MachineThread {
     private func carryOut() {
         for effect in machine.takeEffects() { perform(effect) }
         let served = machine.serving()
+        let timings = links.timings
+        commits.committed(through: served.commitIndex, at: served.turnedAt) {
+            timings.commit.record($0)
+        }
+        if served.leader != leader {
+            leader = served.leader
+            if leader != nil { timings.leaderChanges.add() }
+        }
         if notes.flush(at: served.turnedAt) {
             links.states.flush()
             links.repeats.flush()
@@ -122,7 +135,7 @@ final class MachineThread {
             links.transport.refuse(identity, at: place, cause: cause)
         case .askRegistry(let request, let id, let timeout): ask(request, id, timeout)
         case .watchRegistry(let token, let timeout): watch(token, timeout)
-        case .log(let work): links.log.post(work)
+        case .log(let work): post(work)
         case .database(let work): links.apply.post(work)
         case .growReaders: links.readers.grow()
         case .evictOldestRead: links.readers.evictOldest()
@@ -147,6 +160,15 @@ final class MachineThread {
             isOver = true
             links.ends.all()
         }
+    }
+
+    private func post(_ work: LogWork) {
+        switch work {
+        case .write(let write): commits.handed(write.entries, at: machine.presentTurn)
+        case .reset: commits.forget()
+        default: break
+        }
+        links.log.post(work)
     }
 
     // MARK: Clients

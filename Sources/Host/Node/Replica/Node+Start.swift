@@ -18,17 +18,20 @@ extension Node {
     /// - Parameters:
     ///   - registry: needed if the plan names one.
     ///   - access: whom the node lets in.
+    ///   - metrics: where its work is timed.
     /// - Returns: a node that takes part in its cluster, or forms one by its plan.
     /// - Throws: `StartError` where the operator can do something about it. Nothing is made on the
     ///   disk before it is known that the data directory is empty or whole, and nothing is deleted
     ///   before log and database were found to fit.
     package static func start(
         _ settings: MachineSettings, registry: (any RegistryAccess)? = nil,
-        access: NodeAccess = NodeAccess(), group: any EventLoopGroup, logger: Logger
+        access: NodeAccess = NodeAccess(), group: any EventLoopGroup,
+        metrics: MetricRegistry = MetricRegistry(), logger: Logger
     ) throws -> Node {
         do {
             return try open(
-                settings, registry: registry, access: access, group: group, logger: logger)
+                settings, registry: registry, access: access, group: group,
+                timings: NodeTimings(metrics), logger: logger)
         } catch {
             guard let cause = StartError.lackOfRoom(error) else { throw error }
             throw StartError.noRoom(directory: settings.dataDirectory, cause: cause)
@@ -37,7 +40,7 @@ extension Node {
 
     private static func open(
         _ settings: MachineSettings, registry: (any RegistryAccess)?, access: NodeAccess,
-        group: any EventLoopGroup, logger: Logger
+        group: any EventLoopGroup, timings: NodeTimings, logger: Logger
     ) throws -> Node {
         if let problem = Engine.unfitness() { throw StartError.storage(problem) }
         var start = try DataDirectoryStart(settings)
@@ -57,7 +60,7 @@ extension Node {
         let directory = start.directory
         var readers: ReaderPool?
         let opened = try start.carryOut(
-            core: core, bootID: try bootID(), logger: logger
+            core: core, bootID: try bootID(), timings: timings, logger: logger
         ) { generation in
             let pool = ReaderPool(
                 path: directory.file(of: generation), limit: settings.maxReaders,
@@ -68,7 +71,7 @@ extension Node {
                 links: ApplyThread.Links(
                     core: core, directory: directory,
                     limits: ApplyKeeper.Limits(settings), open: open, snapshots: snapshots,
-                    readers: pool, board: board, logger: logger))
+                    readers: pool, board: board, timings: timings, logger: logger))
         }
         guard let readers else { throw StartError.storage("the database was not opened") }
         let (log, apply, applied) = (opened.log, opened.apply, opened.database)
@@ -83,7 +86,7 @@ extension Node {
             forwarder: Forwarder(transport: transport, mailbox: core, open: open),
             registry: registry, access: access, open: open, questions: Questions(),
             snapshots: snapshots,
-            ends: NodeEnds(), gate: ReadGate(), board: board,
+            ends: NodeEnds(), gate: ReadGate(), board: board, timings: timings,
             states: StateLog(logger), repeats: RepeatLog(logger), logger: logger)
         let beginning = try StartPlan.beginning(
             log: opened.state, database: StoredDatabase(applied),

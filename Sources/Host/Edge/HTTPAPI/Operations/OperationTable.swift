@@ -11,7 +11,7 @@ enum OperationTable {
         .limits, .changeLimits, .retryApply, .skipEntry,
         .backup, .load, .analysis, .boot, .snapshot, .reap,
         .remove, .status, .nodes, .leader, .transferLeadership, .reseed, .readiness,
-        .variables,
+        .variables, .metrics,
     ]
 
     /// The operations that share a path, each with methods of its own.

@@ -1,0 +1,33 @@
+package import Telemetry
+
+/// How long the node's own work took, for `/metrics` and `/debug/vars`. Each is recorded once per
+/// batch by the thread that does the work, so that a loaded node pays no more for it than an idle one.
+package struct NodeTimings: Sendable {
+    /// The module under which the registry has them.
+    package static let module = "node.seconds"
+
+    /// Encoding a batch and writing it to the log's file, without the sync.
+    let append: Histogram
+    /// One `fdatasync` of the log.
+    let sync: Histogram
+    /// From the moment the node's core handed entries to its log until it knew them committed.
+    let commit: Histogram
+    /// A batch of entries, with its COMMIT.
+    let apply: Histogram
+    let checkpoint: Histogram
+    /// Entries that were applied, also those that failed as they will everywhere.
+    let appliedEntries: Counter
+    /// How often this node learned of a leader that it did not know just before.
+    let leaderChanges: Counter
+
+    package init(_ metrics: MetricRegistry) {
+        func histogram(_ name: String) -> Histogram { metrics.histogram(Self.module, name) }
+        append = histogram("append")
+        sync = histogram("sync")
+        commit = histogram("commit")
+        apply = histogram("apply")
+        checkpoint = histogram("checkpoint")
+        appliedEntries = metrics.counter(Self.module, "applied_entries")
+        leaderChanges = metrics.counter(Self.module, "leader_changes")
+    }
+}
