@@ -79,6 +79,7 @@ let package = Package(
         .library(name: "rqlite-disco-dns-srv", type: .dynamic, targets: ["DNSSRVEntry"]),
         .library(name: "rqlite-disco-file", type: .dynamic, targets: ["FileEntry"]),
         .library(name: "rqlite-disco-exec", type: .dynamic, targets: ["ExecEntry"]),
+        .library(name: "rqlite-disco-http", type: .dynamic, targets: ["HTTPEntry"]),
         .library(name: "rqlite-disco-consul-kv", type: .dynamic, targets: ["ConsulEntry"]),
         .library(name: "rqlite-disco-etcd-kv", type: .dynamic, targets: ["EtcdEntry"]),
     ],
@@ -233,6 +234,13 @@ let package = Package(
             name: "HTTPRequests", dependencies: ["PluginSupport", "PluginABI", "CCurl"],
             path: "Plugins/HTTPRequests", swiftSettings: settings),
         .target(
+            name: "HTTPPlugin",
+            dependencies: ["HTTPRequests", "PluginSupport", "PluginABI", "JSON"],
+            path: "Plugins/http/HTTPPlugin", swiftSettings: settings),
+        .target(
+            name: "HTTPEntry", dependencies: ["HTTPPlugin", "PluginABI"],
+            path: "Plugins/http/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
+        .target(
             name: "ConsulPlugin",
             dependencies: ["HTTPRequests", "PluginSupport", "PluginABI", "JSON"],
             path: "Plugins/consul/ConsulPlugin", swiftSettings: settings),
@@ -331,6 +339,12 @@ let package = Package(
             ]),
         tests("FilePlugin", ["FilePlugin", "PluginSupport", "PluginABI"]),
         tests("ExecPlugin", ["ExecPlugin", "PluginSupport", "PluginABI"]),
+        tests(
+            "HTTPPlugin",
+            [
+                "HTTPPlugin", "HarnessBackends", "PluginTesting", "PluginSupport", "PluginABI",
+                "JSON", "Discovery",
+            ]),
         tests("ConsulDouble", ["ServerTesting"]),
         tests(
             "ConsulPlugin",

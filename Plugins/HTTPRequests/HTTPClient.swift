@@ -99,7 +99,7 @@ package final class HTTPClient: Sendable {
     private func failure(
         _ code: rqd_code, _ request: HTTPRequest, _ server: ServerAddress, _ what: String
     ) -> CallFailure {
-        CallFailure(code, "\(server): \(request.method) \(request.target): \(what)")
+        CallFailure(code, "\(server): \(request.method) \(request.shownTarget): \(what)")
     }
 
     private func secrets(of request: HTTPRequest) -> [String] {

@@ -16,6 +16,8 @@ package struct HTTPRequest: Sendable {
     package var method: String
     /// Path and query, encoded, beginning with a slash. Shown in errors.
     package var target: String
+    /// Whether the query may hold secrets: then errors show the path alone.
+    package var isQuerySecret = false
     package var headers: [Header]
     package var body: [UInt8]?
     /// What else no text may show: a password in the body.
@@ -25,6 +27,8 @@ package struct HTTPRequest: Sendable {
     package var isRepeatable = true
     /// Bytes; a longer answer is an error.
     package var answerLimit = 1 << 20
+    /// In place of the client's own: for certificates that are read again each time.
+    package var tls: TLSOptions?
 
     package init(
         _ method: String, _ target: String, headers: [Header] = [], body: [UInt8]? = nil
@@ -33,6 +37,11 @@ package struct HTTPRequest: Sendable {
         self.target = target
         self.headers = headers
         self.body = body
+    }
+
+    /// For errors.
+    var shownTarget: Substring {
+        isQuerySecret ? target.prefix { $0 != "?" } : target[...]
     }
 }
 
@@ -44,6 +53,7 @@ package struct HTTPAnswer: Sendable {
     /// Empty if it was streamed.
     package var body: [UInt8]
 
+    /// The last of that name, in any letter case.
     package func header(_ name: String) -> String? {
         headers.last { $0.name == name.lowercased() }?.value
     }

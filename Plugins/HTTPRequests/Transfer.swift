@@ -36,8 +36,9 @@ final class Transfer {
         connectTimeout = options.connectTimeout
         errorText[0] = 0
         try set(manners: server, options)
-        try set(request, to: server, serverName: options.tls.serverName)
-        if server.isTLS { try TransferTLS(easy: easy).set(options.tls) }
+        let tls = request.tls ?? options.tls
+        try set(request, to: server, serverName: tls.serverName)
+        if server.isTLS { try TransferTLS(easy: easy).set(tls) }
     }
 
     deinit {

@@ -45,7 +45,8 @@ package enum AddressLines {
         return found
     }
 
-    private static func endpoint(_ text: String) -> (host: String, port: UInt16?)? {
+    /// Of `host[:port]` as a line has it; nil for anything else. The port is 1 or more.
+    package static func endpoint(_ text: String) -> (host: String, port: UInt16?)? {
         var host = text[...]
         var digits: Substring?
         if text.hasPrefix("[") {
@@ -76,8 +77,8 @@ package enum AddressLines {
         }
     }
 
-    /// Short, and without what could break a line of the log.
-    private static func quote(_ text: String) -> String {
+    /// In quotation marks, short, and without what could break a line of the log.
+    package static func quote(_ text: String) -> String {
         let scalars = text.unicodeScalars.prefix(quoted).map { scalar in
             scalar.value < 0x20 || scalar.value == 0x7F ? "?" : String(scalar)
         }
@@ -92,5 +93,10 @@ package enum StateToken {
         var hash: UInt64 = 14_695_981_039_346_656_037
         for byte in bytes { hash = (hash ^ UInt64(byte)) &* 1_099_511_628_211 }
         return (0..<8).map { UInt8(truncatingIfNeeded: hash >> (8 * $0)) }
+    }
+
+    /// The same for the same hosts and ports, in whichever order and however often they come.
+    package static func of(addresses found: [FoundAddress]) -> [UInt8] {
+        of(Array(Set(found.map { "\($0.host) \($0.port)\n" }).sorted().joined().utf8))
     }
 }

@@ -30,6 +30,26 @@ package struct Call {
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 
+    /// Lets time pass, for those who look again later.
+    /// - Throws: `RQD_TIMEOUT` with those words when the deadline comes before, and `RQD_CANCELLED`.
+    package func pause(nanoseconds: UInt64, orSay words: String) throws(CallFailure) {
+        let (end, isOver) = Self.now.addingReportingOverflow(nanoseconds)
+        let due = isOver ? UInt64.max : end
+        while true {
+            let now = Self.now
+            guard now < due else { return }
+            var nothing: [pollfd] = []
+            do throws(Interruption) {
+                try poll(&nothing, milliseconds: Int32(clamping: (due - now + 999_999) / 1_000_000))
+            } catch {
+                switch error {
+                case .deadline: throw CallFailure(RQD_TIMEOUT, words)
+                case .cancelled: throw CallFailure(RQD_CANCELLED, "the host gave the wait up")
+                }
+            }
+        }
+    }
+
     package enum Interruption: Error {
         case deadline
         case cancelled

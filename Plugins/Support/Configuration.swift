@@ -92,6 +92,21 @@ package struct Configuration {
         return texts
     }
 
+    /// A member that is an object of texts, by names of the operator's own choice, in their order.
+    package mutating func texts(
+        _ name: String
+    ) throws(CallFailure) -> [(name: String, value: String)] {
+        let value = value(name)
+        if value == .null { return [] }
+        guard let members = value.members else { throw wrong(name, "an object of texts") }
+        var texts: [(name: String, value: String)] = []
+        for member in members {
+            guard let text = member.value.string else { throw wrong(name, "an object of texts") }
+            texts.append((member.name, text))
+        }
+        return texts
+    }
+
     /// A length of time in nanoseconds; 0 if it is not given. Written as a number of nanoseconds, or
     /// as text: "5s", "250ms", "1m30s". One below 100 ms is raised to it, with a notice: it was meant
     /// as milliseconds.

@@ -89,7 +89,7 @@ import Testing
     }
 
     @Test func `A stream is cut into its lines`() {
-        var lines = EtcdLines()
+        var lines = JSONLines()
         #expect(lines.take(Array("{\"a\":1}\n\n[".utf8)) == [["a": 1]])
         #expect(lines.take(Array("2]\n3\n".utf8)) == [[2], 3])
         #expect(!lines.isBroken)
@@ -99,7 +99,7 @@ import Testing
     }
 
     @Test func `A line without end is too long at last`() {
-        var lines = EtcdLines()
+        var lines = JSONLines()
         let part = [UInt8](repeating: 0x20, count: 1 << 19)
         for _ in 0..<2 { #expect(lines.take(part).isEmpty && !lines.isBroken) }
         #expect(lines.take([0x20]).isEmpty && lines.isBroken)

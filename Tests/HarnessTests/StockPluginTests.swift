@@ -7,7 +7,7 @@ import Testing
 @Suite struct StockPluginTests {
     static let plugins: [(name: String, folder: String)] = [
         ("dns", "dns"), ("dns-srv", "dnssrv"), ("consul-kv", "consul"), ("etcd-kv", "etcd"),
-        ("file", "file"), ("exec", "exec"),
+        ("file", "file"), ("exec", "exec"), ("http", "http"),
     ]
 
     @Test(arguments: plugins, [false, true])

@@ -107,7 +107,7 @@ struct ConsulAgent: Sendable {
         ]
         let all = common.filter { !$0.value.isEmpty } + parameters
         let query = all.sorted { $0.name < $1.name }
-            .map { "\($0.name)=\(ConsulKeys.encoded($0.value))" }
+            .map { "\($0.name)=\(PercentEncoding.encode($0.value))" }
         return path + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))
     }
 }

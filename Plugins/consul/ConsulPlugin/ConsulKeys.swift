@@ -1,3 +1,4 @@
+import HTTPRequests
 import PluginABI
 package import PluginSupport
 
@@ -42,24 +43,7 @@ package struct ConsulKeys: Sendable {
     static func path(_ key: String) -> String {
         "/v1/kv/"
             + key.split(separator: "/", omittingEmptySubsequences: false)
-            .map { encoded(String($0)) }.joined(separator: "/")
-    }
-
-    /// RFC 3986, section 2: all but what is unreserved.
-    static func encoded(_ text: String) -> String {
-        var output = ""
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
-                UInt8(ascii: "_"), UInt8(ascii: "~"):
-                output.unicodeScalars.append(UnicodeScalar(byte))
-            default:
-                let digits = Array("0123456789ABCDEF")
-                output += "%\(digits[Int(byte >> 4)])\(digits[Int(byte & 15)])"
-            }
-        }
-        return output
+            .map { PercentEncoding.encode(String($0)) }.joined(separator: "/")
     }
 
     private static func refusal(_ name: String) -> CallFailure {

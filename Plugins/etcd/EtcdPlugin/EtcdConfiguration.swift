@@ -41,12 +41,7 @@ package struct EtcdConfiguration: Sendable {
         "endpoints":{"type":"array","items":{"type":"string"},"default":["localhost:2379"]},\
         "username":{"type":"string"},"password":{"type":"string"},\
         "dial-timeout":{"type":["string","integer"],"default":"2s"},\
-        "tls":{"type":"object","additionalProperties":false,"properties":{\
-        "ca_file":{"type":"string"},"ca_pem":{"type":"string"},\
-        "cert_file":{"type":"string"},"cert_pem":{"type":"string"},\
-        "key_file":{"type":"string"},"key_pem":{"type":"string"},\
-        "server_name":{"type":"string"},"insecure_skip_verify":{"type":"boolean"},\
-        "ServerName":{"type":"string"},"InsecureSkipVerify":{"type":"boolean"}}}}}
+        "tls":\(TLSMembers.schema)}}
         """
 
     package init(_ bytes: [UInt8], environment: (String) -> String?) throws(CallFailure) {
@@ -57,7 +52,7 @@ package struct EtcdConfiguration: Sendable {
         let timeout = try configuration.nanoseconds("dial-timeout")
         if timeout > 0 { http.connectTimeout = timeout }
         let tls = try configuration.object("tls") { tls throws(CallFailure) in
-            try EtcdTLS.read(&tls)
+            try TLSMembers.read(&tls)
         }
         configuration.ignore(
             Self.meaningless, because: "it tunes a gRPC client, and this one speaks HTTP")

@@ -50,7 +50,7 @@ final class EtcdGateway: Sendable {
     ) throws(CallFailure) {
         do throws(Failure) {
             let endpoint = session.order()[0]
-            var lines = EtcdLines()
+            var lines = JSONLines()
             var isEnded = false
             let credentials = session.credentials
             let request = Self.request(

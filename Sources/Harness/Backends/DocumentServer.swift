@@ -4,7 +4,7 @@ import Time
 /// The plainest registry there is, for plugins that speak a protocol of their own over HTTP, and for
 /// resolvers that fetch a document: records below their paths, with entity tags (RFC 9110).
 ///
-///     GET /path             200 with the value and its ETag, or 404
+///     GET /path             200 with the value and its ETag, or 404; If-None-Match: TAG: or 304
 ///     GET /path?wait=TAG    the same, when the tag is another (or 30 s are over); 0: no document
 ///     GET /path?list        200, a line for each record that begins so: PATH TAG HEX-OF-VALUE
 ///     PUT /path             If-Match: TAG, or If-None-Match: *; 200 or 412; 404 when a tag is given
@@ -60,8 +60,12 @@ package final class DocumentServer: Backend {
                 }
             }
             let isStale = request.parameter("stale") != nil
-            return document(
-                isStale ? store.readStale(request.path).record : store.read(request.path).record)
+            let record =
+                isStale ? store.readStale(request.path).record : store.read(request.path).record
+            if record != nil, request.header("if-none-match") == "\"\(self.tag(record))\"" {
+                return unchanged(record)
+            }
+            return document(record)
         case "PUT":
             let outcome = store.write(request.path, request.body) { old in
                 expected.map { tag(old) == $0 && old != nil } ?? (old == nil)
@@ -90,6 +94,12 @@ package final class DocumentServer: Backend {
     private static var absent: HTTPResponse {
         var response = HTTPResponse(404, text: "no such document")
         response.set("ETag", "\"0\"")
+        return response
+    }
+
+    private static func unchanged(_ record: RegistryRecords.Record?) -> HTTPResponse {
+        var response = HTTPResponse(304, .bytes([]))
+        response.set("ETag", "\"\(tag(record))\"")
         return response
     }
 

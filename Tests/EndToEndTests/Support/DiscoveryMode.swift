@@ -33,7 +33,7 @@ struct DiscoveryMode: Sendable, CustomTestStringConvertible {
     var testDescription: String { name }
 
     static let all: [DiscoveryMode] = [
-        .dns, .dnsSRV, .consulKV, .consulKVSecured, .etcd, .securedEtcd, .file, .exec, .env,
+        .dns, .dnsSRV, .http, .consulKV, .consulKVSecured, .etcd, .securedEtcd, .file, .exec, .env,
         .directory,
     ]
 }

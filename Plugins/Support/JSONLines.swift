@@ -1,16 +1,19 @@
-import JSON
+package import JSON
 
-/// Cuts a stream of the gateway into its messages: one JSON text per line.
-struct EtcdLines {
-    /// An event carries the record, its value in base64; there are few of them in one message.
+/// Cuts a stream into its messages: one JSON text per line, as etcd's gateway and Kubernetes send what
+/// they watch.
+package struct JSONLines {
+    /// Bytes of one message.
     private static let longest = 1 << 20
 
     private var rest: [UInt8] = []
     /// A line was no JSON, or had no end; nothing comes after it.
-    private(set) var isBroken = false
+    package private(set) var isBroken = false
+
+    package init() {}
 
     /// The messages that are whole now.
-    mutating func take(_ bytes: [UInt8]) -> [JSONValue] {
+    package mutating func take(_ bytes: [UInt8]) -> [JSONValue] {
         guard !isBroken else { return [] }
         rest += bytes
         var messages: [JSONValue] = []

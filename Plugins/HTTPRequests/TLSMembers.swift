@@ -1,11 +1,29 @@
 import Glibc
-import HTTPRequests
 import PluginABI
-import PluginSupport
+package import PluginSupport
 
-/// Reads the member `tls`.
-enum EtcdTLS {
-    static func read(_ tls: inout Configuration) throws(CallFailure) -> TLSOptions {
+/// Reads the member `tls` of a configuration.
+///
+///     ca_file, ca_pem       whom to trust instead of the system's authorities
+///     cert_file, cert_pem   the client's certificate, with its key
+///     key_file, key_pem
+///     server_name           what to expect in the server's certificate; or ServerName
+///     insecure_skip_verify  believe any server; or InsecureSkipVerify
+///
+/// `…_pem` is PEM itself, or its base64.
+package enum TLSMembers {
+    /// As a schema has it (JSON Schema).
+    package static let schema = """
+        {"type":"object","additionalProperties":false,"properties":{\
+        "ca_file":{"type":"string"},"ca_pem":{"type":"string"},\
+        "cert_file":{"type":"string"},"cert_pem":{"type":"string"},\
+        "key_file":{"type":"string"},"key_pem":{"type":"string"},\
+        "server_name":{"type":"string"},"insecure_skip_verify":{"type":"boolean"},\
+        "ServerName":{"type":"string"},"InsecureSkipVerify":{"type":"boolean"}}}
+        """
+
+    /// - Throws: `RQD_CONFIG`, also for files that can't be read.
+    package static func read(_ tls: inout Configuration) throws(CallFailure) -> TLSOptions {
         var options = TLSOptions()
         if let authorities = try pem("ca", &tls) {
             options.authorities = .certificates(authorities)

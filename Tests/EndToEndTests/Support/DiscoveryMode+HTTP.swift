@@ -1,0 +1,38 @@
+import HarnessBackends
+import JSON
+
+/// The modes that ask a server over HTTP, on the loopback interface, with the servers that
+/// `disco-harness` brings along.
+extension DiscoveryMode {
+    /// A JSON document names the nodes.
+    static let http = DiscoveryMode(name: "http", hindrance: { nil }) { nodes in
+        let server = try DocumentServer()
+        @Sendable func surroundings(_ places: [Place]) throws -> Surroundings {
+            let list = places.map { place -> JSONValue in
+                ["host": .string(place.host), "port": .integer(place.raftPort)]
+            }
+            let document = JSONValue.object([.init("nodes", .array(list))])
+            _ = try server.command(["put", "/rqlite", document.text()])
+            let configuration: JSONValue = [
+                "url": .string("\(server.url)/rqlite"), "pointer": "/nodes",
+                "host_pointer": "/host", "port_pointer": "/port", "interval": "1s",
+            ]
+            return Surroundings(
+                places: places,
+                arguments: ["-disco-mode=http", "-disco-config", configuration.text()],
+                keptAlive: [Backed(server)])
+        }
+        var first = try surroundings(Place.onLoopback(nodes))
+        first.move = { try surroundings(Place.onOwnLoopbackAddresses(nodes)) }
+        return first
+    }
+}
+
+/// Keeps a server, and stops it in the end.
+final class Backed: Sendable {
+    private let server: any Backend
+
+    init(_ server: any Backend) { self.server = server }
+
+    deinit { server.stop() }
+}
