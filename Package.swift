@@ -80,6 +80,7 @@ let package = Package(
         .library(name: "rqlite-disco-file", type: .dynamic, targets: ["FileEntry"]),
         .library(name: "rqlite-disco-exec", type: .dynamic, targets: ["ExecEntry"]),
         .library(name: "rqlite-disco-http", type: .dynamic, targets: ["HTTPEntry"]),
+        .library(name: "rqlite-disco-kubernetes", type: .dynamic, targets: ["KubernetesEntry"]),
         .library(name: "rqlite-disco-consul-kv", type: .dynamic, targets: ["ConsulEntry"]),
         .library(name: "rqlite-disco-etcd-kv", type: .dynamic, targets: ["EtcdEntry"]),
     ],
@@ -241,6 +242,14 @@ let package = Package(
             name: "HTTPEntry", dependencies: ["HTTPPlugin", "PluginABI"],
             path: "Plugins/http/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
         .target(
+            name: "KubernetesPlugin",
+            dependencies: ["HTTPRequests", "PluginSupport", "PluginABI", "JSON"],
+            path: "Plugins/kubernetes/KubernetesPlugin", swiftSettings: settings),
+        .target(
+            name: "KubernetesEntry", dependencies: ["KubernetesPlugin", "PluginABI"],
+            path: "Plugins/kubernetes/Entry", swiftSettings: settings,
+            linkerSettings: pluginLinking),
+        .target(
             name: "ConsulPlugin",
             dependencies: ["HTTPRequests", "PluginSupport", "PluginABI", "JSON"],
             path: "Plugins/consul/ConsulPlugin", swiftSettings: settings),
@@ -344,6 +353,12 @@ let package = Package(
             [
                 "HTTPPlugin", "HarnessBackends", "PluginTesting", "PluginSupport", "PluginABI",
                 "JSON", "Discovery",
+            ]),
+        tests(
+            "KubernetesPlugin",
+            [
+                "KubernetesPlugin", "HTTPRequests", "HarnessBackends", "ServerTesting",
+                "PluginSupport", "PluginABI", "JSON",
             ]),
         tests("ConsulDouble", ["ServerTesting"]),
         tests(

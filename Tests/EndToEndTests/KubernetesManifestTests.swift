@@ -84,7 +84,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["dns", "dns-srv"])
+    @Test(arguments: ["dns", "dns-srv", "kubernetes"])
     func `An overlay adds the arguments of its mode to the container`(_ overlay: String) throws {
         let kustomization = try Manifests.document("overlays/\(overlay)/kustomization.yaml")
         #expect(kustomization["resources"][0].string == "../../base")
@@ -101,12 +101,36 @@ import Testing
         let text = try #require(arguments.first { $0.hasPrefix("-disco-config=") })
         let configuration = try JSONSerialization.jsonObject(
             with: Data(text.dropFirst("-disco-config=".count).utf8))
+        let member = overlay == "kubernetes" ? "service" : "name"
         #expect(
-            JSON(configuration)["name"].string == internalService["metadata"]["name"].string)
+            JSON(configuration)[member].string == internalService["metadata"]["name"].string)
         if overlay == "dns-srv" {
             #expect(
                 JSON(configuration)["service"].string
                     == internalService["spec"]["ports"][0]["name"].string)
         }
+    }
+
+    @Test func `The overlay for the API server brings an account that may read endpoints alone`()
+        throws
+    {
+        let configuration = try #require(
+            Manifests.arguments(overlay: "kubernetes").first { $0.hasPrefix("-disco-config=") })
+        let port = internalService["spec"]["ports"][0]["name"].string ?? "?"
+        #expect(configuration.contains("\"port_name\":\"\(port)\""))
+        let patches = try Manifests.document("overlays/kubernetes/arguments.yaml")
+        #expect(patches[1]["path"].string == "/spec/template/spec/serviceAccountName")
+        let documents = try Manifests.read("overlays/kubernetes/account.yaml")
+        #expect(
+            documents.map { $0["kind"].string } == ["ServiceAccount", "Role", "RoleBinding"])
+        let (account, role, binding) = (documents[0], documents[1], documents[2])
+        #expect(account["metadata"]["name"].string == patches[1]["value"].string)
+        #expect(binding["subjects"][0]["name"].string == patches[1]["value"].string)
+        #expect(binding["roleRef"]["name"].string == role["metadata"]["name"].string)
+        #expect(role["rules"].array?.count == 1)
+        let rule = role["rules"][0]
+        #expect(rule["apiGroups"].array?.map(\.string) == ["discovery.k8s.io"])
+        #expect(rule["resources"].array?.map(\.string) == ["endpointslices"])
+        #expect(rule["verbs"].array?.map(\.string) == ["get", "list", "watch"])
     }
 }

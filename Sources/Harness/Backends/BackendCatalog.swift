@@ -2,6 +2,7 @@
 package enum BackendCatalog {
     package static let kinds = [
         ConsulServer.kind, FakeDNSServer.kind, DocumentServer.kind, EtcdGatewayServer.kind,
+        KubernetesAPIServer.kind,
     ]
 
     package static func make(_ kind: String) throws(BackendError) -> any Backend {
@@ -10,6 +11,7 @@ package enum BackendCatalog {
         case FakeDNSServer.kind: return try FakeDNSServer()
         case DocumentServer.kind: return try DocumentServer()
         case EtcdGatewayServer.kind: return try EtcdGatewayServer()
+        case KubernetesAPIServer.kind: return try KubernetesAPIServer()
         default:
             throw BackendError(
                 "there is no fake server \"\(kind)\"; known are \(kinds.joined(separator: ", "))")

@@ -1,3 +1,4 @@
+import Foundation
 import HarnessBackends
 import JSON
 
@@ -21,6 +22,34 @@ extension DiscoveryMode {
                 places: places,
                 arguments: ["-disco-mode=http", "-disco-config", configuration.text()],
                 keptAlive: [Backed(server)])
+        }
+        var first = try surroundings(Place.onLoopback(nodes))
+        first.move = { try surroundings(Place.onOwnLoopbackAddresses(nodes)) }
+        return first
+    }
+
+    /// A slice for each node, as each has another port, and a token that is needed.
+    static let kubernetes = DiscoveryMode(name: "kubernetes", hindrance: { nil }) { nodes in
+        let server = try KubernetesAPIServer()
+        let directory = try TestDirectory()
+        let token = "\(directory.path)/token"
+        try "token-of-the-pods\n".write(toFile: token, atomically: true, encoding: .utf8)
+        _ = try server.command(["token", "token-of-the-pods"])
+        let configuration: JSONValue = [
+            "server": .string(server.url), "namespace": "db", "service": "rqlite",
+            "port_name": "raft", "token_file": .string(token),
+        ]
+        @Sendable func surroundings(_ places: [Place]) throws -> Surroundings {
+            for (number, place) in places.enumerated() {
+                _ = try server.command([
+                    "slice", "db/rqlite-\(number)", "rqlite",
+                    "http=\(place.httpPort),raft=\(place.raftPort)", "\(place.host)!notready",
+                ])
+            }
+            return Surroundings(
+                places: places,
+                arguments: ["-disco-mode=kubernetes", "-disco-config", configuration.text()],
+                keptAlive: [Backed(server), directory])
         }
         var first = try surroundings(Place.onLoopback(nodes))
         first.move = { try surroundings(Place.onOwnLoopbackAddresses(nodes)) }
