@@ -12,11 +12,14 @@ struct Bench {
 
     init(
         _ k: Int = 1, expect: Int = 3, suffrage: Suffrage = .voter,
-        limit: FormationSettings.Limit = .none, state: AcceptorState = AcceptorState()
+        limit: FormationSettings.Limit = .none, state: AcceptorState = AcceptorState(),
+        dropCommand: String = ""
     ) {
+        var settings = FormationSettings(
+            node(k, expect: expect, suffrage: suffrage), limit: limit)
+        settings.dropCommand = dropCommand
         machine = Formation(
-            FormationSettings(node(k, expect: expect, suffrage: suffrage), limit: limit),
-            state: state, freshClusterID: RandomID(high: 99, low: 0), seed: 1)
+            settings, state: state, freshClusterID: RandomID(high: 99, low: 0), seed: 1)
         disk = state.encoded()
     }
 

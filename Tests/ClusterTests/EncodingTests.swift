@@ -11,6 +11,11 @@ import Wire
 
     private static let messages: [FormationMessage] = [
         .prepare(ballot(1, by: 1), list([1, 2, 3]), from: node(1)),
+        .prepare(
+            ballot(1, by: 1),
+            CandidateList(
+                expect: 3, entries: list([1, 2, 3]).entries, dropped: [address(9), address(3)]),
+            from: node(1)),
         .accept(ballot(1, by: 1), list([1, 2]), value(1, [1, 2]), from: node(1, expect: 2)),
         .chosen(value(1, [1])), .inquiry,
         .promise(
@@ -28,6 +33,7 @@ import Wire
             .expectDiffers(there: 5, here: 3, id: NodeID("4"), address: address(4))),
         .refused(ballot(1, by: 1), .nodeIDTaken(NodeID("1"), address(1), address(2))),
         .refused(ballot(1, by: 1), .tooManyLists),
+        .refused(ballot(1, by: 1), .notDropped(at: NodeID("2"), address(2))),
         .refused(
             ballot(1, by: 1), .otherBootstrap(value(1, [1]).cluster, known: value(2, [1]).cluster)),
     ]
@@ -68,8 +74,8 @@ import Wire
     }
 
     @Test func `A newer message names both versions`() {
-        #expect(throws: WireError.unsupportedVersion(found: 3, supported: 2)) {
-            try FormationMessage(decoding: [3, 4])
+        #expect(throws: WireError.unsupportedVersion(found: 4, supported: 3)) {
+            try FormationMessage(decoding: [4, 4])
         }
     }
 

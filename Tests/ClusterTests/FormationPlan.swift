@@ -12,6 +12,14 @@ struct FormationPlan {
         var moves: Bool
     }
 
+    /// An operator tells a node that some of the listed addresses are gone for good, be it true or not.
+    struct Drop {
+        var node: Int
+        var at: Int
+        /// Which of the list's addresses: a bit each.
+        var places: UInt64
+    }
+
     struct ListChange {
         var at: Int
         var list: [PeerAddress]
@@ -51,6 +59,10 @@ struct FormationPlan {
     /// How late each node sees a new list.
     var lag: [Int] = []
 
+    var drops: [Drop] = []
+    /// When the operator pastes what each waiting node prints, on that node.
+    var pastes: [Int] = []
+
     var nodeCount: Int { voters.count }
 
     /// Healthy nodes started within a tenth of a second.
@@ -82,6 +94,31 @@ struct FormationPlan {
         faults.slowPercent = [0, 10][dice.below(2)]
         planList(&dice)
         planCrashes(&dice)
+        planDrops(seed)
+    }
+
+    /// Of dice of its own, so that all else of a seed stays as it is. Lists that change are left out:
+    /// who drops says that all nodes were given the same list.
+    private mutating func planDrops(_ seed: UInt64) {
+        var dice = SplitMix64(seed: seed ^ 0x0D0D_0D0D)
+        guard addedLater == nil, removedLater == nil, !restarts.contains(where: \.moves),
+            dice.chance(60, of: 100)
+        else { return }
+        let end = faultsEnd + 1_500_000
+        for _ in 0..<dice.below(8) {
+            let at = dice.below(end)
+            // One command for many nodes, at about one time, or for one.
+            let many = dice.chance(50, of: 100)
+            let places = dice.next()
+            for node in 0..<nodeCount where many ? dice.chance(70, of: 100) : node == 0 {
+                drops.append(
+                    Drop(
+                        node: many ? node : dice.below(nodeCount),
+                        at: at + dice.below(many ? 200_000 : 1), places: places))
+            }
+        }
+        for _ in 0..<dice.below(4) { pastes.append(dice.below(end)) }
+        if dice.chance(50, of: 100) { pastes.append(faultsEnd + 600_000) }
     }
 
     private mutating func planList(_ dice: inout SplitMix64) {

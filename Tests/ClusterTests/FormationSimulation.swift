@@ -42,6 +42,8 @@ struct FormationSimulation {
         case written(Process)
         case listChanged([PeerAddress])
         case listSeen(Int, version: Int)
+        case drop(Int, places: UInt64)
+        case paste(Int)
         case faultsEnd
     }
 
@@ -91,6 +93,8 @@ struct FormationSimulation {
     var adoptions: [BootstrapValue] = []
     var ledAt: Int?
     var crashes = 0
+    /// Messages of ballots that count on a drop.
+    var droppingMessages = 0
     /// Cut off from all others while faults last.
     var starter: Int?
     var waiting: [Int: String] = [:]
@@ -119,6 +123,12 @@ struct FormationSimulation {
             queue.schedule(
                 .crash(restart.node, downFor: restart.downFor, moves: restart.moves),
                 at: restart.at)
+        }
+        for drop in plan.drops {
+            queue.schedule(.drop(drop.node, places: drop.places), at: drop.at)
+        }
+        for k in 0..<plan.nodeCount {
+            for at in plan.pastes { queue.schedule(.paste(k), at: at + k) }
         }
         planListChange(list)
         queue.schedule(.faultsEnd, at: plan.faultsEnd)
@@ -165,7 +175,24 @@ struct FormationSimulation {
         case .written(let process): try written(process)
         case .listChanged(let entries): changeList(by: entries)
         case .listSeen(let k, let version): try see(version, k)
+        case .drop(let k, let places): try drop(places, k)
+        case .paste(let k): try paste(k)
         case .faultsEnd: endFaults()
+        }
+    }
+
+    /// What answers is refused; then the operator drops the rest.
+    private mutating func drop(_ places: UInt64, _ k: Int) throws {
+        let list = lists.last ?? []
+        for (place, address) in list.enumerated() where places >> UInt64(place % 64) & 1 == 1 {
+            try step(k) { try? $0.drop([address]) }
+        }
+    }
+
+    private mutating func paste(_ k: Int) throws {
+        try step(k) { machine in
+            let silent = machine.droppable
+            if !silent.isEmpty { try? machine.drop(silent) }
         }
     }
 
@@ -278,6 +305,9 @@ struct FormationSimulation {
         case .attemptJoin(let address): send(.join, to: address, from: process)
         case .send(let message, let address):
             try checkDurable(message, k)
+            if case .prepare(_, let list, _) = message, !list.dropped.isEmpty {
+                droppingMessages += 1
+            }
             if rule == .agreement { send(.formation(message), to: address, from: process) }
         case .answer(let message, let id):
             try checkDurable(message, k)

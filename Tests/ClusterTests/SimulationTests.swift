@@ -14,11 +14,14 @@ import Testing
         var slowest = 0
         var slowestSeed: UInt64 = 0
         var failures: [String] = []
+        /// Seeds with a ballot that counts on a drop.
+        var dropping = 0
 
         mutating func merge(_ other: Report) {
             formed += other.formed
             excused += other.excused
             failures += other.failures
+            dropping += other.dropping
             if other.slowest > slowest {
                 slowest = other.slowest
                 slowestSeed = other.slowestSeed
@@ -42,6 +45,7 @@ import Testing
             } catch {
                 report.failures.append("seed \(seed): \(error)")
             }
+            if simulation.droppingMessages > 0 { report.dropping += 1 }
         }
         return report
     }
@@ -63,8 +67,10 @@ import Testing
         #expect(report.failures.isEmpty, "\(report.failures.prefix(5))")
         #expect(report.formed > Int(count) * 8 / 10 || count < 10, "\(excuses)")
         #expect(report.slowest < 8_000_000, "seed \(report.slowestSeed)")
+        #expect(report.dropping > Int(count) / 50 || count < 100, "drops hardly matter")
         let summary = "formed \(report.formed) of \(count), slowest after \(report.slowest / 1_000)"
-        print("\(summary) ms (seed \(report.slowestSeed)); \(excuses)")
+        print(
+            "\(summary) ms (seed \(report.slowestSeed)); \(report.dropping) dropping; \(excuses)")
     }
 
     @Test func `Nodes that count for themselves are born as two clusters under the same faults`() {

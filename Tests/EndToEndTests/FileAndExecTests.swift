@@ -93,4 +93,39 @@ import Testing
         _ = try await node.client.execute(["CREATE TABLE t(v)"])
         #expect(try await node.client.get("/readyz").status == 200)
     }
+
+    @Test(arguments: ["none", "process"])
+    func `What a script started ends with a daemon that is killed`(isolation: String) async throws {
+        let places = try DiscoveryMode.Place.onLoopback(1)
+        let cluster = try TestCluster(at: places) { _ in
+            byScript.map { $0.replacing("\"2s\"", with: "\"600s\"") }
+                + ["-bootstrap-expect", "1", "-disco-isolation", isolation]
+        }
+        defer { cluster.stop() }
+        // One child in the background, one in front.
+        try write("sleep 600 & echo $! >$0.back\nsh -c 'echo $$ >'$0.front'; exec sleep 600'\n")
+        try cluster.start()
+        let processes = try await eventually("the script runs", within: .seconds(30)) {
+            let files = try ["back", "front"].map {
+                try String(contentsOfFile: "\(path).\($0)", encoding: .utf8)
+            }
+            let numbers = files.compactMap {
+                pid_t($0.trimmingCharacters(in: .whitespacesAndNewlines))
+            }
+            return numbers.count == 2 ? numbers : nil
+        }
+        for process in processes { #expect(Self.isAlive(process)) }
+        cluster.nodes[0].kill()
+        for process in processes {
+            try await eventually("process \(process) ends", within: .seconds(30)) {
+                Self.isAlive(process) ? nil : true
+            }
+        }
+    }
+
+    /// Dead, but not yet taken by its parent, is not alive.
+    private static func isAlive(_ process: pid_t) -> Bool {
+        let state = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
+        return state.map { !$0.contains(") Z ") } ?? false
+    }
 }

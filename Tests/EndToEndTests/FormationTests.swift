@@ -1,6 +1,11 @@
 import Foundation
 import Testing
 
+extension Daemon {
+    /// As it stands in lists.
+    fileprivate var raftPlace: String { "\(host):\(raftPort)" }
+}
+
 /// Nodes without state that are started together. `FORMATION_RUNS` sets how often.
 @Suite(.serialized) struct FormationTests {
     private static let runs =
@@ -60,6 +65,81 @@ import Testing
         }
         // The fourth is what they wait for.
         try cluster.nodes[3].start()
+        try await cluster.waitForAgreement()
+    }
+
+    /// What a waiting node prints for its operator to paste.
+    private static func command(of node: Daemon) async throws -> String {
+        try await eventually("node \(node.id) prints the command") {
+            let text = try await node.client.get("/readyz").text
+            guard let start = text.range(of: "curl "),
+                let end = text.range(of: "]'", range: start.upperBound..<text.endIndex)
+            else { return nil }
+            return String(text[start.lowerBound..<end.upperBound])
+        }
+    }
+
+    @Test
+    func `Two of five never come: the printed commands make one cluster, and they join it later`()
+        async throws
+    {
+        // With two expected, four of five must be there, for the other two could be a cluster.
+        let cluster = try TestCluster.joined(5, expect: 2)
+        defer { cluster.stop() }
+        let live = Array(cluster.nodes.prefix(3))
+        for node in live { try node.start() }
+        for (count, node) in live.enumerated() {
+            let command = try await Self.command(of: node)
+            #expect(command.contains("/cluster/drop"), "\(command)")
+            let output = try run("sh", "-c", command)
+            #expect(!output.contains("nothing was dropped"), "\(output)")
+            guard count == 0 else { continue }
+            // One node that was told is not enough.
+            try await eventually("the others' silence is named") {
+                node.log.contains("was not told of all that was dropped here") ? true : nil
+            }
+            let status = try await node.client.get("/status").json()
+            #expect(status["store"]["cluster_id"].string == nil)
+        }
+        try await cluster.waitForAgreement()
+        for node in cluster.nodes.suffix(2) { try node.start() }
+        try await cluster.waitForAgreement()
+        var clusters: Set<String> = []
+        for node in cluster.nodes {
+            let status = try await node.client.get("/status").json()
+            clusters.insert(status["store"]["cluster_id"].string ?? "none")
+        }
+        #expect(clusters.count == 1, "\(clusters)")
+        let answer = try await live[0].client.send(
+            "POST", "/cluster/drop", body: Data("[\"\(live[1].raftPlace)\"]".utf8))
+        #expect(answer.status == 409 && answer.text.contains("nothing was dropped"), "\(answer)")
+    }
+
+    @Test
+    func `Half of six with the first address founds a cluster after a drop, the other half never`()
+        async throws
+    {
+        let cluster = try TestCluster.joined(6, expect: 3)
+        defer { cluster.stop() }
+        let sorted = cluster.nodes.sorted { $0.raftPlace < $1.raftPlace }
+        let other = Array(sorted.suffix(3))
+        for node in other { try node.start() }
+        for node in other {
+            try await eventually("node \(node.id) says why no drop helps") {
+                node.log.contains("no majority of the list") ? true : nil
+            }
+            let silent = sorted.prefix(3).map { "\"\($0.raftPlace)\"" }.joined(separator: ",")
+            let answer = try await node.client.send(
+                "POST", "/cluster/drop", body: Data("[\(silent)]".utf8))
+            #expect(answer.status == 200, "\(answer)")
+        }
+        for node in other { node.kill() }
+        let first = Array(sorted.prefix(3))
+        for node in first { try node.start() }
+        for node in first { _ = try run("sh", "-c", try await Self.command(of: node)) }
+        try await cluster.waitForAgreement()
+        // Those that dropped the founders find them all the same.
+        for node in other { try node.start() }
         try await cluster.waitForAgreement()
     }
 

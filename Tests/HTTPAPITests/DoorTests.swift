@@ -90,6 +90,7 @@ private final class FakeJudge: RightsJudge {
         let changing = [
             "execute", "request", "change limits", "try an entry again", "leave an entry out",
             "load", "boot", "snapshot", "reap", "remove", "stepdown", "reseed",
+            "drop addresses",
         ]
         for (operation, method, target) in Self.targets where !target.isEmpty {
             let answer = try client(FakeJudge("all:read")).request(method, target)

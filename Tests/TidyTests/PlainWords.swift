@@ -13,7 +13,7 @@ enum PlainWords {
         config confirmed connection consensus consistency contact content context control counter
         crc32 creation current cursor daemon data database date decimal decision delegate
         description descriptor detail digest directory discovered disk distribution document draining
-        drop due durations elf encoder encoding encryption end engine environment error
+        due durations elf encoder encoding encryption end engine environment error
         event execution explicit extent facts failure family fault fetch field file flag fnv
         form format found frame freshness function gateway gather gauge generated go goal
         handler handover hard hash head held histogram host http identity in inbound

@@ -69,7 +69,8 @@ enum Samples {
             .skip(
                 EntrySkip(index: 9, hash: .max, place: StatementPlace(text: 1, offset: 2)),
                 isChecked: true)),
-        .reseed, .boot(DatabaseImage(byteCount: 8192, packed: [9])),
+        .reseed, .drop([PeerAddress("a:1"), PeerAddress("b:2")]),
+        .boot(DatabaseImage(byteCount: 8192, packed: [9])),
         .loadDump(Command(kind: .execute, statements: [Statement("a; b")])),
         .load(DatabaseImage(byteCount: 4096, packed: [1, 2, 3])),
         .backup(BackupRequest(), ReadOptions(level: .none)),

@@ -3,8 +3,8 @@ import Glibc
 import PluginABI
 import PluginSupport
 
-/// One run of a program, in a process group of its own, which ends with the run: what the program left
-/// behind in it goes too. Its input is empty; the end of what it writes to its standard error becomes
+/// One run of a program, in a process group of its own, which ends with the run, or with this process:
+/// what the program left behind in it goes too. Its input is empty; the end of what it writes to its standard error becomes
 /// part of the error when it fails.
 struct ChildRun {
     private static let mostComplaint = 400
@@ -52,30 +52,10 @@ struct ChildRun {
     private func spawn(
         _ printed: OutputPipe, _ complaint: OutputPipe
     ) throws(CallFailure) -> pid_t {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_adddup2(&actions, printed.writing, 1)
-        posix_spawn_file_actions_adddup2(&actions, complaint.writing, 2)
-        rqd_close_from(&actions, 3)
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        // The daemon's own threads block signals, and it ignores some.
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        posix_spawnattr_setsigmask(&attributes, &signals)
-        sigfillset(&signals)
-        posix_spawnattr_setsigdefault(&attributes, &signals)
-        posix_spawnattr_setpgroup(&attributes, 0)
-        posix_spawnattr_setflags(
-            &attributes,
-            Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
         var words = command.map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         var process: pid_t = 0
-        let result = posix_spawn(&process, command[0], &actions, &attributes, &words, environ)
+        let result = rqd_run(command[0], &words, printed.writing, complaint.writing, &process)
         guard result == 0 else {
             let why = String(cString: strerror(result))
             throw failure(RQD_UNAVAILABLE, "can't be run: \(why)")

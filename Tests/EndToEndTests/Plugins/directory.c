@@ -19,6 +19,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -324,6 +325,15 @@ static rqd_code create(const rqd_plugin *plugin, const rqd_host *host, const rqd
     self = calloc(1, sizeof *self);
     if (self == NULL) return RQD_INTERNAL;
     copy(self->root, sizeof self->root, args->config.data + 1, args->config.length - 2);
+#ifdef EACH_PROCESS_FOR_ITSELF
+    /* As a registry in the process's memory would be. */
+    size_t length = strlen(self->root);
+    snprintf(self->root + length, sizeof self->root - length, "/%d", (int)getpid());
+    mkdir(self->root, 0755);
+    snprintf(self->root + length, sizeof self->root - length, "/%d/control", (int)getpid());
+    mkdir(self->root, 0755);
+    snprintf(self->root + length, sizeof self->root - length, "/%d", (int)getpid());
+#endif
     copy(self->key, sizeof self->key, args->key.data, args->key.length);
     copy(self->node, sizeof self->node, args->node_id.data, args->node_id.length);
     path_of(self, "", path);

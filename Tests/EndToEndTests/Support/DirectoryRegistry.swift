@@ -40,7 +40,8 @@ final class DirectoryRegistry: Sendable {
     private let directory: TestDirectory
     private var root: String { directory.path + "/registry" }
 
-    init() throws {
+    /// - Parameter isShared: false: each process that uses it has one of its own.
+    init(isShared: Bool = true) throws {
         directory = try TestDirectory()
         try FileManager.default.createDirectory(
             atPath: directory.path + "/registry/control", withIntermediateDirectories: true)
@@ -52,6 +53,7 @@ final class DirectoryRegistry: Sendable {
             "cc", "-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
             "-fvisibility=hidden", "-I\(include)",
             "-o", directory.path + "/librqlite-disco-directory.so",
+            isShared ? "-DSHARED" : "-DEACH_PROCESS_FOR_ITSELF",
             here.appendingPathComponent("Plugins/directory.c").path)
     }
 

@@ -252,6 +252,7 @@ struct NodeScenario {
             return .loadDump(Command(kind: .execute, statements: [Statement("dumped=1")]))
         case "boot": return .boot(DatabaseImage(byteCount: 1, packed: [1]))
         case "reseed": return .reseed
+        case "drop": return .drop(second.split(separator: ",").map { PeerAddress(String($0)) })
         case "remove": return .remove(NodeID(second))
         case "transfer":
             return .transferLeadership(

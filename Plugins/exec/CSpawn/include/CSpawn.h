@@ -1,14 +1,16 @@
 #ifndef RQD_CSPAWN_H
 #define RQD_CSPAWN_H
 
-#include <spawn.h>
-
-/* What the C library has for GNU programs alone, and Swift therefore can't see. */
+#include <sys/types.h>
 
 /* pipe2 with O_CLOEXEC: 0, or -1 and errno. */
 int rqd_pipe(int ends[2]);
 
-/* The child closes all descriptors from this one on: 0, or an error number. */
-int rqd_close_from(posix_spawn_file_actions_t *actions, int first);
+/* Runs a program with an empty input, these two for its output and its complaints, no other descriptor,
+ * and default signals: 0, or an error number. `process` is its keeper: it leads a process group in which
+ * the program is, ends as the program does, and ends the group when the calling thread ends before
+ * that, as when the process is killed. */
+int rqd_run(
+    const char *path, char *const argv[], int output, int complaint, pid_t *process);
 
 #endif

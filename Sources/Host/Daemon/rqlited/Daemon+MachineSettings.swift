@@ -53,6 +53,7 @@ extension Daemon {
         machine.reapTimeouts = ReapTimeouts(
             voter: settings.raft.reapTimeout, nonvoter: settings.raft.reapReadOnlyTimeout)
         machine.discoveryFlags = settings.formation.discovery?.commandLine ?? ""
+        if settings.access.file != nil { machine.clientFlags = "-u USER:PASSWORD " }
         machine.foundsAnew = settings.formation.foundsAnew
         machine.plan = hasRegistry ? registryPlan(settings) : plan(settings)
         return machine

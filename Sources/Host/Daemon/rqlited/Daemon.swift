@@ -59,13 +59,8 @@ struct Daemon {
             logger: logger.named("store"))
         try sources?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
         let process = ProcessSections(descriptors: descriptors)
-        let discovery = sources.map {
-            DiscoveryService(
-                $0, registry: registry, node: node,
-                addresses: (
-                    settings.raft.advertised.description, settings.apiURL
-                ), metrics: metrics, logger: logger.named("disco"))
-        }
+        let discovery = try Self.discovery(
+            sources, registry, node, settings, metrics, logger.named("disco"))
         let status = StatusSections(
             node: node, settings: settings, process: process, discovery: discovery,
             access: access, encryption: encryption)
@@ -95,7 +90,8 @@ struct Daemon {
         node.join(settings.formation.join.map { PeerAddress($0.address.description) })
         try discovery?.start()
         let reloader = try Reloader(
-            access.reloading + encryption.reloading, daily: encryption.warnOfEnds,
+            access.reloading + encryption.reloading + (discovery?.reloading ?? []),
+            daily: encryption.warnOfEnds,
             logger: logger.named("reload"))
         return Daemon(
             settings: settings, logger: logger, group: group, peerGroup: peerGroup, node: node,
@@ -103,8 +99,21 @@ struct Daemon {
             reloader: reloader)
     }
 
+    /// Nil without a discovery mode.
+    private static func discovery(
+        _ sources: DiscoverySources?, _ registry: PluginRegistry?, _ node: Node,
+        _ settings: NodeSettings, _ metrics: MetricRegistry, _ logger: Logger
+    ) throws -> DiscoveryService? {
+        guard let sources, let chosen = settings.formation.discovery else { return nil }
+        return try DiscoveryService(
+            sources, registry: registry, node: node, settings: chosen,
+            addresses: (settings.raft.advertised.description, settings.apiURL), metrics: metrics,
+            logger: logger)
+    }
+
     static func hasFilesToReload(_ settings: NodeSettings) -> Bool {
         settings.access.file != nil || settings.https != nil || settings.nodeEncryption != nil
+            || settings.formation.discovery != nil
     }
 
     /// Reads again what can change while the node runs.

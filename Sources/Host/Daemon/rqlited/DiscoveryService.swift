@@ -2,6 +2,7 @@ import Discovery
 import JSON
 import NodeLogic
 import Replica
+import Settings
 import Telemetry
 import Threads
 
@@ -17,32 +18,50 @@ struct DiscoveryService {
     private let node: Node
     private let role: Role
     private let tellers: [NodeTeller]
+    private let reload: DiscoveryReload
+    /// Nil if the modes are resolvers.
+    private let witness: RegistryWitness?
 
     /// - Parameters:
     ///   - registry: nil if the modes are resolvers.
     ///   - addresses: as the node advertises them, the API's as a URL.
     init(
         _ sources: DiscoverySources, registry: PluginRegistry?, node: Node,
-        addresses: (raft: String, api: String), metrics: MetricRegistry, logger: Logger
-    ) {
+        settings: NodeSettings.Discovery, addresses: (raft: String, api: String),
+        metrics: MetricRegistry, logger: Logger
+    ) throws {
         self.sources = sources
         self.node = node
         tellers = sources.parts.map {
             NodeTeller($0.instance, node: node, addresses: addresses, logger: logger)
         }
+        witness = registry.map { _ in
+            RegistryWitness(
+                sources.parts[0].instance, node: node, metrics: metrics,
+                log: { level, text in logger.take(level, text) })
+        }
+        let loops: [DiscoveryLoop]
         if let registry {
+            loops = []
             role = .registry(registry)
         } else {
             let union = CandidateUnion(
                 sources.parts.count, node: node, gauge: metrics.gauge("disco", "resolver_addresses")
             )
-            role = .resolvers(
-                sources.parts.indices.map {
-                    DiscoveryLoop(
-                        $0, of: sources, into: union, node: node, metrics: metrics, logger: logger)
-                })
+            loops = sources.parts.indices.map {
+                DiscoveryLoop(
+                    $0, of: sources, into: union, node: node, metrics: metrics, logger: logger)
+            }
+            role = .resolvers(loops)
+        }
+        reload = try DiscoveryReload(sources, settings) { [loops] problem in
+            node.discoveryTrouble(.notReloaded, problem)
+            for loop in loops { loop.seek() }
         }
     }
+
+    /// What SIGHUP reads again.
+    var reloading: [Reloader.Item] { [reload.item] }
 
     func start() throws(ThreadShortage) {
         if case .resolvers(let loops) = role {
@@ -50,10 +69,12 @@ struct DiscoveryService {
             for loop in loops { try loop.start() }
         }
         for teller in tellers { try teller.start() }
+        try witness?.start()
     }
 
     /// Lets the plugins say goodbye, and cancels what is under way in them, without waiting for that.
     func stop() {
+        witness?.stop()
         for teller in tellers { teller.stop() }
         for part in sources.parts { part.instance.stop {} }
         if case .resolvers(let loops) = role { for loop in loops { loop.stop() } }

@@ -40,7 +40,8 @@ final class PluginRegistry: RegistryAccess {
 
     /// To be called before metrics are read: the alarms are the core's.
     func note(_ status: RegistryStatus?) {
-        counters.alarms.set(status?.alarms.count ?? 0)
+        counters.alarms.set(
+            (status?.alarms.count ?? 0) + (status?.notShared == nil ? 0 : 1))
     }
 
     func perform(

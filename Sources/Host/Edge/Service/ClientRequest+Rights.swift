@@ -14,7 +14,7 @@ extension ClientRequest.Operation {
             }
         case .backup: RightsNeed([.backup], isReading: true)
         case .load, .loadDump, .boot: RightsNeed([.load])
-        case .remove: RightsNeed([.remove])
+        case .remove, .drop: RightsNeed([.remove])
         case .transferLeadership: RightsNeed([.leaderOperations])
         case .nodes: RightsNeed([.status], isReading: true)
         case .leader: RightsNeed([.leaderOperations], isReading: true)
@@ -46,6 +46,7 @@ extension ClientRequest.Operation {
         case .limits: "limits"
         case .applyDecision: "apply decision"
         case .reseed: "reseed"
+        case .drop: "drop addresses"
         }
     }
 }

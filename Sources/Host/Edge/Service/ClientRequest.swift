@@ -82,6 +82,8 @@ package struct ClientRequest: Sendable {
         case applyDecision(ApplyDecision)
         /// The node's database is replaced by the leader's, whatever is known of it.
         case reseed
+        /// These addresses are gone for good: a node that waits for a cluster counts without them.
+        case drop([PeerAddress])
     }
 
     /// What stands for an operation when a request travels to another node. Never renumber: nodes
@@ -99,6 +101,7 @@ package struct ClientRequest: Sendable {
         case limits = 16
         case applyDecision = 17
         case reseed = 18
+        case drop = 19
     }
 
     /// What `/readyz` is asked to look at.
@@ -161,6 +164,7 @@ extension ClientRequest.Operation {
         case .limits: .limits
         case .applyDecision: .applyDecision
         case .reseed: .reseed
+        case .drop: .drop
         }
     }
 }

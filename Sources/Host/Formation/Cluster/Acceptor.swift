@@ -32,7 +32,7 @@ struct Acceptor: Sendable {
         }
         let promise = FormationMessage.Promise(
             ballot: ballot, acceptor: introduction, accepted: state.accepted, lists: state.lists)
-        state.promise(ballot, for: list)
+        state.promise(ballot, for: list.withoutDrops)
         return .promise(promise)
     }
 
@@ -49,6 +49,10 @@ struct Acceptor: Sendable {
             return .expectDiffers(
                 there: own.expect, here: list.expect, id: own.identity.id, address: own.address)
         }
+        // The operator's word must have reached every node that the ballot is to count.
+        guard list.dropped.allSatisfy(state.dropped.contains) else {
+            return .notDropped(at: own.identity.id, own.address)
+        }
         return state.canRecord(list) ? nil : .tooManyLists
     }
 
@@ -57,7 +61,9 @@ struct Acceptor: Sendable {
     ) -> FormationMessage? {
         guard let promised = state.promised, promised >= ballot else { return nil }
         guard promised == ballot else { return .outpaced(ballot, by: promised) }
-        if state.accepted?.ballot != ballot { state.accept(value, in: ballot, for: list) }
+        if state.accepted?.ballot != ballot {
+            state.accept(value, in: ballot, for: list.withoutDrops)
+        }
         return .accepted(ballot, by: introduction.identity.incarnation)
     }
 }

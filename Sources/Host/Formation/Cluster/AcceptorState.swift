@@ -4,9 +4,10 @@ package import Wire
 /// What a node has promised and accepted on the way to a bootstrap. It is durable before anything
 /// that follows from it is said to another node, and it outlives the formation.
 ///
-///     u8 version = 1, or 2 if a list has names | u64 counter | optional ballot promised | optional accepted
+///     u8 version = 1, 2 if a list has names, 3 if something was dropped
+///     | u64 counter | optional ballot promised | optional accepted
 ///     | u32 count, recorded lists | optional bootstrap value chosen | u32 count, abandoned clusters
-///     | u32 CRC-32C of all before it
+///     | since 3: u32 count, dropped addresses | u32 CRC-32C of all before it
 ///     accepted       ballot | bootstrap value | list
 ///     recorded list  ballot | list
 package struct AcceptorState: Equatable, Sendable {
@@ -46,6 +47,9 @@ package struct AcceptorState: Equatable, Sendable {
     package internal(set) var chosen: BootstrapValue?
     /// Bootstraps this node has dropped for good; it never starts one of them.
     package internal(set) var abandoned: [ClusterID] = []
+    /// Addresses that an operator said to be gone for good, sorted; at most `FormationLimits.addresses`.
+    /// Forgotten with the agreement's end. Durable before a ballot that counts without them.
+    package internal(set) var dropped: [PeerAddress] = []
 
     package init() {}
 
@@ -100,16 +104,18 @@ package struct AcceptorState: Equatable, Sendable {
 }
 
 extension AcceptorState {
-    /// The second tells the names of lists' addresses, too; written only where there are some.
-    static let version: UInt8 = 2
+    /// The second tells the names of lists' addresses, too, the third what was dropped; written only
+    /// where there are some.
+    static let version: UInt8 = 3
 
     private var hasNames: Bool { lists.contains(where: \.hasNames) }
 
     /// The table at the head of this file, with the format's version first.
     package func encoded() -> [UInt8] {
         var writer = ByteWriter()
-        let hasNames = hasNames
-        writer.write(hasNames ? Self.version : 1)
+        let hasDrops = !dropped.isEmpty
+        let hasNames = hasDrops || hasNames
+        writer.write(hasDrops ? Self.version : hasNames ? 2 : 1)
         writer.write(counter)
         writer.write(promised) { $1.encode(into: &$0) }
         writer.write(accepted) { $1.encode(into: &$0, names: hasNames) }
@@ -119,6 +125,7 @@ extension AcceptorState {
         }
         writer.write(chosen) { $1.encode(into: &$0) }
         writer.write(abandoned) { $1.encode(into: &$0) }
+        if hasDrops { writer.write(dropped) { $1.encode(into: &$0) } }
         writer.write(CRC32C(writer.bytes).value)
         return writer.bytes
     }
@@ -130,7 +137,7 @@ extension AcceptorState {
         guard (1...Self.version).contains(version) else {
             throw .unsupportedVersion(found: version, supported: Self.version)
         }
-        let names = version == 2
+        let names = version >= 2
         counter = try reader.read()
         promised = try reader.readOptional { (r) throws(WireError) in try Ballot(from: &r) }
         accepted = try reader.readOptional { (r) throws(WireError) in
@@ -144,6 +151,7 @@ extension AcceptorState {
         abandoned = try reader.readList(elementSize: 16) { (r) throws(WireError) in
             try ClusterID(from: &r)
         }
+        dropped = version >= 3 ? try CandidateList.readDropped(from: &reader) : []
         let checksum = CRC32C(bytes[..<reader.offset]).value
         let stored = try reader.read(UInt32.self)
         guard stored == checksum else {

@@ -7,6 +7,7 @@ package import Wire
 ///
 ///     u32 expect | u32 count | per entry: text address, optional incarnation
 ///     with names, also per entry: optional text name
+///     with drops, at the end: u32 count, dropped addresses
 ///
 /// Entries stand sorted by address, each once.
 package struct CandidateList: Hashable, Sendable {
@@ -32,10 +33,17 @@ package struct CandidateList: Hashable, Sendable {
     package let expect: Int
     /// Sorted by address, each address once.
     package let entries: [Entry]
+    /// What an operator dropped on the node that holds the ballot, sorted; also addresses of other
+    /// lists. Told when a promise is asked for, and never recorded: it changes how many of a list must
+    /// take part, and any two such numbers of nodes meet (`tally`).
+    package let dropped: [PeerAddress]
 
-    /// - Parameter entries: in any order; each address at most once.
-    package init(expect: Int, entries: [Entry]) {
+    /// - Parameters:
+    ///   - entries: in any order; each address at most once.
+    ///   - dropped: in any order; each at most once.
+    package init(expect: Int, entries: [Entry], dropped: [PeerAddress] = []) {
         self.expect = expect
+        self.dropped = dropped.sorted()
         let isSorted = zip(entries, entries.dropFirst()).allSatisfy { $0.address < $1.address }
         self.entries = isSorted ? entries : entries.sorted { $0.address < $1.address }
     }
@@ -57,6 +65,11 @@ package struct CandidateList: Hashable, Sendable {
                     address: entry.address, incarnation: entry.incarnation ?? old.incarnation,
                     name: entry.name)
             })
+    }
+
+    /// As acceptors record it.
+    var withoutDrops: CandidateList {
+        dropped.isEmpty ? self : CandidateList(expect: expect, entries: entries)
     }
 
     func hasSameAddresses(as other: CandidateList) -> Bool {
@@ -87,10 +100,20 @@ extension CandidateList {
     /// asks for a larger quorum and so can't be wrong. Only of one name's addresses it is believed
     /// that the nodes of the one family are among those of the other (`Families`).
     ///
-    /// - Parameter acceptors: if given, only these count as present.
+    /// Where nobody stands for an address that was dropped, fewer are needed: a quorum of what is left,
+    /// but more than half of the whole list, or just half of it with whoever stands for its first
+    /// address. So two quorums of one list meet, whatever was dropped for either, and also if what was
+    /// dropped is there after all.
+    ///
+    /// - Parameters:
+    ///   - acceptors: if given, only these count as present.
+    ///   - dropped: addresses that an operator said to be gone for good.
     package func tally(
-        _ attendance: Attendance, counting acceptors: [Incarnation]? = nil
+        _ attendance: Attendance, counting acceptors: [Incarnation]? = nil,
+        dropping dropped: [PeerAddress] = []
     ) -> Tally {
+        var vacant = 0
+        var hasFirst = false
         var present: [Incarnation] = []
         var answered: [Incarnation] = []
         var distinct = entries.count
@@ -106,15 +129,21 @@ extension CandidateList {
                 names[place].add(entry.address, here)
             }
             let recorded = entry.incarnation.flatMap { attendance.contains($0) ? $0 : nil }
-            if let one = recorded ?? here, !present.contains(one), acceptors?.contains(one) ?? true
-            {
+            let one = recorded ?? here
+            if one == nil, dropped.contains(entry.address) { vacant += 1 }
+            if let one, !present.contains(one), acceptors?.contains(one) ?? true {
                 present.append(one)
+                if entry.address == entries.first?.address { hasFirst = true }
             }
         }
         distinct -= names.reduce(0) { $0 + $1.pairs }
-        return Tally(
-            present: present.count,
-            needed: CandidateList.quorum(expect: expect, count: distinct))
+        var needed = CandidateList.quorum(expect: expect, count: distinct)
+        if vacant > 0 {
+            let majority = distinct % 2 == 0 && hasFirst ? distinct / 2 : distinct / 2 + 1
+            let left = CandidateList.quorum(expect: expect, count: distinct - vacant)
+            needed = min(needed, max(left, majority))
+        }
+        return Tally(present: present.count, needed: needed)
     }
 
     /// What is known of one name's addresses, to tell how many nodes they are at least.
@@ -181,17 +210,24 @@ extension CandidateList {
     /// Some address was found for a name.
     package var hasNames: Bool { entries.contains { $0.name != nil } }
 
-    /// - Parameter names: write them, too; who reads must know.
-    package func encode(into writer: inout ByteWriter, names: Bool = false) {
+    /// - Parameters:
+    ///   - names: write them, too; who reads must know.
+    ///   - drops: likewise.
+    package func encode(
+        into writer: inout ByteWriter, names: Bool = false, drops: Bool = false
+    ) {
         writer.write(UInt32(clamping: expect))
         writer.write(entries) { writer, entry in
             entry.address.encode(into: &writer)
             writer.write(entry.incarnation) { $1.encode(into: &$0) }
             if names { writer.write(entry.name) { $1.encode(into: &$0) } }
         }
+        if drops { writer.write(dropped) { $1.encode(into: &$0) } }
     }
 
-    package init(from reader: inout ByteReader, names: Bool = false) throws(WireError) {
+    package init(
+        from reader: inout ByteReader, names: Bool = false, drops: Bool = false
+    ) throws(WireError) {
         let expect = Int(try reader.read(UInt32.self))
         let entries = try reader.readList(
             elementSize: 5, limit: FormationLimits.addresses
@@ -209,6 +245,18 @@ extension CandidateList {
         for (entry, next) in zip(entries, entries.dropFirst()) where entry.address >= next.address {
             throw .invalid(field: "order of addresses", value: UInt64(entries.count))
         }
-        self.init(expect: expect, entries: entries)
+        let dropped = drops ? try Self.readDropped(from: &reader) : []
+        self.init(expect: expect, entries: entries, dropped: dropped)
+    }
+
+    /// Addresses that were dropped: in order, each once, as many as a list may have.
+    static func readDropped(from reader: inout ByteReader) throws(WireError) -> [PeerAddress] {
+        let dropped = try reader.readList(elementSize: 4, limit: FormationLimits.addresses) {
+            (reader) throws(WireError) in try PeerAddress(from: &reader)
+        }
+        for (address, next) in zip(dropped, dropped.dropFirst()) where address >= next {
+            throw .invalid(field: "order of dropped addresses", value: UInt64(dropped.count))
+        }
+        return dropped
     }
 }

@@ -39,7 +39,7 @@ extension Formation {
             return parts("no candidate is in a cluster yet", missing(besides: nil))
         }
         let other = missedList.flatMap { $0.hasSameAddresses(as: survey.list) ? nil : $0 }
-        return parts(explainCount(), other.map { [difference(from: $0)] } ?? [])
+        return parts(explainCount(), other.map { [difference(from: $0)] + dropAdvice } ?? [])
     }
 
     private func explainCount() -> String {
@@ -49,7 +49,7 @@ extension Formation {
                 "needs \(expect) addresses, \(list.entries.count) listed", missing(besides: nil))
         }
         let voters = survey.voters
-        let tally = survey.tally
+        let tally = self.tally
         if tally.isQuorum, roster.isOpen {
             return parts(
                 "names of the list lead to several nodes each, so all must be known before anything "
@@ -58,7 +58,8 @@ extension Formation {
         if voters.count >= expect || tally.present >= expect, !tally.isQuorum {
             return parts(
                 "needs \(tally.needed) of the \(list.entries.count) listed, \(tally.present) seen: "
-                    + names(survey.acceptors), missing(besides: nil) + [wayOut(of: tally)])
+                    + names(survey.acceptors),
+                missing(besides: nil) + unawareNodes + [wayOut(of: tally)])
         }
         if voters.count < expect {
             return parts(
@@ -69,17 +70,23 @@ extension Formation {
                 "none of the listed addresses leads to this node, \(identity.id) at "
                     + "\(introduction.address)", missing(besides: nil))
         }
-        if let blocked = state.lists.first(where: { !$0.tally(survey.attendance).isQuorum }) {
-            return difference(from: blocked)
+        if let blocked = state.lists.first(where: { !isMet($0) }) {
+            return parts(difference(from: blocked), unawareNodes + dropAdvice)
         }
-        return "agreeing on the first members among " + names(voters)
+        return parts("agreeing on the first members among " + names(voters), unawareNodes)
     }
 
     /// What an operator can do where the list is longer than the nodes that are there.
     private func wayOut(of tally: CandidateList.Tally) -> String {
         let more = tally.needed - tally.present
-        return "start \(more) more of those listed, or, if some are gone for good, start all nodes "
-            + "again with a list, or DNS records, without them"
+        let start = "start \(more) more of those listed"
+        guard let advice = dropAdvice.first else {
+            return
+                "\(start): those who are here are no majority of the list, so the others could found a "
+                + "cluster, too; if they are gone for good, stop all nodes, remove their data "
+                + "directories, and start them with a list, or DNS records, without the others"
+        }
+        return "\(start), \(advice)"
     }
 
     private func names(_ nodes: [FormationIntroduction]) -> String {
@@ -94,6 +101,9 @@ extension Formation {
     private func missing(besides cluster: ClusterID?) -> [String] {
         let silent = roster.candidates.compactMap { candidate -> String? in
             if let gap = candidate.gap { return explain(gap, of: candidate.address) }
+            if drops.contains(candidate.address) {
+                return "\(candidate.address): dropped"
+            }
             if let failure = candidate.failure { return "\(candidate.address): \(failure)" }
             return candidate.facts == nil ? "\(candidate.address): no answer yet" : nil
         }
@@ -138,7 +148,7 @@ extension Formation {
         let onlyThere = theirs.filter { !own.contains($0) }.map(\.rawValue)
         guard !(onlyHere.isEmpty && onlyThere.isEmpty) else {
             return "an earlier ballot was held with nodes that are not all here again: "
-                + "needs \(list.tally(survey.attendance).needed) of "
+                + "needs \(list.tally(survey.attendance, dropping: drops).needed) of "
                 + theirs.map(\.rawValue).joined(separator: ", ")
         }
         var clauses: [String] = []

@@ -83,7 +83,7 @@ extension Formation {
     /// hold a ballot; so ask.
     mutating func inquireIfUseful(_ address: PeerAddress) {
         guard introduction.suffrage == .voter, expect > 0, proposal == nil, state.chosen == nil,
-            survey.voters.count < expect, survey.tally.isQuorum
+            survey.voters.count < expect, tally.isQuorum
         else { return }
         emit(.send(.inquiry, to: address))
     }
@@ -92,6 +92,7 @@ extension Formation {
 
     /// An acceptor's refusal. What hellos show too is left to them: they also show its end.
     mutating func refused(_ refusal: FormationRefusal) {
+        if case .notDropped(let id, let address) = refusal { return noteUnaware(id, at: address) }
         if !refusal.isSeenInHellos { contradict(refusal) }
     }
 
@@ -129,7 +130,7 @@ extension FormationRefusal {
     fileprivate var isSeenInHellos: Bool {
         switch self {
         case .expectDiffers, .nodeIDTaken: true
-        case .tooManyLists, .otherBootstrap: false
+        case .tooManyLists, .otherBootstrap, .notDropped: false
         }
     }
 
@@ -137,7 +138,7 @@ extension FormationRefusal {
         switch self {
         case .expectDiffers: true
         case .nodeIDTaken(let id, _, _): id == node.identity.id
-        case .tooManyLists, .otherBootstrap: false
+        case .tooManyLists, .otherBootstrap, .notDropped: false
         }
     }
 }

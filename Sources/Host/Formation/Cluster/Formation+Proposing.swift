@@ -5,13 +5,13 @@ extension Formation {
     /// Nothing keeps this node from holding a ballot but its turn.
     private var mayPropose: Bool {
         guard introduction.suffrage == .voter, expect > 0, state.chosen == nil,
-            isSurveyOver, survey.clusters.isEmpty, survey.tally.isQuorum, !roster.isOpen,
+            isSurveyOver, survey.clusters.isEmpty, tally.isQuorum, !roster.isOpen,
             survey.attendance.contains(identity.incarnation)
         else { return false }
         // A value on its way is to be brought to an end even if voters are missing.
         let isUseful =
             survey.voters.count >= expect || state.accepted != nil || survey.showsAcceptance
-        return isUseful && state.lists.allSatisfy { $0.tally(survey.attendance).isQuorum }
+        return isUseful && state.lists.allSatisfy { isMet($0) }
     }
 
     /// When the first survey of the candidates ends, whoever has not answered.
@@ -38,7 +38,8 @@ extension Formation {
     }
 
     private mutating func beginProposal() {
-        let list = survey.list
+        let list = CandidateList(
+            expect: survey.list.expect, entries: survey.list.entries, dropped: drops)
         guard let counter = acceptor.state.nextCounter else {
             holdOffUntil = now + .seconds(1)
             return
@@ -85,7 +86,7 @@ extension Formation {
 
     private func request(of proposal: Proposal) -> FormationMessage {
         if case .accepting(let value) = proposal.phase {
-            return .accept(proposal.ballot, proposal.list, value, from: introduction)
+            return .accept(proposal.ballot, proposal.list.withoutDrops, value, from: introduction)
         }
         return .prepare(proposal.ballot, proposal.list, from: introduction)
     }
@@ -123,6 +124,7 @@ extension Formation {
             return
         }
         acceptor.state.chosen = value
+        acceptor.state.dropped = []
         follow(value, campaign: campaign)
     }
 

@@ -48,6 +48,8 @@ package struct Formation: Sendable {
     var missedList: CandidateList? {
         didSet { isExplanationDue = true }
     }
+    /// Nodes that were not told of all that was dropped here, as they answered to a ballot.
+    var unaware: [(id: NodeID, address: PeerAddress)] = []
     /// A bootstrap learnt as one of its members, until it is durable.
     var starting: (ticket: PersistTicket, campaign: Bool)?
     /// Joins under way, by the address asked.
@@ -231,6 +233,7 @@ package struct Formation: Sendable {
         guard !isFinished else { return }
         switch answer {
         case .promise(let promise):
+            noteAware(promise.acceptor.identity.id)
             proposal?.receive(promise, at: address)
         case .accepted(let ballot, let incarnation):
             if proposal?.ballot == ballot { proposal?.receiveAcceptance(by: incarnation) }

@@ -3,9 +3,9 @@ package import Wire
 
 /// The bytes of `FormationMessage` and of what it consists of.
 extension FormationMessage {
-    /// The second tells the names of lists' addresses, too; written only where there are some, so
-    /// that a program which knows the first alone can be asked for its cluster.
-    static let version: UInt8 = 2
+    /// The second tells the names of lists' addresses, too, the third what was dropped; written only
+    /// where there are some, so that a program which knows the first alone can be asked for its cluster.
+    static let version: UInt8 = 3
 
     private enum Kind: UInt8 {
         case prepare = 1
@@ -23,13 +23,14 @@ extension FormationMessage {
     /// The format's version, the kind, and what the kind's row says.
     package func encoded() -> [UInt8] {
         var writer = ByteWriter()
-        let names = hasNames
-        writer.write(names ? Self.version : 1)
+        let drops = hasDrops
+        let names = drops || hasNames
+        writer.write(drops ? Self.version : names ? 2 : 1)
         writer.write(kind.rawValue)
         switch self {
         case .prepare(let ballot, let list, let sender):
             ballot.encode(into: &writer)
-            list.encode(into: &writer, names: names)
+            list.encode(into: &writer, names: names, drops: drops)
             sender.encode(into: &writer)
         case .accept(let ballot, let list, let value, let sender):
             ballot.encode(into: &writer)
@@ -63,7 +64,7 @@ extension FormationMessage {
         guard (1...Self.version).contains(version) else {
             throw .unsupportedVersion(found: version, supported: Self.version)
         }
-        let names = version == 2
+        let names = version >= 2
         let raw = try reader.readByte()
         guard let kind = Kind(rawValue: raw) else {
             throw .invalid(field: "kind of formation message", value: UInt64(raw))
@@ -71,7 +72,8 @@ extension FormationMessage {
         switch kind {
         case .prepare:
             self = .prepare(
-                try Ballot(from: &reader), try CandidateList(from: &reader, names: names),
+                try Ballot(from: &reader),
+                try CandidateList(from: &reader, names: names, drops: version >= 3),
                 from: try FormationIntroduction(from: &reader))
         case .accept:
             self = .accept(
@@ -101,6 +103,11 @@ extension FormationMessage {
             promise.lists.contains(where: \.hasNames) || promise.accepted?.list.hasNames ?? false
         case .chosen, .inquiry, .accepted, .outpaced, .formed, .unformed, .refused: false
         }
+    }
+
+    /// Only who is asked to promise must know what was dropped.
+    private var hasDrops: Bool {
+        if case .prepare(_, let list, _) = self { !list.dropped.isEmpty } else { false }
     }
 
     private var kind: Kind {

@@ -3,7 +3,7 @@ package import Raft
 /// What candidates ask each other while they agree on a bootstrap, and the answers. Transport
 /// carries the bytes without looking into them.
 ///
-///     u8 version = 1, or 2 if a list has names | u8 kind | content
+///     u8 version = 1, 2 if a list has names, 3 if it has drops | u8 kind | content
 ///     kind 1  prepare    ballot | list | introduction
 ///     kind 2  accept     ballot | list | bootstrap value | introduction
 ///     kind 3  chosen     bootstrap value

@@ -8,6 +8,7 @@ package import Wire
 ///     kind 2  text ID | address | address
 ///     kind 3  –
 ///     kind 4  cluster | cluster
+///     kind 5  text ID | address
 package enum FormationRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     case expectDiffers(there: Int, here: Int, id: NodeID, address: PeerAddress)
     /// Two live nodes with one ID.
@@ -16,6 +17,8 @@ package enum FormationRefusal: Error, Hashable, Sendable, CustomStringConvertibl
     /// A bootstrap other than the one this node has learnt: the agreement was broken from outside,
     /// by a list replaced wholesale or an address taken over.
     case otherBootstrap(ClusterID, known: ClusterID)
+    /// A node was asked to promise something for a list without addresses that nobody dropped there.
+    case notDropped(at: NodeID, PeerAddress)
 
     package var description: String {
         switch self {
@@ -31,6 +34,8 @@ package enum FormationRefusal: Error, Hashable, Sendable, CustomStringConvertibl
         case .otherBootstrap(let cluster, let known):
             "cluster \(cluster) was formed beside cluster \(known), which this node knows: "
                 + "remove the data of the one that is not wanted"
+        case .notDropped(let id, let address):
+            "node \(id) at \(address) was not told of all that was dropped here: drop it there, too"
         }
     }
 
@@ -52,6 +57,10 @@ package enum FormationRefusal: Error, Hashable, Sendable, CustomStringConvertibl
             writer.write(UInt8(4))
             cluster.encode(into: &writer)
             known.encode(into: &writer)
+        case .notDropped(let id, let address):
+            writer.write(UInt8(5))
+            id.encode(into: &writer)
+            address.encode(into: &writer)
         }
     }
 
@@ -70,6 +79,8 @@ package enum FormationRefusal: Error, Hashable, Sendable, CustomStringConvertibl
         case 4:
             self = .otherBootstrap(
                 try ClusterID(from: &reader), known: try ClusterID(from: &reader))
+        case 5:
+            self = .notDropped(at: try NodeID(from: &reader), try PeerAddress(from: &reader))
         default: throw .invalid(field: "kind of refusal", value: UInt64(kind))
         }
     }

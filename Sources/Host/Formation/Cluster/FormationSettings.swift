@@ -33,6 +33,10 @@ package struct FormationSettings: Equatable, Sendable {
     /// A contradiction between nodes that lasts so long ends the process.
     package var refusalPatience: Duration = .seconds(5)
 
+    /// What an operator types to drop addresses, but for the JSON array of them that comes last. Empty:
+    /// only the addresses are said.
+    package var dropCommand = ""
+
     package init(_ introduction: FormationIntroduction, limit: Limit) {
         self.introduction = introduction
         self.limit = limit

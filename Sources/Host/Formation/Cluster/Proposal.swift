@@ -75,12 +75,14 @@ struct Proposal: Sendable {
     /// A list, other than the proposer's, of which those who promised are no quorum although they
     /// are one of the proposer's.
     var missedList: CandidateList? {
-        guard list.tally(attendance).isQuorum else { return nil }
-        return lists.first { !$0.tally(attendance).isQuorum }
+        guard list.tally(attendance, dropping: list.dropped).isQuorum else { return nil }
+        return lists.first { !$0.tally(attendance, dropping: list.dropped).isQuorum }
     }
 
     private func isQuorum(_ acceptors: [Incarnation]? = nil) -> Bool {
-        lists.allSatisfy { $0.tally(attendance, counting: acceptors).isQuorum }
+        lists.allSatisfy {
+            $0.tally(attendance, counting: acceptors, dropping: list.dropped).isQuorum
+        }
     }
 
     /// The value that may be proposed now (phase 2a): of all accepted values that a quorum reports

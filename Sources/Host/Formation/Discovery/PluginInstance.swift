@@ -30,12 +30,12 @@ package final class PluginInstance: Sendable {
     }
 
     let arguments: PluginArguments
-    private let environment: PluginEnvironment
-    private let timing: Timing
+    let environment: PluginEnvironment
+    let timing: Timing
     let supervision: Mutex<PluginSupervision>
-    private let statistics = Mutex(PluginStatistics())
+    let statistics = Mutex(PluginStatistics())
     let serial = PluginLane()
-    private let watching = PluginLane()
+    let watching = PluginLane()
 
     package init(
         source: PluginSource, arguments: PluginArguments, environment: PluginEnvironment,
@@ -68,8 +68,17 @@ package final class PluginInstance: Sendable {
         }
     }
 
+    /// The file and mode, and what instances are given now.
+    package var present: (location: PluginLocation, arguments: PluginArguments) {
+        supervision.withLock { state in
+            var arguments = arguments
+            if let config = state.config { arguments.config = config }
+            return (state.source.location, arguments)
+        }
+    }
+
     private var source: PluginSource { supervision.withLock { $0.source } }
-    private var label: String { source.label }
+    var label: String { source.label }
 
     /// `/status`, member `disco`.
     package func status() -> JSONValue {
@@ -124,7 +133,7 @@ package final class PluginInstance: Sendable {
         }
     }
 
-    private func startKeeper(of lane: PluginLane) throws(PluginError) {
+    func startKeeper(of lane: PluginLane) throws(PluginError) {
         guard lane.claimKeeper() else { return }
         do {
             try PluginThread.start(name: "disco-keeper") { [self] in keep(lane) }
@@ -207,13 +216,15 @@ extension PluginInstance {
     private func session(
         for request: PluginRequest, epoch: Int
     ) throws(PluginError) -> any PluginSession {
-        let (source, session) = supervision.withLock { state in
-            (state.source, state.epoch == epoch ? state.session : nil)
+        let (source, config, session) = supervision.withLock { state in
+            (state.source, state.config, state.epoch == epoch ? state.session : nil)
         }
         if let session { return session }
         if case .wait = request {
             throw PluginError(.unavailable, "plugin \(source.label) has no instance yet to wait on")
         }
+        var arguments = arguments
+        if let config { arguments.config = config }
         let new = try source.open(
             arguments: arguments, name: "\(source.location.mode.name)-\(epoch + 1)",
             log: environment.log)
@@ -227,7 +238,10 @@ extension PluginInstance {
 
     private func abandon(epoch: Int, _ request: PluginRequest) -> PluginError {
         let (label, session, strikes) = supervision.withLock { state in
-            (state.source.label, state.epoch == epoch ? state.session : nil, state.strikes)
+            (
+                state.source.label,
+                state.epoch == epoch ? state.session : state.takeRetired(epoch), state.strikes
+            )
         }
         let isEnded = session?.giveUp(during: request.name) ?? false
         let error = PluginError(
@@ -280,7 +294,11 @@ extension PluginInstance {
     }
 
     private func destroy() {
-        guard let session = supervision.withLock({ $0.release() }) else { return }
+        if let session = supervision.withLock({ $0.release() }) { destroy(session) }
+    }
+
+    /// Blocks, but not for ever.
+    func destroy(_ session: any PluginSession) {
         do {
             let thread = try PluginThread(name: "disco-\(mode.name)")
             let limit = MonotonicTime.now + timing.grace

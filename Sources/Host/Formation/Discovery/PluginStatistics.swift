@@ -11,6 +11,9 @@ struct PluginStatistics: Sendable {
     private var lastAddresses: [String] = []
     /// Goes away with the next success.
     private var lastError: String?
+    /// Why the plugin could not be read again, when that was last tried.
+    private var renewalError: String?
+    private var renewals: UInt64 = 0
     private var calls: UInt64 = 0
     private var failures: UInt64 = 0
     /// Calls that did not come back.
@@ -55,6 +58,15 @@ struct PluginStatistics: Sendable {
         }
     }
 
+    /// That another instance has taken the place of the one before, or why not.
+    mutating func recordRenewal(_ error: String?) {
+        renewalError = error
+        if error == nil {
+            renewals += 1
+            lastError = nil
+        }
+    }
+
     /// Ignored unless it is one JSON object.
     mutating func record(description text: String) {
         guard
@@ -78,6 +90,10 @@ struct PluginStatistics: Sendable {
         if let lastContact { own.append(.init("last_contact", .string(lastContact))) }
         if !lastAddresses.isEmpty {
             own.append(.init("last_addresses", .array(lastAddresses.map { .string($0) })))
+        }
+        if renewals > 0 { own.append(.init("reloads", .integer(renewals))) }
+        if let renewalError {
+            own.append(.init("last_reload_error", .string(renewalError)))
         }
         if let lastError { own.append(.init("last_error", .string(lastError))) }
         let taken = own.map(\.name)

@@ -9,6 +9,10 @@ import Time
 /// instances go to processes of their own, or, where that can't be, the mode is off.
 struct PluginSupervision: Sendable {
     private(set) var source: PluginSource
+    /// What instances are given in place of the first configuration; nil: that one.
+    private(set) var config: [UInt8]?
+    /// Instances that others took the place of, on which calls may still run, by their number.
+    private var retired: [Int: any PluginSession] = [:]
     private(set) var session: (any PluginSession)?
     /// Counts lost instances; a call belongs to the instance of its number.
     private(set) var epoch = 0
@@ -85,6 +89,31 @@ struct PluginSupervision: Sendable {
     mutating func tell(_ node: PluginNode?, epoch: Int) {
         guard self.epoch == epoch else { return }
         if let node { told = node } else { listens = false }
+    }
+
+    /// Puts another instance in the place of the one at hand, which is not to be asked again.
+    /// - Returns: the number of the one at hand.
+    mutating func replace(
+        by new: any PluginSession, from source: PluginSource, config: [UInt8],
+        at now: MonotonicTime
+    ) -> Int {
+        if let session { retired[epoch] = session }
+        defer { epoch += 1 }
+        self.source = source
+        self.config = config
+        session = new
+        madeAt = now
+        pause = nil
+        lossesInARow = 0
+        isDescribable = true
+        told = nil
+        listens = true
+        return epoch
+    }
+
+    /// The instance that once had this number, if it was replaced and not given up since.
+    mutating func takeRetired(_ epoch: Int) -> (any PluginSession)? {
+        retired.removeValue(forKey: epoch)
     }
 
     mutating func release() -> (any PluginSession)? {

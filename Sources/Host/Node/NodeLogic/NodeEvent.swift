@@ -36,6 +36,8 @@ package enum NodeEvent: Sendable {
     case answered(PeerCallID, PeerResult)
     /// Addresses that the operator or discovery named.
     case candidates(Candidates)
+    /// What is wrong with discovery itself, or, with nil, that it isn't any more.
+    case discoveryTrouble(DiscoveryTrouble, String?)
     /// What came of a `lookUp`.
     case nameLookedUp(String, CandidateNames.Answer)
     /// Another node introduced itself while this one has no cluster: more may be there now.
@@ -142,4 +144,12 @@ package enum SnapshotReport: Sendable {
     case received(SnapshotReceiptID)
     /// It will not come; its file is gone.
     case failed(SnapshotReceiptID, cause: String)
+}
+
+/// What the shell finds out about its discovery plugin, beside what the plugin answers.
+package enum DiscoveryTrouble: Sendable {
+    /// Configuration or plugin were not read again when the operator wanted it.
+    case notReloaded
+    /// The registry does not show other processes what this node writes.
+    case notShared
 }

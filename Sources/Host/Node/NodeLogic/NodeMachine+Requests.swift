@@ -28,6 +28,9 @@ extension NodeMachine {
         case .limits(let pending, let change): dispatch(change, pending, standing)
         case .apply(let pending, let decision): dispatch(decision, pending, standing)
         case .reseed(let pending): reseed(pending)
+        case .drop(let pending, let addresses):
+            let refusal = rendezvous.drop(addresses)
+            router.answer(pending, refusal.map { .failed(.unsuitable($0)) } ?? .done)
         case .load(let pending): load(pending, standing)
         case .boot(let pending):
             if replicated?.raft.membership.members.count == 1 {

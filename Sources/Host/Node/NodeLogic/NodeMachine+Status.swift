@@ -20,6 +20,7 @@ extension NodeMachine {
         status.pendingMembershipChanges = membership.pendingChanges
         status.registry = rendezvous.registry?.status
         status.registry?.clearCommand = rendezvous.clearCommand
+        status.registry?.notShared = rendezvous.sharingProblem
         status.droppedMessages = droppedMessages
         status.reapings = reapings
         status.waitingFor = waitingFor

@@ -213,6 +213,7 @@ package struct NodeMachine: Sendable {
         case .peerAsked(let id, let request, let caller): peerAsked(id, request, caller)
         case .answered(let id, let result): answered(id, result)
         case .candidates(let list): rendezvous.candidatesChanged(list)
+        case .discoveryTrouble(let kind, let problem): rendezvous.note(kind, problem)
         case .nameLookedUp(let host, let answer): rendezvous.nameLookedUp(host, answer)
         case .helloHeard(let identity): rendezvous.helloHeard(identity)
         case .registryAnswered(let request, let id, let reply):

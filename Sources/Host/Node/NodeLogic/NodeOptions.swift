@@ -51,6 +51,9 @@ package struct MachineSettings: Sendable {
     package var foundsAnew: Bool = false
     /// With which `rqlited disco` finds this node's registry, for commands that an operator is told.
     package var discoveryFlags: String = ""
+    /// What `curl` needs beside the URL to reach this node's API, with a space behind it, for commands
+    /// that an operator is told.
+    package var clientFlags: String = ""
     /// By when a snapshot must have been sent and installed: the database is held for it so long,
     /// and what is written meanwhile can't be checkpointed.
     package var snapshotSendTime: Duration = .seconds(600)

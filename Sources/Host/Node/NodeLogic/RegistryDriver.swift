@@ -75,7 +75,8 @@ struct RegistryDriver {
     var status: RegistryStatus {
         RegistryStatus(
             waitingFor: waitingFor, entry: entry, ownRecord: ownRecord,
-            nodeRecordsOff: nodeRecordsOff, alarms: keeper.alarms, failure: keeper.failure,
+            nodeRecordsOff: nodeRecordsOff, alarms: keeper.alarms, notShared: nil,
+            failure: keeper.failure,
             isWatching: watch.isUnderWay)
     }
 }

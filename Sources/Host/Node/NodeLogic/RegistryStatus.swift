@@ -19,6 +19,8 @@ package struct RegistryStatus: Equatable, Sendable {
     package var nodeRecordsOff: String?
     /// What only an operator can put right; empty if all is well.
     package var alarms: [RegistryAlarm]
+    /// Why other nodes seem to see nothing of what this one writes; nil: they do, as far as is known.
+    package var notShared: String?
     /// Why the registry can't be used now.
     package var failure: String?
     /// The registry says when something changes; else it is read again and again.

@@ -14,6 +14,8 @@ extension Rendezvous {
             suffrage: options.plan.suffrage, expect: expect)
         var settings = FormationSettings(introduction, limit: limit)
         settings.answerPatience = Self.helloTime + .seconds(1)
+        settings.dropCommand =
+            "curl -sS --fail-with-body \(options.clientFlags)'\(options.apiURL)/cluster/drop' -d "
         let machine = Formation(
             settings, state: goal == .form ? acceptor : AcceptorState(),
             freshClusterID: chance.nextID(), seed: chance.next())
@@ -69,6 +71,28 @@ extension Rendezvous {
         lookUpNames()
         let addresses = addressesToAsk
         step { $0.machine.candidatesChanged(addresses) }
+    }
+
+    /// An operator says that these addresses are gone for good.
+    /// - Returns: why they can't be dropped, for the operator.
+    mutating func drop(_ addresses: [PeerAddress]) -> String? {
+        guard search?.goal == .form else {
+            return Formation.DropRefusal.nothingToAgreeOn.description
+        }
+        var refusal: String?
+        step { search in
+            do {
+                try search.machine.drop(addresses)
+            } catch {
+                refusal = "\(error)"
+            }
+        }
+        if refusal == nil {
+            say(
+                .warning, "addresses were dropped from the list by an operator",
+                ["addresses": addresses.map(\.rawValue).joined(separator: ", ")])
+        }
+        return refusal
     }
 
     mutating func helloHeard(_ identity: NodeIdentity) {

@@ -119,6 +119,10 @@ struct Rendezvous {
     /// joins before it heard of the founding is a voter already, and no entry may say so.
     var admission = Membership()
     var candidates: Candidates?
+    /// Why discovery was not read again when an operator wanted it.
+    var reloadProblem: String?
+    /// Why the registry is taken for one that other nodes can't see into.
+    var sharingProblem: String?
     /// What the names among the candidates lead to.
     var names = CandidateNames()
     /// Since when this member has no leader that it can answer.
@@ -260,14 +264,31 @@ struct Rendezvous {
     /// What a node without a cluster waits for; nil if nothing of this.
     var waitingFor: String? {
         guard let text = search?.machine.waitingFor ?? registry?.waitingFor else { return nil }
-        guard let problem = candidates?.problem else { return text }
-        return "\(text); \(problem)"
+        return ([text] + [candidates?.problem, sharingProblem, reloadProblem].compactMap(\.self))
+            .joined(separator: "; ")
     }
 
     /// Why resolver or registry can't be used now.
     var discoveryProblem: String? {
-        candidates?.problem
+        let use =
+            candidates?.problem
             ?? registry?.keeper.failure.map { "the registry can't be used: \($0)" }
+        let problems = [use, sharingProblem, reloadProblem].compactMap(\.self)
+        return problems.isEmpty ? nil : problems.joined(separator: "; ")
+    }
+
+    mutating func note(_ trouble: DiscoveryTrouble, _ problem: String?) {
+        switch trouble {
+        case .notReloaded: reloadProblem = problem
+        case .notShared:
+            guard problem != sharingProblem else { return }
+            if let problem {
+                say(.error, "discovery service needs attention", ["cause": problem])
+            } else {
+                say(.info, "the discovery service shows other processes what this node writes")
+            }
+            sharingProblem = problem
+        }
     }
 
     /// More candidates would be of use now.

@@ -43,6 +43,7 @@ struct RequestRouter {
         case limits(PendingRequest, WriteLimitsChange?)
         case apply(PendingRequest, ApplyDecision)
         case reseed(PendingRequest)
+        case drop(PendingRequest, [PeerAddress])
         case load(PendingRequest)
         case boot(PendingRequest)
     }
@@ -139,6 +140,7 @@ struct RequestRouter {
         case .limits(let change): return .limits(pending, change)
         case .applyDecision(let decision): return .apply(pending, decision)
         case .reseed: return .reseed(pending)
+        case .drop(let addresses): return .drop(pending, addresses)
         }
     }
 

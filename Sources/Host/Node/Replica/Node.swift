@@ -46,6 +46,11 @@ package final class Node: NodeService, Sendable {
         links.mailbox.post(.candidates(list))
     }
 
+    /// What is wrong with discovery itself, for people; nil: nothing any more.
+    package func discoveryTrouble(_ kind: DiscoveryTrouble, _ problem: String?) {
+        links.mailbox.post(.discoveryTrouble(kind, problem))
+    }
+
     /// Called each time the node begins to look for others, on a thread that must not be held up.
     package func onSeeking(_ action: @escaping @Sendable () -> Void) {
         links.board.onSeeking(action)

@@ -26,6 +26,10 @@ void cplatform_follow_parent(void);
 /* Ends this process and, where it leads a group of its own, all of that. */
 void cplatform_end_group(void) __attribute__((noreturn));
 
+/* Hashes what a descriptor's file holds, from where it stands (FNV-1a, 64 bits). Not 0 if it was read to
+ * its end. No defence against who can choose the content. */
+int32_t cplatform_hash_file(int32_t descriptor, uint64_t *hash);
+
 /* `st_dev` of a device, from the numbers that /proc shows. */
 uint64_t cplatform_device(uint32_t major, uint32_t minor);
 

@@ -35,9 +35,8 @@ struct RegistrySection {
             .init(
                 "alarms",
                 .array(
-                    registry.alarms.map {
-                        .string($0.text(clearCommand: registry.clearCommand))
-                    })),
+                    (registry.alarms.map { $0.text(clearCommand: registry.clearCommand) }
+                        + [registry.notShared].compactMap(\.self)).map { .string($0) })),
             .init("register_interval", Self.nanoseconds(Self.registerInterval)),
             .init("report_interval", Self.nanoseconds(Self.reportInterval)),
             .init("watching", .bool(registry.isWatching)),

@@ -10,7 +10,7 @@ enum OperationTable {
         .root, .consoleRedirect, .console,
         .limits, .changeLimits, .retryApply, .skipEntry,
         .backup, .load, .analysis, .boot, .snapshot, .reap,
-        .remove, .status, .nodes, .leader, .transferLeadership, .reseed, .readiness,
+        .remove, .status, .nodes, .leader, .transferLeadership, .reseed, .drop, .readiness,
         .variables, .metrics,
     ]
 

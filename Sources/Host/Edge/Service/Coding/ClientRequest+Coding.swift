@@ -18,6 +18,7 @@ package import Wire
 ///     code 16 limits     optional change of the limits, see WriteLimits.swift
 ///     code 17 decision   u8 1 try again | u8 2 skip, bool is checked
 ///     code 18 reseed     –
+///     code 19 drop       u32 count, addresses
 ///
 ///     read options: u8 level | optional i64 freshness | bool strict | i64 linearizable timeout
 ///                   | optional i64 database timeout
@@ -51,6 +52,7 @@ extension ClientRequest {
         case .nodes(let includeNonvoters):
             writer.write(includeNonvoters)
         case .leader, .reseed: break
+        case .drop(let addresses): writer.write(addresses) { $1.encode(into: &$0) }
         case .readiness(let check):
             writer.write(check.nodeOnly)
             writer.write(check.sync)
@@ -101,6 +103,11 @@ extension ClientRequest {
         case .nodes: return .nodes(includeNonvoters: try reader.readBool())
         case .leader: return .leader
         case .reseed: return .reseed
+        case .drop:
+            return .drop(
+                try reader.readList(elementSize: 4, limit: 256) { (r) throws(WireError) in
+                    try PeerAddress(from: &r)
+                })
         case .readiness:
             return .readiness(
                 ReadinessCheck(nodeOnly: try reader.readBool(), sync: try reader.readBool()))

@@ -1,0 +1,98 @@
+import Discovery
+import Settings
+import Synchronization
+import Threads
+
+/// Reads the file of `-disco-config` and the plugins again when the operator says so, by SIGHUP: a new
+/// instance first, then the old one goes. What can't be leaves all as it was, and is said in the log, by
+/// `/readyz` while the node waits, and in `/status`.
+///
+/// A plugin's file that was replaced runs in a process of its own from then on: a runtime can't be
+/// loaded into one process twice. One that was overwritten in place is refused, for what runs is
+/// mapped from it.
+final class DiscoveryReload: Sendable {
+    private static let patience = Duration.seconds(5)
+
+    private let sources: DiscoverySources
+    private let discovery: NodeSettings.Discovery
+    /// The files of the parts as they were loaded.
+    private let loaded: Mutex<[PluginFingerprint]>
+    /// Gets what went wrong, or nil.
+    private let finished: @Sendable (String?) -> Void
+
+    /// - Throws: `PluginRefusal` if a file can't be read any more.
+    init(
+        _ sources: DiscoverySources, _ discovery: NodeSettings.Discovery,
+        finished: @escaping @Sendable (String?) -> Void
+    ) throws(PluginRefusal) {
+        self.sources = sources
+        self.discovery = discovery
+        self.finished = finished
+        var files: [PluginFingerprint] = []
+        for part in sources.parts { files.append(try PluginFingerprint(part.choice.file)) }
+        loaded = Mutex(files)
+    }
+
+    /// Only when it is asked for: a file that is written in pieces must not be read between two.
+    var item: Reloader.Item {
+        Reloader.Item(what: "discovery", paths: []) { [self] in
+            do {
+                try reload()
+                finished(nil)
+            } catch {
+                finished("discovery was not read again: \(error)")
+                throw error
+            }
+        }
+    }
+
+    /// On the thread that reads files again.
+    private func reload() throws {
+        let choices = try DiscoverySources.choices(
+            discovery, in: PluginCatalog(searching: discovery.pluginDirectories))
+        let modes = sources.parts.map(\.choice.mode)
+        guard choices.map(\.mode) == modes else {
+            throw Daemon.StartFailure(
+                description: "-disco-mode \(discovery.mode) means another mode than at the start; "
+                    + "restart the node to change it")
+        }
+        let configs = try DiscoverySources.configs(discovery.config, of: modes.map(\.name))
+        let plans = try zip(choices, loaded.withLock { $0 }).map { choice, old in
+            try plan(choice, loadedAs: old)
+        }
+        for (place, plan) in plans.enumerated() {
+            let answer = Mailbox<Result<Void, PluginError>>()
+            sources.parts[place].instance.renew(
+                from: plan.source, config: configs[place], timeout: Self.patience
+            ) { answer.post($0) }
+            do {
+                try answer.take(atMost: 1).first?.get()
+            } catch {
+                throw Daemon.StartFailure(
+                    description: "mode \(modes[place].name): \(error)")
+            }
+            loaded.withLock { $0[place] = plan.file }
+        }
+    }
+
+    /// Where an instance is to be made; nil: as before.
+    private func plan(
+        _ choice: PluginChoice, loadedAs old: PluginFingerprint
+    ) throws -> (source: PluginSource?, file: PluginFingerprint) {
+        let file = try PluginFingerprint(choice.file)
+        switch file.change(since: old) {
+        case .none: return (nil, file)
+        case .overwritten:
+            throw Daemon.StartFailure(
+                description:
+                    "\(choice.file.path) was overwritten since it was loaded, and what runs "
+                    + "is mapped from it: put the new file beside it, rename it over the old one, and "
+                    + "restart the node")
+        case .replaced where discovery.isolation == .none:
+            throw Daemon.StartFailure(
+                description: "\(choice.file.path) was replaced, and a plugin can't be loaded twice "
+                    + "into one process, as -disco-isolation=none wants it: restart the node")
+        case .replaced: return (.isolated(choice.location, .own), file)
+        }
+    }
+}

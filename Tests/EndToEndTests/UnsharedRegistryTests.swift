@@ -1,0 +1,32 @@
+import Testing
+
+/// A registry that each node has for itself: all are ready, in clusters of one, and somebody must say so.
+@Suite struct UnsharedRegistryTests {
+    @Test func `A registry that shows other processes nothing raises an alarm, one that does none`()
+        async throws
+    {
+        for isShared in [false, true] {
+            let registry = try DirectoryRegistry(isShared: isShared)
+            let cluster = try TestCluster(at: try DiscoveryMode.Place.onLoopback(1)) { _ in
+                registry.arguments()
+            }
+            defer { cluster.stop() }
+            try cluster.start()
+            let node = cluster.nodes[0]
+            try await node.waitUntilReady()
+            if isShared {
+                try await eventually("another process has looked", within: .seconds(60)) {
+                    let metrics = try await node.client.get("/debug/vars").json()["disco"]
+                    return metrics["registry_comparisons"].int ?? 0 > 0 ? true : nil
+                }
+            } else {
+                try await eventually("the alarm", within: .seconds(60)) {
+                    node.log.contains("the registry shows another process") ? true : nil
+                }
+            }
+            let status = try await node.client.get("/status").json()
+            #expect(status["disco"]["alarms"].array?.isEmpty == isShared, "\(status["disco"])")
+            #expect(try await node.client.get("/readyz").status == 200)
+        }
+    }
+}
