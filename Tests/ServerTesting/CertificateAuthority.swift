@@ -44,10 +44,13 @@ package final class CertificateAuthority: Sendable {
     /// - Parameters:
     ///   - names: as in `subjectAltName`: `DNS:a,IP:127.0.0.1`.
     ///   - days: how long it is valid; 0 is over at once.
-    package func pair(_ file: String, names: String, days: Int = 2) throws -> Pair {
+    ///   - commonName: of its subject; nil: the file's name.
+    package func pair(
+        _ file: String, names: String, days: Int = 2, commonName: String? = nil
+    ) throws -> Pair {
         let pair = Pair(certificate: "\(folder)/\(file).pem", key: "\(folder)/\(file).key")
         try sign(
-            pair, name: file,
+            pair, name: commonName ?? file,
             "subjectAltName=\(names)\nextendedKeyUsage=serverAuth,clientAuth\n", days: days)
         return pair
     }
@@ -72,7 +75,8 @@ package final class CertificateAuthority: Sendable {
     /// - Parameter name: the common name.
     private static func request(key: String, name: String?) -> [String] {
         [
-            "openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+            "openssl", "req", "-utf8", "-new", "-newkey", "ec", "-pkeyopt",
+            "ec_paramgen_curve:P-256",
             "-nodes", "-keyout", key, "-subj", name.map { "/CN=\($0)" } ?? "/O=client",
         ]
     }

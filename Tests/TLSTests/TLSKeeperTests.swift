@@ -75,10 +75,114 @@ import Testing
         #expect(keeper.facts.first?.names == ["b.test"])
     }
 
-    /// Two ends shake hands through memory.
+    @Test(arguments: [
+        "eve", "an e with an accent: \u{E9}", "x; CN=admin", "*", "with spaces ",
+    ])
+    func `A Common Name is read whole`(name: String) throws {
+        let pair = try authority.pair("a", names: "DNS:a.test", commonName: name)
+        let facts = try #require(try TLSKeeper(files(pair), policy).facts.first)
+        #expect(facts.commonName == name)
+    }
+
+    @Test func `Who dials must have the Common Name that is asked for, and nothing near it`()
+        throws
+    {
+        var named = policy
+        named.clientCommonName = "peer"
+        let server = try TLSKeeper(files(authority.server), named)
+        for (file, name, isTaken) in [
+            ("a", "peer", true), ("b", "Peer", false), ("c", "peer ", false), ("d", "peers", false),
+            ("e", "pe\u{301}er", false),
+        ] {
+            // A name that is an alternative one counts for nothing.
+            let pair = try authority.pair(file, names: "DNS:peer", commonName: name)
+            let client = try TLSKeeper(files(pair), policy)
+            #expect(try shake(server, client, host: "db.test") == isTaken, "\(name)")
+        }
+        // It has none.
+        let client = try TLSKeeper(files(authority.client), policy)
+        #expect(try !shake(server, client, host: "db.test"))
+        // Who is dialled needs it not.
+        let dialling = try TLSKeeper(
+            files(try authority.pair("f", names: "DNS:f.test", commonName: "peer")), named)
+        #expect(try shake(server, dialling, host: "db.test"))
+    }
+
+    @Test func `A certificate that names nodes is for these, and one that names none for all`()
+        throws
+    {
+        let plain = try TLSKeeper(files(authority.server), policy)
+        var strict = policy
+        strict.verifiesNodes = true
+        let asking = try TLSKeeper(files(authority.server), strict)
+        for (file, names, node, objections) in [
+            ("a", "DNS:a.test", "1", [false, true]),
+            ("b", "URI:rqlited:node:1", "1", [false, false]),
+            ("c", "URI:rqlited:node:1", "2", [true, true]),
+            ("d", "URI:rqlited:node:1,URI:RQLITED:Node:db%3A2", "db:2", [false, false]),
+            ("e", "URI:rqlited:node:%C3%A9", "\u{E9}", [false, false]),
+            ("f", "URI:rqlited:node:%C3%A9", "e\u{301}", [true, true]),
+            ("g", "URI:rqlited:node:%zz", "%zz", [true, true]),
+            ("h", "URI:https://rqlited:node/1", "1", [false, true]),
+            ("i", "DNS:1", "1", [false, true]),
+        ] {
+            let client = try TLSKeeper(files(try authority.pair(file, names: names)), policy)
+            for (server, isObjected) in zip([plain, asking], objections) {
+                let ends = try meet(server, client, host: "db.test")
+                #expect(ends.isShaken)
+                let objection = server.objection(to: node, on: ends.far)
+                #expect((objection != nil) == isObjected, "\(names) \(objection ?? "none")")
+            }
+            // It holds for who is dialled, too.
+            let named = TLSPolicy(
+                verifiesClients: true, serverName: "db.test", protocols: ["test"])
+            let pair = try authority.pair("\(file)2", names: "DNS:db.test,\(names)")
+            let dialler = try TLSKeeper(files(authority.client), named)
+            let ends = try meet(try TLSKeeper(files(pair), policy), dialler, host: "x")
+            #expect(ends.isShaken)
+            #expect((dialler.objection(to: node, on: ends.near) != nil) == objections[0])
+        }
+        #expect(plain.objection(to: "1", on: EmbeddedChannel()) == nil)
+    }
+
+    @Test(arguments: ["1", "db-1.example.com:4002", "\u{E9} %/?#", "a+b"])
+    func `What a certificate is told to name is what is read of it`(id: String) throws {
+        let uri = NodeName.uri(of: id)
+        #expect(uri.allSatisfy { $0.isASCII && $0 != " " })
+        #expect(NodeName.id(inURI: uri) == id)
+    }
+
+    @Test func `Bytes that are no certificate have no Common Name`() throws {
+        let text = try String(contentsOfFile: authority.server.certificate, encoding: .utf8)
+        let lines = text.split(separator: "\n").filter { !$0.hasPrefix("-") }
+        let bytes = Array(try #require(Data(base64Encoded: lines.joined())))
+        #expect(SubjectName.commonName(ofCertificate: bytes) == "db.test")
+        for count in bytes.indices {
+            #expect(SubjectName.commonName(ofCertificate: Array(bytes.prefix(count))) == nil)
+        }
+        for place in 0..<min(bytes.count, 200) {
+            for value in [0, 0x1F, 0x30, 0x7F, 0x80, 0x84, 0xFF] as [UInt8] {
+                var bytes = bytes
+                bytes[place] = value
+                _ = SubjectName.commonName(ofCertificate: bytes)
+            }
+        }
+    }
+
     private func shake(_ server: TLSKeeper, _ client: TLSKeeper, host: String) throws -> Bool {
+        try meet(server, client, host: host).isShaken
+    }
+
+    private struct Ends {
+        let near: EmbeddedChannel
+        let far: EmbeddedChannel
+        let isShaken: Bool
+    }
+
+    /// Two ends shake hands through memory.
+    private func meet(_ server: TLSKeeper, _ client: TLSKeeper, host: String) throws -> Ends {
         let (near, far) = (EmbeddedChannel(), EmbeddedChannel())
-        try far.pipeline.syncOperations.addHandler(server.acceptingHandler())
+        try far.pipeline.syncOperations.addHandlers(server.acceptingHandlers())
         try near.pipeline.syncOperations.addHandlers(client.dialingHandlers(host: host))
         let address = try SocketAddress(ipAddress: "127.0.0.1", port: 1)
         for channel in [far, near] { channel.connect(to: address, promise: nil) }
@@ -96,10 +200,10 @@ import Testing
                 isOver = true
             }
             if let text = try? far.readInbound(as: ByteBuffer.self) {
-                return String(buffer: text) == "hello"
+                return Ends(near: near, far: far, isShaken: String(buffer: text) == "hello")
             }
         }
-        return false
+        return Ends(near: near, far: far, isShaken: false)
     }
 
     @Test func `Who is dialled is believed under the name that was dialled, or the one given`()

@@ -30,6 +30,11 @@ import Wire
                 reply(answer)
             }
         }
+        var request = request
+        if case .join(var join) = request {
+            join.identity = a.transport.identity
+            request = .join(join)
+        }
         let received = try await a.transport.call(
             request, at: b.address, timeout: .seconds(20)
         ).get()
@@ -38,6 +43,21 @@ import Wire
         #expect(asked == request)
         #expect(caller.identity == a.transport.identity)
         #expect(caller.remoteAddress.hasPrefix("127.0.0.1:"))
+        try await a.stop()
+        try await b.stop()
+    }
+
+    @Test func `Nobody asks to join in another's name`() async throws {
+        let a = try await TestNode.start("a")
+        let b = try await TestNode.start("b")
+        b.delegate.answering.withLock { $0 = { _, _, reply in reply(.failed("asked")) } }
+        for request in Samples.requests {
+            guard case .join = request else { continue }
+            let answer = try await a.transport.call(
+                request, at: b.address, timeout: .seconds(20)
+            ).get()
+            #expect(answer == .failed("node a asks to join as node n1"))
+        }
         try await a.stop()
         try await b.stop()
     }

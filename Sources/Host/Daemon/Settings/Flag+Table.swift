@@ -117,7 +117,7 @@ extension Flag {
             "http-ca-cert", .tls, "CA that clients' certificates must have. Empty: the system's"),
         boolean("http-verify-client", .tls, "Require client certificates"),
         string(
-            "http-verify-common-name", .tls, "Common Name clients must have", .laterUnlessOff),
+            "http-verify-common-name", .tls, "Common Name that clients' certificates must have"),
         string("node-cert", .tls, "Certificate between nodes, PEM; then they encrypt"),
         string("node-key", .tls, "Its key"),
         string("node-ca-cert", .tls, "CA that nodes' certificates must have. Empty: the system's"),
@@ -127,8 +127,11 @@ extension Flag {
             "node-verify-server-name", .tls,
             "Name expected in a dialled node's certificate. Empty: the one dialled"),
         string(
-            "node-verify-common-name", .tls, "Common Name connecting nodes must have",
-            .laterUnlessOff),
+            "node-verify-common-name", .tls,
+            "Common Name that certificates of nodes that connect must have"),
+        boolean(
+            "node-verify-id", .tls,
+            "Require that nodes' certificates name their -node-id, as URI:rqlited:node:ID"),
         string(
             "node-tls", .tls,
             "require; or prefer, while a cluster is changed over: nodes in the clear are taken too",

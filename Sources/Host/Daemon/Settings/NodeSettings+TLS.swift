@@ -11,11 +11,19 @@ extension NodeSettings.HTTPS {
             guard !flags.boolean("http-verify-client") else {
                 throw .init("-http-verify-client needs -http-cert and -http-key")
             }
+            guard flags.optionalText("http-verify-common-name") == nil else {
+                throw .init("-http-verify-common-name needs -http-cert and -http-key")
+            }
             return nil
         }
-        return NodeSettings.HTTPS(
+        let https = NodeSettings.HTTPS(
             certificate: certificate, key: key, authority: flags.optionalText("http-ca-cert"),
-            verifiesClients: flags.boolean("http-verify-client"))
+            verifiesClients: flags.boolean("http-verify-client"),
+            commonName: flags.optionalText("http-verify-common-name"))
+        guard https.verifiesClients || https.commonName == nil else {
+            throw .init("-http-verify-common-name needs -http-verify-client")
+        }
+        return https
     }
 }
 
@@ -54,16 +62,31 @@ extension NodeSettings.NodeCertificates {
                 throw .init("either both -node-cert and -node-key must be set, or neither")
             }
             let alone =
-                ["node-ca-cert", "node-verify-server-name"].first {
+                ["node-ca-cert", "node-verify-server-name", "node-verify-common-name"].first {
                     flags.optionalText($0) != nil
-                } ?? ["node-verify-client", "node-no-verify"].first { flags.boolean($0) }
+                }
+                ?? ["node-verify-client", "node-no-verify", "node-verify-id"].first {
+                    flags.boolean($0)
+                }
             if let alone { throw .init("-\(alone) needs -node-cert and -node-key") }
             return nil
         }
-        return NodeSettings.NodeCertificates(
+        let certificates = NodeSettings.NodeCertificates(
             certificate: certificate, key: key, authority: flags.optionalText("node-ca-cert"),
             verifiesClients: flags.boolean("node-verify-client"),
+            commonName: flags.optionalText("node-verify-common-name"),
+            verifiesNodes: flags.boolean("node-verify-id"),
             verifiesServers: verifiesServers,
             serverName: flags.optionalText("node-verify-server-name"))
+        if !certificates.verifiesClients {
+            let alone = certificates.verifiesNodes ? "-node-verify-id" : "-node-verify-common-name"
+            guard !certificates.verifiesNodes, certificates.commonName == nil else {
+                throw .init("\(alone) needs -node-verify-client")
+            }
+        }
+        guard verifiesServers || !certificates.verifiesNodes else {
+            throw .init("-node-verify-id and -node-no-verify exclude each other")
+        }
+        return certificates
     }
 }

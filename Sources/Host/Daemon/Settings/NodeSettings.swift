@@ -65,6 +65,8 @@ package struct NodeSettings: Equatable, Sendable {
         package let authority: String?
         /// Clients must show a certificate.
         package let verifiesClients: Bool
+        /// With this Common Name in its subject; nil: any or none.
+        package let commonName: String?
     }
 
     /// What nodes ask of each other.
@@ -94,6 +96,10 @@ package struct NodeSettings: Equatable, Sendable {
         package let authority: String?
         /// Who connects must show a certificate.
         package let verifiesClients: Bool
+        /// With this Common Name in its subject; nil: any or none.
+        package let commonName: String?
+        /// Certificates must name the node that they are for.
+        package let verifiesNodes: Bool
         /// Who is dialed must show one that is right.
         package let verifiesServers: Bool
         /// In the certificate of who is dialed; nil: what was dialed.

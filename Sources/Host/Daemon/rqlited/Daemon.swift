@@ -55,8 +55,8 @@ struct Daemon {
         machine.peers = try PeersFile(in: settings.dataDirectory)?.recovery
         let node = try Node.start(
             machine, registry: registry, access: access.access(encryption.security),
-            group: peerGroup, metrics: metrics,
-            logger: logger.named("store"))
+            group: peerGroup, metrics: metrics, logger: logger.named("store"))
+        encryption.warnOfIdentity(node.options.identity.id.rawValue, logger.named("tls"))
         try sources?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
         let process = ProcessSections(descriptors: descriptors)
         let discovery = try Self.discovery(

@@ -27,7 +27,9 @@ struct Encryption: Sendable {
             return try TLSKeeper(
                 TLSFiles(
                     certificate: https.certificate, key: https.key, authority: https.authority),
-                TLSPolicy(verifiesClients: https.verifiesClients, protocols: ["http/1.1"]))
+                TLSPolicy(
+                    verifiesClients: https.verifiesClients, clientCommonName: https.commonName,
+                    protocols: ["http/1.1"]))
         } catch {
             throw Daemon.StartFailure(description: "failed to start HTTP server: \(error)")
         }
@@ -44,8 +46,9 @@ struct Encryption: Sendable {
                         authority: given.authority),
                     TLSPolicy(
                         verifiesClients: given.verifiesClients,
+                        clientCommonName: given.commonName,
                         verifiesServers: given.verifiesServers, serverName: given.serverName,
-                        protocols: protocols))
+                        verifiesNodes: given.verifiesNodes, protocols: protocols))
             case .secret(let file):
                 return try TLSKeeper(secretFile: file, protocols: protocols)
             case nil: return nil
@@ -100,16 +103,44 @@ struct Encryption: Sendable {
     /// Others refuse who answers under a name that is not in the certificate.
     private func warnOfNames(_ logger: Logger) {
         guard case .certificates(let given)? = settings.nodeEncryption?.means,
-            given.serverName == nil, given.verifiesServers, let own = nodes?.facts.first
+            let own = nodes?.facts.first
         else { return }
-        let host = settings.raft.advertised.host
-        guard !own.isValid(for: host) else { return }
+        let host = given.serverName ?? settings.raft.advertised.host
+        if given.verifiesServers, !own.isValid(for: host) {
+            logger.warning(
+                given.serverName == nil
+                    ? "other nodes dial an address that the certificate is not for, and will refuse it"
+                    : "the certificate is not for -node-verify-server-name: other nodes will refuse it",
+                [
+                    "dialled": settings.raft.advertised.host, "expected": host,
+                    "certificate": own.path, "names": own.names.joined(separator: ", "),
+                    "instead": given.serverName == nil
+                        ? "add it to the certificate, or give all nodes -node-verify-server-name"
+                        : "add it to the certificate",
+                ])
+        }
+        if let name = given.commonName, own.commonName != name {
+            logger.warning(
+                "the certificate has not the Common Name that others may ask for, by this node's flag",
+                [
+                    "certificate": own.path, "common_name": own.commonName ?? "none",
+                    "expected": name, "flag": "-node-verify-common-name",
+                ])
+        }
+    }
+
+    /// Others refuse a node whose certificate is another's.
+    /// - Parameter id: of this node, which is not known before its data directory was read.
+    func warnOfIdentity(_ id: String, _ logger: Logger) {
+        guard case .certificates(let given)? = settings.nodeEncryption?.means,
+            let own = nodes?.facts.first, !own.isFor(node: id),
+            !own.nodes.isEmpty || given.verifiesNodes
+        else { return }
         logger.warning(
-            "other nodes dial an address that the certificate is not for, and will refuse it",
+            "the certificate is not for this node, by its ID: other nodes will refuse it",
             [
-                "dialled": host, "certificate": own.path,
-                "names": own.names.joined(separator: ", "),
-                "instead": "add it to the certificate, or give all nodes -node-verify-server-name",
+                "node.id": id, "certificate": own.path,
+                "nodes": own.nodes.joined(separator: ", "), "expected": NodeName.uri(of: id),
             ])
     }
 
@@ -144,6 +175,7 @@ struct Encryption: Sendable {
             .init("cert_file", .string(https.certificate)),
             .init("key_file", .string(https.key)),
             .init("ca_file", .string(https.authority ?? "")),
+            .init("common_name", .string(https.commonName ?? "")),
             .init("next_protos", .array(["http/1.1"])),
             .init("certificates", Self.document(clients.facts)),
         ])
@@ -158,17 +190,29 @@ struct Encryption: Sendable {
             switch encryption.means {
             case .secret: ("a secret that all nodes know: it proves membership alone", .null)
             case .certificates(let given):
-                (
-                    given.verifiesClients
-                        ? "certificates, both ways: they prove membership alone"
-                        : "certificates of who is dialled; anybody may dial",
-                    Self.document(nodes.facts)
-                )
+                (Self.identity(given, nodes.facts), Self.document(nodes.facts))
             }
         return [
             .init("tls", "enabled"), .init("tls_demand", .string(encryption.demand.rawValue)),
             .init("identity", .string(identity)), .init("certificates", certificates),
         ]
+    }
+
+    /// What nodes prove to each other.
+    private static func identity(
+        _ given: NodeSettings.NodeCertificates, _ facts: [CertificateFacts]
+    ) -> String {
+        guard given.verifiesClients else {
+            return "certificates of who is dialled; anybody may dial"
+        }
+        guard given.verifiesServers else {
+            return "certificates of who dials; anybody may be dialled"
+        }
+        if given.verifiesNodes { return "certificates, both ways: each proves which node it is" }
+        return facts.first?.nodes.isEmpty ?? true
+            ? "certificates, both ways: they prove membership alone"
+            : "certificates, both ways: this node's proves which node it is, "
+                + "others' may prove membership alone (-node-verify-id)"
     }
 
     private static func document(_ facts: [CertificateFacts]) -> JSONValue {
@@ -177,6 +221,7 @@ struct Encryption: Sendable {
                 .object([
                     .init("file", .string(fact.path)),
                     .init("names", .array(fact.names.map { .string($0) })),
+                    .init("nodes", .array(fact.nodes.map { .string($0) })),
                     .init("not_before", .string(fact.begins.rfc3339)),
                     .init("not_after", .string(fact.ends.rfc3339)),
                     .init("days_left", .integer(fact.daysLeft(at: .now()))),

@@ -129,6 +129,12 @@ extension Node: PeerDelegate {
             links.states.troubled(Self.noConnection, about: "\(peer)", reason: "\(error)")
         case .acceptFailed(let error):
             links.repeats.warning("connections can't be accepted", about: "", cause: "\(error)")
+        case .refusedCertificate(let address, let reason):
+            // Only who has a certificate of the authorities can bring this about.
+            links.repeats.warning(
+                "a certificate was refused",
+                about: String(address[..<(address.lastIndex(of: ":") ?? address.endIndex)]),
+                cause: reason)
         case .messagesDropped, .misrouted, .refusedInbound:
             links.logger.debug("network", ["event": observation.description])
         }

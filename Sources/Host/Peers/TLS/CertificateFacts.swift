@@ -10,21 +10,31 @@ package struct CertificateFacts: Equatable, Sendable {
     package let ends: WallTime
     /// Its Subject Alternative Names: DNS names and addresses.
     package let names: [String]
+    /// The IDs of the nodes that it is for, see `NodeName`; none: it doesn't say.
+    package let nodes: [String]
+    /// Of its subject; nil if there is none.
+    package let commonName: String?
 
     init(_ certificate: NIOSSLCertificate, path: String) {
         self.path = path
         begins = WallTime(seconds: Int64(certificate.notValidBefore))
         ends = WallTime(seconds: Int64(certificate.notValidAfter))
+        commonName = (try? certificate.toDERBytes()).flatMap(SubjectName.commonName)
         var names: [String] = []
+        var nodes: [String] = []
         for name in certificate._subjectAlternativeNames() {
             let bytes = Array(name.contents)
             switch name.nameType {
             case .dnsName: names.append(String(decoding: bytes, as: UTF8.self))
             case .ipAddress: names.append(Self.address(bytes))
+            case .uri:
+                let uri = String(decoding: bytes, as: UTF8.self)
+                if let id = NodeName.id(inURI: uri) { nodes.append(id) }
             default: break
             }
         }
         self.names = names
+        self.nodes = nodes
     }
 
     private static func address(_ bytes: [UInt8]) -> String {
@@ -45,6 +55,11 @@ package struct CertificateFacts: Equatable, Sendable {
             guard name.hasPrefix("*."), let dot = host.firstIndex(of: ".") else { return false }
             return host[dot...] == name.dropFirst()
         }
+    }
+
+    /// Whether it names the node, by the bytes of its ID.
+    package func isFor(node id: String) -> Bool {
+        nodes.contains { $0.utf8.elementsEqual(id.utf8) }
     }
 
     /// Whole days until it ends, below 0 when it has.

@@ -2,14 +2,17 @@ import NIOSSL
 
 /// What goes wrong between two ends, in words.
 extension TLSKeeper {
-    /// `isClosed`: the other end went before it said anything of TLS.
-    package func describe(_ error: any Error) -> (cause: String, isClosed: Bool) {
+    /// `isClosed`: the other end went before it said anything of TLS; `isStranger`: what `PeerCheck`
+    /// found, so that the certificate is of the authorities.
+    package func describe(
+        _ error: any Error
+    ) -> (cause: String, isClosed: Bool, isStranger: Bool) {
         switch error {
-        case let failure as TLSFailure: return (failure.description, false)
+        case let failure as TLSFailure: return (failure.description, false, true)
         case NIOSSLError.handshakeFailed(.sslError([.eofDuringHandshake])):
-            return ("the other end closed the connection: does it speak TLS?", true)
-        case NIOSSLError.handshakeFailed(let inner): return (Self.reason("\(inner)"), false)
-        default: return (Self.reason("\(error)"), false)
+            return ("the other end closed the connection: does it speak TLS?", true, false)
+        case NIOSSLError.handshakeFailed(let inner): return (Self.reason("\(inner)"), false, false)
+        default: return (Self.reason("\(error)"), false, false)
         }
     }
 

@@ -76,13 +76,17 @@ package final class TLSKeeper: Sendable {
     /// Of the certificates that count now; none with a secret.
     package var facts: [CertificateFacts] { kept.withLock { $0.facts } }
 
-    /// For a connection that was accepted, on its event loop.
+    /// For a connection that was accepted, on its event loop; in their order.
     /// - Throws: `TLSFailure` without a certificate to show.
-    package func acceptingHandler() throws -> any ChannelHandler {
+    package func acceptingHandlers() throws -> [any ChannelHandler] {
         guard let context = kept.withLock({ $0.server }) else {
             throw TLSFailure("there is no certificate to show")
         }
-        return NIOSSLServerHandler(context: context)
+        let handler = NIOSSLServerHandler(context: context)
+        guard case .files(_, let policy) = source, let name = policy.clientCommonName else {
+            return [handler]
+        }
+        return [handler, PeerCheck(.commonName(name))]
     }
 
     /// For a connection to a host, on its event loop; in their order.
@@ -96,7 +100,22 @@ package final class TLSKeeper: Sendable {
         // Addresses are no names to be asked for (RFC 6066 §3).
         let handler = try NIOSSLClientHandler(
             context: context, serverHostname: Self.isAddress(name) ? nil : name)
-        return policy.verifiesServers ? [handler, NameCheck(host: name)] : [handler]
+        return policy.verifiesServers ? [handler, PeerCheck(.host(name))] : [handler]
+    }
+
+    /// Why the other end must not speak as a node, by the certificate that it has shown; nil: it may.
+    /// On the channel's event loop, once hands are shaken.
+    package func objection(to node: String, on channel: any Channel) -> String? {
+        guard case .files(_, let policy) = source,
+            let facts = CertificateFacts(ofPeerOn: channel)
+        else { return nil }
+        if facts.isFor(node: node) { return nil }
+        if facts.nodes.isEmpty {
+            return policy.verifiesNodes
+                ? "its certificate names no node, and -node-verify-id asks for that" : nil
+        }
+        let names = facts.nodes.map { "\"\($0)\"" }.joined(separator: ", ")
+        return "its certificate is for node \(names), and not for node \"\(node)\""
     }
 
     private static func isAddress(_ host: String) -> Bool {

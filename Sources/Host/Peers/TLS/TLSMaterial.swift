@@ -55,7 +55,7 @@ struct TLSMaterial {
         configuration.certificateChain = sources
         configuration.privateKey = source
         configuration.trustRoots = roots
-        // Its name is looked at by `NameCheck`.
+        // Its name is looked at by `PeerCheck`.
         configuration.certificateVerification =
             policy.verifiesServers ? .noHostnameVerification : .none
         client = try Self.context(configuration, policy, pair)

@@ -1,5 +1,6 @@
 import NIOCore
 import PeerProtocol
+import Raft
 import Wire
 
 /// The dialing end of a question: sends it, takes one answer, closes.
@@ -8,12 +9,16 @@ final class CallHandler: ChannelInboundHandler {
 
     private let promise: EventLoopPromise<PeerAnswer>
     private let address: String
+    private let security: TransportSecurity
     private var isAnswered = false
 
-    /// - Parameter promise: may be completed from elsewhere too, by its owner's deadline.
-    init(promise: EventLoopPromise<PeerAnswer>, address: String) {
+    /// - Parameters:
+    ///   - promise: may be completed from elsewhere too, by its owner's deadline.
+    ///   - security: who says that it is a node must be by its certificate, too.
+    init(promise: EventLoopPromise<PeerAnswer>, address: String, security: TransportSecurity) {
         self.promise = promise
         self.address = address
+        self.security = security
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -21,7 +26,14 @@ final class CallHandler: ChannelInboundHandler {
         guard let frame = batch.frames.first(where: { $0.kind == .answer }) else { return }
         do {
             var reader = batch.reader(of: frame)
-            finish(.success(try PeerAnswer(from: &reader)))
+            let answer = try PeerAnswer(from: &reader)
+            if case .hello(let hello) = answer,
+                let objection = security.objection(to: hello.identity.id, on: context.channel)
+            {
+                finish(.failure(TransportError(.other, address: address, cause: objection)))
+            } else {
+                finish(.success(answer))
+            }
         } catch {
             let cause = "its answer can't be read: \(error)"
             finish(.failure(TransportError(.corrupted, address: address, cause: cause)))

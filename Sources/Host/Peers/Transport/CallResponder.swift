@@ -1,5 +1,6 @@
 import NIOCore
 import PeerProtocol
+import Raft
 import Rights
 import Wire
 
@@ -77,6 +78,10 @@ final class CallResponder: ChannelDuplexHandler {
             lastUse = .now()
             switch waiting.removeFirst() {
             case .unknown(let kind): send(.unsupported(kind: kind), context)
+            case .known(.join(let join), _) where join.identity != caller.identity:
+                // By its introduction, which a certificate may vouch for.
+                let text = "node \(caller.identity.id) asks to join as node \(join.identity.id)"
+                send(.failed(text), context)
             case .known(let request, let credential): ask(request, credential, context)
             }
         }

@@ -1,16 +1,22 @@
 package import NIOCore
 import PeerProtocol
+import Raft
 
 /// Makes the handlers that encrypt connections. Called on event loops, for each connection anew.
 package protocol ConnectionSecurity: Sendable {
-    /// For a connection that was accepted.
-    func acceptingHandler() throws -> any ChannelHandler
+    /// For a connection that was accepted; in their order.
+    func acceptingHandlers() throws -> [any ChannelHandler]
 
     /// For a connection to a host, a name or an address; in their order.
     func dialingHandlers(host: String) throws -> [any ChannelHandler]
 
-    /// Why both ends did not come to terms, in words; `isClosed`: the other end went without a word.
-    func describe(_ error: any Error) -> (cause: String, isClosed: Bool)
+    /// Why the other end, once hands are shaken, must not speak as the node of that ID; nil: it may, or
+    /// the connection is not encrypted.
+    func objection(to node: String, on channel: any Channel) -> String?
+
+    /// Why both ends did not come to terms, in words; `isClosed`: the other end went without a word;
+    /// `isStranger`: its certificate is of the authorities, and yet not one that is asked for.
+    func describe(_ error: any Error) -> (cause: String, isClosed: Bool, isStranger: Bool)
 }
 
 /// What of a node's connections is encrypted.
@@ -32,13 +38,19 @@ package struct TransportSecurity: Sendable {
         self.clients = clients
     }
 
+    /// Why the other end of a connection must not be taken for the node; nil: it may, see
+    /// `ConnectionSecurity.objection`.
+    func objection(to node: NodeID, on channel: any Channel) -> String? {
+        nodes?.objection(to: node.rawValue, on: channel)
+    }
+
     /// What TLS finds wrong, as an error of the connection.
     static func failure(
         _ error: any Error, of security: any ConnectionSecurity, address: String
     ) -> TransportError {
         let plain = TransportError(error, address: address)
         guard plain.reason == .other else { return plain }
-        let (cause, isClosed) = security.describe(error)
+        let (cause, isClosed, _) = security.describe(error)
         return TransportError(
             isClosed ? .connectionLost : .other, address: address, cause: "TLS: \(cause)")
     }

@@ -49,6 +49,7 @@ struct Dialer: Sendable {
                 channel.write(
                     ByteBuffer(bytes: preamble(purpose, introduction)), promise: nil)
                 do {
+                    try guardIdentity(of: channel, introduction.wanted, address)
                     try install(channel)
                 } catch {
                     channel.close(promise: nil)
@@ -57,6 +58,18 @@ struct Dialer: Sendable {
                 return channel
             }
         }.flatMapErrorThrowing { throw TransportError($0, address: address.rawValue) }
+    }
+
+    /// Keeps what is meant for one node from another, by its certificate.
+    private func guardIdentity(
+        of channel: any Channel, _ wanted: Introduction.Wanted?, _ address: PeerAddress
+    ) throws {
+        guard let wanted, let objection = security.objection(to: wanted.id, on: channel) else {
+            return
+        }
+        let error = TransportError(.other, address: address.rawValue, cause: objection)
+        try channel.pipeline.syncOperations.addHandler(
+            IdentityMismatchHandler(error, limit: limits.sniffTimeout))
     }
 
     /// Connected, and encrypted where that is asked for.

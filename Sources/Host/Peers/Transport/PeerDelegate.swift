@@ -99,6 +99,8 @@ package enum TransportObservation: Equatable, Sendable, CustomStringConvertible 
     case messagesDropped(NodeID, count: Int)
     case misrouted(wanted: NodeID, found: NodeID, at: PeerAddress)
     case refusedInbound(remoteAddress: String, reason: String)
+    /// The other end has shown a certificate of the authorities, and not the one that is asked for.
+    case refusedCertificate(remoteAddress: String, reason: String)
     /// Descriptors or memory have run out; the listener pauses and goes on.
     case acceptFailed(TransportError)
 
@@ -113,7 +115,8 @@ package enum TransportObservation: Equatable, Sendable, CustomStringConvertible 
             "queue to node \(id) is full: \(count) messages dropped"
         case .misrouted(let wanted, let found, let address):
             "node \(found) answers at \(address), where node \(wanted) should be"
-        case .refusedInbound(let address, let reason):
+        case .refusedInbound(let address, let reason),
+            .refusedCertificate(let address, let reason):
             "refused a connection from \(address): \(reason)"
         case .acceptFailed(let error): "\(error)"
         }

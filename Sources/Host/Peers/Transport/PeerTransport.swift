@@ -119,13 +119,16 @@ package final class PeerTransport: Sendable {
         guard let security else { return }
         let remote = channel.remoteText
         let pipeline = channel.pipeline.syncOperations
-        try pipeline.addHandler(try security.acceptingHandler())
+        try pipeline.addHandlers(try security.acceptingHandlers())
         try pipeline.addHandler(
             HandshakeWatch(limit: limits.sniffTimeout) { [self] result in
                 guard case .failure(let error) = result else { return }
                 inbound.count { $0.refusedTLS += 1 }
-                let cause = TransportSecurity.failure(error, of: security, address: remote)
-                observe(.refusedInbound(remoteAddress: remote, reason: cause.cause))
+                let cause = TransportSecurity.failure(error, of: security, address: remote).cause
+                observe(
+                    security.describe(error).isStranger
+                        ? .refusedCertificate(remoteAddress: remote, reason: cause)
+                        : .refusedInbound(remoteAddress: remote, reason: cause))
             })
     }
 
@@ -133,7 +136,11 @@ package final class PeerTransport: Sendable {
 
     /// Refusals of strangers are rationed: a flood of them shall not become one of log lines.
     func observe(_ observation: TransportObservation) {
-        if case .refusedInbound = observation, !inbound.maySayRefusal() { return }
+        switch observation {
+        case .refusedInbound, .refusedCertificate:
+            if !inbound.maySayRefusal() { return }
+        case .connected, .disconnected, .messagesDropped, .misrouted, .acceptFailed: break
+        }
         delegate?.observed(observation)
     }
 
@@ -232,7 +239,7 @@ package final class PeerTransport: Sendable {
         ) { [self] channel in
             try channel.pipeline.syncOperations.addHandlers([
                 FrameHandler(limit: limit, role: .dialer, address: text, transport: self),
-                CallHandler(promise: promise, address: text),
+                CallHandler(promise: promise, address: text, security: security),
             ])
             var writer = ByteWriter(reserving: 256)
             // No question carries it that needs it not: addresses may be of strangers.

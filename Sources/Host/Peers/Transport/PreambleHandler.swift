@@ -100,6 +100,12 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
             transport.inbound.count { $0.misdirected += 1 }
             return refuse(context, code, text)
         }
+        if let objection = transport.security.objection(
+            to: introduction.identity.id, on: context.channel)
+        {
+            transport.inbound.count { $0.refusedIdentity += 1 }
+            return refuse(context, .unwanted, objection, byCertificate: true)
+        }
         if let cause = transport.inbound.refusal(of: introduction, purpose) {
             return refuse(context, .unwanted, cause)
         }
@@ -199,11 +205,17 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     /// Tells the dialer why, and waits for it to close: closing first, with bytes of the dialer
     /// unread, would reset the connection and might overtake the refusal.
-    private func refuse(_ context: ChannelHandlerContext, _ code: RefusalCode, _ text: String) {
+    private func refuse(
+        _ context: ChannelHandlerContext, _ code: RefusalCode, _ text: String,
+        byCertificate: Bool = false
+    ) {
         isDone = true
         transport.inbound.count { $0.refusedOverLimit += code == .tooManyConnections ? 1 : 0 }
+        let remote = context.channel.remoteText
         transport.observe(
-            .refusedInbound(remoteAddress: context.channel.remoteText, reason: text))
+            byCertificate
+                ? .refusedCertificate(remoteAddress: remote, reason: text)
+                : .refusedInbound(remoteAddress: remote, reason: text))
         var writer = ByteWriter()
         writer.writeRefusal(code, text, by: transport)
         guard transport.inbound.mayLinger(context.channel) else {

@@ -64,6 +64,8 @@ package struct TransportStatistics: Equatable, Sendable {
         package var httpConnections: UInt64 = 0
         /// Connections refused because they began with TLS.
         package var refusedTLS: UInt64 = 0
+        /// Connections refused because the certificate is another node's.
+        package var refusedIdentity: UInt64 = 0
         /// Spoke in the clear where this node wants encryption.
         package var refusedPlain: UInt64 = 0
         /// Connections refused because they spoke neither HTTP nor the nodes' protocol, or another

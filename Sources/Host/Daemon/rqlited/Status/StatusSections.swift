@@ -137,6 +137,7 @@ struct StatusSections: Sendable {
                     .init("refused_over_limit", .integer(inbound.refusedOverLimit)),
                     .init("refused_plain", .integer(inbound.refusedPlain)),
                     .init("refused_tls", .integer(inbound.refusedTLS)),
+                    .init("refused_identity", .integer(inbound.refusedIdentity)),
                     .init("refused_unknown", .integer(inbound.refusedUnknown)),
                     .init("unidentified", .integer(inbound.unidentified)),
                     .init("untaken_bytes", .integer(inbound.untakenBytes)),
