@@ -76,12 +76,7 @@ import Testing
         let start = ContinuousClock.now
         let rest = three.nodes.filter { $0.id != winner.id }
         try await eventually("the others have a cluster", within: .seconds(30)) {
-            for node in rest {
-                let ready = try await node.client.get("/readyz", timeout: .seconds(2))
-                guard ready.status == 200 else {
-                    throw UnexpectedStatus(status: ready.status, text: ready.text)
-                }
-            }
+            for node in rest { _ = try await node.isReady() }
             return true
         }
         #expect(ContinuousClock.now - start < stretched(.seconds(30)))

@@ -8,7 +8,8 @@
  *     <dir>/journal              lines: node, operation, name, expected revision or -, status, what
  *                                a written entry says (forming, formed or -)
  *     <dir>/control/stop-at      a step: `before write forming`. The first node that comes there
- *                                renames the file to `stopped-<node>` and stays until it is gone
+ *                                renames the file to `stopped-<node>` and stays until it is gone;
+ *                                nor does any other call of that node do anything until then
  *     <dir>/control/fail         `down`: every call fails; `hang`: none comes back before its end
  */
 #define _GNU_SOURCE
@@ -78,6 +79,16 @@ static int control(const rqd_instance *self, const char *name, char *text, size_
     return 1;
 }
 
+/* Stays while the node is stopped at a step; nonzero when the call ended meanwhile. */
+static int is_held(const rqd_instance *self, const rqd_call *call) {
+    char path[2048];
+    snprintf(path, sizeof path, "%s/control/stopped-%s", self->root, self->node);
+    while (access(path, F_OK) == 0) {
+        if (is_over(call, 10)) return 1;
+    }
+    return 0;
+}
+
 /* Stays at the step if a test wants that; nonzero when the call ended meanwhile. */
 static int stay(const rqd_instance *self, const rqd_call *call, const char *when,
                 const char *operation, const char *state) {
@@ -87,15 +98,13 @@ static int stay(const rqd_instance *self, const rqd_call *call, const char *when
     snprintf(from, sizeof from, "%s/control/stop-at", self->root);
     snprintf(to, sizeof to, "%s/control/stopped-%s", self->root, self->node);
     if (rename(from, to) != 0) return 0;
-    while (access(to, F_OK) == 0) {
-        if (is_over(call, 10)) return 1;
-    }
-    return 0;
+    return is_held(self, call);
 }
 
 static rqd_code failure(const rqd_instance *self, const rqd_call *call, const rqd_sink *sink) {
     static const rqd_text down = RQD_TEXT("the directory is down: a test wants it so");
     char text[32];
+    if (is_held(self, call)) return RQD_TIMEOUT;
     if (!control(self, "fail", text, sizeof text)) return RQD_OK;
     if (strcmp(text, "hang") == 0) {
         while (!is_over(call, 20)) {}

@@ -95,12 +95,20 @@ final class Daemon: Sendable {
     }
 
     func waitUntilReady(within limit: Duration = .seconds(20)) async throws {
-        try await eventually("node \(id) is ready", within: limit) {
-            let answer = try await self.client.get("/readyz", timeout: .seconds(2))
-            guard answer.status == 200 else {
-                throw UnexpectedStatus(status: answer.status, text: answer.text)
-            }
-            return true
+        try await eventually("node \(id) is ready", within: limit) { try await self.isReady() }
+    }
+
+    /// True, or the reason in an error: what the node waits for, or how it ended.
+    func isReady() async throws -> Bool {
+        if let status = process.withLock({ $0?.exitStatus }) {
+            let words = log.split(separator: "\n").last ?? "nothing"
+            throw UnexpectedStatus(
+                status: Int(status), text: "node \(id) has ended; its last words: \(words)")
         }
+        let answer = try await client.get("/readyz", timeout: .seconds(2))
+        guard answer.status == 200 else {
+            throw UnexpectedStatus(status: answer.status, text: answer.text)
+        }
+        return true
     }
 }

@@ -79,14 +79,11 @@ struct TestCluster: Sendable {
         return try await eventually("all nodes agree on a leader", within: limit) {
             var leaders: Set<String> = []
             for node in running {
+                _ = try await node.isReady()
                 let status = try await node.client.get("/status", timeout: .seconds(2)).json()
                 guard let leader = status["store"]["leader"]["node_id"].string, !leader.isEmpty
                 else { throw UnexpectedStatus(status: 0, text: "node \(node.id) knows no leader") }
                 leaders.insert(leader)
-                let ready = try await node.client.get("/readyz", timeout: .seconds(2))
-                guard ready.status == 200 else {
-                    throw UnexpectedStatus(status: ready.status, text: ready.text)
-                }
             }
             guard leaders.count == 1 else { return nil }
             return running.first { leaders.contains($0.id) }
