@@ -60,12 +60,12 @@ extension SimulatedNode {
     }
 
     private func renewGate() {
-        guard let serving = machine?.serving() else { return }
+        guard let turn = machine?.lastTurn() else { return }
         let isLong = mutation == .leasesTooLong
-        let lease = serving.until - serving.turnedAt
-        let until = serving.turnedAt + lease * (isLong ? 20 : 1)
-        localReadsUntil = serving.local ? until : .zero
-        if serving.asLeader {
+        let lease = turn.servesUntil - turn.at
+        let until = turn.at + lease * (isLong ? 20 : 1)
+        localReadsUntil = turn.outline.servesLocally ? until : .zero
+        if turn.outline.servesAsLeader {
             leaderReadsUntil = until
         } else if !isLong {
             leaderReadsUntil = .zero

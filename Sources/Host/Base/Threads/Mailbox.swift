@@ -6,22 +6,22 @@ package import Time
 ///
 /// `@unchecked Sendable`: `items` and `sleepers` are touched only while `gate` is held.
 package final class Mailbox<Element: Sendable>: @unchecked Sendable {
-    private let gate = WaitingLock()
-    private var items: [Element] = []
-    private var sleepers = 0
+    @usableFromInline let gate = WaitingLock()
+    @usableFromInline var items: [Element] = []
+    @usableFromInline var sleepers = 0
 
     /// Empty.
-    package init() {}
+    @inlinable package init() {}
 
     /// From any thread; never waits for the receiver.
-    package func post(_ item: Element) {
+    @inlinable package func post(_ item: Element) {
         gate.lock()
         items.append(item)
         wake()
     }
 
     /// All of them together, in their order: no other sender's come between.
-    package func post(_ batch: [Element]) {
+    @inlinable package func post(_ batch: [Element]) {
         guard !batch.isEmpty else { return }
         gate.lock()
         items.append(contentsOf: batch)
@@ -29,14 +29,14 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
     }
 
     /// Leaves it for the receiver's next look, for what nobody waits for.
-    package func postQuietly(_ item: Element) {
+    @inlinable package func postQuietly(_ item: Element) {
         gate.lock()
         items.append(item)
         gate.unlock()
     }
 
     /// Unlocks, then wakes a sleeper, so that it does not wake into a held lock.
-    private func wake() {
+    @inlinable func wake() {
         let mustWake = sleepers > 0
         gate.unlock()
         if mustWake { gate.wakeOne() }
@@ -44,7 +44,9 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
 
     /// Waits until something is there or the time is up, and takes at most `limit` items, the oldest
     /// first; none if the time was up. Without a deadline it waits for ever.
-    package func take(atMost limit: Int = .max, until deadline: MonotonicTime? = nil) -> [Element] {
+    @inlinable package func take(atMost limit: Int = .max, until deadline: MonotonicTime? = nil)
+        -> [Element]
+    {
         gate.lock()
         defer { gate.unlock() }
         while items.isEmpty {
@@ -69,7 +71,7 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
     }
 
     /// How many items wait now.
-    package var count: Int {
+    @inlinable package var count: Int {
         gate.lock()
         defer { gate.unlock() }
         return items.count

@@ -14,6 +14,9 @@ static _Thread_local int exceeded;
 static _Thread_local uint64_t failures;
 static _Thread_local int64_t allocations_before_fault = -1;
 
+// Smaller blocks need nothing but to be counted by their number: almost all that there are.
+static _Thread_local int64_t plain_below = INT64_MAX;
+
 // Work: see csqlite_limit_work.
 static _Thread_local int64_t work_limit = -1;
 static _Thread_local int64_t work_smallest;
@@ -24,6 +27,13 @@ static _Thread_local int64_t bound;
 static _Thread_local int is_work_exceeded;
 static _Thread_local int pauses;
 
+static void find_plain(void) {
+    int64_t smallest = INT64_MAX;
+    if (limit >= 0) smallest = smallest_counted;
+    if (work_limit >= 0 && work_smallest < smallest) smallest = work_smallest;
+    plain_below = nested_left >= 0 || allocations_before_fault >= 0 ? 0 : smallest;
+}
+
 void csqlite_limit_memory(int64_t bytes, int64_t smallest, int64_t allocations) {
     limit = bytes;
     allocations_left = allocations_allowed = allocations;
@@ -31,18 +41,28 @@ void csqlite_limit_memory(int64_t bytes, int64_t smallest, int64_t allocations) 
     smallest_counted = smallest;
     held = 0;
     exceeded = 0;
+    find_plain();
 }
 
-void csqlite_unlimit_memory(void) { limit = nested_left = -1; }
+void csqlite_unlimit_memory(void) {
+    limit = nested_left = -1;
+    find_plain();
+}
 int64_t csqlite_allocations(void) { return allocations_allowed - allocations_left; }
 void csqlite_limit_nested(int64_t allocations) {
     if (nested_left < 0) nested_left = allocations;
+    find_plain();
 }
-void csqlite_end_nested(void) { nested_left = -1; }
+void csqlite_end_nested(void) {
+    if (nested_left < 0) return;
+    nested_left = -1;
+    find_plain();
+}
 int csqlite_memory_exceeded(void) { return exceeded; }
 uint64_t csqlite_memory_failures(void) { return failures; }
 void csqlite_inject_memory_fault(int64_t after_allocations) {
     allocations_before_fault = after_allocations;
+    find_plain();
 }
 
 enum { smallest_bound = 16 << 10, smallest_coarse = 4 << 20 };
@@ -54,9 +74,13 @@ void csqlite_limit_work(int64_t bytes, int64_t smallest, int is_coarse) {
     work = 0;
     work_held = bound;
     is_work_exceeded = 0;
+    find_plain();
 }
 
-void csqlite_unlimit_work(void) { work_limit = -1; }
+void csqlite_unlimit_work(void) {
+    work_limit = -1;
+    find_plain();
+}
 int64_t csqlite_work(void) { return work; }
 int64_t csqlite_work_held(void) { return work_held; }
 int csqlite_work_exceeded(void) { return is_work_exceeded; }
@@ -132,7 +156,23 @@ static int is_refused_by_test(void) {
     return 1;
 }
 
+// Whether a new block needs nothing more; its number is counted then.
+static int is_plain(int64_t size) {
+    if (size >= plain_below) return 0;
+    if (limit < 0) return 1;
+    if (allocations_left <= 0) return 0;
+    allocations_left--;
+    return 1;
+}
+
+static void *plain_malloc(int size) {
+    void *block = system_memory.xMalloc(size);
+    if (!block) failures++;
+    return block;
+}
+
 static void *counting_malloc(int size) {
+    if (is_plain(size)) return plain_malloc(size);
     if (!may_hold(counted(size)) || !may_nest(size)) return 0;
     if (work_limit >= 0 && !may_work(size)) return 0;
     void *block = is_refused_by_test() ? 0 : system_memory.xMalloc(size);
@@ -148,8 +188,13 @@ static void *counting_malloc(int size) {
 static void counting_free(void *block) {
     // Blocks from before the limit was set count too, so that giving one back and taking another
     // is even.
-    if (limit >= 0 && block) held -= counted(system_memory.xSize(block));
-    if (work_limit >= 0 && block) hold_work(0, system_memory.xSize(block));
+    if (plain_below < INT64_MAX && block) {
+        int64_t size = system_memory.xSize(block);
+        if (size >= plain_below) {
+            if (limit >= 0) held -= counted(size);
+            if (work_limit >= 0) hold_work(0, size);
+        }
+    }
     system_memory.xFree(block);
 }
 

@@ -92,15 +92,16 @@ extension CommandRunner {
         let previousRowid = session.connection.lastInsertRowid
         var collector: RowCollector?
         var columnCount = 0
+        // Named here, for the closure would take a copy of all there is.
+        let (qualifyColumns, byteLimit) = (command.qualifyColumns, limits.resultBytes)
         let execution: WriteSession.Execution
         do throws(ApplyFault) {
             execution = try session.run(compiled, stopsAtFirstRow: !givesRows) { running, isRow in
                 if collector == nil {
                     columnCount = running.columnCount
                     collector = RowCollector(
-                        running, names: compiled.columnNames,
-                        qualifyColumns: command.qualifyColumns,
-                        byteLimit: limits.resultBytes, keepsRows: wantsRows)
+                        running, names: compiled.columnNames, qualifyColumns: qualifyColumns,
+                        byteLimit: byteLimit, keepsRows: wantsRows)
                 }
                 if isRow, givesRows { collector?.add(running) }
             }

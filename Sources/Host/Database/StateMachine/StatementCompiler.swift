@@ -60,6 +60,8 @@ final class StatementCompiler {
     /// too many, the second are dropped and take their place.
     private var recent: [SQLText: ScriptStatement] = [:]
     private var older: [SQLText: ScriptStatement] = [:]
+    /// The one used last: often it comes again at once, and comparing is cheaper than hashing.
+    private var last: (text: SQLText, statement: ScriptStatement)?
 
     /// The texts kept are short: a long one is hardly ever sent twice.
     private static let longestKept = 16_384
@@ -70,25 +72,28 @@ final class StatementCompiler {
         self.capacity = capacity
     }
 
-    /// A text that is one statement and was compiled before.
-    private func cached(_ sql: SQLText) -> ScriptStatement? {
-        if let statement = recent[sql] { return statement }
-        guard let statement = older.removeValue(forKey: sql) else { return nil }
-        insert(statement, for: sql)
+    /// A text that is one statement and was compiled before: it needs no compiling.
+    func cached(_ sql: String) -> ScriptStatement? {
+        guard !guardian.likeIsSensitive else { return nil }
+        let text = SQLText(sql)
+        if let last, last.text == text { return last.statement }
+        guard let statement = found(text) else { return nil }
+        last = (text, statement)
         return statement
     }
 
-    /// Whether the text needs no compiling.
-    func keeps(_ sql: String) -> Bool {
-        guard !guardian.likeIsSensitive else { return false }
-        let text = SQLText(sql)
-        return recent[text] != nil || older[text] != nil
+    private func found(_ text: SQLText) -> ScriptStatement? {
+        if let statement = recent[text] { return statement }
+        guard let statement = older.removeValue(forKey: text) else { return nil }
+        insert(statement, for: text)
+        return statement
     }
 
     /// Drops what was kept: nothing that is compiled before may show in what comes after.
     func forget() {
         recent.removeAll(keepingCapacity: true)
         older.removeAll(keepingCapacity: true)
+        last = nil
     }
 
     private func insert(_ statement: ScriptStatement, for sql: SQLText) {
@@ -101,9 +106,7 @@ final class StatementCompiler {
 
     /// The statement of `sql` that begins at `offset` or after blanks there.
     func compile(_ sql: String, from offset: Int) -> CompileOutcome {
-        if offset == 0, !guardian.likeIsSensitive, let kept = cached(SQLText(sql)) {
-            return .statement(kept)
-        }
+        if offset == 0, let kept = cached(sql) { return .statement(kept) }
         let count = sql.utf8.count
         let outcome = sql.withCString { text in
             compile(UnsafeRawBufferPointer(start: text + offset, count: count - offset))

@@ -15,6 +15,7 @@ internal import Wire
 /// batch is run again unit by unit, each measured by itself.
 final class WriteRoom {
     private let pageCount: PreparedStatement
+    private let autoVacuum: PreparedStatement
     /// What the statement may hold in temporary files, in bytes.
     private var temporary: UInt64 = 0
     /// Of the database, in bytes.
@@ -22,6 +23,11 @@ final class WriteRoom {
     /// What SQLite was told last.
     private var mostPages: UInt64 = 0
     private var limits = WriteLimits.initial
+    /// Batches that need no look at the database's size.
+    private var unlooked = 0
+
+    /// SQLite compiles a PRAGMA anew each time it is run.
+    private static let batchesPerLook = 64
 
     /// What one statement may hold in blocks of a size that only values have.
     private static let valueBytes: Int64 = 1 << 30
@@ -33,6 +39,7 @@ final class WriteRoom {
 
     init(_ connection: borrowing Connection) throws(SQLiteError) {
         pageCount = try connection.prepare("PRAGMA main.page_count", isPersistent: true)
+        autoVacuum = try connection.prepare("PRAGMA main.auto_vacuum", isPersistent: true)
         pageSize = UInt64(clamping: try connection.integer("PRAGMA main.page_size") ?? 4096)
     }
 
@@ -44,19 +51,33 @@ final class WriteRoom {
     func bound(_ limits: WriteLimits, exactly: Bool, on connection: borrowing Connection)
         throws(SQLiteError)
     {
+        if exactly || limits != self.limits {
+            unlooked = 0
+        } else if unlooked > 0 {
+            unlooked -= 1
+            return
+        }
         self.limits = limits
-        defer { pageCount.reset() }
-        guard try pageCount.step() else { return }
-        let pages = UInt64(clamping: pageCount.integer(at: 0))
+        guard let pages = try Self.value(of: pageCount) else { return }
         let most = min(
             pages.addingReportingOverflow(limits.growth / pageSize).partialValue,
             max(limits.database / pageSize, pages))
-        if !exactly, mostPages <= most, mostPages >= pages + (most - pages) / 2 { return }
-        try tell(most, connection)
+        let suffices = mostPages <= most && mostPages >= pages + (most - pages) / 2
+        if exactly || !suffices { try tell(most, connection) }
+        // What was told stays right while the database doesn't shrink: that VACUUM alone does, unless
+        // a commit may. VACUUM runs in a unit of its own.
+        if !exactly, try Self.value(of: autoVacuum) == 0 { unlooked = Self.batchesPerLook }
+    }
+
+    private static func value(of pragma: borrowing PreparedStatement) throws(SQLiteError) -> UInt64?
+    {
+        defer { pragma.reset() }
+        return try pragma.step() ? UInt64(clamping: pragma.integer(at: 0)) : nil
     }
 
     /// Before a statement of our own that may need a page.
     func lift(on connection: borrowing Connection) throws(SQLiteError) {
+        unlooked = 0
         try tell(.max, connection)
     }
 

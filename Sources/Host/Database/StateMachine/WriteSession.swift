@@ -135,7 +135,7 @@ final class WriteSession {
     func compile(_ sql: String, from offset: Int) throws(SQLiteError) -> CompileOutcome {
         _ = try refreshSchema()
         compiler.isPoor = budget.isSpent
-        if offset == 0, compiler.keeps(sql) { return compiler.compile(sql, from: offset) }
+        if offset == 0, let kept = compiler.cached(sql) { return .statement(kept) }
         try forgetViewNames()
         var outcome = compiler.compile(sql, from: offset)
         if case .statement(let statement) = outcome, statement.compiled.facts.followsSchemaOrder,

@@ -3,19 +3,41 @@ package import Raft
 import Replication
 package import Time
 
-/// By what reads may be served beside the machine, as of its last turn.
-package struct NodeServing: Sendable {
-    /// Reads at level `none` may see this database.
-    package let local: Bool
-    /// This node leads, by all it knows, and has applied what it must have.
-    package let asLeader: Bool
-    /// Both hold until then; who could not take a turn for that long has to ask the machine.
-    package let until: MonotonicTime
-    /// Zero until the node belongs to a cluster.
-    package let commitIndex: LogIndex
+/// What changes with every write, as of a turn; all zero until the node belongs to a cluster.
+package struct NodePositions: Sendable {
+    package var commitIndex = LogIndex.zero
+    package var appliedIndex = LogIndex.zero
+    package var durableIndex = LogIndex.zero
+    package var lastPosition = LogPosition.zero
+
+    package init() {}
+}
+
+/// What changes seldom and has to show at once where it does.
+package struct NodeOutline: Equatable, Sendable {
+    let cluster: ClusterID?
+    let role: RoleName
+    let term: Term
     /// Nil while none is known.
     package let leader: NodeID?
-    package let turnedAt: MonotonicTime
+    let membershipIndex: LogIndex
+    let exclusion: Exclusion
+    let isHalted: Bool
+    let isSeeking: Bool
+    /// Reads at level `none` may see this database.
+    package let servesLocally: Bool
+    /// This node leads, by all it knows, and has applied what it must have.
+    package let servesAsLeader: Bool
+}
+
+/// What other threads have to know of each turn.
+package struct NodeTurn: Sendable {
+    package let outline: NodeOutline
+    /// Until then reads may be served as the outline says; who could not take a turn for that long
+    /// has to ask the machine.
+    package let servesUntil: MonotonicTime
+    package let positions: NodePositions
+    package let at: MonotonicTime
 }
 
 /// All that a machine tells of itself, made at one time.
@@ -33,11 +55,30 @@ extension NodeMachine {
     /// When the present or last turn began.
     package var presentTurn: MonotonicTime { mutating get { now } }
 
-    package mutating func serving() -> NodeServing {
-        NodeServing(
-            local: canServeLocally, asLeader: canServeAsLeader, until: now + options.quorumTime,
-            commitIndex: replicated?.raft.commitIndex ?? .zero, leader: replicated?.raft.leader,
-            turnedAt: now)
+    /// Cheap; to be asked at the end of every turn.
+    package mutating func lastTurn() -> NodeTurn {
+        NodeTurn(
+            outline: outline(), servesUntil: now + options.quorumTime, positions: positions(),
+            at: now)
+    }
+
+    private mutating func outline() -> NodeOutline {
+        NodeOutline(
+            cluster: cluster, role: replicated?.raft.role ?? .follower,
+            term: replicated?.raft.term ?? .zero, leader: replicated?.raft.leader,
+            membershipIndex: replicated?.raft.membershipIndex ?? .zero, exclusion: exclusion,
+            isHalted: halt != nil, isSeeking: rendezvous.isSeeking,
+            servesLocally: canServeLocally, servesAsLeader: canServeAsLeader)
+    }
+
+    private mutating func positions() -> NodePositions {
+        var positions = NodePositions()
+        guard replicated != nil else { return positions }
+        positions.commitIndex = replicated?.raft.commitIndex ?? .zero
+        positions.appliedIndex = replicated?.appliedIndex ?? .zero
+        positions.durableIndex = replicated?.durableIndex ?? .zero
+        positions.lastPosition = replicated?.raft.lastPosition ?? .zero
+        return positions
     }
 
     /// Costs about as much as a write; to be asked when somebody may read it.

@@ -23,9 +23,8 @@ final class MachineThread {
     private var machine: NodeMachine
     private let links: Links
     private var isOver = false
-    private var publishedAt = MonotonicTime.zero
-    /// When what the board shows is to be renewed; nil while it is of the last turn.
-    private var publishDue: MonotonicTime?
+    /// When a portrait was made last, and what it showed.
+    private var published: (at: MonotonicTime, outline: NodeOutline)?
 
     /// The threads and services that the machine's effects go to.
     struct Links: Sendable {
@@ -73,8 +72,7 @@ final class MachineThread {
         machine.begin(beginning)
         carryOut()
         while !isOver {
-            let due = machine.nextTick
-            let events = links.mailbox.take(until: publishDue.map { min($0, due) } ?? due)
+            let events = links.mailbox.take(until: machine.nextTick)
             let credits = links.credits.take()
             machine.turn(events, at: .now, wallMilliseconds: WallTime.now().milliseconds)
             for credit in credits { credit.giveBack() }
@@ -84,37 +82,38 @@ final class MachineThread {
 
     private func carryOut() {
         for effect in machine.takeEffects() { perform(effect) }
-        let served = machine.serving()
+        let turn = machine.lastTurn()
         let timings = links.timings
-        commits.committed(through: served.commitIndex, at: served.turnedAt) {
+        commits.committed(through: turn.positions.commitIndex, at: turn.at) {
             timings.commit.record($0)
         }
-        if served.leader != leader {
-            leader = served.leader
+        if turn.outline.leader != leader {
+            leader = turn.outline.leader
             if leader != nil { timings.leaderChanges.add() }
         }
-        if notes.flush(at: served.turnedAt) {
+        if notes.flush(at: turn.at) {
             links.states.flush()
             links.repeats.flush()
         }
-        links.gate.renew(served)
-        links.board.committed(through: served.commitIndex)
-        publish(at: served.turnedAt)
+        links.gate.renew(turn)
+        links.board.stands(at: turn.positions)
+        publish(turn)
     }
 
-    /// What reads are served by is said at each turn. A status is made of all that the machine holds
-    /// and costs more than a write, so under load it may be as old as the pause.
-    private func publish(at now: MonotonicTime) {
-        guard isOver || now >= publishedAt + Self.publishingPause else {
-            publishDue = publishedAt + Self.publishingPause
+    /// A portrait is made of all that the machine holds and costs more than a write. What it must
+    /// show at once is told by the outline; else it may be as old as the pause and a tick. A wake-up
+    /// of its own would cost each turn under load a timer.
+    private func publish(_ turn: NodeTurn) {
+        if !isOver, let published, published.outline == turn.outline,
+            turn.at < published.at + Self.publishingPause
+        {
             return
         }
         links.board.publish(machine.portrait())
-        publishedAt = now
-        publishDue = nil
+        published = (turn.at, turn.outline)
     }
 
-    private static let publishingPause = Duration.milliseconds(1)
+    private static let publishingPause = Duration.milliseconds(5)
 
     private func perform(_ effect: NodeEffect) {
         switch effect {

@@ -12,10 +12,10 @@ final class ReadGate: Sendable {
     private let leaderUntil = Atomic<UInt64>(0)
 
     /// To be called at each turn of the machine.
-    func renew(_ serving: NodeServing) {
-        let until = serving.until.nanoseconds
-        localUntil.store(serving.local ? until : 0, ordering: .releasing)
-        leaderUntil.store(serving.asLeader ? until : 0, ordering: .releasing)
+    func renew(_ turn: NodeTurn) {
+        let until = turn.servesUntil.nanoseconds
+        localUntil.store(turn.outline.servesLocally ? until : 0, ordering: .releasing)
+        leaderUntil.store(turn.outline.servesAsLeader ? until : 0, ordering: .releasing)
     }
 
     func admitsLocalReads(at now: MonotonicTime) -> Bool {

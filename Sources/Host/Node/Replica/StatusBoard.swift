@@ -8,6 +8,8 @@ import Synchronization
 final class StatusBoard: Sendable {
     private struct State {
         var portrait: NodePortrait?
+        /// As of the last turn: newer than the portrait.
+        var positions = NodePositions()
         var fault: String?
         var database: DatabaseStatistics?
         var onSeeking: (@Sendable () -> Void)?
@@ -15,35 +17,37 @@ final class StatusBoard: Sendable {
 
         var status: NodeStatus {
             var status = portrait?.status ?? NodeStatus()
+            status.commitIndex = positions.commitIndex
+            status.appliedIndex = positions.appliedIndex
+            status.durableIndex = positions.durableIndex
+            status.lastPosition = positions.lastPosition
             if let fault { status.fault = fault }
             return status
         }
     }
 
     private let state = Mutex(State())
-    /// What other nodes wait for to be in their databases must not be of an earlier turn.
-    private let commitIndex = Atomic<UInt64>(0)
 
     var status: NodeStatus { state.withLock(\.status) }
 
     /// How the node introduces itself to who asks; nil until it has begun.
     func hello(to caller: NodeIdentity) -> Hello? {
-        guard let portrait = state.withLock(\.portrait) else { return nil }
+        let (held, positions) = state.withLock { ($0.portrait, $0.positions) }
+        guard let portrait = held else { return nil }
         var hello = portrait.hello
-        let newest = LogIndex(commitIndex.load(ordering: .acquiring))
-        hello.commitIndex = max(hello.commitIndex, newest)
+        hello.commitIndex = positions.commitIndex
         hello.address(caller, by: portrait.places)
         return hello
     }
 
-    /// At each turn of the machine.
-    func committed(through index: LogIndex) {
-        commitIndex.store(index.rawValue, ordering: .releasing)
+    /// At each turn of the machine: what others wait for must not be of an earlier one.
+    func stands(at positions: NodePositions) {
+        state.withLock { $0.positions = positions }
     }
 
     func publish(_ portrait: NodePortrait) {
         let action = state.withLock { state in
-            let begins = portrait.status.isSeeking && !state.status.isSeeking
+            let begins = portrait.status.isSeeking && !(state.portrait?.status.isSeeking ?? false)
             state.portrait = portrait
             return begins ? state.onSeeking : nil
         }
