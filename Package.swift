@@ -81,6 +81,7 @@ let package = Package(
         .library(name: "rqlite-disco-exec", type: .dynamic, targets: ["ExecEntry"]),
         .library(name: "rqlite-disco-http", type: .dynamic, targets: ["HTTPEntry"]),
         .library(name: "rqlite-disco-kubernetes", type: .dynamic, targets: ["KubernetesEntry"]),
+        .library(name: "rqlite-disco-nomad", type: .dynamic, targets: ["NomadEntry"]),
         .library(name: "rqlite-disco-consul-kv", type: .dynamic, targets: ["ConsulEntry"]),
         .library(name: "rqlite-disco-etcd-kv", type: .dynamic, targets: ["EtcdEntry"]),
     ],
@@ -250,6 +251,13 @@ let package = Package(
             path: "Plugins/kubernetes/Entry", swiftSettings: settings,
             linkerSettings: pluginLinking),
         .target(
+            name: "NomadPlugin",
+            dependencies: ["HTTPRequests", "PluginSupport", "PluginABI", "JSON"],
+            path: "Plugins/nomad/NomadPlugin", swiftSettings: settings),
+        .target(
+            name: "NomadEntry", dependencies: ["NomadPlugin", "PluginABI"],
+            path: "Plugins/nomad/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
+        .target(
             name: "ConsulPlugin",
             dependencies: ["HTTPRequests", "PluginSupport", "PluginABI", "JSON"],
             path: "Plugins/consul/ConsulPlugin", swiftSettings: settings),
@@ -360,6 +368,9 @@ let package = Package(
                 "KubernetesPlugin", "HTTPRequests", "HarnessBackends", "ServerTesting",
                 "PluginSupport", "PluginABI", "JSON",
             ]),
+        tests(
+            "NomadPlugin",
+            ["NomadPlugin", "HarnessBackends", "PluginSupport", "PluginABI", "JSON"]),
         tests("ConsulDouble", ["ServerTesting"]),
         tests(
             "ConsulPlugin",

@@ -2,7 +2,7 @@
 package enum BackendCatalog {
     package static let kinds = [
         ConsulServer.kind, FakeDNSServer.kind, DocumentServer.kind, EtcdGatewayServer.kind,
-        KubernetesAPIServer.kind,
+        KubernetesAPIServer.kind, NomadServer.kind,
     ]
 
     package static func make(_ kind: String) throws(BackendError) -> any Backend {
@@ -12,6 +12,7 @@ package enum BackendCatalog {
         case DocumentServer.kind: return try DocumentServer()
         case EtcdGatewayServer.kind: return try EtcdGatewayServer()
         case KubernetesAPIServer.kind: return try KubernetesAPIServer()
+        case NomadServer.kind: return try NomadServer()
         default:
             throw BackendError(
                 "there is no fake server \"\(kind)\"; known are \(kinds.joined(separator: ", "))")

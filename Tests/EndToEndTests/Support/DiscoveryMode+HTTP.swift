@@ -55,6 +55,29 @@ extension DiscoveryMode {
         first.move = { try surroundings(Place.onOwnLoopbackAddresses(nodes)) }
         return first
     }
+
+    /// Registrations, and a token that is needed.
+    static let nomad = DiscoveryMode(name: "nomad", hindrance: { nil }) { nodes in
+        let server = try NomadServer()
+        _ = try server.command(["token", "token-of-the-task"])
+        let configuration: JSONValue = [
+            "address": .string(server.url), "service": "rqlite-raft", "token": "token-of-the-task",
+        ]
+        @Sendable func surroundings(_ places: [Place]) throws -> Surroundings {
+            for (number, place) in places.enumerated() {
+                _ = try server.command([
+                    "register", "\(number)", "rqlite-raft", place.host, "\(place.raftPort)",
+                ])
+            }
+            return Surroundings(
+                places: places,
+                arguments: ["-disco-mode=nomad", "-disco-config", configuration.text()],
+                keptAlive: [Backed(server)])
+        }
+        var first = try surroundings(Place.onLoopback(nodes))
+        first.move = { try surroundings(Place.onOwnLoopbackAddresses(nodes)) }
+        return first
+    }
 }
 
 /// Keeps a server, and stops it in the end.

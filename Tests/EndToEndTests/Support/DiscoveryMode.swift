@@ -33,7 +33,8 @@ struct DiscoveryMode: Sendable, CustomTestStringConvertible {
     var testDescription: String { name }
 
     static let all: [DiscoveryMode] = [
-        .dns, .dnsSRV, .http, .kubernetes, .consulKV, .consulKVSecured, .etcd, .securedEtcd, .file,
+        .dns, .dnsSRV, .http, .kubernetes, .nomad, .consulKV, .consulKVSecured, .etcd, .securedEtcd,
+        .file,
         .exec, .env,
         .directory,
     ]
