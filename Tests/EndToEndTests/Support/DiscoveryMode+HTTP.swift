@@ -8,6 +8,7 @@ extension DiscoveryMode {
     /// A JSON document names the nodes.
     static let http = DiscoveryMode(name: "http", hindrance: { nil }) { nodes in
         let server = try DocumentServer()
+        let keeper = Backed(server)
         @Sendable func surroundings(_ places: [Place]) throws -> Surroundings {
             let list = places.map { place -> JSONValue in
                 ["host": .string(place.host), "port": .integer(place.raftPort)]
@@ -21,7 +22,7 @@ extension DiscoveryMode {
             return Surroundings(
                 places: places,
                 arguments: ["-disco-mode=http", "-disco-config", configuration.text()],
-                keptAlive: [Backed(server)])
+                keptAlive: [keeper])
         }
         var first = try surroundings(Place.onLoopback(nodes))
         first.move = { try surroundings(Place.onOwnLoopbackAddresses(nodes)) }
@@ -31,6 +32,7 @@ extension DiscoveryMode {
     /// A slice for each node, as each has another port, and a token that is needed.
     static let kubernetes = DiscoveryMode(name: "kubernetes", hindrance: { nil }) { nodes in
         let server = try KubernetesAPIServer()
+        let keeper = Backed(server)
         let directory = try TestDirectory()
         let token = "\(directory.path)/token"
         try "token-of-the-pods\n".write(toFile: token, atomically: true, encoding: .utf8)
@@ -49,7 +51,7 @@ extension DiscoveryMode {
             return Surroundings(
                 places: places,
                 arguments: ["-disco-mode=kubernetes", "-disco-config", configuration.text()],
-                keptAlive: [Backed(server), directory])
+                keptAlive: [keeper, directory])
         }
         var first = try surroundings(Place.onLoopback(nodes))
         first.move = { try surroundings(Place.onOwnLoopbackAddresses(nodes)) }
@@ -59,6 +61,7 @@ extension DiscoveryMode {
     /// Registrations, and a token that is needed.
     static let nomad = DiscoveryMode(name: "nomad", hindrance: { nil }) { nodes in
         let server = try NomadServer()
+        let keeper = Backed(server)
         _ = try server.command(["token", "token-of-the-task"])
         let configuration: JSONValue = [
             "address": .string(server.url), "service": "rqlite-raft", "token": "token-of-the-task",
@@ -72,7 +75,7 @@ extension DiscoveryMode {
             return Surroundings(
                 places: places,
                 arguments: ["-disco-mode=nomad", "-disco-config", configuration.text()],
-                keptAlive: [Backed(server)])
+                keptAlive: [keeper])
         }
         var first = try surroundings(Place.onLoopback(nodes))
         first.move = { try surroundings(Place.onOwnLoopbackAddresses(nodes)) }
