@@ -82,6 +82,7 @@ let package = Package(
         .library(name: "rqlite-disco-http", type: .dynamic, targets: ["HTTPEntry"]),
         .library(name: "rqlite-disco-kubernetes", type: .dynamic, targets: ["KubernetesEntry"]),
         .library(name: "rqlite-disco-nomad", type: .dynamic, targets: ["NomadEntry"]),
+        .library(name: "rqlite-disco-mdns", type: .dynamic, targets: ["MDNSEntry"]),
         .library(name: "rqlite-disco-consul-kv", type: .dynamic, targets: ["ConsulEntry"]),
         .library(name: "rqlite-disco-etcd-kv", type: .dynamic, targets: ["EtcdEntry"]),
     ],
@@ -230,6 +231,12 @@ let package = Package(
         .target(
             name: "ExecEntry", dependencies: ["ExecPlugin", "PluginABI"],
             path: "Plugins/exec/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
+        .target(
+            name: "MDNSPlugin", dependencies: ["PluginSupport", "PluginABI", "JSON"],
+            path: "Plugins/mdns/MDNSPlugin", swiftSettings: settings),
+        .target(
+            name: "MDNSEntry", dependencies: ["MDNSPlugin", "PluginABI"],
+            path: "Plugins/mdns/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
         .systemLibrary(
             name: "CCurl", path: "Plugins/CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(
@@ -371,6 +378,12 @@ let package = Package(
         tests(
             "NomadPlugin",
             ["NomadPlugin", "HarnessBackends", "PluginSupport", "PluginABI", "JSON"]),
+        tests(
+            "MDNSPlugin",
+            [
+                "MDNSPlugin", "HarnessBackends", "ServerTesting", "PluginSupport", "PluginABI",
+                "JSON",
+            ]),
         tests("ConsulDouble", ["ServerTesting"]),
         tests(
             "ConsulPlugin",

@@ -8,7 +8,7 @@ import Testing
     static let plugins: [(name: String, folder: String)] = [
         ("dns", "dns"), ("dns-srv", "dnssrv"), ("consul-kv", "consul"), ("etcd-kv", "etcd"),
         ("file", "file"), ("exec", "exec"), ("http", "http"),
-        ("kubernetes", "kubernetes"), ("nomad", "nomad"),
+        ("kubernetes", "kubernetes"), ("nomad", "nomad"), ("mdns", "mdns"),
     ]
 
     @Test(arguments: plugins, [false, true])

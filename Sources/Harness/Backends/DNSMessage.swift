@@ -61,6 +61,7 @@ struct DNSMessage {
     private static func content(_ data: DNSZone.Data) -> [UInt8] {
         switch data {
         case .address4(let bytes), .address6(let bytes): bytes
+        case .pointer(let target): labels(target)
         case .service(let priority, let weight, let port, let target):
             word(priority) + word(weight) + word(port) + labels(target)
         }

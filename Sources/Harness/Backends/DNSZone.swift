@@ -6,12 +6,14 @@ final class DNSZone: Sendable {
     enum Data: Equatable, Sendable {
         case address4([UInt8])
         case address6([UInt8])
+        case pointer(String)
         case service(priority: UInt16, weight: UInt16, port: UInt16, target: String)
 
         /// The number of its type (RFC 1035, 3596, 2782).
         var type: UInt16 {
             switch self {
             case .address4: 1
+            case .pointer: 12
             case .address6: 28
             case .service: 33
             }
@@ -34,7 +36,7 @@ final class DNSZone: Sendable {
 
     func clear() { entries.withLock { $0 = [] } }
 
-    /// `a NAME IP`, `aaaa NAME IP`, `srv NAME PRIORITY WEIGHT PORT TARGET`, `remove NAME`, `wipe`
+    /// `a NAME IP`, `aaaa NAME IP`, `ptr NAME TARGET`, `srv NAME PRIORITY WEIGHT PORT TARGET`, `remove NAME`, `wipe`
     func command(_ arguments: [String]) throws(BackendError) {
         switch (arguments.first, arguments.count) {
         case ("wipe", 1): clear()
@@ -43,6 +45,7 @@ final class DNSZone: Sendable {
             entries.withLock { $0.removeAll { $0.name == name } }
         case ("a", 3): add(arguments[1], .address4(try Self.address(AF_INET, arguments[2])))
         case ("aaaa", 3): add(arguments[1], .address6(try Self.address(AF_INET6, arguments[2])))
+        case ("ptr", 3): add(arguments[1], .pointer(arguments[2]))
         case ("srv", 6):
             guard let priority = UInt16(arguments[2]), let weight = UInt16(arguments[3]),
                 let port = UInt16(arguments[4])

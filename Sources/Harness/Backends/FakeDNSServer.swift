@@ -3,7 +3,7 @@ import Synchronization
 import Threads
 import Time
 
-/// A fake name server for A, AAAA and SRV, over UDP and TCP on one port. It is asked directly: it
+/// A fake name server for A, AAAA, PTR and SRV, over UDP and TCP on one port. It is asked directly: it
 /// knows its own names and says "no such name" to all others. Answers live 7 seconds.
 ///
 /// Its misbehaviours, where DNS has its own words: `status:N` is the response code N (2 server

@@ -6,6 +6,8 @@ import Synchronization
 /// object.
 final class Namespace: Sendable {
     let name: String
+    /// The interface that the nodes' addresses are on.
+    let device: String
     private let subnet: String
     private let domain: String
     private let dnsmasq = Mutex<ChildProcess?>(nil)
@@ -35,6 +37,7 @@ final class Namespace: Sendable {
         directory = try TestDirectory()
         let outside = "rq\(serial)h\(getpid() % 10000)"
         let inside = "rq\(serial)n\(getpid() % 10000)"
+        device = inside
         try run("ip", "netns", "add", name)
         try run("ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", name)
         try run("ip", "addr", "add", "\(subnet).1/24", "dev", outside)
