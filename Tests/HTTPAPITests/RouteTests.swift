@@ -81,7 +81,6 @@ import Wire
     }
 
     @Test(arguments: [
-        ("POST", "/snapshot", "snapshot"), ("POST", "/reap", "reap"),
         ("POST", "/db/execute?queue", "queued write"),
     ])
     func `What is not there yet says so`(method: String, target: String, name: String) throws {

@@ -10,15 +10,15 @@ enum PlainWords {
         bounds breach build byte c call campaign cancel cancellations catalog cause
         certificate change channel check checksum choice chunk cleared clearing client
         closing code collector column committed comparison compilation compile completion
-        config confirmed connection consensus consistency contact content context control counter
+        config confirmed connection constants consensus consistency contact content context control counter
         crc32 creation current cursor daemon data database date decimal decision delegate
         description descriptor detail digest directory discovered disk distribution document draining
         due durations elf encoder encoding encryption end engine environment error
         event execution explicit extent facts failure family fault fetch field file flag fnv
         form format found frame freshness function gateway gather gauge generated go goal
         handler handover hard hash head held histogram host http identity in inbound
-        incoming inspection installation installer instance intake intent interruption
-        invalid invocation isolated item job json key keyword kept kind known leaving level
+        incoming inspection installation installer instance intake intent interface interruption
+        invalid invocation isolated item job json key keyword kept kind known leaving level license
         like limit line listener lite literal local location lock logger long lookup loop
         manual matter member material means memory message metadata meter method metric
         mismatch mix64 monitor monotonic name nearest note number offer only open options

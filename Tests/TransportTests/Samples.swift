@@ -70,6 +70,7 @@ enum Samples {
                 EntrySkip(index: 9, hash: .max, place: StatementPlace(text: 1, offset: 2)),
                 isChecked: true)),
         .reseed, .drop([PeerAddress("a:1"), PeerAddress("b:2")]),
+        .checkpoint(keeping: nil), .checkpoint(keeping: 7),
         .boot(DatabaseImage(byteCount: 8192, packed: [9])),
         .loadDump(Command(kind: .execute, statements: [Statement("a; b")])),
         .load(DatabaseImage(byteCount: 4096, packed: [1, 2, 3])),

@@ -73,6 +73,7 @@ struct ApplyKeeperScenario: KeeperScenario {
             keeper.post(.establish(ClusterID(RandomID(high: 0, low: 1)), Membership()))
         case "skip": keeper.post(.decide([EntrySkip(index: number, hash: 1)]))
         case "retry": keeper.post(.tryAgain)
+        case "checkpoint": keeper.post(.checkpoint)
         case "open": keeper.post(.openSnapshot(SnapshotSendID(number)))
         case "close": keeper.post(.closeSnapshot(SnapshotSendID(number)))
         case "prepare": keeper.post(.prepare(SnapshotReceiptID(number), Self.mark))
@@ -164,6 +165,8 @@ struct ApplyKeeperScenario: KeeperScenario {
         case .checksum(let taken): "checksum at \(taken.reading.index)"
         case .damaged(let text, let index): "damaged after \(index): \(text)"
         case .checkpointed(let index): "checkpointed through \(index)"
+        case .checkpointEnded(let index?): "asked checkpoint ended through \(index)"
+        case .checkpointEnded(nil): "asked checkpoint found no room"
         case .full(let isFull): isFull ? "full" : "room again"
         case .readersHoldCheckpoint: "readers hold the checkpoint"
         case .snapshotOpened(let id, .success(let opened)):

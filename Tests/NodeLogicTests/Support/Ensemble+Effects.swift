@@ -138,6 +138,7 @@ extension Ensemble {
             }
             return values.joined(separator: ",")
         case .done: return "done"
+        case .unchanged: return "unchanged"
         case .nodes(let nodes):
             return nodes.map { "\($0.id)\($0.isReachable ? "" : "?")\($0.isLeader ? "*" : "")" }
                 .joined(separator: " ")
@@ -274,6 +275,9 @@ extension Ensemble {
             post(.database(.prepared(mark, .success(Generation(2)))), to: number)
         case .switchTo(let generation, let mark): switchTo(generation, mark, at: number)
         case .discard(let id): nodes[number]?.received[id] = nil
+        case .checkpoint:
+            let index = nodes[number]?.disk.applied.index
+            post(.database(.checkpointEnded(through: index)), to: number)
         }
     }
 

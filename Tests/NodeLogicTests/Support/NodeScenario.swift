@@ -253,6 +253,7 @@ struct NodeScenario {
         case "boot": return .boot(DatabaseImage(byteCount: 1, packed: [1]))
         case "reseed": return .reseed
         case "drop": return .drop(second.split(separator: ",").map { PeerAddress(String($0)) })
+        case "checkpoint": return .checkpoint(keeping: command["keep"].flatMap { UInt64($0) })
         case "remove": return .remove(NodeID(second))
         case "transfer":
             return .transferLeadership(

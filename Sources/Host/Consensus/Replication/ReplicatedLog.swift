@@ -22,7 +22,7 @@ package struct ReplicatedLog: Sendable {
     /// log is stalled: what they say is old then, and would be said again if it mattered.
     private var held: [Effects.HeldMessage] = []
     /// Ticks of this run.
-    private var ticks: UInt64 = 0
+    var ticks: UInt64 = 0
     /// The shell says that there is no room for the log.
     private var isStorageFull = false
     /// The oldest write takes longer than `RaftSettings.stallTicks`.
@@ -43,14 +43,16 @@ package struct ReplicatedLog: Sendable {
     private var waitingReads: [Effects.ConfirmedRead] = []
     /// What the last finished checkpoint of the database covers.
     package internal(set) var checkpointedIndex: LogIndex
-    private var baseIndex: LogIndex
-    private var compacting = false
+    var baseIndex: LogIndex
+    var compacting = false
+    /// How many entries somebody wants the log to keep, once, whatever the settings say.
+    var wantedTail: UInt64?
     /// Until then no compaction is proposed: one failed.
-    private var compactionPausedUntil: UInt64 = 0
+    var compactionPausedUntil: UInt64 = 0
     var snapshot: Installation = .none
     /// Any snapshot takes the place of the database.
     var wantsSeed = false
-    private var effects: [ReplicationEffect] = []
+    var effects: [ReplicationEffect] = []
 
     private struct OpenWrite {
         let ticket: PersistTicket
@@ -298,18 +300,6 @@ package struct ReplicatedLog: Sendable {
         drain()
     }
 
-    /// - Parameter base: where the log begins now. One that did not move tells that the compaction
-    ///   failed, for lack of room; it is proposed again after a while.
-    package mutating func compacted(through base: LogPosition) {
-        compacting = false
-        if base.index <= baseIndex {
-            compactionPausedUntil = ticks + UInt64(settings.compactionRetryTicks)
-        }
-        baseIndex = max(baseIndex, base.index)
-        raft.compacted(through: base)
-        drain()
-    }
-
     /// A message to the peer could not be delivered.
     package mutating func peerUnreachable(_ peer: NodeID) {
         raft.peerUnreachable(peer)
@@ -465,16 +455,6 @@ package struct ReplicatedLog: Sendable {
         guard !ready.isEmpty else { return }
         waitingReads.removeAll { $0.index <= appliedIndex }
         effects.append(.readable(ready))
-    }
-
-    private mutating func proposeCompaction() {
-        guard !compacting, ticks >= compactionPausedUntil else { return }
-        let tail = UInt64(settings.trailingEntries)
-        let last = appliedIndex.rawValue
-        let target = min(checkpointedIndex, LogIndex(last > tail ? last - tail : 0))
-        guard target.distance(from: baseIndex) >= settings.compactionThreshold else { return }
-        compacting = true
-        effects.append(.compactLog(through: target))
     }
 
     mutating func discardProposals(_ isLost: (LogPosition) -> Bool) {

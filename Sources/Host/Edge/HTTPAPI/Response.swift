@@ -141,8 +141,8 @@ struct ResponseWriter: Sendable {
         }
         if framing.isChunked {
             output.writeStaticString("Transfer-Encoding: chunked\r\n")
-        } else if !framing.hasNoLength {
-            // A 204 must not have it (RFC 9110 §8.6); no route of ours answers so.
+        } else if !framing.hasNoLength, response.status != .noContent {
+            // A 204 must not have it (RFC 9110 §8.6).
             writeField("Content-Length: ", String(response.body.count), to: &output)
         }
         output.writeStaticString("\r\n")

@@ -23,6 +23,7 @@ extension ClientRequest.Operation {
             change == nil
                 ? RightsNeed([.status], isReading: true) : RightsNeed([.leaderOperations])
         case .applyDecision, .reseed: RightsNeed([.leaderOperations])
+        case .checkpoint: RightsNeed([.snapshot])
         }
     }
 
@@ -47,6 +48,7 @@ extension ClientRequest.Operation {
         case .applyDecision: "apply decision"
         case .reseed: "reseed"
         case .drop: "drop addresses"
+        case .checkpoint: "snapshot"
         }
     }
 }

@@ -84,6 +84,10 @@ package struct ClientRequest: Sendable {
         case reseed
         /// These addresses are gone for good: a node that waits for a cluster counts without them.
         case drop([PeerAddress])
+        /// The node's database is checkpointed, and its log is shortened behind that: to the last
+        /// `keeping` entries, or to as many as the node keeps by itself. The node that is asked does
+        /// it; it is not sent on to another.
+        case checkpoint(keeping: UInt64?)
     }
 
     /// What stands for an operation when a request travels to another node. Never renumber: nodes
@@ -102,6 +106,7 @@ package struct ClientRequest: Sendable {
         case applyDecision = 17
         case reseed = 18
         case drop = 19
+        case checkpoint = 20
     }
 
     /// What `/readyz` is asked to look at.
@@ -165,6 +170,7 @@ extension ClientRequest.Operation {
         case .applyDecision: .applyDecision
         case .reseed: .reseed
         case .drop: .drop
+        case .checkpoint: .checkpoint
         }
     }
 }

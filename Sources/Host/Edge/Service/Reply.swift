@@ -26,6 +26,8 @@ package enum Outcome: Sendable {
     case part(ResultPart)
     /// Removal or transfer of leadership took place.
     case done
+    /// There was nothing to do.
+    case unchanged
     case nodes([NodeDescription])
     case leader(NodeDescription)
     case readiness(Readiness)

@@ -96,6 +96,8 @@ package enum DatabaseWork: Sendable {
     case prepare(SnapshotReceiptID, SnapshotMark)
     case switchTo(Generation, SnapshotMark)
     case discard(SnapshotReceiptID)
+    /// Copy SQLite's log into the main file; reported as `checkpointEnded`, once for each.
+    case checkpoint
 }
 
 /// A request that takes effect with a batch.

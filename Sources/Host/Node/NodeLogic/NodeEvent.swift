@@ -91,6 +91,9 @@ package enum DatabaseReport: Sendable {
     case damaged(String, after: LogIndex)
     /// A finished, synced checkpoint covers everything through the index.
     case checkpointed(through: LogIndex)
+    /// A checkpoint that was asked for is over, after its `checkpointed`. The index is what it covers;
+    /// nil: it found no room.
+    case checkpointEnded(through: LogIndex?)
     case full(Bool)
     /// A long read keeps SQLite's log from being checkpointed, beyond the bound.
     case readersHoldCheckpoint

@@ -206,7 +206,9 @@ extension NodeMachine {
         switch report {
         case .written(let ticket): replicated?.persisted(ticket)
         case .fetched(let fetch, let entries): replicated?.fetched(entries, for: fetch)
-        case .compacted(let base): replicated?.compacted(through: base)
+        case .compacted(let base):
+            replicated?.compacted(through: base)
+            answerShortened()
         case .recorded(let id):
             if recordedSeed(id) { return }
             if let record = records.removeValue(forKey: id) { rendezvous.recorded(record) }
@@ -227,6 +229,7 @@ extension NodeMachine {
         case .checksum(let taken): take(taken)
         case .damaged(let text, let index): databaseDamaged(text, after: index)
         case .checkpointed(let index): replicated?.checkpointed(through: index)
+        case .checkpointEnded(let index): checkpointEnded(through: index)
         case .full(let isFull): isDatabaseFull = isFull
         case .readersHoldCheckpoint: emit(.evictOldestRead)
         case .snapshotOpened(let id, let result):

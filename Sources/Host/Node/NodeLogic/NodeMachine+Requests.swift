@@ -31,6 +31,7 @@ extension NodeMachine {
         case .drop(let pending, let addresses):
             let refusal = rendezvous.drop(addresses)
             router.answer(pending, refusal.map { .failed(.unsuitable($0)) } ?? .done)
+        case .checkpoint(let pending, let keeping): checkpointAsked(pending, keeping)
         case .load(let pending): load(pending, standing)
         case .boot(let pending):
             if replicated?.raft.membership.members.count == 1 {

@@ -237,6 +237,7 @@ extension NodeMachine {
         if shutdown.hasLeft(followsAnother: followsAnother, now: now) { emit(.left) }
         guard shutdown.mayStop(isIdle: router.isIdle, now: now) else { return }
         router.refuseAll(.notReady("node \(options.identity.id) is stopping"))
+        expireCheckpoints(all: true)
         settle()
         isOver = true
         emit(.stopped)

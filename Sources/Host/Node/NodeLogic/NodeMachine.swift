@@ -66,6 +66,7 @@ package struct NodeMachine: Sendable {
     var records: [RecordID: Rendezvous.Record] = [:]
     /// Who waits until leadership has moved.
     var transferWaiters: [RequestKey] = []
+    var checkpoints = CheckpointWaiters()
 
     // Positions that gate what may be served.
     /// The commitIndex found at start: what was served before the restart is not unlearnt.
@@ -247,6 +248,7 @@ package struct NodeMachine: Sendable {
             replicated?.raft, leader: leaderHint, busy: snapshots.receiver, now: now)
         snapshots.tick(now: now)
         router.expire(standing, now: now)
+        expireCheckpoints()
         settle()
         retryParked()
         reviewProgress()

@@ -44,6 +44,7 @@ struct RequestRouter {
         case apply(PendingRequest, ApplyDecision)
         case reseed(PendingRequest)
         case drop(PendingRequest, [PeerAddress])
+        case checkpoint(PendingRequest, keeping: UInt64?)
         case load(PendingRequest)
         case boot(PendingRequest)
     }
@@ -141,6 +142,7 @@ struct RequestRouter {
         case .applyDecision(let decision): return .apply(pending, decision)
         case .reseed: return .reseed(pending)
         case .drop(let addresses): return .drop(pending, addresses)
+        case .checkpoint(let keeping): return .checkpoint(pending, keeping: keeping)
         }
     }
 

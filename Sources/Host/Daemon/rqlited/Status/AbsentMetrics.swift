@@ -24,9 +24,45 @@ enum AbsentMetrics {
             execute_transactions query_transactions request_transactions open_duration_ms \
             checkpoints checkpoint_errors checkpointed_moves checkpoint_duration_ms \
             checkpoint_total checkpoint_busy_errors checkpoint_partial checkpoint_wal_truncated \
-            checkpoint_invariant_errors backup_step_errors backup_step_dones backup_sleeps
+            checkpoint_invariant_errors backup_step_errors backup_step_dones backup_sleeps \
+            create_compacted_wal_duration_ms precompact_wal_size compacted_wal_size preupdates \
+            preupdates_errors preupdates_callback_errors update_hooks update_hooks_errors \
+            update_hooks_callback_errors commit_hooks dropped_cdc_events
             """
         ),
+        (
+            "db.wal",
+            """
+            compact_scan_duration_ms compact_write_duration_ms compact_frames_input \
+            compact_frames_output compact_scan_errors compact_frames_ratio
+            """
+        ),
+        (
+            "snapshot",
+            """
+            persist_size persist_duration_ms sink_full_total sink_incremental_total sink_errors \
+            sink_full_crc32_duration_ms auto_reap_duration_ms reap_execute_duration_ms reap_total \
+            reap_errors reap_snapshots reap_wals reap_plan_recovered read_timeout_total \
+            upgrade_ok upgrade_fail
+            """
+        ),
+        ("snapshot.plan", "checkpoint_duration_ms calc_crc32_duration_ms"),
+        (
+            "cdc.service",
+            """
+            num_events_tx_ok num_events_tx_failed retries dropped_failed_to_send num_bytes_tx \
+            snapshot_sync batcher_writes batcher_events_write batcher_reads \
+            batcher_write_ignored fifo_enqueue_ignored fifo_size hwm_ignored
+            """
+        ),
+        (
+            "uploader",
+            """
+            num_uploads_ok num_uploads_fail num_uploads_skipped num_uploads_skipped_id \
+            num_sum_get_fail total_upload_bytes last_upload_bytes
+            """
+        ),
+        ("downloader", "num_downloads_ok num_downloads_fail download_bytes"),
         (
             "http",
             """
@@ -68,7 +104,11 @@ enum AbsentMetrics {
             num_provider_provides_fail num_compressed_commands num_uncompressed_commands \
             num_joins num_ignored_joins num_removed_before_joins num_db_stats_errors \
             num_verify_leader num_verify_leader_failed leader_changes_observed \
-            leader_changes_dropped failed_heartbeat_observed nodes_reaped_ok nodes_reaped_failed
+            leader_changes_dropped failed_heartbeat_observed nodes_reaped_ok nodes_reaped_failed \
+            snapshot_create_duration snapshot_sync_duration snapshot_persist_duration \
+            snapshot_crc32_create_duration num_snapshot_persists num_snapshot_persists_failed \
+            auto_vacuum_duration auto_optimize_duration verify_leader_duration \
+            fsm_apply_duration_us
             """
         ),
     ]
@@ -92,6 +132,7 @@ enum AbsentMetrics {
     /// The requests stand for what was done.
     private static let nearest = [
         "num_backups": "backups", "num_boots": "boot", "num_loads": "loads",
+        "num_user_snapshots": "user_snapshots",
     ]
 
     private static func value(of name: String, among modules: [JSONValue.Member]) -> JSONValue {

@@ -55,8 +55,19 @@ struct ProcessSections: Sendable {
             .init("GOOS", .string(Build.operatingSystem)),
             .init("kubernetes_hint", .bool(getenv("KUBERNETES_SERVICE_HOST") != nil)),
             .init("num_cpu", .integer(processors)),
+            .init("num_goroutine", .integer(threads)),
             .init("version", .string(Build.toolchain)),
         ])
+    }
+
+    /// Of the process: what is nearest to a goroutine.
+    private var threads: Int {
+        guard let directory = opendir("/proc/self/task") else { return 0 }
+        defer { closedir(directory) }
+        var count = 0
+        while readdir(directory) != nil { count += 1 }
+        // Not `.` and `..`.
+        return max(0, count - 2)
     }
 
     static var executablePath: String? {

@@ -1,4 +1,5 @@
 import Addresses
+import Glibc
 import HTTPAPI
 import JSON
 import NodeLogic
@@ -51,7 +52,8 @@ struct StatusSections: Sendable {
         let words = CommandWords.shown(CommandLine.arguments).map { JSONValue.string($0) }
         return AbsentMetrics.completing(
             metrics.snapshot() + [
-                .init("cmdline", .array(words)), .init("raft.dropped_messages", .object(dropped)),
+                .init("cmdline", .array(words)), .init("memstats", .object([])),
+                .init("raft.dropped_messages", .object(dropped)),
                 .init(
                     "readers",
                     .object([
@@ -123,6 +125,7 @@ struct StatusSections: Sendable {
         let statistics = node.transport.statistics
         let inbound = statistics.inbound
         return .object([
+            .init("interfaces", NetworkInterfaces.document()),
             .init(
                 "inbound",
                 .object([
@@ -165,6 +168,19 @@ struct StatusSections: Sendable {
         ])
     }
 
+    /// The later one of the file's time and that of SQLite's log.
+    private static func lastModified(_ path: String) -> String {
+        var newest = WallTime.never
+        for file in [path, path + "-wal"] {
+            var about = stat()
+            guard stat(file, &about) == 0 else { continue }
+            let time = WallTime(
+                seconds: Int64(about.st_mtim.tv_sec), nanoseconds: Int32(about.st_mtim.tv_nsec))
+            newest = max(newest, time)
+        }
+        return newest.rfc3339
+    }
+
     /// As all connections have them; see `SessionSetup`.
     private static func pragmas(_ statistics: DatabaseStatistics) -> JSONValue {
         .object([
@@ -181,10 +197,18 @@ struct StatusSections: Sendable {
             .init(
                 "db_size_friendly",
                 .string("\(ByteSize(bytes: statistics.pageSize * statistics.pageCount))")),
-            .init("extensions", .array([])),
+            .init("extensions", .array([])), .init("conn_pool_stats", RqliteConstants.pools),
+            .init("last_modified", .string(lastModified(statistics.path))),
+            .init(
+                "ro_dsn",
+                .string("file:\(statistics.path)?_fk=\(statistics.foreignKeys)&mode=ro")),
+            .init(
+                "rw_dsn", .string("file:\(statistics.path)?_fk=\(statistics.foreignKeys)")),
             .init(
                 "mem_stats",
                 .object([
+                    .init("cache_size", 0), .init("hard_heap_limit", 0),
+                    .init("max_page_count", 0), .init("soft_heap_limit", 0),
                     .init("freelist_count", .integer(statistics.freePageCount)),
                     .init("page_count", .integer(statistics.pageCount)),
                     .init("page_size", .integer(statistics.pageSize)),

@@ -43,9 +43,12 @@ struct StoreSection: Sendable {
             .init("durable_index", .integer(status.durableIndex.rawValue)),
             .init("election_timeout", .string(settings.raft.timing.electionTimeout.goText)),
             .init("fsm_index", .integer(status.appliedIndex.rawValue)),
+            .init("fsm_term", .integer(status.term.rawValue)),
+            .init("fsm_update_time", .string(WallTime.never.rfc3339)),
             .init("heartbeat_timeout", .string(settings.raft.timing.heartbeatTimeout.goText)),
             .init("incarnation", .string("\(options.identity.incarnation)")),
             .init("leader", leader(status)),
+            .init("leader_appended_at_time", .string(WallTime.never.rfc3339)),
             .init("node_id", .string(options.identity.id.rawValue)),
             .init("limits", .object(status.limitValues.map { .init($0.name, .integer($0.value)) })),
             .init("nodes", .array(status.membership.members.map(member))),
@@ -60,6 +63,7 @@ struct StoreSection: Sendable {
             .init("reap_read_only_timeout", duration(settings.raft.reapReadOnlyTimeout)),
             .init("reap_timeout", duration(settings.raft.reapTimeout)),
             .init("reaping", .array(status.reapingDue.map(reapingDue))),
+            .init("request_marshaler", RqliteConstants.marshaler),
             .init("removed", .bool(status.exclusion != .none)),
             .init("no_freelist_sync", .bool(false)),
             .init("observer", .object([.init("dropped", 0), .init("observed", 0)])),
@@ -81,9 +85,11 @@ struct StoreSection: Sendable {
     }
 
     /// Of the files right in the data directory and in those below it.
-    private var directorySize: Int {
+    private var directorySize: Int { Self.size(of: node.options.dataDirectory) }
+
+    private static func size(of folder: String) -> Int {
         var total = 0
-        var folders = [node.options.dataDirectory]
+        var folders = [folder]
         while let folder = folders.popLast() {
             guard let directory = opendir(folder) else { continue }
             defer { closedir(directory) }
@@ -185,7 +191,22 @@ struct StoreSection: Sendable {
         let voters = status.membership.voters
         let isVoter = status.membership.isVoter(own)
         let peers = isVoter ? voters.count - 1 : 0
+        let logSize = Self.size(of: node.options.dataDirectory + "/log")
+        let learned = status.role == .leader ? 0 : status.commitIndex.rawValue
         return .object([
+            .init("bolt", RqliteConstants.bolt), .init("config", config(own)),
+            .init("log_size", .integer(logSize)),
+            .init("log_size_friendly", .string("\(ByteSize(bytes: logSize))")),
+            .init("protocol_version", 3), .init("protocol_version_max", 3),
+            .init("protocol_version_min", 0), .init("snapshot_version_max", 1),
+            .init("snapshot_version_min", 0),
+            .init(
+                "transport",
+                .object([
+                    .init("command_commit_index", .integer(learned)),
+                    .init("compress_snap", .bool(false)),
+                    .init("leader_commit_index", .integer(learned)),
+                ])),
             .init("applied_index", .integer(status.appliedIndex.rawValue)),
             .init("commit_index", .integer(status.commitIndex.rawValue)),
             .init("followers", .array(status.progress.map(progress))),
@@ -202,6 +223,26 @@ struct StoreSection: Sendable {
             .init("state", .string(stateName(status))),
             .init("term", .integer(status.term.rawValue)),
             .init("voter", .bool(isVoter)),
+        ])
+    }
+
+    /// As rqlite's Raft library names its settings; times in nanoseconds.
+    private func config(_ own: NodeID) -> JSONValue {
+        func nanoseconds(_ duration: Duration) -> JSONValue {
+            let (seconds, attoseconds) = duration.components
+            return .integer(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+        }
+        let timing = settings.raft.timing
+        return .object([
+            .init("CommitTimeout", 0),
+            .init("ElectionTimeout", nanoseconds(timing.electionTimeout)),
+            .init("HeartbeatTimeout", nanoseconds(timing.heartbeatTimeout)),
+            .init("LeaderLeaseTimeout", nanoseconds(timing.leaderLease)),
+            .init("LocalID", .string(own.rawValue)), .init("LogLevel", "WARN"),
+            .init("MaxAppendEntries", 64), .init("NoSnapshotRestoreOnStart", false),
+            .init("ShutdownOnRemove", .bool(node.options.stopsWhenRemoved)),
+            .init("SnapshotInterval", nanoseconds(settings.checkpoint.interval)),
+            .init("SnapshotThreshold", .integer(settings.checkpoint.entries)),
         ])
     }
 

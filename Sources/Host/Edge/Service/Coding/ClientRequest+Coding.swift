@@ -19,6 +19,7 @@ package import Wire
 ///     code 17 decision   u8 1 try again | u8 2 skip, bool is checked
 ///     code 18 reseed     –
 ///     code 19 drop       u32 count, addresses
+///     code 20 checkpoint optional u64 entries to keep
 ///
 ///     read options: u8 level | optional i64 freshness | bool strict | i64 linearizable timeout
 ///                   | optional i64 database timeout
@@ -53,6 +54,7 @@ extension ClientRequest {
             writer.write(includeNonvoters)
         case .leader, .reseed: break
         case .drop(let addresses): writer.write(addresses) { $1.encode(into: &$0) }
+        case .checkpoint(let keeping): writer.write(keeping) { $0.write($1) }
         case .readiness(let check):
             writer.write(check.nodeOnly)
             writer.write(check.sync)
@@ -108,6 +110,9 @@ extension ClientRequest {
                 try reader.readList(elementSize: 4, limit: 256) { (r) throws(WireError) in
                     try PeerAddress(from: &r)
                 })
+        case .checkpoint:
+            return .checkpoint(
+                keeping: try reader.readOptional { (r) throws(WireError) in try r.read() })
         case .readiness:
             return .readiness(
                 ReadinessCheck(nodeOnly: try reader.readBool(), sync: try reader.readBool()))

@@ -11,6 +11,7 @@ package import Wire
 ///     kind 5  readiness  u8 case, in the order of `Readiness` | bool or text
 ///     kind 6  failed     service error
 ///     kind 7  part       result part; only to nodes of 1.2 and later
+///     kind 8  unchanged  –
 ///     kind 16 limits     the limits, as a change of all of them
 extension Reply {
     package func encode(into writer: inout ByteWriter) {
@@ -37,6 +38,7 @@ extension Outcome {
         case readiness = 5
         case failed = 6
         case part = 7
+        case unchanged = 8
         case limits = 16
     }
 
@@ -50,6 +52,7 @@ extension Outcome {
             part.encode(into: &writer)
         case .done:
             writer.write(Kind.done.rawValue)
+        case .unchanged: writer.write(Kind.unchanged.rawValue)
         case .nodes(let nodes):
             writer.write(Kind.nodes.rawValue)
             writer.write(nodes) { $1.encode(into: &$0) }
@@ -73,6 +76,7 @@ extension Outcome {
         switch Kind(rawValue: raw) {
         case .results: self = .results(try CommandResult(from: &reader))
         case .done: self = .done
+        case .unchanged: self = .unchanged
         case .nodes:
             self = .nodes(
                 try reader.readList(elementSize: 17) { (r) throws(WireError) in

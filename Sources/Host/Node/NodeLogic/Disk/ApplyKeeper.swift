@@ -57,6 +57,8 @@ package struct ApplyKeeper: Sendable {
     private var held: [SnapshotSendID] = []
     private var lastCheckpoint: LogIndex
     private var lastCheckpointTime: MonotonicTime
+    /// The checkpoint that is handed out was asked for.
+    private var isCheckpointAsked = false
 
     /// Posted and not done, in order.
     private var backlog: ArraySlice<DatabaseWork> = []
@@ -143,6 +145,9 @@ package struct ApplyKeeper: Sendable {
         case .prepare(let id, let mark): return .prepare(id, mark, as: generation.next)
         case .switchTo(let generation, let mark): return .switchTo(generation, mark)
         case .discard(let id): return .discard(id)
+        case .checkpoint:
+            isCheckpointAsked = true
+            return .checkpoint
         }
     }
 
@@ -237,12 +242,19 @@ package struct ApplyKeeper: Sendable {
             self.replaced = nil
         }
         due.append(.report([.checkpointed(through: index)]))
+        checkpointEnded(index)
         if isHeldBack { due.append(.report([.readersHoldCheckpoint])) }
     }
 
     /// The checkpoint found no room. It can wait: what must be written anyway meets the full disk
     /// itself.
-    package mutating func noCheckpoint() {}
+    package mutating func noCheckpoint() { checkpointEnded(nil) }
+
+    private mutating func checkpointEnded(_ index: LogIndex?) {
+        guard isCheckpointAsked else { return }
+        isCheckpointAsked = false
+        due.append(.report([.checkpointEnded(through: index)]))
+    }
 
     /// The main file is held for a snapshot, or why it is not.
     /// - Parameter result: nil if readers hold back the checkpoint that must come first.

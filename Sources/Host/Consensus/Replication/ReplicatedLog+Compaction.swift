@@ -1,0 +1,56 @@
+package import Raft
+
+/// When the log loses its oldest entries: only what a finished checkpoint covers, by the settings, or
+/// once as somebody asks.
+extension ReplicatedLog {
+    /// Drops what the last checkpoint covers, and keeps so many entries behind it; nil: as many as
+    /// always. Members that lack what was dropped get a snapshot. Over when `isCompacting` is false.
+    package mutating func compact(keeping tail: UInt64?) {
+        let tail = tail ?? UInt64(settings.trailingEntries)
+        wantedTail = min(tail, wantedTail ?? tail)
+        drain()
+    }
+
+    /// Whether `compact` would drop anything now.
+    package func canCompact(keeping tail: UInt64?) -> Bool {
+        compactionTarget(keeping: tail ?? UInt64(settings.trailingEntries)) > baseIndex
+    }
+
+    /// Entries are being dropped, or will be next.
+    package var isCompacting: Bool { compacting || wantedTail != nil }
+
+    /// - Parameter base: where the log begins now. One that did not move tells that the compaction
+    ///   failed, for lack of room; it is proposed again after a while.
+    package mutating func compacted(through base: LogPosition) {
+        compacting = false
+        if base.index <= baseIndex {
+            compactionPausedUntil = ticks + UInt64(settings.compactionRetryTicks)
+        }
+        baseIndex = max(baseIndex, base.index)
+        raft.compacted(through: base)
+        drain()
+    }
+
+    private func compactionTarget(keeping tail: UInt64) -> LogIndex {
+        let last = appliedIndex.rawValue
+        return min(checkpointedIndex, LogIndex(last > tail ? last - tail : 0))
+    }
+
+    mutating func proposeCompaction() {
+        guard !compacting else { return }
+        if let tail = wantedTail {
+            wantedTail = nil
+            let target = compactionTarget(keeping: tail)
+            if target > baseIndex { return startCompaction(target) }
+        }
+        guard ticks >= compactionPausedUntil else { return }
+        let target = compactionTarget(keeping: UInt64(settings.trailingEntries))
+        guard target.distance(from: baseIndex) >= settings.compactionThreshold else { return }
+        startCompaction(target)
+    }
+
+    private mutating func startCompaction(_ target: LogIndex) {
+        compacting = true
+        effects.append(.compactLog(through: target))
+    }
+}

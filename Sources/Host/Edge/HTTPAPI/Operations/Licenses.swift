@@ -1,0 +1,9 @@
+import NIOHTTP1
+import Rights
+
+/// `/licenses`: the licences of the program and of what is linked into it. Nobody needs a right for it.
+extension HTTPOperation {
+    static let licenses = HTTPOperation(
+        answeredHere: "licenses", [.exact("/licenses")], nil, [], content: .text,
+        work: { _, _ in Response(.ok, .text, body: LicenseText.bytes) })
+}
