@@ -107,6 +107,9 @@ private final class FakeJudge: RightsJudge {
             #expect(answer.body.isEmpty)
             #expect(answer.headers["www-authenticate"] == #"Basic realm="rqlite""#)
             #expect(answer.headers["x-rqlite-version"] != nil)
+            #expect(answer.headers["access-control-allow-credentials"] == "true")
+            #expect(
+                answer.headers["access-control-allow-headers"] == "Content-Type, Authorization")
         }
         #expect(client.node.requests.isEmpty)
         #expect(try client.request("OPTIONS", "/db/execute").status == 200)

@@ -80,17 +80,6 @@ import Wire
         #expect(client.node.requests.count == 1)
     }
 
-    @Test(arguments: [
-        ("POST", "/db/execute?queue", "queued write"),
-    ])
-    func `What is not there yet says so`(method: String, target: String, name: String) throws {
-        let answer = try client.request(method, target, body: method == "POST" ? "[]" : nil)
-        #expect(answer.status == 503)
-        #expect(answer.body == "\(name) is not available yet\n")
-        #expect(answer.headers["content-type"] == "text/plain; charset=utf-8")
-        #expect(answer.headers["x-content-type-options"] == "nosniff")
-    }
-
     @Test func `The root leads to the console`() throws {
         let root = try client.get("/")
         #expect(root.status == 302)

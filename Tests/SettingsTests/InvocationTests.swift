@@ -171,7 +171,7 @@ struct Failed: Error {}
 
     @Test func `Asking for nothing is no reason to refuse`() {
         #expect(refusal("-auth=", "-auto-optimize-int=0h", "-node-no-verify=false") == nil)
-        #expect(refusal("-write-queue-timeout=0s") == "-write-queue-timeout is not available yet")
+        #expect(refusal("-otlp-interval=0s") == "-otlp-interval is not available yet")
     }
 
     @Test func `The limits fit together`() {

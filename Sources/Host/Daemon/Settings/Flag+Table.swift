@@ -142,13 +142,13 @@ extension Flag {
     ]
 
     private static let queue: [Flag] = [
-        integer("write-queue-capacity", .queue, "Queued writes that may wait", "1024", .later),
-        integer("write-queue-batch-size", .queue, "Statements in a batch", "128", .later),
+        integer("write-queue-capacity", .queue, "Queued writes that may wait", "1024"),
+        integer("write-queue-batch-size", .queue, "Queued writes in a batch", "128"),
         duration(
-            "write-queue-timeout", .queue, "A batch is sent after so long", "50ms", .later),
+            "write-queue-timeout", .queue, "A batch is sent after so long. 0: when it is full",
+            "50ms"),
         boolean(
-            "write-queue-tx", .queue, "Each batch is a transaction",
-            availability: .laterUnlessOff),
+            "write-queue-tx", .queue, "Each batch is a transaction"),
     ]
 
     private static let outward: [Flag] = [

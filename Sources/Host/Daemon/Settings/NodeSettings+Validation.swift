@@ -34,7 +34,7 @@ extension NodeSettings {
             nodeEncryption: try NodeEncryption.optional(flags), formation: formation,
             checkpoint: try Checkpoint(flags),
             checksums: try Checksums(flags),
-            database: try Database(flags))
+            database: try Database(flags), queue: try Queue(flags))
     }
 
     private static func refuseUnavailable(_ flags: FlagParser.Result) throws(Invalid) {
@@ -86,6 +86,21 @@ extension NodeSettings {
         if path.hasPrefix("/") { return path }
         return workingDirectory.hasSuffix("/")
             ? workingDirectory + path : "\(workingDirectory)/\(path)"
+    }
+}
+
+extension NodeSettings.Queue {
+    init(_ flags: FlagParser.Result) throws(NodeSettings.Invalid) {
+        capacity = flags.integer("write-queue-capacity")
+        batchSize = flags.integer("write-queue-batch-size")
+        timeout = flags.duration("write-queue-timeout")
+        isTransaction = flags.boolean("write-queue-tx")
+        for (name, value) in [("capacity", capacity), ("batch-size", batchSize)] where value < 1 {
+            throw .init("-write-queue-\(name) must be at least 1, and is \(value)")
+        }
+        guard timeout >= .zero else {
+            throw .init("-write-queue-timeout must not be negative, and is \(timeout)")
+        }
     }
 }
 

@@ -24,6 +24,8 @@ package struct NodeSettings: Equatable, Sendable {
     package let checksums: Checksums
     /// How the database is opened.
     package let database: Database
+    /// Of queued writes.
+    package let queue: Queue
 
     /// Of the HTTP API, as others are told.
     package var apiURL: String { (https == nil ? "http://" : "https://") + "\(http.advertised)" }
@@ -35,6 +37,18 @@ package struct NodeSettings: Equatable, Sendable {
         package let explicit: String?
         /// The advertised Raft address.
         package let fallback: String
+    }
+
+    /// Queued writes.
+    package struct Queue: Equatable, Sendable {
+        /// Writes that may wait for their batch.
+        package let capacity: Int
+        /// Writes of a batch.
+        package let batchSize: Int
+        /// After which a batch goes out that is not full; zero: never.
+        package let timeout: Duration
+        /// Each batch is a transaction.
+        package let isTransaction: Bool
     }
 
     /// The HTTP API.

@@ -63,9 +63,9 @@ struct Daemon {
             sources, registry, node, settings, metrics, logger.named("disco"))
         let status = StatusSections(
             node: node, settings: settings, process: process, discovery: discovery,
-            access: access, encryption: encryption)
+            access: access, encryption: encryption,
+            queueNumber: metrics.gauge("queue", "sequence_number"))
         let page = MetricsPage(status: status, metrics: metrics)
-        let loads = LoadDesk(directory: settings.dataDirectory)
         let http = HTTPServer(
             HTTPServer.Identity(
                 version: Build.version, advertisedAddress: settings.http.advertised.description,
@@ -74,7 +74,9 @@ struct Daemon {
             documents: Documents(
                 status: status.sections, variables: { status.variables(metrics) },
                 metrics: { page.families() }),
-            metrics: metrics, door: access.door, loads: loads.begin)
+            metrics: metrics, door: access.door,
+            loads: LoadDesk(directory: settings.dataDirectory).begin,
+            queue: queue(settings, node, on: group))
         let listeners: [Listener]
         do {
             let sides: [Listener.Side] = [.nodes, .clients]
@@ -109,6 +111,14 @@ struct Daemon {
             sources, registry: registry, node: node, settings: chosen,
             addresses: (settings.raft.advertised.description, settings.apiURL), metrics: metrics,
             logger: logger)
+    }
+
+    private static func queue(
+        _ settings: NodeSettings, _ node: Node, on group: MultiThreadedEventLoopGroup
+    ) -> HTTPServer.Queue {
+        HTTPServer.Queue(
+            WriteQueueSettings(settings.queue), start: WallTime.now().nanosecondsSince1970,
+            on: group.next(), hasLeader: { node.status.leader != nil })
     }
 
     static func hasFilesToReload(_ settings: NodeSettings) -> Bool {
@@ -193,6 +203,24 @@ struct Daemon {
         } catch {
             logger.warning("not ended in order", ["what": what, "cause": "\(error)"])
         }
+    }
+}
+
+extension WriteQueueSettings {
+    init(_ settings: NodeSettings.Queue) {
+        self.init()
+        capacity = settings.capacity
+        batchSize = settings.batchSize
+        timeout = settings.timeout
+        isTransaction = settings.isTransaction
+    }
+}
+
+extension WallTime {
+    /// 0 for times before.
+    fileprivate var nanosecondsSince1970: UInt64 {
+        guard seconds >= 0 else { return 0 }
+        return UInt64(seconds) * 1_000_000_000 + UInt64(nanoseconds)
     }
 }
 

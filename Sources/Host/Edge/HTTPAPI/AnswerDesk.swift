@@ -1,3 +1,4 @@
+import JSON
 import NIOHTTP1
 import Raft
 import Service
@@ -35,8 +36,35 @@ struct AnswerDesk: Sendable {
         case .envelope(let text):
             response = results(CommandResult([], error: text), servedBy: nil, pending)
         }
-        if case .busy = error { response.retryAfter = 1 }
+        if response.status == .serviceUnavailable, error.passesByItself {
+            response.retryAfter = 1
+        }
         return response
+    }
+
+    /// What became of a queued write, as far as its client wants to know.
+    func answer(_ verdict: WriteQueueMachine.Verdict, to pending: PendingReply) -> Response {
+        switch verdict {
+        case .taken(let sequence): return queued(sequence, nil, pending)
+        case .executed(let sequence, let error): return queued(sequence, error, pending)
+        case .waitedTooLong: return .plain(.requestTimeout, "queue wait timeout")
+        case .full: return failure(.busy, to: pending)
+        case .stopped: return .plain(.internalServerError, "queue closed")
+        }
+    }
+
+    private func queued(
+        _ sequence: UInt64, _ error: String?, _ pending: PendingReply
+    ) -> Response {
+        var members: [JSONValue.Member] = [.init("results", .array([]))]
+        if let error { members.append(.init("error", .string(error))) }
+        if pending.format.timings {
+            members.append(.init("time", .number(pending.elapsed.decimalSeconds)))
+        }
+        members.append(.init("sequence_number", .integer(sequence)))
+        var body: [UInt8] = []
+        JSONValue.object(members).write(to: &body, pretty: pending.format.pretty)
+        return Response(.ok, .json, body: body)
     }
 
     // MARK: Forms
@@ -162,5 +190,15 @@ struct AnswerDesk: Sendable {
             }
         }
         return size
+    }
+}
+
+extension ServiceError {
+    /// The same request may succeed later without anybody doing something about it.
+    fileprivate var passesByItself: Bool {
+        switch self {
+        case .busy, .noLeader, .notReady, .leadershipLost, .diskFull, .timedOut: true
+        default: false
+        }
     }
 }

@@ -13,6 +13,8 @@ struct Edge: Sendable {
     let workshop: HTTPWorkshop
     /// Begins to take what is to be loaded.
     let loads: HTTPServer.Loads
+    /// Nil: there are no queued writes.
+    var queue: WriteQueue?
 
     struct Planned {
         var plan: HTTPConnection.Machine.Plan

@@ -87,6 +87,8 @@ enum Action {
     case respond(Response)
     /// To be asked of the node.
     case submit(ClientRequest.Operation)
+    /// To be carried out with others, by and by.
+    case enqueue(QueuedWrite)
 }
 
 /// What is remembered of a request until its reply comes.

@@ -26,6 +26,27 @@ package final class HTTPServer: Sendable {
         }
     }
 
+    /// What queued writes need.
+    package struct Queue: Sendable {
+        package var settings: WriteQueueSettings
+        /// Sequence numbers are above it: the time of the start, in nanoseconds since 1970.
+        package var start: UInt64
+        /// On which the queue lives.
+        package var loop: any EventLoop
+        /// Whether the node knows a leader. Called on event loops.
+        package var hasLeader: @Sendable () -> Bool
+
+        package init(
+            _ settings: WriteQueueSettings, start: UInt64, on loop: any EventLoop,
+            hasLeader: @escaping @Sendable () -> Bool
+        ) {
+            self.settings = settings
+            self.start = start
+            self.loop = loop
+            self.hasLeader = hasLeader
+        }
+    }
+
     private let service: any NodeService
     private let edge: Edge
     private struct State {
@@ -43,11 +64,12 @@ package final class HTTPServer: Sendable {
     ///   - door: who may do what.
     ///   - workshop: where large bodies are read, and those in parts are taken.
     ///   - loads: see `Loads`.
+    ///   - queue: of queued writes; nil: there are none.
     package init(
         _ identity: Identity, service: any NodeService, documents: Documents = Documents(),
         metrics: MetricRegistry = MetricRegistry(), door: HTTPDoor = HTTPDoor(),
         limits: HTTPLimits = HTTPLimits(), workshop: HTTPWorkshop = .threads,
-        loads: @escaping Loads = { RefusedLoad() }
+        loads: @escaping Loads = { RefusedLoad() }, queue: Queue? = nil
     ) {
         self.service = service
         let budgets = EdgeBudgets(limits)
@@ -59,7 +81,12 @@ package final class HTTPServer: Sendable {
             desk: AnswerDesk(
                 advertisedAddress: identity.advertisedAddress, documents: documents,
                 counters: HTTPCounters(metrics), limits: limits, budgets: budgets),
-            workshop: workshop, loads: loads)
+            workshop: workshop, loads: loads,
+            queue: queue.map {
+                WriteQueue(
+                    $0.settings, start: $0.start, on: $0.loop, service: service, metrics: metrics,
+                    hasLeader: $0.hasLeader)
+            })
     }
 
     /// What is in use of the bounds of the process. Thread-safe.
@@ -78,6 +105,16 @@ package final class HTTPServer: Sendable {
     /// client is left, or none but idle ones after `HTTPLimits.drainPatience`; after
     /// `HTTPLimits.drainLimit` in any case. To be called once.
     package func drain(on loop: any EventLoop) -> EventLoopFuture<Void> {
+        let limit = edge.limits.drainLimit
+        let queue = edge.queue
+        // Clients may wait for queued writes.
+        queue?.hurry()
+        return drainClients(on: loop).flatMap { _ in
+            queue?.drain(atMost: limit).hop(to: loop) ?? loop.makeSucceededVoidFuture()
+        }
+    }
+
+    private func drainClients(on loop: any EventLoop) -> EventLoopFuture<Void> {
         let gateways = state.withLock { state in
             state.isDraining = true
             return Array(state.gateways.values)

@@ -84,6 +84,9 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         case .respond(let response):
             edge.desk.counters.times.record(pending)
             connection.complete(exchange, with: response)
+        case .enqueue(let write):
+            guard let id = enroll(pending, for: connection, exchange, request.share) else { break }
+            enqueue(write, id)
         case .submit(let asked):
             guard let id = enroll(pending, for: connection, exchange, request.share) else { break }
             // The loop runs its tasks after it has read from all sockets that were ready.
@@ -129,12 +132,37 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         let (desk, operation, service) = (edge.desk, pending.operation, service)
         edge.workshop.run { [self] in
             let action = operation.work(desk, request)
-            if case .submit(let asked) = action {
+            switch action {
+            case .submit(let asked):
                 service.submit([Self.request(id, asked, pending)], replyTo: self)
+            case .enqueue(let write): enqueue(write, id)
+            case .respond: break
             }
             loop.execute { [self] in returned(id, exchange, action) }
         }
         return true
+    }
+
+    /// From any thread.
+    private func enqueue(_ write: QueuedWrite, _ id: RequestID) {
+        guard let queue = edge.queue else { return verdict(.stopped, on: id) }
+        guard write.needsNoLeader || queue.hasLeader else { return verdict(nil, on: id) }
+        queue.put(write) { [self] in verdict($0, on: id) }
+    }
+
+    /// - Parameter verdict: nil: no leader is known.
+    private func verdict(_ verdict: WriteQueueMachine.Verdict?, on id: RequestID) {
+        loop.execute { [self] in
+            guard let waiting = remove(id) else { return }
+            edge.desk.counters.times.record(waiting.pending)
+            guard waiting.connection.isOpen else { return endDrainingIfDue() }
+            waiting.connection.complete(
+                waiting.exchange,
+                with: verdict.map { edge.desk.answer($0, to: waiting.pending) }
+                    ?? edge.desk.failure(.noLeader(waitingFor: ""), to: waiting.pending))
+            waiting.connection.flush()
+            endDrainingIfDue()
+        }
     }
 
     private func returned(_ id: RequestID, _ exchange: ExchangeID, _ action: Action) {

@@ -104,10 +104,14 @@ struct ResponseWriter: Sendable {
     /// - Parameter asksForCredentials: every answer says so, as rqlite's do.
     init(version: String, allowOrigin: String?, asksForCredentials: Bool = false) {
         var text = "X-Rqlite-Version: \(version)\r\n"
-        if asksForCredentials { text += "WWW-Authenticate: Basic realm=\"rqlite\"\r\n" }
+        if asksForCredentials {
+            text += "Access-Control-Allow-Credentials: true\r\n"
+            text += "WWW-Authenticate: Basic realm=\"rqlite\"\r\n"
+        }
         if let allowOrigin { text += "Access-Control-Allow-Origin: \(allowOrigin)\r\n" }
         text += "Access-Control-Allow-Methods: OPTIONS, GET, POST\r\n"
-        text += "Access-Control-Allow-Headers: Content-Type\r\n"
+        let allowed = asksForCredentials ? "Content-Type, Authorization" : "Content-Type"
+        text += "Access-Control-Allow-Headers: \(allowed)\r\n"
         common = Array(text.utf8)
     }
 

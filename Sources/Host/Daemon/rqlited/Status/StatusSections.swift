@@ -18,6 +18,8 @@ struct StatusSections: Sendable {
     let discovery: DiscoveryService?
     let access: AccessControl
     let encryption: Encryption
+    /// Of the last queued write that is done.
+    let queueNumber: Gauge
 
     var sections: [Documents.Section] {
         let node = self.node
@@ -95,8 +97,10 @@ struct StatusSections: Sendable {
                     .init(
                         "_default",
                         .object([
-                            .init("batch_size", 0), .init("max_size", 0),
-                            .init("sequence_number", 0), .init("timeout", "0s"),
+                            .init("batch_size", .integer(settings.queue.batchSize)),
+                            .init("max_size", .integer(settings.queue.capacity)),
+                            .init("sequence_number", .integer(queueNumber.current)),
+                            .init("timeout", .string(settings.queue.timeout.goText)),
                         ]))
                 ])),
             .init("tls", encryption.clientStatus),

@@ -19,7 +19,10 @@ enum StatementsOperation {
         HTTPOperation(
             name, [.prefix(path)], methods, permissions, body: .statements, need: need,
             code: .command, counting: counter, answerToHead: answerToHead,
-            work: { work(kind, $0, $1, given) },
+            work: { desk, request in
+                kind == .execute && request.parameters.has(.queue)
+                    ? queued(desk, request, given) : work(kind, desk, request, given)
+            },
             answer: { desk, reply, pending in
                 switch reply.outcome {
                 case .results(let result):
