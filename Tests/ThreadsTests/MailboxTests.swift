@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 import Threads
 import Time
@@ -29,5 +30,29 @@ import Time
         #expect(box.take(until: before + .milliseconds(20)).isEmpty)
         #expect(MonotonicTime.now - before >= .milliseconds(20))
         #expect(box.take(until: .zero).isEmpty)
+    }
+
+    @Test func `A patient receiver takes what is posted patiently with what comes next`() throws {
+        let box = Mailbox<Int>()
+        let taken = Mailbox<[Int]>()
+        let receiver = try NamedThread("receiver") {
+            taken.post(box.take(patiently: true))
+            taken.post(box.take())
+        }
+        while !box.isWaitedFor { sched_yield() }
+        box.postPatiently([1, 2])
+        #expect(taken.take(until: .now + .milliseconds(20)).isEmpty)
+        box.post(3)
+        #expect(taken.take() == [[1, 2, 3]])
+        while !box.isWaitedFor { sched_yield() }
+        box.postPatiently([4])
+        #expect(taken.take() == [[4]])
+        receiver.join()
+    }
+
+    @Test func `What was posted patiently before the receiver came is there at once`() {
+        let box = Mailbox<Int>()
+        box.postPatiently([1])
+        #expect(box.take(patiently: true) == [1])
     }
 }

@@ -9,6 +9,8 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
     @usableFromInline let gate = WaitingLock()
     @usableFromInline var items: [Element] = []
     @usableFromInline var sleepers = 0
+    /// Those that sleep have time for what is posted patiently.
+    @usableFromInline var isPatient = false
 
     /// Empty.
     @inlinable package init() {}
@@ -35,6 +37,13 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
         gate.unlock()
     }
 
+    /// Wakes the receiver unless it said that it has time.
+    @inlinable package func postPatiently(_ batch: [Element]) {
+        gate.lock()
+        items.append(contentsOf: batch)
+        if isPatient { gate.unlock() } else { wake() }
+    }
+
     /// Unlocks, then wakes a sleeper, so that it does not wake into a held lock.
     @inlinable func wake() {
         let mustWake = sleepers > 0
@@ -44,11 +53,16 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
 
     /// Waits until something is there or the time is up, and takes at most `limit` items, the oldest
     /// first; none if the time was up. Without a deadline it waits for ever.
-    @inlinable package func take(atMost limit: Int = .max, until deadline: MonotonicTime? = nil)
+    /// - Parameter patiently: what is posted patiently may wait until something else comes, or the
+    ///   time is up.
+    @inlinable package func take(
+        atMost limit: Int = .max, until deadline: MonotonicTime? = nil, patiently: Bool = false
+    )
         -> [Element]
     {
         gate.lock()
         defer { gate.unlock() }
+        isPatient = patiently
         while items.isEmpty {
             sleepers += 1
             defer { sleepers -= 1 }
@@ -75,5 +89,12 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
         gate.lock()
         defer { gate.unlock() }
         return items.count
+    }
+
+    /// A receiver sleeps.
+    package var isWaitedFor: Bool {
+        gate.lock()
+        defer { gate.unlock() }
+        return sleepers > 0
     }
 }

@@ -210,6 +210,11 @@ package struct ReplicatedLog: Sendable {
         drain()
     }
 
+    /// Something goes on as soon as the batch handed out last is applied.
+    package var awaitsApplied: Bool {
+        !waitingReads.isEmpty || !toApply.isEmpty || isInstalling || isApplyHalted
+    }
+
     /// The batch handed out last was applied, through `index`.
     package mutating func applied(through index: LogIndex) {
         let expected = applying?.through ?? .zero

@@ -55,6 +55,14 @@ extension NodeMachine {
     /// When the present or last turn began.
     package var presentTurn: MonotonicTime { mutating get { now } }
 
+    /// Something waits for what the database's thread is doing. Otherwise its progress may be told
+    /// with whatever comes next, a tick later at most: who asked for a write is answered already.
+    package mutating func awaitsDatabase() -> Bool {
+        replicated == nil || replicated?.awaitsApplied ?? true || !router.parked.isEmpty
+            || !awaitedDecisions.isEmpty || shutdown.hasBegun || quarantine.cause != nil
+            || !canServeLocally || (leaderReadsFrom != nil && !canServeAsLeader)
+    }
+
     /// Cheap; to be asked at the end of every turn.
     package mutating func lastTurn() -> NodeTurn {
         NodeTurn(

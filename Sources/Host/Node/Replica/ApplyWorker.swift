@@ -61,7 +61,7 @@ struct ApplyWorker {
             case .discard(let id): if let path = links.snapshots.path(of: id) { unlink(path) }
             case .removeReplaced(let generation): remove(generation)
             case .answer(let answers): answer(answers)
-            case .report(let reports): links.core.post(reports.map { .database($0) })
+            case .report(let reports): report(reports)
             case .fail(let cause): return links.core.post(.fault(cause))
             case .end: return
             }
@@ -76,6 +76,14 @@ struct ApplyWorker {
             }
         }
         keeper.woke(at: .now)
+    }
+
+    private func report(_ reports: [DatabaseReport]) {
+        let events = reports.map { NodeEvent.database($0) }
+        let isProgress = reports.allSatisfy {
+            if case .applied = $0 { true } else { false }
+        }
+        if isProgress { links.core.postPatiently(events) } else { links.core.post(events) }
     }
 
     // MARK: Applying

@@ -72,7 +72,8 @@ final class MachineThread {
         machine.begin(beginning)
         carryOut()
         while !isOver {
-            let events = links.mailbox.take(until: machine.nextTick)
+            let events = links.mailbox.take(
+                until: machine.nextTick, patiently: !machine.awaitsDatabase())
             let credits = links.credits.take()
             machine.turn(events, at: .now, wallMilliseconds: WallTime.now().milliseconds)
             for credit in credits { credit.giveBack() }
