@@ -132,6 +132,40 @@ import Time
         #expect(bench.metrics.counter("http", "auth_fail").current >= 9)
     }
 
+    @Test(arguments: ["a", "who is that"])
+    func `Many guesses at once don't hold up another user behind the same address`(
+        guessed: String
+    ) throws {
+        let slow = try PasswordHash.make("p", .yescrypt)
+        let users = ["a", "b"].map {
+            #"{"username": "\#($0)", "hash": "\#(slow)", "perms": ["query"]}"#
+        }
+        let bench = try Bench("[\(users.joined(separator: ","))]")
+        for guess in 0...Guesses.free {
+            #expect(try !bench.ask(.password(user: guessed, password: "early\(guess)")))
+        }
+        let verdicts = Mailbox<(user: String, isRight: Bool)>()
+        let guesses = 150
+        for (user, password) in (0..<guesses).map({ (guessed, "x\($0)") }) + [("b", "p")] {
+            let verdict = bench.store.judge(
+                .password(user: user, password: password), RightsNeed([.query]),
+                for: Asker(address: "10.0.0.1:1")
+            ) { verdicts.post((user, $0)) }
+            #expect(verdict == nil)
+        }
+        var seen: [(user: String, isRight: Bool)] = []
+        let deadline = MonotonicTime.now + .seconds(120)
+        while !seen.contains(where: { $0.user == "b" }), MonotonicTime.now < deadline {
+            seen += verdicts.take(until: deadline)
+        }
+        bench.store.stop()
+        // The others are still being looked at, one after the other.
+        let place = try #require(seen.firstIndex { $0.user == "b" })
+        #expect(seen[place].isRight)
+        #expect(place < guesses / 2, "after \(place) guesses")
+        for (user, isRight) in seen where user != "b" { #expect(!isRight) }
+    }
+
     @Test func `An entry that has expired grants nothing, known or not`() throws {
         let bench = try Bench(
             """

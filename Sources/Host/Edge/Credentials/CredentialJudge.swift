@@ -9,7 +9,9 @@ import Time
 ///
 /// What waits for the thread is bounded by who asks: a connection of a client has one request at a time
 /// that waits for a verdict, and a connection between nodes as many as it may have in flight. Addresses
-/// take turns, so that one with many guesses holds up itself.
+/// take turns, so that one with many guesses holds up itself; and of one address the users of the file take
+/// turns with each other and with all whom the file doesn't know, so that guesses at one user, or at names
+/// that are none, don't hold up another user behind the same address.
 package final class CredentialJudge: RightsJudge {
     /// Takes a verdict that comes later.
     private struct Waiting {
@@ -18,10 +20,17 @@ package final class CredentialJudge: RightsJudge {
         let later: @Sendable (Bool) -> Void
     }
 
+    /// Whose credentials wait in one line.
+    private struct Lane: Hashable {
+        let origin: Guesses.Origin
+        /// As the file has it; nil: all whom it doesn't know.
+        let name: String?
+    }
+
     /// A credential that is to be looked at, and who waits for that.
     private struct Job {
         let credential: Credential
-        let origin: Guesses.Origin
+        let lane: Lane
         let due: MonotonicTime
         var waiting: [Waiting]
     }
@@ -34,9 +43,23 @@ package final class CredentialJudge: RightsJudge {
         var known: [Fingerprint: CredentialTable.Entry] = [:]
         var jobs: [Fingerprint: Job] = [:]
         var guesses = Guesses()
-        /// When an address last had its turn.
+        /// When an address last had its turn, and when a lane.
         var served: [Guesses.Origin: MonotonicTime] = [:]
+        var servedLanes: [Lane: MonotonicTime] = [:]
         var isOver = false
+
+        /// The least is next: that of the address, then of the lane, whose turn was longest ago.
+        func place(of job: Job) -> (MonotonicTime, MonotonicTime, MonotonicTime) {
+            (served[job.lane.origin] ?? .zero, servedLanes[job.lane] ?? .zero, job.due)
+        }
+
+        /// Who was forgotten is served first once more.
+        mutating func serve(_ lane: Lane, at now: MonotonicTime) {
+            if served.count > 4096 { served = [:] }
+            if servedLanes.count > 4096 { servedLanes = [:] }
+            served[lane.origin] = now
+            servedLanes[lane] = now
+        }
 
         /// A hash may have several texts that it looks at in part, so even these are bounded.
         mutating func remember(_ entry: CredentialTable.Entry, _ fingerprint: Fingerprint) {
@@ -145,7 +168,9 @@ package final class CredentialJudge: RightsJudge {
         }
         guard state.jobs.count < mostJobs else { return .failed }
         state.jobs[fingerprint] = Job(
-            credential: credential, origin: origin, due: due, waiting: [waiting])
+            credential: credential,
+            lane: Lane(origin: origin, name: state.table.name(in: credential)),
+            due: due, waiting: [waiting])
         return .later
     }
 
@@ -177,7 +202,7 @@ package final class CredentialJudge: RightsJudge {
             let (fingerprint, job) = (turn.fingerprint, turn.job)
             let entry = turn.table.entry(shownBy: job.credential)
             state.withLock { state in
-                if entry == nil { state.guesses.failed(job.origin, at: .now) }
+                if entry == nil { state.guesses.failed(job.lane.origin, at: .now) }
                 guard turn.generation == state.generation, let entry else { return }
                 state.remember(entry, fingerprint)
             }
@@ -217,13 +242,10 @@ package final class CredentialJudge: RightsJudge {
         state.jobs = state.jobs.filter { !$0.value.waiting.allSatisfy(\.asker.isGone) }
         let ready = state.jobs.filter { $0.value.due <= now }
         let next = ready.min { left, right in
-            let leftTurn = state.served[left.value.origin] ?? .zero
-            let rightTurn = state.served[right.value.origin] ?? .zero
-            return (leftTurn, left.value.due) < (rightTurn, right.value.due)
+            state.place(of: left.value) < state.place(of: right.value)
         }
         guard let next else { return nil }
-        if state.served.count > 4096 { state.served = [:] }
-        state.served[next.value.origin] = now
+        state.serve(next.value.lane, at: now)
         return DueJob(
             fingerprint: next.key, job: next.value, table: state.table,
             generation: state.generation)
