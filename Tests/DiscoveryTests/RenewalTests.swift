@@ -1,0 +1,93 @@
+import JSON
+import Testing
+
+@testable import Discovery
+
+/// Another instance in the place of one that is at work, well and badly behaved.
+@Suite struct RenewalTests {
+    private let workshop: Workshop
+
+    init() throws {
+        workshop = try Workshop()
+        try workshop.compile("resolver.c", as: "rqlite-disco-r.so", ["-D_GNU_SOURCE"])
+    }
+
+    private func subject(_ config: String, _ place: Place) throws -> Subject {
+        var timing = PluginInstance.Timing()
+        timing.grace = .seconds(2)
+        timing.firstBackoff = .zero
+        return try Subject(workshop, "tested", place, config: config, timing: timing)
+    }
+
+    /// The old instance goes when its calls are back; nobody is told.
+    private func expectDestroyed(_ count: Int, of subject: Subject) {
+        let deadline = ContinuousClock.now + Subject.patience
+        func isDone() -> Bool { subject.lines.filter { $0.text == "destroyed" }.count == count }
+        while !isDone(), ContinuousClock.now < deadline {}
+        #expect(isDone(), "\(subject.lines)")
+    }
+
+    @Test(arguments: Place.allCases)
+    func `A new instance takes the place of the old one, which is destroyed`(_ place: Place)
+        async throws
+    {
+        let subject = try subject("", place)
+        #expect(try await subject.resolve().get().addresses.count == 2)
+        try await subject.renew("{fail}").get()
+        expectDestroyed(1, of: subject)
+        guard case .failure(let error) = await subject.resolve() else {
+            Issue.record("the old configuration counts still")
+            return
+        }
+        #expect(error.message.contains("the oracle is silent"))
+        try await subject.renew("").get()
+        expectDestroyed(2, of: subject)
+        #expect(try await subject.resolve().get().addresses.count == 2)
+        #expect(subject.status["reloads"] == .number("2"))
+        await subject.stop()
+        expectDestroyed(3, of: subject)
+    }
+
+    @Test(arguments: Place.allCases, ["{wrong}", "{hang create}", "{forgetful}", "{half}"])
+    func `What can't be made leaves the old one at work, and is told`(
+        _ place: Place, _ config: String
+    ) async throws {
+        let subject = try subject("", place)
+        #expect(try await subject.resolve().get().addresses.count == 2)
+        guard case .failure(let error) = await subject.renew(config, .milliseconds(500)) else {
+            Issue.record("\(config) was taken")
+            return
+        }
+        #expect(try await subject.resolve().get().addresses.count == 2)
+        #expect(subject.status["last_reload_error"] == .string(error.message))
+        #expect(!subject.lines.contains { $0.text == "destroyed" } || config == "{half}")
+        try await subject.renew("").get()
+        #expect(subject.status["last_reload_error"] == nil)
+        await subject.stop()
+    }
+
+    @Test(arguments: Place.allCases, ["{obey}", "{hang}"])
+    func `A call that is under way doesn't hold the new instance up`(
+        _ place: Place, _ config: String
+    ) async throws {
+        let subject = try subject(config, place)
+        _ = await subject.start()
+        async let call = subject.resolve(.seconds(1))
+        try await subject.renew("").get()
+        _ = await call
+        #expect(try await subject.resolve().get().addresses.count == 2)
+        await subject.stop()
+    }
+}
+
+extension Subject {
+    fileprivate func renew(
+        _ config: String, _ timeout: Duration = Subject.patience
+    ) async -> Result<Void, PluginError> {
+        await withCheckedContinuation { waiter in
+            instance.renew(from: nil, config: Array(config.utf8), timeout: timeout) {
+                waiter.resume(returning: $0)
+            }
+        }
+    }
+}
