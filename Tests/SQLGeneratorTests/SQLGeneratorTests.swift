@@ -41,6 +41,17 @@ import Wire
         return counts
     }
 
+    /// In the first three the traces for checksums differed between batches and single entries: SQLite
+    /// took a kept statement for outdated, and compiled it again while it ran. In the others a
+    /// reader that had an older schema in memory took a statement for another kind than it was.
+    @Test(arguments: [
+        7004, 13449, 18842, 1311, 1507, 1830, 1957, 2801, 3206, 5541, 20333, 20382,
+    ])
+    func `A history that once came out different ends equal`(seed: UInt64) {
+        let report = SeedReport(seed: seed, entries: Self.entries, restarts: true)
+        #expect(report.failure == nil)
+    }
+
     @Test func `One seed gives one history`() {
         for seed: UInt64 in [1, 2, 3] {
             #expect(

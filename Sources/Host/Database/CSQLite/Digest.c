@@ -140,6 +140,11 @@ static void row_changes(
     csqlite_pause_work(0);
 }
 
+// Deprecated since SQLite compiles anew by itself: here it must not, see StatementCompiler.
+extern int sqlite3_expired(sqlite3_stmt *stmt) __attribute__((weak));
+
+int csqlite_is_expired(sqlite3_stmt *stmt) { return !sqlite3_expired || sqlite3_expired(stmt) != 0; }
+
 int csqlite_can_trace(void) {
     return sqlite3_preupdate_hook && sqlite3_preupdate_old && sqlite3_preupdate_new
         && sqlite3_preupdate_count;

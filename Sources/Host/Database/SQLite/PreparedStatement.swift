@@ -85,6 +85,9 @@ package struct PreparedStatement: ~Copyable {
     /// All parameters are NULL again.
     package func clearBindings() { _ = sqlite3_clear_bindings(pointer) }
 
+    /// SQLite would compile it again when it runs: a setting or the schema in memory is another one.
+    package var isExpired: Bool { csqlite_is_expired(pointer) != 0 }
+
     /// The largest index of a parameter.
     package var parameterCount: Int { Int(sqlite3_bind_parameter_count(pointer)) }
 

@@ -30,6 +30,10 @@ package final class Reader {
     /// Opens and ends the snapshot that a request reads.
     let beginning: PreparedStatement
     private let ending: PreparedStatement
+    /// Reads the version of the schema, which takes the snapshot.
+    private let version: PreparedStatement
+    /// Of the schema in memory.
+    private var knownVersion: Int64?
     private let compiler: StatementCompiler
     private let guardian = Guard()
     let watchdog: Watchdog
@@ -62,6 +66,7 @@ package final class Reader {
                 connection: connection, guardian: guardian, capacity: limits.keptStatements)
             beginning = try connection.prepare("BEGIN", isPersistent: true)
             ending = try connection.prepare("ROLLBACK", isPersistent: true)
+            version = try connection.prepare("PRAGMA main.schema_version", isPersistent: true)
             guardian.install(on: connection)
             watchdog.install(on: connection)
             self.connection = connection
@@ -79,13 +84,6 @@ package final class Reader {
         stream: (any ResultStream)? = nil
     ) -> ReadOutcome {
         if command.kind == .execute { return .needsWrite }
-        if command.kind == .request, !isRead(command) {
-            settings.end(on: connection)
-            return .needsWrite
-        }
-        let refusal = RequestScan.refusal(
-            of: command.statements, isTransaction: command.transaction)
-        if let refusal { return .result(CommandResult([], error: refusal)) }
         activity.begin(at: .now)
         watchdog.start(deadline: deadline)
         defer {
@@ -93,11 +91,17 @@ package final class Reader {
             activity.end()
         }
         do throws(SQLiteError) {
-            try beginning.run()
+            try beginSnapshot()
         } catch {
+            // What may be a write is not refused for a reader's trouble.
+            if command.kind == .request { return .needsWrite }
             return .result(CommandResult([], error: error.message))
         }
         defer { endSnapshot() }
+        if command.kind == .request, !isRead(command) { return .needsWrite }
+        let refusal = RequestScan.refusal(
+            of: command.statements, isTransaction: command.transaction)
+        if let refusal { return .result(CommandResult([], error: refusal)) }
         var answer = ReadAnswer(stream, limits, budget: budget, watchdog: watchdog)
         var control = ReadTransaction(isFlagged: command.transaction)
         for (ordinal, text) in command.statements.enumerated() where !text.sql.isEmpty {
@@ -113,6 +117,19 @@ package final class Reader {
             answer.add(outcome, isRead: isRead, nanoseconds: nanoseconds)
         }
         return answer.finish()
+    }
+
+    /// Fixes what the request sees, and makes the schema in memory that of the snapshot: SQLite would
+    /// look whether it has changed only when a statement runs, and what is asked of a statement when
+    /// it is compiled (whether it only reads, whether it can be compiled at all) must be as of now.
+    private func beginSnapshot() throws(SQLiteError) {
+        try beginning.run()
+        defer { version.reset() }
+        let found = try version.step() ? version.integer(at: 0) : 0
+        guard found != knownVersion else { return }
+        compiler.forget()
+        // A schema that can't be read is a failure of the statements that need it.
+        knownVersion = readSchema() ? found : nil
     }
 
     /// Nothing was changed, so nothing is lost whichever way the snapshot ends.

@@ -73,19 +73,30 @@ final class StatementCompiler {
     }
 
     /// A text that is one statement and was compiled before: it needs no compiling.
+    ///
+    /// What SQLite would compile again when it runs is not kept: by a rollback or a setting it takes
+    /// statements for outdated, as nodes with another past don't. Within a run it would be compiled
+    /// with the hook for checksums set, and so without the shortcut that empties a table at once.
     func cached(_ sql: String) -> ScriptStatement? {
         guard !guardian.likeIsSensitive else { return nil }
         let text = SQLText(sql)
-        if let last, last.text == text { return last.statement }
+        if let last, last.text == text, !last.statement.compiled.statement.isExpired {
+            return last.statement
+        }
+        last = nil
         guard let statement = found(text) else { return nil }
         last = (text, statement)
         return statement
     }
 
     private func found(_ text: SQLText) -> ScriptStatement? {
-        if let statement = recent[text] { return statement }
-        guard let statement = older.removeValue(forKey: text) else { return nil }
-        insert(statement, for: text)
+        let isRecent = recent[text] != nil
+        guard let statement = recent[text] ?? older.removeValue(forKey: text) else { return nil }
+        if statement.compiled.statement.isExpired {
+            recent[text] = nil
+            return nil
+        }
+        if !isRecent { insert(statement, for: text) }
         return statement
     }
 

@@ -202,6 +202,9 @@ int64_t csqlite_digest_row(csqlite_digest *digest, sqlite3_stmt *stmt, int first
 // goes into the digest; NULL ends it. Statements compiled meanwhile may do without the shortcut that
 // empties a table at once, so it is switched on only while a statement runs. [connection's thread]
 void csqlite_trace_rows(sqlite3 *db, csqlite_digest *digest);
+// Whether a compiled statement would be compiled again when it runs: since it was, something changed by
+// which SQLite compiles. Always true with a library that can't tell. [connection's thread]
+int csqlite_is_expired(sqlite3_stmt *stmt);
 // Whether the library can tell of rows before they are written (SQLITE_ENABLE_PREUPDATE_HOOK).
 int csqlite_can_trace(void);
 // How many rows of this thread could not be read for the trace, ever: their trace means nothing.
