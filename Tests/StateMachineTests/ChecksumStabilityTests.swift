@@ -138,11 +138,9 @@ import Wire
     ]
 
     @Test(arguments: histories.keys.sorted())
-    func
-        `The trace follows from the entries alone, never from batches, restarts or what was undone`(
-            name: String
-        ) throws
-    {
+    func `The trace follows from the entries alone, not from batches, restarts or rollbacks`(
+        name: String
+    ) throws {
         let history = try #require(Self.histories[name])
         let expected = try node(history, .oneByOne)
         #expect(expected.trace != nil)

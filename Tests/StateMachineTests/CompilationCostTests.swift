@@ -99,4 +99,111 @@ import Wire
         #expect(try reader.rows("SELECT 1") == ["1"])
         #expect(ContinuousClock.now - start < .seconds(120), "\(outcome)")
     }
+
+    private static func terms(_ range: Range<Int>) -> String {
+        guard range.count > 1 else { return "a=\(range.lowerBound)" }
+        let middle = (range.lowerBound + range.upperBound) / 2
+        return "(" + terms(range.lowerBound..<middle) + " AND "
+            + terms(middle..<range.upperBound) + ")"
+    }
+
+    @Test
+    func `More terms of AND and OR than SQLite compiles in a second are the statement's error`()
+        throws
+    {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a)", "CREATE INDEX i ON t(a)")
+        let start = ContinuousClock.now
+        let broad = "DELETE FROM t WHERE \(Self.terms(0..<32_000))"
+        let refusal = StatementOutcome.failed(
+            "too many terms of AND and OR: at most 5000 in a statement")
+        #expect(try database.execute(broad) == [refusal])
+        database.applier = try Applier(path: database.applier.path)
+        #expect(try database.execute(broad) == [refusal])
+        let query = "SELECT 1 FROM t WHERE \(Self.terms(0..<6_000))"
+        #expect(
+            try database.reader().rows(query)
+                == ["failed: too many terms of AND and OR: at most 5000 in a statement"])
+        #expect(ContinuousClock.now - start < .seconds(60))
+        #expect(try database.execute("DELETE FROM t WHERE \(Self.terms(0..<900))") == [.empty])
+        #expect(try database.execute("DELETE FROM t WHERE \(Self.terms(0..<3_000))") == [.empty])
+    }
+
+    @Test func `Many statements of many terms end with the limit on steps`() throws {
+        var limits = WriteLimits.initial
+        limits.steps = 10_000_000
+        let outcomes = try [false, true].map { restarting in
+            let database = try Database(writes: limits)
+            try database.execute("CREATE TABLE t(a)")
+            if restarting { database.applier = try Applier(path: database.applier.path) }
+            let one = "DELETE FROM t WHERE \(Self.terms(0..<2_000))"
+            let text = Array(repeating: one, count: 30).joined(separator: ";")
+            let all = try database.apply(
+                Command(
+                    kind: .execute,
+                    statements: [Statement(text)] + (0..<30).map { Statement("\(one) -- \($0)") },
+                    stamp: stamp(database.applier.applied.position.index.next)))
+            return all.statements.map { "\($0.outcome)" }
+        }
+        #expect(outcomes[0] == outcomes[1])
+        #expect(outcomes[0].count == 31)
+        for outcome in outcomes[0] {
+            #expect(outcome.contains("needs more than 10000000 steps"), "\(outcome)")
+        }
+    }
+
+    @Test func `What modules compile at first use costs the same as what they kept`() throws {
+        func work(restarting: Bool, isNoted: Bool = true) throws -> [Int64] {
+            let database = try Database()
+            let columns = (0..<1_900).map { "column_of_some_length_\($0)" }
+                .joined(separator: ",")
+            try database.execute(
+                "CREATE TABLE t(a)", "CREATE VIRTUAL TABLE f USING fts5(\(columns))",
+                "INSERT INTO f(column_of_some_length_7) VALUES('one two')")
+            return try [
+                "INSERT INTO t SELECT column_of_some_length_7 FROM f",
+                "INSERT INTO t SELECT length(column_of_some_length_9) FROM f WHERE f MATCH 'one'",
+                "INSERT INTO f(column_of_some_length_7) SELECT a FROM t",
+                "UPDATE f SET column_of_some_length_8 = 'x'", "DELETE FROM f WHERE rowid = 1",
+            ].flatMap { sql in
+                try (0..<2).map { _ in
+                    if restarting { database.applier = try Applier(path: database.applier.path) }
+                    if !isNoted { database.applier.session.budget.noteVirtualTables(width: 0) }
+                    guard case .failed(let text)? = try database.execute(sql).first else {
+                        return csqlite_work()
+                    }
+                    Issue.record("\(text)")
+                    return -1
+                }
+            }
+        }
+        #expect(try work(restarting: false) == work(restarting: true))
+        // Otherwise the statements that the module compiles for so many columns would be charged.
+        let (kept, fresh) = try (
+            work(restarting: false, isNoted: false), work(restarting: true, isNoted: false)
+        )
+        #expect(kept != fresh)
+    }
+
+    @Test func `What VACUUM counts again for changes() costs steps`() throws {
+        var limits = WriteLimits.initial
+        limits.steps = 6_000_000
+        let database = try Database(writes: limits)
+        try database.execute("CREATE TABLE t(a)")
+        try database.execute(
+            "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000) "
+                + "INSERT INTO t SELECT i FROM n")
+        let vacuums = Array(repeating: "VACUUM", count: 40)
+        let result = try database.apply(
+            Command(
+                kind: .execute,
+                statements: (["DELETE FROM t"] + vacuums + ["INSERT INTO t VALUES(1)"])
+                    .map { Statement($0) },
+                stamp: stamp(database.applier.applied.position.index.next)))
+        let first = "\(result.statements[1].outcome)"
+        let last = "\(result.statements[41].outcome)"
+        #expect(!first.contains("needs more"), "\(first)")
+        #expect(last.contains("needs more than 6000000 steps"), "\(last)")
+        #expect(try database.rows("SELECT count(*) FROM t") == ["0"])
+    }
 }

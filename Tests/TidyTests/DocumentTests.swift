@@ -73,6 +73,27 @@ import Testing
         #expect(numbers == Set(1...22), "\(Set(1...22).subtracting(numbers).sorted()) lack one")
     }
 
+    @Test func `Each test that the page on SQL names exists`() throws {
+        var names: Set<String> = []
+        for line in try repository.text("docs/sql-safety.md").split(separator: "\n") {
+            let cells = line.split(separator: " | ")
+            guard line.hasPrefix("| "), cells.count == 2, let last = cells.last else { continue }
+            // What stands between backquotes is every second part.
+            let parts = last.split(separator: "`", omittingEmptySubsequences: false)
+            for (place, part) in parts.enumerated() where !place.isMultiple(of: 2) {
+                names.insert(String(part))
+            }
+        }
+        #expect(names.count >= 40)
+        let name = try Regex("func `([^`]+)`", as: (Substring, Substring).self)
+        for file in repository.files(below: "Tests") where file.hasSuffix(".swift") {
+            for match in try repository.text(file).matches(of: name) {
+                names.remove(String(match.output.1))
+            }
+        }
+        #expect(names.isEmpty, "\(names.sorted())")
+    }
+
     @Test func `Scripts are POSIX shell that stops at the first error`() throws {
         let scripts = try repository.plainFiles(in: "scripts")
         #expect(scripts.count >= 5)

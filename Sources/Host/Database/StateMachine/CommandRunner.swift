@@ -150,7 +150,8 @@ struct CommandRunner {
                 let isSpent = session.budget.isSpent
                 session.budget.charge(
                     allocations: session.compiler.allocations,
-                    textBytes: text.sql.utf8.count - progress.offset)
+                    textBytes: text.sql.utf8.count - progress.offset,
+                    terms: session.compiler.terms)
                 let reason = isSpent ? session.budget.text : error.message
                 finish(nil, .failed(reason), supply)
                 // SQLite ends a transaction when there is no room for what it holds back.

@@ -43,34 +43,6 @@ struct CompilationMemory {
     /// SQLite reports steps again.
     static let nestedAllocations: Int64 = allocations
 
-    /// SQLite goes through all common table expressions of a statement for each of them.
-    private static let mostCommonTables = 2000
-    /// Shorter statements can't hold too many.
-    private static let shortText = 32_768
-
-    /// Why a statement is not even tried. Only its own tokens are looked at, not the text behind it.
-    static func refusal(of sql: UnsafeRawBufferPointer) -> SQLiteError? {
-        guard sql.count > shortText else { return nil }
-        var tokens = SQLTokenizer(sql)
-        var found = 0
-        while let token = tokens.next(), token != .semicolon {
-            guard case .word(let range) = token, tokens.isKeyword(range, "AS") else { continue }
-            var following = tokens
-            // AS [NOT] MATERIALIZED (
-            var next = following.next()
-            while case .word(let range) = next,
-                following.isKeyword(range, "NOT") || following.isKeyword(range, "MATERIALIZED")
-            {
-                next = following.next()
-            }
-            if next == .other(UInt8(ascii: "(")) { found += 1 }
-        }
-        guard found > mostCommonTables else { return nil }
-        return SQLiteError(
-            extendedCode: SQLITE_ERROR,
-            message: "too many common table expressions: at most \(mostCommonTables)")
-    }
-
     /// Ends the count. The error in place of SQLite's "out of memory" where the statement itself
     /// brought that about, and not a lack of memory: it is the same on every node.
     func end(_ code: Int32) -> SQLiteError? {

@@ -9,6 +9,8 @@ final class CompiledStatement {
     let parameterCount: Int
     /// What compiling it took, in allocations.
     let allocations: Int64
+    /// See `StatementSize`.
+    let terms: Int
     /// In place of its own, where another text was compiled than the client's.
     var columnNames: [String]?
     /// The names of the parameters by their number from 0, as bytes and without prefix; nil for
@@ -22,8 +24,12 @@ final class CompiledStatement {
         (0..<statement.columnCount).map { statement.columnName(at: $0) }
     }
 
-    init(_ statement: consuming PreparedStatement, facts: StatementFacts, allocations: Int64) {
+    init(
+        _ statement: consuming PreparedStatement, facts: StatementFacts, allocations: Int64,
+        terms: Int
+    ) {
         self.allocations = allocations
+        self.terms = terms
         self.facts = facts
         isReadOnly = statement.isReadOnly
         parameterCount = statement.parameterCount
@@ -56,6 +62,8 @@ final class StatementCompiler {
     var isPoor = false
     /// What compiling took, the last time, in allocations.
     private(set) var allocations: Int64 = 0
+    /// Of AND and OR in what was compiled, the last time.
+    private(set) var terms = 0
     /// Statements used since the last turn, and those used in the turn before. When the first are
     /// too many, the second are dropped and take their place.
     private var recent: [SQLText: ScriptStatement] = [:]
@@ -136,7 +144,10 @@ final class StatementCompiler {
         let previous = guardian.subject
         guardian.subject = .client
         defer { guardian.subject = previous }
-        if let refusal = CompilationMemory.refusal(of: sql) { return .failed(refusal) }
+        let size = StatementSize(sql)
+        terms = size.terms
+        allocations = 0
+        if let refusal = size.refusal(isPoor: isPoor) { return .failed(refusal) }
         let memory = CompilationMemory(textBytes: sql.count, isPoor: isPoor)
         let result = compileTranslated(sql)
         let refusal = memory.end(result.code)
@@ -155,7 +166,8 @@ final class StatementCompiler {
         if statement.isExplanation { guardian.facts.becomeThoseOfAnExplanation() }
         let script = ScriptStatement(
             compiled: CompiledStatement(
-                statement, facts: guardian.facts, allocations: allocations), end: result.consumed,
+                statement, facts: guardian.facts, allocations: allocations, terms: size.terms),
+            end: result.consumed,
             isLast: SQLTokenizer.isBlank(UnsafeRawBufferPointer(rebasing: sql[result.consumed...])))
         guard guardian.likeIsSensitive, !hasSensitiveLike else { return .statement(script) }
         return withSensitiveLike(script, text)

@@ -41,6 +41,9 @@ final class StepBudget {
     /// Bytes of blocks that are charged already; nil: they don't count.
     private var chargedBlocks: Int64?
     private var factor: Int64 = 1
+    /// No block that a virtual table's module keeps from one statement to the next is larger, but for
+    /// tables of hashes: its own statements, whose size follows from the table's columns.
+    private var moduleBytes: Int64 = 0
 
     /// `steps` must be the same on every node.
     init(steps: Int) {
@@ -97,10 +100,22 @@ final class StepBudget {
         factor = facts.usesPatterns ? Self.patternFactor : 1
         let left = Int64(clamping: (limit - used + 1) * Int(Self.stepsPerCallback))
         let (bytes, isOver) = left.multipliedReportingOverflow(by: Self.blockBytesPerStep / factor)
+        let smallest = Self.smallest(pageSize: Int64(clamping: pageSize))
         csqlite_limit_work(
-            isOver ? .max : max(0, bytes), Self.smallest(pageSize: Int64(clamping: pageSize)),
+            isOver ? .max : max(0, bytes), max(smallest, moduleBytes),
             facts.writesVirtualTable ? 1 : 0)
     }
+
+    /// - Parameter width: of the widest virtual table: the bytes of its columns' names, and
+    ///   `columnWidth` for each column.
+    func noteVirtualTables(width: Int) {
+        // A statement has two instructions of 24 bytes for a column, in an array that doubles; its
+        // text has the name, quoted.
+        moduleBytes = Int64(width) * 32
+    }
+
+    /// See `noteVirtualTables`.
+    static let columnWidth = 8
 
     private static func smallest(pageSize: Int64) -> Int64 {
         pageSize < 2048 ? smallestBesideSmallPages : max(smallestBlock, 2 * pageSize)
@@ -133,10 +148,18 @@ final class StepBudget {
         charge(steps: textBytes + parameters * parameters / 2)
     }
 
-    /// What a statement that is compiled costs beside its text, by the allocations it took.
-    func charge(allocations: Int64, textBytes: Int) {
+    /// What a statement that is compiled costs beside its text: by the allocations it took, and by the
+    /// square of its terms of AND and OR, each of which SQLite compares with the others.
+    func charge(allocations: Int64, textBytes: Int, terms: Int) {
         let more = allocations - CompilationMemory.free(textBytes: textBytes)
         if more > 0 { charge(steps: Int(more) * Self.stepsPerAllocation) }
+        charge(steps: terms * terms / 2)
+    }
+
+    /// Counts rows that are counted again after VACUUM for what changes() says: emptying a table at
+    /// once counts millions and costs nothing, and each VACUUM behind it would.
+    func charge(restoredChanges count: Int64) {
+        charge(steps: Int(clamping: count.multipliedReportingOverflow(by: 12).partialValue))
     }
 
     /// Nothing is left for what comes.

@@ -183,9 +183,15 @@ final class WriteSession {
         var names: [String] = []
         while try tables.step() { names.append(tables.text(at: 0) ?? "") }
         guardian.virtualTables = Set(names.map { ByteText($0.loweredASCII.utf8) })
+        var width = 0
+        defer { budget.noteVirtualTables(width: width) }
         for name in names {
             do throws(SQLiteError) {
-                _ = try connection.prepare("SELECT 1 FROM main.\(name.quotedName)")
+                let all = try connection.prepare("SELECT * FROM main.\(name.quotedName)")
+                let own = (0..<all.columnCount).reduce(0) {
+                    $0 + StepBudget.columnWidth + all.columnName(at: $1).utf8.count
+                }
+                width = max(width, own)
             } catch {
                 // Its module finds fault with it, and says so to each statement that names it.
                 continue
@@ -324,6 +330,8 @@ final class WriteSession {
 
     /// Runs VACUUM. As in SQLite it leaves no trace in the counters.
     func vacuum<Result>(_ body: () throws(ApplyFault) -> Result) throws(ApplyFault) -> Result {
+        // It fails before it does anything.
+        if budget.isSpent { return try body() }
         let rowid = connection.lastInsertRowid
         let changes = connection.changes
         let visible = connection.totalChanges - functions.totalChangesBase
@@ -335,6 +343,7 @@ final class WriteSession {
         do throws(SQLiteError) {
             try statements.resetChanges.statement.run()
             if changes > 0 { try restoreChanges(changes) }
+            budget.charge(restoredChanges: changes)
         } catch {
             throw .storage("ending VACUUM", error)
         }
