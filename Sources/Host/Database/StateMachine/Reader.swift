@@ -30,10 +30,8 @@ package final class Reader {
     /// Opens and ends the snapshot that a request reads.
     let beginning: PreparedStatement
     private let ending: PreparedStatement
-    /// Reads the version of the schema, which takes the snapshot.
-    private let version: PreparedStatement
-    /// Of the schema in memory.
-    private var knownVersion: Int64?
+    /// Takes the snapshot, and makes SQLite read the schema where it has changed.
+    private let look: PreparedStatement
     private let compiler: StatementCompiler
     private let guardian = Guard()
     let watchdog: Watchdog
@@ -66,7 +64,8 @@ package final class Reader {
                 connection: connection, guardian: guardian, capacity: limits.keptStatements)
             beginning = try connection.prepare("BEGIN", isPersistent: true)
             ending = try connection.prepare("ROLLBACK", isPersistent: true)
-            version = try connection.prepare("PRAGMA main.schema_version", isPersistent: true)
+            look = try connection.prepare(
+                "SELECT 1 FROM main.sqlite_schema LIMIT 1", isPersistent: true)
             guardian.install(on: connection)
             watchdog.install(on: connection)
             self.connection = connection
@@ -124,12 +123,16 @@ package final class Reader {
     /// it is compiled (whether it only reads, whether it can be compiled at all) must be as of now.
     private func beginSnapshot() throws(SQLiteError) {
         try beginning.run()
-        defer { version.reset() }
-        let found = try version.step() ? version.integer(at: 0) : 0
-        guard found != knownVersion else { return }
-        compiler.forget()
-        // A schema that can't be read is a failure of the statements that need it.
-        knownVersion = readSchema() ? found : nil
+        defer { look.reset() }
+        do throws(SQLiteError) {
+            _ = try look.step()
+        } catch {
+            // It is the failure of the statements that need the schema, too.
+            return compiler.forget()
+        }
+        // Compiled again, for the schema was another one: so would be what is kept.
+        let isChanged = sqlite3_stmt_status(look.pointer, SQLITE_STMTSTATUS_REPREPARE, 1) > 0
+        if isChanged { compiler.forget() }
     }
 
     /// Nothing was changed, so nothing is lost whichever way the snapshot ends.
