@@ -25,6 +25,9 @@ let nio: [Target.Dependency] = [
 let nioHTTP: [Target.Dependency] = nio + [.product(name: "NIOHTTP1", package: "swift-nio")]
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 
+/// Of the machines: debug builds can break their rules, for the simulator (decision 125).
+let mutable = simulated + [.define("MUTATIONS", .when(configuration: .debug))]
+
 /// The layers of the daemon, one folder each in `Sources/Host`, outside in.
 enum Layer: String {
     case daemon = "Daemon"
@@ -38,15 +41,17 @@ enum Layer: String {
 }
 
 /// A module of the daemon, in `Sources/Host/<layer>/<name>`.
-/// - Parameter isSimulated: optimised in debug builds too, so that tests can run thousands of
-///   simulated histories of it.
+/// - Parameters:
+///   - isSimulated: optimised in debug builds too, so that tests can run thousands of simulated
+///     histories of it.
+///   - isMutable: simulated, and its rules can be broken in debug builds.
 func host(
     _ layer: Layer, _ name: String, _ dependencies: [Target.Dependency] = [],
-    isSimulated: Bool = false
+    isSimulated: Bool = false, isMutable: Bool = false
 ) -> Target {
     .target(
         name: name, dependencies: dependencies, path: "Sources/Host/\(layer.rawValue)/\(name)",
-        swiftSettings: isSimulated ? simulated : settings)
+        swiftSettings: isMutable ? mutable : isSimulated ? simulated : settings)
 }
 
 /// The tests of one module, in `Tests/<name>Tests`.
@@ -106,7 +111,7 @@ let package = Package(
         host(.base, "Time", isSimulated: true),
         .target(name: "CPlatform", path: "Sources/Host/Base/CPlatform"),
         host(.base, "Threads", ["CPlatform", "Time"]),
-        host(.consensus, "Raft", ["Chance", "Wire"], isSimulated: true),
+        host(.consensus, "Raft", ["Chance", "Wire"], isMutable: true),
         host(.formation, "Cluster", ["Chance", "Raft", "Wire"], isSimulated: true),
         host(
             .formation, "Registry", ["Chance", "JSON", "Wire", "Raft", "Cluster"],
@@ -180,7 +185,7 @@ let package = Package(
             dependencies: [
                 "Chance", "Raft", "Wire", "Time", "PeerProtocol", "Service", "Cluster", "Registry",
                 "Replication", "WriteAheadLog", "NodeLogic",
-            ], path: "Sources/Simulation/Simulator", swiftSettings: simulated),
+            ], path: "Sources/Simulation/Simulator", swiftSettings: mutable),
         .executableTarget(
             name: "rqlite-simulate", dependencies: ["Simulator"],
             path: "Sources/Simulation/SimulatorRun", swiftSettings: settings),

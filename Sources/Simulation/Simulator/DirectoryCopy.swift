@@ -37,6 +37,7 @@ extension SimulatedNode {
     private func replaceLog(by disk: SimulatedDisk) {
         collectDiskFaults()
         self.disk = disk
+        syncedHardState = nil
     }
 
     func removeDatabases() {

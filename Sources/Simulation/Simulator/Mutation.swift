@@ -1,5 +1,10 @@
-/// A rule that the simulated shell breaks on purpose. A checker that lets one pass proves nothing.
+import Raft
+
+/// A rule that is broken on purpose, by the simulated shell or by the machines themselves. A checker
+/// that lets one pass proves nothing.
 package enum Mutation: String, CaseIterable, Sendable {
+    // Of the shell.
+
     /// Votes and acknowledgements leave before they are durable.
     case answersBeforeSync
     /// A leader serves reads without asking a quorum whether it still leads.
@@ -24,8 +29,6 @@ package enum Mutation: String, CaseIterable, Sendable {
     case startsWithoutItsLog
     /// A log that can't be written is no reason to hand over.
     case leadsWithoutDisk
-    /// A request that is sent on to the leader is sent twice.
-    case resendsForwards
     /// Reads go by a leadership that was confirmed long ago.
     case leasesTooLong
     /// The database that a received one replaces is deleted before the log names the new one.
@@ -34,4 +37,63 @@ package enum Mutation: String, CaseIterable, Sendable {
     case toleratesCopies
     /// What arrives of a snapshot is taken for what was offered.
     case installsUnverified
+
+    // Of the machines.
+
+    /// `BrokenRule.commitsOldTerms`.
+    case commitsOldTerms
+    /// `BrokenRule.countsNonvoters`.
+    case countsNonvoters
+    /// `BrokenRule.appliesUncommitted`.
+    case appliesUncommitted
+    /// `BrokenRule.reusesReadRounds`.
+    case reusesReadRounds
+    /// `BrokenRule.acceptsStaleSnapshots`.
+    case acceptsStaleSnapshots
+    /// `BrokenRule.dropsConflictCheck`.
+    case dropsConflictCheck
+    /// `BrokenRule.foundsWithoutQuorum`.
+    case foundsWithoutQuorum
+    /// `BrokenRule.losesHardState`.
+    case losesHardState
+    /// `BrokenRule.promotesEarly`.
+    case promotesEarly
+    /// `BrokenRule.ignoresPreVote`.
+    case ignoresPreVote
+    /// `BrokenRule.ignoresCheckQuorum`.
+    case ignoresCheckQuorum
+    /// `BrokenRule.resendsForwards`.
+    case resendsForwards
+    /// `BrokenRule.changesMembershipEarly`.
+    case changesMembershipEarly
+    /// `BrokenRule.actsOnRemovalsEarly`.
+    case actsOnRemovalsEarly
+    /// `BrokenRule.sendsOverTransfers`.
+    case sendsOverTransfers
+    /// `BrokenRule.answersParkedTwice`.
+    case answersParkedTwice
+
+    /// The rule of the machines that it breaks; nil: it is the shell that breaks one.
+    var machineRule: BrokenRule? { BrokenRule(rawValue: rawValue) }
+
+    /// Whether a rule of the machines is broken, and not one of the shell.
+    package var isOfMachines: Bool { machineRule != nil }
+
+    /// Whether this build can break it: the machines' rules are broken by debug builds alone.
+    package var isPossible: Bool {
+        #if MUTATIONS
+            true
+        #else
+            machineRule == nil
+        #endif
+    }
+
+    /// The rules that a node's machines keep.
+    var rules: RuleBook {
+        var rules = RuleBook()
+        #if MUTATIONS
+            rules.broken = machineRule
+        #endif
+        return rules
+    }
 }

@@ -63,5 +63,7 @@ enum NodeOutput {
     /// Handed to the log, after an entry of the term named.
     case wrote([Entry], previousTerm: Term?)
     case applied(Entry, digest: UInt64, registers: [Int64])
+    /// It serves a linearizable read that was asked for then.
+    case confirmed(asked: Int)
     case broke(String)
 }

@@ -110,6 +110,7 @@ extension SimulatedNode {
         case .sync:
             guard !logKeeper.hasFailed else { return }
             syncedTerm = state.hardState.term
+            syncedHardState = state.hardState
             syncedIndex = state.lastIndex
         case .fetch: counts.logFetches += 1
         case .reset(let mark, _):

@@ -77,7 +77,9 @@ extension SimulatedNode {
     private func perform(_ effect: NodeEffect, at now: Int) {
         switch effect {
         case .answer(let answers): for answer in answers { self.answer(answer.key, answer.outcome) }
-        case .read(let requests): read(requests)
+        case .read(let requests):
+            noteConfirmed(requests)
+            read(requests)
         case .probeDatabase(let key, let synced):
             answer(key, .readiness(.ready(synced: synced)))
         case .forward(let requests, let address):

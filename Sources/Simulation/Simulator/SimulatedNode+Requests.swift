@@ -59,6 +59,16 @@ extension SimulatedNode {
         output.append(.after(random.within(databaseDelay), .read(requests)))
     }
 
+    /// For the invariants: by the machine's word a quorum confirmed the leadership for these.
+    func noteConfirmed(_ requests: [PendingRequest]) {
+        for pending in requests {
+            guard case .command(_, let options) = pending.request.operation,
+                options.level == .linearizable
+            else { continue }
+            output.append(.confirmed(asked: moment(pending.arrival)))
+        }
+    }
+
     func serve(_ requests: [PendingRequest]) {
         for var pending in requests {
             guard case .command(let command, let options) = pending.request.operation else {

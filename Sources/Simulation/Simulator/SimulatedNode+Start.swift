@@ -72,8 +72,7 @@ extension SimulatedNode {
 
     private func openLog(_ boot: RandomID) throws -> LogState {
         log = try .open(
-            on: disk, directory: Self.directory, limits: LogLimits(segmentBytes: 8192),
-            bootID: boot)
+            on: disk, directory: Self.directory, limits: logLimits, bootID: boot)
         return try withLog { $0.state }
     }
 
@@ -155,7 +154,7 @@ extension SimulatedNode {
         if mutation == .forgetsHardState { beginning.restored.hardState = HardState() }
         if mutation == .forgetsVote { beginning.restored.hardState.votedFor = nil }
         run += 1
-        noteRestored(restored, opened)
+        noteRestored(beginning.restored, opened)
         covered = .zero
         logKeeper = LogKeeper()
         applyKeeper = ApplyKeeper(
@@ -174,6 +173,14 @@ extension SimulatedNode {
 
     /// For the invariants.
     private func noteRestored(_ restored: RestoredState, _ opened: LogState) {
+        if let synced = syncedHardState {
+            let found = restored.hardState
+            let isVoteKept = synced.votedFor == nil || synced.votedFor == found.votedFor
+            if found.term < synced.term || found.term == synced.term && !isVoteKept {
+                output.append(
+                    .broke("\(id) forgot what its disk held: term \(synced.term) or its vote"))
+            }
+        }
         shadowBase = restored.base
         shadowTerms = []
         var index = restored.base.index.next
@@ -229,8 +236,15 @@ extension SimulatedNode {
             checkpointInterval: .seconds(1), holdBytes: 6000)
     }
 
+    private var logLimits: LogLimits {
+        var limits = LogLimits(segmentBytes: 8192)
+        if let mutation { limits.rules = mutation.rules }
+        return limits
+    }
+
     private var options: NodeOptions {
         var raft = RaftSettings()
+        if let mutation { raft.rules = mutation.rules }
         raft.electionTicks = 10
         raft.heartbeatTicks = 2
         raft.quorumTicks = 10
@@ -241,7 +255,7 @@ extension SimulatedNode {
         raft.maxInflightBytes = 4096
         raft.maxUncommittedBytes = 64 << 10
         raft.maxCachedBytes = 2048
-        raft.caughtUpEntries = 8
+        raft.caughtUpEntries = Self.caughtUpEntries
         var replication = ReplicationSettings()
         replication.maxApplyEntries = 16
         replication.compactionThreshold = 20
@@ -251,6 +265,7 @@ extension SimulatedNode {
             explicitID: nil, fallbackID: id, address: address, apiURL: "http://\(address)",
             dataDirectory: "", version: "simulated")
         settings.raft = raft
+        settings.router.rules = raft.rules
         settings.replication = replication
         settings.tick = Self.tick
         settings.applyTimeout = .seconds(3)

@@ -107,6 +107,9 @@ final class SimulatedNode {
     /// What is on the disk for certain.
     var syncedTerm = Term.zero
     var syncedIndex = LogIndex.zero
+    /// Term and vote as its disk holds them for certain, across runs; nil once the disk is another or
+    /// was damaged.
+    var syncedHardState: HardState?
 
     // What the world does to it.
 
@@ -128,6 +131,7 @@ final class SimulatedNode {
     static let folder = "/node"
     static let directory = "/node/log"
     static let tick = Duration.milliseconds(50)
+    static let caughtUpEntries = 8
 
     /// Pages of the database that can't be read.
     enum DatabaseFault {
@@ -244,6 +248,7 @@ final class SimulatedNode {
         keptCluster = cluster
         if cluster == nil { identity = Self.newIdentity(id, &random) }
         disk = SimulatedDisk(seed: random.next())
+        syncedHardState = nil
         databases = []
         incoming = []
         copy = nil

@@ -122,6 +122,7 @@ extension Simulation {
         // Not behind the data: nobody reads there.
         let end = (bytes.lastIndex { $0 != 0 } ?? 0) + 1
         node.disk.spoilSector(of: file, at: random.below(end))
+        node.syncedHardState = nil
     }
 
     // MARK: Starts that are refused

@@ -42,6 +42,7 @@ extension Simulation {
     // MARK: Messages
 
     func send(_ message: Message, to address: PeerAddress, from node: SimulatedNode) {
+        if let breach = conduct.sent(message, slot: node.slot, at: now) { invariants.broke(breach) }
         invariants.sent(message, slot: node.slot)
         let size = 64 + message.entryBytes
         let lane: SimulatedNetwork.Lane = size > SimulatedNetwork.bulkBytes ? .bulk : .control
@@ -89,6 +90,7 @@ extension Simulation {
         guard !isPostponed(node.slot, event) else { return }
         meet(nodes[sender], run, at: node)
         tell("\(message.to) ← \(message.from): \(message.summary)")
+        conduct.arrived(message, slot: node.slot)
         node.post(.messages([claimed(message)]))
         settle(node.slot)
     }
@@ -223,7 +225,6 @@ extension Simulation {
         }
         let event = Event.forward(from: node.slot, run: node.run, requests, to: address)
         schedule(event, in: delay)
-        if settings.mutation == .resendsForwards { schedule(event, in: delay + 5) }
     }
 
     func forwarded(

@@ -83,6 +83,7 @@ package final class Simulation {
     var registry = SimulatedRegistry()
     var nodes: [SimulatedNode] = []
     var invariants: Invariants
+    var conduct: Conduct
     var faults = FaultCounts()
     var clients: Clients
     let founding: Founding
@@ -138,6 +139,7 @@ package final class Simulation {
         // One place more, for a copy of a node.
         network = SimulatedNetwork(count: count + 1)
         invariants = Invariants(nodeCount: count + 1)
+        conduct = Conduct(nodeCount: count + 1)
         pausedUntil = Array(repeating: 0, count: count)
         startsFrom = Array(repeating: 0, count: count + 1)
         clients = Clients(count: 4)
@@ -273,6 +275,7 @@ package final class Simulation {
     func settle(_ slot: Int) {
         let node = nodes[slot]
         // First what it is now, then what it says: what it committed comes before it applies it.
+        if let breach = conduct.observe(node, isExact: !toleratesLoss) { invariants.broke(breach) }
         invariants.observe(node, at: now)
         if let kept = invariants.takeKept() { settleRestoration(kept) }
         reviewCopy(node)
@@ -318,9 +321,12 @@ package final class Simulation {
         case .left: left(node)
         case .stopped: stopped(node)
         case .wrote(let entries, let previousTerm):
+            conduct.wrote(entries)
             invariants.wrote(entries, previousTerm: previousTerm, by: node.id)
         case .applied(let entry, let digest, let registers):
             invariants.applied(entry, digest: digest, registers, by: node)
+        case .confirmed(let asked):
+            if let breach = conduct.confirmed(node, asked: asked) { invariants.broke(breach) }
         case .broke(let text): invariants.broke(text)
         }
     }

@@ -18,10 +18,13 @@ struct Invocation {
     var isTold = false
     /// The history that fails is made small first.
     var shrinks = false
+    /// For every rule that can be broken, or the one named, it is counted how many seeds notice it.
+    var surveys = false
 
     static let usage = """
         usage: rqlite-simulate FIRST [LAST] [--seconds N] [--nodes N] [--faults none|N,N,…]
-                   [--chapter NAME] [--break RULE] [--tell | --shrink]
+                   [--chapter NAME] [--break RULE] [--tell | --shrink | --survey]
+        Rules of the machines are broken by debug builds alone: without -c release.
 
         """
 
@@ -36,6 +39,8 @@ struct Invocation {
                 isTold = true
             } else if argument == "--shrink" {
                 shrinks = true
+            } else if argument == "--survey" {
+                surveys = true
             } else {
                 guard let value = rest.popFirst(), take(argument, value) else { return nil }
             }
@@ -59,7 +64,7 @@ struct Invocation {
             return chapter != nil
         case "--break":
             mutation = Mutation(rawValue: value)
-            return mutation != nil
+            return mutation?.isPossible ?? false
         case "--faults":
             let numbers = value == "none" ? [] : value.split(separator: ",").map { Int($0) }
             guard numbers.allSatisfy({ $0 != nil }) else { return false }
@@ -85,7 +90,9 @@ struct Invocation {
 
     /// What replays one of the seeds.
     func command(for seed: UInt64) -> String {
-        "swift run -c release rqlite-simulate " + arguments(for: seed).joined(separator: " ")
+        let isInRelease = mutation?.isOfMachines != true
+        return "swift run \(isInRelease ? "-c release " : "")rqlite-simulate "
+            + arguments(for: seed).joined(separator: " ")
     }
 
     /// What plays one of the seeds.

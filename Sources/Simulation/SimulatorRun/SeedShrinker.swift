@@ -1,5 +1,3 @@
-import Glibc
-
 /// Makes a history that fails small: less time, fewer nodes, fewer faults, as long as it fails in
 /// some way. Each attempt is a process of its own, for some histories end theirs.
 struct SeedShrinker {
@@ -66,21 +64,6 @@ struct SeedShrinker {
 
     private mutating func fails(_ invocation: Invocation) -> Bool {
         attempts += 1
-        let words = ["rqlite-simulate"] + invocation.arguments(for: seed)
-        var arguments = words.map { strdup($0) }
-        arguments.append(nil)
-        defer { for argument in arguments { free(argument) } }
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        for descriptor in [STDOUT_FILENO, STDERR_FILENO] {
-            posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_WRONLY, 0)
-        }
-        var process = pid_t()
-        guard posix_spawn(&process, "/proc/self/exe", &actions, nil, arguments, environ) == 0
-        else { return false }
-        var status: Int32 = 0
-        while waitpid(process, &status, 0) < 0, errno == EINTR {}
-        return status != 0
+        return SeedProcess.run(invocation, seed).status != 0
     }
 }

@@ -5,7 +5,7 @@ import Simulator
 /// reached.
 ///
 ///     rqlite-simulate FIRST [LAST] [--seconds N] [--nodes N] [--faults none|N,N,…] [--chapter NAME]
-///         [--break RULE] [--tell | --shrink]
+///         [--break RULE] [--tell | --shrink | --survey]
 let invocation = Invocation(Array(CommandLine.arguments.dropFirst()))
 guard let invocation else {
     write(Invocation.usage, to: STDERR_FILENO)
@@ -21,6 +21,10 @@ if invocation.shrinks {
         "seed \(invocation.seeds.lowerBound) is smallest as: "
             + "\(small.command(for: invocation.seeds.lowerBound))\n", to: STDOUT_FILENO)
     exit(1)
+}
+if invocation.surveys {
+    MutationSurvey(invocation: invocation).run { write("\($0)\n", to: STDOUT_FILENO) }
+    exit(0)
 }
 TrapReport.install()
 var faults = FaultCounts()

@@ -6,12 +6,14 @@ extension RaftMachine {
         guard case .leader(let leader) = roleState else { return }
         let voters = membership.voters
         guard !voters.isEmpty else { return }
-        let matched = voters.map { voter in
+        let counted = breaks(.countsNonvoters) ? membership.members : voters
+        let matched = counted.map { voter in
             voter.id == identity.id
                 ? writes.durableIndex : leader[voter.id]?.countedIndex ?? .zero
         }.sorted(by: >)
         let index = matched[membership.quorum - 1]
-        guard index > commitIndex, log.term(at: index) == term else { return }
+        guard index > commitIndex, log.term(at: index) == term || breaks(.commitsOldTerms)
+        else { return }
         advanceCommit(to: index)
         stepDownIfRemoved()
     }

@@ -50,6 +50,7 @@ extension RaftMachine {
     /// Asks whether an election could be won before it disturbs anybody with a new term.
     mutating func startPreVote() {
         guard mayCampaign else { return }
+        guard !breaks(.ignoresPreVote) else { return startElection(isTransfer: false) }
         resetElectionTimer(settings.campaignTicks)
         var campaign = Campaign()
         if isVoter(in: membership) { campaign.record(identity.id, granted: true) }

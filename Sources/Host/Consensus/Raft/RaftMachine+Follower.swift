@@ -45,7 +45,7 @@ extension RaftMachine {
             return
         }
         take(append.entries)
-        advanceCommit(to: min(append.commitIndex, last))
+        advanceCommit(to: breaks(.appliesUncommitted) ? last : min(append.commitIndex, last))
 
         // A heartbeat is answered at once, with what is durable; entries once they are.
         let isHeartbeat = append.entries.isEmpty
@@ -77,9 +77,11 @@ extension RaftMachine {
     }
 
     private mutating func take(_ entries: [Entry]) {
-        guard let new = entries.firstIndex(where: { log.term(at: $0.index) != $0.term }) else {
-            return
+        let keepsAll = breaks(.dropsConflictCheck)
+        let new = entries.firstIndex {
+            keepsAll ? $0.index > log.lastIndex : log.term(at: $0.index) != $0.term
         }
+        guard let new else { return }
         if entries[new].index <= log.lastIndex { discardEntries(from: entries[new].index) }
         self.append(Array(entries[new...]))
     }

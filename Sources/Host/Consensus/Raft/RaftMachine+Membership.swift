@@ -21,7 +21,7 @@ extension RaftMachine {
     }
 
     private var mayChangeMembership: Bool {
-        isReadyLeader && membershipIndex <= commitIndex
+        (isReadyLeader || breaks(.changesMembershipEarly)) && membershipIndex <= commitIndex
     }
 
     private func membership(after change: MembershipChange) throws(Refusal) -> Membership {
@@ -70,6 +70,7 @@ extension RaftMachine {
         append([entry])
         // Without a member that is removed, a quorum may hold more already.
         commitByCounting()
+        if breaks(.actsOnRemovalsEarly) { stepDownIfRemoved() }
         return entry.position
     }
 
@@ -102,6 +103,7 @@ extension RaftMachine {
     /// will not hold up commits.
     private func isCaughtUp(_ id: NodeID) -> Bool {
         guard case .leader(let leader) = roleState, let peer = leader[id] else { return false }
+        if breaks(.promotesEarly) { return peer.ticksSinceAnswer < settings.electionTicks }
         return peer.matchIndex >= membershipIndex
             && peer.ticksSinceAnswer < settings.electionTicks
             && log.lastIndex.distance(from: peer.matchIndex) <= settings.caughtUpEntries

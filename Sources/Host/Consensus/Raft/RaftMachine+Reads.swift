@@ -19,7 +19,8 @@ extension RaftMachine {
         guard commitIndex >= leader.termStart else { return }
         let reads = leader.reads
         let mayBegin = !reads.waiting.isEmpty && (reads.running.isEmpty || leader.heartbeatDue)
-        if mayBegin { leader.reads.startRound(at: commitIndex) }
+        guard mayBegin else { return }
+        leader.reads.startRound(at: commitIndex, isNew: !breaks(.reusesReadRounds))
     }
 
     /// Confirms the rounds that a quorum of voters, the leader included, answered.

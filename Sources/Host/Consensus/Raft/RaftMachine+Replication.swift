@@ -37,7 +37,7 @@ extension RaftMachine {
             voter.id == identity.id
                 || leader[voter.id].map { $0.ticksSinceAnswer < settings.quorumTicks } ?? false
         }
-        return heard >= membership.quorum
+        return heard >= membership.quorum || breaks(.ignoresCheckQuorum)
     }
 
     // MARK: Sending

@@ -52,7 +52,7 @@ extension RaftMachine {
     /// A received snapshot is durable and the state machine stands at it: the log begins after it.
     package mutating func snapshotInstalled(_ mark: SnapshotMark) {
         let index = mark.position.index
-        guard index > commitIndex else {
+        guard index > commitIndex || breaks(.acceptsStaleSnapshots) else {
             // It brings nothing new; what it covers was committed, so the log holds the same.
             pending.committed.removeAll { $0.index <= index }
             applied(through: index)
@@ -61,7 +61,8 @@ extension RaftMachine {
             return
         }
         let formerIndex = membershipIndex
-        let keepsSuffix = log.term(at: index) == mark.position.term
+        let keepsSuffix =
+            log.term(at: index) == mark.position.term && !breaks(.acceptsStaleSnapshots)
         if mark.position.term > term || (role == .leader && !keepsSuffix) {
             // What it covers was committed by a leader this node has not heard of yet.
             if mark.position.term > term, mark.position.term.epoch == term.epoch {

@@ -61,7 +61,8 @@ extension RaftMachine {
     /// the others of the commit and asks the best of them to campaign, so that nobody waits for an
     /// election timeout.
     mutating func stepDownIfRemoved() {
-        guard case .leader = roleState, membershipIndex <= commitIndex, !isVoter(in: membership)
+        guard case .leader = roleState, !isVoter(in: membership),
+            membershipIndex <= commitIndex || breaks(.actsOnRemovalsEarly)
         else {
             return
         }

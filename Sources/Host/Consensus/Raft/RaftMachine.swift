@@ -187,6 +187,9 @@ package struct RaftMachine: Sendable {
 
     // MARK: Queries
 
+    /// Only a simulation breaks a rule, on purpose.
+    func breaks(_ rule: BrokenRule) -> Bool { settings.rules.breaks(rule) }
+
     /// Present role.
     package var role: RoleName { roleState.name }
     /// Present term.

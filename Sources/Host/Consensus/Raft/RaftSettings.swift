@@ -32,6 +32,8 @@ package struct RaftSettings: Sendable {
     package var maxCachedBytes: Int = 32 << 20
     /// A learner is caught up when it lacks no more entries than this.
     package var caughtUpEntries: Int = 256
+    /// Which rules are kept: all, unless a simulation breaks one.
+    package var rules = RuleBook()
 
     package init() {}
 

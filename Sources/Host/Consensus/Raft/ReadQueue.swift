@@ -21,8 +21,10 @@ struct ReadQueue: Sendable {
 
     mutating func add(_ id: ReadID) { waiting.append(id) }
 
-    mutating func startRound(at index: LogIndex) {
-        running.append(Round(round: beginRound(), index: index, ids: waiting))
+    /// - Parameter isNew: unless a rule is broken, no answer to an earlier round counts for it.
+    mutating func startRound(at index: LogIndex, isNew: Bool) {
+        let number = isNew || round == 0 ? beginRound() : round
+        running.append(Round(round: number, index: index, ids: waiting))
         waiting = []
     }
 

@@ -259,9 +259,11 @@ package struct ReplicatedLog: Sendable {
         }
         // A log that holds the position needs no snapshot, and what follows the position there was
         // acknowledged: it must not be thrown away.
+        let isNeeded =
+            mark.position.index > raft.commitIndex
+            && raft.term(at: mark.position.index) != mark.position.term
         guard case .none = snapshot, raft.role != .leader,
-            mark.position.index > raft.commitIndex,
-            raft.term(at: mark.position.index) != mark.position.term
+            isNeeded || raft.settings.rules.breaks(.acceptsStaleSnapshots)
         else {
             effects.append(.discardSnapshot(token))
             return

@@ -242,7 +242,9 @@ package struct SegmentedLog<D: Disk>: ~Copyable {
     /// first: all before the last segment is durable, always.
     private mutating func roll(for count: Int, isUrgent: Bool) throws(LogError) {
         try sync()
-        try begin(state, room: count, startsAnew: false, isUrgent: isUrgent)
+        var head = state
+        if limits.rules.breaks(.losesHardState) { head.hardState = HardState() }
+        try begin(head, room: count, startsAnew: false, isUrgent: isUrgent)
     }
 
     /// - Parameter room: of the first batch.

@@ -37,7 +37,15 @@ extension Formation {
         }
     }
 
+    /// As no node may: the others might do the same.
+    private mutating func foundAtOnce() {
+        let members = survey.voters.prefix(expect).map(\.member)
+        guard !members.isEmpty else { return }
+        announce(BootstrapValue(cluster: ClusterID(freshClusterID), members: members))
+    }
+
     private mutating func beginProposal() {
+        guard !settings.rules.breaks(.foundsWithoutQuorum) else { return foundAtOnce() }
         let list = CandidateList(
             expect: survey.list.expect, entries: survey.list.entries, dropped: drops)
         guard let counter = acceptor.state.nextCounter else {

@@ -1,3 +1,5 @@
+package import Raft
+
 /// What a formation needs to know of its node, and its times.
 package struct FormationSettings: Equatable, Sendable {
     /// When a node without cluster state gives up. A node with state never does.
@@ -32,6 +34,8 @@ package struct FormationSettings: Equatable, Sendable {
     package var resendInterval: Duration = .milliseconds(150)
     /// A contradiction between nodes that lasts so long ends the process.
     package var refusalPatience: Duration = .seconds(5)
+    /// Which rules are kept: all, unless a simulation breaks one.
+    package var rules = RuleBook()
 
     /// What an operator types to drop addresses, but for the JSON array of them that comes last. Empty:
     /// only the addresses are said.

@@ -16,6 +16,7 @@ extension Rendezvous {
         settings.answerPatience = Self.helloTime + .seconds(1)
         settings.dropCommand =
             "curl -sS --fail-with-body \(options.clientFlags)'\(options.apiURL)/cluster/drop' -d "
+        settings.rules = options.raft.rules
         let machine = Formation(
             settings, state: goal == .form ? acceptor : AcceptorState(),
             freshClusterID: chance.nextID(), seed: chance.next())

@@ -273,9 +273,18 @@ struct RequestRouter {
 
     /// Those that may go on since the standing changed; each must be dispatched again.
     mutating func retry(_ standing: Standing) -> [PendingRequest] {
+        if limits.rules.breaks(.resendsForwards), triedAt != standing.gate { resendAll() }
         guard !parked.isEmpty, triedAt != standing.gate else { return [] }
         let waiting = unparkAll()
         return waiting
+    }
+
+    /// As no node may: some of it has had its effect.
+    private mutating func resendAll() {
+        for (key, sent) in forwarded.sorted(by: { $0.key < $1.key }) where !sent.hasBegun {
+            forwarded[key] = nil
+            park(sent.pending)
+        }
     }
 
     /// All that could go on with this standing did.
@@ -409,7 +418,7 @@ struct RequestRouter {
         }
         let late = parked.filter(isLate)
         guard !late.isEmpty else { return }
-        parked.removeAll(where: isLate)
+        if !limits.rules.breaks(.answersParkedTwice) { parked.removeAll(where: isLate) }
         for pending in late {
             parkedBytes -= pending.byteCount
             answer(pending, expiry(of: pending, standing))
@@ -485,16 +494,4 @@ struct RequestRouter {
     mutating func refuseAll(_ error: ServiceError) {
         for pending in unparkAll() { answer(pending, .failed(error)) }
     }
-}
-
-/// Bounds of what a node holds on behalf of clients.
-package struct RouterLimits: Sendable {
-    /// Requests that wait for a leader or the database, and their bytes; more are answered as busy.
-    package var parkedRequests = 10_000
-    /// Bytes of parked requests; more are answered as busy.
-    package var parkedBytes = 256 << 20
-    /// A request that was sent on and not answered is given up so long after its own time.
-    package var forwardGrace = Duration.seconds(1)
-
-    package init() {}
 }

@@ -47,6 +47,7 @@ struct SnapshotTraffic {
     private let identity: NodeIdentity
     /// By when a transfer must be over, from the moment the database is held for it.
     private let sendTime: Duration
+    private let rules: RuleBook
     private var outgoing: Outgoing?
     private var waiting: [NodeID] = []
     private var incoming: Incoming?
@@ -56,6 +57,7 @@ struct SnapshotTraffic {
     init(_ options: NodeOptions) {
         identity = options.identity
         sendTime = options.snapshotSendTime
+        rules = options.raft.rules
     }
 
     mutating func takeDecisions() -> [Decision] {
@@ -84,7 +86,7 @@ struct SnapshotTraffic {
 
     /// A follower is too far behind for the log.
     mutating func wanted(by peer: NodeID, now: MonotonicTime) {
-        guard outgoing == nil else {
+        guard outgoing == nil || rules.breaks(.sendsOverTransfers) else {
             if outgoing?.peer != peer, !waiting.contains(peer) { waiting.append(peer) }
             return
         }

@@ -1,0 +1,15 @@
+package import Raft
+
+/// Bounds of what a node holds on behalf of clients.
+package struct RouterLimits: Sendable {
+    /// Requests that wait for a leader or the database, and their bytes; more are answered as busy.
+    package var parkedRequests = 10_000
+    /// Bytes of parked requests; more are answered as busy.
+    package var parkedBytes = 256 << 20
+    /// A request that was sent on and not answered is given up so long after its own time.
+    package var forwardGrace = Duration.seconds(1)
+    /// Which rules are kept: all, unless a simulation breaks one.
+    package var rules = RuleBook()
+
+    package init() {}
+}
