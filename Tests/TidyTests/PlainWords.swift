@@ -13,7 +13,7 @@ enum PlainWords {
         config confirmed connection consensus consistency constants contact content context
         control counter counts crc32 creation current cursor daemon data database date
         decimal decision delegate description descriptor detail digest directory discovered
-        disk distribution document draining drop due durations elf encoder encoding
+        disk distribution document draining due durations elf encoder encoding
         encryption end engine environment error event execution explicit extent facts
         failure family fault fetch field file flag fnv form format found frame freshness
         function gateway gather gauge generated go goal handler handover hard hash head held
@@ -28,7 +28,7 @@ enum PlainWords {
         port portrait posix pragma prepared present process progress proposal protocol
         purpose query question queue raft random readiness reapings reason receipt receive
         recent recovery refused rejection release repeat replicated replication reply report
-        request resolution response restored result retry role room rqlite rule runner
+        request resolution response restored result retry role room rqlite runner
         running sample scan scanner schema script search section send sensitive sent server
         service serving setting setup shortage shortest shutdown side signals single sink
         situation size small socket source span sparse speaker split sq sql stage standard
