@@ -8,7 +8,7 @@ import Testing
     /// Starts what has ended, as a service manager does, until nothing ends any more and all that are
     /// given have stopped applying.
     /// - Returns: how often each was started.
-    private static func supervise(_ nodes: [Daemon]) async throws -> [String: Int] {
+    static func supervise(_ nodes: [Daemon]) async throws -> [String: Int] {
         var starts: [String: Int] = [:]
         try await eventually("all nodes stop applying", within: .seconds(60)) {
             var halted = 0
@@ -26,24 +26,24 @@ import Testing
         return starts
     }
 
-    private static func apply(_ node: Daemon) async throws -> JSON {
+    static func apply(_ node: Daemon) async throws -> JSON {
         try await node.client.get("/status", timeout: .seconds(2)).json()["store"]["apply"]
     }
 
-    private static func post(_ path: String, _ body: [String: Int]?, to node: Daemon) async throws
+    static func post(_ path: String, _ body: [String: Int]?, to node: Daemon) async throws
         -> HTTPAnswer
     {
         try await node.client.send(
             "POST", path, body: body.map { try JSONSerialization.data(withJSONObject: $0) })
     }
 
-    private static func names(_ node: Daemon) async throws -> String {
+    static func names(_ node: Daemon) async throws -> String {
         let rows = try await node.client.rows("SELECT a FROM t ORDER BY a", level: "none")
         return rows.compactMap { $0[0].int.map(String.init) }.joined(separator: ",")
     }
 
     /// What a client that asks for too much gets: no answer.
-    private static func poison(_ node: Daemon) async {
+    static func poison(_ node: Daemon) async {
         do {
             _ = try await node.client.execute(
                 ["INSERT INTO t VALUES(2, 'two')", Self.poison, "INSERT INTO t VALUES(4, 'four')"],

@@ -91,6 +91,14 @@ import Testing
                 names.remove(String(match.output.1))
             }
         }
+        // A part of a transcript is named by the sentence above it.
+        for file in repository.files(below: "Tests")
+        where file.hasSuffix(".txt") && file.contains("/Scenarios/") {
+            for line in try repository.text(file).split(separator: "\n")
+            where line.hasPrefix("# ") && line.hasSuffix(".") {
+                names.remove(String(line.dropFirst(2).dropLast()))
+            }
+        }
         #expect(names.isEmpty, "\(names.sorted())")
     }
 
