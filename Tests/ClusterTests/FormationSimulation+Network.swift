@@ -87,11 +87,34 @@ extension FormationSimulation {
         return leader == k ? .joined(cluster) : .joinRefused(leader: nodes[leader].addresses[0])
     }
 
+    /// As `Rendezvous` does: once a second, at the addresses of the founding and of the list.
+    mutating func seek(_ process: Process) {
+        let k = process.node
+        guard isRunning(process), let founding = nodes[k].adopted else { return }
+        queue.schedule(.seek(process), at: now + 1_000_000)
+        guard rule == .agreement, leader(of: founding.cluster) == nil else { return }
+        var addresses = founding.members.map(\.address)
+        for address in lists[nodes[k].listVersion] where !addresses.contains(address) {
+            addresses.append(address)
+        }
+        for address in addresses where !nodes[k].addresses.contains(address) {
+            send(.hello, to: address, from: process)
+        }
+    }
+
     mutating func deliver(
         _ answer: Answer, from address: PeerAddress, to process: Process
     ) throws {
         guard isRunning(process) else { return }
         let k = process.node
+        if let founding = nodes[k].adopted {
+            if rule == .agreement, case .hello(let facts) = answer,
+                let news = FormationMessage.news(of: founding, for: facts)
+            {
+                send(.formation(news), to: address, from: process)
+            }
+            return
+        }
         switch answer {
         case .hello(let facts):
             if rule == .countingForItself { count(facts, k) }

@@ -37,6 +37,8 @@ struct FormationSimulation {
         case launch(Int)
         case crash(Int, downFor: Int, moves: Bool)
         case wake(Process)
+        /// A member without a leader looks for the others.
+        case seek(Process)
         case request(Process, PeerAddress, Payload)
         case response(Process, PeerAddress, Answer)
         case written(Process)
@@ -168,6 +170,7 @@ struct FormationSimulation {
             guard isRunning(process), nodes[process.node].nextWake <= now else { return }
             nodes[process.node].nextWake = Int.max
             try step(process.node) { _ in }
+        case .seek(let process): seek(process)
         case .request(let sender, let address, let payload):
             try receive(payload, at: address, from: sender)
         case .response(let process, let address, let answer):
@@ -206,6 +209,7 @@ struct FormationSimulation {
         nodes[k].run += 1
         nodes[k].nextWake = Int.max
         nodes[k].seen = []
+        scheduleSeeking(k)
         guard nodes[k].cluster == nil, let state = try? AcceptorState(decoding: nodes[k].stored)
         else { return }
         var settings = FormationSettings(nodes[k].introduction, limit: .none)
@@ -216,6 +220,11 @@ struct FormationSimulation {
         machine.tick(time)
         nodes[k].machine = machine
         queue.schedule(.listSeen(k, version: nodes[k].listVersion), at: now)
+    }
+
+    private mutating func scheduleSeeking(_ k: Int) {
+        guard nodes[k].adopted != nil else { return }
+        queue.schedule(.seek(Process(node: k, run: nodes[k].run)), at: now + 1_000_000)
     }
 
     private mutating func crash(_ k: Int) {
@@ -343,7 +352,9 @@ struct FormationSimulation {
         let k = process.node
         guard isRunning(process), !nodes[k].writes.isEmpty else { return }
         let write = nodes[k].writes.removeFirst()
+        let wasMember = nodes[k].cluster != nil
         commit(write, k)
+        if !wasMember { scheduleSeeking(k) }
         if nodes[k].cluster == nil { try step(k) { $0.persisted(write.ticket) } }
         try check()
     }

@@ -73,6 +73,21 @@ import Testing
             "\(summary) ms (seed \(report.slowestSeed)); \(report.dropping) dropping; \(excuses)")
     }
 
+    /// Seeds that found no cluster once.
+    @Test(arguments: [
+        // A founder was taken off the list before the others had heard of the founding.
+        UInt64(6374)
+    ])
+    func `Founders that nobody told, and whose lists lost who knows, are told by who founded`(
+        seed: UInt64
+    ) throws {
+        var simulation = FormationSimulation(seed: seed)
+        guard case .formed = try simulation.run() else {
+            Issue.record("seed \(seed) did not form")
+            return
+        }
+    }
+
     @Test func `Nodes that count for themselves are born as two clusters under the same faults`() {
         for seed in UInt64(1)...200 {
             var simulation = FormationSimulation(seed: seed, rule: .countingForItself)

@@ -1,5 +1,5 @@
 import Chance
-import Cluster
+@testable import Cluster
 import PeerProtocol
 import Raft
 import Testing
@@ -88,5 +88,55 @@ import Time
         }
         rendezvous.tick(present, MonotonicTime(nanoseconds: 3_000_000_000))
         #expect(rendezvous.search?.goal == .rejoin, "it goes on looking")
+    }
+
+    private struct Meeting: CustomTestStringConvertible {
+        var testDescription: String
+        var incarnation: UInt64 = 1
+        var cluster: ClusterID?
+        var members = Samples.voters("1", "2", "3")
+        var isTold = false
+    }
+
+    private static let meetings = [
+        Meeting(testDescription: "a founder that never heard of it", isTold: true),
+        Meeting(
+            testDescription: "a founder that did", cluster: ClusterID(RandomID(high: 7, low: 7))),
+        Meeting(
+            testDescription: "a founder that is in another cluster",
+            cluster: ClusterID(RandomID(high: 8, low: 8))),
+        Meeting(testDescription: "another data directory of its name", incarnation: 2),
+        Meeting(
+            testDescription: "a founder that was removed since", members: Samples.voters("1", "2")),
+    ]
+
+    /// The others' lists may have lost who knows, and without them there is no quorum.
+    @Test(arguments: meetings)
+    private func `A founder without a leader tells founders of the founding, and nobody else`(
+        _ meeting: Meeting
+    ) throws {
+        var rendezvous = moved(plans[1])
+        let cluster = ClusterID(RandomID(high: 7, low: 7))
+        let founding = BootstrapValue(
+            cluster: cluster, members: Samples.voters("1", "2", "3").members)
+        rendezvous.acceptor.chosen = founding
+        rendezvous.tick(
+            situation(.follower, meeting.members), MonotonicTime(nanoseconds: 1_000_000_000))
+        _ = rendezvous.takeDecisions()
+        let hello = Hello(
+            identity: NodeIdentity(
+                id: NodeID("3"), incarnation: Samples.incarnation(meeting.incarnation)),
+            cluster: meeting.cluster, address: PeerAddress("n3:4002"), apiURL: nil,
+            versions: Hello.Versions(data: 1, program: "test", engine: "e"), suffrage: .voter,
+            bootstrapExpect: 3, leader: nil, term: .zero, commitIndex: .zero, isReady: false)
+        rendezvous.answered(.hello, at: PeerAddress("n3:4002"), .success(.hello(hello)))
+        let told = try rendezvous.takeDecisions().compactMap { decision -> FormationMessage? in
+            guard
+                case .call(_, .formation(let bytes), at: PeerAddress("n3:4002"), timeout: _) =
+                    decision
+            else { return nil }
+            return try FormationMessage(decoding: bytes)
+        }
+        #expect(told == (meeting.isTold ? [.chosen(founding)] : []))
     }
 }

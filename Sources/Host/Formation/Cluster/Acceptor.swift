@@ -85,4 +85,14 @@ extension FormationMessage {
     ) -> FormationMessage? {
         request.isRequest ? .formed(cluster, value?.cluster == cluster ? value : nil) : nil
     }
+
+    /// What a founder without a leader says to a node that answered its hello: the founding, if that
+    /// names the node, which is in no cluster. The node may have no other way to hear of it: whoever
+    /// told it did so in vain, and its list may name nobody any more who knows. Without it there may
+    /// never be a quorum.
+    package static func news(of founding: BootstrapValue, for node: CandidateFacts)
+        -> FormationMessage?
+    {
+        node.cluster == nil && founding.names(node.introduction.identity) ? .chosen(founding) : nil
+    }
 }

@@ -149,8 +149,11 @@ extension Rendezvous {
         case .success(.hello(let hello)):
             decisions.append(.met(hello))
             if reviewBootstrap(hello) { return }
+            tellFounder(CandidateFacts(hello), at: address)
             step { $0.machine.helloAnswered(CandidateFacts(hello), from: address) }
         case .success(.formation(let bytes)):
+            // A member has nothing to learn of the agreement any more.
+            guard search?.goal == .form else { return }
             do {
                 let message = try FormationMessage(decoding: bytes)
                 step { $0.machine.answered(message, from: address) }
@@ -168,6 +171,18 @@ extension Rendezvous {
         case .success(.checksums), .success(.seeding):
             step { $0.machine.unreachable(address, reason: "answered what nobody asked") }
         }
+    }
+
+    /// A member that lost the others may have met a founder that never heard of the founding, and
+    /// that is needed for a quorum. Not one that was removed since.
+    private mutating func tellFounder(_ facts: CandidateFacts, at address: PeerAddress) {
+        let identity = facts.introduction.identity
+        guard search?.goal == .rejoin, situation.takesPart, let cluster = situation.cluster,
+            let founding = foundingValue(of: cluster),
+            situation.membership[identity.id]?.incarnation == identity.incarnation,
+            let news = FormationMessage.news(of: founding, for: facts)
+        else { return }
+        call(.formation, .formation(news.encoded()), at: address, .seconds(2))
     }
 
     private mutating func joinRefused(_ refusal: JoinRefusal, via address: PeerAddress) {
