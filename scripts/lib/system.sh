@@ -70,7 +70,9 @@ version() {
 # The commit that is built, with -dirty if the files differ from it; what it says goes into
 # `rqlited -version` by way of the environment, so that no file is changed.
 commit() {
-    if name=$(git rev-parse --short=12 HEAD 2>/dev/null); then
+    # The sources may have been unpacked somewhere below a repository that is not theirs.
+    if [ "$(git rev-parse --show-toplevel 2>/dev/null)" = "$(pwd -P)" ] &&
+        name=$(git rev-parse --short=12 HEAD 2>/dev/null); then
         if [ -n "$(git status --porcelain --untracked-files=no 2>/dev/null)" ]; then
             name=$name-dirty
         fi
