@@ -407,7 +407,9 @@ let package = Package(
         tests(
             "Raft", ["Raft", "Chance", "Wire", "ScenarioTesting"], resources: [.copy("Scenarios")]),
         tests(
-            "Transport", ["Transport", "Chance", "PeerProtocol", "Raft", "Service", "Wire"] + nio),
+            "Transport",
+            ["Transport", "Chance", "PeerProtocol", "Raft", "Service", "Wire"] + nio
+                + [.product(name: "NIOTLS", package: "swift-nio")]),
         tests("Replication", ["Replication", "Raft", "Wire"]),
         tests(
             "Replica",

@@ -18,12 +18,14 @@ struct TestNode {
 
     static func start(
         _ name: String, at address: PeerAddress = PeerAddress("127.0.0.1:0"),
-        limits: TransportLimits = .quick, http: Listener.HTTPInstaller? = nil
+        limits: TransportLimits = .quick, security: TransportSecurity = TransportSecurity(),
+        http: Listener.HTTPInstaller? = nil
     ) async throws -> TestNode {
         let identity = NodeIdentity(
             id: NodeID(name), incarnation: Incarnation(RandomID(high: 1, low: 2)))
         let transport = PeerTransport(
-            group: MultiThreadedEventLoopGroup.singleton, identity: identity, limits: limits)
+            group: MultiThreadedEventLoopGroup.singleton, identity: identity, limits: limits,
+            security: security)
         let delegate = RecordingDelegate()
         transport.attach(delegate)
         let listener = try await Listener.bind(

@@ -16,7 +16,7 @@ package enum NodeEffect: Sendable {
     case read([PendingRequest])
     /// Look whether the database answers, for a readiness check.
     case probeDatabase(RequestKey, synced: Bool)
-    /// Send these on, once, and pass the answers on.
+    /// Send these on, once, all to one leader, and pass the answers on.
     case forward([ForwardedRequest], to: PeerAddress)
     /// Nobody waits any more for what was sent on to the node there: tell it.
     case recall([RequestKey], at: PeerAddress)
@@ -135,10 +135,14 @@ package struct ForwardedRequest: Sendable {
     package var key: RequestKey
     /// With the time that is left of its own.
     package var request: ClientRequest
+    /// The leader that it is meant for. Nobody else at its address is told of it, where certificates
+    /// say who is there.
+    package var leader: NodeID
 
-    package init(_ key: RequestKey, _ request: ClientRequest) {
+    package init(_ key: RequestKey, _ request: ClientRequest, to leader: NodeID) {
         self.key = key
         self.request = request
+        self.leader = leader
     }
 }
 

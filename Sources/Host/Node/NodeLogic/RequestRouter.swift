@@ -219,7 +219,7 @@ struct RequestRouter {
         _ pending: PendingRequest, _ standing: Standing, _ now: MonotonicTime
     ) -> Bool {
         if standing.role == .leader { return true }
-        guard standing.leader != nil, let address = standing.leaderAddress else {
+        guard let leader = standing.leader, let address = standing.leaderAddress else {
             if standing.isExcluded {
                 answer(pending, .failed(.noLeader(waitingFor: standing.waitingFor)))
             } else {
@@ -231,20 +231,22 @@ struct RequestRouter {
             answer(pending, .failed(.notLeader(leaderURL: standing.leaderURL)))
             return false
         }
-        forward(pending, to: address, now)
+        forward(pending, to: leader, at: address, now)
         return false
     }
 
     private mutating func forward(
-        _ pending: PendingRequest, to address: PeerAddress, _ now: MonotonicTime
+        _ pending: PendingRequest, to leader: NodeID, at address: PeerAddress, _ now: MonotonicTime
     ) {
         var request = pending.request
         request.forward = false
         request.timeout = max(.milliseconds(1), pending.deadline - now)
         forwarded[pending.key] = Forwarded(pending: pending, address: address)
         expires(pending.deadline + limits.forwardGrace)
-        let sent = ForwardedRequest(pending.key, request)
-        if let place = decisions.forwards.firstIndex(where: { $0.address == address }) {
+        let sent = ForwardedRequest(pending.key, request, to: leader)
+        if let place = decisions.forwards.firstIndex(where: {
+            $0.address == address && $0.requests.first?.leader == leader
+        }) {
             decisions.forwards[place].requests.append(sent)
         } else {
             decisions.forwards.append((address, [sent]))

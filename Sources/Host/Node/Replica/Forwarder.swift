@@ -48,7 +48,9 @@ final class Forwarder: ReplySink {
             request.id = RequestID(forwarded.key.rawValue)
             return request
         }
-        transport.forward(sent, to: address, sink: self) { [mailbox] unsent, _ in
+        transport.forward(
+            sent, to: address, of: requests.first?.leader, sink: self
+        ) { [mailbox] unsent, _ in
             mailbox.post(.forwardRefused(unsent.map { RequestKey($0.id.rawValue) }))
         }
     }

@@ -5,10 +5,18 @@ import Service
 import Synchronization
 import Wire
 
-/// The outgoing connection for clients' requests to one address. Many requests share it, each under
+/// The outgoing connection for clients' requests to one node at one address. Many requests share it, each under
 /// a number of the connection; a request is written once and never again.
 final class ForwardLink: Sendable {
     typealias Unsent = @Sendable ([ClientRequest], TransportError) -> Void
+
+    /// Who shares a connection: one that another node at the same address has proved to hold serves
+    /// nobody else.
+    struct Target: Hashable, Sendable {
+        var address: PeerAddress
+        /// Nil: whoever is there.
+        var node: NodeID?
+    }
 
     /// Requests that were handed over together and are not written yet.
     private struct Batch {
@@ -37,13 +45,14 @@ final class ForwardLink: Sendable {
 
     private static let sweepInterval = TimeAmount.milliseconds(250)
 
-    let address: PeerAddress
+    private let target: Target
+    var address: PeerAddress { target.address }
     private let transport: PeerTransport
     private let loop: any EventLoop
     private let state = Mutex(State())
 
-    init(address: PeerAddress, transport: PeerTransport) {
-        self.address = address
+    init(to target: Target, transport: PeerTransport) {
+        self.target = target
         self.transport = transport
         loop = transport.group.next()
     }
@@ -230,6 +239,7 @@ extension ForwardLink {
             to: address, as: transport.introduction(), for: .forwarding, on: loop,
             timeout: transport.limits.dialTimeout
         ) { [self] channel in
+            try guardIdentity(of: channel)
             try channel.pipeline.syncOperations.addHandlers([
                 FrameHandler(
                     limit: transport.limits.maxReplyBytes, role: .dialer,
@@ -246,6 +256,15 @@ extension ForwardLink {
                 failAll(TransportError(error, address: address.rawValue))
             }
         }
+    }
+
+    /// Before anything is written. Whom this node wants is not said, so that an honest node refuses
+    /// nothing: one that does not lead says so, and its answer proves that nothing was done.
+    private func guardIdentity(of channel: any Channel) throws {
+        guard let node = target.node,
+            let objection = transport.security.objection(to: node, on: channel)
+        else { return }
+        throw TransportError(.other, address: address.rawValue, cause: objection)
     }
 
     private func connected(_ channel: any Channel) {

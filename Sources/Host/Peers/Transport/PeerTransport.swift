@@ -14,7 +14,7 @@ package final class PeerTransport: Sendable {
     struct State {
         var delegate: (any PeerDelegate)?
         var links: [NodeID: MessageLink] = [:]
-        var forwarding: [PeerAddress: ForwardLink] = [:]
+        var forwarding: [ForwardLink.Target: ForwardLink] = [:]
         var transfers: [NodeID: SnapshotTransfer] = [:]
         /// Connections of accepted snapshots, until these arrived or ended.
         var incoming: [IncomingSnapshotID: any Channel] = [:]
@@ -286,16 +286,21 @@ package final class PeerTransport: Sendable {
     /// the reply is `forwardingFailed`; when no reply comes within a request's timeout and a grace,
     /// it is `timedOut`.
     ///
-    /// - Parameter unsent: takes the requests that certainly never left this node, instead of a
-    ///   failed reply: they may be sent elsewhere. Called on an event loop.
+    /// - Parameters:
+    ///   - node: whom they are for: where certificates name nodes, no other at that address gets them,
+    ///     and they never left. Nil: whoever is there.
+    ///   - unsent: takes the requests that certainly never left this node, instead of a failed reply:
+    ///     they may be sent elsewhere. Called on an event loop.
     package func forward(
-        _ requests: [ClientRequest], to address: PeerAddress, sink: any ReplySink,
+        _ requests: [ClientRequest], to address: PeerAddress, of node: NodeID? = nil,
+        sink: any ReplySink,
         unsent: (@Sendable ([ClientRequest], TransportError) -> Void)? = nil
     ) {
+        let target = ForwardLink.Target(address: address, node: node)
         let link = state.withLock { state -> ForwardLink in
-            if let link = state.forwarding[address] { return link }
-            let link = ForwardLink(address: address, transport: self)
-            if state.isShutDown { _ = link.close() } else { state.forwarding[address] = link }
+            if let link = state.forwarding[target] { return link }
+            let link = ForwardLink(to: target, transport: self)
+            if state.isShutDown { _ = link.close() } else { state.forwarding[target] = link }
             return link
         }
         link.forward(requests, sink: sink, unsent: unsent)
@@ -311,7 +316,10 @@ package final class PeerTransport: Sendable {
     /// `sink`: the other node is told, and no reply to them is delivered from here on, but for what
     /// is on its way to the sink already.
     package func recall(_ ids: [RequestID], of sink: any ReplySink, at address: PeerAddress) {
-        state.withLock { $0.forwarding[address] }?.recall(ids, of: sink)
+        let links = state.withLock { state in
+            state.forwarding.values.filter { $0.address == address }
+        }
+        for link in links { link.recall(ids, of: sink) }
     }
 
     // MARK: Status
