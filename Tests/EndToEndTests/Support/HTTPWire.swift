@@ -40,7 +40,9 @@ final class HTTPWire {
 
     deinit { close(socket) }
 
-    func post(_ path: String, _ body: Data, keepAlive: Bool) throws -> HTTPAnswer {
+    func post(
+        _ path: String, headers: [String] = [], _ body: Data, keepAlive: Bool
+    ) throws -> HTTPAnswer {
         var head = """
             POST \(path) HTTP/1.1\r
             Host: \(host)\r
@@ -48,6 +50,7 @@ final class HTTPWire {
             Content-Length: \(body.count)\r
 
             """
+        for header in headers { head += header + "\r\n" }
         if !keepAlive { head += "Connection: close\r\n" }
         try send(Data((head + "\r\n").utf8) + body)
         return try receive()

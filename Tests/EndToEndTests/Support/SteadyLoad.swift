@@ -35,19 +35,29 @@ final class SteadyLoad: Sendable {
     private let report = Mutex(Report())
     private let isStopping = Atomic(false)
     private let running: Atomic<Int>
+    /// The header field `Authorization`; nil: without.
+    private let authorization: Mutex<String?>
 
-    /// - Parameter rate: requests per second, of all workers together.
-    init(_ nodes: [Daemon], rate: Int, workers: Int = 8) {
+    /// - Parameters:
+    ///   - rate: requests per second, of all workers together.
+    ///   - client: whose credential goes with them, see `HTTPClient.speaking`.
+    init(_ nodes: [Daemon], rate: Int, workers: Int = 8, as client: HTTPClient? = nil) {
         targets = nodes.map { Target(host: $0.host, port: $0.httpPort) }
         self.workers = workers
         interval = .seconds(1) * workers / rate
         running = Atomic(workers)
+        authorization = Mutex(client?.authorization)
         for worker in 0..<workers {
             Thread.detachNewThread { [self] in
                 work(worker)
                 running.subtract(1, ordering: .sequentiallyConsistent)
             }
         }
+    }
+
+    /// What is sent from now on goes with another client's credential.
+    func speak(as client: HTTPClient) {
+        authorization.withLock { $0 = client.authorization }
     }
 
     /// Lets the requests under way end.
@@ -107,7 +117,8 @@ final class SteadyLoad: Sendable {
             }
         }
         guard let wire else { throw HTTPWire.Failure.notSent }
-        return try wire.post("/db/execute", body, keepAlive: true)
+        let who = authorization.withLock { $0 }.map { ["Authorization: \($0)"] } ?? []
+        return try wire.post("/db/execute", headers: who, body, keepAlive: true)
     }
 
     private func pause(until due: ContinuousClock.Instant) {
