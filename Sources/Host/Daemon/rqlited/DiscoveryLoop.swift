@@ -124,15 +124,15 @@ final class DiscoveryLoop: Sendable {
     ) -> Result<Resolution, PluginError>? {
         let begin = MonotonicTime.now
         var deadline = begin + pause
-        wait: while MonotonicTime.now < deadline {
-            for wake in wakes.take(until: deadline) {
+        while MonotonicTime.now < deadline {
+            guard let woken = wake(until: deadline) else { return nil }
+            for wake in woken {
                 switch wake {
-                case .stop: return nil
-                case .seek: break wait
+                case .seek: deadline = begin
                 case .waited(let number, let result):
                     guard watch.ended(number, result) else { continue }
                     deadline = min(deadline, begin + Self.shortestInterval)
-                case .resolved: break
+                case .resolved, .stop: break
                 }
             }
         }
@@ -141,20 +141,29 @@ final class DiscoveryLoop: Sendable {
         var told = Self.noticeable
         let start = MonotonicTime.now
         while true {
-            for wake in wakes.take(until: start + told) {
+            guard let woken = wake(until: start + told) else { return nil }
+            var answer: Result<Resolution, PluginError>?
+            for wake in woken {
                 switch wake {
-                case .stop: return nil
-                case .seek: break
+                case .seek, .stop: break
                 // What is being resolved shows the change, or the next wait does at once.
                 case .waited(let number, let result): _ = watch.ended(number, result)
-                case .resolved(let result): return result
+                case .resolved(let result): answer = result
                 }
             }
+            if let answer { return answer }
             guard MonotonicTime.now >= start + told else { continue }
             let problem = "waiting for \(label), \(told.components.seconds) s"
             union.report(place, known, problem: problem, isAnswer: false)
             told = told * 2
         }
+    }
+
+    /// What woke the loop, all of it; nil when the end is among it, whatever else is.
+    private func wake(until deadline: MonotonicTime) -> [Wake]? {
+        let woken = wakes.take(until: deadline)
+        let isOver = woken.contains { if case .stop = $0 { true } else { false } }
+        return isOver ? nil : woken
     }
 
     private func interval(timeToLive: Duration?) -> Duration {

@@ -91,7 +91,8 @@ final class NodeTeller: Sendable {
     /// Nil when the telling shall end.
     private func awaitAnswer() -> Result<PluginInstance.Telling, PluginError>? {
         while true {
-            for wake in wakes.take() {
+            // One at a time: the end may stand behind an answer, and stays there.
+            for wake in wakes.take(atMost: 1) {
                 switch wake {
                 case .stop: return nil
                 case .told(let result): return result

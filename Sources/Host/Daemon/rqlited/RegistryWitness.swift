@@ -138,7 +138,8 @@ final class RegistryWitness: Sendable {
 
     private func awaitReading() -> Result<RegistryReading, PluginError>? {
         while true {
-            for wake in wakes.take() {
+            // One at a time: the end may stand behind an answer, and stays there.
+            for wake in wakes.take(atMost: 1) {
                 switch wake {
                 case .stop: return nil
                 case .read(let result): return result
