@@ -8,6 +8,7 @@ package struct NodePositions: Sendable {
     package var commitIndex = LogIndex.zero
     package var appliedIndex = LogIndex.zero
     package var durableIndex = LogIndex.zero
+    package var checkpointedIndex = LogIndex.zero
     package var lastPosition = LogPosition.zero
 
     package init() {}
@@ -85,6 +86,7 @@ extension NodeMachine {
         positions.commitIndex = replicated?.raft.commitIndex ?? .zero
         positions.appliedIndex = replicated?.appliedIndex ?? .zero
         positions.durableIndex = replicated?.durableIndex ?? .zero
+        positions.checkpointedIndex = replicated?.checkpointedIndex ?? .zero
         positions.lastPosition = replicated?.raft.lastPosition ?? .zero
         return positions
     }

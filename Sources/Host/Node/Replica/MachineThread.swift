@@ -82,8 +82,13 @@ final class MachineThread {
     }
 
     private func carryOut() {
-        for effect in machine.takeEffects() { perform(effect) }
+        let effects = machine.takeEffects()
         let turn = machine.lastTurn()
+        // Who is answered below, and then looks at the node, sees no earlier state.
+        links.gate.renew(turn)
+        links.board.stands(at: turn.positions)
+        if published?.outline != turn.outline { publish(turn) }
+        for effect in effects { perform(effect) }
         let timings = links.timings
         commits.committed(through: turn.positions.commitIndex, at: turn.at) {
             timings.commit.record($0)
@@ -96,8 +101,6 @@ final class MachineThread {
             links.states.flush()
             links.repeats.flush()
         }
-        links.gate.renew(turn)
-        links.board.stands(at: turn.positions)
         publish(turn)
     }
 

@@ -20,6 +20,7 @@ final class StatusBoard: Sendable {
             status.commitIndex = positions.commitIndex
             status.appliedIndex = positions.appliedIndex
             status.durableIndex = positions.durableIndex
+            status.checkpointedIndex = positions.checkpointedIndex
             status.lastPosition = positions.lastPosition
             if let fault { status.fault = fault }
             return status
