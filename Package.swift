@@ -75,6 +75,22 @@ let pluginLinking: [LinkerSetting] = [
     ])
 ]
 
+/// A stock plugin in `Plugins/<folder>`: a testable target, and an entry that is linked into the object.
+func stockPlugin(
+    _ name: String, in folder: String, _ dependencies: [Target.Dependency] = []
+) -> [Target] {
+    [
+        .target(
+            name: "\(name)Plugin",
+            dependencies: dependencies + ["PluginSupport", "PluginABI", "JSON"],
+            path: "Plugins/\(folder)/\(name)Plugin", swiftSettings: settings),
+        .target(
+            name: "\(name)Entry", dependencies: [.target(name: "\(name)Plugin"), "PluginABI"],
+            path: "Plugins/\(folder)/Entry", swiftSettings: settings,
+            linkerSettings: pluginLinking),
+    ]
+}
+
 let package = Package(
     name: "rqlited",
     products: [
@@ -200,7 +216,7 @@ let package = Package(
             name: "rqlite-sqlcheck", dependencies: ["SQLCheck"],
             path: "Sources/Simulation/SQLCheckRun", swiftSettings: settings),
 
-        // The stock plugins: a testable target each, and an entry that is linked into the object.
+        // What the stock plugins share; they themselves stand at the end.
         .target(
             name: "PluginSupport", dependencies: ["PluginABI", "JSON"], path: "Plugins/Support",
             swiftSettings: settings),
@@ -209,80 +225,12 @@ let package = Package(
         .target(
             name: "DNSQuestions", dependencies: ["PluginSupport", "PluginABI", "JSON", "CCares"],
             path: "Plugins/DNSQuestions", swiftSettings: settings),
-        .target(
-            name: "DNSPlugin",
-            dependencies: ["DNSQuestions", "PluginSupport", "PluginABI", "JSON"],
-            path: "Plugins/dns/DNSPlugin", swiftSettings: settings),
-        .target(
-            name: "DNSEntry", dependencies: ["DNSPlugin", "PluginABI"], path: "Plugins/dns/Entry",
-            swiftSettings: settings, linkerSettings: pluginLinking),
-        .target(
-            name: "DNSSRVPlugin",
-            dependencies: ["DNSQuestions", "PluginSupport", "PluginABI", "JSON"],
-            path: "Plugins/dnssrv/DNSSRVPlugin", swiftSettings: settings),
-        .target(
-            name: "DNSSRVEntry", dependencies: ["DNSSRVPlugin", "PluginABI"],
-            path: "Plugins/dnssrv/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
-        .target(
-            name: "FilePlugin", dependencies: ["PluginSupport", "PluginABI", "JSON"],
-            path: "Plugins/file/FilePlugin", swiftSettings: settings),
-        .target(
-            name: "FileEntry", dependencies: ["FilePlugin", "PluginABI"],
-            path: "Plugins/file/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
         .target(name: "CSpawn", path: "Plugins/exec/CSpawn"),
-        .target(
-            name: "ExecPlugin", dependencies: ["PluginSupport", "PluginABI", "JSON", "CSpawn"],
-            path: "Plugins/exec/ExecPlugin", swiftSettings: settings),
-        .target(
-            name: "ExecEntry", dependencies: ["ExecPlugin", "PluginABI"],
-            path: "Plugins/exec/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
-        .target(
-            name: "MDNSPlugin", dependencies: ["PluginSupport", "PluginABI", "JSON"],
-            path: "Plugins/mdns/MDNSPlugin", swiftSettings: settings),
-        .target(
-            name: "MDNSEntry", dependencies: ["MDNSPlugin", "PluginABI"],
-            path: "Plugins/mdns/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
         .systemLibrary(
             name: "CCurl", path: "Plugins/CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(
             name: "HTTPRequests", dependencies: ["PluginSupport", "PluginABI", "CCurl"],
             path: "Plugins/HTTPRequests", swiftSettings: settings),
-        .target(
-            name: "HTTPPlugin",
-            dependencies: ["HTTPRequests", "PluginSupport", "PluginABI", "JSON"],
-            path: "Plugins/http/HTTPPlugin", swiftSettings: settings),
-        .target(
-            name: "HTTPEntry", dependencies: ["HTTPPlugin", "PluginABI"],
-            path: "Plugins/http/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
-        .target(
-            name: "KubernetesPlugin",
-            dependencies: ["HTTPRequests", "PluginSupport", "PluginABI", "JSON"],
-            path: "Plugins/kubernetes/KubernetesPlugin", swiftSettings: settings),
-        .target(
-            name: "KubernetesEntry", dependencies: ["KubernetesPlugin", "PluginABI"],
-            path: "Plugins/kubernetes/Entry", swiftSettings: settings,
-            linkerSettings: pluginLinking),
-        .target(
-            name: "NomadPlugin",
-            dependencies: ["HTTPRequests", "PluginSupport", "PluginABI", "JSON"],
-            path: "Plugins/nomad/NomadPlugin", swiftSettings: settings),
-        .target(
-            name: "NomadEntry", dependencies: ["NomadPlugin", "PluginABI"],
-            path: "Plugins/nomad/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
-        .target(
-            name: "ConsulPlugin",
-            dependencies: ["HTTPRequests", "PluginSupport", "PluginABI", "JSON"],
-            path: "Plugins/consul/ConsulPlugin", swiftSettings: settings),
-        .target(
-            name: "ConsulEntry", dependencies: ["ConsulPlugin", "PluginABI"],
-            path: "Plugins/consul/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
-        .target(
-            name: "EtcdPlugin",
-            dependencies: ["HTTPRequests", "PluginSupport", "PluginABI", "JSON"],
-            path: "Plugins/etcd/EtcdPlugin", swiftSettings: settings),
-        .target(
-            name: "EtcdEntry", dependencies: ["EtcdPlugin", "PluginABI"],
-            path: "Plugins/etcd/Entry", swiftSettings: settings, linkerSettings: pluginLinking),
 
         // The judge of plugins, and the fake servers it lets them talk to.
         .target(
@@ -463,3 +411,16 @@ if let only = Context.environment["ONLY"] {
     let names = only.split(separator: ",").map { "\($0)Tests" }
     package.targets.removeAll { $0.type == .test && !names.contains($0.name) }
 }
+
+package.targets += [
+    stockPlugin("DNS", in: "dns", ["DNSQuestions"]),
+    stockPlugin("DNSSRV", in: "dnssrv", ["DNSQuestions"]),
+    stockPlugin("File", in: "file"),
+    stockPlugin("Exec", in: "exec", ["CSpawn"]),
+    stockPlugin("MDNS", in: "mdns"),
+    stockPlugin("HTTP", in: "http", ["HTTPRequests"]),
+    stockPlugin("Kubernetes", in: "kubernetes", ["HTTPRequests"]),
+    stockPlugin("Nomad", in: "nomad", ["HTTPRequests"]),
+    stockPlugin("Consul", in: "consul", ["HTTPRequests"]),
+    stockPlugin("Etcd", in: "etcd", ["HTTPRequests"]),
+].flatMap { $0 }
