@@ -9,25 +9,17 @@
 /// Tokens, datacenters, namespaces and consistency modes are taken for granted.
 ///
 /// Commands: `put KEY VALUE`, `delete KEY`, `wipe`, `get KEY`.
-package final class ConsulServer: Backend {
+package final class ConsulServer: HTTPBackend {
     package static let kind = "consul-kv"
 
     private let api: ConsulAPI
-    private let server: FakeHTTPServer
+    package let server: FakeHTTPServer
 
     package init() throws(BackendError) {
         let api = ConsulAPI()
         self.api = api
         server = try FakeHTTPServer { api.answer($0, $1) }
     }
-
-    package var port: UInt16 { server.port }
-    package var url: String { server.url }
-    package var requestCount: Int { server.requestCount }
-    package func misbehave(_ plan: FaultPlan) { server.misbehave(plan) }
-    package func goDown() { server.goDown() }
-    package func comeUp() throws(BackendError) { try server.comeUp() }
-    package func stop() { server.goDown() }
 
     package func command(_ arguments: [String]) throws(BackendError) -> String {
         switch (arguments.first, arguments.count) {

@@ -12,12 +12,12 @@ import Time
 ///     DELETE /path          If-Match: TAG; 200, 412 or 404
 ///
 /// Commands: `put PATH VALUE`, `delete PATH`, `wipe`, `get PATH`.
-package final class DocumentServer: Backend {
+package final class DocumentServer: HTTPBackend {
     package static let kind = "http"
     private static let longestWait: UInt64 = 30_000_000_000
 
     private let store: RegistryRecords
-    private let server: FakeHTTPServer
+    package let server: FakeHTTPServer
 
     package init() throws(BackendError) {
         let store = RegistryRecords()
@@ -25,14 +25,7 @@ package final class DocumentServer: Backend {
         server = try FakeHTTPServer { Self.answer($0, $1, store) }
     }
 
-    package var port: UInt16 { server.port }
-    package var url: String { server.url }
-    package var requestCount: Int { server.requestCount }
     package var recordCount: Int { store.list(prefix: "").records.count }
-    package func misbehave(_ plan: FaultPlan) { server.misbehave(plan) }
-    package func goDown() { server.goDown() }
-    package func comeUp() throws(BackendError) { try server.comeUp() }
-    package func stop() { server.goDown() }
 
     package func command(_ arguments: [String]) throws(BackendError) -> String {
         switch (arguments.first, arguments.count) {

@@ -19,10 +19,10 @@ import Synchronization
 /// Commands: `put KEY VALUE`, `delete KEY`, `wipe`, `get KEY`; `gateway /v3beta`: answers under that
 /// prefix alone; `user NAME PASSWORD`: from now on only that one comes in; `expire`: all tokens are
 /// gone.
-package final class EtcdGatewayServer: Backend {
+package final class EtcdGatewayServer: HTTPBackend {
     package static let kind = "etcd-kv"
 
-    private let server: FakeHTTPServer
+    package let server: FakeHTTPServer
     private let state: EtcdState
 
     package init() throws(BackendError) {
@@ -30,14 +30,6 @@ package final class EtcdGatewayServer: Backend {
         self.state = state
         server = try FakeHTTPServer { Self.answer($0, $1, state) }
     }
-
-    package var port: UInt16 { server.port }
-    package var url: String { server.url }
-    package var requestCount: Int { server.requestCount }
-    package func misbehave(_ plan: FaultPlan) { server.misbehave(plan) }
-    package func goDown() { server.goDown() }
-    package func comeUp() throws(BackendError) { try server.comeUp() }
-    package func stop() { server.goDown() }
 
     package func command(_ arguments: [String]) throws(BackendError) -> String {
         let store = state.store

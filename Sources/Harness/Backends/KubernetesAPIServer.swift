@@ -19,11 +19,11 @@ import JSON
 /// `touch NAME` (changes something else), `delete NAME`, `wipe`, `token TOKEN` (from now on, instead of
 /// others; `-`: none is needed), `forbid VERB`, `allow VERB` (of list and watch), `compact [status]`,
 /// `bookmark`, `hang-up` (ends all watches).
-package final class KubernetesAPIServer: Backend {
+package final class KubernetesAPIServer: HTTPBackend {
     package static let kind = "kubernetes"
 
     private let slices: KubernetesSlices
-    private let server: FakeHTTPServer
+    package let server: FakeHTTPServer
 
     package init() throws(BackendError) {
         let slices = KubernetesSlices()
@@ -31,14 +31,6 @@ package final class KubernetesAPIServer: Backend {
         let api = KubernetesAPI(slices: slices)
         server = try FakeHTTPServer { request, _ in api.answer(request) }
     }
-
-    package var port: UInt16 { server.port }
-    package var url: String { server.url }
-    package var requestCount: Int { server.requestCount }
-    package func misbehave(_ plan: FaultPlan) { server.misbehave(plan) }
-    package func goDown() { server.goDown() }
-    package func comeUp() throws(BackendError) { try server.comeUp() }
-    package func stop() { server.goDown() }
 
     package func command(_ arguments: [String]) throws(BackendError) -> String {
         switch (arguments.first, arguments.count) {

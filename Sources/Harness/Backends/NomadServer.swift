@@ -14,7 +14,7 @@ import Time
 /// Commands: `register ID SERVICE ADDRESS PORT [TAG…]` (`NS/SERVICE` for another namespace than
 /// `default`), `deregister ID`, `wipe`, `token TOKEN` (from now on, instead of others; `-`: none is needed),
 /// `restore` (the index begins anew, as after a snapshot was restored).
-package final class NomadServer: Backend {
+package final class NomadServer: HTTPBackend {
     package static let kind = "nomad"
     private static let longestWait: UInt64 = 600
 
@@ -36,21 +36,13 @@ package final class NomadServer: Backend {
     }
 
     private let records: Records
-    private let server: FakeHTTPServer
+    package let server: FakeHTTPServer
 
     package init() throws(BackendError) {
         let records = Records()
         self.records = records
         server = try FakeHTTPServer { Self.answer($0, $1, records) }
     }
-
-    package var port: UInt16 { server.port }
-    package var url: String { server.url }
-    package var requestCount: Int { server.requestCount }
-    package func misbehave(_ plan: FaultPlan) { server.misbehave(plan) }
-    package func goDown() { server.goDown() }
-    package func comeUp() throws(BackendError) { try server.comeUp() }
-    package func stop() { server.goDown() }
 
     package func command(_ arguments: [String]) throws(BackendError) -> String {
         switch (arguments.first, arguments.count) {
