@@ -65,11 +65,7 @@ import Testing
         async throws
     {
         let shim = try PoisonShim()
-        let places = try DiscoveryMode.Place.onLoopback(3)
-        let list = places.map { "\($0.host):\($0.raftPort)" }.joined(separator: ",")
-        let cluster = try TestCluster(at: places, prefix: shim.prefix) { _ in
-            ["-bootstrap-expect", "3", "-join", list]
-        }
+        let cluster = try shim.cluster()
         defer { cluster.stop() }
         try await Self.founded(cluster)
         _ = try await PoisonTests.supervise(cluster.nodes)
@@ -120,16 +116,8 @@ import Testing
         async throws
     {
         let shim = try PoisonShim()
-        let plain = try TestCluster.joined(3)
-        var cluster = plain
         // The third runs without what ends the others.
-        cluster.nodes =
-            plain.nodes.prefix(2).map { node in
-                Daemon(
-                    id: node.id, httpPort: node.httpPort, raftPort: node.raftPort,
-                    directory: URL(fileURLWithPath: node.dataDirectory).deletingLastPathComponent()
-                        .path, arguments: node.arguments, prefix: shim.prefix)
-            } + [plain.nodes[2]]
+        let cluster = try shim.cluster(ending: 2)
         defer { cluster.stop() }
         try await Self.founded(cluster)
         let ended = Array(cluster.nodes.prefix(2))

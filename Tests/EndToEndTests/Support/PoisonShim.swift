@@ -39,4 +39,17 @@ struct PoisonShim: Sendable {
 
     /// What comes before the program that shall end so.
     var prefix: [String] { ["env", "LD_PRELOAD=\(directory.path)/poison.so"] }
+
+    /// Three nodes on loopback, not started, of which the first `count` end so and the others never.
+    func cluster(ending count: Int = 3) throws -> TestCluster {
+        var cluster = try TestCluster.joined(3)
+        cluster.nodes =
+            cluster.nodes.prefix(count).map { node in
+                Daemon(
+                    id: node.id, host: node.host, httpPort: node.httpPort, raftPort: node.raftPort,
+                    directory: URL(fileURLWithPath: node.dataDirectory).deletingLastPathComponent()
+                        .path, arguments: node.arguments, prefix: prefix)
+            } + cluster.nodes.dropFirst(count)
+        return cluster
+    }
 }
