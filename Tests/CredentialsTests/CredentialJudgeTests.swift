@@ -166,6 +166,35 @@ import Time
         for (user, isRight) in seen where user != "b" { #expect(!isRight) }
     }
 
+    @Test func `Who guesses waits behind these guesses, and not who is guessed at beside him`()
+        throws
+    {
+        let slow = try PasswordHash.make("p", .yescrypt)
+        let bench = try Bench(
+            #"[{"username": "a", "hash": "\#(slow)", "perms": ["query"]}]"#)
+        for guess in 0...Guesses.free {
+            #expect(try !bench.ask(.password(user: "a", password: "early\(guess)")))
+        }
+        let verdicts = Mailbox<Bool>()
+        let guesses = 150
+        for (address, password) in (0..<guesses).map({ ("10.0.0.1:1", "x\($0)") }) + [
+            ("10.0.0.1:2", "p")
+        ] {
+            _ = bench.store.judge(
+                .password(user: "a", password: password), RightsNeed([.query]),
+                for: Asker(address: address)
+            ) { verdicts.post($0) }
+        }
+        var seen: [Bool] = []
+        let deadline = MonotonicTime.now + .seconds(120)
+        while !seen.contains(true), MonotonicTime.now < deadline {
+            seen += verdicts.take(until: deadline)
+        }
+        bench.store.stop()
+        let place = try #require(seen.firstIndex(of: true))
+        #expect(place < guesses / 2, "after \(place) guesses")
+    }
+
     @Test func `An entry that has expired grants nothing, known or not`() throws {
         let bench = try Bench(
             """
@@ -187,9 +216,38 @@ import Time
     @Test func `However many guess from one address, none waits longer than the longest wait`() {
         var guesses = Guesses()
         let (origin, now) = (Guesses.origin("10.0.0.1"), MonotonicTime(nanoseconds: 1 << 40))
-        for _ in 0..<100 { guesses.failed(origin, at: now) }
+        let lane = Guesses.Lane(origin: origin, name: "a")
+        for _ in 0..<100 { guesses.failed(lane, at: now) }
         for _ in 0..<1000 {
-            #expect(guesses.turn(of: origin, at: now) - now <= Guesses.longestWait)
+            #expect(guesses.turn(of: lane, at: now) - now <= Guesses.longestWait)
         }
+    }
+
+    @Test func `Guesses at one name, or at unknown ones, slow no other name of the address`() {
+        let (origin, now) = (Guesses.origin("10.0.0.1"), MonotonicTime(nanoseconds: 1 << 40))
+        for name in ["a", nil] {
+            var guesses = Guesses()
+            let guessed = Guesses.Lane(origin: origin, name: name)
+            for _ in 0..<10_000 {
+                _ = guesses.turn(of: guessed, at: now)
+                guesses.failed(guessed, at: now)
+            }
+            #expect(guesses.turn(of: guessed, at: now) > now)
+            #expect(guesses.turn(of: .init(origin: origin, name: "b"), at: now) == now)
+        }
+    }
+
+    @Test func `Who tries few credentials at many names is slowed by the address`() {
+        var guesses = Guesses()
+        let (origin, now) = (Guesses.origin("10.0.0.1"), MonotonicTime(nanoseconds: 1 << 40))
+        var free = 0
+        for name in 0..<1000 {
+            let lane = Guesses.Lane(origin: origin, name: "\(name)")
+            if guesses.turn(of: lane, at: now) == now { free += 1 }
+            guesses.failed(lane, at: now)
+        }
+        #expect(free <= Guesses.freeOfOrigin + 1)
+        let elsewhere = Guesses.Lane(origin: Guesses.origin("10.0.0.2"), name: "1")
+        #expect(guesses.turn(of: elsewhere, at: now) == now)
     }
 }

@@ -122,6 +122,57 @@ import Wire
         try await b.stop()
     }
 
+    /// Of the node protocol as far as the first byte of the introduction, or nothing.
+    @Test(arguments: [[UInt8](), WireBytes.preamble(purpose: 1)])
+    func `However many say not who they are, nodes are let in`(words: [UInt8]) async throws {
+        var limits = TransportLimits.quick
+        limits.maxUnidentified = 8
+        limits.maxUnidentifiedOfOrigin = 8
+        limits.maxInboundPeers = 4
+        let node = try await TestNode.start("a", limits: limits)
+        var strangers: [(RawConnection, any Channel)] = []
+        for _ in 0..<20 {
+            let stranger = try await RawConnection.open(to: node.listener.port)
+            if !words.isEmpty { try await stranger.1.say(words) }
+            strangers.append(stranger)
+        }
+        // Those that have waited longest go.
+        for (raw, _) in strangers.prefix(12) { #expect(try await raw.bytesUntilClosed() == []) }
+        #expect(node.transport.statistics.inbound.refusedOverLimit >= 12)
+        #expect(node.transport.statistics.inbound.unidentified <= 8)
+        let b = try await TestNode.start("b")
+        b.knows(node)
+        b.transport.send([b.message(1, to: node.id)])
+        try await node.delegate.batches.wait(count: 1)
+        #expect(node.transport.statistics.inbound.peers == 1)
+        try await node.stop()
+        try await b.stop()
+    }
+
+    @Test func `However many clients there are, a node still gets a connection`() async throws {
+        var limits = TransportLimits.quick
+        limits.maxConnections = 16
+        limits.maxUnidentified = 4
+        limits.maxUnidentifiedOfOrigin = 4
+        let node = try await TestNode.start("a", limits: limits) {
+            $0.eventLoop.makeSucceededVoidFuture()
+        }
+        var clients: [(RawConnection, any Channel)] = []
+        for _ in 0..<40 {
+            let client = try await RawConnection.open(to: node.listener.port)
+            // Some are gone before they could say it.
+            try? await client.1.say(Array("GET".utf8))
+            clients.append(client)
+        }
+        try await until { node.transport.statistics.inbound.refusedOverLimit >= 28 }
+        let b = try await TestNode.start("b")
+        b.knows(node)
+        b.transport.send([b.message(1, to: node.id)])
+        try await node.delegate.batches.wait(count: 1)
+        try await node.stop()
+        try await b.stop()
+    }
+
     @Test func `An oversized frame is refused when its header is there`() async throws {
         let node = try await TestNode.start("a")
         let (raw, channel) = try await RawConnection.open(to: node.listener.port)

@@ -12,6 +12,8 @@ struct AccessControl: Sendable {
     private let logger: Logger
     /// Nil without `-auth`.
     private let store: CredentialJudge?
+    /// Of the file, from before it was read.
+    private let seen: [FileStamp?]
 
     init(
         _ settings: NodeSettings.Access, metrics: MetricRegistry, logger: Logger
@@ -19,9 +21,10 @@ struct AccessControl: Sendable {
         self.settings = settings
         self.logger = logger
         guard let file = settings.file else {
-            store = nil
+            (store, seen) = (nil, [])
             return
         }
+        seen = FileStamp.of([file])
         let table = try Self.table(of: settings, logger)
         store = try CredentialJudge(table, metrics: metrics, logger: logger)
         if SmallFile.isReadableByOthers(file) {
@@ -70,7 +73,7 @@ struct AccessControl: Sendable {
         guard let store, let file = settings.file else { return [] }
         let (settings, logger) = (settings, logger)
         return [
-            Reloader.Item(what: "-auth \(file)", paths: [file]) {
+            Reloader.Item(what: "-auth \(file)", paths: [file], seen: seen) {
                 store.replace(try Self.table(of: settings, logger))
             }
         ]

@@ -8,8 +8,19 @@ import Transport
 /// What the flags of TLS bring about, for clients and between nodes.
 struct Encryption: Sendable {
     private let settings: NodeSettings
-    private let clients: TLSKeeper?
-    private let nodes: TLSKeeper?
+    private let clients: Files?
+    private let nodes: Files?
+
+    /// What is kept of files, and their stamps from before they were read.
+    private struct Files {
+        let keeper: TLSKeeper
+        let seen: [FileStamp?]
+
+        init(_ paths: [String], _ keeper: () throws -> TLSKeeper) rethrows {
+            seen = FileStamp.of(paths)
+            self.keeper = try keeper()
+        }
+    }
 
     init(_ settings: NodeSettings, logger: Logger) throws {
         self.settings = settings
@@ -21,36 +32,43 @@ struct Encryption: Sendable {
         warnOfOpenPorts(logger)
     }
 
-    private static func clients(_ settings: NodeSettings) throws -> TLSKeeper? {
+    private static func clients(_ settings: NodeSettings) throws -> Files? {
         guard let https = settings.https else { return nil }
+        let files = TLSFiles(
+            certificate: https.certificate, key: https.key, authority: https.authority)
         do {
-            return try TLSKeeper(
-                TLSFiles(
-                    certificate: https.certificate, key: https.key, authority: https.authority),
-                TLSPolicy(
-                    verifiesClients: https.verifiesClients, clientCommonName: https.commonName,
-                    protocols: ["http/1.1"]))
+            return try Files(files.paths) {
+                try TLSKeeper(
+                    files,
+                    TLSPolicy(
+                        verifiesClients: https.verifiesClients, clientCommonName: https.commonName,
+                        protocols: ["http/1.1"]))
+            }
         } catch {
             throw Daemon.StartFailure(description: "failed to start HTTP server: \(error)")
         }
     }
 
-    private static func nodes(_ settings: NodeSettings) throws -> TLSKeeper? {
+    private static func nodes(_ settings: NodeSettings) throws -> Files? {
         let protocols = [TransportSecurity.nodeProtocol]
         do {
             switch settings.nodeEncryption?.means {
             case .certificates(let given):
-                return try TLSKeeper(
-                    TLSFiles(
-                        certificate: given.certificate, key: given.key,
-                        authority: given.authority),
-                    TLSPolicy(
-                        verifiesClients: given.verifiesClients,
-                        clientCommonName: given.commonName,
-                        verifiesServers: given.verifiesServers, serverName: given.serverName,
-                        verifiesNodes: given.verifiesNodes, protocols: protocols))
+                let files = TLSFiles(
+                    certificate: given.certificate, key: given.key, authority: given.authority)
+                return try Files(files.paths) {
+                    try TLSKeeper(
+                        files,
+                        TLSPolicy(
+                            verifiesClients: given.verifiesClients,
+                            clientCommonName: given.commonName,
+                            verifiesServers: given.verifiesServers, serverName: given.serverName,
+                            verifiesNodes: given.verifiesNodes, protocols: protocols))
+                }
             case .secret(let file):
-                return try TLSKeeper(secretFile: file, protocols: protocols)
+                return try Files([file]) {
+                    try TLSKeeper(secretFile: file, protocols: protocols)
+                }
             case nil: return nil
             }
         } catch {
@@ -60,16 +78,18 @@ struct Encryption: Sendable {
 
     var security: TransportSecurity {
         TransportSecurity(
-            nodes: nodes, nodesMayBePlain: settings.nodeEncryption?.demand == .prefer,
-            clients: clients)
+            nodes: nodes?.keeper, nodesMayBePlain: settings.nodeEncryption?.demand == .prefer,
+            clients: clients?.keeper)
     }
 
     /// What is to be read again when it changes.
     var reloading: [Reloader.Item] {
-        [("-http-cert", clients), ("-node-cert", nodes)].compactMap { what, keeper in
-            keeper.map { keeper in
-                Reloader.Item(
-                    what: "\(what) \(keeper.paths.joined(separator: " "))", paths: keeper.paths
+        [("-http-cert", clients), ("-node-cert", nodes)].compactMap { what, files in
+            files.map { files in
+                let keeper = files.keeper
+                return Reloader.Item(
+                    what: "\(what) \(keeper.paths.joined(separator: " "))", paths: keeper.paths,
+                    seen: files.seen
                 ) { try keeper.reload() }
             }
         }
@@ -103,7 +123,7 @@ struct Encryption: Sendable {
     /// Others refuse who answers under a name that is not in the certificate.
     private func warnOfNames(_ logger: Logger) {
         guard case .certificates(let given)? = settings.nodeEncryption?.means,
-            let own = nodes?.facts.first
+            let own = nodes?.keeper.facts.first
         else { return }
         let host = given.serverName ?? settings.raft.advertised.host
         if given.verifiesServers, !own.isValid(for: host) {
@@ -133,7 +153,7 @@ struct Encryption: Sendable {
     /// - Parameter id: of this node, which is not known before its data directory was read.
     func warnOfIdentity(_ id: String, _ logger: Logger) {
         guard case .certificates(let given)? = settings.nodeEncryption?.means,
-            let own = nodes?.facts.first, !own.isFor(node: id),
+            let own = nodes?.keeper.facts.first, !own.isFor(node: id),
             !own.nodes.isEmpty || given.verifiesNodes
         else { return }
         logger.warning(
@@ -160,7 +180,9 @@ struct Encryption: Sendable {
 
     // MARK: Status
 
-    private var facts: [CertificateFacts] { (clients?.facts ?? []) + (nodes?.facts ?? []) }
+    private var facts: [CertificateFacts] {
+        (clients?.keeper.facts ?? []) + (nodes?.keeper.facts ?? [])
+    }
 
     /// `http.tls` of `/status`, as rqlite has it, and when it ends.
     var clientStatus: JSONValue {
@@ -177,7 +199,7 @@ struct Encryption: Sendable {
             .init("ca_file", .string(https.authority ?? "")),
             .init("common_name", .string(https.commonName ?? "")),
             .init("next_protos", .array(["http/1.1"])),
-            .init("certificates", Self.document(clients.facts)),
+            .init("certificates", Self.document(clients.keeper.facts)),
         ])
     }
 
@@ -190,7 +212,7 @@ struct Encryption: Sendable {
             switch encryption.means {
             case .secret: ("a secret that all nodes know: it proves membership alone", .null)
             case .certificates(let given):
-                (Self.identity(given, nodes.facts), Self.document(nodes.facts))
+                (Self.identity(given, nodes.keeper.facts), Self.document(nodes.keeper.facts))
             }
         return [
             .init("tls", "enabled"), .init("tls_demand", .string(encryption.demand.rawValue)),

@@ -13,28 +13,10 @@ final class Reloader: Sendable {
         /// For the log: `-auth`.
         var what: String
         var paths: [String]
+        /// Of `paths`, from before they were read first.
+        var seen: [FileStamp?] = []
         /// All or nothing; an error's text is for the operator.
         var reload: @Sendable () throws -> Void
-    }
-
-    /// What tells one state of a file from another; nil: it is not there.
-    private struct Stamp: Equatable, Sendable {
-        var device: UInt64
-        var number: UInt64
-        var size: Int64
-        var modified: [Int64]
-
-        init?(_ path: String) {
-            var information = stat()
-            guard stat(path, &information) == 0 else { return nil }
-            device = UInt64(information.st_dev)
-            number = UInt64(information.st_ino)
-            size = Int64(information.st_size)
-            modified = [
-                Int64(information.st_mtim.tv_sec), Int64(information.st_mtim.tv_nsec),
-                Int64(information.st_ctim.tv_sec), Int64(information.st_ctim.tv_nsec),
-            ]
-        }
     }
 
     private enum Wake: Sendable {
@@ -50,7 +32,6 @@ final class Reloader: Sendable {
     private let logger: Logger
     private let wakes = Mailbox<Wake>()
 
-    /// Of the files as they are when it is made.
     /// - Parameter daily: called each day, on the thread that reads.
     /// - Throws: `ThreadShortage`.
     init(
@@ -60,8 +41,7 @@ final class Reloader: Sendable {
         self.items = items
         self.logger = logger
         guard !items.isEmpty else { return }
-        let stamps = items.map { $0.paths.map(Stamp.init) }
-        try NamedThread("reload") { [self] in run(stamps) }.detach()
+        try NamedThread("reload") { [self] in run() }.detach()
     }
 
     /// Reads all of them, changed or not.
@@ -69,8 +49,8 @@ final class Reloader: Sendable {
 
     func stop() { wakes.post(.stop) }
 
-    private func run(_ stamps: [[Stamp?]]) {
-        var stamps = stamps
+    private func run() {
+        var stamps = items.map(\.seen)
         var nextDay = MonotonicTime.now + Self.day
         while true {
             let wakes = wakes.take(until: .now + Self.period)
@@ -80,7 +60,7 @@ final class Reloader: Sendable {
                 daily(logger)
             }
             for (place, item) in items.enumerated() {
-                let current = item.paths.map(Stamp.init)
+                let current = FileStamp.of(item.paths)
                 guard !wakes.isEmpty || current != stamps[place] else { continue }
                 stamps[place] = current
                 reload(item)

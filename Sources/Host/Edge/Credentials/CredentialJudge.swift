@@ -11,7 +11,8 @@ import Time
 /// that waits for a verdict, and a connection between nodes as many as it may have in flight. Addresses
 /// take turns, so that one with many guesses holds up itself; and of one address the users of the file take
 /// turns with each other and with all whom the file doesn't know, so that guesses at one user, or at names
-/// that are none, don't hold up another user behind the same address.
+/// that are none, don't hold up another user behind the same address. Of one user the connections take turns,
+/// so that who guesses on some waits behind his own guesses, and not who is guessed at.
 package final class CredentialJudge: RightsJudge {
     /// Takes a verdict that comes later.
     private struct Waiting {
@@ -20,17 +21,12 @@ package final class CredentialJudge: RightsJudge {
         let later: @Sendable (Bool) -> Void
     }
 
-    /// Whose credentials wait in one line.
-    private struct Lane: Hashable {
-        let origin: Guesses.Origin
-        /// As the file has it; nil: all whom it doesn't know.
-        let name: String?
-    }
-
     /// A credential that is to be looked at, and who waits for that.
     private struct Job {
         let credential: Credential
-        let lane: Lane
+        let lane: Guesses.Lane
+        /// From where it was shown first.
+        let connection: String
         let due: MonotonicTime
         var waiting: [Waiting]
     }
@@ -43,22 +39,31 @@ package final class CredentialJudge: RightsJudge {
         var known: [Fingerprint: CredentialTable.Entry] = [:]
         var jobs: [Fingerprint: Job] = [:]
         var guesses = Guesses()
-        /// When an address last had its turn, and when a lane.
+        /// When an address last had its turn, when a lane, and when a connection.
         var served: [Guesses.Origin: MonotonicTime] = [:]
-        var servedLanes: [Lane: MonotonicTime] = [:]
+        var servedLanes: [Guesses.Lane: MonotonicTime] = [:]
+        var servedConnections: [String: MonotonicTime] = [:]
         var isOver = false
 
-        /// The least is next: that of the address, then of the lane, whose turn was longest ago.
-        func place(of job: Job) -> (MonotonicTime, MonotonicTime, MonotonicTime) {
-            (served[job.lane.origin] ?? .zero, servedLanes[job.lane] ?? .zero, job.due)
+        /// The least is next: that of the address, then of the lane, then of the connection, whose turn was
+        /// longest ago.
+        func place(
+            of job: Job
+        ) -> (MonotonicTime, MonotonicTime, MonotonicTime, MonotonicTime) {
+            (
+                served[job.lane.origin] ?? .zero, servedLanes[job.lane] ?? .zero,
+                servedConnections[job.connection] ?? .zero, job.due
+            )
         }
 
         /// Who was forgotten is served first once more.
-        mutating func serve(_ lane: Lane, at now: MonotonicTime) {
+        mutating func serve(_ job: Job, at now: MonotonicTime) {
             if served.count > 4096 { served = [:] }
             if servedLanes.count > 4096 { servedLanes = [:] }
-            served[lane.origin] = now
-            servedLanes[lane] = now
+            if servedConnections.count > 4096 { servedConnections = [:] }
+            served[job.lane.origin] = now
+            servedLanes[job.lane] = now
+            servedConnections[job.connection] = now
         }
 
         /// A hash may have several texts that it looks at in part, so even these are bounded.
@@ -156,11 +161,12 @@ package final class CredentialJudge: RightsJudge {
         if let entry = state.known[fingerprint] {
             return .verdict(meets(need, everybody, entry))
         }
-        let origin = Guesses.origin(waiting.asker.address)
-        let due = state.guesses.turn(of: origin, at: now)
+        let lane = Guesses.Lane(
+            origin: Guesses.origin(waiting.asker.address), name: state.table.name(in: credential))
+        let due = state.guesses.turn(of: lane, at: now)
         if due <= now, !state.table.needsHash(credential) {
             guard let entry = state.table.entry(shownBy: credential) else {
-                state.guesses.failed(origin, at: now)
+                state.guesses.failed(lane, at: now)
                 return .failed
             }
             state.remember(entry, fingerprint)
@@ -168,9 +174,8 @@ package final class CredentialJudge: RightsJudge {
         }
         guard state.jobs.count < mostJobs else { return .failed }
         state.jobs[fingerprint] = Job(
-            credential: credential,
-            lane: Lane(origin: origin, name: state.table.name(in: credential)),
-            due: due, waiting: [waiting])
+            credential: credential, lane: lane, connection: waiting.asker.address, due: due,
+            waiting: [waiting])
         return .later
     }
 
@@ -202,7 +207,7 @@ package final class CredentialJudge: RightsJudge {
             let (fingerprint, job) = (turn.fingerprint, turn.job)
             let entry = turn.table.entry(shownBy: job.credential)
             state.withLock { state in
-                if entry == nil { state.guesses.failed(job.lane.origin, at: .now) }
+                if entry == nil { state.guesses.failed(job.lane, at: .now) }
                 guard turn.generation == state.generation, let entry else { return }
                 state.remember(entry, fingerprint)
             }
@@ -245,7 +250,7 @@ package final class CredentialJudge: RightsJudge {
             state.place(of: left.value) < state.place(of: right.value)
         }
         guard let next else { return nil }
-        state.serve(next.value.lane, at: now)
+        state.serve(next.value, at: now)
         return DueJob(
             fingerprint: next.key, job: next.value, table: state.table,
             generation: state.generation)

@@ -1,12 +1,25 @@
 import Glibc
 import Time
 
-/// Slows who tries many credentials. Each address has a number of failures for free; after these its
-/// next credentials wait, ever longer, before they are looked at. One that is right is accepted then:
-/// nobody is shut out because of a neighbour behind the same address.
+/// Slows who tries many credentials. From each address each name has a number of failures for free; after
+/// these the next credentials of that name wait, ever longer, before they are looked at. So a neighbour
+/// behind the same address waits for nothing, unless many names are tried from there: then all of them do.
+/// One that is right is accepted then, too: nobody is shut out because of a neighbour.
 struct Guesses {
     /// An IPv4 address, or the first half of an IPv6 one, for who has one of these has all in it.
     typealias Origin = [UInt8]
+
+    /// Whose credentials wait for each other.
+    struct Lane: Hashable {
+        let origin: Origin
+        /// As the file has it; nil: all whom it doesn't know.
+        let name: String?
+    }
+
+    private enum Subject: Hashable {
+        case lane(Lane)
+        case origin(Origin)
+    }
 
     private struct Record {
         var failures = 0
@@ -17,15 +30,17 @@ struct Guesses {
 
     /// Failures that a person who mistypes has in a minute.
     static let free = 5
+    /// The same for all names of an address, of which each counts for its free ones alone.
+    static let freeOfOrigin = 50
     static let longestPause: Duration = .seconds(1)
     /// However many wait, none waits longer.
     static let longestWait: Duration = .seconds(3)
     private static let shortestPause: Duration = .milliseconds(50)
     private static let memory: Duration = .seconds(60)
-    /// Of addresses; the one that failed longest ago is forgotten for another.
+    /// Of records; the one of who failed longest ago is forgotten for another.
     private static let limit = 4096
 
-    private var records: [Origin: Record] = [:]
+    private var records: [Subject: Record] = [:]
 
     /// - Parameter address: as numbers, in brackets or not, with a port or not.
     static func origin(_ address: String) -> Origin {
@@ -45,29 +60,47 @@ struct Guesses {
     }
 
     /// When a credential from there that nobody has verified may be looked at.
-    mutating func turn(of origin: Origin, at now: MonotonicTime) -> MonotonicTime {
-        guard var record = records[origin] else { return now }
+    mutating func turn(of lane: Lane, at now: MonotonicTime) -> MonotonicTime {
+        max(
+            turn(of: .lane(lane), free: Self.free, at: now),
+            turn(of: .origin(lane.origin), free: Self.freeOfOrigin, at: now))
+    }
+
+    private mutating func turn(
+        of subject: Subject, free: Int, at now: MonotonicTime
+    ) -> MonotonicTime {
+        guard var record = records[subject] else { return now }
         guard now - record.last < Self.memory else {
-            records[origin] = nil
+            records[subject] = nil
             return now
         }
-        guard record.failures >= Self.free else { return now }
+        guard record.failures >= free else { return now }
         let turn = min(max(now, record.nextTurn), now + Self.longestWait)
-        let doublings = min(record.failures - Self.free, 5)
+        let doublings = min(record.failures - free, 5)
         record.nextTurn = turn + min(Self.shortestPause * (1 << doublings), Self.longestPause)
-        records[origin] = record
+        records[subject] = record
         return turn
     }
 
-    mutating func failed(_ origin: Origin, at now: MonotonicTime) {
-        if records[origin] == nil, records.count >= Self.limit,
+    mutating func failed(_ lane: Lane, at now: MonotonicTime) {
+        let before = records[.lane(lane)]
+        let isForgotten = before.map { now - $0.last >= Self.memory } ?? true
+        if isForgotten { records[.lane(lane)] = nil }
+        if isForgotten || before?.failures ?? 0 < Self.free {
+            count(.origin(lane.origin), at: now)
+        }
+        count(.lane(lane), at: now)
+    }
+
+    private mutating func count(_ subject: Subject, at now: MonotonicTime) {
+        if records[subject] == nil, records.count >= Self.limit,
             let oldest = records.min(by: { $0.value.last < $1.value.last })
         {
             records[oldest.key] = nil
         }
-        var record = records[origin] ?? Record(last: now, nextTurn: now)
+        var record = records[subject] ?? Record(last: now, nextTurn: now)
         record.failures = min(record.failures + 1, 1000)
         record.last = now
-        records[origin] = record
+        records[subject] = record
     }
 }

@@ -5,13 +5,13 @@ import Synchronization
 
 /// Counts and bounds what other machines opened, so that it can be closed.
 final class InboundConnections: Sendable {
-    /// A connection between nodes, and who opened it, once that was said.
+    /// A connection between nodes, and who opened it.
     private struct Peer {
         var channel: any Channel
-        var speaker: NodeIdentity?
+        var speaker: NodeIdentity
         /// Where the speaker says that it is reached.
         var place: PeerAddress?
-        var purpose: ConnectionPurpose?
+        var purpose: ConnectionPurpose
     }
 
     /// Nothing is taken from this identity at this place for a while.
@@ -24,8 +24,7 @@ final class InboundConnections: Sendable {
 
     private struct State {
         var statistics = TransportStatistics.Inbound()
-        /// Channels by identity, until they close or turn out to be HTTP.
-        var unidentified: [ObjectIdentifier: any Channel] = [:]
+        var strangers: Strangers
         var peers: [ObjectIdentifier: Peer] = [:]
         var unwanted: [Unwanted] = []
         /// Refused ones that wait for their dialer to close.
@@ -44,49 +43,98 @@ final class InboundConnections: Sendable {
     let untrusted: ByteBudget
     /// Messages that the delegate has not taken.
     let untaken = ReceiveGate.Total()
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     init(limits: TransportLimits) {
         self.limits = limits
         arriving = ByteBudget(limit: limits.maxArrivingBytes)
         untrusted = ByteBudget(limit: limits.maxUntrustedBytes)
+        state = Mutex(
+            State(
+                strangers: Strangers(
+                    most: limits.maxUnidentified, mostOfOrigin: limits.maxUnidentifiedOfOrigin)))
     }
 
-    /// False when the connection must be closed.
+    /// A stranger; another may be closed for it, see `Strangers`.
+    /// - Returns: false when the connection must be closed.
     func accepted(_ channel: any Channel) -> Bool {
-        let isAccepted = state.withLock { state in
-            guard !state.isClosed, state.open < limits.maxConnections,
-                state.unidentified.count < limits.maxUnidentified
-            else {
-                state.statistics.refusedOverLimit += 1
-                return false
+        let (isAccepted, gone) = state.withLock { state -> (Bool, (any Channel)?) in
+            guard !state.isClosed else { return (false, nil) }
+            var gone: (any Channel)?
+            if state.open >= limits.maxConnections {
+                gone = state.strangers.removeOldest()
+                guard gone != nil else {
+                    state.statistics.refusedOverLimit += 1
+                    return (false, nil)
+                }
             }
             state.open += 1
-            state.unidentified[ObjectIdentifier(channel)] = channel
-            return true
+            gone = state.strangers.add(channel) ?? gone
+            if gone != nil { state.statistics.refusedOverLimit += 1 }
+            return (true, gone)
         }
+        gone?.close(promise: nil)
         guard isAccepted else { return false }
-        channel.closeFuture.whenComplete { [self] _ in state.withLock { $0.open -= 1 } }
+        whenClosed(channel)
         return true
+    }
+
+    private func whenClosed(_ channel: any Channel) {
+        channel.closeFuture.whenComplete { [self] _ in
+            state.withLock { state in
+                state.open -= 1
+                state.strangers.remove(channel)
+            }
+        }
     }
 
     /// A connection that was accepted goes on as another channel.
     func moved(_ channel: any Channel) {
         state.withLock { $0.open += 1 }
-        channel.closeFuture.whenComplete { [self] _ in state.withLock { $0.open -= 1 } }
+        whenClosed(channel)
+    }
+
+    /// Who it is must still be shown: by TLS, or by the introduction of a node.
+    func mustShow(_ channel: any Channel) {
+        let gone = state.withLock { state -> (any Channel)? in
+            let gone = state.strangers.add(channel)
+            if gone != nil { state.statistics.refusedOverLimit += 1 }
+            return gone
+        }
+        gone?.close(promise: nil)
     }
 
     /// The connection has shown what it is, or has closed.
     func identified(_ channel: any Channel) {
-        state.withLock { _ = $0.unidentified.removeValue(forKey: ObjectIdentifier(channel)) }
+        state.withLock { $0.strangers.remove(channel) }
     }
 
-    /// False when there are too many connections of nodes.
-    func admitPeer(_ channel: any Channel) -> Bool {
+    /// The connection is a client's, and no stranger's any more.
+    /// - Returns: false when there are too many: what is left is for nodes.
+    func admitClient(_ channel: any Channel) -> Bool {
+        state.withLock { state in
+            state.strangers.remove(channel)
+            let clients = state.open - state.strangers.count - state.peers.count
+            guard clients <= limits.maxConnections - limits.connectionsForNodes else {
+                state.statistics.refusedOverLimit += 1
+                return false
+            }
+            return true
+        }
+    }
+
+    /// The dialer has said who it is, and may speak.
+    /// - Returns: false when there are too many connections of nodes.
+    func introduced(
+        _ channel: any Channel, _ introduction: Introduction, _ purpose: ConnectionPurpose
+    ) -> Bool {
         let key = ObjectIdentifier(channel)
         let isAdmitted = state.withLock { state in
             guard !state.isClosed, state.peers.count < limits.maxInboundPeers else { return false }
-            state.peers[key] = Peer(channel: channel)
+            state.strangers.remove(channel)
+            state.peers[key] = Peer(
+                channel: channel, speaker: introduction.identity, place: introduction.address,
+                purpose: purpose)
             return true
         }
         guard isAdmitted else { return false }
@@ -94,18 +142,6 @@ final class InboundConnections: Sendable {
             state.withLock { _ = $0.peers.removeValue(forKey: key) }
         }
         return true
-    }
-
-    /// The dialer has said who it is.
-    func introduced(
-        _ channel: any Channel, _ introduction: Introduction, _ purpose: ConnectionPurpose
-    ) {
-        state.withLock { state in
-            let key = ObjectIdentifier(channel)
-            state.peers[key]?.speaker = introduction.identity
-            state.peers[key]?.place = introduction.address
-            state.peers[key]?.purpose = purpose
-        }
     }
 
     /// Refuses who bears the identity at the place from now on, but for questions: by these it
@@ -182,7 +218,7 @@ final class InboundConnections: Sendable {
         state.withLock { state in
             var statistics = state.statistics
             statistics.peers = state.peers.count
-            statistics.unidentified = state.unidentified.count
+            statistics.unidentified = state.strangers.count
             statistics.arrivingBytes = arriving.taken + untrusted.taken
             statistics.untakenBytes = untaken.bytes.load(ordering: .relaxed)
             return statistics
@@ -194,7 +230,7 @@ final class InboundConnections: Sendable {
     func close() -> [any Channel] {
         state.withLock { state in
             state.isClosed = true
-            return Array(state.unidentified.values) + state.peers.values.map(\.channel)
+            return state.strangers.channels + state.peers.values.map(\.channel)
                 + Array(state.refusing.values)
         }
     }

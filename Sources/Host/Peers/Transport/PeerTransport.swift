@@ -115,14 +115,23 @@ package final class PeerTransport: Sendable {
 
     /// Installs what encrypts an accepted connection, if anything does, and ends one that does not come
     /// to terms in time. On the channel's loop.
-    func secure(_ channel: any Channel, _ security: (any ConnectionSecurity)?) throws {
+    func secure(
+        _ channel: any Channel, _ security: (any ConnectionSecurity)?, of side: Listener.Side
+    ) throws {
         guard let security else { return }
+        inbound.mustShow(channel)
         let remote = channel.remoteText
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandlers(try security.acceptingHandlers())
         try pipeline.addHandler(
             HandshakeWatch(limit: limits.sniffTimeout) { [self] result in
-                guard case .failure(let error) = result else { return }
+                guard case .failure(let error) = result else {
+                    // A node must still be introduced.
+                    if side == .clients, !inbound.admitClient(channel) {
+                        channel.close(promise: nil)
+                    }
+                    return
+                }
                 inbound.count { $0.refusedTLS += 1 }
                 let cause = TransportSecurity.failure(error, of: security, address: remote).cause
                 observe(

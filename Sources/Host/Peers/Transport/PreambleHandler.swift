@@ -29,10 +29,7 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
         ) {
             self.drop(context, "it did not introduce itself")
         }
-        guard transport.inbound.admitPeer(context.channel) else {
-            refuse(context, .tooManyConnections, "too many connections between nodes")
-            return
-        }
+        transport.inbound.mustShow(context.channel)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
@@ -109,8 +106,10 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
         if let cause = transport.inbound.refusal(of: introduction, purpose) {
             return refuse(context, .unwanted, cause)
         }
+        guard transport.inbound.introduced(context.channel, introduction, purpose) else {
+            return refuse(context, .tooManyConnections, "too many connections between nodes")
+        }
         isDone = true
-        transport.inbound.introduced(context.channel, introduction, purpose)
         let identity = introduction.identity
         let caller = PeerCaller(identity: identity, remoteAddress: context.channel.remoteText)
         let limits = transport.limits

@@ -108,7 +108,7 @@ final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
         let transport = transport
         let install: @Sendable (any Channel) -> EventLoopFuture<Void> = { channel in
             channel.eventLoop.makeCompletedFuture {
-                try transport.secure(channel, security)
+                try transport.secure(channel, security, of: .nodes)
                 try channel.pipeline.syncOperations.addHandler(
                     PreambleHandler(transport: transport))
             }
@@ -120,11 +120,14 @@ final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
         _ context: ChannelHandlerContext, _ security: (any ConnectionSecurity)?
     ) {
         decide(context)
+        if security == nil, !transport.inbound.admitClient(context.channel) {
+            return context.close(promise: nil)
+        }
         transport.inbound.count { $0.httpConnections += 1 }
         let (transport, http) = (transport, http)
         become(context, .clients) { channel in
             do {
-                try transport.secure(channel, security)
+                try transport.secure(channel, security, of: .clients)
                 return http(channel)
             } catch {
                 return channel.eventLoop.makeFailedFuture(error)

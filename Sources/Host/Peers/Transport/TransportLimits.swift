@@ -72,8 +72,10 @@ package struct TransportLimits: Sendable {
     package var maxConnections: Int = 4096
     /// Connections from other nodes; more are closed.
     package var maxInboundPeers: Int = 512
-    /// Accepted connections that have not shown yet what they are.
-    package var maxUnidentified: Int = 4096
+    /// Accepted connections that have not shown yet what they are, see `Strangers`.
+    package var maxUnidentified: Int = 1024
+    /// The same, of one address.
+    package var maxUnidentifiedOfOrigin: Int = 512
     /// A connection shows within this time what it is.
     package var sniffTimeout: TimeAmount = .seconds(10)
 
@@ -122,6 +124,9 @@ package struct TransportLimits: Sendable {
         return .nanoseconds(Int64.random(in: full / 2...full))
     }
 
+    /// Of `maxConnections`, what clients leave to nodes, however many they are.
+    var connectionsForNodes: Int { min(maxInboundPeers, maxConnections / 4) }
+
     /// How long a frame may take to arrive.
     func frameTime(for length: Int) -> TimeAmount {
         frameGrace + .milliseconds(Int64(length) * 1000 / Int64(minFrameRate))
@@ -147,6 +152,7 @@ package struct TransportLimits: Sendable {
         precondition(maxFrameBytes <= maxReplyBytes && maxReplyBytes <= Int(UInt32.max))
         precondition(writeBatchBytes > 0 && maxCallBytes <= maxFrameBytes)
         precondition(maxUntrustedFrameBytes <= maxUntrustedBytes)
+        precondition(maxUnidentifiedOfOrigin > 0 && maxUnidentifiedOfOrigin <= maxUnidentified)
         precondition(maxFrameBytes <= maxArrivingBytes, "\(maxFrameBytes), \(maxArrivingBytes)")
         precondition(ambientBytes > 0 && ambientBytes <= maxUntakenConnectionBytes)
         precondition(maxUntakenConnectionBytes <= maxUntakenBytes && minFrameRate > 0)

@@ -1,0 +1,25 @@
+import Glibc
+
+/// What tells one state of a file from another, without its content.
+struct FileStamp: Equatable, Sendable {
+    private var device: UInt64
+    private var number: UInt64
+    private var size: Int64
+    private var modified: [Int64]
+
+    /// Nil when there is no such file.
+    init?(_ path: String) {
+        var information = stat()
+        guard stat(path, &information) == 0 else { return nil }
+        device = UInt64(information.st_dev)
+        number = UInt64(information.st_ino)
+        size = Int64(information.st_size)
+        modified = [
+            Int64(information.st_mtim.tv_sec), Int64(information.st_mtim.tv_nsec),
+            Int64(information.st_ctim.tv_sec), Int64(information.st_ctim.tv_nsec),
+        ]
+    }
+
+    /// To be taken before the files are read: what changes after that is then noticed.
+    static func of(_ paths: [String]) -> [FileStamp?] { paths.map(FileStamp.init) }
+}
