@@ -13,9 +13,17 @@ struct TransferTLS {
             ])
         }
         try set(options.authorities)
+        keepNothing()
         guard let identity = options.identity else { return }
         try set(identity.certificate, file: CURLOPT_SSLCERT, text: CURLOPT_SSLCERT_BLOB)
         try set(identity.key, file: CURLOPT_SSLKEY, text: CURLOPT_SSLKEY_BLOB)
+    }
+
+    /// Files may be exchanged at any time. libcurl keeps authorities for a day, and sessions, in which neither
+    /// end shows a certificate again. One that knows no such option keeps nothing either.
+    private func keepNothing() {
+        _ = ccurl_set_long(easy, CURLOPT_CA_CACHE_TIMEOUT, 0)
+        _ = ccurl_set_long(easy, CURLOPT_SSL_SESSIONID_CACHE, 0)
     }
 
     /// Certificates that are given stand alone: both of libcurl's own places are taken back first.

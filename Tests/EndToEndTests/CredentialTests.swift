@@ -1,4 +1,5 @@
 import Foundation
+import ServerTesting
 import Testing
 
 /// `-auth`, as operators and clients see it, on one node and between nodes.
@@ -140,6 +141,40 @@ import Testing
             #expect(try await node.waitForExit() == 1)
             #expect(node.log.contains("failed to get credential store"))
             #expect(node.log.contains(words), "\(node.log)")
+        }
+    }
+
+    /// The node waits for its key, which comes through a pipe, when its credentials are read already.
+    @Test func `What changes while a node starts counts once it has started`() async throws {
+        let directory = try TestDirectory()
+        let authority = try CertificateAuthority()
+        let (file, key) = ("\(directory.path)/users.json", "\(directory.path)/key.pem")
+        try write("[\(Self.user("eve", "query"))]", to: file)
+        try #require(mkfifo(key, 0o600) == 0)
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            arguments: [
+                "-auth", file, "-auth-open", "ready", "-node-cert", authority.server.certificate,
+                "-node-key", key,
+            ])
+        defer { node.kill() }
+        try node.start()
+        try await eventually("it has read the credentials", within: .seconds(30)) {
+            node.log.contains("can read the credentials") ? true : nil
+        }
+        try write("[\(Self.user("eve", "query", "status"))]", to: file)
+        // Both ends are held open, so that nobody meets an end of the pipe.
+        let pipe = open(key, O_RDWR | O_CLOEXEC)
+        let text = Array(try Data(contentsOf: URL(filePath: authority.server.key)))
+        try #require(Glibc.write(pipe, text, text.count) == text.count)
+        try await node.waitUntilReady()
+        try FileManager.default.removeItem(atPath: key)
+        try FileManager.default.copyItem(atPath: authority.server.key, toPath: key)
+        close(pipe)
+        try await eventually("the new right is there", within: .seconds(30)) {
+            try await node.client.speaking(as: "eve", "pw-eve").get("/status").status == 200
+                ? true : nil
         }
     }
 

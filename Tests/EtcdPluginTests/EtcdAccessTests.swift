@@ -93,6 +93,19 @@ struct EtcdAccessTests {
         }
     }
 
+    @Test func `An authority and certificates that are exchanged count for the next connection`()
+        throws
+    {
+        let (authority, server) = try secured()
+        let subject = try EtcdSubject(server, more: try tls(authority, "files"))
+        let revision = try subject.write("one")
+        server.stop()
+        let other = try CertificateAuthority()
+        try authority.become(other)
+        try server.start()
+        try subject.write("two", expected: revision)
+    }
+
     @Test func `A server that wants a certificate refuses who has none`() throws {
         let (authority, server) = try secured()
         let subject = try EtcdSubject(

@@ -55,6 +55,17 @@ package final class CertificateAuthority: Sendable {
         return pair
     }
 
+    /// Puts the files of another authority in the place of these, each in one step.
+    package func become(_ other: CertificateAuthority) throws {
+        for (from, to) in [
+            (other.certificate, certificate), (other.server.key, server.key),
+            (other.server.certificate, server.certificate), (other.client.key, client.key),
+            (other.client.certificate, client.certificate),
+        ] {
+            try Data(contentsOf: URL(filePath: from)).write(to: URL(filePath: to), options: .atomic)
+        }
+    }
+
     deinit {
         // What can't be removed is the temporary folder's.
         try? FileManager.default.removeItem(atPath: folder)
