@@ -59,7 +59,7 @@ struct Edge: Sendable {
     }
 
     private func planned(_ response: Response) -> Planned {
-        Planned(plan: .answer(response), bodyLimit: limits.smallBodyBytes)
+        Planned(plan: .answer(FinishedResponse(response)), bodyLimit: limits.smallBodyBytes)
     }
 
     /// Always 200, as rqlite has it, whatever else is wrong with the request.

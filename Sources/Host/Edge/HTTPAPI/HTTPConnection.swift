@@ -13,7 +13,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
-    typealias Machine = HTTPConnectionMachine<Response>
+    typealias Machine = HTTPConnectionMachine<FinishedResponse>
 
     /// A request whose body is being received.
     private struct Incoming {
@@ -172,24 +172,26 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     private func append(_ part: ByteBuffer) {
-        guard machine.bodyReceived(part.readableBytes), var receiving = incoming else {
+        guard machine.bodyReceived(part.readableBytes), let operation = incoming?.operation else {
             return dropIncoming()
         }
-        // Leaves `receiving` the only owner of its body, so that appending does not copy it.
-        incoming = nil
-        if receiving.operation.body.window(limits) != nil {
-            guard let upload = receiving.upload ?? BodyUpload(edge) else {
-                return machine.refuse(.uploadsExhausted)
-            }
-            receiving.upload = upload
-            incoming = receiving
-            upload.append(part)
-            return keepMore(of: upload)
-        }
-        guard receiving.request.append(part, edge) else {
+        if operation.body.window(limits) != nil { return keep(part) }
+        // In its place: a second owner of the body would make appending copy it.
+        guard incoming?.request.append(part, edge) ?? false else {
+            incoming = nil
             return machine.refuse(.bodiesExhausted)
         }
-        incoming = receiving
+    }
+
+    /// A part of a body that is taken while it comes.
+    private func keep(_ part: ByteBuffer) {
+        guard let upload = incoming?.upload ?? BodyUpload(edge) else {
+            incoming = nil
+            return machine.refuse(.uploadsExhausted)
+        }
+        incoming?.upload = upload
+        upload.append(part)
+        keepMore(of: upload)
     }
 
     /// Has what has come of a body in parts taken, unless that is under way.
@@ -263,10 +265,11 @@ final class HTTPConnection: ChannelDuplexHandler {
     func complete(_ exchange: Machine.ExchangeID, with response: Response) {
         guard isOpen else { return }
         machine.isDraining = gateway.isDraining
+        let finished = FinishedResponse(response)
         if response.source != nil {
-            machine.answeredInSlices(exchange, response)
+            machine.answeredInSlices(exchange, finished)
         } else {
-            machine.answered(exchange, response)
+            machine.answered(exchange, finished)
         }
         perform()
     }
@@ -303,12 +306,12 @@ final class HTTPConnection: ChannelDuplexHandler {
             machine.isDraining = gateway.isDraining
             let isAway = gateway.work(next.request, next.operation, for: self, exchange)
             if isAway { machine.workWentAway() } else { machine.workBegan() }
-        case .write(let response, let framing): write(response, framing)
+        case .write(let finished, let framing): write(finished.response, framing)
         case .refuse(let refusal, let framing):
             write(edge.response(to: refusal), framing)
-        case .begin(let response, let framing):
-            write(response, framing)
-            source = framing.omitsBody ? nil : response.source
+        case .begin(let finished, let framing):
+            write(finished.response, framing)
+            source = framing.omitsBody ? nil : finished.response.source
             slicing = framing
         case .slice: gateway.slice(self)
         case .writeContinue: output.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")

@@ -6,15 +6,7 @@ import Service
 
 /// A request whose query string has been checked.
 struct HTTPRequest: Sendable {
-    let method: HTTPMethod
-    /// Path and query string as received: what a redirect repeats.
-    let target: String
-    /// Percent-decoded.
-    let path: String
-    let headers: HTTPHeaders
-    let parameters: QueryParameters
-    let credential: Credential
-    let arrival: NIODeadline
+    let head: HTTPRequestFacts
     private(set) var body: ByteBuffer?
     /// What the body takes of what all bodies may.
     private(set) var share: Share?
@@ -22,15 +14,15 @@ struct HTTPRequest: Sendable {
     private(set) var kept: KeptBody?
 
     init(_ head: HTTPRequestHead, arrival: NIODeadline) throws(QueryParameters.Invalid) {
-        method = head.method
-        headers = head.headers
-        credential = AuthorizationField.credential(headers.first(name: "authorization"))
-        self.arrival = arrival
-        target = Self.originForm(head.uri)
-        let query = target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
-        parameters = try QueryParameters(target[query...].dropFirst())
-        path = try PercentEncoding.decode(target[..<query], plusIsBlank: false)
+        self.head = try HTTPRequestFacts(head, arrival: arrival)
     }
+
+    var method: HTTPMethod { head.method }
+    var target: String { head.target }
+    var path: String { head.path }
+    var headers: HTTPHeaders { head.headers }
+    var parameters: QueryParameters { head.parameters }
+    var credential: Credential { head.credential }
 
     /// Adds a part of the body.
     /// - Returns: whether there was room for it.
@@ -56,9 +48,6 @@ struct HTTPRequest: Sendable {
         share = upload.share
     }
 
-    /// Since it arrived.
-    var elapsed: Duration { .nanoseconds((NIODeadline.now() - arrival).nanoseconds) }
-
     /// The client asks for rows as lines: it names them, and nothing that it would rather have.
     var wantsLines: Bool {
         headers.first(name: "accept")?.lowercased().hasPrefix("application/x-ndjson") ?? false
@@ -69,6 +58,34 @@ struct HTTPRequest: Sendable {
         guard let body else { return nil }
         do { return try JSONValue(parsing: Array(body.readableBytesView)) } catch { return nil }
     }
+}
+
+/// What a request's head says. One object, however often the request is handed on: it is much, and
+/// the answer is shaped by it too, when the body is long gone.
+final class HTTPRequestFacts: Sendable {
+    let method: HTTPMethod
+    /// Path and query string as received: what a redirect repeats.
+    let target: String
+    /// Percent-decoded.
+    let path: String
+    let headers: HTTPHeaders
+    let parameters: QueryParameters
+    let credential: Credential
+    let arrival: NIODeadline
+
+    init(_ head: HTTPRequestHead, arrival: NIODeadline) throws(QueryParameters.Invalid) {
+        method = head.method
+        headers = head.headers
+        credential = AuthorizationField.credential(headers.first(name: "authorization"))
+        self.arrival = arrival
+        target = Self.originForm(head.uri)
+        let query = target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
+        parameters = try QueryParameters(target[query...].dropFirst())
+        path = try PercentEncoding.decode(target[..<query], plusIsBlank: false)
+    }
+
+    /// Since it arrived.
+    var elapsed: Duration { .nanoseconds((NIODeadline.now() - arrival).nanoseconds) }
 
     /// Proxies send whole URLs (RFC 9112 §3.2.2).
     private static func originForm(_ uri: String) -> String {
@@ -95,24 +112,21 @@ enum Action {
 struct PendingReply {
     let operation: HTTPOperation
     let format: ResultFormat
-    let target: String
-    let parameters: QueryParameters
-    let credential: Credential
-    let arrival: NIODeadline
+    let head: HTTPRequestFacts
 
     init(_ operation: HTTPOperation, _ request: HTTPRequest) {
         self.operation = operation
         var format = ResultFormat(request.parameters)
         format.lines = request.wantsLines
         self.format = format
-        target = request.target
-        parameters = request.parameters
-        credential = request.credential
-        arrival = request.arrival
+        head = request.head
     }
 
+    var target: String { head.target }
+    var parameters: QueryParameters { head.parameters }
+    var credential: Credential { head.credential }
     var timeout: Duration { parameters.timeout }
     /// The client follows redirects to the leader itself.
     var redirects: Bool { parameters.has(.redirect) }
-    var elapsed: Duration { .nanoseconds((NIODeadline.now() - arrival).nanoseconds) }
+    var elapsed: Duration { head.elapsed }
 }

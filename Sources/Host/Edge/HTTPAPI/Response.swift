@@ -75,6 +75,14 @@ struct Response: Sendable {
     }
 }
 
+/// An answer that nothing changes any more: one object, however often it is handed on until it has
+/// its turn.
+final class FinishedResponse: Sendable {
+    let response: Response
+
+    init(_ response: Response) { self.response = response }
+}
+
 /// How the connection and the request shape an answer.
 struct ResponseFraming: Equatable {
     var isHTTP10 = false

@@ -43,7 +43,7 @@ extension HTTPOperation {
         output.endArray()
         if format.timings {
             output.member("time")
-            output.real(request.elapsed.inSeconds)
+            output.real(request.head.elapsed.inSeconds)
         }
         output.endObject()
         return Response(.ok, .json, body: output.bytes)
