@@ -202,6 +202,9 @@ let package = Package(
                 "Chance", "Raft", "Wire", "Time", "PeerProtocol", "Service", "Cluster", "Registry",
                 "Replication", "WriteAheadLog", "NodeLogic",
             ], path: "Sources/Simulation/Simulator", swiftSettings: mutable),
+        .target(
+            name: "Histories", dependencies: ["Simulator"], path: "Sources/Simulation/Histories",
+            swiftSettings: simulated),
         .executableTarget(
             name: "rqlite-simulate", dependencies: ["Simulator"],
             path: "Sources/Simulation/SimulatorRun", swiftSettings: settings),
@@ -271,7 +274,7 @@ let package = Package(
         // Tests, one target per module.
         tests(
             "EndToEnd",
-            ["Discovery", "HarnessBackends", "ServerTesting", "JSON"],
+            ["Chance", "Discovery", "HarnessBackends", "Histories", "ServerTesting", "JSON"],
             resources: [.copy("Plugins")]),
         tests("Tidy"),
         tests("Wire", ["Wire"]),
@@ -374,6 +377,7 @@ let package = Package(
                 "Replication", "Service", "Time", "Wire", "WriteAheadLog", "ScenarioTesting",
             ], resources: [.copy("Scenarios")], isSimulation: true),
         tests("Simulation", ["Simulator"]),
+        tests("Histories", ["Histories"]),
         tests(
             "WriteAheadLog", ["WriteAheadLog", "Chance", "Scratch", "Simulator", "Raft", "Wire"]),
         tests(
