@@ -205,7 +205,7 @@ struct TidyException: Sendable, Hashable {
             path: "Tests/EndToEndTests/Support/Eventually.swift", rule: .ban("Task.sleep("),
             reason: "The one place that polls real processes, with a deadline."),
         TidyException(
-            path: "Tests/EndToEndTests/Support/SteadyLoad.swift", rule: .ban("nanosleep("),
+            path: "Tests/EndToEndTests/Support/Pace.swift", rule: .ban("nanosleep("),
             reason: "A rate is made of pauses; nothing waits for their end."),
     ]
 }

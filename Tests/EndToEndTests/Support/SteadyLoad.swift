@@ -121,15 +121,6 @@ final class SteadyLoad: Sendable {
         return try wire.post("/db/execute", headers: who, body, keepAlive: true)
     }
 
-    private func pause(until due: ContinuousClock.Instant) {
-        let left = due - ContinuousClock.now
-        guard left > .zero else { return }
-        let parts = left.components
-        var time = timespec(
-            tv_sec: Int(parts.seconds), tv_nsec: Int(parts.attoseconds / 1_000_000_000))
-        nanosleep(&time, nil)
-    }
-
     private func note(_ answer: HTTPAnswer, due: ContinuousClock.Instant) {
         let now = ContinuousClock.now
         guard answer.status == 200, answer.text.contains(#""rows_affected":1"#) else {

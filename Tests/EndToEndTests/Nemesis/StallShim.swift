@@ -1,0 +1,91 @@
+import Foundation
+
+/// A library that lets writes and syncs of files hang for as long as the test says, as a disk does that
+/// does not answer. It is of the tests alone, loaded by `LD_PRELOAD`.
+final class StallShim: Sendable {
+    private static let source = """
+        #define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <fcntl.h>
+        #include <stdlib.h>
+        #include <sys/mman.h>
+        #include <sys/stat.h>
+        #include <sys/types.h>
+        #include <time.h>
+        #include <unistd.h>
+        static const volatile char *control;
+        __attribute__((constructor)) static void look(void) {
+            const char *path = getenv("STALL_CONTROL");
+            int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+            if (file < 0) return;
+            void *page = mmap(0, 1, PROT_READ, MAP_SHARED, file, 0);
+            if (page != MAP_FAILED) control = page;
+            close(file);
+        }
+        /* Files alone, and not those that standard output and error go to. */
+        static void stall(int file) {
+            struct stat facts;
+            if (!control || *control != '1' || file <= 2) return;
+            if (fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode)) return;
+            struct timespec pause = {0, 5000000};
+            while (*control == '1') nanosleep(&pause, 0);
+        }
+        #define REAL(type, name) \\
+            static type real; \\
+            if (!real) real = (type)dlsym(RTLD_NEXT, name); \\
+            stall(file)
+        typedef ssize_t (*write_call)(int, const void *, size_t);
+        typedef ssize_t (*pwrite_call)(int, const void *, size_t, off64_t);
+        typedef int (*sync_call)(int);
+        ssize_t write(int file, const void *bytes, size_t count) {
+            REAL(write_call, "write");
+            return real(file, bytes, count);
+        }
+        ssize_t pwrite(int file, const void *bytes, size_t count, off_t offset) {
+            REAL(pwrite_call, "pwrite64");
+            return real(file, bytes, count, offset);
+        }
+        ssize_t pwrite64(int file, const void *bytes, size_t count, off64_t offset) {
+            REAL(pwrite_call, "pwrite64");
+            return real(file, bytes, count, offset);
+        }
+        int fsync(int file) {
+            REAL(sync_call, "fsync");
+            return real(file);
+        }
+        int fdatasync(int file) {
+            REAL(sync_call, "fdatasync");
+            return real(file);
+        }
+        """
+
+    private let directory: TestDirectory
+
+    /// - Parameter nodes: how many get a switch of their own.
+    init(nodes: Int) throws {
+        directory = try TestDirectory()
+        try Self.source.write(
+            toFile: "\(directory.path)/stall.c", atomically: true, encoding: .utf8)
+        try run(
+            "cc", "-O1", "-shared", "-fPIC", "-o", "\(directory.path)/stall.so",
+            "\(directory.path)/stall.c", "-ldl")
+        for node in 0..<nodes {
+            try Data("0".utf8).write(to: URL(fileURLWithPath: control(node)))
+        }
+    }
+
+    private func control(_ node: Int) -> String { "\(directory.path)/control-\(node)" }
+
+    /// What comes before the program of the node at this position, from 0.
+    func prefix(_ node: Int) -> [String] {
+        ["env", "LD_PRELOAD=\(directory.path)/stall.so", "STALL_CONTROL=\(control(node))"]
+    }
+
+    /// From now on the node's writes hang, or go on.
+    func stall(_ node: Int, _ isStalled: Bool) throws {
+        // In place, for the node has mapped this file and no other.
+        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: control(node)))
+        defer { try? file.close() }
+        try file.write(contentsOf: Data((isStalled ? "1" : "0").utf8))
+    }
+}
