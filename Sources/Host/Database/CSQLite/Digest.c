@@ -97,8 +97,10 @@ static void add_value(csqlite_digest *digest, sqlite3_value *value) {
         break;
     case SQLITE_FLOAT: add_real(digest, sqlite3_value_double(value)); break;
     case SQLITE_TEXT: {
-        const void *text = sqlite3_value_text(value);
-        add_bytes(digest, 3, text, (uint64_t)sqlite3_value_bytes(value));
+        // Asked in this order, which makes it UTF-8 and then points to it; as a text it would be
+        // copied to get a zero byte behind it.
+        uint64_t count = (uint64_t)sqlite3_value_bytes(value);
+        add_bytes(digest, 3, sqlite3_value_blob(value), count);
         break;
     }
     case SQLITE_BLOB: {

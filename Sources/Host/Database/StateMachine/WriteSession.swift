@@ -61,7 +61,7 @@ final class WriteSession {
             rollBackTo = try OwnStatement(connection, "ROLLBACK TO \(name)")
             // Changes nothing but what changes() says: zero. The table has no rows.
             resetChanges = try OwnStatement(
-                connection, "DELETE FROM main.\(CSQLITE_COUNTER)")
+                connection, "DELETE FROM main.\(CSQLITE_COUNTER) WHERE 0")
         }
     }
 
