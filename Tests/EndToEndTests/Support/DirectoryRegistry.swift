@@ -88,7 +88,12 @@ final class DirectoryRegistry: Sendable {
         try withLock {
             guard record(name, key: key)?.revision == expected else { return false }
             let counter = root + "/revision"
-            let last = try Int(String(contentsOfFile: counter, encoding: .utf8)) ?? 0
+            // The test may be the first to write.
+            let isNew = !FileManager.default.fileExists(atPath: counter)
+            let last = isNew ? 0 : try Int(String(contentsOfFile: counter, encoding: .utf8)) ?? 0
+            let folder = URL(fileURLWithPath: path(name, key)).deletingLastPathComponent().path
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: true)
             try "\(last + 1)".write(toFile: counter, atomically: true, encoding: .utf8)
             try "\(last + 1)\n\(value)".write(
                 toFile: path(name, key), atomically: true, encoding: .utf8)

@@ -100,6 +100,15 @@ extension RegistryScenario {
         switch command.name {
         case "erase": registry.erase(command.words[0])
         case "wipe": registry.wipe()
+        case "litter":
+            for node in command.node..<command.node + command.second {
+                let left = NodeRecord(
+                    identity: NodeIdentity(
+                        id: NodeID("\(node)"), incarnation: Incarnation(id("#9"))),
+                    cluster: nil, address: address(node), apiURL: nil, suffrage: .voter,
+                    expect: command["expect"].flatMap(Int.init) ?? 0)
+                registry.put("nodes/\(node)", left.encoded())
+            }
         case "record":
             let record = nodeRecord(command)
             registry.put("nodes/\(record.identity.id)", record.encoded())

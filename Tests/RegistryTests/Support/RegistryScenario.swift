@@ -16,6 +16,7 @@ import ScenarioTesting
 ///     text {"id":…                                     the record `leader`, as it is
 ///     erase leader | erase nodes/1 | wipe
 ///     record 2 cluster=#b1 expect=3 incarnation=#9 nonvoter
+///     litter 1000 600 expect=3                         records of 600 nodes from 1000 on, which are gone
 ///     peer 2 expect=3 incarnation=#9 nonvoter          answers hellos, is in no cluster
 ///     peer 2 cluster=#b1 leader=2 takes=yes            is in one, and may take nodes in
 ///     peer 2 silent=connection-refused
@@ -90,7 +91,7 @@ struct RegistryScenario {
         switch command.name {
         case "node", "restart", "keeper", "stand", "moved": configure(command)
         case "run": run(until: now + command.node)
-        case "entry", "record", "erase", "wipe": store(command)
+        case "entry", "record", "erase", "wipe", "litter": store(command)
         case "text": registry.put(RecordName.leader, Array(line.dropFirst(5).utf8))
         case "peer": setPeer(command)
         case "registry": mode = command.words.first.flatMap(Mode.init) ?? .up

@@ -4,8 +4,10 @@ import Raft
 /// What the formation waits for, in words an operator can act on.
 extension RegistryFormation {
     mutating func explain() {
-        guard isExplanationDue else { return }
+        guard isExplanationDue, now >= nextExplanation else { return }
         isExplanationDue = false
+        // Of many addresses each would be a line of the log.
+        if failures.count > Self.shownFailures { nextExplanation = now + .seconds(1) }
         say(currentExplanation())
     }
 
@@ -66,9 +68,14 @@ extension RegistryFormation {
             ])
     }
 
+    /// The first few, for a line has an end.
     private func explainFailures() -> [String] {
-        failures.map { "\($0.address): \($0.reason)" }
+        let shown = failures.prefix(Self.shownFailures).map { "\($0.address): \($0.reason)" }
+        guard failures.count > shown.count else { return shown }
+        return shown + ["and \(failures.count - shown.count) more addresses that don't answer"]
     }
+
+    private static var shownFailures: Int { 8 }
 
     private func explainFounders(_ view: RegistryView) -> [String] {
         guard settings.introduction.suffrage == .voter, quota > 1 else { return [] }

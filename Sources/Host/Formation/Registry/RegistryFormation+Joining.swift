@@ -153,7 +153,11 @@ extension RegistryFormation {
         let others = view.records.filter { $0.identity.id != identity.id }
         addresses += others.filter { $0.cluster.map { target.admits($0) } ?? false }.map(\.address)
         if !isDecided(view) || settings.foundsAnew {
-            addresses += others.filter { $0.cluster == nil }.map(\.address)
+            let taken = Set(addresses).count
+            addresses += turns.due(
+                among: others.filter { $0.cluster == nil },
+                answering: Set(hellos.map(\.address)),
+                room: max(0, FormationLimits.addresses - taken), now)
         }
         var seen: Set<PeerAddress> = [settings.introduction.address]
         let sorted = addresses.filter { seen.insert($0).inserted }

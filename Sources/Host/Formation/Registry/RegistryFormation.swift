@@ -73,10 +73,13 @@ package struct RegistryFormation: Sendable {
     var hellos: [Acquaintance] = []
     var failures: [(address: PeerAddress, reason: String)] = []
     var candidates: [PeerAddress] = []
+    var turns = RecordTurns()
     var target = Target.nothing
     var contradictions: [(refusal: FormationRefusal, since: Duration)] = []
 
     var isExplanationDue = true
+    /// Not before.
+    var nextExplanation: Duration = .zero
     private var explanation = ""
     private var pending: [RegistryFormationEffect] = []
 
