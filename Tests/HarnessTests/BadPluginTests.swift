@@ -101,4 +101,28 @@ import Testing
                 "\(entry.check.name): \(entry.verdict.outcome), \(entry.verdict.seen)")
         }
     }
+
+    /// What is caught where nobody answers: without a fake server.
+    static let serverless: [(String, String)] = [
+        ("hangs", "deadlines.past"), ("hangs", "deadlines.cancelled-before"),
+        ("closes_cancel", "deadlines.descriptor"), ("bad_describe", "status.object"),
+        ("crash_in_call", "deadlines.past"), ("prints", "manners.silent"),
+        ("prints_late", "manners.late"), ("leaks_failures", "leaks.failures"),
+        ("hangs_in_update", "calls.update"), ("exit_handler", "manners.exit"),
+        ("changes_mask", "manners.state"), ("late_sink", "threads.sink"),
+        ("leaks_threads", "threads.joined"),
+    ]
+
+    @Test(arguments: serverless)
+    func `A bad plugin is caught without a server, too`(name: String, check: String) async throws {
+        let shop = try PluginShop()
+        let plugin = try await shop.compile(BadPlugin(name))
+        try #"{"config": "{127.0.0.1:1}"}"#.write(
+            toFile: Runner.manifestPath(of: plugin), atomically: true, encoding: .utf8)
+        for entry in try await PluginShop.judge(plugin, [check]) {
+            #expect(
+                entry.verdict.outcome.isBad,
+                "\(entry.check.name): \(entry.verdict.outcome), \(entry.verdict.seen)")
+        }
+    }
 }

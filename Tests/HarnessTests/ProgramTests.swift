@@ -133,4 +133,44 @@ import Testing
         // The checks tidy up.
         #expect(server.isEmpty)
     }
+
+    @Test(
+        arguments: [
+            ("errors_as_absent", "faults.down"), ("errors_as_absent", "faults.truncated"),
+            ("errors_as_empty", "faults.reset"), ("ignores_deadline", "deadlines.silence"),
+            ("ignores_cancel", "deadlines.cancel"), ("answers_given_up", "deadlines.given-up"),
+        ])
+    func `A bad plugin is caught before a real server, by a proxy that misbehaves`(
+        _ name: String, _ check: String
+    ) async throws {
+        let server = try OtherServer()
+        let shop = try PluginShop()
+        let plugin = try await shop.compile(BadPlugin(name, .registry))
+        let run = try await run([plugin, "--backend", server.url, "--only", check])
+        #expect(run.code == 1, "\(run.output)")
+        #expect(run.output.contains("failed  \(check)"), "\(run.output)")
+    }
+
+    @Test func `A fault is told with its rule and the number that it has in the report`()
+        async throws
+    {
+        let shop = try PluginShop()
+        let plugin = try await shop.compile(BadPlugin("prints"))
+        let (json, xml) = ("\(shop.path)/report.json", "\(shop.path)/report.xml")
+        let run = try await run([
+            plugin, "--only", "texts.id", "--only", "manners.silent", "--json", json, "--junit",
+            xml,
+        ])
+        let report = try JSONValue(parsing: Array(Data(contentsOf: URL(filePath: json))))
+        let checks = try #require(report["checks"]?.array)
+        let number = try #require(checks.last?["number"]?.integer)
+        #expect(number == 2)
+        let last = run.output.split(separator: "\n").suffix(2).joined(separator: "\n")
+        for words in ["\(number)", "manners.silent", "called", "Manners"] {
+            #expect(last.contains(words), "\(last)")
+        }
+        let text = try String(contentsOfFile: xml, encoding: .utf8)
+        #expect(text.contains("line=\"\(number)\""), "\(text)")
+        #expect(text.contains("Manners"), "\(text)")
+    }
 }

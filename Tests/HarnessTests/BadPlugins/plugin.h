@@ -363,12 +363,13 @@ static rqd_code erase_record(rqd_instance *self, const rqd_call *call, rqd_text 
     return code;
 }
 
-/* One line of a list: PATH TAG HEX. */
-static void give_line(rqd_instance *self, const rqd_sink *sink, char *line, size_t key_length) {
+/* One line of a list: PATH TAG HEX. Anything else did not come from the server. */
+static rqd_code give_line(rqd_instance *self, const rqd_sink *sink, char *line, size_t key_length) {
     uint8_t value[RQD_MAX_VALUE];
     char *tag = strchr(line, ' '), *hex = tag == NULL ? NULL : strchr(tag + 1, ' ');
     size_t length = 0;
-    if (hex == NULL) return;
+    if (*line != '/' || hex == NULL) return RQD_PROTOCOL;
+    if (strlen(line) <= key_length) return RQD_OK;
     *tag++ = 0;
     *hex++ = 0;
     for (unsigned byte; length < sizeof value && sscanf(hex, "%2x", &byte) == 1; hex += 2) {
@@ -377,6 +378,7 @@ static void give_line(rqd_instance *self, const rqd_sink *sink, char *line, size
     rqd_text name = {line + key_length, strlen(line + key_length)};
     rqd_bytes bytes = {value, length};
     give_record(self, sink, name, bytes, tag);
+    return RQD_OK;
 }
 
 static rqd_code list_records(rqd_instance *self, const rqd_call *call, rqd_text prefix,
@@ -398,8 +400,9 @@ static rqd_code list_records(rqd_instance *self, const rqd_call *call, rqd_text 
         answer->body[answer->length] = 0;
         for (char *save, *line = strtok_r(answer->body, "\n", &save); line != NULL;
              line = strtok_r(NULL, "\n", &save)) {
-            if (strlen(line) > key_length) give_line(self, sink, line, key_length);
+            if (code == RQD_OK) code = give_line(self, sink, line, key_length);
         }
+        if (code != RQD_OK) code = failure(self, sink, code, answer);
     }
     free(answer->memory);
     return code;

@@ -29,6 +29,10 @@ enum DeadlineChecks {
         Check(
             "deadlines.status", "What was not answered in time is not OK.", rule: Rule.status,
             needs: .fakeServer, admitsTimeout),
+        Check(
+            "deadlines.given-up",
+            "What was given up before an answer came is not OK, then or later.",
+            rule: Rule.status, needs: .fakeServer, answersNoMore),
     ]
 
     /// Every call that may do IO; what they expect is real, so that they have to ask.
@@ -164,6 +168,37 @@ enum DeadlineChecks {
                     expected: "a failure of \(request.name), for the server never answered",
                     seen: report.outline)
             }
+        }
+        session.destroy()
+    }
+
+    @Sendable private static func answersNoMore(_ bench: Bench) throws(Finding) {
+        let session = try bench.instance()
+        let requests = try Self.requests(bench, session)
+        let server = try bench.fake()
+        for request in requests {
+            try server.misbehave(.silent)
+            let pending = session.begin(
+                request, deadline: MonotonicTime.now.nanoseconds + 60 * Bench.second)
+            // It should be waiting for the server by then.
+            if pending.wait(until: MonotonicTime.now.nanoseconds + 100_000_000) != nil { continue }
+            pending.cancel()
+            let report = try bench.finish(
+                pending, request, due: MonotonicTime.now.nanoseconds + Bench.second)
+            guard ![RQD_OK, RQD_ABSENT, RQD_CONFLICT].contains(report.status) else {
+                throw .failed(
+                    expected: "a failure of \(request.name), for it was given up unanswered",
+                    seen: report.outline)
+            }
+            // What a thread of the plugin's still does when the server answers again.
+            try server.misbehave(.none)
+            CurrentThread.pause(milliseconds: 100)
+            guard let stray = (pending as? DirectCall)?.recorder.results.strayUses.first else {
+                continue
+            }
+            throw .failed(
+                expected: "nothing of \(request.name) once it was given up and is back",
+                seen: stray)
         }
         session.destroy()
     }

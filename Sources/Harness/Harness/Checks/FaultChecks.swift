@@ -62,13 +62,16 @@ enum FaultChecks {
                     session, .write("leader", expected: [], value: Array("{\"a\":1}".utf8)))
                 try begin(server)
                 try demandFailure(bench, session)
+                try demandFailure(bench, session, .list(""))
             }
             session.destroy()
         }
     }
 
-    private static func demandFailure(_ bench: Bench, _ session: any Session) throws(Finding) {
-        let report = try bench.call(session, bench.mainRequest, seconds: 1)
+    private static func demandFailure(
+        _ bench: Bench, _ session: any Session, _ request: Request? = nil
+    ) throws(Finding) {
+        let report = try bench.call(session, request ?? bench.mainRequest, seconds: 1)
         guard report.status != RQD_OK, report.status != RQD_ABSENT else {
             let found = report.results.addresses.map(\.text)
             throw .failed(

@@ -60,12 +60,14 @@ enum LateMannersChecks {
         let session = try bench.directInstance()
         let known = ProcessFacts.descriptors()
         for _ in 0..<rounds { _ = perform(session, bench.mainRequest, milliseconds: 5000) }
+        for _ in 0..<rounds { try CallRound(bench, session).perform() }
         if let server = bench.fakeServer {
             for fault in [Fault.reset, .status(503), .html, .truncated, .silent] {
                 try server.misbehave(fault)
                 for _ in 0..<failures {
                     _ = perform(session, bench.mainRequest, milliseconds: 30)
                 }
+                try CallRound(bench, session, milliseconds: 30).perform()
             }
             try server.misbehave(.none)
         }

@@ -10,8 +10,8 @@ enum LeakChecks {
             "leaks.instances", "Nothing is left of instances that were called and destroyed.",
             rule: Rule.lifecycle, needs: .direct, timeout: 90, ofInstances),
         Check(
-            "leaks.calls", "An instance does not grow by being called.", rule: Rule.memory,
-            needs: .direct, timeout: 90, ofCalls),
+            "leaks.calls", "An instance does not grow by being called, whatever it is asked.",
+            rule: Rule.memory, needs: .direct, timeout: 90, ofCalls),
         Check(
             "leaks.failures", "An instance does not grow by calls that fail.", rule: Rule.memory,
             needs: .direct, timeout: 90, ofFailures),
@@ -45,6 +45,11 @@ enum LeakChecks {
             _ = perform(session, bench.mainRequest)
         }
         if let leak { throw .failed(expected: "calls leave nothing behind", seen: leak) }
+        let round = CallRound(bench, session)
+        let other = try LeakMeter.measure(rounds: 60) { () throws(Finding) in try round.perform() }
+        if let other {
+            throw .failed(expected: "no call leaves anything behind, of all there are", seen: other)
+        }
     }
 
     @Sendable private static func ofFailures(_ bench: Bench) throws(Finding) {
@@ -68,6 +73,13 @@ enum LeakChecks {
                 throw .failed(
                     expected: "failed calls leave nothing behind", seen: "\(leak) of \(fault)")
             }
+        }
+        try bench.fake().misbehave(.reset)
+        let round = CallRound(bench, session, milliseconds: 50)
+        let leak = try LeakMeter.measure(rounds: 20) { () throws(Finding) in try round.perform() }
+        if let leak {
+            throw .failed(
+                expected: "no call that fails leaves anything, of all there are", seen: leak)
         }
     }
 
