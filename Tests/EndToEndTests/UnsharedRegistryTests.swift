@@ -29,4 +29,28 @@ import Testing
             #expect(try await node.client.get("/readyz").status == 200)
         }
     }
+
+    @Test func `Nodes that know each other, each with a registry of its own, raise an alarm`()
+        async throws
+    {
+        // They meet without a registry, and are given one that is another for each.
+        let three = try TestCluster.joined(3)
+        defer { three.stop() }
+        try three.start()
+        try await three.waitForAgreement()
+        three.stop()
+        let registries = try (0..<3).map { _ in try DirectoryRegistry() }
+        let cluster = three.with { registries[$0].arguments() }
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement()
+        for node in cluster.nodes where node.id != leader.id {
+            try await eventually("node \(node.id) raises the alarm", within: .seconds(60)) {
+                let status = try await node.client.get("/status").json()
+                let alarms = status["disco"]["alarms"].array?.compactMap(\.string) ?? []
+                return alarms.contains { $0.contains("don't use one registry") } ? true : nil
+            }
+            #expect(try await node.client.get("/readyz").status == 200)
+        }
+    }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 /// What the project's pages promise about its files.
@@ -71,6 +72,52 @@ import Testing
             }
         }
         #expect(numbers == Set(1...22), "\(Set(1...22).subtracting(numbers).sorted()) lack one")
+    }
+
+    @Test func `The table of the guide's promises has each of them, with tests that exist`() throws
+    {
+        let page = try repository.text("docs/clustering.md")
+        let start = try #require(page.range(of: "## What rqlite's guide promises"))
+        let rows = page[start.upperBound...].split(separator: "\n").prefix { $0 != "## Messages" }
+            .filter { $0.hasPrefix("| ") && $0.contains(" | ") }
+            .map { $0.dropFirst(2).dropLast(2).components(separatedBy: " | ") }
+            .filter { Int($0[0]) != nil }
+        #expect(rows.map { Int($0[0]) } == Array(1...22))
+        let suites = try suites()
+        let promise = try Regex(
+            #"Promises? ([0-9]+(?:(?:, | and )[0-9]+)*)"#, as: (Substring, Substring).self)
+        for row in rows {
+            #expect(row.count == 4, "\(row)")
+            let (kept, shown) = (row[2], row[3])
+            #expect(
+                kept.hasPrefix("verbatim") || kept.hasPrefix("safer: "), "\(row[0]): \(kept)")
+            let quoted = shown.split(separator: "`", omittingEmptySubsequences: false).enumerated()
+                .filter { !$0.offset.isMultiple(of: 2) }.map { String($0.element) }
+            for name in quoted {
+                let isThere =
+                    suites[name] != nil || repository.files(below: "Tests/\(name)").count > 0
+                #expect(isThere, "promise \(row[0]) is shown by \(name), which is nowhere")
+            }
+            let all = suites.values.joined()
+            for match in shown.matches(of: promise) {
+                let title = "`\(match.output.0):"
+                #expect(all.contains { $0.hasPrefix(title) }, "no test begins with \(title)")
+            }
+            #expect(!quoted.isEmpty || !shown.matches(of: promise).isEmpty, "\(row[0])")
+        }
+    }
+
+    /// The names of tests, each after a backquote, by the suite of the file.
+    private func suites() throws -> [String: [String]] {
+        let suite = try Regex(#"struct (\w+Tests)\b"#, as: (Substring, Substring).self)
+        let test = try Regex("func (`[^`]+)`", as: (Substring, Substring).self)
+        var suites: [String: [String]] = [:]
+        for file in repository.files(below: "Tests") where file.hasSuffix(".swift") {
+            let text = try repository.text(file)
+            guard let name = text.firstMatch(of: suite)?.output.1 else { continue }
+            suites[String(name), default: []] += text.matches(of: test).map { String($0.output.1) }
+        }
+        return suites
     }
 
     @Test func `Each test that the page on SQL names exists`() throws {

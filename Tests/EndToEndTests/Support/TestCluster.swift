@@ -64,6 +64,18 @@ struct TestCluster: Sendable {
         return TestCluster(moved, in: directory)
     }
 
+    /// The same data at the same places, told something else.
+    /// - Parameter arguments: of the node at a position, which counts from 0.
+    func with(_ arguments: (Int) throws -> [String]) rethrows -> TestCluster {
+        let nodes = try nodes.enumerated().map { position, node in
+            Daemon(
+                id: node.id, host: node.host, httpPort: node.httpPort, raftPort: node.raftPort,
+                directory: directory.path, arguments: try arguments(position),
+                prefix: node.prefix)
+        }
+        return TestCluster(nodes, in: directory)
+    }
+
     func start() throws {
         for node in nodes { try node.start() }
     }

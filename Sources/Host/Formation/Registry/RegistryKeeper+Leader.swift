@@ -7,6 +7,15 @@ extension RegistryKeeper {
     /// no other leader's: a deposed one has heard of its successor long before.
     private static var laterTermPatience: Duration { .seconds(10) }
 
+    /// From following a leader to the first look for its entry, between two looks, and between those
+    /// that find none, of which so many in a row are an alarm.
+    static var firstFollow: Duration { .seconds(10) }
+    private static var followInterval: Duration { .seconds(60) }
+    private static var doubtInterval: Duration { .seconds(3) }
+    private static var neededAbsences: Int { 4 }
+
+    private var isFollowing: Bool { standing == .member(isLost: false) }
+
     /// Between the beginnings of two looks: with the answer's time and the write's, less passes from
     /// a loss to the entry that replaces it than a claim has to stand.
     private mutating func lookAgain() {
@@ -21,12 +30,12 @@ extension RegistryKeeper {
     mutating func sawLeader(_ answer: RegistryAnswer) {
         guard case .record(let record) = answer else {
             if case .failed(let failure) = answer, failure.kind == .forbidden { refusals = 0 }
-            if !keepsLeader { leaderDue = nil }
+            if !keepsLeader { leaderDue = isFollowing ? now + Self.followInterval : nil }
             return
         }
         // Also asked to find out whether it is only the records of nodes that are refused.
         judgeRefusals()
-        guard keepsLeader, let cluster = self.record.cluster else { return leaderDue = nil }
+        guard keepsLeader, let cluster = self.record.cluster else { return follow(record) }
         lookAgain()
         ownsEntry = false
         guard let record else {
@@ -60,6 +69,16 @@ extension RegistryKeeper {
                 about: .leaderEntry,
                 [.unreadableEntry(reason: reason, own: cluster, revision: record.revision)])
         }
+    }
+
+    /// What a node that follows a leader sees: somebody's entry, if all use one registry.
+    private mutating func follow(_ record: StoredRecord?) {
+        guard isFollowing, let cluster = self.record.cluster else { return leaderDue = nil }
+        absences = record == nil ? absences + 1 : 0
+        let isUnseen = absences >= Self.neededAbsences
+        setAlarms(about: .leaderEntry, isUnseen ? [.leaderUnseen(own: cluster)] : [])
+        let isDoubtful = absences > 0 && !isUnseen
+        leaderDue = now + (isDoubtful ? Self.doubtInterval : Self.followInterval)
     }
 
     /// An entry of the own cluster: is it what this node would write?
@@ -156,7 +175,7 @@ extension LeaderEntry {
 extension RegistryAlarm {
     fileprivate var subject: RegistryKeeper.AlarmSubject {
         switch self {
-        case .otherClusterLeads, .foreignEntry, .unreadableEntry: .leaderEntry
+        case .otherClusterLeads, .foreignEntry, .unreadableEntry, .leaderUnseen: .leaderEntry
         case .otherClusterPresent: .otherNodes
         case .nodeIDTaken: .ownID
         }

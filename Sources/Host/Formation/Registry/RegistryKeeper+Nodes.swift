@@ -127,7 +127,7 @@ extension RegistryKeeper {
         refusals += 1
         refusalText = text
         // Is it the records of nodes, or everything?
-        if leaderDue == nil { leaderDue = now }
+        if !keepsLeader { leaderDue = now }
     }
 
     /// The record `leader` could be read.

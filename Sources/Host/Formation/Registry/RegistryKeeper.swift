@@ -14,6 +14,8 @@ package import Raft
 ///   own cluster with a later term is another leader's, which this node will soon hear of.
 /// - The leader erases records that say nothing any more (`StaleRecords`): of nodes of its cluster
 ///   that are no members, and of nodes without a cluster that don't keep theirs.
+/// - A member that follows a leader looks for its entry once a minute: where there is none, the nodes'
+///   registries are not one.
 /// - A node that was removed from its cluster leaves the registry alone.
 /// - Every update and every erasure compares against the revision last read.
 /// - A member that lost contact reads the records of its cluster's nodes, for their addresses.
@@ -61,6 +63,8 @@ package struct RegistryKeeper: Sendable {
     // The record `leader`.
     /// When it is looked at next; nil while it is none of this node's business.
     var leaderDue: Duration?
+    /// Looks in a row that found no entry, of a node that follows.
+    var absences = 0
     var lastLeaderLook: Duration = .zero
     /// Writes in a row that found another state than was read before.
     var conflicts = 0
@@ -161,7 +165,7 @@ package struct RegistryKeeper: Sendable {
 
     /// A watch of the plugin fired: there may be something new to see.
     package mutating func registryChanged() {
-        guard let due = leaderDue else { return }
+        guard keepsLeader, let due = leaderDue else { return }
         leaderDue = min(due, max(now, lastLeaderLook + .milliseconds(100)))
         drive()
     }
@@ -216,7 +220,11 @@ package struct RegistryKeeper: Sendable {
         stale = StaleRecords()
         ownDue = min(ownDue, now + .seconds(10))
         switch standing {
-        case .fresh, .excluded, .member(isLost: false): setAlarms(about: .leaderEntry, [])
+        case .fresh, .excluded: setAlarms(about: .leaderEntry, [])
+        case .member(isLost: false):
+            setAlarms(about: .leaderEntry, [])
+            absences = 0
+            leaderDue = now + Self.firstFollow
         case .member(isLost: true):
             setAlarms(about: .leaderEntry, [])
             listDue = now

@@ -36,6 +36,8 @@ package enum RegistryAlarm: Hashable, Sendable, CustomStringConvertible {
     case foreignEntry(address: String, own: ClusterID, revision: Revision)
     /// The record `leader` is nothing known.
     case unreadableEntry(reason: String, own: ClusterID, revision: Revision)
+    /// The node follows a leader of its cluster, and the registry has no record `leader`.
+    case leaderUnseen(own: ClusterID)
     /// Another live node keeps its record under this node's ID.
     case nodeIDTaken(NodeID, other: PeerAddress)
 
@@ -63,6 +65,11 @@ package enum RegistryAlarm: Hashable, Sendable, CustomStringConvertible {
             "the registry's leader entry can't be read (\(reason)); this node, of cluster \(own), "
                 + "leaves it alone; if nobody needs it, run "
                 + "\(clearCommand) --expect \(revision)"
+        case .leaderUnseen(let own):
+            "this node follows a leader of cluster \(own), and the registry shows no leader entry: "
+                + "the nodes don't use one registry, so new ones would found clusters of their own; "
+                + "give all the same -disco-mode, -disco-key and -disco-config, and a plugin that keeps "
+                + "its records where all can see them"
         case .nodeIDTaken(let id, let other):
             "another node, at \(other), keeps its record in the registry under the ID \(id) of this "
                 + "one: give each a -node-id of its own"
