@@ -397,8 +397,21 @@ let package = Package(
     ]
 )
 
-// `FUZZ=1` adds the fuzzer of docs/testing.md, which needs a build of its own.
-if Context.environment["FUZZ"] != nil {
+/// What the targets of the fuzzers need; the tests play their seeds.
+let fuzzed: [Target.Dependency] =
+    [
+        "Addresses", "Chance", "Cluster", "Discovery", "HTTPAPI", "JSON", "PeerProtocol", "Raft",
+        "Registry", "Service", "Settings", "Threads", "Time", "Transport", "Wire", "WriteAheadLog",
+        nioEmbedded,
+    ] + nioHTTP
+
+// `FUZZ=1` adds the fuzzers of docs/testing.md, which need a build of their own.
+if Context.environment["FUZZ"] == nil {
+    package.targets.append(
+        .testTarget(
+            name: "FuzzTests", dependencies: fuzzed, path: "Tests/FuzzTests",
+            exclude: ["Program", "Seeds"], swiftSettings: settings))
+} else {
     package.targets += [
         .target(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
         .executableTarget(
@@ -406,6 +419,11 @@ if Context.environment["FUZZ"] != nil {
             dependencies: ["CFuzzer", "Scratch", "StateMachine", "Raft", "Threads", "Wire"],
             path: "Tests/Fuzz/Statements",
             exclude: ["Seeds"], swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])],
+            linkerSettings: [.unsafeFlags(["-use-ld=lld"])]),
+        .executableTarget(
+            name: "fuzz-inputs", dependencies: fuzzed + ["CFuzzer"], path: "Tests/FuzzTests",
+            exclude: ["Seeds", "CorpusTests.swift"],
+            swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])],
             linkerSettings: [.unsafeFlags(["-use-ld=lld"])]),
     ]
 }

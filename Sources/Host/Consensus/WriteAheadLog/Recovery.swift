@@ -115,7 +115,7 @@ struct Recovery<D: Disk> {
             provenSize = max(provenSize, batch.durableSize)
             isUnmarked = records != [.durableMark]
             for record in records {
-                note(record, at: LogPlace(segment: header.number, offset: batch.offset))
+                try note(record, at: LogPlace(segment: header.number, offset: batch.offset))
             }
         }
         segments.append(Segment(header: header, end: scanner.offset))
@@ -146,6 +146,9 @@ struct Recovery<D: Disk> {
             throw .corrupt(
                 file: path, offset: SegmentHeader.size, reason: "the segment has no intact head")
         }
+        if isFirst, let objection = state.objection(to: .head(head)) {
+            throw .corrupt(file: path, offset: SegmentHeader.size, reason: objection)
+        }
         if isFirst {
             missingThrough = head.last.index > head.base.index ? head.last.index : .zero
         } else if head.base != state.base || head.last != state.last {
@@ -159,7 +162,10 @@ struct Recovery<D: Disk> {
         state.apply(.head(head))
     }
 
-    private mutating func note(_ record: LogRecord, at place: LogPlace) {
+    private mutating func note(_ record: LogRecord, at place: LogPlace) throws(LogError) {
+        if let objection = state.objection(to: record) {
+            throw .corrupt(file: path(place.segment), offset: place.offset, reason: objection)
+        }
         switch record {
         case .entries(let entries):
             guard let first = entries.first?.index else { break }

@@ -76,6 +76,11 @@ struct SegmentHeader: Equatable {
 }
 
 extension SegmentHeader {
+    private static func size(_ number: UInt64, of field: String) throws(WireError) -> Int {
+        guard let size = Int(exactly: number) else { throw .invalid(field: field, value: number) }
+        return size
+    }
+
     /// - Parameter file: named in errors.
     init(decoding bytes: [UInt8], file: String) throws(LogError) {
         do throws(WireError) {
@@ -87,8 +92,8 @@ extension SegmentHeader {
             startsAnew = try reader.read(UInt32.self) & 1 == 1
             number = try reader.read()
             salt = try reader.read()
-            capacity = Int(truncatingIfNeeded: try reader.read(UInt64.self))
-            previousEnd = Int(truncatingIfNeeded: try reader.read(UInt64.self))
+            capacity = try Self.size(try reader.read(), of: "claimed size")
+            previousEnd = try Self.size(try reader.read(), of: "end of the previous segment")
             previousChecksum = try reader.read()
             try reader.skip(8)
             let checksum = try reader.read(UInt32.self)

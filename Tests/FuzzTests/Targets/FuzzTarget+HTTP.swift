@@ -1,0 +1,116 @@
+import NIOCore
+import NIOEmbedded
+import Service
+import Synchronization
+import Wire
+
+@testable import HTTPAPI
+
+/// Requests of clients, from their first byte on, and what comes back of the node. However its
+/// bytes arrive, a request is the same; what is answered is HTTP.
+///
+///     offset  size  input
+///          0     1  so many bytes, and one more, come at a time
+///          1     1  length n of what the node answers with
+///          2     n  an outcome, as a reply of another node has it; if it is none: done
+///          …     …  the bytes of the connection
+extension FuzzTarget {
+    static let http = FuzzTarget(name: "http", largestInput: 8192) { bytes throws(Complaint) in
+        guard bytes.count >= 2 else { return }
+        let answer = HTTPCheck.outcome(Array(bytes[2...].prefix(Int(bytes[1]))))
+        let said = Array(bytes[2...].dropFirst(Int(bytes[1])))
+        let whole = try HTTPCheck.converse(said, piece: max(said.count, 1), answer)
+        let inPieces = try HTTPCheck.converse(said, piece: Int(bytes[0]) + 1, answer)
+        try Complaint.unless(
+            whole == inPieces, "requests \(whole) became \(inPieces) in pieces")
+    } seeds: {
+        HTTPCheck.samples.enumerated().map { number, request in
+            let outcome = PeerMessageKind.reply.samples[
+                number % PeerMessageKind.reply.samples.count]
+            return FuzzSeed(
+                "request-\(number)",
+                [255, UInt8(clamping: outcome.count)] + outcome.prefix(255) + Array(request.utf8))
+        }
+    }
+}
+
+private enum HTTPCheck {
+    static let samples = [
+        "GET /status?pretty HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /readyz?sync&timeout=5s HTTP/1.1\r\n\r\nGET /nodes?ver=2&nonvoters HTTP/1.1\r\n\r\n",
+        post(
+            "/db/execute?transaction&timings",
+            #"["CREATE TABLE t(a)", ["INSERT INTO t VALUES(?)", 1]]"#),
+        post("/db/query?level=strong&associative&blob_array", #"[["SELECT :a", {"a": "x"}]]"#),
+        post("/db/request?level=none&freshness=1s&freshness_strict", #"["SELECT 1"]"#),
+        post("/db/execute?queue&wait", #"["INSERT INTO t VALUES(1)"]"#),
+        "GET /db/query?q=SELECT%201&level=weak HTTP/1.1\r\nAccept: application/x-ndjson\r\n\r\n",
+        "GET /db/backup?fmt=sql&compress HTTP/1.1\r\nAuthorization: Basic YTpi\r\n\r\n",
+        post("/db/load", "BEGIN; COMMIT;"),
+        "DELETE /remove HTTP/1.1\r\nContent-Length: 10\r\n\r\n{\"id\":\"3\"}",
+        "POST /db/execute HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[\"a\"]\r\n0\r\n\r\n",
+        "POST /db/execute HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n[\"a\"]",
+        "OPTIONS /db/query HTTP/1.1\r\n\r\n", "GET /metrics HTTP/1.0\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\n",
+    ]
+
+    private static func post(_ target: String, _ body: String) -> String {
+        "POST \(target) HTTP/1.1\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+    }
+
+    static func outcome(_ bytes: [UInt8]) -> Outcome {
+        var reader = ByteReader(bytes)
+        do throws(WireError) { return try Reply(from: &reader).outcome } catch { return .done }
+    }
+
+    /// - Returns: what the node was asked.
+    static func converse(
+        _ bytes: [UInt8], piece: Int, _ answer: Outcome
+    ) throws(Complaint) -> [[UInt8]] {
+        let node = NodeDouble(answer)
+        let channel = EmbeddedChannel()
+        let server = HTTPServer(
+            HTTPServer.Identity(version: "v", advertisedAddress: "localhost:4001"), service: node,
+            workshop: .inline)
+        do {
+            try server.configure(channel).wait()
+            try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+        } catch {
+            throw Complaint("no connection: \(error)")
+        }
+        var rest = bytes[...]
+        while !rest.isEmpty, channel.isActive {
+            // What is thrown the connection has answered.
+            _ = try? channel.writeInbound(ByteBuffer(bytes: rest.prefix(piece)))
+            channel.embeddedEventLoop.run()
+            rest = rest.dropFirst(piece)
+        }
+        var first: [UInt8] = []
+        while let part = try? channel.readOutbound(as: ByteBuffer.self) {
+            if first.count < 5 { first += part.readableBytesView.prefix(5) }
+        }
+        _ = try? channel.finish(acceptAlreadyClosed: true)
+        try Complaint.unless(
+            first.isEmpty || first.starts(with: "HTTP/".utf8), "answered with \(first)")
+        return node.asked
+    }
+}
+
+/// A node that has one answer to everything.
+private final class NodeDouble: NodeService {
+    private let answer: Outcome
+    private let noted = Mutex<[[UInt8]]>([])
+
+    init(_ answer: Outcome) { self.answer = answer }
+
+    /// The requests, encoded.
+    var asked: [[UInt8]] { noted.withLock { $0 } }
+
+    func submit(_ requests: [ClientRequest], replyTo sink: any ReplySink) {
+        let encoded = requests.map { request in
+            Samples.bytes { request.encode(into: &$0, id: RequestID(0)) }
+        }
+        noted.withLock { $0 += encoded }
+        sink.deliver(requests.map { Reply(id: $0.id, outcome: answer) })
+    }
+}
