@@ -376,7 +376,7 @@ let package = Package(
                 "NodeLogic", "Chance", "Cluster", "PeerProtocol", "Raft", "Registry",
                 "Replication", "Service", "Time", "Wire", "WriteAheadLog", "ScenarioTesting",
             ], resources: [.copy("Scenarios")], isSimulation: true),
-        tests("Simulation", ["Simulator"]),
+        tests("Simulation", ["Simulator", "rqlite-simulate"]),
         tests("Histories", ["Histories"]),
         tests(
             "WriteAheadLog", ["WriteAheadLog", "Chance", "Scratch", "Simulator", "Raft", "Wire"]),

@@ -20,10 +20,18 @@ struct Invocation {
     var shrinks = false
     /// For every rule that can be broken, or the one named, it is counted how many seeds notice it.
     var surveys = false
+    /// Of the rules that `--break` names, all that are surveyed; empty: every one.
+    var rules: [Mutation] = []
+    /// Where a survey keeps what seeds said, and finds what they have said before; nil: nowhere.
+    var results: String?
+    /// So many histories of a survey at once; nil: as many as there are processors.
+    var lanes: Int?
 
     static let usage = """
         usage: rqlite-simulate FIRST [LAST] [--seconds N] [--nodes N] [--faults none|N,N,…]
-                   [--chapter NAME] [--break RULE] [--tell | --shrink | --survey]
+                   [--chapter NAME] [--break RULE] [--tell | --shrink]
+               rqlite-simulate FIRST [LAST] --survey [--results FILE] [--lanes N] [--break RULE]...
+                   [other options]
         Rules of the machines are broken by debug builds alone: without -c release.
 
         """
@@ -48,6 +56,7 @@ struct Invocation {
         guard let first = numbers.first, numbers.count <= 2, let last = numbers.last, first <= last
         else { return nil }
         seeds = first...last
+        if surveys { mutation = nil }
     }
 
     /// - Returns: whether there is such an option with such a value.
@@ -64,7 +73,14 @@ struct Invocation {
             return chapter != nil
         case "--break":
             mutation = Mutation(rawValue: value)
+            if let mutation { rules.append(mutation) }
             return mutation?.isPossible ?? false
+        case "--results":
+            results = value
+            return true
+        case "--lanes":
+            lanes = Int(value).flatMap { $0 > 0 ? $0 : nil }
+            return lanes != nil
         case "--faults":
             let numbers = value == "none" ? [] : value.split(separator: ",").map { Int($0) }
             guard numbers.allSatisfy({ $0 != nil }) else { return false }

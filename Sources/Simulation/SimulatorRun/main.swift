@@ -5,7 +5,7 @@ import Simulator
 /// reached.
 ///
 ///     rqlite-simulate FIRST [LAST] [--seconds N] [--nodes N] [--faults none|N,N,…] [--chapter NAME]
-///         [--break RULE] [--tell | --shrink | --survey]
+///         [--break RULE] [--tell | --shrink | --survey [--results FILE] [--lanes N]]
 let invocation = Invocation(Array(CommandLine.arguments.dropFirst()))
 guard let invocation else {
     write(Invocation.usage, to: STDERR_FILENO)
@@ -23,7 +23,17 @@ if invocation.shrinks {
     exit(1)
 }
 if invocation.surveys {
-    MutationSurvey(invocation: invocation).run { write("\($0)\n", to: STDOUT_FILENO) }
+    guard var survey = MutationSurvey(invocation) else {
+        write(
+            "the file of results is of a survey with other options, or can't be used\n",
+            to: STDERR_FILENO)
+        exit(2)
+    }
+    survey.run {
+        write("\($0)\n", to: STDOUT_FILENO)
+    } progress: {
+        write("\($0)\n", to: STDERR_FILENO)
+    }
     exit(0)
 }
 TrapReport.install()

@@ -1,0 +1,187 @@
+import Foundation
+import NIOPosix
+import NodeLogic
+import Raft
+import Scratch
+import Service
+import StateMachine
+import Telemetry
+import Testing
+import Threads
+import Time
+import Wire
+
+@testable import Replica
+
+/// What becomes of a node any of whose files is spoilt while it is down.
+@Suite struct DamagedFileTests {
+    private static let lanes = 4
+    private static let places = 1000
+
+    /// Rows that a node wrote and acknowledged before it was killed, some of them compacted out of
+    /// its log, some not yet in its database file.
+    private static let rows = 60
+    private static let query = "SELECT count(*), sum(a), group_concat(b) FROM t"
+
+    /// Bits flipped in SQLite's pages are found by comparing with other nodes (decision 81): of the
+    /// database it is asked that the node neither ends nor hangs.
+    @Test(arguments: 0..<lanes)
+    func `A node whose files are spoilt finds what it acknowledged or says what is wrong`(
+        lane: Int
+    ) async throws {
+        let directory = try TemporaryDirectory("damage")
+        let (path, kept) = (directory.path, directory.path + "/kept")
+        let answer = try Self.makeDirectory(path + "/live", copiedTo: kept)
+        try #require(!answer.isEmpty)
+        // A trap would end the process; the file says at what.
+        await #expect(processExitsWith: .success) {
+            [path = path as String, lane = lane as Int, answer = answer as String] in
+            let outcomes = try DamagedFileTests.play(path, lane: lane, answer: answer)
+            try Data(outcomes.joined(separator: "\n").utf8).write(
+                to: URL(filePath: "\(path)/outcomes"))
+        }
+        guard let text = FileManager.default.contents(atPath: "\(path)/outcomes") else {
+            let now = try String(contentsOfFile: "\(path)/now", encoding: .utf8)
+            Issue.record("the process ended at: \(now)")
+            return
+        }
+        let outcomes = String(decoding: text, as: UTF8.self).split(separator: "\n")
+        #expect(outcomes.count > Self.places / Self.lanes)
+        for outcome in outcomes where outcome.hasPrefix("failed") { Issue.record("\(outcome)") }
+        // All that the log holds was durable; of each other kind of file something does no harm.
+        for file in ["log/log-", "db-1.sqlite:"] {
+            #expect(outcomes.contains { $0.hasPrefix("refused") && $0.contains(file) }, "\(file)")
+        }
+        for file in ["db-1.sqlite:", "db-1.sqlite-wal", "applying"] {
+            #expect(outcomes.contains { $0.hasPrefix("served") && $0.contains(file) }, "\(file)")
+        }
+        withExtendedLifetime(directory) {}
+    }
+
+    /// - Parameter kept: gets the files as a killed process leaves them.
+    /// - Returns: what the query says.
+    private static func makeDirectory(_ path: String, copiedTo kept: String) throws -> String {
+        let node = try start(path)
+        defer { node.stop() }
+        awaitReady(node)
+        let client = ReplyBox()
+        _ = client.ask(node, .execute, "CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT)")
+        for row in 0..<rows {
+            _ = client.ask(node, .execute, "INSERT INTO t(b) VALUES('row \(row)')")
+            guard row == rows / 2 else { continue }
+            _ = client.ask(node, .checkpoint(keeping: 10))
+        }
+        let answer = client.ask(node, .query, query)
+        try FileManager.default.copyItem(atPath: path, toPath: kept)
+        return answer
+    }
+
+    /// - Returns: what became of the node, a line for each damage.
+    private static func play(_ path: String, lane: Int, answer: String) throws -> [String] {
+        var outcomes: [String] = []
+        let damages = FileDamage.all(in: try files(in: path + "/kept"), places: places)
+        for (number, damage) in damages.enumerated() where number % lanes == lane {
+            try Data("\(damage)".utf8).write(to: URL(filePath: "\(path)/now"))
+            let place = "\(path)/spoilt"
+            try FileManager.default.copyItem(atPath: path + "/kept", toPath: place)
+            try damage.carryOut(in: place)
+            outcomes.append(
+                judge(damage, in: place, answer).replacingOccurrences(of: "\n", with: " "))
+            try FileManager.default.removeItem(atPath: place)
+        }
+        return outcomes
+    }
+
+    /// Each file, its size, and how much of it is used.
+    private static func files(
+        in directory: String
+    ) throws -> [(file: String, size: Int, count: Int)] {
+        let names = try FileManager.default.subpathsOfDirectory(atPath: directory).sorted()
+        return names.compactMap { name in
+            guard name.contains(".") || name == "applying",
+                let bytes = FileManager.default.contents(atPath: directory + "/" + name),
+                let last = bytes.lastIndex(where: { $0 != 0 })
+            else { return nil }
+            return (name, bytes.count, last + 1)
+        }
+    }
+
+    /// - Returns: what became of the node: `served`, `refused` or `failed`, the damage, and why.
+    private static func judge(_ damage: FileDamage, in path: String, _ answer: String) -> String {
+        let node: Node
+        do { node = try start(path) } catch {
+            let isNamed = names(of: damage.file).contains { "\(error)".contains($0) }
+            return "\(isNamed ? "refused" : "failed") \(damage): \(error)"
+        }
+        defer { node.stop() }
+        guard awaitReady(node) else {
+            let status = node.status
+            let says =
+                status.quarantine != nil || status.halt != nil || status.fault != nil
+                || !status.troubles.isEmpty || !node.troubles.isEmpty
+            return "\(says ? "refused" : "failed") \(damage): it waits for \(status.waitingFor)"
+        }
+        let found = ReplyBox().ask(node, .query, query)
+        // What SQLite's own pages hold nobody but other nodes can judge.
+        let isRight = found == answer || (damage.file.hasSuffix(".sqlite") && found != "nothing")
+        return "\(isRight ? "served" : "failed") \(damage): \(found)"
+    }
+
+    /// By what a refusal may name the file: SQLite's files belong together, and so do those of the log
+    /// once its torn end has been cut.
+    private static func names(of file: String) -> [String] {
+        if file.hasPrefix("db-") { return ["db-1.sqlite", "the database"] }
+        let name = URL(filePath: file).lastPathComponent
+        return file.hasPrefix("log/") ? [name, "/log is damaged", "the log ends at"] : [name]
+    }
+
+    private struct Silence: LogSink {
+        func write(_ bytes: [UInt8]) {}
+    }
+
+    private static func start(_ path: String) throws -> Node {
+        var settings = MachineSettings(
+            explicitID: nil, fallbackID: NodeID("1"), address: PeerAddress("localhost:1"),
+            apiURL: "http://localhost:2", dataDirectory: path, version: "test")
+        settings.tick = .milliseconds(1)
+        return try Node.start(
+            settings, group: MultiThreadedEventLoopGroup.singleton,
+            logger: Logger(module: "test", threshold: nil, sink: Silence()))
+    }
+
+    /// - Returns: false if it says that it will not be.
+    @discardableResult private static func awaitReady(_ node: Node) -> Bool {
+        let deadline = MonotonicTime.now + .seconds(60)
+        while MonotonicTime.now < deadline {
+            let status = node.status
+            if status.isReady { return true }
+            if status.quarantine != nil || status.halt != nil || status.fault != nil {
+                return false
+            }
+            _ = Mailbox<Bool>().take(until: .now + .milliseconds(1))
+        }
+        return false
+    }
+}
+
+/// A client that waits for each answer.
+private final class ReplyBox: ReplySink {
+    private let replies = Mailbox<Reply>()
+
+    func deliver(_ batch: [Reply]) { replies.post(batch) }
+
+    func ask(_ node: Node, _ kind: CommandKind, _ sql: String) -> String {
+        let command = Command(kind: kind, statements: [Statement(sql)])
+        return ask(node, .command(command, ReadOptions(level: .strong)))
+    }
+
+    /// - Returns: what was answered; of rows the cells.
+    func ask(_ node: Node, _ operation: ClientRequest.Operation) -> String {
+        node.submit([ClientRequest(id: RequestID(1), operation: operation)], replyTo: self)
+        guard let reply = replies.take(until: .now + .seconds(60)).first else { return "nothing" }
+        guard case .results(let result) = reply.outcome,
+            case .rows(let rows)? = result.statements.first?.outcome
+        else { return "\(reply.outcome)" }
+        return String(decoding: rows.cells, as: UTF8.self)
+    }
+}
