@@ -79,11 +79,12 @@ import Wire
     /// - Returns: what became of the node, a line for each damage.
     private static func play(_ path: String, lane: Int, answer: String) throws -> [String] {
         var outcomes: [String] = []
-        let damages = FileDamage.all(in: try files(in: path + "/kept"), places: places)
+        let files = try files(in: path + "/kept")
+        let damages = FileDamage.all(in: files.filter { !$0.used.isEmpty }, places: places)
         for (number, damage) in damages.enumerated() where number % lanes == lane {
             try Data("\(damage)".utf8).write(to: URL(filePath: "\(path)/now"))
             let place = "\(path)/spoilt"
-            try FileManager.default.copyItem(atPath: path + "/kept", toPath: place)
+            try put(files, into: place)
             try damage.carryOut(in: place)
             outcomes.append(
                 judge(damage, in: place, answer).replacingOccurrences(of: "\n", with: " "))
@@ -92,17 +93,24 @@ import Wire
         return outcomes
     }
 
-    /// Each file, its size, and how much of it is used.
-    private static func files(
-        in directory: String
-    ) throws -> [(file: String, size: Int, count: Int)] {
+    private static func files(in directory: String) throws -> [KeptFile] {
         let names = try FileManager.default.subpathsOfDirectory(atPath: directory).sorted()
         return names.compactMap { name in
-            guard name.contains(".") || name == "applying",
-                let bytes = FileManager.default.contents(atPath: directory + "/" + name),
-                let last = bytes.lastIndex(where: { $0 != 0 })
-            else { return nil }
-            return (name, bytes.count, last + 1)
+            FileManager.default.contents(atPath: directory + "/" + name).map {
+                KeptFile(name: name, content: $0)
+            }
+        }
+    }
+
+    private static func put(_ files: [KeptFile], into directory: String) throws {
+        for file in files {
+            let url = URL(filePath: directory + "/" + file.name)
+            try FileManager.default.createDirectory(
+                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try file.used.write(to: url)
+            let handle = try FileHandle(forUpdating: url)
+            try handle.truncate(atOffset: UInt64(file.size))
+            try handle.close()
         }
     }
 

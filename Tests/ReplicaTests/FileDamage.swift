@@ -1,6 +1,21 @@
 import Chance
 import Foundation
 
+/// A file as a killed process left it.
+struct KeptFile {
+    /// Within the data directory.
+    let name: String
+    let size: Int
+    /// Without the zeros at its end, which are most of a log.
+    let used: Data
+
+    init(name: String, content: Data) {
+        self.name = name
+        size = content.count
+        used = content.prefix((content.lastIndex { $0 != 0 } ?? -1) + 1)
+    }
+}
+
 /// One way to spoil one file of a data directory.
 enum FileDamage: CustomStringConvertible, Sendable {
     case flip(file: String, byte: Int, bit: Int)
@@ -41,10 +56,10 @@ enum FileDamage: CustomStringConvertible, Sendable {
     }
 
     /// Each byte of each header, sizes at which something ends, and places by chance.
-    /// - Parameter used: for each file how many of its bytes say something.
-    static func all(in used: [(file: String, size: Int, count: Int)], places: Int) -> [FileDamage] {
+    static func all(in files: [KeptFile], places: Int) -> [FileDamage] {
         var damages: [FileDamage] = []
-        for (file, size, count) in used {
+        for kept in files {
+            let (file, size, count) = (kept.name, kept.size, kept.used.count)
             for byte in 0..<min(headerSize(of: file), count) {
                 damages.append(.flip(file: file, byte: byte, bit: byte % 8))
             }
@@ -55,7 +70,9 @@ enum FileDamage: CustomStringConvertible, Sendable {
         }
         var chance = SplitMix64(seed: 1)
         for number in 0..<places {
-            let (file, _, count) = used[number % used.count]
+            let (file, count) = (
+                files[number % files.count].name, files[number % files.count].used.count
+            )
             let byte = Int(chance.next() % UInt64(max(1, count)))
             damages.append(
                 chance.next() % 8 == 0
