@@ -112,18 +112,18 @@ import Testing
         database.cluster = cluster
         var log = LogState()
         #expect(throws: StartError.self) {
-            try StartPlan.restored(log: log, database: database, tail: [])
+            try StartPlan.restored(log: log, database: database, tail: LogTail())
         }
         log.abandonedClusters = [cluster]
-        _ = try StartPlan.restored(log: log, database: database, tail: [])
+        _ = try StartPlan.restored(log: log, database: database, tail: LogTail())
         // Nor when the node is about to belong to another.
         log.cluster = ClusterID(RandomID(high: 9, low: 9))
-        _ = try StartPlan.restored(log: log, database: database, tail: [])
+        _ = try StartPlan.restored(log: log, database: database, tail: LogTail())
         // What was applied was not dropped.
         database.position = LogPosition(index: LogIndex(1), term: Term(1))
         log.abandonedClusters = []
         #expect(throws: StartError.self) {
-            try StartPlan.restored(log: log, database: database, tail: [])
+            try StartPlan.restored(log: log, database: database, tail: LogTail())
         }
     }
 }

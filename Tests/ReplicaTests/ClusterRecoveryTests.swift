@@ -60,7 +60,7 @@ import Testing
         #expect(log.state.cluster == derived)
         let restored = try StartPlan.restored(
             log: log.state, database: StoredDatabase(database),
-            tail: log.tail(after: database.position.index))
+            tail: log.tail(after: database.position.index, holding: 1 << 20))
         #expect(restored.membership == wanted)
         #expect(restored.hardState.term.epoch == 1)
         #expect(restored.tail.count == 1)

@@ -5,6 +5,8 @@ import Replication
 struct Fixture {
     var log: ReplicatedLog
     private(set) var effects: [ReplicationEffect] = []
+    /// What was written, where the fixture writes.
+    private var disk: [Entry] = []
 
     static let cluster = ClusterID(RandomID(high: 1, low: 1))
 
@@ -58,13 +60,29 @@ struct Fixture {
             effects += new
             for effect in new {
                 switch effect {
-                case .persist(let write): log.persisted(write.ticket)
+                case .persist(let write): self.write(write)
+                case .fetchLog(let fetch): answer(fetch)
                 case .apply(let batch):
                     log.applied(through: batch.entries[batch.entries.count - 1].index)
                 default: break
                 }
             }
         }
+    }
+
+    /// What lies on the disk at a start.
+    mutating func find(_ entries: [Entry]) { disk = entries }
+
+    /// The write is durable.
+    mutating func write(_ write: LogWrite) {
+        if let first = write.entries.first { disk.removeAll { $0.index >= first.index } }
+        disk += write.entries
+        log.persisted(write.ticket)
+    }
+
+    /// Two entries at a time, whatever is asked for.
+    mutating func answer(_ fetch: Effects.LogFetch) {
+        log.fetched(Array(disk.filter { $0.index >= fetch.from }.prefix(2)), for: fetch)
     }
 
     /// Node "a" wins an election with the vote of "b".

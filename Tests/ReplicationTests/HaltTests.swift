@@ -19,7 +19,8 @@ import Wire
         for _ in 0..<10 {
             for effect in fixture.take() {
                 switch effect {
-                case .persist(let write): fixture.log.persisted(write.ticket)
+                case .persist(let write): fixture.write(write)
+                case .fetchLog(let fetch): fixture.answer(fetch)
                 case .apply(let batch): return batch
                 default: break
                 }
@@ -40,7 +41,7 @@ import Wire
 
         fixture.log.propose([(ProposalID(9), [4])])
         for effect in fixture.take() {
-            if case .persist(let write) = effect { fixture.log.persisted(write.ticket) }
+            if case .persist(let write) = effect { fixture.write(write) }
         }
         #expect(fixture.log.raft.commitIndex == last.next)
         for effect in fixture.take() {
@@ -85,6 +86,98 @@ import Wire
         }
         #expect(isHandedOut)
         #expect(told == [Self.skip])
+    }
+
+    /// A follower whose database refuses the first entry of a command, and whose bound on what waits
+    /// is small.
+    private func haltedFollower() -> Fixture {
+        var fixture = Fixture(voters: ["a", "b", "c"]) { $0.maxUncommittedBytes = 1000 }
+        fixture.hear(term: 1, entries: [entry(1, term: 1)], commit: 1)
+        for effect in fixture.take() {
+            if case .persist(let write) = effect { fixture.write(write) }
+        }
+        _ = fixture.take()
+        fixture.log.applyHalted(after: .zero)
+        return fixture
+    }
+
+    private func large(_ index: UInt64, term: UInt64 = 1) -> Entry {
+        Entry(
+            index: LogIndex(index), term: Term(term),
+            payload: .command([UInt8](repeating: UInt8(index % 200), count: 300)))
+    }
+
+    @Test func `A halted node acknowledges whatever is written, and applies all of it in the end`()
+        throws
+    {
+        var fixture = haltedFollower()
+        for index in UInt64(2)...100 {
+            fixture.hear(
+                term: 1, previous: LogPosition(index: LogIndex(index - 1), term: Term(1)),
+                entries: [large(index)], commit: index - 1)
+            fixture.settle()
+            let last = fixture.effects.acknowledged.last
+            #expect(last == LogIndex(index), "stands still at \(index)")
+        }
+        #expect(fixture.effects.batches.isEmpty)
+        #expect(fixture.log.raft.commitIndex == LogIndex(99))
+        fixture.log.resumeApplying()
+        fixture.settle()
+        let applied = fixture.effects.batches.flatMap(\.entries)
+        #expect(applied == [entry(1, term: 1)] + (UInt64(2)...99).map { large($0) })
+        #expect(fixture.log.appliedIndex == LogIndex(99))
+        // From here on entries are handed out as they are committed.
+        fixture.hear(
+            term: 1, previous: LogPosition(index: LogIndex(100), term: Term(1)), commit: 100)
+        #expect(fixture.take().batches.first?.entries == [large(100)])
+    }
+
+    @Test func `A node that leads while it is halted takes decisions, whatever its log holds`()
+        throws
+    {
+        var fixture = haltedFollower()
+        for index in UInt64(2)...20 {
+            fixture.hear(
+                term: 1, previous: LogPosition(index: LogIndex(index - 1), term: Term(1)),
+                entries: [large(index)], commit: index)
+            fixture.settle()
+        }
+        fixture.log.campaign()
+        for isPreVote in [true, false] {
+            fixture.settle()
+            fixture.hear(
+                .voteAnswer(.init(isPreVote: isPreVote, granted: true)), from: "c", term: 2)
+        }
+        fixture.settle()
+        #expect(fixture.log.raft.role == .leader)
+        fixture.log.propose([(ProposalID(1), LogCommand.skip(Self.skip).encoded())])
+        #expect(fixture.take().refused.isEmpty)
+    }
+
+    @Test func `What was committed before a start and is not in memory is read from the log`()
+        throws
+    {
+        let decision = Entry(
+            index: LogIndex(3), term: Term(1),
+            payload: .command(LogCommand.skip(Self.skip).encoded()))
+        let all = [entry(1, term: 1), large(2), decision] + (UInt64(4)...9).map { large($0) }
+        var state = RestoredState()
+        state.hardState = HardState(term: Term(1), votedFor: nil)
+        state.termRuns = [LogPosition(index: LogIndex(1), term: Term(1))]
+        state.lastIndex = LogIndex(9)
+        state.tail = Array(all[7...])
+        state.passed = [decision]
+        state.commitIndex = LogIndex(8)
+        var fixture = Fixture(voters: ["a", "b", "c"], log: state)
+        fixture.find(all)
+        fixture.settle()
+        let decided = fixture.effects.firstIndex(of: .decided([Self.skip]))
+        let handedOut = fixture.effects.firstIndex {
+            if case .apply = $0 { true } else { false }
+        }
+        #expect(try #require(decided) < #require(handedOut))
+        #expect(fixture.effects.batches.flatMap(\.entries) == Array(all[..<8]))
+        #expect(fixture.log.appliedIndex == LogIndex(8))
     }
 
     @Test func `A skip in the log is told at a start before anything is applied`() throws {

@@ -55,7 +55,8 @@ import Testing
         #expect(!node.take().writes.isEmpty)
         node.log.seeded(Self.mark(7))
         #expect(node.log.appliedIndex == LogIndex(7))
-        #expect(node.take().batches.first?.entries.map(\.index) == [LogIndex(8), LogIndex(9)])
+        node.settle()
+        #expect(node.effects.batches.last?.entries.map(\.index) == [LogIndex(8), LogIndex(9)])
         #expect(!node.log.isApplyHalted)
     }
 

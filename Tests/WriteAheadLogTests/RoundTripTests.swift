@@ -1,6 +1,7 @@
 import Raft
 import Simulator
 import Testing
+import Wire
 import WriteAheadLog
 
 @Suite struct RoundTripTests {
@@ -46,6 +47,31 @@ import WriteAheadLog
         #expect(log.state.last == position(21, term: 2))
         #expect(try log.tail(after: .zero) == written)
         #expect(try log.tail(after: LogIndex(20)) == [written[20]])
+    }
+
+    @Test
+    func `A start holds no more committed entries than there is room for, and what they decide`()
+        throws
+    {
+        let disk = SimulatedDisk(seed: 9)
+        var log = try openLog(disk)
+        let decision = entry(3, .command(LogCommand.skip(EntrySkip(index: 2, hash: 1)).encoded()))
+        let change = entry(5, .membership(membership("n1", "n2", "n3")))
+        let all =
+            entries(1...2, size: 100) + [decision] + entries(4...4, size: 100) + [change]
+            + entries(6...20, size: 100)
+        try log.append(LogBatch(entries: all, commitIndex: LogIndex(15)))
+        try log.sync()
+        let room = try log.tail(after: .zero, holding: 1 << 20)
+        #expect(room == LogTail(entries: all))
+        let little = try log.tail(after: .zero, holding: 700)
+        #expect(little.entries == Array(all[14...]) || little.entries == Array(all[15...]))
+        #expect(little.passed == [decision, change])
+        // What is not committed is held, whatever it takes.
+        let none = try log.tail(after: LogIndex(2), holding: 0)
+        #expect(none == LogTail(entries: Array(all[15...]), passed: [decision, change]))
+        #expect(try log.tail(after: LogIndex(5), holding: 0).passed.isEmpty)
+        #expect(try log.tail(after: LogIndex(20), holding: 0) == LogTail())
     }
 
     @Test(arguments: [(4096, 100), (1 << 20, 1000)])

@@ -142,7 +142,9 @@ extension SimulatedNode {
     private func begin(at now: Int) throws {
         let opened = try withLog { $0.state }
         let applied = database.live.position.index
-        let tail = try withLog { (log) throws(LogError) in try log.tail(after: applied) }
+        let tail = try withLog { (log) throws(LogError) in
+            try log.tail(after: applied, holding: Self.heldBytes)
+        }
         var beginning = try StartPlan.beginning(
             log: opened, database: database.stored, tail: tail, plan: plan,
             hasRegistry: hasRegistry)
@@ -203,10 +205,7 @@ extension SimulatedNode {
         let state = try openLog(boot)
         live = try RecoveryPlan.generation(found, log: state)
         let stored = database.stored
-        let tail = try withLog { (log) throws(LogError) in
-            try log.tail(after: stored.position.index)
-        }
-        let known = try RecoveryPlan.known(log: state, database: stored, tail: tail)
+        let known = try RecoveryPlan.known(log: state, database: stored)
         let membership = try RecoveryPlan.membership(
             of: file.peers, known: known, own: state.identity ?? identity)
         let plan = try RecoveryPlan(membership, log: state, database: stored)
@@ -241,6 +240,9 @@ extension SimulatedNode {
         if let mutation { limits.rules = mutation.rules }
         return limits
     }
+
+    /// So few that many a start reads committed entries from the log again, by and by.
+    private static var heldBytes: Int { 512 }
 
     private var options: NodeOptions {
         var raft = RaftSettings()

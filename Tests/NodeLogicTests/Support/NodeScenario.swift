@@ -107,6 +107,9 @@ struct NodeScenario {
         if let limit = command["parked"].flatMap({ Int($0) }) {
             settings.router.parkedRequests = limit
         }
+        if let limit = command["uncommitted"].flatMap({ Int($0) }) {
+            settings.raft.maxUncommittedBytes = limit
+        }
         if let limit = command["send"].flatMap({ Int($0) }) {
             settings.snapshotSendTime = .milliseconds(limit)
         }

@@ -3,8 +3,8 @@
 ///
 /// - `base.index <= settledIndex <= lastIndex`
 /// - every entry after `settledIndex` is in memory;
-/// - settled entries (applied, and durable here) stay in memory up to `maxCachedBytes`, oldest
-///   first out, because a follower usually lacks the newest.
+/// - settled entries (durable here, and applied, or read from the log when they are) stay in memory
+///   up to `maxCachedBytes`, oldest first out, because a follower usually lacks the newest.
 struct LogView: Sendable {
     /// The entry before the first one of the log.
     private(set) var base: LogPosition
@@ -26,14 +26,15 @@ struct LogView: Sendable {
         precondition(
             restored.base.index <= restored.appliedIndex && restored.appliedIndex <= last,
             "applied \(restored.appliedIndex) outside the log \(restored.base.index)...\(last)")
+        let first = restored.tail.first?.index ?? last.next
         precondition(
-            (restored.tail.first?.index ?? last.next) <= restored.appliedIndex.next,
-            "the restored tail begins after applied \(restored.appliedIndex)")
+            first <= restored.commitIndex.next,
+            "the restored tail begins at \(first), committed is \(restored.commitIndex)")
         base = restored.base
         lastIndex = last
         runs = restored.termRuns
         cache = restored.tail.filter { $0.index > restored.base.index }
-        settledIndex = restored.appliedIndex
+        settledIndex = max(restored.appliedIndex, first.previous)
         self.maxCachedBytes = maxCachedBytes
         precondition(
             runs.first.map { $0.index == base.index.next } ?? (last == base.index),
@@ -106,7 +107,7 @@ struct LogView: Sendable {
 
     /// Discards `index` and all after it.
     mutating func truncate(from index: LogIndex) {
-        precondition(index > settledIndex, "applied entry \(index) would be discarded")
+        precondition(index > settledIndex, "settled entry \(index) would be discarded")
         let first = offset(of: index)
         for entry in cache[first...] {
             cachedBytes -= entry.size
@@ -117,7 +118,7 @@ struct LogView: Sendable {
         runs.removeAll { $0.index >= index }
     }
 
-    /// Entries through `index` are applied, and durable here.
+    /// Entries through `index` are durable here, and nobody needs them in memory.
     mutating func settle(through index: LogIndex) {
         guard index > settledIndex else { return }
         for entry in entries(after: settledIndex, through: index) { unsettledBytes -= entry.size }

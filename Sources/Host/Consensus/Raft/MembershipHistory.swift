@@ -16,7 +16,7 @@ struct MembershipHistory: Sendable {
                 index: restored.appliedMembershipIndex, membership: restored.appliedMembership)
         }
         records = [first]
-        for entry in restored.tail where entry.index > first.index {
+        for entry in restored.passed + restored.tail where entry.index > first.index {
             if case .membership(let membership) = entry.payload,
                 entry.term.epoch == restored.hardState.term.epoch
             {

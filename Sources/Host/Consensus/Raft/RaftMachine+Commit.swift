@@ -31,11 +31,12 @@ extension RaftMachine {
             }
         }
         memberships.committed(through: index)
+        if isApplyHalted { settleLog() }
     }
 
     /// A recovery by hand took the place of all memberships in the log of the epochs before it:
     /// their entries keep their place and say nothing.
-    func withoutOldMembership(_ entry: Entry) -> Entry {
+    package func withoutOldMembership(_ entry: Entry) -> Entry {
         guard case .membership = entry.payload, entry.term.epoch < term.epoch else { return entry }
         return Entry(index: entry.index, term: entry.term, payload: .noop)
     }

@@ -30,7 +30,8 @@ extension RaftMachine {
         var append = append
         // Entries that wait only for this node's own disk and state machine are bounded; what waits
         // for a quorum is bounded by the leader, and refusing it could stop the cluster for ever.
-        let isDraining = appliedIndex < commitIndex || writes.durableIndex < log.lastIndex
+        let isApplying = appliedIndex < commitIndex && !isApplyHalted
+        let isDraining = isApplying || writes.durableIndex < log.lastIndex
         if isDraining && log.unsettledBytes > settings.maxUncommittedBytes { append.entries = [] }
         // What both hold for committed matches. No more than the message covers, even if more is
         // committed here: a leader whose log ends before that has gone back in time, and must come

@@ -78,8 +78,10 @@ extension RaftMachine {
         }
     }
 
-    /// Entries that are applied, and durable here, may leave the memory.
+    /// Entries that are applied, and durable here, may leave the memory; so may those that are
+    /// committed while nothing is applied.
     mutating func settleLog() {
-        log.settle(through: min(appliedIndex, writes.durableIndex))
+        let needless = isApplyHalted ? commitIndex : appliedIndex
+        log.settle(through: min(needless, writes.durableIndex))
     }
 }

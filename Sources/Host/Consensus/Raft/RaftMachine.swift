@@ -26,7 +26,7 @@ package struct RaftMachine: Sendable {
     var log: LogView
     var memberships: MembershipHistory
     /// `appliedIndex <= commitIndex <= log.lastIndex`. Everything through it was given out as
-    /// committed.
+    /// committed, but what a start did not have in memory: whoever applies reads that from the log.
     package internal(set) var commitIndex: LogIndex
     var appliedIndex: LogIndex
 
@@ -40,6 +40,8 @@ package struct RaftMachine: Sendable {
     var isStalled = false
     /// This node had better not lead, by its driver's word.
     var shunsLeading = false
+    /// Nothing is applied for now, by its driver's word.
+    var isApplyHalted = false
     /// Requests to the disk for followers' entries in this run.
     var fetchCount: UInt64 = 0
     /// The end of the log as others saw this node acknowledge it before it started.
@@ -74,7 +76,7 @@ package struct RaftMachine: Sendable {
         if log.lastPosition.term > term {
             setHardState(HardState(term: log.lastPosition.term))
         }
-        pending.committed = log.entries(after: appliedIndex, through: commitIndex)
+        pending.committed = log.entries(after: log.settledIndex, through: commitIndex)
             .map(withoutOldMembership)
     }
 
@@ -175,6 +177,14 @@ package struct RaftMachine: Sendable {
     package mutating func applied(through index: LogIndex) {
         precondition(index <= commitIndex, "applied \(index), committed only \(commitIndex)")
         appliedIndex = max(appliedIndex, index)
+        settleLog()
+    }
+
+    /// The state machine takes no entries until further notice. Meanwhile nothing waits for it: what
+    /// is committed and durable here leaves the memory, and whoever applies it later reads it from
+    /// the log. So a halted majority goes on committing, whatever is written, and within its memory.
+    package mutating func applyHalted(_ isOn: Bool) {
+        isApplyHalted = isOn
         settleLog()
     }
 

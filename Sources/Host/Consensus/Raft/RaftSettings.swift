@@ -24,7 +24,8 @@ package struct RaftSettings: Sendable {
     package var maxInflightBytes: Int = 16 << 20
     /// Bytes of entries that are not yet committed, applied and durable here, past which a leader
     /// refuses proposals as busy and a follower takes no more entries until its own disk and state
-    /// machine catch up.
+    /// machine catch up. A state machine that is halted keeps nobody waiting: see
+    /// `RaftMachine.applyHalted(_:)`.
     package var maxUncommittedBytes: Int = 256 << 20
     /// Linearizable reads that wait for confirmation, past which more are refused as busy.
     package var maxWaitingReads: Int = 65_536
@@ -65,8 +66,12 @@ package struct RestoredState: Sendable {
     package var termRuns: [LogPosition]
     /// Of the last entry in the log.
     package var lastIndex: LogIndex
-    /// Entries after the applied index at least, contiguous up to `lastIndex`.
+    /// Contiguous up to `lastIndex`: all that are not committed at least, and of those committed and
+    /// not applied as many of the last ones as there is room for.
     package var tail: [Entry]
+    /// What must be known of committed entries that are not applied and lie before `tail`: all
+    /// memberships among them, and whatever else the driver looks for.
+    package var passed: [Entry]
     /// The latest in the log or the database, whichever has the higher index.
     package var membership: Membership
     /// The entry that set the membership.
@@ -84,6 +89,7 @@ package struct RestoredState: Sendable {
     package init(
         hardState: HardState = HardState(), base: LogPosition = .zero,
         termRuns: [LogPosition] = [], lastIndex: LogIndex = .zero, tail: [Entry] = [],
+        passed: [Entry] = [],
         membership: Membership = Membership(), membershipIndex: LogIndex = .zero,
         appliedMembership: Membership = Membership(), appliedMembershipIndex: LogIndex = .zero,
         commitIndex: LogIndex = .zero, appliedIndex: LogIndex = .zero
@@ -93,6 +99,7 @@ package struct RestoredState: Sendable {
         self.termRuns = termRuns
         self.lastIndex = lastIndex
         self.tail = tail
+        self.passed = passed
         self.membership = membership
         self.membershipIndex = membershipIndex
         self.appliedMembership = appliedMembership

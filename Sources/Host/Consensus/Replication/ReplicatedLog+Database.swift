@@ -12,8 +12,7 @@ extension ReplicatedLog {
         precondition(
             index >= appliedIndex && index < batch.through,
             "halted after \(index) within \(appliedIndex)...\(batch.through)")
-        isApplyHalted = true
-        toApply.insert(contentsOf: batch.entries.filter { $0.index > index }, at: 0)
+        haltApplying(true)
         advance(to: index)
         drain()
     }
@@ -21,8 +20,16 @@ extension ReplicatedLog {
     /// What halted the applying is decided: the rest is handed out again, unless the database is not
     /// to be trusted either.
     package mutating func resumeApplying() {
-        isApplyHalted = wantsSeed
+        haltApplying(wantsSeed)
         drain()
+    }
+
+    /// While nothing is applied nothing is held for it: memory would be used up, or the log stand
+    /// still, and with it whatever decides about the halt.
+    mutating func haltApplying(_ isOn: Bool) {
+        isApplyHalted = isOn
+        if isOn { toApply = [] }
+        raft.applyHalted(isOn)
     }
 
     // MARK: A database that is not to be trusted
@@ -31,7 +38,7 @@ extension ReplicatedLog {
     /// been applied, and a snapshot that the log holds is taken, too, if the database lacks none of
     /// what it covers. The log is as good as before.
     package mutating func distrustDatabase() {
-        isApplyHalted = true
+        haltApplying(true)
         wantsSeed = true
         raft.shunLeading(true)
     }
@@ -48,9 +55,8 @@ extension ReplicatedLog {
         guard case .seeding = snapshot else { preconditionFailure("nothing is being seeded") }
         let index = mark.position.index
         snapshot = .none
-        isApplyHalted = false
+        haltApplying(false)
         trustDatabase()
-        toApply.removeAll { $0.index <= index }
         // What they came to is in the snapshot, and nobody here knows it.
         discardProposals { $0.index <= index }
         checkpointedIndex = max(checkpointedIndex, index)

@@ -29,8 +29,13 @@ package struct ReplicatedLog: Sendable {
     private var isWriteStuck = false
     /// Everything through here is durable in this node's log. appliedIndex <= durableIndex.
     package private(set) var durableIndex: LogIndex
-    /// Committed entries that were not handed to the state machine yet, contiguous.
+    /// Committed entries that were not handed to the state machine yet, contiguous. Where it ends
+    /// before `commitIndex` the rest lies in the log only, and is read from there: nothing is held
+    /// while nothing is applied.
     var toApply: [Entry] = []
+    /// Asked of the log, and not answered.
+    var rereading: Effects.LogFetch?
+    var rereadCount: UInt64 = 0
     /// The batch that is out, and its last entry.
     var applying: (through: LogIndex, entries: [Entry])?
     /// Whoever applies refuses the next entry; nothing is handed out until `resumeApplying`.
@@ -86,6 +91,8 @@ package struct ReplicatedLog: Sendable {
         // that is becomes known with the next.
         checkpointedIndex = restored.base.index
         baseIndex = restored.base.index
+        let skips = restored.passed.compactMap(\.skip)
+        if !skips.isEmpty { effects.append(.decided(skips)) }
         drain()
     }
 
@@ -212,7 +219,7 @@ package struct ReplicatedLog: Sendable {
 
     /// Something goes on as soon as the batch handed out last is applied.
     package var awaitsApplied: Bool {
-        !waitingReads.isEmpty || !toApply.isEmpty || isInstalling || isApplyHalted
+        !waitingReads.isEmpty || !toApply.isEmpty || lacksCommitted || isInstalling || isApplyHalted
     }
 
     /// The batch handed out last was applied, through `index`.
@@ -233,7 +240,11 @@ package struct ReplicatedLog: Sendable {
 
     /// The answer to an effect that asks for entries of the log.
     package mutating func fetched(_ entries: [Entry], for fetch: Effects.LogFetch) {
-        raft.fetched(entries, for: fetch)
+        if fetch.peer == raft.identity.id {
+            reread(entries, for: fetch)
+        } else {
+            raft.fetched(entries, for: fetch)
+        }
         drain()
     }
 
@@ -284,7 +295,7 @@ package struct ReplicatedLog: Sendable {
         checkpointedIndex = mark.position.index
         baseIndex = mark.position.index
         toApply = []
-        isApplyHalted = false
+        haltApplying(false)
         trustDatabase()
         held = []
         discardProposals { _ in true }
@@ -371,7 +382,7 @@ package struct ReplicatedLog: Sendable {
                 held.append(message)
             }
         }
-        toApply.append(contentsOf: output.committed)
+        hold(output.committed)
         let skips = output.committed.compactMap(\.skip)
         if !skips.isEmpty { effects.append(.decided(skips)) }
         waitingReads.append(contentsOf: output.reads)
@@ -428,6 +439,7 @@ package struct ReplicatedLog: Sendable {
     }
 
     private mutating func handOutApply() {
+        reread()
         guard applying == nil, !isApplyHalted, let first = toApply.first,
             first.index <= durableIndex
         else { return }
@@ -469,15 +481,5 @@ package struct ReplicatedLog: Sendable {
         guard !lost.isEmpty else { return }
         proposals.removeAll { isLost($0.position) }
         effects.append(.discarded(lost))
-    }
-}
-
-extension Entry {
-    /// The decision to leave another entry out, if the entry is one.
-    fileprivate var skip: EntrySkip? {
-        // Nearly every entry is a client's command, which two bytes tell.
-        guard case .command(let bytes) = payload, LogCommand.isSkip(bytes) else { return nil }
-        guard case .skip(let skip)? = try? LogCommand(decoding: bytes) else { return nil }
-        return skip
     }
 }

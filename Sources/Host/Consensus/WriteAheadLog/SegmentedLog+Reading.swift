@@ -6,9 +6,21 @@ extension SegmentedLog {
     package mutating func entries(
         from: LogIndex, byteLimit: Int
     ) throws(LogError) -> [Entry] {
-        guard from > state.base.index, from <= state.last.index else { return [] }
         var found: [Entry] = []
         var size = 0
+        try scan(from: from) { entry in
+            found.append(entry)
+            size += entry.size
+            return size < byteLimit
+        }
+        return found
+    }
+
+    /// Goes through entries from `from` on, as long as `goesOn` says so.
+    private mutating func scan(
+        from: LogIndex, _ goesOn: (Entry) -> Bool
+    ) throws(LogError) {
+        guard from > state.base.index, from <= state.last.index else { return }
         var wanted = from
         var open: (segment: UInt64, scanner: SegmentScanner<D.File>)?
         while wanted <= state.last.index {
@@ -25,20 +37,33 @@ extension SegmentedLog {
                 }
                 for case .entries(let entries) in records {
                     for entry in entries where entry.index == wanted && wanted < end {
-                        found.append(entry)
-                        size += entry.size
                         wanted = wanted.next
-                        if size >= byteLimit { return found }
+                        guard goesOn(entry) else { return }
                     }
                 }
             }
         }
-        return found
     }
 
     /// All entries after `index`, which the database has applied.
     package mutating func tail(after index: LogIndex) throws(LogError) -> [Entry] {
         try entries(from: max(index, state.base.index).next, byteLimit: .max)
+    }
+
+    /// What a start needs of the entries after `index`, which the database has applied.
+    ///
+    /// A node that applied nothing for long has any number of them: they are gone through, and not
+    /// held.
+    /// - Parameter byteLimit: of the entries held, beside those that are not committed.
+    package mutating func tail(
+        after index: LogIndex, holding byteLimit: Int
+    ) throws(LogError) -> LogTail {
+        var tail = LogTail.Builder(committed: state.commitIndex, byteLimit: byteLimit)
+        try scan(from: max(index, state.base.index).next) { entry in
+            tail.append(entry)
+            return true
+        }
+        return tail.tail
     }
 
     /// Room claimed on the disk.

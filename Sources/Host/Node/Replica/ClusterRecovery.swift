@@ -44,10 +44,11 @@ package enum ClusterRecovery {
         let generation = try RecoveryPlan.generation(found, log: log.state)
         let database = try Applier(path: DatabaseDirectory(path: directory).file(of: generation))
         let applied = database.applied
-        let tail = try log.tail(after: applied.position.index)
-        let known = try RecoveryPlan.known(
-            log: log.state, database: StoredDatabase(applied), tail: tail)
-        if let skip { try check(skip, database, tail) }
+        let known = try RecoveryPlan.known(log: log.state, database: StoredDatabase(applied))
+        if let skip {
+            let found = try log.entries(from: LogIndex(skip.index), byteLimit: 1).first
+            try check(skip, database, found)
+        }
         let plan = try RecoveryPlan(
             try choose(log.state, known), skipping: skip, log: log.state,
             database: StoredDatabase(applied))
@@ -83,7 +84,7 @@ package enum ClusterRecovery {
 
     /// The entry must be the one that is meant, and not applied here.
     private static func check(
-        _ skip: EntrySkip, _ database: Applier, _ entries: [Entry]
+        _ skip: EntrySkip, _ database: Applier, _ entry: Entry?
     ) throws(RecoveryError) {
         do throws(ApplyFault) {
             try database.accepts(skip)
@@ -92,7 +93,7 @@ package enum ClusterRecovery {
                 "this node applied log entry \(skip.index), which skip.json leaves out: list it no "
                     + "more in peers.json, and let it join with an empty directory")
         }
-        guard let entry = entries.first(where: { $0.index.rawValue == skip.index }) else { return }
+        guard let entry else { return }
         guard Applier.hash(of: entry) == skip.hash else {
             throw RecoveryError.failed(
                 "log entry \(skip.index) has hash \(Applier.hash(of: entry)), and skip.json names "

@@ -10,7 +10,7 @@ import WriteAheadLog
 private enum LogJob: Sendable {
     case work(LogWork)
     case recordNow([MetadataRecord], Mailbox<Result<Void, LogError>>)
-    case readTail(after: LogIndex, Mailbox<Result<[Entry], LogError>>)
+    case readTail(after: LogIndex, holding: Int, Mailbox<Result<LogTail, LogError>>)
     case stop
 }
 
@@ -62,10 +62,10 @@ final class LogThread: Sendable {
 
     func post(_ work: LogWork) { jobs.post(.work(work)) }
 
-    /// The entries after `index`, read by the thread; for the start only.
-    func tail(after index: LogIndex) throws(LogError) -> [Entry] {
-        let answer = Mailbox<Result<[Entry], LogError>>()
-        jobs.post(.readTail(after: index, answer))
+    /// What the start needs of the entries after `index`, read by the thread.
+    func tail(after index: LogIndex, holding byteLimit: Int) throws(LogError) -> LogTail {
+        let answer = Mailbox<Result<LogTail, LogError>>()
+        jobs.post(.readTail(after: index, holding: byteLimit, answer))
         return try answer.take(atMost: 1)[0].get()
     }
 
@@ -129,8 +129,8 @@ final class LogThread: Sendable {
                     try log.sync()
                     keeper.wrotePastIt()
                     answer.post(.success(()))
-                case .readTail(let index, let answer):
-                    answer.post(.success(try log.tail(after: index)))
+                case .readTail(let index, let byteLimit, let answer):
+                    answer.post(.success(try log.tail(after: index, holding: byteLimit)))
                 case .stop: keeper.stop()
                 }
             }

@@ -90,7 +90,9 @@ extension Node {
             states: StateLog(logger), repeats: RepeatLog(logger), logger: logger)
         let beginning = try StartPlan.beginning(
             log: opened.state, database: StoredDatabase(applied),
-            tail: log.tail(after: applied.position.index), plan: settings.plan,
+            tail: log.tail(
+                after: applied.position.index, holding: settings.raft.maxUncommittedBytes),
+            plan: settings.plan,
             hasRegistry: registry != nil)
         let seed = Xoshiro256.seed()
         return try Node(

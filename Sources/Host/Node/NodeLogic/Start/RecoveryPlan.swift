@@ -83,15 +83,14 @@ extension RecoveryPlan {
     }
 
     /// The membership that this node knows, if log and database fit.
-    /// - Parameter tail: the entries after the database's position.
     /// - Throws: what a start would, but that the clusters' IDs differ in a recovery that was cut
     ///   off.
     package static func known(
-        log: LogState, database: StoredDatabase, tail: [Entry]
+        log: LogState, database: StoredDatabase
     ) throws(StartError) -> Membership {
         var database = database
         database.cluster = log.cluster
-        return try StartPlan.restored(log: log, database: database, tail: tail).membership
+        return try StartPlan.restored(log: log, database: database, tail: LogTail()).membership
     }
 
     /// The membership that the operator's list makes of what this node knows. Members are known by

@@ -140,17 +140,17 @@ package enum StartPlan {
         return stored
     }
 
-    /// What the consensus core starts from. `tail` holds the entries after the database's position.
+    /// What the consensus core starts from. `tail` is of the entries after the database's position.
     /// - Throws: what `step` would, if the two don't fit.
     package static func restored(
-        log: LogState, database: StoredDatabase, tail: [Entry]
+        log: LogState, database: StoredDatabase, tail: LogTail
     ) throws(StartError) -> RestoredState {
         let applied = database.position.index
         try compare(StartInventory.Log(log), StartInventory.Database(database))
         let databaseIsNewer = database.membershipIndex > log.membershipIndex
         return RestoredState(
             hardState: log.hardState, base: log.base, termRuns: log.termRuns,
-            lastIndex: log.lastIndex, tail: tail,
+            lastIndex: log.lastIndex, tail: tail.entries, passed: tail.passed,
             membership: databaseIsNewer ? database.membership : log.membership,
             membershipIndex: max(database.membershipIndex, log.membershipIndex),
             appliedMembership: database.membership,
@@ -158,10 +158,10 @@ package enum StartPlan {
             commitIndex: max(log.commitIndex, applied), appliedIndex: applied)
     }
 
-    /// What the node's machine begins with. `tail` holds the entries after the database's position.
+    /// What the node's machine begins with. `tail` is of the entries after the database's position.
     /// - Throws: what `restored` and `formation` do.
     package static func beginning(
-        log: LogState, database: StoredDatabase, tail: [Entry], plan: FormationPlan,
+        log: LogState, database: StoredDatabase, tail: LogTail, plan: FormationPlan,
         hasRegistry: Bool
     ) throws(StartError) -> NodeMachine.Beginning {
         var beginning = NodeMachine.Beginning(
