@@ -11,16 +11,23 @@ package enum ApplyHalt: Equatable, Sendable {
     case appliedSkipped(EntrySkip)
 
     /// For the operator: what happened, and the ways out.
-    package var text: String {
+    /// - Parameter options: those of the node that is halted.
+    package func notice(_ options: NodeOptions) -> HaltNotice {
         switch self {
         case .suspected(let entry):
-            "\(entry.text). Nothing is applied until you decide. If a kill or a lack of memory was "
-                + "the cause, let this node try again: \(Self.retryRemedy). To leave the entry out "
-                + "on all nodes: \(entry.skipRemedy)"
+            let tryAgain = options.command(posting: "/cluster/apply/retry")
+            let skip = options.command(
+                posting: "/cluster/apply/skip",
+                document: "{\"index\":\(entry.index),\"hash\":\(entry.hash)}")
+            return HaltNotice(
+                text: "\(entry.text). Nothing is applied until you decide. If a kill or a lack of "
+                    + "memory was the cause, let this node try again: \(tryAgain) To leave the "
+                    + "entry out on all nodes: \(skip)", tryAgain: tryAgain, skip: skip)
         case .appliedSkipped(let skip):
-            "a database like that of the others: this node had applied log entry \(skip.index), "
-                + "which the cluster decided to leave out. It is in quarantine until "
-                + "another node's database takes the place of its own"
+            return HaltNotice(
+                text: "a database like that of the others: this node had applied log entry "
+                    + "\(skip.index), which the cluster decided to leave out. It is in quarantine "
+                    + "until another node's database takes the place of its own")
         }
     }
 
@@ -47,9 +54,16 @@ package enum ApplyHalt: Equatable, Sendable {
         case .appliedSkipped(let skip): skip.hash
         }
     }
+}
 
-    /// What an operator calls to let the node apply the entry once more.
-    package static let retryRemedy = "POST /cluster/apply/retry"
+/// An `ApplyHalt` in words. The commands are complete: they can be pasted into a shell.
+package struct HaltNotice: Equatable, Sendable {
+    /// What happened and what can be done, commands included.
+    package var text: String
+    /// Lets the node apply the entry once more; nil where there is nothing to try.
+    package var tryAgain: String?
+    /// Leaves the entry out on all nodes.
+    package var skip: String?
 }
 
 /// An entry that ended the process more than once while it was applied.
@@ -84,10 +98,5 @@ package struct SuspectEntry: Equatable, Sendable {
     var text: String {
         "log entry \(index) ended this node's process \(ends) times while it was being applied, at "
             + "the statement: \(statement)"
-    }
-
-    /// What an operator calls to leave the entry out on all nodes.
-    package var skipRemedy: String {
-        "POST /cluster/apply/skip with {\"index\":\(index),\"hash\":\(hash)}"
     }
 }

@@ -27,7 +27,7 @@ extension NodeMachine {
         guard let replicated, !replicated.isInstalling else {
             return router.answer(pending, .failed(.notReady(waitingFor)))
         }
-        if let text = quarantineText ?? halt?.text {
+        if let text = quarantineText ?? haltText {
             return router.answer(pending, .failed(.unsuitable(text)))
         }
         guard replicated.appliedIndex <= replicated.checkpointedIndex else {

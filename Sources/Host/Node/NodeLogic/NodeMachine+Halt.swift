@@ -7,6 +7,9 @@ import Wire
 
 /// What a node does that must not apply the next entry, and how an operator decides about it.
 extension NodeMachine {
+    /// Why nothing is applied, for the operator; nil while it is.
+    var haltText: String? { halt?.notice(options).text }
+
     /// The database's thread refused the entry after `index`.
     mutating func applyHalted(_ cause: ApplyHalt, after index: LogIndex) {
         halt = cause
@@ -102,7 +105,7 @@ extension NodeMachine {
         _ change: WriteLimitsChange?, _ pending: PendingRequest, _ standing: Standing
     ) {
         guard router.leads(pending, standing, now) else { return }
-        if let halt { return router.answer(pending, .failed(.notReady(halt.text))) }
+        if let haltText { return router.answer(pending, .failed(.notReady(haltText))) }
         guard let change else {
             // What its predecessors had agreed must be in this leader's database first.
             guard standing.canServeAsLeader else { return router.park(pending) }

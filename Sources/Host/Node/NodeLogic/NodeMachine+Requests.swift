@@ -110,7 +110,7 @@ extension NodeMachine {
         standing.isDiskFull = isLogFull || isDatabaseFull
         standing.isExcluded = exclusion != .none
         standing.halt =
-            quarantineText.map { "this node's database is not to be trusted: \($0)" } ?? halt?.text
+            quarantineText.map { "this node's database is not to be trusted: \($0)" } ?? haltText
         guard let replicated else {
             standing.canServeLocally = canServeLocally
             standing.waitingFor = waitingFor
@@ -213,7 +213,7 @@ extension NodeMachine {
                 pending,
                 .storeNotReady("this node's database is not to be trusted: \(quarantineText)"))
         }
-        if let halt { return answer(pending, .storeNotReady(halt.text)) }
+        if let haltText { return answer(pending, .storeNotReady(haltText)) }
         guard let raft = replicated?.raft, let leader = raft.leader,
             let address = address(of: leader)
         else { return answer(pending, .noLeader(waitingFor: waitingFor)) }

@@ -26,6 +26,7 @@ extension NodeMachine {
         status.waitingFor = waitingFor
         status.exclusion = exclusion
         status.halt = halt
+        status.haltNotice = halt?.notice(options)
         status.limits = limits
         status.isSeeking = rendezvous.isSeeking
         status.quarantine = quarantine.cause
@@ -66,7 +67,7 @@ extension NodeMachine {
     /// Why this node makes no progress although it hears its leader; nil if it does.
     private var standstill: String? {
         guard let replicated else { return nil }
-        if let halt { return halt.text }
+        if let haltText { return haltText }
         if replicated.isStorageStalled { return "the log on this node's disk to be written" }
         guard appliesNothing else { return nil }
         return "this node's database to go on: it stands at entry \(replicated.appliedIndex) while "

@@ -20,7 +20,7 @@ extension NodeMachine {
             .standstill,
             appliesNothing && halt == nil
                 ? "its database stands at entry \(appliedWhenBehind)" : nil)
-        troubles.set(.applyHalted, halt?.text)
+        troubles.set(.applyHalted, haltText)
         reviewLoss()
         troubles.set(.noLeader, isLeaderless ? waitingFor : nil)
         reviewFollowers()

@@ -116,6 +116,16 @@ package struct NodeOptions: Sendable {
     /// two campaigns meet.
     var electionPatience: Duration { settings.tick * (3 * settings.raft.electionTicks) }
 
+    /// A command for a shell that asks a node's API for something.
+    /// - Parameters:
+    ///   - document: what is posted, without an apostrophe in it; nil: nothing.
+    ///   - url: of the API; nil: of this node's.
+    func command(posting path: String, document: String? = nil, at url: String? = nil) -> String {
+        let content = document.map { " -d '\($0)'" } ?? ""
+        return "curl -sS --fail-with-body \(settings.clientFlags)-X POST "
+            + "'\(url ?? settings.apiURL)\(path)'\(content)"
+    }
+
     package subscript<Value>(dynamicMember path: KeyPath<MachineSettings, Value>) -> Value {
         settings[keyPath: path]
     }

@@ -57,6 +57,8 @@ package struct NodeStatus: Sendable {
     package var exclusion: Exclusion = .none
     /// Why the node applies nothing more; nil while it applies.
     package var halt: ApplyHalt?
+    /// The same in words.
+    package var haltNotice: HaltNotice?
     /// The limits on writes as of the entries that are applied.
     package var limits = WriteLimits.initial
     /// Why this node's database is not to be trusted; nil while it is.

@@ -79,10 +79,23 @@ extension NodeMachine {
         troubles.set(
             .nodesDiffer,
             checksums.undecided.map {
-                "\($0). Find out which node is wrong, and let it be seeded by another: "
-                    + "POST /cluster/reseed at that node"
+                "\($0). Find out which node is wrong, and let it be seeded by another. "
+                    + reseedCommands
             })
         tellTroubles()
+    }
+
+    /// For each member that may be the one that is wrong.
+    private var reseedCommands: String {
+        let members = replicated?.raft.membership.members ?? []
+        return members.map { member in
+            let isOwn = member.id == options.identity.id
+            guard let url = isOwn ? options.apiURL : acquaintances[member.id]?.apiURL else {
+                return "Node \(member.id): POST /cluster/reseed at its HTTP address"
+            }
+            let command = options.command(posting: "/cluster/reseed", at: url)
+            return "Node \(member.id): \(command)"
+        }.joined(separator: " ")
     }
 
     /// Nodes whose SQLite is another one may come to other rows.

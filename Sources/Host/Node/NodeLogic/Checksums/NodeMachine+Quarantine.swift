@@ -18,7 +18,7 @@ extension NodeMachine {
             } else if seedsNow {
                 "The leader is asked to seed it"
             } else {
-                "Let the leader seed it: POST /cluster/reseed at this node"
+                "Let the leader seed it: " + options.command(posting: "/cluster/reseed")
             }
         return "\(cause.text). \(remedy)"
     }
