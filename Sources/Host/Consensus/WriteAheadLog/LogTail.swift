@@ -16,7 +16,7 @@ package struct LogTail: Equatable, Sendable {
     }
 
     /// Gathers a tail from entries in their order.
-    struct Builder {
+    struct Collector {
         private let committed: LogIndex
         private let byteLimit: Int
         private var entries: [Entry] = []

@@ -58,7 +58,7 @@ extension SegmentedLog {
     package mutating func tail(
         after index: LogIndex, holding byteLimit: Int
     ) throws(LogError) -> LogTail {
-        var tail = LogTail.Builder(committed: state.commitIndex, byteLimit: byteLimit)
+        var tail = LogTail.Collector(committed: state.commitIndex, byteLimit: byteLimit)
         try scan(from: max(index, state.base.index).next) { entry in
             tail.append(entry)
             return true

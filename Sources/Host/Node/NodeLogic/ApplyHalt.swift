@@ -12,19 +12,19 @@ package enum ApplyHalt: Equatable, Sendable {
 
     /// For the operator: what happened, and the ways out.
     /// - Parameter options: those of the node that is halted.
-    package func notice(_ options: NodeOptions) -> HaltNotice {
+    package func note(_ options: NodeOptions) -> HaltNote {
         switch self {
         case .suspected(let entry):
             let tryAgain = options.command(posting: "/cluster/apply/retry")
             let skip = options.command(
                 posting: "/cluster/apply/skip",
                 document: "{\"index\":\(entry.index),\"hash\":\(entry.hash)}")
-            return HaltNotice(
+            return HaltNote(
                 text: "\(entry.text). Nothing is applied until you decide. If a kill or a lack of "
                     + "memory was the cause, let this node try again: \(tryAgain) To leave the "
                     + "entry out on all nodes: \(skip)", tryAgain: tryAgain, skip: skip)
         case .appliedSkipped(let skip):
-            return HaltNotice(
+            return HaltNote(
                 text: "a database like that of the others: this node had applied log entry "
                     + "\(skip.index), which the cluster decided to leave out. It is in quarantine "
                     + "until another node's database takes the place of its own")
@@ -57,7 +57,7 @@ package enum ApplyHalt: Equatable, Sendable {
 }
 
 /// An `ApplyHalt` in words. The commands are complete: they can be pasted into a shell.
-package struct HaltNotice: Equatable, Sendable {
+package struct HaltNote: Equatable, Sendable {
     /// What happened and what can be done, commands included.
     package var text: String
     /// Lets the node apply the entry once more; nil where there is nothing to try.

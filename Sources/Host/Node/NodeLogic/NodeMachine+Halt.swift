@@ -8,7 +8,7 @@ import Wire
 /// What a node does that must not apply the next entry, and how an operator decides about it.
 extension NodeMachine {
     /// Why nothing is applied, for the operator; nil while it is.
-    var haltText: String? { halt?.notice(options).text }
+    var haltText: String? { halt?.note(options).text }
 
     /// The database's thread refused the entry after `index`.
     mutating func applyHalted(_ cause: ApplyHalt, after index: LogIndex) {

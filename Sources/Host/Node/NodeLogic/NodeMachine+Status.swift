@@ -26,7 +26,7 @@ extension NodeMachine {
         status.waitingFor = waitingFor
         status.exclusion = exclusion
         status.halt = halt
-        status.haltNotice = halt?.notice(options)
+        status.haltNote = halt?.note(options)
         status.limits = limits
         status.isSeeking = rendezvous.isSeeking
         status.quarantine = quarantine.cause

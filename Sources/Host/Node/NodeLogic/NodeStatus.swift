@@ -58,7 +58,7 @@ package struct NodeStatus: Sendable {
     /// Why the node applies nothing more; nil while it applies.
     package var halt: ApplyHalt?
     /// The same in words.
-    package var haltNotice: HaltNotice?
+    package var haltNote: HaltNote?
     /// The limits on writes as of the entries that are applied.
     package var limits = WriteLimits.initial
     /// Why this node's database is not to be trusted; nil while it is.

@@ -119,9 +119,9 @@ struct StoreSection: Sendable {
     /// Whether the log is applied; if not, why, and what the ways out are.
     private func apply(_ status: NodeStatus) -> JSONValue {
         guard let halt = status.halt else { return .object([.init("state", "applying")]) }
-        let notice = status.haltNotice
+        let note = status.haltNote
         var members: [JSONValue.Member] = [
-            .init("state", .string(halt.state)), .init("reason", .string(notice?.text ?? "")),
+            .init("state", .string(halt.state)), .init("reason", .string(note?.text ?? "")),
             .init("index", .integer(halt.index.rawValue)), .init("hash", .integer(halt.hash)),
         ]
         if case .suspected(let entry) = halt {
@@ -130,8 +130,8 @@ struct StoreSection: Sendable {
                 .init("text", .integer(entry.places.text)),
                 .init("offset", .integer(entry.places.offset)),
                 .init("ends", .integer(entry.ends)),
-                .init("try_again", .string(notice?.tryAgain ?? "")),
-                .init("skip", .string(notice?.skip ?? "")),
+                .init("try_again", .string(note?.tryAgain ?? "")),
+                .init("skip", .string(note?.skip ?? "")),
             ]
         }
         return .object(members)
