@@ -107,6 +107,82 @@ import Testing
         }
     }
 
+    /// Beyond what one entry of the log has room for, packed as well as it gets.
+    private static func largeFile(_ path: String) throws -> Data {
+        _ = try sqlite(
+            path,
+            "CREATE TABLE t(a INTEGER PRIMARY KEY, b); "
+                + "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 70) "
+                + "INSERT INTO t SELECT i, randomblob(1 << 20) FROM n")
+        return try Data(contentsOf: URL(filePath: path))
+    }
+
+    private static func expect(_ count: Int, on nodes: [Daemon]) async throws {
+        for node in nodes {
+            try await eventually("node \(node.id) has \(count) rows", within: .seconds(120)) {
+                let rows = try? await node.client.rows("SELECT count(*) FROM t", level: "none")
+                return rows?[0][0].int == count ? true : nil
+            }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(15)))
+    func `A database beyond one entry loads in parts, whichever node is killed on the way`()
+        async throws
+    {
+        let cluster = try TestCluster.joined(3)
+        defer { cluster.stop() }
+        try cluster.start()
+        var leader = try await cluster.waitForAgreement()
+        let asked = try #require(cluster.nodes.first { $0 !== leader })
+        let third = try #require(cluster.nodes.first { $0 !== leader && $0 !== asked })
+        let directory = try TestDirectory()
+        let file = try Self.largeFile(directory.path + "/large")
+        func clear() async throws {
+            let leader = try await cluster.waitForAgreement()
+            _ = try await leader.client.execute([
+                "DROP TABLE IF EXISTS t", "CREATE TABLE t(a)", "INSERT INTO t VALUES('old')",
+            ])
+            try await Self.expect(1, on: cluster.nodes)
+        }
+        for victim in [third, leader] {
+            try await clear()
+            async let loaded = asked.client.send(
+                "POST", "/db/load?timeout=60s", body: file, timeout: .seconds(300))
+            try await Self.partsAreKept(by: asked)
+            victim.kill()
+            try victim.start()
+            let answer = try await loaded
+            #expect(answer.status == 200, "\(answer.text.prefix(300))")
+            #expect(try answer.json()["error"].string == nil)
+            try await Self.expect(70, on: cluster.nodes)
+        }
+        // Parts of a node that is gone take no effect, and keep others waiting for a minute at most.
+        try await clear()
+        async let broken = asked.client.send("POST", "/db/load", body: file, timeout: .seconds(300))
+        try await Self.partsAreKept(by: asked)
+        asked.kill()
+        _ = try? await broken
+        try asked.start()
+        try await Self.expect(1, on: cluster.nodes)
+        leader = try await cluster.waitForAgreement()
+        try await eventually("another load begins", within: .seconds(300)) {
+            let answer = try await leader.client.send(
+                "POST", "/db/load?timeout=60s", body: file, timeout: .seconds(300))
+            return try answer.json()["error"].string == nil ? true : nil
+        }
+        try await Self.expect(70, on: cluster.nodes)
+        let written = try await asked.client.execute(["INSERT INTO t VALUES(NULL, 'after')"])
+        #expect(written["results"][0]["error"].string == nil)
+    }
+
+    private static func partsAreKept(by node: Daemon) async throws {
+        try await eventually("parts are on their way", within: .seconds(120)) {
+            let status = try? await node.client.get("/status").json()
+            return (status?["http"]["load"]["parts_kept"].int ?? 0) > 2 ? true : nil
+        }
+    }
+
     @Test(.timeLimit(.minutes(15)))
     func `What can't be loaded changes nothing, and says why`() async throws {
         let cluster = try TestCluster.joined(1)

@@ -145,7 +145,7 @@ import Wire
         let server = try await RawServer.start(saying: WireBytes.frame(2, text.bytes))
         let error = await failure(at: server.address, from: a)
         #expect(error?.reason == .versionMismatch)
-        #expect(error?.cause == "speaks version 9.3 of the node protocol, this node 1.3")
+        #expect(error?.cause == "speaks version 9.3 of the node protocol, this node 1.4")
         try await server.channel.close()
         try await a.stop()
     }

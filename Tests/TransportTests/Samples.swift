@@ -74,6 +74,14 @@ enum Samples {
         .boot(DatabaseImage(byteCount: 8192, packed: [9])),
         .loadDump(Command(kind: .execute, statements: [Statement("a; b")])),
         .load(DatabaseImage(byteCount: 4096, packed: [1, 2, 3])),
+        .loadPart(
+            LoadPart(
+                id: LoadID(high: 1, low: .max), number: 7, byteCount: 1 << 40, bytes: [1, 2],
+                stamp: Stamp(milliseconds: 3, seed: 4)), isBoot: true),
+        .loadEnd(
+            LoadEnd(
+                id: LoadID(high: 1, low: 2), action: .replace, onlyEmpty: true, parts: 8,
+                byteCount: 1 << 40), isBoot: false),
         .backup(BackupRequest(), ReadOptions(level: .none)),
         .backup(
             BackupRequest(form: .sql, vacuum: true, compress: true, tables: ["a", "b c"]),

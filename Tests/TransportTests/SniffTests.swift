@@ -99,7 +99,7 @@ import Wire
         var expected = ByteWriter()
         expected.writeRaw([1, 1, 3] as [UInt8])
         expected.write(
-            "this node speaks version 1.3 of the node protocol, the caller 2.0")
+            "this node speaks version 1.4 of the node protocol, the caller 2.0")
         #expect(bytes == WireBytes.frame(2, expected.bytes))
         try await node.stop()
     }

@@ -14,6 +14,30 @@ import Wire
         ],
         transaction: true, qualifyColumns: true, stamp: Stamp(milliseconds: 12, seed: 34))
 
+    @Test func `Parts of a load, and their end, are read as written, and take a stamp`() throws {
+        let id = LoadID(high: 5, low: .max)
+        var part = LoadPart(id: id, number: 3, byteCount: 1 << 33, bytes: [1, 2, 3])
+        var end = LoadEnd(id: id, action: .replace, onlyEmpty: true, parts: 4, byteCount: 1 << 33)
+        var bytes = [LogCommand.loadPart(part).encoded(), LogCommand.loadEnd(end).encoded()]
+        #expect(try LogCommand(decoding: bytes[0]) == .loadPart(part))
+        #expect(try LogCommand(decoding: bytes[1]) == .loadEnd(end))
+        for place in bytes.indices { LogCommand.stamp(&bytes[place], milliseconds: 99, seed: 77) }
+        part.stamp = Stamp(milliseconds: 99, seed: 77)
+        end.stamp = part.stamp
+        #expect(try LogCommand(decoding: bytes[0]) == .loadPart(part))
+        #expect(try LogCommand(decoding: bytes[1]) == .loadEnd(end))
+        for encoded in bytes {
+            for count in 0..<encoded.count {
+                #expect(throws: WireError.self) {
+                    try LogCommand(decoding: Array(encoded.prefix(count)))
+                }
+            }
+            var other = encoded
+            other[3] = 2
+            #expect(throws: WireError.self) { try LogCommand(decoding: other) }
+        }
+    }
+
     @Test func `Only a command takes a stamp, and no bytes are written beyond their end`() throws {
         var bytes = LogCommand.command(command).encoded()
         LogCommand.stamp(&bytes, milliseconds: 99, seed: 77)

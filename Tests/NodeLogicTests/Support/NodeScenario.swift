@@ -251,6 +251,9 @@ struct NodeScenario {
             return .backup(
                 BackupRequest(), ReadOptions(level: level(command["level"] ?? "linearizable")))
         case "load": return .load(DatabaseImage(byteCount: 1, packed: [1]))
+        case "piece":
+            let part = LoadPart(id: LoadID(high: 1, low: 1), number: 0, byteCount: 9, bytes: [1])
+            return .loadPart(part, isBoot: command["boot"] == "yes")
         case "dump":
             return .loadDump(Command(kind: .execute, statements: [Statement("dumped=1")]))
         case "boot": return .boot(DatabaseImage(byteCount: 1, packed: [1]))

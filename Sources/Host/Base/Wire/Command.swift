@@ -101,6 +101,8 @@ package struct ClusterSettings: Equatable, Sendable {
 ///     kind 4  skip:     u64 index | u32 CRC-32C of the entry's payload | u32 text | u32 offset
 ///     kind 5  checksum: u8 tracing | optional piece, see ChecksumMarker.swift
 ///     kind 6  load:     a database file, see DatabaseImage.swift
+///     kind 7  part:     a part of a database file, see LoadPart.swift
+///     kind 8  end:      what becomes of these parts, see LoadPart.swift
 package enum LogCommand: Equatable, Sendable {
     case command(Command)
     case settings(ClusterSettings)
@@ -112,6 +114,10 @@ package enum LogCommand: Equatable, Sendable {
     case checksum(ChecksumMarker)
     /// A database takes the place of the one that is there. The daemon's own rows stay.
     case load(DatabaseImage)
+    /// A part of a database that is too large for one entry is kept, for `loadEnd`.
+    case loadPart(LoadPart)
+    /// All parts are there, or not wanted any more.
+    case loadEnd(LoadEnd)
 
     /// The first byte of an entry's content; others are refused.
     package static let formatVersion: UInt8 = 1
@@ -124,14 +130,14 @@ package enum LogCommand: Equatable, Sendable {
     /// encoding again.
     package static let stampOffset = 4
 
-    /// Writes the leader's stamp into an encoded command. Of anything else, as of settings, which
-    /// have no stamp, nothing is changed: the bytes may have come from another node.
+    /// Writes the leader's stamp into an encoded command. The parts of a load have one, too. Of anything
+    /// else, as of settings, which have no stamp, nothing is changed: the bytes may have come from another node.
     /// - Parameters:
     ///   - bytes: of `encoded()`.
     ///   - milliseconds: the wall clock, since 1970.
     ///   - seed: decides what the command's statements draw at random.
     package static func stamp(_ bytes: inout [UInt8], milliseconds: Int64, seed: UInt64) {
-        guard bytes.count >= stampOffset + 16, bytes[1] == 1 else { return }
+        guard bytes.count >= stampOffset + 16, [1, 7, 8].contains(bytes[1]) else { return }
         bytes.withUnsafeMutableBytes { buffer in
             buffer.storeBytes(
                 of: milliseconds.littleEndian, toByteOffset: stampOffset, as: Int64.self)
@@ -210,6 +216,12 @@ extension LogCommand {
         case .load(let image):
             writer.write(UInt8(6))
             image.encode(into: &writer)
+        case .loadPart(let part):
+            writer.write(UInt8(7))
+            part.encode(into: &writer)
+        case .loadEnd(let end):
+            writer.write(UInt8(8))
+            end.encode(into: &writer)
         }
         return writer.bytes
     }
@@ -230,6 +242,8 @@ extension LogCommand {
         case 4: self = .skip(try EntrySkip(from: &reader))
         case 5: self = .checksum(try ChecksumMarker(from: &reader))
         case 6: self = .load(try DatabaseImage(from: &reader))
+        case 7: self = .loadPart(try LoadPart(from: &reader))
+        case 8: self = .loadEnd(try LoadEnd(from: &reader))
         default: throw .invalid(field: "log command kind", value: UInt64(kind))
         }
         try reader.expectEnd()

@@ -40,6 +40,8 @@ package enum LoadContent: Equatable, Sendable {
     case sql(String, isTransaction: Bool)
     /// A database that is to take the place of the one that is there.
     case image(DatabaseImage)
+    /// The same, where it is too large for one entry.
+    case parcel(LoadParcel)
     /// It is larger than what may be loaded so; in bytes.
     case tooLarge(String)
     /// Another load is being looked at: nothing was done.

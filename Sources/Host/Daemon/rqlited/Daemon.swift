@@ -64,7 +64,10 @@ struct Daemon {
         let status = StatusSections(
             node: node, settings: settings, process: process, discovery: discovery,
             access: access, encryption: encryption,
-            queueNumber: metrics.gauge("queue", "sequence_number"))
+            queueNumber: metrics.gauge("queue", "sequence_number"),
+            loadParts: (
+                metrics.gauge("http", "load_parts"), metrics.gauge("http", "load_parts_kept")
+            ))
         let page = MetricsPage(status: status, metrics: metrics)
         let http = HTTPServer(
             HTTPServer.Identity(

@@ -15,7 +15,10 @@ final class LoadDesk: Sendable {
     init(directory: String) {
         // The entry says more than the file.
         reader = LoadReader(
-            directory: directory, packedBytes: RaftSettings().maxEntryBytes - 4096)
+            directory: directory, packedBytes: RaftSettings().maxEntryBytes - 4096,
+            newID: {
+                LoadID(high: .random(in: .min ... .max), low: .random(in: .min ... .max))
+            })
     }
 
     /// For a body that comes in parts. Never blocks.

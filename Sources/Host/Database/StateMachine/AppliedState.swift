@@ -23,6 +23,8 @@ package struct AppliedState: Equatable, Sendable {
     package var lastMilliseconds: Int64
     /// The trace of the rows written since it began; nil: none is kept. See `RowTrace`.
     package var trace: Digest?
+    /// A load whose parts come; nil: none.
+    package var load: OpenLoad?
     /// How much of the entry after `position` is done, when it is applied unit by unit.
     var progress: EntryProgress?
 

@@ -121,9 +121,13 @@ package final class Applier {
             if case .checksum(let marker) = content { marker } else { nil }
         }
 
-        /// What replaces the database, unless it is left out.
-        var image: DatabaseImage? {
-            if skip == nil, case .load(let image) = content { image } else { nil }
+        /// It is about a load, and is not left out.
+        var standsAlone: Bool {
+            guard skip == nil else { return false }
+            switch content {
+            case .load, .loadPart, .loadEnd: return true
+            default: return false
+            }
         }
     }
 
@@ -136,6 +140,8 @@ package final class Applier {
         case checksum(ChecksumMarker)
         case command(Command)
         case load(DatabaseImage)
+        case loadPart(LoadPart)
+        case loadEnd(LoadEnd)
     }
 
     private static func content(of entry: Entry) throws(ApplyFault) -> Content {
@@ -151,6 +157,8 @@ package final class Applier {
                 case .skip(let skip): return .skip(skip)
                 case .checksum(let marker): return .checksum(marker)
                 case .load(let image): return .load(image)
+                case .loadPart(let part): return .loadPart(part)
+                case .loadEnd(let end): return .loadEnd(end)
                 }
             } catch {
                 guard case .unsupportedVersion(let found, let supported) = error else {
@@ -169,12 +177,12 @@ package final class Applier {
     {
         var rest = pending[...]
         while !rest.isEmpty {
-            if let first = rest.first, let image = first.image {
-                try load(image, first, into: &results)
+            if let first = rest.first, first.standsAlone {
+                try applyLoad(first, into: &results)
                 rest = rest.dropFirst()
                 continue
             }
-            if let place = rest.firstIndex(where: { $0.image != nil }) {
+            if let place = rest.firstIndex(where: \.standsAlone) {
                 // A load stands alone.
                 try applyBetweenMarkers(Array(rest[..<place]), into: &results)
                 rest = rest[place...]
@@ -293,8 +301,14 @@ package final class Applier {
             case .restart: state.trace = RowTrace.isPossible ? Digest() : nil
             case .stop: state.trace = nil
             }
-        case .load:
-            // It is left out; see `load`.
+            if let load = state.load, load.isAbandoned(at: state.lastMilliseconds) {
+                try attempt("forgetting a load") { () throws(SQLiteError) in
+                    try MetadataTable.dropParts(on: session.connection)
+                }
+                state.load = nil
+            }
+        case .load, .loadPart, .loadEnd:
+            // It is left out; see `applyLoad`.
             result = CommandResult([], error: CommandRunner.skippedText)
             result?.logIndex = entry.position.index.rawValue
         case .command(let command):

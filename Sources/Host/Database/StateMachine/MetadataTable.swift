@@ -11,7 +11,7 @@ internal import Wire
 /// VACUUM drops what isn't listed: the table is listed while that runs, and is the first one then, so
 /// that it gets the second page again. Programs that know nothing of it report "page 2 is never used".
 ///
-/// It has one row, `id` 1:
+/// It has one row, `id` 1, and others while a load is on its way (MetadataTable+Parts.swift):
 ///
 ///     format            1
 ///     cluster           16 bytes: cluster ID, NULL before there is one
@@ -53,7 +53,7 @@ enum MetadataTable {
     private static let progressSizeBeforeTrace = 88
 
     /// A statement of our own, with the table's name in place of each `@`.
-    private static func prepare(_ sql: String, on connection: borrowing Connection)
+    static func prepare(_ sql: String, on connection: borrowing Connection)
         throws(SQLiteError) -> PreparedStatement
     {
         try reveal(on: connection)
@@ -244,7 +244,9 @@ enum MetadataTable {
                 FROM main.@ WHERE id = 1
                 """, on: connection)
             guard try row.step() else { throw SQLiteError.missingTable }
-            return try decode(row)
+            var state = try decode(row)
+            state.load = try openLoad(on: connection)
+            return state
         } catch {
             throw error == .missingTable ? .missing : .unreadable(error)
         }

@@ -13,6 +13,9 @@ struct HTTPCounters: Sendable {
     let backups: Counter
     let loads: Counter
     let boots: Counter
+    /// Of loads in parts that are under way here: how many parts they have, and how many are kept.
+    let loadParts: Gauge
+    let loadPartsKept: Gauge
     let snapshots: Counter
     let reaps: Counter
     let consoleFiles: Counter
@@ -40,6 +43,8 @@ struct HTTPCounters: Sendable {
         backups = counter("backups")
         loads = counter("loads")
         boots = counter("boot")
+        loadParts = metrics.gauge("http", "load_parts")
+        loadPartsKept = metrics.gauge("http", "load_parts_kept")
         snapshots = counter("user_snapshots")
         reaps = counter("user_reaps")
         consoleFiles = counter("ui")

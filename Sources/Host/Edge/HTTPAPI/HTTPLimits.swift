@@ -10,9 +10,9 @@ package struct HTTPLimits: Sendable {
     package var headerFields = 128
     /// Bytes of a request body that carries statements.
     package var bodyBytes = 256 << 20
-    /// Bytes of a body that is a database or a dump, as it is sent: as many as a database to load may
-    /// have. It is kept in a file, not in memory.
-    package var loadBytes = 1 << 30
+    /// Bytes of a body that is a database or a dump, as it is sent. It is kept in a file, whose disk
+    /// is the bound.
+    package var loadBytes = Int.max
     /// Bytes of such a body that may have come and are not in the file yet.
     package var uploadWindow = 512 * 1024
     /// Bytes of a body whose statements are only shown again, twice and with escapes.
@@ -57,8 +57,8 @@ package struct HTTPLimits: Sendable {
     /// Bytes of request bodies that are being received or not answered yet. What a request holds
     /// up to `uncountedBytes` is covered by the bound on requests.
     package var bodyBytesInFlight = 1 << 30
-    /// Bodies that are kept in files at a time: each of them takes as much room on the disk as a
-    /// database to load may have.
+    /// Bodies that are kept in files at a time: each of them takes as much room on the disk as
+    /// its database has.
     package var uploads = 8
     /// Bytes of answers that wait for their clients to take them.
     package var answerBytesInFlight = 2 << 30

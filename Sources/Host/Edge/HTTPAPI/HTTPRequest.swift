@@ -3,6 +3,7 @@ import NIOCore
 import NIOHTTP1
 import Rights
 import Service
+import Wire
 
 /// A request whose query string has been checked.
 struct HTTPRequest: Sendable {
@@ -104,6 +105,8 @@ enum Action {
     case respond(Response)
     /// To be asked of the node.
     case submit(ClientRequest.Operation)
+    /// A database is brought to the node in parts.
+    case ship(LoadParcel, isBoot: Bool)
     /// To be carried out with others, by and by.
     case enqueue(QueuedWrite)
 }

@@ -12,7 +12,7 @@ import Wire
 final class LoopGateway: ReplySink, @unchecked Sendable {
     typealias ExchangeID = HTTPConnection.Machine.ExchangeID
 
-    private struct Waiting {
+    struct Waiting {
         let connection: HTTPConnection
         let exchange: ExchangeID
         let pending: PendingReply
@@ -20,16 +20,18 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         let share: Share?
         /// Of an answer that comes in parts.
         var source: AnswerSource?
+        /// Of a load in parts.
+        var shipment: Shipment?
         /// The client has its answer, or a refusal; parts that still come are dropped.
         var isOver = false
     }
 
-    private let loop: any EventLoop
-    private let service: any NodeService
-    private let edge: Edge
+    let loop: any EventLoop
+    let service: any NodeService
+    let edge: Edge
     private var gathered: [ClientRequest] = []
     /// Also requests whose client has gone: the node is still at them.
-    private var waiting: [RequestID: Waiting] = [:]
+    var waiting: [RequestID: Waiting] = [:]
     /// Whose request is worked on elsewhere.
     private var away: [RequestID: HTTPConnection] = [:]
     private var lastSerial: UInt32 = 0
@@ -92,11 +94,14 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
             // The loop runs its tasks after it has read from all sockets that were ready.
             if gathered.isEmpty { loop.execute { self.submitGathered() } }
             gathered.append(Self.request(id, asked, pending))
+        case .ship(let parcel, let isBoot):
+            guard let id = enroll(pending, for: connection, exchange, request.share) else { break }
+            edge.workshop.run { [self] in ship(parcel, isBoot: isBoot, id, pending) }
         }
         return false
     }
 
-    private static func request(
+    static func request(
         _ id: RequestID, _ operation: ClientRequest.Operation, _ pending: PendingReply
     ) -> ClientRequest {
         ClientRequest(
@@ -136,6 +141,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
             case .submit(let asked):
                 service.submit([Self.request(id, asked, pending)], replyTo: self)
             case .enqueue(let write): enqueue(write, id)
+            case .ship(let parcel, let isBoot): ship(parcel, isBoot: isBoot, id, pending)
             case .respond: break
             }
             loop.execute { [self] in returned(id, exchange, action) }
@@ -208,12 +214,16 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
                 }
                 continue
             }
+            if goOn(with: reply) { continue }
             // Whoever answers twice finds nobody waiting.
             guard let waiting = remove(reply.id) else { continue }
+            if let shipment = waiting.shipment { ended(shipment, reply, waiting.pending) }
             if waiting.source == nil { edge.desk.counters.times.record(waiting.pending) }
             // Rendering for a client that has gone would be for nothing.
             guard waiting.connection.isOpen, !waiting.isOver else { continue }
-            if let source = waiting.source {
+            if waiting.shipment != nil, waiting.source != nil {
+                close(waiting, with: reply.outcome)
+            } else if let source = waiting.source {
                 // A part went out: the client sees the missing end.
                 source.fail()
                 waiting.connection.fed(source)

@@ -13,7 +13,7 @@ extension ClientRequest.Operation {
             case .request: RightsNeed([.query, .execute])
             }
         case .backup: RightsNeed([.backup], isReading: true)
-        case .load, .loadDump, .boot: RightsNeed([.load])
+        case .load, .loadDump, .boot, .loadPart, .loadEnd: RightsNeed([.load])
         case .remove, .drop: RightsNeed([.remove])
         case .transferLeadership: RightsNeed([.leaderOperations])
         case .nodes: RightsNeed([.status], isReading: true)
@@ -37,7 +37,7 @@ extension ClientRequest.Operation {
             case .request: "Request"
             }
         case .backup: "backup"
-        case .load, .loadDump: "load"
+        case .load, .loadDump, .loadPart, .loadEnd: "load"
         case .boot: "boot"
         case .remove: "remove node"
         case .transferLeadership: "stepdown"

@@ -64,6 +64,11 @@ package struct ClientRequest: Sendable {
         case backup(BackupRequest, ReadOptions)
         /// The database is replaced, on all nodes.
         case load(DatabaseImage)
+        /// A part of a database that is too large for one request is kept.
+        /// - isBoot: for a node that is alone, as `boot`.
+        case loadPart(LoadPart, isBoot: Bool)
+        /// What was kept takes the place of the database, or is not wanted any more.
+        case loadEnd(LoadEnd, isBoot: Bool)
         /// A dump is run: the same as a command that executes, to who may load.
         case loadDump(Command)
         /// As `load`, on the leader of a cluster of one.
@@ -159,7 +164,7 @@ extension ClientRequest.Operation {
         switch self {
         case .command: .command
         case .backup: .backup
-        case .load, .loadDump: .load
+        case .load, .loadDump, .loadPart, .loadEnd: .load
         case .boot: .boot
         case .remove: .remove
         case .transferLeadership: .transferLeadership

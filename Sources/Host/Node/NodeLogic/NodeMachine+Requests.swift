@@ -44,18 +44,23 @@ extension NodeMachine {
 
     /// Who can't read the entry could apply nothing after it.
     private mutating func load(_ pending: PendingRequest, _ standing: Standing) {
+        let needed: ProtocolVersion =
+            switch pending.request.operation {
+            case .loadPart, .loadEnd: .loadParts
+            default: .loads
+            }
         let older = (replicated?.raft.membership.members ?? []).first { member in
             guard member.id != options.identity.id, let known = acquaintances[member.id] else {
                 return false
             }
-            return !known.versions.protocolVersion.includes(.loads)
+            return !known.versions.protocolVersion.includes(needed)
         }
         guard let older else { return router.propose(pending, standing) }
         router.answer(
             pending,
             .failed(
                 .unsuitable(
-                    "node \(older.id) has a program that can't load a database yet: install this "
+                    "node \(older.id) has a program that can't load such a database yet: install this "
                         + "version on all nodes first")))
     }
 

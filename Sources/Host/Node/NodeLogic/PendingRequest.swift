@@ -49,6 +49,8 @@ package struct PendingRequest: Sendable {
         case .command(let command, _), .loadDump(let command):
             encoded = LogCommand.command(command).encoded()
         case .load(let image), .boot(let image): encoded = LogCommand.load(image).encoded()
+        case .loadPart(let part, _): encoded = LogCommand.loadPart(part).encoded()
+        case .loadEnd(let end, _): encoded = LogCommand.loadEnd(end).encoded()
         default: break
         }
     }
@@ -59,7 +61,8 @@ package struct PendingRequest: Sendable {
     /// Until when a leader must have taken it in.
     func parkedDeadline(applyTimeout: Duration) -> MonotonicTime {
         switch request.operation {
-        case .load, .loadDump, .boot: return min(deadline, arrival + applyTimeout)
+        case .load, .loadDump, .boot, .loadPart, .loadEnd:
+            return min(deadline, arrival + applyTimeout)
         default: break
         }
         guard case .command(let command, _) = request.operation,

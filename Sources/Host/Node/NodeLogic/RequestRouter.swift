@@ -117,7 +117,7 @@ struct RequestRouter {
         case .backup(_, let options):
             dispatch(pending, readNeed(options, standing), standing, now)
             return nil
-        case .boot:
+        case .boot, .loadPart(_, isBoot: true), .loadEnd(_, isBoot: true):
             // Never sent on: it is meant for a node that is alone.
             if standing.role == .leader { return .boot(pending) }
             answer(pending, .failed(.notLeader(leaderURL: standing.leaderURL)))
@@ -125,7 +125,7 @@ struct RequestRouter {
         case .loadDump:
             dispatch(pending, .proposal, standing, now)
             return nil
-        case .load:
+        case .load, .loadPart, .loadEnd:
             guard leads(pending, standing, now) else { return nil }
             return .load(pending)
         case .remove(let id):

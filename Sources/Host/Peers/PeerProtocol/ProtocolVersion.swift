@@ -12,13 +12,16 @@ package struct ProtocolVersion: Equatable, Sendable, CustomStringConvertible {
     }
 
     /// What this program speaks.
-    package static let current = ProtocolVersion(major: 1, minor: 3)
+    package static let current = ProtocolVersion(major: 1, minor: 4)
 
     /// Since when nodes can read markers for checksums, in the log and about it.
     package static let checksums = ProtocolVersion(major: 1, minor: 2)
 
     /// Since when nodes can read entries that load a database, and be asked for a copy of theirs.
     package static let loads = ProtocolVersion(major: 1, minor: 3)
+
+    /// Since when nodes can read entries that bring a database in parts.
+    package static let loadParts = ProtocolVersion(major: 1, minor: 4)
 
     /// It has all that the other one has.
     package func includes(_ other: ProtocolVersion) -> Bool {

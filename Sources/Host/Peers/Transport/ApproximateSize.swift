@@ -21,6 +21,7 @@ extension ClientRequest {
         let command: Command
         switch operation {
         case .load(let image), .boot(let image): return size + image.packed.count
+        case .loadPart(let part, _): return size + part.bytes.count
         case .command(let carried, _), .loadDump(let carried): command = carried
         default: return size
         }

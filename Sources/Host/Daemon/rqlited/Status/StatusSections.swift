@@ -20,6 +20,8 @@ struct StatusSections: Sendable {
     let encryption: Encryption
     /// Of the last queued write that is done.
     let queueNumber: Gauge
+    /// Of loads in parts under way here: all parts, and those that are kept.
+    let loadParts: (all: Gauge, kept: Gauge)
 
     var sections: [Documents.Section] {
         let node = self.node
@@ -90,6 +92,12 @@ struct StatusSections: Sendable {
                 .object([
                     .init("local_node_addr", .string(node.options.address.rawValue)),
                     .init("timeout", .string(settings.raft.connectTimeout.goText)),
+                ])),
+            .init(
+                "load",
+                .object([
+                    .init("parts", .integer(loadParts.all.current)),
+                    .init("parts_kept", .integer(loadParts.kept.current)),
                 ])),
             .init(
                 "queue",

@@ -15,27 +15,19 @@ internal import Wire
 /// the new position. Readers go on seeing what they see.
 extension Applier {
     /// Of an entry that is not left out. Alone in its transaction.
-    func load(_ image: DatabaseImage, _ entry: Pending, into results: inout [AppliedEntry])
-        throws(ApplyFault)
-    {
-        marker?.begin(entry.position.index)
-        defer { marker?.end() }
+    func applyLoad(_ entry: Pending, into results: inout [AppliedEntry]) throws(ApplyFault) {
         var state = applied
         state.position = entry.position
         state.progress = nil
-        let path = DatabaseDirectory(beside: self.path).temporaryFiles + "/etilqs_load"
-        defer { DatabaseDirectory.drop(path) }
         var result = CommandResult([])
-        if let refusal = try unpack(image, at: path, state.settings.limits) {
-            result.error = refusal
-            try note(state)
-        } else {
-            do throws(SQLiteError) {
-                try replaceAll(by: path, state)
-            } catch {
-                try forgetReplacement()
-                throw .storage("loading a database", error)
-            }
+        switch entry.content {
+        case .load(let image):
+            marker?.begin(entry.position.index)
+            defer { marker?.end() }
+            result.error = try load(image, &state)
+        case .loadPart(let part): result.error = try keep(part, &state)
+        case .loadEnd(let end): result.error = try endLoad(end, &state)
+        default: preconditionFailure("entry \(entry.position) is about no load")
         }
         applied = state
         result.logIndex = entry.position.index.rawValue
@@ -43,30 +35,62 @@ extension Applier {
             AppliedEntry(index: entry.position.index, result: entry.isReported ? result : nil))
     }
 
-    /// - Returns: why it can't be loaded, on any node.
-    private func unpack(_ image: DatabaseImage, at path: String, _ limits: WriteLimits)
-        throws(ApplyFault) -> String?
+    /// - Returns: why it was not done, on any node.
+    private func load(_ image: DatabaseImage, _ state: inout AppliedState) throws(ApplyFault)
+        -> String?
     {
-        if UInt64(clamping: image.byteCount) > limits.database {
-            return "the database would be larger than \(limits.database) bytes: raise the limit on "
-                + "writes"
+        if UInt64(clamping: image.byteCount) > state.settings.limits.database {
+            try note(state)
+            return OpenLoad.tooLarge(state.settings.limits)
         }
+        let count = image.byteCount
+        return try replace(byFileOf: count, &state) { reader, file throws(LoadFault) in
+            try reader.unpack(image.packed, into: file)
+        } otherwise: { state throws(ApplyFault) in
+            try note(state)
+        }
+    }
+
+    /// Makes the file and puts it in the place of the database, or notes that this can't be.
+    /// - Parameters:
+    ///   - unpack: hands all of the stream to the reader.
+    ///   - note: notes that the entry is done where its bytes are no file, in one transaction.
+    /// - Returns: why the file can't be made, on any node.
+    func replace(
+        byFileOf byteCount: Int, _ state: inout AppliedState,
+        unpack: (inout GzipReader, LoadFile) throws(LoadFault) -> Void,
+        otherwise note: (inout AppliedState) throws(ApplyFault) -> Void
+    ) throws(ApplyFault) -> String? {
+        let path = DatabaseDirectory(beside: self.path).temporaryFiles + "/etilqs_load"
+        defer { DatabaseDirectory.drop(path) }
         do throws(LoadFault) {
             let file = try LoadFile(path)
-            var reader = GzipReader(limit: image.byteCount)
-            try reader.unpack(image.packed, into: file)
-            guard file.byteCount == image.byteCount else { throw .gzip(.truncated) }
-            return nil
+            var reader = GzipReader(limit: byteCount)
+            try unpack(&reader, file)
+            guard file.byteCount == byteCount else { throw .gzip(.truncated) }
         } catch {
             switch error {
             case .gzip(.memory):
                 throw .storage(operation: "unpacking", code: SQLITE_NOMEM, message: error.text)
-            case .gzip: return "the database in the log entry can't be unpacked: \(error.text)"
+            case .gzip:
+                try note(&state)
+                return "the database in the log can't be unpacked: \(error.text)"
             case .system(_, let code) where code == ENOSPC || code == EDQUOT: throw .diskFull
+            case .noRoom: throw .diskFull
             case .system(let operation, _):
                 throw .storage(operation: operation, code: SQLITE_IOERR, message: error.text)
+            case .database(let error): throw .storage("reading the parts of a load", error)
             }
         }
+        // Whatever was on its way is gone with the database that holds it.
+        state.load = nil
+        do throws(SQLiteError) {
+            try replaceAll(by: path, state)
+        } catch {
+            try forgetReplacement()
+            throw .storage("loading a database", error)
+        }
+        return nil
     }
 
     private func replaceAll(by path: String, _ state: AppliedState) throws(SQLiteError) {
@@ -107,10 +131,13 @@ extension Applier {
         }
     }
 
-    /// Only that the entry is done.
-    private func note(_ state: AppliedState) throws(ApplyFault) {
+    /// That the entry is done, and in the same transaction what it changes in the daemon's table.
+    func note(
+        _ state: AppliedState, with changes: () throws(SQLiteError) -> Void = {}
+    ) throws(ApplyFault) {
         do throws(SQLiteError) {
             try session.begin()
+            try changes()
             try MetadataTable.writeProgress(state, on: session.connection)
             try session.commit()
         } catch {

@@ -7,10 +7,19 @@ final class LoadFile {
     let path: String
     private(set) var byteCount = 0
     private let descriptor: Int32
+    /// At how many bytes the disk is looked at again; nil: it never is.
+    private var nextLook: Int?
+
+    /// What a file leaves free, beside room for a copy of itself, in bytes.
+    private static let spareBytes: UInt64 = 64 << 20
+    private static let bytesPerLook = 8 << 20
 
     /// Empty, whatever stood there.
-    init(_ path: String) throws(LoadFault) {
+    /// - Parameter keepsRoom: it fails while the disk still has room for a copy of it and for the
+    ///   node's own work: what a client sends shall not fill the disk.
+    init(_ path: String, keepsRoom: Bool = false) throws(LoadFault) {
         self.path = path
+        nextLook = keepsRoom ? 0 : nil
         let directory = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[..<$0]) }
         if let directory, mkdir(directory, 0o700) != 0, errno != EEXIST {
             throw .system("making \(directory)", errno)
@@ -42,6 +51,17 @@ final class LoadFile {
         }
     }
 
+    private func look() throws(LoadFault) {
+        guard let next = nextLook, byteCount >= next else { return }
+        nextLook = byteCount + Self.bytesPerLook
+        var facts = statvfs()
+        guard fstatvfs(descriptor, &facts) == 0 else { return }
+        let free = UInt64(facts.f_bavail) * UInt64(facts.f_frsize)
+        guard free >= UInt64(byteCount) + Self.spareBytes else {
+            throw .noRoom(path: path, bytes: byteCount)
+        }
+    }
+
     func write(_ bytes: [UInt8]) throws(LoadFault) {
         var fault: LoadFault?
         bytes.withUnsafeBytes { buffer in
@@ -59,6 +79,7 @@ final class LoadFile {
             guard count > 0 else { throw .system("writing \(path)", count < 0 ? errno : ENOSPC) }
             rest = rest.dropFirst(count)
             byteCount += count
+            try look()
         }
     }
 }
@@ -67,12 +88,20 @@ final class LoadFile {
 enum LoadFault: Error {
     case system(String, Int32)
     case gzip(GzipError)
+    /// The disk has no room for as many bytes, a copy of them, and what else there is to do.
+    case noRoom(path: String, bytes: Int)
+    /// Reading what is to be written.
+    case database(SQLiteError)
 
     var text: String {
         switch self {
         case .system(let operation, let code):
             "\(operation) failed: \(String(cString: strerror(code)))"
         case .gzip(let error): "\(error)"
+        case .noRoom(let path, let bytes):
+            "the disk of \(path) has no room for more than \(bytes) bytes and a copy of them: free "
+                + "some, or load through another node"
+        case .database(let error): error.message
         }
     }
 }

@@ -3,7 +3,7 @@ internal import Glibc
 internal import Gzip
 internal import Raft
 internal import SQLite
-internal import Wire
+package import Wire
 
 /// Looks at what a client wants to load, and makes of it what goes into the log: SQL as it is, a
 /// database file checked and in the form that every node takes over. Either may come packed by gzip.
@@ -12,15 +12,25 @@ internal import Wire
 /// where it is too large. It calls SQLite and takes its time: never on an event loop. Thread-safe.
 package struct LoadReader: Sendable {
     private let directory: DatabaseDirectory
-    /// Bytes that an entry has for a packed file.
+    /// Bytes that an entry has for a packed file, or for SQL.
     private let packedBytes: Int
+    private let partBytes: Int
+    private let newID: @Sendable () -> LoadID
 
     /// - Parameters:
     ///   - path: the data directory.
-    ///   - packedBytes: what a packed file may have, in bytes.
-    package init(directory path: String, packedBytes: Int) {
+    ///   - packedBytes: what a packed file, or SQL, may have to go into the log as one entry, in
+    ///     bytes.
+    ///   - partBytes: what each part has of a file that is larger, in bytes.
+    ///   - newID: draws the name of a load that goes in parts.
+    package init(
+        directory path: String, packedBytes: Int, partBytes: Int = LoadPart.size,
+        newID: @escaping @Sendable () -> LoadID
+    ) {
         directory = DatabaseDirectory(path: path)
         self.packedBytes = packedBytes
+        self.partBytes = partBytes
+        self.newID = newID
     }
 
     /// For a body that comes in parts.
@@ -33,12 +43,8 @@ package struct LoadReader: Sendable {
     /// - Parameter file: the whole body, unpacked.
     func content(of file: LoadFile) throws(LoadRefusal) -> LoadContent {
         let start = try bytes(of: file, upTo: 16)
-        if Self.isDatabase(start) { return try image(of: file) }
-        guard file.byteCount <= packedBytes else {
-            throw LoadRefusal(
-                tooLarge:
-                    "the SQL has \(file.byteCount) bytes, \(packedBytes) may be loaded at once")
-        }
+        if Self.isDatabase(start) { return try image(of: file.path) }
+        guard file.byteCount <= packedBytes else { return try database(ofDump: file) }
         let text = try bytes(of: file, upTo: file.byteCount)
         return Self.sql(text)
     }
@@ -51,7 +57,11 @@ package struct LoadReader: Sendable {
             throw LoadRefusal(
                 "no file can be made in \(folder): " + String(cString: strerror(errno)))
         }
-        do throws(LoadFault) { return try LoadFile(path) } catch { throw LoadRefusal(error.text) }
+        do throws(LoadFault) {
+            return try LoadFile(path, keepsRoom: true)
+        } catch {
+            throw LoadRefusal(error.text)
+        }
     }
 
     private func bytes(of file: LoadFile, upTo limit: Int) throws(LoadRefusal) -> [UInt8] {
@@ -78,7 +88,7 @@ package struct LoadReader: Sendable {
 
     /// What rqlite's shell appends to what it restores would be refused: nothing follows for which
     /// it could count.
-    private static func withoutLastWord(_ text: String) -> String {
+    static func withoutLastWord(_ text: String) -> String {
         let word = "PRAGMA foreign_keys=OFF;".utf8
         let trimmed = text.utf8.lastIndex { ![9, 10, 13, 32].contains($0) }
         guard let trimmed else { return text }
@@ -89,25 +99,29 @@ package struct LoadReader: Sendable {
         return String(decoding: bytes.dropLast(word.count), as: UTF8.self)
     }
 
+    /// Too much for an entry: a database is made of it here, and loaded in place of an empty one.
+    private func database(ofDump file: LoadFile) throws(LoadRefusal) -> LoadContent {
+        let made = try LoadedDump(of: file).build()
+        defer { DatabaseDirectory.drop(made) }
+        return try image(of: made, onlyEmpty: true)
+    }
+
     // MARK: Files
 
-    private func image(of file: LoadFile) throws(LoadRefusal) -> LoadContent {
-        guard file.byteCount <= DatabaseImage.mostBytes else {
-            throw LoadRefusal(
-                tooLarge:
-                    "the database has \(file.byteCount) bytes, \(DatabaseImage.mostBytes) may "
-                    + "be loaded")
-        }
+    /// - Parameter onlyEmpty: it may only take the place of an empty database.
+    private func image(of path: String, onlyEmpty: Bool = false) throws(LoadRefusal)
+        -> LoadContent
+    {
         do throws(DirectoryError) {
-            try directory.checkHeader(file.path)
-            try LoadedSchema(of: file.path, directory).check()
-            try prepare(file.path)
+            try directory.checkHeader(path)
+            try LoadedSchema(of: path, directory).check()
+            try prepare(path)
         } catch {
             if error.isDiskFull { throw LoadRefusal("no room is left to check it") }
             guard case .unfit(_, let reason) = error else { throw LoadRefusal("\(error)") }
             throw LoadRefusal(reason)
         }
-        return .image(try pack(file.path))
+        return try pack(path, onlyEmpty: onlyEmpty)
     }
 
     /// The form in which nodes take it over: their size of pages, and the daemon's table.
@@ -121,32 +135,32 @@ package struct LoadReader: Sendable {
         }
     }
 
-    private func pack(_ path: String) throws(LoadRefusal) -> DatabaseImage {
+    /// In one piece where an entry has room for it, else in parts.
+    private func pack(_ path: String, onlyEmpty: Bool) throws(LoadRefusal) -> LoadContent {
         let writer = GzipWriter()
         var image = DatabaseImage(byteCount: 0, packed: [])
+        var parts: PackedParts?
         do throws(LoadFault) {
+            func add(_ bytes: [UInt8]) throws(LoadFault) {
+                if let parts { return try parts.add(bytes) }
+                image.packed += bytes
+                let isLarge = image.packed.count > packedBytes || onlyEmpty
+                guard isLarge || image.byteCount > DatabaseImage.mostBytes else { return }
+                parts = try PackedParts(in: directory, partBytes: partBytes)
+                try parts?.add(image.packed)
+                image.packed = []
+            }
             try LoadFile.read(path) { part throws(LoadFault) in
                 image.byteCount += part.count
-                image.packed += try Self.packed(part, by: writer)
-                return image.packed.count <= packedBytes
-                    && image.byteCount <= DatabaseImage.mostBytes
+                try add(try Self.packed(part, by: writer))
+                return true
             }
-            image.packed += try Self.packed([], by: writer, isLast: true)
+            try add(try Self.packed([], by: writer, isLast: true))
         } catch {
-            throw LoadRefusal(error.text)
+            throw LoadRefusal(error)
         }
-        guard image.byteCount <= DatabaseImage.mostBytes else {
-            throw LoadRefusal(
-                tooLarge:
-                    "the database has more than the \(DatabaseImage.mostBytes) bytes that may be "
-                    + "loaded")
-        }
-        guard image.packed.count <= packedBytes else {
-            throw LoadRefusal(
-                tooLarge: "packed the database has more than the \(packedBytes) bytes that may be "
-                    + "loaded at once")
-        }
-        return image
+        guard let parts else { return .image(image) }
+        return .parcel(parts.parcel(newID(), of: UInt64(image.byteCount), onlyEmpty: onlyEmpty))
     }
 
     private static func packed(
@@ -168,10 +182,9 @@ struct LoadRefusal: Error {
     init(tooLarge text: String) { content = .tooLarge(text) }
 
     init(_ fault: LoadFault) {
-        if case .gzip(.tooLarge) = fault {
-            self.init(tooLarge: fault.text)
-        } else {
-            self.init(fault.text)
+        switch fault {
+        case .gzip(.tooLarge), .noRoom: self.init(tooLarge: fault.text)
+        default: self.init(fault.text)
         }
     }
 }

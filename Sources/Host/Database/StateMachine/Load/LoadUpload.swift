@@ -21,7 +21,8 @@ package final class LoadUpload: Sendable {
     }
 
     fileprivate final class Stream {
-        var reader = GzipReader(limit: DatabaseImage.mostBytes)
+        // The disk's room is the bound.
+        var reader = GzipReader(limit: .max)
     }
 
     private let reader: LoadReader
@@ -92,10 +93,6 @@ extension LoadUpload.State {
             }
         } catch {
             throw LoadRefusal(error)
-        }
-        guard file.byteCount <= DatabaseImage.mostBytes else {
-            throw LoadRefusal(
-                tooLarge: "more than the \(DatabaseImage.mostBytes) bytes came that may be loaded")
         }
     }
 

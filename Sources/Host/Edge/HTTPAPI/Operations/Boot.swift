@@ -19,6 +19,7 @@ extension HTTPOperation {
             }
             switch kept.intake.finish() {
             case .image(let image): return .submit(.boot(image))
+            case .parcel(let parcel): return .ship(parcel, isBoot: true)
             case .tooLarge(let text): return .respond(.plain(.payloadTooLarge, text))
             case .unfit(let text): return .respond(.plain(.badRequest, text))
             case .sql: return .respond(.plain(.badRequest, "invalid SQLite data"))

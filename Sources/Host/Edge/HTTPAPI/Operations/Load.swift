@@ -21,6 +21,7 @@ extension HTTPOperation {
                     kind: .execute, statements: [Statement(text)], transaction: isTransaction)
                 return .submit(.loadDump(command))
             case .image(let image): return .submit(.load(image))
+            case .parcel(let parcel): return .ship(parcel, isBoot: false)
             case .tooLarge(let text): return .respond(.plain(.payloadTooLarge, text))
             case .unfit(let text): return .respond(.plain(.badRequest, text))
             case .busy:

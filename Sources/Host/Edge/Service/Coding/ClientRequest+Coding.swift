@@ -14,6 +14,7 @@ package import Wire
 ///     code 6  readiness  bool node only | bool sync
 ///     code 7  backup     read options | backup request
 ///     code 8  load       u8 1 database image | u8 2 command
+///                        | since 1.4: u8 3, bool boot, part | u8 4, bool boot, end; see LoadPart.swift
 ///     code 9  boot       database image
 ///     code 16 limits     optional change of the limits, see WriteLimits.swift
 ///     code 17 decision   u8 1 try again | u8 2 skip, bool is checked
@@ -42,6 +43,14 @@ extension ClientRequest {
             writer.write(UInt8(1))
             image.encode(into: &writer)
         case .boot(let image): image.encode(into: &writer)
+        case .loadPart(let part, let isBoot):
+            writer.write(UInt8(3))
+            writer.write(isBoot)
+            part.encode(into: &writer)
+        case .loadEnd(let end, let isBoot):
+            writer.write(UInt8(4))
+            writer.write(isBoot)
+            end.encode(into: &writer)
         case .loadDump(let command):
             writer.write(UInt8(2))
             command.encode(into: &writer)
@@ -96,6 +105,12 @@ extension ClientRequest {
             switch form {
             case 1: return .load(try DatabaseImage(from: &reader))
             case 2: return .loadDump(try Command(from: &reader))
+            case 3:
+                let isBoot = try reader.readBool()
+                return .loadPart(try LoadPart(from: &reader), isBoot: isBoot)
+            case 4:
+                let isBoot = try reader.readBool()
+                return .loadEnd(try LoadEnd(from: &reader), isBoot: isBoot)
             default: throw .invalid(field: "form of a load", value: UInt64(form))
             }
         case .remove: return .remove(try NodeID(from: &reader))

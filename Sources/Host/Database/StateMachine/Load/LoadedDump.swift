@@ -1,0 +1,213 @@
+internal import CSQLite
+internal import Glibc
+internal import Raft
+internal import Wire
+
+/// Makes a database of a dump that is too large for an entry of the log: it is run, a few MiB at a
+/// time, in an empty database under the rules for clients, as if a client had sent each piece.
+///
+/// Pieces end where a statement does. The transaction around a whole dump is left out, for nothing of
+/// a dump that fails is kept; one within it must fit a piece.
+struct LoadedDump {
+    private let file: LoadFile
+    private let scratch: DatabaseDirectory
+    /// Bytes that a piece has at least, unless it is the last.
+    var pieceBytes = 4 << 20
+    /// Bytes at the end that are run last, in one piece: the words that end a dump are among them.
+    var lastBytes = 4096
+    /// Bytes that one statement may have.
+    var statementBytes = 64 << 20
+
+    /// What is made is named after the file, and lies beside it.
+    init(of file: LoadFile) {
+        self.file = file
+        scratch = DatabaseDirectory(path: "\(file.path)_dump")
+    }
+
+    /// - Returns: the path of the database, a temporary file for the caller to drop.
+    func build() throws(LoadRefusal) -> String {
+        guard mkdir(scratch.path, 0o700) == 0 || errno == EEXIST else {
+            throw LoadRefusal(
+                "making \(scratch.path) failed: " + String(cString: strerror(errno)))
+        }
+        let path = scratch.file(of: .first)
+        let target = "\(file.path)_made"
+        defer {
+            DatabaseDirectory.drop(path)
+            DatabaseDirectory.drop(scratch.incomingFile(of: .first))
+            rmdir(scratch.path)
+        }
+        do throws(DirectoryError) {
+            DatabaseDirectory.drop(path)
+            try scratch.create(.first)
+        } catch {
+            throw LoadRefusal("\(error)")
+        }
+        try run(on: path)
+        guard rename(path, target) == 0 else {
+            throw LoadRefusal("moving \(path) failed: " + String(cString: strerror(errno)))
+        }
+        return target
+    }
+
+    private func run(on path: String) throws(LoadRefusal) {
+        var runner = try Runner(on: path)
+        var rest: [UInt8] = []
+        var refusal: LoadRefusal?
+        do throws(LoadFault) {
+            try LoadFile.read(file.path) { part in
+                rest += part
+                guard rest.count >= pieceBytes + lastBytes else { return true }
+                do throws(LoadRefusal) {
+                    if let end = Self.end(of: rest.dropLast(lastBytes)) {
+                        try runner.run(Array(rest[..<end]), isLast: false)
+                        rest.removeFirst(end)
+                    } else if rest.count > statementBytes {
+                        throw LoadRefusal(
+                            "the statement at line \(runner.line) has more than "
+                                + "\(statementBytes) bytes")
+                    }
+                    return true
+                } catch {
+                    refusal = error
+                    return false
+                }
+            }
+        } catch {
+            throw LoadRefusal(error)
+        }
+        if let refusal { throw refusal }
+        try runner.run(rest, isLast: true)
+    }
+
+    /// Behind the last line at whose end all that stands before it is whole statements; nil: there
+    /// is none within reach.
+    private static func end(of bytes: ArraySlice<UInt8>) -> Int? {
+        var end = bytes.count
+        for _ in 0..<64 {
+            guard let newline = bytes[..<end].lastIndex(of: UInt8(ascii: "\n")), newline > 0 else {
+                return nil
+            }
+            end = newline
+            let before = bytes[..<newline].last { ![9, 13, 32].contains($0) }
+            guard before == UInt8(ascii: ";") else { continue }
+            if isComplete(bytes[...newline]) { return newline + 1 }
+        }
+        return nil
+    }
+
+    private static func isComplete(_ text: ArraySlice<UInt8>) -> Bool {
+        (text.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer {
+            sqlite3_complete($0.baseAddress) == 1
+        }
+    }
+
+    /// Runs one piece after the other.
+    private struct Runner {
+        private let applier: Applier
+        /// At which the next piece begins, from 1.
+        private(set) var line = 1
+        /// The dump began a transaction, which is left out.
+        private var hasBegun = false
+
+        init(on path: String) throws(LoadRefusal) {
+            do throws(ApplyFault) {
+                applier = try Applier(path: path)
+            } catch {
+                throw LoadRefusal("\(error)")
+            }
+        }
+
+        mutating func run(_ bytes: [UInt8], isLast: Bool) throws(LoadRefusal) {
+            var text = String(decoding: bytes, as: UTF8.self)
+            if isLast { text = LoadReader.withoutLastWord(text) }
+            if line == 1, let begin = DumpTransaction.begin(of: text) {
+                text.removeSubrange(begin)
+                hasBegun = true
+            }
+            if isLast, hasBegun, let end = DumpTransaction.end(of: text) {
+                text.removeSubrange(end)
+            }
+            let first = line
+            line += bytes.count { $0 == UInt8(ascii: "\n") }
+            let failure = try apply(text)
+            if let failure { throw LoadRefusal("lines \(first) to \(line): \(failure)") }
+        }
+
+        /// - Returns: what the text failed by.
+        private func apply(_ text: String) throws(LoadRefusal) -> String? {
+            let command = Command(
+                kind: .execute, statements: [Statement(text)],
+                transaction: RequestScan.fitsOneTransaction(text))
+            let entry = Entry(
+                index: applier.applied.position.index.next, term: Term(1),
+                payload: .command(LogCommand.command(command).encoded()))
+            var results: [AppliedEntry] = []
+            do throws(ApplyFault) {
+                try applier.apply([entry], reporting: { _ in true }, into: &results)
+                // All of it must stand in the main file at the end.
+                _ = try applier.checkpoint()
+            } catch {
+                guard case .diskFull = error else { throw LoadRefusal("\(error)") }
+                throw LoadRefusal(tooLarge: "no room is left to make a database of the dump")
+            }
+            guard let result = results.last?.result else { return "it has no result" }
+            if let error = result.error { return error }
+            if case .failed(let message)? = result.statements.last?.outcome { return message }
+            return nil
+        }
+    }
+}
+
+/// The words with which a dump as a whole begins and ends its transaction: on a line of their own, with
+/// nothing but comments and PRAGMAs before, or behind. What looks so and is part of a text is none.
+enum DumpTransaction {
+    private static let beginnings = ["BEGIN;", "BEGIN TRANSACTION;", "BEGIN IMMEDIATE;"]
+    private static let ends = ["COMMIT;", "COMMIT TRANSACTION;", "END TRANSACTION;"]
+
+    static func begin(of text: String) -> Range<String.Index>? {
+        var start = text.startIndex
+        while start < text.endIndex {
+            let end = text.utf8[start...].firstIndex(of: UInt8(ascii: "\n")) ?? text.endIndex
+            let line = words(text[start..<end])
+            if beginnings.contains(line) {
+                return isControl(start..<end, of: text) ? start..<end : nil
+            }
+            guard isBeside(line), end < text.endIndex else { return nil }
+            start = text.utf8.index(after: end)
+        }
+        return nil
+    }
+
+    static func end(of text: String) -> Range<String.Index>? {
+        var end = text.endIndex
+        while true {
+            let newline = text.utf8[..<end].lastIndex(of: UInt8(ascii: "\n"))
+            let start = newline.map { text.utf8.index(after: $0) } ?? text.startIndex
+            let line = words(text[start..<end])
+            if ends.contains(line) {
+                return isControl(start..<end, of: text) ? start..<end : nil
+            }
+            guard isBeside(line), let newline else { return nil }
+            end = newline
+        }
+    }
+
+    /// Nothing but comments and PRAGMAs may stand beside it.
+    private static func isBeside(_ line: String) -> Bool {
+        line.isEmpty || line.hasPrefix("--") || line.hasPrefix("PRAGMA ") && line.hasSuffix(";")
+    }
+
+    private static func isControl(_ range: Range<String.Index>, of text: String) -> Bool {
+        var (all, others) = (RequestScan(), RequestScan())
+        all.add(text)
+        var rest = text
+        rest.removeSubrange(range)
+        others.add(rest)
+        return all.controls.count == others.controls.count + 1
+    }
+
+    private static func words(_ line: Substring) -> String {
+        line.uppercased().split { $0 == " " || $0 == "\t" || $0 == "\r" }.joined(separator: " ")
+    }
+}
