@@ -181,7 +181,7 @@ import Wire
             WireBytes.preamble(purpose: 1) + WireBytes.introduction()
                 + WireBytes.frame(3, writer.bytes))
         var refusal = ByteWriter()
-        refusal.writeRaw([5, 1, 3] as [UInt8])
+        refusal.writeRaw([5, 1, 4] as [UInt8])
         refusal.write("node b is here, not node c")
         Introduction(
             identity: node.transport.identity, cluster: Samples.cluster, address: node.address

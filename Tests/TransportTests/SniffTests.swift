@@ -97,7 +97,7 @@ import Wire
             WireBytes.preamble(major: 2, purpose: 2) + WireBytes.introduction())
         let bytes = try await raw.bytesUntilClosed()
         var expected = ByteWriter()
-        expected.writeRaw([1, 1, 3] as [UInt8])
+        expected.writeRaw([1, 1, 4] as [UInt8])
         expected.write(
             "this node speaks version 1.4 of the node protocol, the caller 2.0")
         #expect(bytes == WireBytes.frame(2, expected.bytes))
