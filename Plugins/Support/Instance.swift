@@ -36,6 +36,8 @@ final class Instance {
         case (RQD_WATCH_1, .registry): InterfaceTables.shared.watch
         case (RQD_WATCH_1, .resolver(let resolver)) where resolver is any WatchingResolver:
             InterfaceTables.shared.resolverWatch
+        case (RQD_NODE_1, .resolver(let resolver)):
+            (resolver as? any NodeListener)?.listens == true ? InterfaceTables.shared.node : nil
         case (RQD_STATUS_1, _): InterfaceTables.shared.status
         default: nil
         }

@@ -21,6 +21,10 @@ struct InterfaceTables: @unchecked Sendable {
         immortal(
             rqd_watch(
                 size: UInt32(MemoryLayout<rqd_watch>.size), reserved: 0, wait: waitForAddresses)))
+    let node = UnsafeRawPointer(
+        immortal(
+            rqd_node_watch(
+                size: UInt32(MemoryLayout<rqd_node_watch>.size), reserved: 0, update: update)))
     let status = UnsafeRawPointer(
         immortal(
             rqd_status(
@@ -140,6 +144,22 @@ struct InterfaceTables: @unchecked Sendable {
                 if let new = try resolver.wait(token: [UInt8](token), Call(call)) {
                     Sink(sink).emit(token: new)
                 }
+            }
+        }
+
+    private static let update:
+        @convention(c) (
+            OpaquePointer?, UnsafePointer<rqd_call>?, UnsafePointer<rqd_node>?,
+            UnsafePointer<rqd_sink>?
+        ) -> rqd_code = { instance, call, node, sink in
+            guard let listener = Instance.of(instance)?.resolver as? any NodeListener, let call,
+                let node, let sink
+            else { return RQD_INTERNAL }
+            return Sink(sink).report { () throws(CallFailure) in
+                let state = NodeState(
+                    id: String(node.pointee.node_id), raftAddress: String(node.pointee.raft_adv),
+                    isLeaving: node.pointee.flags & RQD_NODE_LEAVING != 0)
+                try listener.update(state, Call(call))
             }
         }
 

@@ -8,6 +8,7 @@ package import PluginSupport
 ///     window     how long answers are waited for; default "1s"
 ///     interval   between two questions that look for a change; default "5s"
 ///     responder  IP:PORT of one responder to ask instead of all
+///     announce   whether the node announces itself; default false, for a machine's responder may do that
 package struct MDNSConfiguration: Equatable, Sendable {
     private static let usualWindow: UInt64 = 1_000_000_000
     private static let longestWindow: UInt64 = 10_000_000_000
@@ -20,13 +21,14 @@ package struct MDNSConfiguration: Equatable, Sendable {
     /// Nanoseconds.
     package private(set) var interval: UInt64
     package private(set) var responder: MDNSAddress?
+    package private(set) var announces: Bool
 
     package static let schema = """
         {"type":"object","additionalProperties":false,"properties":{\
         "service":{"type":"string","default":"_rqlite._tcp"},"interface":{"type":"string"},\
         "window":{"type":["string","integer"],"default":"1s"},\
         "interval":{"type":["string","integer"],"default":"5s"},\
-        "responder":{"type":"string"}}}
+        "responder":{"type":"string"},"announce":{"type":"boolean","default":false}}}
         """
 
     package init(_ bytes: [UInt8], environment: (String) -> String?) throws(CallFailure) {
@@ -38,6 +40,7 @@ package struct MDNSConfiguration: Equatable, Sendable {
         let interval = try configuration.nanoseconds("interval")
         self.interval = interval == 0 ? Self.usualInterval : interval
         let responder = try configuration.string("responder")
+        announces = try configuration.bool("announce")
         try configuration.finish()
         guard let name = Self.name(service) else {
             throw configuration.wrong(

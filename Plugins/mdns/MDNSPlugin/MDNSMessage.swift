@@ -22,6 +22,12 @@ package enum MDNSMessage {
         var kind: Kind
     }
 
+    /// A question of any kind.
+    package struct AnyQuestion: Equatable, Sendable {
+        package var name: MDNSName
+        package var kind: UInt16
+    }
+
     package enum Data: Equatable, Sendable {
         /// A text, as `inet_ntop` writes it.
         case address(String)
@@ -40,6 +46,7 @@ package enum MDNSMessage {
     package static let mostBytes = 9000
     private static let headerBytes = 12
     private static let internet: UInt16 = 1
+    private static let anyClass: UInt16 = 255
 
     /// One question. Nothing in it asks for an answer to one asker alone; the port that it comes from does
     /// (section 6.7).
@@ -65,6 +72,28 @@ package enum MDNSMessage {
             guard reader.record(into: &records) else { return nil }
         }
         return records
+    }
+
+    /// The questions of a message and its number. Nil for what is no question, or malformed before the end of
+    /// its questions; of more than `most` only so many are read.
+    package static func query(
+        _ bytes: [UInt8], most: Int
+    ) -> (id: UInt16, questions: [AnyQuestion])? {
+        guard bytes.count >= headerBytes, bytes.count <= mostBytes else { return nil }
+        var reader = Reader(bytes: bytes)
+        guard let id = reader.word(), let flags = reader.word(), flags & 0xF800 == 0,
+            let count = reader.word(), reader.skip(6)
+        else { return nil }
+        var questions: [AnyQuestion] = []
+        for _ in 0..<min(Int(count), most) {
+            // Above the class: an answer may come to the asker alone. It goes to all.
+            guard let name = reader.name(), let kind = reader.word(), let group = reader.word()
+            else { return nil }
+            if group & 0x7FFF == internet || group & 0x7FFF == anyClass {
+                questions.append(AnyQuestion(name: name, kind: kind))
+            }
+        }
+        return (id, questions)
     }
 
     static func word(_ value: UInt16) -> [UInt8] { [UInt8(value >> 8), UInt8(value & 255)] }

@@ -33,6 +33,9 @@ package struct MDNSName: Hashable, Sendable, CustomStringConvertible {
     /// The first label: of a service's instance, what people call it.
     var instance: String { MDNSName(Array(labels.prefix(1))).description }
 
+    /// One level below.
+    func with(first label: [UInt8]) -> MDNSName { MDNSName([label] + labels) }
+
     /// Whether it leads nowhere.
     var isRoot: Bool { labels.isEmpty }
 }

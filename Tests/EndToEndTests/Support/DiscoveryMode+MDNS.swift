@@ -32,6 +32,29 @@ extension DiscoveryMode {
     }
 }
 
+extension DiscoveryMode {
+    /// No responder but the nodes.
+    static let mdnsOfNodes = DiscoveryMode(
+        name: "mdns with nodes that announce themselves", hindrance: mdns.hindrance
+    ) { nodes in
+        let namespace = try Namespace(nodes: 2 * nodes, domain: "rqlite.test")
+        let configuration: JSONValue = [
+            "interface": .string(namespace.device), "window": "300ms", "announce": true,
+        ]
+        @Sendable func surroundings(_ addresses: Range<Int>) -> Surroundings {
+            Surroundings(
+                places: addresses.map {
+                    Place(host: namespace.address($0), httpPort: 4001, raftPort: 4002)
+                },
+                arguments: ["-disco-mode=mdns", "-disco-config", configuration.text()],
+                prefix: namespace.prefix, keptAlive: [namespace])
+        }
+        var first = surroundings(0..<nodes)
+        first.move = { surroundings(nodes..<2 * nodes) }
+        return first
+    }
+}
+
 /// Fails the test that ends with it if the nodes asked for what they should not.
 private final class StrictResponder: Sendable {
     private let responder: MDNSResponder

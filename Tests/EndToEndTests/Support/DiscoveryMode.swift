@@ -33,7 +33,8 @@ struct DiscoveryMode: Sendable, CustomTestStringConvertible {
     var testDescription: String { name }
 
     static let all: [DiscoveryMode] = [
-        .dns, .dnsSRV, .http, .kubernetes, .nomad, .mdns, .consulKV, .consulKVSecured, .etcd,
+        .dns, .dnsSRV, .http, .kubernetes, .nomad, .mdns, .mdnsOfNodes, .consulKV, .consulKVSecured,
+        .etcd,
         .securedEtcd,
         .file,
         .exec, .env,
