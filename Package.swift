@@ -274,7 +274,10 @@ let package = Package(
         // Tests, one target per module.
         tests(
             "EndToEnd",
-            ["Chance", "Discovery", "HarnessBackends", "Histories", "ServerTesting", "JSON"],
+            [
+                "Chance", "Discovery", "HarnessBackends", "Histories", "ServerTesting", "JSON",
+                "NodeLogic", "Raft", "Replica", "SQLite", "Telemetry", "Threads", "Time",
+            ] + nio,
             resources: [.copy("Plugins")]),
         tests("Tidy"),
         tests("Wire", ["Wire"]),

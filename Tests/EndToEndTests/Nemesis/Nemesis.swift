@@ -11,26 +11,49 @@ final class Nemesis {
         var diary: [String] = []
         /// Processes that ended and were not killed.
         var ends: [String] = []
+
+        /// How often each kind of fault came.
+        var table: String {
+            zip(NemesisFault.kinds, counts).map { "fault \($0): \($1)" }.joined(separator: "\n")
+        }
+    }
+
+    /// Lets it do its work on a thread of its own.
+    /// - Parameter sparing: nodes that are not killed.
+    static func run(
+        on site: NemesisSite, seed: UInt64, start: ContinuousClock.Instant, length: Duration,
+        sparing: Set<Int> = []
+    ) async throws -> Report {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                let nemesis = Nemesis(site, seed: seed, start: start, sparing: sparing)
+                continuation.resume(with: Result { try nemesis.run(until: start + length) })
+            }
+        }
     }
 
     private let site: NemesisSite
     private let start: ContinuousClock.Instant
+    private let spared: Set<Int>
     private var random: SplitMix64
     private var kinds: [Int] = []
     private var report = Report()
     /// What lasts, and until when.
     private var lasting: [(fault: NemesisFault, until: ContinuousClock.Instant)] = []
 
-    init(_ site: NemesisSite, seed: UInt64, start: ContinuousClock.Instant) {
+    init(
+        _ site: NemesisSite, seed: UInt64, start: ContinuousClock.Instant, sparing: Set<Int>
+    ) {
         self.site = site
         self.start = start
+        spared = sparing
         random = SplitMix64(seed: seed)
     }
 
     private var nodes: [Daemon] { site.cluster.nodes }
 
     /// Blocks its thread until the time is up; then everything is healed and every process runs.
-    func run(until end: ContinuousClock.Instant) throws -> Report {
+    private func run(until end: ContinuousClock.Instant) throws -> Report {
         while ContinuousClock.now < end {
             try begin()
             if random.chance(1, of: 3) { try begin() }
@@ -50,8 +73,13 @@ final class Nemesis {
     private func begin() throws {
         if kinds.isEmpty { kinds = Array(NemesisFault.kinds.indices) }
         let kind = kinds.remove(at: random.below(kinds.count))
-        let fault = NemesisFault(
+        var fault = NemesisFault(
             kind: kind, nodes: nodes.count, leader: leader(), from: &random)
+        if case .kill(let killed) = fault {
+            let rest = killed.filter { !spared.contains($0) }
+            guard !rest.isEmpty else { return }
+            fault = .kill(rest)
+        }
         guard lasting.allSatisfy({ fault.agrees(with: $0.fault) }) else {
             kinds.append(kind)
             return

@@ -6,6 +6,8 @@ final class NemesisSite: Sendable {
     let network: NodeNetwork
     let cluster: TestCluster
     let shim: StallShim
+    /// One more node, which joins the others when it is started; no part of the cluster at first.
+    let guest: Daemon?
     private let directory: TestDirectory
     private let disks: [String]
 
@@ -14,38 +16,45 @@ final class NemesisSite: Sendable {
     /// - Parameters:
     ///   - count: of nodes; three or five.
     ///   - megabytes: room on each disk.
+    ///   - hasGuest: with one more node that is to join.
     ///   - arguments: of every node, beside what forms the cluster.
     ///   - executable: the daemon.
     init(
-        nodes count: Int, megabytes: Int = 192, arguments: [String] = [],
+        nodes count: Int, megabytes: Int = 192, hasGuest: Bool = false, arguments: [String] = [],
         executable: String = "\(Daemon.binaries)/rqlited"
     ) throws {
         let directory = try TestDirectory()
-        let disks = (0..<count).map { "\(directory.path)/disk-\($0 + 1)" }
-        let network = try NodeNetwork(nodes: count, mounts: disks)
-        let shim = try StallShim(nodes: count)
+        let places = hasGuest ? count + 1 : count
+        let disks = (0..<places).map { "\(directory.path)/disk-\($0 + 1)" }
+        let network = try NodeNetwork(nodes: places, mounts: disks)
+        let shim = try StallShim(nodes: places)
         for disk in disks {
             try FileManager.default.createDirectory(
                 atPath: disk, withIntermediateDirectories: true)
             try run("mount", "-t", "tmpfs", "-o", "size=\(megabytes)m", "tmpfs", disk)
         }
         let list = (0..<count).map { "\(network.address($0)):4002" }.joined(separator: ",")
-        let nodes = (0..<count).map { node in
+        let nodes = (0..<places).map { node in
             Daemon(
                 id: "\(node + 1)", host: network.address(node), httpPort: 4001, raftPort: 4002,
                 directory: disks[node],
-                arguments: ["-bootstrap-expect", "\(count)", "-join", list] + arguments,
+                arguments: (node < count ? ["-bootstrap-expect", "\(count)"] : []) + [
+                    "-join", list,
+                ]
+                    + arguments,
                 prefix: network.prefix(node) + shim.prefix(node), executable: executable)
         }
         self.directory = directory
         self.disks = disks
         self.network = network
         self.shim = shim
-        cluster = TestCluster(nodes, in: directory)
+        guest = hasGuest ? nodes.last : nil
+        cluster = TestCluster(Array(nodes.prefix(count)), in: directory)
     }
 
     deinit {
         cluster.stop()
+        guest?.kill()
         for disk in disks {
             do { try run("umount", "-l", disk) } catch {
                 FileHandle.standardError.write(Data("left behind: \(disk): \(error)\n".utf8))

@@ -24,7 +24,8 @@ import Testing
 
         let start = ContinuousClock.now
         let load = NemesisLoad(site.cluster.nodes, seed: Self.seed, start: start)
-        let done = try await Self.befall(site, start: start)
+        let done = try await Nemesis.run(
+            on: site, seed: Self.seed, start: start, length: .seconds(Self.seconds))
         let leader = try await site.cluster.waitForAgreement(within: .seconds(60))
         let before = load.acknowledged
         try await eventually("writes go on", within: .seconds(30)) {
@@ -36,10 +37,7 @@ import Testing
 
         let count = { (kind: Violation.Kind) in violations.count { $0.kind == kind } }
         var report =
-            "nemesis: \(size) nodes, \(Self.seconds) s, seed \(Self.seed)\n\(record.table)\n"
-        for (kind, times) in zip(NemesisFault.kinds, done.counts) {
-            report += "fault \(kind): \(times)\n"
-        }
+            "nemesis: \(size) nodes, \(Self.seconds) s, seed \(Self.seed)\n\(record.table)\n\(done.table)\n"
         report +=
             "\(count(.lost)) lost, \(count(.doubled)) doubled, "
             + "\(count(.contradiction)) violations, \(done.ends.count) processes ended\n"
@@ -75,19 +73,6 @@ import Testing
             let mounts = try run("cat", "/proc/self/mounts")
             let isGone = network.remains.isEmpty && !mounts.contains(directory.path)
             return isGone && !node.isRunning ? true : nil
-        }
-    }
-
-    /// Lets the nemesis do its work on a thread of its own.
-    private static func befall(
-        _ site: NemesisSite, start: ContinuousClock.Instant
-    ) async throws -> Nemesis.Report {
-        return try await withCheckedThrowingContinuation { continuation in
-            Thread.detachNewThread {
-                let nemesis = Nemesis(site, seed: seed, start: start)
-                continuation.resume(
-                    with: Result { try nemesis.run(until: start + .seconds(seconds)) })
-            }
         }
     }
 

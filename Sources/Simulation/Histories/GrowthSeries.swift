@@ -1,0 +1,43 @@
+/// A quantity that was sampled at equal distances while something ran for long, and whether it grows
+/// without end.
+package struct GrowthSeries: Sendable {
+    /// What was measured, of what.
+    package let name: String
+    /// By how much more than its bound it may be, in the quantity's own unit.
+    package let slack: Double
+    /// In the order of time.
+    package var values: [Double]
+
+    /// Fewer samples say nothing.
+    package static let fewest = 8
+
+    /// - Parameters:
+    ///   - name: what was measured, of what.
+    ///   - slack: by how much it may differ without growing, in the quantity's own unit.
+    package init(_ name: String, slack: Double, values: [Double] = []) {
+        self.name = name
+        self.slack = slack
+        self.values = values
+    }
+
+    /// What it was at most while it could settle, and what it is at the end.
+    package var levels: (settled: Double, last: Double) {
+        let count = values.count
+        let settled = values[count / 4..<max(count / 4 + 1, count * 6 / 10)].max() ?? 0
+        let end = values[(count - max(1, count / 4))...].sorted()
+        return (settled, end[end.count / 2])
+    }
+
+    /// The first quarter is a start, in which caches fill; what was reached between then and 60 % of the
+    /// time must do for the rest: the median of the last quarter may exceed it by a twentieth and the
+    /// slack. So what swings does not grow, nor does one peak at the end.
+    /// - Returns: what is wrong; nil: it does not grow.
+    package var complaint: String? {
+        guard values.count >= Self.fewest else {
+            return "\(name): \(values.count) samples say nothing, \(Self.fewest) are needed"
+        }
+        let (settled, last) = levels
+        guard last > settled * 1.05 + slack else { return nil }
+        return "\(name) grows: at most \(settled) until 60 % of the time, and \(last) at its end"
+    }
+}
