@@ -53,6 +53,26 @@ import Testing
         }
     }
 
+    @Test
+    func `SQLAlchemy's compliance suite passes, but for what SQLite or the driver does otherwise`()
+        async throws
+    {
+        let tests = URL(filePath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let python = tests.deletingLastPathComponent().appending(path: ".build/python/bin/python3")
+        try #require(FileManager.default.isExecutableFile(atPath: python.path))
+        let cluster = try single()
+        defer { cluster.stop() }
+        try cluster.start()
+        let node = cluster.nodes[0]
+        try await node.waitUntilReady()
+        let script = tests.appending(path: "Drivers/drive_sqlalchemy_suite.py").path
+        let output = try Program.run([
+            python.path, "-B", script, "127.0.0.1", "\(node.httpPort)",
+        ])
+        #expect(output.contains("\nOK"), "\(output)")
+    }
+
     @Test func `Programs that use pyrqlite or SQLAlchemy work with a user and a password`()
         async throws
     {

@@ -152,6 +152,36 @@ import Wire
         }
     }
 
+    @Test(arguments: [(CommandKind.request, "SELECT a"), (.query, "DELETE")])
+    func `What comes of a request without steps left does not depend on statements that are kept`(
+        kind: CommandKind, verb: String
+    ) throws {
+        var limits = WriteLimits.initial
+        limits.steps = 10_000_000
+        let group = Array(repeating: "a", count: 50).joined(separator: " OR ")
+        let terms = Array(repeating: "(\(group))", count: 30).joined(separator: " OR ")
+        let last = "\(verb) FROM t WHERE \(terms)"
+        let endless =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+        let results = try [false, true].map { restarting in
+            let database = try Database(writes: limits)
+            try database.execute("CREATE TABLE t(a)")
+            func apply(_ kind: CommandKind, _ texts: [String]) throws -> [String] {
+                try database.apply(
+                    Command(
+                        kind: kind, statements: texts.map { Statement($0) },
+                        stamp: stamp(database.applier.applied.position.index.next))
+                ).statements.map { "\($0.isRead) \($0.outcome)" }
+            }
+            #expect(try !apply(.request, [last])[0].contains("failed"))
+            if restarting { database.applier = try Applier(path: database.applier.path) }
+            return try apply(kind, [endless, last])
+        }
+        #expect(results[0] == results[1])
+        #expect(results[0].count == 2)
+        #expect(results[0][0].contains("needs more than 10000000 steps"), "\(results[0])")
+    }
+
     @Test func `What modules compile at first use costs the same as what they kept`() throws {
         func work(restarting: Bool, isNoted: Bool = true) throws -> [Int64] {
             let database = try Database()

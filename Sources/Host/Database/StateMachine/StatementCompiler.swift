@@ -86,7 +86,9 @@ final class StatementCompiler {
     /// statements for outdated, as nodes with another past don't. Within a run it would be compiled
     /// with the hook for checksums set, and so without the shortcut that empties a table at once.
     func cached(_ sql: String) -> ScriptStatement? {
-        guard !guardian.likeIsSensitive else { return nil }
+        // Of a request that has nothing left only what costs nothing is compiled: whether that is said
+        // of the statement or of its run must not depend on what was kept.
+        guard !guardian.likeIsSensitive, !isPoor else { return nil }
         let text = SQLText(sql)
         if let last, last.text == text, !last.statement.compiled.statement.isExpired {
             return last.statement
