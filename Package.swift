@@ -362,7 +362,10 @@ let package = Package(
             "Raft", ["Raft", "Chance", "Wire", "ScenarioTesting"], resources: [.copy("Scenarios")]),
         tests(
             "Transport",
-            ["Transport", "Chance", "PeerProtocol", "Raft", "Service", "Wire"] + nio
+            [
+                "Transport", "Chance", "PeerProtocol", "Raft", "ServerTesting", "Service", "TLS",
+                "Wire",
+            ] + nio
                 + [.product(name: "NIOTLS", package: "swift-nio")]),
         tests("Replication", ["Replication", "Raft", "Wire"]),
         tests(

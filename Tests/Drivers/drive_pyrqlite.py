@@ -1,9 +1,11 @@
 """Drives a node through pyrqlite and SQLAlchemy, as their users do.
 
-Arguments: host and port of a node's HTTP API, and maybe user and password. Prints one line per test, as unittest does.
+Arguments: host and port of a node's HTTP API, and maybe user, password, and the file of the authority of its HTTPS.
+Prints one line per test, as unittest does.
 """
 
 import datetime
+import ssl
 import sys
 import unittest
 import warnings
@@ -14,12 +16,15 @@ from sqlalchemy import ForeignKey, String, create_engine, inspect, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 HOST, PORT = sys.argv[1], int(sys.argv[2])
-USER, PASSWORD = (sys.argv[3:] + [None, None])[:2]
+USER, PASSWORD, AUTHORITY = (sys.argv[3:] + [None, None, None])[:3]
+SECURITY = {}
+if AUTHORITY:
+    SECURITY = {"scheme": "https", "ssl_context": ssl.create_default_context(cafile=AUTHORITY)}
 
 
 class DriverTests(unittest.TestCase):
     def setUp(self):
-        self.connection = dbapi2.connect(host=HOST, port=PORT, user=USER, password=PASSWORD)
+        self.connection = dbapi2.connect(host=HOST, port=PORT, user=USER, password=PASSWORD, **SECURITY)
         self.cursor = self.connection.cursor()
         self.drop_everything()
         self.cursor.execute("create table test(id integer primary key, name text, income number, b blob)")
@@ -110,7 +115,8 @@ class Album(Base):
 class ObjectTests(unittest.TestCase):
     def setUp(self):
         who = "" if USER is None else "%s:%s@" % (quote(USER, safe=""), quote(PASSWORD, safe=""))
-        self.engine = create_engine("rqlite+pyrqlite://%s%s:%d/" % (who, HOST, PORT), native_datetime=True)
+        url = "rqlite+pyrqlite://%s%s:%d/" % (who, HOST, PORT)
+        self.engine = create_engine(url, native_datetime=True, connect_args=SECURITY)
         Base.metadata.drop_all(self.engine)
         Base.metadata.create_all(self.engine)
 

@@ -96,6 +96,71 @@ import Testing
         #expect(output.contains("\nOK"), "\(output)")
     }
 
+    private func python() throws -> (program: String, drivers: String) {
+        let tests = URL(filePath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let python = tests.deletingLastPathComponent().appending(path: ".build/python/bin/python3")
+        try #require(FileManager.default.isExecutableFile(atPath: python.path))
+        return (python.path, tests.appending(path: "Drivers").path)
+    }
+
+    private static let users =
+        #"[{"username": "bob", "password": "s3cr:t", "perms": ["execute", "query", "status"]}]"#
+
+    @Test func `Programs that use pyrqlite or SQLAlchemy work over HTTPS with a private authority`()
+        async throws
+    {
+        let (python, drivers) = try python()
+        let (authority, other) = (try CertificateAuthority(), try CertificateAuthority())
+        let directory = try TestDirectory()
+        let file = "\(directory.path)/users.json"
+        try Self.users.write(toFile: file, atomically: true, encoding: .utf8)
+        let cluster = try single([
+            "-auth", file, "-http-cert", authority.server.certificate, "-http-key",
+            authority.server.key,
+        ])
+        defer { cluster.stop() }
+        try cluster.start()
+        let node = cluster.nodes[0]
+        try await eventually("it listens", within: .seconds(30)) {
+            node.log.contains("available at https://") ? true : nil
+        }
+        func drive(_ authority: CertificateAuthority) throws -> String {
+            try Program.run([
+                "/bin/sh", "-c", "\"$@\" || true", "sh", python, "-B",
+                "\(drivers)/drive_pyrqlite.py", "127.0.0.1", "\(node.httpPort)", "bob", "s3cr:t",
+                authority.certificate,
+            ])
+        }
+        let output = try drive(authority)
+        #expect(output.contains("\nOK"), "\(output)")
+        let refused = try drive(other)
+        #expect(refused.contains("certificate verify failed"), "\(refused)")
+    }
+
+    @Test(arguments: [false, true])
+    func `Programs that use rqdb work, with a user and a password too`(hasUsers: Bool)
+        async throws
+    {
+        let (python, drivers) = try python()
+        let directory = try TestDirectory()
+        let (file, netrc) = ("\(directory.path)/users.json", "\(directory.path)/netrc")
+        try Self.users.write(toFile: file, atomically: true, encoding: .utf8)
+        try "machine 127.0.0.1 login bob password s3cr:t\n"
+            .write(toFile: netrc, atomically: true, encoding: .utf8)
+        try run("chmod", "600", netrc)
+        let cluster = try single(hasUsers ? ["-auth", file, "-auth-open", "ready"] : [])
+        defer { cluster.stop() }
+        try cluster.start()
+        let node = cluster.nodes[0]
+        try await node.waitUntilReady()
+        let output = try Program.run(
+            ["env", hasUsers ? "NETRC=\(netrc)" : "NOTHING=0", python, "-B"] + [
+                "\(drivers)/drive_rqdb.py", "127.0.0.1", "\(node.httpPort)",
+            ])
+        #expect(output.contains("\nOK"), "\(output)")
+    }
+
     /// The clause of the issue tracker that began it: each of these ended every node for good.
     @Test func `No name that a client takes ends a node or keeps it from starting`() async throws {
         let cluster = try single(["-fk"])

@@ -10,6 +10,8 @@ import Telemetry
 setenv("TZ", "UTC", 1)
 // A peer or a client that goes away is an error of that connection, not a signal.
 signal(SIGPIPE, SIG_IGN)
+// What is written holds everybody's data: other users of the machine have no part in it, whatever the mask was.
+umask(umask(0o077) | 0o007)
 
 func workingDirectory() -> String {
     guard let path = getcwd(nil, 0) else { return "/" }
