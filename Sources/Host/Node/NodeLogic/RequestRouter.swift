@@ -15,77 +15,18 @@ import Wire
 ///
 /// What one turn decides is gathered, and handed out together by `takeDecisions`.
 struct RequestRouter {
-    /// A proposal in the log and what depends on it.
-    enum OpenProposal {
-        case command(PendingRequest)
-        case membership
-        /// An operator's decision about the whole cluster.
-        case decision(PendingRequest)
-        /// Nobody waits for it: the node's own, or its client was answered already.
-        case own
-
-        /// Who waits for it.
-        var pending: PendingRequest? {
-            switch self {
-            case .command(let pending), .decision(let pending): pending
-            case .membership, .own: nil
-            }
-        }
-    }
-
-    /// What the router does not decide itself.
-    enum Handover {
-        case remove(NodeID, RequestKey)
-        case transfer(RequestKey, to: NodeID?, wait: Bool)
-        case nodes(PendingRequest, includeNonvoters: Bool)
-        case leader(PendingRequest)
-        case readiness(PendingRequest, ClientRequest.ReadinessCheck)
-        case limits(PendingRequest, WriteLimitsChange?)
-        case apply(PendingRequest, ApplyDecision)
-        case reseed(PendingRequest)
-        case drop(PendingRequest, [PeerAddress])
-        case checkpoint(PendingRequest, keeping: UInt64?)
-        case load(PendingRequest)
-        case boot(PendingRequest)
-    }
-
-    /// What a turn gathered.
-    struct Decisions {
-        var answers: [ClientAnswer] = []
-        var reads: [PendingRequest] = []
-        var proposals: [PendingRequest] = []
-        /// At level `linearizable`, on the leader.
-        var confirmations: [PendingRequest] = []
-        var forwards: [(address: PeerAddress, requests: [ForwardedRequest])] = []
-        /// Of what was sent on: nobody waits for it any more.
-        var recalls: [(address: PeerAddress, keys: [RequestKey])] = []
-
-        var isEmpty: Bool {
-            answers.isEmpty && reads.isEmpty && proposals.isEmpty && confirmations.isEmpty
-                && forwards.isEmpty && recalls.isEmpty
-        }
-    }
-
-    private struct Forwarded {
-        var pending: PendingRequest
-        var address: PeerAddress
-        /// Parts of the answer were passed on: it is sent nowhere else, and takes as long as the
-        /// client takes to receive it.
-        var hasBegun = false
-    }
-
     let limits: RouterLimits
-    private let applyTimeout: Duration
-    private(set) var openProposals: [ProposalID: OpenProposal] = [:]
-    private(set) var openReads: [ReadID: [PendingRequest]] = [:]
-    private(set) var parked: [PendingRequest] = []
-    private var parkedBytes = 0
-    private var forwarded: [RequestKey: Forwarded] = [:]
+    let applyTimeout: Duration
+    var openProposals: [ProposalID: OpenProposal] = [:]
+    var openReads: [ReadID: [PendingRequest]] = [:]
+    var parked: [PendingRequest] = []
+    var parkedBytes = 0
+    var forwarded: [RequestKey: Forwarded] = [:]
     /// What the standing was when all that is parked was last tried.
     private var triedAt: Standing.Gate?
     private var decisions = Decisions()
     /// Nothing that is open can be late before.
-    private var nextExpiry = MonotonicTime(nanoseconds: .max)
+    var nextExpiry = MonotonicTime(nanoseconds: .max)
 
     init(applyTimeout: Duration, limits: RouterLimits = RouterLimits()) {
         self.applyTimeout = applyTimeout
@@ -378,7 +319,7 @@ struct RequestRouter {
         }
     }
 
-    private mutating func recall(_ key: RequestKey) {
+    mutating func recall(_ key: RequestKey) {
         guard let sent = forwarded.removeValue(forKey: key) else { return }
         if let place = decisions.recalls.firstIndex(where: { $0.address == sent.address }) {
             decisions.recalls[place].keys.append(key)
@@ -402,94 +343,6 @@ struct RequestRouter {
 
     private mutating func expires(_ deadline: MonotonicTime) {
         nextExpiry = min(nextExpiry, deadline)
-    }
-
-    /// Answers what has waited for as long as it may.
-    mutating func expire(_ standing: Standing, now: MonotonicTime) {
-        guard now >= nextExpiry else { return }
-        expireParked(standing, now)
-        expireProposals(now)
-        expireReads(standing, now)
-        expireForwarded(now)
-        nextExpiry = earliestDeadline
-    }
-
-    private mutating func expireParked(_ standing: Standing, _ now: MonotonicTime) {
-        let isLate = { [applyTimeout] (pending: PendingRequest) in
-            pending.parkedDeadline(applyTimeout: applyTimeout) <= now
-        }
-        let late = parked.filter(isLate)
-        guard !late.isEmpty else { return }
-        if !limits.rules.breaks(.answersParkedTwice) { parked.removeAll(where: isLate) }
-        for pending in late {
-            parkedBytes -= pending.byteCount
-            answer(pending, expiry(of: pending, standing))
-        }
-    }
-
-    private func expiry(of pending: PendingRequest, _ standing: Standing) -> Outcome {
-        if pending.syncIndex != nil {
-            return .readiness(.notSynced("timeout waiting for commit index"))
-        }
-        guard standing.leader != nil else {
-            return .failed(.noLeader(waitingFor: standing.waitingFor))
-        }
-        return standing.role == .leader
-            ? .failed(.notReady("the leader is still applying its log"))
-            : .failed(.timedOut(waitingFor: "the leader's address"))
-    }
-
-    private mutating func expireProposals(_ now: MonotonicTime) {
-        var late: [(id: ProposalID, key: RequestKey)] = []
-        for (id, open) in openProposals {
-            if let pending = open.pending, pending.deadline <= now {
-                late.append((id, pending.key))
-            }
-        }
-        for (id, key) in late.sorted(by: { $0.key < $1.key }) {
-            openProposals[id] = .own
-            answer(key, .failed(.timedOut(waitingFor: "a quorum to hold the write")))
-        }
-    }
-
-    private mutating func expireReads(_ standing: Standing, _ now: MonotonicTime) {
-        for id in openReads.keys.sorted() {
-            guard let waiting = openReads[id] else { continue }
-            let late = waiting.filter { $0.readDeadline <= now }
-            guard !late.isEmpty else { continue }
-            openReads[id] = waiting.filter { $0.readDeadline > now }
-            for pending in late {
-                answer(pending, .failed(.linearizableTimeout(index: standing.commitIndex)))
-            }
-        }
-    }
-
-    /// The other node's own limit comes first as a rule.
-    private mutating func expireForwarded(_ now: MonotonicTime) {
-        let late = forwarded.filter {
-            !$0.value.hasBegun && $0.value.pending.deadline + limits.forwardGrace <= now
-        }
-        for (key, sent) in late.sorted(by: { $0.key < $1.key }) {
-            recall(key)
-            answer(key, .failed(.timedOut(waitingFor: "the leader at \(sent.address)")))
-        }
-    }
-
-    private var earliestDeadline: MonotonicTime {
-        var earliest = MonotonicTime(nanoseconds: .max)
-        for pending in parked {
-            earliest = min(earliest, pending.parkedDeadline(applyTimeout: applyTimeout))
-        }
-        for open in openProposals.values {
-            if let pending = open.pending { earliest = min(earliest, pending.deadline) }
-        }
-        for reads in openReads.values {
-            for pending in reads { earliest = min(earliest, pending.readDeadline) }
-        }
-        for sent in forwarded.values where !sent.hasBegun {
-            earliest = min(earliest, sent.pending.deadline + limits.forwardGrace)
-        }
-        return earliest
     }
 
     /// The node stops: what can't come to its end is answered.

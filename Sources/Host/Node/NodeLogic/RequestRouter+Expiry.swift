@@ -1,0 +1,96 @@
+import Raft
+import Replication
+import Service
+import Time
+import Wire
+
+/// The end of waiting: each request has a time, after which it is answered with why.
+extension RequestRouter {
+    /// Answers what has waited for as long as it may.
+    mutating func expire(_ standing: Standing, now: MonotonicTime) {
+        guard now >= nextExpiry else { return }
+        expireParked(standing, now)
+        expireProposals(now)
+        expireReads(standing, now)
+        expireForwarded(now)
+        nextExpiry = earliestDeadline
+    }
+
+    private mutating func expireParked(_ standing: Standing, _ now: MonotonicTime) {
+        let isLate = { [applyTimeout] (pending: PendingRequest) in
+            pending.parkedDeadline(applyTimeout: applyTimeout) <= now
+        }
+        let late = parked.filter(isLate)
+        guard !late.isEmpty else { return }
+        if !limits.rules.breaks(.answersParkedTwice) { parked.removeAll(where: isLate) }
+        for pending in late {
+            parkedBytes -= pending.byteCount
+            answer(pending, expiry(of: pending, standing))
+        }
+    }
+
+    private func expiry(of pending: PendingRequest, _ standing: Standing) -> Outcome {
+        if pending.syncIndex != nil {
+            return .readiness(.notSynced("timeout waiting for commit index"))
+        }
+        guard standing.leader != nil else {
+            return .failed(.noLeader(waitingFor: standing.waitingFor))
+        }
+        return standing.role == .leader
+            ? .failed(.notReady("the leader is still applying its log"))
+            : .failed(.timedOut(waitingFor: "the leader's address"))
+    }
+
+    private mutating func expireProposals(_ now: MonotonicTime) {
+        var late: [(id: ProposalID, key: RequestKey)] = []
+        for (id, open) in openProposals {
+            if let pending = open.pending, pending.deadline <= now {
+                late.append((id, pending.key))
+            }
+        }
+        for (id, key) in late.sorted(by: { $0.key < $1.key }) {
+            openProposals[id] = .own
+            answer(key, .failed(.timedOut(waitingFor: "a quorum to hold the write")))
+        }
+    }
+
+    private mutating func expireReads(_ standing: Standing, _ now: MonotonicTime) {
+        for id in openReads.keys.sorted() {
+            guard let waiting = openReads[id] else { continue }
+            let late = waiting.filter { $0.readDeadline <= now }
+            guard !late.isEmpty else { continue }
+            openReads[id] = waiting.filter { $0.readDeadline > now }
+            for pending in late {
+                answer(pending, .failed(.linearizableTimeout(index: standing.commitIndex)))
+            }
+        }
+    }
+
+    /// The other node's own limit comes first as a rule.
+    private mutating func expireForwarded(_ now: MonotonicTime) {
+        let late = forwarded.filter {
+            !$0.value.hasBegun && $0.value.pending.deadline + limits.forwardGrace <= now
+        }
+        for (key, sent) in late.sorted(by: { $0.key < $1.key }) {
+            recall(key)
+            answer(key, .failed(.timedOut(waitingFor: "the leader at \(sent.address)")))
+        }
+    }
+
+    private var earliestDeadline: MonotonicTime {
+        var earliest = MonotonicTime(nanoseconds: .max)
+        for pending in parked {
+            earliest = min(earliest, pending.parkedDeadline(applyTimeout: applyTimeout))
+        }
+        for open in openProposals.values {
+            if let pending = open.pending { earliest = min(earliest, pending.deadline) }
+        }
+        for reads in openReads.values {
+            for pending in reads { earliest = min(earliest, pending.readDeadline) }
+        }
+        for sent in forwarded.values where !sent.hasBegun {
+            earliest = min(earliest, sent.pending.deadline + limits.forwardGrace)
+        }
+        return earliest
+    }
+}
