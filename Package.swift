@@ -185,7 +185,8 @@ let package = Package(
         host(
             .edge, "Credentials", ["CCrypt", "JSON", "Rights", "Time", "Threads", "Telemetry"]),
         host(
-            .edge, "HTTPAPI", ["JSON", "Wire", "Rights", "Raft", "Service", "Telemetry"] + nioHTTP),
+            .edge, "HTTPAPI",
+            ["Gzip", "JSON", "Wire", "Rights", "Raft", "Service", "Telemetry"] + nioHTTP),
         .executableTarget(
             name: "rqlited",
             dependencies: [
@@ -363,8 +364,8 @@ let package = Package(
         tests(
             "Transport",
             [
-                "Transport", "Chance", "PeerProtocol", "Raft", "ServerTesting", "Service", "TLS",
-                "Wire",
+                "Transport", "Chance", "PeerProtocol", "Raft", "Rights", "ServerTesting", "Service",
+                "TLS", "Wire",
             ] + nio
                 + [.product(name: "NIOTLS", package: "swift-nio")]),
         tests("Replication", ["Replication", "Raft", "Wire"]),
@@ -389,7 +390,8 @@ let package = Package(
         tests(
             "HTTPAPI",
             [
-                "HTTPAPI", "Chance", "JSON", "Wire", "Rights", "Raft", "Service", "Telemetry",
+                "HTTPAPI", "Chance", "Gzip", "JSON", "Wire", "Rights", "Raft", "Service",
+                "Telemetry",
                 "ScenarioTesting", nioEmbedded,
             ] + nioHTTP, resources: [.copy("Scenarios")]),
         tests("SQLite", ["SQLite", "CSQLite"]),

@@ -79,6 +79,21 @@ import Wire
         return try #require(results.first?.result)
     }
 
+    @Test func `A database that is loaded remembers no keys of the one before`() throws {
+        var write = Command(kind: .execute, statements: [Statement("CREATE TABLE once(a)")])
+        write.key = RepeatKey("k", of: "", for: write)
+        #expect(try database.apply(write).statements.count == 1)
+        #expect(database.applier.repeats.count == 1)
+        try load(try image("CREATE TABLE t(a);"), into: database)
+        #expect(database.applier.repeats.count == 0)
+        // It was made in what is gone: now it takes effect in what is there, once.
+        for _ in 0..<2 { try database.apply(write) }
+        #expect(database.applier.repeats.count == 1)
+        #expect(try database.rows("SELECT name FROM sqlite_schema ORDER BY 1") == ["once", "t"])
+        let again = try Applier(path: database.applier.path)
+        #expect(again.repeats.count == 1)
+    }
+
     private func leftovers() throws -> [String] {
         var names: [String] = []
         guard let directory = opendir("\(database.directory.path)/tmp") else { return [] }

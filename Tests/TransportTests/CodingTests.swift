@@ -1,6 +1,7 @@
 import Chance
 import PeerProtocol
 import Raft
+import Rights
 import Service
 import Testing
 import Transport
@@ -72,6 +73,33 @@ import Wire
             #expect(decoded.timeout == .milliseconds(1234))
             #expect("\(decoded.operation)" == "\(operation)")
         }
+    }
+
+    @Test(arguments: [Credential.none, .token("t")])
+    func `What a read must have seen, and what a reply has, survive encoding`(
+        credential: Credential
+    ) throws {
+        let mark = CommitMark(cluster: Samples.cluster, epoch: 5, index: LogIndex(6))
+        for (demand, unless) in [
+            (CommitDemand.index(LogIndex(3)), nil), (.mark(mark), mark), (nil, mark),
+        ] as [(CommitDemand?, CommitMark?)] {
+            var options = ReadOptions(level: .none)
+            options.demand = demand
+            options.unless = unless
+            let command = Command(kind: .query, statements: [Statement("x")])
+            let request = ClientRequest(
+                id: RequestID(1), operation: .command(command, options), credential: credential)
+            var reader = ByteReader(bytes { request.encode(into: &$0, id: RequestID(1)) })
+            let decoded = try ClientRequest(from: &reader)
+            #expect(reader.isAtEnd)
+            #expect(decoded.operation.readOptions == options)
+            #expect(decoded.credential == credential)
+        }
+        let reply = Reply(
+            id: RequestID(8), outcome: .unchanged, sight: ReadSight(mark, isExact: true))
+        var reader = ByteReader(bytes { reply.encode(into: &$0) })
+        #expect(try Reply(from: &reader).sight == reply.sight)
+        #expect(CommitMark(mark.description) == mark)
     }
 
     @Test func `A reply survives encoding`() throws {

@@ -61,6 +61,12 @@ enum Samples {
                 level: .linearizable,
                 freshness: Freshness(limit: .milliseconds(1500), strict: true),
                 linearizableTimeout: .seconds(3), databaseTimeout: .seconds(1))),
+        .command(
+            Command(
+                kind: .execute, statements: [Statement("x")],
+                key: RepeatKey(
+                    name: Digest(low: 1, high: 2), content: Digest(low: 3, high: .max))),
+            ReadOptions()),
         .remove(NodeID("n3")), .transferLeadership(to: NodeID("n2"), wait: true),
         .transferLeadership(to: nil, wait: false), .nodes(includeNonvoters: true), .leader,
         .readiness(.init(nodeOnly: false, sync: true)), .limits(nil),
@@ -107,6 +113,8 @@ enum Samples {
             .linearizableTimeout(index: LogIndex(5)),
             .forwardingFailed(to: PeerAddress("h:1"), cause: "refused"),
             .requestTooLarge(limit: 1 << 20), .diskFull, .unsuitable("no"),
+            .keyTaken(LogIndex(3)), .behind(wanted: LogIndex(9), applied: LogIndex(8)),
+            .otherHistory(wanted: CommitMark(cluster: cluster, epoch: 1, index: LogIndex(2))),
         ] + refusals.map { .transfer($0) } + refusals.map { .membership($0) }
 
     static let readiness: [Readiness] = [

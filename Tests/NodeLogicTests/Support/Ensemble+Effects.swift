@@ -137,6 +137,8 @@ extension Ensemble {
                 return "ok"
             }
             return values.joined(separator: ",")
+        case .repeated: return "repeated"
+        case .doneBefore(let index): return "done at \(index)"
         case .done: return "done"
         case .unchanged: return "unchanged"
         case .nodes(let nodes):

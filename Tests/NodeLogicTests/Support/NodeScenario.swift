@@ -243,6 +243,7 @@ struct NodeScenario {
             if let limit = command["fresh"].flatMap({ Int($0) }) {
                 options.freshness = Freshness(limit: .milliseconds(limit))
             }
+            options.demand = command["min"].flatMap { CommitDemand(scenario: $0) }
             if let limit = command["wait"].flatMap({ Int($0) }) {
                 options.linearizableTimeout = .milliseconds(limit)
             }
@@ -325,5 +326,19 @@ struct NodeScenario {
 extension String {
     fileprivate func replacingOccurrences(_ one: Character, with other: Character) -> String {
         String(map { $0 == one ? other : $0 })
+    }
+}
+
+extension CommitDemand {
+    /// An index; with `other:` before it, of another cluster.
+    fileprivate init?(scenario text: String) {
+        let words = text.split(separator: ":")
+        guard let index = words.last.flatMap({ UInt64($0) }).map({ LogIndex($0) }) else {
+            return nil
+        }
+        let cluster = ClusterID(RandomID(high: 0, low: 0))
+        self =
+            words.count == 1
+            ? .index(index) : .mark(CommitMark(cluster: cluster, epoch: 0, index: index))
     }
 }

@@ -65,17 +65,24 @@ package struct Command: Equatable, Sendable {
     package var qualifyColumns: Bool
     /// Written by the leader when it proposes.
     package var stamp: Stamp
+    /// Under which it may be sent again; never of a query.
+    package var key: RepeatKey?
 
     package init(
         kind: CommandKind, statements: [Statement], transaction: Bool = false,
-        qualifyColumns: Bool = false, stamp: Stamp = Stamp(milliseconds: 0, seed: 0)
+        qualifyColumns: Bool = false, stamp: Stamp = Stamp(milliseconds: 0, seed: 0),
+        key: RepeatKey? = nil
     ) {
+        self.key = key
         self.kind = kind
         self.statements = statements
         self.transaction = transaction
         self.qualifyColumns = qualifyColumns
         self.stamp = stamp
     }
+
+    /// It goes through the log whatever its statements are.
+    package var isEntry: Bool { kind == .execute || key != nil }
 }
 
 /// Options of the database that must be the same on every node; they travel in the log.
@@ -94,8 +101,9 @@ package struct ClusterSettings: Equatable, Sendable {
 /// The content of a log entry that the state machine understands.
 ///
 ///     u8 format version (1) | u8 kind | content
-///     kind 1  command:  u8 command kind | u8 flags (1 transaction, 2 qualify columns)
-///                       | i64 milliseconds | u64 seed | list of statements
+///     kind 1  command:  u8 command kind | u8 flags (1 transaction, 2 qualify columns,
+///                       4 there is a key) | i64 milliseconds | u64 seed | list of statements
+///                       | since 1.4, if there is one: key, see RepeatKey.swift
 ///     kind 2  settings: u8 foreign keys; the limits stay as they are
 ///     kind 3  limits:   list of u8 limit | u64 value, see WriteLimits.swift
 ///     kind 4  skip:     u64 index | u32 CRC-32C of the entry's payload | u32 text | u32 offset
@@ -169,10 +177,11 @@ extension Statement {
 extension Command {
     package func encode(into writer: inout ByteWriter) {
         writer.write(kind.rawValue)
-        writer.write(UInt8((transaction ? 1 : 0) | (qualifyColumns ? 2 : 0)))
+        writer.write(UInt8((transaction ? 1 : 0) | (qualifyColumns ? 2 : 0) | (key == nil ? 0 : 4)))
         writer.write(stamp.milliseconds)
         writer.write(stamp.seed)
         writer.write(statements) { $1.encode(into: &$0) }
+        key?.encode(into: &writer)
     }
 
     package init(from reader: inout ByteReader) throws(WireError) {
@@ -182,13 +191,14 @@ extension Command {
         }
         self.kind = kind
         let flags = try reader.readByte()
-        guard flags & ~3 == 0 else { throw .invalid(field: "command flags", value: UInt64(flags)) }
+        guard flags & ~7 == 0 else { throw .invalid(field: "command flags", value: UInt64(flags)) }
         transaction = flags & 1 != 0
         qualifyColumns = flags & 2 != 0
         stamp = Stamp(milliseconds: try reader.read(), seed: try reader.read())
         statements = try reader.readList(elementSize: 12) { (r) throws(WireError) in
             try Statement(from: &r)
         }
+        if flags & 4 != 0 { key = try RepeatKey(from: &reader) }
     }
 }
 

@@ -46,11 +46,11 @@ const char *csqlite_hidden_name(sqlite3 *db) {
                                                                         : LISTED;
 }
 
-int csqlite_overwrite_progress(sqlite3 *db, const void *bytes, int count) {
+int csqlite_overwrite_progress(sqlite3 *db, long long id, const void *bytes, int count) {
     sqlite3_blob *blob = 0;
-    int rc = sqlite3_blob_open(db, "main", CSQLITE_HIDDEN_TABLE, "progress", 1, 1, &blob);
+    int rc = sqlite3_blob_open(db, "main", CSQLITE_HIDDEN_TABLE, "progress", id, 1, &blob);
     if ((rc & 0xff) == SQLITE_ERROR && csqlite_reveal(db) == SQLITE_OK)
-        rc = sqlite3_blob_open(db, "main", CSQLITE_HIDDEN_TABLE, "progress", 1, 1, &blob);
+        rc = sqlite3_blob_open(db, "main", CSQLITE_HIDDEN_TABLE, "progress", id, 1, &blob);
     if (rc == SQLITE_OK) rc = sqlite3_blob_write(blob, bytes, count, 0);
     int closed = sqlite3_blob_close(blob);
     return rc != SQLITE_OK ? rc : closed;

@@ -9,6 +9,9 @@ package struct AppliedEntry: Equatable, Sendable {
     package var index: LogIndex
     /// Of a command whose result somebody waits for.
     package var result: CommandResult?
+    /// The command had a key that was used before; then nothing was done, and the result is what is
+    /// known of the first one.
+    package var repetition: Repetition?
 }
 
 /// Applies committed entries to the database, in order, and checkpoints it. It owns the only
@@ -36,6 +39,7 @@ package final class Applier {
     private var partial: (index: LogIndex, committed: CommandRunner.Committed)?
     private var traceAtMarker: Digest?
     let marker: ApplyMarker?
+    let repeats: RepeatMemory
     /// Decisions found in the log ahead of the entries that they are about.
     var decisions: [EntrySkip] = []
     /// Told of each marker for checksums right behind the commit that it ends, before anything else
@@ -44,10 +48,18 @@ package final class Applier {
 
     /// Opens a generation made by `DatabaseDirectory`.
     /// - Parameter marker: remembers what was being applied when the process ends; nil: nobody does.
-    package init(
+    package convenience init(
         path: String, limits: ApplierLimits = ApplierLimits(), marker: ApplyMarker? = nil
     ) throws(ApplyFault) {
+        try self.init(path: path, limits: limits, marker: marker, repeats: RepeatMemory())
+    }
+
+    /// - Parameter repeats: empty.
+    init(
+        path: String, limits: ApplierLimits, marker: ApplyMarker?, repeats: RepeatMemory
+    ) throws(ApplyFault) {
         self.path = path
+        self.repeats = repeats
         self.marker = marker
         self.limits = limits
         do throws(SQLiteError) {
@@ -62,6 +74,7 @@ package final class Applier {
         }
         do throws(SQLiteError) {
             try MetadataTable.widen(on: session.connection)
+            try repeats.load(on: session.connection)
         } catch {
             throw .storage("preparing the database \(path)", error)
         }
@@ -226,8 +239,14 @@ package final class Applier {
                 try session.boundRoom(state.settings.limits, exactly: false)
             }
             for entry in pending {
-                let result = try apply(entry, .shared, &state)
-                batch.append(AppliedEntry(index: entry.position.index, result: result))
+                let (applied, finished) = try apply(entry, .shared, &state)
+                batch.append(applied)
+                if let finished {
+                    try attempt("remembering a write") { () throws(SQLiteError) in
+                        try remember(finished)
+                        try session.boundRoom(state.settings.limits, exactly: false)
+                    }
+                }
             }
             marker?.end()
             try attempt("committing a batch") { () throws(SQLiteError) in
@@ -240,6 +259,7 @@ package final class Applier {
             throw fault
         }
         applied = state
+        repeats.commit()
         results.append(contentsOf: batch)
         return true
     }
@@ -249,15 +269,17 @@ package final class Applier {
     {
         var state = applied
         do throws(CommandRunner.Interruption) {
-            let result = try apply(entry, .perUnit, &state)
+            let (applied, finished) = try apply(entry, .perUnit, &state)
             marker?.end()
             state.progress = nil
             try attempt("committing an entry") { () throws(SQLiteError) in
                 try session.begin()
+                if let finished { try remember(finished) }
                 try write(state)
                 try session.commit()
             }
-            results.append(AppliedEntry(index: entry.position.index, result: result))
+            repeats.commit()
+            results.append(applied)
         } catch {
             try rollBack()
             switch error {
@@ -275,8 +297,10 @@ package final class Applier {
     /// Applies one entry within the transactions of `mode`, and moves `state` past it.
     private func apply(
         _ entry: Pending, _ mode: CommandRunner.Mode, _ state: inout AppliedState
-    ) throws(CommandRunner.Interruption) -> CommandResult? {
+    ) throws(CommandRunner.Interruption) -> (AppliedEntry, Finished?) {
         var result: CommandResult?
+        var repetition: Repetition?
+        var finished: Finished?
         marker?.begin(entry.position.index)
         switch entry.content {
         case .nothing: break
@@ -313,11 +337,22 @@ package final class Applier {
             result?.logIndex = entry.position.index.rawValue
         case .command(let command):
             let milliseconds = max(state.lastMilliseconds, command.stamp.milliseconds)
-            // A query changes nothing; without a reader of its result it need not run.
-            if command.kind != .query || entry.isReported {
+            let key = command.kind == .query ? nil : command.key
+            if let key,
+                let known = try recall(key, at: milliseconds, isReported: entry.isReported)
+            {
+                (result, repetition) = known
+                // A query changes nothing; without a reader of its result it need not run.
+            } else if command.kind != .query || entry.isReported {
                 csqlite_freeze_clock(milliseconds)
                 session.trace.value = state.trace
-                result = try run(command, of: entry, mode, state)
+                let (given, answer) = try run(command, of: entry, mode, state)
+                result = given
+                finished = key.map {
+                    Finished(
+                        key: $0, index: entry.position.index, milliseconds: milliseconds,
+                        answer: answer)
+                }
                 state.trace = session.trace.value
                 result?.logIndex = entry.position.index.rawValue
             }
@@ -328,16 +363,23 @@ package final class Applier {
             state.decided.removeAll { $0.index <= skip.index }
         }
         state.position = entry.position
-        return entry.isReported ? result : nil
+        let applied = AppliedEntry(
+            index: entry.position.index, result: entry.isReported ? result : nil,
+            repetition: repetition)
+        return (applied, finished)
     }
 
     private func run(
         _ command: Command, of entry: Pending, _ mode: CommandRunner.Mode, _ state: AppliedState
-    ) throws(CommandRunner.Interruption) -> CommandResult {
+    ) throws(CommandRunner.Interruption) -> (CommandResult, KeptAnswer.Encoded) {
         var resuming = CommandRunner.Committed()
         resuming.trace = applied.trace
         if mode == .perUnit, let progress = applied.progress {
-            if let partial, partial.index == entry.position.index { resuming = partial.committed }
+            if let partial, partial.index == entry.position.index {
+                resuming = partial.committed
+            } else if let key = command.key {
+                resuming.take(try answerSoFar(key, at: entry.position.index))
+            }
             resuming.progress = progress
         }
         var runner = CommandRunner(
@@ -354,7 +396,7 @@ package final class Applier {
             }
         }
         try runner.run()
-        return runner.result
+        return (runner.result, runner.keptAnswer())
     }
 
     private func write(_ state: AppliedState) throws(SQLiteError) {
@@ -371,7 +413,7 @@ package final class Applier {
 
     /// Puts failures of our own statements in their two classes: those of the machine, and those of
     /// virtual tables that judge their rows late.
-    private func attempt(_ operation: String, _ body: () throws(SQLiteError) -> Void)
+    func attempt(_ operation: String, _ body: () throws(SQLiteError) -> Void)
         throws(CommandRunner.Interruption)
     {
         let shortagesBefore = Shortages.met
@@ -385,6 +427,7 @@ package final class Applier {
     }
 
     func rollBack() throws(ApplyFault) {
+        repeats.rollBack()
         do throws(SQLiteError) {
             try session.rollBack()
         } catch {

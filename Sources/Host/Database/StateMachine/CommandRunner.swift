@@ -3,6 +3,7 @@ import Time
 
 internal import CSQLite
 internal import Glibc
+internal import Raft
 internal import SQLite
 internal import Wire
 
@@ -34,6 +35,8 @@ struct CommandRunner {
         var error: String?
         /// Of the rows written, as it was stored with the progress.
         var trace: Digest?
+        /// The answer to a write that may be repeated is too large to be kept.
+        var isAnswerOmitted = false
     }
 
     let session: WriteSession
@@ -53,6 +56,9 @@ struct CommandRunner {
     /// The transaction opened by hand, or by the command's flag.
     var explicit: ExplicitTransaction?
     private(set) var isUnitOpen = false
+    /// Of the answer to a write that may be repeated.
+    private var answer = KeptAnswerEncoder()
+    private var isAnswerOmitted: Bool
     /// From here on the command is left out.
     var stop: StatementPlace?
     /// Is told where the command stands.
@@ -68,11 +74,13 @@ struct CommandRunner {
         self.mode = mode
         self.state = state
         limits = options.limits
-        wantsRows = options.wantsRows
+        // What is kept of an answer must not depend on who waits for it.
+        wantsRows = options.wantsRows || command.key != nil
         committed = resuming
         progress = resuming.progress
         results = resuming.results
         error = resuming.error
+        isAnswerOmitted = resuming.isAnswerOmitted
     }
 
     var result: CommandResult {
@@ -275,7 +283,7 @@ struct CommandRunner {
         explicit = nil
         do throws(SQLiteError) {
             try session.closeUnit(keeping: keeping)
-            if mode == .perUnit { try storeProgress() }
+            if mode == .perUnit { try storeProgress() } else { _ = keptAnswer() }
         } catch {
             let reason = interruption(error, "committing a unit")
             guard mode == .perUnit, case .needsUnits = reason else { throw reason }
@@ -322,9 +330,25 @@ struct CommandRunner {
         state.progress = progress
         state.trace = session.trace.value
         try MetadataTable.writeProgress(state, on: session.connection)
+        if let key = command.key {
+            let record = RepeatRecord(
+                key: key, index: state.position.index.next.rawValue, milliseconds: 0)
+            try MetadataTable.writeAnswerSoFar(
+                record.encoded(with: keptAnswer()), on: session.connection)
+        }
         try session.commit()
         committed = Committed(
-            progress: progress, results: results, error: error, trace: state.trace)
+            progress: progress, results: results, error: error, trace: state.trace,
+            isAnswerOmitted: isAnswerOmitted)
+    }
+
+    /// What of the answer so far is to be kept, for a write that may be repeated. Once it was too
+    /// large it stays so: after a restart nobody would know what it was.
+    mutating func keptAnswer() -> KeptAnswer.Encoded {
+        guard command.key != nil, !isAnswerOmitted else { return .omitted }
+        let encoded = error.map { .init(error: $0) } ?? answer.encode(results) ?? .omitted
+        isAnswerOmitted = encoded == .omitted
+        return encoded
     }
 
     private func interruption(_ error: SQLiteError, _ operation: String) -> Interruption {

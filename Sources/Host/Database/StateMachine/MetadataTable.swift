@@ -11,7 +11,9 @@ internal import Wire
 /// VACUUM drops what isn't listed: the table is listed while that runs, and is the first one then, so
 /// that it gets the second page again. Programs that know nothing of it report "page 2 is never used".
 ///
-/// It has one row, `id` 1, and others while a load is on its way (MetadataTable+Parts.swift):
+/// Its row `id` 1 follows. Row 0 and those before it are of writes that may be repeated
+/// (Repeats/MetadataTable+Repeats.swift), those behind it of a load that is on its way
+/// (MetadataTable+Parts.swift).
 ///
 ///     format            1
 ///     cluster           16 bytes: cluster ID, NULL before there is one
@@ -71,7 +73,7 @@ enum MetadataTable {
         return try connection.prepare(utf8: bytes)
     }
 
-    private static func check(_ code: Int32, on connection: borrowing Connection)
+    static func check(_ code: Int32, on connection: borrowing Connection)
         throws(SQLiteError)
     {
         guard code == SQLITE_OK else {
@@ -118,6 +120,7 @@ enum MetadataTable {
                 "INSERT INTO main.\(listedName) VALUES(1, \(format), NULL, 0, x'', 0, ?)")
             try insert.bind(encodeProgress(state), at: 1)
             try insert.run()
+            try makeRoomForAnswers(on: db)
         }
     }
 
@@ -133,9 +136,10 @@ enum MetadataTable {
         }
     }
 
-    /// Makes room for the trace in a file from before there was one. Once when a file is opened for
-    /// writing, after `adopt`.
+    /// Makes room in a file from before there was a trace, or were answers. Once when a file is opened
+    /// for writing, after `adopt`.
     static func widen(on connection: borrowing Connection) throws(SQLiteError) {
+        try makeRoomForAnswers(on: connection)
         var bytes: [UInt8] = []
         do {
             let row = try prepare("SELECT progress FROM main.@ WHERE id = 1", on: connection)
@@ -225,7 +229,7 @@ enum MetadataTable {
     {
         let bytes = encodeProgress(state)
         let rc = bytes.withUnsafeBytes {
-            csqlite_overwrite_progress(connection.pointer, $0.baseAddress, Int32($0.count))
+            csqlite_overwrite_progress(connection.pointer, 1, $0.baseAddress, Int32($0.count))
         }
         try check(rc, on: connection)
     }

@@ -5,6 +5,8 @@ package import Wire
 /// What a reader made of a command.
 package enum ReadOutcome: Equatable, Sendable {
     case result(CommandResult)
+    /// Nothing was read: the database is as the client knows it.
+    case unchanged
     /// Some statement of a `/db/request` is no mere read, or can't be compiled yet: the whole
     /// request goes through the log.
     case needsWrite

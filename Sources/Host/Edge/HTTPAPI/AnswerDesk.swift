@@ -17,7 +17,11 @@ struct AnswerDesk: Sendable {
     /// Turns what the node replied into an answer on the wire.
     func answer(_ reply: Reply, to pending: PendingReply) -> Response {
         if case .failed(let error) = reply.outcome { return failure(error, to: pending) }
-        if let response = pending.operation.answer(self, reply, pending) { return response }
+        if var response = pending.operation.answer(self, reply, pending) {
+            response.commit = reply.sight?.mark
+            response.pack(for: pending)
+            return response
+        }
         return .plain(
             .internalServerError,
             "the node answered \(pending.operation.name) with the outcome of another operation")
@@ -36,6 +40,11 @@ struct AnswerDesk: Sendable {
         case .envelope(let text):
             response = results(CommandResult([], error: text), servedBy: nil, pending)
         }
+        let isRedirect = response.status == .movedPermanently
+        if pending.wantsProblem, !isRedirect, !pending.operation.isObservation {
+            response = Problem.response(to: error)
+        }
+        if !isRedirect { response.errorCode = Problem.code(of: error) }
         if response.status == .serviceUnavailable, error.passesByItself {
             response.retryAfter = 1
         }
@@ -105,6 +114,24 @@ struct AnswerDesk: Sendable {
             }
         }
         if result.error == nil { response.servedBy = server?.rawValue ?? advertisedAddress }
+        return response
+    }
+
+    /// An earlier request had its effect, of which no more is known: `{"results":[],"done_at":N}`.
+    func doneBefore(
+        _ index: LogIndex, servedBy server: PeerAddress?, _ pending: PendingReply
+    ) -> Response {
+        var members: [JSONValue.Member] = [
+            .init("results", .array([])), .init("done_at", .integer(index.rawValue)),
+        ]
+        if pending.format.raftIndex {
+            members.append(.init("raft_index", .integer(index.rawValue)))
+        }
+        var body: [UInt8] = []
+        JSONValue.object(members).write(to: &body, pretty: pending.format.pretty)
+        var response = Response(.ok, .json, body: body)
+        response.servedBy = server?.rawValue ?? advertisedAddress
+        response.isRepeated = true
         return response
     }
 

@@ -1,3 +1,4 @@
+import Gzip
 import Service
 import Wire
 
@@ -22,6 +23,8 @@ final class AnswerSource: @unchecked Sendable {
     private var covered = ResultWindow.bytes
     /// Bytes of parts that were used up and not asked for anew.
     private var unasked = 0
+    /// Makes a gzip stream of what goes out.
+    private var packer: AnswerPacker?
     /// Whose answer it is, where more of it is to be asked for.
     var request: RequestID?
 
@@ -42,8 +45,17 @@ final class AnswerSource: @unchecked Sendable {
         self.share = share
     }
 
-    /// About `size` bytes more. Fails when the rows are damaged.
-    func next(_ size: Int) throws(WireError) -> (bytes: [UInt8], slice: HTTPSlice) {
+    /// What goes out from here on is packed by gzip; before the first of it.
+    func pack() { packer = AnswerPacker() }
+
+    /// About `size` bytes more, packed where that is asked for. Fails when the rows are damaged.
+    func next(_ size: Int) throws -> (bytes: [UInt8], slice: HTTPSlice) {
+        let (bytes, slice) = try plain(size)
+        guard let packer else { return (bytes, slice) }
+        return (try packer.add(bytes, isLast: slice == .last), slice)
+    }
+
+    private func plain(_ size: Int) throws(WireError) -> (bytes: [UInt8], slice: HTTPSlice) {
         switch body {
         case .whole(var document):
             // Leaves `document` the only owner of its memory.

@@ -31,6 +31,9 @@ enum ErrorTable {
         case .busy: .plain(.serviceUnavailable, text(error))
         case .requestTooLarge: .plain(.payloadTooLarge, text(error))
         case .notAuthorized: .plain(.unauthorized, text(error))
+        case .otherHistory: .plain(.preconditionFailed, text(error))
+        case .behind: .plain(.gatewayTimeout, text(error))
+        case .keyTaken: .plain(.unprocessableEntity, text(error))
         default: pending.operation.failure(error)
         }
     }
@@ -52,6 +55,13 @@ enum ErrorTable {
         case .requestTooLarge(let limit): "request is larger than the limit of \(limit) bytes"
         case .transfer(let refusal), .membership(let refusal): text(refusal)
         case .diskFull: "database or disk is full"
+        case .otherHistory(let wanted):
+            "the commit token \(wanted) is of another cluster, or of a time before its recovery: "
+                + "what it stands for can't come here"
+        case .behind(let wanted, let applied):
+            "timed out waiting for index \(wanted): this node has applied \(applied)"
+        case .keyTaken(let index):
+            "another request was made under this Idempotency-Key, at index \(index): nothing was done"
         case .unsuitable(let text): text
         case .notAuthorized(let operation): "remote \(operation) not authorized"
         }

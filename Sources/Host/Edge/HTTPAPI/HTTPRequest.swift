@@ -128,6 +128,11 @@ struct PendingReply {
     var target: String { head.target }
     var parameters: QueryParameters { head.parameters }
     var credential: Credential { head.credential }
+    var method: HTTPMethod { head.method }
+    /// The client takes failures as documents.
+    var wantsProblem: Bool { Problem.isWanted(head.headers) }
+    /// The client takes bodies that are packed by gzip.
+    var takesGzip: Bool { AcceptedEncoding.takesGzip(head.headers) }
     var timeout: Duration { parameters.timeout }
     /// The client follows redirects to the leader itself.
     var redirects: Bool { parameters.has(.redirect) }

@@ -83,8 +83,9 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
             return workElsewhere(request, pending, for: connection, exchange)
         }
         switch operation.work(edge.desk, request) {
-        case .respond(let response):
+        case .respond(var response):
             edge.desk.counters.times.record(pending)
+            response.pack(for: pending)
             connection.complete(exchange, with: response)
         case .enqueue(let write):
             guard let id = enroll(pending, for: connection, exchange, request.share) else { break }
@@ -172,8 +173,9 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
     }
 
     private func returned(_ id: RequestID, _ exchange: ExchangeID, _ action: Action) {
-        if case .respond(let response) = action, let waiting = remove(id) {
+        if case .respond(var response) = action, let waiting = remove(id) {
             edge.desk.counters.times.record(waiting.pending)
+            response.pack(for: waiting.pending)
             waiting.connection.complete(exchange, with: response)
         }
         away.removeValue(forKey: id)?.workReturned()

@@ -1,3 +1,4 @@
+import Raft
 import Service
 
 /// The query string of a request, parsed and checked before its path is looked at, so that a bad
@@ -8,6 +9,7 @@ struct QueryParameters {
         case associative, compress, fmt, freshness, key, level, noleader, nonvoters, pretty, q
         case queue, redirect, retries, sync, tables, timeout, timings, transaction, vacuum, ver
         case wait
+        case minIndex = "min_index"
         case blobArray = "blob_array"
         case databaseTimeout = "db_timeout"
         case freshnessStrict = "freshness_strict"
@@ -28,6 +30,8 @@ struct QueryParameters {
     private(set) var freshness = Freshness()
     private(set) var databaseTimeout: Duration?
     private(set) var linearizableTimeout: Duration = .seconds(10)
+    /// What a read must have seen.
+    private(set) var demand: CommitDemand?
 
     private static let defaultTimeout: Duration = .seconds(30)
 
@@ -44,7 +48,9 @@ struct QueryParameters {
 
     /// Unknown and empty values mean the default, as rqlite has it.
     var level: ConsistencyLevel {
-        switch self[.level]?.lowercased() {
+        // Who says what the node must have seen asks for no more than that, on any node.
+        if demand != nil, self[.level] == nil { return .none }
+        return switch self[.level]?.lowercased() {
         case "none": .none
         case "linearizable": .linearizable
         case "strong": .strong
@@ -123,6 +129,12 @@ struct QueryParameters {
                 throw Invalid(text: "\(name.rawValue) is not a valid integer")
             }
         }
+        if let text = self[.minIndex] {
+            guard let given = CommitDemand(parsing: text) else {
+                throw Invalid(text: "min_index is neither an index nor a commit token")
+            }
+            demand = given
+        }
         if self[.q] == "" { throw Invalid(text: "query parameter not set") }
     }
 
@@ -187,6 +199,19 @@ enum PercentEncoding {
         case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
         case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
         default: nil
+        }
+    }
+}
+
+extension CommitDemand {
+    /// An index in digits, or a commit token; nil for anything else.
+    init?(parsing text: String) {
+        if let mark = CommitMark(text) {
+            self = .mark(mark)
+        } else if let index = UInt64(text), text.utf8.first != UInt8(ascii: "+") {
+            self = .index(LogIndex(index))
+        } else {
+            return nil
         }
     }
 }

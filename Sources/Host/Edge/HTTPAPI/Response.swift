@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import Service
 
 /// An answer, complete but for the headers that every answer has.
 struct Response: Sendable {
@@ -16,6 +17,8 @@ struct Response: Sendable {
         case sql
         case prometheus
         case openMetrics
+        /// A failure as a document (RFC 9457).
+        case problem
         /// No `Content-Type`, for an empty body.
         case none
 
@@ -37,6 +40,7 @@ struct Response: Sendable {
                 """
                 Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n
                 """
+            case .problem: "Content-Type: application/problem+json\r\n"
             case .none: ""
             }
         }
@@ -54,6 +58,16 @@ struct Response: Sendable {
     var allow: String?
     /// The address of the node that did the work.
     var servedBy: String?
+    /// What went wrong, for programs: the header `X-Rqlited-Error`.
+    var errorCode: String?
+    /// What the answer has seen of the cluster's history: the header `X-Rqlited-Commit`.
+    var commit: CommitMark?
+    /// By what a client asks whether its copy still holds.
+    var entityTag: CommitMark?
+    /// The body is packed by gzip.
+    var isPacked = false
+    /// It is the answer to an earlier request under the same key.
+    var isRepeated = false
     /// What the body is a copy of: the database as the log had made it at this index.
     var logIndex: UInt64?
 
@@ -141,6 +155,22 @@ struct ResponseWriter: Sendable {
         if let index = response.logIndex {
             writeField("X-Rqlite-Raft-Index: ", String(index), to: &output)
         }
+        if let code = response.errorCode {
+            writeField("X-Rqlited-Error: ", code, to: &output)
+        }
+        if let commit = response.commit {
+            writeField("X-Rqlited-Commit: ", commit.description, to: &output)
+        }
+        if let tag = response.entityTag {
+            writeField("ETag: ", EntityTag.text(of: tag), to: &output)
+        }
+        if response.isPacked { output.writeStaticString("Content-Encoding: gzip\r\n") }
+        if response.isPacked || response.entityTag != nil {
+            output.writeStaticString("Vary: Accept, Accept-Encoding\r\n")
+        }
+        if response.isRepeated {
+            output.writeStaticString("Idempotency-Replayed: true\r\n")
+        }
         if let location = response.location { writeField("Location: ", location, to: &output) }
         if let allow = response.allow { writeField("Allow: ", allow, to: &output) }
         if let seconds = response.retryAfter {
@@ -153,8 +183,10 @@ struct ResponseWriter: Sendable {
         }
         if framing.isChunked {
             output.writeStaticString("Transfer-Encoding: chunked\r\n")
-        } else if !framing.hasNoLength, response.status != .noContent {
-            // A 204 must not have it (RFC 9110 §8.6).
+        } else if !framing.hasNoLength, response.status != .noContent,
+            response.status != .notModified
+        {
+            // A 204 must not have it (RFC 9110 §8.6), and a 304 tells that of its 200.
             writeField("Content-Length: ", String(response.body.count), to: &output)
         }
         output.writeStaticString("\r\n")

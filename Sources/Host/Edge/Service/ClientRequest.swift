@@ -34,6 +34,10 @@ package struct ReadOptions: Equatable, Sendable {
     package var linearizableTimeout: Duration
     /// Limit for SQLite's work on a read; nil means none.
     package var databaseTimeout: Duration?
+    /// What it must have seen: the node waits for it within the request's time.
+    package var demand: CommitDemand?
+    /// Where the database has not changed since this, nothing is read, and `unchanged` is the answer.
+    package var unless: CommitMark?
 
     package init(
         level: ConsistencyLevel = .weak, freshness: Freshness = Freshness(),

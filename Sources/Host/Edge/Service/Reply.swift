@@ -10,17 +10,27 @@ package struct Reply: Sendable {
     package var outcome: Outcome
     /// Set when another node did the work: its Raft address.
     package var servedBy: PeerAddress?
+    /// What the answer has seen of the cluster's history; nil where it has not looked at it.
+    package var sight: ReadSight?
 
-    package init(id: RequestID, outcome: Outcome, servedBy: PeerAddress? = nil) {
+    package init(
+        id: RequestID, outcome: Outcome, servedBy: PeerAddress? = nil, sight: ReadSight? = nil
+    ) {
         self.id = id
         self.outcome = outcome
         self.servedBy = servedBy
+        self.sight = sight
     }
 }
 
 /// Every answer there is; the HTTP edge makes documents and statuses of them.
 package enum Outcome: Sendable {
     case results(CommandResult)
+    /// What an earlier write under the same key was answered; nothing was done.
+    case repeated(CommandResult)
+    /// An earlier write under the same key took effect at this index; its answer was too large to be
+    /// kept. Nothing was done.
+    case doneBefore(LogIndex)
     /// Results come in parts, to sinks that take them: about `ResultWindow.bytes` of them by
     /// themselves, all others as they are asked for (`NodeService.demand`).
     case part(ResultPart)
@@ -71,6 +81,13 @@ package enum ServiceError: Error, Equatable, Sendable {
     /// What is asked for does not fit the state that the node is in; nothing was done. The text says
     /// why.
     case unsuitable(String)
+    /// What the read must have seen is of another cluster, or of another of its histories: it can't
+    /// come.
+    case otherHistory(wanted: CommitMark)
+    /// The node had not applied what the read must have seen, within the request's time.
+    case behind(wanted: LogIndex, applied: LogIndex)
+    /// Another write stands at this index under the key that the client gave. Nothing was done.
+    case keyTaken(LogIndex)
     /// The node that was to carry it out grants the client no right to it. The text names the
     /// operation.
     case notAuthorized(String)

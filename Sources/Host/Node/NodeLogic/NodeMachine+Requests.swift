@@ -14,6 +14,11 @@ extension NodeMachine {
     }
 
     private mutating func dispatch(_ pending: PendingRequest, _ standing: Standing) {
+        if case .command(let command, _) = pending.request.operation, command.key != nil,
+            let older = member(before: .repeats)
+        {
+            return refuse(pending, because: older, lacks: "remember writes by their keys")
+        }
         switch router.dispatch(pending, standing, now: now) {
         case nil: break
         case .remove(let id, _): membership.remove(id, pending)
@@ -49,18 +54,28 @@ extension NodeMachine {
             case .loadPart, .loadEnd: .loadParts
             default: .loads
             }
-        let older = (replicated?.raft.membership.members ?? []).first { member in
+        guard let older = member(before: needed) else { return router.propose(pending, standing) }
+        refuse(pending, because: older, lacks: "load such a database")
+    }
+
+    /// A member whose program is known to be older than a version of the protocol.
+    private func member(before version: ProtocolVersion) -> NodeID? {
+        (replicated?.raft.membership.members ?? []).first { member in
             guard member.id != options.identity.id, let known = acquaintances[member.id] else {
                 return false
             }
-            return !known.versions.protocolVersion.includes(needed)
-        }
-        guard let older else { return router.propose(pending, standing) }
+            return !known.versions.protocolVersion.includes(version)
+        }?.id
+    }
+
+    private mutating func refuse(
+        _ pending: PendingRequest, because node: NodeID, lacks ability: String
+    ) {
         router.answer(
             pending,
             .failed(
                 .unsuitable(
-                    "node \(older.id) has a program that can't load such a database yet: install this "
+                    "node \(node) has a program that can't \(ability) yet: install this "
                         + "version on all nodes first")))
     }
 
@@ -123,6 +138,8 @@ extension NodeMachine {
         }
         let raft = replicated.raft
         standing.isInCluster = true
+        standing.cluster = cluster
+        standing.epoch = raft.term.epoch
         standing.role = raft.role
         standing.leader = raft.leader
         if let leader = raft.leader, leader != options.identity.id {

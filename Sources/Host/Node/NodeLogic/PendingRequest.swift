@@ -66,7 +66,7 @@ package struct PendingRequest: Sendable {
         default: break
         }
         guard case .command(let command, _) = request.operation,
-            command.kind == .execute || isWrite
+            command.isEntry || isWrite
         else { return deadline }
         return min(deadline, arrival + applyTimeout)
     }

@@ -33,6 +33,11 @@ extension RequestRouter {
         if pending.syncIndex != nil {
             return .readiness(.notSynced("timeout waiting for commit index"))
         }
+        if let demand = pending.request.operation.readOptions?.demand,
+            demand.index > standing.appliedIndex, standing.canServeLocally
+        {
+            return .failed(.behind(wanted: demand.index, applied: standing.appliedIndex))
+        }
         guard standing.leader != nil else {
             return .failed(.noLeader(waitingFor: standing.waitingFor))
         }

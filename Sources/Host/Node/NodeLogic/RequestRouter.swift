@@ -101,7 +101,7 @@ struct RequestRouter {
     private func need(
         _ pending: PendingRequest, _ command: Command, _ options: ReadOptions, _ standing: Standing
     ) -> Need {
-        if command.kind == .execute || pending.isWrite { return .proposal }
+        if command.isEntry || pending.isWrite { return .proposal }
         return options.level == .strong ? .proposal : readNeed(options, standing)
     }
 
@@ -124,21 +124,40 @@ struct RequestRouter {
             guard !isHalted(pending, standing) else { return }
             guard standing.canServeLocally else { return park(pending) }
             guard standing.isFresh(freshness) else { return answer(pending, .failed(.staleRead)) }
+            guard hasSeen(pending, standing) else { return }
             decisions.reads.append(pending)
         case .leaderRead:
             guard leads(pending, standing, now), !isHalted(pending, standing) else { return }
+            guard hasSeen(pending, standing) else { return }
             if standing.canServeAsLeader {
                 decisions.reads.append(pending)
             } else {
                 park(pending)
             }
         case .confirmedRead:
-            guard leads(pending, standing, now), !isHalted(pending, standing) else { return }
+            guard leads(pending, standing, now), !isHalted(pending, standing),
+                hasSeen(pending, standing)
+            else { return }
             decisions.confirmations.append(pending)
         case .proposal:
             guard leads(pending, standing, now) else { return }
             propose(pending, standing)
         }
+    }
+
+    /// Whether this database has what the read must have seen; otherwise the read waits for it, or is
+    /// refused where it can't come.
+    private mutating func hasSeen(_ pending: PendingRequest, _ standing: Standing) -> Bool {
+        guard let demand = pending.request.operation.readOptions?.demand else { return true }
+        if case .mark(let mark) = demand, let cluster = standing.cluster,
+            mark.cluster != cluster || mark.epoch != standing.epoch
+        {
+            answer(pending, .failed(.otherHistory(wanted: mark)))
+            return false
+        }
+        if standing.cluster != nil, demand.index <= standing.appliedIndex { return true }
+        park(pending)
+        return false
     }
 
     /// On the leader.

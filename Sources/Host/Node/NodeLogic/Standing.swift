@@ -20,6 +20,10 @@ struct Standing {
     /// it, may not know yet of all that its predecessors acknowledged (thesis §6.4).
     var knowsCommitOfTerm = false
     var appliedIndex = LogIndex.zero
+    /// Of whose log the indexes are; nil until the node belongs to a cluster.
+    var cluster: ClusterID?
+    /// Of the log's last term.
+    var epoch: UInt64 = 0
     /// Since the leader was last heard; nil when never.
     var sinceLeader: Duration?
     /// The node has a log at all.

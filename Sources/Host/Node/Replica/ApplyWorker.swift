@@ -42,6 +42,7 @@ struct ApplyWorker {
 
     mutating func run() {
         publishStatistics()
+        noteStanding()
         keeper.limited(to: applier.applied.settings.limits)
         while true {
             switch keeper.next() {
@@ -98,6 +99,7 @@ struct ApplyWorker {
         }
         do throws(ApplyFault) {
             var next = 0
+            if let last = entries.last { links.readers.commits.begins(through: last.position) }
             try applier.apply(
                 entries,
                 reporting: { index in
@@ -105,6 +107,7 @@ struct ApplyWorker {
                     while next < answers.count, answers[next].index < index { next += 1 }
                     return next < answers.count && answers[next].index == index
                 }, into: &results)
+            noteStanding()
             deliver(&remaining)
             keeper.limited(to: applier.applied.settings.limits)
             keeper.applied(
@@ -154,11 +157,29 @@ struct ApplyWorker {
             guard let answer = answers.first, answer.index == entry.index else { continue }
             answers.removeFirst()
             if let result = entry.result, let target = links.open.take(answer.key) {
-                replies.add(.results(result), to: target)
+                let mark = links.readers.commits.mark(at: LogIndex(result.logIndex))
+                replies.add(
+                    Self.outcome(result, entry),
+                    sight: mark.map { ReadSight($0, isExact: false) }, to: target)
             }
         }
         results.removeAll(keepingCapacity: true)
         replies.deliver()
+    }
+
+    /// Those who read learn where the database stands.
+    private func noteStanding() {
+        links.readers.commits.stands(
+            at: applier.applied.position, of: applier.applied.cluster)
+    }
+
+    private static func outcome(_ result: CommandResult, _ entry: AppliedEntry) -> Outcome {
+        switch entry.repetition {
+        case nil: .results(result)
+        case .answered: .repeated(result)
+        case .done: .doneBefore(LogIndex(result.logIndex))
+        case .conflict: .failed(.keyTaken(LogIndex(result.logIndex)))
+        }
     }
 
     private func answer(_ answers: [ClientAnswer]) {
@@ -173,6 +194,7 @@ struct ApplyWorker {
     private mutating func establish(_ cluster: ClusterID, _ membership: Membership) {
         do throws(ApplyFault) {
             try applier.establish(cluster: cluster, membership: membership)
+            noteStanding()
             keeper.established()
         } catch {
             keeper.failed("\(error)")
@@ -250,7 +272,10 @@ struct ApplyWorker {
         }
         watchMarkers()
         publishStatistics()
+        // Who begins to read meanwhile sees the one or the other.
+        links.readers.commits.begins(through: applier.applied.position)
         links.readers.switchTo(applier.path)
+        noteStanding()
         keeper.limited(to: applier.applied.settings.limits)
         keeper.switched(to: generation, mark)
     }

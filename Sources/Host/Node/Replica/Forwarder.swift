@@ -70,7 +70,10 @@ final class Forwarder: ReplySink {
                 continue
             }
             if reply.outcome.isLast { ended.append(key) } else if isFirst { began.append(key) }
-            if let target { batch.add(reply.outcome, servedBy: reply.servedBy, to: target) }
+            if let target {
+                batch.add(
+                    reply.outcome, servedBy: reply.servedBy, sight: reply.sight, to: target)
+            }
         }
         batch.deliver()
         if !refused.isEmpty { mailbox.post(.forwardRefused(refused)) }

@@ -157,8 +157,8 @@ package final class Node: NodeService, Sendable {
     private func mayReadAtOnce(
         _ operation: ClientRequest.Operation, _ now: MonotonicTime
     ) -> Bool {
-        if case .command(let command, _) = operation, command.kind == .execute { return false }
-        guard let options = operation.readOptions else { return false }
+        if case .command(let command, _) = operation, command.isEntry { return false }
+        guard let options = operation.readOptions, options.demand == nil else { return false }
         switch options.level {
         case .none: return options.freshness.limit == nil && links.gate.admitsLocalReads(at: now)
         case .weak: return links.gate.admitsLeaderReads(at: now)

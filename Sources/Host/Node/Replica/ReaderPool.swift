@@ -76,6 +76,9 @@ final class ReaderPool: Sendable {
         init(threads: Int) { self.threads = max(1, threads) }
     }
 
+    /// Where the database stands that they read.
+    let commits = CommitBoard()
+
     private struct State {
         var slots: [ReaderSlot] = []
         /// Threads that have not come for a job yet.
@@ -273,7 +276,7 @@ final class ReaderPool: Sendable {
     @discardableResult private func addThread() -> Bool {
         let slot = state.withLock { state -> ReaderSlot in
             state.lastNumber += 1
-            let slot = ReaderSlot(number: state.lastNumber) { [weak self] in
+            let slot = ReaderSlot(number: state.lastNumber, commits: commits) { [weak self] in
                 self?.admitStream() ?? false
             }
             state.slots.append(slot)
@@ -333,8 +336,9 @@ extension ReaderPool {
         var reader: Reader?
         var generation: UInt64?
         while let job = next(slot) {
-            let (path, current) = state.withLock { ($0.path, $0.generation) }
+            // It notes what is applied before it is known which file has that.
             let deadline = slot.begin(job)
+            let (path, current) = state.withLock { ($0.path, $0.generation) }
             if recent.withLock({ $0.contains(job.target) }) { slot.cancel() }
             if generation != current || reader == nil {
                 reader = nil
@@ -349,6 +353,7 @@ extension ReaderPool {
             let mayGoOn =
                 switch outcome {
                 case .result(let result): slot.finish(.results(result))
+                case .unchanged: slot.finish(.unchanged)
                 case .busy: slot.finish(.failed(.busy))
                 case .needsWrite: finishAsWrite(job, slot)
                 case .streamed: slot.finish(nil)
@@ -366,6 +371,10 @@ extension ReaderPool {
         let stream = job.target.sink.takesParts ? slot : nil
         if case .backup(let backup, _) = job.pending.request.operation {
             return reader.backUp(backup, to: stream)
+        }
+        let options = job.pending.request.operation.readOptions
+        if let mark = options?.unless, job.command != nil, commits.isStill(at: mark) {
+            return .unchanged
         }
         return job.command.map { system.run(reader, $0, deadline, stream) }
     }

@@ -1,3 +1,4 @@
+import Raft
 import Service
 import StateMachine
 import Synchronization
@@ -21,6 +22,8 @@ final class ReaderSlot: Sendable {
         var demand: Int?
         /// Since when nobody asks for more.
         var waitsSince: ContinuousClock.Instant?
+        /// What the database had applied before it was looked at.
+        var first: LogIndex
     }
 
     private struct State {
@@ -33,7 +36,7 @@ final class ReaderSlot: Sendable {
     }
 
     private enum Sending {
-        case to(ReplyTarget)
+        case to(ReplyTarget, ReadSight?)
         case notYet
         case ended
     }
@@ -50,11 +53,16 @@ final class ReaderSlot: Sendable {
     /// For the thread while it sleeps: there is something to look at.
     private let bell = Mailbox<Bool>()
     private let admits: @Sendable () -> Bool
+    private let commits: CommitBoard
 
     /// - Parameter admits: whether one more answer may go out in parts; called on the thread.
-    init(number: Int, admits: @escaping @Sendable () -> Bool = { true }) {
+    init(
+        number: Int, commits: CommitBoard = CommitBoard(),
+        admits: @escaping @Sendable () -> Bool = { true }
+    ) {
         self.number = number
         self.admits = admits
+        self.commits = commits
     }
 
     /// - Returns: when SQLite must stop.
@@ -63,7 +71,8 @@ final class ReaderSlot: Sendable {
             activity.reset()
             let now = ContinuousClock.now
             let deadline = job.deadline(from: now)
-            state.running = Running(job: job, startedAt: now, deadline: deadline)
+            state.running = Running(
+                job: job, startedAt: now, deadline: deadline, first: commits.applied)
             return deadline
         }
     }
@@ -75,7 +84,8 @@ final class ReaderSlot: Sendable {
         let (mayGoOn, isFull) = state.withLock { state -> (Bool, Bool) in
             if state.isGivenUp { return (false, false) }
             if let running = state.running, let outcome {
-                state.replies.add(outcome, to: running.job.target)
+                state.replies.add(
+                    outcome, sight: commits.sight(since: running.first), to: running.job.target)
                 state.replyCount += 1
                 hasReplies.store(true, ordering: .relaxed)
             }
@@ -190,8 +200,9 @@ extension ReaderSlot: ResultStream {
             switch state.withLock({ claim(size, isLast: part.isLast, &$0) }) {
             case .ended: return .ended
             case .notYet: _ = bell.take(until: .now + .seconds(1))
-            case .to(let target):
-                target.sink.deliver([Reply(id: target.id, outcome: .part(part))])
+            case .to(let target, let sight):
+                target.sink.deliver(
+                    [Reply(id: target.id, outcome: .part(part), sight: sight)])
                 return .sent(waited: begun.duration(to: .now))
             }
         }
@@ -214,7 +225,7 @@ extension ReaderSlot: ResultStream {
             running.waitsSince = nil
         }
         state.running = running
-        return .to(running.job.target)
+        return .to(running.job.target, commits.sight(since: running.first))
     }
 
     /// More of the answer is asked for.

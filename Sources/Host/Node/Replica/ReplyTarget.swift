@@ -17,9 +17,10 @@ struct ReplyBatch {
 
     /// - Parameter servedBy: the other node that did the work.
     mutating func add(
-        _ outcome: Outcome, servedBy: PeerAddress? = nil, to target: ReplyTarget
+        _ outcome: Outcome, servedBy: PeerAddress? = nil, sight: ReadSight? = nil,
+        to target: ReplyTarget
     ) {
-        let reply = Reply(id: target.id, outcome: outcome, servedBy: servedBy)
+        let reply = Reply(id: target.id, outcome: outcome, servedBy: servedBy, sight: sight)
         // There are as many sinks as event loops and forwarding connections: a handful.
         for index in batches.indices where batches[index].sink === target.sink {
             batches[index].replies.append(reply)

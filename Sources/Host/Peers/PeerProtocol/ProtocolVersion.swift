@@ -23,6 +23,9 @@ package struct ProtocolVersion: Equatable, Sendable, CustomStringConvertible {
     /// Since when nodes can read entries that bring a database in parts.
     package static let loadParts = ProtocolVersion(major: 1, minor: 4)
 
+    /// Since when nodes can read entries of writes that may be repeated.
+    package static let repeats = ProtocolVersion(major: 1, minor: 4)
+
     /// It has all that the other one has.
     package func includes(_ other: ProtocolVersion) -> Bool {
         (major, minor) >= (other.major, other.minor)

@@ -14,6 +14,7 @@ final class ForwardedReplies: ReplySink {
     private struct Held {
         var slices: ResultSlices
         var servedBy: PeerAddress?
+        var sight: ReadSight?
         var size: Int
         var demand = ResultWindow.bytes
     }
@@ -164,7 +165,8 @@ final class ForwardedReplies: ReplySink {
         {
             state.begin(reply.id)
             state.held[reply.id] = Held(
-                slices: ResultSlices(result), servedBy: reply.servedBy, size: size)
+                slices: ResultSlices(result), servedBy: reply.servedBy, sight: reply.sight,
+                size: size)
             state.heldBytes += size
             return pump(reply.id, &state)
         } else {
@@ -179,7 +181,8 @@ final class ForwardedReplies: ReplySink {
         while held.demand > 0, !held.slices.isFinished {
             let part = held.slices.next()
             held.demand -= part.byteCount
-            state.parts.append(Reply(id: id, outcome: .part(part), servedBy: held.servedBy))
+            state.parts.append(
+                Reply(id: id, outcome: .part(part), servedBy: held.servedBy, sight: held.sight))
         }
         state.held[id] = held
         if held.slices.isFinished { state.end(id) }

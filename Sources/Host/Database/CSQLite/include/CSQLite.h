@@ -161,9 +161,9 @@ static inline int csqlite_db_config(sqlite3 *db, int option, int value) {
 int csqlite_reveal(sqlite3 *db);
 // The name by which the connection knows the table then; it lives for ever.
 const char *csqlite_hidden_name(sqlite3 *db);
-// Overwrites its blob `progress` in place. Unlike UPDATE this leaves what changes() and
+// Overwrites the blob `progress` of its row `id` in place. Unlike UPDATE this leaves what changes() and
 // total_changes() say.
-int csqlite_overwrite_progress(sqlite3 *db, const void *bytes, int count);
+int csqlite_overwrite_progress(sqlite3 *db, long long id, const void *bytes, int count);
 // Makes the table as any other, listed in the schema as `sqlite_rqlite`.
 int csqlite_create_hidden(sqlite3 *db);
 // Lists the table while VACUUM runs, which drops what isn't listed; and ends that.

@@ -106,6 +106,7 @@ extension Applier {
             try MetadataTable.adopt(on: source)
             try MetadataTable.writeSettings(state, on: source)
         }
+        try MetadataTable.widen(on: source)
         try MetadataTable.writeProgress(state, on: source)
         session.compiler.forget()
         try session.room.lift(on: session.connection)
@@ -120,6 +121,8 @@ extension Applier {
                 extendedCode: code == SQLITE_DONE ? end : code, connection: target)
         }
         try session.databaseWasReplaced()
+        // It was of other rows.
+        repeats.forget()
     }
 
     private func forgetReplacement() throws(ApplyFault) {

@@ -20,13 +20,34 @@ enum StatementsOperation {
             name, [.prefix(path)], methods, permissions, body: .statements, need: need,
             code: .command, counting: counter, answerToHead: answerToHead,
             work: { desk, request in
-                kind == .execute && request.parameters.has(.queue)
-                    ? queued(desk, request, given) : work(kind, desk, request, given)
+                let key: String?
+                switch IdempotencyKey.of(request, kind) {
+                case .success(let given): key = given
+                case .failure(let fault): return .respond(.plain(.badRequest, fault.text))
+                }
+                guard kind == .execute, request.parameters.has(.queue) else {
+                    return work(kind, desk, request, key, given)
+                }
+                return key == nil
+                    ? queued(desk, request, given)
+                    : .respond(.plain(.badRequest, IdempotencyKey.queuedText))
             },
             answer: { desk, reply, pending in
                 switch reply.outcome {
                 case .results(let result):
-                    return desk.results(result, servedBy: reply.servedBy, pending)
+                    var response = desk.results(result, servedBy: reply.servedBy, pending)
+                    response.entityTag = EntityTag.of(result, reply.sight, pending)
+                    return response
+                case .unchanged:
+                    var response = Response(.notModified)
+                    response.entityTag = reply.sight?.mark
+                    return response
+                case .repeated(let result):
+                    var response = desk.results(result, servedBy: reply.servedBy, pending)
+                    response.isRepeated = true
+                    return response
+                case .doneBefore(let index):
+                    return desk.doneBefore(index, servedBy: reply.servedBy, pending)
                 case .part(let part):
                     return desk.results(beginning: part, servedBy: reply.servedBy, pending)
                 default: return nil
@@ -37,7 +58,7 @@ enum StatementsOperation {
     }
 
     private static func work(
-        _ kind: CommandKind, _ desk: AnswerDesk, _ request: HTTPRequest,
+        _ kind: CommandKind, _ desk: AnswerDesk, _ request: HTTPRequest, _ key: String?,
         _ given: (HTTPRequest) -> [Statement]?
     ) -> Action {
         var statements: [Statement]
@@ -56,13 +77,18 @@ enum StatementsOperation {
             return .respond(desk.emptyResult(request, of: .request))
         }
         let parameters = request.parameters
-        let command = Command(
+        var command = Command(
             kind: kind, statements: statements, transaction: parameters.has(.transaction),
             qualifyColumns: kind != .execute && parameters.has(.qualifyColumns))
-        let options = ReadOptions(
+        command.key = key.map {
+            RepeatKey($0, of: request.credential.principal, for: command)
+        }
+        var options = ReadOptions(
             level: parameters.level, freshness: parameters.freshness,
             linearizableTimeout: kind == .query ? parameters.linearizableTimeout : .seconds(1),
             databaseTimeout: parameters.databaseTimeout)
+        options.demand = parameters.demand
+        options.unless = EntityTag.unless(request)
         return .submit(.command(command, options))
     }
 

@@ -5,7 +5,9 @@ package import Wire
 /// A request as one node forwards it to another.
 ///
 ///     u64 ID | u8 flags (1 forward) | i64 timeout in ns | u8 code | content
-///            | since 1.3, only if there is one: credential, see Credential.swift
+///            | since 1.3, only if there is one, or something behind it: credential, see
+///            Credential.swift
+///            | since 1.4, only if there is one of both: optional demand | optional mark
 ///     code 1  command    read options | command
 ///     code 2  remove     node ID
 ///     code 3  transfer   optional node ID | bool wait
@@ -76,7 +78,13 @@ extension ClientRequest {
             skip.encode(into: &writer)
             writer.write(isChecked)
         }
-        credential.encodeAtEnd(into: &writer)
+        let options = operation.readOptions
+        guard options?.demand != nil || options?.unless != nil else {
+            return credential.encodeAtEnd(into: &writer)
+        }
+        credential.encode(into: &writer)
+        writer.write(options?.demand) { $1.encode(into: &$0) }
+        writer.write(options?.unless) { $1.encode(into: &$0) }
     }
 
     package init(from reader: inout ByteReader) throws(WireError) {
@@ -88,6 +96,18 @@ extension ClientRequest {
         self.init(
             id: id, operation: operation, forward: flags & 1 != 0, timeout: timeout,
             credential: try Credential(atEndOf: &reader))
+        guard !reader.isAtEnd, var options = operation.readOptions else { return }
+        options.demand = try reader.readOptional { (r) throws(WireError) in
+            try CommitDemand(from: &r)
+        }
+        options.unless = try reader.readOptional { (r) throws(WireError) in
+            try CommitMark(from: &r)
+        }
+        switch operation {
+        case .command(let command, _): self.operation = .command(command, options)
+        case .backup(let backup, _): self.operation = .backup(backup, options)
+        default: break
+        }
     }
 
     private static func operation(from reader: inout ByteReader) throws(WireError) -> Operation {

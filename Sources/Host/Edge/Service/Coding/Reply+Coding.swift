@@ -3,7 +3,8 @@ package import Wire
 
 /// A reply as it travels back to the node that forwarded the request.
 ///
-///     u64 ID | optional address that served | u8 kind | content
+///     u64 ID | optional address that served | u8 kind | content | since 1.4, if known: what the
+///     answer has seen, see ReadSight.swift
 ///     kind 1  results    command result
 ///     kind 2  done       –
 ///     kind 3  nodes      list of node descriptions
@@ -13,11 +14,14 @@ package import Wire
 ///     kind 7  part       result part; only to nodes of 1.2 and later
 ///     kind 8  unchanged  –
 ///     kind 16 limits     the limits, as a change of all of them
+///     kind 21 repeated   command result
+///     kind 22 done before u64 index
 extension Reply {
     package func encode(into writer: inout ByteWriter) {
         writer.write(id.rawValue)
         writer.write(servedBy) { $1.encode(into: &$0) }
         outcome.encode(into: &writer)
+        sight?.encode(into: &writer)
     }
 
     package init(from reader: inout ByteReader) throws(WireError) {
@@ -26,6 +30,7 @@ extension Reply {
             try PeerAddress(from: &r)
         }
         self.init(id: id, outcome: try Outcome(from: &reader), servedBy: servedBy)
+        if !reader.isAtEnd { sight = try ReadSight(from: &reader) }
     }
 }
 
@@ -40,6 +45,8 @@ extension Outcome {
         case part = 7
         case unchanged = 8
         case limits = 16
+        case repeated = 21
+        case doneBefore = 22
     }
 
     package func encode(into writer: inout ByteWriter) {
@@ -47,6 +54,12 @@ extension Outcome {
         case .results(let result):
             writer.write(Kind.results.rawValue)
             result.encode(into: &writer)
+        case .repeated(let result):
+            writer.write(Kind.repeated.rawValue)
+            result.encode(into: &writer)
+        case .doneBefore(let index):
+            writer.write(Kind.doneBefore.rawValue)
+            index.encode(into: &writer)
         case .part(let part):
             writer.write(Kind.part.rawValue)
             part.encode(into: &writer)
@@ -75,6 +88,8 @@ extension Outcome {
         let raw = try reader.readByte()
         switch Kind(rawValue: raw) {
         case .results: self = .results(try CommandResult(from: &reader))
+        case .repeated: self = .repeated(try CommandResult(from: &reader))
+        case .doneBefore: self = .doneBefore(try LogIndex(from: &reader))
         case .done: self = .done
         case .unchanged: self = .unchanged
         case .nodes:

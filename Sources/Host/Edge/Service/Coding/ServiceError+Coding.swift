@@ -18,6 +18,9 @@ extension ServiceError {
         case transfer = 11
         case membership = 12
         case diskFull = 13
+        case keyTaken = 21
+        case otherHistory = 22
+        case behind = 23
         case unsuitable = 32
         case notAuthorized = 33
     }
@@ -56,6 +59,16 @@ extension ServiceError {
             writer.write(Kind.membership.rawValue)
             refusal.encode(into: &writer)
         case .diskFull: writer.write(Kind.diskFull.rawValue)
+        case .otherHistory(let wanted):
+            writer.write(Kind.otherHistory.rawValue)
+            wanted.encode(into: &writer)
+        case .behind(let wanted, let applied):
+            writer.write(Kind.behind.rawValue)
+            wanted.encode(into: &writer)
+            applied.encode(into: &writer)
+        case .keyTaken(let index):
+            writer.write(Kind.keyTaken.rawValue)
+            index.encode(into: &writer)
         case .unsuitable(let text):
             writer.write(Kind.unsuitable.rawValue)
             writer.write(text)
@@ -86,6 +99,11 @@ extension ServiceError {
         case .transfer: self = .transfer(try Refusal(from: &reader))
         case .membership: self = .membership(try Refusal(from: &reader))
         case .diskFull: self = .diskFull
+        case .otherHistory: self = .otherHistory(wanted: try CommitMark(from: &reader))
+        case .behind:
+            self = .behind(
+                wanted: try LogIndex(from: &reader), applied: try LogIndex(from: &reader))
+        case .keyTaken: self = .keyTaken(try LogIndex(from: &reader))
         case .unsuitable: self = .unsuitable(try reader.readText())
         case .notAuthorized: self = .notAuthorized(try reader.readText())
         case nil: throw .invalid(field: "service error", value: UInt64(raw))

@@ -1,0 +1,122 @@
+/// SHA-256 (FIPS 180-4): where somebody could gain from making two texts meet. For all else there
+/// are cheaper sums.
+package struct SHA256: Sendable {
+    private var state: [UInt32] = [
+        0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a,
+        0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
+    ]
+    /// Of the block that is not full.
+    private var pending: [UInt8] = []
+    private var byteCount: UInt64 = 0
+
+    /// Of nothing yet.
+    package init() {}
+
+    /// 32 bytes.
+    package static func hash(_ bytes: [UInt8]) -> [UInt8] {
+        var sum = SHA256()
+        sum.add(bytes)
+        return sum.finish()
+    }
+
+    /// What follows on all that was added before.
+    package mutating func add(_ bytes: [UInt8]) {
+        byteCount &+= UInt64(bytes.count)
+        var start = 0
+        if !pending.isEmpty {
+            start = min(64 - pending.count, bytes.count)
+            pending += bytes[..<start]
+            guard pending.count == 64 else { return }
+            pending.withUnsafeBufferPointer { Self.step(&state, $0[...]) }
+            pending.removeAll(keepingCapacity: true)
+        }
+        let whole = start + (bytes.count - start) / 64 * 64
+        bytes.withUnsafeBufferPointer { buffer in
+            for block in stride(from: start, to: whole, by: 64) {
+                Self.step(&state, buffer[block..<block + 64])
+            }
+        }
+        pending += bytes[whole...]
+    }
+
+    /// The sum of all that was added, 32 bytes. Nothing may be added after it.
+    package mutating func finish() -> [UInt8] {
+        let bits = byteCount &* 8
+        let padding = (119 - Int(byteCount % 64)) % 64 + 1
+        var end = [UInt8](repeating: 0, count: padding)
+        end[0] = 0x80
+        for shift in stride(from: 56, through: 0, by: -8) {
+            end.append(UInt8(truncatingIfNeeded: bits >> UInt64(shift)))
+        }
+        add(end)
+        return state.flatMap { word in
+            [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: word >> UInt32($0)) }
+        }
+    }
+
+    private static func step(_ state: inout [UInt32], _ block: Slice<UnsafeBufferPointer<UInt8>>) {
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 64) { words in
+            words.initialize(repeating: 0)
+            spread(block, over: words)
+            mix(words, into: &state)
+        }
+    }
+
+    private static func spread(
+        _ block: Slice<UnsafeBufferPointer<UInt8>>, over words: UnsafeMutableBufferPointer<UInt32>
+    ) {
+        for place in 0..<16 {
+            let at = block.startIndex + 4 * place
+            let high = UInt32(block[at]) << 24 | UInt32(block[at + 1]) << 16
+            words[place] = high | UInt32(block[at + 2]) << 8 | UInt32(block[at + 3])
+        }
+        for place in 16..<64 {
+            let (early, late) = (words[place - 15], words[place - 2])
+            let first = turn(early, 7) ^ turn(early, 18) ^ early >> 3
+            let second = turn(late, 17) ^ turn(late, 19) ^ late >> 10
+            words[place] = words[place - 16] &+ first &+ words[place - 7] &+ second
+        }
+    }
+
+    private static func mix(
+        _ words: UnsafeMutableBufferPointer<UInt32>, into state: inout [UInt32]
+    ) {
+        var (a, b, c, d) = (state[0], state[1], state[2], state[3])
+        var (e, f, g, h) = (state[4], state[5], state[6], state[7])
+        for place in 0..<64 {
+            let choice = (e & f) ^ (~e & g)
+            let majority = (a & b) ^ (a & c) ^ (b & c)
+            var first = h &+ (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25))
+            first = first &+ choice &+ constants[place] &+ words[place]
+            let second = (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) &+ majority
+            (h, g, f, e) = (g, f, e, d &+ first)
+            (d, c, b, a) = (c, b, a, first &+ second)
+        }
+        let sums = (a, b, c, d, e, f, g, h)
+        state[0] = state[0] &+ sums.0
+        state[1] = state[1] &+ sums.1
+        state[2] = state[2] &+ sums.2
+        state[3] = state[3] &+ sums.3
+        state[4] = state[4] &+ sums.4
+        state[5] = state[5] &+ sums.5
+        state[6] = state[6] &+ sums.6
+        state[7] = state[7] &+ sums.7
+    }
+
+    private static func turn(_ word: UInt32, _ count: UInt32) -> UInt32 {
+        word >> count | word << (32 - count)
+    }
+
+    private static let constants: [UInt32] = [
+        0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5, 0x3956_c25b, 0x59f1_11f1, 0x923f_82a4,
+        0xab1c_5ed5, 0xd807_aa98, 0x1283_5b01, 0x2431_85be, 0x550c_7dc3, 0x72be_5d74, 0x80de_b1fe,
+        0x9bdc_06a7, 0xc19b_f174, 0xe49b_69c1, 0xefbe_4786, 0x0fc1_9dc6, 0x240c_a1cc, 0x2de9_2c6f,
+        0x4a74_84aa, 0x5cb0_a9dc, 0x76f9_88da, 0x983e_5152, 0xa831_c66d, 0xb003_27c8, 0xbf59_7fc7,
+        0xc6e0_0bf3, 0xd5a7_9147, 0x06ca_6351, 0x1429_2967, 0x27b7_0a85, 0x2e1b_2138, 0x4d2c_6dfc,
+        0x5338_0d13, 0x650a_7354, 0x766a_0abb, 0x81c2_c92e, 0x9272_2c85, 0xa2bf_e8a1, 0xa81a_664b,
+        0xc24b_8b70, 0xc76c_51a3, 0xd192_e819, 0xd699_0624, 0xf40e_3585, 0x106a_a070, 0x19a4_c116,
+        0x1e37_6c08, 0x2748_774c, 0x34b0_bcb5, 0x391c_0cb3, 0x4ed8_aa4a, 0x5b9c_ca4f, 0x682e_6ff3,
+        0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208, 0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7,
+        0xc671_78f2,
+    ]
+}

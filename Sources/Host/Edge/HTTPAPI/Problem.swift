@@ -1,0 +1,95 @@
+import JSON
+import NIOHTTP1
+import Raft
+import Service
+
+/// What programs are told of a failure beside the text, which is rqlite's: the code in the header field
+/// `X-Rqlited-Error`, and to who asks for it (`Accept: application/problem+json`, RFC 9457) a document
+/// with code, cause and leader, under a status that says what the failure is.
+enum Problem {
+    /// Never renamed: programs decide by it.
+    static func code(of error: ServiceError) -> String {
+        switch error {
+        case .notLeader: "not_leader"
+        case .noLeader: "no_leader"
+        case .notReady: "not_ready"
+        case .leadershipLost: "leadership_lost"
+        case .timedOut: "timed_out"
+        case .busy: "busy"
+        case .staleRead: "stale_read"
+        case .linearizableTimeout: "linearizable_timeout"
+        case .forwardingFailed: "forwarding_failed"
+        case .requestTooLarge: "request_too_large"
+        case .transfer: "transfer_refused"
+        case .membership: "membership_refused"
+        case .diskFull: "disk_full"
+        case .unsuitable: "unsuitable"
+        case .otherHistory: "other_history"
+        case .behind: "behind"
+        case .keyTaken: "key_taken"
+        case .notAuthorized: "not_authorized"
+        }
+    }
+
+    /// Whether the request may have taken effect all the same.
+    private static func isUncertain(_ error: ServiceError) -> Bool {
+        switch error {
+        case .leadershipLost, .timedOut, .forwardingFailed: true
+        default: false
+        }
+    }
+
+    private static func status(of error: ServiceError) -> HTTPResponseStatus {
+        switch error {
+        case .notLeader: .misdirectedRequest
+        case .noLeader, .notReady, .leadershipLost, .busy, .staleRead: .serviceUnavailable
+        case .timedOut, .linearizableTimeout, .behind: .gatewayTimeout
+        case .forwardingFailed: .badGateway
+        case .requestTooLarge: .payloadTooLarge
+        case .transfer, .membership, .unsuitable: .conflict
+        case .diskFull: .insufficientStorage
+        case .otherHistory: .preconditionFailed
+        case .keyTaken: .unprocessableEntity
+        case .notAuthorized: .unauthorized
+        }
+    }
+
+    /// The document, with a line's end.
+    static func response(to error: ServiceError) -> Response {
+        let status = status(of: error)
+        var members: [JSONValue.Member] = [
+            .init("type", .string("about:blank")), .init("title", .string(status.reasonPhrase)),
+            .init("status", .integer(UInt64(status.code))),
+            .init("detail", .string(ErrorTable.text(error))),
+            .init("code", .string(code(of: error))),
+            .init("may_have_taken_effect", .bool(isUncertain(error))),
+        ]
+        switch error {
+        case .notLeader(let url?): members.append(.init("leader", .string(url)))
+        case .noLeader(let waitingFor) where !waitingFor.isEmpty:
+            members.append(.init("cause", .string(waitingFor)))
+        case .notReady(let cause): members.append(.init("cause", .string(cause)))
+        case .timedOut(let waitingFor): members.append(.init("cause", .string(waitingFor)))
+        case .forwardingFailed(let address, let cause):
+            members.append(.init("leader_address", .string(address.rawValue)))
+            members.append(.init("cause", .string(cause)))
+        case .requestTooLarge(let limit):
+            members.append(.init("limit_bytes", .integer(UInt64(clamping: limit))))
+        case .behind(let wanted, let applied):
+            members.append(.init("wanted_index", .integer(wanted.rawValue)))
+            members.append(.init("applied_index", .integer(applied.rawValue)))
+        case .keyTaken(let index): members.append(.init("index", .integer(index.rawValue)))
+        default: break
+        }
+        var body: [UInt8] = []
+        JSONValue.object(members).write(to: &body)
+        return Response(status, .problem, body: body + [UInt8(ascii: "\n")])
+    }
+
+    /// The client names the form among those that it takes.
+    static func isWanted(_ headers: HTTPHeaders) -> Bool {
+        headers[canonicalForm: "accept"].contains {
+            $0.lowercased().hasPrefix("application/problem+json")
+        }
+    }
+}
