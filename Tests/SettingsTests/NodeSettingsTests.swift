@@ -24,6 +24,35 @@ import Testing
         #expect(settings.database.maxReadConnections == 256)
     }
 
+    @Test func `HTTP may listen on a Unix socket`() throws {
+        let settings = try settings(
+            "-http-addr", "unix:/run/a b.sock,mode=600", "-http-adv-addr", "db:4001")
+        #expect(settings.http.socket?.path == "/run/a b.sock")
+        #expect(settings.http.socket?.mode == 0o600)
+        #expect(settings.http.listensAt == "unix:/run/a b.sock")
+        #expect(settings.http.advertised == HostPort(host: "db", port: 4001))
+        let other = try self.settings("-http-addr", "unix:/s", "-http-adv-addr", "db:4001")
+        #expect(other.http.socket?.mode == 0o660)
+    }
+
+    @Test(arguments: [
+        ["-http-addr", "unix:/s"], ["-http-addr", "unix:", "-http-adv-addr", "a:1"],
+        ["-http-addr", "unix:s", "-http-adv-addr", "a:1"],
+        ["-http-addr", "unix:/s/", "-http-adv-addr", "a:1"],
+        ["-http-addr", "unix:/s,mode=9", "-http-adv-addr", "a:1"],
+        ["-http-addr", "unix:/s,mode=060", "-http-adv-addr", "a:1"],
+        ["-http-addr", "unix:/s,mode=1777", "-http-adv-addr", "a:1"],
+        ["-http-addr", "unix:/\(String(repeating: "s", count: 107))", "-http-adv-addr", "a:1"],
+    ])
+    func `A socket that can't be is refused, with the flag's name`(arguments: [String]) {
+        let invocation = Invocation.parse(arguments + ["data"], workingDirectory: "/work")
+        guard case .failure(let said, exitCode: 1) = invocation else {
+            Issue.record("\(invocation)")
+            return
+        }
+        #expect(said.hasPrefix("fatal: -http-addr unix:"), "\(said)")
+    }
+
     @Test func `An advertised address follows the bound one`() throws {
         let settings = try settings(
             "-node-id", "2", "-http-addr", "[::1]:5001", "-raft-addr", ":5002", "-raft-adv-addr",

@@ -5,7 +5,8 @@ extension Flag {
     private static let node: [Flag] = [
         boolean("version", .node, "Show the version and exit"),
         string("node-id", .node, "Unique ID of the node. Empty: the advertised Raft address"),
-        string("http-addr", .node, "Address the HTTP API listens on", "localhost:4001"),
+        string(
+            "http-addr", .node, "Address the HTTP API listens on, or unix:/PATH", "localhost:4001"),
         string("http-adv-addr", .node, "HTTP address told to others. Empty: -http-addr"),
         string("http-allow-origin", .node, "Value of the Access-Control-Allow-Origin header"),
         string("raft-addr", .node, "Address other nodes connect to", "localhost:4002"),

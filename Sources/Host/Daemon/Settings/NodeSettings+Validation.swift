@@ -28,7 +28,8 @@ extension NodeSettings {
             dataDirectory: directory,
             identity: try Identity(flags, fallback: addresses.raftAdvertised.description),
             http: HTTP(
-                bind: addresses.httpBind, advertised: addresses.httpAdvertised,
+                bind: addresses.httpBind, socket: addresses.httpSocket,
+                advertised: addresses.httpAdvertised,
                 allowOrigin: flags.optionalText("http-allow-origin")),
             raft: raft, access: try Access(flags), https: try HTTPS.optional(flags),
             nodeEncryption: try NodeEncryption.optional(flags), formation: formation,
@@ -107,12 +108,25 @@ extension NodeSettings.Queue {
 /// The four addresses of a node.
 struct NodeAddresses {
     let httpBind: HostPort
+    /// In place of the address to which HTTP is bound.
+    let httpSocket: SocketPath?
     let httpAdvertised: HostPort
     let raftBind: HostPort
     let raftAdvertised: HostPort
 
     init(_ flags: FlagParser.Result) throws(NodeSettings.Invalid) {
-        let http = flags.text("http-addr")
+        var http = flags.text("http-addr")
+        if SocketPath.isMeant(by: http) {
+            httpSocket = try SocketPath(http, of: "http-addr")
+            guard let advertised = flags.optionalText("http-adv-addr") else {
+                throw .init(
+                    "-http-addr \(http) needs -http-adv-addr: the address at which others reach the "
+                        + "HTTP API, by way of a proxy")
+            }
+            http = advertised
+        } else {
+            httpSocket = nil
+        }
         let httpAdvertised = flags.optionalText("http-adv-addr") ?? http
         let raft = flags.text("raft-addr")
         let raftAdvertised = flags.optionalText("raft-adv-addr") ?? raft

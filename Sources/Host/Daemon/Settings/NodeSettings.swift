@@ -53,12 +53,17 @@ package struct NodeSettings: Equatable, Sendable {
 
     /// The HTTP API.
     package struct HTTP: Equatable, Sendable {
-        /// Where it listens.
+        /// Where it listens, unless there is a socket.
         package let bind: HostPort
+        /// The Unix socket on which it listens instead.
+        package let socket: SocketPath?
         /// What clients and other nodes are told.
         package let advertised: HostPort
         /// The header Access-Control-Allow-Origin; nil: none is sent.
         package let allowOrigin: String?
+
+        /// Where it listens, as the operator writes it.
+        package var listensAt: String { socket?.description ?? bind.description }
     }
 
     /// Who may do what.

@@ -135,6 +135,9 @@ struct Daemon {
     private static func reservePorts(_ settings: NodeSettings) throws -> [ReservedPort] {
         try [("raft", settings.raft.bind), ("http", settings.http.bind)].map { flag, address in
             do throws(TransportError) {
+                if flag == "http", let socket = settings.http.socket {
+                    return try ReservedPort(socket: socket.path, mode: socket.mode)
+                }
                 return try ReservedPort(PeerAddress(address.description))
             } catch {
                 throw StartFailure(

@@ -36,9 +36,11 @@ package struct Listener: Sendable {
 
     /// As bound, with the real port.
     package let address: PeerAddress
-    /// The one that was bound, also where any free one was asked for.
+    /// The one that was bound, also where any free one was asked for; 0 for a Unix socket.
     package let port: Int
     private let channel: any Channel
+    /// Of a Unix socket.
+    private let file: SocketFile?
 
     /// - Parameters:
     ///   - address: `host:port`, IPv6 in brackets; no host means all interfaces, port 0 one that is
@@ -68,9 +70,9 @@ package struct Listener: Sendable {
     ) -> EventLoopFuture<Listener> {
         let loops = Loops(nodes: transport.group, clients: clients ?? transport.group)
         let descriptor: Int32
-        let target: HostPort
+        let target: HostPort?
         do throws(TransportError) {
-            target = try HostPort(reserved.address)
+            target = reserved.file == nil ? try HostPort(reserved.address) : nil
             guard let taken = reserved.take() else {
                 throw .shutDown(reserved.address.rawValue)
             }
@@ -81,12 +83,16 @@ package struct Listener: Sendable {
         return bootstrap(transport, side, loops, http).withBoundSocket(descriptor).map { channel in
             // NIO asks for fewer.
             _ = listen(descriptor, ReservedPort.backlog)
+            guard let target else {
+                return Listener(
+                    address: reserved.address, port: 0, channel: channel, file: reserved.file)
+            }
             let port = channel.localAddress?.port ?? Int(target.port)
             let host = target.host.isEmpty ? "0.0.0.0" : target.host
             return Listener(
                 address: PeerAddress(
                     HostPort(host: host, port: UInt16(clamping: port)).description), port: port,
-                channel: channel)
+                channel: channel, file: nil)
         }.flatMapErrorThrowing {
             let error = TransportError($0, address: reserved.address.rawValue)
             throw TransportError(
@@ -121,5 +127,7 @@ package struct Listener: Sendable {
     }
 
     /// Stops accepting; accepted connections go on.
-    package func close() -> EventLoopFuture<Void> { channel.close() }
+    package func close() -> EventLoopFuture<Void> {
+        channel.close().always { _ in file?.remove() }
+    }
 }

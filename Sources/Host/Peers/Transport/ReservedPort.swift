@@ -4,7 +4,7 @@ package import PeerProtocol
 package import Raft
 import Synchronization
 
-/// A TCP port that this process holds and nobody is served on yet. A node takes its ports before it
+/// A TCP port, or a Unix socket, that this process holds and nobody is served on yet. A node takes its ports before it
 /// touches its disk: one that can't have them must leave nothing behind. Connections that come
 /// meanwhile wait in the kernel until a `Listener` takes over.
 package final class ReservedPort: Sendable {
@@ -12,6 +12,8 @@ package final class ReservedPort: Sendable {
     package let address: PeerAddress
     /// Nil once a listener has it.
     private let descriptor: Mutex<Int32?>
+    /// Of a Unix socket.
+    let file: SocketFile?
 
     /// Resolves a name on the calling thread, and takes its first address.
     /// - Parameter address: `host:port`, IPv6 in brackets; no host means all interfaces, port 0 one
@@ -19,6 +21,7 @@ package final class ReservedPort: Sendable {
     /// - Throws: `TransportError` with the address and, as its cause, why it can't be had.
     package init(_ address: PeerAddress) throws(TransportError) {
         self.address = address
+        file = nil
         let target = try HostPort(address)
         descriptor = Mutex(nil)
         var opened: Int32
@@ -35,13 +38,29 @@ package final class ReservedPort: Sendable {
         descriptor.withLock { $0 = opened }
     }
 
-    deinit {
-        if let descriptor = take() { close(descriptor) }
+    /// A Unix socket.
+    /// - Parameters:
+    ///   - path: of its file. What a process left there that has ended is taken over.
+    ///   - mode: the file's permission bits.
+    /// - Throws: `TransportError` with `unix:` and the path, and why it can't be had.
+    package init(socket path: String, mode: UInt16) throws(TransportError) {
+        let (opened, file) = try SocketFile.open(path, mode: mode, backlog: Self.backlog)
+        address = PeerAddress("unix:\(path)")
+        self.file = file
+        descriptor = Mutex(opened)
     }
 
-    /// The port that was bound, also where any free one was asked for; nil once a listener has it.
+    deinit {
+        guard let descriptor = take() else { return }
+        close(descriptor)
+        file?.remove()
+    }
+
+    /// The port that was bound, also where any free one was asked for; nil once a listener has it, and
+    /// for a Unix socket.
     package var boundPort: Int? {
-        descriptor.withLock { descriptor in
+        guard file == nil else { return nil }
+        return descriptor.withLock { descriptor in
             guard let descriptor else { return nil }
             var address = sockaddr_storage()
             var size = socklen_t(MemoryLayout<sockaddr_storage>.size)

@@ -86,7 +86,7 @@ struct StatusSections: Sendable {
     private func http() -> JSONValue {
         .object([
             .init("auth", access.isOn ? "enabled" : "disabled"),
-            .init("bind_addr", .string(settings.http.bind.description)),
+            .init("bind_addr", .string(settings.http.listensAt)),
             .init(
                 "cluster",
                 .object([
