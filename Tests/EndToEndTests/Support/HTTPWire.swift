@@ -125,7 +125,9 @@ final class HTTPWire {
             headers[line[..<colon].lowercased()] = line[line.index(after: colon)...]
                 .trimmingCharacters(in: .whitespaces)
         }
-        guard let length = headers["content-length"].flatMap({ Int($0) }) else { throw fail() }
+        // A 304 has no body, and tells no length.
+        let told = status == 304 ? 0 : headers["content-length"].flatMap { Int($0) }
+        guard let length = told else { throw fail() }
         guard buffer.distance(from: end.upperBound, to: buffer.endIndex) >= length else {
             return nil
         }
