@@ -25,13 +25,13 @@ import Testing
     }
 
     @Test func `HTTP may listen on a Unix socket`() throws {
-        let settings = try settings(
+        let given = try settings(
             "-http-addr", "unix:/run/a b.sock,mode=600", "-http-adv-addr", "db:4001")
-        #expect(settings.http.socket?.path == "/run/a b.sock")
-        #expect(settings.http.socket?.mode == 0o600)
-        #expect(settings.http.listensAt == "unix:/run/a b.sock")
-        #expect(settings.http.advertised == HostPort(host: "db", port: 4001))
-        let other = try self.settings("-http-addr", "unix:/s", "-http-adv-addr", "db:4001")
+        #expect(given.http.socket?.path == "/run/a b.sock")
+        #expect(given.http.socket?.mode == 0o600)
+        #expect(given.http.listensAt == "unix:/run/a b.sock")
+        #expect(given.http.advertised == HostPort(host: "db", port: 4001))
+        let other = try settings("-http-addr", "unix:/s", "-http-adv-addr", "db:4001")
         #expect(other.http.socket?.mode == 0o660)
     }
 
