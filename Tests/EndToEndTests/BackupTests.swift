@@ -184,6 +184,51 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(15)))
+    func `Rows of CSV, of lines of JSON and of a file are added through any node`() async throws {
+        let cluster = try TestCluster.joined(3)
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement()
+        let follower = try #require(cluster.nodes.first { $0 !== leader })
+        _ = try await leader.client.execute(["CREATE TABLE t(a INTEGER PRIMARY KEY, b)"])
+        let csv = "a,b\n" + (1...2500).map { "\($0),\"row \($0)\"\n" }.joined()
+        let first = try await follower.client.send(
+            "POST", "/db/import?table=t&format=csv", body: Data(csv.utf8))
+        #expect(first.status == 200, "\(first.text)")
+        #expect(try first.json()["rows"].int == 2500)
+        #expect(try first.json()["batches"].int == 3)
+        let lines = (2501...3000).map { "{\"a\":\($0),\"b\":0.5}\n" }.joined()
+        let second = try await leader.client.send(
+            "POST", "/db/import?table=t&format=ndjson&batch=100", body: Data(lines.utf8))
+        #expect(try second.json()["batches"].int == 5)
+        let directory = try TestDirectory()
+        let path = directory.path + "/file"
+        _ = try Self.sqlite(
+            path, "CREATE TABLE s(a, b); INSERT INTO s VALUES(3001, x'0102'), (3002, NULL), (1, 2)")
+        let file = try Data(contentsOf: URL(filePath: path))
+        let failed = try await follower.client.send(
+            "POST", "/db/import?table=t&from=s&format=sqlite", body: file)
+        #expect(failed.status == 400)
+        #expect(try failed.json()["line"].int == 3)
+        #expect(try failed.json()["rows"].int == 0)
+        let third = try await follower.client.send(
+            "POST", "/db/import?table=t&from=s&format=sqlite&conflict=ignore", body: file)
+        #expect(third.status == 200, "\(third.text)")
+        let rows = try await leader.client.rows(
+            "SELECT count(*), sum(a), typeof(max(b)), sum(typeof(a) = 'integer') FROM t")
+        #expect(rows[0][0].int == 3002)
+        #expect(rows[0][1].int == 3002 * 3003 / 2)
+        #expect(rows[0][2].string == "blob")
+        #expect(rows[0][3].int == 3002)
+        #expect(try await Self.kept(by: follower).isEmpty)
+    }
+
+    private static func kept(by node: Daemon) async throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: node.dataDirectory + "/tmp")
+            .filter { $0.contains("loading") }
+    }
+
+    @Test(.timeLimit(.minutes(15)))
     func `What can't be loaded changes nothing, and says why`() async throws {
         let cluster = try TestCluster.joined(1)
         defer { cluster.stop() }

@@ -59,6 +59,40 @@ final class LoadsDouble: Sendable {
             return loads.fault(body) ?? loads.look(body)
         }
 
+        func keep() throws(KeptFileFault) -> any KeptFile {
+            loads.state.withLock { $0.finished += 1 }
+            let body = body.withLock { $0 }
+            if case .unfit(let text) = loads.fault(body) { throw KeptFileFault(text: text) }
+            return MemoryFile(body)
+        }
+
         func discard() { loads.state.withLock { $0.discarded += 1 } }
+    }
+}
+
+/// A body that is kept in memory. Of the table "source" it has two rows.
+final class MemoryFile: KeptFile {
+    private let bytes: [UInt8]
+    private let piece: Int
+
+    /// - Parameter piece: bytes that are given at a time, at most.
+    init(_ bytes: [UInt8], piece: Int = .max) {
+        self.bytes = bytes
+        self.piece = piece
+    }
+
+    func read(at offset: Int, _ count: Int) -> [UInt8]? {
+        Array(bytes.dropFirst(offset).prefix(min(count, piece)))
+    }
+
+    func table(_ name: String) throws(KeptFileFault) -> any KeptTable {
+        guard name == "source" else { throw KeptFileFault(text: "no table \(name)") }
+        return Table()
+    }
+
+    private final class Table: KeptTable {
+        let columns = ["a", "b\"c"]
+        private var rows: [[Value]] = [[.integer(1), .blob([2])], [.null, .real(0.5)]]
+        func next() throws(KeptFileFault) -> [Value]? { rows.isEmpty ? nil : rows.removeFirst() }
     }
 }

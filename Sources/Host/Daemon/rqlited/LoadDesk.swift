@@ -56,5 +56,49 @@ final class LoadDesk: Sendable {
         func add(_ part: [UInt8]) -> LoadContent? { upload.add(part) }
         func finish() -> LoadContent { desk.look(at: upload) }
         func discard() { upload.discard() }
+
+        func keep() throws(KeptFileFault) -> any KeptFile {
+            do throws(ImportFault) {
+                return File(try upload.keep())
+            } catch {
+                throw KeptFileFault(text: error.text)
+            }
+        }
+    }
+
+    private final class File: KeptFile {
+        private let upload: KeptUpload
+        init(_ upload: KeptUpload) { self.upload = upload }
+
+        func read(at offset: Int, _ count: Int) -> [UInt8]? { upload.read(at: offset, count) }
+
+        func table(_ name: String) throws(KeptFileFault) -> any KeptTable {
+            do throws(ImportFault) {
+                return Table(try upload.table(name), of: upload)
+            } catch {
+                throw KeptFileFault(text: error.text)
+            }
+        }
+    }
+
+    private final class Table: KeptTable {
+        private let table: ImportTable
+        /// Its file is there as long as it is.
+        private let upload: KeptUpload
+
+        init(_ table: ImportTable, of upload: KeptUpload) {
+            self.table = table
+            self.upload = upload
+        }
+
+        var columns: [String] { table.columns }
+
+        func next() throws(KeptFileFault) -> [Value]? {
+            do throws(ImportFault) {
+                return try table.next()
+            } catch {
+                throw KeptFileFault(text: error.text)
+            }
+        }
     }
 }

@@ -13,6 +13,7 @@ struct HTTPCounters: Sendable {
     let backups: Counter
     let loads: Counter
     let boots: Counter
+    let imports: Counter
     /// Of loads in parts that are under way here: how many parts they have, and how many are kept.
     let loadParts: Gauge
     let loadPartsKept: Gauge
@@ -43,6 +44,7 @@ struct HTTPCounters: Sendable {
         backups = counter("backups")
         loads = counter("loads")
         boots = counter("boot")
+        imports = counter("imports")
         loadParts = metrics.gauge("http", "load_parts")
         loadPartsKept = metrics.gauge("http", "load_parts_kept")
         snapshots = counter("user_snapshots")

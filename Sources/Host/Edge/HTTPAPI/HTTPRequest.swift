@@ -107,6 +107,8 @@ enum Action {
     case submit(ClientRequest.Operation)
     /// A database is brought to the node in parts.
     case ship(LoadParcel, isBoot: Bool)
+    /// Rows are added in batches.
+    case importRows(ImportRun)
     /// To be carried out with others, by and by.
     case enqueue(QueuedWrite)
 }

@@ -13,6 +13,9 @@ package protocol LoadIntake: AnyObject, Sendable {
     /// The body has come to its end. To be called once.
     func finish() -> LoadContent
 
+    /// In place of `finish`, for who reads the body itself.
+    func keep() throws(KeptFileFault) -> any KeptFile
+
     /// Nobody wants the body any more: the client has gone, or was refused.
     func discard()
 }
@@ -34,5 +37,8 @@ package final class RefusedLoad: LoadIntake {
 
     package func add(_ part: [UInt8]) -> LoadContent? { finish() }
     package func finish() -> LoadContent { .unfit("this server loads nothing") }
+    package func keep() throws(KeptFileFault) -> any KeptFile {
+        throw KeptFileFault(text: "this server loads nothing")
+    }
     package func discard() {}
 }

@@ -32,19 +32,7 @@ extension LoopGateway {
         guard var found = waiting[id] else { return }
         found.shipment = shipment
         edge.desk.counters.loadParts.add(Int(shipment.parcel.parts))
-        if found.pending.format.lines {
-            let share = Share(of: edge.budgets.answerBytes)
-            if share.grow(by: ResultWindow.bytes) {
-                let source = AnswerSource(StreamedContent(), holding: share)
-                source.feed(ResultPart([.contentBegins(logIndex: 0)]))
-                found.source = source
-                var response = Response(.ok, .lines)
-                response.source = source
-                if found.connection.isOpen {
-                    found.connection.complete(found.exchange, with: response)
-                }
-            }
-        }
+        if found.pending.format.lines { beginLines(&found) }
         waiting[id] = found
         tell(found, shipment.machine)
     }
@@ -109,6 +97,20 @@ extension LoopGateway {
 
     // MARK: Progress
 
+    /// The answer begins now, and has its lines by and by. Without room for it it comes at the end.
+    func beginLines(_ waiting: inout Waiting) {
+        let share = Share(of: edge.budgets.answerBytes)
+        guard share.grow(by: ResultWindow.bytes) else { return }
+        let source = AnswerSource(StreamedContent(), holding: share)
+        source.feed(ResultPart([.contentBegins(logIndex: 0)]))
+        waiting.source = source
+        var response = Response(.ok, .lines)
+        response.source = source
+        if waiting.connection.isOpen {
+            waiting.connection.complete(waiting.exchange, with: response)
+        }
+    }
+
     private func tell(_ waiting: Waiting, _ machine: LoadShipping) {
         say(
             [
@@ -121,7 +123,7 @@ extension LoopGateway {
             ], to: waiting)
     }
 
-    private func say(_ members: [JSONValue.Member], to waiting: Waiting) {
+    func say(_ members: [JSONValue.Member], to waiting: Waiting) {
         guard let source = waiting.source, waiting.connection.isOpen else { return }
         var line: [UInt8] = []
         JSONValue.object(members).write(to: &line, pretty: false)
@@ -132,7 +134,7 @@ extension LoopGateway {
 
     /// The last line, for a client that was told of the progress.
     func close(_ waiting: Waiting, with outcome: Outcome) {
-        var members: [JSONValue.Member] = [.init("end", .bool(true))]
+        var members: [JSONValue.Member] = []
         switch outcome {
         case .results(let result):
             if let error = result.error { members.append(.init("error", .string(error))) }
@@ -140,7 +142,11 @@ extension LoopGateway {
         case .failed(let error): members.append(.init("error", .string(ErrorTable.text(error))))
         default: members.append(.init("error", "the node gave another answer"))
         }
-        say(members, to: waiting)
+        close(waiting, with: members)
+    }
+
+    func close(_ waiting: Waiting, with members: [JSONValue.Member]) {
+        say([.init("end", .bool(true))] + members, to: waiting)
         waiting.source?.feed(ResultPart([.end(error: nil, logIndex: 0)]))
         if let source = waiting.source { waiting.connection.fed(source) }
     }

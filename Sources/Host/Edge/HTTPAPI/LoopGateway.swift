@@ -22,6 +22,8 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         var source: AnswerSource?
         /// Of a load in parts.
         var shipment: Shipment?
+        /// Of an import.
+        var importing: ImportRun?
         /// The client has its answer, or a refusal; parts that still come are dropped.
         var isOver = false
     }
@@ -98,6 +100,9 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         case .ship(let parcel, let isBoot):
             guard let id = enroll(pending, for: connection, exchange, request.share) else { break }
             edge.workshop.run { [self] in ship(parcel, isBoot: isBoot, id, pending) }
+        case .importRows(let run):
+            guard let id = enroll(pending, for: connection, exchange, request.share) else { break }
+            edge.workshop.run { [self] in importRows(run, id, pending) }
         }
         return false
     }
@@ -143,6 +148,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
                 service.submit([Self.request(id, asked, pending)], replyTo: self)
             case .enqueue(let write): enqueue(write, id)
             case .ship(let parcel, let isBoot): ship(parcel, isBoot: isBoot, id, pending)
+            case .importRows(let run): importRows(run, id, pending)
             case .respond: break
             }
             loop.execute { [self] in returned(id, exchange, action) }
@@ -216,7 +222,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
                 }
                 continue
             }
-            if goOn(with: reply) { continue }
+            if goOn(with: reply) || goOnImporting(with: reply) { continue }
             // Whoever answers twice finds nobody waiting.
             guard let waiting = remove(reply.id) else { continue }
             if let shipment = waiting.shipment { ended(shipment, reply, waiting.pending) }
@@ -271,7 +277,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
 
     var takesParts: Bool { true }
 
-    private func remove(_ id: RequestID) -> Waiting? {
+    func remove(_ id: RequestID) -> Waiting? {
         guard let found = waiting.removeValue(forKey: id) else { return nil }
         if !found.pending.operation.isObservation { edge.budgets.requests.giveBack(1) }
         return found
@@ -332,7 +338,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         return promise.futureResult
     }
 
-    private func endDrainingIfDue() {
+    func endDrainingIfDue() {
         guard let draining else { return }
         let isIdle = waiting.isEmpty && draining.isPatienceOver
         if openConnections == 0 || isIdle { draining.promise.succeed(()) }

@@ -6,8 +6,10 @@ import Service
 /// name the first value counts; a flag is on when its name is there, whatever its value.
 struct QueryParameters {
     enum Name: String {
-        case associative, compress, fmt, freshness, key, level, noleader, nonvoters, pretty, q
-        case queue, redirect, retries, sync, tables, timeout, timings, transaction, vacuum, ver
+        case associative, batch, columns, compress, conflict, fmt, format, freshness, from, key,
+            level, noleader, nonvoters, pretty, q
+        case queue, redirect, retries, sync, table, tables, timeout, timings, transaction, vacuum,
+            ver
         case wait
         case minIndex = "min_index"
         case blobArray = "blob_array"

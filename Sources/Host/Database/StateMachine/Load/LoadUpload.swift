@@ -64,6 +64,26 @@ package final class LoadUpload: Sendable {
         }
     }
 
+    /// All of the body has come, and is read as it is, unpacked.
+    /// - Throws: `ImportFault` where nothing can become of it.
+    package func keep() throws(ImportFault) -> KeptUpload {
+        let reader = reader
+        let result = state.withLock { state -> Result<KeptUpload, ImportFault> in
+            defer { state.end() }
+            if let refusal = state.refusal { return .failure(ImportFault(refusal)) }
+            do throws(LoadRefusal) {
+                try state.add([], isLast: true, reader)
+                guard let path = state.takePath() else {
+                    return .failure(ImportFault(text: "there is nothing to import"))
+                }
+                return .success(KeptUpload(path: path))
+            } catch {
+                return .failure(ImportFault(error))
+            }
+        }
+        return try result.get()
+    }
+
     /// It is not wanted any more.
     package func discard() { state.withLock { $0.end() } }
 }
@@ -94,6 +114,12 @@ extension LoadUpload.State {
         } catch {
             throw LoadRefusal(error)
         }
+    }
+
+    /// The file is the caller's from here on.
+    fileprivate mutating func takePath() -> String? {
+        defer { file = nil }
+        return file?.path
     }
 
     fileprivate mutating func refuse(_ refusal: LoadRefusal) {

@@ -9,7 +9,7 @@ enum OperationTable {
         .execute, .query, .request,
         .root, .consoleRedirect, .console,
         .limits, .changeLimits, .retryApply, .skipEntry,
-        .backup, .load, .analysis, .boot, .snapshot, .reap,
+        .backup, .load, .rowsImport, .analysis, .boot, .snapshot, .reap,
         .remove, .status, .nodes, .leader, .transferLeadership, .reseed, .drop, .readiness,
         .variables, .metrics, .licenses,
     ]

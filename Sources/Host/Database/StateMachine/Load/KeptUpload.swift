@@ -1,0 +1,120 @@
+internal import CSQLite
+internal import Glibc
+internal import SQLite
+package import Wire
+
+/// A body that came whole and is read where it lies, for an import. Its file is gone with the object.
+/// Thread-safe.
+package final class KeptUpload: Sendable {
+    private let path: String
+
+    init(path: String) { self.path = path }
+
+    deinit { DatabaseDirectory.drop(path) }
+
+    /// Waits for the disk.
+    /// - Returns: as many bytes from the offset on, fewer at the end; nil: the disk fails.
+    package func read(at offset: Int, _ count: Int) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        return PackedParts.read(descriptor, offset, count)
+    }
+
+    /// The rows of a table of the SQLite file that the body is.
+    /// - Throws: `ImportFault` where it is none, or has no such table.
+    package func table(_ name: String) throws(ImportFault) -> ImportTable {
+        do throws(DirectoryError) {
+            try DatabaseDirectory(beside: path).checkHeader(path)
+        } catch {
+            guard case .unfit(_, let reason) = error else { throw ImportFault(text: "\(error)") }
+            throw ImportFault(text: reason)
+        }
+        do throws(SQLiteError) {
+            return try ImportTable(path, name)
+        } catch {
+            throw ImportFault(text: error.message)
+        }
+    }
+}
+
+/// Why nothing more can be read of what is imported, in words for the client.
+package struct ImportFault: Error, Equatable {
+    package var text: String
+
+    init(text: String) { self.text = text }
+
+    init(_ refusal: LoadRefusal) {
+        switch refusal.content {
+        case .unfit(let text), .tooLarge(let text): self.text = text
+        case .sql, .image, .parcel, .busy: text = "the body can't be read"
+        }
+    }
+}
+
+/// The rows of a table of a database file, one after the other. Belongs to one thread at a time.
+package final class ImportTable {
+    /// Names of the columns that a row can be given, in their order.
+    package let columns: [String]
+    private let rows: PreparedStatement
+    private let connection: Connection
+
+    init(_ path: String, _ name: String) throws(SQLiteError) {
+        let connection = try LoadedSchema.connect(path)
+        // No view, and no virtual table: they could run what the file says.
+        let found = try connection.prepare(
+            """
+            SELECT name FROM main.sqlite_schema
+            WHERE type = 'table' AND rootpage > 0 AND name = ?1 COLLATE NOCASE
+            """)
+        try found.bind(name, at: 1)
+        guard try found.step(), let exact = found.text(at: 0) else {
+            throw SQLiteError(
+                extendedCode: SQLITE_ERROR, message: "the file has no table \"\(name)\"")
+        }
+        found.reset()
+        var columns: [String] = []
+        let described = try connection.prepare(
+            "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0 ORDER BY cid")
+        try described.bind(exact, at: 1)
+        while try described.step() { columns.append(described.text(at: 0) ?? "") }
+        described.reset()
+        let names = columns.map(\.quotedName).joined(separator: ", ")
+        rows = try connection.prepare("SELECT \(names) FROM main.\(exact.quotedName) NOT INDEXED")
+        self.columns = columns
+        self.connection = connection
+    }
+
+    /// - Returns: nil: there is no other.
+    /// - Throws: `ImportFault` where the file is damaged, or holds a text that is no UTF-8.
+    package func next() throws(ImportFault) -> [Value]? {
+        do throws(SQLiteError) {
+            guard try rows.step() else { return nil }
+        } catch {
+            throw ImportFault(text: error.message)
+        }
+        var values: [Value] = []
+        for place in columns.indices {
+            guard let value = value(at: place) else {
+                throw ImportFault(
+                    text: "the column \"\(columns[place])\" holds a text that is not UTF-8")
+            }
+            values.append(value)
+        }
+        return values
+    }
+
+    /// - Returns: nil: it can't be sent.
+    private func value(at place: Int) -> Value? {
+        switch rows.type(at: place) {
+        case SQLITE_INTEGER: .integer(rows.integer(at: place))
+        case SQLITE_FLOAT: .real(rows.real(at: place))
+        case SQLITE_TEXT:
+            rows.withBytes(at: place, isText: true) {
+                String(validating: $0, as: UTF8.self).map { .text($0) }
+            }
+        case SQLITE_BLOB: .blob(rows.blob(at: place))
+        default: .null
+        }
+    }
+}

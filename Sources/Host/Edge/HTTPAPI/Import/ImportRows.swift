@@ -1,0 +1,150 @@
+import JSON
+import Wire
+
+/// A row that is to be imported.
+struct ImportRow: Equatable {
+    /// Where it begins in the body: the line, from 1, or of a table the number of the row.
+    var line: Int
+    var columns: [String]
+    var values: [Value]
+
+    /// About.
+    var byteCount: Int {
+        values.reduce(16) { sum, value in
+            switch value {
+            case .text(let text): sum + 9 + text.utf8.count
+            case .blob(let bytes): sum + 9 + bytes.count
+            case .null, .integer, .real: sum + 9
+            }
+        }
+    }
+}
+
+/// Why an import can't go on, in words for the client.
+struct ImportFault: Error, Equatable {
+    /// From 1; nil: it is about no line.
+    var line: Int?
+    var text: String
+}
+
+/// Gives rows one after the other. Belongs to one thread at a time; waits for the disk.
+protocol ImportRows: AnyObject {
+    /// - Returns: nil: there is no other.
+    func next() throws(ImportFault) -> ImportRow?
+}
+
+/// The bytes of a body, piece by piece.
+struct ImportBytes {
+    /// Bytes that a line, or a record, may have.
+    static let lineBytes = 16 << 20
+
+    private let file: any KeptFile
+    private var piece: [UInt8] = []
+    private var place = 0
+    private var offset = 0
+
+    init(_ file: any KeptFile) { self.file = file }
+
+    /// The next byte; nil: there is none.
+    mutating func next() throws(ImportFault) -> UInt8? {
+        if place == piece.count {
+            guard let read = file.read(at: offset, 256 << 10) else {
+                throw ImportFault(text: "the body can't be read any more: the disk fails")
+            }
+            piece = read
+            place = 0
+            offset += read.count
+            if read.isEmpty { return nil }
+        }
+        defer { place += 1 }
+        return piece[place]
+    }
+}
+
+/// JSON objects, one on each line (https://jsonlines.org): their members are the columns.
+final class LineRows: ImportRows {
+    private var bytes: ImportBytes
+    private var line = 0
+
+    init(_ file: any KeptFile) { bytes = ImportBytes(file) }
+
+    func next() throws(ImportFault) -> ImportRow? {
+        while let text = try nextLine() {
+            if text.allSatisfy({ [9, 13, 32].contains($0) }) { continue }
+            return try row(text)
+        }
+        return nil
+    }
+
+    private func nextLine() throws(ImportFault) -> [UInt8]? {
+        var text: [UInt8] = []
+        line += 1
+        while let byte = try bytes.next() {
+            if byte == UInt8(ascii: "\n") { return text }
+            text.append(byte)
+            guard text.count <= ImportBytes.lineBytes else {
+                throw ImportFault(
+                    line: line, text: "it has more than \(ImportBytes.lineBytes) bytes")
+            }
+        }
+        return text.isEmpty ? nil : text
+    }
+
+    private func row(_ text: [UInt8]) throws(ImportFault) -> ImportRow {
+        let value: JSONValue
+        do throws(JSONError) {
+            value = try JSONValue(parsing: text)
+        } catch {
+            throw ImportFault(line: line, text: "it is no JSON: \(error)")
+        }
+        guard case .object(let members) = value else {
+            throw ImportFault(line: line, text: "it is no JSON object")
+        }
+        var row = ImportRow(line: line, columns: [], values: [])
+        for member in members {
+            row.columns.append(member.name)
+            row.values.append(try self.value(member.value))
+        }
+        guard Set(row.columns).count == row.columns.count else {
+            throw ImportFault(line: line, text: "a member stands there twice")
+        }
+        return row
+    }
+
+    private func value(_ value: JSONValue) throws(ImportFault) -> Value {
+        switch value {
+        case .null: return .null
+        case .bool(let value): return .integer(value ? 1 : 0)
+        case .string(let text): return .text(text)
+        case .number(let text):
+            if let integer = Int64(text) { return .integer(integer) }
+            let isWhole = text.utf8.allSatisfy { $0 == UInt8(ascii: "-") || (48...57).contains($0) }
+            guard !isWhole, let real = Double(text), real.isFinite else {
+                throw ImportFault(line: line, text: "the number \(text.prefix(40)) is too large")
+            }
+            return .real(real)
+        case .array, .object:
+            var bytes: [UInt8] = []
+            value.write(to: &bytes, pretty: false)
+            return .text(String(decoding: bytes, as: UTF8.self))
+        }
+    }
+}
+
+/// The rows of a table of an SQLite file.
+final class TableRows: ImportRows {
+    private let table: any KeptTable
+    private var count = 0
+
+    init(_ table: any KeptTable) { self.table = table }
+
+    func next() throws(ImportFault) -> ImportRow? {
+        count += 1
+        do throws(KeptFileFault) {
+            guard let values = try table.next() else { return nil }
+            return ImportRow(line: count, columns: table.columns, values: values)
+        } catch {
+            throw ImportFault(line: count, text: error.text)
+        }
+    }
+}

@@ -1,0 +1,198 @@
+import NIOEmbedded
+import Service
+import Testing
+import Wire
+
+@testable import HTTPAPI
+
+/// `/db/import`: bodies become batches of rows, and each batch has its fate.
+@Suite struct ImportTests {
+    private func client(
+        _ answer: @escaping @Sendable (ClientRequest) -> Outcome? = { request in
+            guard case .loadDump(let command) = request.operation else { return nil }
+            let done = StatementResult(.changed(lastInsertID: 1, rowsAffected: 1))
+            var result = CommandResult(command.statements.map { _ in done })
+            result.logIndex = 7
+            return .results(result)
+        }
+    ) throws -> Client {
+        try Client(FakeNode(answer), loads: LoadsDouble { _ in .unfit("not asked") })
+    }
+
+    private func commands(_ client: Client) -> [Command] {
+        client.node.requests.compactMap {
+            if case .loadDump(let command) = $0.operation { command } else { nil }
+        }
+    }
+
+    private func all(_ rows: any ImportRows) throws -> [ImportRow] {
+        var found: [ImportRow] = []
+        while let row = try rows.next() { found.append(row) }
+        return found
+    }
+
+    @Test(arguments: [1, 2, 3, 7, .max])
+    func `CSV is read by its standard, whatever pieces it comes in`(piece: Int) throws {
+        let text = """
+            \u{FEFF}id,name,"note, ""long""\"
+            1,plain,
+            2,"a ""q"" b","two
+            lines, and a comma"\r
+
+            3,"",x"y\r
+            """
+        let rows = try all(CSVRows(MemoryFile(Array(text.utf8), piece: piece), columns: nil))
+        let columns = ["id", "name", #"note, "long""#]
+        #expect(
+            rows == [
+                ImportRow(
+                    line: 2, columns: columns, values: [.text("1"), .text("plain"), .null]),
+                ImportRow(
+                    line: 3, columns: columns,
+                    values: [.text("2"), .text(#"a "q" b"#), .text("two\nlines, and a comma")]),
+                ImportRow(
+                    line: 6, columns: columns, values: [.text("3"), .text(""), .text(#"x"y"#)]),
+            ])
+    }
+
+    @Test(arguments: [
+        ("a,b\n1\n", 2, "it has 1 fields, and there are 2 columns"),
+        ("a,b\n1,2\n1,2,3", 3, "it has 3 fields, and there are 2 columns"),
+        ("a\n\"x", 2, "a quoted field has no end"),
+        ("a,b\n\"x\"y,1\n", 2, "something stands behind a quoted field"),
+    ])
+    func `What is no CSV is named with its line`(text: String, line: Int, fault: String) throws {
+        let rows = CSVRows(MemoryFile(Array(text.utf8)), columns: nil)
+        #expect(throws: ImportFault(line: line, text: fault)) { _ = try all(rows) }
+    }
+
+    @Test func `Bytes that are not UTF-8 are refused with their line`() throws {
+        let csv = CSVRows(MemoryFile(Array("a\nx\n".utf8) + [0xFF, 10]), columns: nil)
+        #expect(throws: ImportFault(line: 3, text: "it is not UTF-8")) { _ = try all(csv) }
+    }
+
+    @Test func `JSON lines give values of each kind, and what is none is named`() throws {
+        let text = #"{"a":1,"b":"x","c":null}"# + "\n \n" + #"{"a":0.5,"d":[1,{"e":2}],"f":true}"#
+        let rows = try all(LineRows(MemoryFile(Array(text.utf8), piece: 3)))
+        #expect(
+            rows == [
+                ImportRow(
+                    line: 1, columns: ["a", "b", "c"], values: [.integer(1), .text("x"), .null]),
+                ImportRow(
+                    line: 3, columns: ["a", "d", "f"],
+                    values: [.real(0.5), .text(#"[1,{"e":2}]"#), .integer(1)]),
+            ])
+        for bad in ["[1]", "{", #"{"a":1,"a":2}"#, #"{"a":99999999999999999999}"#, #"{"a":1e999}"#]
+        {
+            let rows = LineRows(MemoryFile(Array("{}\n\(bad)\n".utf8)))
+            do {
+                _ = try all(rows)
+                Issue.record("taken: \(bad)")
+            } catch let fault as ImportFault {
+                #expect(fault.line == 2, "\(bad): \(fault)")
+            }
+        }
+    }
+
+    @Test func `Rows go in transactions of so many, one after the other`() throws {
+        let client = try client()
+        let body = "a,b\n" + (1...5).map { "\($0),x\n" }.joined()
+        let answer = try client.post(#"/db/import?table=t"u&format=csv&batch=2"#, body)
+        #expect(answer.status == 200)
+        #expect(answer.body == #"{"rows":5,"batches":3,"raft_index":7}"#)
+        let commands = commands(client)
+        #expect(commands.map(\.statements.count) == [2, 2, 1])
+        #expect(commands.allSatisfy { $0.transaction && $0.kind == .execute })
+        #expect(
+            commands[2].statements == [
+                Statement(
+                    #"INSERT INTO "t""u"("a","b") VALUES(?,?)"#,
+                    positional: [.text("5"), .text("x")])
+            ])
+    }
+
+    @Test func `A table of a file goes in with its names, and conflicts as they are asked for`()
+        throws
+    {
+        let client = try client()
+        let answer = try client.post(
+            "/db/import?table=t&from=source&format=sqlite&conflict=ignore", "SQLite")
+        #expect(answer.status == 200)
+        #expect(
+            commands(client)[0].statements.map(\.sql) == [
+                #"INSERT OR IGNORE INTO "t"("a","b""c") VALUES(?,?)"#,
+                #"INSERT OR IGNORE INTO "t"("a","b""c") VALUES(?,?)"#,
+            ])
+        #expect(try client.post("/db/import?table=t&format=sqlite", "x").status == 400)
+    }
+
+    @Test func `A row that fails is named with its line, and with what went in before`() throws {
+        let client = try client { request in
+            guard case .loadDump(let command) = request.operation else { return nil }
+            var results: [StatementResult] = []
+            for statement in command.statements {
+                if statement.positional == [.text("4")] {
+                    results.append(StatementResult(.failed("UNIQUE constraint failed: t.a")))
+                    break
+                }
+                results.append(StatementResult(.changed(lastInsertID: 1, rowsAffected: 1)))
+            }
+            return .results(CommandResult(results))
+        }
+        let answer = try client.post(
+            "/db/import?table=t&format=csv&batch=2", "a\n1\n2\n3\n4\n5\n6\n")
+        #expect(answer.status == 400)
+        #expect(
+            answer.body
+                == #"{"rows":2,"batches":1,"raft_index":0,"#
+                + #""error":"UNIQUE constraint failed: t.a","line":5}"#)
+        #expect(commands(client).count == 2)
+    }
+
+    @Test func `A batch whose fate is unknown ends the import, and says so`() throws {
+        let client = try client { _ in .failed(.leadershipLost) }
+        let answer = try client.post("/db/import?table=t&format=csv", "a\n1\n")
+        #expect(answer.status == 503)
+        #expect(answer.body.contains("whether this batch took effect is unknown"))
+        #expect(commands(client).count == 1)
+        let other = try self.client { _ in .failed(.notLeader(leaderURL: "http://n2")) }
+        #expect(try other.post("/db/import?table=t&format=csv&redirect", "a\n1\n").status == 301)
+    }
+
+    @Test func `A client that wants lines hears of each batch`() throws {
+        let client = try client()
+        let body = #"{"a":1}"# + "\n" + #"{"a":2}"# + "\n" + #"{"a":3}"# + "\n"
+        try client.send(
+            "POST /db/import?table=t&format=ndjson&batch=2 HTTP/1.1\r\nHost: x\r\n"
+                + "Accept: application/x-ndjson\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+                + body)
+        client.channel.embeddedEventLoop.advanceTime(by: .seconds(1))
+        let lines = try client.output().split(whereSeparator: \.isNewline)
+            .filter { $0.hasPrefix("{") }
+        #expect(
+            lines == [
+                #"{"batch":{"from":1,"to":2,"rows":2,"raft_index":7}}"#,
+                #"{"batch":{"from":3,"to":3,"rows":1,"raft_index":7}}"#,
+                #"{"end":true,"rows":3,"batches":2,"raft_index":7}"#,
+            ])
+    }
+
+    @Test(arguments: [
+        "format=csv", "table=&format=csv", "table=t", "table=t&format=xml",
+        "table=t&format=csv&batch=0", "table=t&format=csv&batch=10001",
+        "table=t&format=csv&conflict=maybe",
+    ])
+    func `What is asked for in a wrong way is refused`(query: String) throws {
+        let client = try client()
+        #expect(try client.post("/db/import?" + query, "a\n1\n").status == 400)
+        #expect(client.node.requests.isEmpty)
+    }
+
+    @Test func `An empty body imports nothing`() throws {
+        let client = try client()
+        #expect(try client.post("/db/import?table=t&format=csv", "").status == 400)
+        let answer = try client.post("/db/import?table=t&format=csv", "a\n")
+        #expect(answer.body == #"{"rows":0,"batches":0,"raft_index":0}"#)
+        #expect(client.node.requests.isEmpty)
+    }
+}
