@@ -145,7 +145,9 @@ let package = Package(
         host(.consensus, "WriteAheadLog", ["Raft", "Wire"], isSimulated: true),
         host(
             .peers, "Transport",
-            ["Addresses", "Raft", "Wire", "Rights", "Threads", "PeerProtocol", "Service"] + nio
+            [
+                "Addresses", "Gzip", "Raft", "Wire", "Rights", "Threads", "PeerProtocol", "Service",
+            ] + nio
                 + [.product(name: "NIOTLS", package: "swift-nio")]),
         host(.consensus, "Replication", ["Raft", "Wire"], isSimulated: true),
         host(
@@ -364,8 +366,8 @@ let package = Package(
         tests(
             "Transport",
             [
-                "Transport", "Chance", "PeerProtocol", "Raft", "Rights", "ServerTesting", "Service",
-                "TLS", "Wire",
+                "Transport", "Chance", "Gzip", "PeerProtocol", "Raft", "Rights", "ServerTesting",
+                "Service", "TLS", "Wire",
             ] + nio
                 + [.product(name: "NIOTLS", package: "swift-nio")]),
         tests("Replication", ["Replication", "Raft", "Wire"]),

@@ -75,7 +75,7 @@ import Wire
         #expect(content == Source.bytes(at: 0, count: 2_000_000))
         received.done(nil)
         let heard = try await raw.bytesUntilClosed().withoutSignsOfWork
-        #expect(heard == WireBytes.frame(9, []) + rejection("superseded"))
+        #expect(heard == WireBytes.frame(9, [1]) + rejection("superseded"))
         if case .failure(let error) = try await ended.first() { Issue.record("\(error)") }
         try await new.stop()
         try await node.stop()
@@ -152,7 +152,7 @@ import Wire
             ? "the checksum of the whole file is wrong"
             : "the file holds other than the 3 bytes sent"
         let heard = try await raw.bytesUntilClosed().withoutSignsOfWork
-        #expect(heard == WireBytes.frame(9, []) + rejection(text))
+        #expect(heard == WireBytes.frame(9, [1]) + rejection(text))
         try await b.delegate.failedSnapshots.wait(count: 1)
         #expect(b.delegate.snapshots.items.isEmpty)
         try await b.stop()
@@ -225,7 +225,7 @@ import Wire
         let heard = try await raw.bytesUntilClosed().withoutSignsOfWork
         trickle.cancel()
         let text = "it takes too long: less than the least rate arrived"
-        #expect(heard == WireBytes.frame(9, []) + rejection(text))
+        #expect(heard == WireBytes.frame(9, [1]) + rejection(text))
         #expect(try await node.delegate.endedSnapshots.first() == .one)
         try await node.stop()
         #expect(access(path, F_OK) != 0)

@@ -1,4 +1,5 @@
 import Glibc
+import Gzip
 import NIOCore
 import PeerProtocol
 import Raft
@@ -116,6 +117,25 @@ import Wire
         remove(path)
     }
 
+    @Test(arguments: [0, 1, 5_000_001])
+    func `A snapshot may go packed, and arrives as one that does not`(count: Int) async throws {
+        var limits = TransportLimits.quick
+        limits.packsSnapshots = true
+        let a = try await TestNode.start("a", limits: limits)
+        let b = try await TestNode.start("b")
+        a.knows(b)
+        let path = try Self.path()
+        b.delegate.deciding.withLock { $0 = { _ in .accept(.one, path: path) } }
+        let ended = send(Source(count), Self.offer(count), from: a, to: b)
+        let received = try await b.delegate.snapshots.first()
+        #expect(try Self.content(of: path) == Source.bytes(at: 0, count: count))
+        received.done(nil)
+        #expect(error(try await ended.first()) == nil)
+        try await a.stop()
+        try await b.stop()
+        remove(path)
+    }
+
     @Test func `An installation that fails tells the sender why`() async throws {
         let a = try await TestNode.start("a")
         let b = try await TestNode.start("b")
@@ -211,7 +231,7 @@ import Wire
         try await channel.say(
             WireBytes.preamble(purpose: 4) + WireBytes.introduction()
                 + WireBytes.frame(8, writer.bytes))
-        #expect(try await raw.bytesUntilClosed().withoutSignsOfWork == WireBytes.frame(9, []))
+        #expect(try await raw.bytesUntilClosed().withoutSignsOfWork == WireBytes.frame(9, [1]))
         #expect(try await b.delegate.failedSnapshots.first().reason == .timedOut)
         try await b.stop()
         #expect(access(path, F_OK) != 0)
@@ -225,6 +245,14 @@ import Wire
         return WireBytes.frame(10, writer.bytes)
     }
 
+    static func packedChunk(_ offset: UInt64, _ count: UInt32, _ bytes: [UInt8]) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.write(offset)
+        writer.write(count)
+        writer.writeRaw(bytes)
+        return WireBytes.frame(18, writer.bytes)
+    }
+
     static func end(_ count: UInt64, _ checksum: UInt32) -> [UInt8] {
         var writer = ByteWriter()
         writer.write(count)
@@ -234,6 +262,7 @@ import Wire
 
     @Test func `A wrong checksum, length or place is rejected`() async throws {
         let right = CRC32C([1, 2, 3] as [UInt8]).value
+        let packed = try GzipWriter().add([1, 2, 3], isLast: true)
         let cases: [(stream: [UInt8], reason: String)] = [
             (
                 Self.chunk(0, [1, 2, 3]) + Self.end(3, right ^ 1),
@@ -242,6 +271,21 @@ import Wire
             (Self.chunk(0, [1, 2]) + Self.end(3, right), "2 of 3 bytes arrived"),
             (Self.chunk(1, [1, 2]), "a chunk at 1 instead of 0"),
             (Self.chunk(0, [1, 2, 3, 4]), "a chunk at 0 instead of 0"),
+            (Self.packedChunk(1, 2, packed), "a chunk at 1 instead of 0"),
+            (Self.packedChunk(0, 4, packed), "a chunk at 0 instead of 0"),
+            (
+                Self.packedChunk(0, 2, packed),
+                "a packed chunk at 0 can't be unpacked: unpacked it is larger than the limit of 2 "
+                    + "bytes"
+            ),
+            (
+                Self.packedChunk(0, 3, Array(packed.dropLast(3))),
+                "a packed chunk at 0 can't be unpacked: its gzip stream breaks off"
+            ),
+            (
+                Self.packedChunk(0, 3, [9, 9, 9]),
+                "a packed chunk at 0 can't be unpacked: it is no gzip stream, or a damaged one"
+            ),
         ]
         for (stream, reason) in cases {
             let b = try await TestNode.start("b")
@@ -259,7 +303,7 @@ import Wire
             text.write(reason)
             #expect(
                 try await raw.bytesUntilClosed().withoutSignsOfWork
-                    == WireBytes.frame(9, []) + WireBytes.frame(14, text.bytes))
+                    == WireBytes.frame(9, [1]) + WireBytes.frame(14, text.bytes))
             #expect(b.delegate.snapshots.items.isEmpty)
             try await b.delegate.failedSnapshots.wait(count: 1)
             try await b.stop()

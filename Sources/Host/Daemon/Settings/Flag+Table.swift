@@ -104,8 +104,8 @@ extension Flag {
             "true"),
         duration("raft-snap-int", .storage, "Shortest time between checkpoints by entries", "10s"),
         boolean(
-            "compress-snap-transport", .storage, "Compress snapshots on their way",
-            availability: .laterUnlessOff),
+            "compress-snap-transport", .storage,
+            "Pack snapshots that this node sends to others"),
         duration("auto-vacuum-int", .storage, "Period of VACUUM", "0s", .laterUnlessOff),
         duration(
             "auto-optimize-int", .storage, "Period of PRAGMA optimize", "0s", .laterUnlessOff),

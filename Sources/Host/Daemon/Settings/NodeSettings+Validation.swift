@@ -296,6 +296,7 @@ extension NodeSettings.Checkpoint {
         // rqlite's meaning of an interval of 0: its library's own, and no look at the WAL.
         self.interval = interval == .zero ? Limits.defaultCheckpointInterval : interval
         walBytes = interval == .zero ? 0 : flags.unsigned("raft-snap-wal-size")
+        packsSnapshots = flags.boolean("compress-snap-transport")
         guard self.interval >= Limits.minCheckpointInterval else {
             throw .init("SnapshotInterval is too low")
         }

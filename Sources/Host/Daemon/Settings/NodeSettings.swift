@@ -227,6 +227,8 @@ package struct NodeSettings: Equatable, Sendable {
         package let walBytes: Int
         /// Shortest time between checkpoints that entries trigger.
         package let interval: Duration
+        /// What of the database goes to other nodes is packed.
+        package let packsSnapshots: Bool
     }
 
     /// How nodes see that their databases differ.

@@ -43,6 +43,7 @@ extension Daemon {
         }
         machine.connectTimeout = settings.raft.connectTimeout
         machine.applyTimeout = settings.raft.applyTimeout
+        machine.packsSnapshots = settings.checkpoint.packsSnapshots
         machine.checkpointInterval = settings.checkpoint.interval
         machine.checksums.isOn = settings.checksums.isOn
         machine.checksums.interval = settings.checksums.interval

@@ -29,6 +29,8 @@ package struct MachineSettings: Sendable {
     package var maxReaders: Int = 256
     /// Connections of clients and other nodes together; more are closed as they come.
     package var maxConnections: Int = 4096
+    /// Snapshots that this node sends go packed to who takes them so.
+    package var packsSnapshots = false
     /// Longest wait for a connection to another node.
     package var connectTimeout: Duration = .seconds(30)
     /// Longest wait of a write for a leader that takes it into its log.

@@ -125,6 +125,7 @@ extension Node {
         // A longer wait would keep a healed link down: a lost SYN is repeated ever more rarely.
         limits.dialTimeout = min(limits.dialTimeout, .init(settings.connectTimeout))
         limits.maxConnections = settings.maxConnections
+        limits.packsSnapshots = settings.packsSnapshots
         return PeerTransport(
             group: group, identity: identity, limits: limits, credential: access.credential,
             security: access.security)

@@ -31,7 +31,7 @@ import Wire
 ///      6 client request  dialer, forwarding    a `ClientRequest`, its ID unique on the connection
 ///      7 reply           acceptor, forwarding  a `Reply`; to dialers of 1.2 and later also in parts
 ///      8 offer           dialer, snapshot      a `SnapshotOffer`
-///      9 accepted        acceptor, snapshot    –
+///      9 accepted        acceptor, snapshot    u8 1: packed chunks are taken; nothing before 1.4
 ///     10 chunk           dialer, snapshot      u64 offset | bytes
 ///     11 end             dialer, snapshot      u64 byte count | u32 CRC-32C of the whole
 ///     12 installing      acceptor, snapshot    –; repeated: the receiver is still at work
@@ -43,6 +43,8 @@ import Wire
 ///                                              without asking. Earlier versions ignore it
 ///     17 recall          dialer, forwarding    u64 ID of a request: nobody waits for the answer, of
 ///                                              which nothing more comes. Earlier versions ignore it
+///     18 packed chunk    dialer, snapshot      u64 offset | u32 bytes of the chunk | these as a gzip
+///                                              stream; to who said that it takes them
 ///
 /// The preamble's first eleven bytes, the frame's header and `refusal` never change between
 /// versions, so that any two nodes can tell each other why they can't talk.
@@ -65,6 +67,7 @@ struct Frame {
         case welcome = 15
         case demand = 16
         case recall = 17
+        case packedChunk = 18
     }
 
     static let headerSize = 9

@@ -1,3 +1,4 @@
+import Gzip
 import NIOCore
 import NIOPosix
 import PeerProtocol
@@ -41,6 +42,8 @@ final class SnapshotReceiver: ChannelDuplexHandler {
     private struct Chunk {
         var offset: UInt64
         var bytes: ArraySlice<UInt8>
+        /// What they are when they are unpacked; nil: they are as they are.
+        var unpackedCount: Int?
     }
 
     private struct End {
@@ -95,6 +98,14 @@ final class SnapshotReceiver: ChannelDuplexHandler {
                     let offset: UInt64 = try reader.read()
                     let bytes = batch.bytes[frame.payload.dropFirst(8)]
                     chunks.append(Chunk(offset: offset, bytes: bytes))
+                case (.packedChunk, .receiving) where end == nil:
+                    let offset: UInt64 = try reader.read()
+                    let count: UInt32 = try reader.read()
+                    guard Int(count) <= transport.limits.maxUnpackedChunkBytes else {
+                        throw FrameParser.Violation.malformed("a packed chunk is too large")
+                    }
+                    let bytes = batch.bytes[frame.payload.dropFirst(12)]
+                    chunks.append(Chunk(offset: offset, bytes: bytes, unpackedCount: Int(count)))
                 case (.end, .receiving) where end == nil:
                     end = End(byteCount: try reader.read(), checksum: try reader.read())
                 case (_, .done): return
@@ -196,7 +207,7 @@ extension SnapshotReceiver {
             case (.success(let file), .creating):
                 self.phase = .receiving(accepted, file)
                 self.lastProgress = .now()
-                self.send(context, .accepted)
+                self.send(context, .accepted, saying: [1])
             case (.success(let file), _):
                 // Ended meanwhile; what ended it has not told the delegate yet.
                 self.discard(accepted, file, self.endedBy)
@@ -222,10 +233,10 @@ extension SnapshotReceiver {
         perform(context) {
             for chunk in pending {
                 let expected = file.byteCount
-                guard chunk.offset == expected,
-                    UInt64(chunk.bytes.count) <= byteCount - expected
+                let count = chunk.unpackedCount ?? chunk.bytes.count
+                guard chunk.offset == expected, UInt64(count) <= byteCount - expected
                 else { throw Rejection(text: "a chunk at \(chunk.offset) instead of \(expected)") }
-                try file.append(chunk.bytes)
+                try file.append(try Self.unpacked(chunk))
             }
         } then: { result in
             self.isWriting = false
@@ -237,6 +248,27 @@ extension SnapshotReceiver {
             }
             self.readAgain(context)
         }
+    }
+
+    /// On a thread that may block; no more than the chunk says of itself is made of it.
+    private static func unpacked(_ chunk: Chunk) throws -> ArraySlice<UInt8> {
+        guard let count = chunk.unpackedCount else { return chunk.bytes }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(count)
+        do throws(GzipError) {
+            var reader = GzipReader(limit: count)
+            try reader.add(Array(chunk.bytes)) { bytes += $0 }
+            try reader.end()
+        } catch {
+            throw Rejection(text: "a packed chunk at \(chunk.offset) can't be unpacked: \(error)")
+        }
+        guard bytes.count == count else {
+            throw Rejection(
+                text:
+                    "a packed chunk at \(chunk.offset) has \(bytes.count) bytes instead of \(count)"
+            )
+        }
+        return bytes[...]
     }
 
     private func verify(
@@ -283,9 +315,11 @@ extension SnapshotReceiver {
         context.close(mode: .output, promise: nil)
     }
 
-    private func send(_ context: ChannelHandlerContext, _ kind: Frame.Kind) {
-        var writer = ByteWriter(reserving: Frame.headerSize)
-        writer.writeFrame(kind)
+    private func send(
+        _ context: ChannelHandlerContext, _ kind: Frame.Kind, saying payload: [UInt8] = []
+    ) {
+        var writer = ByteWriter(reserving: Frame.headerSize + payload.count)
+        writer.writeFrame(kind) { $0.writeRaw(payload) }
         context.writeAndFlush(NIOAny(ByteBuffer(bytes: writer.bytes)), promise: nil)
     }
 

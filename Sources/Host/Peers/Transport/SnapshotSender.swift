@@ -1,3 +1,4 @@
+import Gzip
 import NIOCore
 import NIOPosix
 import PeerProtocol
@@ -23,6 +24,8 @@ final class SnapshotSender: ChannelInboundHandler {
     private struct Piece {
         var bytes: [UInt8]
         var checksum: CRC32C
+        /// The same, packed, where it goes so and is smaller.
+        var packed: [UInt8]?
     }
 
     private let transport: PeerTransport
@@ -35,6 +38,8 @@ final class SnapshotSender: ChannelInboundHandler {
     private var offset: UInt64 = 0
     private var checksum = CRC32C()
     private var isReading = false
+    /// The receiver takes packed chunks, and this node packs them.
+    private var packs = false
     private var lastProgress = NIODeadline.now()
     private var endedAt = NIODeadline.now()
     /// All must be sent by then.
@@ -71,6 +76,8 @@ final class SnapshotSender: ChannelInboundHandler {
             switch (frame.kind, phase) {
             case (.accepted, .offered):
                 phase = .streaming
+                var reader = batch.reader(of: frame)
+                packs = transport.limits.packsSnapshots && (try? reader.readByte()) == 1
                 sendMore(context)
             case (.installing, .ended): break
             case (.installed, .ended): finish(context, .success(()))
@@ -115,12 +122,15 @@ final class SnapshotSender: ChannelInboundHandler {
         guard left > 0 else { return sendEnd(context) }
         let count = Int(min(left, UInt64(transport.limits.snapshotChunkBytes)))
         isReading = true
-        let (source, offset, checksum) = (source, offset, checksum)
+        let (source, offset, checksum, packs) = (source, offset, checksum, packs)
         transport.storageThreads.runIfActive(eventLoop: context.eventLoop) { () throws -> Piece in
             let bytes = try source.read(at: offset, count: count)
             var checksum = checksum
             checksum.update(bytes)
-            return Piece(bytes: bytes, checksum: checksum)
+            let packed = packs ? try GzipWriter().add(bytes, isLast: true) : nil
+            return Piece(
+                bytes: bytes, checksum: checksum,
+                packed: packed.flatMap { $0.count < bytes.count ? $0 : nil })
         }.assumeIsolated().whenComplete { result in
             self.isReading = false
             if let outcome = self.outcome { return self.completion(outcome) }
@@ -140,9 +150,17 @@ final class SnapshotSender: ChannelInboundHandler {
     private func send(_ piece: Piece, _ context: ChannelHandlerContext) {
         guard phase == .streaming else { return }
         var writer = ByteWriter(reserving: piece.bytes.count + 32)
-        writer.writeFrame(.chunk) {
-            $0.write(offset)
-            $0.writeRaw(piece.bytes)
+        if let packed = piece.packed {
+            writer.writeFrame(.packedChunk) {
+                $0.write(offset)
+                $0.write(UInt32(piece.bytes.count))
+                $0.writeRaw(packed)
+            }
+        } else {
+            writer.writeFrame(.chunk) {
+                $0.write(offset)
+                $0.writeRaw(piece.bytes)
+            }
         }
         offset += UInt64(piece.bytes.count)
         checksum = piece.checksum

@@ -26,6 +26,10 @@ package struct TransportLimits: Sendable {
     package var maxAcquaintances: Int = 1024
     /// Of a snapshot, per frame.
     package var snapshotChunkBytes: Int = 512 << 10
+    /// Bytes that a chunk which comes packed may have, unpacked.
+    package var maxUnpackedChunkBytes: Int = 16 << 20
+    /// Chunks of a snapshot go packed to who takes them so.
+    package var packsSnapshots = false
 
     /// Of a frame from who names neither this node's cluster nor a member: questions of nodes that
     /// belong to nothing yet.
