@@ -89,7 +89,7 @@ private final class FakeJudge: RightsJudge {
     @Test func `A right to read opens what changes nothing`() throws {
         let changing = [
             "execute", "request", "change limits", "try an entry again", "leave an entry out",
-            "load", "boot", "snapshot", "reap", "remove", "stepdown", "reseed",
+            "load", "import", "boot", "snapshot", "reap", "remove", "stepdown", "reseed",
             "drop addresses",
         ]
         for (operation, method, target) in Self.targets where !target.isEmpty {

@@ -10,8 +10,8 @@ enum PlainWords {
         beginning body bounds breach build byte c call campaign cancel cancellations catalog
         cause certificate change channel check checksum choice chunk cleared clearing client
         closing code collector column committed comparison compilation compile completion
-        config confirmed connection consensus consistency constants contact content context
-        control counter counts crc32 creation current cursor daemon data database date
+        config confirmed conflict connection consensus consistency constants contact content
+        context control counter counts crc32 creation csv current cursor daemon data database date
         decimal decision delegate description descriptor detail digest directory discovered
         disk distribution document draining due durations elf encoder encoding
         encryption end engine environment error event execution explicit extent facts
@@ -23,7 +23,7 @@ enum PlainWords {
         literal local location lock logger long lookup loop manual material matter means
         member memory message metadata meter method metric mismatch mix64 monitor monotonic
         name nearest network note number offer only open options order out outbound outflow
-        outgoing output outstanding own page pair parameter parser password path payload
+        outgoing output outstanding own packed page pair parameter parser password path payload
         peer pending percent permission phase place plain plan planned poison policy pool
         port portrait posix pragma prepared present process progress proposal protocol
         purpose query question queue raft random readiness reapings reason receipt receive
@@ -31,7 +31,7 @@ enum PlainWords {
         request resolution response restored result retry role room rqlite runner
         running sample scan scanner schema script search section send sensitive sent server
         service serving setting setup shortage shortest shutdown side signals single sink
-        situation size small socket source span sparse speaker split sq sql stage standard
+        situation shipping size small socket source span sparse speaker split sq sql stage standard
         start state statement statistics status stop stopping store string subject
         submission summary supply switch syntax system table tag taken target termination
         text thread time timeouts timings tls token tokenizer total traffic transaction

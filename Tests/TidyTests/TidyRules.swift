@@ -199,6 +199,9 @@ struct TidyException: Sendable, Hashable {
             path: "Sources/Host/Node/Replica/DataDirectoryStart.swift", rule: .ban(".random("),
             reason: "The incarnation of a new data directory."),
         TidyException(
+            path: "Sources/Host/Daemon/rqlited/LoadDesk.swift", rule: .ban(".random("),
+            reason: "The name of a load, which no other node and no other run may draw."),
+        TidyException(
             path: "Sources/Host/Daemon/rqlited/DiscoveryLoop.swift", rule: .ban(".random("),
             reason: "Jitter between nodes that ask the same server."),
         TidyException(

@@ -58,7 +58,7 @@ final class LoadDesk: Sendable {
         func discard() { upload.discard() }
 
         func keep() throws(KeptFileFault) -> any KeptFile {
-            do throws(ImportFault) {
+            do throws(KeptUploadFault) {
                 return File(try upload.keep())
             } catch {
                 throw KeptFileFault(text: error.text)
@@ -73,7 +73,7 @@ final class LoadDesk: Sendable {
         func read(at offset: Int, _ count: Int) -> [UInt8]? { upload.read(at: offset, count) }
 
         func table(_ name: String) throws(KeptFileFault) -> any KeptTable {
-            do throws(ImportFault) {
+            do throws(KeptUploadFault) {
                 return Table(try upload.table(name), of: upload)
             } catch {
                 throw KeptFileFault(text: error.text)
@@ -94,7 +94,7 @@ final class LoadDesk: Sendable {
         var columns: [String] { table.columns }
 
         func next() throws(KeptFileFault) -> [Value]? {
-            do throws(ImportFault) {
+            do throws(KeptUploadFault) {
                 return try table.next()
             } catch {
                 throw KeptFileFault(text: error.text)

@@ -1,5 +1,4 @@
 internal import CSQLite
-internal import Glibc
 internal import SQLite
 package import Wire
 
@@ -15,31 +14,30 @@ package final class KeptUpload: Sendable {
     /// Waits for the disk.
     /// - Returns: as many bytes from the offset on, fewer at the end; nil: the disk fails.
     package func read(at offset: Int, _ count: Int) -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        return PackedParts.read(descriptor, offset, count)
+        LoadFile.bytes(of: path, at: offset, count)
     }
 
     /// The rows of a table of the SQLite file that the body is.
-    /// - Throws: `ImportFault` where it is none, or has no such table.
-    package func table(_ name: String) throws(ImportFault) -> ImportTable {
+    /// - Throws: `KeptUploadFault` where it is none, or has no such table.
+    package func table(_ name: String) throws(KeptUploadFault) -> ImportTable {
         do throws(DirectoryError) {
             try DatabaseDirectory(beside: path).checkHeader(path)
         } catch {
-            guard case .unfit(_, let reason) = error else { throw ImportFault(text: "\(error)") }
-            throw ImportFault(text: reason)
+            guard case .unfit(_, let reason) = error else {
+                throw KeptUploadFault(text: "\(error)")
+            }
+            throw KeptUploadFault(text: reason)
         }
         do throws(SQLiteError) {
             return try ImportTable(path, name)
         } catch {
-            throw ImportFault(text: error.message)
+            throw KeptUploadFault(text: error.message)
         }
     }
 }
 
 /// Why nothing more can be read of what is imported, in words for the client.
-package struct ImportFault: Error, Equatable {
+package struct KeptUploadFault: Error, Equatable {
     package var text: String
 
     init(text: String) { self.text = text }
@@ -58,6 +56,8 @@ package final class ImportTable {
     package let columns: [String]
     private let rows: PreparedStatement
     private let connection: Connection
+    /// A statement that is stepped behind its end begins anew.
+    private var isOver = false
 
     init(_ path: String, _ name: String) throws(SQLiteError) {
         let connection = try LoadedSchema.connect(path)
@@ -86,17 +86,20 @@ package final class ImportTable {
     }
 
     /// - Returns: nil: there is no other.
-    /// - Throws: `ImportFault` where the file is damaged, or holds a text that is no UTF-8.
-    package func next() throws(ImportFault) -> [Value]? {
+    /// - Throws: `KeptUploadFault` where the file is damaged, or holds a text that is no UTF-8.
+    package func next() throws(KeptUploadFault) -> [Value]? {
         do throws(SQLiteError) {
-            guard try rows.step() else { return nil }
+            guard !isOver, try rows.step() else {
+                isOver = true
+                return nil
+            }
         } catch {
-            throw ImportFault(text: error.message)
+            throw KeptUploadFault(text: error.message)
         }
         var values: [Value] = []
         for place in columns.indices {
             guard let value = value(at: place) else {
-                throw ImportFault(
+                throw KeptUploadFault(
                     text: "the column \"\(columns[place])\" holds a text that is not UTF-8")
             }
             values.append(value)

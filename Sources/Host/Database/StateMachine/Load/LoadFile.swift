@@ -51,6 +51,28 @@ final class LoadFile {
         }
     }
 
+    /// - Returns: fewer bytes at the end of the file; nil: the disk fails.
+    static func bytes(of path: String, at offset: Int, _ count: Int) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var done = 0
+        var hasFailed = false
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            let all = UnsafeMutableRawBufferPointer(buffer)
+            while done < count {
+                let rest = UnsafeMutableRawBufferPointer(rebasing: all[done...])
+                let read = pread(descriptor, rest.baseAddress, rest.count, off_t(offset + done))
+                if read < 0, errno == EINTR { continue }
+                hasFailed = read < 0
+                guard read > 0 else { break }
+                done += read
+            }
+            filled = done
+        }
+        return hasFailed ? nil : bytes
+    }
+
     private func look() throws(LoadFault) {
         guard let next = nextLook, byteCount >= next else { return }
         nextLook = byteCount + Self.bytesPerLook

@@ -65,20 +65,20 @@ package final class LoadUpload: Sendable {
     }
 
     /// All of the body has come, and is read as it is, unpacked.
-    /// - Throws: `ImportFault` where nothing can become of it.
-    package func keep() throws(ImportFault) -> KeptUpload {
+    /// - Throws: `KeptUploadFault` where nothing can become of it.
+    package func keep() throws(KeptUploadFault) -> KeptUpload {
         let reader = reader
-        let result = state.withLock { state -> Result<KeptUpload, ImportFault> in
+        let result = state.withLock { state -> Result<KeptUpload, KeptUploadFault> in
             defer { state.end() }
-            if let refusal = state.refusal { return .failure(ImportFault(refusal)) }
+            if let refusal = state.refusal { return .failure(KeptUploadFault(refusal)) }
             do throws(LoadRefusal) {
                 try state.add([], isLast: true, reader)
                 guard let path = state.takePath() else {
-                    return .failure(ImportFault(text: "there is nothing to import"))
+                    return .failure(KeptUploadFault(text: "there is nothing to import"))
                 }
                 return .success(KeptUpload(path: path))
             } catch {
-                return .failure(ImportFault(error))
+                return .failure(KeptUploadFault(error))
             }
         }
         return try result.get()

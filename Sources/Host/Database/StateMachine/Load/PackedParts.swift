@@ -34,35 +34,9 @@ final class PackedParts: Sendable {
         return LoadParcel(id: id, byteCount: byteCount, parts: parts, onlyEmpty: onlyEmpty) {
             [file] in
             let offset = Int($0) * partBytes
-            return Self.read(file.file.path, offset, min(partBytes, size - offset))
+            let count = min(partBytes, size - offset)
+            let bytes = LoadFile.bytes(of: file.file.path, at: offset, count)
+            return bytes?.count == count ? bytes : nil
         }
-    }
-
-    /// - Returns: nil: not all of it could be read.
-    private static func read(_ path: String, _ offset: Int, _ count: Int) -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        guard let bytes = read(descriptor, offset, count), bytes.count == count else { return nil }
-        return bytes
-    }
-
-    /// - Returns: fewer bytes at the end of the file; nil: the disk fails.
-    static func read(_ descriptor: Int32, _ offset: Int, _ count: Int) -> [UInt8]? {
-        var done = 0
-        var hasFailed = false
-        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            let all = UnsafeMutableRawBufferPointer(buffer)
-            while done < count {
-                let rest = UnsafeMutableRawBufferPointer(rebasing: all[done...])
-                let read = pread(descriptor, rest.baseAddress, rest.count, off_t(offset + done))
-                if read < 0, errno == EINTR { continue }
-                hasFailed = read < 0
-                guard read > 0 else { break }
-                done += read
-            }
-            filled = done
-        }
-        return hasFailed ? nil : bytes
     }
 }

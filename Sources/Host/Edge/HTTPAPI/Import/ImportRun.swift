@@ -24,7 +24,7 @@ final class ImportRun: @unchecked Sendable {
     private let table: String
     private let batchRows: Int
     private let conflict: Conflict
-    private var held: ImportRow?
+    private var isOver = false
     /// What was handed out last.
     private(set) var batch: Batch?
     private(set) var importedRows = 0
@@ -45,7 +45,10 @@ final class ImportRun: @unchecked Sendable {
         var bytes = 0
         var sql = (columns: [String](), text: "")
         while made.lines.count < batchRows, bytes < Self.batchBytes {
-            guard let row = try rows.next() else { break }
+            guard !isOver, let row = try rows.next() else {
+                isOver = true
+                break
+            }
             if made.lines.isEmpty || sql.columns != row.columns {
                 sql = (row.columns, statement(for: row.columns))
             }
