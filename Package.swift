@@ -127,6 +127,7 @@ let package = Package(
         host(.base, "Time", isSimulated: true),
         .target(name: "CPlatform", path: "Sources/Host/Base/CPlatform"),
         host(.base, "Threads", ["CPlatform", "Time"]),
+        .target(name: "CRemote", path: "Sources/Host/Base/CRemote"),
         host(.consensus, "Raft", ["Chance", "Wire"], isMutable: true),
         host(.formation, "Cluster", ["Chance", "Raft", "Wire"], isSimulated: true),
         host(
@@ -173,6 +174,8 @@ let package = Package(
             }),
         host(.daemon, "Settings", ["Addresses", "CBuild"]),
         host(
+            .daemon, "ObjectStorage", ["CRemote", "JSON", "Time", "Telemetry", "Settings"]),
+        host(
             .node, "Replica",
             [
                 "Chance", "Raft", "Wire", "Rights", "Time", "Threads", "PeerProtocol", "Service",
@@ -196,7 +199,7 @@ let package = Package(
                 "Threads",
                 "PeerProtocol",
                 "Service", "SQLite", "StateMachine", "Transport", "Replication", "NodeLogic",
-                "Replica", "Discovery", "HTTPAPI", "Telemetry", "Settings",
+                "Replica", "Discovery", "HTTPAPI", "Telemetry", "Settings", "Gzip", "ObjectStorage",
             ] + nio,
             path: "Sources/Host/Daemon/rqlited", swiftSettings: settings),
         .target(
@@ -290,6 +293,7 @@ let package = Package(
         tests("Gzip", ["Gzip"]),
         tests("Chance", ["Chance"]),
         tests("Settings", ["Addresses", "Settings"]),
+        tests("ObjectStorage", ["ObjectStorage", "JSON", "Time", "Telemetry"]),
         tests(
             "TLS",
             ["TLS", "ServerTesting", "Telemetry", nioEmbedded] + nio),

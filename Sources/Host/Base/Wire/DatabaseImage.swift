@@ -1,12 +1,21 @@
 /// A database file as a log entry carries it. Who makes one has checked the file, and brought it
 /// into a form that every node takes over as it is.
 ///
-///     u64 bytes of the file | counted bytes: the file as one gzip stream (RFC 1952)
+///     u64 bytes of the file, with bit 63 where it is for an empty database alone
+///     counted bytes: the file as one gzip stream (RFC 1952)
 package struct DatabaseImage: Equatable, Sendable {
     /// Bytes of the file.
     package var byteCount: Int
     /// The file as one gzip stream.
     package var packed: [UInt8]
+    /// It is not loaded where the database holds any table, index, view or trigger: what a restore brings
+    /// never takes the place of what clients wrote.
+    package var needsEmpty = false
+
+    /// What the entry's error says where it was not loaded for that reason.
+    package static let notEmpty = "the database is not empty: nothing was restored into it"
+
+    private static let needsEmptyBit: UInt64 = 1 << 63
 
     /// Bytes that a file may have. A gzip stream of an entry's size can stand for a thousand times
     /// as much.
@@ -18,13 +27,15 @@ package struct DatabaseImage: Equatable, Sendable {
     }
 
     package func encode(into writer: inout ByteWriter) {
-        writer.write(UInt64(clamping: byteCount))
+        writer.write(UInt64(clamping: byteCount) | (needsEmpty ? Self.needsEmptyBit : 0))
         writer.write(packed)
     }
 
     /// - Throws: `WireError` for bytes that are missing, and for a file that is too large.
     package init(from reader: inout ByteReader) throws(WireError) {
-        let count = try reader.read(UInt64.self)
+        let word = try reader.read(UInt64.self)
+        let count = word & ~Self.needsEmptyBit
+        needsEmpty = word != count
         guard count <= UInt64(Self.mostBytes) else {
             throw .invalid(field: "bytes of a database file", value: count)
         }

@@ -153,8 +153,10 @@ extension Flag {
     ]
 
     private static let outward: [Flag] = [
-        string("auto-backup", .outward, "File that describes backups", .laterUnlessOff),
-        string("auto-restore", .outward, "File that describes a restore", .laterUnlessOff),
+        string(
+            "auto-backup", .outward, "File that says where the leader puts backups, and how often"),
+        string(
+            "auto-restore", .outward, "File that says what a node without data is restored from"),
         string("cdc-config", .outward, "Change data capture", .laterUnlessOff),
         string("otlp-endpoint", .outward, "Collector of metrics", .laterUnlessOff),
         duration("otlp-interval", .outward, "Period between exports", "30s", .later),

@@ -1,8 +1,10 @@
 /// Reads numbers, Booleans and durations as Go's `flag` package does, for that is the syntax
 /// rqlite's users and their scripts know.
-enum GoLiteral {
-    enum Failure: Error, Equatable {
+package enum GoLiteral {
+    package enum Failure: Error, Equatable {
+        /// It is not written so.
         case syntax
+        /// Beyond 64 bits.
         case range
     }
 
@@ -35,7 +37,7 @@ enum GoLiteral {
     }
 
     /// `1h2m3.5s`; the units are ns, us (also µs), ms, s, m and h; a bare `0` needs none.
-    static func duration(_ text: String) throws(Failure) -> Duration {
+    package static func duration(_ text: String) throws(Failure) -> Duration {
         var rest = Array(text.utf8)[...]
         var isNegative = false
         if let sign = rest.first, sign == UInt8(ascii: "-") || sign == UInt8(ascii: "+") {

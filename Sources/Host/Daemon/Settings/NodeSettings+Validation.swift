@@ -35,7 +35,8 @@ extension NodeSettings {
             nodeEncryption: try NodeEncryption.optional(flags), formation: formation,
             checkpoint: try Checkpoint(flags),
             checksums: try Checksums(flags),
-            database: try Database(flags), queue: try Queue(flags))
+            database: try Database(flags), queue: try Queue(flags),
+            safekeeping: try Safekeeping(flags, formation))
     }
 
     private static func refuseUnavailable(_ flags: FlagParser.Result) throws(Invalid) {
@@ -87,6 +88,18 @@ extension NodeSettings {
         if path.hasPrefix("/") { return path }
         return workingDirectory.hasSuffix("/")
             ? workingDirectory + path : "\(workingDirectory)/\(path)"
+    }
+}
+
+extension NodeSettings.Safekeeping {
+    init(
+        _ flags: FlagParser.Result, _ formation: NodeSettings.Formation
+    ) throws(NodeSettings.Invalid) {
+        backup = flags.optionalText("auto-backup")
+        restore = flags.optionalText("auto-restore")
+        guard restore == nil || formation.join.isEmpty || formation.bootstrapExpect > 0 else {
+            throw .init("auto-restoring cannot be used when joining a cluster")
+        }
     }
 }
 

@@ -26,6 +26,8 @@ package struct NodeSettings: Equatable, Sendable {
     package let database: Database
     /// Of queued writes.
     package let queue: Queue
+    /// Copies elsewhere.
+    package let safekeeping: Safekeeping
 
     /// Of the HTTP API, as others are told.
     package var apiURL: String { (https == nil ? "http://" : "https://") + "\(http.advertised)" }
@@ -37,6 +39,14 @@ package struct NodeSettings: Equatable, Sendable {
         package let explicit: String?
         /// The advertised Raft address.
         package let fallback: String
+    }
+
+    /// Copies of the database elsewhere: paths of configuration files; nil: there are none.
+    package struct Safekeeping: Equatable, Sendable {
+        /// What the leader uploads.
+        package let backup: String?
+        /// What a node without data begins with.
+        package let restore: String?
     }
 
     /// Queued writes.

@@ -27,6 +27,7 @@ struct Daemon {
     private let discovery: DiscoveryService?
     private let access: AccessControl
     private let reloader: Reloader
+    private let safekeeping: Safekeeping
 
     /// What could not be done, for the operator.
     struct StartFailure: Error, CustomStringConvertible {
@@ -38,15 +39,18 @@ struct Daemon {
         let sources = try settings.formation.discovery.map {
             try DiscoverySources(opening: $0, settings: settings, logger: logger.named("disco"))
         }
+        let metrics = MetricRegistry()
+        var safekeeping = try Safekeeping(settings, metrics: metrics, logger: logger)
         try DataDirectoryAccess.check(settings.dataDirectory)
         let descriptors = DescriptorLimit(
             raisingFor: settings.database.maxReadConnections, logger: logger)
-        let metrics = MetricRegistry()
         let access = try AccessControl(
             settings.access, metrics: metrics, logger: logger.named("auth"))
         let encryption = try Encryption(settings, logger: logger.named("tls"))
         // Nothing is written by a node that can't be reached.
         let ports = try reservePorts(settings)
+        let loads = LoadDesk(directory: settings.dataDirectory)
+        try safekeeping.prepare(loads)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
         let peerGroup = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
         let registry = sources?.registry.map { PluginRegistry($0.instance, metrics: metrics) }
@@ -59,6 +63,7 @@ struct Daemon {
         encryption.warnOfIdentity(node.options.identity.id.rawValue, logger.named("tls"))
         try sources?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
         let process = ProcessSections(descriptors: descriptors)
+        let service = safekeeping.attach(node)
         let discovery = try Self.discovery(
             sources, registry, node, settings, metrics, logger.named("disco"))
         let status = StatusSections(
@@ -67,18 +72,18 @@ struct Daemon {
             queueNumber: metrics.gauge("queue", "sequence_number"),
             loadParts: (
                 metrics.gauge("http", "load_parts"), metrics.gauge("http", "load_parts_kept")
-            ))
+            ), backup: safekeeping.backup)
         let page = MetricsPage(status: status, metrics: metrics)
         let http = HTTPServer(
             HTTPServer.Identity(
                 version: Build.version, advertisedAddress: settings.http.advertised.description,
                 allowOrigin: settings.http.allowOrigin),
-            service: node,
+            service: service,
             documents: Documents(
                 status: status.sections, variables: { status.variables(metrics) },
                 metrics: { page.families() }),
             metrics: metrics, door: access.door,
-            loads: LoadDesk(directory: settings.dataDirectory).begin,
+            loads: loads.begin,
             queue: queue(settings, node, on: group))
         let listeners: [Listener]
         do {
@@ -94,6 +99,7 @@ struct Daemon {
         }
         node.join(settings.formation.join.map { PeerAddress($0.address.description) })
         try discovery?.start()
+        try safekeeping.start()
         let reloader = try Reloader(
             access.reloading + encryption.reloading + (discovery?.reloading ?? []),
             daily: encryption.warnOfEnds,
@@ -101,7 +107,7 @@ struct Daemon {
         return Daemon(
             settings: settings, logger: logger, group: group, peerGroup: peerGroup, node: node,
             http: http, listeners: listeners, discovery: discovery, access: access,
-            reloader: reloader)
+            reloader: reloader, safekeeping: safekeeping)
     }
 
     /// Nil without a discovery mode.
@@ -171,6 +177,7 @@ struct Daemon {
     func stop() -> Bool {
         node.leave()
         reloader.stop()
+        safekeeping.stop()
         discovery?.stop()
         wait(for: http.drain(on: group.next()), "sending clients away")
         // Last, for a node that is no member can't send requests on.

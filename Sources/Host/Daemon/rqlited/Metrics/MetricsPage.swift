@@ -21,6 +21,7 @@ struct MetricsPage: Sendable {
         return own(now) + ConsensusMetrics(status: now, options: node.options).families
             + timings() + database(node.databaseStatistics) + requests(now)
             + PeerMetrics(statistics: node.transport.statistics).families + discovery()
+            + backups()
             + ProcessMetrics(process: status.process).families
     }
 
@@ -166,6 +167,34 @@ struct MetricsPage: Sendable {
                 "rqlited_http_request_seconds", .histogram,
                 "From a request's head until the answer, or the first part of it, was there",
                 samples)
+        ]
+    }
+
+    // MARK: Backups
+
+    private func backups() -> [MetricFamily] {
+        let counted = status.backup == nil ? [] : metrics.values(of: BackupService.module)
+        func samples(_ names: [(of: String, label: String?)]) -> [MetricFamily.Sample] {
+            names.compactMap { name in
+                counted.first { $0.name == name.of }
+                    .map { .init($0.value, name.label.map { [("result", $0)] } ?? []) }
+            }
+        }
+        return [
+            MetricFamily(
+                "rqlited_backup_uploads_total", .counter,
+                "Turns of -auto-backup on this node as leader, by what came of them",
+                samples([
+                    ("num_uploads_ok", "stored"), ("num_uploads_fail", "failed"),
+                    ("num_uploads_skipped", "skipped"), ("num_uploads_skipped_id", "unchanged"),
+                ])),
+            MetricFamily(
+                "rqlited_backup_uploaded_bytes_total", .counter,
+                "Bytes of copies that -auto-backup stored", samples([("total_upload_bytes", nil)])),
+            MetricFamily(
+                "rqlited_backup_last_upload_seconds", .gauge,
+                "When -auto-backup stored a copy from this node last, in seconds since 1970; 0: never",
+                samples([("last_upload_time", nil)])),
         ]
     }
 

@@ -22,6 +22,7 @@ struct StatusSections: Sendable {
     let queueNumber: Gauge
     /// Of loads in parts under way here: all parts, and those that are kept.
     let loadParts: (all: Gauge, kept: Gauge)
+    let backup: BackupService?
 
     var sections: [Documents.Section] {
         let node = self.node
@@ -41,6 +42,7 @@ struct StatusSections: Sendable {
             .init("runtime") { process.runtime() },
             .init("store") { store.document() },
         ]
+        if let backup { all.append(.init("auto_backups") { backup.status() }) }
         if let discovery { all.append(.init("disco") { discovery.status() }) }
         return all
     }

@@ -39,6 +39,10 @@ extension Applier {
     private func load(_ image: DatabaseImage, _ state: inout AppliedState) throws(ApplyFault)
         -> String?
     {
+        if image.needsEmpty, try !isEmpty() {
+            try note(state)
+            return DatabaseImage.notEmpty
+        }
         if UInt64(clamping: image.byteCount) > state.settings.limits.database {
             try note(state)
             return OpenLoad.tooLarge(state.settings.limits)

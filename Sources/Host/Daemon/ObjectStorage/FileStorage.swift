@@ -1,0 +1,143 @@
+internal import Glibc
+internal import JSON
+internal import Telemetry
+
+/// Copies in a directory. Each takes its name when it is whole and on the disk; `METADATA.json` beside it
+/// says of the last one what an object's metadata says elsewhere, as rqlite writes it.
+struct FileStorage: StoragePlace {
+    static let markerName = "METADATA.json"
+    private static let unfinished = ".upload-"
+    /// What is older was left by a process that ended.
+    private static let abandonedAfter = 24 * 3600
+
+    private let settings: FileSettings
+    private let hasTimestamp: Bool
+
+    init(_ settings: FileSettings, hasTimestamp: Bool) {
+        self.settings = settings
+        self.hasTimestamp = hasTimestamp
+    }
+
+    var name: String { "dir:\(settings.directory)" }
+    private var markerPath: String { "\(settings.directory)/\(Self.markerName)" }
+
+    func marker(_ stop: StopFlag) throws(StorageFault) -> BackupMarker? {
+        guard access(markerPath, F_OK) == 0 else { return nil }
+        let text = try SmallText.read(markerPath)
+        // What is no document of ours, or of a copy that is gone, says nothing.
+        guard let value = try? JSONValue(parsing: text), let path = value["name"]?.string,
+            access(path, F_OK) == 0
+        else { return nil }
+        return BackupMarker(prefix: "") { value[$0]?.string }
+    }
+
+    func store(
+        _ copy: UploadFile, _ marker: BackupMarker, at time: WallTime, _ stop: StopFlag
+    ) throws(StorageFault) {
+        try makeDirectory()
+        removeAbandoned(at: time)
+        let name = hasTimestamp ? TimestampedName.of(settings.name, time) : settings.name
+        let path = "\(settings.directory)/\(name)"
+        try write(to: path) { descriptor throws(StorageFault) in
+            try FileBytes.read(copy.descriptor, "the copy") { part throws(StorageFault) in
+                if stop.isRaised {
+                    throw StorageFault("\(self.name): given up, for the node stops")
+                }
+                try Self.write(part, descriptor, path)
+            }
+        }
+        var members = marker.members(prefix: "").map {
+            JSONValue.Member($0.name, .string($0.value))
+        }
+        members.append(.init("timestamp", .integer(time.milliseconds)))
+        members.append(.init("name", .string(path)))
+        try write(to: markerPath) { descriptor throws(StorageFault) in
+            try Self.write(Array(JSONValue.object(members).text().utf8), descriptor, markerPath)
+        }
+    }
+
+    func fetch(
+        timeout: Duration, _ stop: StopFlag,
+        receive: @escaping ([UInt8]) throws(StorageFault) -> Void
+    ) throws(StorageFault) {
+        let path = "\(settings.directory)/\(settings.name)"
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw StorageFault("opening \(path)", code: errno) }
+        defer { close(descriptor) }
+        try FileBytes.read(descriptor, path, receive)
+    }
+
+    private func makeDirectory() throws(StorageFault) {
+        var path = ""
+        for part in settings.directory.split(separator: "/") {
+            path += "/\(part)"
+            guard mkdir(path, 0o755) == 0 || errno == EEXIST || access(path, F_OK) == 0 else {
+                throw StorageFault("making \(path)", code: errno)
+            }
+        }
+    }
+
+    /// The file is there under its name when all of it is on the disk, or not at all.
+    private func write(
+        to path: String, _ body: (Int32) throws(StorageFault) -> Void
+    ) throws(StorageFault) {
+        var template = Array("\(settings.directory)/\(Self.unfinished)XXXXXX".utf8CString)
+        let descriptor = FileBytes.makeFile(&template)
+        guard descriptor >= 0 else {
+            throw StorageFault("making a file in \(settings.directory)", code: errno)
+        }
+        do throws(StorageFault) {
+            do throws(StorageFault) {
+                try body(descriptor)
+                guard fsync(descriptor) == 0 else {
+                    throw StorageFault("syncing \(path)", code: errno)
+                }
+            } catch {
+                close(descriptor)
+                throw error
+            }
+            guard close(descriptor) == 0, rename(template, path) == 0 else {
+                throw StorageFault("writing \(path)", code: errno)
+            }
+        } catch {
+            unlink(template)
+            throw error
+        }
+        try syncDirectory()
+    }
+
+    private func syncDirectory() throws(StorageFault) {
+        let descriptor = open(settings.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw StorageFault("opening \(settings.directory)", code: errno)
+        }
+        defer { close(descriptor) }
+        // Some file systems of networks don't sync directories.
+        guard fsync(descriptor) == 0 || errno == EINVAL else {
+            throw StorageFault("syncing \(settings.directory)", code: errno)
+        }
+    }
+
+    private static func write(
+        _ bytes: [UInt8], _ descriptor: Int32, _ path: String
+    ) throws(StorageFault) {
+        let code = bytes.withUnsafeBytes { FileBytes.write($0, to: descriptor) }
+        if let code { throw StorageFault("writing \(path)", code: code) }
+    }
+
+    private func removeAbandoned(at time: WallTime) {
+        guard let directory = opendir(settings.directory) else { return }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            let path = "\(settings.directory)/\(name)"
+            var about = stat()
+            guard name.hasPrefix(Self.unfinished), stat(path, &about) == 0,
+                Int64(about.st_mtim.tv_sec) + Int64(Self.abandonedAfter) < time.seconds
+            else { continue }
+            unlink(path)
+        }
+    }
+}

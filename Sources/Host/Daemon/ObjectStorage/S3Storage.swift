@@ -1,0 +1,148 @@
+internal import Telemetry
+
+/// Copies in a bucket of Amazon's S3, or of what speaks its protocol. A copy is one request: S3 takes
+/// 5 GiB in one.
+struct S3Storage: StoragePlace {
+    private let settings: S3Settings
+    private let hasTimestamp: Bool
+    private let environment: @Sendable (String) -> String?
+
+    static let markerPrefix = "x-rqlite-auto-backup-"
+    private static let mostBytes: Int64 = 5 << 30
+    /// SHA-256 of nothing.
+    private static let empty =
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+    init(
+        _ settings: S3Settings, hasTimestamp: Bool,
+        environment: @escaping @Sendable (String) -> String?
+    ) {
+        self.settings = settings
+        self.hasTimestamp = hasTimestamp
+        self.environment = environment
+    }
+
+    var name: String {
+        guard let endpoint = settings.endpoint, !endpoint.host.hasSuffix("amazonaws.com") else {
+            return "s3://\(settings.bucket)/\(settings.path)"
+        }
+        return "\(endpoint.url)/\(settings.bucket)/\(settings.path)"
+    }
+
+    func marker(_ stop: StopFlag) throws(StorageFault) -> BackupMarker? {
+        let answer = try exchange("HEAD", settings.path).run(name, stop)
+        if answer.status == 404 { return nil }
+        guard answer.isGood else { throw fault("HEAD", answer) }
+        return BackupMarker(prefix: Self.markerPrefix) { answer.header("x-amz-meta-\($0)") }
+    }
+
+    func store(
+        _ copy: UploadFile, _ marker: BackupMarker, at time: WallTime, _ stop: StopFlag
+    ) throws(StorageFault) {
+        guard copy.byteCount <= Self.mostBytes else {
+            throw StorageFault(
+                "\(name): the copy has \(copy.byteCount) bytes, and S3 takes \(Self.mostBytes) in "
+                    + "one request")
+        }
+        let path = hasTimestamp ? TimestampedName.of(settings.path, time) : settings.path
+        var headers = marker.members(prefix: "x-amz-meta-\(Self.markerPrefix)")
+        headers.append(("content-type", "application/octet-stream"))
+        if let encryption = settings.encryption {
+            headers.append(("x-amz-server-side-encryption", encryption))
+        }
+        if let key = settings.encryptionKey {
+            headers.append(("x-amz-server-side-encryption-aws-kms-key-id", key))
+        }
+        var exchange = try exchange("PUT", path, headers, payload: copy.hash)
+        exchange.body = .file(copy)
+        exchange.timeout = nil
+        let answer = try exchange.run(name, stop)
+        guard answer.isGood else { throw fault("PUT", answer) }
+    }
+
+    func fetch(
+        timeout: Duration, _ stop: StopFlag,
+        receive: @escaping ([UInt8]) throws(StorageFault) -> Void
+    ) throws(StorageFault) {
+        var exchange = try exchange("GET", settings.path)
+        exchange.timeout = timeout
+        let answer = try exchange.run(name, stop, receive: receive)
+        guard answer.status == 200 else { throw fault("GET", answer) }
+    }
+
+    /// A signed request.
+    private func exchange(
+        _ method: String, _ path: String, _ headers: [(name: String, value: String)] = [],
+        payload: String = Self.empty, time: WallTime = .now()
+    ) throws(StorageFault) -> HTTPExchange {
+        let credentials: AWSCredentials
+        if let given = settings.credentials {
+            credentials = given
+        } else {
+            credentials = try AWSCredentials.find(environment: environment)
+        }
+        let (endpoint, host, base) = try address()
+        let target = "\(base)/\(PercentText.encode(path, keepingSlashes: true))"
+        var all = headers
+        all.append(("host", host))
+        all.append(("x-amz-content-sha256", payload))
+        all.append(("x-amz-date", time.basicText))
+        if let token = credentials.token { all.append(("x-amz-security-token", token)) }
+        let signature = RequestSignature(
+            method: method, path: target, headers: all, payload: payload, time: time.basicText,
+            region: settings.region)
+        all.append(("authorization", try signature.authorization(credentials)))
+        let scheme = endpoint.isTLS ? "https" : "http"
+        return HTTPExchange(
+            method: method, url: "\(scheme)://\(host)\(target)", isLocal: endpoint.isLoopback,
+            headers: all)
+    }
+
+    /// The bucket is in the host's name, or in the path.
+    private func address() throws(StorageFault) -> (Endpoint, host: String, base: String) {
+        let end = settings.region.hasPrefix("cn-") ? ".cn" : ""
+        let endpoint =
+            if let given = settings.endpoint {
+                given
+            } else {
+                try Endpoint("s3.\(settings.region).amazonaws.com\(end)", of: "region")
+            }
+        return settings.isPathStyle
+            ? (endpoint, endpoint.host, "\(endpoint.basePath)/\(settings.bucket)")
+            : (endpoint, "\(settings.bucket).\(endpoint.host)", endpoint.basePath)
+    }
+
+    /// Code and message of S3's document; the rest of it says what was signed.
+    private func fault(_ method: String, _ answer: HTTPExchange.Answer) -> StorageFault {
+        let text = String(decoding: answer.body, as: UTF8.self)
+        let words = ["Code", "Message"].compactMap { AnswerText.element($0, of: text) }
+        return AnswerText.fault(name, method, answer, words)
+    }
+}
+
+/// What a refusal says, fit for a line of the log.
+enum AnswerText {
+    static func fault(
+        _ place: String, _ what: String, _ answer: HTTPExchange.Answer, _ words: [String]
+    ) -> StorageFault {
+        let said = words.isEmpty ? "" : ": " + words.joined(separator: ": ")
+        let isTransient = answer.status >= 500 || [408, 429].contains(answer.status)
+        return StorageFault(
+            "\(place): \(what) was answered \(answer.status)\(said)", isTransient: isTransient)
+    }
+
+    /// The text of an XML element.
+    static func element(_ name: String, of text: String) -> String? {
+        guard let begin = text.firstRange(of: "<\(name)>"),
+            let end = text[begin.upperBound...].firstRange(of: "</\(name)>")
+        else { return nil }
+        return printable(text[begin.upperBound..<end.lowerBound])
+    }
+
+    /// Short, and in one line.
+    static func printable(_ text: some StringProtocol) -> String {
+        String(
+            decoding: text.utf8.prefix(200).map { (0x20...0x7E).contains($0) ? $0 : 0x20 },
+            as: UTF8.self)
+    }
+}

@@ -1,0 +1,99 @@
+package import Telemetry
+internal import Synchronization
+
+/// Where copies go to and come from. Calls block, for minutes where copies are large; from one thread at
+/// a time.
+package protocol StoragePlace: Sendable {
+    /// For status and log, in rqlite's form.
+    var name: String { get }
+
+    /// What the copy says of itself that lies there; nil if there is none, or none of ours.
+    func marker(_ stop: StopFlag) throws(StorageFault) -> BackupMarker?
+
+    /// Puts a copy there; where it fails, what lay there before lies there still.
+    /// - Parameter time: for the name, where it is to have one.
+    func store(
+        _ copy: UploadFile, _ marker: BackupMarker, at time: WallTime, _ stop: StopFlag
+    ) throws(StorageFault)
+
+    /// Brings a copy, part by part.
+    /// - Parameter timeout: for all of it.
+    func fetch(
+        timeout: Duration, _ stop: StopFlag,
+        receive: @escaping ([UInt8]) throws(StorageFault) -> Void
+    ) throws(StorageFault)
+}
+
+/// What is written beside a copy, so that the next leader knows whether something changed since. rqlite
+/// writes the first of these, under the same name.
+package struct BackupMarker: Equatable, Sendable {
+    /// Where the log stood.
+    package var index: UInt64
+    /// Whose log; nil in what rqlite wrote.
+    package var cluster: String?
+    /// Of the content; nil in what rqlite wrote.
+    package var digest: String?
+
+    package init(index: UInt64, cluster: String? = nil, digest: String? = nil) {
+        self.index = index
+        self.cluster = cluster
+        self.digest = digest
+    }
+
+    /// - Parameters:
+    ///   - prefix: what the storage's names begin with.
+    ///   - value: what stands there under a name.
+    init?(prefix: String, value: (String) -> String?) {
+        guard let index = value("\(prefix)id").flatMap({ UInt64($0) }) else { return nil }
+        self.init(
+            index: index, cluster: value("\(prefix)cluster"), digest: value("\(prefix)sha256"))
+    }
+
+    func members(prefix: String) -> [(name: String, value: String)] {
+        var members = [("\(prefix)id", String(index))]
+        if let cluster { members.append(("\(prefix)cluster", cluster)) }
+        if let digest { members.append(("\(prefix)sha256", digest)) }
+        return members
+    }
+}
+
+/// Says from any thread that a transfer is to end.
+package final class StopFlag: Sendable {
+    private let value = Atomic<Bool>(false)
+
+    package init() {}
+
+    package func raise() { value.store(true, ordering: .relaxed) }
+    package var isRaised: Bool { value.load(ordering: .relaxed) }
+}
+
+extension StorageSettings {
+    /// - Parameter hasTimestamp: names of what is stored begin with the time.
+    /// - Throws: where a file that the settings name can't be used.
+    package func place(
+        hasTimestamp: Bool = false, environment: @escaping @Sendable (String) -> String?
+    ) throws(StorageFault) -> any StoragePlace {
+        switch self {
+        case .s3(let settings):
+            S3Storage(settings, hasTimestamp: hasTimestamp, environment: environment)
+        case .gcs(let settings): try GCSStorage(settings, hasTimestamp: hasTimestamp)
+        case .file(let settings): FileStorage(settings, hasTimestamp: hasTimestamp)
+        }
+    }
+}
+
+/// `20240131120000_name`, in the folder of the name.
+enum TimestampedName {
+    static func of(_ path: String, _ time: WallTime) -> String {
+        let end = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
+        let digits = time.wholeSeconds.rfc3339.filter(\.isNumber)
+        return "\(path[..<end])\(digits)_\(path[end...])"
+    }
+}
+
+extension WallTime {
+    var wholeSeconds: WallTime { WallTime(seconds: seconds) }
+
+    /// ISO 8601 without marks: `20130524T000000Z`.
+    var basicText: String { wholeSeconds.rfc3339.filter { $0 != "-" && $0 != ":" } }
+}

@@ -1,0 +1,90 @@
+internal import Glibc
+
+/// A file without a name that a copy is gathered in before it is sent: its size and hash must be known
+/// first. Gone with the object, whatever happens. Belongs to one thread.
+package final class UploadFile {
+    let descriptor: Int32
+    /// Bytes written so far.
+    package private(set) var byteCount: Int64 = 0
+    private let digest: ContentDigest
+
+    /// - Parameter directory: where there is room; it is made if it is missing.
+    package init(in directory: String) throws(StorageFault) {
+        digest = try ContentDigest()
+        guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
+            throw StorageFault("making \(directory)", code: errno)
+        }
+        var template = Array("\(directory)/etilqs_upload_XXXXXX".utf8CString)
+        descriptor = FileBytes.makeFile(&template)
+        guard descriptor >= 0 else {
+            throw StorageFault("making a file in \(directory)", code: errno)
+        }
+        unlink(template)
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    package func add(_ bytes: [UInt8]) throws(StorageFault) {
+        var code: Int32?
+        bytes.withUnsafeBytes { bytes in
+            digest.add(bytes)
+            code = FileBytes.write(bytes, to: descriptor)
+        }
+        if let code { throw StorageFault("writing a copy of the database", code: code) }
+        byteCount += Int64(bytes.count)
+    }
+
+    /// All is there: its SHA-256. Once.
+    package func finish() throws(StorageFault) -> String {
+        hash = try digest.finish()
+        return hash
+    }
+
+    /// After `finish`.
+    private(set) var hash = ""
+}
+
+/// Bytes to and from descriptors.
+enum FileBytes {
+    /// - Parameter template: a path that ends in `XXXXXX`; the path that is there now.
+    /// - Returns: its descriptor, or -1, and `errno` says why.
+    static func makeFile(_ template: inout [CChar]) -> Int32 {
+        let descriptor = mkstemp(&template)
+        // Until then a plugin's process that is started at this moment would get it, too.
+        if descriptor >= 0 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+        return descriptor
+    }
+
+    /// - Returns: an error number, or nil when all is written.
+    static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32? {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let part = UnsafeRawBufferPointer(rebasing: rest)
+            let count = Glibc.write(descriptor, part.baseAddress, part.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return count < 0 ? errno : ENOSPC }
+            rest = rest.dropFirst(count)
+        }
+        return nil
+    }
+
+    /// From a place to the end, a MiB at a time.
+    static func read(
+        _ descriptor: Int32, _ name: String,
+        _ body: ([UInt8]) throws(StorageFault) -> Void
+    ) throws(StorageFault) {
+        var offset: off_t = 0
+        while true {
+            var count = 0
+            let part = [UInt8](unsafeUninitializedCapacity: 1 << 20) {
+                count = pread(descriptor, $0.baseAddress, $0.count, offset)
+                $1 = max(0, count)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw StorageFault("reading \(name)", code: errno) }
+            guard count > 0 else { return }
+            offset += off_t(count)
+            try body(part)
+        }
+    }
+}

@@ -1,0 +1,196 @@
+import JSON
+import NodeLogic
+import ObjectStorage
+import Raft
+import Replica
+import Settings
+import Synchronization
+import Telemetry
+import Threads
+import Time
+
+/// `-auto-backup`: while this node leads, puts copies of the database where the configuration says, on a
+/// thread of its own. `UploadSchedule` says when.
+final class BackupService: Sendable {
+    /// What `/status` shows.
+    private struct Shown {
+        var lastUpload = WallTime.never
+        var lastDuration = Duration.zero
+        var lastIndex: UInt64 = 0
+        var lastError: String?
+        var thread: NamedThread?
+    }
+
+    private struct Counters: Sendable {
+        let succeeded: Counter
+        let failed: Counter
+        let skipped: Counter
+        let skippedByMarker: Counter
+        let unreadMarkers: Counter
+        let bytes: Counter
+        let lastBytes: Gauge
+        let lastTime: Gauge
+
+        init(_ metrics: MetricRegistry) {
+            succeeded = metrics.counter(BackupService.module, "num_uploads_ok")
+            failed = metrics.counter(BackupService.module, "num_uploads_fail")
+            skipped = metrics.counter(BackupService.module, "num_uploads_skipped")
+            skippedByMarker = metrics.counter(BackupService.module, "num_uploads_skipped_id")
+            unreadMarkers = metrics.counter(BackupService.module, "num_sum_get_fail")
+            bytes = metrics.counter(BackupService.module, "total_upload_bytes")
+            lastBytes = metrics.gauge(BackupService.module, "last_upload_bytes")
+            lastTime = metrics.gauge(BackupService.module, "last_upload_time")
+        }
+    }
+
+    /// rqlite's name.
+    static let module = "uploader"
+
+    private let settings: AutoBackupSettings
+    private let place: any StoragePlace
+    private let node: Node
+    private let directory: String
+    private let counters: Counters
+    private let logger: Logger
+    private let flag = StopFlag()
+    private let wakes = Mailbox<Void>()
+    private let shown = Mutex(Shown())
+    /// A restore is still to come: what is there now is not to be kept.
+    private let isHeld: @Sendable () -> Bool
+
+    /// - Parameter directory: of temporary files.
+    init(
+        _ settings: AutoBackupSettings, place: any StoragePlace, node: Node, directory: String,
+        metrics: MetricRegistry, logger: Logger, isHeld: @escaping @Sendable () -> Bool
+    ) {
+        self.settings = settings
+        self.place = place
+        self.node = node
+        self.directory = directory
+        self.logger = logger
+        self.isHeld = isHeld
+        counters = Counters(metrics)
+    }
+
+    /// - Throws: `ThreadShortage`.
+    func start() throws {
+        logger.announce(
+            "starting upload to \(place.name) every \(settings.interval.goText)")
+        let thread = try NamedThread("auto-backup") { self.run() }
+        shown.withLock { $0.thread = thread }
+    }
+
+    /// An upload that is under way is broken off; what lies at its place lies there still.
+    func stop() {
+        flag.raise()
+        wakes.post(())
+        let thread = shown.withLock { $0.thread.take() }
+        thread?.join()
+    }
+
+    /// rqlite's members, and behind them ours.
+    func status() -> JSONValue {
+        let (now, lastError) = shown.withLock {
+            (($0.lastUpload, $0.lastDuration, $0.lastIndex), $0.lastError)
+        }
+        let time = WallTime(seconds: now.0.seconds)
+        return .object([
+            .init("last_index", .string(String(now.2))),
+            .init("last_upload_duration", .string(now.1.goText)),
+            .init("last_upload_time", .string(time.rfc3339)),
+            .init("upload_destination", .string(place.name)),
+            .init("upload_interval", .string(settings.interval.goText)),
+            .init("last_error", lastError.map { .string($0) } ?? .null),
+        ])
+    }
+
+    private func run() {
+        var schedule = UploadSchedule(interval: settings.interval)
+        while !flag.isRaised {
+            let status = node.status
+            let leads = status.role == .leader && status.isReady && !isHeld()
+            let cluster = status.cluster.map { "\($0)" } ?? ""
+            switch schedule.step(
+                at: .now, leadership: leads ? status.term.rawValue : nil, cluster: cluster,
+                index: status.appliedIndex.rawValue)
+            {
+            case .rest(let deadline): _ = wakes.take(until: deadline)
+            case .readMarker: schedule.markerRead(readMarker())
+            case .skip: counters.skipped.add()
+            case .upload:
+                do throws(StorageFault) {
+                    try upload(&schedule, cluster)
+                } catch {
+                    schedule.failed(at: .now)
+                    note(error)
+                }
+            }
+        }
+    }
+
+    /// What can't be read is as if it were not there: a copy too many does no harm.
+    private func readMarker() -> BackupMarker? {
+        do throws(StorageFault) {
+            return try place.marker(flag)
+        } catch {
+            counters.unreadMarkers.add()
+            if !flag.isRaised {
+                logger.warning(
+                    "can't read what the last backup says of itself", ["cause": error.description])
+            }
+            return nil
+        }
+    }
+
+    private func upload(_ schedule: inout UploadSchedule, _ cluster: String) throws(StorageFault) {
+        let taker = DatabaseCopyTaker(
+            node: NodeEnquiry(node), directory: directory, isCompressed: settings.isCompressed,
+            vacuums: settings.vacuums)
+        let begin = MonotonicTime.now
+        guard let copy = try taker.take(cluster: cluster, while: { !flag.isRaised }) else {
+            return schedule.passed(at: .now)
+        }
+        if let digest = copy.marker.digest, schedule.holds(digest: digest) {
+            counters.skippedByMarker.add()
+            shown.withLock { $0.lastError = nil }
+            return schedule.done(copy.marker, begunAt: begin)
+        }
+        if copy.isEmpty, !schedule.holds(of: cluster) {
+            // A node that lost its data must not take the place of its last backup.
+            counters.skipped.add()
+            return schedule.passed(at: .now)
+        }
+        let sending = MonotonicTime.now
+        let time = WallTime.now()
+        try place.store(copy.file, copy.marker, at: time, flag)
+        let elapsed = MonotonicTime.now - sending
+        schedule.done(copy.marker, begunAt: begin)
+        counters.succeeded.add()
+        counters.bytes.add(Int(copy.file.byteCount))
+        counters.lastBytes.set(Int(copy.file.byteCount))
+        counters.lastTime.set(Int(time.seconds))
+        shown.withLock {
+            $0.lastUpload = time
+            $0.lastDuration = elapsed
+            $0.lastIndex = copy.marker.index
+            $0.lastError = nil
+        }
+        logger.info(
+            "completed auto upload",
+            [
+                "to": place.name, "size": ByteSize(bytes: copy.file.byteCount),
+                "index": copy.marker.index, "duration": elapsed.goText,
+            ])
+    }
+
+    private func note(_ fault: StorageFault) {
+        guard !flag.isRaised else { return }
+        counters.failed.add()
+        let isNew = shown.withLock { shown in
+            defer { shown.lastError = fault.description }
+            return shown.lastError != fault.description
+        }
+        // Tries follow one another; the cause is told once.
+        if isNew { logger.warning("failed to back up", ["cause": fault.description]) }
+    }
+}

@@ -1,0 +1,197 @@
+import Glibc
+import HTTPAPI
+import ObjectStorage
+import Replica
+import Settings
+import Telemetry
+import Threads
+import Time
+import Wire
+
+/// What `-auto-restore` brings, before the node starts: it is downloaded into a file of the data
+/// directory, under its name only when it is whole, and checked as any load is. The file stays until the
+/// cluster has the data, so that a start that ends at the worst moment is made good by the next one.
+struct RestoreFile {
+    private let settings: AutoRestoreSettings
+    private let place: any StoragePlace
+    private let directory: String
+    private let logger: Logger
+    private let counters: RestoreCounters
+
+    private static let pause = Duration.seconds(1)
+
+    init(
+        _ settings: AutoRestoreSettings, place: any StoragePlace, directory: String,
+        counters: RestoreCounters, logger: Logger
+    ) {
+        self.settings = settings
+        self.place = place
+        self.directory = directory
+        self.counters = counters
+        self.logger = logger
+    }
+
+    private var path: String { "\(directory)/auto-restore" }
+
+    /// It is not wanted any more.
+    func remove() { unlink(path) }
+
+    /// - Returns: what is to be loaded; nil: nothing.
+    /// - Throws: where there must be something, and it can't be had.
+    func prepare(_ loads: LoadDesk) throws(Daemon.StartFailure) -> DatabaseImage? {
+        let isPending = access(path, F_OK) == 0
+        if !isPending, Self.hasData(directory) {
+            counters.skipped.add()
+            logger.announce(
+                "auto-restore requested, but data already exists in \(directory), skipping")
+            return nil
+        }
+        do throws(StorageFault) {
+            if !isPending { try download() }
+            return try look(loads)
+        } catch {
+            counters.failed.add()
+            remove()
+            let text = "failed to download auto-restore file: \(error)"
+            guard settings.continuesOnFailure else { throw Daemon.StartFailure(description: text) }
+            logger.warning(
+                "auto-restore failed, the node starts without the data", ["cause": text])
+            return nil
+        }
+    }
+
+    /// Names that only a node that has started makes.
+    private static func hasData(_ directory: String) -> Bool {
+        names(in: directory).contains { $0.hasPrefix("db-") || $0.hasPrefix("incoming-") }
+            || !names(in: "\(directory)/log").isEmpty
+    }
+
+    private static func names(in path: String) -> [String] {
+        guard let directory = opendir(path) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    // MARK: Download
+
+    private func download() throws(StorageFault) {
+        logger.announce("restoring from \(place.name)")
+        let begin = MonotonicTime.now
+        while true {
+            do throws(StorageFault) {
+                let rest = settings.timeout - (MonotonicTime.now - begin)
+                return try fetch(timeout: max(rest, .milliseconds(1)))
+            } catch {
+                counters.downloadsFailed.add()
+                // What passes by itself is waited for.
+                guard error.isTransient,
+                    MonotonicTime.now - begin + Self.pause < settings.timeout
+                else { throw error }
+                CurrentThread.pause(milliseconds: 1000)
+            }
+        }
+    }
+
+    private func fetch(timeout: Duration) throws(StorageFault) {
+        try makeDirectory()
+        let part = path + ".part"
+        let descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw Self.fault("making \(part)") }
+        defer { close(descriptor) }
+        do throws(StorageFault) {
+            try place.fetch(timeout: timeout, StopFlag()) { bytes throws(StorageFault) in
+                try Self.write(bytes, to: descriptor, part)
+                counters.bytes.add(bytes.count)
+            }
+            guard fsync(descriptor) == 0, rename(part, path) == 0 else {
+                throw Self.fault("writing \(path)")
+            }
+            counters.downloadsDone.add()
+        } catch {
+            unlink(part)
+            throw error
+        }
+    }
+
+    private func makeDirectory() throws(StorageFault) {
+        var path = ""
+        for part in directory.split(separator: "/") {
+            path += "/\(part)"
+            guard mkdir(path, 0o755) == 0 || errno == EEXIST || access(path, F_OK) == 0 else {
+                throw Self.fault("making \(path)")
+            }
+        }
+    }
+
+    private static func write(
+        _ bytes: [UInt8], to descriptor: Int32, _ path: String
+    ) throws(StorageFault) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw fault("writing \(path)") }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    private static func fault(_ what: String) -> StorageFault {
+        StorageFault("\(what): \(String(cString: strerror(errno)))")
+    }
+
+    // MARK: Check
+
+    /// The file, through the same check as a client's.
+    private func look(_ loads: LoadDesk) throws(StorageFault) -> DatabaseImage {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Self.fault("opening \(path)") }
+        defer { close(descriptor) }
+        let intake = loads.begin()
+        var chunk = [UInt8](repeating: 0, count: 1 << 20)
+        while true {
+            let count = read(descriptor, &chunk, chunk.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw Self.fault("reading \(path)") }
+            guard count > 0, intake.add(Array(chunk[..<count])) == nil else { break }
+        }
+        switch intake.finish() {
+        case .image(var image):
+            image.needsEmpty = true
+            return image
+        case .sql: throw StorageFault("\(place.name) is no SQLite database, nor one that is packed")
+        case .parcel:
+            throw StorageFault(
+                "\(place.name) has too much for a restore, 64 MiB packed: start without it, and load it "
+                    + "with POST /db/load")
+        case .tooLarge(let text), .unfit(let text):
+            throw StorageFault("\(place.name) can't be loaded: \(text)")
+        case .busy: throw StorageFault("\(place.name) can't be loaded: another load is under way")
+        }
+    }
+}
+
+/// Under rqlite's names.
+struct RestoreCounters: Sendable {
+    let restored: Counter
+    let skipped: Counter
+    let failed: Counter
+    let downloadsDone: Counter
+    let downloadsFailed: Counter
+    let bytes: Counter
+
+    init(_ metrics: MetricRegistry) {
+        restored = metrics.counter("store", "num_auto_restores")
+        skipped = metrics.counter("store", "num_auto_restores_skipped")
+        failed = metrics.counter("store", "num_auto_restores_failed")
+        downloadsDone = metrics.counter("downloader", "num_downloads_ok")
+        downloadsFailed = metrics.counter("downloader", "num_downloads_fail")
+        bytes = metrics.counter("downloader", "download_bytes")
+    }
+}

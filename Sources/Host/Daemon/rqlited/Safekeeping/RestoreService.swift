@@ -1,0 +1,166 @@
+import NodeLogic
+import ObjectStorage
+import Raft
+import Replica
+import Service
+import Synchronization
+import Telemetry
+import Threads
+import Time
+import Wire
+
+/// Brings what `-auto-restore` downloaded into the cluster, once: the node that leads proposes it, as an
+/// entry that no database takes that holds anything. Until that is settled this node says that it isn't
+/// ready, and takes no writes of clients.
+final class RestoreService: Sendable {
+    private struct State {
+        var image: DatabaseImage?
+        var thread: NamedThread?
+    }
+
+    private let node: Node
+    private let file: RestoreFile
+    private let counters: RestoreCounters
+    private let logger: Logger
+    private let flag = StopFlag()
+    private let state: Mutex<State>
+    private let isSettled = Atomic<Bool>(false)
+    private let isOpen = Atomic<Bool>(false)
+
+    private static let beat: Int32 = 50
+    private static let patience = Duration.seconds(60)
+    /// So long a follower's clients wait for a leader that may bring nothing.
+    private static let hold = Duration.seconds(10)
+
+    init(
+        _ image: DatabaseImage, _ file: RestoreFile, node: Node, counters: RestoreCounters,
+        logger: Logger
+    ) {
+        state = Mutex(State(image: image))
+        self.file = file
+        self.node = node
+        self.counters = counters
+        self.logger = logger
+    }
+
+    /// Whether clients' writes wait.
+    var holdsWrites: Bool { !isOpen.load(ordering: .acquiring) }
+    /// Whether what this node holds may still be replaced.
+    var isPending: Bool { !isSettled.load(ordering: .acquiring) }
+
+    /// - Throws: `ThreadShortage`.
+    func start() throws {
+        let thread = try NamedThread("auto-restore") { self.run() }
+        state.withLock { $0.thread = thread }
+    }
+
+    /// What is not settled is left to the next start.
+    func stop() {
+        flag.raise()
+        let thread = state.withLock { $0.thread.take() }
+        thread?.join()
+    }
+
+    private func run() {
+        let enquiry = NodeEnquiry(node)
+        var followsSince: MonotonicTime?
+        while !flag.isRaised, isPending {
+            let status = node.status
+            if status.role == .leader, status.isReady {
+                followsSince = nil
+                bring(enquiry)
+            } else if status.leader != nil, status.isReady {
+                let since = followsSince ?? .now
+                followsSince = since
+                if holdsSomething(enquiry) {
+                    counters.skipped.add()
+                    settle("the cluster has data: this node's download is dropped")
+                } else if MonotonicTime.now - since > Self.hold {
+                    isOpen.store(true, ordering: .releasing)
+                }
+            }
+            if isPending { CurrentThread.pause(milliseconds: Self.beat) }
+        }
+    }
+
+    private func bring(_ enquiry: NodeEnquiry) {
+        guard let image = state.withLock({ $0.image }) else { return }
+        let outcome = enquiry.ask(
+            .load(image), timeout: Self.patience, while: { !flag.isRaised })
+        // Anything else may be tried again, by whoever leads then.
+        guard case .results(let result) = outcome else { return }
+        switch result.error {
+        case nil:
+            counters.restored.add()
+            settle("restored the database")
+        case DatabaseImage.notEmpty:
+            counters.skipped.add()
+            settle("the cluster has data: nothing was restored")
+        case let error?:
+            counters.failed.add()
+            settle("failed to restore: \(error)")
+        }
+    }
+
+    private func holdsSomething(_ enquiry: NodeEnquiry) -> Bool {
+        let question = Command(
+            kind: .query, statements: [Statement("SELECT 1 FROM sqlite_schema LIMIT 1")],
+            transaction: false)
+        let outcome = enquiry.ask(
+            .command(question, ReadOptions(level: .none)), timeout: .seconds(10),
+            while: { !flag.isRaised })
+        guard case .results(let result) = outcome,
+            case .rows(let rows)? = result.statements.first?.outcome
+        else { return false }
+        return rows.rowCount > 0
+    }
+
+    private func settle(_ what: String) {
+        file.remove()
+        state.withLock { $0.image = nil }
+        isSettled.store(true, ordering: .releasing)
+        isOpen.store(true, ordering: .releasing)
+        logger.announce("auto-restore: \(what)")
+    }
+}
+
+/// The node as clients see it while a restore is to come.
+struct RestoreGate: NodeService {
+    let node: any NodeService
+    let restore: RestoreService
+
+    private static let text = "the restore of the database is not done"
+
+    func submit(_ requests: [ClientRequest], replyTo sink: any ReplySink) {
+        guard restore.holdsWrites else { return node.submit(requests, replyTo: sink) }
+        var passed: [ClientRequest] = []
+        var replies: [Reply] = []
+        for request in requests {
+            if let outcome = Self.refusal(of: request.operation) {
+                replies.append(Reply(id: request.id, outcome: outcome))
+            } else {
+                passed.append(request)
+            }
+        }
+        if !passed.isEmpty { node.submit(passed, replyTo: sink) }
+        if !replies.isEmpty { sink.deliver(replies) }
+    }
+
+    func cancel(_ requests: [RequestID], replyTo sink: any ReplySink) {
+        node.cancel(requests, replyTo: sink)
+    }
+
+    func demand(_ demands: [PartDemand], replyTo sink: any ReplySink) {
+        node.demand(demands, replyTo: sink)
+    }
+
+    private static func refusal(of operation: ClientRequest.Operation) -> Outcome? {
+        switch operation {
+        case .readiness(let check):
+            check.nodeOnly ? nil : .readiness(.storeNotReady(text))
+        case .command(let command, _): command.kind == .query ? nil : .failed(.notReady(text))
+        case .load, .loadDump, .boot: .failed(.notReady(text))
+        default: nil
+        }
+    }
+}

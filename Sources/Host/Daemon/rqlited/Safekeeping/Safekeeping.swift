@@ -1,0 +1,104 @@
+import HTTPAPI
+import JSON
+import ObjectStorage
+import Replica
+import Service
+import Settings
+import Telemetry
+import Wire
+
+/// `-auto-backup` and `-auto-restore`: read and judged before anything is touched, downloaded before the
+/// node starts, at work as long as it runs.
+struct Safekeeping {
+    private let backupSettings: AutoBackupSettings?
+    private let backupPlace: (any StoragePlace)?
+    private let restoreFile: RestoreFile?
+    private let restoreCounters: RestoreCounters
+    private let metrics: MetricRegistry
+    private let logger: Logger
+    private let directory: String
+    private var image: DatabaseImage?
+    private(set) var backup: BackupService?
+    private(set) var restore: RestoreService?
+
+    /// Reads the files; touches nothing.
+    init(
+        _ settings: NodeSettings, metrics: MetricRegistry, logger: Logger
+    ) throws(Daemon.StartFailure) {
+        let chosen = settings.safekeeping
+        self.metrics = metrics
+        self.logger = logger
+        directory = settings.dataDirectory
+        let counters = RestoreCounters(metrics)
+        restoreCounters = counters
+        backupSettings = try Self.read(chosen.backup, "-auto-backup") { text throws(StorageFault) in
+            try AutoBackupSettings(parsing: text, environment: Environment.value)
+        }
+        let restoring = try Self.read(chosen.restore, "-auto-restore") {
+            text throws(StorageFault) in
+            try AutoRestoreSettings(parsing: text, environment: Environment.value)
+        }
+        do throws(StorageFault) {
+            if backupSettings != nil || restoring != nil { try StorageLibraries.require() }
+            backupPlace = try backupSettings?.destination.place(
+                hasTimestamp: backupSettings?.hasTimestamp ?? false, environment: Environment.value)
+            restoreFile = try restoring.map { restoring throws(StorageFault) in
+                RestoreFile(
+                    restoring,
+                    place: try restoring.source.place(environment: Environment.value),
+                    directory: settings.dataDirectory, counters: counters,
+                    logger: logger.named("auto-restore"))
+            }
+        } catch {
+            throw Daemon.StartFailure(description: "\(error)")
+        }
+    }
+
+    private static func read<Value>(
+        _ path: String?, _ flag: String, _ parse: ([UInt8]) throws(StorageFault) -> Value
+    ) throws(Daemon.StartFailure) -> Value? {
+        guard let path else { return nil }
+        let text = try SmallFile.read(path)
+        do throws(StorageFault) {
+            return try parse(text)
+        } catch {
+            throw Daemon.StartFailure(description: "\(flag) \(path): \(error)")
+        }
+    }
+
+    /// Downloads what is to be restored, before the node starts.
+    mutating func prepare(_ loads: LoadDesk) throws(Daemon.StartFailure) {
+        image = try restoreFile?.prepare(loads)
+    }
+
+    /// The node has started.
+    /// - Returns: the node as clients are to see it.
+    mutating func attach(_ node: Node) -> any NodeService {
+        if let image, let restoreFile {
+            restore = RestoreService(
+                image, restoreFile, node: node, counters: restoreCounters,
+                logger: logger.named("auto-restore"))
+        }
+        image = nil
+        let restore = restore
+        if let backupSettings, let backupPlace {
+            backup = BackupService(
+                backupSettings, place: backupPlace, node: node, directory: "\(directory)/tmp",
+                metrics: metrics, logger: logger.named("uploader"),
+                isHeld: { restore?.isPending ?? false })
+        }
+        guard let restore else { return node }
+        return RestoreGate(node: node, restore: restore)
+    }
+
+    /// - Throws: `ThreadShortage`.
+    func start() throws {
+        try restore?.start()
+        try backup?.start()
+    }
+
+    func stop() {
+        restore?.stop()
+        backup?.stop()
+    }
+}
