@@ -293,7 +293,7 @@ let package = Package(
         tests("Gzip", ["Gzip"]),
         tests("Chance", ["Chance"]),
         tests("Settings", ["Addresses", "Settings"]),
-        tests("ObjectStorage", ["ObjectStorage", "JSON", "Time", "Telemetry"]),
+        tests("ObjectStorage", ["ObjectStorage", "JSON", "Time", "Telemetry", "ServerTesting"]),
         tests(
             "TLS",
             ["TLS", "ServerTesting", "Telemetry", nioEmbedded] + nio),

@@ -1,0 +1,196 @@
+"""A double of Google Cloud Storage's JSON interface and of its servers of tokens, for one test.
+
+Strict: what Google would not understand is refused and noted. Prints one line of JSON: its port and a service
+account's key. Then takes lines of JSON and answers each:
+
+    {"objects": null}      what is there: name, size, metadata
+    {"violations": null}   what it was asked that no documented client asks
+    {"fail": 503, "times": 2}   the next requests for objects are answered so
+    {"revoke": null}       tokens given out so far are worth nothing
+    {"tokens": null}       how many were given out
+"""
+
+import base64
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+BUCKET = "backups"
+EMAIL = "rqlited@example.iam.gserviceaccount.com"
+SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+
+lock = threading.Lock()
+objects = {}
+violations = []
+tokens = set()
+given = 0
+failures = []
+folder = tempfile.TemporaryDirectory()
+
+
+def run(*words):
+    return subprocess.run(words, check=True, capture_output=True).stdout
+
+
+run("openssl", "genpkey", "-algorithm", "RSA", "-out", f"{folder.name}/key")
+run("openssl", "pkey", "-in", f"{folder.name}/key", "-pubout", "-out", f"{folder.name}/public")
+
+
+def decode(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def verify(assertion, audience):
+    """Nothing, or what is wrong with it."""
+    parts = assertion.split(".")
+    if len(parts) != 3 or "=" in assertion:
+        return "three parts without padding"
+    head, claims = json.loads(decode(parts[0])), json.loads(decode(parts[1]))
+    if head.get("alg") != "RS256" or head.get("kid") != "key-1":
+        return "algorithm or key"
+    now = time.time()
+    if claims.get("iss") != EMAIL or claims.get("scope") != SCOPE or claims.get("aud") != audience:
+        return "issuer, scope or audience"
+    if not now - 300 < claims["iat"] <= now + 5 or not 0 < claims["exp"] - claims["iat"] <= 3600:
+        return "times"
+    with open(f"{folder.name}/signature", "wb") as file:
+        file.write(decode(parts[2]))
+    with open(f"{folder.name}/text", "w") as file:
+        file.write(f"{parts[0]}.{parts[1]}")
+    try:
+        run("openssl", "dgst", "-sha256", "-verify", f"{folder.name}/public", "-signature",
+            f"{folder.name}/signature", f"{folder.name}/text")
+    except subprocess.CalledProcessError:
+        return "signature"
+    return None
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, status, body, kind="application/json"):
+        if not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def wrong(self, what):
+        violations.append(f"{self.command} {self.path}: {what}")
+        self.answer(400, {"error": {"code": 400, "message": what}})
+
+    def may(self):
+        """Whether the request is to be carried out."""
+        if failures:
+            status = failures.pop()
+            self.answer(status, {"error": {"code": status, "message": "told to fail"}})
+            return False
+        if self.headers.get("Authorization", "").removeprefix("Bearer ") not in tokens:
+            self.answer(401, {"error": {"code": 401, "message": "Invalid Credentials"}})
+            return False
+        return True
+
+    def do_POST(self):
+        size = self.headers.get("Content-Length")
+        if size is None:
+            return self.wrong("no Content-Length")
+        body = self.rfile.read(int(size))
+        with lock:
+            if self.path == "/token":
+                return self.token(body)
+            if self.may():
+                self.upload(body)
+
+    def token(self, body):
+        global given
+        if self.headers.get("Content-Type") != "application/x-www-form-urlencoded":
+            return self.wrong("type of the form")
+        form = urllib.parse.parse_qs(body.decode(), strict_parsing=True)
+        if form.get("grant_type") != ["urn:ietf:params:oauth:grant-type:jwt-bearer"]:
+            return self.wrong("grant type")
+        trouble = verify(form["assertion"][0], f"http://127.0.0.1:{self.server.server_port}/token")
+        if trouble:
+            violations.append(f"assertion: {trouble}")
+            return self.answer(400, {"error": "invalid_grant", "error_description": trouble})
+        given += 1
+        token = f"token-{given}"
+        tokens.add(token)
+        self.answer(200, {"access_token": token, "expires_in": 3599, "token_type": "Bearer"})
+
+    def upload(self, body):
+        if self.path != f"/upload/storage/v1/b/{BUCKET}/o?uploadType=multipart":
+            return self.wrong("unknown path")
+        kind = re.fullmatch(r"multipart/related; boundary=([0-9A-Za-z-]{1,70})",
+                            self.headers.get("Content-Type", ""))
+        if not kind:
+            return self.wrong("type of the body: boundaries have 70 characters at most")
+        mark = b"--" + kind[1].encode()
+        if not body.startswith(mark + b"\r\n") or not body.endswith(b"\r\n" + mark + b"--\r\n"):
+            return self.wrong("the body's begin or end")
+        parts = body[len(mark) + 2:-len(mark) - 6].split(b"\r\n" + mark + b"\r\n")
+        if len(parts) != 2:
+            return self.wrong("two parts")
+        (first, description), (second, content) = (part.split(b"\r\n\r\n", 1) for part in parts)
+        if b"application/json" not in first or b"application/octet-stream" not in second:
+            return self.wrong("types of the parts")
+        described = json.loads(description)
+        if set(described) - {"name", "metadata"} or not all(
+                isinstance(value, str) for value in described.get("metadata", {}).values()):
+            return self.wrong("the description")
+        objects[described["name"]] = (content, described.get("metadata", {}))
+        self.answer(200, {"kind": "storage#object", "name": described["name"], "size": str(len(content))})
+
+    def do_GET(self):
+        with lock:
+            if not self.may():
+                return
+            path, _, query = self.path.partition("?")
+            prefix = f"/storage/v1/b/{BUCKET}/o/"
+            if not path.startswith(prefix) or "/" in path[len(prefix):] or query not in ("", "alt=media"):
+                return self.wrong("unknown path")
+            name = urllib.parse.unquote(path[len(prefix):])
+            if name not in objects:
+                return self.answer(404, {"error": {"code": 404, "message": f"No such object: {name}"}})
+            content, metadata = objects[name]
+            if query:
+                return self.answer(200, content, "application/octet-stream")
+            self.answer(200, {"kind": "storage#object", "name": name, "metadata": metadata})
+
+
+def main():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with open(f"{folder.name}/key") as file:
+        key = {"type": "service_account", "client_email": EMAIL, "private_key": file.read(),
+               "private_key_id": "key-1", "token_uri": f"http://127.0.0.1:{server.server_port}/token"}
+    print(json.dumps({"port": server.server_port, "bucket": BUCKET, "key": key}), flush=True)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        answer = {}
+        with lock:
+            if "objects" in asked:
+                answer = [{"key": name, "size": len(content), "metadata": metadata}
+                          for name, (content, metadata) in sorted(objects.items())]
+            elif "violations" in asked:
+                answer = list(violations)
+            elif "fail" in asked:
+                failures.extend([asked["fail"]] * asked.get("times", 1))
+            elif "revoke" in asked:
+                tokens.clear()
+            elif "tokens" in asked:
+                answer = {"given": given}
+        print(json.dumps(answer), flush=True)
+
+
+main()

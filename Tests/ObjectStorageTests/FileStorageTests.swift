@@ -1,0 +1,110 @@
+import Foundation
+import Telemetry
+import Testing
+
+@testable import ObjectStorage
+
+struct FileStorageTests {
+    private let root: String
+    private let stop = StopFlag()
+
+    init() throws {
+        root =
+            FileManager.default.temporaryDirectory.appending(path: "rqd-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(
+            atPath: root, withIntermediateDirectories: true)
+    }
+
+    private func storage(timestamp: Bool = false, name: String = "copy") throws -> any StoragePlace
+    {
+        let text =
+            #"{"type":"file","interval":"1s","sub":{"dir":"\#(root)/a/b","name":"\#(name)"}}"#
+        return try AutoBackupSettings(parsing: Array(text.utf8)) { _ in nil }
+            .destination.place(hasTimestamp: timestamp) { _ in nil }
+    }
+
+    private func copy(_ text: String) throws -> UploadFile {
+        let file = try UploadFile(in: "\(root)/spool")
+        try file.add(Array(text.utf8))
+        _ = try file.finish()
+        return file
+    }
+
+    private var names: [String] {
+        (try? FileManager.default.contentsOfDirectory(atPath: "\(root)/a/b"))?.sorted() ?? []
+    }
+
+    private func content(_ name: String) throws -> String {
+        try String(contentsOfFile: "\(root)/a/b/\(name)", encoding: .utf8)
+    }
+
+    @Test func `A copy is there under its name, and beside it what it is`() throws {
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        let storage = try storage()
+        #expect(try storage.marker(stop) == nil)
+        let marker = BackupMarker(index: 7, cluster: "c", digest: "d")
+        try storage.store(try copy("one"), marker, at: .init(seconds: 1), stop)
+        try storage.store(try copy("two"), marker, at: .init(seconds: 2), stop)
+        #expect(names == ["METADATA.json", "copy"])
+        #expect(try content("copy") == "two")
+        #expect(try storage.marker(stop) == marker)
+        var fetched: [UInt8] = []
+        let taken = Taken()
+        try storage.fetch(timeout: .seconds(5), stop) { taken.bytes += $0 }
+        fetched = taken.bytes
+        #expect(String(decoding: fetched, as: UTF8.self) == "two")
+        // rqlite's members.
+        #expect(try content("METADATA.json").contains(#""id":"7""#))
+        #expect(try content("METADATA.json").contains(#""timestamp":2000"#))
+    }
+
+    private final class Taken { var bytes: [UInt8] = [] }
+
+    @Test func `Copies with times in their names stay beside one another`() throws {
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        let storage = try storage(timestamp: true)
+        for second: Int64 in [0, 1] {
+            try storage.store(
+                try copy("\(second)"), BackupMarker(index: 1), at: .init(seconds: second), stop)
+        }
+        #expect(names == ["19700101000000_copy", "19700101000001_copy", "METADATA.json"])
+    }
+
+    @Test func `What is said of a copy that is gone, or is no document, says nothing`() throws {
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        let storage = try storage()
+        try storage.store(try copy("x"), BackupMarker(index: 1), at: .init(seconds: 1), stop)
+        try FileManager.default.removeItem(atPath: "\(root)/a/b/copy")
+        #expect(try storage.marker(stop) == nil)
+        for text in ["", "{", "[]", #"{"id":7,"name":5}"#] {
+            try Data(text.utf8).write(to: URL(filePath: "\(root)/a/b/METADATA.json"))
+            #expect(try storage.marker(stop) == nil)
+        }
+    }
+
+    @Test func `A copy that can't be written leaves the last one, and nothing unfinished`() throws {
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        let storage = try storage()
+        try storage.store(try copy("good"), BackupMarker(index: 1), at: .init(seconds: 1), stop)
+        let raised = StopFlag()
+        raised.raise()
+        #expect(throws: StorageFault.self) {
+            try storage.store(
+                try copy("bad"), BackupMarker(index: 2), at: .init(seconds: 1), raised)
+        }
+        #expect(try content("copy") == "good")
+        #expect(names == ["METADATA.json", "copy"])
+    }
+
+    @Test func `What an ended process left unfinished goes after a day`() throws {
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        let storage = try storage()
+        try storage.store(try copy("x"), BackupMarker(index: 1), at: .now(), stop)
+        try Data().write(to: URL(filePath: "\(root)/a/b/.upload-abc"))
+        try storage.store(try copy("x"), BackupMarker(index: 1), at: .now(), stop)
+        #expect(names.contains(".upload-abc"))
+        let later = WallTime(seconds: WallTime.now().seconds + 90_000)
+        try storage.store(try copy("x"), BackupMarker(index: 1), at: later, stop)
+        #expect(names == ["METADATA.json", "copy"])
+    }
+}

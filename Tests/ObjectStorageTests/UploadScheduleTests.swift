@@ -1,0 +1,103 @@
+import Testing
+import Time
+
+@testable import ObjectStorage
+
+struct UploadScheduleTests {
+    private static let cluster = "c"
+    private var schedule = UploadSchedule(interval: .seconds(60))
+
+    private mutating func step(
+        _ seconds: UInt64, leads term: UInt64? = 1, index: UInt64 = 7
+    ) -> UploadSchedule.Step {
+        schedule.step(at: Self.at(seconds), leadership: term, cluster: Self.cluster, index: index)
+    }
+
+    private static func at(_ seconds: UInt64) -> MonotonicTime {
+        MonotonicTime(nanoseconds: seconds * 1_000_000_000)
+    }
+
+    private static func marker(_ index: UInt64, of cluster: String? = cluster) -> BackupMarker {
+        BackupMarker(index: index, cluster: cluster, digest: "d\(index)")
+    }
+
+    @Test mutating func `Who does not lead rests, and looks again within a second`() {
+        #expect(step(5, leads: nil) == .rest(until: Self.at(6)))
+    }
+
+    @Test mutating func `A new leader reads what is there, and uploads what differs`() {
+        #expect(step(5) == .readMarker)
+        schedule.markerRead(Self.marker(6))
+        #expect(step(5) == .upload)
+        schedule.done(Self.marker(7), begunAt: Self.at(5))
+        #expect(step(6, index: 9) == .rest(until: Self.at(7)))
+        #expect(step(64, index: 9) == .rest(until: Self.at(65)))
+        #expect(step(65, index: 9) == .upload)
+    }
+
+    @Test mutating func `What has not moved is skipped, once in an interval`() {
+        #expect(step(5) == .readMarker)
+        schedule.markerRead(Self.marker(7))
+        #expect(step(5) == .skip)
+        #expect(step(64) == .rest(until: Self.at(65)))
+        #expect(step(65) == .skip)
+    }
+
+    @Test mutating func `The same index of another cluster's, or of rqlite's, is another content`()
+    {
+        for other in ["other", nil] {
+            schedule = UploadSchedule(interval: .seconds(60))
+            #expect(step(5) == .readMarker)
+            schedule.markerRead(Self.marker(7, of: other))
+            #expect(step(5) == .upload)
+            #expect(!schedule.holds(of: Self.cluster))
+            #expect(schedule.holds(digest: "d7"))
+        }
+    }
+
+    @Test mutating func `Another leadership reads anew, and does not wait for the old one's turn`()
+    {
+        #expect(step(5) == .readMarker)
+        schedule.markerRead(nil)
+        #expect(step(5) == .upload)
+        schedule.done(Self.marker(7), begunAt: Self.at(5))
+        #expect(step(6, leads: nil) == .rest(until: Self.at(7)))
+        #expect(step(7, leads: 3) == .readMarker)
+        // A term that passed between two looks is another leadership, too.
+        schedule.markerRead(Self.marker(7))
+        #expect(step(7, leads: 5) == .readMarker)
+    }
+
+    @Test mutating func `Failures are tried again ever more rarely, and a success ends that`() {
+        #expect(step(0) == .readMarker)
+        schedule.markerRead(nil)
+        var now: UInt64 = 0
+        for pause: UInt64 in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
+            #expect(step(now) == .upload)
+            schedule.failed(at: Self.at(now))
+            let before = Self.at(now + pause)
+            let almost = MonotonicTime(nanoseconds: before.nanoseconds - 1)
+            guard
+                case .rest = schedule.step(
+                    at: almost, leadership: 1, cluster: Self.cluster, index: 7)
+            else {
+                Issue.record("tried after less than \(pause) s")
+                return
+            }
+            now += pause
+        }
+        #expect(step(now) == .upload)
+        schedule.done(Self.marker(7), begunAt: Self.at(now))
+        #expect(step(now + 60, index: 8) == .upload)
+        schedule.failed(at: Self.at(now + 60))
+        #expect(step(now + 61, index: 8) == .upload)
+    }
+
+    @Test mutating func `An upload that takes longer than the interval is followed by the next`() {
+        #expect(step(0) == .readMarker)
+        schedule.markerRead(nil)
+        #expect(step(0) == .upload)
+        schedule.done(Self.marker(7), begunAt: Self.at(0))
+        #expect(step(90, index: 8) == .upload)
+    }
+}
