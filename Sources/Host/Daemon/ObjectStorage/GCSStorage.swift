@@ -47,7 +47,8 @@ final class GCSStorage: StoragePlace {
                 .string(hasTimestamp ? TimestampedName.of(settings.name, time) : settings.name)),
             .init("metadata", .object(metadata)),
         ])
-        let boundary = Self.boundaryPrefix + copy.hash
+        // RFC 2046 allows 70 characters.
+        let boundary = Self.boundaryPrefix + copy.hash.prefix(48)
         let head =
             "--\(boundary)\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n"
             + "\(description.text())\r\n--\(boundary)\r\n"
