@@ -62,7 +62,10 @@ struct FileStorage: StoragePlace {
     ) throws(StorageFault) {
         let path = "\(settings.directory)/\(settings.name)"
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw StorageFault("opening \(path)", code: errno) }
+        // What is not there now won't be in a second.
+        guard descriptor >= 0 else {
+            throw StorageFault("opening \(path): \(SystemText.of(errno))")
+        }
         defer { close(descriptor) }
         try FileBytes.read(descriptor, path, receive)
     }

@@ -56,8 +56,10 @@ struct StatusSections: Sendable {
         let reapings = node.reapings
         let readers = node.readers
         let words = CommandWords.shown(CommandLine.arguments).map { JSONValue.string($0) }
+        let counted = metrics.snapshot()
+        let store = counted.first { $0.name == "store" }?.value.members ?? []
         return AbsentMetrics.completing(
-            metrics.snapshot() + [
+            counted.filter { $0.name != "store" } + [
                 .init("cmdline", .array(words)), .init("memstats", .object([])),
                 .init("raft.dropped_messages", .object(dropped)),
                 .init(
@@ -78,10 +80,11 @@ struct StatusSections: Sendable {
                     ])),
                 .init(
                     "store",
-                    .object([
-                        .init("nodes_reaped_failed", .integer(reapings.failed)),
-                        .init("nodes_reaped_ok", .integer(reapings.succeeded)),
-                    ])),
+                    .object(
+                        store + [
+                            .init("nodes_reaped_failed", .integer(reapings.failed)),
+                            .init("nodes_reaped_ok", .integer(reapings.succeeded)),
+                        ])),
             ])
     }
 
