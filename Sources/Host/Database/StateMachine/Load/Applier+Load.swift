@@ -55,6 +55,15 @@ extension Applier {
         }
     }
 
+    /// Whether clients have made nothing in the database.
+    private func isEmpty() throws(ApplyFault) -> Bool {
+        do throws(SQLiteError) {
+            return try session.connection.integer("SELECT 1 FROM main.sqlite_schema LIMIT 1") == nil
+        } catch {
+            throw .storage("looking whether the database is empty", error)
+        }
+    }
+
     /// Makes the file and puts it in the place of the database, or notes that this can't be.
     /// - Parameters:
     ///   - unpack: hands all of the stream to the reader.
