@@ -1,5 +1,6 @@
 import Foundation
 import PeerProtocol
+import Raft
 import Testing
 
 @testable import Transport
