@@ -453,7 +453,7 @@ package.targets += [
     stockPlugin("DNSSRV", in: "dnssrv", ["DNSQuestions"]),
     stockPlugin("File", in: "file"),
     stockPlugin("Exec", in: "exec", ["CSpawn"]),
-    stockPlugin("MDNS", in: "mdns"),
+    stockPlugin("MDNS", in: "mdns", ["Threads"]),
     stockPlugin("HTTP", in: "http", ["HTTPRequests"]),
     stockPlugin("Kubernetes", in: "kubernetes", ["HTTPRequests"]),
     stockPlugin("Nomad", in: "nomad", ["HTTPRequests"]),

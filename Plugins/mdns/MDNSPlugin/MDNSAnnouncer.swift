@@ -1,5 +1,6 @@
 import Glibc
 import PluginSupport
+import Threads
 
 /// Announces one node on the link, and answers who asks, on a thread of its own until it is stopped
 /// (RFC 6762, sections 6, 8.3 and 10.1). Interfaces that come later are found within `review`.
@@ -18,7 +19,7 @@ final class MDNSAnnouncer: @unchecked Sendable {
     private let interface: String
     /// What is written to the first shows at the second.
     private let wake: (Int32, Int32)
-    private var thread: pthread_t?
+    private var thread: NamedThread?
 
     private var ports: [MDNSInterfaces.Interface: MDNSPort] = [:]
     private var announcedAt: [MDNSInterfaces.Interface: UInt64] = [:]
@@ -43,30 +44,17 @@ final class MDNSAnnouncer: @unchecked Sendable {
         guard let thread else { return }
         self.thread = nil
         shutdown(wake.0, Int32(SHUT_RDWR))
-        pthread_join(thread, nil)
+        thread.join()
     }
 
     /// The thread takes no signals: those are the host's.
     private func start() -> Bool {
-        var (all, before) = (sigset_t(), sigset_t())
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &before)
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-        var thread = pthread_t()
-        let owned = Unmanaged.passRetained(self)
-        let code = pthread_create(
-            &thread, nil,
-            { pointer in
-                guard let pointer else { return nil }
-                Unmanaged<MDNSAnnouncer>.fromOpaque(pointer).takeRetainedValue().run()
-                return nil
-            }, owned.toOpaque())
-        guard code == 0 else {
-            owned.release()
+        do throws(ThreadShortage) {
+            thread = try NamedThread("mdns", takesSignals: false, waits: false) { self.run() }
+            return true
+        } catch {
             return false
         }
-        self.thread = thread
-        return true
     }
 
     // MARK: The thread

@@ -81,8 +81,8 @@ final class GCSStorage: StoragePlace {
 
     private func exchange(
         _ method: String, _ target: String, stop: StopFlag
-    ) throws(StorageFault) -> HTTPExchange {
-        HTTPExchange(
+    ) throws(StorageFault) -> StorageExchange {
+        StorageExchange(
             method: method, url: settings.endpoint.url + target,
             isLocal: settings.endpoint.isLoopback,
             headers: [("authorization", "Bearer \(try bearer(stop))")])
@@ -95,7 +95,7 @@ final class GCSStorage: StoragePlace {
         let form =
             "grant_type=\(PercentText.encode("urn:ietf:params:oauth:grant-type:jwt-bearer"))"
             + "&assertion=\(try account.assertion(at: .now()))"
-        var exchange = HTTPExchange(
+        var exchange = StorageExchange(
             method: "POST", url: account.tokenURL.url, isLocal: account.tokenURL.isLoopback,
             headers: [("content-type", "application/x-www-form-urlencoded")])
         exchange.body = .bytes(Array(form.utf8))
@@ -119,7 +119,7 @@ final class GCSStorage: StoragePlace {
     }
 
     private static func document(
-        _ answer: HTTPExchange.Answer, _ place: String
+        _ answer: StorageExchange.Answer, _ place: String
     ) throws(StorageFault) -> JSONValue {
         do throws(JSONError) {
             return try JSONValue(parsing: answer.body)
@@ -128,7 +128,7 @@ final class GCSStorage: StoragePlace {
         }
     }
 
-    private func fault(_ what: String, _ answer: HTTPExchange.Answer) -> StorageFault {
+    private func fault(_ what: String, _ answer: StorageExchange.Answer) -> StorageFault {
         // A token may be taken back before its time.
         if answer.status == 401 { token.withLock { $0 = nil } }
         let said = try? JSONValue(parsing: answer.body)

@@ -74,7 +74,7 @@ struct S3Storage: StoragePlace {
     private func exchange(
         _ method: String, _ path: String, _ headers: [(name: String, value: String)] = [],
         payload: String = Self.empty, time: WallTime = .now()
-    ) throws(StorageFault) -> HTTPExchange {
+    ) throws(StorageFault) -> StorageExchange {
         let credentials: AWSCredentials
         if let given = settings.credentials {
             credentials = given
@@ -93,7 +93,7 @@ struct S3Storage: StoragePlace {
             region: settings.region)
         all.append(("authorization", try signature.authorization(credentials)))
         let scheme = endpoint.isTLS ? "https" : "http"
-        return HTTPExchange(
+        return StorageExchange(
             method: method, url: "\(scheme)://\(host)\(target)", isLocal: endpoint.isLoopback,
             headers: all)
     }
@@ -113,7 +113,7 @@ struct S3Storage: StoragePlace {
     }
 
     /// Code and message of S3's document; the rest of it says what was signed.
-    private func fault(_ method: String, _ answer: HTTPExchange.Answer) -> StorageFault {
+    private func fault(_ method: String, _ answer: StorageExchange.Answer) -> StorageFault {
         let text = String(decoding: answer.body, as: UTF8.self)
         let words = ["Code", "Message"].compactMap { AnswerText.element($0, of: text) }
         return AnswerText.fault(name, method, answer, words)
@@ -123,7 +123,7 @@ struct S3Storage: StoragePlace {
 /// What a refusal says, fit for a line of the log.
 enum AnswerText {
     static func fault(
-        _ place: String, _ what: String, _ answer: HTTPExchange.Answer, _ words: [String]
+        _ place: String, _ what: String, _ answer: StorageExchange.Answer, _ words: [String]
     ) -> StorageFault {
         let said = words.isEmpty ? "" : ": " + words.joined(separator: ": ")
         let isTransient = answer.status >= 500 || [408, 429].contains(answer.status)

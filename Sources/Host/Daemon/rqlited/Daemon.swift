@@ -73,17 +73,8 @@ struct Daemon {
             loadParts: (
                 metrics.gauge("http", "load_parts"), metrics.gauge("http", "load_parts_kept")
             ), backup: safekeeping.backup)
-        let page = MetricsPage(status: status, metrics: metrics)
-        let http = HTTPServer(
-            HTTPServer.Identity(
-                version: Build.version, advertisedAddress: settings.http.advertised.description,
-                allowOrigin: settings.http.allowOrigin),
-            service: service,
-            documents: Documents(
-                status: status.sections, variables: { status.variables(metrics) },
-                metrics: { page.families() }),
-            metrics: metrics, door: access.door,
-            loads: loads.begin,
+        let http = server(
+            settings, status, metrics, service: service, door: access.door, loads: loads,
             queue: queue(settings, node, on: group))
         let listeners: [Listener]
         do {
@@ -108,6 +99,22 @@ struct Daemon {
             settings: settings, logger: logger, group: group, peerGroup: peerGroup, node: node,
             http: http, listeners: listeners, discovery: discovery, access: access,
             reloader: reloader, safekeeping: safekeeping)
+    }
+
+    private static func server(
+        _ settings: NodeSettings, _ status: StatusSections, _ metrics: MetricRegistry,
+        service: any NodeService, door: HTTPDoor, loads: LoadDesk, queue: HTTPServer.Queue
+    ) -> HTTPServer {
+        let page = MetricsPage(status: status, metrics: metrics)
+        return HTTPServer(
+            HTTPServer.Identity(
+                version: Build.version, advertisedAddress: settings.http.advertised.description,
+                allowOrigin: settings.http.allowOrigin),
+            service: service,
+            documents: Documents(
+                status: status.sections, variables: { status.variables(metrics) },
+                metrics: { page.families() }),
+            metrics: metrics, door: door, loads: loads.begin, queue: queue)
     }
 
     /// Nil without a discovery mode.

@@ -318,19 +318,7 @@ package final class Applier {
                     try session.boundRoom(state.settings.limits, exactly: false)
                 }
             }
-        case .checksum(let marker):
-            traceAtMarker = state.trace
-            switch marker.tracing {
-            case .goOn: break
-            case .restart: state.trace = RowTrace.isPossible ? Digest() : nil
-            case .stop: state.trace = nil
-            }
-            if let load = state.load, load.isAbandoned(at: state.lastMilliseconds) {
-                try attempt("forgetting a load") { () throws(SQLiteError) in
-                    try MetadataTable.dropParts(on: session.connection)
-                }
-                state.load = nil
-            }
+        case .checksum(let marker): try reach(marker, &state)
         case .load, .loadPart, .loadEnd:
             // It is left out; see `applyLoad`.
             result = CommandResult([], error: CommandRunner.skippedText)
@@ -367,6 +355,23 @@ package final class Applier {
             index: entry.position.index, result: entry.isReported ? result : nil,
             repetition: repetition)
         return (applied, finished)
+    }
+
+    /// The marker is passed at the same place of the log on every node, and so is what goes with it.
+    private func reach(
+        _ marker: ChecksumMarker, _ state: inout AppliedState
+    ) throws(CommandRunner.Interruption) {
+        traceAtMarker = state.trace
+        switch marker.tracing {
+        case .goOn: break
+        case .restart: state.trace = RowTrace.isPossible ? Digest() : nil
+        case .stop: state.trace = nil
+        }
+        guard let load = state.load, load.isAbandoned(at: state.lastMilliseconds) else { return }
+        try attempt("forgetting a load") { () throws(SQLiteError) in
+            try MetadataTable.dropParts(on: session.connection)
+        }
+        state.load = nil
     }
 
     private func run(

@@ -2,7 +2,7 @@ internal import CRemote
 internal import Glibc
 
 /// One HTTP request over libcurl, and its answer. Redirects are answers like others.
-struct HTTPExchange {
+struct StorageExchange {
     enum Body {
         case none
         case bytes([UInt8])
@@ -158,7 +158,7 @@ struct HTTPExchange {
 
         func take(_ status: Int, _ bytes: UnsafeRawBufferPointer) -> Bool {
             guard status == 200, let receive else {
-                body += bytes.prefix(HTTPExchange.kept - body.count)
+                body += bytes.prefix(StorageExchange.kept - body.count)
                 return true
             }
             do throws(StorageFault) {
