@@ -160,6 +160,8 @@ import Testing
         (["-raft-commit-timeout", "1us"], "CommitTimeout is too low"),
         (["-raft-leader-lease-timeout", "1ms"], "LeaderLeaseTimeout is too low"),
         (["-raft-snap-int", "1ms"], "SnapshotInterval is too low"),
+        (["-auto-vacuum-int", "1ms"], "-auto-vacuum-int must be 0 or at least 1s"),
+        (["-auto-optimize-int", "-1h"], "-auto-optimize-int must be 0 or at least 1s"),
         (
             ["-raft-heartbeat-timeout", "200ms", "-raft-leader-lease-timeout", "0.5s"],
             "LeaderLeaseTimeout (0.5s) cannot be larger than heartbeat timeout (200ms)"
@@ -198,6 +200,13 @@ import Testing
         let relaxed = try settings("-raft-commit-timeout=5s", "-raft-heartbeat-timeout=0").raft
         #expect(relaxed.timing.heartbeatTimeout == .milliseconds(500))
         #expect(relaxed.timing.heartbeatInterval == .milliseconds(100))
+    }
+
+    @Test func `Upkeep is off unless an interval is given`() throws {
+        #expect(try settings().upkeep == NodeSettings.Upkeep(vacuum: nil, optimize: nil))
+        #expect(try settings("-auto-vacuum-int=0s").upkeep.vacuum == nil)
+        #expect(try settings("-auto-vacuum-int=36h").upkeep.vacuum == .seconds(36 * 3600))
+        #expect(try settings("-auto-optimize-int=1s").upkeep.optimize == .seconds(1))
     }
 
     @Test func `Checkpoint flags of zero mean what rqlite's users know`() throws {

@@ -106,9 +106,12 @@ extension Flag {
         boolean(
             "compress-snap-transport", .storage,
             "Pack snapshots that this node sends to others"),
-        duration("auto-vacuum-int", .storage, "Period of VACUUM", "0s", .laterUnlessOff),
         duration(
-            "auto-optimize-int", .storage, "Period of PRAGMA optimize", "0s", .laterUnlessOff),
+            "auto-vacuum-int", .storage,
+            "While this node leads, time between two runs of VACUUM on all nodes. 0: never", "0s"),
+        duration(
+            "auto-optimize-int", .storage, "The same for PRAGMA optimize, which is ANALYZE here",
+            "0s"),
     ]
 
     private static let tls: [Flag] = [

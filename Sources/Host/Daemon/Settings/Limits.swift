@@ -46,6 +46,8 @@ package enum Limits {
     /// Each comparison is an entry of the log.
     package static let minChecksumInterval = Duration.milliseconds(100)
     package static let minScrubInterval = Duration.seconds(1)
+    /// Writes wait for VACUUM and ANALYZE.
+    package static let minUpkeepInterval = Duration.seconds(1)
     /// What `-raft-snap-int` of 0 stands for.
     package static let defaultCheckpointInterval = Duration.seconds(120)
 

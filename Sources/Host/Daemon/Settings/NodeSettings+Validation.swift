@@ -36,7 +36,7 @@ extension NodeSettings {
             checkpoint: try Checkpoint(flags),
             checksums: try Checksums(flags),
             database: try Database(flags), queue: try Queue(flags),
-            safekeeping: try Safekeeping(flags, formation))
+            safekeeping: try Safekeeping(flags, formation), upkeep: try Upkeep(flags))
     }
 
     private static func refuseUnavailable(_ flags: FlagParser.Result) throws(Invalid) {
@@ -329,6 +329,20 @@ extension NodeSettings.Checksums {
         }
         scrubInterval = scrub == .zero ? nil : scrub
         reseedsItself = flags.boolean("reseed")
+    }
+}
+
+extension NodeSettings.Upkeep {
+    fileprivate init(_ flags: FlagParser.Result) throws(NodeSettings.Invalid) {
+        func interval(_ name: String) throws(NodeSettings.Invalid) -> Duration? {
+            let given = flags.duration(name)
+            guard given == .zero || given >= Limits.minUpkeepInterval else {
+                throw .init("-\(name) must be 0 or at least 1s")
+            }
+            return given == .zero ? nil : given
+        }
+        vacuum = try interval("auto-vacuum-int")
+        optimize = try interval("auto-optimize-int")
     }
 }
 

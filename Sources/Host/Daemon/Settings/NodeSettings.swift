@@ -28,6 +28,8 @@ package struct NodeSettings: Equatable, Sendable {
     package let queue: Queue
     /// Copies elsewhere.
     package let safekeeping: Safekeeping
+    /// What the leader has all nodes do from time to time.
+    package let upkeep: Upkeep
 
     /// Of the HTTP API, as others are told.
     package var apiURL: String { (https == nil ? "http://" : "https://") + "\(http.advertised)" }
@@ -47,6 +49,14 @@ package struct NodeSettings: Equatable, Sendable {
         package let backup: String?
         /// What a node without data begins with.
         package let restore: String?
+    }
+
+    /// Times between two runs; nil: never.
+    package struct Upkeep: Equatable, Sendable {
+        /// Of VACUUM.
+        package let vacuum: Duration?
+        /// Of PRAGMA optimize.
+        package let optimize: Duration?
     }
 
     /// Queued writes.

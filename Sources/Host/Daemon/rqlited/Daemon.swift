@@ -72,7 +72,7 @@ struct Daemon {
             queueNumber: metrics.gauge("queue", "sequence_number"),
             loadParts: (
                 metrics.gauge("http", "load_parts"), metrics.gauge("http", "load_parts_kept")
-            ), backup: safekeeping.backup)
+            ), backup: safekeeping.backup, upkeep: safekeeping.upkeep)
         let http = server(
             settings, status, metrics, service: service, door: access.door, loads: loads,
             queue: queue(settings, node, on: group))

@@ -21,6 +21,8 @@ package struct AppliedState: Equatable, Sendable {
     package var decided: [EntrySkip] = []
     /// The clock of the last applied command; it never goes back.
     package var lastMilliseconds: Int64
+    /// When VACUUM and the like were last run.
+    package var upkeep = UpkeepTimes()
     /// The trace of the rows written since it began; nil: none is kept. See `RowTrace`.
     package var trace: Digest?
     /// A load whose parts come; nil: none.

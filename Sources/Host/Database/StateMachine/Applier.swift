@@ -345,6 +345,7 @@ package final class Applier {
                 result?.logIndex = entry.position.index.rawValue
             }
             state.lastMilliseconds = milliseconds
+            state.noteUpkeep(by: command, at: milliseconds)
         }
         if let skip = entry.skip {
             state.skips = Array((state.skips + [skip]).suffix(AppliedState.keptSkips))
@@ -408,6 +409,7 @@ package final class Applier {
         if state.settings != applied.settings || state.membershipIndex != applied.membershipIndex
             || state.cluster != applied.cluster || state.membership != applied.membership
             || state.skips != applied.skips || state.decided != applied.decided
+            || state.upkeep != applied.upkeep
         {
             // It must fit whatever the limit on clients' writes is.
             try session.room.lift(on: session.connection)

@@ -18,6 +18,7 @@ struct ApplyWorker {
     private let jobs: Mailbox<DatabaseJob>
     private let scrub: ScrubThread
     private var results: [AppliedEntry] = []
+    private var shownUpkeep = UpkeepTimes()
 
     init(
         applier: Applier, generation: Generation, marker: ApplyMarker, links: ApplyThread.Links,
@@ -168,7 +169,11 @@ struct ApplyWorker {
     }
 
     /// Those who read learn where the database stands.
-    private func noteStanding() {
+    private mutating func noteStanding() {
+        if applier.applied.upkeep != shownUpkeep {
+            shownUpkeep = applier.applied.upkeep
+            links.board.publish(shownUpkeep)
+        }
         links.readers.commits.stands(
             at: applier.applied.position, of: applier.applied.cluster)
     }

@@ -7,7 +7,7 @@ package import Telemetry
 import Threads
 import Time
 package import Transport
-import Wire
+package import Wire
 
 /// A node of the cluster: its threads, and what others may ask of it. Clients' requests come in
 /// through `submit`, other nodes' through the `PeerDelegate` methods; both only hand over.
@@ -85,6 +85,9 @@ package final class Node: NodeService, Sendable {
 
     /// As of the last checkpoint, or of the start.
     package var databaseStatistics: DatabaseStatistics? { links.board.database }
+
+    /// When VACUUM and the like were last run, as far as this node has applied the log. From any thread.
+    package var upkeep: UpkeepTimes { links.board.upkeep }
 
     /// Threads that serve reads, those at one, and reads that wait for one.
     package var readers: (threads: Int, busy: Int, waiting: Int, givenUp: Int) {

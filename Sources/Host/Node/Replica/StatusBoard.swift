@@ -3,6 +3,7 @@ import PeerProtocol
 import Raft
 import StateMachine
 import Synchronization
+import Wire
 
 /// Holds the last published status and counters that other threads read.
 final class StatusBoard: Sendable {
@@ -12,6 +13,7 @@ final class StatusBoard: Sendable {
         var positions = NodePositions()
         var fault: String?
         var database: DatabaseStatistics?
+        var upkeep = UpkeepTimes()
         var onSeeking: (@Sendable () -> Void)?
         var onFault: (@Sendable (String) -> Void)?
 
@@ -63,6 +65,13 @@ final class StatusBoard: Sendable {
     func publish(_ statistics: DatabaseStatistics) {
         state.withLock { $0.database = statistics }
     }
+
+    /// Before anybody is told that what it comes from is applied.
+    func publish(_ upkeep: UpkeepTimes) {
+        state.withLock { $0.upkeep = upkeep }
+    }
+
+    var upkeep: UpkeepTimes { state.withLock(\.upkeep) }
 
     var database: DatabaseStatistics? { state.withLock(\.database) }
 

@@ -7,7 +7,7 @@ import Settings
 import Telemetry
 import Wire
 
-/// `-auto-backup` and `-auto-restore`: read and judged before anything is touched, downloaded before the
+/// `-auto-backup`, `-auto-restore` and what is done to the database from time to time: read and judged before anything is touched, downloaded before the
 /// node starts, at work as long as it runs.
 struct Safekeeping {
     private let backupSettings: AutoBackupSettings?
@@ -17,9 +17,11 @@ struct Safekeeping {
     private let metrics: MetricRegistry
     private let logger: Logger
     private let directory: String
+    private let upkeepSettings: NodeSettings.Upkeep
     private var image: DatabaseImage?
     private(set) var backup: BackupService?
     private(set) var restore: RestoreService?
+    private(set) var upkeep: UpkeepService?
 
     /// Reads the files; touches nothing.
     init(
@@ -29,6 +31,7 @@ struct Safekeeping {
         self.metrics = metrics
         self.logger = logger
         directory = settings.dataDirectory
+        upkeepSettings = settings.upkeep
         let counters = RestoreCounters(metrics)
         restoreCounters = counters
         backupSettings = try Self.read(chosen.backup, "-auto-backup") { text throws(StorageFault) in
@@ -87,6 +90,11 @@ struct Safekeeping {
                 metrics: metrics, logger: logger.named("uploader"),
                 isHeld: { restore?.isPending ?? false })
         }
+        if upkeepSettings.vacuum != nil || upkeepSettings.optimize != nil {
+            upkeep = UpkeepService(
+                upkeepSettings, node: node, metrics: metrics, logger: logger.named("store"),
+                isHeld: { restore?.isPending ?? false })
+        }
         guard let restore else { return node }
         return RestoreGate(node: node, restore: restore)
     }
@@ -95,10 +103,12 @@ struct Safekeeping {
     func start() throws {
         try restore?.start()
         try backup?.start()
+        try upkeep?.start()
     }
 
     func stop() {
         restore?.stop()
         backup?.stop()
+        upkeep?.stop()
     }
 }

@@ -23,6 +23,7 @@ struct StatusSections: Sendable {
     /// Of loads in parts under way here: all parts, and those that are kept.
     let loadParts: (all: Gauge, kept: Gauge)
     let backup: BackupService?
+    let upkeep: UpkeepService?
 
     var sections: [Documents.Section] {
         let node = self.node
@@ -40,7 +41,9 @@ struct StatusSections: Sendable {
             .init("node") { process.node() },
             .init("os") { process.os() },
             .init("runtime") { process.runtime() },
-            .init("store") { store.document() },
+            .init("store") {
+                .object((store.document().members ?? []) + (upkeep?.status() ?? []))
+            },
         ]
         if let backup { all.append(.init("auto_backups") { backup.status() }) }
         if let discovery { all.append(.init("disco") { discovery.status() }) }
