@@ -248,6 +248,8 @@ import Testing
         #expect(first.body.isEmpty)
         let index = try await client.get("/status").json()["store"]
         #expect(index["checkpointed_index"].int == index["db_applied_index"].int)
+        let counted = try await client.get("/debug/vars?key=store").json()["store"]
+        #expect((counted["num_snapshots"].int ?? 0) > 0)
         let second = try await client.send("POST", "/snapshot")
         #expect(second.status == 204)
         #expect(second.headers["Content-Length"] == nil)
