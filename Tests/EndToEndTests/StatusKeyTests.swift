@@ -235,6 +235,31 @@ import Testing
         }
     }
 
+    @Test func `What other nodes ask of a leader is counted under rqlite's names`() async throws {
+        let cluster = try TestCluster.joined(3)
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement()
+        let follower = try #require(cluster.nodes.first { $0.id != leader.id })
+        _ = try await follower.client.execute(["CREATE TABLE t(v)"])
+        _ = try await follower.client.execute(["SELECT 1"], endpoint: "request")
+        #expect(try await follower.client.rows("SELECT v FROM t", level: "weak").isEmpty)
+        _ = try await follower.client.get("/db/backup")
+        let counted = try await leader.client.get("/debug/vars?key=cluster").json()["cluster"]
+        for name in ["execute", "request", "query", "backup"] {
+            #expect(counted["num_\(name)_req"].int == 1, "\(name)")
+        }
+        #expect(counted["num_load_req"].int == 0)
+        var (hellos, notices) = (0, 0)
+        for node in cluster.nodes {
+            let asked = try await node.client.get("/debug/vars?key=cluster").json()["cluster"]
+            hellos += asked["num_get_node_api_resp"].int ?? 0
+            notices += asked["num_notify_req"].int ?? 0
+        }
+        #expect(hellos > 0)
+        #expect(notices > 0)
+    }
+
     @Test func `A snapshot shortens the log of the node that is asked, once`() async throws {
         let cluster = try TestCluster.joined(1)
         defer { cluster.stop() }

@@ -13,6 +13,7 @@ extension Node {
     package func forwarded(
         _ requests: [ClientRequest], from caller: PeerCaller, replyTo sink: any ReplySink
     ) {
+        for request in requests { links.timings.peers.forwarded(request.operation) }
         guard let judge = links.access.judge else { return submit(requests, replyTo: sink) }
         let asker = Asker(address: caller.remoteAddress)
         var granted: [ClientRequest] = []

@@ -44,8 +44,10 @@ extension Node: PeerDelegate {
         _ request: PeerRequest, from caller: PeerCaller,
         reply: @escaping @Sendable (PeerAnswer) -> Void
     ) {
+        links.timings.peers.asked(request)
         if case .hello = request, let hello = links.board.hello(to: caller.identity) {
             reply(.hello(hello))
+            links.timings.peers.greeted()
             if hello.cluster == nil { links.mailbox.post(.helloHeard(caller.identity)) }
             return
         }

@@ -19,6 +19,7 @@ package struct NodeTimings: Sendable {
     let appliedEntries: Counter
     /// How often this node learned of a leader that it did not know just before.
     let leaderChanges: Counter
+    let peers: PeerRequestCounters
 
     package init(_ metrics: MetricRegistry) {
         func histogram(_ name: String) -> Histogram { metrics.histogram(Self.module, name) }
@@ -29,5 +30,6 @@ package struct NodeTimings: Sendable {
         checkpoint = histogram("checkpoint")
         appliedEntries = metrics.counter(Self.module, "applied_entries")
         leaderChanges = metrics.counter(Self.module, "leader_changes")
+        peers = PeerRequestCounters(metrics)
     }
 }
