@@ -18,10 +18,12 @@ import Wire
         return (backup, options, request.forward)
     }
 
+    private static let plain = BackupRequest(selection: CopySelection())
+
     @Test(arguments: [
-        ("", BackupRequest()), ("?fmt=binary", BackupRequest()), ("?fmt=x", BackupRequest()),
+        ("", plain), ("?fmt=binary", plain), ("?fmt=x", plain),
         ("?fmt=SQL&tables=a,b", BackupRequest(form: .sql, tables: ["a", "b"])),
-        ("?fmt=sql&tables=", BackupRequest(form: .sql)), ("?tables=a", BackupRequest()),
+        ("?fmt=sql&tables=", BackupRequest(form: .sql)), ("?tables=a", plain),
         ("?fmt=delete&compress", BackupRequest(form: .delete, compress: true)),
         ("?vacuum&compress=false", BackupRequest(vacuum: true, compress: true)),
     ])

@@ -32,8 +32,11 @@ import Wire
         }
 
         var index: UInt64? {
-            guard case .contentBegins(let index)? = parts.first?.pieces.first else { return nil }
-            return index
+            switch parts.first?.pieces.first {
+            case .contentBegins(let index): index
+            case .copyBegins(let head): head.logIndex
+            default: nil
+            }
         }
 
         var error: String? {

@@ -33,7 +33,7 @@ import Wire
                 case .statement(let result):
                     guard case .rows(let rows) = result.outcome else { continue }
                     all.append(rows.cells)
-                case .rowsEnd, .end, .contentBegins, .content: break
+                case .rowsEnd, .end, .contentBegins, .copyBegins, .content: break
                 }
             }
             return all

@@ -80,7 +80,7 @@ func whole(_ parts: [ResultPart]) throws -> CommandResult {
                 StatementResult(
                     error.map { .failed($0) } ?? .rows(found), isRead: isRead,
                     nanoseconds: nanoseconds))
-        case .contentBegins, .content: Issue.record("bytes among results")
+        case .contentBegins, .copyBegins, .content: Issue.record("bytes among results")
         case .end(let error, let logIndex):
             result.error = error
             result.logIndex = logIndex

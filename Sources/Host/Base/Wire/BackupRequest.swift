@@ -20,14 +20,18 @@ package struct BackupRequest: Equatable, Sendable {
     package var compress: Bool
     /// Tables whose rows a text has, by the bytes of their names; nil: all.
     package var tables: [String]?
+    /// For who asks this node itself: the copy gets a tag, and is kept for a while. It never travels.
+    package var selection: CopySelection?
 
     package init(
-        form: Form = .binary, vacuum: Bool = false, compress: Bool = false, tables: [String]? = nil
+        form: Form = .binary, vacuum: Bool = false, compress: Bool = false, tables: [String]? = nil,
+        selection: CopySelection? = nil
     ) {
         self.form = form
         self.vacuum = vacuum
         self.compress = compress
         self.tables = tables
+        self.selection = selection
     }
 
     package func encode(into writer: inout ByteWriter) {

@@ -19,6 +19,8 @@ package struct ResultPart: Equatable, Sendable {
         /// Bytes follow that are the answer as they are, in place of results: a copy of the database
         /// as the log had made it at the index.
         case contentBegins(logIndex: UInt64)
+        /// The same, of a copy that has a tag. To another node it goes as `contentBegins`.
+        case copyBegins(CopyHead)
         /// Some of these bytes, or none: the node is still at work.
         case content([UInt8])
     }
@@ -61,6 +63,7 @@ extension ResultPart.Piece {
             32 + ResultPart.byteCount(of: columns) + ResultPart.byteCount(of: types)
         case .cells(let bytes), .content(let bytes): 32 + bytes.count
         case .contentBegins: 32
+        case .copyBegins(let head): 64 + head.tag.utf8.count
         case .rowsEnd(_, let error), .end(let error, _): 32 + (error?.utf8.count ?? 0)
         }
     }
@@ -125,6 +128,9 @@ extension ResultPart.Piece {
         case .contentBegins(let logIndex):
             writer.write(UInt8(6))
             writer.write(logIndex)
+        case .copyBegins(let head):
+            writer.write(UInt8(6))
+            writer.write(head.logIndex)
         case .content(let bytes):
             writer.write(UInt8(7))
             writer.write(bytes)

@@ -277,7 +277,7 @@ struct ReadAnswer {
             switch piece {
             case .rowsBegin: isOpen = true
             case .rowsEnd: isOpen = false
-            case .statement, .cells, .end, .contentBegins, .content: break
+            case .statement, .cells, .end, .contentBegins, .copyBegins, .content: break
             }
         }
     }

@@ -26,6 +26,8 @@ package final class Reader {
     package static let timeoutText = "query timeout"
 
     private let budget: GatherBudget?
+    /// What backups left for clients that come back.
+    let kept: KeptCopies
     let connection: Connection
     /// Where SQLite's temporary files are.
     let temporaryFiles: String
@@ -47,16 +49,18 @@ package final class Reader {
     /// Opens the file of an applier that is open: its locks are shared within the process.
     /// - Parameters:
     ///   - budget: what results may take while they are gathered; nil: each only has its own limit.
+    ///   - kept: takes files of backups; readers of one node share it.
     ///   - onProgress: called on the reader's thread while a statement takes long, about every
     ///     millisecond.
     package init(
         path: String, limits: ApplierLimits = ApplierLimits(),
         activity: ReaderActivity = ReaderActivity(), budget: GatherBudget? = nil,
-        onProgress: (@Sendable () -> Void)? = nil
+        kept: KeptCopies = KeptCopies(), onProgress: (@Sendable () -> Void)? = nil
     ) throws(ApplyFault) {
         self.limits = limits
         self.activity = activity
         self.budget = budget
+        self.kept = kept
         let directory = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[..<$0]) }
         temporaryFiles = DatabaseDirectory(path: directory ?? ".").temporaryFiles
         watchdog = Watchdog(activity: activity, onProgress: onProgress)

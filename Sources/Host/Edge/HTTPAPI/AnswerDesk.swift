@@ -18,7 +18,11 @@ struct AnswerDesk: Sendable {
     func answer(_ reply: Reply, to pending: PendingReply) -> Response {
         if case .failed(let error) = reply.outcome { return failure(error, to: pending) }
         if var response = pending.operation.answer(self, reply, pending) {
-            response.commit = reply.sight?.mark
+            // A copy that was kept shows less.
+            let shown = response.logIndex ?? .max
+            response.commit = reply.sight.flatMap {
+                $0.mark.index.rawValue <= shown ? $0.mark : nil
+            }
             response.pack(for: pending)
             return response
         }
@@ -177,11 +181,27 @@ struct AnswerDesk: Sendable {
         _ content: Response.Content, beginning part: ResultPart, servedBy server: PeerAddress?,
         _ pending: PendingReply
     ) -> Response {
-        guard case .contentBegins(let logIndex)? = part.pieces.first else {
+        let logIndex: UInt64
+        switch part.pieces.first {
+        case .contentBegins(let index):
+            guard !CopyFields.needsMatch(pending.head.headers) else { return .goneCopy }
+            logIndex = index
+        case .copyBegins(let head):
+            return copy(head, beginning: part, servedBy: server, pending)
+        default:
             var text = "the node answered with results in place of a body"
             if case .end(let error?, _)? = part.pieces.last { text = error }
             return .plain(.internalServerError, text)
         }
+        var response = self.content(content, at: logIndex, part, servedBy: server, pending)
+        response.acceptedRanges = "none"
+        return response
+    }
+
+    func content(
+        _ content: Response.Content, at logIndex: UInt64, _ part: ResultPart,
+        servedBy server: PeerAddress?, _ pending: PendingReply
+    ) -> Response {
         let share = Share(of: budgets.answerBytes)
         guard share.grow(by: ResultWindow.bytes) else { return failure(.busy, to: pending) }
         let source = AnswerSource(StreamedContent(), holding: share)

@@ -70,6 +70,12 @@ struct Response: Sendable {
     var isRepeated = false
     /// What the body is a copy of: the database as the log had made it at this index.
     var logIndex: UInt64?
+    /// Of the copy that the body is, or is some of: the header `ETag`, a strong one.
+    var copyTag: String?
+    /// Of which bytes the body is some.
+    var contentRange: String?
+    /// By what unit bytes of the body may be asked for.
+    var acceptedRanges: StaticString?
 
     init(_ status: HTTPResponseStatus, _ content: Content = .none, body: [UInt8] = []) {
         self.status = status
@@ -163,6 +169,13 @@ struct ResponseWriter: Sendable {
         }
         if let tag = response.entityTag {
             writeField("ETag: ", EntityTag.text(of: tag), to: &output)
+        }
+        if let tag = response.copyTag { writeField("ETag: ", "\"\(tag)\"", to: &output) }
+        if let range = response.contentRange {
+            writeField("Content-Range: ", range, to: &output)
+        }
+        if let unit = response.acceptedRanges {
+            writeField("Accept-Ranges: ", "\(unit)", to: &output)
         }
         if response.isPacked { output.writeStaticString("Content-Encoding: gzip\r\n") }
         if response.isPacked || response.entityTag != nil {

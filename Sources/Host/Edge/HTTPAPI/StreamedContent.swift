@@ -25,7 +25,7 @@ struct StreamedContent {
         while bytes.count < size {
             guard let piece = queue.take() else { return .starved }
             switch piece {
-            case .contentBegins: break
+            case .contentBegins, .copyBegins: break
             case .content(let more): if bytes.isEmpty { bytes = more } else { bytes += more }
             case .end(let error, _): return error == nil ? .last : .failed
             case .statement, .rowsBegin, .cells, .rowsEnd:

@@ -121,7 +121,7 @@ struct StreamedDocument {
             members.writeEnd(error: error, logIndex: logIndex, elapsed: elapsed, to: &output)
             if members.format.lines { output.endLine() }
             stage = .finished
-        case .cells, .rowsEnd, .contentBegins, .content:
+        case .cells, .rowsEnd, .contentBegins, .copyBegins, .content:
             throw .invalid(field: "piece of a result", value: 0)
         }
     }
@@ -143,7 +143,7 @@ struct StreamedDocument {
             cells = []
             writer.end(to: &output)
             endStatement(nanoseconds, error: error)
-        case .statement, .rowsBegin, .end, .contentBegins, .content:
+        case .statement, .rowsBegin, .end, .contentBegins, .copyBegins, .content:
             throw .invalid(field: "piece of a result", value: 0)
         }
     }

@@ -118,6 +118,7 @@ final class ReaderPool: Sendable {
     private let limits: Limits
     private let budget: GatherBudget
     private let recent = Mutex(RecentCancellations())
+    private let kept = KeptCopies()
     /// Told by each thread that ends.
     private let ended = Mailbox<Int>()
 
@@ -177,6 +178,7 @@ final class ReaderPool: Sendable {
     /// Looks after the readers; to be called about every tick.
     func grow() {
         let now = ContinuousClock.now
+        if kept.isDue(at: now) { endCopies() }
         let slots = state.withLock { $0.slots }
         for slot in slots {
             // What is answered does not wait for the read after it.
@@ -193,6 +195,15 @@ final class ReaderPool: Sendable {
 
     /// What ends sooner is worth no thread of its own.
     private static var longRead: Duration { .milliseconds(20) }
+
+    /// Not here: who looks after the readers has no time for a disk.
+    private func endCopies() {
+        do throws(ThreadShortage) {
+            try system.startThread("copies") { [kept] in kept.expire(at: .now) }
+        } catch {
+            // The next time.
+        }
+    }
 
     /// Its client has the answer; another thread takes its place, unless too many are held already.
     private func giveUp(_ slot: ReaderSlot) {
@@ -245,6 +256,7 @@ final class ReaderPool: Sendable {
         for slot in state.withLock({ $0.slots }) { slot.cancel() }
         waitForEnd(until: .now + limits.grace)
         for slot in state.withLock({ $0.slots }) { _ = slot.giveUp() }
+        kept.close()
     }
 
     private func waitForEnd(until deadline: MonotonicTime) {
@@ -440,7 +452,8 @@ extension ReaderPool {
     }
 
     private func openReader(_ path: String, _ slot: ReaderSlot) throws(ApplyFault) -> Reader {
-        try Reader(path: path, activity: slot.activity, budget: budget) { [weak self, slot] in
+        try Reader(path: path, activity: slot.activity, budget: budget, kept: kept) {
+            [weak self, slot] in
             self?.isLong(slot)
         }
     }

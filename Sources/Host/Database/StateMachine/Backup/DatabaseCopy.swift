@@ -7,13 +7,12 @@ internal import Wire
 /// thread; the file goes with the object, and with the next start if the process ends first.
 final class DatabaseCopy {
     private let connection: Connection
-    private let path: String
+    /// Where the file is; its last six characters are by chance.
+    let path: String
     private let watchdog: Watchdog
 
     /// Pages that are copied before it is asked whether the copy is still wanted.
     private static let pagesPerStep: Int32 = 256
-    /// Bytes of the file that go out together.
-    private static let partBytes = ResultWindow.partBytes
 
     init(in directory: String, _ watchdog: Watchdog) throws(SQLiteError) {
         guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
@@ -66,7 +65,10 @@ final class DatabaseCopy {
     }
 
     /// Hands the copy on in the form that is asked for.
-    func send(_ request: BackupRequest, _ answer: inout BackupAnswer) throws(BackupFault) {
+    /// - Parameter kept: takes a file that has a tag, for clients that come back for the rest of it.
+    func send(_ request: BackupRequest, _ answer: inout BackupAnswer, keepingIn kept: KeptCopies)
+        throws(BackupFault)
+    {
         do throws(SQLiteError) {
             // The pages say that there is a write-ahead log.
             guard try connection.text("PRAGMA journal_mode=DELETE") == "delete" else {
@@ -81,7 +83,10 @@ final class DatabaseCopy {
         if request.form == .sql {
             try SQLDump(of: connection, tables: request.tables).write(to: &answer)
         } else {
-            try sendFile(asWAL: request.form == .binary && !request.vacuum, &answer)
+            let file = try CopyFile(path, asWAL: request.form == .binary && !request.vacuum)
+            if let tag = answer.tag { kept.begin(file, as: tag, showing: answer.logIndex) }
+            defer { if let tag = answer.tag { kept.end(tag) } }
+            try file.send(0..<file.length, &answer)
         }
     }
 
@@ -112,27 +117,6 @@ final class DatabaseCopy {
 
     private func check(_ code: Int32) throws(SQLiteError) {
         guard code == SQLITE_OK else { throw connection.lastError }
-    }
-
-    private func sendFile(asWAL: Bool, _ answer: inout BackupAnswer) throws(BackupFault) {
-        var offset: Int64 = 0
-        do throws(SQLiteError) {
-            let size = try connection.size(of: .main)
-            while offset < size {
-                var bytes = try connection.read(
-                    offset: offset, count: Int(min(Int64(Self.partBytes), size - offset)))
-                // Read and write version of the format (https://sqlite.org/fileformat2.html §1.3.3).
-                if asWAL, offset == 0 { bytes.replaceSubrange(18..<20, with: [2, 2]) }
-                offset += Int64(bytes.count)
-                do throws(BackupFault) {
-                    try answer.add(bytes)
-                } catch {
-                    throw SQLiteError.unwantedCopy
-                }
-            }
-        } catch {
-            throw error == .unwantedCopy ? .unwanted : .sqlite("reading the copy", error)
-        }
     }
 }
 

@@ -11,8 +11,9 @@ package import Wire
 ///    its own. Writes go on meanwhile.
 /// 2. It ends the snapshot: from here on nothing holds back a checkpoint. It takes the daemon's own
 ///    table out of the copy.
-/// 3. It hands the copy on, as file or as SQL, as it is asked for. The copy has no name any more, so
-///    that nothing is left of it whatever happens.
+/// 3. It hands the copy on, as file or as SQL, as it is asked for. A file that has a tag is kept for a
+///    while, without a name, so that nothing is left of it whatever happens; who has some of its bytes
+///    gets the others (`KeptCopies`).
 extension Reader {
     /// - Parameter stream: takes the copy; nil: the answer can't be had in parts.
     package func backUp(_ request: BackupRequest, to stream: (any ResultStream)?) -> ReadOutcome {
@@ -24,10 +25,13 @@ extension Reader {
         defer { activity.end() }
         var answer = BackupAnswer(stream, watchdog, compresses: request.compress)
         do throws(BackupFault) {
+            if request.hasTag, try sendKept(request, &answer) {
+                return try answer.finish()
+            }
             let copy = try takeCopy(request, &answer)
             // What follows holds back nothing.
             activity.end()
-            try copy.send(request, &answer)
+            try copy.send(request, &answer, keepingIn: kept)
             return try answer.finish()
         } catch {
             return answer.finish(after: error)
@@ -40,19 +44,59 @@ extension Reader {
         do throws(SQLiteError) {
             try beginning.run()
             defer { endSnapshot() }
-            let index: LogIndex
+            let state: AppliedState
             do throws(MetadataError) {
-                index = try MetadataTable.read(on: connection).position.index
+                state = try MetadataTable.read(on: connection)
             } catch {
                 throw error.cause
             }
-            answer.logIndex = index.rawValue
+            answer.logIndex = state.position.index.rawValue
             let copy = try DatabaseCopy(in: temporaryFiles, watchdog)
+            if request.hasTag { answer.tag = copy.tag(request, state) }
             try copy.fill(from: connection) { answer.isWanted }
             return copy
         } catch {
             throw .sqlite("copying the database", error)
         }
+    }
+}
+
+extension Reader {
+    /// - Returns: whether that is the answer; otherwise a new copy is.
+    private func sendKept(_ request: BackupRequest, _ answer: inout BackupAnswer)
+        throws(BackupFault) -> Bool
+    {
+        // It is at no snapshot.
+        activity.end()
+        guard let selection = request.selection else { return false }
+        let found = keptCopy(of: selection.tags.filter { $0.contains(request.tagPart) })
+        guard let (tag, copy) = found else {
+            if selection.isRequired { answer.extent = .gone }
+            activity.begin(at: .now)
+            return selection.isRequired
+        }
+        defer { kept.end(tag) }
+        answer.logIndex = copy.logIndex
+        answer.tag = tag
+        let length = copy.file.length
+        guard let range = selection.range else {
+            try copy.file.send(0..<length, &answer)
+            return true
+        }
+        guard let bytes = range.resolved(in: length) else {
+            answer.extent = .outside(of: length)
+            return true
+        }
+        answer.extent = .part(bytes, of: length)
+        try copy.file.send(bytes, &answer)
+        return true
+    }
+
+    private func keptCopy(of tags: [String]) -> (String, KeptCopies.Copy)? {
+        for tag in tags {
+            if let copy = kept.find(tag) { return (tag, copy) }
+        }
+        return nil
     }
 }
 
@@ -87,6 +131,15 @@ struct BackupAnswer {
     private var saidAt = ContinuousClock.now
     /// Where the log stood.
     var logIndex: UInt64 = 0
+    /// Of a file that is kept; nil: it has none.
+    var tag: String?
+    /// What of it goes out.
+    var extent: CopyHead.Extent = .whole
+
+    private var beginning: ResultPart.Piece {
+        if tag == nil, extent == .whole { return .contentBegins(logIndex: logIndex) }
+        return .copyBegins(CopyHead(logIndex: logIndex, tag: tag ?? "", extent: extent))
+    }
 
     /// A class, for an answer is copied and this is not.
     private final class Packing {
@@ -125,7 +178,7 @@ struct BackupAnswer {
 
     private mutating func send(_ bytes: [UInt8]) -> Bool {
         saidAt = .now
-        var pieces: [ResultPart.Piece] = hasBegun ? [] : [.contentBegins(logIndex: logIndex)]
+        var pieces: [ResultPart.Piece] = hasBegun ? [] : [beginning]
         hasBegun = true
         pieces.append(.content(bytes))
         guard case .sent = stream.send(ResultPart(pieces)) else { return false }

@@ -21,7 +21,11 @@ extension HTTPOperation {
             let options = ReadOptions(
                 level: parameters.has(.noleader) ? .none : .linearizable,
                 linearizableTimeout: parameters.timeout)
-            return .submit(.backup(parameters.backup, options))
+            var backup = parameters.backup
+            if backup.form != .sql, !backup.compress {
+                backup.selection = CopyFields.selection(request.headers)
+            }
+            return .submit(.backup(backup, options))
         },
         answer: { desk, reply, pending in
             switch reply.outcome {
