@@ -6,9 +6,24 @@ import Raft
 /// ended is taken over; one that somebody listens on is not, and neither is any other file.
 struct SocketFile: Sendable {
     let path: String
-    /// Tell this file from one that somebody else put in its place.
-    private let device: UInt
-    private let inode: UInt
+    /// Tells this file from one that somebody else put in its place.
+    private let mark: Mark
+
+    /// File systems give the number of a file that went to the next one; when it was made they don't.
+    private struct Mark: Equatable {
+        let device: UInt
+        let inode: UInt
+        let seconds: Int
+        let nanoseconds: Int
+
+        init(_ status: stat) {
+            device = UInt(status.st_dev)
+            inode = UInt(status.st_ino)
+            // Neither a change of its rights nor who connects moves it.
+            seconds = status.st_mtim.tv_sec
+            nanoseconds = status.st_mtim.tv_nsec
+        }
+    }
 
     /// - Parameter mode: the permission bits of the file; they hold before anybody can connect.
     /// - Returns: the listening socket, and its file.
@@ -27,9 +42,7 @@ struct SocketFile: Sendable {
                 if chmod(path, mode_t(mode)) == 0, listen(descriptor, backlog) == 0,
                     lstat(path, &status) == 0
                 {
-                    let file = SocketFile(
-                        path: path, device: UInt(status.st_dev), inode: UInt(status.st_ino))
-                    return (descriptor, file)
+                    return (descriptor, SocketFile(path: path, mark: Mark(status)))
                 }
                 let code = errno
                 close(descriptor)
@@ -48,10 +61,7 @@ struct SocketFile: Sendable {
     /// The file goes, if it is still this one.
     func remove() {
         var status = stat()
-        guard lstat(path, &status) == 0, UInt(status.st_dev) == device,
-            UInt(status.st_ino) == inode
-        else { return }
-        unlink(path)
+        if lstat(path, &status) == 0, Mark(status) == mark { unlink(path) }
     }
 
     /// It is a socket, and nobody listens.
