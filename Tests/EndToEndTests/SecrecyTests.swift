@@ -136,7 +136,6 @@ import Testing
     /// Whoever writes them where they don't belong finds them in the list of processes, and nowhere else.
     @Test func `What is given in flags is repeated by no log and no error`() async throws {
         let secrets = Secrets(words: Self.passwords)
-        let directory = try TestDirectory()
         for arguments in [
             ["-disco-mode=etcd-kv", "-disco-config", #"{"password":"inline-pass-9b9b"}"#],
             ["-disco-mode=etcd-kv", "-disco-config", #"{"password":"inline-pass-9b9b""#],
@@ -144,6 +143,8 @@ import Testing
             ["-join", "http://bob:url-pass-4c4c@127.0.0.1:x"],
             ["-join", "https://bob:url-pass-4c4c@127.0.0.1:1"],
         ] {
+            // Each has a log of its own.
+            let directory = try TestDirectory()
             let ports = try freePorts(2)
             let node = Daemon(
                 id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,

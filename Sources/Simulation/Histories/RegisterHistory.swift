@@ -28,9 +28,21 @@ package struct RegisterHistory: Sendable {
     /// What of it can't be.
     package func violations() -> [Violation] {
         guard !LinearizabilityChecker.accepts(operations) else { return [] }
+        let story = operations.sorted { $0.invoked < $1.invoked }.map(Self.line)
         return [
             Violation(
-                .contradiction, "\(name) is not linearizable: \(operations.count) operations")
+                .contradiction,
+                "\(name) is not linearizable:\n\(story.joined(separator: "\n"))")
         ]
+    }
+
+    /// When it was asked for and answered, and what it was.
+    private static func line(_ operation: RegisterOperation) -> String {
+        let action =
+            switch operation.action {
+            case .write(let value): "write \(value)"
+            case .read(let value): "read \(value)"
+            }
+        return "\(operation.invoked)-\(operation.returned.map(String.init) ?? "?") \(action)"
     }
 }
