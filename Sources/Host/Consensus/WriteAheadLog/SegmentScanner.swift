@@ -68,11 +68,13 @@ struct SegmentScanner<File: DiskFile> {
 
     /// Makes `count` bytes from `offset` stand in the window, if the file has them.
     private mutating func load(_ count: Int) throws(LogError) {
-        let wanted = min(count, limit - offset)
+        // A place that a header tells may lie behind the end.
+        let left = max(0, limit - offset)
+        let wanted = min(count, left)
         if offset >= windowStart, offset + wanted <= windowStart + window.count { return }
         do throws(DiskError) {
             window = try file.read(
-                min(max(wanted, Self.windowSize), limit - offset), at: offset)
+                min(max(wanted, Self.windowSize), left), at: offset)
         } catch {
             throw LogError(error)
         }
