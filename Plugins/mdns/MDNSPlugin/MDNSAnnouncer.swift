@@ -109,7 +109,7 @@ final class MDNSAnnouncer: @unchecked Sendable {
     }
 
     private func answer(
-        _ datagram: MDNSPort.Datagram, at interface: MDNSInterfaces.Interface, _ port: MDNSPort
+        _ datagram: MDNSDatagram, at interface: MDNSInterfaces.Interface, _ port: MDNSPort
     ) {
         guard
             let bytes = announcement.answer(

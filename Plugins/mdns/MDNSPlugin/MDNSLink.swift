@@ -39,22 +39,12 @@ final class MDNSLink {
 
     /// The next datagram that may be an answer; nil: there is none now.
     func receive() -> [UInt8]? {
-        var buffer = [UInt8](repeating: 0, count: MDNSMessage.mostBytes + 1)
-        while true {
-            var sender = sockaddr_storage()
-            var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
-            let count = withUnsafeMutablePointer(to: &sender) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    recvfrom(descriptor, &buffer, buffer.count, 0, $0, &size)
-                }
-            }
-            // What was refused somewhere is told here; it says nothing of the others.
-            if count < 0, errno == EINTR || errno == ECONNREFUSED { continue }
-            guard count >= 0 else { return nil }
-            if destination.isAnswered(by: sender, isMulticast: isMulticast) {
-                return Array(buffer.prefix(count))
+        while let datagram = MDNSDatagram.receive(from: descriptor) {
+            if destination.isAnswered(by: datagram.sender, isMulticast: isMulticast) {
+                return datagram.bytes
             }
         }
+        return nil
     }
 
     private func chooses() -> Bool {

@@ -6,14 +6,6 @@ final class MDNSPort {
     private static let number = MDNSAddress.all4.port
     private static let hops: Int32 = 255
 
-    struct Datagram {
-        let bytes: [UInt8]
-        fileprivate let sender: sockaddr_storage
-        fileprivate let size: socklen_t
-        /// It did not come from the port of multicast DNS.
-        let isLegacy: Bool
-    }
-
     let descriptor: Int32
     private let interface: MDNSInterfaces.Interface
     private let group: MDNSAddress
@@ -40,7 +32,7 @@ final class MDNSPort {
     }
 
     /// To who sent the datagram, if that one is on the link: nobody else is to be flooded by us.
-    func answer(_ bytes: [UInt8], to datagram: Datagram) {
+    func answer(_ bytes: [UInt8], to datagram: MDNSDatagram) {
         var sender = datagram.sender
         _ = withUnsafePointer(to: &sender) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -52,24 +44,7 @@ final class MDNSPort {
     }
 
     /// Nil: there is none now.
-    func receive() -> Datagram? {
-        var buffer = [UInt8](repeating: 0, count: MDNSMessage.mostBytes + 1)
-        while true {
-            var sender = sockaddr_storage()
-            var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
-            let count = withUnsafeMutablePointer(to: &sender) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    recvfrom(descriptor, &buffer, buffer.count, 0, $0, &size)
-                }
-            }
-            if count < 0, errno == EINTR || errno == ECONNREFUSED { continue }
-            guard count >= 0 else { return nil }
-            let port = withUnsafeBytes(of: &sender) { UInt16($0[2]) << 8 | UInt16($0[3]) }
-            return Datagram(
-                bytes: Array(buffer.prefix(count)), sender: sender, size: size,
-                isLegacy: port != Self.number)
-        }
-    }
+    func receive() -> MDNSDatagram? { MDNSDatagram.receive(from: descriptor) }
 
     private func set(_ level: Int32, _ option: Int32, _ value: Int32) -> Bool {
         var value = value
