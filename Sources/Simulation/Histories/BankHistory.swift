@@ -101,7 +101,8 @@ package struct BankHistory: Sendable {
                     rank: sighting.count, invoked: sighting.invoked, returned: sighting.returned,
                     isChange: false))
         }
-        return violations + RankedEvent.violations(events + changes(), name: name)
+        events += RankedEvent.changes(transfers.map(\.attempt), in: book)
+        return violations + RankedEvent.violations(events, name: name)
     }
 
     /// The balances after none, one, two, … of the transfers in the book.
@@ -119,18 +120,5 @@ package struct BankHistory: Sendable {
             states.append(now)
         }
         return states
-    }
-
-    private func changes() -> [RankedEvent] {
-        var places: [Int: Int] = [:]
-        for (place, value) in book.enumerated() where places[value] == nil {
-            places[value] = place + 1
-        }
-        return transfers.compactMap { transfer in
-            let attempt = transfer.attempt
-            guard attempt.outcome != .refused, let place = places[attempt.value] else { return nil }
-            return RankedEvent(
-                rank: place, invoked: attempt.invoked, returned: attempt.returned, isChange: true)
-        }
     }
 }

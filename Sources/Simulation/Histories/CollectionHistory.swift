@@ -55,19 +55,8 @@ package struct CollectionHistory: Sendable {
     }
 
     private func violationsOfList() -> [Violation] {
-        var events: [RankedEvent] = []
+        var events = RankedEvent.changes(attempts, in: final)
         var violations: [Violation] = []
-        var places: [Int: Int] = [:]
-        for (place, value) in final.enumerated() where places[value] == nil {
-            places[value] = place + 1
-        }
-        for attempt in attempts where attempt.outcome != .refused {
-            guard let place = places[attempt.value] else { continue }
-            events.append(
-                RankedEvent(
-                    rank: place, invoked: attempt.invoked, returned: attempt.returned,
-                    isChange: true))
-        }
         for sighting in sightings {
             guard final.starts(with: sighting.values) else {
                 violations.append(

@@ -8,6 +8,20 @@ struct RankedEvent {
     var returned: Int?
     var isChange: Bool
 
+    /// The attempts whose values stand in `order`, each with its value's first place there, from 1. What
+    /// was refused is none.
+    static func changes(_ attempts: [Attempt], in order: [Int]) -> [RankedEvent] {
+        var places: [Int: Int] = [:]
+        for (place, value) in order.enumerated() where places[value] == nil {
+            places[value] = place + 1
+        }
+        return attempts.compactMap { attempt in
+            guard attempt.outcome != .refused, let place = places[attempt.value] else { return nil }
+            return RankedEvent(
+                rank: place, invoked: attempt.invoked, returned: attempt.returned, isChange: true)
+        }
+    }
+
     /// Whether each event can be given a moment between its begin and its end. As the order of the
     /// changes is known, that is so if nothing that was over before another began comes behind it.
     /// - Returns: the first that contradict each other, at most one for each event.
