@@ -18,7 +18,6 @@ final class BackupService: Sendable {
         var lastDuration = Duration.zero
         var lastIndex: UInt64 = 0
         var lastError: String?
-        var thread: NamedThread?
     }
 
     private struct Counters: Sendable {
@@ -52,8 +51,7 @@ final class BackupService: Sendable {
     private let directory: String
     private let counters: Counters
     private let logger: Logger
-    private let flag = StopFlag()
-    private let wakes = Mailbox<Void>()
+    private let worker = ServiceThread()
     private let shown = Mutex(Shown())
     /// A restore is still to come: what is there now is not to be kept.
     private let isHeld: @Sendable () -> Bool
@@ -76,17 +74,11 @@ final class BackupService: Sendable {
     func start() throws {
         logger.announce(
             "starting upload to \(place.name) every \(settings.interval.goText)")
-        let thread = try NamedThread("auto-backup") { self.run() }
-        shown.withLock { $0.thread = thread }
+        try worker.start("auto-backup") { self.run() }
     }
 
     /// An upload that is under way is broken off; what lies at its place lies there still.
-    func stop() {
-        flag.raise()
-        wakes.post(())
-        let thread = shown.withLock { $0.thread.take() }
-        thread?.join()
-    }
+    func stop() { worker.stop() }
 
     /// rqlite's members, and behind them ours.
     func status() -> JSONValue {
@@ -106,7 +98,7 @@ final class BackupService: Sendable {
 
     private func run() {
         var schedule = UploadSchedule(interval: settings.interval)
-        while !flag.isRaised {
+        while !worker.isStopped {
             let status = node.status
             let leads = status.role == .leader && status.isReady && !isHeld()
             let cluster = status.cluster.map { "\($0)" } ?? ""
@@ -114,7 +106,7 @@ final class BackupService: Sendable {
                 at: .now, leadership: leads ? status.term.rawValue : nil, cluster: cluster,
                 index: status.appliedIndex.rawValue)
             {
-            case .rest(let deadline): _ = wakes.take(until: deadline)
+            case .rest(let deadline): worker.rest(until: deadline)
             case .readMarker: schedule.markerRead(readMarker())
             case .skip: counters.skipped.add()
             case .upload:
@@ -131,10 +123,10 @@ final class BackupService: Sendable {
     /// What can't be read is as if it were not there: a copy too many does no harm.
     private func readMarker() -> BackupMarker? {
         do throws(StorageFault) {
-            return try place.marker(flag)
+            return try place.marker(worker.flag)
         } catch {
             counters.unreadMarkers.add()
-            if !flag.isRaised {
+            if !worker.isStopped {
                 logger.warning(
                     "can't read what the last backup says of itself", ["cause": error.description])
             }
@@ -147,7 +139,7 @@ final class BackupService: Sendable {
             node: NodeEnquiry(node), directory: directory, isCompressed: settings.isCompressed,
             vacuums: settings.vacuums)
         let begin = MonotonicTime.now
-        guard let copy = try taker.take(cluster: cluster, while: { !flag.isRaised }) else {
+        guard let copy = try taker.take(cluster: cluster, while: { !worker.isStopped }) else {
             return schedule.passed(at: .now)
         }
         if let digest = copy.marker.digest, schedule.holds(digest: digest) {
@@ -162,7 +154,7 @@ final class BackupService: Sendable {
         }
         let sending = MonotonicTime.now
         let time = WallTime.now()
-        try place.store(copy.file, copy.marker, at: time, flag)
+        try place.store(copy.file, copy.marker, at: time, worker.flag)
         let elapsed = MonotonicTime.now - sending
         schedule.done(copy.marker, begunAt: begin)
         counters.succeeded.add()
@@ -184,7 +176,7 @@ final class BackupService: Sendable {
     }
 
     private func note(_ fault: StorageFault) {
-        guard !flag.isRaised else { return }
+        guard !worker.isStopped else { return }
         counters.failed.add()
         let isNew = shown.withLock { shown in
             defer { shown.lastError = fault.description }

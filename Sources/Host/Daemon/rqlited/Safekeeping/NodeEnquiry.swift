@@ -50,4 +50,19 @@ final class NodeEnquiry: ReplySink {
         service.cancel([id], replyTo: self)
         return nil
     }
+
+    /// Whether clients have made nothing in the database, as the level shows it; nil: the node can't
+    /// tell.
+    func isEmpty(
+        at level: ConsistencyLevel, timeout: Duration, while isWanted: () -> Bool
+    ) -> Bool? {
+        let question = Command(
+            kind: .query, statements: [Statement("SELECT 1 FROM sqlite_schema LIMIT 1")])
+        let outcome = ask(
+            .command(question, ReadOptions(level: level)), timeout: timeout, while: isWanted)
+        guard case .results(let result) = outcome,
+            case .rows(let rows)? = result.statements.first?.outcome
+        else { return nil }
+        return rows.rowCount == 0
+    }
 }

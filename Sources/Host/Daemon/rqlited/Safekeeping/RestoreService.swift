@@ -13,22 +13,18 @@ import Wire
 /// entry that no database takes that holds anything. Until that is settled this node says that it isn't
 /// ready, and takes no writes of clients.
 final class RestoreService: Sendable {
-    private struct State {
-        var image: DatabaseImage?
-        var thread: NamedThread?
-    }
-
     private let node: Node
     private let file: RestoreFile
     private let counters: RestoreCounters
     private let logger: Logger
-    private let flag = StopFlag()
-    private let state: Mutex<State>
+    private let worker = ServiceThread()
+    private let image: Mutex<DatabaseImage?>
     private let isSettled = Atomic<Bool>(false)
     private let isOpen = Atomic<Bool>(false)
 
-    private static let beat: Int32 = 50
+    private static let beat = Duration.milliseconds(50)
     private static let patience = Duration.seconds(60)
+    private static let lookTimeout = Duration.seconds(10)
     /// So long a follower's clients wait for a leader that may bring nothing.
     private static let hold = Duration.seconds(10)
 
@@ -36,7 +32,7 @@ final class RestoreService: Sendable {
         _ image: DatabaseImage, _ file: RestoreFile, node: Node, counters: RestoreCounters,
         logger: Logger
     ) {
-        state = Mutex(State(image: image))
+        self.image = Mutex(image)
         self.file = file
         self.node = node
         self.counters = counters
@@ -50,21 +46,16 @@ final class RestoreService: Sendable {
 
     /// - Throws: `ThreadShortage`.
     func start() throws {
-        let thread = try NamedThread("auto-restore") { self.run() }
-        state.withLock { $0.thread = thread }
+        try worker.start("auto-restore") { self.run() }
     }
 
     /// What is not settled is left to the next start.
-    func stop() {
-        flag.raise()
-        let thread = state.withLock { $0.thread.take() }
-        thread?.join()
-    }
+    func stop() { worker.stop() }
 
     private func run() {
         let enquiry = NodeEnquiry(node)
         var followsSince: MonotonicTime?
-        while !flag.isRaised, isPending {
+        while !worker.isStopped, isPending {
             let status = node.status
             if status.role == .leader, status.isReady {
                 followsSince = nil
@@ -72,21 +63,23 @@ final class RestoreService: Sendable {
             } else if status.leader != nil, status.isReady {
                 let since = followsSince ?? .now
                 followsSince = since
-                if holdsSomething(enquiry) {
+                let isEmpty = enquiry.isEmpty(
+                    at: .none, timeout: Self.lookTimeout, while: { !worker.isStopped })
+                if isEmpty == false {
                     counters.skipped.add()
                     settle("the cluster has data: this node's download is dropped")
                 } else if MonotonicTime.now - since > Self.hold {
                     isOpen.store(true, ordering: .releasing)
                 }
             }
-            if isPending { CurrentThread.pause(milliseconds: Self.beat) }
+            if isPending { worker.rest(until: .now + Self.beat) }
         }
     }
 
     private func bring(_ enquiry: NodeEnquiry) {
-        guard let image = state.withLock({ $0.image }) else { return }
+        guard let image = image.withLock({ $0 }) else { return }
         let outcome = enquiry.ask(
-            .load(image), timeout: Self.patience, while: { !flag.isRaised })
+            .load(image), timeout: Self.patience, while: { !worker.isStopped })
         // Anything else may be tried again, by whoever leads then.
         guard case .results(let result) = outcome else { return }
         switch result.error {
@@ -102,22 +95,9 @@ final class RestoreService: Sendable {
         }
     }
 
-    private func holdsSomething(_ enquiry: NodeEnquiry) -> Bool {
-        let question = Command(
-            kind: .query, statements: [Statement("SELECT 1 FROM sqlite_schema LIMIT 1")],
-            transaction: false)
-        let outcome = enquiry.ask(
-            .command(question, ReadOptions(level: .none)), timeout: .seconds(10),
-            while: { !flag.isRaised })
-        guard case .results(let result) = outcome,
-            case .rows(let rows)? = result.statements.first?.outcome
-        else { return false }
-        return rows.rowCount > 0
-    }
-
     private func settle(_ what: String) {
         file.remove()
-        state.withLock { $0.image = nil }
+        image.withLock { $0 = nil }
         isSettled.store(true, ordering: .releasing)
         isOpen.store(true, ordering: .releasing)
         logger.announce("auto-restore: \(what)")

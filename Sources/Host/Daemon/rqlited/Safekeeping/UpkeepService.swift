@@ -30,7 +30,6 @@ final class UpkeepService: Sendable {
 
     private struct Shown {
         var errors: [UpkeepTask: String] = [:]
-        var thread: NamedThread?
     }
 
     private let settings: NodeSettings.Upkeep
@@ -38,8 +37,7 @@ final class UpkeepService: Sendable {
     private let vacuums: Counters
     private let optimizations: Counters
     private let logger: Logger
-    private let flag = StopFlag()
-    private let wakes = Mailbox<Void>()
+    private let worker = ServiceThread()
     private let shown = Mutex(Shown())
     /// A restore is still to come, which wants a database without anything in it.
     private let isHeld: @Sendable () -> Bool
@@ -63,17 +61,11 @@ final class UpkeepService: Sendable {
 
     /// - Throws: `ThreadShortage`.
     func start() throws {
-        let thread = try NamedThread("upkeep") { self.run() }
-        shown.withLock { $0.thread = thread }
+        try worker.start("upkeep") { self.run() }
     }
 
     /// What is in the log takes its course.
-    func stop() {
-        flag.raise()
-        wakes.post(())
-        let thread = shown.withLock { $0.thread.take() }
-        thread?.join()
-    }
+    func stop() { worker.stop() }
 
     /// Members of `/status` under `store`: rqlite's for VACUUM, and the like for the other.
     func status() -> [JSONValue.Member] {
@@ -102,13 +94,15 @@ final class UpkeepService: Sendable {
     private func run() {
         let enquiry = NodeEnquiry(node)
         var schedule = UpkeepSchedule(vacuum: settings.vacuum, optimize: settings.optimize)
-        while !flag.isRaised {
+        while !worker.isStopped {
             switch step(&schedule) {
-            case .rest(let deadline): _ = wakes.take(until: deadline)
+            case .rest(let deadline): worker.rest(until: deadline)
             case .propose:
                 // What a leader before left in the log may be just that: it is applied then.
-                guard let isEmpty = looksEmpty(enquiry) else {
-                    _ = wakes.take(until: .now + Self.pause)
+                let isEmpty = enquiry.isEmpty(
+                    at: .linearizable, timeout: Self.lookTimeout, while: { !worker.isStopped })
+                guard let isEmpty else {
+                    worker.rest(until: .now + Self.pause)
                     continue
                 }
                 guard case .propose(let task) = step(&schedule) else { continue }
@@ -116,7 +110,7 @@ final class UpkeepService: Sendable {
                 if task == .optimize && isEmpty || carryOut(task, enquiry) {
                     schedule.ended(task, at: .now)
                 } else {
-                    _ = wakes.take(until: .now + Self.pause)
+                    worker.rest(until: .now + Self.pause)
                 }
             }
         }
@@ -129,32 +123,19 @@ final class UpkeepService: Sendable {
             leads: status.role == .leader && status.isReady && !isHeld(), times: node.upkeep)
     }
 
-    /// Whether clients have made nothing; nil: this node can't tell, or leads no more.
-    private func looksEmpty(_ enquiry: NodeEnquiry) -> Bool? {
-        let question = Command(
-            kind: .query, statements: [Statement("SELECT 1 FROM sqlite_schema LIMIT 1")])
-        let outcome = enquiry.ask(
-            .command(question, ReadOptions(level: .linearizable)), timeout: Self.lookTimeout,
-            while: { !flag.isRaised })
-        guard case .results(let result) = outcome,
-            case .rows(let rows)? = result.statements.first?.outcome
-        else { return nil }
-        return rows.rowCount == 0
-    }
-
     /// - Returns: false: this node leads no more, and nothing was done.
     private func carryOut(_ task: UpkeepTask, _ enquiry: NodeEnquiry) -> Bool {
         let counters = task == .vacuum ? vacuums : optimizations
         let begin = MonotonicTime.now
         let outcome = enquiry.ask(
             .command(task.command, ReadOptions(level: .weak)), timeout: Self.timeout,
-            while: { !flag.isRaised })
+            while: { !worker.isStopped })
         let elapsed = MonotonicTime.now - begin
         switch outcome {
         case .failed(.notLeader), .failed(.noLeader): return false
         default: break
         }
-        guard !flag.isRaised else { return true }
+        guard !worker.isStopped else { return true }
         let failure = Self.failure(outcome)
         shown.withLock { $0.errors[task] = failure }
         counters.duration.set(Int(elapsed.nanosecondsClamped / 1_000_000))
