@@ -139,19 +139,16 @@ struct LoadedDump {
             let command = Command(
                 kind: .execute, statements: [Statement(text)],
                 transaction: RequestScan.fitsOneTransaction(text))
-            let entry = Entry(
-                index: applier.applied.position.index.next, term: Term(1),
-                payload: .command(LogCommand.command(command).encoded()))
-            var results: [AppliedEntry] = []
+            let result: CommandResult?
             do throws(ApplyFault) {
-                try applier.apply([entry], reporting: { _ in true }, into: &results)
+                result = try applier.apply(alone: command)
                 // All of it must stand in the main file at the end.
                 _ = try applier.checkpoint()
             } catch {
                 guard case .diskFull = error else { throw LoadRefusal("\(error)") }
                 throw LoadRefusal(tooLarge: "no room is left to make a database of the dump")
             }
-            guard let result = results.last?.result else { return "it has no result" }
+            guard let result else { return "it has no result" }
             if let error = result.error { return error }
             if case .failed(let message)? = result.statements.last?.outcome { return message }
             return nil

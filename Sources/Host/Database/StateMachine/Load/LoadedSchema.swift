@@ -139,17 +139,14 @@ struct LoadedSchema {
         let missing = items.filter { !made.contains(Array($0.name.utf8)) }
         guard !missing.isEmpty else { return }
         let command = Command(kind: .execute, statements: missing.map { Statement($0.sql) })
-        let entry = Entry(
-            index: applier.applied.position.index.next, term: Term(1),
-            payload: .command(LogCommand.command(command).encoded()))
-        var results: [AppliedEntry] = []
+        let result: CommandResult?
         do throws(ApplyFault) {
-            try applier.apply([entry], reporting: { _ in true }, into: &results)
+            result = try applier.apply(alone: command)
         } catch {
             guard case .diskFull = error else { throw unfit("\(error)") }
             throw .system(operation: "checking", path: path, code: ENOSPC)
         }
-        guard let result = results.last?.result else { return }
+        guard let result else { return }
         if let error = result.error { throw unfit(error) }
         for (place, statement) in result.statements.enumerated() {
             guard case .failed(let message) = statement.outcome else { continue }
