@@ -127,13 +127,7 @@ enum FrameCheck {
         } catch {
             throw Complaint("no connection: \(error)")
         }
-        var rest = bytes[...]
-        while !rest.isEmpty, channel.isActive {
-            // What is thrown is what the pipeline's end has made of it already.
-            _ = try? channel.writeInbound(ByteBuffer(bytes: rest.prefix(piece)))
-            channel.embeddedEventLoop.run()
-            rest = rest.dropFirst(piece)
-        }
+        channel.feed(bytes, piece: piece)
         var answered = 0
         while let part = try? channel.readOutbound(as: ByteBuffer.self) {
             answered += part.readableBytes
@@ -145,51 +139,10 @@ enum FrameCheck {
 }
 
 /// A node that answers at once, and takes no snapshot.
-final class PeerDouble: PeerDelegate {
-    var presence: PeerPresence {
-        PeerPresence(cluster: Samples.cluster, address: Samples.address(2))
-    }
-
-    func received(_ messages: [Message], credit: MessageCredit) {}
-
-    func answer(
-        _ request: PeerRequest, from caller: PeerCaller,
-        reply: @escaping @Sendable (PeerAnswer) -> Void
-    ) {
-        reply(.failed("no"))
-    }
-
-    func peerUnreachable(_ peer: NodeID) {}
-    func misrouted(wanted: NodeID, found: Introduction, at address: PeerAddress) {}
-    func brokeProtocol(_ identity: NodeIdentity, cause: String) {}
-    func peerSpoke(
-        _ identity: NodeIdentity, advertised: PeerAddress, from remoteAddress: String
-    ) {}
-
+final class PeerDouble: QuietPeer {
     func forwarded(
         _ requests: [ClientRequest], from caller: PeerCaller, replyTo sink: any ReplySink
     ) {
         sink.deliver(requests.map { Reply(id: $0.id, outcome: .done) })
     }
-
-    func demanded(_ demands: [PartDemand], replyTo sink: any ReplySink) {}
-    func recalled(_ requests: [RequestID], replyTo sink: any ReplySink) {}
-
-    func prepareSnapshot(
-        _ offer: SnapshotOffer, from caller: PeerCaller,
-        reply: @escaping @Sendable (SnapshotDecision) -> Void
-    ) {
-        reply(.refuse("no"))
-    }
-
-    func snapshotReceived(
-        _ id: IncomingSnapshotID, _ offer: SnapshotOffer, path: String,
-        done: @escaping @Sendable (String?) -> Void
-    ) {}
-
-    func snapshotFailed(
-        _ id: IncomingSnapshotID, _ offer: SnapshotOffer, error: TransportError
-    ) {}
-
-    func observed(_ observation: TransportObservation) {}
 }

@@ -78,13 +78,7 @@ private enum HTTPCheck {
         } catch {
             throw Complaint("no connection: \(error)")
         }
-        var rest = bytes[...]
-        while !rest.isEmpty, channel.isActive {
-            // What is thrown the connection has answered.
-            _ = try? channel.writeInbound(ByteBuffer(bytes: rest.prefix(piece)))
-            channel.embeddedEventLoop.run()
-            rest = rest.dropFirst(piece)
-        }
+        channel.feed(bytes, piece: piece)
         var first: [UInt8] = []
         while let part = try? channel.readOutbound(as: ByteBuffer.self) {
             if first.count < 5 { first += part.readableBytesView.prefix(5) }

@@ -7,7 +7,7 @@ import Time
 import Transport
 
 /// A node that takes every snapshot, and notes what becomes of it.
-final class SnapshotTaker: PeerDelegate {
+final class SnapshotTaker: QuietPeer {
     struct Outcome {
         var accepted = 0
         var ended = 0
@@ -81,30 +81,4 @@ final class SnapshotTaker: PeerDelegate {
         unlink(path(id))
         end { $0.leavesFile = $0.leavesFile || isLeft }
     }
-
-    // MARK: What a sender of snapshots does not say.
-
-    var presence: PeerPresence {
-        PeerPresence(cluster: Samples.cluster, address: Samples.address(2))
-    }
-
-    func received(_ messages: [Message], credit: MessageCredit) {}
-    func answer(
-        _ request: PeerRequest, from caller: PeerCaller,
-        reply: @escaping @Sendable (PeerAnswer) -> Void
-    ) {
-        reply(.failed("no"))
-    }
-    func peerUnreachable(_ peer: NodeID) {}
-    func misrouted(wanted: NodeID, found: Introduction, at address: PeerAddress) {}
-    func brokeProtocol(_ identity: NodeIdentity, cause: String) {}
-    func peerSpoke(
-        _ identity: NodeIdentity, advertised: PeerAddress, from remoteAddress: String
-    ) {}
-    func forwarded(
-        _ requests: [ClientRequest], from caller: PeerCaller, replyTo sink: any ReplySink
-    ) {}
-    func demanded(_ demands: [PartDemand], replyTo sink: any ReplySink) {}
-    func recalled(_ requests: [RequestID], replyTo sink: any ReplySink) {}
-    func observed(_ observation: TransportObservation) {}
 }
