@@ -12,6 +12,7 @@ import Wire
         .entries([entry(3), entry(2)]), .entries([entry(0)]),
         .base(position(9)), .base(LogPosition(index: LogIndex(.max), term: Term(1))),
         .head(head(base: 5, last: 4)), .head(head(base: 0, last: .max)),
+        .head(head(base: 0, last: 2)), .head(head(base: 0, last: 4)),
     ]
 
     private static func head(base: UInt64, last: UInt64) -> LogState {

@@ -167,6 +167,11 @@ struct Recovery<D: Disk> {
             throw .corrupt(file: path(place.segment), offset: place.offset, reason: objection)
         }
         switch record {
+        // It would replace the state that the batches before it add up to.
+        case .head:
+            throw .corrupt(
+                file: path(place.segment), offset: place.offset,
+                reason: "a head, which stands only at the beginning of a segment")
         case .entries(let entries):
             guard let first = entries.first?.index else { break }
             if first <= missingThrough { missingThrough = first.previous }

@@ -96,9 +96,9 @@ extension SegmentedLog {
 
     private func missing(_ wanted: LogIndex) -> LogError {
         let place = index.region(of: wanted)?.mark.place
-        let segment = segments.first { $0.number == place?.segment }
+        let segment = place?.segment ?? active.header.number
         return .corrupt(
-            file: segment.map { path(of: $0) } ?? directory, offset: place?.offset ?? 0,
+            file: directory + "/" + SegmentHeader.fileName(segment), offset: place?.offset ?? 0,
             reason: "entry \(wanted) is not found from there on")
     }
 }
