@@ -22,11 +22,8 @@ final class RawClient {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        if result != 0 {
-            let code = errno
-            close(descriptor)
-            throw Failure(code: code)
-        }
+        // `deinit` closes it, after this throw too.
+        if result != 0 { throw Failure(code: errno) }
     }
 
     deinit { close(descriptor) }

@@ -62,6 +62,17 @@ struct SwiftSource: Sendable {
         return found
     }
 
+    func opens(_ function: Function, with keyword: String) -> Bool {
+        let words = code[function.line - 1].split { !$0.isLetter }
+        return words.contains { $0 == keyword }
+    }
+
+    /// What a function hands to `close` by its name.
+    func descriptorsClosed(in function: Function) -> [String] {
+        code[function.line - 1..<function.line - 1 + function.length]
+            .flatMap { $0.matches(of: /\bclose\((\w+)\)/).map { String($0.1) } }
+    }
+
     struct Match: Sendable {
         let offset: Int
         /// Counted from 1.

@@ -15,6 +15,22 @@ import Testing
         #expect(code("func `no { body` () {}") == "func () {}")
     }
 
+    @Test func `What a function closes is known by its name`() {
+        let source = SwiftSource(
+            path: "x.swift",
+            text: """
+                init() throws {
+                    // close(a)
+                    if f() { close(b) }
+                    enclose(c)
+                    Glibc.close(d)
+                }
+                deinit { close(b) }
+                """)
+        #expect(source.functions.map(source.descriptorsClosed) == [["b", "d"], ["b"]])
+        #expect(source.functions.map { source.opens($0, with: "deinit") } == [false, true])
+    }
+
     @Test func `Functions are measured from keyword to brace`() {
         let source = SwiftSource(
             path: "x.swift",

@@ -50,6 +50,21 @@ import Testing
         }
     }
 
+    /// `deinit` runs after a throw too, once all stored properties are set: the number may be
+    /// another file's by then.
+    @Test func `No initialiser closes what deinit closes`() {
+        for source in sources {
+            let closed = Set(
+                source.functions.filter { source.opens($0, with: "deinit") }
+                    .flatMap { source.descriptorsClosed(in: $0) })
+            for function in source.functions where source.opens(function, with: "init") {
+                for name in source.descriptorsClosed(in: function) where closed.contains(name) {
+                    Issue.record("\(source.path):\(function.line): closes \(name), as deinit does")
+                }
+            }
+        }
+    }
+
     @Test func `Functions fit on a page`() {
         for source in sources where !isExcepted(source.path, .functionLength) {
             for function in source.functions where function.length > TidyRules.maxFunctionLines {

@@ -32,10 +32,8 @@ final class HTTPWire {
                 connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard connected == 0 else {
-            close(socket)
-            throw Failure.notSent
-        }
+        // `deinit` closes the socket, after this throw too.
+        guard connected == 0 else { throw Failure.notSent }
     }
 
     deinit { close(socket) }

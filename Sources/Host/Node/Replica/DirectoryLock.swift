@@ -24,10 +24,8 @@ struct DirectoryLock: ~Copyable, Sendable {
         guard descriptor >= 0 else {
             throw .storage("can't open \(path): \(String(cString: strerror(errno)))")
         }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            close(descriptor)
-            throw .directoryInUse(directory)
-        }
+        // `deinit` closes it, after this throw too.
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw .directoryInUse(directory) }
     }
 
     deinit {
