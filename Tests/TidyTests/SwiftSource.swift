@@ -70,7 +70,7 @@ struct SwiftSource: Sendable {
     /// What a function hands to `close` by its name.
     func descriptorsClosed(in function: Function) -> [String] {
         code[function.line - 1..<function.line - 1 + function.length]
-            .flatMap { $0.matches(of: /\bclose\((\w+)\)/).map { String($0.1) } }
+            .flatMap { $0.matches(of: /(?:^|\W)close\((\w+)\)/).map { String($0.1) } }
     }
 
     struct Match: Sendable {

@@ -20,7 +20,7 @@ final class ChildProcess {
     init(_ command: [String], environment: [String], sockets count: Int) throws(BackendError) {
         var own: [Int32] = []
         var childs: [Int32] = []
-        defer { for descriptor in childs { close(descriptor) } }
+        defer { for end in childs { close(end) } }
         for _ in 0..<count {
             let pair = try Self.pair(Int32(SOCK_STREAM.rawValue))
             own.append(pair.0)
@@ -31,7 +31,7 @@ final class ChildProcess {
         do {
             process = try Self.spawn(command, environment, childs)
         } catch {
-            for descriptor in own + [output.0] { close(descriptor) }
+            for end in own + [output.0] { close(end) }
             throw error
         }
         sockets = own

@@ -133,12 +133,9 @@ package final class CopyFile: Sendable {
         guard descriptor >= 0 else { throw .system("opening the copy", errno) }
         self.asWAL = asWAL
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else {
-            let code = errno
-            close(descriptor)
-            throw .system("looking at the copy", code)
-        }
+        let isKnown = fstat(descriptor, &status) == 0
         length = UInt64(clamping: status.st_size)
+        guard isKnown else { throw .system("looking at the copy", errno) }
     }
 
     deinit { close(descriptor) }
