@@ -128,6 +128,29 @@ import Testing
         #expect(subject.processID == nil)
     }
 
+    @Test func `A plugin finds the variables that it needs, and no others`() async throws {
+        // This process's own are all there is: what is wanted is one that any shell sets.
+        var process = Subject.process
+        process.variables = PluginVariables(named: ["SHLV*"])
+        let own = PluginVariables.ofThisProcess
+        let subject = Subject(
+            .isolated(try workshop.find("tested").location, process),
+            config: Array("{environment $WANTED}".utf8))
+        _ = try await subject.resolve().get()
+        let expected = PluginVariables(named: ["SHLV*"]).chosen(
+            from: own, mode: "tested", config: [])
+        #expect(expected.contains { $0.hasPrefix("PATH=") })
+        let found = subject.lines.filter { $0.level == .info && $0.text.contains("=") }
+        // The program sets its own time zone.
+        #expect(
+            found.map(\.text).sorted()
+                == (expected.filter { !$0.hasPrefix("TZ=") } + ["TZ=UTC"]).sorted())
+        let number = try #require(subject.processID)
+        let text = try String(contentsOfFile: "/proc/\(number)/environ", encoding: .utf8)
+        #expect(text.split(separator: "\0").map(String.init).sorted() == expected.sorted())
+        await subject.stop()
+    }
+
     @Test func `A configuration of any size arrives whole`() async throws {
         let config = (0..<(1 << 20)).map { UInt8(truncatingIfNeeded: $0 * 7) }
         let sum = config.reduce(UInt64(0)) { $0 &* 31 &+ UInt64($1) }

@@ -123,6 +123,44 @@ import Testing
         }
     }
 
+    @Test
+    func `A script in a process of its own finds what it was given, and no secret of the daemon`()
+        async throws
+    {
+        let backup = "\(directory.path)/backup.json"
+        try
+            (#"{"version":1,"type":"file","interval":"1h","#
+            + #""sub":{"dir":"\#(directory.path)","name":"copy-$EXEC_BACKUP_KEY"}}"#)
+            .write(toFile: backup, atomically: true, encoding: .utf8)
+        try write("env >\(path).found.next; mv \(path).found.next \(path).found\n")
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            arguments: [
+                "-disco-mode=exec", "-disco-isolation=process", "-bootstrap-expect=1",
+                "-disco-env=NAMED,EXTRA_*", "-auto-backup", backup, "-disco-config",
+                #"{"command":["/bin/sh","\#(path)","$WRITTEN"],"interval":"1s"}"#,
+            ],
+            prefix: [
+                "env", "EXEC_BACKUP_KEY=s1", "EXEC_PLACE=p1", "NAMED=n1", "EXTRA_ONE=e1",
+                "WRITTEN=w1", "DATABASE_PASSWORD=s2", "NOTIFY_SOCKET=s3",
+                "AWS_SECRET_ACCESS_KEY=s4",
+            ])
+        defer { node.kill() }
+        try node.start()
+        let text = try await eventually("the script has run", within: .seconds(30)) {
+            try? String(contentsOfFile: "\(path).found", encoding: .utf8)
+        }
+        let lines = Set(text.split(separator: "\n").map(String.init))
+        for line in ["EXEC_PLACE=p1", "NAMED=n1", "EXTRA_ONE=e1", "WRITTEN=w1", "TZ=UTC"] {
+            #expect(lines.contains(line), "\(line)")
+        }
+        #expect(lines.contains { $0.hasPrefix("PATH=") })
+        for value in ["s1", "s2", "s3", "s4"] {
+            #expect(!lines.contains { $0.hasSuffix("=\(value)") }, "\(value)")
+        }
+    }
+
     /// Dead, but not yet taken by its parent, is not alive.
     private static func isAlive(_ process: pid_t) -> Bool {
         let state = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)

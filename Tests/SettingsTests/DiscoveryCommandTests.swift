@@ -96,4 +96,30 @@ import Testing
             isolation("container")
                 == .failure("fatal: -disco-isolation must be auto or none or process", exitCode: 1))
     }
+
+    @Test func `Variables for plugins are named one by one, or by a beginning`() throws {
+        #expect(try command("list", "-disco-mode=x").discovery?.variables == [])
+        #expect(
+            try command("list", "-disco-mode=x", "-disco-env=A_B,,AWS_*,*").discovery?.variables
+                == ["A_B", "AWS_*", "*"])
+        for wrong in ["A=b", "$A", "*_A", "A*B", "A B"] {
+            guard
+                case .failure(let text, _) = Invocation.parse(
+                    ["-disco-mode=x", "-bootstrap-expect=1", "-disco-env", wrong, "data"],
+                    workingDirectory: "/w")
+            else {
+                Issue.record("\(wrong) is accepted")
+                continue
+            }
+            #expect(text.contains("-disco-env \(wrong) is not the name of a variable"), "\(text)")
+        }
+        guard
+            case .failure(let text, _) = Invocation.parse(
+                ["-disco-env=A", "data"], workingDirectory: "/w")
+        else {
+            Issue.record("it is accepted without a mode")
+            return
+        }
+        #expect(text.contains("-disco-env does nothing without -disco-mode"), "\(text)")
+    }
 }

@@ -2,7 +2,7 @@
 
 /// The mode "env": the nodes stand in an environment variable, separated by commas or spaces.
 ///
-///     RQLITE_PEERS="10.0.0.7:4002,10.0.0.8:4002" rqlited -disco-mode env …
+///     RQLITE_DISCO_PEERS="10.0.0.7:4002,10.0.0.8:4002" rqlited -disco-mode env …
 ///     … -disco-config '{"variable": "PEERS"}'
 ///
 /// A template: to make a plugin of your own of it, change `name` and the last four words of `note`,
@@ -38,7 +38,7 @@ private final class Instance: Sendable {
     /// - Parameter config: of `-disco-config`; empty when none was given.
     init(config: String) throws(Failure) {
         if config.isEmpty {
-            variable = "RQLITE_PEERS"
+            variable = "RQLITE_DISCO_PEERS"
             return
         }
         // One member is no reason for a JSON parser: {, "variable", :, "NAME", }.
@@ -51,7 +51,7 @@ private final class Instance: Sendable {
             throw Failure(
                 code: RQD_CONFIG,
                 message: "the configuration must be {\"variable\": \"NAME\"}, or empty for "
-                    + "RQLITE_PEERS; variable is the only member")
+                    + "RQLITE_DISCO_PEERS; variable is the only member")
         }
         variable = words[3]
     }

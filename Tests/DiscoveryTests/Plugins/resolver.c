@@ -156,6 +156,11 @@ static rqd_code resolve(rqd_instance *self, const rqd_call *call, const rqd_sink
         rqd_record record = {sizeof record, 0, {"a", 1}, {NULL, 0}, seen};
         return sink->record(sink, &record), RQD_OK;
     }
+    if (is(self, "{environment $WANTED}")) {
+        for (char **entry = environ; *entry; entry++) {
+            self->host->log(self->host, RQD_LOG_INFO, text(*entry));
+        }
+    }
     if (is(self, "{chatter}")) {
         for (int i = 0; i < 500; i++) self->host->log(self->host, RQD_LOG_INFO, text("line\nline"));
     }

@@ -22,7 +22,7 @@ void cplatform_name_thread(const char *name) {
     pthread_setname_np(pthread_self(), kept);
 }
 
-static int spawn(const char *path, char *const argv[], int channel,
+static int spawn(const char *path, char *const argv[], char *const envp[], int channel,
                  posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, pid_t *pid) {
     sigset_t none, all;
     int error;
@@ -40,10 +40,10 @@ static int spawn(const char *path, char *const argv[], int channel,
                                               POSIX_SPAWN_SETPGROUP))) {
         return error;
     }
-    return posix_spawn(pid, path, actions, attributes, argv, environ);
+    return posix_spawn(pid, path, actions, attributes, argv, envp ? envp : environ);
 }
 
-int32_t cplatform_spawn(const char *path, char *const argv[], int32_t channel) {
+int32_t cplatform_spawn(const char *path, char *const argv[], char *const envp[], int32_t channel) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     pid_t pid = 0;
@@ -51,7 +51,7 @@ int32_t cplatform_spawn(const char *path, char *const argv[], int32_t channel) {
     if (error) return -error;
     error = posix_spawnattr_init(&attributes);
     if (error == 0) {
-        error = spawn(path, argv, channel, &actions, &attributes, &pid);
+        error = spawn(path, argv, envp, channel, &actions, &attributes, &pid);
         posix_spawnattr_destroy(&attributes);
     }
     posix_spawn_file_actions_destroy(&actions);

@@ -3,6 +3,11 @@ internal import Glibc
 /// Where credentials come from that no configuration names: the environment, and then the file that
 /// Amazon's own programs read. They are looked up before each request, for both may be changed.
 extension AWSCredentials {
+    /// What of the environment is as secret as the keys themselves.
+    static let variables: Set<String> = [
+        "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+    ]
+
     static func find(
         environment: (String) -> String?
     ) throws(StorageFault) -> AWSCredentials {

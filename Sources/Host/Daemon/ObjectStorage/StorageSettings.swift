@@ -200,3 +200,16 @@ enum ConfigText {
         }
     }
 }
+
+extension StorageSettings {
+    /// Variables of the environment from which the keys of a storage come: those that a configuration
+    /// names, whether it can be used or not, and those that count where it has no keys.
+    package static func variables(in text: [UInt8]) -> Set<String> {
+        var names = AWSCredentials.variables
+        _ = EnvironmentText.expand(text) { name in
+            names.insert(name)
+            return nil
+        }
+        return names
+    }
+}

@@ -44,6 +44,9 @@ extension Flag {
             "disco-isolation", .cluster,
             "Where plugins run: none (in the daemon), process (in one of their own), or auto: the stock "
                 + "ones in the daemon", "auto"),
+        string(
+            "disco-env", .cluster,
+            "Comma-separated variables for plugins in a process of their own: NAME, or BEGINNING*"),
         string("disco-plugin-path", .cluster, "Colon-separated folders searched first for plugins"),
         duration(
             "cluster-connect-timeout", .cluster, "Timeout of connecting to another node", "30s"),

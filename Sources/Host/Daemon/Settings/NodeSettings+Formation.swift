@@ -111,7 +111,8 @@ extension NodeSettings.Discovery {
     /// Nil without a mode. A mode's name is anything a plugin may offer, or a path to one.
     init?(_ flags: FlagParser.Result) throws(NodeSettings.Invalid) {
         guard let mode = flags.optionalText("disco-mode") else {
-            for name in ["disco-config", "disco-isolation"] where flags.optionalText(name) != nil {
+            for name in ["disco-config", "disco-isolation", "disco-env"]
+            where flags.optionalText(name) != nil {
                 guard !flags.isGiven(name) else {
                     throw .init(
                         "-\(name) does nothing without -disco-mode: add it, or leave both out")
@@ -139,6 +140,15 @@ extension NodeSettings.Discovery {
             throw .init("-disco-isolation must be \(known)")
         }
         self.isolation = isolation
+        variables = flags.list("disco-env", separator: ",").filter { !$0.isEmpty }
+        for name in variables {
+            let rest = name.hasSuffix("*") ? name.dropLast() : name[...]
+            guard !rest.contains(where: { "=*$ ".contains($0) }) else {
+                throw .init(
+                    "-disco-env \(name) is not the name of a variable: give names, without $ and value, "
+                        + "separated by commas; AWS_* is all that begin so")
+            }
+        }
     }
 }
 

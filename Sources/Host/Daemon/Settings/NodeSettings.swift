@@ -225,6 +225,9 @@ package struct NodeSettings: Equatable, Sendable {
         package let pluginDirectories: [String]
         /// Where the plugin runs.
         package let isolation: Isolation
+        /// Of the environment, for a plugin in a process of its own beside what it is given anyway: names,
+        /// and beginnings of names, which end with `*`.
+        package let variables: [String]
     }
 
     /// Where a plugin's code runs.

@@ -37,7 +37,9 @@ struct Daemon {
     static func start(_ settings: NodeSettings, logger: Logger) throws -> Daemon {
         // The plugin is judged before anything is touched.
         let sources = try settings.formation.discovery.map {
-            try DiscoverySources(opening: $0, settings: settings, logger: logger.named("disco"))
+            try DiscoverySources(
+                opening: $0, withheld: Safekeeping.secrets(settings), settings: settings,
+                logger: logger.named("disco"))
         }
         let metrics = MetricRegistry()
         var safekeeping = try Safekeeping(settings, metrics: metrics, logger: logger)

@@ -57,8 +57,8 @@ final class DiscoveryReload: Sendable {
                     + "restart the node to change it")
         }
         let configs = try DiscoverySources.configs(discovery.config, of: modes.map(\.name))
-        let plans = try zip(choices, loaded.withLock { $0 }).map { choice, old in
-            try plan(choice, loadedAs: old)
+        let plans = try zip(zip(choices, sources.parts), loaded.withLock { $0 }).map { part, old in
+            try plan(part.0, in: part.1.process, loadedAs: old)
         }
         for (place, plan) in plans.enumerated() {
             let answer = Mailbox<Result<Void, PluginError>>()
@@ -77,7 +77,7 @@ final class DiscoveryReload: Sendable {
 
     /// Where an instance is to be made; nil: as before.
     private func plan(
-        _ choice: PluginChoice, loadedAs old: PluginFingerprint
+        _ choice: PluginChoice, in process: PluginProcess, loadedAs old: PluginFingerprint
     ) throws -> (source: PluginSource?, file: PluginFingerprint) {
         let file = try PluginFingerprint(choice.file)
         switch file.change(since: old) {
@@ -92,7 +92,7 @@ final class DiscoveryReload: Sendable {
             throw Daemon.StartFailure(
                 description: "\(choice.file.path) was replaced, and a plugin can't be loaded twice "
                     + "into one process, as -disco-isolation=none wants it: restart the node")
-        case .replaced: return (.isolated(choice.location, .own), file)
+        case .replaced: return (.isolated(choice.location, process), file)
         }
     }
 }

@@ -18,15 +18,19 @@ import Threads
 struct DiscoverySource {
     let choice: PluginChoice
     let instance: PluginInstance
+    /// Where the plugin runs when it runs outside the daemon, now or later.
+    let process: PluginProcess
     /// Why the plugin made no instance; nil if it did.
     private let failure: PluginError?
 
     var isRegistry: Bool { choice.mode.role == .registry }
 
-    /// - Parameter config: for this plugin, of `-disco-config`.
+    /// - Parameters:
+    ///   - config: for this plugin, of `-disco-config`.
+    ///   - withheld: variables that hold secrets of the daemon.
     init(
         _ choice: PluginChoice, config: [UInt8], of discovery: NodeSettings.Discovery,
-        settings: NodeSettings, logger: Logger
+        withheld: Set<String>, settings: NodeSettings, logger: Logger
     ) throws {
         self.choice = choice
         let role: DiscoveryRole = choice.mode.role == .resolver ? .resolver : .registry
@@ -36,7 +40,8 @@ struct DiscoverySource {
         for path in choice.shadowed {
             logger.info("plugin is shadowed", ["path": path, "by": choice.file.path])
         }
-        let source = try PluginSource(choice, discovery.isolation)
+        let place = PluginPlace(choice, discovery, withheld: withheld)
+        process = place.process
         var arguments = PluginArguments(
             key: discovery.key, config: config,
             nodeID: settings.identity.explicit
@@ -46,7 +51,7 @@ struct DiscoverySource {
             apiURL: "http://\(settings.http.advertised)")
         arguments.hostVersion = Build.version
         instance = PluginInstance(
-            source: source, arguments: arguments,
+            source: try place.source(), arguments: arguments,
             environment: PluginEnvironment(
                 log: { level, text in logger.take(level, text) },
                 wallTime: { WallTime.now().rfc3339 }))
@@ -121,31 +126,6 @@ extension PluginCatalog {
     /// The path of this program's file.
     static var executable: String {
         ProcessSections.executablePath ?? CommandLine.arguments[0]
-    }
-}
-
-extension PluginProcess {
-    /// This program once more.
-    static let own = PluginProcess(arguments: Invocation.pluginServerArguments)
-}
-
-extension PluginSource {
-    /// As `-disco-isolation` says. Loads the plugin if it shall run in this process.
-    init(_ choice: PluginChoice, _ isolation: NodeSettings.Isolation) throws(PluginRefusal) {
-        switch isolation {
-        case .none: self = try Self.loaded(choice)
-        case .auto:
-            let isStock = choice.isIn(
-                PluginCatalog.stockDirectories(executable: PluginCatalog.executable))
-            guard isStock, !choice.file.note.needsOwnProcess else { fallthrough }
-            self = try Self.loaded(choice)
-        case .process: self = .isolated(choice.location, .own)
-        }
-    }
-
-    private static func loaded(_ choice: PluginChoice) throws(PluginRefusal) -> PluginSource {
-        PluginActivity.explainCrashes()
-        return .loaded(try Plugin(loading: choice), refuge: .own)
     }
 }
 

@@ -14,13 +14,18 @@ struct DiscoverySources {
     /// The only part, if it is a registry.
     var registry: DiscoverySource? { parts.first { $0.isRegistry } }
 
-    init(opening discovery: NodeSettings.Discovery, settings: NodeSettings, logger: Logger) throws {
+    /// - Parameter withheld: variables that hold secrets of the daemon.
+    init(
+        opening discovery: NodeSettings.Discovery, withheld: Set<String>, settings: NodeSettings,
+        logger: Logger
+    ) throws {
         let choices = try Self.choices(
             discovery, in: PluginCatalog(searching: discovery.pluginDirectories))
         let configs = try Self.configs(discovery.config, of: choices.map(\.mode.name))
         parts = try zip(choices, configs).map {
             try DiscoverySource(
-                $0, config: $1, of: discovery, settings: settings, logger: logger)
+                $0, config: $1, of: discovery, withheld: withheld, settings: settings,
+                logger: logger)
         }
     }
 

@@ -82,7 +82,7 @@ struct DiscoveryVerbs {
         }
         let logger = Logger(module: "disco")
         let instance = PluginInstance(
-            source: try PluginSource(choice, discovery.isolation),
+            source: try PluginPlace(choice, discovery, withheld: []).source(),
             arguments: PluginArguments(
                 key: discovery.key, config: config, nodeID: command.nodeID,
                 raft: (command.raft.description, command.raft.port),

@@ -1,5 +1,6 @@
 import Discovery
 import JSON
+import Settings
 
 /// What `rqlited disco list` prints: every mode that a plugin offers, in order of precedence, and
 /// what is not taken, from the files' notes alone.
@@ -40,7 +41,9 @@ struct PluginListing {
         of location: PluginLocation, _ timeout: Duration
     ) -> Result<PluginIdentity, PluginError> {
         Result { () throws(PluginError) in
-            try PluginProbe.identity(of: location, in: .own, timeout: timeout)
+            let process = PluginProcess(
+                arguments: Invocation.pluginServerArguments, variables: PluginVariables())
+            return try PluginProbe.identity(of: location, in: process, timeout: timeout)
         }
     }
 

@@ -85,7 +85,7 @@ final class RegistryWitness: Sendable {
     private func text(isAbsent: Bool) -> String {
         "the registry shows another process on this machine "
             + (isAbsent ? "no leader entry" : "another leader entry than this node reads")
-            + ": plugin \(instance.present.location.path) keeps its records where other nodes can't see "
+            + ": plugin \(instance.path) keeps its records where other nodes can't see "
             + "them, or reads what is long out of date, so each node may found a cluster of its own; "
             + "look at the plugin and its configuration, and compare cluster_id in /status of all nodes"
     }
@@ -103,9 +103,10 @@ final class RegistryWitness: Sendable {
 
     /// Nil when it is to end.
     private func judge() -> Verdict? {
-        let (location, arguments) = instance.present
+        let (source, arguments) = instance.present
+        guard let source else { return Verdict.none }
         let other = PluginInstance(
-            source: .isolated(location, .own), arguments: arguments,
+            source: source, arguments: arguments,
             environment: PluginEnvironment(log: log, wallTime: { "" }))
         defer { other.stop {} }
         for look in 1...Self.needed {

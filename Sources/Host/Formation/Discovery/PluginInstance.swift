@@ -68,14 +68,21 @@ package final class PluginInstance: Sendable {
         }
     }
 
-    /// The file and mode, and what instances are given now.
-    package var present: (location: PluginLocation, arguments: PluginArguments) {
+    /// What instances are given now, and where another of the same kind can be made outside this
+    /// process; nil where no program for it is known.
+    package var present: (source: PluginSource?, arguments: PluginArguments) {
         supervision.withLock { state in
             var arguments = arguments
             if let config = state.config { arguments.config = config }
-            return (state.source.location, arguments)
+            let source = state.source.process.map {
+                PluginSource.isolated(state.source.location, $0)
+            }
+            return (source, arguments)
         }
     }
+
+    /// The plugin's file, as it is used now.
+    package var path: String { source.location.path }
 
     private var source: PluginSource { supervision.withLock { $0.source } }
     var label: String { source.label }

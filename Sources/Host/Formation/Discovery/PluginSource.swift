@@ -22,7 +22,16 @@ package enum PluginSource: Sendable {
         }
     }
 
-    var isIsolated: Bool { if case .isolated = self { true } else { false } }
+    /// In which further instances can be made outside this process; nil if no program for it is known.
+    var process: PluginProcess? {
+        switch self {
+        case .loaded(_, let refuge): refuge
+        case .isolated(_, let process): process
+        }
+    }
+
+    /// Whether the plugin's code runs in a process of its own.
+    package var isIsolated: Bool { if case .isolated = self { true } else { false } }
 
     /// Makes an instance. Blocks where the plugin runs in this process.
     func open(

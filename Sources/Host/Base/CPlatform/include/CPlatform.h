@@ -10,11 +10,11 @@ int32_t cplatform_eventfd(void);
 /* Names the calling thread; the kernel keeps 15 bytes. */
 void cplatform_name_thread(const char *name);
 
-/* Runs the program `path` with the arguments `argv` (null at its end), the caller's environment and
- * user, and no descriptors but these: 0 is empty, 1 and 2 are the caller's 2, and 3 is `channel`.
- * Signals are at their defaults and none is blocked. It leads a process group of its own. Gives the process ID, or an error number
- * below 0. */
-int32_t cplatform_spawn(const char *path, char *const argv[], int32_t channel);
+/* Runs the program `path` with the arguments `argv` and the environment `envp` (null at the end of each;
+ * null for `envp`: the caller's), the caller's user, and no descriptors but these: 0 is empty, 1 and 2
+ * are the caller's 2, and 3 is `channel`. Signals are at their defaults and none is blocked. It leads a
+ * process group of its own. Gives the process ID, or an error number below 0. */
+int32_t cplatform_spawn(const char *path, char *const argv[], char *const envp[], int32_t channel);
 
 /* "SEGV" for SIGSEGV; null for a number that has no name. */
 const char *cplatform_signal_name(int32_t number);

@@ -57,6 +57,17 @@ struct Safekeeping {
         }
     }
 
+    /// The variables of the environment that keys of storages come from: those that the files name, and
+    /// those that are looked at where files have none.
+    static func secrets(_ settings: NodeSettings) throws(Daemon.StartFailure) -> Set<String> {
+        var names: Set<String> = []
+        for file in [settings.safekeeping.backup, settings.safekeeping.restore] {
+            guard let file else { continue }
+            names.formUnion(StorageSettings.variables(in: try SmallFile.read(file)))
+        }
+        return names
+    }
+
     private static func read<Value>(
         _ path: String?, _ flag: String, _ parse: ([UInt8]) throws(StorageFault) -> Value
     ) throws(Daemon.StartFailure) -> Value? {

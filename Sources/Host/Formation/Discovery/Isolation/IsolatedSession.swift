@@ -173,7 +173,7 @@ extension IsolatedSession {
         do throws(PluginError) {
             defer { close(other) }
             let number = try process.spawn(
-                title: "rqlited: disco \(location.mode.name)", channel: other)
+                mode: location.mode.name, config: arguments.config, channel: other)
             monitor.withLock { state in
                 state.process = number
                 if state.verdict != nil { kill(-number, SIGKILL) }

@@ -8,19 +8,37 @@ package struct PluginProcess: Equatable, Sendable {
     package var executable: String
     /// Without the name.
     package var arguments: [String]
+    /// What it gets of the environment; nil: all of it.
+    package var variables: PluginVariables?
 
-    package init(executable: String = "/proc/self/exe", arguments: [String]) {
+    package init(
+        executable: String = "/proc/self/exe", arguments: [String],
+        variables: PluginVariables? = nil
+    ) {
         self.executable = executable
         self.arguments = arguments
+        self.variables = variables
     }
 
     /// Starts it with `channel` as its descriptor 3 and nothing else of ours. The calling thread must
     /// live as long as the process, for the kernel kills it with that thread.
-    /// - Parameter title: what the list of processes shows as its name.
-    func spawn(title: String, channel: Int32) throws(PluginError) -> Int32 {
-        var words = ([title] + arguments).map { strdup($0) } + [nil]
+    /// - Parameters:
+    ///   - mode: of the plugin; the list of processes shows it.
+    ///   - config: of the plugin, which may name variables that it needs.
+    func spawn(mode: String, config: [UInt8], channel: Int32) throws(PluginError) -> Int32 {
+        var words = (["rqlited: disco \(mode)"] + arguments).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
-        let pid = cplatform_spawn(executable, &words, channel)
+        var environment =
+            variables.map { variables in
+                variables.chosen(
+                    from: PluginVariables.ofThisProcess, mode: mode, config: config
+                ).map { strdup($0) } + [nil]
+            } ?? []
+        defer { for entry in environment { free(entry) } }
+        let pid =
+            environment.isEmpty
+            ? cplatform_spawn(executable, &words, nil, channel)
+            : cplatform_spawn(executable, &words, &environment, channel)
         guard pid > 0 else {
             throw PluginError(
                 .unavailable,
