@@ -324,7 +324,8 @@ let package = Package(
         tests(
             "DNSSRVPlugin",
             [
-                "DNSSRVPlugin", "DNSQuestions", "PluginTesting", "PluginSupport", "PluginABI",
+                "DNSSRVPlugin", "DNSQuestions", "CCares", "PluginTesting", "PluginSupport",
+                "PluginABI",
                 "JSON", "Discovery",
             ]),
         tests("FilePlugin", ["FilePlugin", "PluginSupport", "PluginABI"]),

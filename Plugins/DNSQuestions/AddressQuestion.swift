@@ -18,40 +18,46 @@ package struct AddressQuestion {
 
     private let names: [String]
     private let servers: [DNSServer]
+    private let search: SearchList
     private let patience: UInt64
 
     /// - Parameters:
     ///   - names: one with a dot at its end is looked for in no search domain.
     ///   - servers: none: the system's.
+    ///   - search: where other names are looked for.
     ///   - patience: nanoseconds.
     package init(
-        names: [String], servers: [DNSServer], patience: UInt64 = AddressQuestion.patience
+        names: [String], servers: [DNSServer], search: SearchList = .system,
+        patience: UInt64 = AddressQuestion.patience
     ) {
         self.names = names
         self.servers = servers
+        self.search = search
         self.patience = patience
     }
 
     /// One result for each name, in their order. Throws when there can be none.
     package func ask(_ call: Call) throws(CallFailure) -> [Result<[Record], CallFailure>] {
-        let isAbsolute = names.allSatisfy { $0.hasSuffix(".") }
-        let channel = try Channel(servers: servers, search: isAbsolute ? .none : .systemDomains)
-        // The hosts file knows names without the dot only.
-        let answers = names.map { Self.start(isAbsolute ? String($0.dropLast()) : $0, channel) }
+        let hosts = try Channel(servers: servers, source: .hostsFile)
+        let channel = try Channel(servers: servers)
+        let searches = names.map { name in
+            NameSearch(SearchOrder(name, in: search), patience: patience) {
+                AddressAnswer($0, hosts, channel)
+            }
+        }
         do throws(Call.Interruption) {
-            try wait(for: answers, channel, call)
+            try wait(for: searches, channel, call)
         } catch {
             // At the deadline what is there counts, and the rest is told below.
             if error == .cancelled {
                 throw channel.failure(Self.words(names.joined(separator: ", ")), error)
             }
         }
-        channel.cancel()
-        return zip(names, answers).map { name, answer in
-            guard answer.status == ARES_SUCCESS else {
+        return zip(names, searches).map { name, search in
+            guard let answer = search.best else {
                 return .failure(
                     channel.failure(
-                        Self.words(name), status: answer.status,
+                        Self.words(name), status: search.status,
                         withoutData: "the name has no addresses"))
             }
             return .success(answer.addresses.map { record($0, of: name) })
@@ -60,34 +66,21 @@ package struct AddressQuestion {
 
     private static func words(_ names: String) -> String { "A and AAAA of \(names)" }
 
-    private static func start(_ name: String, _ channel: Channel) -> AddressAnswer {
-        let answer = AddressAnswer()
-        var hints = ares_addrinfo_hints()
-        hints.ai_family = AF_UNSPEC
-        // Sorting by reachability costs a socket per address and would help nobody here.
-        hints.ai_flags = CInt(ARES_AI_NOSORT)
-        ares_getaddrinfo(
-            channel.handle, name, nil, &hints,
-            { argument, status, _, result in
-                guard let argument else { return }
-                // Called once, whatever happens.
-                Unmanaged<AddressAnswer>.fromOpaque(argument).takeRetainedValue()
-                    .take(status, result)
-            }, Unmanaged.passRetained(answer).toOpaque())
-        return answer
-    }
-
     private func wait(
-        for answers: [AddressAnswer], _ channel: Channel, _ call: Call
+        for searches: [NameSearch<AddressAnswer>], _ channel: Channel, _ call: Call
     ) throws(Call.Interruption) {
-        let isComplete = { answers.allSatisfy(\.isComplete) }
-        let hasAddresses = { answers.contains { !$0.addresses.isEmpty } }
+        let isComplete = {
+            let now = Call.now
+            for search in searches { search.advance(now) }
+            return searches.allSatisfy(\.isOver)
+        }
+        let hasAddresses = { searches.contains { $0.best != nil } }
         do throws(Call.Interruption) {
             try channel.wait(call.limited(nanoseconds: patience), until: isComplete)
         } catch {
             if error == .cancelled { throw error }
             if hasAddresses() { return }
-            try channel.wait(call) { hasAddresses() || isComplete() }
+            try channel.wait(call) { isComplete() || hasAddresses() }
         }
     }
 
@@ -100,27 +93,68 @@ package struct AddressQuestion {
     }
 }
 
-/// What the callback leaves. It runs on the thread that asks, inside c-ares.
-private final class AddressAnswer {
+/// The addresses of one name, whose two families are asked for each by itself: one that nobody answers
+/// for hides nothing of the other. What the hosts file has, servers aren't asked for.
+private final class AddressAnswer: NameQuestion {
     struct Address {
         let text: String
         let isVersion6: Bool
         let timeToLive: UInt32
     }
 
-    private(set) var isComplete = false
-    private(set) var status = CInt(ARES_ECANCELLED)
-    private(set) var addresses: [Address] = []
+    /// What the callback leaves. It runs on the thread that asks, inside c-ares.
+    private final class Part {
+        var status: CInt?
+        var addresses: [Address] = []
+    }
 
-    func take(_ status: CInt, _ result: UnsafeMutablePointer<ares_addrinfo>?) {
-        defer { ares_freeaddrinfo(result) }
-        isComplete = true
-        self.status = status
-        var next = result?.pointee.nodes
-        while let node = next {
-            if let address = Self.address(node.pointee) { addresses.append(address) }
-            next = node.pointee.ai_next
-        }
+    private var parts: [Part]
+
+    init(_ name: String, _ hosts: Channel, _ channel: Channel) {
+        parts = [Self.start(name, AF_UNSPEC, hosts)]
+        if !hasData { parts = [AF_INET, AF_INET6].map { Self.start(name, $0, channel) } }
+    }
+
+    /// Each once: c-ares takes a numeric address for a name of either family.
+    var addresses: [Address] {
+        var distinct: [Address] = []
+        for address in parts.flatMap(\.addresses)
+        where !distinct.contains(where: { $0.text == address.text }) { distinct.append(address) }
+        return distinct
+    }
+    var hasData: Bool { parts.contains { !$0.addresses.isEmpty } }
+    var isComplete: Bool { parts.allSatisfy { $0.status != nil } }
+
+    var status: CInt {
+        let all = parts.map { $0.status ?? ARES_ECANCELLED }
+        // Silence of one family is no answer for the name.
+        let worse = all.first { $0 != ARES_ENOTFOUND && $0 != ARES_ENODATA && $0 != ARES_SUCCESS }
+        return worse ?? all.first { $0 == ARES_ENODATA } ?? ARES_ENOTFOUND
+    }
+
+    private static func start(_ name: String, _ family: CInt, _ channel: Channel) -> Part {
+        let part = Part()
+        var hints = ares_addrinfo_hints()
+        hints.ai_family = family
+        // Sorting by reachability costs a socket per address and would help nobody here.
+        hints.ai_flags = CInt(ARES_AI_NOSORT)
+        ares_getaddrinfo(
+            channel.handle, name, nil, &hints,
+            { argument, status, _, result in
+                defer { ares_freeaddrinfo(result) }
+                guard let argument else { return }
+                // Called once, whatever happens.
+                let part = Unmanaged<Part>.fromOpaque(argument).takeRetainedValue()
+                part.status = status
+                var next = result?.pointee.nodes
+                while let node = next {
+                    if let address = AddressAnswer.address(node.pointee) {
+                        part.addresses.append(address)
+                    }
+                    next = node.pointee.ai_next
+                }
+            }, Unmanaged.passRetained(part).toOpaque())
+        return part
     }
 
     private static func address(_ node: ares_addrinfo_node) -> Address? {

@@ -3,19 +3,22 @@ import Glibc
 import PluginABI
 import PluginSupport
 
-/// A channel of c-ares, which honours the hosts file, the system's name servers and its search
-/// domains. There is one per question, so that these are read anew each time, as containers change
-/// them.
+/// A channel of c-ares, which asks the hosts file or name servers for a name as it stands. There is one
+/// per question, so that the system's servers are read anew each time, as containers change them. The
+/// search list is not c-ares' (`NameSearch`), which gives up where one domain's servers fail.
 final class Channel {
-    enum Search {
-        case systemDomains
-        case none
+    /// Who is asked, as c-ares calls it.
+    enum Source: String {
+        case hostsFile = "f"
+        case servers = "b"
     }
 
     /// First wait for a server, doubled with each round; three rounds. A dead server then costs less
     /// than the resolver's usual five seconds before the next is asked.
     private static let firstTimeout: Int32 = 1500
     private static let rounds: Int32 = 3
+    /// Between two looks at the clock while answers are awaited, in milliseconds.
+    private static let longestNap: Int32 = 100
 
     /// c-ares wants to be initialised once per process, before its first use.
     private static let library = ares_library_init(CInt(ARES_LIB_INIT_ALL))
@@ -23,16 +26,19 @@ final class Channel {
     let handle: ares_channel
     private let asked: [String]
 
-    init(servers: [DNSServer], search: Search) throws(CallFailure) {
+    /// - Parameter servers: none: the system's.
+    init(servers: [DNSServer], source: Source = .servers) throws(CallFailure) {
         guard Self.library == ARES_SUCCESS else {
             throw CallFailure(RQD_INTERNAL, "c-ares can't start: \(Self.text(Self.library))")
         }
         var options = ares_options()
         options.timeout = Self.firstTimeout
         options.tries = Self.rounds
-        var given = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES
-        // Given as none: c-ares would append them to a name that ends with a dot as well.
-        if search == .none { given |= ARES_OPT_DOMAINS }
+        let lookups = strdup(source.rawValue)
+        defer { free(lookups) }
+        options.lookups = lookups
+        // Domains are given as none.
+        let given = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS
         var channel: ares_channel?
         var status = ares_init_options(&channel, &options, CInt(given))
         guard status == ARES_SUCCESS, let channel else {
@@ -63,7 +69,7 @@ final class Channel {
             let next = ares_timeout(handle, nil, &time).map {
                 Int32($0.pointee.tv_sec * 1000 + $0.pointee.tv_usec / 1000 + 1)
             }
-            try call.poll(&descriptors, milliseconds: next)
+            try call.poll(&descriptors, milliseconds: min(next ?? Self.longestNap, Self.longestNap))
             let ready = descriptors.filter { $0.revents != 0 }
             for descriptor in ready {
                 let canRead = descriptor.revents & ~Int16(POLLOUT) != 0

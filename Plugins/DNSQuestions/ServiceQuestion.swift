@@ -21,36 +21,36 @@ package struct ServiceQuestion {
 
     private let name: String
     private let servers: [DNSServer]
+    private let search: SearchList
 
-    /// - Parameter servers: none: the system's.
-    package init(name: String, servers: [DNSServer]) {
+    /// - Parameters:
+    ///   - name: with a dot at its end it is looked for in no search domain.
+    ///   - servers: none: the system's.
+    ///   - search: where another name is looked for.
+    package init(name: String, servers: [DNSServer], search: SearchList = .system) {
         self.name = name
         self.servers = servers
+        self.search = search
     }
 
     /// At least one usable record, in the answer's order.
     package func ask(_ call: Call) throws(CallFailure) -> [Record] {
-        let isAbsolute = name.hasSuffix(".")
-        let channel = try Channel(servers: servers, search: isAbsolute ? .none : .systemDomains)
-        let answer = ServiceAnswer()
-        ares_search(
-            channel.handle, isAbsolute ? String(name.dropLast()) : name, Self.classInternet,
-            Self.typeService,
-            { argument, status, _, bytes, count in
-                guard let argument else { return }
-                // Called once, whatever happens.
-                Unmanaged<ServiceAnswer>.fromOpaque(argument).takeRetainedValue()
-                    .take(status, bytes, count)
-            }, Unmanaged.passRetained(answer).toOpaque())
+        let channel = try Channel(servers: servers)
+        let search = NameSearch(
+            SearchOrder(name, in: search), patience: AddressQuestion.patience
+        ) { Self.start($0, channel) }
         let question = "SRV of \(name)"
         do throws(Call.Interruption) {
-            try channel.wait(call) { answer.isComplete }
+            try channel.wait(call) {
+                search.advance(Call.now)
+                return search.isOver
+            }
         } catch {
             throw channel.failure(question, error)
         }
-        guard answer.status == ARES_SUCCESS else {
+        guard let answer = search.best else {
             throw channel.failure(
-                question, status: answer.status, withoutData: "the name has no SRV records")
+                question, status: search.status, withoutData: "the name has no SRV records")
         }
         guard answer.records.contains(where: \.isUsable) else {
             let found = answer.records.map { "\"\($0.target)\" at port \($0.port)" }
@@ -61,13 +61,29 @@ package struct ServiceQuestion {
         }
         return answer.records
     }
+
+    private static func start(_ name: String, _ channel: Channel) -> ServiceAnswer {
+        let answer = ServiceAnswer()
+        ares_query(
+            channel.handle, name, classInternet, typeService,
+            { argument, status, _, bytes, count in
+                guard let argument else { return }
+                // Called once, whatever happens.
+                Unmanaged<ServiceAnswer>.fromOpaque(argument).takeRetainedValue()
+                    .take(status, bytes, count)
+            }, Unmanaged.passRetained(answer).toOpaque())
+        return answer
+    }
 }
 
 /// What the callback leaves. It runs on the thread that asks, inside c-ares.
-private final class ServiceAnswer {
+private final class ServiceAnswer: NameQuestion {
     private(set) var isComplete = false
     private(set) var status: CInt = 0
     private(set) var records: [ServiceQuestion.Record] = []
+
+    /// Records were there, be they of no use.
+    var hasData: Bool { isComplete && status == ARES_SUCCESS }
 
     func take(_ status: CInt, _ bytes: UnsafeMutablePointer<UInt8>?, _ count: CInt) {
         isComplete = true
