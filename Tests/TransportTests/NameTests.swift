@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import NIOCore
 import NIOPosix
@@ -39,12 +40,14 @@ import Wire
         deinit { semaphore.deallocate() }
     }
 
-    private func node(_ servers: Servers, _ limits: TransportLimits = .quick) -> PeerTransport {
+    private func node(
+        _ servers: Servers, _ limits: TransportLimits = .quick, memory: RememberedNames? = nil
+    ) -> PeerTransport {
         let transport = PeerTransport(
             group: MultiThreadedEventLoopGroup.singleton,
             identity: NodeIdentity(
                 id: NodeID("a"), incarnation: Incarnation(RandomID(high: 1, low: 1))),
-            limits: limits, lookup: { servers.look(up: $0) })
+            limits: limits, memory: memory, lookup: { servers.look(up: $0) })
         transport.attach(RecordingDelegate())
         return transport
     }
@@ -151,6 +154,75 @@ import Wire
         #expect(error?.description == "\(address): no such host")
         try await a.shutdown().get()
         try await b.stop()
+    }
+
+    @Test(arguments: [true, false])
+    func `What a name led to in an earlier run serves while no server answers, and is no news`(
+        isSilent: Bool
+    ) async throws {
+        let b = try await target()
+        let directory = FileManager.default.temporaryDirectory.appending(path: "\(UUID())").path
+        try FileManager.default.createDirectory(
+            atPath: directory, withIntermediateDirectories: true)
+        defer { remove(directory) }
+        let address = PeerAddress("kept:\(b.listener.port)")
+        let servers = Servers()
+        let first = node(servers, memory: RememberedNames(in: directory))
+        servers.answer(.success(try here()))
+        #expect(
+            try await first.call(.hello, at: address, timeout: .seconds(20)).get()
+                == .failed("here"))
+        try await until { !RememberedNames(in: directory).lines().isEmpty }
+        try await first.shutdown().get()
+
+        let failure = NameFailure(.failed("servers are down"))
+        let again = node(servers, memory: RememberedNames(in: directory))
+        if !isSilent { servers.answer(.failure(failure)) }
+        #expect(
+            try await again.call(.hello, at: address, timeout: .seconds(20)).get()
+                == .failed("here"))
+        let found = Mailbox<Result<[String], NameFailure>>()
+        again.lookUp("kept") { found.put($0) }
+        servers.answer(.failure(failure))
+        try await found.wait(count: 1)
+        #expect(found.items == [.failure(failure)])
+        try await again.shutdown().get()
+        try await b.stop()
+    }
+
+    @Test
+    func `Of a damaged file of names what makes sense is read, and a name's line is its last`()
+        throws
+    {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "\(UUID())").path
+        let names = RememberedNames(in: directory)
+        names.remember("a", ["10.0.0.1"])
+        #expect(names.lines().isEmpty)
+        try FileManager.default.createDirectory(
+            atPath: directory, withIntermediateDirectories: true)
+        defer { remove(directory) }
+        names.remember("a", ["10.0.0.1"])
+        names.remember("b", ["10.0.0.2", "fd00::2"])
+        names.remember("a", ["10.0.0.3"])
+        names.remember("two words", ["10.0.0.4"])
+        #expect(names.addresses(of: "a") == ["10.0.0.3"])
+        #expect(names.addresses(of: "b") == ["10.0.0.2", "fd00::2"])
+        #expect(names.lines().count == 2)
+        let path = "\(directory)/names"
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        try (text + "c 10.0.0.x\n\u{0}\u{7}\nd 10.0.0.5 nonsense\n\ne")
+            .write(toFile: path, atomically: true, encoding: .utf8)
+        #expect(names.addresses(of: "d") == ["10.0.0.5"])
+        #expect(names.lines().map(\.host) == ["b", "a", "d"])
+        try "something else\n".write(toFile: path, atomically: true, encoding: .utf8)
+        #expect(names.lines().isEmpty)
+    }
+
+    /// Of what a test made.
+    private func remove(_ directory: String) {
+        do { try FileManager.default.removeItem(atPath: directory) } catch {
+            Issue.record("\(directory) stays: \(error)")
+        }
     }
 
     @Test func `An address that leads nowhere is looked up again`() async throws {

@@ -62,6 +62,8 @@ struct Daemon {
         let node = try Node.start(
             machine, registry: registry, access: access.access(encryption.security),
             group: peerGroup, metrics: metrics, logger: logger.named("store"))
+        let names = RememberedNames(in: settings.dataDirectory)
+        for line in ports.compactMap(\.resolved) { names.remember(line.host, line.addresses) }
         encryption.warnOfIdentity(node.options.identity.id.rawValue, logger.named("tls"))
         try sources?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
         let process = ProcessSections(descriptors: descriptors)
@@ -153,7 +155,9 @@ struct Daemon {
                 if flag == "http", let socket = settings.http.socket {
                     return try ReservedPort(socket: socket.path, mode: socket.mode)
                 }
-                return try ReservedPort(PeerAddress(address.description))
+                return try ReservedPort(
+                    PeerAddress(address.description),
+                    memory: RememberedNames(in: settings.dataDirectory))
             } catch {
                 throw StartFailure(
                     description: "failed to listen on \(error); choose another address with "

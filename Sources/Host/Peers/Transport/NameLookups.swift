@@ -25,7 +25,7 @@ package struct NameFailure: Error, Equatable, Sendable {
 /// Looks names up for the dialer: one lookup per name at a time, each on a thread of its own, for it
 /// blocks, for longer than a dial may take where name servers are slow. So what it finds is kept
 /// whenever it comes, and the next dial has it at once. While name servers are silent or fail, the
-/// addresses that were found last are used.
+/// addresses that were found last are used, those of an earlier run too (`RememberedNames`).
 final class NameLookups: Sendable {
     /// Blocks; the ports of what it returns mean nothing.
     typealias Lookup = @Sendable (String) -> Result<[SocketAddress], NameFailure>
@@ -33,6 +33,8 @@ final class NameLookups: Sendable {
     private struct Waiter {
         var number: UInt64
         var promise: EventLoopPromise<[SocketAddress]>
+        /// What an earlier run found is no answer.
+        var wantsNews = false
     }
 
     private struct Name {
@@ -41,6 +43,10 @@ final class NameLookups: Sendable {
         var waiters: [Waiter] = []
         /// What was found last.
         var found: [SocketAddress] = []
+        /// That was found in an earlier run, and not again in this one.
+        var isOld = false
+        /// As it is remembered for the next run.
+        var remembered: [String] = []
         /// Until then what was found is used without another lookup.
         var freshUntil = NIODeadline.uptimeNanoseconds(0)
         /// A failure that came when nobody waited any more: it is told to who asks next.
@@ -56,11 +62,32 @@ final class NameLookups: Sendable {
 
     private let limits: TransportLimits
     private let lookup: Lookup
-    private let state = Mutex(State())
+    private let memory: RememberedNames?
+    private let state: Mutex<State>
 
-    init(limits: TransportLimits, lookup: @escaping Lookup = NameLookups.system) {
+    /// - Parameter memory: of former runs, and for the next.
+    init(
+        limits: TransportLimits, memory: RememberedNames? = nil,
+        lookup: @escaping Lookup = NameLookups.system
+    ) {
         self.limits = limits
         self.lookup = lookup
+        self.memory = memory
+        state = Mutex(State(names: Self.names(in: memory, limit: limits.maxNames)))
+    }
+
+    private static func names(in memory: RememberedNames?, limit: Int) -> [String: Name] {
+        var names: [String: Name] = [:]
+        for line in (memory?.lines() ?? []).suffix(limit) {
+            var name = Name()
+            name.found = line.addresses.compactMap { text in
+                do { return try SocketAddress(ipAddress: text, port: 0) } catch { return nil }
+            }
+            name.isOld = true
+            name.remembered = line.addresses
+            names[line.host] = name
+        }
+        return names
     }
 
     /// Names that are being looked up, with the time since they have been, sorted by name.
@@ -118,7 +145,8 @@ final class NameLookups: Sendable {
             } else {
                 name.lateFailure = nil
                 state.lastWaiter += 1
-                name.waiters.append(Waiter(number: state.lastWaiter, promise: promise))
+                name.waiters.append(
+                    Waiter(number: state.lastWaiter, promise: promise, wantsNews: true))
             }
             return mustStart
         }
@@ -164,34 +192,57 @@ final class NameLookups: Sendable {
         }
     }
 
+    /// How a lookup ended, for those who wait.
+    private struct End {
+        var waiters: [Waiter] = []
+        /// What was found last, where this lookup found nothing.
+        var last: [SocketAddress] = []
+        var isLastOld = false
+        /// To be remembered.
+        var news: [String] = []
+    }
+
     private func finish(_ host: String, _ result: Result<[SocketAddress], NameFailure>) {
-        let (waiters, answer) = state.withLock {
-            state -> ([Waiter], Result<[SocketAddress], NameFailure>) in
-            state.lookups -= 1
-            guard var name = state.names[host] else { return ([], result) }
-            defer { state.names[host] = name }
-            name.since = nil
-            let waiters = name.waiters
-            name.waiters = []
+        let end = state.withLock { conclude(host, result, &$0) }
+        for waiter in end.waiters {
             switch result {
-            case .success(let found):
-                name.found = found
-                name.freshUntil = .now() + limits.nameFreshness
-                name.lateFailure = nil
-                return (waiters, result)
-            case .failure(let failure):
-                if failure.kind == .unknown { name.found = [] }
-                if !name.found.isEmpty { return (waiters, .success(name.found)) }
-                if waiters.isEmpty { name.lateFailure = failure }
-                return (waiters, result)
-            }
-        }
-        for waiter in waiters {
-            switch answer {
             case .success(let found): waiter.promise.succeed(found)
-            case .failure(let failure): waiter.promise.fail(failure)
+            case .failure(let failure):
+                let isUsable = !end.last.isEmpty && !(end.isLastOld && waiter.wantsNews)
+                if isUsable {
+                    waiter.promise.succeed(end.last)
+                } else {
+                    waiter.promise.fail(failure)
+                }
             }
         }
+        if !end.news.isEmpty { memory?.remember(host, end.news) }
+    }
+
+    private func conclude(
+        _ host: String, _ result: Result<[SocketAddress], NameFailure>, _ state: inout State
+    ) -> End {
+        state.lookups -= 1
+        guard var name = state.names[host] else { return End() }
+        defer { state.names[host] = name }
+        name.since = nil
+        var end = End(waiters: name.waiters)
+        name.waiters = []
+        switch result {
+        case .success(let found):
+            name.found = found
+            name.isOld = false
+            name.freshUntil = .now() + limits.nameFreshness
+            name.lateFailure = nil
+            let texts = Set(found.compactMap(\.ipAddress)).sorted()
+            if texts != name.remembered { end.news = texts }
+            name.remembered = texts
+        case .failure(let failure):
+            if failure.kind == .unknown { name.found = [] }
+            if end.waiters.isEmpty, name.found.isEmpty { name.lateFailure = failure }
+            (end.last, end.isLastOld) = (name.found, name.isOld)
+        }
+        return end
     }
 
     // MARK: Threads
@@ -209,9 +260,22 @@ final class NameLookups: Sendable {
     /// glibc's EAI_NODATA, which needs a feature macro: the name exists without an address.
     private static let noAddress: Int32 = -5
 
-    /// Asks the system's resolver.
+    /// Asks the system's resolver. Where that has no answer each family is asked for by itself: silence
+    /// about the one hides what is known of the other.
     static let system: Lookup = { host in
+        let both = addresses(of: host, AF_UNSPEC)
+        guard case .failure(let failure) = both, failure.kind != .unknown else { return both }
+        for family in [AF_INET6, AF_INET] {
+            if case .success(let found) = addresses(of: host, family) { return .success(found) }
+        }
+        return both
+    }
+
+    private static func addresses(
+        of host: String, _ family: CInt
+    ) -> Result<[SocketAddress], NameFailure> {
         var hints = addrinfo()
+        hints.ai_family = family
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         hints.ai_protocol = Int32(IPPROTO_TCP)
         var list: UnsafeMutablePointer<addrinfo>?

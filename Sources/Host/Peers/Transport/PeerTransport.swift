@@ -44,12 +44,13 @@ package final class PeerTransport: Sendable {
     ///   - group: loops for traffic between nodes alone; outlives the transport's `shutdown()`.
     ///   - credential: by which this node asks to be let into a cluster; from any thread.
     ///   - security: which connections are encrypted.
+    ///   - memory: what names led to in former runs.
     ///   - lookup: another way than the system's to find a host's addresses, for tests. It blocks
     ///     a thread of its own.
     package init(
         group: any EventLoopGroup, identity: NodeIdentity, limits: TransportLimits = .init(),
         credential: @escaping @Sendable () -> Credential = { .none },
-        security: TransportSecurity = TransportSecurity(),
+        security: TransportSecurity = TransportSecurity(), memory: RememberedNames? = nil,
         lookup: (@Sendable (String) -> Result<[SocketAddress], NameFailure>)? = nil
     ) {
         limits.check()
@@ -58,7 +59,8 @@ package final class PeerTransport: Sendable {
         self.limits = limits
         self.credential = credential
         self.security = security
-        let names = NameLookups(limits: limits, lookup: lookup ?? NameLookups.system)
+        let names = NameLookups(
+            limits: limits, memory: memory, lookup: lookup ?? NameLookups.system)
         dialer = Dialer(limits: limits, names: names, security: security)
         inbound = InboundConnections(limits: limits)
         storageThreads.start()

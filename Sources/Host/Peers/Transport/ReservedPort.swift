@@ -14,28 +14,38 @@ package final class ReservedPort: Sendable {
     private let descriptor: Mutex<Int32?>
     /// Of a Unix socket.
     let file: SocketFile?
+    /// What the name led to, where a name was given; nil otherwise.
+    package let resolved: RememberedNames.Line?
 
     /// Resolves a name on the calling thread, and takes its first address.
-    /// - Parameter address: `host:port`, IPv6 in brackets; no host means all interfaces, port 0 one
-    ///   that is free.
+    /// - Parameters:
+    ///   - address: `host:port`, IPv6 in brackets; no host means all interfaces, port 0 one that is
+    ///     free.
+    ///   - memory: where a name's address is looked for while no name server answers.
     /// - Throws: `TransportError` with the address and, as its cause, why it can't be had.
-    package init(_ address: PeerAddress) throws(TransportError) {
+    package init(
+        _ address: PeerAddress, memory: RememberedNames? = nil
+    ) throws(TransportError) {
         self.address = address
         file = nil
         let target = try HostPort(address)
-        descriptor = Mutex(nil)
-        var opened: Int32
+        let opened: Int32
         if target.host.isEmpty {
             // The IPv6 wildcard takes IPv4 too, but a kernel may lack IPv6.
             do throws(TransportError) {
-                opened = try Self.open("::", target.port, address)
+                opened = try Self.open("::", target.port, address).descriptor
             } catch {
-                opened = try Self.open("0.0.0.0", target.port, address)
+                opened = try Self.open("0.0.0.0", target.port, address).descriptor
             }
+            resolved = nil
         } else {
-            opened = try Self.open(target.host, target.port, address)
+            let open = try Self.open(target.host, target.port, address, memory)
+            opened = open.descriptor
+            let isName = target.host != open.host
+            resolved =
+                isName ? RememberedNames.Line(host: target.host, addresses: [open.host]) : nil
         }
-        descriptor.withLock { $0 = opened }
+        descriptor = Mutex(opened)
     }
 
     /// A Unix socket.
@@ -46,6 +56,7 @@ package final class ReservedPort: Sendable {
     package init(socket path: String, mode: UInt16) throws(TransportError) {
         let (opened, file) = try SocketFile.open(path, mode: mode, backlog: Self.backlog)
         address = PeerAddress("unix:\(path)")
+        resolved = nil
         self.file = file
         descriptor = Mutex(opened)
     }
@@ -85,14 +96,18 @@ package final class ReservedPort: Sendable {
     /// Connections that may wait to be accepted.
     static let backlog: Int32 = 1024
 
+    /// - Returns: also the address in numbers.
     private static func open(
-        _ host: String, _ port: UInt16, _ address: PeerAddress
-    ) throws(TransportError) -> Int32 {
+        _ host: String, _ port: UInt16, _ address: PeerAddress, _ memory: RememberedNames? = nil
+    ) throws(TransportError) -> (descriptor: Int32, host: String) {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var found: UnsafeMutablePointer<addrinfo>?
         let code = getaddrinfo(host, "\(port)", &hints, &found)
         guard code == 0, let first = found else {
+            if code == EAI_AGAIN, let last = memory?.addresses(of: host).first {
+                return try open(last, port, address)
+            }
             throw TransportError(
                 .noSuchHost, address: address.rawValue,
                 cause: String(cString: gai_strerror(code)))
@@ -113,7 +128,16 @@ package final class ReservedPort: Sendable {
             close(descriptor)
             throw failure
         }
-        return descriptor
+        return (descriptor, numbers(first.pointee) ?? host)
+    }
+
+    private static func numbers(_ info: addrinfo) -> String? {
+        var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+        let code = getnameinfo(
+            info.ai_addr, info.ai_addrlen, &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST)
+        guard code == 0 else { return nil }
+        return String(
+            decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     private static func failure(_ address: PeerAddress) -> TransportError {
