@@ -41,7 +41,7 @@ import Wire
     }
 
     private func node(
-        _ servers: Servers, _ limits: TransportLimits = .quick, memory: RememberedNames? = nil
+        _ servers: Servers, _ limits: TransportLimits = .quick, memory: KnownNames? = nil
     ) -> PeerTransport {
         let transport = PeerTransport(
             group: MultiThreadedEventLoopGroup.singleton,
@@ -167,16 +167,16 @@ import Wire
         defer { remove(directory) }
         let address = PeerAddress("kept:\(b.listener.port)")
         let servers = Servers()
-        let first = node(servers, memory: RememberedNames(in: directory))
+        let first = node(servers, memory: KnownNames(in: directory))
         servers.answer(.success(try here()))
         #expect(
             try await first.call(.hello, at: address, timeout: .seconds(20)).get()
                 == .failed("here"))
-        try await until { !RememberedNames(in: directory).lines().isEmpty }
+        try await until { !KnownNames(in: directory).lines().isEmpty }
         try await first.shutdown().get()
 
         let failure = NameFailure(.failed("servers are down"))
-        let again = node(servers, memory: RememberedNames(in: directory))
+        let again = node(servers, memory: KnownNames(in: directory))
         if !isSilent { servers.answer(.failure(failure)) }
         #expect(
             try await again.call(.hello, at: address, timeout: .seconds(20)).get()
@@ -195,7 +195,7 @@ import Wire
         throws
     {
         let directory = FileManager.default.temporaryDirectory.appending(path: "\(UUID())").path
-        let names = RememberedNames(in: directory)
+        let names = KnownNames(in: directory)
         names.remember("a", ["10.0.0.1"])
         #expect(names.lines().isEmpty)
         try FileManager.default.createDirectory(

@@ -62,7 +62,7 @@ struct Daemon {
         let node = try Node.start(
             machine, registry: registry, access: access.access(encryption.security),
             group: peerGroup, metrics: metrics, logger: logger.named("store"))
-        let names = RememberedNames(in: settings.dataDirectory)
+        let names = KnownNames(in: settings.dataDirectory)
         for line in ports.compactMap(\.resolved) { names.remember(line.host, line.addresses) }
         encryption.warnOfIdentity(node.options.identity.id.rawValue, logger.named("tls"))
         try sources?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
@@ -157,7 +157,7 @@ struct Daemon {
                 }
                 return try ReservedPort(
                     PeerAddress(address.description),
-                    memory: RememberedNames(in: settings.dataDirectory))
+                    memory: KnownNames(in: settings.dataDirectory))
             } catch {
                 throw StartFailure(
                     description: "failed to listen on \(error); choose another address with "

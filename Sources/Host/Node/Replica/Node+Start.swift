@@ -128,7 +128,7 @@ extension Node {
         limits.packsSnapshots = settings.packsSnapshots
         return PeerTransport(
             group: group, identity: identity, limits: limits, credential: access.credential,
-            security: access.security, memory: RememberedNames(in: settings.dataDirectory))
+            security: access.security, memory: KnownNames(in: settings.dataDirectory))
     }
 
     /// Makes the directory and those above it, each of them durably.

@@ -25,7 +25,7 @@ package struct NameFailure: Error, Equatable, Sendable {
 /// Looks names up for the dialer: one lookup per name at a time, each on a thread of its own, for it
 /// blocks, for longer than a dial may take where name servers are slow. So what it finds is kept
 /// whenever it comes, and the next dial has it at once. While name servers are silent or fail, the
-/// addresses that were found last are used, those of an earlier run too (`RememberedNames`).
+/// addresses that were found last are used, those of an earlier run too (`KnownNames`).
 final class NameLookups: Sendable {
     /// Blocks; the ports of what it returns mean nothing.
     typealias Lookup = @Sendable (String) -> Result<[SocketAddress], NameFailure>
@@ -62,12 +62,12 @@ final class NameLookups: Sendable {
 
     private let limits: TransportLimits
     private let lookup: Lookup
-    private let memory: RememberedNames?
+    private let memory: KnownNames?
     private let state: Mutex<State>
 
     /// - Parameter memory: of former runs, and for the next.
     init(
-        limits: TransportLimits, memory: RememberedNames? = nil,
+        limits: TransportLimits, memory: KnownNames? = nil,
         lookup: @escaping Lookup = NameLookups.system
     ) {
         self.limits = limits
@@ -76,7 +76,7 @@ final class NameLookups: Sendable {
         state = Mutex(State(names: Self.names(in: memory, limit: limits.maxNames)))
     }
 
-    private static func names(in memory: RememberedNames?, limit: Int) -> [String: Name] {
+    private static func names(in memory: KnownNames?, limit: Int) -> [String: Name] {
         var names: [String: Name] = [:]
         for line in (memory?.lines() ?? []).suffix(limit) {
             var name = Name()

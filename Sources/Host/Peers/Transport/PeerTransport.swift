@@ -50,7 +50,7 @@ package final class PeerTransport: Sendable {
     package init(
         group: any EventLoopGroup, identity: NodeIdentity, limits: TransportLimits = .init(),
         credential: @escaping @Sendable () -> Credential = { .none },
-        security: TransportSecurity = TransportSecurity(), memory: RememberedNames? = nil,
+        security: TransportSecurity = TransportSecurity(), memory: KnownNames? = nil,
         lookup: (@Sendable (String) -> Result<[SocketAddress], NameFailure>)? = nil
     ) {
         limits.check()

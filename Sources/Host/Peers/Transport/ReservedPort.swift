@@ -15,7 +15,7 @@ package final class ReservedPort: Sendable {
     /// Of a Unix socket.
     let file: SocketFile?
     /// What the name led to, where a name was given; nil otherwise.
-    package let resolved: RememberedNames.Line?
+    package let resolved: KnownNames.Line?
 
     /// Resolves a name on the calling thread, and takes its first address.
     /// - Parameters:
@@ -24,7 +24,7 @@ package final class ReservedPort: Sendable {
     ///   - memory: where a name's address is looked for while no name server answers.
     /// - Throws: `TransportError` with the address and, as its cause, why it can't be had.
     package init(
-        _ address: PeerAddress, memory: RememberedNames? = nil
+        _ address: PeerAddress, memory: KnownNames? = nil
     ) throws(TransportError) {
         self.address = address
         file = nil
@@ -43,7 +43,7 @@ package final class ReservedPort: Sendable {
             opened = open.descriptor
             let isName = target.host != open.host
             resolved =
-                isName ? RememberedNames.Line(host: target.host, addresses: [open.host]) : nil
+                isName ? KnownNames.Line(host: target.host, addresses: [open.host]) : nil
         }
         descriptor = Mutex(opened)
     }
@@ -98,7 +98,7 @@ package final class ReservedPort: Sendable {
 
     /// - Returns: also the address in numbers.
     private static func open(
-        _ host: String, _ port: UInt16, _ address: PeerAddress, _ memory: RememberedNames? = nil
+        _ host: String, _ port: UInt16, _ address: PeerAddress, _ memory: KnownNames? = nil
     ) throws(TransportError) -> (descriptor: Int32, host: String) {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)

@@ -11,7 +11,7 @@ import Synchronization
 ///     node-1.example.org 10.0.0.1 fd00::1
 ///
 /// Thread-safe, also beside others of the same path in this process.
-package struct RememberedNames: Sendable {
+package struct KnownNames: Sendable {
     /// One line.
     package struct Line: Equatable, Sendable {
         package var host: String
