@@ -191,6 +191,7 @@ struct Failed: Error {}
 
     @Test func `The words version and help print, and start no node`() {
         #expect(invoke("version") == .version)
+        #expect(invoke("openapi") == .apiDocument)
         #expect(invoke("help") == .help(Usage.text))
         #expect(invoke("help", "disco") == .help(DiscoveryCommand.usage))
         #expect(invoke("help", "recover") == .help(RecoverCommand.usage))

@@ -11,6 +11,8 @@ package enum Invocation: Equatable, Sendable {
     case auth(AuthCommand)
     /// `rqlited secret`: print a new secret for `-cluster-secret-file`.
     case secret
+    /// `rqlited openapi`: print the document of the API on standard output.
+    case apiDocument
     /// Print `Build.versionLine` on standard error and exit with 0.
     case version
     /// Print on standard error and exit with 0.
@@ -79,6 +81,8 @@ package enum Invocation: Equatable, Sendable {
         case AuthCommand.verb: return AuthCommand.parse(Array(rest))
         case "secret" where rest.isEmpty: return .secret
         case "secret": return unexpected(rest, behind: "secret")
+        case "openapi" where rest.isEmpty: return .apiDocument
+        case "openapi": return unexpected(rest, behind: "openapi")
         case "version" where rest.isEmpty: return .version
         case "help":
             switch Array(rest) {

@@ -22,7 +22,7 @@ enum ManualPage {
             \fBhash\fR [\fByescrypt\fR|\fBbcrypt\fR] | \fBtoken\fR \fINAME\fR | \fBcheck\fR \fIFILE\fR
             .br
             .B rqlited secret
-            | \fBversion\fR | \fBhelp\fR
+            | \fBopenapi\fR | \fBversion\fR | \fBhelp\fR
             .SH DESCRIPTION
             A node of a cluster that keeps copies of one SQLite database equal, and keeps running when
             a machine fails. The same command line serves a first start and every restart.

@@ -12,7 +12,7 @@ enum Usage {
                rqlited recover [--json] <data directory>
                rqlited recover --force [--survivor TERM:INDEX ...] [--json] <data directory>
                rqlited auth hash|token|check
-               rqlited secret | version | help
+               rqlited secret | openapi | version | help
 
         """
 

@@ -1,5 +1,6 @@
 import Discovery
 import Glibc
+import HTTPAPI
 import SQLite
 import Settings
 import Telemetry
@@ -43,6 +44,8 @@ case .generated(let text):
     exit(StandardOutput.write(text) ? 0 : 1)
 case .auth(let command):
     exit(AuthVerb(command).run())
+case .apiDocument:
+    exit(StandardOutput.write(APIDocument.text(version: Build.version)) ? 0 : 1)
 case .secret:
     exit(AuthVerb.printSecret())
 case .failure(let text, let code):

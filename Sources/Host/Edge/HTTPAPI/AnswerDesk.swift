@@ -9,6 +9,8 @@ import Wire
 /// answers have in common. It keeps nothing of a request and may be used on any thread.
 struct AnswerDesk: Sendable {
     let advertisedAddress: String
+    /// What `/openapi.json` answers.
+    let apiDocument: [UInt8]
     let documents: Documents
     let counters: HTTPCounters
     let limits: HTTPLimits

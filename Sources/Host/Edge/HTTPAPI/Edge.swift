@@ -30,7 +30,7 @@ struct Edge: Sendable {
     ) -> Planned? {
         do throws(QueryParameters.Invalid) {
             if head.method == .OPTIONS { return planned(options(head)) }
-            let request = try HTTPRequest(head, arrival: .now())
+            var request = try HTTPRequest(head, arrival: .now())
             guard let path = OperationTable.path(for: request.path) else {
                 return planned(Response(.notFound))
             }
@@ -49,6 +49,7 @@ struct Edge: Sendable {
                 response.allow = path.allow
                 return planned(response)
             }
+            request.keepParameters(of: operation)
             if isObserver, !operation.isObservation { return planned(.tooManyConnections) }
             if let answer = operation.answerToHead(desk, request) { return planned(answer) }
             return Planned(

@@ -7,7 +7,7 @@ import Wire
 
 /// A request whose query string has been checked.
 struct HTTPRequest: Sendable {
-    let head: HTTPRequestFacts
+    private(set) var head: HTTPRequestFacts
     private(set) var body: ByteBuffer?
     /// What the body takes of what all bodies may.
     private(set) var share: Share?
@@ -16,6 +16,12 @@ struct HTTPRequest: Sendable {
 
     init(_ head: HTTPRequestHead, arrival: NIODeadline) throws(QueryParameters.Invalid) {
         self.head = try HTTPRequestFacts(head, arrival: arrival)
+    }
+
+    /// Forgets the parameters that have no meaning for the operation.
+    mutating func keepParameters(of operation: HTTPOperation) {
+        guard let rest = parameters.limited(to: operation) else { return }
+        head = HTTPRequestFacts(head, rest)
     }
 
     var method: HTTPMethod { head.method }
@@ -83,6 +89,17 @@ final class HTTPRequestFacts: Sendable {
         let query = target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
         parameters = try QueryParameters(target[query...].dropFirst())
         path = try PercentEncoding.decode(target[..<query], plusIsBlank: false)
+    }
+
+    /// The same with other parameters.
+    fileprivate init(_ facts: HTTPRequestFacts, _ parameters: QueryParameters) {
+        method = facts.method
+        target = facts.target
+        path = facts.path
+        headers = facts.headers
+        self.parameters = parameters
+        credential = facts.credential
+        arrival = facts.arrival
     }
 
     /// Since it arrived.

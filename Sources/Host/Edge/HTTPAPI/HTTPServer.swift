@@ -79,7 +79,8 @@ package final class HTTPServer: Sendable {
                 version: identity.version, allowOrigin: identity.allowOrigin,
                 asksForCredentials: door.judge != nil),
             desk: AnswerDesk(
-                advertisedAddress: identity.advertisedAddress, documents: documents,
+                advertisedAddress: identity.advertisedAddress,
+                apiDocument: APIDocument.bytes(version: identity.version), documents: documents,
                 counters: HTTPCounters(metrics), limits: limits, budgets: budgets),
             workshop: workshop, loads: loads,
             queue: queue.map {

@@ -39,7 +39,7 @@ enum Problem {
         }
     }
 
-    private static func status(of error: ServiceError) -> HTTPResponseStatus {
+    static func status(of error: ServiceError) -> HTTPResponseStatus {
         switch error {
         case .notLeader: .misdirectedRequest
         case .noLeader, .notReady, .leadershipLost, .busy, .staleRead: .serviceUnavailable

@@ -3,11 +3,12 @@ import Service
 
 /// The query string of a request, parsed and checked before its path is looked at, so that a bad
 /// parameter is refused even where it has no meaning. Unknown names are ignored; of a repeated
-/// name the first value counts; a flag is on when its name is there, whatever its value.
+/// name the first value counts; a flag is on when its name is there, whatever its value. What the
+/// row of the operation does not name is then taken out, so that it has no effect.
 struct QueryParameters {
-    enum Name: String {
+    enum Name: String, CaseIterable {
         case associative, batch, columns, compress, conflict, fmt, format, freshness, from, key,
-            level, noleader, nonvoters, pretty, q
+            level, noleader, nonvoters, noparse, norwrandom, norwtime, pretty, q
         case queue, redirect, retries, sync, table, tables, timeout, timings, transaction, vacuum,
             ver
         case wait
@@ -31,17 +32,33 @@ struct QueryParameters {
     private(set) var timeout: Duration = Self.defaultTimeout
     private(set) var freshness = Freshness()
     private(set) var databaseTimeout: Duration?
-    private(set) var linearizableTimeout: Duration = .seconds(10)
+    private(set) var linearizableTimeout: Duration = Self.defaultLinearizableTimeout
     /// What a read must have seen.
     private(set) var demand: CommitDemand?
 
     private static let defaultTimeout: Duration = .seconds(30)
+    private static let defaultLinearizableTimeout: Duration = .seconds(10)
 
     init() {}
 
     init(_ query: Substring) throws(Invalid) {
         try parse(query)
         try validate()
+    }
+
+    /// Without those that the operation has no use for; nil where there are none of these.
+    func limited(to operation: HTTPOperation) -> QueryParameters? {
+        guard given.contains(where: { !operation.reads($0.name) }) else { return nil }
+        var rest = self
+        rest.given.removeAll { !operation.reads($0.name) }
+        if !operation.reads(.timeout) { rest.timeout = Self.defaultTimeout }
+        if !operation.reads(.freshness) { rest.freshness = Freshness() }
+        if !operation.reads(.databaseTimeout) { rest.databaseTimeout = nil }
+        if !operation.reads(.linearizableTimeout) {
+            rest.linearizableTimeout = Self.defaultLinearizableTimeout
+        }
+        if !operation.reads(.minIndex) { rest.demand = nil }
+        return rest
     }
 
     func has(_ name: Name) -> Bool { given.contains { $0.name == name } }

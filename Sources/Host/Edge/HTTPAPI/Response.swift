@@ -44,6 +44,15 @@ struct Response: Sendable {
             case .none: ""
             }
         }
+
+        /// Without its parameters; nil for an empty body.
+        var mediaType: String? {
+            let value = header.description.dropFirst("Content-Type: ".utf8.count)
+                .prefix { $0 != ";" && !$0.isNewline }
+            return value.isEmpty ? nil : String(value)
+        }
+
+        var isProblem: Bool { if case .problem = self { true } else { false } }
     }
 
     var status: HTTPResponseStatus

@@ -9,6 +9,11 @@ import Wire
 extension HTTPOperation {
     static let analysis = HTTPOperation(
         answeredHere: "sql", [.prefix("/db/sql")], [.GET, .POST], [.query], body: .shownStatements,
+        note: OperationNote(
+            "Show how statements are rewritten: not at all. Nothing is run.",
+            [.q, .pretty, .timings] + OperationParameter.idle.suffix(2),
+            bodies: [.json(.statements)],
+            [.json(200, .analysis, "The statements as they would be run.")]),
         counting: { $0.analyses },
         work: { desk, request in
             if request.method == .GET {

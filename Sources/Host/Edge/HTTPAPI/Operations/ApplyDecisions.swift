@@ -11,12 +11,18 @@ extension HTTPOperation {
     static let retryApply = HTTPOperation(
         "try an entry again", [.exact("/cluster/apply/retry")], [.POST], [.leaderOperations],
         need: .node, code: .applyDecision,
+        note: OperationNote(
+            "Let this node apply the entry in doubt once more.", [.timeout],
+            [.empty(200, "It will.")], answerFields: [.servedBy]),
         work: { _, _ in .submit(.applyDecision(.tryAgain)) },
         answer: decided, failure: undecided)
 
     static let skipEntry = HTTPOperation(
         "leave an entry out", [.exact("/cluster/apply/skip")], [.POST], [.leaderOperations],
         body: .document, need: .log, code: .applyDecision,
+        note: OperationNote(
+            "Leave an entry out on all nodes.", [.timeout, .redirect], bodies: [.json(.entry)],
+            [.empty(200, "The decision is committed.")], answerFields: [.servedBy]),
         work: { _, request in
             func number<Number: FixedWidthInteger>(_ name: String) -> Number? {
                 guard case .number(let text)? = request.document?[name] else { return nil }

@@ -8,6 +8,18 @@ import Wire
 extension HTTPOperation {
     static let backup = HTTPOperation(
         "backup", [.prefix("/db/backup")], [.GET], [.backup], need: .level, code: .backup,
+        note: OperationNote(
+            "A copy of the database, at one index of the log.",
+            [.form, .vacuum, .compress, .tables, .ownCopy, .redirect, .timeout],
+            requestFields: [.range, .ifRange, .ifMatch],
+            [
+                .stream(200, .bytes, "The copy, or as much of it as could be made."),
+                .stream(200, .sql, "The copy, as SQL."),
+                .stream(206, .bytes, "Bytes of a copy that is kept."),
+                .text(412, "The copy that was named is not kept any more."),
+                .text(416, "The range begins behind the copy's end."),
+                .text(500, "The copy can't be made, or vacuum stands with another form."),
+            ], answerFields: [.servedBy, .logIndex, .commit, .entityTag]),
         content: .none, counting: { $0.backups },
         answerToHead: { _, request in
             let parameters = request.parameters

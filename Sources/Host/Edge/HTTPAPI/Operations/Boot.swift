@@ -9,6 +9,13 @@ import Wire
 extension HTTPOperation {
     static let boot = HTTPOperation(
         "boot", [.exact("/boot")], [.POST], [.load], body: .database, need: .leader, code: .boot,
+        note: OperationNote(
+            "Replace the database of a node that is alone in its cluster by a file.", [.timeout],
+            bodies: [.bytes],
+            [
+                .empty(200, "The file is the database."),
+                .text(503, "It is no file, or the node is not alone or does not lead."),
+            ]),
         content: .none, counting: { $0.boots }, isSlow: true,
         work: { _, request in
             guard let kept = request.kept, kept.byteCount >= 32 else {

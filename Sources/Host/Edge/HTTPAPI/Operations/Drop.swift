@@ -9,7 +9,12 @@ import Service
 extension HTTPOperation {
     static let drop = HTTPOperation(
         "drop addresses", [.exact("/cluster/drop")], [.POST], [.remove], body: .document,
-        need: .node, code: .drop, content: .none,
+        need: .node, code: .drop,
+        note: OperationNote(
+            "Tell a node that waits for a cluster which addresses are gone for good.", [.timeout],
+            bodies: [.json(.addresses)],
+            [.empty(200, "They don't count any more.")], answerFields: [.servedBy]),
+        content: .none,
         work: { _, request in
             guard case .array(let values)? = request.document, !values.isEmpty,
                 values.count <= 256

@@ -8,6 +8,10 @@ import Wire
 extension HTTPOperation {
     static let execute = StatementsOperation.row(
         "execute", .execute, "/db/execute", [.POST], [.execute], need: .log,
+        note: .statements(
+            "Run statements for their effect, or queue them.",
+            [.databaseTimeout, .queue, .queueWait, .queueWithoutLeader], isText: true,
+            isWrite: true),
         counting: { $0.executions },
         given: {
             StatementsOperation.isPlainText($0) ? [StatementsOperation.sql(of: $0)] : nil

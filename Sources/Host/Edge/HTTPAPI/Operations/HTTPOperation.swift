@@ -84,6 +84,8 @@ final class HTTPOperation: Sendable {
     let need: Need
     /// As what it travels to another node; nil: never.
     let code: ClientRequest.Code?
+    /// What those who write clients are told; nil: it is no part of the API's document.
+    let note: OperationNote?
     /// What a refusal without words is labelled as.
     let content: Response.Content
     /// Counts requests for the path, whatever the method.
@@ -104,7 +106,7 @@ final class HTTPOperation: Sendable {
     /// An operation that the node behind the edge carries out.
     init(
         _ name: String, _ paths: [Path], _ methods: [HTTPMethod]?, _ permissions: [Permission],
-        body: Body = .none, need: Need, code: ClientRequest.Code,
+        body: Body = .none, need: Need, code: ClientRequest.Code, note: OperationNote,
         content: Response.Content = .json,
         counting counter: (@Sendable (HTTPCounters) -> Counter)? = nil,
         isObservation: Bool = false, isSlow: Bool = false,
@@ -120,6 +122,7 @@ final class HTTPOperation: Sendable {
         self.body = body
         self.need = need
         self.code = code
+        self.note = note
         self.content = content
         self.counter = counter
         self.isObservation = isObservation
@@ -133,7 +136,8 @@ final class HTTPOperation: Sendable {
     /// An operation that the edge answers by itself.
     init(
         answeredHere name: String, _ paths: [Path], _ methods: [HTTPMethod]?,
-        _ permissions: [Permission], body: Body = .none, content: Response.Content = .json,
+        _ permissions: [Permission], body: Body = .none, note: OperationNote? = nil,
+        content: Response.Content = .json,
         counting counter: (@Sendable (HTTPCounters) -> Counter)? = nil,
         isObservation: Bool = false,
         answerToHead: @escaping @Sendable (Context, HTTPRequest) -> Response? = { _, _ in nil },
@@ -146,6 +150,7 @@ final class HTTPOperation: Sendable {
         self.body = body
         need = .edge
         code = nil
+        self.note = note
         self.content = content
         self.counter = counter
         self.isObservation = isObservation
@@ -155,22 +160,14 @@ final class HTTPOperation: Sendable {
         answer = { _, _, _ in nil }
         failure = { .plain(.internalServerError, ErrorTable.text($0)) }
     }
-
-    /// An operation that is not there yet: refused by its head, before its body is taken in.
-    convenience init(
-        unavailable name: String, _ paths: [Path], _ methods: [HTTPMethod],
-        _ permissions: [Permission], body: Body = .none, content: Response.Content = .none,
-        counting counter: @escaping @Sendable (HTTPCounters) -> Counter
-    ) {
-        self.init(
-            answeredHere: name, paths, methods, permissions, body: body, content: content,
-            counting: counter,
-            answerToHead: { _, _ in .unavailable(name) },
-            work: { _, _ in .unavailable(name) })
-    }
 }
 
 extension HTTPOperation {
+    /// Whether a parameter of the query string has a meaning here; all others are ignored.
+    func reads(_ name: QueryParameters.Name) -> Bool {
+        note?.parameters.contains { $0.name == name } ?? false
+    }
+
     /// What a client must be granted.
     var rightsNeed: RightsNeed { RightsNeed(permissions, isReading: isReading) }
 
@@ -178,11 +175,5 @@ extension HTTPOperation {
     var isReading: Bool {
         if permissions == [.query] { return true }
         return methods?.allSatisfy { $0 == .GET || $0 == .HEAD } ?? (need == .edge)
-    }
-}
-
-extension Response {
-    static func unavailable(_ feature: String) -> Response {
-        .plain(.serviceUnavailable, "\(feature) is not available yet")
     }
 }

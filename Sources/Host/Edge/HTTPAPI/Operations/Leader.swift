@@ -9,6 +9,10 @@ import Service
 extension HTTPOperation {
     static let leader = HTTPOperation(
         "leader", [.exact("/leader")], [.GET], [.leaderOperations], need: .node, code: .leader,
+        note: OperationNote(
+            "The node that leads.",
+            [.pretty, .timeout] + OperationParameter.idle.prefix(1),
+            [.json(200, .node, "The leader, asked over the network.")]),
         work: { _, _ in .submit(.leader) },
         answer: { _, reply, pending in
             guard case .leader(let node) = reply.outcome else { return nil }
@@ -25,6 +29,10 @@ extension HTTPOperation {
     static let transferLeadership = HTTPOperation(
         "stepdown", [.exact("/leader")], [.POST], [.leaderOperations], body: .document,
         need: .leader, code: .transferLeadership,
+        note: OperationNote(
+            "Hand leadership over.", [.transferWait, .timeout, .redirect],
+            bodies: [.json(.successor, isOptional: true)],
+            [.empty(200, "It was asked for, or with wait is done.")], answerFields: [.servedBy]),
         work: { _, request in
             var successor: NodeID?
             let length = request.body?.readableBytes ?? 0

@@ -9,6 +9,9 @@ import Wire
 extension HTTPOperation {
     static let limits = HTTPOperation(
         "limits", [.exact("/db/limits")], [.GET], [.status], need: .leader, code: .limits,
+        note: OperationNote(
+            "The limits on writes.", [.pretty, .timeout, .redirect],
+            [.json(200, .limits, "All limits.")], answerFields: [.servedBy]),
         work: { _, _ in .submit(.limits(nil)) },
         answer: limitsAnswer,
         failure: { .plain(.serviceUnavailable, ErrorTable.text($0)) })
@@ -16,6 +19,10 @@ extension HTTPOperation {
     static let changeLimits = HTTPOperation(
         "change limits", [.exact("/db/limits")], [.PUT], [.leaderOperations], body: .document,
         need: .log, code: .limits,
+        note: OperationNote(
+            "Change limits on writes.", [.pretty, .timeout, .redirect],
+            bodies: [.json(.limitsChange)],
+            [.json(200, .limits, "All limits, as they are now.")], answerFields: [.servedBy]),
         work: { _, request in
             do throws(LimitsDocument.Invalid) {
                 return .submit(.limits(try LimitsDocument.change(request.document)))
@@ -83,6 +90,11 @@ enum LimitsDocument {
         Field(name: "database", limit: \.database, change: \.database),
         Field(name: "temporary", limit: \.temporary, change: \.temporary),
     ]
+
+    /// The name of each and its least value.
+    static var all: [(name: String, least: UInt64)] {
+        fields.map { ($0.name, WriteLimits.least[keyPath: $0.limit]) }
+    }
 
     private static var names: String { fields.map(\.name).joined(separator: ", ") }
 }

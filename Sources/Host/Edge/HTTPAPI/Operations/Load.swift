@@ -10,6 +10,14 @@ import Wire
 extension HTTPOperation {
     static let load = HTTPOperation(
         "load", [.prefix("/db/load")], [.POST], [.load], body: .database, need: .log, code: .load,
+        note: OperationNote(
+            "Replace the database by a file, or run a dump; either may be packed by gzip.",
+            [.pretty, .timings, .timeout, .redirect] + OperationParameter.idle.prefix(1),
+            bodies: [.bytes, .sql],
+            [
+                .json(200, .results, "Empty for a file; for SQL what it did."),
+                .stream(200, .lines, "Progress, where Accept asks for it."),
+            ], answerFields: [.servedBy]),
         counting: { $0.loads }, isSlow: true,
         work: { desk, request in
             guard let kept = request.kept else {

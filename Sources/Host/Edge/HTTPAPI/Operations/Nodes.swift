@@ -6,6 +6,10 @@ import Service
 extension HTTPOperation {
     static let nodes = HTTPOperation(
         "nodes", [.prefix("/nodes")], [.GET], [.status], need: .node, code: .nodes,
+        note: OperationNote(
+            "All members, each asked over the network.",
+            [.nonvoters, .version, .pretty, .timeout] + OperationParameter.idle.prefix(1),
+            [.json(200, .nodes, "The members.")]),
         work: { _, request in
             .submit(.nodes(includeNonvoters: request.parameters.has(.nonvoters)))
         },

@@ -11,7 +11,7 @@ enum OperationTable {
         .limits, .changeLimits, .retryApply, .skipEntry,
         .backup, .load, .rowsImport, .analysis, .boot, .snapshot, .reap,
         .remove, .status, .nodes, .leader, .transferLeadership, .reseed, .drop, .readiness,
-        .variables, .metrics, .licenses,
+        .variables, .metrics, .licenses, .apiDescription,
     ]
 
     /// The operations that share a path, each with methods of its own.

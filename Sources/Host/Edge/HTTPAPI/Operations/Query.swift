@@ -7,6 +7,10 @@ import Wire
 extension HTTPOperation {
     static let query = StatementsOperation.row(
         "query", .query, "/db/query", [.GET, .POST], [.query], need: .level,
+        note: .statements(
+            "Run statements that only read.",
+            [.q, .qualifyColumns, .linearizableTimeout] + OperationParameter.reading,
+            isText: true, isWrite: false),
         counting: { $0.queries },
         given: { request in
             if request.method == .GET {

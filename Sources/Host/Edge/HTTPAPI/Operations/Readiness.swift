@@ -7,6 +7,10 @@ import Telemetry
 extension HTTPOperation {
     static let readiness = HTTPOperation(
         "readiness", [.prefix("/readyz")], [.GET], [.ready], need: .node, code: .readiness,
+        note: OperationNote(
+            "Whether clients may be sent to this node.",
+            [.nodeAlone, .sync, .timeout] + OperationParameter.idle.prefix(1),
+            [.text(200, "They may."), .text(503, "They may not; the lines say why.")]),
         content: .text, counting: { $0.readinessChecks }, isObservation: true,
         work: { _, request in
             .submit(

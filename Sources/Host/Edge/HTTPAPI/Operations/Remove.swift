@@ -8,7 +8,11 @@ import Service
 extension HTTPOperation {
     static let remove = HTTPOperation(
         "remove", [.prefix("/remove")], [.DELETE], [.remove], body: .document, need: .leader,
-        code: .remove, content: .none,
+        code: .remove,
+        note: OperationNote(
+            "Take a member out of the cluster.", [.timeout, .redirect], bodies: [.json(.member)],
+            [.empty(200, "It is no member any more, or never was.")], answerFields: [.servedBy]),
+        content: .none,
         work: { _, request in
             guard case .object(let members)? = request.document, members.count == 1,
                 members[0].name == "id", let id = members[0].value.string

@@ -6,7 +6,11 @@ import Service
 extension HTTPOperation {
     static let reseed = HTTPOperation(
         "reseed", [.exact("/cluster/reseed")], [.POST], [.leaderOperations], need: .node,
-        code: .reseed, content: .none,
+        code: .reseed,
+        note: OperationNote(
+            "Replace this node's database by the leader's.", [.timeout],
+            [.empty(200, "It will be.")], answerFields: [.servedBy]),
+        content: .none,
         work: { _, _ in .submit(.reseed) },
         answer: { desk, reply, _ in
             guard case .done = reply.outcome else { return nil }

@@ -11,7 +11,19 @@ import Wire
 extension HTTPOperation {
     static let rowsImport = HTTPOperation(
         "import", [.exact("/db/import")], [.POST], [.load], body: .database, need: .log,
-        code: .load, counting: { $0.imports }, isSlow: true,
+        code: .load,
+        note: OperationNote(
+            "Add rows to a table, in bounded transactions.",
+            [
+                .table, .format, .columns, .from, .batch, .conflict, .pretty, .timeout, .redirect,
+            ], bodies: [.bytes, .sql],
+            [
+                .json(200, .imported, "All rows are in the table."),
+                .stream(200, .lines, "The same by batches, where Accept asks for it."),
+                .json(400, .imported, "A row failed; those counted are in the table."),
+                .json(503, .imported, "It could not go on; those counted are in the table."),
+            ]),
+        counting: { $0.imports }, isSlow: true,
         answerToHead: { _, request in ImportRequest.refusal(of: request.parameters) },
         work: { desk, request in
             guard let kept = request.kept else {

@@ -8,6 +8,9 @@ import Telemetry
 extension HTTPOperation {
     static let snapshot = HTTPOperation(
         "snapshot", [.exact("/snapshot")], [.POST], [.snapshot], need: .node, code: .checkpoint,
+        note: OperationNote(
+            "Checkpoint this node's database and shorten its log.", [.trailingLogs, .timeout],
+            [.empty(200, "It is done."), .empty(204, "There was nothing to do.")]),
         content: .none, counting: { $0.snapshots },
         work: { _, request in
             // Checked with the query string; what is not above 0 means the node's own number.

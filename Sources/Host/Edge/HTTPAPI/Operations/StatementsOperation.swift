@@ -11,14 +11,14 @@ enum StatementsOperation {
     /// - Parameter given: the statements, when they are not in a JSON body.
     static func row(
         _ name: String, _ kind: CommandKind, _ path: String, _ methods: [HTTPMethod],
-        _ permissions: [HTTPOperation.Permission], need: HTTPOperation.Need,
+        _ permissions: [HTTPOperation.Permission], need: HTTPOperation.Need, note: OperationNote,
         counting counter: @escaping @Sendable (HTTPCounters) -> Counter,
         answerToHead: @escaping @Sendable (AnswerDesk, HTTPRequest) -> Response? = { _, _ in nil },
         given: @escaping @Sendable (HTTPRequest) -> [Statement]?
     ) -> HTTPOperation {
         HTTPOperation(
             name, [.prefix(path)], methods, permissions, body: .statements, need: need,
-            code: .command, counting: counter, answerToHead: answerToHead,
+            code: .command, note: note, counting: counter, answerToHead: answerToHead,
             work: { desk, request in
                 let key: String?
                 switch IdempotencyKey.of(request, kind) {

@@ -6,6 +6,9 @@ import Telemetry
 extension HTTPOperation {
     static let status = HTTPOperation(
         answeredHere: "status", [.prefix("/status")], [.GET], [.status],
+        note: OperationNote(
+            "What the parts of the daemon tell about themselves.", [.key, .pretty],
+            [.json(200, .status, "All of it, or the part that key names.")]),
         counting: { $0.statusReads }, isObservation: true,
         work: { desk, request in
             let body = desk.documents.status(
