@@ -282,9 +282,10 @@ let package = Package(
             "EndToEnd",
             [
                 "Chance", "Discovery", "HarnessBackends", "Histories", "ServerTesting", "JSON",
-                "NodeLogic", "Raft", "Replica", "SQLite", "Telemetry", "Threads", "Time",
+                "NodeLogic", "Raft", "Replica", "ScenarioTesting", "SQLite", "Telemetry", "Threads",
+                "Time",
             ] + nio,
-            resources: [.copy("Plugins")]),
+            resources: [.copy("Plugins"), .copy("Scenarios")]),
         tests("Tidy"),
         tests("Wire", ["Wire"]),
         tests("Threads", ["Threads", "Time"]),

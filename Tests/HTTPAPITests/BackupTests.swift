@@ -23,6 +23,8 @@ import Wire
     @Test(arguments: [
         ("", plain), ("?fmt=binary", plain), ("?fmt=x", plain),
         ("?fmt=SQL&tables=a,b", BackupRequest(form: .sql, tables: ["a", "b"])),
+        ("?fmt=sql&tables=+a+,,%09b+c%0A,+", BackupRequest(form: .sql, tables: ["a", "b c"])),
+        ("?fmt=sql&tables=,+,", BackupRequest(form: .sql)),
         ("?fmt=sql&tables=", BackupRequest(form: .sql)), ("?tables=a", plain),
         ("?fmt=delete&compress", BackupRequest(form: .delete, compress: true)),
         ("?vacuum&compress=false", BackupRequest(vacuum: true, compress: true)),

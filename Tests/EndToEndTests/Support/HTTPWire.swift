@@ -12,6 +12,8 @@ final class HTTPWire {
     private let socket: Int32
     private let host: String
     private var buffer = Data()
+    /// Answers tell the length of a body that does not come.
+    private var hasNoBody = false
     /// The server asked for the end of the connection, or broke it.
     private(set) var isOver = false
 
@@ -60,6 +62,7 @@ final class HTTPWire {
         var head = "\(method) \(path) HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n"
         for header in headers { head += header + "\r\n" }
         if let body { head += "Content-Length: \(body.count)\r\n" }
+        hasNoBody = method == "HEAD"
         try send(Data((head + "\r\n").utf8) + (body ?? Data()))
         return try receive()
     }
@@ -123,8 +126,13 @@ final class HTTPWire {
             headers[line[..<colon].lowercased()] = line[line.index(after: colon)...]
                 .trimmingCharacters(in: .whitespaces)
         }
-        // A 304 has no body, and tells no length.
-        let told = status == 304 ? 0 : headers["content-length"].flatMap { Int($0) }
+        // A 204 and a 304 have no body, and tell no length.
+        let hasBody = status != 204 && status != 304 && !hasNoBody
+        if hasBody, headers["transfer-encoding"] == "chunked" {
+            guard let body = try chunks(from: end.upperBound) else { return nil }
+            return HTTPAnswer(status: status, headers: headers, body: body)
+        }
+        let told = hasBody ? headers["content-length"].flatMap { Int($0) } : 0
         guard let length = told else { throw fail() }
         guard buffer.distance(from: end.upperBound, to: buffer.endIndex) >= length else {
             return nil
@@ -133,6 +141,27 @@ final class HTTPWire {
         buffer = Data(buffer[end.upperBound...].dropFirst(length))
         if headers["connection"]?.lowercased() == "close" { isOver = true }
         return HTTPAnswer(status: status, headers: headers, body: body)
+    }
+
+    /// A body in chunks, taken out of what has come; nil if its last one has not.
+    private func chunks(from start: Data.Index) throws -> Data? {
+        var body = Data()
+        var place = start
+        while let line = buffer[place...].range(of: Data("\r\n".utf8)) {
+            let digits = String(decoding: buffer[place..<line.lowerBound], as: UTF8.self)
+            guard let size = Int(digits, radix: 16) else { throw fail() }
+            guard buffer.distance(from: line.upperBound, to: buffer.endIndex) >= size + 2 else {
+                return nil
+            }
+            let end = buffer.index(line.upperBound, offsetBy: size)
+            body += buffer[line.upperBound..<end]
+            place = buffer.index(end, offsetBy: 2)
+            guard size > 0 else {
+                buffer = Data(buffer[place...])
+                return body
+            }
+        }
+        return nil
     }
 
     private func fail() -> Failure {

@@ -62,9 +62,17 @@ extension QueryParameters {
             case "delete": .delete
             default: .binary
             }
-        let names = self[.tables].map { $0.split(separator: ",").map(String.init) }
+        let names = (self[.tables] ?? "").split(separator: ",").map(Self.trimmed)
+            .filter { !$0.isEmpty }
         return BackupRequest(
             form: form, vacuum: has(.vacuum), compress: has(.compress),
-            tables: form == .sql ? names.flatMap { $0.isEmpty ? nil : $0 } : nil)
+            tables: form == .sql && !names.isEmpty ? names : nil)
+    }
+
+    /// Without the white space around it.
+    private static func trimmed(_ name: Substring) -> String {
+        let start = name.drop(while: \.isWhitespace)
+        let end = start.lastIndex { !$0.isWhitespace }
+        return end.map { String(start[...$0]) } ?? ""
     }
 }

@@ -4,7 +4,7 @@ import Rights
 /// `/licenses`: the licences of the program and of what is linked into it. Nobody needs a right for it.
 extension HTTPOperation {
     static let licenses = HTTPOperation(
-        answeredHere: "licenses", [.exact("/licenses")], nil, [],
+        answeredHere: "licenses", [.exact("/licenses")], [.GET], [],
         note: OperationNote(
             "The licences of the program and of what is linked into it.", [],
             [.text(200, "All of them.")]),
