@@ -1,7 +1,12 @@
+import Foundation
 import PeerProtocol
 import Raft
+import Scratch
+import StateMachine
 import Synchronization
+import Telemetry
 import Testing
+import Threads
 
 @testable import NodeLogic
 @testable import Replica
@@ -51,5 +56,63 @@ import Testing
         files.stop(id, "deposed") { id, _ in events.add("stop \(id)") }
         files.decide(id, refusal: nil) { id, _ in events.add("stop \(id)") }
         #expect(events.all == ["deposed"])
+    }
+
+    @Test
+    func `One that is stopped when it lies complete keeps the next waiting until its end only`() {
+        let files = SnapshotFiles(directory: "/nowhere")
+        let events = Events()
+        let stopping: SnapshotFiles.Stopping = { id, _ in events.add("stop \(id)") }
+        let begin: @Sendable (SnapshotDecision) -> Void = { decision in
+            if case .accept(let id, _) = decision { events.add("begin \(id)") }
+        }
+        let first = files.begin(Self.offer, begin)
+        files.decide(first, refusal: nil, stopping)
+        #expect(files.complete(first) { events.add("done: \($0 ?? "well")") })
+        let second = files.begin(Self.offer, begin)
+        files.stop(first, "deposed", stopping)
+        files.decide(second, refusal: nil, stopping)
+        #expect(events.all == ["begin 1", "stop 1"])
+        // The transport has nothing left of it: only the machine says that it is over.
+        files.end(first, problem: "not wanted", stopping)
+        #expect(events.all.dropFirst(2) == ["done: not wanted", "begin 2"])
+    }
+
+    @Test func `The file of one that is not wanted is deleted though its transfer has ended`()
+        throws
+    {
+        let directory = try TemporaryDirectory("discard")
+        let databases = DatabaseDirectory(path: directory.path)
+        try databases.create(.first)
+        let (core, open) = (Mailbox<NodeEvent>(), OpenRequests())
+        let readers = ReaderPool(
+            path: databases.file(of: .first), limit: 1, core: core, open: open)
+        defer { readers.stop(patience: .zero) }
+        let files = SnapshotFiles(directory: directory.path)
+        let (apply, _) = try ApplyThread.start(
+            generation: .first,
+            links: ApplyThread.Links(
+                core: core, directory: databases,
+                limits: ApplyKeeper.Limits(
+                    checkpointBytes: 1 << 20, checkpointEntries: 1000,
+                    checkpointInterval: .seconds(1), holdBytes: 1 << 20),
+                open: open, snapshots: files, readers: readers, board: StatusBoard(),
+                timings: NodeTimings(MetricRegistry()),
+                logger: Logger(module: "test", threshold: nil)))
+        let (discarded, unfit) = (
+            files.begin(Self.offer) { _ in }, files.begin(Self.offer) { _ in }
+        )
+        for id in [discarded, unfit] {
+            try Data("received".utf8).write(to: URL(filePath: files.path(of: id)))
+            #expect(files.complete(id) { _ in })
+        }
+        // As the machine's thread does, which hands over and goes on.
+        files.end(discarded, problem: nil) { _, _ in }
+        apply.post(.discard(discarded))
+        apply.post(.prepare(unfit, Self.offer.mark))
+        apply.stop()
+        let left = try FileManager.default.contentsOfDirectory(atPath: directory.path)
+        #expect(left.filter { $0.hasPrefix("incoming-") } == [])
+        withExtendedLifetime(directory) {}
     }
 }

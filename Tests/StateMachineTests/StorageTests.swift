@@ -327,7 +327,7 @@ import Wire
             result.statements.map(\.outcome) == [
                 .failed("query timeout"), .failed("query timeout"),
             ])
-        reader.activity.evict()
+        reader.activity.evict(begunAt: .now)
         #expect(run(reader, "SELECT 1")?.count == 1, "an idle reader is not evicted")
     }
 

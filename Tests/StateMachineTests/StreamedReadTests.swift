@@ -169,7 +169,9 @@ import Wire
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT i FROM n",
             "SELECT 1")
         stream.limit = 2
-        stream.onPart = { [reader] in reader.activity.evict() }
+        stream.onPart = { [reader] in
+            if let start = reader.activity.startedAt { reader.activity.evict(begunAt: start) }
+        }
         #expect(reader.run(endless, stream: stream) == .streamed)
         #expect(stream.errors.first?.hasPrefix("read ended: it held back") == true)
         #expect(stream.parts.last?.isLast == true)

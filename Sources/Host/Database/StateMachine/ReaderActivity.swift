@@ -17,9 +17,10 @@ package final class ReaderActivity: Sendable {
     package var startedAt: ContinuousClock.Instant? { state.withLock { $0.startedAt } }
 
     /// Ends the request that it serves with an error, for it holds back the checkpoint.
-    package func evict() {
+    /// - Parameter instant: when that request began: one that it took up since is another.
+    package func evict(begunAt instant: ContinuousClock.Instant) {
         state.withLock {
-            guard $0.startedAt != nil else { return }
+            guard $0.startedAt == instant else { return }
             mustEnd.store(true, ordering: .relaxed)
         }
     }

@@ -104,8 +104,9 @@ extension NodeMachine {
         for forward in decisions.forwards {
             emit(.forward(forward.requests, to: forward.address))
         }
-        for recall in decisions.recalls { emit(.recall(recall.keys, at: recall.address)) }
+        // First who waits is answered: what still comes of an answer that is recalled finds nobody.
         if !decisions.answers.isEmpty { emit(.answer(decisions.answers)) }
+        for recall in decisions.recalls { emit(.recall(recall.keys, at: recall.address)) }
         return true
     }
 

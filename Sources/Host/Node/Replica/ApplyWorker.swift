@@ -60,7 +60,7 @@ struct ApplyWorker {
                 keeper.closed(id)
             case .prepare(let id, let mark, let generation): prepare(id, mark, as: generation)
             case .switchTo(let generation, let mark): switchTo(generation, mark)
-            case .discard(let id): if let path = links.snapshots.path(of: id) { unlink(path) }
+            case .discard(let id): discard(links.snapshots.path(of: id))
             case .removeReplaced(let generation): remove(generation)
             case .answer(let answers): answer(answers)
             case .report(let reports): report(reports)
@@ -257,7 +257,7 @@ struct ApplyWorker {
     ) {
         let incoming = links.directory.incomingFile(of: generation)
         do {
-            let path = links.snapshots.path(of: id) ?? ""
+            let path = links.snapshots.path(of: id)
             guard let cluster = applier.applied.cluster, rename(path, incoming) == 0 else {
                 let cause = String(cString: strerror(errno))
                 throw DatabaseReport.Failure("can't move \(path) to \(incoming): \(cause)")
@@ -265,7 +265,19 @@ struct ApplyWorker {
             try links.directory.installSnapshot(as: generation, mark: mark, cluster: cluster)
             keeper.prepared(mark, .success(generation))
         } catch {
+            // It may be as large as the database, and nobody wants it any more.
+            discard(links.snapshots.path(of: id))
+            discard(incoming)
             keeper.prepared(mark, .failure(.init("\(error)")))
+        }
+    }
+
+    /// Deletes a received database that is none of ours. Of the next start it is a remainder.
+    private func discard(_ path: String) {
+        for file in [path, path + "-wal", path + "-shm"] where unlink(file) != 0 && errno != ENOENT
+        {
+            links.logger.warning(
+                "received database not deleted", ["path": file, "errno": "\(errno)"])
         }
     }
 

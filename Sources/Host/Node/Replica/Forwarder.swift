@@ -129,8 +129,23 @@ final class Forwarder: ReplySink {
         if !known.isEmpty { transport.demand(known, of: self) }
     }
 
-    /// Nobody waits any more for what was sent on to the node there.
+    /// Nobody waits any more for what was sent on to the node there. Whoever waited has been answered
+    /// before, unless the first part came while the machine decided that none would: then that was the
+    /// last one, and it hears so.
     func recall(_ keys: [RequestKey], at address: PeerAddress) {
         transport.recall(keys.map { RequestID($0.rawValue) }, of: self, at: address)
+        let begun = state.withLock { state in
+            keys.compactMap { key -> ReplyTarget? in
+                defer { state.end(key) }
+                return state.targets[key]
+            }
+        }
+        var batch = ReplyBatch()
+        for target in begun {
+            batch.add(
+                .failed(.timedOut(waitingFor: "the rest of the answer of the node at \(address)")),
+                to: target)
+        }
+        batch.deliver()
     }
 }

@@ -46,23 +46,32 @@ final class LogThread: Sendable {
     ) throws(ThreadShortage) {
         let jobs = self.jobs
         thread = try NamedThread("log") {
+            var log: Log
             do throws(LogError) {
-                var log = try Log.open(on: PosixDisk(), directory: directory, bootID: bootID)
-                opening.post(
-                    .success(
-                        OpenedLog(state: log.state, torn: log.torn.map { "\($0)" })))
-                var worker = Worker(core: core, jobs: jobs, timings: timings)
+                log = try Log.open(on: PosixDisk(), directory: directory, bootID: bootID)
+            } catch {
+                // Who waits for it decides what becomes of the node.
+                return opening.post(.failure(error))
+            }
+            opening.post(
+                .success(OpenedLog(state: log.state, torn: log.torn.map { "\($0)" })))
+            var worker = Worker(core: core, jobs: jobs, timings: timings)
+            do throws(LogError) {
                 try worker.run(&log)
             } catch {
-                opening.post(.failure(error))
                 core.post(.fault("\(error)"))
+                worker.refuse(with: error)
             }
         }
     }
 
+    /// A start that came to nothing leaves no thread behind.
+    deinit { jobs.post(.stop) }
+
     func post(_ work: LogWork) { jobs.post(.work(work)) }
 
     /// What the start needs of the entries after `index`, read by the thread.
+    /// - Throws: what ended the thread, if it has ended.
     func tail(after index: LogIndex, holding byteLimit: Int) throws(LogError) -> LogTail {
         let answer = Mailbox<Result<LogTail, LogError>>()
         jobs.post(.readTail(after: index, holding: byteLimit, answer))
@@ -70,6 +79,7 @@ final class LogThread: Sendable {
     }
 
     /// Makes metadata durable before anything else goes on; for the start only.
+    /// - Throws: what ended the thread, if it has ended.
     func recordNow(_ records: [MetadataRecord]) throws(LogError) {
         let answer = Mailbox<Result<Void, LogError>>()
         jobs.post(.recordNow(records, answer))
@@ -88,6 +98,9 @@ final class LogThread: Sendable {
         private let jobs: Mailbox<LogJob>
         private let timings: NodeTimings
         private var keeper = LogKeeper()
+        /// Taken out of the mailbox, and not looked at.
+        private var unread: ArraySlice<LogJob> = []
+        private var isStopping = false
 
         init(core: Mailbox<NodeEvent>, jobs: Mailbox<LogJob>, timings: NodeTimings) {
             self.timings = timings
@@ -119,9 +132,26 @@ final class LogThread: Sendable {
             histogram.record(.now - start)
         }
 
+        /// The log can't be used any more: whoever waits for it hears why, until the node stops.
+        mutating func refuse(with error: LogError) {
+            while true {
+                for job in unread {
+                    switch job {
+                    case .work: break
+                    case .recordNow(_, let answer): answer.post(.failure(error))
+                    case .readTail(_, _, let answer): answer.post(.failure(error))
+                    case .stop: isStopping = true
+                    }
+                }
+                guard !isStopping else { return }
+                unread = jobs.take()[...]
+            }
+        }
+
         private mutating func take(_ limit: Duration?, _ log: inout Log) throws(LogError) {
-            let taken = limit.map { jobs.take(until: .now + $0) } ?? jobs.take()
-            for job in taken {
+            unread = (limit.map { jobs.take(until: .now + $0) } ?? jobs.take())[...]
+            let isQuiet = unread.isEmpty
+            while let job = unread.first {
                 switch job {
                 case .work(let work): keeper.post(work)
                 case .recordNow(let records, let answer):
@@ -131,10 +161,15 @@ final class LogThread: Sendable {
                     answer.post(.success(()))
                 case .readTail(let index, let byteLimit, let answer):
                     answer.post(.success(try log.tail(after: index, holding: byteLimit)))
-                case .stop: keeper.stop()
+                case .stop:
+                    isStopping = true
+                    keeper.stop()
                 }
+                // Not before: what fails is answered by `refuse`.
+                unread = unread.dropFirst()
             }
-            keeper.woke(isQuiet: taken.isEmpty)
+            unread = []
+            keeper.woke(isQuiet: isQuiet)
         }
     }
 }

@@ -151,7 +151,8 @@ final class MachineThread {
             links.snapshots.decide(id, refusal: refusal, links.stopReceiving)
         case .stopReceiving(let id, let cause):
             links.snapshots.stop(id, cause, links.stopReceiving)
-        case .snapshotDone(let id, let problem): links.snapshots.end(id, problem: problem)
+        case .snapshotDone(let id, let problem):
+            links.snapshots.end(id, problem: problem, links.stopReceiving)
         case .say(let note): notes.write(note, at: .now)
         case .stateChanged(let change): links.states.take(change)
         case .failed(let text):

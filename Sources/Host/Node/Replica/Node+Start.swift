@@ -62,6 +62,8 @@ extension Node {
         let opened = try start.carryOut(
             core: core, bootID: try bootID(), timings: timings, logger: logger
         ) { generation in
+            // Of a database that proved damaged.
+            readers?.stop()
             let pool = ReaderPool(
                 path: directory.file(of: generation), limit: settings.maxReaders,
                 core: core, open: open)

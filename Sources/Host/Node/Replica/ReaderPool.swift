@@ -269,7 +269,8 @@ final class ReaderPool: Sendable {
     func evictOldest() {
         let running = state.withLock { $0.slots }
             .compactMap { slot in slot.activity.startedAt.map { ($0, slot) } }
-        running.min { $0.0 < $1.0 }?.1.evict()
+        guard let (startedAt, slot) = running.min(by: { $0.0 < $1.0 }) else { return }
+        slot.evict(begunAt: startedAt)
     }
 
     /// `givenUp` are readers that have not come back; they are none of `threads`.

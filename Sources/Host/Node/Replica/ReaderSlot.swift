@@ -130,8 +130,9 @@ final class ReaderSlot: Sendable {
     }
 
     /// Ends what it is at with an error that says that it held back the checkpoint.
-    func evict() {
-        activity.evict()
+    /// - Parameter instant: when SQLite began with it.
+    func evict(begunAt instant: ContinuousClock.Instant) {
+        activity.evict(begunAt: instant)
         bell.post(true)
     }
 
@@ -231,18 +232,18 @@ extension ReaderSlot: ResultStream {
     /// More of the answer is asked for.
     /// - Returns: whether it comes from here.
     func demand(_ demand: PartDemand, from sink: any ReplySink) -> Bool {
-        let isMine = state.withLock { state -> Bool in
+        let (isMine, mayWait) = state.withLock { state -> (Bool, Bool) in
             guard var running = state.running, running.job.target.sink === sink,
                 running.job.target.id == demand.id
-            else { return false }
-            if let open = running.demand {
-                let more = min(max(0, demand.bytes), ResultWindow.bytes)
-                running.demand = min(open + more, ResultWindow.bytes)
-                state.running = running
-            }
-            return true
+            else { return (false, false) }
+            guard let open = running.demand else { return (true, false) }
+            let more = min(max(0, demand.bytes), ResultWindow.bytes)
+            running.demand = min(open + more, ResultWindow.bytes)
+            state.running = running
+            return (true, open <= 0)
         }
-        if isMine { bell.post(true) }
+        // Else nobody listens for the bell, and whoever asks again and again would fill it.
+        if mayWait { bell.post(true) }
         return isMine
     }
 

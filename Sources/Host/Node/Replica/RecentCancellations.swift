@@ -8,22 +8,35 @@ struct RecentCancellations {
         let id: RequestID
     }
 
+    /// Where a sink was that is gone another one may be, which calls its requests the same: that of a
+    /// node that was started anew counts from the beginning. So an address alone names nobody.
+    private struct Canceller {
+        weak var sink: (any ReplySink)?
+        /// How often something was noted before.
+        let number: Int
+    }
+
     /// Kept at most; older ones are forgotten first.
     static let limit = 4096
 
-    private var known: Set<Key> = []
-    private var order: [Key] = []
+    private var known: [Key: Canceller] = [:]
+    /// When what was noted, the oldest from `front` on.
+    private var order: [(key: Key, number: Int)] = []
     private var front = 0
+    private var count = 0
 
-    /// What is in `contains` is unique per sink, and sinks live as long as their requests.
+    /// A sink calls no two requests the same.
     mutating func add(_ ids: [RequestID], from sink: any ReplySink) {
         for id in ids {
             let key = Key(sink: ObjectIdentifier(sink), id: id)
-            guard known.insert(key).inserted else { continue }
-            order.append(key)
+            guard known[key]?.sink == nil else { continue }
+            known[key] = Canceller(sink: sink, number: count)
+            order.append((key, count))
+            count += 1
         }
         while order.count - front > Self.limit {
-            known.remove(order[front])
+            let oldest = order[front]
+            if known[oldest.key]?.number == oldest.number { known[oldest.key] = nil }
             front += 1
         }
         if front > Self.limit {
@@ -34,6 +47,6 @@ struct RecentCancellations {
 
     func contains(_ target: ReplyTarget) -> Bool {
         guard !known.isEmpty else { return false }
-        return known.contains(Key(sink: ObjectIdentifier(target.sink), id: target.id))
+        return known[Key(sink: ObjectIdentifier(target.sink), id: target.id)]?.sink != nil
     }
 }

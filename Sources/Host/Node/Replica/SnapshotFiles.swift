@@ -10,8 +10,6 @@ final class SnapshotFiles: Sendable {
     /// One that comes in.
     struct Receipt {
         var offer: SnapshotOffer
-        /// Where it is written: a file of its own for each transfer.
-        var path: String
         /// Answers the sender's offer; called once.
         var decide: (@Sendable (SnapshotDecision) -> Void)?
         /// Tells the sender how it ended; there once it lies complete on disk.
@@ -29,17 +27,15 @@ final class SnapshotFiles: Sendable {
         var deferred: [SnapshotReceiptID] = []
 
         /// Those that are due, now that none is being stopped any more.
-        mutating func takeDue() -> [Due] {
+        mutating func takeDue(_ path: (SnapshotReceiptID) -> String) -> [Due] {
             guard !receipts.values.contains(where: \.isStopped) else { return [] }
             defer { deferred = [] }
             return deferred.compactMap { id in
-                guard let decide = receipts[id]?.decide, let path = receipts[id]?.path else {
-                    return nil
-                }
+                guard let decide = receipts[id]?.decide else { return nil }
                 receipts[id]?.decide = nil
                 return Due(
                     id: id, decide: decide,
-                    decision: .accept(IncomingSnapshotID(id.rawValue), path: path))
+                    decision: .accept(IncomingSnapshotID(id.rawValue), path: path(id)))
             }
         }
     }
@@ -85,17 +81,19 @@ final class SnapshotFiles: Sendable {
 
     // MARK: In
 
-    /// Named like the database directory's own incoming files, so that a start removes remains.
+    /// Where it is written: a file of its own for each transfer, also when that has ended. Named like
+    /// the database directory's own incoming files, so that a start removes remains.
+    func path(of id: SnapshotReceiptID) -> String {
+        "\(directory)/incoming-transfer-\(id.rawValue).sqlite"
+    }
+
     func begin(
         _ offer: SnapshotOffer, _ decide: @escaping @Sendable (SnapshotDecision) -> Void
     ) -> SnapshotReceiptID {
         state.withLock { state in
             state.lastReceipt += 1
             let id = SnapshotReceiptID(state.lastReceipt)
-            state.receipts[id] = Receipt(
-                offer: offer,
-                path: "\(directory)/incoming-transfer-\(state.lastReceipt).sqlite",
-                decide: decide)
+            state.receipts[id] = Receipt(offer: offer, decide: decide)
             return id
         }
     }
@@ -105,7 +103,7 @@ final class SnapshotFiles: Sendable {
         let due = state.withLock { state -> [Due] in
             guard let refusal else {
                 state.deferred.append(id)
-                return state.takeDue()
+                return state.takeDue(path)
             }
             guard let decide = state.receipts.removeValue(forKey: id)?.decide else { return [] }
             return [Due(id: id, decide: decide, decision: .refuse(refusal))]
@@ -156,17 +154,19 @@ final class SnapshotFiles: Sendable {
     func forget(_ id: SnapshotReceiptID, _ stopping: Stopping) {
         let due = state.withLock { state -> [Due] in
             state.receipts[id] = nil
-            return state.takeDue()
+            return state.takeDue(path)
         }
         tell(due, stopping)
     }
 
-    func path(of id: SnapshotReceiptID) -> String? {
-        state.withLock { $0.receipts[id]?.path }
-    }
-
-    func end(_ id: SnapshotReceiptID, problem: String?) {
-        let done = state.withLock { $0.receipts.removeValue(forKey: id)?.done }
+    /// Nothing more is done with one that lay complete on disk; its file may still be deleted. One that
+    /// waited for its end, if it was stopped at last, begins.
+    func end(_ id: SnapshotReceiptID, problem: String?, _ stopping: Stopping) {
+        let (done, due) = state.withLock { state in
+            let done = state.receipts.removeValue(forKey: id)?.done
+            return (done, state.takeDue(path))
+        }
         done?(problem)
+        tell(due, stopping)
     }
 }

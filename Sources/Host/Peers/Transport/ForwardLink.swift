@@ -269,9 +269,10 @@ extension ForwardLink {
 
     private func connected(_ channel: any Channel) {
         let isWanted = state.withLock { state -> Bool in
-            guard case .dialing = state.phase, channel.isActive else { return false }
-            state.phase = .connected(channel)
-            return true
+            guard case .dialing = state.phase else { return false }
+            // It may have broken already; then the next request dials again.
+            state.phase = channel.isActive ? .connected(channel) : .idle
+            return channel.isActive
         }
         guard isWanted else {
             channel.close(promise: nil)
