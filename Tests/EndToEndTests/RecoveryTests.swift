@@ -180,10 +180,81 @@ import Testing
             try node.start()
             #expect(try await node.waitForExit() == 1)
             #expect(node.log.contains(message), "\(text): \(node.log.suffix(400))")
+            #expect(node.log.contains("raft/peers.json"), "\(text): \(node.log.suffix(400))")
         }
         try FileManager.default.removeItem(atPath: node.dataDirectory + "/raft/peers.json")
         try node.start()
         try await node.waitUntilReady()
         #expect(try await node.client.rows("SELECT count(*) FROM t")[0][0].int == 0)
+    }
+
+    @Test func `A skip file that was spoilt is refused by its name, and nothing was recovered`()
+        async throws
+    {
+        let directory = try TestDirectory()
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path)
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        _ = try await node.client.execute(["CREATE TABLE t(v)"])
+        node.kill()
+        let before = try Self.facts(node)
+        try Self.write(Self.peers([node]), for: node)
+        let skip = node.dataDirectory + "/raft/skip.json"
+        for text in [
+            "", "{", "[]", "7", "\0", #"{"index":70}"#, #"{"index":70,"hash":"a"}"#,
+            #"{"index":0,"hash":1}"#, #"{"index":-1,"hash":1}"#, #"{"index":7.5,"hash":1}"#,
+            #"{"index":70,"hash":1,"text":1}"#, #"{"index":70,"hash":1,"tezt":1,"offset":1}"#,
+            #"{"index":18446744073709551616,"hash":1}"#,
+            #"{"index":70,"hash":4294967296}"#,
+            #"{"index":70,"hash":1,"text":0,"offset":4294967296}"#,
+            // Applied here, whatever it is; and two that nobody has.
+            #"{"index":1,"hash":1}"#, #"{"index":70,"hash":1}"#,
+            #"{"index":18446744073709551615,"hash":1,"text":4294967295,"offset":4294967295}"#,
+        ] {
+            try text.write(toFile: skip, atomically: true, encoding: .utf8)
+            try node.start()
+            #expect(try await node.waitForExit() == 1, "\(text)")
+            #expect(node.log.contains("skip.json"), "\(text): \(node.log.suffix(400))")
+        }
+        #expect(try Self.facts(node)["cluster_id"].string == before["cluster_id"].string)
+        try FileManager.default.removeItem(atPath: skip)
+        try node.start()
+        try await node.waitUntilReady()
+        #expect(try await node.client.rows("SELECT count(*) FROM t")[0][0].int == 0)
+    }
+
+    @Test func `An entry that no member has is left out by none, and the cluster goes on`()
+        async throws
+    {
+        let cluster = try await Self.wreck()
+        defer { cluster.stop() }
+        let pair = Array(cluster.nodes[..<2])
+        for node in pair {
+            try Self.write(Self.peers(pair), for: node)
+            try #"{"index":40,"hash":1}"#.write(
+                toFile: node.dataDirectory + "/raft/skip.json", atomically: true, encoding: .utf8)
+            try node.start()
+        }
+        for node in pair { try await node.waitUntilReady() }
+        for round in 0..<2 {
+            for value in 0..<40 {
+                _ = try await pair[0].client.execute([["INSERT INTO t VALUES(?)", 100 + value]])
+            }
+            let count = 20 + 40 * (round + 1)
+            for node in pair {
+                let rows = try await node.client.rows(
+                    "SELECT count(*) FROM t", level: "linearizable")
+                #expect(rows[0][0].int == count)
+            }
+            // Whoever leads next has the same to say of it.
+            guard round == 0 else { break }
+            for node in pair { node.kill() }
+            for node in pair { try node.start() }
+            for node in pair { try await node.waitUntilReady() }
+        }
+        #expect(pair.contains { $0.log.contains("that no member had") })
     }
 }

@@ -58,6 +58,65 @@ import Wire
         withExtendedLifetime(directory) {}
     }
 
+    /// What snapshots, loads and recoveries leave behind where they are cut off, or keep as a record.
+    private static let leftovers = [
+        "incoming-transfer-1.sqlite", "incoming-transfer-1.sqlite-wal", "incoming-2.sqlite",
+        "incoming-2.sqlite-journal", "db-2.sqlite", "db-2.sqlite-wal", "db-2.sqlite-shm",
+        "tmp/etilqs_load", "tmp/etilqs_load-journal", "tmp/etilqs_upload_Ab12Cd",
+    ]
+    private static let records = [
+        "raft/peers.info", "raft/skip.info", "damaged-1.sqlite", "damaged-1.sqlite-wal",
+    ]
+
+    @Test func `What was cut off on its way into the directory harms no start, whatever is in it`()
+        throws
+    {
+        let directory = try TemporaryDirectory("leftovers")
+        let (path, kept) = (directory.path, directory.path + "/kept")
+        let answer = try Self.makeDirectory(path + "/live", copiedTo: kept)
+        let files = try Self.files(in: kept)
+        let database = try #require(files.first { $0.name == "db-1.sqlite" }).used
+        var spoilt = database
+        for place in stride(from: 0, to: spoilt.count, by: 97) { spoilt[place] ^= 0x55 }
+        let contents = [Data(), Data(repeating: 0xFF, count: 5000), database, spoilt]
+        let place = path + "/spoilt"
+        for content in contents {
+            try Self.put(files, into: place)
+            for name in Self.leftovers + Self.records {
+                let url = URL(filePath: place + "/" + name)
+                try FileManager.default.createDirectory(
+                    at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+                try content.write(to: url)
+            }
+            let node = try Self.start(place)
+            #expect(Self.awaitReady(node))
+            let found = ReplyBox().ask(node, .query, Self.query)
+            #expect(found == answer)
+            node.stop()
+            for name in Self.leftovers {
+                #expect(!FileManager.default.fileExists(atPath: place + "/" + name), "\(name)")
+            }
+            for name in Self.records {
+                #expect(FileManager.default.contents(atPath: place + "/" + name) == content)
+            }
+            try FileManager.default.removeItem(atPath: place)
+        }
+        // What can't be deleted is named.
+        for name in ["incoming-transfer-1.sqlite", "db-2.sqlite", "tmp/etilqs_load"] {
+            try Self.put(files, into: place)
+            try FileManager.default.createDirectory(
+                atPath: place + "/" + name + "/x", withIntermediateDirectories: true)
+            do {
+                try Self.start(place).stop()
+                Issue.record("\(name) is a directory, and the node has started")
+            } catch {
+                #expect("\(error)".contains(name), "\(error)")
+            }
+            try FileManager.default.removeItem(atPath: place)
+        }
+        withExtendedLifetime(directory) {}
+    }
+
     /// - Parameter kept: gets the files as a killed process leaves them.
     /// - Returns: what the query says.
     private static func makeDirectory(_ path: String, copiedTo kept: String) throws -> String {

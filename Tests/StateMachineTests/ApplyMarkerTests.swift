@@ -163,6 +163,29 @@ import Wire
         #expect(database.applier.applied.skips.isEmpty)
     }
 
+    @Test func `A record of a skip that names what comes only later harms nobody`() throws {
+        let database = try Database()
+        for index: UInt64 in [4, 5, 70, .max] {
+            let skip = EntrySkip(index: index, hash: 7)
+            _ = try database.applier.establish(
+                cluster: ClusterID(RandomID(high: 1, low: 1)), membership: Membership(),
+                skipping: skip)
+        }
+        _ = try apply(database, Self.entries)
+        let record = Entry(
+            index: LogIndex(4), term: Term(2),
+            payload: .command(LogCommand.skip(EntrySkip(index: 70, hash: 7)).encoded()))
+        database.applier.decide(EntrySkip(index: 70, hash: 7))
+        _ = try apply(database, [record])
+        #expect(database.applier.applied.position.index == LogIndex(4))
+        #expect(database.applier.applied.skips.isEmpty)
+        // What was passed is forgotten, also after a restart.
+        #expect(database.applier.applied.decided.map(\.index) == [5, 70, .max])
+        database.applier = try Applier(path: database.applier.path)
+        #expect(database.applier.applied.decided.map(\.index) == [5, 70, .max])
+        #expect(try database.rows("SELECT sum(a) FROM t") == ["15"])
+    }
+
     @Test func `A node that had applied the entry learns so from the skip`() throws {
         let database = try Database()
         _ = try apply(database, Self.entries)

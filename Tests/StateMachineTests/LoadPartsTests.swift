@@ -166,6 +166,43 @@ import Wire
         #expect(try apply(try all(parcel), to: database).allSatisfy { $0 == nil })
     }
 
+    @Test(arguments: [
+        "membership = substr(membership, 1, 99) || x'00' || substr(membership, 101) WHERE id = 4",
+        "membership = x'' WHERE id = 3", "cluster = zeroblob(16) WHERE id = 5",
+        "membership_index = membership_index + 1 WHERE id = 6",
+        "progress = zeroblob(12) WHERE id = 2", "progress = zeroblob(2) WHERE id = 2",
+        "id = 99 WHERE id = 4",
+    ])
+    func `A part that one node's disk has changed is its damage, and no verdict on the load`(
+        change: String
+    ) throws {
+        let parcel = try parcel()
+        for number in 0..<parcel.parts { #expect(try apply(try part(parcel, number)) == nil) }
+        #expect(
+            performing: {
+                let other = try database.copied(changing: { (connection) throws(SQLiteError) in
+                    try MetadataTable.prepare("UPDATE main.@ SET \(change)", on: connection).run()
+                })
+                // Found when it is opened, or when the part is needed.
+                try apply([end(parcel)], to: other)
+            },
+            throws: { ($0 as? ApplyFault)?.isDamage ?? false })
+        #expect(try apply(end(parcel)) == nil)
+    }
+
+    @Test func `Parts that an earlier version kept are read as they are`() throws {
+        let parcel = try parcel()
+        for number in 0..<parcel.parts { #expect(try apply(try part(parcel, number)) == nil) }
+        let other = try database.copied(changing: { (connection) throws(SQLiteError) in
+            try MetadataTable.prepare(
+                "UPDATE main.@ SET progress = substr(progress, 1, 8) WHERE id > 1", on: connection
+            ).run()
+        })
+        #expect(try apply([end(parcel)], to: other) == [nil])
+        #expect(try apply(end(parcel)) == nil)
+        #expect(try other.dump() == database.dump())
+    }
+
     @Test func `Another load waits until one is given up, by the log's clock`() throws {
         let parcel = try parcel()
         let start = database.applier.applied.lastMilliseconds

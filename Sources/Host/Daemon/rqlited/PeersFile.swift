@@ -8,13 +8,15 @@ import Replica
 ///
 ///     [{"id": "1", "address": "10.1.0.1:4002", "non_voter": false}, …]
 ///
-/// `non_voter` may be left out; other members are ignored. The texts of what is wrong are rqlite's.
+/// `non_voter` may be left out; other members are ignored. The texts of what is wrong are rqlite's, with
+/// the file's path behind them.
 ///
 /// `raft/skip.json` beside it names a log entry that the members leave out, as `/status` does:
 ///
 ///     {"index": 7, "hash": 2557922510, "text": 0, "offset": 0}
 ///
-/// Without `text` and `offset` all of the entry is left out.
+/// Without `text` and `offset` all of the entry is left out. What `/status` says beside them of an entry
+/// may stand there, too; another member is refused, for it may be one of these with a slip.
 struct PeersFile {
     let recovery: PeersRecovery
 
@@ -24,34 +26,34 @@ struct PeersFile {
     /// Nil when the file is not there.
     init?(in directory: String) throws {
         let path = "\(directory)/raft/peers.json"
-        guard let bytes = try Self.read(path) else { return nil }
-        do {
-            let peers = try Self.peers(bytes)
-            recovery = PeersRecovery(
-                peers: peers, path: path, recordPath: "\(directory)/raft/peers.info",
-                skip: try Self.read("\(directory)/raft/skip.json").map(Self.skip))
-        } catch {
-            throw Self.failure("\(error)")
+        guard let peers = try Self.read(path, "peers file", Self.peers) else { return nil }
+        recovery = PeersRecovery(
+            peers: peers, path: path, recordPath: "\(directory)/raft/peers.info",
+            skip: try Self.read("\(directory)/raft/skip.json", "skip file", Self.skip))
+    }
+
+    /// Nil when the file is not there.
+    private static func read<Content>(
+        _ path: String, _ name: String, _ content: ([UInt8]) throws -> Content
+    ) throws -> Content? {
+        func failure(_ cause: String) -> Daemon.StartFailure {
+            Daemon.StartFailure(
+                description: "failed to open store: failed to read \(name): \(cause) (\(path))")
         }
-    }
-
-    private static func failure(_ cause: String) -> Daemon.StartFailure {
-        Daemon.StartFailure(
-            description: "failed to open store: failed to read peers file: \(cause)")
-    }
-
-    private static func read(_ path: String) throws -> [UInt8]? {
         guard let file = fopen(path, "re") else {
             if errno == ENOENT || errno == ENOTDIR { return nil }
-            throw failure("\(path): \(String(cString: strerror(errno)))")
+            throw failure(String(cString: strerror(errno)))
         }
         defer { fclose(file) }
         var bytes = [UInt8](repeating: 0, count: sizeLimit + 1)
         let count = fread(&bytes, 1, bytes.count, file)
-        guard ferror(file) == 0, count <= sizeLimit else {
-            throw failure("\(path) can't be read, or is longer than \(sizeLimit) bytes")
+        guard ferror(file) == 0 else { throw failure(String(cString: strerror(errno))) }
+        guard count <= sizeLimit else { throw failure("it is longer than \(sizeLimit) bytes") }
+        do {
+            return try content(Array(bytes[..<count]))
+        } catch {
+            throw failure("\(error)")
         }
-        return Array(bytes[..<count])
     }
 
     private struct Invalid: Error, CustomStringConvertible {
@@ -108,8 +110,21 @@ struct PeersFile {
             isVoter: !isNonVoter)
     }
 
+    /// What `/status` says of an entry beside what names it.
+    private static let descriptions = [
+        "state", "reason", "statement", "ends", "try_again", "skip",
+    ]
+
     private static func skip(_ bytes: [UInt8]) throws -> NamedEntry {
         let document = try JSONValue(parsing: bytes)
+        let names = ["index", "hash", "text", "offset"]
+        for member in document.members ?? [] where !(names + descriptions).contains(member.name) {
+            throw Invalid(
+                description: "skip.json has \"\(member.name)\", which says nothing of an entry")
+        }
+        guard (document["text"] == nil) == (document["offset"] == nil) else {
+            throw Invalid(description: "skip.json must have text and offset, or neither of them")
+        }
         func number<Number: FixedWidthInteger>(_ name: String, else missing: Number?) throws
             -> Number
         {
@@ -124,8 +139,12 @@ struct PeersFile {
             }
             return number
         }
+        let index: UInt64 = try number("index", else: nil)
+        guard index > 0 else {
+            throw Invalid(description: "skip.json: the first entry of a log has index 1")
+        }
         return NamedEntry(
-            index: try number("index", else: nil), hash: try number("hash", else: nil),
+            index: index, hash: try number("hash", else: nil),
             text: try number("text", else: 0), offset: try number("offset", else: 0))
     }
 

@@ -305,7 +305,11 @@ package final class Applier {
         switch entry.content {
         case .nothing: break
         case .skip(let skip):
-            guard state.skips.contains(skip) else { throw .fault(.appliedSkipped(skip)) }
+            // What comes only later nobody has applied, wherever the number is from.
+            let isBehind = skip.index < entry.position.index.rawValue
+            guard !isBehind || state.skips.contains(skip) else {
+                throw .fault(.appliedSkipped(skip))
+            }
         case .membership(let membership):
             state.membership = membership
             state.membershipIndex = entry.position.index
@@ -349,7 +353,10 @@ package final class Applier {
         }
         if let skip = entry.skip {
             state.skips = Array((state.skips + [skip]).suffix(AppliedState.keptSkips))
-            state.decided.removeAll { $0.index <= skip.index }
+        }
+        // One that named another entry than the one that stood there has no meaning any more.
+        if !state.decided.isEmpty {
+            state.decided.removeAll { $0.index <= entry.position.index.rawValue }
         }
         state.position = entry.position
         let applied = AppliedEntry(

@@ -115,9 +115,26 @@ extension NodeMachine {
         if replicated?.raft.lastPosition.index == LogIndex(1), options.foreignKeys {
             proposeSettings()
         }
-        if !unrecordedSkips.isEmpty {
-            propose(unrecordedSkips.map { (.own, LogCommand.skip($0).encoded()) })
-            unrecordedSkips = []
+        recordSkips()
+    }
+
+    /// A recovery can only leave out what was there before it. Whatever the operator's file names
+    /// beyond is no entry of that time: a record of it would be about another one, which all nodes
+    /// have applied, and none of them would trust its database any more.
+    private mutating func recordSkips() {
+        let skips = unrecordedSkips
+        unrecordedSkips = []
+        guard !skips.isEmpty, let raft = replicated?.raft else { return }
+        let last = raft.lastPosition.index
+        for skip in skips {
+            let index = LogIndex(skip.index)
+            if let term = raft.term(at: index), term.epoch < raft.term.epoch {
+                propose([(.own, LogCommand.skip(skip).encoded())])
+            } else if index >= last || raft.term(at: index) != nil {
+                say(
+                    .error, "skip.json named a log entry that no member had: nothing is left out",
+                    ["raft.index": "\(skip.index)", "hash": "\(skip.hash)"])
+            }
         }
     }
 

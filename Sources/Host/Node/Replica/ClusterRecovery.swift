@@ -45,13 +45,19 @@ package enum ClusterRecovery {
         let database = try Applier(path: DatabaseDirectory(path: directory).file(of: generation))
         let applied = database.applied
         let known = try RecoveryPlan.known(log: log.state, database: StoredDatabase(applied))
+        let membership = try choose(log.state, known)
         if let skip {
             let found = try log.entries(from: LogIndex(skip.index), byteLimit: 1).first
             try check(skip, database, found)
+            // Another member may have it.
+            guard found != nil || membership.members.count > 1 else {
+                throw RecoveryError.failed(
+                    "the log ends at entry \(log.state.last.index), and skip.json names entry "
+                        + "\(skip.index): there is no such entry")
+            }
         }
         let plan = try RecoveryPlan(
-            try choose(log.state, known), skipping: skip, log: log.state,
-            database: StoredDatabase(applied))
+            membership, skipping: skip, log: log.state, database: StoredDatabase(applied))
         switch plan.step {
         case .nothing: break
         case .database(let cluster, let index):
@@ -119,7 +125,8 @@ extension ClusterRecovery {
                 return try RecoveryPlan.membership(of: file.peers, known: known, own: own)
             }
         } catch {
-            throw StartError.storage("failed to open store: failed to recover node: \(error)")
+            throw StartError.storage(
+                "failed to open store: failed to recover node: \(error) (by \(file.path))")
         }
         do throws(DiskError) {
             let disk = PosixDisk()

@@ -10,7 +10,7 @@ struct RecentCancellations {
 
     /// Where a sink was that is gone another one may be, which calls its requests the same: that of a
     /// node that was started anew counts from the beginning. So an address alone names nobody.
-    private struct Canceller {
+    private struct Note {
         weak var sink: (any ReplySink)?
         /// How often something was noted before.
         let number: Int
@@ -19,7 +19,7 @@ struct RecentCancellations {
     /// Kept at most; older ones are forgotten first.
     static let limit = 4096
 
-    private var known: [Key: Canceller] = [:]
+    private var known: [Key: Note] = [:]
     /// When what was noted, the oldest from `front` on.
     private var order: [(key: Key, number: Int)] = []
     private var front = 0
@@ -30,7 +30,7 @@ struct RecentCancellations {
         for id in ids {
             let key = Key(sink: ObjectIdentifier(sink), id: id)
             guard known[key]?.sink == nil else { continue }
-            known[key] = Canceller(sink: sink, number: count)
+            known[key] = Note(sink: sink, number: count)
             order.append((key, count))
             count += 1
         }

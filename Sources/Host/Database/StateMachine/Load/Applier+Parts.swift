@@ -1,3 +1,4 @@
+internal import CSQLite
 internal import Gzip
 internal import SQLite
 internal import Wire
@@ -91,7 +92,12 @@ extension Applier {
             } catch {
                 throw .database(error)
             }
-            guard let bytes else { throw .gzip(.truncated) }
+            // As many are kept as the end names, or it would have been refused.
+            guard let bytes else {
+                throw .database(
+                    SQLiteError(
+                        extendedCode: SQLITE_CORRUPT, message: "part \(number) of a load is gone"))
+            }
             try reader.add(bytes, into: file)
         }
         do throws(GzipError) { try reader.end() } catch { throw .gzip(error) }
