@@ -102,4 +102,56 @@ import Testing
             "n1", .addresses((0..<1_000).map { "10.0.\($0 / 250).\($0 % 250)" }), now: .zero)
         #expect(names.candidates(from: .zero).count <= 2 * FormationLimits.addresses)
     }
+
+    // MARK: Names that lead to this machine by loopback
+
+    @Test(arguments: ["127.0.1.1", "127.0.0.1", "::1"])
+    func `A name that leads to loopback is this node at the address it advertises`(
+        found: String
+    ) throws {
+        let own = try #require(
+            OwnPlace(PeerAddress("10.0.0.1:4002"), apiURL: "https://node1.test:4001"))
+        var names = CandidateNames(own: own)
+        names.replace(
+            by: ["node1:4001", "node1:4002", "node1:5000", "localhost:4002", "127.0.0.1:4002"]
+                .map { CandidateAddress(PeerAddress($0)) }, now: .zero)
+        expect(&names, due: ["localhost", "node1"], at: .zero)
+        _ = names.answered("node1", .addresses([found, "10.0.0.1"]), now: .zero)
+        _ = names.answered("localhost", .addresses([found]), now: .zero)
+        let loopback = found.contains(":") ? "[\(found)]" : found
+        #expect(
+            Set(texts(names)) == [
+                "10.0.0.1:4001", "10.0.0.1:4002", "\(loopback):5000", "10.0.0.1:5000",
+                "\(loopback):4002", "127.0.0.1:4002",
+            ])
+    }
+
+    @Test(arguments: ["127.0.0.1:4002", "[::1]:4002", "node1:4002"])
+    func `On one machine, or behind a name, loopback is what it is`(advertised: String) {
+        #expect(OwnPlace(PeerAddress(advertised), apiURL: "http://127.0.0.1:4001") == nil)
+    }
+
+    // MARK: Servers that tell a part
+
+    private func listed(_ last: Int...) -> [CandidateAddress] {
+        last.map { CandidateAddress(PeerAddress("10.0.0.\($0):4002")) }
+    }
+
+    @Test func `A list that is too short is completed by what it had a moment ago`() {
+        var recent = RecentCandidates()
+        func complete(_ list: [CandidateAddress], _ second: Int) -> [CandidateAddress] {
+            recent.complete(list, expect: 3, now: .seconds(second))
+        }
+        #expect(complete(listed(1, 2), 0) == listed(1, 2))
+        #expect(complete(listed(2, 3), 60) == listed(2, 3, 1))
+        #expect(complete(listed(3, 1), 61) == listed(3, 1, 2))
+        #expect(complete(listed(3), 72) == listed(3, 1))
+        #expect(complete(listed(3), 83) == listed(3))
+    }
+
+    @Test func `A list that is long enough stands as it is`() {
+        var recent = RecentCandidates()
+        _ = recent.complete(listed(1, 2, 3), expect: 3, now: .zero)
+        #expect(recent.complete(listed(4, 5, 6), expect: 3, now: .seconds(1)) == listed(4, 5, 6))
+    }
 }

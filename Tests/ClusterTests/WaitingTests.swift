@@ -5,6 +5,7 @@ import Testing
 /// What the formation says it waits for, whom it asks again when, and whom it refuses.
 @Suite struct WaitingTests {
     private let refusedText = "connection refused"
+    private let advice = "; start 1 more, or see why no more are reached"
 
     @Test func `It names who is seen and why each other is not, once per change`() {
         var bench = Bench()
@@ -12,15 +13,19 @@ import Testing
         bench.meet([1, 2])
         bench.machine.unreachable(address(3), reason: refusedText)
         #expect(
-            bench.all().texts == ["2 of 3 nodes seen: 1, 2; 10.0.0.3:4002: connection refused"])
+            bench.all().texts == [
+                "2 of 3 nodes seen: 1, 2; 10.0.0.3:4002: connection refused" + advice
+            ])
         bench.pass(300)
         bench.machine.unreachable(address(3), reason: refusedText)
         bench.meet([1, 2])
         #expect(bench.all().texts == [])
         bench.machine.unreachable(address(3), reason: "no route to host")
         #expect(
-            bench.all().texts == ["2 of 3 nodes seen: 1, 2; 10.0.0.3:4002: no route to host"])
-        #expect(bench.machine.waitingFor.hasSuffix("no route to host"))
+            bench.all().texts == [
+                "2 of 3 nodes seen: 1, 2; 10.0.0.3:4002: no route to host" + advice
+            ])
+        #expect(bench.machine.waitingFor.hasSuffix("no route to host" + advice))
     }
 
     @Test func `Three of six do not form, and it says that four are needed`() {
@@ -57,7 +62,26 @@ import Testing
         var bench = Bench()
         bench.list([1, 2])
         bench.meet([1, 2])
-        #expect(bench.all().texts == ["needs 3 addresses, 2 listed"])
+        #expect(
+            bench.all().texts == [
+                "needs 3 addresses, 2 listed; add the others to the list, or to what DNS or discovery tells"
+            ])
+    }
+
+    @Test func `Of many addresses that don't answer eight are named, and names without one first`()
+    {
+        var bench = Bench()
+        let many = (4...40).map { CandidateAddress(address($0)) }
+        bench.machine.candidatesChanged(
+            [CandidateAddress(address(1)), CandidateAddress(address(2))] + many + [
+                CandidateAddress(unresolved: PeerAddress("z.test:4002"), .unknown)
+            ])
+        bench.meet([1, 2])
+        for k in 4...40 { bench.machine.unreachable(address(k), reason: refusedText) }
+        let text = bench.machine.waitingFor
+        #expect(text.contains("seen: 1, 2; z.test:4002: DNS knows no such name"), "\(text)")
+        #expect(text.split(separator: refusedText).count == 8, "\(text)")
+        #expect(text.contains("; and 30 more that don't answer; "), "\(text)")
     }
 
     @Test func `One node at two addresses is one node`() {
@@ -66,7 +90,7 @@ import Testing
         bench.meet([1, 2])
         bench.machine.helloAnswered(facts(node(2)), from: address(3))
         bench.pass(1_000)
-        #expect(bench.machine.waitingFor == "2 of 3 nodes seen: 1, 2")
+        #expect(bench.machine.waitingFor == "2 of 3 nodes seen: 1, 2" + advice)
         #expect(bench.settled().ballots == [])
     }
 
@@ -78,7 +102,7 @@ import Testing
         bench.machine.helloAnswered(facts(node(7, id: "x")), from: address(2))
         #expect(
             bench.machine.waitingFor
-                == "2 of 3 nodes seen: 1, x; 10.0.0.3:4002: connection refused")
+                == "2 of 3 nodes seen: 1, x; 10.0.0.3:4002: connection refused" + advice)
     }
 
     @Test func `A candidate that goes silent is forgotten`() {

@@ -37,8 +37,10 @@ package struct CandidateNames: Sendable {
     private var listed: [CandidateAddress] = []
     /// Sorted by host.
     private var names: [Name] = []
+    private let own: OwnPlace?
 
-    package init() {}
+    /// - Parameter own: where a name that leads to loopback leads for others; nil: unknown.
+    package init(own: OwnPlace? = nil) { self.own = own }
 
     /// The list, with names as names. What is known of names that stay listed is kept.
     package mutating func replace(by list: [CandidateAddress], now: Duration) {
@@ -102,6 +104,10 @@ package struct CandidateNames: Sendable {
                     CandidateAddress(unresolved: entry.address, gap.counted(from: start)))
             }
             for address in name.found {
+                if let own = own?.address(of: host, leadingTo: address, port: port) {
+                    candidates.append(CandidateAddress(own, name: entry.address))
+                    continue
+                }
                 let text = address.utf8.contains(UInt8(ascii: ":")) ? "[\(address)]" : address
                 candidates.append(
                     CandidateAddress(PeerAddress("\(text):\(port)"), name: entry.address))

@@ -36,7 +36,9 @@ extension Formation {
             return parts("joining cluster \(cluster)", missing(besides: cluster))
         }
         if expect == 0 || introduction.suffrage != .voter {
-            return parts("no candidate is in a cluster yet", missing(besides: nil))
+            return parts(
+                "no candidate is in a cluster yet",
+                missing(besides: nil) + ["start a cluster there, or join one that exists"])
         }
         let other = missedList.flatMap { $0.hasSameAddresses(as: survey.list) ? nil : $0 }
         return parts(explainCount(), other.map { [difference(from: $0)] + dropAdvice } ?? [])
@@ -46,7 +48,10 @@ extension Formation {
         let list = survey.list
         if list.entries.count < expect {
             return parts(
-                "needs \(expect) addresses, \(list.entries.count) listed", missing(besides: nil))
+                "needs \(expect) addresses, \(list.entries.count) listed",
+                missing(besides: nil) + [
+                    "add the others to the list, or to what DNS or discovery tells"
+                ])
         }
         let voters = survey.voters
         let tally = self.tally
@@ -62,13 +67,18 @@ extension Formation {
                 missing(besides: nil) + unawareNodes + [wayOut(of: tally)])
         }
         if voters.count < expect {
+            let more = expect - voters.count
             return parts(
-                "\(voters.count) of \(expect) nodes seen: " + names(voters), missing(besides: nil))
+                "\(voters.count) of \(expect) nodes seen: " + names(voters),
+                missing(besides: nil)
+                    + (survey.refusals.isEmpty
+                        ? ["start \(more) more, or see why no more are reached"] : []))
         }
         if !survey.attendance.contains(identity.incarnation) {
             return parts(
                 "none of the listed addresses leads to this node, \(identity.id) at "
-                    + "\(introduction.address)", missing(besides: nil))
+                    + "\(introduction.address)",
+                missing(besides: nil) + ["list an address at which it answers"])
         }
         if let blocked = state.lists.first(where: { !isMet($0) }) {
             return parts(difference(from: blocked), unawareNodes + dropAdvice)
@@ -97,18 +107,35 @@ extension Formation {
         ([head] + rest).joined(separator: "; ")
     }
 
-    /// One clause per candidate that does not count.
+    /// One clause per candidate that does not count; the first few, for a line has an end.
     private func missing(besides cluster: ClusterID?) -> [String] {
-        let silent = roster.candidates.compactMap { candidate -> String? in
-            if let gap = candidate.gap { return explain(gap, of: candidate.address) }
-            if drops.contains(candidate.address) {
-                return "\(candidate.address): dropped"
-            }
-            if let failure = candidate.failure { return "\(candidate.address): \(failure)" }
-            return candidate.facts == nil ? "\(candidate.address): no answer yet" : nil
+        let nameless = roster.candidates.compactMap { candidate in
+            candidate.gap.map { explain($0, of: candidate.address) }
+        }
+        var silent = nameless + roster.candidates.compactMap(why)
+        if silent.count > Self.shownCandidates + 1 {
+            let rest = silent.count - Self.shownCandidates
+            silent = silent.prefix(Self.shownCandidates) + ["and \(rest) more that don't answer"]
         }
         guard cluster == nil else { return silent }
         return silent + survey.refusals.map(\.description)
+    }
+
+    private static var shownCandidates: Int { 8 }
+
+    /// Why nobody is seen at an address; nil if somebody is.
+    private func why(_ candidate: Roster.Candidate) -> String? {
+        guard candidate.gap == nil else { return nil }
+        if drops.contains(candidate.address) { return "\(candidate.address): dropped" }
+        if let failure = candidate.failure { return "\(place(of: candidate)): \(failure)" }
+        return candidate.facts == nil ? "\(place(of: candidate)): no answer yet" : nil
+    }
+
+    /// With the name that led there.
+    private func place(of candidate: Roster.Candidate) -> String {
+        guard candidate.address != candidate.name, let name = candidate.name?.nameAndPort?.name
+        else { return "\(candidate.address)" }
+        return "\(candidate.address) (\(name))"
     }
 
     private func isAging(_ candidate: Roster.Candidate) -> Bool {

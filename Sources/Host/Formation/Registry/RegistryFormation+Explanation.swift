@@ -84,7 +84,11 @@ extension RegistryFormation {
         let names = ([identity.id] + confirmed(view).map(\.identity.id)).sorted()
         let text = names.map(\.rawValue).joined(separator: ", ")
         let count = "\(min(names.count, quota)) of \(quota) nodes seen: \(text)"
-        return [count] + explainFailures() + contradictions.map(\.refusal.description)
+        let more = quota - names.count
+        let advice =
+            more > 0 && contradictions.isEmpty
+            ? ["start \(more) more, or see why no more are reached"] : []
+        return [count] + explainFailures() + contradictions.map(\.refusal.description) + advice
     }
 
     private func parts(_ head: String, _ rest: [String]) -> String {

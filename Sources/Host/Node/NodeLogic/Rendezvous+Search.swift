@@ -24,15 +24,18 @@ extension Rendezvous {
         // Nobody has told of candidates yet, who will in a moment: that is no list without any.
         guard goal == .rejoin || candidates != nil else { return step { _ in } }
         lookUpNames()
-        let addresses = addressesToAsk
+        let addresses = addressesToAsk()
         step { $0.machine.candidatesChanged(addresses) }
     }
 
     /// A member that lost the others looks for them where they were, too: not all have moved.
-    private var addressesToAsk: [CandidateAddress] {
+    private mutating func addressesToAsk() -> [CandidateAddress] {
         guard let search else { return [] }
         let listed = names.candidates(from: search.start - Self.clockStart)
-        guard search.goal == .rejoin else { return listed }
+        guard search.goal == .rejoin else {
+            let expect = search.machine.settings.introduction.expect
+            return recent.complete(listed, expect: expect, now: now - Self.clockStart)
+        }
         // A leader that moved asks itself to change its address: the others know it by the old one.
         var addresses = [options.address]
         for member in situation.membership.members where member.id != options.identity.id {
@@ -56,7 +59,7 @@ extension Rendezvous {
     /// What came of a lookup.
     mutating func nameLookedUp(_ host: String, _ answer: CandidateNames.Answer) {
         guard names.answered(host, answer, now: now - Self.clockStart) else { return }
-        let addresses = addressesToAsk
+        let addresses = addressesToAsk()
         step { $0.machine.candidatesChanged(addresses) }
     }
 
@@ -70,7 +73,7 @@ extension Rendezvous {
         }
         names.replace(by: list.addresses, now: now - Self.clockStart)
         lookUpNames()
-        let addresses = addressesToAsk
+        let addresses = addressesToAsk()
         step { $0.machine.candidatesChanged(addresses) }
     }
 

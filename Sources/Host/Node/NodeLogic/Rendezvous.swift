@@ -124,7 +124,9 @@ struct Rendezvous {
     /// Why the registry is taken for one that other nodes can't see into.
     var sharingProblem: String?
     /// What the names among the candidates lead to.
-    var names = CandidateNames()
+    var names: CandidateNames
+    /// What the list had a moment ago.
+    var recent = RecentCandidates()
     /// Since when this member has no leader that it can answer.
     var lostSince: MonotonicTime?
     /// Since when the leader is known.
@@ -138,6 +140,7 @@ struct Rendezvous {
 
     init(_ options: NodeOptions, chance: Xoshiro256) {
         self.options = options
+        names = CandidateNames(own: OwnPlace(options.address, apiURL: options.apiURL))
         self.chance = chance
     }
 
