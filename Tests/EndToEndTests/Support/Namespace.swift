@@ -102,12 +102,29 @@ final class Namespace: Sendable {
     func delayAnswers(by milliseconds: Int, search: String = "") throws {
         let relay = try ChildProcess(
             prefix + [
-                "python3", Self.relayPath, "\(subnet).54", "\(subnet).53", "\(milliseconds)",
+                "python3", Self.double("slow_dns.py"), "\(subnet).54", "\(subnet).53",
+                "\(milliseconds)",
                 "\(directory.path)/questions",
             ])
         self.relay.withLock { $0 = relay }
         try "nameserver \(subnet).54\noptions timeout:5 attempts:2\n\(search)".write(
             toFile: "/etc/netns/\(name)/resolv.conf", atomically: true, encoding: .utf8)
+    }
+
+    /// The nodes ask a server from now on that answers as `Tests/Doubles/strange_dns.py` says of the kind.
+    func serveStrangely(
+        _ kind: String, _ addresses: [String], search: String = ""
+    ) async throws {
+        let sign = "\(directory.path)/serves"
+        let server = try ChildProcess(
+            prefix + ["python3", Self.double("strange_dns.py"), "\(subnet).54", kind, sign]
+                + addresses)
+        relay.withLock { $0 = server }
+        try "nameserver \(subnet).54\noptions timeout:2 attempts:2 ndots:2\n\(search)".write(
+            toFile: "/etc/netns/\(name)/resolv.conf", atomically: true, encoding: .utf8)
+        try await eventually("the server is there") {
+            FileManager.default.fileExists(atPath: sign) ? true : nil
+        }
     }
 
     /// How many questions the delayed server was asked.
@@ -116,9 +133,11 @@ final class Namespace: Sendable {
         return text?.split(separator: "\n").count ?? 0
     }
 
-    private static let relayPath = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        .appendingPathComponent("Doubles/slow_dns.py").path
+    private static func double(_ name: String) -> String {
+        URL(fileURLWithPath: #filePath)
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("Doubles/\(name)").path
+    }
 
     /// No name server answers any more.
     func silenceDNS() {
