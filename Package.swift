@@ -176,6 +176,9 @@ let package = Package(
         host(
             .daemon, "ObjectStorage", ["CRemote", "JSON", "Time", "Telemetry", "Settings"]),
         host(
+            .daemon, "Archive",
+            ["Gzip", "ObjectStorage", "Raft", "StateMachine", "Telemetry", "Time", "Wire"]),
+        host(
             .node, "Replica",
             [
                 "Chance", "Raft", "Wire", "Rights", "Time", "Threads", "PeerProtocol", "Service",
@@ -200,6 +203,7 @@ let package = Package(
                 "PeerProtocol",
                 "Service", "SQLite", "StateMachine", "Transport", "Replication", "NodeLogic",
                 "Replica", "Discovery", "HTTPAPI", "Telemetry", "Settings", "Gzip", "ObjectStorage",
+                "Archive",
             ] + nio,
             path: "Sources/Host/Daemon/rqlited", swiftSettings: settings),
         .target(
@@ -295,6 +299,12 @@ let package = Package(
         tests("Chance", ["Chance"]),
         tests("Settings", ["Addresses", "Settings"]),
         tests("ObjectStorage", ["ObjectStorage", "JSON", "Time", "Telemetry", "ServerTesting"]),
+        tests(
+            "Archive",
+            [
+                "Archive", "ObjectStorage", "Raft", "Scratch", "SQLite", "StateMachine",
+                "Telemetry", "Time", "Wire",
+            ]),
         tests(
             "TLS",
             ["TLS", "ServerTesting", "Telemetry", nioEmbedded] + nio),

@@ -22,6 +22,9 @@ package struct BackupRequest: Equatable, Sendable {
     package var tables: [String]?
     /// For who asks this node itself: the copy gets a tag, and is kept for a while. It never travels.
     package var selection: CopySelection?
+    /// For the daemon's archive alone: a file in WAL mode with the daemon's own table in it, as it stands
+    /// between two entries of the log; its tag is an `ArchiveMark`. It never travels.
+    package var isForArchive = false
 
     package init(
         form: Form = .binary, vacuum: Bool = false, compress: Bool = false, tables: [String]? = nil,
@@ -53,5 +56,35 @@ package struct BackupRequest: Equatable, Sendable {
             tables: try reader.readOptional { (r) throws(WireError) in
                 try r.readList(elementSize: 4) { (r) throws(WireError) in try r.readText() }
             })
+    }
+}
+
+/// Where a copy for the archive stands, in the place of a tag.
+package struct ArchiveMark: Equatable, Sendable {
+    /// As a cluster's ID is written.
+    package var cluster: String
+    package var index: UInt64
+    /// Of the entry at the index.
+    package var term: UInt64
+    /// The clock of the log there, milliseconds since 1970.
+    package var milliseconds: Int64
+
+    package init(cluster: String, index: UInt64, term: UInt64, milliseconds: Int64) {
+        self.cluster = cluster
+        self.index = index
+        self.term = term
+        self.milliseconds = milliseconds
+    }
+
+    package var text: String { "\(cluster) \(index) \(term) \(milliseconds)" }
+
+    /// Nil for anything but `text`.
+    package init?(_ text: String) {
+        let parts = text.split(separator: " ")
+        guard parts.count == 4, let index = UInt64(parts[1]), let term = UInt64(parts[2]),
+            let milliseconds = Int64(parts[3])
+        else { return nil }
+        self.init(
+            cluster: String(parts[0]), index: index, term: term, milliseconds: milliseconds)
     }
 }

@@ -138,6 +138,16 @@ package enum LogCommand: Equatable, Sendable {
     /// encoding again.
     package static let stampOffset = 4
 
+    /// The leader's clock in an entry's content, milliseconds since 1970; nil of what has no stamp.
+    package static func milliseconds(of bytes: [UInt8]) -> Int64? {
+        guard bytes.count >= stampOffset + 16, bytes[0] == formatVersion,
+            [1, 7, 8].contains(bytes[1])
+        else { return nil }
+        return bytes.withUnsafeBytes {
+            Int64(littleEndian: $0.loadUnaligned(fromByteOffset: stampOffset, as: Int64.self))
+        }
+    }
+
     /// Writes the leader's stamp into an encoded command. The parts of a load have one, too. Of anything
     /// else, as of settings, which have no stamp, nothing is changed: the bytes may have come from another node.
     /// - Parameters:

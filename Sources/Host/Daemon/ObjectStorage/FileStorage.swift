@@ -10,7 +10,7 @@ struct FileStorage: StoragePlace {
     /// What is older was left by a process that ended.
     private static let abandonedAfter = 24 * 3600
 
-    private let settings: FileSettings
+    let settings: FileSettings
     private let hasTimestamp: Bool
 
     init(_ settings: FileSettings, hasTimestamp: Bool) {
@@ -38,14 +38,7 @@ struct FileStorage: StoragePlace {
         removeAbandoned(at: time)
         let name = hasTimestamp ? TimestampedName.of(settings.name, time) : settings.name
         let path = "\(settings.directory)/\(name)"
-        try write(to: path) { descriptor throws(StorageFault) in
-            try FileBytes.read(copy.descriptor, "the copy") { part throws(StorageFault) in
-                if stop.isRaised {
-                    throw StorageFault("\(self.name): given up, for the node stops")
-                }
-                try Self.write(part, descriptor, path)
-            }
-        }
+        try put(copy, path, stop)
         var members = marker.members(prefix: "").map {
             JSONValue.Member($0.name, .string($0.value))
         }
@@ -56,11 +49,28 @@ struct FileStorage: StoragePlace {
         }
     }
 
+    /// - Parameter path: in the directory, or below it.
+    func put(_ copy: UploadFile, _ path: String, _ stop: StopFlag) throws(StorageFault) {
+        try write(to: path) { descriptor throws(StorageFault) in
+            try FileBytes.read(copy.descriptor, "the copy") { part throws(StorageFault) in
+                if stop.isRaised {
+                    throw StorageFault("\(self.name): given up, for the node stops")
+                }
+                try Self.write(part, descriptor, path)
+            }
+        }
+    }
+
     func fetch(
         timeout: Duration, _ stop: StopFlag,
         receive: @escaping ([UInt8]) throws(StorageFault) -> Void
     ) throws(StorageFault) {
-        let path = "\(settings.directory)/\(settings.name)"
+        try get("\(settings.directory)/\(settings.name)", receive)
+    }
+
+    func get(
+        _ path: String, _ receive: @escaping ([UInt8]) throws(StorageFault) -> Void
+    ) throws(StorageFault) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         // What is not there now won't be in a second.
         guard descriptor >= 0 else {
@@ -70,9 +80,10 @@ struct FileStorage: StoragePlace {
         try FileBytes.read(descriptor, path, receive)
     }
 
-    private func makeDirectory() throws(StorageFault) {
+    /// - Parameter folder: below the directory; nil: the directory itself.
+    func makeDirectory(_ folder: String? = nil) throws(StorageFault) {
         var path = ""
-        for part in settings.directory.split(separator: "/") {
+        for part in (folder ?? settings.directory).split(separator: "/") {
             path += "/\(part)"
             guard mkdir(path, 0o755) == 0 || errno == EEXIST || access(path, F_OK) == 0 else {
                 throw StorageFault("making \(path)", code: errno)
@@ -106,18 +117,17 @@ struct FileStorage: StoragePlace {
             unlink(template)
             throw error
         }
-        try syncDirectory()
+        let end = path.lastIndex(of: "/") ?? path.startIndex
+        try Self.sync(String(path[..<end]))
     }
 
-    private func syncDirectory() throws(StorageFault) {
-        let descriptor = open(settings.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw StorageFault("opening \(settings.directory)", code: errno)
-        }
+    static func sync(_ directory: String) throws(StorageFault) {
+        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw StorageFault("opening \(directory)", code: errno) }
         defer { close(descriptor) }
         // Some file systems of networks don't sync directories.
         guard fsync(descriptor) == 0 || errno == EINVAL else {
-            throw StorageFault("syncing \(settings.directory)", code: errno)
+            throw StorageFault("syncing \(directory)", code: errno)
         }
     }
 

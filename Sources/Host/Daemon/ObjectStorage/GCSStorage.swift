@@ -9,7 +9,7 @@ final class GCSStorage: StoragePlace {
         var end: ContinuousClock.Instant
     }
 
-    private let settings: GCSSettings
+    let settings: GCSSettings
     private let hasTimestamp: Bool
     private let account: ServiceAccount
     private let token = Mutex<Token?>(nil)
@@ -28,7 +28,7 @@ final class GCSStorage: StoragePlace {
     var name: String { "gs://\(settings.bucket)/\(settings.name)" }
 
     func marker(_ stop: StopFlag) throws(StorageFault) -> BackupMarker? {
-        let answer = try exchange("GET", object, stop: stop).run(name, stop)
+        let answer = try exchange("GET", target(of: settings.name), stop: stop).run(name, stop)
         if answer.status == 404 { return nil }
         guard answer.isGood else { throw fault("the question for the object", answer) }
         let metadata = try Self.document(answer, name)["metadata"]
@@ -41,11 +41,15 @@ final class GCSStorage: StoragePlace {
         let metadata = marker.members(prefix: Self.markerPrefix).map {
             JSONValue.Member($0.name, .string($0.value))
         }
+        let object = hasTimestamp ? TimestampedName.of(settings.name, time) : settings.name
+        try put(copy, object, metadata, stop)
+    }
+
+    func put(
+        _ copy: UploadFile, _ object: String, _ metadata: [JSONValue.Member], _ stop: StopFlag
+    ) throws(StorageFault) {
         let description = JSONValue.object([
-            .init(
-                "name",
-                .string(hasTimestamp ? TimestampedName.of(settings.name, time) : settings.name)),
-            .init("metadata", .object(metadata)),
+            .init("name", .string(object)), .init("metadata", .object(metadata)),
         ])
         // RFC 2046 allows 70 characters.
         let boundary = Self.boundaryPrefix + copy.hash.prefix(48)
@@ -69,17 +73,24 @@ final class GCSStorage: StoragePlace {
         timeout: Duration, _ stop: StopFlag,
         receive: @escaping ([UInt8]) throws(StorageFault) -> Void
     ) throws(StorageFault) {
-        var exchange = try exchange("GET", "\(object)?alt=media", stop: stop)
+        try get(settings.name, timeout: timeout, stop, receive)
+    }
+
+    func get(
+        _ object: String, timeout: Duration?, _ stop: StopFlag,
+        _ receive: @escaping ([UInt8]) throws(StorageFault) -> Void
+    ) throws(StorageFault) {
+        var exchange = try exchange("GET", "\(target(of: object))?alt=media", stop: stop)
         exchange.timeout = timeout
         let answer = try exchange.run(name, stop, receive: receive)
         guard answer.status == 200 else { throw fault("the download", answer) }
     }
 
-    private var object: String {
-        "/storage/v1/b/\(PercentText.encode(settings.bucket))/o/\(PercentText.encode(settings.name))"
-    }
+    var bucket: String { "/storage/v1/b/\(PercentText.encode(settings.bucket))/o" }
 
-    private func exchange(
+    private func target(of object: String) -> String { "\(bucket)/\(PercentText.encode(object))" }
+
+    func exchange(
         _ method: String, _ target: String, stop: StopFlag
     ) throws(StorageFault) -> StorageExchange {
         StorageExchange(
@@ -128,7 +139,7 @@ final class GCSStorage: StoragePlace {
         }
     }
 
-    private func fault(_ what: String, _ answer: StorageExchange.Answer) -> StorageFault {
+    func fault(_ what: String, _ answer: StorageExchange.Answer) -> StorageFault {
         // A token may be taken back before its time.
         if answer.status == 401 { token.withLock { $0 = nil } }
         let said = try? JSONValue(parsing: answer.body)

@@ -61,7 +61,8 @@ struct RequestSignature {
         sorted.reduce(into: "") { $0 += "\($1.name):\($1.value)\n" }
     }
 
-    private var queryText: String {
+    /// As it is signed, which is a way to ask, too.
+    var queryText: String {
         query.map { "\(PercentText.encode($0.name))=\(PercentText.encode($0.value))" }
             .sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
             .joined(separator: "&")

@@ -3,14 +3,14 @@ internal import Telemetry
 /// Copies in a bucket of Amazon's S3, or of what speaks its protocol. A copy is one request: S3 takes
 /// 5 GiB in one.
 struct S3Storage: StoragePlace {
-    private let settings: S3Settings
+    let settings: S3Settings
     private let hasTimestamp: Bool
     private let environment: @Sendable (String) -> String?
 
     static let markerPrefix = "x-rqlite-auto-backup-"
     private static let mostBytes: Int64 = 5 << 30
     /// SHA-256 of nothing.
-    private static let empty =
+    static let empty =
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
     init(
@@ -39,13 +39,20 @@ struct S3Storage: StoragePlace {
     func store(
         _ copy: UploadFile, _ marker: BackupMarker, at time: WallTime, _ stop: StopFlag
     ) throws(StorageFault) {
+        let path = hasTimestamp ? TimestampedName.of(settings.path, time) : settings.path
+        try put(copy, path, marker.members(prefix: "x-amz-meta-\(Self.markerPrefix)"), stop)
+    }
+
+    func put(
+        _ copy: UploadFile, _ path: String, _ metadata: [(name: String, value: String)],
+        _ stop: StopFlag
+    ) throws(StorageFault) {
         guard copy.byteCount <= Self.mostBytes else {
             throw StorageFault(
                 "\(name): the copy has \(copy.byteCount) bytes, and S3 takes \(Self.mostBytes) in "
                     + "one request")
         }
-        let path = hasTimestamp ? TimestampedName.of(settings.path, time) : settings.path
-        var headers = marker.members(prefix: "x-amz-meta-\(Self.markerPrefix)")
+        var headers = metadata
         headers.append(("content-type", "application/octet-stream"))
         if let encryption = settings.encryption {
             headers.append(("x-amz-server-side-encryption", encryption))
@@ -64,16 +71,24 @@ struct S3Storage: StoragePlace {
         timeout: Duration, _ stop: StopFlag,
         receive: @escaping ([UInt8]) throws(StorageFault) -> Void
     ) throws(StorageFault) {
-        var exchange = try exchange("GET", settings.path)
+        try get(settings.path, timeout: timeout, stop, receive)
+    }
+
+    func get(
+        _ path: String, timeout: Duration?, _ stop: StopFlag,
+        _ receive: @escaping ([UInt8]) throws(StorageFault) -> Void
+    ) throws(StorageFault) {
+        var exchange = try exchange("GET", path)
         exchange.timeout = timeout
         let answer = try exchange.run(name, stop, receive: receive)
         guard answer.status == 200 else { throw fault("GET", answer) }
     }
 
     /// A signed request.
-    private func exchange(
+    func exchange(
         _ method: String, _ path: String, _ headers: [(name: String, value: String)] = [],
-        payload: String = Self.empty, time: WallTime = .now()
+        query: [(name: String, value: String)] = [], payload: String = Self.empty,
+        time: WallTime = .now()
     ) throws(StorageFault) -> StorageExchange {
         let credentials: AWSCredentials
         if let given = settings.credentials {
@@ -89,12 +104,14 @@ struct S3Storage: StoragePlace {
         all.append(("x-amz-date", time.basicText))
         if let token = credentials.token { all.append(("x-amz-security-token", token)) }
         let signature = RequestSignature(
-            method: method, path: target, headers: all, payload: payload, time: time.basicText,
-            region: settings.region)
+            method: method, path: target, query: query, headers: all, payload: payload,
+            time: time.basicText, region: settings.region)
         all.append(("authorization", try signature.authorization(credentials)))
         let scheme = endpoint.isTLS ? "https" : "http"
+        let asked = query.isEmpty ? "" : "?\(signature.queryText)"
         return StorageExchange(
-            method: method, url: "\(scheme)://\(host)\(target)", isLocal: endpoint.isLoopback,
+            method: method, url: "\(scheme)://\(host)\(target)\(asked)",
+            isLocal: endpoint.isLoopback,
             headers: all)
     }
 
@@ -113,7 +130,7 @@ struct S3Storage: StoragePlace {
     }
 
     /// Code and message of S3's document; the rest of it says what was signed.
-    private func fault(_ method: String, _ answer: StorageExchange.Answer) -> StorageFault {
+    func fault(_ method: String, _ answer: StorageExchange.Answer) -> StorageFault {
         let text = String(decoding: answer.body, as: UTF8.self)
         let words = ["Code", "Message"].compactMap { AnswerText.element($0, of: text) }
         return AnswerText.fault(name, method, answer, words)

@@ -22,6 +22,42 @@ package protocol StoragePlace: Sendable {
         timeout: Duration, _ stop: StopFlag,
         receive: @escaping ([UInt8]) throws(StorageFault) -> Void
     ) throws(StorageFault)
+
+    /// What lies directly in a folder of the archive beside the copy: names of objects, and of folders
+    /// with a slash at their ends, in no order; nothing where there is no such folder.
+    /// - Parameter folder: empty, or with a slash at its end.
+    func list(
+        archive folder: String, _ stop: StopFlag
+    ) throws(StorageFault) -> [String]
+
+    /// Puts a file into the archive; it is there whole or not at all.
+    /// - Parameter name: folders and the object's name, which no other content ever has: letters,
+    ///   digits, hyphens and slashes.
+    func store(
+        _ file: UploadFile, inArchive name: String, _ stop: StopFlag
+    ) throws(StorageFault)
+
+    /// Brings an object of the archive, part by part, as long as something moves.
+    func fetch(
+        fromArchive name: String, _ stop: StopFlag,
+        receive: @escaping ([UInt8]) throws(StorageFault) -> Void
+    ) throws(StorageFault)
+}
+
+/// Where the archive lies beside a copy.
+enum ArchiveFolder {
+    static func of(_ path: String) -> String { "\(path).archive/" }
+
+    /// Bytes of all names that one listing may have: some hundred thousand.
+    static let mostListedBytes = 64 << 20
+
+    /// The last part of a path, and the slash behind it if it is a folder's.
+    static func child(_ path: String) -> String {
+        let isFolder = path.hasSuffix("/")
+        let plain = isFolder ? path.dropLast() : path[...]
+        let begin = plain.lastIndex(of: "/").map { plain.index(after: $0) } ?? plain.startIndex
+        return plain[begin...] + (isFolder ? "/" : "")
+    }
 }
 
 /// What is written beside a copy, so that the next leader knows whether something changed since. rqlite

@@ -150,6 +150,15 @@ package struct AutoBackupSettings: Equatable, Sendable {
     /// The copy is vacuumed first.
     package let vacuums: Bool
     package let destination: StorageSettings
+    /// What is written follows the copies as pieces of the log, so often; nil: it does not.
+    package let logInterval: Duration?
+    /// How often a whole database goes before the pieces, at least.
+    package let logFullInterval: Duration
+
+    /// Unless the file says otherwise.
+    private static let usualFullInterval = Duration.seconds(24 * 3600)
+    /// The archive's names go on behind the copy's, and stores bound the whole.
+    private static let mostNameBytes = 600
 
     /// - Throws: `StorageFault` that names the member; nothing is touched.
     package init(
@@ -164,7 +173,17 @@ package struct AutoBackupSettings: Equatable, Sendable {
         isCompressed = try !members.boolean("no_compress")
         hasTimestamp = try members.boolean("timestamp")
         vacuums = try members.boolean("vacuum")
+        logInterval = try members.duration("log_interval")
+        let fullInterval = try members.duration("log_full_interval")
+        logFullInterval = fullInterval ?? Self.usualFullInterval
         try members.end()
+        guard fullInterval == nil || logInterval != nil else {
+            throw StorageFault("log_full_interval needs log_interval")
+        }
+        guard logInterval == nil || destination.objectName.utf8.count <= Self.mostNameBytes else {
+            throw StorageFault(
+                "with log_interval the object's name has \(Self.mostNameBytes) bytes at most")
+        }
     }
 }
 

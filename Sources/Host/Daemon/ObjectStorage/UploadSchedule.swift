@@ -70,6 +70,11 @@ package struct UploadSchedule: Equatable, Sendable {
     /// Whether what the storage holds is an older copy of the same cluster's.
     package func holds(of cluster: String) -> Bool { known?.cluster == cluster }
 
+    /// The other cluster whose copy the storage holds; nil: none, or nobody said whose it is.
+    package func other(than cluster: String) -> String? {
+        known?.cluster.flatMap { $0 == cluster ? nil : $0 }
+    }
+
     /// The storage holds this now, or held it before.
     /// - Parameter begin: when the copy was begun.
     package mutating func done(_ marker: BackupMarker, begunAt begin: MonotonicTime) {

@@ -7,6 +7,8 @@ package enum Invocation: Equatable, Sendable {
     case servePlugin
     /// `rqlited recover …`: look at a stopped node's data, or make it go on alone.
     case recover(RecoverCommand)
+    /// `rqlited restore …`: make a database of an archive of the log.
+    case restore(RestoreCommand)
     /// `rqlited auth …`: help with a credentials file.
     case auth(AuthCommand)
     /// `rqlited secret`: print a new secret for `-cluster-secret-file`.
@@ -77,6 +79,16 @@ package enum Invocation: Equatable, Sendable {
             } catch {
                 return .failure(error.text, exitCode: 2)
             }
+        case RestoreCommand.verb:
+            if rest.count == 1, ["-h", "-help", "--help", "help"].contains(rest[1]) {
+                return .help(RestoreCommand.usage)
+            }
+            do {
+                return .restore(
+                    try RestoreCommand(parsing: rest, workingDirectory: workingDirectory))
+            } catch {
+                return .failure(error.text, exitCode: 2)
+            }
         case "disco": return DiscoveryCommand.parse(Array(rest))
         case AuthCommand.verb: return AuthCommand.parse(Array(rest))
         case "secret" where rest.isEmpty: return .secret
@@ -89,6 +101,7 @@ package enum Invocation: Equatable, Sendable {
             case []: return .help(Usage.text)
             case ["disco"]: return .help(DiscoveryCommand.usage)
             case [RecoverCommand.verb]: return .help(RecoverCommand.usage)
+            case [RestoreCommand.verb]: return .help(RestoreCommand.usage)
             case [AuthCommand.verb]: return .help(AuthCommand.usage)
             default: return unexpected(rest, behind: "help")
             }

@@ -18,6 +18,10 @@ enum ManualPage {
             .B rqlited recover \-\-force
             [\fB\-\-survivor\fR \fITERM\fR:\fIINDEX\fR ...] [\fB\-\-json\fR] \fIdata-directory\fR
             .br
+            .B rqlited restore \-\-from
+            \fIURL\fR|\fIFILE\fR [\fB\-\-at\fR \fIINDEX\fR|\fITIME\fR] [\fB\-\-cluster\fR \fIID\fR]
+            \fB\-\-to\fR \fIFILE\fR|\fB\-\-rehearse\fR [\fB\-\-json\fR]
+            .br
             .B rqlited auth
             \fBhash\fR [\fByescrypt\fR|\fBbcrypt\fR] | \fBtoken\fR \fINAME\fR | \fBcheck\fR \fIFILE\fR
             .br

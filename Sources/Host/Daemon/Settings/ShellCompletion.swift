@@ -25,8 +25,9 @@ enum ShellCompletion {
             case ${COMP_WORDS[1]} in
             disco) flags="\(DiscoveryCommand.words.joined(separator: " ")) \(names(verbFlags))" ;;
             recover) flags="--force --survivor --json" ;;
+            restore) flags="--from --at --cluster --to --rehearse --json" ;;
             auth) flags="hash token check" ;;
-            help) flags="disco recover auth" ;;
+            help) flags="disco recover restore auth" ;;
             esac
             if [[ $COMP_CWORD -eq 1 && $word != -* ]]; then
                 COMPREPLY=($(compgen -W "\(verbs)" -d -- "$word"))
@@ -58,8 +59,11 @@ enum ShellCompletion {
             recover)
                 _arguments '1:recover:(recover)' '--force' '*--survivor' '--json' '2:data directory:_files -/'
                 ;;
+            restore)
+                _arguments '1:restore:(restore)' '--from:address or file:_files' '--at:index or time:' '--cluster:ID:' '--to:file:_files' '--rehearse' '--json'
+                ;;
             auth) _arguments '1:auth:(auth)' '2:verb:(hash token check)' '3:file:_files' ;;
-            help) _arguments '1:help:(help)' '2:verb:(disco recover auth)' ;;
+            help) _arguments '1:help:(help)' '2:verb:(disco recover restore auth)' ;;
             *)
                 _arguments \\
         \(zshArguments(flags)) \\
@@ -72,7 +76,7 @@ enum ShellCompletion {
         """
     }
 
-    private static let verbs = "disco recover version help"
+    private static let verbs = "disco recover restore version help"
 
     private static func names(_ flags: [Flag]) -> String {
         flags.map { "-\($0.name)" }.joined(separator: " ")

@@ -11,6 +11,7 @@ enum Usage {
                rqlited disco list|resolve|show|clear [flags]
                rqlited recover [--json] <data directory>
                rqlited recover --force [--survivor TERM:INDEX ...] [--json] <data directory>
+               rqlited restore --from URL|FILE [--at INDEX|TIME] --to FILE|--rehearse
                rqlited auth hash|token|check
                rqlited secret | openapi | version | help
 

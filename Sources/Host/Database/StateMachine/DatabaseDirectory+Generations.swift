@@ -53,6 +53,40 @@ extension DatabaseDirectory {
     package func installSnapshot(as generation: Generation, mark: SnapshotMark, cluster: ClusterID)
         throws(DirectoryError)
     {
+        try installOwn(as: generation) { (state, source) throws(DirectoryError) in
+            guard state.mark == mark, state.progress == nil else {
+                throw .unfit(
+                    path: source,
+                    reason: "it stands at \(state.position), \(mark.position) was announced")
+            }
+            guard state.cluster == nil || state.cluster == cluster else {
+                throw .unfit(path: source, reason: "it belongs to another cluster")
+            }
+        }
+    }
+
+    /// Makes a generation of the file at `incomingFile(of:)`, a copy of a node's database that an archive
+    /// kept. It knows its own position, which must be the one that the archive names, between two entries.
+    package func installArchived(
+        as generation: Generation, at position: LogPosition, of cluster: ClusterID
+    ) throws(DirectoryError) {
+        try installOwn(as: generation) { (state, source) throws(DirectoryError) in
+            guard state.position == position, state.progress == nil, state.cluster == cluster
+            else {
+                throw .unfit(
+                    path: source,
+                    reason: "it stands at \(state.position) of "
+                        + "\(state.cluster.map { "\($0)" } ?? "no cluster"), and is named as "
+                        + "\(position) of \(cluster)")
+            }
+        }
+    }
+
+    /// Of a file that holds the daemon's own table.
+    /// - Parameter judge: throws where what it says of itself is not what is expected.
+    private func installOwn(
+        as generation: Generation, judge: (AppliedState, String) throws(DirectoryError) -> Void
+    ) throws(DirectoryError) {
         let source = incomingFile(of: generation)
         try checkHeader(source)
         try preparing(source, access: .readWrite) { (connection) throws(DirectoryError) in
@@ -69,14 +103,7 @@ extension DatabaseDirectory {
             }
             // After the table was found: a check would miss the page that is in no schema.
             try check(connection, source)
-            guard state.mark == mark, state.progress == nil else {
-                throw .unfit(
-                    path: source,
-                    reason: "it stands at \(state.position), \(mark.position) was announced")
-            }
-            guard state.cluster == nil || state.cluster == cluster else {
-                throw .unfit(path: source, reason: "it belongs to another cluster")
-            }
+            try judge(state, source)
         }
         try publish(source, as: generation)
     }

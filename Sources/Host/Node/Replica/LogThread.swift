@@ -11,6 +11,7 @@ private enum LogJob: Sendable {
     case work(LogWork)
     case recordNow([MetadataRecord], Mailbox<Result<Void, LogError>>)
     case readTail(after: LogIndex, holding: Int, Mailbox<Result<LogTail, LogError>>)
+    case read(from: LogIndex, bytes: Int, Mailbox<Result<[Entry], LogError>>)
     case stop
 }
 
@@ -78,6 +79,18 @@ final class LogThread: Sendable {
         return try answer.take(atMost: 1)[0].get()
     }
 
+    /// Entries from a place on, for who keeps copies of them elsewhere.
+    /// - Parameter byteLimit: where their sizes together reach it no more are read.
+    /// - Returns: none where the log no more, or not yet, holds the first of them; nil: the thread gave no
+    ///   answer until the deadline, for it has ended, or the disk is slow.
+    func entries(
+        from index: LogIndex, byteLimit: Int, until deadline: MonotonicTime
+    ) throws(LogError) -> [Entry]? {
+        let answer = Mailbox<Result<[Entry], LogError>>()
+        jobs.post(.read(from: index, bytes: byteLimit, answer))
+        return try answer.take(atMost: 1, until: deadline).first?.get()
+    }
+
     /// Makes metadata durable before anything else goes on; for the start only.
     /// - Throws: what ended the thread, if it has ended.
     func recordNow(_ records: [MetadataRecord]) throws(LogError) {
@@ -140,6 +153,7 @@ final class LogThread: Sendable {
                     case .work: break
                     case .recordNow(_, let answer): answer.post(.failure(error))
                     case .readTail(_, _, let answer): answer.post(.failure(error))
+                    case .read(_, _, let answer): answer.post(.failure(error))
                     case .stop: isStopping = true
                     }
                 }
@@ -161,6 +175,14 @@ final class LogThread: Sendable {
                     answer.post(.success(()))
                 case .readTail(let index, let byteLimit, let answer):
                     answer.post(.success(try log.tail(after: index, holding: byteLimit)))
+                case .read(let index, let byteLimit, let answer):
+                    // What can't be read is told to who asked, and to nobody else.
+                    do throws(LogError) {
+                        let found = try log.entries(from: index, byteLimit: byteLimit)
+                        answer.post(.success(found))
+                    } catch {
+                        answer.post(.failure(error))
+                    }
                 case .stop:
                     isStopping = true
                     keeper.stop()

@@ -173,7 +173,8 @@ struct MetricsPage: Sendable {
     // MARK: Backups
 
     private func backups() -> [MetricFamily] {
-        let counted = status.backup == nil ? [] : metrics.values(of: BackupService.module)
+        let counted =
+            status.safekeeping.backup == nil ? [] : metrics.values(of: BackupService.module)
         func samples(_ names: [(of: String, label: String?)]) -> [MetricFamily.Sample] {
             names.compactMap { name in
                 counted.first { $0.name == name.of }

@@ -152,6 +152,13 @@ final class BackupService: Sendable {
             counters.skipped.add()
             return schedule.passed(at: .now)
         }
+        if settings.logInterval != nil, !settings.hasTimestamp,
+            let other = schedule.other(than: cluster)
+        {
+            throw StorageFault(
+                "\(place.name) is the copy of another cluster, \(other), and stays: give this cluster "
+                    + "another place, or take that copy away (its archive goes on meanwhile)")
+        }
         let sending = MonotonicTime.now
         let time = WallTime.now()
         try place.store(copy.file, copy.marker, at: time, worker.flag)

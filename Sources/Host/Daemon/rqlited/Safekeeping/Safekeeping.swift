@@ -22,6 +22,7 @@ struct Safekeeping {
     private(set) var backup: BackupService?
     private(set) var restore: RestoreService?
     private(set) var upkeep: UpkeepService?
+    private(set) var archive: ArchiveService?
 
     /// Reads the files; touches nothing.
     init(
@@ -100,6 +101,12 @@ struct Safekeeping {
                 backupSettings, place: backupPlace, node: node, directory: "\(directory)/tmp",
                 metrics: metrics, logger: logger.named("uploader"),
                 isHeld: { restore?.isPending ?? false })
+            archive = backupSettings.logInterval.map { interval in
+                ArchiveService(
+                    backupSettings, every: interval, place: backupPlace, node: node,
+                    directory: "\(directory)/tmp", metrics: metrics,
+                    logger: logger.named("archive"), isHeld: { restore?.isPending ?? false })
+            }
         }
         if upkeepSettings.vacuum != nil || upkeepSettings.optimize != nil {
             upkeep = UpkeepService(
@@ -114,12 +121,14 @@ struct Safekeeping {
     func start() throws {
         try restore?.start()
         try backup?.start()
+        try archive?.start()
         try upkeep?.start()
     }
 
     func stop() {
         restore?.stop()
         backup?.stop()
+        archive?.stop()
         upkeep?.stop()
     }
 }

@@ -22,8 +22,7 @@ struct StatusSections: Sendable {
     let queueNumber: Gauge
     /// Of loads in parts under way here: all parts, and those that are kept.
     let loadParts: (all: Gauge, kept: Gauge)
-    let backup: BackupService?
-    let upkeep: UpkeepService?
+    let safekeeping: Safekeeping
 
     var sections: [Documents.Section] {
         let node = self.node
@@ -42,10 +41,15 @@ struct StatusSections: Sendable {
             .init("os") { process.os() },
             .init("runtime") { process.runtime() },
             .init("store") {
-                .object((store.document().members ?? []) + (upkeep?.status() ?? []))
+                .object((store.document().members ?? []) + (safekeeping.upkeep?.status() ?? []))
             },
         ]
-        if let backup { all.append(.init("auto_backups") { backup.status() }) }
+        if let backup = safekeeping.backup {
+            all.append(.init("auto_backups") { backup.status() })
+        }
+        if let archive = safekeeping.archive {
+            all.append(.init("archive") { archive.status() })
+        }
         if let discovery { all.append(.init("disco") { discovery.status() }) }
         return all
     }

@@ -75,7 +75,7 @@ final class DatabaseCopy {
                 throw SQLiteError(
                     extendedCode: SQLITE_ERROR, message: "the copy can't leave WAL mode")
             }
-            if request.form != .sql { try removeOwnTable() }
+            if request.form != .sql, !request.isForArchive { try removeOwnTable() }
             if request.vacuum { try connection.execute("VACUUM") }
         } catch {
             throw .sqlite("preparing the copy", error)
@@ -84,8 +84,9 @@ final class DatabaseCopy {
             try SQLDump(of: connection, tables: request.tables).write(to: &answer)
         } else {
             let file = try CopyFile(path, asWAL: request.form == .binary && !request.vacuum)
-            if let tag = answer.tag { kept.begin(file, as: tag, showing: answer.logIndex) }
-            defer { if let tag = answer.tag { kept.end(tag) } }
+            let tag = request.hasTag ? answer.tag : nil
+            if let tag { kept.begin(file, as: tag, showing: answer.logIndex) }
+            defer { if let tag { kept.end(tag) } }
             try file.send(0..<file.length, &answer)
         }
     }

@@ -53,6 +53,7 @@ extension Reader {
             answer.logIndex = state.position.index.rawValue
             let copy = try DatabaseCopy(in: temporaryFiles, watchdog)
             if request.hasTag { answer.tag = copy.tag(request, state) }
+            if request.isForArchive { answer.tag = try archiveMark(state).text }
             try copy.fill(from: connection) { answer.isWanted }
             return copy
         } catch {
@@ -62,6 +63,17 @@ extension Reader {
 }
 
 extension Reader {
+    private func archiveMark(_ state: AppliedState) throws(SQLiteError) -> ArchiveMark {
+        // Its entry would have to be applied to its end before anything can be said of an index.
+        guard let cluster = state.cluster, state.progress == nil else {
+            throw SQLiteError(
+                extendedCode: SQLITE_BUSY, message: "an entry of the log is being applied")
+        }
+        return ArchiveMark(
+            cluster: "\(cluster)", index: state.position.index.rawValue,
+            term: state.position.term.rawValue, milliseconds: state.lastMilliseconds)
+    }
+
     /// - Returns: whether that is the answer; otherwise a new copy is.
     private func sendKept(_ request: BackupRequest, _ answer: inout BackupAnswer)
         throws(BackupFault) -> Bool

@@ -1,0 +1,169 @@
+package import ObjectStorage
+package import Raft
+internal import Telemetry
+
+/// Where in the history of a database a restore is to stand.
+package enum ArchiveTarget: Equatable, Sendable {
+    /// As far as the archive goes.
+    case newest
+    /// The last entry that is to be in it.
+    case index(LogIndex)
+    /// By the clock of the log, milliseconds since 1970: all entries of then and before.
+    case time(Int64)
+}
+
+extension ArchiveTarget {
+    /// - Parameter text: an index from 1 on, or `YYYY-MM-DDTHH:MM:SS[.fraction]Z` from 1970 on; nil for
+    ///   anything else.
+    package init?(_ text: String) {
+        if text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
+            guard let index = UInt64(text), index > 0 else { return nil }
+            self = .index(LogIndex(index))
+            return
+        }
+        guard text.hasSuffix("Z") else { return nil }
+        let whole = text.dropLast().prefix { $0 != "." }
+        let fraction = text.dropLast().dropFirst(whole.count)
+        let digits = fraction.dropFirst()
+        guard let time = WallTime(rfc3339: "\(whole)Z"), fraction.isEmpty || !digits.isEmpty,
+            digits.utf8.count <= 9, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+            let milliseconds = Int64((digits + "000").prefix(3))
+        else { return nil }
+        self = .time(time.seconds * 1000 + milliseconds)
+    }
+}
+
+/// Which objects of an archive make the database as it was at a target: one base, and the pieces that
+/// follow it until there.
+package struct ArchivePlan: Equatable, Sendable {
+    package let cluster: ClusterID
+    package let base: BaseName
+    /// All that must be applied, in order; the last one maybe in part.
+    package let pieces: [PieceName]
+    /// Pieces behind those that say what is to be left out, maybe of an entry that is needed.
+    package let decisions: [PieceName]
+    package let target: ArchiveTarget
+
+    /// Looks what is there, by names alone.
+    /// - Parameter cluster: nil: the only one that is there.
+    /// - Throws: `StorageFault` that says what is missing.
+    package init(
+        _ store: ArchiveStore, cluster: ClusterID?, target: ArchiveTarget
+    ) throws(StorageFault) {
+        let cluster = try Self.choose(cluster, among: try store.clusters(), store.place.name)
+        let bases = try store.bases(of: cluster)
+        let base = try Self.base(for: target, among: bases, store.place.name)
+        guard let chain = try store.chain(of: cluster, from: base) else {
+            throw StorageFault(
+                "the base \(cluster)/\(base.text)/base of \(store.place.name) is missing, and nothing "
+                    + "can be restored without it from index \(base.position.index) on")
+        }
+        let next = bases.first { $0.position.index > base.position.index }
+        try self.init(cluster: cluster, chain: chain, next: next, target: target)
+    }
+
+    /// - Parameters:
+    ///   - chain: of the newest base that is not behind the target.
+    ///   - next: the base behind it.
+    package init(
+        cluster: ClusterID, chain: ArchiveChain, next: BaseName?, target: ArchiveTarget
+    ) throws(StorageFault) {
+        self.cluster = cluster
+        self.target = target
+        base = chain.base
+        let count: Int
+        switch target {
+        case .newest:
+            if let gap = chain.gap {
+                throw StorageFault(
+                    "\(gap); what is there whole ends at index \(chain.end), \(chain.endText): --at "
+                        + "\(chain.end) restores it")
+            }
+            count = chain.pieces.count
+        case .index(let index):
+            guard index <= chain.end else { throw Self.missing("index \(index)", chain, next) }
+            count = chain.pieces.count { $0.first <= index }
+        case .time(let time):
+            // What comes behind the end may have happened before that moment, too.
+            let isWhole = next.map { $0.position.index == chain.end } ?? false
+            guard time <= chain.endMilliseconds || isWhole else {
+                throw Self.missing(Self.text(time), chain, next)
+            }
+            // The first piece that ends later holds the place; those behind it can't.
+            let place = chain.pieces.firstIndex { $0.milliseconds > time }
+            count = place.map { $0 + 1 } ?? chain.pieces.count
+        }
+        pieces = Array(chain.pieces.prefix(count))
+        decisions = chain.pieces.dropFirst(count).filter(\.hasDecisions)
+    }
+
+    private static func choose(
+        _ cluster: ClusterID?, among clusters: [ClusterID], _ place: String
+    ) throws(StorageFault) -> ClusterID {
+        guard let first = clusters.first else {
+            throw StorageFault(
+                "\(place) has no archive beside it: log_interval in the file of -auto-backup makes one"
+            )
+        }
+        let all = clusters.map { "\($0)" }.joined(separator: ", ")
+        if let cluster {
+            guard clusters.contains(cluster) else {
+                throw StorageFault("\(place) has no archive of cluster \(cluster), but of \(all)")
+            }
+            return cluster
+        }
+        guard clusters.count == 1 else {
+            throw StorageFault(
+                "\(place) has archives of several clusters: choose with --cluster one of \(all)")
+        }
+        return first
+    }
+
+    private static func base(
+        for target: ArchiveTarget, among bases: [BaseName], _ place: String
+    ) throws(StorageFault) -> BaseName {
+        guard let first = bases.first, let last = bases.last else {
+            throw StorageFault("\(place) has no base, and nothing can be restored without one")
+        }
+        let found: BaseName?
+        switch target {
+        case .newest: found = last
+        case .index(let index): found = bases.last { $0.position.index <= index }
+        case .time(let time): found = bases.last { $0.milliseconds <= time }
+        }
+        guard let found else {
+            throw StorageFault(
+                "the archive of \(place) begins at index \(first.position.index), "
+                    + "\(text(first.milliseconds)): what was before is not there")
+        }
+        return found
+    }
+
+    private static func missing(
+        _ what: String, _ chain: ArchiveChain, _ next: BaseName?
+    ) -> StorageFault {
+        var words =
+            "\(what) can't be restored: the log that is there ends at index \(chain.end), "
+            + chain.endText
+        if let gap = chain.gap { words += "; \(gap)" }
+        if let next {
+            words +=
+                "; the next base is of index \(next.position.index), \(text(next.milliseconds))"
+        } else if chain.gap == nil {
+            words += ": without --at that is restored"
+        }
+        return StorageFault(words)
+    }
+
+    /// A moment of the log's clock.
+    package static func text(_ milliseconds: Int64) -> String {
+        let clamped = max(0, min(milliseconds, 253_402_300_799_999))
+        return WallTime(
+            seconds: clamped / 1000, nanoseconds: Int32(clamped % 1000) * 1_000_000
+        ).rfc3339
+    }
+}
+
+extension ArchiveChain {
+    fileprivate var endText: String { ArchivePlan.text(endMilliseconds) }
+}

@@ -1,0 +1,128 @@
+package import Raft
+package import Time
+
+/// What a leader does for the archive, as a value: who carries it out asks for the next step and says
+/// what came of it.
+///
+/// Only a leader does anything. At the begin of its leadership it looks where the archive ends
+/// (`survey`). It goes on from there if its own log proves that it follows: the entry at the end has the
+/// same term in both, and with it all before are the same (thesis §3.5). Else, and when the last base is
+/// old, or has very many pieces, it begins anew with a base. After a failure it tries again after a
+/// second, two, four, up to five minutes; and looks again where the archive ends, for it can't know what
+/// of its request was carried out.
+package struct ArchiveSchedule: Equatable, Sendable {
+    package enum Step: Equatable, Sendable {
+        /// Nothing until then.
+        case rest(until: MonotonicTime)
+        /// Find where the archive ends.
+        case survey
+        /// Put the whole database there.
+        case base
+        /// Put the entries there that follow.
+        /// - mustProve: the entry at the end must be looked for in the log first.
+        case piece(behind: ArchiveEnd, mustProve: Bool)
+    }
+
+    private static let firstPause = Duration.seconds(1)
+    private static let longestPause = Duration.seconds(300)
+    /// How soon a new leadership is seen.
+    private static let watch = Duration.seconds(1)
+    /// Of one base. A listing of them takes some tens of requests.
+    private static let mostPieces = 50_000
+
+    private let interval: Duration
+    private let fullInterval: Duration
+    private var leadership: UInt64?
+    private var end: ArchiveEnd?
+    private var hasSurveyed = false
+    private var mustProve = true
+    private var due = MonotonicTime.zero
+    /// When the next base is to be made.
+    private var baseDue = MonotonicTime.zero
+    /// In a row.
+    private var failures = 0
+
+    /// - Parameters:
+    ///   - interval: between pieces.
+    ///   - fullInterval: between bases.
+    package init(interval: Duration, fullInterval: Duration) {
+        self.interval = interval
+        self.fullInterval = fullInterval
+    }
+
+    /// - Parameters:
+    ///   - leadership: the term in which the node leads; nil: it does not.
+    ///   - index: how far the log is applied.
+    package mutating func step(
+        at now: MonotonicTime, leadership: UInt64?, index: LogIndex
+    ) -> Step {
+        if leadership != self.leadership {
+            self.leadership = leadership
+            forget()
+            failures = 0
+            due = now
+        }
+        let soon = now + min(interval, Self.watch)
+        guard leadership != nil else { return .rest(until: soon) }
+        guard now >= due else { return .rest(until: min(due, soon)) }
+        guard hasSurveyed else { return .survey }
+        guard let end, now < baseDue, end.pieces < Self.mostPieces, end.position.index <= index
+        else { return .base }
+        guard end.position.index < index else {
+            due = now + interval
+            return .rest(until: min(due, soon))
+        }
+        return .piece(behind: end, mustProve: mustProve)
+    }
+
+    private mutating func forget() {
+        end = nil
+        hasSurveyed = false
+        mustProve = true
+    }
+
+    /// - Parameters:
+    ///   - end: nil: there is nothing.
+    ///   - age: of its base, by the wall clock.
+    package mutating func surveyed(_ end: ArchiveEnd?, age: Duration, at now: MonotonicTime) {
+        self.end = end
+        hasSurveyed = true
+        mustProve = true
+        let left = fullInterval - min(max(age, .zero), fullInterval)
+        baseDue = now + left
+    }
+
+    /// A base is there now.
+    package mutating func begun(_ base: BaseName, at now: MonotonicTime) {
+        end = ArchiveEnd(of: base)
+        mustProve = false
+        failures = 0
+        baseDue = now + fullInterval
+        due = now + interval
+    }
+
+    /// A piece is there now.
+    /// - Parameter isBehind: the log holds more than went into it.
+    package mutating func shipped(_ end: ArchiveEnd, isBehind: Bool, at now: MonotonicTime) {
+        self.end = end
+        mustProve = false
+        failures = 0
+        due = isBehind ? now : now + interval
+    }
+
+    /// The log holds the entry at the end; what follows it was not read with it.
+    package mutating func proved() { mustProve = false }
+
+    /// The log does not hold what follows the end, or holds another entry there.
+    package mutating func broke() { end = nil }
+
+    /// It is not this node's to do.
+    package mutating func passed(at now: MonotonicTime) { due = now + interval }
+
+    package mutating func failed(at now: MonotonicTime) {
+        forget()
+        failures += 1
+        let pause = Self.firstPause * (1 << min(failures - 1, 9))
+        due = now + min(pause, Self.longestPause)
+    }
+}

@@ -1,0 +1,157 @@
+internal import Gzip
+package import ObjectStorage
+package import Raft
+internal import Wire
+
+/// What lies in an archive, by clusters; nothing that is there is ever written over or deleted. Calls
+/// block.
+package struct ArchiveStore: Sendable {
+    package let place: any StoragePlace
+    package let stop: StopFlag
+
+    package init(_ place: any StoragePlace, _ stop: StopFlag = StopFlag()) {
+        self.place = place
+        self.stop = stop
+    }
+
+    /// Those that have a folder there.
+    package func clusters() throws(StorageFault) -> [ClusterID] {
+        try place.list(archive: "", stop).compactMap { name in
+            guard name.hasSuffix("/") else { return nil }
+            return RandomID(String(name.dropLast())).map { ClusterID($0) }
+        }.sorted()
+    }
+
+    /// The bases of a cluster, by where the log stood.
+    package func bases(of cluster: ClusterID) throws(StorageFault) -> [BaseName] {
+        try place.list(archive: "\(cluster)/", stop)
+            .compactMap { $0.hasSuffix("/") ? BaseName($0) : nil }
+            .sorted { ($0.position.index, $0.text) < ($1.position.index, $1.text) }
+    }
+
+    /// - Returns: nil where the base itself is not there.
+    package func chain(
+        of cluster: ClusterID, from base: BaseName
+    ) throws(StorageFault) -> ArchiveChain? {
+        let names = try place.list(archive: "\(cluster)/\(base.text)/", stop)
+        guard names.contains("base") else { return nil }
+        return ArchiveChain(base: base, names: names)
+    }
+
+    /// Where a leader goes on: behind the newest base, as far as its pieces hang together. The last of
+    /// them is read, and must be what its name says.
+    /// - Returns: nil where there is nothing to go on from.
+    package func end(of cluster: ClusterID) throws(StorageFault) -> ArchiveEnd? {
+        for base in try bases(of: cluster).reversed() {
+            guard let chain = try chain(of: cluster, from: base) else { continue }
+            guard let last = chain.pieces.last else { return ArchiveEnd(of: base) }
+            let object = ArchiveObject(piece: last, of: base, cluster: cluster)
+            let header = try object.read(from: self) { _ throws(StorageFault) in }
+            return ArchiveEnd(
+                base: base, position: header.last,
+                clock: LogClock(milliseconds: header.lastTime), hash: last.hash,
+                pieces: chain.pieces.count)
+        }
+        return nil
+    }
+
+    package func put(_ piece: ArchivePiece, of cluster: ClusterID) throws(StorageFault) {
+        try place.store(piece.file, inArchive: "\(cluster)/\(piece.name)", stop)
+    }
+
+    package func put(
+        _ base: UploadFile, as name: BaseName, of cluster: ClusterID
+    ) throws(StorageFault) {
+        try place.store(base, inArchive: "\(cluster)/\(name.text)/base", stop)
+    }
+}
+
+/// An object that is to be read: what it must be by its name.
+package struct ArchiveObject: Sendable {
+    /// Below the archive's folder.
+    package let path: String
+    package let hash: String
+    /// What the header must say, but for what no name tells.
+    private let cluster: ClusterID
+    private let kind: ArchiveHeader.Kind
+    private let first: LogIndex
+    private let last: LogIndex
+    private let lastTerm: Term?
+    private let lastTime: Int64
+
+    /// A piece, below its base.
+    package init(piece: PieceName, of base: BaseName, cluster: ClusterID) {
+        path = "\(cluster)/\(base.text)/\(piece.text)"
+        hash = piece.hash
+        self.cluster = cluster
+        kind = .piece
+        (first, last, lastTerm) = (piece.first, piece.last, nil)
+        lastTime = piece.milliseconds
+    }
+
+    /// A base.
+    package init(_ base: BaseName, cluster: ClusterID) {
+        path = "\(cluster)/\(base.text)/base"
+        hash = base.hash
+        self.cluster = cluster
+        kind = .base
+        (first, last, lastTerm) = (
+            base.position.index, base.position.index, base.position.term
+        )
+        lastTime = base.milliseconds
+    }
+
+    /// Fetches it, and hands on all of its bytes, packed as they are; they count only when it returns.
+    /// - Parameter sink: takes them in order.
+    /// - Throws: `StorageFault` that names it where a byte is another than when it was stored, or where
+    ///   it is none that belongs there.
+    package func read(
+        from store: ArchiveStore,
+        to sink: @escaping ([UInt8]) throws(StorageFault) -> Void
+    ) throws(StorageFault) -> ArchiveHeader {
+        let intake = try Intake(sink)
+        try store.place.fetch(fromArchive: path, store.stop) {
+            bytes throws(StorageFault) in try intake.take(bytes)
+        }
+        guard try intake.digest.finish() == hash else {
+            throw StorageFault(
+                "\(path) of \(store.place.name) is spoilt: its bytes have another hash than its name "
+                    + "says")
+        }
+        let header: ArchiveHeader
+        do throws(WireError) {
+            header = try ArchiveHeader(decoding: intake.head)
+        } catch {
+            throw StorageFault("\(path) of \(store.place.name) can't be read: \(error)")
+        }
+        guard header.kind == kind, header.cluster == cluster, header.first == first,
+            header.last.index == last, lastTerm == nil || header.last.term == lastTerm,
+            header.lastTime == lastTime
+        else {
+            throw StorageFault(
+                "\(path) of \(store.place.name) is another object: it says that it is of cluster "
+                    + "\(header.cluster), entries \(header.first) to \(header.last.index)")
+        }
+        return header
+    }
+
+    /// A class, for closures can't hold what changes.
+    private final class Intake {
+        let digest: ContentDigest
+        var head: [UInt8] = []
+        private let sink: ([UInt8]) throws(StorageFault) -> Void
+
+        init(_ sink: @escaping ([UInt8]) throws(StorageFault) -> Void) throws(StorageFault) {
+            digest = try ContentDigest()
+            self.sink = sink
+        }
+
+        func take(_ bytes: [UInt8]) throws(StorageFault) {
+            bytes.withUnsafeBytes { digest.add($0) }
+            if head.count < ArchiveHeader.size {
+                head += bytes.prefix(ArchiveHeader.size - head.count)
+            }
+            try sink(bytes)
+        }
+    }
+}

@@ -1,0 +1,100 @@
+internal import Glibc
+internal import ObjectStorage
+
+/// A directory for the files of one restore, gone with the object. Belongs to one thread.
+final class ScratchDirectory {
+    let path: String
+
+    /// - Parameter parent: where there is room for the database twice, and the log.
+    init(in parent: String) throws(StorageFault) {
+        var template = Array("\(parent)/.rqlited-restore-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else {
+            throw StorageFault(
+                "making a directory in \(parent): \(String(cString: strerror(errno)))")
+        }
+        path = String(
+            decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    deinit {
+        Self.clear("\(path)/tmp")
+        rmdir("\(path)/tmp")
+        Self.clear(path)
+        rmdir(path)
+    }
+
+    private static func clear(_ path: String) {
+        guard let directory = opendir(path) else { return }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { unlink("\(path)/\(name)") }
+        }
+    }
+}
+
+/// A file that is written once from its begin to its end. Belongs to one thread.
+final class OutputFile {
+    let path: String
+    private(set) var byteCount: Int64 = 0
+    private let descriptor: Int32
+
+    /// - Throws: also where there is a file of that name.
+    init(_ path: String) throws(StorageFault) {
+        self.path = path
+        descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw Self.fault("making \(path)") }
+    }
+
+    deinit { close(descriptor) }
+
+    func add(_ bytes: ArraySlice<UInt8>) throws(StorageFault) {
+        var rest = bytes
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw Self.fault("writing \(path)") }
+            rest = rest.dropFirst(count)
+            byteCount += Int64(count)
+        }
+    }
+
+    func sync() throws(StorageFault) {
+        guard fsync(descriptor) == 0 else { throw Self.fault("syncing \(path)") }
+    }
+
+    /// Gives the file another name, which nothing has until then, and makes that durable.
+    func publish(as name: String) throws(StorageFault) {
+        try sync()
+        guard link(path, name) == 0 else { throw Self.fault("naming the file \(name)") }
+        unlink(path)
+        let end = name.lastIndex(of: "/") ?? name.startIndex
+        let parent = open(String(name[..<end]) + "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard parent >= 0 else { throw Self.fault("opening the directory of \(name)") }
+        defer { close(parent) }
+        guard fsync(parent) == 0 || errno == EINVAL else {
+            throw Self.fault("syncing the directory of \(name)")
+        }
+    }
+
+    static func read(_ path: String) throws(StorageFault) -> [UInt8] {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw fault("opening \(path)") }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: 1 << 20)
+        while true {
+            let count = Glibc.read(descriptor, &part, part.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw fault("reading \(path)") }
+            if count == 0 { return bytes }
+            bytes += part[..<count]
+        }
+    }
+
+    private static func fault(_ what: String) -> StorageFault {
+        StorageFault("\(what): \(String(cString: strerror(errno)))")
+    }
+}

@@ -1,0 +1,55 @@
+internal import Glibc
+
+/// The archive in a directory: files in directories below it, beside the copy.
+extension FileStorage {
+    private var folder: String { "\(settings.directory)/\(ArchiveFolder.of(settings.name))" }
+
+    func list(
+        archive folder: String, _ stop: StopFlag
+    ) throws(StorageFault) -> [String] {
+        let path = self.folder + folder
+        guard let directory = opendir(path) else {
+            guard errno != ENOENT else { return [] }
+            throw StorageFault("listing \(path)", code: errno)
+        }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            guard !name.hasPrefix(".") else { continue }
+            var about = stat()
+            guard stat(path + name, &about) == 0 else { continue }
+            names.append(about.st_mode & S_IFMT == S_IFDIR ? name + "/" : name)
+        }
+        return names
+    }
+
+    func store(
+        _ file: UploadFile, inArchive name: String, _ stop: StopFlag
+    ) throws(StorageFault) {
+        let path = folder + name
+        let end = path.lastIndex(of: "/") ?? path.startIndex
+        try makeDirectory(String(path[..<end]))
+        try put(file, path, stop)
+        // The folders' own entries, which may be new.
+        var parent = path[..<end]
+        while parent.utf8.count > settings.directory.utf8.count,
+            let next = parent.lastIndex(of: "/")
+        {
+            parent = parent[..<next]
+            try Self.sync(String(parent))
+        }
+    }
+
+    func fetch(
+        fromArchive name: String, _ stop: StopFlag,
+        receive: @escaping ([UInt8]) throws(StorageFault) -> Void
+    ) throws(StorageFault) {
+        try get(folder + name) { bytes throws(StorageFault) in
+            guard !stop.isRaised else { throw StorageFault("\(name): given up") }
+            try receive(bytes)
+        }
+    }
+}

@@ -1,0 +1,79 @@
+/// `rqlited restore --from URL|FILE [--at INDEX|TIME] [--cluster ID] (--to FILE | --rehearse) [--json]`:
+/// what an operator asks of an archive of the log.
+package struct RestoreCommand: Equatable, Sendable {
+    static let verb = "restore"
+
+    /// An address, or the path of a configuration file.
+    package let source: String
+    /// An index of the log, or a moment; not looked at here. Nil: as far as the archive goes.
+    package let place: String?
+    /// 32 hexadecimal digits; nil: the only one that is there.
+    package let cluster: String?
+    /// Absolute; nil: all is done but for the file.
+    package let target: String?
+    /// Results are printed as JSON.
+    package let printsJSON: Bool
+
+    struct Invalid: Error, Equatable {
+        let text: String
+
+        init(_ text: String) { self.text = "rqlited restore: \(text); see rqlited restore -help" }
+    }
+
+    init(
+        parsing arguments: some Sequence<String>, workingDirectory: String
+    ) throws(Invalid) {
+        var values: [String: String] = [:]
+        var (rehearses, printsJSON) = (false, false)
+        var waiting: String?
+        for argument in arguments {
+            if let name = waiting {
+                values[name] = argument
+                waiting = nil
+                continue
+            }
+            guard argument.hasPrefix("-") else { throw Invalid("\(argument) is not expected") }
+            let word = argument.drop { $0 == "-" }
+            let name = String(word.prefix { $0 != "=" })
+            switch name {
+            case "rehearse" where name.count == word.count: rehearses = true
+            case "json" where name.count == word.count: printsJSON = true
+            case "from", "at", "to", "cluster":
+                guard values[name] == nil else { throw Invalid("--\(name) stands there twice") }
+                if name.count == word.count {
+                    waiting = name
+                } else {
+                    values[name] = String(word.dropFirst(name.count + 1))
+                }
+            default: throw Invalid("\(argument) is not known")
+            }
+        }
+        if let waiting { throw Invalid("--\(waiting) needs a value") }
+        guard let source = values["from"], !source.isEmpty else {
+            throw Invalid("--from is missing: an address, or the file of -auto-backup")
+        }
+        guard (values["to"] == nil) == rehearses else {
+            throw Invalid("give --to FILE, or --rehearse")
+        }
+        if let cluster = values["cluster"] {
+            guard cluster.utf8.count == 32, cluster.allSatisfy(\.isHexDigit) else {
+                throw Invalid("--cluster takes 32 hexadecimal digits, not \(cluster)")
+            }
+        }
+        place = values["at"]
+        self.source =
+            source.contains("://") ? source : NodeSettings.absolute(source, in: workingDirectory)
+        cluster = values["cluster"]?.lowercased()
+        target = values["to"].map { NodeSettings.absolute($0, in: workingDirectory) }
+        self.printsJSON = printsJSON
+    }
+
+    static let usage = """
+        usage: rqlited restore --from URL|FILE [--at INDEX|TIME] [--cluster ID] --to FILE [--json]
+               rqlited restore --from URL|FILE [--at INDEX|TIME] [--cluster ID] --rehearse [--json]
+
+        Makes the database of an archive as it was at an entry of the log, or at a moment, and checks
+        every byte that it takes. URL is file:///directory/name, s3://bucket/path?region=... or
+        gs://bucket/name; FILE is that of -auto-backup. TIME is UTC, as 2026-01-31T12:00:00Z.
+        """
+}

@@ -1,0 +1,225 @@
+import Archive
+import JSON
+import NodeLogic
+import ObjectStorage
+import Raft
+import Replica
+import Settings
+import Synchronization
+import Telemetry
+import Threads
+import Time
+
+/// `log_interval` of `-auto-backup`: while this node leads, puts what is written into the archive beside the
+/// copies, on a thread of its own. `ArchiveSchedule` says when.
+final class ArchiveService: Sendable {
+    /// What `/status` shows.
+    private struct Shown {
+        var end: ArchiveEnd?
+        var lastUpload = WallTime.never
+        var lastError: String?
+    }
+
+    private struct Counters: Sendable {
+        let bases: Counter
+        let pieces: Counter
+        let failed: Counter
+        let gaps: Counter
+        let bytes: Counter
+        /// Of the last entry that is there.
+        let lastIndex: Gauge
+        /// When the last object was stored, seconds since 1970.
+        let lastTime: Gauge
+
+        init(_ metrics: MetricRegistry) {
+            bases = metrics.counter(ArchiveService.module, "num_bases")
+            pieces = metrics.counter(ArchiveService.module, "num_pieces")
+            failed = metrics.counter(ArchiveService.module, "num_failed")
+            gaps = metrics.counter(ArchiveService.module, "num_gaps")
+            bytes = metrics.counter(ArchiveService.module, "upload_bytes")
+            lastIndex = metrics.gauge(ArchiveService.module, "last_index")
+            lastTime = metrics.gauge(ArchiveService.module, "last_upload_time")
+        }
+    }
+
+    static let module = "archive"
+
+    private let settings: AutoBackupSettings
+    private let interval: Duration
+    private let store: ArchiveStore
+    private let node: Node
+    private let directory: String
+    private let counters: Counters
+    private let logger: Logger
+    private let worker = ServiceThread()
+    private let shown = Mutex(Shown())
+    /// A restore is still to come: what is there now is not to be kept.
+    private let isHeld: @Sendable () -> Bool
+
+    /// Entries of one piece, roughly; one at least, however large.
+    private static let pieceBytes = 8 << 20
+    private static let readTime = Duration.seconds(60)
+
+    /// - Parameters:
+    ///   - interval: between pieces.
+    ///   - directory: of temporary files.
+    init(
+        _ settings: AutoBackupSettings, every interval: Duration, place: any StoragePlace,
+        node: Node, directory: String, metrics: MetricRegistry, logger: Logger,
+        isHeld: @escaping @Sendable () -> Bool
+    ) {
+        self.settings = settings
+        self.interval = interval
+        store = ArchiveStore(place, worker.flag)
+        self.node = node
+        self.directory = directory
+        self.logger = logger
+        self.isHeld = isHeld
+        counters = Counters(metrics)
+    }
+
+    /// - Throws: `ThreadShortage`.
+    func start() throws {
+        logger.announce(
+            "archiving the log beside \(store.place.name) every \(interval.goText)")
+        try worker.start("log-archive") { self.run() }
+    }
+
+    /// An upload that is under way is broken off.
+    func stop() { worker.stop() }
+
+    /// Where the archive ends, as far as this node as leader put it there.
+    func status() -> JSONValue {
+        let shown = shown.withLock { $0 }
+        return .object([
+            .init("destination", .string(store.place.name)),
+            .init("interval", .string(interval.goText)),
+            .init("base_index", .integer(shown.end?.base.position.index.rawValue ?? 0)),
+            .init("last_index", .integer(shown.end?.position.index.rawValue ?? 0)),
+            .init(
+                "last_log_time",
+                shown.end.map { .string(ArchivePlan.text($0.clock.milliseconds)) } ?? .null),
+            .init("last_upload_time", .string(shown.lastUpload.wholeSecondsText)),
+            .init("last_error", shown.lastError.map { .string($0) } ?? .null),
+        ])
+    }
+
+    // MARK: The thread
+
+    private func run() {
+        var schedule = ArchiveSchedule(
+            interval: interval, fullInterval: settings.logFullInterval)
+        while !worker.isStopped {
+            let status = node.status
+            let leads = status.role == .leader && status.isReady && !isHeld()
+            let leadership = leads && status.cluster != nil ? status.term : nil
+            let step = schedule.step(
+                at: .now, leadership: leadership?.rawValue, index: status.appliedIndex)
+            do throws(StorageFault) {
+                switch step {
+                case .rest(let deadline): worker.rest(until: deadline)
+                case .survey: try survey(&schedule, status.cluster)
+                case .base: try putBase(&schedule, status.cluster, status.term)
+                case .piece(let end, let mustProve):
+                    try putPiece(&schedule, behind: end, mustProve, status)
+                }
+            } catch {
+                schedule.failed(at: .now)
+                note(error)
+            }
+        }
+    }
+
+    private func survey(
+        _ schedule: inout ArchiveSchedule, _ cluster: ClusterID?
+    ) throws(StorageFault) {
+        guard let cluster else { return schedule.passed(at: .now) }
+        let end: ArchiveEnd?
+        do throws(StorageFault) {
+            end = try store.end(of: cluster)
+        } catch {
+            // What is there and can't be used is left alone; a new base needs nothing of it.
+            guard !error.isTransient else { throw error }
+            logger.warning("the archive can't be gone on with", ["cause": error.description])
+            end = nil
+        }
+        let age = end.map { WallTime.now().milliseconds &- $0.base.milliseconds } ?? 0
+        schedule.surveyed(end, age: .milliseconds(age), at: .now)
+    }
+
+    private func putBase(
+        _ schedule: inout ArchiveSchedule, _ cluster: ClusterID?, _ term: Term
+    ) throws(StorageFault) {
+        let taker = ArchiveBaseTaker(node: NodeEnquiry(node), directory: directory, term: term)
+        guard let base = try taker.take(while: { !worker.isStopped }), base.cluster == cluster
+        else { return schedule.passed(at: .now) }
+        try store.put(base.file, as: base.name, of: base.cluster)
+        schedule.begun(base.name, at: .now)
+        counters.bases.add()
+        stored(ArchiveEnd(of: base.name), base.file.byteCount)
+        logger.info(
+            "archived the whole database",
+            [
+                "to": store.place.name, "index": base.name.position.index,
+                "size": ByteSize(bytes: base.file.byteCount),
+            ])
+    }
+
+    private func putPiece(
+        _ schedule: inout ArchiveSchedule, behind end: ArchiveEnd, _ mustProve: Bool,
+        _ status: NodeStatus
+    ) throws(StorageFault) {
+        let first = mustProve ? end.position.index : end.position.index.next
+        // A moment for what is applied next: a piece too small does no harm.
+        let found = node.appliedEntries(
+            from: first, byteLimit: Self.pieceBytes, until: .now + Self.readTime)
+        guard var entries = found else {
+            throw StorageFault("the log can't be read now", isTransient: true)
+        }
+        if mustProve, entries.first?.position == end.position {
+            entries.removeFirst()
+            guard !entries.isEmpty else { return schedule.proved() }
+        } else if mustProve || entries.isEmpty {
+            counters.gaps.add()
+            logger.info(
+                "the log doesn't go on from the archive's end: a whole database follows",
+                ["end": end.position])
+            return schedule.broke()
+        }
+        guard let cluster = status.cluster else { return schedule.passed(at: .now) }
+        let piece = try ArchivePiece(
+            entries, behind: end, cluster: cluster, term: status.term, in: directory)
+        try store.put(piece, of: cluster)
+        schedule.shipped(
+            piece.end, isBehind: piece.end.position.index < status.appliedIndex, at: .now)
+        counters.pieces.add()
+        stored(piece.end, piece.file.byteCount)
+    }
+
+    private func stored(_ end: ArchiveEnd, _ size: Int64) {
+        let now = WallTime.now()
+        counters.bytes.add(Int(size))
+        counters.lastIndex.set(Int(clamping: end.position.index.rawValue))
+        counters.lastTime.set(Int(now.seconds))
+        shown.withLock {
+            $0.end = end
+            $0.lastUpload = now
+            $0.lastError = nil
+        }
+    }
+
+    private func note(_ fault: StorageFault) {
+        guard !worker.isStopped else { return }
+        counters.failed.add()
+        let isNew = shown.withLock { shown in
+            defer { shown.lastError = fault.description }
+            return shown.lastError != fault.description
+        }
+        // Tries follow one another; the cause is told once.
+        if isNew { logger.warning("failed to archive the log", ["cause": fault.description]) }
+    }
+}
+
+extension WallTime {
+    fileprivate var wholeSecondsText: String { WallTime(seconds: seconds).rfc3339 }
+}

@@ -1,0 +1,27 @@
+import NodeLogic
+package import Raft
+import Threads
+package import Time
+import WriteAheadLog
+
+/// What keeps copies of the log elsewhere asks of a node.
+extension Node {
+    /// Entries that are applied here, and so committed, from a place on. Blocks while the thread of the log
+    /// reads them; not on a thread of the node's own.
+    /// - Parameters:
+    ///   - index: of the first one.
+    ///   - byteLimit: where their sizes together reach it no more are read; one at least is.
+    /// - Returns: none where the log no more holds the first of them; nil: they can't be had now.
+    package func appliedEntries(
+        from index: LogIndex, byteLimit: Int, until deadline: MonotonicTime
+    ) -> [Entry]? {
+        let applied = status.appliedIndex
+        do throws(LogError) {
+            let found = try links.log.entries(from: index, byteLimit: byteLimit, until: deadline)
+            return found.map { $0.filter { $0.index <= applied } }
+        } catch {
+            links.logger.warning("the log can't be read for the archive", ["cause": "\(error)"])
+            return nil
+        }
+    }
+}
