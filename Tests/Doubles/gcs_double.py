@@ -156,6 +156,8 @@ class Handler(BaseHTTPRequestHandler):
             if not self.may():
                 return
             path, _, query = self.path.partition("?")
+            if path == f"/storage/v1/b/{BUCKET}/o":
+                return self.listing(query)
             prefix = f"/storage/v1/b/{BUCKET}/o/"
             if not path.startswith(prefix) or "/" in path[len(prefix):] or query not in ("", "alt=media"):
                 return self.wrong("unknown path")
@@ -166,6 +168,31 @@ class Handler(BaseHTTPRequestHandler):
             if query:
                 return self.answer(200, content, "application/octet-stream")
             self.answer(200, {"kind": "storage#object", "name": name, "metadata": metadata})
+
+
+    def listing(self, query):
+        """Two names at a time, so that there are pages."""
+        asked = urllib.parse.parse_qs(query, strict_parsing=True)
+        if set(asked) - {"prefix", "delimiter", "pageToken"} or asked.get("delimiter") != ["/"]:
+            return self.wrong("the question of a listing")
+        prefix = asked["prefix"][0]
+        names = set()
+        for name in objects:
+            if name.startswith(prefix):
+                head, slash, _ = name[len(prefix):].partition("/")
+                names.add(prefix + head + slash)
+        begin = int(asked.get("pageToken", ["0"])[0])
+        page = sorted(names)[begin:begin + 2]
+        answer = {"kind": "storage#objects"}
+        items = [{"kind": "storage#object", "name": name} for name in page if not name.endswith("/")]
+        folders = [name for name in page if name.endswith("/")]
+        if items:
+            answer["items"] = items
+        if folders:
+            answer["prefixes"] = folders
+        if begin + 2 < len(names):
+            answer["nextPageToken"] = str(begin + 2)
+        self.answer(200, answer)
 
 
 def main():

@@ -16,8 +16,10 @@ package struct ArchiveSchedule: Equatable, Sendable {
         case rest(until: MonotonicTime)
         /// Find where the archive ends.
         case survey
-        /// Put the whole database there.
-        case base
+        /// Put the whole database there; before that, the entries that are between the end and the
+        /// database, so that the history has no hole.
+        /// - behind: nil: nothing is there that it could follow.
+        case base(behind: ArchiveEnd?, mustProve: Bool)
         /// Put the entries there that follow.
         /// - mustProve: the entry at the end must be looked for in the log first.
         case piece(behind: ArchiveEnd, mustProve: Bool)
@@ -66,8 +68,12 @@ package struct ArchiveSchedule: Equatable, Sendable {
         guard leadership != nil else { return .rest(until: soon) }
         guard now >= due else { return .rest(until: min(due, soon)) }
         guard hasSurveyed else { return .survey }
-        guard let end, now < baseDue, end.pieces < Self.mostPieces, end.position.index <= index
-        else { return .base }
+        guard let end, end.position.index <= index else {
+            return .base(behind: nil, mustProve: true)
+        }
+        guard now < baseDue, end.pieces < Self.mostPieces else {
+            return .base(behind: end, mustProve: mustProve)
+        }
         guard end.position.index < index else {
             due = now + interval
             return .rest(until: min(due, soon))

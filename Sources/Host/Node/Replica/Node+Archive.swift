@@ -1,5 +1,6 @@
 import NodeLogic
 package import Raft
+import Telemetry
 import Threads
 package import Time
 import WriteAheadLog

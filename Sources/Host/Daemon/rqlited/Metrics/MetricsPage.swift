@@ -21,7 +21,7 @@ struct MetricsPage: Sendable {
         return own(now) + ConsensusMetrics(status: now, options: node.options).families
             + timings() + database(node.databaseStatistics) + requests(now)
             + PeerMetrics(statistics: node.transport.statistics).families + discovery()
-            + backups()
+            + backups() + archive()
             + ProcessMetrics(process: status.process).families
     }
 
@@ -195,6 +195,38 @@ struct MetricsPage: Sendable {
             MetricFamily(
                 "rqlited_backup_last_upload_seconds", .gauge,
                 "When -auto-backup stored a copy from this node last, in seconds since 1970; 0: never",
+                samples([("last_upload_time", nil)])),
+        ]
+    }
+
+    private func archive() -> [MetricFamily] {
+        let counted =
+            status.safekeeping.archive == nil ? [] : metrics.values(of: ArchiveService.module)
+        func samples(_ names: [(of: String, label: String?)]) -> [MetricFamily.Sample] {
+            names.compactMap { name in
+                counted.first { $0.name == name.of }
+                    .map { .init($0.value, name.label.map { [("kind", $0)] } ?? []) }
+            }
+        }
+        return [
+            MetricFamily(
+                "rqlited_archive_objects_total", .counter,
+                "What this node as leader put into the archive, by kind",
+                samples([("num_bases", "base"), ("num_pieces", "piece")])),
+            MetricFamily(
+                "rqlited_archive_failures_total", .counter,
+                "Failed tries of this node as leader to archive something",
+                samples([("num_failed", nil)])),
+            MetricFamily(
+                "rqlited_archive_uploaded_bytes_total", .counter,
+                "Bytes that this node put into the archive", samples([("upload_bytes", nil)])),
+            MetricFamily(
+                "rqlited_archive_last_index", .gauge,
+                "The last entry of the log that this node as leader put into the archive",
+                samples([("last_index", nil)])),
+            MetricFamily(
+                "rqlited_archive_last_upload_seconds", .gauge,
+                "When this node last put something into the archive, in seconds since 1970; 0: never",
                 samples([("last_upload_time", nil)])),
         ]
     }

@@ -119,7 +119,8 @@ final class ArchiveService: Sendable {
                 switch step {
                 case .rest(let deadline): worker.rest(until: deadline)
                 case .survey: try survey(&schedule, status.cluster)
-                case .base: try putBase(&schedule, status.cluster, status.term)
+                case .base(let end, let mustProve):
+                    try putBase(&schedule, behind: end, mustProve, status)
                 case .piece(let end, let mustProve):
                     try putPiece(&schedule, behind: end, mustProve, status)
                 }
@@ -143,16 +144,34 @@ final class ArchiveService: Sendable {
             logger.warning("the archive can't be gone on with", ["cause": error.description])
             end = nil
         }
-        let age = end.map { WallTime.now().milliseconds &- $0.base.milliseconds } ?? 0
-        schedule.surveyed(end, age: .milliseconds(age), at: .now)
+        // A base from before there was a clock has no age that anybody knows.
+        let age = end.map { end in
+            end.base.milliseconds == 0
+                ? 0 : WallTime.now().milliseconds &- end.base.milliseconds
+        }
+        schedule.surveyed(end, age: .milliseconds(age ?? 0), at: .now)
     }
 
     private func putBase(
-        _ schedule: inout ArchiveSchedule, _ cluster: ClusterID?, _ term: Term
+        _ schedule: inout ArchiveSchedule, behind end: ArchiveEnd?, _ mustProve: Bool,
+        _ status: NodeStatus
     ) throws(StorageFault) {
-        let taker = ArchiveBaseTaker(node: NodeEnquiry(node), directory: directory, term: term)
-        guard let base = try taker.take(while: { !worker.isStopped }), base.cluster == cluster
+        let taker = ArchiveBaseTaker(
+            node: NodeEnquiry(node), directory: directory, term: status.term)
+        guard let base = try taker.take(while: { !worker.isStopped }),
+            base.cluster == status.cluster
         else { return schedule.passed(at: .now) }
+        // First the way there: who ends in between leaves no hole.
+        var way = end
+        var mustProve = mustProve
+        while let behind = way, behind.position.index < base.name.position.index {
+            let shipment = try ship(
+                behind: behind, mustProve, through: base.name.position.index, base.cluster,
+                status.term)
+            if case .piece(let end) = shipment { way = end }
+            if shipment == .gap { way = nil }
+            mustProve = false
+        }
         try store.put(base.file, as: base.name, of: base.cluster)
         schedule.begun(base.name, at: .now)
         counters.bases.add()
@@ -169,31 +188,53 @@ final class ArchiveService: Sendable {
         _ schedule: inout ArchiveSchedule, behind end: ArchiveEnd, _ mustProve: Bool,
         _ status: NodeStatus
     ) throws(StorageFault) {
+        guard let cluster = status.cluster else { return schedule.passed(at: .now) }
+        let index = status.appliedIndex
+        switch try ship(behind: end, mustProve, through: index, cluster, status.term) {
+        case .piece(let end):
+            schedule.shipped(end, isBehind: end.position.index < index, at: .now)
+        case .proved: schedule.proved()
+        case .gap: schedule.broke()
+        }
+    }
+
+    private enum Shipment: Equatable {
+        /// A piece is there now.
+        case piece(ArchiveEnd)
+        /// The log goes on from the end; no more was read with it.
+        case proved
+        /// It does not.
+        case gap
+    }
+
+    /// One piece.
+    /// - Parameter last: of the entries that go; behind the end.
+    private func ship(
+        behind end: ArchiveEnd, _ mustProve: Bool, through last: LogIndex, _ cluster: ClusterID,
+        _ term: Term
+    ) throws(StorageFault) -> Shipment {
         let first = mustProve ? end.position.index : end.position.index.next
-        // A moment for what is applied next: a piece too small does no harm.
         let found = node.appliedEntries(
             from: first, byteLimit: Self.pieceBytes, until: .now + Self.readTime)
-        guard var entries = found else {
+        guard var entries = found?.filter({ $0.index <= last }) else {
             throw StorageFault("the log can't be read now", isTransient: true)
         }
         if mustProve, entries.first?.position == end.position {
             entries.removeFirst()
-            guard !entries.isEmpty else { return schedule.proved() }
+            if entries.isEmpty { return .proved }
         } else if mustProve || entries.isEmpty {
             counters.gaps.add()
             logger.info(
                 "the log doesn't go on from the archive's end: a whole database follows",
                 ["end": end.position])
-            return schedule.broke()
+            return .gap
         }
-        guard let cluster = status.cluster else { return schedule.passed(at: .now) }
         let piece = try ArchivePiece(
-            entries, behind: end, cluster: cluster, term: status.term, in: directory)
+            entries, behind: end, cluster: cluster, term: term, in: directory)
         try store.put(piece, of: cluster)
-        schedule.shipped(
-            piece.end, isBehind: piece.end.position.index < status.appliedIndex, at: .now)
         counters.pieces.add()
         stored(piece.end, piece.file.byteCount)
+        return .piece(piece.end)
     }
 
     private func stored(_ end: ArchiveEnd, _ size: Int64) {

@@ -1,0 +1,200 @@
+import Foundation
+import ObjectStorage
+import Raft
+import Scratch
+import StateMachine
+import Testing
+import Wire
+
+@testable import Archive
+
+struct ArchiveRestoreTests {
+    /// Two bases, and pieces behind both; what the table held at each index.
+    private func history() throws -> (HistoryFixture, [LogIndex: [String]]) {
+        let fixture = try HistoryFixture()
+        var seen: [LogIndex: [String]] = [:]
+        func note(_ index: LogIndex) throws { seen[index] = try fixture.rows() }
+        try fixture.execute("CREATE TABLE t(a TEXT)", at: 1000)
+        try note(fixture.execute("INSERT INTO t VALUES('one')", at: 2000))
+        try fixture.base()
+        try note(fixture.execute("INSERT INTO t VALUES(hex(randomblob(4)))", at: 3000))
+        try note(fixture.apply(.noop, term: 2))
+        try fixture.piece()
+        try note(fixture.execute("INSERT INTO t VALUES(datetime('now'))", at: 4000, term: 2))
+        // The clock of the next leader stands behind.
+        try note(fixture.execute("UPDATE t SET a = a || random()", at: 3500, term: 3))
+        try note(fixture.execute("DELETE FROM t WHERE a LIKE 'one%'", at: 5000, term: 3))
+        try fixture.piece()
+        try note(fixture.execute("INSERT INTO t VALUES('six')", at: 6000, term: 3))
+        try fixture.piece()
+        try fixture.base()
+        try note(fixture.execute("INSERT INTO t VALUES('seven')", at: 7000, term: 3))
+        try fixture.piece()
+        return (fixture, seen)
+    }
+
+    private func refusal(_ body: () throws -> Void) -> String {
+        do {
+            try body()
+            return "none"
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    @Test func `At each index the restored rows are those that were there`() throws {
+        let (fixture, seen) = try history()
+        for (index, rows) in seen {
+            let (report, restored) = try fixture.restore(.index(index))
+            #expect(report.position.index == index)
+            #expect(restored == rows, "at \(index)")
+        }
+        let newest = try fixture.restore(.newest)
+        #expect(newest.rows == (try fixture.rows()) && newest.0.entries == 1)
+        #expect(newest.0.milliseconds == 7000)
+    }
+
+    @Test
+    func `At a moment all is there that the log's clock has before it, and nothing behind it`()
+        throws
+    {
+        let (fixture, seen) = try history()
+        for (time, index) in [
+            (2000, 2), (2999, 2), (3000, 4), (3500, 4), (4000, 6), (4999, 6), (5000, 7),
+            (6000, 8), (6999, 8), (7000, 9),
+        ] {
+            let (report, rows) = try fixture.restore(.time(Int64(time)))
+            #expect(report.position.index == LogIndex(UInt64(index)), "at \(time)")
+            #expect(rows == seen[LogIndex(UInt64(index))], "at \(time)")
+        }
+        #expect(refusal { _ = try fixture.restore(.time(1999)) }.contains("begins at index 2"))
+        #expect(refusal { _ = try fixture.restore(.time(7001)) }.contains("ends at index 9"))
+        #expect(refusal { _ = try fixture.restore(.index(LogIndex(1))) }.contains("begins at"))
+        #expect(
+            refusal { _ = try fixture.restore(.index(LogIndex(10))) }.contains("ends at index 9"))
+    }
+
+    @Test func `A spoilt byte, wherever it is, and an object that is missing are refused by name`()
+        throws
+    {
+        let (fixture, seen) = try history()
+        let objects = try fixture.objects()
+        #expect(objects.count == 6)
+        let older = objects.filter { $0.contains("/00000000000000000002-") }
+        #expect(older.count == 4)
+        // The last piece holds the entry at which the second base stands: that does without it.
+        for path in older where !path.contains("/00000000000000000008-") {
+            let whole = try Data(contentsOf: URL(filePath: path))
+            let name = URL(filePath: path).lastPathComponent
+            for place in [0, 40, 100, 136, whole.count / 2, whole.count - 1] {
+                var spoilt = whole
+                spoilt[place] ^= 0x10
+                try spoilt.write(to: URL(filePath: path))
+                let text = refusal { _ = try fixture.restore(.index(LogIndex(7))) }
+                #expect(text.contains(name) && text.contains("spoilt"), "byte \(place): \(text)")
+            }
+            for piece in [whole.dropLast(), whole + [0], Data()] {
+                try piece.write(to: URL(filePath: path))
+                #expect(refusal { _ = try fixture.restore(.index(LogIndex(7))) }.contains(name))
+            }
+            try FileManager.default.removeItem(atPath: path)
+            let text = refusal { _ = try fixture.restore(.index(LogIndex(7))) }
+            #expect(text.contains("missing") || text.contains("ends at index 4"), "\(text)")
+            try whole.write(to: URL(filePath: path))
+        }
+        #expect(try fixture.restore(.index(LogIndex(7))).rows == seen[LogIndex(7)])
+        // Nothing is left of what failed.
+        let left = try FileManager.default.contentsOfDirectory(atPath: fixture.directory.path)
+        #expect(!left.contains { $0.hasPrefix(".rqlited-restore") }, "\(left)")
+    }
+
+    @Test func `An object of another place under a name that fits is refused`() throws {
+        let (fixture, _) = try history()
+        let pieces = try fixture.objects().filter { !$0.hasSuffix("base") }
+        let content = try Data(contentsOf: URL(filePath: pieces[1]))
+        // The content of the second under the hash of its own, in the place of the first.
+        let first = try #require(PieceName(URL(filePath: pieces[0]).lastPathComponent))
+        let second = try #require(PieceName(URL(filePath: pieces[1]).lastPathComponent))
+        var forged = first
+        forged.hash = second.hash
+        let folder = URL(filePath: pieces[0]).deletingLastPathComponent()
+        try content.write(to: folder.appending(path: forged.text))
+        try FileManager.default.removeItem(atPath: pieces[0])
+        try FileManager.default.removeItem(atPath: pieces[1])
+        let text = refusal { _ = try fixture.restore(.index(LogIndex(4))) }
+        #expect(text.contains(forged.text) && text.contains("another object"), "\(text)")
+    }
+
+    @Test func `A leader goes on behind the last piece, and what it can't read is no end`() throws {
+        let (fixture, _) = try history()
+        let end = try #require(try fixture.store.end(of: HistoryFixture.cluster))
+        #expect(end == fixture.end)
+        let other = ClusterID(RandomID(high: 1, low: 1))
+        #expect(try fixture.store.end(of: other) == nil)
+        let last = try #require(try fixture.objects().last { !$0.hasSuffix("base") })
+        try Data("x".utf8).write(to: URL(filePath: last))
+        #expect(
+            refusal { _ = try fixture.store.end(of: HistoryFixture.cluster) }.contains("spoilt"))
+    }
+
+    @Test func `A write under a key that the base knows is not done twice`() throws {
+        let fixture = try HistoryFixture()
+        func insert() throws {
+            var command = Command(
+                kind: .execute, statements: [Statement("INSERT INTO t VALUES('once')")],
+                stamp: Stamp(milliseconds: 10, seed: 1))
+            command.key = RepeatKey("k", of: "somebody", for: command)
+            try fixture.apply(.command(LogCommand.command(command).encoded()))
+        }
+        try fixture.execute("CREATE TABLE t(a TEXT)", at: 1)
+        try insert()
+        try fixture.base()
+        try insert()
+        try fixture.piece()
+        #expect(try fixture.rows() == ["once"])
+        #expect(try fixture.restore(.newest).rows == ["once"])
+    }
+
+    @Test
+    func `An entry that was left out is left out again, though the decision stands behind it`()
+        throws
+    {
+        let fixture = try HistoryFixture()
+        try fixture.execute("CREATE TABLE t(a TEXT)", at: 1)
+        try fixture.base()
+        let poison = LogCommand.command(
+            Command(
+                kind: .execute, statements: [Statement("INSERT INTO t VALUES('poison')")],
+                stamp: Stamp(milliseconds: 2, seed: 1))
+        ).encoded()
+        let index = fixture.applier.applied.position.index.next
+        let skip = EntrySkip(
+            index: index.rawValue, hash: CRC32C(poison).value)
+        fixture.applier.decide(skip)
+        try fixture.apply(.command(poison))
+        try fixture.piece()
+        try fixture.execute("INSERT INTO t VALUES('good')", at: 3)
+        let seen = try fixture.rows()
+        let before = fixture.applier.applied.position.index
+        try fixture.apply(.command(LogCommand.skip(skip).encoded()))
+        try fixture.piece()
+        #expect(seen == ["good"])
+        #expect(try fixture.restore(.newest).rows == seen)
+        #expect(try fixture.restore(.index(before)).rows == seen)
+        #expect(try fixture.restore(.index(index)).rows == [])
+    }
+
+    @Test func `Targets are an index or a moment and nothing else`() {
+        #expect(ArchiveTarget("7") == .index(LogIndex(7)))
+        #expect(ArchiveTarget("1970-01-01T00:00:01Z") == .time(1000))
+        #expect(ArchiveTarget("1970-01-01T00:00:01.25Z") == .time(1250))
+        #expect(ArchiveTarget("1970-01-01T00:00:01.123456789Z") == .time(1123))
+        for text in [
+            "", "0", "-1", "+1", "1x", "99999999999999999999", "1970-01-01", "yesterday",
+            "1970-01-01T00:00:01", "1970-01-01T00:00:01.Z", "1970-01-01T00:00:01.1234567890Z",
+            "1970-01-01T00:00:01.1.1Z", "1970-13-01T00:00:01Z", "Z",
+        ] {
+            #expect(ArchiveTarget(text) == nil, "\(text)")
+        }
+    }
+}

@@ -1,0 +1,82 @@
+import Raft
+import Testing
+import Time
+
+@testable import Archive
+
+struct ArchiveScheduleTests {
+    private static let base = ArchiveChainTests.base
+    private var schedule = ArchiveSchedule(
+        interval: .seconds(10), fullInterval: .seconds(100))
+
+    private func at(_ seconds: Int) -> MonotonicTime { .zero + .seconds(seconds) }
+
+    private mutating func step(
+        _ seconds: Int, leads: UInt64? = 1, index: UInt64 = 20
+    ) -> ArchiveSchedule.Step {
+        schedule.step(at: at(seconds), leadership: leads, index: LogIndex(index))
+    }
+
+    private static func end(_ index: UInt64, pieces: Int = 1) -> ArchiveEnd {
+        var end = ArchiveEnd(of: base)
+        end.position.index = LogIndex(index)
+        end.pieces = pieces
+        return end
+    }
+
+    @Test mutating func `Who doesn't lead does nothing`() {
+        #expect(step(0, leads: nil) == .rest(until: at(1)))
+    }
+
+    @Test mutating func `A leader looks first, and begins with a base where there is nothing`() {
+        #expect(step(0) == .survey)
+        schedule.surveyed(nil, age: .zero, at: at(0))
+        #expect(step(0) == .base(behind: nil, mustProve: true))
+        schedule.begun(Self.base, at: at(1))
+        #expect(step(2) == .rest(until: at(3)))
+        #expect(step(11) == .piece(behind: ArchiveEnd(of: Self.base), mustProve: false))
+        schedule.shipped(Self.end(20), isBehind: false, at: at(11))
+        // Nothing is new.
+        #expect(step(21) == .rest(until: at(22)))
+        #expect(step(31, index: 21) == .piece(behind: Self.end(20), mustProve: false))
+        schedule.shipped(Self.end(21), isBehind: true, at: at(31))
+        #expect(step(31, index: 40) == .piece(behind: Self.end(21), mustProve: false))
+    }
+
+    @Test mutating func `A new leader proves that it follows, or begins anew`() {
+        #expect(step(0) == .survey)
+        schedule.surveyed(Self.end(15), age: .seconds(50), at: at(0))
+        #expect(step(0) == .piece(behind: Self.end(15), mustProve: true))
+        schedule.broke()
+        #expect(step(0) == .base(behind: nil, mustProve: true))
+        // Another leadership knows nothing of it.
+        #expect(step(1, leads: 2) == .survey)
+        schedule.surveyed(Self.end(21), age: .zero, at: at(1))
+        // The archive has more than this log.
+        #expect(step(1, leads: 2, index: 20) == .base(behind: nil, mustProve: true))
+    }
+
+    @Test mutating func `A base that is old, or has very many pieces, is followed by another`() {
+        #expect(step(0) == .survey)
+        schedule.surveyed(Self.end(15), age: .seconds(90), at: at(0))
+        #expect(step(9) == .piece(behind: Self.end(15), mustProve: true))
+        #expect(step(10) == .base(behind: Self.end(15), mustProve: true))
+        schedule.begun(Self.base, at: at(10))
+        schedule.shipped(Self.end(15, pieces: 50_000), isBehind: true, at: at(20))
+        #expect(step(20) == .base(behind: Self.end(15, pieces: 50_000), mustProve: false))
+    }
+
+    @Test mutating func `After a failure the end is looked for anew, ever later`() {
+        #expect(step(0) == .survey)
+        schedule.failed(at: at(0))
+        #expect(step(0) == .rest(until: at(1)))
+        #expect(step(1) == .survey)
+        schedule.surveyed(Self.end(15), age: .zero, at: at(1))
+        schedule.failed(at: at(1))
+        #expect(step(2) == .rest(until: at(3)))
+        #expect(step(3) == .survey)
+        for _ in 0..<20 { schedule.failed(at: at(3)) }
+        #expect(step(302) == .rest(until: at(303)))
+        #expect(step(303) == .survey)
+    }
+}
