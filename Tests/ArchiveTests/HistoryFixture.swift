@@ -14,7 +14,7 @@ final class HistoryFixture {
     static let cluster = ClusterID(RandomID(high: 7, low: 9))
 
     let directory: TemporaryDirectory
-    let store: ArchiveStore
+    let store: ArchiveAccess
     let applier: Applier
     private(set) var end: ArchiveEnd?
     /// Since the last piece.
@@ -25,7 +25,7 @@ final class HistoryFixture {
         directory = try TemporaryDirectory("rqd-archive")
         let path = directory.path
         let text = #"{"type":"file","sub":{"dir":"\#(path)/store","name":"db"}}"#
-        store = ArchiveStore(
+        store = ArchiveAccess(
             try StorageSettings(configuration: Array(text.utf8)) { _ in nil }.place { _ in nil })
         database = DatabaseDirectory(path: "\(path)/node")
         try FileManager.default.createDirectory(

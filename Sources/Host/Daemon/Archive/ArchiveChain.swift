@@ -4,6 +4,7 @@ package import Raft
 /// what is there tell. Two leaders may for a while have put pieces there side by side: then the way that
 /// leads farthest counts, and each way holds the same entries.
 package struct ArchiveChain: Equatable, Sendable {
+    /// What the first piece follows.
     package let base: BaseName
     /// In their order: each begins behind the end of the one before, and names its hash.
     package private(set) var pieces: [PieceName]

@@ -21,8 +21,11 @@ package import Wire
 ///
 /// Integers are little-endian. An object's own hash stands in its name (`ArchiveNames.swift`).
 package struct ArchiveHeader: Equatable, Sendable {
+    /// What follows the header.
     package enum Kind: UInt8, Sendable {
+        /// A whole database.
         case base = 1
+        /// Entries of the log.
         case piece = 2
     }
 
@@ -31,20 +34,27 @@ package struct ArchiveHeader: Equatable, Sendable {
     private static let magic: [UInt8] = Array("RQLA".utf8)
     private static let format: UInt8 = 1
 
+    /// What follows.
     package var kind: Kind
+    /// Whose log it is.
     package var cluster: ClusterID
     /// 64 digits; of a base, zeros.
     package var predecessor: String
+    /// In which its maker led.
     package var term: Term
+    /// Of its entries; of a base, the last one that it holds.
     package var first: LogIndex
+    /// Of its entries.
     package var last: LogPosition
-    /// Milliseconds since 1970, by the clock of the log.
+    /// The clock of the log before its entries, milliseconds since 1970.
     package var firstTime: Int64
+    /// The clock of the log behind its entries, milliseconds since 1970.
     package var lastTime: Int64
 
     /// What stands for the hash of nothing.
     package static let noPredecessor = String(repeating: "0", count: 64)
 
+    /// - Parameter times: the clock of the log before and behind the entries.
     package init(
         kind: Kind, cluster: ClusterID, predecessor: String = ArchiveHeader.noPredecessor,
         term: Term, first: LogIndex, last: LogPosition, times: (first: Int64, last: Int64)
@@ -59,6 +69,7 @@ package struct ArchiveHeader: Equatable, Sendable {
         lastTime = times.last
     }
 
+    /// `size` bytes, by the table above.
     package func encoded() -> [UInt8] {
         var writer = ByteWriter(reserving: Self.size)
         writer.writeRaw(Self.magic)

@@ -10,9 +10,11 @@ package import Raft
 /// of it stands in the header. So what is there and how it hangs together is known from names alone, and
 /// nobody ever writes over what somebody else wrote.
 package struct BaseName: Hashable, Sendable {
+    /// Of the last entry that the base holds.
     package var position: LogPosition
     /// The clock of the log there, milliseconds since 1970.
     package var milliseconds: Int64
+    /// SHA-256 of the object, 64 digits.
     package var hash: String
 
     package init(position: LogPosition, milliseconds: Int64, hash: String) {
@@ -46,16 +48,20 @@ package struct BaseName: Hashable, Sendable {
 
 /// What a piece is called in the folder of its base; see `BaseName`.
 package struct PieceName: Hashable, Sendable {
+    /// Of its entries.
     package var first: LogIndex
+    /// Of its entries.
     package var last: LogIndex
     /// The clock of the log behind the last entry.
     package var milliseconds: Int64
     /// The first 16 digits of the hash of the object before.
     package var predecessor: String
+    /// SHA-256 of the object, 64 digits.
     package var hash: String
     /// It holds decisions about entries that are to be left out, which may stand in pieces before.
     package var hasDecisions: Bool
 
+    /// - Parameter predecessor: the hash of the object before, or its begin.
     package init(
         first: LogIndex, last: LogIndex, milliseconds: Int64, predecessor: String, hash: String,
         hasDecisions: Bool = false
@@ -68,6 +74,7 @@ package struct PieceName: Hashable, Sendable {
         self.hasDecisions = hasDecisions
     }
 
+    /// In the folder of its base.
     package var text: String {
         [
             NameParts.digits(first.rawValue), NameParts.digits(last.rawValue),

@@ -36,19 +36,22 @@ extension ArchiveTarget {
 /// Which objects of an archive make the database as it was at a target: one base, and the pieces that
 /// follow it until there.
 package struct ArchivePlan: Equatable, Sendable {
+    /// Whose log it is.
     package let cluster: ClusterID
+    /// What the entries are applied to.
     package let base: BaseName
     /// All that must be applied, in order; the last one maybe in part.
     package let pieces: [PieceName]
     /// Pieces behind those that say what is to be left out, maybe of an entry that is needed.
     package let decisions: [PieceName]
+    /// Where the database is to stand.
     package let target: ArchiveTarget
 
     /// Looks what is there, by names alone.
     /// - Parameter cluster: nil: the only one that is there.
     /// - Throws: `StorageFault` that says what is missing.
     package init(
-        _ store: ArchiveStore, cluster: ClusterID?, target: ArchiveTarget
+        _ store: ArchiveAccess, cluster: ClusterID?, target: ArchiveTarget
     ) throws(StorageFault) {
         let cluster = try Self.choose(cluster, among: try store.clusters(), store.place.name)
         let bases = try store.bases(of: cluster)

@@ -16,9 +16,11 @@ internal import Wire
 package final class ArchiveRestore {
     /// What was done.
     package struct Report: Equatable, Sendable {
+        /// Whose log it was.
         package var cluster: ClusterID
         /// Where the base stood.
         package var baseIndex: LogIndex
+        /// That were applied.
         package var pieces: Int
         /// All that was fetched.
         package var fetchedBytes: Int64
@@ -32,9 +34,9 @@ package final class ArchiveRestore {
         package var fileBytes: Int64
     }
 
-    private let store: ArchiveStore
+    private let store: ArchiveAccess
     private let plan: ArchivePlan
-    private let scratch: ScratchDirectory
+    private let scratch: RestoreDirectory
     private var fetchedBytes: Int64 = 0
     private var entries = 0
 
@@ -42,12 +44,13 @@ package final class ArchiveRestore {
     static let pieceBytes = 1 << 30
 
     /// - Parameter directory: where there is room for the database twice, and for the packed log.
+    /// - Throws: `StorageFault` where no files can be made there.
     package init(
-        _ store: ArchiveStore, _ plan: ArchivePlan, in directory: String
+        _ store: ArchiveAccess, _ plan: ArchivePlan, in directory: String
     ) throws(StorageFault) {
         self.store = store
         self.plan = plan
-        scratch = try ScratchDirectory(in: directory)
+        scratch = try RestoreDirectory(in: directory)
     }
 
     /// - Parameter path: absolute, of a file that is not there yet; nil: all is done but for that.
@@ -70,7 +73,7 @@ package final class ArchiveRestore {
 
     private func fetchBase() throws(StorageFault) -> LogPosition {
         let file = try OutputFile(database.incomingFile(of: generation))
-        let unpacker = ArchiveUnpacker { bytes throws(StorageFault) in try file.add(bytes[...]) }
+        let unpacker = ArchiveReader { bytes throws(StorageFault) in try file.add(bytes[...]) }
         let object = ArchiveObject(plan.base, cluster: plan.cluster)
         let header = try object.read(from: store) { bytes throws(StorageFault) in
             self.fetchedBytes += Int64(bytes.count)
@@ -118,7 +121,7 @@ package final class ArchiveRestore {
         } catch {
             throw StorageFault("the base can't be used: \(error)")
         }
-        let replay = try ArchiveReplay(path: path, target: plan.target)
+        let replay = try ArchiveApplier(path: path, target: plan.target)
         for place in plan.pieces.indices where plan.pieces[place].hasDecisions {
             replay.note(try entries(of: place))
         }
@@ -131,7 +134,7 @@ package final class ArchiveRestore {
     }
 
     /// What is behind the place may say what is to be left out before it.
-    private func noteDecisionsBehind(in replay: ArchiveReplay) throws(StorageFault) {
+    private func noteDecisionsBehind(in replay: ArchiveApplier) throws(StorageFault) {
         for (place, piece) in plan.decisions.enumerated() {
             let path = "\(scratch.path)/behind-\(place)"
             let object = ArchiveObject(piece: piece, of: plan.base, cluster: plan.cluster)
@@ -160,7 +163,7 @@ extension ArchiveRestore {
         of bytes: [UInt8], _ header: ArchiveHeader, _ name: String
     ) throws(StorageFault) -> [Entry] {
         let plain = Plain()
-        let unpacker = ArchiveUnpacker(limit: pieceBytes) { bytes throws(StorageFault) in
+        let unpacker = ArchiveReader(limit: pieceBytes) { bytes throws(StorageFault) in
             plain.bytes += bytes
         }
         unpacker.add(bytes)

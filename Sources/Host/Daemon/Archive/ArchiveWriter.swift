@@ -39,6 +39,7 @@ package final class ArchiveWriter {
 
 /// Where the next piece goes on.
 package struct ArchiveEnd: Equatable, Sendable {
+    /// What the pieces follow.
     package var base: BaseName
     /// The last entry that is in the archive.
     package var position: LogPosition
@@ -69,6 +70,7 @@ package struct ArchiveEnd: Equatable, Sendable {
 
 /// Entries on their way to the archive.
 package struct ArchivePiece {
+    /// All of the object.
     package let file: UploadFile
     /// Below the cluster's folder.
     package let name: String

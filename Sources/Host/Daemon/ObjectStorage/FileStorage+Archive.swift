@@ -2,7 +2,7 @@ internal import Glibc
 
 /// The archive in a directory: files in directories below it, beside the copy.
 extension FileStorage {
-    private var folder: String { "\(settings.directory)/\(ArchiveFolder.of(settings.name))" }
+    private var folder: String { "\(settings.directory)/\(ArchivePath.of(settings.name))" }
 
     func list(
         archive folder: String, _ stop: StopFlag

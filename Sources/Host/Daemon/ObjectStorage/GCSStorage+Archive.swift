@@ -2,7 +2,7 @@ internal import JSON
 
 /// The archive in a bucket: objects whose names go on behind that of the copy.
 extension GCSStorage {
-    private var folder: String { ArchiveFolder.of(settings.name) }
+    private var folder: String { ArchivePath.of(settings.name) }
 
     func list(
         archive folder: String, _ stop: StopFlag
@@ -20,7 +20,7 @@ extension GCSStorage {
             }
             guard answer.status == 200 else { throw fault("the listing", answer) }
             size += page.bytes.count
-            guard size <= ArchiveFolder.mostListedBytes else {
+            guard size <= ArchivePath.mostListedBytes else {
                 throw StorageFault("\(name): the archive has too many objects to be listed")
             }
             let document: JSONValue
@@ -30,9 +30,9 @@ extension GCSStorage {
                 throw StorageFault("\(name): the listing is no JSON: \(error)", isTransient: true)
             }
             names += (document["items"]?.array ?? []).compactMap { $0["name"]?.string }
-                .map(ArchiveFolder.child)
+                .map(ArchivePath.child)
             names += (document["prefixes"]?.array ?? []).compactMap(\.string)
-                .map(ArchiveFolder.child)
+                .map(ArchivePath.child)
             token = document["nextPageToken"]?.string
         } while token != nil
         return names

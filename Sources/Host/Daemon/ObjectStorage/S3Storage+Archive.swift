@@ -1,6 +1,6 @@
 /// The archive in a bucket: objects whose keys go on behind that of the copy.
 extension S3Storage {
-    private var folder: String { ArchiveFolder.of(settings.path) }
+    private var folder: String { ArchivePath.of(settings.path) }
 
     /// By `ListObjectsV2`, a thousand keys at a time.
     func list(
@@ -20,7 +20,7 @@ extension S3Storage {
             }
             guard answer.status == 200 else { throw fault("GET", answer) }
             size += page.bytes.count
-            guard size <= ArchiveFolder.mostListedBytes else {
+            guard size <= ArchivePath.mostListedBytes else {
                 throw StorageFault("\(name): the archive has too many objects to be listed")
             }
             let text = String(decoding: page.bytes, as: UTF8.self)
@@ -39,7 +39,7 @@ extension S3Storage {
         let folders = AnswerText.elements("CommonPrefixes", of: document).flatMap {
             AnswerText.elements("Prefix", of: String($0))
         }
-        return (keys + folders).map { ArchiveFolder.child(String($0)) }
+        return (keys + folders).map { ArchivePath.child(String($0)) }
     }
 
     /// XML's own characters, where tokens hold some.

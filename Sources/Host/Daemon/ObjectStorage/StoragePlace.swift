@@ -45,7 +45,7 @@ package protocol StoragePlace: Sendable {
 }
 
 /// Where the archive lies beside a copy.
-enum ArchiveFolder {
+enum ArchivePath {
     static func of(_ path: String) -> String { "\(path).archive/" }
 
     /// Bytes of all names that one listing may have: some hundred thousand.

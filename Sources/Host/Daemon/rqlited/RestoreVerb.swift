@@ -52,7 +52,7 @@ struct RestoreVerb {
             settings = try StorageSettings(
                 configuration: try text(of: command.source), environment: Environment.value)
         }
-        let store = ArchiveStore(try settings.place(environment: Environment.value))
+        let store = ArchiveAccess(try settings.place(environment: Environment.value))
         let cluster = try command.cluster.map { text throws(StorageFault) in
             guard let id = RandomID(text) else {
                 throw StorageFault("\(text) is no cluster's ID")

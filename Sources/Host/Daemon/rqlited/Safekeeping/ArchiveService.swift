@@ -46,7 +46,7 @@ final class ArchiveService: Sendable {
 
     private let settings: AutoBackupSettings
     private let interval: Duration
-    private let store: ArchiveStore
+    private let store: ArchiveAccess
     private let node: Node
     private let directory: String
     private let counters: Counters
@@ -70,7 +70,7 @@ final class ArchiveService: Sendable {
     ) {
         self.settings = settings
         self.interval = interval
-        store = ArchiveStore(place, worker.flag)
+        store = ArchiveAccess(place, worker.flag)
         self.node = node
         self.directory = directory
         self.logger = logger

@@ -3,10 +3,12 @@ package import ObjectStorage
 package import Raft
 internal import Wire
 
-/// What lies in an archive, by clusters; nothing that is there is ever written over or deleted. Calls
+/// The objects of an archive in a storage, by clusters; nothing that is there is ever written over or deleted. Calls
 /// block.
-package struct ArchiveStore: Sendable {
+package struct ArchiveAccess: Sendable {
+    /// Beside whose copy the archive lies.
     package let place: any StoragePlace
+    /// Ends what is under way.
     package let stop: StopFlag
 
     package init(_ place: any StoragePlace, _ stop: StopFlag = StopFlag()) {
@@ -55,10 +57,12 @@ package struct ArchiveStore: Sendable {
         return nil
     }
 
+    /// Stores a piece.
     package func put(_ piece: ArchivePiece, of cluster: ClusterID) throws(StorageFault) {
         try place.store(piece.file, inArchive: "\(cluster)/\(piece.name)", stop)
     }
 
+    /// Stores a base.
     package func put(
         _ base: UploadFile, as name: BaseName, of cluster: ClusterID
     ) throws(StorageFault) {
@@ -70,6 +74,7 @@ package struct ArchiveStore: Sendable {
 package struct ArchiveObject: Sendable {
     /// Below the archive's folder.
     package let path: String
+    /// SHA-256 of all its bytes, 64 digits.
     package let hash: String
     /// What the header must say, but for what no name tells.
     private let cluster: ClusterID
@@ -106,7 +111,7 @@ package struct ArchiveObject: Sendable {
     /// - Throws: `StorageFault` that names it where a byte is another than when it was stored, or where
     ///   it is none that belongs there.
     package func read(
-        from store: ArchiveStore,
+        from store: ArchiveAccess,
         to sink: @escaping ([UInt8]) throws(StorageFault) -> Void
     ) throws(StorageFault) -> ArchiveHeader {
         let intake = try Intake(sink)

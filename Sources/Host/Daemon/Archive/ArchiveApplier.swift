@@ -4,7 +4,7 @@ internal import StateMachine
 internal import Wire
 
 /// Applies entries of an archive to a database as nodes do, until the target. Belongs to one thread.
-final class ArchiveReplay {
+final class ArchiveApplier {
     /// Entries that were applied.
     private(set) var count = 0
     private let applier: Applier

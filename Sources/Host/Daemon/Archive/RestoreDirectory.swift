@@ -2,7 +2,7 @@ internal import Glibc
 internal import ObjectStorage
 
 /// A directory for the files of one restore, gone with the object. Belongs to one thread.
-final class ScratchDirectory {
+final class RestoreDirectory {
     let path: String
 
     /// - Parameter parent: where there is room for the database twice, and the log.

@@ -2,7 +2,7 @@ internal import Gzip
 internal import ObjectStorage
 
 /// Takes an object's bytes and hands on what is behind the header, unpacked. Belongs to one thread.
-final class ArchiveUnpacker {
+final class ArchiveReader {
     private var gzip: GzipReader
     private var skipped = 0
     private let sink: ([UInt8]) throws(StorageFault) -> Void
