@@ -141,6 +141,9 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private func begin(_ head: HTTPRequestHead, verdict: Bool?) {
         guard let context else { return }
+        if let fault = HeadFault(head) {
+            return refuse(.malformed("malformed HTTP request: \(fault.text)"))
+        }
         let here = NIOLoopBound(self, eventLoop: context.eventLoop)
         let loop = context.eventLoop
         let planned = edge.plan(
