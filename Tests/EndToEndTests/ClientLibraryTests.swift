@@ -161,6 +161,21 @@ import Testing
         #expect(output.contains("\nOK"), "\(output)")
     }
 
+    @Test func `Programs that use tangled-pyrqlite, aiorqlite or pydal-rqlite work at a follower`()
+        async throws
+    {
+        let (python, drivers) = try python()
+        let cluster = try TestCluster.joined(3, arguments: ["-fk"])
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement()
+        let node = try #require(cluster.nodes.first { $0.id != leader.id })
+        let output = try Program.run([
+            python, "-B", "\(drivers)/drive_other_clients.py", "127.0.0.1", "\(node.httpPort)",
+        ])
+        #expect(output.contains("\nOK"), "\(output)")
+    }
+
     /// The clause of the issue tracker that began it: each of these ended every node for good.
     @Test func `No name that a client takes ends a node or keeps it from starting`() async throws {
         let cluster = try single(["-fk"])
