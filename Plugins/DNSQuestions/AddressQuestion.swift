@@ -69,18 +69,21 @@ package struct AddressQuestion {
     private func wait(
         for searches: [NameSearch<AddressAnswer>], _ channel: Channel, _ call: Call
     ) throws(Call.Interruption) {
-        let isComplete = {
-            let now = Call.now
-            for search in searches { search.advance(now) }
-            return searches.allSatisfy(\.isOver)
-        }
-        let hasAddresses = { searches.contains { $0.best != nil } }
+        let start = Call.now
+        var first: UInt64?
         do throws(Call.Interruption) {
-            try channel.wait(call.limited(nanoseconds: patience), until: isComplete)
+            try channel.wait(call) {
+                let now = Call.now
+                for search in searches { search.advance(now) }
+                if searches.allSatisfy(\.isOver) { return true }
+                guard searches.contains(where: { $0.best != nil }) else { return false }
+                first = first ?? now
+                return Lateness.isOver(
+                    now, since: start, first: first ?? now, patience: patience)
+            }
         } catch {
-            if error == .cancelled { throw error }
-            if hasAddresses() { return }
-            try channel.wait(call) { isComplete() || hasAddresses() }
+            if error == .deadline, first != nil { return }
+            throw error
         }
     }
 

@@ -22,6 +22,8 @@ final class NameSearch<Question: NameQuestion> {
     private let patience: UInt64
     private let ask: (String) -> Question
     private var asked: [(question: Question, since: UInt64)?]
+    /// When something of a question's answer was seen first.
+    private var seen: [UInt64?]
     private var place = 0
     private var found: Question?
     /// Nobody needs to wait any more.
@@ -35,6 +37,7 @@ final class NameSearch<Question: NameQuestion> {
         self.patience = patience
         self.ask = ask
         asked = order.names.map { _ in nil }
+        seen = asked.map { _ in nil }
     }
 
     /// The question that counts, if there were no more time.
@@ -66,11 +69,17 @@ final class NameSearch<Question: NameQuestion> {
                 }
                 continue
             }
+            if question.hasData, seen[place] == nil { seen[place] = now }
             guard now >= since + Self.silence else { return }
             let (absolute, _) = begin(order.absolute, now)
-            guard now >= since + patience else { return }
-            if question.hasData { return end(with: question) }
-            if absolute.hasData { end(with: absolute) }
+            if question.hasData {
+                let first = seen[place] ?? now
+                if Lateness.isOver(now, since: since, first: first, patience: patience) {
+                    end(with: question)
+                }
+            } else if absolute.hasData, now >= since + patience {
+                end(with: absolute)
+            }
             return
         }
     }
@@ -89,5 +98,16 @@ final class NameSearch<Question: NameQuestion> {
     private func end(with question: Question) {
         found = question
         isOver = true
+    }
+}
+
+/// How long the rest of an answer is waited for, in nanoseconds.
+enum Lateness {
+    /// Where servers are slow, all is late: what comes second is given half as long again as the first
+    /// took, and `patience` at least.
+    static func isOver(
+        _ now: UInt64, since start: UInt64, first: UInt64, patience: UInt64
+    ) -> Bool {
+        now >= max(start + patience, first + (first - start) / 2)
     }
 }

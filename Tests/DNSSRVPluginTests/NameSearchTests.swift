@@ -117,11 +117,24 @@ import Testing
         let search = search("svc.test", dots: 1)
         search.advance(0)
         questions.asked[0].hasData = true
+        search.advance(second)
         search.advance(3 * second)
         #expect(!search.isOver)
         search.advance(4 * second)
         #expect(search.isOver && search.best === questions.asked[0])
         #expect(questions.names == ["svc.test"])
+    }
+
+    @Test func `Where servers are slow the second half of an answer may be late, too`() {
+        let search = search("svc.test", dots: 1)
+        search.advance(0)
+        search.advance(5 * second)
+        questions.asked[0].hasData = true
+        search.advance(6 * second)
+        search.advance(8 * second)
+        #expect(!search.isOver)
+        search.advance(9 * second)
+        #expect(search.isOver && search.best === questions.asked[0])
     }
 
     @Test func `What no server knows is told as that, and a failure before it`() {
