@@ -121,8 +121,10 @@ private final class AddressAnswer: NameQuestion {
     /// Each once: c-ares takes a numeric address for a name of either family.
     var addresses: [Address] {
         var distinct: [Address] = []
-        for address in parts.flatMap(\.addresses)
-        where !distinct.contains(where: { $0.text == address.text }) { distinct.append(address) }
+        var texts: Set<String> = []
+        for address in parts.flatMap(\.addresses) where texts.insert(address.text).inserted {
+            distinct.append(address)
+        }
         return distinct
     }
     var hasData: Bool { parts.contains { !$0.addresses.isEmpty } }
