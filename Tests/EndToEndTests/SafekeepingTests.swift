@@ -316,6 +316,51 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(10)))
+    func `A copy too large for one entry of the log is restored by three nodes, once`() async throws
+    {
+        let folder = "\(directory.path)/copies"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try Program.run([
+            "sqlite3", "\(folder)/db",
+            "CREATE TABLE t(a); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<70) "
+                + "INSERT INTO t SELECT randomblob(1048576) FROM n; CREATE INDEX i ON t(length(a))",
+        ])
+        let sub = [JSONValue.Member("dir", .string(folder)), .init("name", "db")]
+        let restore = try write(
+            "restore.json", configuration("file", sub, [.init("timeout", "5m")]))
+        let places = try DiscoveryMode.Place.onLoopback(3)
+        let list = places.map { "\($0.host):\($0.raftPort)" }.joined(separator: ",")
+        let cluster = try TestCluster(at: places) { _ in
+            ["-bootstrap-expect", "3", "-join", list, "-auto-restore", restore]
+        }
+        defer { cluster.stop() }
+        try cluster.start()
+        for node in cluster.nodes {
+            try await eventually("node \(node.id) has the rows", within: .seconds(240)) {
+                try await rows(node) == 70 ? true : nil
+            }
+        }
+        let leader = try await cluster.waitForAgreement(within: .seconds(60))
+        let sum = try Program.run([
+            "sqlite3", "\(folder)/db", "SELECT hex(substr(max(a),1,40)) FROM t",
+        ])
+        let answer = try await leader.client.get(
+            "/db/query?q=SELECT%20hex(substr(max(a),1,40))%20FROM%20t")
+        #expect(
+            try answer.json()["results"][0]["values"][0][0].string
+                == sum.trimmingCharacters(in: .newlines))
+        var restored = 0
+        for node in cluster.nodes {
+            try await eventually("node \(node.id) takes writes", within: .seconds(60)) {
+                try await node.isReady() ? true : nil
+            }
+            restored += try await count("num_auto_restores", of: node, in: "store")
+        }
+        #expect(restored == 1, "\(cluster.logs)")
+        try await execute(#"["INSERT INTO t VALUES(1)"]"#, on: leader)
+    }
+
     @Test func `A configuration that is wrong is refused by name, before anything is touched`()
         async throws
     {

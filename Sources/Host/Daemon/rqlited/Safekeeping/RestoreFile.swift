@@ -38,7 +38,7 @@ struct RestoreFile {
 
     /// - Returns: what is to be loaded; nil: nothing.
     /// - Throws: where there must be something, and it can't be had.
-    func prepare(_ loads: LoadDesk) throws(Daemon.StartFailure) -> DatabaseImage? {
+    func prepare(_ loads: LoadDesk) throws(Daemon.StartFailure) -> RestoreContent? {
         let isPending = access(path, F_OK) == 0
         if !isPending, Self.hasData(directory) {
             counters.skipped.add()
@@ -48,7 +48,7 @@ struct RestoreFile {
         }
         do throws(StorageFault) {
             if !isPending { try download() }
-            return try look(loads)
+            return RestoreContent(try look(loads))
         } catch {
             counters.failed.add()
             remove()
@@ -148,8 +148,16 @@ struct RestoreFile {
 
     // MARK: Check
 
-    /// The file, through the same check as a client's.
-    private func look(_ loads: LoadDesk) throws(StorageFault) -> DatabaseImage {
+    /// The same again of a file that was too large to be kept, once the node has started.
+    func parcel(_ loads: LoadDesk) throws(StorageFault) -> LoadParcel {
+        guard case .parcel(let parcel) = try look(loads) else {
+            throw StorageFault("\(path) is another file than at the start")
+        }
+        return parcel
+    }
+
+    /// The file, through the same check as a client's: an image or a parcel.
+    private func look(_ loads: LoadDesk) throws(StorageFault) -> LoadContent {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw Self.fault("opening \(path)") }
         defer { close(descriptor) }
@@ -161,18 +169,33 @@ struct RestoreFile {
             guard count >= 0 else { throw Self.fault("reading \(path)") }
             guard count > 0, intake.add(Array(chunk[..<count])) == nil else { break }
         }
-        switch intake.finish() {
-        case .image(var image):
-            image.needsEmpty = true
-            return image
+        let content = intake.finish()
+        switch content {
+        case .image, .parcel: return content
         case .sql: throw StorageFault("\(place.name) is no SQLite database, nor one that is packed")
-        case .parcel:
-            throw StorageFault(
-                "\(place.name) has too much for a restore, 64 MiB packed: start without it, and load it "
-                    + "with POST /db/load")
         case .tooLarge(let text), .unfit(let text):
             throw StorageFault("\(place.name) can't be loaded: \(text)")
         case .busy: throw StorageFault("\(place.name) can't be loaded: another load is under way")
+        }
+    }
+}
+
+/// What is to be restored, as far as it is kept from before the node's start.
+enum RestoreContent {
+    /// It goes as one entry.
+    case image(DatabaseImage)
+    /// It goes in parts, which are made when they are needed: a start removes such files.
+    /// - byteCount: of the database.
+    case parts(byteCount: UInt64)
+
+    /// Nil for what is no database.
+    init?(_ content: LoadContent) {
+        switch content {
+        case .image(var image):
+            image.needsEmpty = true
+            self = .image(image)
+        case .parcel(let parcel): self = .parts(byteCount: parcel.byteCount)
+        default: return nil
         }
     }
 }

@@ -10,7 +10,7 @@ import Time
 import Wire
 
 /// Brings what `-auto-restore` downloaded into the cluster, once: the node that leads proposes it, as an
-/// entry that no database takes that holds anything. Until that is settled this node says that it isn't
+/// entry that no database takes that holds anything, or in parts with an end of which that is true. Until that is settled this node says that it isn't
 /// ready, and takes no writes of clients.
 final class RestoreService: Sendable {
     private let node: Node
@@ -18,7 +18,8 @@ final class RestoreService: Sendable {
     private let counters: RestoreCounters
     private let logger: Logger
     private let worker = ServiceThread()
-    private let image: Mutex<DatabaseImage?>
+    private let loads: LoadDesk
+    private let content: Mutex<RestoreContent?>
     private let isSettled = Atomic<Bool>(false)
     private let isOpen = Atomic<Bool>(false)
 
@@ -29,10 +30,11 @@ final class RestoreService: Sendable {
     private static let hold = Duration.seconds(10)
 
     init(
-        _ image: DatabaseImage, _ file: RestoreFile, node: Node, counters: RestoreCounters,
-        logger: Logger
+        _ content: RestoreContent, _ file: RestoreFile, _ loads: LoadDesk, node: Node,
+        counters: RestoreCounters, logger: Logger
     ) {
-        self.image = Mutex(image)
+        self.content = Mutex(content)
+        self.loads = loads
         self.file = file
         self.node = node
         self.counters = counters
@@ -55,12 +57,17 @@ final class RestoreService: Sendable {
     private func run() {
         let enquiry = NodeEnquiry(node)
         var followsSince: MonotonicTime?
+        var applied = LogIndex.zero
+        var parts: PartedRestore?
         while !worker.isStopped, isPending {
             let status = node.status
             if status.role == .leader, status.isReady {
                 followsSince = nil
-                bring(enquiry)
+                bring(enquiry, &parts)
             } else if status.leader != nil, status.isReady {
+                // Parts that come show in the log: nobody else may write.
+                if status.appliedIndex != applied { followsSince = nil }
+                applied = status.appliedIndex
                 let since = followsSince ?? .now
                 followsSince = since
                 let isEmpty = enquiry.isEmpty(
@@ -68,7 +75,7 @@ final class RestoreService: Sendable {
                 if isEmpty == false {
                     counters.skipped.add()
                     settle("the cluster has data: this node's download is dropped")
-                } else if MonotonicTime.now - since > Self.hold {
+                } else if MonotonicTime.now - since > hold {
                     isOpen.store(true, ordering: .releasing)
                 }
             }
@@ -76,8 +83,50 @@ final class RestoreService: Sendable {
         }
     }
 
-    private func bring(_ enquiry: NodeEnquiry) {
-        guard let image = image.withLock({ $0 }) else { return }
+    private var hold: Duration {
+        guard case .parts(let count)? = content.withLock({ $0 }) else { return Self.hold }
+        return Self.hold + PartedRestore.endTime(of: count)
+    }
+
+    private func bring(_ enquiry: NodeEnquiry, _ parts: inout PartedRestore?) {
+        switch content.withLock({ $0 }) {
+        case nil: return
+        case .image(let image): bring(image, enquiry)
+        case .parts: bringParts(enquiry, &parts)
+        }
+    }
+
+    private func bringParts(_ enquiry: NodeEnquiry, _ parts: inout PartedRestore?) {
+        do throws(StorageFault) {
+            var restore: PartedRestore
+            if let parts {
+                restore = parts
+            } else {
+                restore = PartedRestore(try file.parcel(loads))
+            }
+            let outcome = restore.bring(
+                enquiry, limit: node.status.limits.database, while: { !worker.isStopped })
+            parts = restore
+            switch outcome {
+            case .later: worker.rest(until: .now + .seconds(1))
+            case .restored:
+                counters.restored.add()
+                settle("restored the database")
+            case .occupied:
+                counters.skipped.add()
+                settle("the cluster has data: nothing was restored")
+            case .failed(let cause):
+                counters.failed.add()
+                settle("failed to restore: \(cause)")
+            }
+        } catch {
+            counters.failed.add()
+            settle("failed to restore: \(error)")
+        }
+        if !isPending { parts = nil }
+    }
+
+    private func bring(_ image: DatabaseImage, _ enquiry: NodeEnquiry) {
         let outcome = enquiry.ask(
             .load(image), timeout: Self.patience, while: { !worker.isStopped })
         // Anything else may be tried again, by whoever leads then.
@@ -97,7 +146,7 @@ final class RestoreService: Sendable {
 
     private func settle(_ what: String) {
         file.remove()
-        image.withLock { $0 = nil }
+        content.withLock { $0 = nil }
         isSettled.store(true, ordering: .releasing)
         isOpen.store(true, ordering: .releasing)
         logger.announce("auto-restore: \(what)")
@@ -139,7 +188,7 @@ struct RestoreGate: NodeService {
         case .readiness(let check):
             check.nodeOnly ? nil : .readiness(.storeNotReady(text))
         case .command(let command, _): command.kind == .query ? nil : .failed(.notReady(text))
-        case .load, .loadDump, .boot: .failed(.notReady(text))
+        case .load, .loadDump, .loadPart, .loadEnd, .boot: .failed(.notReady(text))
         default: nil
         }
     }

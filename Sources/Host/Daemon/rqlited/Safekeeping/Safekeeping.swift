@@ -18,7 +18,8 @@ struct Safekeeping {
     private let logger: Logger
     private let directory: String
     private let upkeepSettings: NodeSettings.Upkeep
-    private var image: DatabaseImage?
+    private var content: RestoreContent?
+    private var loads: LoadDesk?
     private(set) var backup: BackupService?
     private(set) var restore: RestoreService?
     private(set) var upkeep: UpkeepService?
@@ -83,18 +84,19 @@ struct Safekeeping {
 
     /// Downloads what is to be restored, before the node starts.
     mutating func prepare(_ loads: LoadDesk) throws(Daemon.StartFailure) {
-        image = try restoreFile?.prepare(loads)
+        content = try restoreFile?.prepare(loads)
+        self.loads = loads
     }
 
     /// The node has started.
     /// - Returns: the node as clients are to see it.
     mutating func attach(_ node: Node) -> any NodeService {
-        if let image, let restoreFile {
+        if let content, let loads, let restoreFile {
             restore = RestoreService(
-                image, restoreFile, node: node, counters: restoreCounters,
+                content, restoreFile, loads, node: node, counters: restoreCounters,
                 logger: logger.named("auto-restore"))
         }
-        image = nil
+        content = nil
         let restore = restore
         if let backupSettings, let backupPlace {
             backup = BackupService(
