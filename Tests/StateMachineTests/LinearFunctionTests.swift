@@ -16,7 +16,9 @@ import Wire
         init() throws {
             own = try Connection(path: ":memory:", access: .create)
             ours = try Connection(path: ":memory:", access: .create)
-            #expect(csqlite_register_text_functions(ours.pointer, nil, nil) == SQLITE_OK)
+            for register in [csqlite_register_text_functions, csqlite_register_patterns] {
+                #expect(register(ours.pointer, nil, nil) == SQLITE_OK)
+            }
         }
 
         static func answer(_ connection: borrowing Connection, _ sql: String, _ values: [Value])

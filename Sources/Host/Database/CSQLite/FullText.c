@@ -472,8 +472,7 @@ static void bm25_function(
 
 // MARK: Registration
 
-// NULL where SQLite was built without FTS5.
-static fts5_api *full_text(sqlite3 *db) {
+fts5_api *csqlite_full_text(sqlite3 *db) {
     fts5_api *api = 0;
     sqlite3_stmt *statement = 0;
     if (sqlite3_prepare_v2(db, "SELECT fts5(?1)", -1, &statement, 0) == SQLITE_OK) {
@@ -490,7 +489,7 @@ int csqlite_register_full_text(sqlite3 *db, csqlite_charge charge, void *context
         fts5_extension_function function;
     } functions[] = {
         {"highlight", highlight_function}, {"snippet", snippet_function}, {"bm25", bm25_function}};
-    fts5_api *api = full_text(db);
+    fts5_api *api = csqlite_full_text(db);
     if (!api) return SQLITE_OK;
     for (int i = 0; i < (int)(sizeof functions / sizeof functions[0]); i++) {
         struct charge *copy = sqlite3_malloc64(sizeof *copy);

@@ -280,13 +280,8 @@ static sqlite3_stmt *open_helper(struct bounds *bounds, sqlite3_context *call, c
             sqlite3_result_error_code(call, rc);
             return 0;
         }
-        // For the one function of ours that calls it.
-        sqlite3_exec(bounds->helper, "PRAGMA case_sensitive_like=ON", 0, 0, 0);
     }
     sqlite3_limit(bounds->helper, SQLITE_LIMIT_LENGTH, length_limit(call));
-    sqlite3_limit(
-        bounds->helper, SQLITE_LIMIT_LIKE_PATTERN_LENGTH,
-        sqlite3_limit(sqlite3_context_db_handle(call), SQLITE_LIMIT_LIKE_PATTERN_LENGTH, -1));
     if (bounds->statement && strcmp(sqlite3_sql(bounds->statement), sql) == 0) return bounds->statement;
     sqlite3_finalize(bounds->statement);
     bounds->statement = 0;
@@ -390,13 +385,6 @@ static void json_insert_function(sqlite3_context *call, int count, sqlite3_value
     json_edit(call, "json_insert", count, values);
 }
 
-// MARK: LIKE with letter case
-
-// SQLite's own after PRAGMA case_sensitive_like=ON, which the helper has.
-static void sensitive_like_function(sqlite3_context *call, int count, sqlite3_value **values) {
-    if (may(call, sqlite3_value_bytes(values[1]))) call_own(call, "like", count, values);
-}
-
 // MARK: Registration
 
 static void bounds_free(void *pointer) {
@@ -418,8 +406,6 @@ int csqlite_register_text_functions(sqlite3 *db, csqlite_charge charge, void *co
         {"ltrim", 1, 0, ltrim_function},       {"ltrim", 2, 0, ltrim_function},
         {"rtrim", 1, 0, rtrim_function},       {"rtrim", 2, 0, rtrim_function},
         {"json_set", -1, 1, json_set_function}, {"json_insert", -1, 1, json_insert_function},
-        {CSQLITE_SENSITIVE_LIKE, 2, 0, sensitive_like_function},
-        {CSQLITE_SENSITIVE_LIKE, 3, 0, sensitive_like_function},
         {"json_patch", 2, 0, json_patch_function},
     };
     struct bounds *bounds = sqlite3_malloc64(sizeof *bounds);

@@ -166,8 +166,9 @@ final class Guard {
         guard let first = request.first else { return SQLITE_OK }
         if request.action == SQLITE_INSERT, request.trigger == nil { facts.inserts = true }
         let isData = facts.keyword == .data && request.action != SQLITE_READ
-        if isData, !virtualTables.isEmpty, isVirtual(request.name) {
-            facts.writesVirtualTable = true
+        if !virtualTables.isEmpty, isVirtual(request.name) {
+            facts.usesVirtualTable = true
+            if isData { facts.writesVirtualTable = true }
         }
         if strncasecmp(first, "sqlite_", 7) == 0 {
             if strncasecmp(first, MetadataTable.namePrefix, 13) == 0 {
@@ -221,6 +222,9 @@ final class Guard {
         }
         if strcasecmp(second, "like") == 0 || strcasecmp(second, "glob") == 0 {
             facts.usesPatterns = true
+        }
+        if strncasecmp(second, "json", 4) == 0 || strncmp(second, "->", 2) == 0 {
+            facts.usesJSON = true
         }
         // All of them begin so, and few others do.
         if strncasecmp(second, "sqlite_", 7) == 0 || strncasecmp(second, "fts5_", 5) == 0 {

@@ -270,7 +270,9 @@ enum SQLFunctions {
         throws(SQLiteError)
     {
         let pointer = Unmanaged.passUnretained(context).toOpaque()
-        for register in [csqlite_register_text_functions, csqlite_register_full_text] {
+        for register in [
+            csqlite_register_text_functions, csqlite_register_patterns, csqlite_register_full_text,
+        ] {
             let rc = register(db, charge, pointer)
             guard rc == SQLITE_OK else { throw SQLiteError(extendedCode: rc, connection: db) }
         }

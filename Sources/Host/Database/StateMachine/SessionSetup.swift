@@ -58,7 +58,9 @@ enum SessionSetup {
         for (limit, value) in limits { _ = sqlite3_limit(connection.pointer, limit, value) }
         for (option, isOn) in options { try connection.configure(option, isOn) }
         try SQLFunctions.register(on: connection, context: functions)
-        for register in [csqlite_register_counter, csqlite_register_lists] {
+        for register in [
+            csqlite_register_counter, csqlite_register_lists, csqlite_register_tokenizers,
+        ] {
             let rc = register(connection.pointer)
             guard rc == SQLITE_OK else { throw connection.lastError }
         }

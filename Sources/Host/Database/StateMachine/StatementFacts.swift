@@ -42,6 +42,10 @@ struct StatementFacts: Equatable, Sendable {
     var usesPatterns = false
     /// It writes rows of a virtual table, whose module keeps memory between statements.
     var writesVirtualTable = false
+    /// It names a virtual table, whose module may go through its whole index in a step.
+    var usesVirtualTable = false
+    /// It calls functions for JSON, which go through a whole document for a part of it.
+    var usesJSON = false
     /// It asks whether foreign keys are enforced.
     var asksForeignKeys = false
 

@@ -21,8 +21,18 @@ final class StepBudget {
     private static let heldBytesPerStep: Int64 = 1024
     private static let freeHeldBytes: Int64 = 4 << 20
 
-    /// LIKE and GLOB look at each byte of a text as often as the pattern has them.
-    private static let patternFactor: Int64 = 16
+    /// SQLite's own LIKE and GLOB look at each byte of a text as often as the pattern has them; ours
+    /// say what they take.
+    private static let patternFactor: Int64 = csqlite_can_replace_like() != 0 ? 1 : 16
+
+    /// Modules of virtual tables go through their index within a step: a page that they ask for costs
+    /// as much. Who writes asks for many of which little is looked at.
+    private static let stepsPerPage = 32
+    private static let stepsPerPageOfWriters = 8
+    /// A step that reads a large value asks for all its pages, each time: what they cost is charged in
+    /// place of the steps, where it is more.
+    private static let stepsPerPageOfValues = 2
+    private static let stepsPerPageOfJSON = 32
 
     /// Blocks below it may be pages and the like, of which a node has more or fewer in memory.
     private static let smallestBlock: Int64 = 16 << 10
@@ -41,6 +51,12 @@ final class StepBudget {
     /// Bytes of blocks that are charged already; nil: they don't count.
     private var chargedBlocks: Int64?
     private var factor: Int64 = 1
+    private var connection: OpaquePointer?
+    /// Zero: pages don't count.
+    private var pageCost = 0
+    private var valuePageCost = 0
+    /// Those that were asked for when it was looked last; nil: nobody has looked.
+    private var seenPages: UInt32?
     /// No block that a virtual table's module keeps from one statement to the next is larger, but for
     /// tables of hashes: its own statements, whose size follows from the table's columns.
     private var moduleBytes: Int64 = 0
@@ -63,6 +79,7 @@ final class StepBudget {
     /// The budget must live as long as the connection.
     func install(on connection: borrowing Connection) {
         let context = Unmanaged.passUnretained(self).toOpaque()
+        self.connection = connection.pointer
         sqlite3_progress_handler(
             connection.pointer, Self.stepsPerLook,
             { context in
@@ -80,6 +97,10 @@ final class StepBudget {
             steps += steps * held / Self.heldBytesPerStep
         }
         charge(steps: Int(steps))
+        if valuePageCost > 0 {
+            let cost = pagesSinceLook() * valuePageCost
+            charge(steps: max(0, cost - Int(Self.stepsPerLook)))
+        }
         chargeBlocks()
         return isExhausted ? 1 : 0
     }
@@ -97,6 +118,12 @@ final class StepBudget {
         case .data, .create, .pragma, .other: break
         }
         chargedBlocks = 0
+        if facts.usesVirtualTable, let connection {
+            pageCost = facts.writesVirtualTable ? Self.stepsPerPageOfWriters : Self.stepsPerPage
+            seenPages = csqlite_pages_asked(connection)
+        } else {
+            valuePageCost = facts.usesJSON ? Self.stepsPerPageOfJSON : Self.stepsPerPageOfValues
+        }
         factor = facts.usesPatterns ? Self.patternFactor : 1
         let left = Int64(clamping: (limit - used + 1) * Int(Self.stepsPerCallback))
         let (bytes, isOver) = left.multipliedReportingOverflow(by: Self.blockBytesPerStep / factor)
@@ -130,7 +157,16 @@ final class StepBudget {
         let found = csqlite_work()
         chargedBlocks = found
         charge(steps: Int((found - charged) * factor / Self.blockBytesPerStep))
+        if pageCost > 0 { charge(steps: pagesSinceLook() * pageCost) }
         if csqlite_work_exceeded() != 0 { isExhausted = true }
+    }
+
+    /// - Returns: zero at the first look.
+    private func pagesSinceLook() -> Int {
+        guard let connection else { return 0 }
+        let asked = csqlite_pages_asked(connection)
+        defer { seenPages = asked }
+        return seenPages.map { Int((asked &- $0) & 0x7FFF_FFFF) } ?? 0
     }
 
     /// Counts work that SQLite's steps don't show. False: it is beyond the budget.
@@ -194,6 +230,9 @@ final class StepBudget {
     func stop() {
         isCounting = false
         chargedBlocks = nil
+        pageCost = 0
+        valuePageCost = 0
+        seenPages = nil
         csqlite_unlimit_work()
     }
 }

@@ -114,16 +114,39 @@ void csqlite_inject_memory_fault(int64_t after_allocations);
 // `charge` is told, with `context`, how many bytes a call goes through before it does, and says
 // whether it may; where not it has set the call's error.
 typedef int (*csqlite_charge)(void *context, sqlite3_context *call, int64_t bytes);
+int csqlite_register_text_functions(sqlite3 *db, csqlite_charge charge, void *context);
+
+// LIKE and GLOB (Patterns.c), in time that grows with the text; the pattern is limited by
+// SQLITE_LIMIT_LIKE_PATTERN_LENGTH. `charge` is told behind each call what it took.
 //
 // One more, which clients can't call, is LIKE as it is after PRAGMA case_sensitive_like=ON. It has the
 // name of the function behind an operator that SQLite parses just like LIKE and has no function for.
 #define CSQLITE_SENSITIVE_LIKE "regexp"
-int csqlite_register_text_functions(sqlite3 *db, csqlite_charge charge, void *context);
+int csqlite_register_patterns(sqlite3 *db, csqlite_charge charge, void *context);
+// Whether LIKE and GLOB are ours on connections of this library: SQLite keeps to itself which function
+// it uses indexes for, and where it can't be told that ours are, its own stay. [any-thread]
+int csqlite_can_replace_like(void);
 
 // FTS5's auxiliary functions (FullText.c): snippet(), highlight() and bm25() give what SQLite's own
 // give, in time that grows with the row instead of with its square, and tell `charge` of it. Does
 // nothing where SQLite has no FTS5.
 int csqlite_register_full_text(sqlite3 *db, csqlite_charge charge, void *context);
+// NULL where SQLite was built without FTS5.
+fts5_api *csqlite_full_text(sqlite3 *db);
+
+// FTS5's tokenizers (Tokenizers.c): SQLite's own, which add to the work (see `csqlite_add_work`) what
+// they are given, and refuse arguments of more than 16 KiB. Call it before the schema is read.
+int csqlite_register_tokenizers(sqlite3 *db);
+// How many texts went through them on this thread, ever. [thread]
+uint64_t csqlite_texts_taken_apart(void);
+
+// How many pages of the database the connection asked for, ever, in memory or not; modulo 2^31.
+static inline uint32_t csqlite_pages_asked(sqlite3 *db) {
+    int found = 0, missed = 0, peak = 0;
+    sqlite3_db_status(db, SQLITE_DBSTATUS_CACHE_HIT, &found, &peak, 0);
+    sqlite3_db_status(db, SQLITE_DBSTATUS_CACHE_MISS, &missed, &peak, 0);
+    return ((uint32_t)found + (uint32_t)missed) & 0x7FFFFFFF;
+}
 
 static inline int csqlite_bind_text(sqlite3_stmt *stmt, int index, const char *text, uint64_t count) {
     csqlite_note_bound(count);

@@ -1,0 +1,117 @@
+import CSQLite
+import Raft
+import SQLite
+import Testing
+import Wire
+
+@testable import StateMachine
+
+/// What modules of virtual tables, and steps over values that lie in the file, go through within a step
+/// is charged by what they ask for.
+@Suite(.serialized) struct ModuleCostTests {
+    /// A five-hundredth of the usual limit.
+    private static let steps: UInt64 = 2_000_000
+
+    private static let numbers =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000)"
+    private static let rows =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)"
+
+    private func database() throws -> Database {
+        let database = try Database()
+        let outcomes = try database.execute(
+            "CREATE TABLE t(a)", "CREATE TABLE big(a)",
+            "INSERT INTO big VALUES(replace(hex(zeroblob(1900000)), '0', 'a'))",
+            "CREATE TABLE j(a)",
+            "INSERT INTO j SELECT '[' || substr(replace(hex(zeroblob(100000)), '00', ',1'), 2) || ']'",
+            "CREATE VIRTUAL TABLE f USING fts5(a)",
+            "CREATE VIRTUAL TABLE named USING fts5(a, content='', tokenize='porter ascii')",
+            "CREATE VIRTUAL TABLE c USING fts5(a, content='', detail=none)",
+            "CREATE VIRTUAL TABLE tri USING fts5(a, tokenize='trigram')",
+            "CREATE VIRTUAL TABLE v USING fts5vocab('f', 'row')",
+            "CREATE VIRTUAL TABLE r USING rtree(id, x0, x1)",
+            Self.rows
+                + "INSERT INTO f(rowid, a) SELECT i, iif(i % 2, 'a', 'b') || ' k' || i FROM n",
+            Self.rows + "INSERT INTO r SELECT i, i % 400, i % 400 + 5 FROM n")
+        for case .failed(let text) in outcomes { Issue.record("\(text)") }
+        var change = WriteLimitsChange()
+        change.steps = Self.steps
+        var results: [AppliedEntry] = []
+        try database.applier.apply(
+            [
+                Entry(
+                    index: database.applier.applied.position.index.next, term: Term(1),
+                    payload: .command(LogCommand.limits(change).encoded()))
+            ],
+            reporting: { _ in false }, into: &results)
+        return database
+    }
+
+    @Test(arguments: [
+        "INSERT INTO c(rowid, a) SELECT i, a || i FROM n CROSS JOIN big",
+        "INSERT INTO named(rowid, a) SELECT i, a || i FROM n CROSS JOIN big",
+        "INSERT INTO tri(rowid, a) SELECT i, substr(a, 1, 900000) FROM n CROSS JOIN big",
+        "INSERT INTO t SELECT count(*) FROM n CROSS JOIN f('a AND b')",
+        "INSERT INTO t SELECT count(*) FROM n CROSS JOIN f('a NOT a')",
+        "INSERT INTO t SELECT count(*) FROM n CROSS JOIN f('k* AND zz')",
+        "INSERT INTO t SELECT count(*) FROM n CROSS JOIN f('NEAR(a b, 5)')",
+        "INSERT INTO t SELECT count(*) FROM n CROSS JOIN v WHERE cnt = 999999",
+        "INSERT INTO t SELECT count(*) FROM n CROSS JOIN r WHERE x0 > 5 AND x1 < 4",
+        "INSERT INTO f(f) SELECT 'integrity-check' FROM n",
+        "INSERT INTO f(f) SELECT 'optimize' FROM n",
+        "INSERT INTO f(f) SELECT 'rebuild' FROM n",
+        "INSERT INTO t SELECT count(*) FROM n CROSS JOIN big WHERE length(a) = i",
+        "INSERT INTO t SELECT sum(json_extract(a, '$[#-1]')) FROM n CROSS JOIN j",
+        "INSERT INTO t SELECT sum(a ->> '$[99999]') FROM n CROSS JOIN j",
+    ])
+    func `What goes through much within a step ends with the limit on steps`(sql: String) throws {
+        let database = try database()
+        let start = ContinuousClock.now
+        let outcomes = try database.execute(Self.numbers + " " + sql)
+        let taken = ContinuousClock.now - start
+        guard case .failed(let text)? = outcomes.first else {
+            Issue.record("\(outcomes)")
+            return
+        }
+        #expect(text.contains("needs more than \(Self.steps) steps"), "\(text)")
+        #expect(taken < .seconds(90), "\(sql): \(taken)")
+        #expect(
+            try database.execute("INSERT INTO t VALUES(1)")
+                == [.changed(lastInsertID: 1, rowsAffected: 1)])
+    }
+
+    @Test func `LIKE on a table of trigrams goes by its index`() throws {
+        let database = try Database()
+        try database.execute(
+            "CREATE VIRTUAL TABLE tri USING fts5(a, tokenize='trigram')",
+            "INSERT INTO tri VALUES('abcdef'), ('xyz')")
+        #expect(try database.rows("SELECT a FROM tri WHERE a LIKE '%CDE%'") == ["abcdef"])
+        let plan = try database.rows("EXPLAIN QUERY PLAN SELECT a FROM tri WHERE a LIKE '%cde%'")
+        #expect(plan.contains { $0.contains("INDEX 0:L0") }, "\(plan)")
+    }
+
+    @Test
+    func `A full-text table without a tokenizer of its own has the one that says what it takes`()
+        throws
+    {
+        let database = try Database()
+        try database.execute("CREATE VIRTUAL TABLE f USING fts5(a)")
+        let before = csqlite_texts_taken_apart()
+        try database.execute("INSERT INTO f VALUES('one two')")
+        #expect(csqlite_texts_taken_apart() > before)
+    }
+
+    /// SQLite takes the square of their number, each time that it reads the schema.
+    @Test func `A tokenizer is told of as many characters as fit 16 KiB`() throws {
+        let database = try Database()
+        func create(_ count: Int) throws -> String {
+            let letters = (0..<count).compactMap { Unicode.Scalar(UInt32(0x20000 + $0)) }
+            let set = String(String.UnicodeScalarView(letters))
+            return
+                "\(try database.execute("CREATE VIRTUAL TABLE f USING fts5(a, tokenize=\"unicode61 separators '\(set)'\")"))"
+        }
+        #expect(try create(50_000).contains("failed"))
+        #expect(try !create(100).contains("failed"))
+        #expect(try database.rows("SELECT count(*) FROM f") == ["0"])
+    }
+}
