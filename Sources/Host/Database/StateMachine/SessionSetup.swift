@@ -17,8 +17,7 @@ enum SessionSetup {
         (SQLITE_LIMIT_FUNCTION_ARG, 127),
         // VACUUM attaches one.
         (SQLITE_LIMIT_ATTACHED, 1),
-        // LIKE and GLOB take time that grows with the product of both texts, and can't be replaced
-        // without losing indexes (docs/decisions/0050-linear-functions.md).
+        // What LIKE and GLOB take for each character of a text grows with the pattern, a 64th of it.
         (SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 512),
         // Named ones take time that grows with the square of their number.
         (SQLITE_LIMIT_VARIABLE_NUMBER, 32_766),
