@@ -144,6 +144,50 @@ import Testing
         }
     }
 
+    @Test
+    func `A file that can't be used leaves all rights as they were, until one that can is there`()
+        async throws
+    {
+        let directory = try TestDirectory()
+        let file = "\(directory.path)/users.json"
+        let (bob, eve) = (Self.user("bob", "all"), Self.user("eve", "all"))
+        try write("[\(bob)]", to: file)
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            arguments: ["-auth", file, "-auth-open", "ready"])
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        func status(_ user: String) async throws -> Int {
+            try await node.client.speaking(as: user, "pw-\(user)").get("/status").status
+        }
+        // What stands before the mistake counts no more than what stands behind it.
+        let spoilt: [String?] = [
+            "[", "", "{}", "[\(eve),{}]",
+            #"[\#(eve),{"username":"x","hash":"$1$weak","perms":[]}]"#,
+            nil,
+        ]
+        for text in spoilt {
+            let before = node.log.components(separatedBy: "can't be read again").count
+            if let text {
+                try write(text, to: file)
+            } else {
+                try FileManager.default.removeItem(atPath: file)
+            }
+            try await eventually("the log names it", within: .seconds(30)) {
+                node.log.components(separatedBy: "can't be read again").count > before ? true : nil
+            }
+            #expect(try await status("bob") == 200, "\(text ?? "no file")")
+            #expect(try await status("eve") == 401, "\(text ?? "no file")")
+        }
+        try write("[\(eve)]", to: file)
+        try await eventually("the other user counts", within: .seconds(30)) {
+            try await status("eve") == 200 ? true : nil
+        }
+        #expect(try await status("bob") == 401)
+    }
+
     /// The node waits for its key, which comes through a pipe, when its credentials are read already.
     @Test func `What changes while a node starts counts once it has started`() async throws {
         let directory = try TestDirectory()
