@@ -1,4 +1,6 @@
+import Dispatch
 import NIOCore
+import NIOPosix
 import PeerProtocol
 import Raft
 import Service
@@ -103,6 +105,34 @@ import Wire
         let next = try await b.delegate.forwards.wait(count: 2)[1]
         next.sink.deliver([Reply(id: next.requests[0].id, outcome: .done)])
         #expect(try await sink.replies.first().id == RequestID(8))
+        try await a.stop()
+        try await b.stop()
+    }
+
+    @Test func `A large request is encoded beside the loop, and nothing overtakes it`() async throws
+    {
+        let (a, b, sink, _) = try await start()
+        let gate = DispatchSemaphore(value: 0)
+        a.transport.codec.submit { _ in gate.wait() }
+        var large = request(8)
+        let text = String(repeating: "x", count: 2 * a.transport.limits.largeFrameBytes)
+        large.operation = .command(
+            Command(kind: .query, statements: [Statement(text)]), ReadOptions())
+        a.transport.forward([large], to: b.address, sink: sink)
+        a.transport.forward([request(9)], to: b.address, sink: sink)
+        for _ in 0..<20 {
+            _ = try await a.transport.call(.hello, at: b.address, timeout: .minutes(1)).get()
+        }
+        let early = b.delegate.forwards.items.flatMap(\.requests)
+        #expect(early.count == 1)
+        a.transport.recall([RequestID(8)], of: sink, at: b.address)
+        gate.signal()
+        let all = try await b.delegate.forwards.wait {
+            $0.reduce(0) { $0 + $1.requests.count } == 3
+        }
+        let requests = all.flatMap(\.requests)
+        #expect(requests.map { $0.approximateSize > text.utf8.count } == [false, true, false])
+        #expect(try await b.delegate.recalls.first() == requests[1].id)
         try await a.stop()
         try await b.stop()
     }

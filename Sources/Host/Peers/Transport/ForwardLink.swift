@@ -1,4 +1,5 @@
 import NIOCore
+import NIOPosix
 import PeerProtocol
 import Raft
 import Service
@@ -41,6 +42,9 @@ final class ForwardLink: Sendable {
         var outstanding = OutstandingForwards()
         var isFlushScheduled = false
         var isSweepScheduled = false
+        /// Large requests are being encoded elsewhere: what comes behind them waits, and so does what
+        /// is to be said of them.
+        var isEncoding = false
     }
 
     private static let sweepInterval = TimeAmount.milliseconds(250)
@@ -185,21 +189,47 @@ extension ForwardLink {
     }
 
     private func write(on channel: any Channel) {
+        guard !state.withLock(\.isEncoding) else { return }
         say(state.withLock { $0.outstanding.takeWords() }, on: channel)
         var hasWritten = false
         while channel.isWritable {
             let numbered = state.withLock { takeNumbered(&$0) }
             guard !numbered.isEmpty else { break }
-            var writer = ByteWriter(reserving: numbered.count * 512)
-            for (number, request) in numbered {
-                writer.writeFrame(.clientRequest) {
-                    request.encode(into: &$0, id: RequestID(number))
-                }
+            let size = numbered.reduce(0) { $0 + $1.1.approximateSize }
+            guard size <= transport.limits.largeFrameBytes else {
+                encodeElsewhere(numbered, for: channel)
+                break
             }
-            channel.write(ByteBuffer(bytes: writer.bytes), promise: nil)
+            channel.write(Self.encoded(numbered), promise: nil)
             hasWritten = true
         }
         if hasWritten { channel.flush() }
+    }
+
+    /// The loop also carries what keeps the leader: it has no time for megabytes.
+    private func encodeElsewhere(
+        _ numbered: [(UInt64, ClientRequest)], for channel: any Channel
+    ) {
+        state.withLock { $0.isEncoding = true }
+        transport.codec.submit { [self] _ in
+            let bytes = Self.encoded(numbered)
+            loop.execute { [self] in
+                state.withLock { $0.isEncoding = false }
+                // On another connection they would be sent twice: who waits for them has been told.
+                channel.writeAndFlush(bytes, promise: nil)
+                flush()
+            }
+        }
+    }
+
+    private static func encoded(_ numbered: [(UInt64, ClientRequest)]) -> ByteBuffer {
+        var writer = ByteWriter(reserving: numbered.count * 512)
+        for (number, request) in numbered {
+            writer.writeFrame(.clientRequest) {
+                request.encode(into: &$0, id: RequestID(number))
+            }
+        }
+        return ByteBuffer(bytes: writer.bytes)
     }
 
     /// Moves batches from the queue to what is outstanding, about as much as one write shall hold.
