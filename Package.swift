@@ -121,6 +121,7 @@ let package = Package(
         host(.base, "Rights", ["Wire"], isSimulated: true),
         host(.base, "Chance", isSimulated: true),
         host(.base, "Addresses"),
+        host(.base, "Notation"),
         .systemLibrary(
             name: "CZlib", path: "Sources/Host/Base/CZlib", providers: [.apt(["zlib1g-dev"])]),
         host(.base, "Gzip", ["CZlib"]),
@@ -131,7 +132,7 @@ let package = Package(
         host(.consensus, "Raft", ["Chance", "Wire"], isMutable: true),
         host(.formation, "Cluster", ["Chance", "Raft", "Wire"], isSimulated: true),
         host(
-            .formation, "Registry", ["Chance", "JSON", "Wire", "Raft", "Cluster"],
+            .formation, "Registry", ["Chance", "JSON", "Notation", "Wire", "Raft", "Cluster"],
             isSimulated: true),
         host(.peers, "PeerProtocol", ["Wire", "Rights", "Raft"], isSimulated: true),
         host(.edge, "Service", ["Wire", "Rights", "Raft"], isSimulated: true),
@@ -174,7 +175,8 @@ let package = Package(
             }),
         host(.daemon, "Settings", ["Addresses", "CBuild"]),
         host(
-            .daemon, "ObjectStorage", ["CRemote", "JSON", "Time", "Telemetry", "Settings"]),
+            .daemon, "ObjectStorage",
+            ["CRemote", "JSON", "Notation", "Time", "Telemetry", "Settings"]),
         host(
             .daemon, "Archive",
             ["Gzip", "ObjectStorage", "Raft", "StateMachine", "Telemetry", "Time", "Wire"]),
@@ -231,8 +233,8 @@ let package = Package(
 
         // What the stock plugins share; they themselves stand at the end.
         .target(
-            name: "PluginSupport", dependencies: ["PluginABI", "JSON"], path: "Plugins/Support",
-            swiftSettings: settings),
+            name: "PluginSupport", dependencies: ["PluginABI", "JSON", "Notation"],
+            path: "Plugins/Support", swiftSettings: settings),
         .systemLibrary(
             name: "CCares", path: "Plugins/CCares", providers: [.apt(["libc-ares-dev"])]),
         .target(
@@ -295,10 +297,13 @@ let package = Package(
         tests("Threads", ["Threads", "Time"]),
         tests("JSON", ["JSON"]),
         tests("Addresses", ["Addresses"]),
+        tests("Notation", ["Notation"]),
         tests("Gzip", ["Gzip"]),
         tests("Chance", ["Chance"]),
         tests("Settings", ["Addresses", "Settings"]),
-        tests("ObjectStorage", ["ObjectStorage", "JSON", "Time", "Telemetry", "ServerTesting"]),
+        tests(
+            "ObjectStorage",
+            ["ObjectStorage", "JSON", "Notation", "Time", "Telemetry", "ServerTesting"]),
         tests(
             "Archive",
             [
@@ -467,8 +472,8 @@ package.targets += [
     stockPlugin("Exec", in: "exec", ["CSpawn"]),
     stockPlugin("MDNS", in: "mdns", ["Threads"]),
     stockPlugin("HTTP", in: "http", ["HTTPRequests"]),
-    stockPlugin("Kubernetes", in: "kubernetes", ["HTTPRequests"]),
-    stockPlugin("Nomad", in: "nomad", ["HTTPRequests"]),
-    stockPlugin("Consul", in: "consul", ["HTTPRequests"]),
+    stockPlugin("Kubernetes", in: "kubernetes", ["HTTPRequests", "Notation"]),
+    stockPlugin("Nomad", in: "nomad", ["HTTPRequests", "Notation"]),
+    stockPlugin("Consul", in: "consul", ["HTTPRequests", "Notation"]),
     stockPlugin("Etcd", in: "etcd", ["HTTPRequests"]),
 ].flatMap { $0 }

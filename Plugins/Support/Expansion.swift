@@ -1,15 +1,10 @@
+import Notation
+
 /// Variables of the environment in a configuration, replaced before it is parsed.
 ///
-///     $NAME        value, empty if unset; the name is the longest run of [A-Za-z0-9_]
-///     ${ANYTHING}  value of the variable of exactly that name
-///     $$           a dollar sign
-///     $5, $*, …    the single character (a digit, or one of * # @ ! ? -) is the name
-///     ${}          nothing
-///     ${ …         without a closing brace the two characters are dropped
-///     $            before anything else, or last: stays
-///
-/// These are rqlite's rules but for two: `$$` has a meaning, and a value inside a JSON string is
-/// escaped, so that quotes and backslashes in a password can't break the configuration.
+/// What is a name is rqlite's rule (`VariableName`), but for `$$`, which is a dollar sign. A variable that
+/// is not set is empty. A value inside a JSON string is escaped, so that quotes and backslashes in a
+/// password can't break the configuration.
 package struct Expansion {
     private let source: [UInt8]
     private let environment: (String) -> String?
@@ -54,25 +49,14 @@ package struct Expansion {
     private mutating func expandVariable() {
         index += 1
         guard index < source.count else { return output.append(UInt8(ascii: "$")) }
-        switch source[index] {
-        case UInt8(ascii: "$"):
+        if source[index] == UInt8(ascii: "$") {
             output.append(UInt8(ascii: "$"))
             index += 1
-        case UInt8(ascii: "{"):
-            guard let end = source[index...].firstIndex(of: UInt8(ascii: "}")) else {
-                index += 1
-                return
-            }
-            paste(source[(index + 1)..<end])
-            index = end + 1
-        case let byte where Self.isSpecial(byte):
-            paste(source[index...index])
-            index += 1
-        case let byte where Self.isNamePart(byte):
-            let end = source[index...].firstIndex { !Self.isNamePart($0) } ?? source.count
-            paste(source[index..<end])
-            index = end
-        default: output.append(UInt8(ascii: "$"))
+        } else if let (name, length) = VariableName.read(source[index...]) {
+            paste(name)
+            index += length
+        } else {
+            output.append(UInt8(ascii: "$"))
         }
     }
 
@@ -94,19 +78,6 @@ package struct Expansion {
                 output.append(contentsOf: [digits[Int(byte >> 4)], digits[Int(byte & 15)]])
             default: output.append(byte)
             }
-        }
-    }
-
-    private static func isSpecial(_ byte: UInt8) -> Bool {
-        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "*#@!?-".utf8.contains(byte)
-    }
-
-    private static func isNamePart(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
-            true
-        default: false
         }
     }
 }

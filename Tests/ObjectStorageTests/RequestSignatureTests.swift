@@ -1,3 +1,4 @@
+import Notation
 import Testing
 
 @testable import ObjectStorage
@@ -42,7 +43,7 @@ struct RequestSignatureTests {
 
     @Test func `S3's documented upload is signed as documented, and its body is hashed`() throws {
         let payload = try ContentDigest.hex(of: "Welcome to Amazon S3.".utf8)
-        let path = "/" + PercentText.encode("test$file.text", keepingSlashes: true)
+        let path = "/" + PercentEncoding.encode("test$file.text", keepingSlashes: true)
         let text = try bucket(
             "PUT", path,
             headers: [

@@ -36,6 +36,7 @@ enum TidyRules {
     private static let pure = [
         "Sources/Host/Base/Time/", "Sources/Host/Base/Wire/", "Sources/Host/Base/JSON/",
         "Sources/Host/Base/Chance/", "Sources/Host/Base/Addresses/", "Sources/Host/Base/Rights/",
+        "Sources/Host/Base/Notation/",
         "Sources/Host/Consensus/Raft/", "Sources/Host/Consensus/Replication/",
         "Sources/Host/Peers/PeerProtocol/", "Sources/Host/Formation/Cluster/",
         "Sources/Host/Formation/Registry/", "Sources/Host/Node/NodeLogic/",
@@ -50,11 +51,12 @@ enum TidyRules {
         "Time": [],
         "Chance": [],
         "Addresses": [],
+        "Notation": [],
         "Rights": ["Wire", "Synchronization"],
         "Raft": ["Chance", "Wire"],
         "PeerProtocol": ["Wire", "Rights", "Raft"],
         "Cluster": ["Chance", "Raft", "Wire"],
-        "Registry": ["Chance", "JSON", "Wire", "Raft", "Cluster"],
+        "Registry": ["Chance", "JSON", "Notation", "Wire", "Raft", "Cluster"],
         "Replication": ["Raft", "Wire"],
         "NodeLogic": [
             "Wire", "Time", "Chance", "Raft", "PeerProtocol", "Service", "Cluster", "Registry",

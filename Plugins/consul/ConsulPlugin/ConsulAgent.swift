@@ -1,4 +1,5 @@
 import HTTPRequests
+import Notation
 import PluginABI
 import PluginSupport
 

@@ -1,5 +1,6 @@
 import HTTPRequests
 import JSON
+import Notation
 import PluginABI
 import PluginSupport
 

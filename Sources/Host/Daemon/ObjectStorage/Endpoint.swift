@@ -46,24 +46,6 @@ struct Endpoint: Equatable, Sendable {
     }
 }
 
-/// RFC 3986, 2.1, as AWS's signatures want it: all but letters, digits, `-`, `.`, `_` and `~`.
-enum PercentText {
-    static func encode(_ text: String, keepingSlashes: Bool = false) -> String {
-        var output = ""
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
-                UInt8(ascii: "_"), UInt8(ascii: "~"):
-                output.unicodeScalars.append(UnicodeScalar(byte))
-            case UInt8(ascii: "/") where keepingSlashes: output += "/"
-            default: output += "%" + HexText.of([byte], uppercase: true)
-            }
-        }
-        return output
-    }
-}
-
 /// Bytes as two digits each.
 package enum HexText {
     /// - Parameter uppercase: the digits above 9.

@@ -12,8 +12,8 @@ extension GCSStorage {
         var size = 0
         repeat {
             var target =
-                "\(bucket)?delimiter=%2F&prefix=\(PercentText.encode(self.folder + folder))"
-            if let token { target += "&pageToken=\(PercentText.encode(token))" }
+                "\(bucket)?delimiter=%2F&prefix=\(PercentEncoding.encode(self.folder + folder))"
+            if let token { target += "&pageToken=\(PercentEncoding.encode(token))" }
             let page = Page()
             let answer = try exchange("GET", target, stop: stop).run(name, stop) {
                 bytes throws(StorageFault) in page.bytes += bytes

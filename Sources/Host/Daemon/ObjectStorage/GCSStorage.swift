@@ -1,4 +1,5 @@
 internal import JSON
+internal import Notation
 internal import Synchronization
 internal import Telemetry
 
@@ -59,7 +60,7 @@ final class GCSStorage: StoragePlace {
             + "Content-Type: application/octet-stream\r\n\r\n"
         var exchange = try exchange(
             "POST",
-            "/upload/storage/v1/b/\(PercentText.encode(settings.bucket))/o"
+            "/upload/storage/v1/b/\(PercentEncoding.encode(settings.bucket))/o"
                 + "?uploadType=multipart", stop: stop)
         exchange.headers.append(("content-type", "multipart/related; boundary=\(boundary)"))
         exchange.body = .file(
@@ -86,9 +87,11 @@ final class GCSStorage: StoragePlace {
         guard answer.status == 200 else { throw fault("the download", answer) }
     }
 
-    var bucket: String { "/storage/v1/b/\(PercentText.encode(settings.bucket))/o" }
+    var bucket: String { "/storage/v1/b/\(PercentEncoding.encode(settings.bucket))/o" }
 
-    private func target(of object: String) -> String { "\(bucket)/\(PercentText.encode(object))" }
+    private func target(of object: String) -> String {
+        "\(bucket)/\(PercentEncoding.encode(object))"
+    }
 
     func exchange(
         _ method: String, _ target: String, stop: StopFlag
@@ -104,7 +107,7 @@ final class GCSStorage: StoragePlace {
         let known = token.withLock { $0 }
         if let known, known.end > .now { return known.text }
         let form =
-            "grant_type=\(PercentText.encode("urn:ietf:params:oauth:grant-type:jwt-bearer"))"
+            "grant_type=\(PercentEncoding.encode("urn:ietf:params:oauth:grant-type:jwt-bearer"))"
             + "&assertion=\(try account.assertion(at: .now()))"
         var exchange = StorageExchange(
             method: "POST", url: account.tokenURL.url, isLocal: account.tokenURL.isLoopback,

@@ -1,3 +1,5 @@
+internal import Notation
+
 /// Who asks Amazon.
 struct AWSCredentials: Equatable, Sendable {
     let id: String
@@ -63,7 +65,7 @@ struct RequestSignature {
 
     /// As it is signed, which is a way to ask, too.
     var queryText: String {
-        query.map { "\(PercentText.encode($0.name))=\(PercentText.encode($0.value))" }
+        query.map { "\(PercentEncoding.encode($0.name))=\(PercentEncoding.encode($0.value))" }
             .sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
             .joined(separator: "&")
     }

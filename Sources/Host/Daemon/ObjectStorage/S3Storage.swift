@@ -1,3 +1,4 @@
+internal import Notation
 internal import Telemetry
 
 /// Copies in a bucket of Amazon's S3, or of what speaks its protocol. A copy is one request: S3 takes
@@ -97,7 +98,7 @@ struct S3Storage: StoragePlace {
             credentials = try AWSCredentials.find(environment: environment)
         }
         let (endpoint, host, base) = try address()
-        let target = "\(base)/\(PercentText.encode(path, keepingSlashes: true))"
+        let target = "\(base)/\(PercentEncoding.encode(path, keepingSlashes: true))"
         var all = headers
         all.append(("host", host))
         all.append(("x-amz-content-sha256", payload))

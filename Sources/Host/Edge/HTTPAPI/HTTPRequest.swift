@@ -88,7 +88,7 @@ final class HTTPRequestFacts: Sendable {
         target = Self.originForm(head.uri)
         let query = target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
         parameters = try QueryParameters(target[query...].dropFirst())
-        path = try PercentEncoding.decode(target[..<query], plusIsBlank: false)
+        path = try PercentDecoding.decode(target[..<query], plusIsBlank: false)
     }
 
     /// The same with other parameters.

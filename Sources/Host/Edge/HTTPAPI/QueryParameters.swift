@@ -95,8 +95,8 @@ struct QueryParameters {
                 continue
             }
             do throws(Invalid) {
-                let key = try PercentEncoding.decode(pair.key, plusIsBlank: true)
-                let value = try PercentEncoding.decode(pair.value, plusIsBlank: true)
+                let key = try PercentDecoding.decode(pair.key, plusIsBlank: true)
+                let value = try PercentDecoding.decode(pair.value, plusIsBlank: true)
                 if let name = Name(rawValue: key), !has(name) { given.append((name, value)) }
             } catch {
                 firstError = firstError ?? error
@@ -167,7 +167,7 @@ struct QueryParameters {
 }
 
 /// Percent-encoding of URLs (RFC 3986 §2.1), with the error text of Go's `net/url`.
-enum PercentEncoding {
+enum PercentDecoding {
     static func decode(
         _ text: Substring, plusIsBlank: Bool
     ) throws(QueryParameters.Invalid) -> String {

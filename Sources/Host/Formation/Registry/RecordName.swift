@@ -1,3 +1,4 @@
+internal import Notation
 package import Raft
 
 /// The names of records below the cluster's key: `leader`, and `nodes/<node ID>` for each node.
@@ -12,25 +13,8 @@ package enum RecordName {
     /// name for a path. Nil if the name is longer than a registry must take.
     package static func node(_ id: NodeID) -> String? {
         let isDots = id.rawValue.utf8.allSatisfy { $0 == UInt8(ascii: ".") }
-        var name = nodes
-        for byte in id.rawValue.utf8 {
-            if isUnreserved(byte), !isDots {
-                name.unicodeScalars.append(UnicodeScalar(byte))
-            } else {
-                let digits = String(byte, radix: 16, uppercase: true)
-                name += digits.utf8.count == 1 ? "%0\(digits)" : "%\(digits)"
-            }
-        }
+        let text = id.rawValue
+        let name = nodes + (isDots ? PercentEncoding.encodeAll(text) : PercentEncoding.encode(text))
         return name.utf8.count <= RegistryLimits.name && !id.rawValue.isEmpty ? name : nil
-    }
-
-    private static func isUnreserved(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
-            UInt8(ascii: "_"), UInt8(ascii: "~"):
-            true
-        default: false
-        }
     }
 }

@@ -10,7 +10,11 @@ struct Acquaintances {
     /// Where members are, by the membership or, for a joiner, by what the leader said.
     private var hints: [NodeID: PeerAddress] = [:]
     private var asked: [NodeID: MonotonicTime] = [:]
+    /// Those of `hellos` that were no members when they were met, the oldest first.
+    private var joiners: [NodeID] = []
 
+    /// Joiners that are remembered: whoever asks to join says who it is, as often as it likes.
+    static let mostJoiners = 64
     /// How often a member that has not introduced itself is asked to.
     private static var pause: Duration { .seconds(1) }
     /// How often one that has is asked again: it may have been restarted as another version.
@@ -19,6 +23,16 @@ struct Acquaintances {
     subscript(id: NodeID) -> Hello? { hellos[id] }
 
     mutating func met(_ hello: Hello) { hellos[hello.identity.id] = hello }
+
+    /// Who is no member asks to join, and was found where it says.
+    mutating func metJoiner(_ hello: Hello) {
+        let id = hello.identity.id
+        if hellos.updateValue(hello, forKey: id) == nil { joiners.append(id) }
+        guard joiners.count > Self.mostJoiners else { return }
+        let oldest = joiners.removeFirst()
+        // Of who has become a member the membership says where it is.
+        if hints[oldest] == nil { forget(oldest) }
+    }
 
     /// A member that moved was perhaps met at its new address already: only what the membership
     /// newly says replaces that.

@@ -215,7 +215,7 @@ extension NodeMachine {
             if case .success(.hello(let hello)) = result,
                 replicated?.raft.membership[hello.identity.id] == nil
             {
-                acquaintances.met(hello)
+                acquaintances.metJoiner(hello)
             }
             membership.answered(
                 id, result, next: PeerCallID(newID()), replicated?.raft, known: acquaintances,
