@@ -7,36 +7,37 @@ enum PlainWords {
         """
         abi accept access account action active activity address admission answer append applier
         arguments arrival arriving aside attempt auth authorization auto availability aws base64
-        basis beginning body bounds breach build byte c call campaign cancel cancellations
-        catalog cause certificate change channel check checksum choice chunk cleared clearing
-        client closing code collector column committed comparison compilation compile completion
-        config confirmed conflict connection consensus consistency constants contact content
-        context control counter counts crc32 creation csv current cursor daemon data database
-        date decimal decision decoding delegate description descriptor detail digest directory
-        discovered disk distribution document draining due durations elf encoded encoder
-        encoding encryption end endpoint engine entity environment error event execution
-        explicit extent facts failure family fault fetch field file finished flag fnv form
-        format found frame freshness function gateway gather gauge gcs generated go goal handler
-        handover hard hash head held hex histogram host http idempotency identity in inbound
-        incoming inspection installation installer instance intake intent interface interruption
-        invalid invocation isolated item job json kept keyword kind known leaving level library
-        license like limit line listener lite literal local location lock logger long lookup
-        loop manual material matter means member memory message metadata meter method metric
-        mismatch mix64 monitor monotonic name nearest network note number offer only open
-        options order out outbound outflow outgoing output outstanding own packed page pair
-        parameter parser password path payload peer pending percent permission phase place plain
-        plan planned poison policy pool port portrait posix pragma prepared present problem
-        process progress proposal protocol purpose query question queue raft random readiness
-        reapings reason receipt receive recent recovery refused rejection release repeat
-        replicated replication reply report request resolution response restored result retry
-        role room rqlite runner running s3 sample scan scanner schedule schema script search
-        section send sensitive sent server service serving setting setup sha256 shipping
-        shortage shortest shown shutdown side signals signature single sink situation size small
-        socket source span sparse speaker split sq sql stage standard start state statement
-        statistics status stop stopping store string subject submission summary supply switch
-        syntax system table tag taken taker target termination text thread time timeouts
-        timestamped timings tls tokenizer total traffic transaction transport trigger trust undo
-        unreadable unsent unwanted url usage utf8 variable verb verdict version view violation
+        basis beginning body bounds breach build byte c call campaign cancel cancellations catalog
+        cause certificate change channel check checksum choice chunk cleared clearing client
+        closing code collector column committed comparison compilation compile completion config
+        confirmed conflict connection consensus consistency constants contact content context
+        control counter counts crc32 creation csv current cursor daemon data database date decimal
+        decision decoding
+        delegate description descriptor detail digest directory discovered disk
+        distribution document draining due durations elf encoded encoder encoding encryption end
+        endpoint engine entity environment error event execution explicit extent facts failure
+        family fault fetch field file finished flag fnv form format found frame freshness function
+        gateway gather gauge gcs generated go goal handler handover hard hash head held hex
+        histogram host http idempotency identity in inbound incoming inspection installation
+        installer instance intake intent interface interruption invalid invocation isolated item
+        job json kept keyword kind known leaving level library license like limit line listener
+        lite literal local location lock logger long lookup loop manual material matter means
+        member memory message metadata meter method metric mismatch mix64 monitor monotonic name
+        nearest network note number offer only open options order out outbound outflow outgoing
+        output outstanding own packed page pair parameter parser password path payload peer
+        pending percent permission phase place plain plan planned poison policy pool port portrait
+        posix pragma prepared present problem process progress proposal protocol purpose query
+        question queue raft random readiness reapings reason receipt receive recent recovery
+        refused rejection release repeat replicated replication reply report request resolution
+        response restored result retry role room rqlite runner running s3 sample scan scanner
+        schedule schema script search section send sensitive sent server service serving setting
+        setup sha256 shipping shortage shortest shown shutdown side signals signature single sink
+        situation size small socket source span sparse speaker split sq sql stage standard start
+        state statement statistics status stop stopping store string subject submission summary
+        supply switch syntax system table tag taken taker target termination text thread time
+        timeouts timestamped timings tls tokenizer total traffic transaction transport trigger
+        trust undo unreadable unsent unwanted url usage utf8 variable
+        verb verdict version view violation
         vote waiter waiting wake wall wanted wire word work xoshiro256
         """.split { $0 == " " || $0 == "\n" }.map(String.init))
 }
