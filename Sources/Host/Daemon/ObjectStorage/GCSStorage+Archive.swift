@@ -1,4 +1,5 @@
 internal import JSON
+internal import Notation
 
 /// The archive in a bucket: objects whose names go on behind that of the copy.
 extension GCSStorage {
