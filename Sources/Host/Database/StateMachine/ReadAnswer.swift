@@ -180,25 +180,13 @@ struct ReadAnswer {
     private mutating func add(
         _ type: Int32, _ index: Int, _ statement: borrowing PreparedStatement
     ) -> Bool {
-        switch type {
-        case SQLITE_INTEGER:
-            cells.append(ValueTag.integer.rawValue)
-            append(UInt64(bitPattern: statement.integer(at: index)))
-        case SQLITE_FLOAT:
-            cells.append(ValueTag.real.rawValue)
-            append(statement.real(at: index).bitPattern)
-        case SQLITE_TEXT, SQLITE_BLOB:
-            let isText = type == SQLITE_TEXT
-            cells.append((isText ? ValueTag.text : .blob).rawValue)
-            return statement.withBytes(at: index, isText: isText) { add($0) }
-        default:
-            cells.append(ValueTag.null.rawValue)
+        guard cells.appendCell(type, index, of: statement) else {
+            return cells.count < room || spill()
         }
-        return cells.count < room || spill()
+        return statement.withBytes(at: index, isText: type == SQLITE_TEXT) { add($0) }
     }
 
     private mutating func add(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        append(UInt32(bytes.count))
         var rest = bytes[...]
         while rest.count > max(0, room - cells.count) {
             let piece = rest.prefix(max(1, room - cells.count))
@@ -208,10 +196,6 @@ struct ReadAnswer {
         }
         cells.append(contentsOf: rest)
         return true
-    }
-
-    private mutating func append<T: FixedWidthInteger>(_ value: T) {
-        withUnsafeBytes(of: value.littleEndian) { cells.append(contentsOf: $0) }
     }
 
     /// At so many bytes of cells they must go out.

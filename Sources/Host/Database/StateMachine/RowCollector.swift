@@ -105,27 +105,10 @@ struct RowCollector {
     private mutating func add(
         _ type: Int32, _ index: Int, _ statement: borrowing PreparedStatement
     ) {
-        switch type {
-        case SQLITE_INTEGER:
-            rows.cells.append(ValueTag.integer.rawValue)
-            append(UInt64(bitPattern: statement.integer(at: index)))
-        case SQLITE_FLOAT:
-            rows.cells.append(ValueTag.real.rawValue)
-            append(statement.real(at: index).bitPattern)
-        case SQLITE_TEXT, SQLITE_BLOB:
-            let isText = type == SQLITE_TEXT
-            rows.cells.append((isText ? ValueTag.text : .blob).rawValue)
-            statement.withBytes(at: index, isText: isText) { bytes in
-                append(UInt32(bytes.count))
-                rows.cells.append(contentsOf: bytes)
-            }
-        default:
-            rows.cells.append(ValueTag.null.rawValue)
+        guard rows.cells.appendCell(type, index, of: statement) else { return }
+        statement.withBytes(at: index, isText: type == SQLITE_TEXT) {
+            rows.cells.append(contentsOf: $0)
         }
-    }
-
-    private mutating func append<T: FixedWidthInteger>(_ value: T) {
-        withUnsafeBytes(of: value.littleEndian) { rows.cells.append(contentsOf: $0) }
     }
 
     /// What a column without a declared type is said to hold.
@@ -136,5 +119,35 @@ struct RowCollector {
         case SQLITE_BLOB: "blob"
         default: "text"
         }
+    }
+}
+
+extension [UInt8] {
+    /// Appends a value in the encoding in which rows travel; of a text or a blob only what stands
+    /// before its bytes.
+    /// - Returns: whether its bytes must follow.
+    mutating func appendCell(
+        _ type: Int32, _ index: Int, of statement: borrowing PreparedStatement
+    ) -> Bool {
+        switch type {
+        case SQLITE_INTEGER:
+            append(ValueTag.integer.rawValue)
+            append(littleEndian: UInt64(bitPattern: statement.integer(at: index)))
+        case SQLITE_FLOAT:
+            append(ValueTag.real.rawValue)
+            append(littleEndian: statement.real(at: index).bitPattern)
+        case SQLITE_TEXT, SQLITE_BLOB:
+            let isText = type == SQLITE_TEXT
+            append((isText ? ValueTag.text : .blob).rawValue)
+            append(littleEndian: UInt32(statement.byteCount(at: index, isText: isText)))
+            return true
+        default:
+            append(ValueTag.null.rawValue)
+        }
+        return false
+    }
+
+    private mutating func append<T: FixedWidthInteger>(littleEndian value: T) {
+        Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
     }
 }
