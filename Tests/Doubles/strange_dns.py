@@ -10,10 +10,11 @@ exists. KIND is one of
     no-a, no-aaaa questions for that type are not answered
     failing       names that end with .search fail (SERVFAIL)
     silent        questions for such names are not answered
-    parts         all addresses but one, another one with each question for A
+    parts         all addresses but one, which is chosen by lot with each question for A
     chain         svc.test is an alias of an alias of the name with the addresses
 """
 import ipaddress
+import random
 import socket
 import struct
 import sys
@@ -42,7 +43,7 @@ def parse(query):
 
 class Server:
     def __init__(self, strange, addresses):
-        self.strange, self.count = strange, 0
+        self.strange, self.lot = strange, random.Random(7)
         self.addresses = [ipaddress.ip_address(text) for text in addresses]
 
     def found(self, name, kind):
@@ -52,8 +53,8 @@ class Server:
             own = []
         if name in ("svc.test", "real.test"):
             if self.strange == "parts" and kind == A:
-                self.count += 1
-                own = [ip for place, ip in enumerate(own) if place != self.count % len(own)]
+                missing = self.lot.choice(own)
+                own = [ip for ip in own if ip != missing]
             return own
         for number in range(1, len(self.addresses) + 1):
             if name == f"node-{number}.test":
