@@ -1,3 +1,4 @@
+import Chance
 import Raft
 import Testing
 
@@ -5,8 +6,10 @@ import Testing
 
 /// What names in a list of candidates amount to.
 @Suite struct CandidateNamesTests {
+    private static func chance(_ seed: UInt64) -> Xoshiro256 { Xoshiro256((seed, 2, 3, 4)) }
+
     private func names(_ list: String...) -> CandidateNames {
-        var names = CandidateNames()
+        var names = CandidateNames(chance: Self.chance(1))
         names.replace(by: list.map { CandidateAddress(PeerAddress($0)) }, now: .zero)
         return names
     }
@@ -50,9 +53,29 @@ import Testing
             expect(&names, due: [], at: .seconds(second))
         }
         _ = names.answered("svc", .addresses(["10.0.0.1"]), now: .seconds(61))
-        expect(&names, due: [], at: .milliseconds(61_900))
-        expect(&names, due: ["svc"], at: .seconds(62))
+        expect(&names, due: [], at: .milliseconds(61_799))
+        expect(&names, due: ["svc"], at: .milliseconds(62_200))
         #expect(texts(names) == ["10.0.0.1:4001", "10.0.0.1:4002"])
+    }
+
+    @Test func `Nodes that ask for a name in step do not go on in step`() {
+        var pauses: [[Int]] = []
+        for seed: UInt64 in 1...2 {
+            var names = CandidateNames(chance: Self.chance(seed))
+            names.replace(by: [CandidateAddress(PeerAddress("svc:4001"))], now: .zero)
+            expect(&names, due: ["svc"], at: .zero)
+            var asked = 0
+            var own: [Int] = []
+            for _ in 0..<10 {
+                _ = names.answered("svc", .unknown, now: .milliseconds(asked))
+                let pause = (0...1200).first { !names.due(.milliseconds(asked + $0)).isEmpty } ?? 0
+                #expect(pause >= 800)
+                own.append(pause)
+                asked += pause
+            }
+            pauses.append(own)
+        }
+        #expect(pauses[0] != pauses[1])
     }
 
     @Test func `What a name led to last stays until other addresses come`() {
@@ -94,7 +117,7 @@ import Testing
     }
 
     @Test func `No list of names grows without bound`() {
-        var names = CandidateNames()
+        var names = CandidateNames(chance: Self.chance(1))
         names.replace(by: (0..<1_000).map { CandidateAddress(PeerAddress("n\($0):1")) }, now: .zero)
         let due = names.due(.zero)
         #expect(due.count <= FormationLimits.addresses)
@@ -111,7 +134,7 @@ import Testing
     ) throws {
         let own = try #require(
             OwnPlace(PeerAddress("10.0.0.1:4002"), apiURL: "https://node1.test:4001"))
-        var names = CandidateNames(own: own)
+        var names = CandidateNames(own: own, chance: Self.chance(1))
         names.replace(
             by: ["node1:4001", "node1:4002", "node1:5000", "localhost:4002", "127.0.0.1:4002"]
                 .map { CandidateAddress(PeerAddress($0)) }, now: .zero)

@@ -1,3 +1,4 @@
+package import Chance
 import Raft
 
 /// The list of candidates as the operator or a plugin gave it, and what its names lead to. A name
@@ -31,16 +32,23 @@ package struct CandidateNames: Sendable {
         var problem: CandidateAddress.Gap?
     }
 
-    /// Between an answer and the next lookup.
-    private static var pause: Duration { .seconds(1) }
+    /// Between an answer and the next lookup, in milliseconds. Drawn anew each time: a name server that
+    /// tells each who asks another part would tell nodes that ask in step the same parts for ever.
+    private static let pause: ClosedRange<UInt64> = 800...1200
 
     private var listed: [CandidateAddress] = []
     /// Sorted by host.
     private var names: [Name] = []
     private let own: OwnPlace?
+    private var chance: Xoshiro256
 
-    /// - Parameter own: where a name that leads to loopback leads for others; nil: unknown.
-    package init(own: OwnPlace? = nil) { self.own = own }
+    /// - Parameters:
+    ///   - own: where a name that leads to loopback leads for others; nil: unknown.
+    ///   - chance: another one on each node.
+    package init(own: OwnPlace? = nil, chance: Xoshiro256) {
+        self.own = own
+        self.chance = chance
+    }
 
     /// The list, with names as names. What is known of names that stay listed is kept.
     package mutating func replace(by list: [CandidateAddress], now: Duration) {
@@ -70,7 +78,9 @@ package struct CandidateNames: Sendable {
         guard let index = names.firstIndex(where: { $0.host == host }) else { return false }
         let before = names[index]
         names[index].isUnderWay = false
-        names[index].nextLookup = now + Self.pause
+        let spread = Self.pause.upperBound - Self.pause.lowerBound + 1
+        let pause = Self.pause.lowerBound + chance.next() % spread
+        names[index].nextLookup = now + .milliseconds(Int64(pause))
         switch answer {
         case .addresses(let addresses) where !addresses.isEmpty:
             names[index].found = Array(

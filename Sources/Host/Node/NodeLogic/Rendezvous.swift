@@ -140,7 +140,8 @@ struct Rendezvous {
 
     init(_ options: NodeOptions, chance: Xoshiro256) {
         self.options = options
-        names = CandidateNames(own: OwnPlace(options.address, apiURL: options.apiURL))
+        names = CandidateNames(
+            own: OwnPlace(options.address, apiURL: options.apiURL), chance: chance)
         self.chance = chance
     }
 
