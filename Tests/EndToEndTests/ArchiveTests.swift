@@ -16,20 +16,11 @@ import Testing
         var sum: String
     }
 
-    private func write(_ name: String, _ document: JSONValue) throws -> String {
-        let path = "\(directory.path)/\(name)"
-        try Data(document.text().utf8).write(to: URL(filePath: path))
-        return path
-    }
-
     private func configuration(
         _ type: String, _ sub: [JSONValue.Member], _ more: [JSONValue.Member] = []
     ) -> JSONValue {
-        .object(
-            [
-                .init("version", 1), .init("type", .string(type)), .init("sub", .object(sub)),
-                .init("interval", "1h"), .init("log_interval", "200ms"),
-            ] + more)
+        StorageConfiguration.of(
+            type, sub, [.init("interval", "1h"), .init("log_interval", "200ms")] + more)
     }
 
     private func s3(_ server: StorageDouble) -> [JSONValue.Member] {
@@ -97,7 +88,7 @@ import Testing
         async throws
     {
         let server = try StorageDouble(.s3)
-        let backup = try write("backup.json", configuration("s3", s3(server)))
+        let backup = try directory.write("backup.json", configuration("s3", s3(server)))
         let places = try DiscoveryMode.Place.onLoopback(3)
         let list = places.map { "\($0.host):\($0.raftPort)" }.joined(separator: ",")
         let cluster = try TestCluster(at: places) { _ in
@@ -139,7 +130,7 @@ import Testing
             JSONValue.Member("dir", .string(directory.path)),
             .init("name", .string("at-\(three.index)")),
         ]
-        let source = try write(
+        let source = try directory.write(
             "restore.json", .object([.init("type", "file"), .init("sub", .object(sub))]))
         let ports = try freePorts(2)
         let next = Daemon(
@@ -173,7 +164,7 @@ import Testing
     {
         let folder = "\(directory.path)/copies"
         let sub = [JSONValue.Member("dir", .string(folder)), .init("name", "db.sqlite")]
-        let backup = try write("backup.json", configuration("file", sub))
+        let backup = try directory.write("backup.json", configuration("file", sub))
         let ports = try freePorts(2)
         let node = Daemon(
             id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
@@ -238,7 +229,7 @@ import Testing
         let sub = [
             JSONValue.Member("dir", .string("\(directory.path)/copies")), .init("name", "db"),
         ]
-        let backup = try write(
+        let backup = try directory.write(
             "backup.json", configuration("file", sub, [.init("log_full_interval", "1s")]))
         let ports = try freePorts(2)
         let node = Daemon(
@@ -277,8 +268,8 @@ import Testing
     @Test(.timeLimit(.minutes(5)))
     func `Google's storage takes an archive, and gives it back`() async throws {
         let server = try StorageDouble(.gcs)
-        let key = try write("key.json", server.announced["key"] ?? .null)
-        let backup = try write(
+        let key = try directory.write("key.json", server.announced["key"] ?? .null)
+        let backup = try directory.write(
             "backup.json",
             configuration(
                 "gcs",

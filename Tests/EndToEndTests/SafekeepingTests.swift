@@ -10,19 +10,6 @@ import Testing
 
     init() throws { directory = try TestDirectory() }
 
-    private func write(_ name: String, _ document: JSONValue) throws -> String {
-        let path = "\(directory.path)/\(name)"
-        try Data(document.text().utf8).write(to: URL(filePath: path))
-        return path
-    }
-
-    private func configuration(
-        _ type: String, _ sub: [JSONValue.Member], _ more: [JSONValue.Member] = []
-    ) -> JSONValue {
-        .object(
-            [.init("version", 1), .init("type", .string(type)), .init("sub", .object(sub))] + more)
-    }
-
     private static let often = [JSONValue.Member("interval", "300ms")]
 
     private func s3(_ server: StorageDouble, path: String = "some dir/copy+1.gz") -> [JSONValue
@@ -41,7 +28,7 @@ import Testing
     }
 
     private func gcs(_ server: StorageDouble) throws -> [JSONValue.Member] {
-        let key = try write("key.json", server.announced["key"] ?? .null)
+        let key = try directory.write("key.json", server.announced["key"] ?? .null)
         return [
             .init("endpoint", .string(server.url)), .init("project_id", "p"),
             .init("bucket", "backups"), .init("name", "dir/copy"),
@@ -87,7 +74,8 @@ import Testing
         async throws
     {
         let server = try StorageDouble(.s3)
-        let backup = try write("backup.json", configuration("s3", s3(server), Self.often))
+        let backup = try directory.write(
+            "backup.json", StorageConfiguration.of("s3", s3(server), Self.often))
         let one = try node("1", ["-auto-backup", backup], prefix: environment(server))
         try one.start()
         try await one.waitUntilReady()
@@ -128,7 +116,7 @@ import Testing
         #expect(!one.log.contains(secret) && !status.description.contains(secret))
         try await one.terminate()
 
-        let restore = try write("restore.json", configuration("s3", s3(server)))
+        let restore = try directory.write("restore.json", StorageConfiguration.of("s3", s3(server)))
         let places = try DiscoveryMode.Place.onLoopback(3)
         let list = places.map { "\($0.host):\($0.raftPort)" }.joined(separator: ",")
         let cluster = try TestCluster(at: places, prefix: environment(server)) { _ in
@@ -166,7 +154,8 @@ import Testing
     @Test func `Uploading moves with leadership, and only a change is uploaded then`() async throws
     {
         let server = try StorageDouble(.s3)
-        let backup = try write("backup.json", configuration("s3", s3(server), Self.often))
+        let backup = try directory.write(
+            "backup.json", StorageConfiguration.of("s3", s3(server), Self.often))
         let places = try DiscoveryMode.Place.onLoopback(3)
         let list = places.map { "\($0.host):\($0.raftPort)" }.joined(separator: ",")
         let cluster = try TestCluster(at: places, prefix: environment(server)) { _ in
@@ -201,7 +190,8 @@ import Testing
         async throws
     {
         let server = try StorageDouble(.s3)
-        let backup = try write("backup.json", configuration("s3", s3(server), Self.often))
+        let backup = try directory.write(
+            "backup.json", StorageConfiguration.of("s3", s3(server), Self.often))
         let one = try node(
             "1", ["-auto-backup", backup], prefix: ["env", "RQD_TEST_SECRET=wrong-hush"])
         try one.start()
@@ -224,7 +214,8 @@ import Testing
         async throws
     {
         let server = try StorageDouble(.gcs)
-        let backup = try write("backup.json", configuration("gcs", try gcs(server), Self.often))
+        let backup = try directory.write(
+            "backup.json", StorageConfiguration.of("gcs", try gcs(server), Self.often))
         let one = try node("1", ["-auto-backup", backup])
         try one.start()
         try await one.waitUntilReady()
@@ -244,7 +235,8 @@ import Testing
         #expect(try server.control([.init("tokens", .null)])["given"] == 2)
         try await one.terminate()
         try server.control([.init("fail", 503)])
-        let restore = try write("restore.json", configuration("gcs", try gcs(server)))
+        let restore = try directory.write(
+            "restore.json", StorageConfiguration.of("gcs", try gcs(server)))
         let two = try node("2", ["-auto-restore", restore])
         try two.start()
         try await two.waitUntilReady(within: .seconds(40))
@@ -260,9 +252,9 @@ import Testing
     {
         let folder = "\(directory.path)/copies"
         let sub = [JSONValue.Member("dir", .string(folder)), .init("name", "db.sqlite")]
-        let backup = try write(
+        let backup = try directory.write(
             "backup.json",
-            configuration(
+            StorageConfiguration.of(
                 "file", sub,
                 Self.often + [
                     .init("timestamp", true), .init("no_compress", true), .init("vacuum", true),
@@ -280,9 +272,9 @@ import Testing
         ])
         #expect(check == "ok\n3\n")
         try await one.terminate()
-        let restore = try write(
+        let restore = try directory.write(
             "restore.json",
-            configuration(
+            StorageConfiguration.of(
                 "file", [.init("dir", .string(folder)), .init("name", .string(name))]))
         let two = try node("2", ["-auto-restore", restore])
         try two.start()
@@ -298,7 +290,7 @@ import Testing
         try Data("no database".utf8).write(to: URL(filePath: "\(folder)/text"))
         for (file, word) in [("text", "no SQLite database"), ("none", "No such file")] {
             let sub = [JSONValue.Member("dir", .string(folder)), .init("name", .string(file))]
-            let strict = try write("strict.json", configuration("file", sub))
+            let strict = try directory.write("strict.json", StorageConfiguration.of("file", sub))
             let one = try node("strict-\(file)", ["-auto-restore", strict])
             try one.start()
             #expect(try await one.waitForExit() == 1)
@@ -307,8 +299,9 @@ import Testing
             // The next start is a first start again.
             try one.start()
             #expect(try await one.waitForExit() == 1)
-            let mild = try write(
-                "mild.json", configuration("file", sub, [.init("continue_on_failure", true)]))
+            let mild = try directory.write(
+                "mild.json",
+                StorageConfiguration.of("file", sub, [.init("continue_on_failure", true)]))
             let two = try node("mild-\(file)", ["-auto-restore", mild])
             try two.start()
             try await two.waitUntilReady()
@@ -327,8 +320,8 @@ import Testing
                 + "INSERT INTO t SELECT randomblob(1048576) FROM n; CREATE INDEX i ON t(length(a))",
         ])
         let sub = [JSONValue.Member("dir", .string(folder)), .init("name", "db")]
-        let restore = try write(
-            "restore.json", configuration("file", sub, [.init("timeout", "5m")]))
+        let restore = try directory.write(
+            "restore.json", StorageConfiguration.of("file", sub, [.init("timeout", "5m")]))
         let places = try DiscoveryMode.Place.onLoopback(3)
         let list = places.map { "\($0.host):\($0.raftPort)" }.joined(separator: ",")
         let cluster = try TestCluster(at: places) { _ in
@@ -364,10 +357,10 @@ import Testing
     @Test func `A configuration that is wrong is refused by name, before anything is touched`()
         async throws
     {
-        let wrong = configuration(
+        let wrong = StorageConfiguration.of(
             "file", [.init("dir", "/tmp"), .init("name", "x"), .init("nmae", "y")], Self.often)
         for flag in ["-auto-backup", "-auto-restore"] {
-            let one = try node("refused\(flag)", [flag, try write("wrong.json", wrong)])
+            let one = try node("refused\(flag)", [flag, try directory.write("wrong.json", wrong)])
             try one.start()
             #expect(try await one.waitForExit() == 1)
             #expect(one.log.contains("\(flag) ") && one.log.contains("sub.nmae"), "\(one.log)")
@@ -384,7 +377,7 @@ import Testing
             "sqlite3", "\(folder)/db", "CREATE TABLE t(a); INSERT INTO t VALUES(1),(2)",
         ])
         let sub = [JSONValue.Member("dir", .string(folder)), .init("name", "db")]
-        let restore = try write("restore.json", configuration("file", sub))
+        let restore = try directory.write("restore.json", StorageConfiguration.of("file", sub))
         // It waits for a cluster that does not form.
         let others = try freePorts(2)
         let ports = try freePorts(2)

@@ -52,18 +52,8 @@ import Wire
         sql: String
     ) throws {
         let database = try database()
-        let start = ContinuousClock.now
-        let outcomes = try database.execute(Self.numbers + " " + sql)
-        let taken = ContinuousClock.now - start
-        guard case .failed(let text)? = outcomes.first else {
-            Issue.record("\(outcomes)")
-            return
-        }
-        #expect(text.contains("needs more than \(Self.steps) steps"), "\(text)")
-        #expect(taken < .seconds(60), "\(sql): \(taken)")
-        #expect(
-            try database.execute("INSERT INTO t VALUES(1)")
-                == [.changed(lastInsertID: 1, rowsAffected: 1)])
+        try database.expectLimit(
+            of: Self.steps, on: Self.numbers + " " + sql, within: .seconds(60))
     }
 
     @Test func `A table made of costly rows ends with the limit on steps`() throws {

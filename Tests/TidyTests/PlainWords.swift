@@ -7,7 +7,7 @@ enum PlainWords {
         """
         abi accept access account action active activity address admission answer append applier
         arguments arrival arriving aside attempt auth authorization auto availability aws base64
-        basis beginning body bounds breach build byte c call campaign cancel cancellations catalog
+        basis beginning body bounds breach bucket build byte c call campaign cancel cancellations catalog
         cause certificate change channel check checksum choice chunk cleared clearing client
         closing code collector column committed comparison compilation compile completion config
         confirmed conflict connection consensus consistency constants contact content context

@@ -1,35 +1,24 @@
-/// The archive in a bucket: objects whose keys go on behind that of the copy.
-extension S3Storage {
-    private var folder: String { ArchivePath.of(settings.path) }
+extension S3Storage: BucketStorage {
+    var path: String { settings.path }
 
     /// By `ListObjectsV2`, a thousand keys at a time.
     func list(
         archive folder: String, _ stop: StopFlag
     ) throws(StorageFault) -> [String] {
-        var names: [String] = []
-        var token: String?
-        var size = 0
-        repeat {
+        try pages(stop) { token throws(StorageFault) in
             var query: [(name: String, value: String)] = [
-                ("list-type", "2"), ("delimiter", "/"), ("prefix", self.folder + folder),
+                ("list-type", "2"), ("delimiter", "/"), ("prefix", archive + folder),
             ]
             if let token { query.append(("continuation-token", token)) }
-            let page = Page()
-            let answer = try exchange("GET", "", query: query).run(name, stop) {
-                bytes throws(StorageFault) in page.bytes += bytes
-            }
-            guard answer.status == 200 else { throw fault("GET", answer) }
-            size += page.bytes.count
-            guard size <= ArchivePath.mostListedBytes else {
-                throw StorageFault("\(name): the archive has too many objects to be listed")
-            }
-            let text = String(decoding: page.bytes, as: UTF8.self)
-            names += Self.names(of: text)
-            token =
-                AnswerText.elements("IsTruncated", of: text).first == "true"
-                ? AnswerText.elements("NextContinuationToken", of: text).first.map(Self.plain) : nil
-        } while token != nil
-        return names
+            return try exchange("GET", "", query: query)
+        } refusal: {
+            fault("GET", $0)
+        } read: { bytes throws(StorageFault) in
+            let text = String(decoding: bytes, as: UTF8.self)
+            let isCut = AnswerText.elements("IsTruncated", of: text).first == "true"
+            let next = AnswerText.elements("NextContinuationToken", of: text).first
+            return (Self.names(of: text), isCut ? next.map(Self.plain) : nil)
+        }
     }
 
     /// What the listing's document names: the last part of each key is of letters that XML leaves as
@@ -46,28 +35,6 @@ extension S3Storage {
     private static func plain(_ text: Substring) -> String {
         [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")]
             .reduce(String(text)) { $0.replacing($1.0, with: $1.1) }
-    }
-
-    func store(
-        _ file: UploadFile, inArchive name: String, _ stop: StopFlag
-    ) throws(StorageFault) {
-        try put(file, folder + name, [], stop)
-    }
-
-    func fetch(
-        fromArchive name: String, _ stop: StopFlag,
-        receive: @escaping ([UInt8]) throws(StorageFault) -> Void
-    ) throws(StorageFault) {
-        do throws(StorageFault) {
-            try get(folder + name, timeout: nil, stop, receive)
-        } catch {
-            throw StorageFault("\(name): \(error)", isTransient: error.isTransient)
-        }
-    }
-
-    /// Takes a body that comes piece by piece.
-    private final class Page {
-        var bytes: [UInt8] = []
     }
 }
 

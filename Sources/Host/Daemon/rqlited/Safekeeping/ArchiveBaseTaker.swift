@@ -19,32 +19,16 @@ struct ArchiveBaseTaker {
     /// In which the node leads.
     let term: Term
 
-    private static let timeout = Duration.seconds(30)
-
     /// - Returns: nil where this node does not lead.
     func take(while isWanted: () -> Bool) throws(StorageFault) -> Base? {
         var request = BackupRequest()
         request.isForArchive = true
         let intake = Intake(directory: directory, term: term)
-        let outcome = node.ask(
-            .backup(request, ReadOptions(level: .weak)), timeout: Self.timeout, while: isWanted,
-            take: intake.take)
-        if let fault = intake.fault { throw fault }
-        switch outcome {
-        case .part: break
-        case .failed(.notLeader), .failed(.noLeader): return nil
-        case .results(let result):
-            throw StorageFault(result.error ?? "the node gave no copy", isTransient: true)
-        case .failed(let error):
-            throw StorageFault("the node gave no copy: \(error)", isTransient: true)
-        default: throw StorageFault("the node gave no copy in time", isTransient: true)
-        }
+        guard try node.copy(request, while: isWanted, into: intake) else { return nil }
         return try intake.finish()
     }
 
-    /// Takes the parts as they come.
-    private final class Intake {
-        var fault: StorageFault?
+    private final class Intake: CopyIntake {
         private let directory: String
         private let term: Term
         private var writer: ArchiveWriter?
@@ -55,20 +39,11 @@ struct ArchiveBaseTaker {
             self.term = term
         }
 
-        func take(_ part: ResultPart) -> Bool {
-            do throws(StorageFault) {
-                for piece in part.pieces {
-                    switch piece {
-                    case .copyBegins(let head): try begin(head)
-                    case .content(let bytes): try writer?.add(bytes)
-                    case .end(let error?, _): throw StorageFault(error, isTransient: true)
-                    default: break
-                    }
-                }
-                return true
-            } catch {
-                fault = error
-                return false
+        func take(_ piece: ResultPart.Piece) throws(StorageFault) {
+            switch piece {
+            case .copyBegins(let head): try begin(head)
+            case .content(let bytes): try writer?.add(bytes)
+            default: break
             }
         }
 

@@ -20,37 +20,21 @@ struct DatabaseCopyTaker {
     let isCompressed: Bool
     let vacuums: Bool
 
-    private static let timeout = Duration.seconds(30)
-
     /// - Returns: nil where this node does not lead.
     func take(cluster: String, while isWanted: () -> Bool) throws(StorageFault) -> Copy? {
         let intake = Intake(
             file: try UploadFile(in: directory), content: try ContentFingerprint(),
             packing: isCompressed)
         let request = BackupRequest(form: vacuums ? .binary : .delete, vacuum: vacuums)
-        let outcome = node.ask(
-            .backup(request, ReadOptions(level: .weak)), timeout: Self.timeout, while: isWanted,
-            take: intake.take)
-        if let fault = intake.fault { throw fault }
-        switch outcome {
-        case .part: break
-        case .failed(.notLeader), .failed(.noLeader): return nil
-        case .results(let result):
-            throw StorageFault(result.error ?? "the node gave no copy", isTransient: true)
-        case .failed(let error):
-            throw StorageFault("the node gave no copy: \(error)", isTransient: true)
-        default: throw StorageFault("the node gave no copy in time", isTransient: true)
-        }
+        guard try node.copy(request, while: isWanted, into: intake) else { return nil }
         let (index, digest, isEmpty) = try intake.finish()
         return Copy(
             file: intake.file,
             marker: BackupMarker(index: index, cluster: cluster, digest: digest), isEmpty: isEmpty)
     }
 
-    /// Takes the parts as they come.
-    private final class Intake {
+    private final class Intake: CopyIntake {
         let file: UploadFile
-        var fault: StorageFault?
         private let content: ContentFingerprint
         private let gzip: Packing?
         private var index: UInt64 = 0
@@ -66,33 +50,24 @@ struct DatabaseCopyTaker {
             gzip = packing ? Packing() : nil
         }
 
-        func take(_ part: ResultPart) -> Bool {
-            do throws(StorageFault) {
-                for piece in part.pieces {
-                    switch piece {
-                    case .contentBegins(let index): self.index = index
-                    case .content(let bytes): try add(bytes)
-                    case .end(let error?, _): throw StorageFault(error, isTransient: true)
-                    default: break
-                    }
-                }
-                return true
-            } catch {
-                fault = error
-                return false
+        func take(_ piece: ResultPart.Piece) throws(StorageFault) {
+            switch piece {
+            case .contentBegins(let index): self.index = index
+            case .content(let bytes): try add(bytes)
+            default: break
             }
         }
 
         private func add(_ bytes: [UInt8], isLast: Bool = false) throws(StorageFault) {
             content.add(bytes)
             guard let gzip else { return try file.add(bytes) }
+            let packed: [UInt8]
             do throws(GzipError) {
-                let packed = try gzip.writer.add(bytes, isLast: isLast)
-                do throws(StorageFault) { try file.add(packed) } catch { fault = error }
+                packed = try gzip.writer.add(bytes, isLast: isLast)
             } catch {
                 throw StorageFault("packing a copy of the database: \(error)")
             }
-            if let fault { throw fault }
+            try file.add(packed)
         }
 
         func finish() throws(StorageFault) -> (index: UInt64, digest: String, isEmpty: Bool) {

@@ -1,0 +1,75 @@
+/// A bucket: its archive is made of objects whose names go on behind that of the copy.
+protocol BucketStorage: StoragePlace {
+    associatedtype Metadatum
+
+    /// Of the copy in the bucket.
+    var path: String { get }
+
+    /// Puts an object there, whole or not at all.
+    func put(
+        _ file: UploadFile, _ path: String, _ metadata: [Metadatum], _ stop: StopFlag
+    ) throws(StorageFault)
+
+    /// Brings an object.
+    /// - Parameter timeout: for all of it; nil: as long as something moves.
+    func get(
+        _ path: String, timeout: Duration?, _ stop: StopFlag,
+        _ receive: @escaping ([UInt8]) throws(StorageFault) -> Void
+    ) throws(StorageFault)
+}
+
+extension BucketStorage {
+    var archive: String { ArchivePath.of(path) }
+
+    func store(
+        _ file: UploadFile, inArchive name: String, _ stop: StopFlag
+    ) throws(StorageFault) {
+        try put(file, archive + name, [], stop)
+    }
+
+    func fetch(
+        fromArchive name: String, _ stop: StopFlag,
+        receive: @escaping ([UInt8]) throws(StorageFault) -> Void
+    ) throws(StorageFault) {
+        do throws(StorageFault) {
+            try get(archive + name, timeout: nil, stop, receive)
+        } catch {
+            throw StorageFault("\(name): \(error)", isTransient: error.isTransient)
+        }
+    }
+
+    /// Goes through a listing page by page, within `ArchivePath.mostListedBytes`.
+    /// - Parameters:
+    ///   - question: asks for the page behind a token; nil: for the first.
+    ///   - refusal: what an answer is that brings no page.
+    ///   - read: the names on a page, and the token of the next.
+    func pages(
+        _ stop: StopFlag, question: (String?) throws(StorageFault) -> StorageExchange,
+        refusal: (StorageExchange.Answer) -> StorageFault,
+        read: ([UInt8]) throws(StorageFault) -> (names: [String], next: String?)
+    ) throws(StorageFault) -> [String] {
+        var names: [String] = []
+        var token: String?
+        var size = 0
+        repeat {
+            let page = ListedPage()
+            let answer = try question(token).run(name, stop) {
+                bytes throws(StorageFault) in page.bytes += bytes
+            }
+            guard answer.status == 200 else { throw refusal(answer) }
+            size += page.bytes.count
+            guard size <= ArchivePath.mostListedBytes else {
+                throw StorageFault("\(name): the archive has too many objects to be listed")
+            }
+            let (found, next) = try read(page.bytes)
+            names += found
+            token = next
+        } while token != nil
+        return names
+    }
+}
+
+/// Takes a body that comes piece by piece.
+private final class ListedPage {
+    var bytes: [UInt8] = []
+}
