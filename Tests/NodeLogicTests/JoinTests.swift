@@ -1,3 +1,4 @@
+import PeerProtocol
 import Raft
 import Testing
 
@@ -33,6 +34,21 @@ import Testing
         let learner = Samples.member("2", .learner, incarnation: 9)
         #expect(MembershipDesk.change(toAdd: request, to: without) == .add(learner))
         #expect(MembershipDesk.change(toAdd: request, to: without.setting(learner)) == nil)
+    }
+
+    @Test func `A data directory that became the member since is not replaced`() {
+        let request = Samples.join("2", incarnation: 9)
+        let known = Samples.member("2", .voter).incarnation
+        #expect(MembershipDesk.refusal(toAdd: request, replacing: known, to: three) == nil)
+        let other = three.setting(Samples.member("2", .learner, incarnation: 8))
+        for replaced in [nil, known, request.identity.incarnation] {
+            let text = MembershipDesk.refusal(toAdd: request, replacing: replaced, to: other)
+            #expect(text?.contains("node ID 2 was taken meanwhile") == true)
+        }
+        let own = three.setting(Samples.member("2", .learner, incarnation: 9))
+        #expect(MembershipDesk.refusal(toAdd: request, replacing: known, to: own) == nil)
+        let without = three.removing(NodeID("2"))
+        #expect(MembershipDesk.refusal(toAdd: request, replacing: known, to: without) == nil)
     }
 
     @Test func `A new ID on the address of a member leaves that member alone`() {

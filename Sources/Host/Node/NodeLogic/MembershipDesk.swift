@@ -39,6 +39,8 @@ struct MembershipDesk {
 
         var request: JoinRequest
         var question: PeerQuestionID
+        /// Who was the member of its ID when it asked; nil: nobody.
+        var replaced: Incarnation?
         var stage: Stage
         /// The joiner bears the very identity of a member that is known elsewhere.
         var isCopy = false
@@ -105,7 +107,9 @@ struct MembershipDesk {
                 """
             return refuse(question, .otherCluster, text, leader)
         }
-        checks[call] = Check(request: request, question: question, stage: .dialBack)
+        let member = raft.membership[request.identity.id]
+        checks[call] = Check(
+            request: request, question: question, replaced: member?.incarnation, stage: .dialBack)
         decisions.append(.askHello(call, at: request.address))
     }
 
@@ -253,7 +257,9 @@ struct MembershipDesk {
     }
 
     private mutating func admit(_ check: Check, _ now: MonotonicTime) {
-        queue.append(.add(check.request, check.question), deadline: now + Self.joinTime)
+        queue.append(
+            .add(check.request, check.question, replaced: check.replaced),
+            deadline: now + Self.joinTime)
     }
 
     mutating func refuse(
@@ -317,7 +323,7 @@ struct MembershipDesk {
         _ leader: LeaderHint?, _ now: MonotonicTime
     ) {
         switch operation {
-        case .add(_, let question):
+        case .add(_, let question, _):
             refuse(
                 question, .busy, "the change of membership was not committed in time", leader)
         case .remove(let id, let pending):
@@ -348,7 +354,12 @@ struct MembershipDesk {
         // What a change still on its way will leave behind is not known yet.
         guard raft.membershipIndex <= raft.commitIndex else { return false }
         switch operation {
-        case .add(let request, let question):
+        case .add(let request, let question, let replaced):
+            if let text = Self.refusal(toAdd: request, replacing: replaced, to: raft.membership) {
+                queue.finishFirst()
+                refuse(question, .busy, text, leader)
+                return true
+            }
             guard let change = Self.change(toAdd: request, to: raft.membership) else {
                 queue.finishFirst()
                 joined(request, question, raft, leader)
@@ -416,6 +427,18 @@ struct MembershipDesk {
         return reachability.quorumLost(without: id, in: raft.membership).map {
             .wouldLoseQuorum(silent: $0)
         }
+    }
+
+    /// Why the node can't be added any more: since it asked, another data directory has become the member
+    /// of its ID. The joiner may have ended before that, and its answer have been late; it asks anew.
+    static func refusal(
+        toAdd request: JoinRequest, replacing replaced: Incarnation?, to membership: Membership
+    ) -> String? {
+        let identity = request.identity
+        guard let member = membership[identity.id], member.incarnation != identity.incarnation,
+            member.incarnation != replaced
+        else { return nil }
+        return "node ID \(identity.id) was taken meanwhile, by the member at \(member.address)"
     }
 
     /// What must change next for the node to be a member as it asks; nil when it is one.

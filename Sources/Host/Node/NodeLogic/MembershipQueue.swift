@@ -6,8 +6,9 @@ import Time
 /// pure queue; the machine proposes what `next` names.
 struct MembershipQueue {
     enum Operation {
-        /// Answered with the membership once the joiner is a member.
-        case add(JoinRequest, PeerQuestionID)
+        /// Answered with the membership once the joiner is a member. `replaced`: who was the member of
+        /// its ID when it asked; nil: nobody.
+        case add(JoinRequest, PeerQuestionID, replaced: Incarnation?)
         case remove(NodeID, PendingRequest)
         /// The leader's own wish: the member was silent for too long.
         case reap(NodeID)
