@@ -68,12 +68,17 @@ extension Simulation {
         if let old = node.copy, old.identity == node.identity, random.chance(1, of: 2),
             old.databases?.contains(where: { $0.live.cluster == invariants.cluster }) == true,
             let log = old.disk.flatMap(Self.inspect), log.cluster == invariants.cluster,
-            // One from when the member was alone is a whole cluster of one, and knows of no other.
-            log.membership.voters.contains(where: { $0.id != node.id })
+            // One from when the member was alone is a whole cluster of one, and knows of no other; one
+            // from before all others moved meets nobody until it asks to join.
+            log.membership.voters.contains(where: { knowsPlace(of: $0, besides: node.id) })
         {
             return old
         }
         return node.copyFiles()
+    }
+
+    private func knowsPlace(of member: Member, besides id: NodeID) -> Bool {
+        member.id != id && slot(of: member.id).map { nodes[$0].address } == member.address
     }
 
     private func addTwin(
