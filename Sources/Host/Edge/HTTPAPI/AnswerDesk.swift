@@ -10,7 +10,7 @@ import Wire
 struct AnswerDesk: Sendable {
     let advertisedAddress: String
     /// What `/openapi.json` answers.
-    let apiDocument: [UInt8]
+    let apiDocument: APIDocument.Kept
     let documents: Documents
     let counters: HTTPCounters
     let limits: HTTPLimits

@@ -80,7 +80,7 @@ package final class HTTPServer: Sendable {
                 asksForCredentials: door.judge != nil),
             desk: AnswerDesk(
                 advertisedAddress: identity.advertisedAddress,
-                apiDocument: APIDocument.bytes(version: identity.version), documents: documents,
+                apiDocument: APIDocument.Kept(version: identity.version), documents: documents,
                 counters: HTTPCounters(metrics), limits: limits, budgets: budgets),
             workshop: workshop, loads: loads,
             queue: queue.map {

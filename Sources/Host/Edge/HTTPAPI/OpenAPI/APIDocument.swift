@@ -1,6 +1,7 @@
 import JSON
 import NIOHTTP1
 import Rights
+import Synchronization
 
 /// The document of the API in the form of OpenAPI 3.1, made of the rows of the operations: what has no
 /// row is not in it, and what a row does not say the server does not do.
@@ -13,10 +14,22 @@ package enum APIDocument {
         return String(decoding: bytes, as: UTF8.self) + "\n"
     }
 
-    static func bytes(version: String) -> [UInt8] {
-        var bytes: [UInt8] = []
-        document(version).write(to: &bytes)
-        return bytes
+    /// Without line breaks, made when somebody first asks: few servers are ever asked.
+    final class Kept: Sendable {
+        private let version: String
+        private let made = Mutex<[UInt8]?>(nil)
+
+        init(version: String) { self.version = version }
+
+        var bytes: [UInt8] {
+            made.withLock { made in
+                if let made { return made }
+                var bytes: [UInt8] = []
+                document(version).write(to: &bytes)
+                made = bytes
+                return bytes
+            }
+        }
     }
 
     private static func document(_ version: String) -> JSONValue {

@@ -8,5 +8,5 @@ extension HTTPOperation {
         answeredHere: "api description", [.exact("/openapi.json")], [.GET], [],
         note: OperationNote(
             "This document.", [], [.json(200, .status, "An OpenAPI document.")]),
-        work: { desk, _ in Response(.ok, .json, body: desk.apiDocument) })
+        work: { desk, _ in Response(.ok, .json, body: desk.apiDocument.bytes) })
 }

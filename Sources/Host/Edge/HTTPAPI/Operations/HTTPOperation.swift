@@ -86,6 +86,8 @@ final class HTTPOperation: Sendable {
     let code: ClientRequest.Code?
     /// What those who write clients are told; nil: it is no part of the API's document.
     let note: OperationNote?
+    /// Of `note`, to be looked through for each request.
+    private let parameterNames: [QueryParameters.Name]
     /// What a refusal without words is labelled as.
     let content: Response.Content
     /// Counts requests for the path, whatever the method.
@@ -123,6 +125,7 @@ final class HTTPOperation: Sendable {
         self.need = need
         self.code = code
         self.note = note
+        parameterNames = note.parameters.map(\.name)
         self.content = content
         self.counter = counter
         self.isObservation = isObservation
@@ -151,6 +154,7 @@ final class HTTPOperation: Sendable {
         need = .edge
         code = nil
         self.note = note
+        parameterNames = note?.parameters.map(\.name) ?? []
         self.content = content
         self.counter = counter
         self.isObservation = isObservation
@@ -164,9 +168,7 @@ final class HTTPOperation: Sendable {
 
 extension HTTPOperation {
     /// Whether a parameter of the query string has a meaning here; all others are ignored.
-    func reads(_ name: QueryParameters.Name) -> Bool {
-        note?.parameters.contains { $0.name == name } ?? false
-    }
+    func reads(_ name: QueryParameters.Name) -> Bool { parameterNames.contains(name) }
 
     /// What a client must be granted.
     var rightsNeed: RightsNeed { RightsNeed(permissions, isReading: isReading) }
