@@ -159,7 +159,8 @@ let package = Package(
                 "Replication", "WriteAheadLog",
             ], isSimulated: true),
         host(
-            .formation, "Discovery", ["PluginABI", "JSON", "CPlatform", "Wire", "Time", "Threads"]),
+            .formation, "Discovery",
+            ["PluginABI", "JSON", "CPlatform", "Notation", "Wire", "Time", "Threads"]),
         host(.base, "Telemetry", ["JSON"]),
         host(
             .peers, "TLS",

@@ -30,7 +30,8 @@ package enum VariableName {
         (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "*#$@!?-".utf8.contains(byte)
     }
 
-    private static func isNamePart(_ byte: UInt8) -> Bool {
+    /// A byte of a name without braces.
+    package static func isNamePart(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
             UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):

@@ -73,7 +73,7 @@ package final class ArchiveRestore {
 
     private func fetchBase() throws(StorageFault) -> LogPosition {
         let file = try OutputFile(database.incomingFile(of: generation))
-        let unpacker = ArchiveReader { bytes throws(StorageFault) in try file.add(bytes[...]) }
+        let unpacker = ArchiveReader { bytes throws(StorageFault) in try file.add(bytes) }
         let object = ArchiveObject(plan.base, cluster: plan.cluster)
         let header = try object.read(from: store) { bytes throws(StorageFault) in
             self.fetchedBytes += Int64(bytes.count)
@@ -107,7 +107,7 @@ package final class ArchiveRestore {
         let file = try OutputFile(path)
         return try object.read(from: store) { bytes throws(StorageFault) in
             self.fetchedBytes += Int64(bytes.count)
-            try file.add(bytes[...])
+            try file.add(bytes)
         }
     }
 
@@ -223,7 +223,7 @@ private final class FileStream: ResultStream {
         do throws(StorageFault) {
             for piece in part.pieces {
                 switch piece {
-                case .content(let bytes): try file.add(bytes[...])
+                case .content(let bytes): try file.add(bytes)
                 case .end(let error?, _): throw StorageFault(error)
                 default: break
                 }

@@ -50,15 +50,10 @@ final class OutputFile {
 
     deinit { close(descriptor) }
 
-    func add(_ bytes: ArraySlice<UInt8>) throws(StorageFault) {
-        var rest = bytes
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw Self.fault("writing \(path)") }
-            rest = rest.dropFirst(count)
-            byteCount += Int64(count)
-        }
+    func add(_ bytes: [UInt8]) throws(StorageFault) {
+        let code = bytes.withUnsafeBytes { FileBytes.write($0, to: descriptor) }
+        if let code { throw Self.fault("writing \(path)", code: code) }
+        byteCount += Int64(bytes.count)
     }
 
     func sync() throws(StorageFault) {
@@ -84,17 +79,11 @@ final class OutputFile {
         guard descriptor >= 0 else { throw fault("opening \(path)") }
         defer { close(descriptor) }
         var bytes: [UInt8] = []
-        var part = [UInt8](repeating: 0, count: 1 << 20)
-        while true {
-            let count = Glibc.read(descriptor, &part, part.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw fault("reading \(path)") }
-            if count == 0 { return bytes }
-            bytes += part[..<count]
-        }
+        try FileBytes.read(descriptor, path) { bytes += $0 }
+        return bytes
     }
 
-    private static func fault(_ what: String) -> StorageFault {
-        StorageFault("\(what): \(String(cString: strerror(errno)))")
+    private static func fault(_ what: String, code: Int32 = errno) -> StorageFault {
+        StorageFault("\(what): \(String(cString: strerror(code)))")
     }
 }

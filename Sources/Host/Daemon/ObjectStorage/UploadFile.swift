@@ -45,7 +45,7 @@ package final class UploadFile {
 }
 
 /// Bytes to and from descriptors.
-enum FileBytes {
+package enum FileBytes {
     /// - Parameter template: a path that ends in `XXXXXX`; the path that is there now.
     /// - Returns: its descriptor, or -1, and `errno` says why.
     static func makeFile(_ template: inout [CChar]) -> Int32 {
@@ -56,7 +56,7 @@ enum FileBytes {
     }
 
     /// - Returns: an error number, or nil when all is written.
-    static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32? {
+    package static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32? {
         var rest = bytes[...]
         while !rest.isEmpty {
             let part = UnsafeRawBufferPointer(rebasing: rest)
@@ -69,7 +69,7 @@ enum FileBytes {
     }
 
     /// From a place to the end, a MiB at a time.
-    static func read(
+    package static func read(
         _ descriptor: Int32, _ name: String,
         _ body: ([UInt8]) throws(StorageFault) -> Void
     ) throws(StorageFault) {

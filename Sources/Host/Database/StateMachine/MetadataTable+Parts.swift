@@ -88,18 +88,25 @@ extension MetadataTable {
             """, on: connection)
         guard try row.step() else { return nil }
         let number = row.integer(at: 0) - firstPart
+        let progress = row.blob(at: 4)
+        var reader = ByteReader(progress)
+        let isWhole: Bool
+        var part = PartRow(
+            number: number, id: row.blob(at: 1), bytes: row.blob(at: 2),
+            milliseconds: row.integer(at: 3), byteCount: 0)
         do throws(WireError) {
-            let bytes = row.blob(at: 4)
-            var progress = ByteReader(bytes)
-            let part = PartRow(
-                number: number, id: row.blob(at: 1), bytes: row.blob(at: 2),
-                milliseconds: row.integer(at: 3), byteCount: try progress.read())
-            guard bytes.count >= progressSize else { return part }
-            if try progress.read() == part.checksum { return part }
-        } catch {}
-        throw SQLiteError(
-            extendedCode: SQLITE_CORRUPT,
-            message: "part \(number) of a load in the daemon's own table is damaged")
+            part.byteCount = try reader.read()
+            let checksum: UInt32? = progress.count < progressSize ? nil : try reader.read()
+            isWhole = checksum.map { $0 == part.checksum } ?? true
+        } catch {
+            isWhole = false
+        }
+        guard isWhole else {
+            throw SQLiteError(
+                extendedCode: SQLITE_CORRUPT,
+                message: "part \(number) of a load in the daemon's own table is damaged")
+        }
+        return part
     }
 
     /// The load of which parts are kept.

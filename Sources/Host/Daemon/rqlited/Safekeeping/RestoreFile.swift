@@ -133,17 +133,12 @@ struct RestoreFile {
     private static func write(
         _ bytes: [UInt8], to descriptor: Int32, _ path: String
     ) throws(StorageFault) {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw fault("writing \(path)") }
-            rest = rest.dropFirst(count)
-        }
+        let code = bytes.withUnsafeBytes { FileBytes.write($0, to: descriptor) }
+        if let code { throw fault("writing \(path)", code: code) }
     }
 
-    private static func fault(_ what: String) -> StorageFault {
-        StorageFault("\(what): \(String(cString: strerror(errno)))")
+    private static func fault(_ what: String, code: Int32 = errno) -> StorageFault {
+        StorageFault("\(what): \(String(cString: strerror(code)))")
     }
 
     // MARK: Check

@@ -1,4 +1,5 @@
 import Glibc
+import Notation
 
 /// Which variables of the environment the process of a plugin is given. It needs those that any program
 /// does, those that its configuration names, and those of the server it asks; what else stands there is
@@ -79,10 +80,10 @@ package struct PluginVariables: Equatable, Sendable {
                     let name = rest.dropFirst().prefix(longestName)
                     names.insert(text(name.prefix { $0 != UInt8(ascii: "}") }))
                 } else {
-                    names.insert(text(rest.prefix(while: isNamePart)))
+                    names.insert(text(rest.prefix(while: VariableName.isNamePart)))
                 }
             case UInt8(ascii: "\""):
-                let word = rest.prefix(while: isNamePart)
+                let word = rest.prefix(while: VariableName.isNamePart)
                 if rest.dropFirst(word.count).first == byte { names.insert(text(word)) }
             default: break
             }
@@ -93,15 +94,6 @@ package struct PluginVariables: Equatable, Sendable {
 
     private static func text(_ bytes: ArraySlice<UInt8>) -> String {
         String(decoding: bytes, as: UTF8.self)
-    }
-
-    private static func isNamePart(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
-            true
-        default: false
-        }
     }
 
     /// What this process was started with, as `NAME=value`.
