@@ -128,7 +128,8 @@ enum TimestampedName {
 }
 
 extension WallTime {
-    var wholeSeconds: WallTime { WallTime(seconds: seconds) }
+    /// Without a fraction, as rqlite writes times.
+    package var wholeSeconds: WallTime { WallTime(seconds: seconds) }
 
     /// ISO 8601 without marks: `20130524T000000Z`.
     var basicText: String { wholeSeconds.rfc3339.filter { $0 != "-" && $0 != ":" } }

@@ -17,7 +17,6 @@ final class ArchiveService: Sendable {
     private struct Shown {
         var end: ArchiveEnd?
         var lastUpload = WallTime.never
-        var lastError: String?
     }
 
     private struct Counters: Sendable {
@@ -53,6 +52,7 @@ final class ArchiveService: Sendable {
     private let logger: Logger
     private let worker = ServiceThread()
     private let shown = Mutex(Shown())
+    private let recentFault: RecentFault
     /// A restore is still to come: what is there now is not to be kept.
     private let isHeld: @Sendable () -> Bool
 
@@ -74,6 +74,7 @@ final class ArchiveService: Sendable {
         self.node = node
         self.directory = directory
         self.logger = logger
+        recentFault = RecentFault(logger)
         self.isHeld = isHeld
         counters = Counters(metrics)
     }
@@ -99,8 +100,8 @@ final class ArchiveService: Sendable {
             .init(
                 "last_log_time",
                 shown.end.map { .string(ArchivePlan.text($0.clock.milliseconds)) } ?? .null),
-            .init("last_upload_time", .string(shown.lastUpload.wholeSecondsText)),
-            .init("last_error", shown.lastError.map { .string($0) } ?? .null),
+            .init("last_upload_time", .string(shown.lastUpload.wholeSeconds.rfc3339)),
+            .init("last_error", recentFault.json),
         ])
     }
 
@@ -245,22 +246,13 @@ final class ArchiveService: Sendable {
         shown.withLock {
             $0.end = end
             $0.lastUpload = now
-            $0.lastError = nil
         }
+        recentFault.clear()
     }
 
     private func note(_ fault: StorageFault) {
         guard !worker.isStopped else { return }
         counters.failed.add()
-        let isNew = shown.withLock { shown in
-            defer { shown.lastError = fault.description }
-            return shown.lastError != fault.description
-        }
-        // Tries follow one another; the cause is told once.
-        if isNew { logger.warning("failed to archive the log", ["cause": fault.description]) }
+        recentFault.note(fault, "failed to archive the log")
     }
-}
-
-extension WallTime {
-    fileprivate var wholeSecondsText: String { WallTime(seconds: seconds).rfc3339 }
 }

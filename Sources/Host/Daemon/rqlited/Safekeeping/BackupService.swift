@@ -17,7 +17,6 @@ final class BackupService: Sendable {
         var lastUpload = WallTime.never
         var lastDuration = Duration.zero
         var lastIndex: UInt64 = 0
-        var lastError: String?
     }
 
     private struct Counters: Sendable {
@@ -53,6 +52,7 @@ final class BackupService: Sendable {
     private let logger: Logger
     private let worker = ServiceThread()
     private let shown = Mutex(Shown())
+    private let recentFault: RecentFault
     /// A restore is still to come: what is there now is not to be kept.
     private let isHeld: @Sendable () -> Bool
 
@@ -66,6 +66,7 @@ final class BackupService: Sendable {
         self.node = node
         self.directory = directory
         self.logger = logger
+        recentFault = RecentFault(logger)
         self.isHeld = isHeld
         counters = Counters(metrics)
     }
@@ -82,17 +83,14 @@ final class BackupService: Sendable {
 
     /// rqlite's members, and behind them ours.
     func status() -> JSONValue {
-        let (now, lastError) = shown.withLock {
-            (($0.lastUpload, $0.lastDuration, $0.lastIndex), $0.lastError)
-        }
-        let time = WallTime(seconds: now.0.seconds)
+        let shown = shown.withLock { $0 }
         return .object([
-            .init("last_index", .string(String(now.2))),
-            .init("last_upload_duration", .string(now.1.goText)),
-            .init("last_upload_time", .string(time.rfc3339)),
+            .init("last_index", .string(String(shown.lastIndex))),
+            .init("last_upload_duration", .string(shown.lastDuration.goText)),
+            .init("last_upload_time", .string(shown.lastUpload.wholeSeconds.rfc3339)),
             .init("upload_destination", .string(place.name)),
             .init("upload_interval", .string(settings.interval.goText)),
-            .init("last_error", lastError.map { .string($0) } ?? .null),
+            .init("last_error", recentFault.json),
         ])
     }
 
@@ -144,7 +142,7 @@ final class BackupService: Sendable {
         }
         if let digest = copy.marker.digest, schedule.holds(digest: digest) {
             counters.skippedByMarker.add()
-            shown.withLock { $0.lastError = nil }
+            recentFault.clear()
             return schedule.done(copy.marker, begunAt: begin)
         }
         if copy.isEmpty, !schedule.holds(of: cluster) {
@@ -172,8 +170,8 @@ final class BackupService: Sendable {
             $0.lastUpload = time
             $0.lastDuration = elapsed
             $0.lastIndex = copy.marker.index
-            $0.lastError = nil
         }
+        recentFault.clear()
         logger.info(
             "completed auto upload",
             [
@@ -185,11 +183,6 @@ final class BackupService: Sendable {
     private func note(_ fault: StorageFault) {
         guard !worker.isStopped else { return }
         counters.failed.add()
-        let isNew = shown.withLock { shown in
-            defer { shown.lastError = fault.description }
-            return shown.lastError != fault.description
-        }
-        // Tries follow one another; the cause is told once.
-        if isNew { logger.warning("failed to back up", ["cause": fault.description]) }
+        recentFault.note(fault, "failed to back up")
     }
 }
