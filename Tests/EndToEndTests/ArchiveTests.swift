@@ -97,7 +97,9 @@ import Testing
         defer { cluster.stop() }
         try cluster.start()
         let first = try await cluster.waitForAgreement(within: .seconds(60))
-        _ = try await execute(#"["CREATE TABLE t(a)","INSERT INTO t VALUES('one')"]"#, on: first)
+        let base = try await note(
+            #"["CREATE TABLE t(a)","INSERT INTO t VALUES('one')"]"#, on: first)
+        try await waitForArchive(first, of: base.index)
         let one = try await note(#"["INSERT INTO t VALUES(hex(randomblob(8)))"]"#, on: first)
         try await waitForArchive(first, of: one.index)
         let two = try await note(#"["INSERT INTO t VALUES(datetime('now'))"]"#, on: first)
@@ -174,6 +176,8 @@ import Testing
         try await node.waitUntilReady()
         var all: [Seen] = []
         all.append(try await note(#"["CREATE TABLE t(a)"]"#, on: node))
+        // The base is there, so what comes now is behind it.
+        try await waitForArchive(node, of: all[0].index)
         for value in 0..<6 {
             all.append(
                 try await note("[\"INSERT INTO t VALUES(random() || '\(value)')\"]", on: node))
@@ -284,7 +288,9 @@ import Testing
         defer { node.kill() }
         try node.start()
         try await node.waitUntilReady()
-        let one = try await note(#"["CREATE TABLE t(a)","INSERT INTO t VALUES(1)"]"#, on: node)
+        let base = try await note(#"["CREATE TABLE t(a)"]"#, on: node)
+        try await waitForArchive(node, of: base.index)
+        let one = try await note(#"["INSERT INTO t VALUES(1)"]"#, on: node)
         try await waitForArchive(node, of: one.index)
         let two = try await note(#"["INSERT INTO t VALUES(2)"]"#, on: node)
         try await waitForArchive(node, of: two.index)

@@ -108,9 +108,12 @@ import Testing
         try await eventually("the change is there") {
             try server.objects().first?.metadata != first.metadata ? true : nil
         }
-        let status = try await one.client.get("/status?key=auto_backups").json()
+        // The storage has it before the node has heard so.
+        let status = try await eventually("the node tells what it uploaded") {
+            let status = try await one.client.get("/status?key=auto_backups").json()
+            return status["last_index"].string.flatMap { Int($0) } ?? 0 > 0 ? status : nil
+        }
         #expect(status["upload_interval"].string == "300ms")
-        #expect(status["last_index"].string.flatMap { Int($0) } ?? 0 > 0)
         #expect(status["upload_destination"].string?.hasSuffix("some dir/copy+1.gz") == true)
         let secret = server.announced["secret"]?.string ?? "none"
         #expect(!one.log.contains(secret) && !status.description.contains(secret))
