@@ -87,7 +87,9 @@ final class MachineThread {
         // Who is answered below, and then looks at the node, sees no earlier state.
         links.gate.renew(turn)
         links.board.stands(at: turn.positions)
-        if published?.outline != turn.outline { publish(turn) }
+        if published?.outline != turn.outline || effects.contains(where: \.isSaid) {
+            publish(turn, atOnce: true)
+        }
         for effect in effects { perform(effect) }
         let timings = links.timings
         commits.committed(through: turn.positions.commitIndex, at: turn.at) {
@@ -107,8 +109,9 @@ final class MachineThread {
     /// A portrait is made of all that the machine holds and costs more than a write. What it must
     /// show at once is told by the outline; else it may be as old as the pause and a tick. A wake-up
     /// of its own would cost each turn under load a timer.
-    private func publish(_ turn: NodeTurn) {
-        if !isOver, let published, published.outline == turn.outline,
+    /// - Parameter atOnce: who reads a line of the log and then asks for the status sees what it is about.
+    private func publish(_ turn: NodeTurn, atOnce: Bool = false) {
+        if !isOver, !atOnce, let published, published.outline == turn.outline,
             turn.at < published.at + Self.publishingPause
         {
             return
@@ -293,6 +296,13 @@ final class NodeEnds: Sendable {
 
     func awaitStopped(until deadline: MonotonicTime) -> Bool {
         !stoppers.take(until: deadline).isEmpty
+    }
+}
+
+extension NodeEffect {
+    /// A line that an operator sees without asking for more.
+    fileprivate var isSaid: Bool {
+        if case .say(let note) = self { note.level != .debug } else { false }
     }
 }
 
