@@ -177,7 +177,7 @@ let package = Package(
         host(.daemon, "Settings", ["Addresses", "CBuild"]),
         host(
             .daemon, "ObjectStorage",
-            ["CRemote", "JSON", "Notation", "Time", "Telemetry", "Settings"]),
+            ["CRemote", "JSON", "Notation", "Time", "Threads", "Telemetry", "Settings"]),
         host(
             .daemon, "Archive",
             ["Gzip", "ObjectStorage", "Raft", "StateMachine", "Telemetry", "Time", "Wire"]),
@@ -304,7 +304,10 @@ let package = Package(
         tests("Settings", ["Addresses", "Settings"]),
         tests(
             "ObjectStorage",
-            ["ObjectStorage", "JSON", "Notation", "Time", "Telemetry", "ServerTesting"]),
+            [
+                "ObjectStorage", "JSON", "Notation", "Time", "Threads", "Telemetry", "Scratch",
+                "ServerTesting",
+            ]),
         tests(
             "Archive",
             [

@@ -118,7 +118,7 @@ static size_t give(char *buffer, size_t size, size_t count, void *context) {
         memcpy(buffer, (const char *)r->head + t->sent, (size_t)got);
     } else if (t->sent < end) {
         got = end - t->sent < room ? end - t->sent : room;
-        got = pread(r->file, buffer, (size_t)got, t->sent - head);
+        got = pread(r->file, buffer, (size_t)got, r->file_offset + t->sent - head);
         /* The file is shorter than it was, or can't be read. */
         if (got <= 0) return CURL_READFUNC_ABORT;
     } else if (t->sent < body_size(r)) {
@@ -199,6 +199,7 @@ static CURLcode describe(transfer *t, struct curl_slist *lines) {
         SET(CURLOPT_NOBODY, 1L);
     } else {
         SET(CURLOPT_HTTPGET, 1L);
+        SET(CURLOPT_CUSTOMREQUEST, r->method);
     }
     return code;
 }

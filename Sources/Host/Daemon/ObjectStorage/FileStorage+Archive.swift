@@ -39,7 +39,7 @@ extension FileStorage {
             let next = parent.lastIndex(of: "/")
         {
             parent = parent[..<next]
-            try Self.sync(String(parent))
+            try WholeFile.sync(String(parent))
         }
     }
 

@@ -45,7 +45,8 @@ struct FileStorage: StoragePlace {
         members.append(.init("timestamp", .integer(time.milliseconds)))
         members.append(.init("name", .string(path)))
         try write(to: markerPath) { descriptor throws(StorageFault) in
-            try Self.write(Array(JSONValue.object(members).text().utf8), descriptor, markerPath)
+            try WholeFile.add(
+                Array(JSONValue.object(members).text().utf8), to: descriptor, markerPath)
         }
     }
 
@@ -56,7 +57,7 @@ struct FileStorage: StoragePlace {
                 if stop.isRaised {
                     throw StorageFault("\(self.name): given up, for the node stops")
                 }
-                try Self.write(part, descriptor, path)
+                try WholeFile.add(part, to: descriptor, path)
             }
         }
     }
@@ -91,51 +92,11 @@ struct FileStorage: StoragePlace {
         }
     }
 
-    /// The file is there under its name when all of it is on the disk, or not at all.
     private func write(
         to path: String, _ body: (Int32) throws(StorageFault) -> Void
     ) throws(StorageFault) {
-        var template = Array("\(settings.directory)/\(Self.unfinished)XXXXXX".utf8CString)
-        let descriptor = FileBytes.makeFile(&template)
-        guard descriptor >= 0 else {
-            throw StorageFault("making a file in \(settings.directory)", code: errno)
-        }
-        do throws(StorageFault) {
-            do throws(StorageFault) {
-                try body(descriptor)
-                guard fsync(descriptor) == 0 else {
-                    throw StorageFault("syncing \(path)", code: errno)
-                }
-            } catch {
-                close(descriptor)
-                throw error
-            }
-            guard close(descriptor) == 0, rename(template, path) == 0 else {
-                throw StorageFault("writing \(path)", code: errno)
-            }
-        } catch {
-            unlink(template)
-            throw error
-        }
-        let end = path.lastIndex(of: "/") ?? path.startIndex
-        try Self.sync(String(path[..<end]))
-    }
-
-    static func sync(_ directory: String) throws(StorageFault) {
-        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw StorageFault("opening \(directory)", code: errno) }
-        defer { close(descriptor) }
-        // Some file systems of networks don't sync directories.
-        guard fsync(descriptor) == 0 || errno == EINVAL else {
-            throw StorageFault("syncing \(directory)", code: errno)
-        }
-    }
-
-    private static func write(
-        _ bytes: [UInt8], _ descriptor: Int32, _ path: String
-    ) throws(StorageFault) {
-        let code = bytes.withUnsafeBytes { FileBytes.write($0, to: descriptor) }
-        if let code { throw StorageFault("writing \(path)", code: code) }
+        try WholeFile.write(
+            to: path, by: "\(settings.directory)/\(Self.unfinished)XXXXXX", body)
     }
 
     private func removeAbandoned(at time: WallTime) {

@@ -32,7 +32,7 @@ extension S3Storage: BucketStorage {
     }
 
     /// XML's own characters, where tokens hold some.
-    private static func plain(_ text: Substring) -> String {
+    static func plain(_ text: Substring) -> String {
         [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")]
             .reduce(String(text)) { $0.replacing($1.0, with: $1.1) }
     }

@@ -1,25 +1,34 @@
 internal import Notation
 internal import Telemetry
 
-/// Copies in a bucket of Amazon's S3, or of what speaks its protocol. A copy is one request: S3 takes
-/// 5 GiB in one.
+/// Copies in a bucket of Amazon's S3, or of what speaks its protocol. A small copy is one request, a
+/// larger one goes in parts.
 struct S3Storage: StoragePlace {
     let settings: S3Settings
+    /// How what is large is cut, and how often each request is tried.
+    let rules: UploadRules
+    /// Of uploads in parts.
+    let notes: UploadNotes?
     private let hasTimestamp: Bool
     private let environment: @Sendable (String) -> String?
 
     static let markerPrefix = "x-rqlite-auto-backup-"
-    private static let mostBytes: Int64 = 5 << 30
+    /// What S3 says of a moment and not of the request, whatever the status.
+    private static let passingCodes: Set<String> = [
+        "InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown",
+    ]
     /// SHA-256 of nothing.
     static let empty =
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
     init(
-        _ settings: S3Settings, hasTimestamp: Bool,
-        environment: @escaping @Sendable (String) -> String?
+        _ settings: S3Settings, hasTimestamp: Bool, notes: UploadNotes? = nil,
+        rules: UploadRules = UploadRules(), environment: @escaping @Sendable (String) -> String?
     ) {
         self.settings = settings
         self.hasTimestamp = hasTimestamp
+        self.notes = notes
+        self.rules = rules
         self.environment = environment
     }
 
@@ -48,11 +57,6 @@ struct S3Storage: StoragePlace {
         _ copy: UploadFile, _ path: String, _ metadata: [(name: String, value: String)],
         _ stop: StopFlag
     ) throws(StorageFault) {
-        guard copy.byteCount <= Self.mostBytes else {
-            throw StorageFault(
-                "\(name): the copy has \(copy.byteCount) bytes, and S3 takes \(Self.mostBytes) in "
-                    + "one request")
-        }
         var headers = metadata
         headers.append(("content-type", "application/octet-stream"))
         if let encryption = settings.encryption {
@@ -60,6 +64,9 @@ struct S3Storage: StoragePlace {
         }
         if let key = settings.encryptionKey {
             headers.append(("x-amz-server-side-encryption-aws-kms-key-id", key))
+        }
+        guard copy.byteCount <= rules.threshold else {
+            return try putInParts(copy, path, headers, metadata, stop)
         }
         var exchange = try exchange("PUT", path, headers, payload: copy.hash)
         exchange.body = .file(copy)
@@ -134,7 +141,9 @@ struct S3Storage: StoragePlace {
     func fault(_ method: String, _ answer: StorageExchange.Answer) -> StorageFault {
         let text = String(decoding: answer.body, as: UTF8.self)
         let words = ["Code", "Message"].compactMap { AnswerText.element($0, of: text) }
-        return AnswerText.fault(name, method, answer, words)
+        let fault = AnswerText.fault(name, method, answer, words)
+        let isPassing = words.first.map(Self.passingCodes.contains) ?? false
+        return StorageFault(fault.description, isTransient: fault.isTransient || isPassing)
     }
 }
 

@@ -8,6 +8,8 @@ struct StorageExchange {
         case bytes([UInt8])
         /// A file between two pieces.
         case file(UploadFile, head: [UInt8] = [], tail: [UInt8] = [])
+        /// Some bytes of a file.
+        case part(UploadFile, Range<Int64>)
     }
 
     struct Answer {
@@ -29,11 +31,12 @@ struct StorageExchange {
     var body: Body = .none
     /// For all of it; nil: as long as something moves.
     var timeout: Duration? = .seconds(30)
+    /// In which at least a byte must move.
+    var stallTime = Duration.seconds(60)
 
     /// Of an answer that nobody receives, bytes are kept up to here.
     private static let kept = 64 << 10
     private static let connectTime = 10_000
-    private static let stallTime = 60
 
     /// - Parameters:
     ///   - place: for texts.
@@ -70,7 +73,7 @@ struct StorageExchange {
         let pointers: [UnsafePointer<CChar>?] = copies.filter { $0 != nil }.map {
             UnsafePointer($0)
         }
-        let (head, file, size, tail) = parts
+        let (head, file, range, tail) = parts
         var status = 0
         var code: Int32 = 0
         var said = ""
@@ -87,12 +90,13 @@ struct StorageExchange {
                             request.head = head.baseAddress
                             request.head_size = head.count
                             request.file = file
-                            request.file_size = size
+                            request.file_offset = range.lowerBound
+                            request.file_size = hasBody ? Int64(range.count) : -1
                             request.tail = tail.baseAddress
                             request.tail_size = tail.count
                             request.connect_time = Self.connectTime
                             request.total_time = timeout.map { max(1, $0.milliseconds) } ?? 0
-                            request.stall_time = Self.stallTime
+                            request.stall_time = Int(stallTime.components.seconds)
                             request.is_local = isLocal ? 1 : 0
                             request.context = Unmanaged.passUnretained(intake).toOpaque()
                             Self.install(&request)
@@ -110,12 +114,17 @@ struct StorageExchange {
         return (code, status, said)
     }
 
-    private var parts: (head: [UInt8], file: Int32, size: Int64, tail: [UInt8]) {
+    private var parts: (head: [UInt8], file: Int32, range: Range<Int64>, tail: [UInt8]) {
         switch body {
-        case .none: ([], -1, -1, [])
-        case .bytes(let bytes): (bytes, -1, 0, [])
-        case .file(let file, let head, let tail): (head, file.descriptor, file.byteCount, tail)
+        case .none: ([], -1, 0..<0, [])
+        case .bytes(let bytes): (bytes, -1, 0..<0, [])
+        case .file(let file, let head, let tail): (head, file.descriptor, 0..<file.byteCount, tail)
+        case .part(let file, let range): ([], file.descriptor, range, [])
         }
+    }
+
+    private var hasBody: Bool {
+        if case .none = body { false } else { true }
     }
 
     private static func install(_ request: inout cremote_request) {

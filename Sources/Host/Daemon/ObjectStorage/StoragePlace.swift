@@ -1,5 +1,7 @@
 package import Telemetry
 internal import Synchronization
+internal import Threads
+internal import Time
 
 /// Where copies go to and come from. Calls block, for minutes where copies are large; from one thread at
 /// a time.
@@ -37,11 +39,20 @@ package protocol StoragePlace: Sendable {
         _ file: UploadFile, inArchive name: String, _ stop: StopFlag
     ) throws(StorageFault)
 
+    /// Takes back what a process that ended had begun to put there and not finished.
+    /// - Returns: what could not be taken back, and why; it stays noted.
+    func takeBackUnfinished(_ stop: StopFlag) -> [StorageFault]
+
     /// Brings an object of the archive, part by part, as long as something moves.
     func fetch(
         fromArchive name: String, _ stop: StopFlag,
         receive: @escaping ([UInt8]) throws(StorageFault) -> Void
     ) throws(StorageFault)
+}
+
+extension StoragePlace {
+    /// Where nothing is put in parts nothing is left.
+    package func takeBackUnfinished(_ stop: StopFlag) -> [StorageFault] { [] }
 }
 
 /// Where the archive lies beside a copy.
@@ -101,17 +112,27 @@ package final class StopFlag: Sendable {
 
     package func raise() { value.store(true, ordering: .relaxed) }
     package var isRaised: Bool { value.load(ordering: .relaxed) }
+
+    /// Waits, no longer than until it is raised.
+    func pause(_ duration: Duration) {
+        let end = MonotonicTime.now + duration
+        while !isRaised, MonotonicTime.now < end { CurrentThread.pause(milliseconds: 50) }
+    }
 }
 
 extension StorageSettings {
-    /// - Parameter hasTimestamp: names of what is stored begin with the time.
+    /// - Parameters:
+    ///   - hasTimestamp: names of what is stored begin with the time.
+    ///   - notes: of uploads in parts; needed by who stores.
     /// - Throws: where a file that the settings name can't be used.
     package func place(
-        hasTimestamp: Bool = false, environment: @escaping @Sendable (String) -> String?
+        hasTimestamp: Bool = false, notes: UploadNotes? = nil,
+        environment: @escaping @Sendable (String) -> String?
     ) throws(StorageFault) -> any StoragePlace {
         switch self {
         case .s3(let settings):
-            S3Storage(settings, hasTimestamp: hasTimestamp, environment: environment)
+            S3Storage(
+                settings, hasTimestamp: hasTimestamp, notes: notes, environment: environment)
         case .gcs(let settings): try GCSStorage(settings, hasTimestamp: hasTimestamp)
         case .file(let settings): FileStorage(settings, hasTimestamp: hasTimestamp)
         }

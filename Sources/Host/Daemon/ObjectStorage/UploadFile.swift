@@ -42,6 +42,15 @@ package final class UploadFile {
 
     /// After `finish`.
     private(set) var hash = ""
+
+    /// SHA-256 of some of its bytes, which are read for that.
+    func hash(of range: Range<Int64>) throws(StorageFault) -> String {
+        let digest = try ContentDigest()
+        try FileBytes.read(descriptor, "the copy", in: range) { part in
+            part.withUnsafeBytes { digest.add($0) }
+        }
+        return try digest.finish()
+    }
 }
 
 /// Bytes to and from descriptors.
@@ -68,22 +77,24 @@ package enum FileBytes {
         return nil
     }
 
-    /// From a place to the end, a MiB at a time.
+    /// A MiB at a time.
+    /// - Parameter range: all of it, unless given; ends with the file.
     package static func read(
-        _ descriptor: Int32, _ name: String,
+        _ descriptor: Int32, _ name: String, in range: Range<Int64> = 0..<Int64.max,
         _ body: ([UInt8]) throws(StorageFault) -> Void
     ) throws(StorageFault) {
-        var offset: off_t = 0
-        while true {
+        var offset = range.lowerBound
+        while offset < range.upperBound {
             var count = 0
-            let part = [UInt8](unsafeUninitializedCapacity: 1 << 20) {
-                count = pread(descriptor, $0.baseAddress, $0.count, offset)
+            let room = Int(min(1 << 20, range.upperBound - offset))
+            let part = [UInt8](unsafeUninitializedCapacity: room) {
+                count = pread(descriptor, $0.baseAddress, room, off_t(offset))
                 $1 = max(0, count)
             }
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw StorageFault("reading \(name)", code: errno) }
             guard count > 0 else { return }
-            offset += off_t(count)
+            offset += Int64(count)
             try body(part)
         }
     }

@@ -16,10 +16,11 @@ typedef struct {
     /* Lines `Name: value`. */
     const char *_Nullable const *_Nullable headers;
     size_t header_count;
-    /* The body: bytes, `file_size` bytes of a file from its start, bytes. A negative size: no body. */
+    /* The body: bytes, `file_size` bytes of a file from `file_offset` on, bytes. A negative size: no body. */
     const void *_Nullable head;
     size_t head_size;
     int file;
+    int64_t file_offset;
     int64_t file_size;
     const void *_Nullable tail;
     size_t tail_size;

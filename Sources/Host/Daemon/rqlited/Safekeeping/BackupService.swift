@@ -95,6 +95,11 @@ final class BackupService: Sendable {
     }
 
     private func run() {
+        for fault in place.takeBackUnfinished(worker.flag) where !worker.isStopped {
+            logger.warning(
+                "an upload that was not finished can't be taken back now",
+                ["cause": fault.description])
+        }
         var schedule = UploadSchedule(interval: settings.interval)
         while !worker.isStopped {
             let status = node.status

@@ -46,7 +46,9 @@ struct Safekeeping {
         do throws(StorageFault) {
             if backupSettings != nil || restoring != nil { try StorageLibraries.require() }
             backupPlace = try backupSettings?.destination.place(
-                hasTimestamp: backupSettings?.hasTimestamp ?? false, environment: Environment.value)
+                hasTimestamp: backupSettings?.hasTimestamp ?? false,
+                notes: UploadNotes(directory: "\(settings.dataDirectory)/uploads"),
+                environment: Environment.value)
             restoreFile = try restoring.map { restoring throws(StorageFault) in
                 RestoreFile(
                     restoring,
