@@ -37,21 +37,30 @@ package final class ArchiveRestore {
     private let store: ArchiveAccess
     private let plan: ArchivePlan
     private let scratch: RestoreDirectory
+    private let interruption: RestoreInterruption
     private var fetchedBytes: Int64 = 0
     private var entries = 0
 
     /// What a piece may be unpacked.
     static let pieceBytes = 1 << 30
 
-    /// - Parameter directory: where there is room for the database twice, and for the packed log.
+    /// - Parameters:
+    ///   - directory: where there is room for the database twice, and for the packed log; what a restore
+    ///     that was killed left there is removed.
+    ///   - interruption: ends it; of the store, too.
     /// - Throws: `StorageFault` where no files can be made there.
     package init(
-        _ store: ArchiveAccess, _ plan: ArchivePlan, in directory: String
+        _ store: ArchiveAccess, _ plan: ArchivePlan, in directory: String,
+        interruption: RestoreInterruption = RestoreInterruption()
     ) throws(StorageFault) {
         self.store = store
         self.plan = plan
+        self.interruption = interruption
         scratch = try RestoreDirectory(in: directory)
+        interruption.work(in: scratch.place)
     }
+
+    deinit { interruption.leave() }
 
     /// - Parameter path: absolute, of a file that is not there yet; nil: all is done but for that.
     /// - Throws: `StorageFault` that says what can't be had, or used.
@@ -124,9 +133,11 @@ package final class ArchiveRestore {
         let replay = try ArchiveApplier(path: path, target: plan.target)
         for place in plan.pieces.indices where plan.pieces[place].hasDecisions {
             replay.note(try entries(of: place))
+            try interruption.check()
         }
         try noteDecisionsBehind(in: replay)
         for place in plan.pieces.indices {
+            try interruption.check()
             guard try replay.apply(try entries(of: place)) else { break }
         }
         entries = replay.count
@@ -193,7 +204,7 @@ extension ArchiveRestore {
     /// The file without what is the daemon's in it.
     private func copy(to path: String?) throws(StorageFault) -> Int64 {
         let file = try OutputFile("\(scratch.path)/restored")
-        let stream = FileStream(file)
+        let stream = FileStream(file, interruption)
         let outcome: ReadOutcome
         do throws(ApplyFault) {
             let reader = try Reader(path: database.file(of: generation))
@@ -205,7 +216,7 @@ extension ArchiveRestore {
         guard outcome == .streamed else {
             throw StorageFault("the restored database can't be copied: \(outcome)")
         }
-        if let path { try file.publish(as: path) }
+        if let path { try file.publish(as: path, unless: interruption) }
         return file.byteCount
     }
 }
@@ -214,13 +225,18 @@ extension ArchiveRestore {
 private final class FileStream: ResultStream {
     var fault: StorageFault?
     private let file: OutputFile
+    private let interruption: RestoreInterruption
 
-    init(_ file: OutputFile) { self.file = file }
+    init(_ file: OutputFile, _ interruption: RestoreInterruption) {
+        self.file = file
+        self.interruption = interruption
+    }
 
     func begin() -> ResultStreamBeginning { .began(deadline: nil) }
 
     func send(_ part: ResultPart) -> ResultStreamStep {
         do throws(StorageFault) {
+            try interruption.check()
             for piece in part.pieces {
                 switch piece {
                 case .content(let bytes): try file.add(bytes)

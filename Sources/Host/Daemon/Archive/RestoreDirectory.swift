@@ -1,89 +1,102 @@
 internal import Glibc
 internal import ObjectStorage
 
-/// A directory for the files of one restore, gone with the object. Belongs to one thread.
-final class RestoreDirectory {
+/// A directory for the files of one restore, gone with the object. It is locked (flock) as long as its process
+/// lives: so the next restore beside it knows one that a killed process left, and removes it. Belongs to
+/// one thread.
+package final class RestoreDirectory {
     let path: String
+    private let descriptor: Int32
+
+    private static let prefix = ".rqlited-restore-"
+    private static let tries = 10
 
     /// - Parameter parent: where there is room for the database twice, and the log.
     init(in parent: String) throws(StorageFault) {
-        var template = Array("\(parent)/.rqlited-restore-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else {
-            throw StorageFault(
-                "making a directory in \(parent): \(String(cString: strerror(errno)))")
+        Self.removeAbandoned(in: parent)
+        for _ in 0..<Self.tries {
+            var template = Array("\(parent)/\(Self.prefix)XXXXXX".utf8CString)
+            guard mkdtemp(&template) != nil else { throw Self.fault(parent) }
+            let made = String(
+                decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            let opened = open(made, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+            // Somebody who removes what was left may have come in between: then another one is made.
+            // Where nothing can be locked nobody removes anything.
+            if opened >= 0, flock(opened, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK,
+                Self.isThere(opened)
+            {
+                path = made
+                descriptor = opened
+                return
+            }
+            if opened >= 0 { close(opened) }
         }
-        path = String(
-            decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        throw Self.fault(parent)
     }
 
     deinit {
-        Self.clear("\(path)/tmp")
-        rmdir("\(path)/tmp")
-        Self.clear(path)
+        Self.remove(descriptor, path)
+        close(descriptor)
+    }
+
+    /// Removes what restores that were killed left in a directory. What another process works at, or
+    /// another user owns, stays.
+    package static func removeAbandoned(in parent: String) {
+        for name in names(in: opendir(parent)) where name.hasPrefix(prefix) {
+            let path = "\(parent)/\(name)"
+            let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+            guard descriptor >= 0 else { continue }
+            defer { close(descriptor) }
+            var about = stat()
+            guard fstat(descriptor, &about) == 0, about.st_uid == geteuid(),
+                flock(descriptor, LOCK_EX | LOCK_NB) == 0
+            else { continue }
+            remove(descriptor, path)
+        }
+    }
+
+    /// All of its files, from any thread. No link leads out of it.
+    /// - Parameter descriptor: the directory's.
+    static func remove(_ descriptor: Int32, _ path: String) {
+        let inner = openat(descriptor, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        if inner >= 0 {
+            clear(inner)
+            close(inner)
+            unlinkat(descriptor, "tmp", AT_REMOVEDIR)
+        }
+        clear(descriptor)
         rmdir(path)
     }
 
-    private static func clear(_ path: String) {
-        guard let directory = opendir(path) else { return }
+    /// How the directory is removed while somebody may still work in it.
+    var place: RestoreInterruption.Place { .init(descriptor: descriptor, path: path) }
+
+    private static func clear(_ descriptor: Int32) {
+        let other = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard other >= 0 else { return }
+        for name in names(in: fdopendir(other)) { unlinkat(descriptor, name, 0) }
+    }
+
+    /// - Parameter directory: closed then.
+    private static func names(in directory: OpaquePointer?) -> [String] {
+        guard let directory else { return [] }
         defer { closedir(directory) }
+        var names: [String] = []
         while let entry = readdir(directory) {
             let name = withUnsafeBytes(of: entry.pointee.d_name) {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
-            if name != ".", name != ".." { unlink("\(path)/\(name)") }
+            if name != ".", name != ".." { names.append(name) }
         }
-    }
-}
-
-/// A file that is written once from its begin to its end. Belongs to one thread.
-final class OutputFile {
-    let path: String
-    private(set) var byteCount: Int64 = 0
-    private let descriptor: Int32
-
-    /// - Throws: also where there is a file of that name.
-    init(_ path: String) throws(StorageFault) {
-        self.path = path
-        descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw Self.fault("making \(path)") }
+        return names
     }
 
-    deinit { close(descriptor) }
-
-    func add(_ bytes: [UInt8]) throws(StorageFault) {
-        let code = bytes.withUnsafeBytes { FileBytes.write($0, to: descriptor) }
-        if let code { throw Self.fault("writing \(path)", code: code) }
-        byteCount += Int64(bytes.count)
+    private static func isThere(_ descriptor: Int32) -> Bool {
+        var about = stat()
+        return fstat(descriptor, &about) == 0 && about.st_nlink > 0
     }
 
-    func sync() throws(StorageFault) {
-        guard fsync(descriptor) == 0 else { throw Self.fault("syncing \(path)") }
-    }
-
-    /// Gives the file another name, which nothing has until then, and makes that durable.
-    func publish(as name: String) throws(StorageFault) {
-        try sync()
-        guard link(path, name) == 0 else { throw Self.fault("naming the file \(name)") }
-        unlink(path)
-        let end = name.lastIndex(of: "/") ?? name.startIndex
-        let parent = open(String(name[..<end]) + "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard parent >= 0 else { throw Self.fault("opening the directory of \(name)") }
-        defer { close(parent) }
-        guard fsync(parent) == 0 || errno == EINVAL else {
-            throw Self.fault("syncing the directory of \(name)")
-        }
-    }
-
-    static func read(_ path: String) throws(StorageFault) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw fault("opening \(path)") }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        try FileBytes.read(descriptor, path) { bytes += $0 }
-        return bytes
-    }
-
-    private static func fault(_ what: String, code: Int32 = errno) -> StorageFault {
-        StorageFault("\(what): \(String(cString: strerror(code)))")
+    private static func fault(_ parent: String) -> StorageFault {
+        StorageFault("making a directory in \(parent): \(String(cString: strerror(errno)))")
     }
 }

@@ -1,4 +1,5 @@
 import Archive
+import Glibc
 import JSON
 import ObjectStorage
 import Raft
@@ -7,6 +8,7 @@ import Settings
 import Synchronization
 import Telemetry
 import Threads
+import Time
 
 /// The verb `restore`: makes a database of an archive, or rehearses that. Results go to standard output,
 /// failures to standard error.
@@ -15,31 +17,101 @@ struct RestoreVerb {
 
     init(_ command: RestoreCommand) { self.command = command }
 
-    /// - Returns: the exit code.
+    private enum Event: Sendable {
+        case ended(Result<ArchiveRestore.Report, StorageFault>)
+        case signal(Int32)
+    }
+
+    /// How long a restore that is interrupted may take to end by itself.
+    private static let patience = Duration.seconds(2)
+
+    /// An interruption leaves nothing, or the whole file where it came too late.
+    /// - Returns: the exit code: 128 and the signal's number for one that was interrupted. Other threads may
+    ///   still run: the process must end at once.
     func run() -> Int32 {
         let command = command
-        let done = Mailbox<Result<ArchiveRestore.Report, StorageFault>>()
+        let events = Mailbox<Event>()
+        let interruption = RestoreInterruption()
         do {
+            try Self.watchSignals(events)
             // SQL of clients goes deep.
-            let thread = try NamedThread("restore", stack: NamedThread.deepStack) {
+            _ = try NamedThread("restore", stack: NamedThread.deepStack) {
                 do throws(StorageFault) {
-                    done.post(.success(try Self.restore(command)))
+                    events.post(.ended(.success(try Self.restore(command, interruption))))
                 } catch {
-                    done.post(.failure(error))
+                    events.post(.ended(.failure(error)))
                 }
             }
-            let result = done.take(atMost: 1)[0]
-            thread.join()
-            say(try result.get())
-            return 0
         } catch {
-            StandardErrorSink().write(Array("\(error)\n".utf8))
+            Self.complain("\(error)")
             return 1
+        }
+        return wait(for: events, interruption)
+    }
+
+    private func wait(for events: Mailbox<Event>, _ interruption: RestoreInterruption) -> Int32 {
+        var interrupted: Int32?
+        var deadline: MonotonicTime?
+        while true {
+            switch events.take(atMost: 1, until: deadline).first {
+            case .ended(.success(let report)):
+                say(report)
+                return 0
+            case .ended(.failure(let fault)):
+                guard let interrupted else {
+                    Self.complain(fault.description)
+                    return 1
+                }
+                return Self.end(interrupted)
+            case .signal(let number) where interrupted == nil:
+                interrupted = number
+                interruption.flag.raise()
+                deadline = .now + Self.patience
+            case .signal, nil:
+                // Asked twice, or it does not end by itself.
+                if let interrupted, interruption.abandon() { return Self.end(interrupted) }
+                deadline = nil
+            }
         }
     }
 
+    private static func end(_ signal: Int32) -> Int32 {
+        complain("interrupted: nothing was made, and nothing is left")
+        return 128 + signal
+    }
+
+    /// From here on signals that end a process are events.
+    private static func watchSignals(_ events: Mailbox<Event>) throws(ThreadShortage) {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for number in [SIGINT, SIGTERM, SIGHUP] where !isIgnored(number) {
+            sigaddset(&set, number)
+        }
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+        let watched = set
+        _ = try NamedThread("signals") {
+            var set = watched
+            while true {
+                var number: Int32 = 0
+                if sigwait(&set, &number) == 0 { events.post(.signal(number)) }
+            }
+        }
+    }
+
+    /// Whoever started the program wants it so, as nohup does.
+    private static func isIgnored(_ signal: Int32) -> Bool {
+        var action = sigaction()
+        guard sigaction(signal, nil, &action) == 0 else { return false }
+        return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)
+            == unsafeBitCast(SIG_IGN, to: Int.self)
+    }
+
+    private static func complain(_ text: String) {
+        StandardErrorSink().write(Array("\(text)\n".utf8))
+    }
+
     private static func restore(
-        _ command: RestoreCommand
+        _ command: RestoreCommand, _ interruption: RestoreInterruption
     ) throws(StorageFault) -> ArchiveRestore.Report {
         if let problem = Engine.unfitness() { throw StorageFault(problem) }
         let target = try target(command.place)
@@ -52,7 +124,8 @@ struct RestoreVerb {
             settings = try StorageSettings(
                 configuration: try text(of: command.source), environment: Environment.value)
         }
-        let store = ArchiveAccess(try settings.place(environment: Environment.value))
+        let store = ArchiveAccess(
+            try settings.place(environment: Environment.value), interruption.flag)
         let cluster = try command.cluster.map { text throws(StorageFault) in
             guard let id = RandomID(text) else {
                 throw StorageFault("\(text) is no cluster's ID")
@@ -61,7 +134,8 @@ struct RestoreVerb {
         }
         let plan = try ArchivePlan(store, cluster: cluster, target: target)
         let directory = try directory(for: command.target)
-        return try ArchiveRestore(store, plan, in: directory).run(to: command.target)
+        return try ArchiveRestore(store, plan, in: directory, interruption: interruption)
+            .run(to: command.target)
     }
 
     private static func target(_ text: String?) throws(StorageFault) -> ArchiveTarget {
@@ -84,11 +158,16 @@ struct RestoreVerb {
     /// Where the work is done: beside what comes of it.
     private static func directory(for target: String?) throws(StorageFault) -> String {
         guard let target else { return Environment.value("TMPDIR") ?? "/tmp" }
-        guard FileStamp(target) == nil else {
-            throw StorageFault("\(target) is there already: a restore replaces nothing")
-        }
         let end = target.lastIndex(of: "/") ?? target.startIndex
-        return end == target.startIndex ? "/" : String(target[..<end])
+        let directory = end == target.startIndex ? "/" : String(target[..<end])
+        guard FileStamp(target) == nil else {
+            // One that was killed behind its last step may have left the rest there.
+            RestoreDirectory.removeAbandoned(in: directory)
+            throw StorageFault(
+                "\(target) is there already, and a restore replaces nothing: take it away, or give "
+                    + "another name")
+        }
+        return directory
     }
 
     private func say(_ report: ArchiveRestore.Report) {

@@ -54,7 +54,8 @@ case .failure(let text, let code):
 case .recover(let command):
     exit(RecoverVerb(command).run())
 case .restore(let command):
-    exit(RestoreVerb(command).run())
+    // At once: the thread of one that was interrupted may be anywhere.
+    _exit(RestoreVerb(command).run())
 case .run(let settings):
     let logger = Logger(module: "rqlited", threshold: LogLevel(settings.raft.logLevel))
     let signals = TerminationSignals(takesHangup: Daemon.hasFilesToReload(settings))
