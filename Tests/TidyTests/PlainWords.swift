@@ -38,6 +38,6 @@ enum PlainWords {
         timeouts timestamped timings tls tokenizer total traffic transaction transport trigger
         trust undo unreadable unsent unwanted url usage utf8 variable
         verb verdict version view violation
-        vote waiter waiting wake wall wanted wire word work xoshiro256
+        vote waiter waiting wake wall wanted whole wire word work xoshiro256
         """.split { $0 == " " || $0 == "\n" }.map(String.init))
 }

@@ -108,7 +108,7 @@ extension S3Storage {
             ("<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
                 + parts.joined() + "</CompleteMultipartUpload>").utf8)
         let hash = try ContentDigest.hex(of: document)
-        let tried = Tried()
+        let attempt = Attempt()
         try repeated(stop) { () throws(StorageFault) in
             var exchange = try exchange(
                 "POST", note.path, [("content-type", "application/xml")],
@@ -116,8 +116,8 @@ extension S3Storage {
             exchange.body = .bytes(document)
             exchange.timeout = nil
             exchange.stallTime = .seconds(600)
-            let mayBeDone = tried.mayBeDone
-            tried.mayBeDone = true
+            let mayBeDone = attempt.mayBeDone
+            attempt.mayBeDone = true
             let answer = try exchange.run(name, stop)
             let text = String(decoding: answer.body, as: UTF8.self)
             // What goes wrong while S3 puts the parts together is told behind a 200.
@@ -132,7 +132,7 @@ extension S3Storage {
     }
 
     /// A class, for closures can't hold what changes.
-    private final class Tried {
+    private final class Attempt {
         var mayBeDone = false
     }
 
