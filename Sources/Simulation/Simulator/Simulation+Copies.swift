@@ -23,8 +23,12 @@ extension Simulation {
         let twin = addTwin(of: original, copy, at: place)
         doubled = twin.slot
         guard awaitRefusal(of: twin, beside: original) else { return }
-        // It is started again and again, while another node crashes.
-        let others = counted.filter { $0.slot != original.slot && $0.slot != twin.slot }
+        // It is started again and again, while another node crashes: but not the last one it could ask.
+        let known = acquaintances(of: copy, besides: original.id)
+        let others = counted.filter { node in
+            node.slot != original.slot && node.slot != twin.slot
+                && known.contains { $0.id != node.id }
+        }
         if let other = random.pick(others) {
             stop(other.slot, losingPower: random.chance(1, of: 2))
         }
@@ -70,15 +74,19 @@ extension Simulation {
             let log = old.disk.flatMap(Self.inspect), log.cluster == invariants.cluster,
             // One from when the member was alone is a whole cluster of one, and knows of no other; one
             // from before all others moved meets nobody until it asks to join.
-            log.membership.voters.contains(where: { knowsPlace(of: $0, besides: node.id) })
+            !acquaintances(of: old, besides: node.id).isEmpty
         {
             return old
         }
         return node.copyFiles()
     }
 
-    private func knowsPlace(of member: Member, besides id: NodeID) -> Bool {
-        member.id != id && slot(of: member.id).map { nodes[$0].address } == member.address
+    /// Voters that are where the copy's log says.
+    private func acquaintances(of copy: DirectoryCopy, besides id: NodeID) -> [Member] {
+        let voters = copy.disk.flatMap(Self.inspect)?.membership.voters ?? []
+        return voters.filter { member in
+            member.id != id && slot(of: member.id).map { nodes[$0].address } == member.address
+        }
     }
 
     private func addTwin(

@@ -97,12 +97,7 @@ extension Simulation {
 
     func stop(_ slot: Int, losingPower: Bool) {
         guard nodes[slot].isUp else { return }
-        if losingPower {
-            faults.powerCuts += 1
-            boots[slot] = RandomID(high: random.next(), low: random.next())
-        } else {
-            faults.processCrashes += 1
-        }
+        if !losingPower { faults.processCrashes += 1 }
         end(slot, losingPower: losingPower)
     }
 
@@ -110,6 +105,10 @@ extension Simulation {
     func end(_ slot: Int, losingPower: Bool) {
         let node = nodes[slot]
         tell("\(node.id) ends\(losingPower ? " without power" : "")")
+        if losingPower {
+            faults.powerCuts += 1
+            boots[slot] = RandomID(high: random.next(), low: random.next())
+        }
         breakStreams(of: node)
         for key in node.open.keys.sorted() {
             switch node.open[key] {

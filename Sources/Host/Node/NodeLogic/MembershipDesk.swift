@@ -46,6 +46,21 @@ struct MembershipDesk {
         var isCopy = false
     }
 
+    /// What the node knows of where members are.
+    struct Whereabouts {
+        /// Where they were last met.
+        var met: Acquaintances
+        /// Where they spoke from, and were found nowhere else.
+        var heard: [NodeID: IdentityWatch.Place]
+
+        /// The member was heard where the membership says: whatever else bears its identity is a copy,
+        /// and hears so when it speaks.
+        func isPlain(_ member: Member) -> Bool {
+            heard[member.id]
+                == IdentityWatch.Place(incarnation: member.incarnation, address: member.address)
+        }
+    }
+
     /// How long a join may wait for its turn and its commit.
     static var joinTime: Duration { .seconds(10) }
     static var dialBackTime: Duration { .seconds(2) }
@@ -137,10 +152,10 @@ struct MembershipDesk {
     /// What came of the question `call`; nothing happens if the desk did not ask it.
     /// - Parameters:
     ///   - next: names a further question, should one be asked.
-    ///   - known: where members were last met.
+    ///   - known: where members are, as far as this node knows.
     mutating func answered(
         _ call: PeerCallID, _ result: PeerResult, next: PeerCallID, _ raft: RaftMachine?,
-        known: Acquaintances, leader: LeaderHint?, now: MonotonicTime
+        known: Whereabouts, leader: LeaderHint?, now: MonotonicTime
     ) {
         guard let check = checks.removeValue(forKey: call) else { return }
         guard let raft, raft.role == .leader else {
@@ -159,7 +174,7 @@ struct MembershipDesk {
 
     private mutating func dialedBack(
         _ check: Check, _ result: PeerResult, next: PeerCallID, _ raft: RaftMachine,
-        _ known: Acquaintances, _ leader: LeaderHint?, _ now: MonotonicTime
+        _ known: Whereabouts, _ leader: LeaderHint?, _ now: MonotonicTime
     ) {
         let request = check.request
         switch result {
@@ -189,7 +204,7 @@ struct MembershipDesk {
     /// A member's place is taken only when nobody lives there: neither a wiped disk's, whose ID is
     /// known with another incarnation, nor the own one under another address.
     private mutating func checkNamesake(
-        _ check: Check, next: PeerCallID, _ raft: RaftMachine, _ known: Acquaintances,
+        _ check: Check, next: PeerCallID, _ raft: RaftMachine, _ known: Whereabouts,
         _ leader: LeaderHint?, _ now: MonotonicTime
     ) {
         let request = check.request
@@ -199,7 +214,12 @@ struct MembershipDesk {
         if member.id == identity.id, member.incarnation != request.identity.incarnation {
             return refuseNamesake(check, at: address, leader)
         }
-        let place = known.address(of: member) ?? member.address
+        if known.isPlain(member), member.address == request.address,
+            member.incarnation == request.identity.incarnation
+        {
+            return admit(check, now)
+        }
+        let place = known.met.address(of: member) ?? member.address
         // The joiner itself was found at its address.
         guard place != request.address else {
             guard member.address != request.address,

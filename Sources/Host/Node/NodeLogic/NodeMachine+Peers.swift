@@ -204,9 +204,10 @@ extension NodeMachine {
         guard let purpose = calls.removeValue(forKey: id) else { return }
         switch purpose {
         case .acquaintance(let member):
-            guard case .success(.hello(let hello)) = result, hello.identity.id == member else {
-                return
-            }
+            // The member may have moved since it was asked, and another have come where it was.
+            guard case .success(.hello(let hello)) = result, hello.identity.id == member,
+                hello.address == replicated?.raft.membership[member]?.address
+            else { return }
             acquaintances.met(hello)
         case .rendezvous(let purpose, let address):
             rendezvous.situation = situation
@@ -218,7 +219,9 @@ extension NodeMachine {
                 acquaintances.metJoiner(hello)
             }
             membership.answered(
-                id, result, next: PeerCallID(newID()), replicated?.raft, known: acquaintances,
+                id, result, next: PeerCallID(newID()), replicated?.raft,
+                known: MembershipDesk.Whereabouts(
+                    met: acquaintances, heard: identityWatch.places),
                 leader: leaderHint, now: now)
             advanceMembership()
         case .survey:
