@@ -174,6 +174,43 @@ import Testing
         #expect((4...16).contains(resent), "\(resent)")
     }
 
+    @Test func `What is large is not sent again before the time that the last one took`() {
+        let settings = Elected.settings
+        var peer = Progress(id: NodeID("2"), nextIndex: LogIndex(2))
+        peer.matched(through: LogIndex(1), round: 1, base: .zero, settings)
+        func entry(_ index: UInt64, bytes: Int) -> [Entry] {
+            let payload = Payload.command([UInt8](repeating: 0, count: bytes))
+            return [Entry(index: LogIndex(index), term: Term(1), payload: payload)]
+        }
+        /// Ticks until a gap has what is on its way sent again.
+        func ticksUntilResent() -> Int? {
+            (1...200).first { _ in
+                peer.tick(lastIndex: LogIndex(9))
+                return peer.mayResend(settings)
+            }
+        }
+        peer.sent(entry(2, bytes: 1 << 20))
+        for _ in 0..<15 { peer.tick(lastIndex: LogIndex(9)) }
+        peer.matched(through: LogIndex(2), round: 1, base: .zero, settings)
+        peer.sent(entry(3, bytes: 64))
+        peer.matched(through: LogIndex(3), round: 1, base: .zero, settings)
+
+        // What is small is not waited for so long.
+        peer.sent(entry(4, bytes: 64))
+        #expect(ticksUntilResent() == 1)
+        peer.matched(through: LogIndex(4), round: 1, base: .zero, settings)
+        peer.sent(entry(5, bytes: 1 << 20))
+        #expect(ticksUntilResent() == 30)
+
+        // Nothing is waited for that was lost with its connection.
+        peer.matched(through: LogIndex(5), round: 1, base: .zero, settings)
+        peer.sent(entry(6, bytes: 1 << 20))
+        peer.probe(from: LogIndex(6), isAsked: true)
+        for _ in 0..<(4 * settings.electionTicks) { peer.tick(lastIndex: LogIndex(9)) }
+        peer.matched(through: LogIndex(5), round: 1, base: .zero, settings)
+        #expect(peer.isReplicating)
+    }
+
     @Test func `An answer that is no news has nothing sent again before its time`() {
         let settings = Elected.settings
         var peer = Progress(id: NodeID("2"), nextIndex: LogIndex(2))

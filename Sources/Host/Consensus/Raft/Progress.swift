@@ -33,6 +33,7 @@ struct Progress: Equatable, Sendable {
     /// way would be sent again with each heartbeat, and on a slow link keep ever more waiting.
     private(set) var ticksSinceResend = 0
     private(set) var resendPause = 0
+    private var arrivals = Arrivals()
     /// It denied an entry that it had acknowledged. Whether the denial was late is asked anew.
     var suspicion: Suspicion?
     /// Entries asked from disk for it; at most one such request is open.
@@ -67,12 +68,14 @@ struct Progress: Equatable, Sendable {
 
     mutating func sent(_ entries: [Entry]) {
         guard let last = entries.last else { return }
+        let bytes = entries.reduce(0) { $0 + $1.size }
+        arrivals.sent(bytes, again: !isReplicating)
         switch state {
         case .probe:
             // nextIndex stays: heartbeats repeat the question until it is answered.
             state = .probe(isAsked: true)
         case .replicate(var inflight):
-            inflight.add(last: last.index, bytes: entries.reduce(0) { $0 + $1.size })
+            inflight.add(last: last.index, bytes: bytes)
             state = .replicate(inflight)
             nextIndex = last.index.next
         case .snapshot:
@@ -102,6 +105,13 @@ struct Progress: Equatable, Sendable {
             self.suspicion = nil
         }
         matchIndex = max(matchIndex, index)
+        if isNews {
+            if case .replicate(let inflight) = state {
+                arrivals.arrived(rest: inflight.bytes(after: index))
+            } else {
+                arrivals.arrived(rest: 0)
+            }
+        }
         switch state {
         case .probe(let isAsked):
             if index >= nextIndex.previous, isNews || !isAsked || passesPause(settings) {
@@ -137,7 +147,7 @@ struct Progress: Equatable, Sendable {
     }
 
     private mutating func passesPause(_ settings: RaftSettings) -> Bool {
-        guard ticksSinceResend >= resendPause else { return false }
+        guard ticksSinceResend >= resendPause, !arrivals.mayBeOnTheirWay else { return false }
         ticksSinceResend = 0
         resendPause = min(
             max(settings.heartbeatTicks, 2 * resendPause), 4 * settings.electionTicks)
@@ -156,7 +166,9 @@ struct Progress: Equatable, Sendable {
         suspicion = nil
     }
 
+    /// - Parameter isAsked: what was sent is known to be lost, and the next heartbeat asks.
     mutating func probe(from index: LogIndex, isAsked: Bool = false) {
+        if isAsked { arrivals.lost() }
         nextIndex = max(index, matchIndex.next)
         state = .probe(isAsked: isAsked)
     }
@@ -166,6 +178,7 @@ struct Progress: Equatable, Sendable {
     mutating func tick(lastIndex: LogIndex) {
         ticksSinceAnswer += 1
         ticksSinceResend += 1
+        arrivals.tick()
         ticksSinceProgress = matchIndex < lastIndex ? ticksSinceProgress + 1 : 0
         if case .snapshot(let retryIn?) = state {
             state =
@@ -200,6 +213,10 @@ struct Inflight: Equatable, Sendable {
     mutating func add(last: LogIndex, bytes: Int) {
         messages.append(Sent(last: last, bytes: bytes))
         self.bytes += bytes
+    }
+
+    func bytes(after index: LogIndex) -> Int {
+        messages.drop { $0.last <= index }.reduce(0) { $0 + $1.bytes }
     }
 
     mutating func free(through index: LogIndex) {

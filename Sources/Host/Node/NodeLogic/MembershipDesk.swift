@@ -47,7 +47,7 @@ struct MembershipDesk {
     }
 
     /// What the node knows of where members are.
-    struct Whereabouts {
+    struct Places {
         /// Where they were last met.
         var met: Acquaintances
         /// Where they spoke from, and were found nowhere else.
@@ -155,7 +155,7 @@ struct MembershipDesk {
     ///   - known: where members are, as far as this node knows.
     mutating func answered(
         _ call: PeerCallID, _ result: PeerResult, next: PeerCallID, _ raft: RaftMachine?,
-        known: Whereabouts, leader: LeaderHint?, now: MonotonicTime
+        known: Places, leader: LeaderHint?, now: MonotonicTime
     ) {
         guard let check = checks.removeValue(forKey: call) else { return }
         guard let raft, raft.role == .leader else {
@@ -174,7 +174,7 @@ struct MembershipDesk {
 
     private mutating func dialedBack(
         _ check: Check, _ result: PeerResult, next: PeerCallID, _ raft: RaftMachine,
-        _ known: Whereabouts, _ leader: LeaderHint?, _ now: MonotonicTime
+        _ known: Places, _ leader: LeaderHint?, _ now: MonotonicTime
     ) {
         let request = check.request
         switch result {
@@ -204,7 +204,7 @@ struct MembershipDesk {
     /// A member's place is taken only when nobody lives there: neither a wiped disk's, whose ID is
     /// known with another incarnation, nor the own one under another address.
     private mutating func checkNamesake(
-        _ check: Check, next: PeerCallID, _ raft: RaftMachine, _ known: Whereabouts,
+        _ check: Check, next: PeerCallID, _ raft: RaftMachine, _ known: Places,
         _ leader: LeaderHint?, _ now: MonotonicTime
     ) {
         let request = check.request

@@ -220,7 +220,7 @@ extension NodeMachine {
             }
             membership.answered(
                 id, result, next: PeerCallID(newID()), replicated?.raft,
-                known: MembershipDesk.Whereabouts(
+                known: MembershipDesk.Places(
                     met: acquaintances, heard: identityWatch.places),
                 leader: leaderHint, now: now)
             advanceMembership()
