@@ -19,8 +19,12 @@ extension FuzzTarget {
         guard bytes.count >= 2 else { return }
         let answer = HTTPCheck.outcome(Array(bytes[2...].prefix(Int(bytes[1]))))
         let said = Array(bytes[2...].dropFirst(Int(bytes[1])))
-        let whole = try HTTPCheck.converse(said, piece: max(said.count, 1), answer)
-        let inPieces = try HTTPCheck.converse(said, piece: Int(bytes[0]) + 1, answer)
+        let (whole, inPieces) = try HTTPCheck.turn.withLock { (_) throws(Complaint) in
+            (
+                try HTTPCheck.converse(said, piece: max(said.count, 1), answer),
+                try HTTPCheck.converse(said, piece: Int(bytes[0]) + 1, answer)
+            )
+        }
         try Complaint.unless(
             whole == inPieces, "requests \(whole) became \(inPieces) in pieces")
     } seeds: {
@@ -54,6 +58,14 @@ private enum HTTPCheck {
         "PRI * HTTP/2.0\r\n\r\n",
     ]
 
+    /// One input at a time, as the node notes what it was asked.
+    static let turn = Mutex(())
+    /// One for all inputs: what a connection leaves in it must not show in the next.
+    private static let node = NodeDouble()
+    private static let server = HTTPServer(
+        HTTPServer.Identity(version: "v", advertisedAddress: "localhost:4001"), service: node,
+        workshop: .inline)
+
     private static func post(_ target: String, _ body: String) -> String {
         "POST \(target) HTTP/1.1\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
     }
@@ -67,11 +79,8 @@ private enum HTTPCheck {
     static func converse(
         _ bytes: [UInt8], piece: Int, _ answer: Outcome
     ) throws(Complaint) -> [[UInt8]] {
-        let node = NodeDouble(answer)
+        node.begin(answer)
         let channel = EmbeddedChannel()
-        let server = HTTPServer(
-            HTTPServer.Identity(version: "v", advertisedAddress: "localhost:4001"), service: node,
-            workshop: .inline)
         do {
             try server.configure(channel).wait()
             try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
@@ -92,19 +101,26 @@ private enum HTTPCheck {
 
 /// A node that has one answer to everything.
 private final class NodeDouble: NodeService {
-    private let answer: Outcome
-    private let noted = Mutex<[[UInt8]]>([])
+    private struct State: Sendable {
+        var answer = Outcome.done
+        var asked: [[UInt8]] = []
+    }
 
-    init(_ answer: Outcome) { self.answer = answer }
+    private let state = Mutex(State())
+
+    func begin(_ answer: Outcome) { state.withLock { $0 = State(answer: answer) } }
 
     /// The requests, encoded.
-    var asked: [[UInt8]] { noted.withLock { $0 } }
+    var asked: [[UInt8]] { state.withLock { $0.asked } }
 
     func submit(_ requests: [ClientRequest], replyTo sink: any ReplySink) {
         let encoded = requests.map { request in
             Samples.bytes { request.encode(into: &$0, id: RequestID(0)) }
         }
-        noted.withLock { $0 += encoded }
+        let answer = state.withLock {
+            $0.asked += encoded
+            return $0.answer
+        }
         sink.deliver(requests.map { Reply(id: $0.id, outcome: answer) })
     }
 }

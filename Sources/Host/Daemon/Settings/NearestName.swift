@@ -6,9 +6,11 @@ enum NearestName {
     static func of(_ name: String, among known: [String]) -> String? {
         let limit = max(1, min(name.utf8.count, maxLength) / 3)
         guard name.utf8.count <= maxLength else { return nil }
+        let letters = Array(name.lowercased().utf8)
         var best: (name: String, distance: Int)?
-        for candidate in known {
-            let distance = distance(Array(name.lowercased().utf8), Array(candidate.utf8))
+        // What is shorter or longer by more letters than may be wrong needs no table.
+        for candidate in known where abs(candidate.utf8.count - letters.count) <= limit {
+            let distance = distance(letters, Array(candidate.utf8))
             if distance <= limit, distance < best?.distance ?? .max { best = (candidate, distance) }
         }
         return best?.name
