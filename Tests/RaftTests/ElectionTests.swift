@@ -106,17 +106,17 @@ import Testing
             raft.receive(message)
             return raft.takeEffects().observations
         }
-        func dropped(_ node: Int, _ reason: DropReason) -> [Observation] {
-            [.messageDropped(from: nodeID(node), reason: reason)]
+        func dropped(_ from: NodeIdentity, _ reason: DropReason) -> [Observation] {
+            [.messageDropped(from: from, reason: reason)]
         }
         #expect(
             reason { $0.cluster = ClusterID(RandomID(high: 8, low: 8)) }
-                == dropped(2, .otherCluster))
-        #expect(reason { $0.to = nodeID(2) } == dropped(2, .otherDestination))
-        #expect(reason { $0.from = identity(2, 1) } == dropped(2, .unknownIncarnation))
-        #expect(reason { $0.from = identity(1, 1) } == dropped(1, .unknownIncarnation))
-        #expect(reason { $0.from = identity(4) } == dropped(4, .notMember))
-        #expect(reason { $0.term = Term(1) } == dropped(2, .staleTerm))
+                == dropped(identity(2), .otherCluster))
+        #expect(reason { $0.to = nodeID(2) } == dropped(identity(2), .otherDestination))
+        #expect(reason { $0.from = identity(2, 1) } == dropped(identity(2, 1), .unknownIncarnation))
+        #expect(reason { $0.from = identity(1, 1) } == dropped(identity(1, 1), .unknownIncarnation))
+        #expect(reason { $0.from = identity(4) } == dropped(identity(4), .notMember))
+        #expect(reason { $0.term = Term(1) } == dropped(identity(2), .staleTerm))
         #expect(
             reason {
                 $0 = Elected.append(

@@ -128,7 +128,7 @@ enum PeerMessageKind: UInt8, CaseIterable {
                 JoinRequest(
                     identity: Samples.identity, address: Samples.address(1), apiURL: "http://h",
                     suffrage: .voter, cluster: Samples.cluster, intent: .resume)),
-            .formation([1, 2, 3]), .checksums, .seed,
+            .formation([1, 2, 3]), .checksums, .seed, .disowned(Samples.cluster),
         ]
         return requests.map { request in Samples.bytes { request.encode(into: &$0) } }
     }

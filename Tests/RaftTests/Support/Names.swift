@@ -105,7 +105,7 @@ extension Observation {
         case .membershipCommitted(let membership, let index):
             "membership \(membership.text) at \(index) committed"
         case .steppedDown(let reason): "stepped down: \(reason.rawValue)"
-        case .messageDropped(let from, let reason): "dropped from \(from): \(reason.rawValue)"
+        case .messageDropped(let from, let reason): "dropped from \(from.id): \(reason.rawValue)"
         case .messageRefused(let from, let reason): "refused from \(from.id): \(reason.rawValue)"
         case .snapshotRefused(let mark, let reason):
             "snapshot \(mark.position) refused: \(reason.rawValue)"

@@ -135,7 +135,7 @@ package enum Observation: Equatable, Sendable {
     case membershipCommitted(Membership, index: LogIndex)
     case steppedDown(reason: StepDownReason)
     /// A message that has no effect and is no cause for alarm.
-    case messageDropped(from: NodeID, reason: DropReason)
+    case messageDropped(from: NodeIdentity, reason: DropReason)
     /// A message that no member can send that keeps to the protocol (`DropReason.isBreach`).
     /// Nothing of it was taken. The connection that brought it is to be closed, and it is to be
     /// said at the level of an error, with the peer's address.

@@ -142,6 +142,6 @@ extension RaftMachine {
         pending.observations.append(
             reason.isBreach
                 ? .messageRefused(from: from, reason: reason)
-                : .messageDropped(from: from.id, reason: reason))
+                : .messageDropped(from: from, reason: reason))
     }
 }

@@ -143,7 +143,9 @@ struct MembershipDesk {
         if let member {
             return (
                 .removed,
-                "node ID \(id) belongs to another data directory now, at \(member.address)"
+                "node ID \(id) belongs to another data directory now, at \(member.address); "
+                    + "should that one stay, start this one with another -node-id and an empty data "
+                    + "directory"
             )
         }
         return (.removed, "node \(id) was removed from the cluster")

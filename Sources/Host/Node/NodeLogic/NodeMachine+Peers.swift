@@ -159,6 +159,9 @@ extension NodeMachine {
         case .hello: emit(.answerPeer(id, .hello(hello(for: caller.identity))))
         case .checksums: checksumsAsked(id, caller)
         case .seed: seedAsked(id, caller)
+        case .disowned(let theirs):
+            emit(.answerPeer(id, .hello(hello(for: caller.identity))))
+            disowned(by: caller.identity, of: theirs)
         case .join(let request):
             membership.joinAsked(
                 request, id, call: PeerCallID(newID()), replicated?.raft, leader: leaderHint)
@@ -235,6 +238,8 @@ extension NodeMachine {
         case .otherIdentity: otherIdentityAnswered(id, result)
         case .checksums(let member): checksumsAnswered(member, result)
         case .seed: seedAnswered(result)
+        // What came of it shows in what the other says as a member, or no more.
+        case .disowned: break
         }
     }
 

@@ -67,6 +67,9 @@ extension NodeMachine {
         case .leaderChanged(let leader, _): leaderChanged(leader)
         case .membershipChanged(let membership, let index):
             learn(membership)
+            if membership[options.identity.id]?.incarnation == options.identity.incarnation {
+                takenInAgain()
+            }
             say(
                 .info, "membership changed",
                 ["members": membership.summary, "raft.index": "\(index)"])
@@ -79,8 +82,9 @@ extension NodeMachine {
             if reason == .removed { wasRemoved("as leader, it committed its own removal") }
         case .messageDropped(let from, let reason):
             droppedMessages[reason, default: 0] += 1
-            say(.debug, "message dropped", ["node.id": "\(from)", "reason": reason.rawValue])
-            if reason == .otherCluster { metOtherCluster(from.rawValue, nil) }
+            say(.debug, "message dropped", ["node.id": "\(from.id)", "reason": reason.rawValue])
+            if reason == .otherCluster { metOtherCluster(from.id.rawValue, nil) }
+            if reason == .unknownIncarnation { disown(from) }
         case .messageRefused(let from, let reason):
             droppedMessages[reason, default: 0] += 1
             refused(from, reason)
@@ -142,10 +146,7 @@ extension NodeMachine {
         leaderlessSince = leader == nil ? now : nil
         rendezvous.leaderChanged(leader, now)
         snapshots.leaderChanged(leader)
-        if let leader {
-            heardLeader()
-            askForTestimony(of: leader)
-        }
+        if let leader { askForTestimony(of: leader) }
         if let leader, leader != options.identity.id {
             let address = address(of: leader)?.rawValue ?? "unknown address"
             say(.announcement, "node \(leader) at \(address) is now Leader")
@@ -204,8 +205,9 @@ extension NodeMachine {
         }
     }
 
-    /// A leader speaks to this node, so it belongs to the cluster again.
-    private mutating func heardLeader() {
+    /// The log names this node as a member. That a leader speaks to it proves nothing: what it says may
+    /// be meant for another data directory with this node's ID.
+    private mutating func takenInAgain() {
         guard exclusion == .removed else { return }
         exclusion = .none
         troubles.set(.removed, nil)

@@ -59,8 +59,8 @@ extension NodeMachine {
     /// This node may serve what its role allows.
     var isReady: Bool {
         guard let raft = replicated?.raft else { return false }
-        return raft.leader != nil && isMember && canServeLocally && halt == nil
-            && standstill == nil && raft.missing == nil
+        return raft.leader != nil && isMember && exclusion == .none && canServeLocally
+            && halt == nil && standstill == nil && raft.missing == nil
             && (raft.role != .leader || canServeAsLeader)
     }
 
@@ -111,15 +111,15 @@ extension NodeMachine {
                 ? rendezvous.waitingFor ?? "a cluster"
                 : "to know that no other process bears this node's identity"
         }
+        if exclusion != .none {
+            return "nothing: this node was removed from the cluster; \(exclusionRemedy)"
+        }
         if let quarantineText { return "a database that can be trusted: \(quarantineText)" }
         guard raft.leader == nil else {
             return standstill
                 ?? loss.map { "this node to hold again what it lost: \($0)" }
                 ?? (canServeLocally && isMember
                     ? "nothing" : "this node to catch up with the leader")
-        }
-        if exclusion != .none {
-            return "nothing: this node was removed from the cluster; \(exclusionRemedy)"
         }
         let voters = raft.membership.voters
         if voters.isEmpty { return "the leader to make this node a member" }

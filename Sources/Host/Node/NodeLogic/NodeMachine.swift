@@ -49,6 +49,8 @@ package struct NodeMachine: Sendable {
     var trustedNext: Quarantine?
     /// When members of the cluster were heard last.
     var spokeAt: [NodeID: MonotonicTime] = [:]
+    /// When data directories that are no members were told so last, by the ID of which each is none.
+    var disownedAt: [NodeID: MonotonicTime] = [:]
     /// Who asked what of the agreement, of late.
     var askers: [(question: PeerQuestionID, identity: NodeIdentity)] = []
     /// Since when no leader is known; nil while one is.
@@ -127,6 +129,8 @@ package struct NodeMachine: Sendable {
         /// What did it find at the last markers?
         case checksums(NodeID)
         case seed
+        /// To tell a data directory that it is no member.
+        case disowned
     }
 
     /// - Parameter chance: 256 bits that no other run has.

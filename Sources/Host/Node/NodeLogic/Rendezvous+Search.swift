@@ -300,6 +300,7 @@ extension Rendezvous {
         if search?.goal == .rejoin {
             search = nil
             lostSince = nil
+            isDoubted = false
         } else {
             become(member: admission, of: cluster, campaign: false)
         }

@@ -131,6 +131,8 @@ struct Rendezvous {
     var lostSince: MonotonicTime?
     /// Since when the leader is known.
     var ledSince: MonotonicTime?
+    /// A leader does not count what this node says; until somebody tells whether it is a member.
+    var isDoubted = false
     /// In this run the node became a member, or a leader took it for one.
     var isRecognized = false
     var situation = Situation()
@@ -256,14 +258,20 @@ struct Rendezvous {
     }
 
     /// This member must be found again, or find the others.
-    var isLost: Bool { hasMoved || lostSince.map { now - $0 > Self.rejoinAfter } ?? false }
+    var isLost: Bool {
+        hasMoved || isDoubted || lostSince.map { now - $0 > Self.rejoinAfter } ?? false
+    }
 
     mutating func leaderChanged(_ leader: NodeID?, _ now: MonotonicTime) {
+        isDoubted = false
         ledSince = leader == nil ? nil : now
     }
 
     /// The leader, or this node's own log, says that it is no member any more.
-    mutating func excluded() { search = nil }
+    mutating func excluded() {
+        search = nil
+        isDoubted = false
+    }
 
     /// What a node without a cluster waits for; nil if nothing of this.
     var waitingFor: String? {

@@ -49,7 +49,7 @@ extension Node {
         reply: @escaping @Sendable (PeerAnswer) -> Void, _ goOn: @escaping @Sendable () -> Void
     ) {
         guard let judge = links.access.judge, let need = request.need,
-            !isOfMember(request, caller)
+            !asksForNothingNew(request, caller)
         else { return goOn() }
         let hadNone = caller.credential == .none
         let end: @Sendable (Bool) -> Void = { verdict in
@@ -60,13 +60,13 @@ extension Node {
         if let verdict { end(verdict) }
     }
 
-    /// Who is a member already asks for nothing new when it tells where it is.
-    private func isOfMember(_ request: PeerRequest, _ caller: PeerCaller) -> Bool {
-        guard case .join(let join) = request, join.intent == .resume else { return false }
-        return links.board.status.membership.members.contains {
-            $0.id == join.identity.id && $0.incarnation == join.identity.incarnation
-                && caller.identity == join.identity
-        }
+    /// Who returns to its cluster asks for nothing new: a member tells where it is, and whoever is none
+    /// any more hears so, and without rights too, for it would wait for ever.
+    private func asksForNothingNew(_ request: PeerRequest, _ caller: PeerCaller) -> Bool {
+        guard case .join(let join) = request, join.intent == .resume,
+            caller.identity == join.identity, let theirs = join.cluster
+        else { return false }
+        return theirs == links.board.status.cluster
     }
 
     private static func refusal(of request: PeerRequest, hadNone: Bool) -> PeerAnswer {

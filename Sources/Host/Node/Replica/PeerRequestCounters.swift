@@ -55,7 +55,7 @@ struct PeerRequestCounters: Sendable {
         case .hello: hellos.add()
         case .join: joins.add()
         case .formation: notices.add()
-        case .checksums, .seed: break
+        case .checksums, .seed, .disowned: break
         }
     }
 

@@ -13,6 +13,7 @@ package import Wire
 ///     kind 3  formation  bytes
 ///     kind 4  checksums  –                                       (since minor version 2)
 ///     kind 5  seed       –                                       (since minor version 2)
+///     kind 6  disowned   cluster                                 (since minor version 4)
 package enum PeerRequest: Equatable, Sendable {
     /// Who are you?
     case hello
@@ -23,6 +24,10 @@ package enum PeerRequest: Equatable, Sendable {
     case checksums
     /// A member whose database is not to be trusted asks the leader for a snapshot.
     case seed
+    /// The leader of the cluster got what the asked node says as a member, and doesn't count it: the
+    /// member of its ID has another data directory. The asked node finds out what it is, by asking to
+    /// join with the intent *resume*. Answered by a hello.
+    case disowned(ClusterID)
 }
 
 /// A node asks to become a member.
@@ -87,7 +92,7 @@ extension PeerRequest {
     /// is in the agreement on one bootstrap is about to be a voter.
     package var need: RightsNeed? {
         switch self {
-        case .hello, .checksums, .seed: nil
+        case .hello, .checksums, .seed, .disowned: nil
         case .join(let request):
             request.suffrage == .nonvoter
                 ? RightsNeed(anyOf: [.joinReadOnly, .joinReadReplica]) : RightsNeed([.join])
@@ -101,6 +106,7 @@ extension PeerRequest {
         case formation = 3
         case checksums = 4
         case seed = 5
+        case disowned = 6
     }
 
     package func encode(into writer: inout ByteWriter) {
@@ -114,6 +120,9 @@ extension PeerRequest {
             writer.write(bytes)
         case .checksums: writer.write(Kind.checksums.rawValue)
         case .seed: writer.write(Kind.seed.rawValue)
+        case .disowned(let cluster):
+            writer.write(Kind.disowned.rawValue)
+            cluster.encode(into: &writer)
         }
     }
 
@@ -125,6 +134,7 @@ extension PeerRequest {
         case .formation: self = .formation(try reader.readBytes())
         case .checksums: self = .checksums
         case .seed: self = .seed
+        case .disowned: self = .disowned(try ClusterID(from: &reader))
         case nil: return nil
         }
     }
