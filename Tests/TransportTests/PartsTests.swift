@@ -109,17 +109,26 @@ import Wire
         try await b.stop()
     }
 
-    @Test func `A large request is encoded beside the loop, and nothing overtakes it`() async throws
+    private func request(_ id: UInt64, size: Int) -> ClientRequest {
+        var request = request(id)
+        request.operation = .command(
+            Command(kind: .query, statements: [Statement(String(repeating: "x", count: size))]),
+            ReadOptions())
+        return request
+    }
+
+    @Test func `Many requests are encoded beside the loop, and nothing overtakes them`()
+        async throws
     {
         let (a, b, sink, _) = try await start()
         let gate = DispatchSemaphore(value: 0)
         a.transport.codec.submit { _ in gate.wait() }
-        var large = request(8)
-        let text = String(repeating: "x", count: 2 * a.transport.limits.largeFrameBytes)
-        large.operation = .command(
-            Command(kind: .query, statements: [Statement(text)]), ReadOptions())
-        a.transport.forward([large], to: b.address, sink: sink)
-        a.transport.forward([request(9)], to: b.address, sink: sink)
+        let limits = a.transport.limits
+        let size = limits.wholeRequestBytes / 2
+        let many = (8..<16).map { request($0, size: size) }
+        #expect(many.reduce(0) { $0 + $1.approximateSize } > limits.largeFrameBytes)
+        a.transport.forward(many, to: b.address, sink: sink)
+        a.transport.forward([request(16)], to: b.address, sink: sink)
         for _ in 0..<20 {
             _ = try await a.transport.call(.hello, at: b.address, timeout: .minutes(1)).get()
         }
@@ -128,10 +137,12 @@ import Wire
         a.transport.recall([RequestID(8)], of: sink, at: b.address)
         gate.signal()
         let all = try await b.delegate.forwards.wait {
-            $0.reduce(0) { $0 + $1.requests.count } == 3
+            $0.reduce(0) { $0 + $1.requests.count } == 10
         }
         let requests = all.flatMap(\.requests)
-        #expect(requests.map { $0.approximateSize > text.utf8.count } == [false, true, false])
+        #expect(
+            requests.map { $0.approximateSize > size }
+                == [false] + many.map { _ in true } + [false])
         #expect(try await b.delegate.recalls.first() == requests[1].id)
         try await a.stop()
         try await b.stop()

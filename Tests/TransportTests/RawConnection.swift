@@ -74,7 +74,15 @@ struct RawServer {
     private final class Greeter: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
         let greeting: [UInt8]
-        init(_ greeting: [UInt8]) { self.greeting = greeting }
+        let heard: Mailbox<[UInt8]>
+        init(_ greeting: [UInt8], _ heard: Mailbox<[UInt8]>) {
+            self.greeting = greeting
+            self.heard = heard
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            heard.put(Array(unwrapInboundIn(data).readableBytesView))
+        }
 
         func channelActive(context: ChannelHandlerContext) {
             context.writeAndFlush(NIOAny(ByteBuffer(bytes: greeting)), promise: nil)
@@ -83,20 +91,24 @@ struct RawServer {
 
     let channel: any Channel
     let address: PeerAddress
+    /// What all who came have said.
+    let heard: Mailbox<[UInt8]>
 
     /// - Parameter reads: false: it takes no byte from the kernel.
     static func start(saying greeting: [UInt8], reads: Bool = true) async throws -> RawServer {
+        let heard = Mailbox<[UInt8]>()
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelOption(.autoRead, value: reads)
             .childChannelOption(.socketOption(.so_rcvbuf), value: 64 << 10)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(Greeter(greeting))
+                    try channel.pipeline.syncOperations.addHandler(Greeter(greeting, heard))
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
         let port = channel.localAddress?.port ?? 0
-        return RawServer(channel: channel, address: PeerAddress("127.0.0.1:\(port)"))
+        return RawServer(
+            channel: channel, address: PeerAddress("127.0.0.1:\(port)"), heard: heard)
     }
 }
 

@@ -125,6 +125,11 @@ struct HTTPConnectionMachine<Answer> {
     /// A request is worked on elsewhere; those after it wait, so that a connection's requests reach
     /// the node in their order.
     private var isWorkAway = false
+    /// What `.work` named last.
+    private var begun: ExchangeID?
+    /// A large request that has reached the node. It may go to another node in parts, which others
+    /// overtake; so those after it wait for its answer.
+    private var unanswered: ExchangeID?
     private var held: [ExchangeID] = []
     /// Bytes of bodies whose requests are not answered.
     private var bodyBytes = 0
@@ -223,21 +228,36 @@ struct HTTPConnectionMachine<Answer> {
             bodyBytes += size
             append(Exchange(framing: incoming.head.framing, bodySize: size))
             let id = ExchangeID(number: firstNumber + exchanges.count - 1)
-            if isWorkAway || !held.isEmpty { held.append(id) } else { effects.append(.work(id)) }
+            held.append(id)
+            if held.count == 1 { beginNext() }
         }
     }
 
-    /// What `.work` began last is done elsewhere: nothing else begins before `workReturned`.
+    /// What `.work` began last is large, and done elsewhere: nothing else begins before `workReturned`,
+    /// nor before it is answered.
     mutating func workWentAway() { isWorkAway = true }
 
     mutating func workReturned() {
         isWorkAway = false
-        workBegan()
+        if let begun, isAwaited(begun) { unanswered = begun }
+        beginNext()
     }
 
     /// What `.work` began last is under way: the next may begin.
-    mutating func workBegan() {
-        if !isWorkAway, !held.isEmpty { effects.append(.work(held.removeFirst())) }
+    mutating func workBegan() { beginNext() }
+
+    private mutating func beginNext() {
+        guard !isWorkAway, unanswered == nil, !held.isEmpty else { return }
+        let next = held.removeFirst()
+        begun = next
+        effects.append(.work(next))
+    }
+
+    private func isAwaited(_ id: ExchangeID) -> Bool {
+        let place = id.number - firstNumber
+        guard exchanges.indices.contains(place), place >= front else { return false }
+        if case .awaited = exchanges[place].content { return true }
+        return false
     }
 
     /// The request that is being received gets no further; after its refusal the connection ends.
@@ -278,12 +298,13 @@ struct HTTPConnectionMachine<Answer> {
     }
 
     private mutating func put(_ content: Content, _ id: ExchangeID) {
-        let place = id.number - firstNumber
-        guard exchanges.indices.contains(place), place >= front,
-            case .awaited = exchanges[place].content
-        else { return }
-        exchanges[place].content = content
+        guard isAwaited(id) else { return }
+        exchanges[id.number - firstNumber].content = content
         advance()
+        if unanswered == id {
+            unanswered = nil
+            beginNext()
+        }
     }
 
     /// The slice that was asked for is written.
@@ -460,28 +481,9 @@ struct HTTPConnectionMachine<Answer> {
         front = 0
         bodyBytes = 0
         held = []
+        unanswered = nil
     }
 }
 
 extension HTTPConnectionMachine.Plan: Equatable where Answer: Equatable {}
 extension HTTPConnectionMachine.Effect: Equatable where Answer: Equatable {}
-
-/// How the making of a slice ended.
-enum HTTPSlice {
-    case more
-    /// The rest has not come yet: `sliceReady` says when it has.
-    case starved
-    case last
-    /// The rest can't be had; the client sees that by the missing end.
-    case failed
-}
-
-/// Why a connection is closed without an answer.
-enum HTTPConnectionEnd: Equatable {
-    case idle
-    case headTooSlow
-    /// Becomes a refusal.
-    case bodyTooSlow
-    case takesTooSlowly
-    case answerFailed
-}

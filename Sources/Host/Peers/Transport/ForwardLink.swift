@@ -20,7 +20,7 @@ final class ForwardLink: Sendable {
     }
 
     /// Requests that were handed over together and are not written yet.
-    private struct Batch {
+    struct Batch {
         var requests: [ClientRequest]
         var size: Int
         var sink: any ReplySink
@@ -28,32 +28,41 @@ final class ForwardLink: Sendable {
         var arrival: NIODeadline
     }
 
-    private enum Phase {
+    enum Phase {
         case idle
         case dialing
         case connected(any Channel)
         case closed
     }
 
-    private struct State {
+    struct State {
         var phase = Phase.idle
         var queue: [Batch] = []
         var queuedBytes = 0
         var outstanding = OutstandingForwards()
         var isFlushScheduled = false
         var isSweepScheduled = false
-        /// Large requests are being encoded elsewhere: what comes behind them waits, and so does what
+        /// Many requests are being encoded elsewhere: what comes behind them waits, and so does what
         /// is to be said of them.
         var isEncoding = false
+        /// Bytes of large requests that are being encoded.
+        var preparingBytes = 0
+        /// Bytes of large requests handed to the connection that it has not written.
+        var unwrittenBytes = 0
+        /// Whether the other node takes requests in parts; nil: it has not said.
+        var takesParts: Bool?
+
+        /// Of all that waits.
+        var waitingBytes: Int { queuedBytes + preparingBytes + outstanding.uploadingBytes }
     }
 
     private static let sweepInterval = TimeAmount.milliseconds(250)
 
     private let target: Target
     var address: PeerAddress { target.address }
-    private let transport: PeerTransport
-    private let loop: any EventLoop
-    private let state = Mutex(State())
+    let transport: PeerTransport
+    let loop: any EventLoop
+    let state = Mutex(State())
 
     init(to target: Target, transport: PeerTransport) {
         self.target = target
@@ -93,8 +102,8 @@ final class ForwardLink: Sendable {
                 return (true, false)
             }
             guard
-                state.queue.isEmpty
-                    || state.queuedBytes + batch.size <= transport.limits.maxQueuedForwardBytes
+                state.waitingBytes == 0
+                    || state.waitingBytes + batch.size <= transport.limits.maxQueuedForwardBytes
             else { return (false, false) }
             state.queue.append(batch)
             state.queuedBytes += batch.size
@@ -155,7 +164,7 @@ final class ForwardLink: Sendable {
 // MARK: On the event loop
 
 extension ForwardLink {
-    fileprivate func flush() {
+    func flush() {
         let (channel, mustDial) = state.withLock { state -> ((any Channel)?, Bool) in
             state.isFlushScheduled = false
             switch state.phase {
@@ -171,94 +180,11 @@ extension ForwardLink {
         scheduleSweep()
     }
 
-    /// Few bytes, and without them what fills the connection may never end: they don't wait.
-    private func say(_ words: [OutstandingForwards.Word], on channel: any Channel) {
-        guard !words.isEmpty else { return }
-        var writer = ByteWriter(reserving: words.count * 32)
-        for word in words {
-            switch word {
-            case .demand(let number, let bytes):
-                writer.writeFrame(.demand) {
-                    $0.write(number)
-                    $0.write(UInt32(clamping: bytes))
-                }
-            case .recall(let number): writer.writeFrame(.recall) { $0.write(number) }
-            }
-        }
-        channel.writeAndFlush(ByteBuffer(bytes: writer.bytes), promise: nil)
-    }
-
-    private func write(on channel: any Channel) {
-        guard !state.withLock(\.isEncoding) else { return }
-        say(state.withLock { $0.outstanding.takeWords() }, on: channel)
-        var hasWritten = false
-        while channel.isWritable {
-            let numbered = state.withLock { takeNumbered(&$0) }
-            guard !numbered.isEmpty else { break }
-            let size = numbered.reduce(0) { $0 + $1.1.approximateSize }
-            guard size <= transport.limits.largeFrameBytes else {
-                encodeElsewhere(numbered, for: channel)
-                break
-            }
-            channel.write(Self.encoded(numbered), promise: nil)
-            hasWritten = true
-        }
-        if hasWritten { channel.flush() }
-    }
-
-    /// The loop also carries what keeps the leader: it has no time for megabytes.
-    private func encodeElsewhere(
-        _ numbered: [(UInt64, ClientRequest)], for channel: any Channel
-    ) {
-        state.withLock { $0.isEncoding = true }
-        transport.codec.submit { [self] _ in
-            let bytes = Self.encoded(numbered)
-            loop.execute { [self] in
-                state.withLock { $0.isEncoding = false }
-                // On another connection they would be sent twice: who waits for them has been told.
-                channel.writeAndFlush(bytes, promise: nil)
-                flush()
-            }
-        }
-    }
-
-    private static func encoded(_ numbered: [(UInt64, ClientRequest)]) -> ByteBuffer {
-        var writer = ByteWriter(reserving: numbered.count * 512)
-        for (number, request) in numbered {
-            writer.writeFrame(.clientRequest) {
-                request.encode(into: &$0, id: RequestID(number))
-            }
-        }
-        return ByteBuffer(bytes: writer.bytes)
-    }
-
-    /// Moves batches from the queue to what is outstanding, about as much as one write shall hold.
-    private func takeNumbered(_ state: inout State) -> [(UInt64, ClientRequest)] {
-        var numbered: [(UInt64, ClientRequest)] = []
-        var taken = 0
-        var bytes = 0
-        for batch in state.queue {
-            guard bytes < transport.limits.writeBatchBytes else { break }
-            for request in batch.requests {
-                let number = state.outstanding.add(
-                    OutstandingForwards.Request(
-                        id: request.id, sink: batch.sink, arrival: batch.arrival,
-                        patience: patience(of: request)))
-                numbered.append((number, request))
-            }
-            bytes += batch.size
-            taken += 1
-        }
-        state.queue.removeFirst(taken)
-        state.queuedBytes -= bytes
-        return numbered
-    }
-
     private func deadline(of request: ClientRequest, in batch: Batch) -> NIODeadline {
         batch.arrival + patience(of: request)
     }
 
-    private func patience(of request: ClientRequest) -> TimeAmount {
+    func patience(of request: ClientRequest) -> TimeAmount {
         let (seconds, attoseconds) = request.timeout.components
         let time = TimeAmount.seconds(min(max(seconds, 0), 1 << 20))
         return time + .nanoseconds(attoseconds / 1_000_000_000) + transport.limits.forwardGrace
@@ -273,7 +199,8 @@ extension ForwardLink {
             try channel.pipeline.syncOperations.addHandlers([
                 FrameHandler(
                     limit: transport.limits.maxReplyBytes, role: .dialer,
-                    address: address.rawValue, transport: transport, decode: Self.decode),
+                    address: address.rawValue, transport: transport, decode: ForwardedAnswers.decode
+                ),
                 ForwardLinkHandler(link: self),
             ])
         }.whenComplete { [self] result in
@@ -302,6 +229,8 @@ extension ForwardLink {
             guard case .dialing = state.phase else { return false }
             // It may have broken already; then the next request dials again.
             state.phase = channel.isActive ? .connected(channel) : .idle
+            state.takesParts = nil
+            state.unwrittenBytes = 0
             return channel.isActive
         }
         guard isWanted else {
@@ -310,9 +239,12 @@ extension ForwardLink {
         }
         channel.flush()
         flush()
+        loop.scheduleTask(in: transport.limits.welcomeTime) { [weak self, weak channel] in
+            if let channel { self?.learned(takesParts: false, on: channel) }
+        }
     }
 
-    fileprivate func broke(_ channel: any Channel, _ error: TransportError) {
+    func broke(_ channel: any Channel, _ error: TransportError) {
         let isCurrent = state.withLock { state -> Bool in
             switch state.phase {
             case .connected(let current) where current === channel:
@@ -325,7 +257,7 @@ extension ForwardLink {
         if isCurrent { failAll(error) }
     }
 
-    /// Ends everything: what was written has an unknown outcome, what was not goes back.
+    /// Ends everything: what was written has an unknown outcome, what was not, to its end, goes back.
     private func failAll(_ error: TransportError) {
         let (outstanding, batches) = state.withLock { state in
             defer {
@@ -335,8 +267,16 @@ extension ForwardLink {
             return (state.outstanding.takeAll(), state.queue)
         }
         let failure = ServiceError.forwardingFailed(to: address, cause: error.cause)
-        deliver(outstanding.map { ($0.sink, Reply(id: $0.id, outcome: .failed(failure))) })
-        giveBack(batches, error)
+        let written = outstanding.filter { $0.unwritten == nil }
+        deliver(written.map { ($0.sink, Reply(id: $0.id, outcome: .failed(failure))) })
+        let unwritten = outstanding.compactMap { open in
+            open.unwritten.map {
+                Batch(
+                    requests: [$0.request], size: 0, sink: open.sink, unsent: $0.unsent,
+                    arrival: .now())
+            }
+        }
+        giveBack(unwritten + batches, error)
     }
 
     private func giveBack(_ batches: [Batch], _ error: TransportError) {
@@ -351,23 +291,16 @@ extension ForwardLink {
         }
     }
 
-    fileprivate static func decode(_ batch: FrameBatch) throws -> [Reply] {
-        var replies: [Reply] = []
-        replies.reserveCapacity(batch.frames.count)
-        for frame in batch.frames where frame.kind == .reply {
-            var reader = batch.reader(of: frame)
-            replies.append(try Reply(from: &reader))
-        }
-        return replies
-    }
-
-    fileprivate func received(_ replies: [Reply]) {
+    func received(_ answers: ForwardedAnswers, on channel: any Channel) {
+        if answers.isWelcome { learned(takesParts: true, on: channel) }
         let (paired, mustSpeak) = state.withLock { state in
-            let paired = replies.compactMap { received($0, &state) }
+            for grant in answers.grants { state.outstanding.granted(grant.number, grant.bytes) }
+            let paired = answers.replies.compactMap { received($0, &state) }
             return (paired, Self.mustFlush(&state))
         }
         deliver(paired)
         if mustSpeak { flush() }
+        if !answers.grants.isEmpty { writePieces(on: channel) }
     }
 
     private func received(_ reply: Reply, _ state: inout State) -> (any ReplySink, Reply)? {
@@ -434,41 +367,5 @@ extension ForwardLink {
         if mustSpeak { flush() }
         let failure = ServiceError.timedOut(waitingFor: "an answer of the node at \(address)")
         deliver(expired.map { ($0.0, Reply(id: $0.1, outcome: .failed(failure))) })
-    }
-}
-
-/// Watches a link's connection.
-private final class ForwardLinkHandler: ChannelInboundHandler {
-    typealias InboundIn = [Reply]
-
-    private let link: ForwardLink
-    private var error: TransportError?
-
-    init(link: ForwardLink) {
-        self.link = link
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        link.received(unwrapInboundIn(data))
-    }
-
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { link.flush() }
-        context.fireChannelWritabilityChanged()
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if self.error == nil {
-            self.error = TransportError(error, address: link.address.rawValue)
-        }
-        context.close(promise: nil)
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        let lost = TransportError(
-            .connectionLost, address: link.address.rawValue,
-            cause: "the connection broke before the answer came")
-        link.broke(context.channel, error ?? lost)
-        context.fireChannelInactive()
     }
 }

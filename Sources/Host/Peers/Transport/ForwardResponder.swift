@@ -17,13 +17,22 @@ final class ForwardResponder: ChannelDuplexHandler {
     private let delegate: any PeerDelegate
     private let caller: PeerCaller
     private let takesParts: Bool
+    private let budget: ByteBudget
+    private let limit: Int
     private var sink: ForwardedReplies?
+    private var receiver: RequestReceiver?
     private var holdsRead = false
 
-    /// - Parameter takesParts: the dialer knows of answers in parts.
+    /// - Parameters:
+    ///   - takesParts: the dialer knows of answers in parts.
+    ///   - budget: where requests that come in parts take their memory.
+    ///   - limit: bytes of such a request.
     init(
-        transport: PeerTransport, delegate: any PeerDelegate, caller: PeerCaller, takesParts: Bool
+        transport: PeerTransport, delegate: any PeerDelegate, caller: PeerCaller, takesParts: Bool,
+        budget: ByteBudget, limit: Int
     ) {
+        self.budget = budget
+        self.limit = limit
         self.transport = transport
         self.delegate = delegate
         self.caller = caller
@@ -32,10 +41,18 @@ final class ForwardResponder: ChannelDuplexHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         let here = NIOLoopBound((responder: self, context: context), eventLoop: context.eventLoop)
-        sink = ForwardedReplies(
+        let sink = ForwardedReplies(
             channel: context.channel, transport: transport, takesParts: takesParts
         ) {
             here.value.responder.readAgain(here.value.context)
+        }
+        self.sink = sink
+        receiver = RequestReceiver(
+            context, transport, budget: budget, limit: limit, sink: sink
+        ) { request in
+            here.value.responder.take([request])
+        } broken: { error in
+            here.value.responder.fail(here.value.context, error)
         }
     }
 
@@ -45,25 +62,41 @@ final class ForwardResponder: ChannelDuplexHandler {
             let open = sink.close()
             if !open.isEmpty { delegate.recalled(open, replyTo: sink) }
         }
+        receiver?.close()
+        receiver = nil
         sink = nil
         holdsRead = false
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let batch = unwrapInboundIn(data)
-        guard let sink else { return }
-        if !batch.requests.isEmpty {
-            sink.opened(batch.requests)
-            delegate.forwarded(batch.requests, from: caller, replyTo: sink)
+        guard let sink, let receiver else { return }
+        if !batch.requests.isEmpty { take(batch.requests) }
+        do {
+            for announcement in batch.announcements { try receiver.announced(announcement) }
+            for part in batch.parts { try receiver.received(part) }
+        } catch {
+            return fail(context, error)
         }
         if !batch.demands.isEmpty {
             let others = sink.demand(batch.demands)
             if !others.isEmpty { delegate.demanded(others, replyTo: sink) }
         }
         if !batch.recalls.isEmpty {
-            let open = sink.recall(batch.recalls)
+            let open = sink.recall(batch.recalls.filter { !receiver.drop($0) })
             if !open.isEmpty { delegate.recalled(open, replyTo: sink) }
         }
+    }
+
+    private func take(_ requests: [ClientRequest]) {
+        guard let sink else { return }
+        sink.opened(requests)
+        delegate.forwarded(requests, from: caller, replyTo: sink)
+    }
+
+    private func fail(_ context: ChannelHandlerContext, _ error: any Error) {
+        receiver?.close()
+        context.fireErrorCaught(error)
     }
 
     func read(context: ChannelHandlerContext) {

@@ -9,6 +9,9 @@ struct ForwardedBatch: Sendable {
     var demands: [PartDemand] = []
     /// Nobody waits for these any more.
     var recalls: [RequestID] = []
+    /// Of requests that come in parts, in the order in which they came.
+    var announcements: [RequestAssembly.Announcement] = []
+    var parts: [RequestAssembly.Part] = []
 
     /// Frames of later versions are left out.
     @Sendable static func decode(_ batch: FrameBatch) throws -> ForwardedBatch {
@@ -23,6 +26,14 @@ struct ForwardedBatch: Sendable {
                 let bytes = Int(try reader.read(UInt32.self))
                 decoded.demands.append(PartDemand(id: id, bytes: bytes))
             case .recall: decoded.recalls.append(RequestID(try reader.read()))
+            case .announcement:
+                let id = RequestID(try reader.read())
+                let bytes = Int(try reader.read(UInt32.self))
+                decoded.announcements.append(.init(id: id, byteCount: bytes))
+            case .requestPart:
+                let id = RequestID(try reader.read())
+                let bytes = try reader.readRaw(reader.remaining)
+                decoded.parts.append(.init(id: id, bytes: bytes))
             default: break
             }
         }

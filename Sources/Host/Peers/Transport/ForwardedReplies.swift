@@ -136,6 +136,25 @@ final class ForwardedReplies: ReplySink {
         return others
     }
 
+    /// Asks for more of a request that comes in parts. On the loop.
+    func grant(_ id: RequestID, _ bytes: Int) {
+        var writer = ByteWriter(reserving: 32)
+        writer.writeFrame(.grant) {
+            $0.write(id.rawValue)
+            $0.write(UInt32(clamping: bytes))
+        }
+        channel.writeAndFlush(ByteBuffer(bytes: writer.bytes), promise: nil)
+    }
+
+    /// Answers a request that never was whole, and so is not known as open.
+    func refuse(_ id: RequestID, _ error: ServiceError) {
+        let mustSchedule = state.withLock { state -> Bool in
+            state.replies.append(Reply(id: id, outcome: .failed(error)))
+            return Self.mustFlush(&state)
+        }
+        if mustSchedule { channel.eventLoop.execute { self.flush() } }
+    }
+
     func deliver(_ replies: [Reply]) {
         let mustSchedule = state.withLock { state -> Bool in
             for reply in replies { take(reply, &state) }

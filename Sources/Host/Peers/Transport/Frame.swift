@@ -37,7 +37,8 @@ import Wire
 ///     12 installing      acceptor, snapshot    –; repeated: the receiver is still at work
 ///     13 installed       acceptor, snapshot    –
 ///     14 rejected        acceptor, snapshot    text
-///     15 welcome         acceptor, messages    an `Introduction`, to dialers of 1.1 and later
+///     15 welcome         acceptor, messages    an `Introduction`, to dialers of 1.1 and later;
+///                        and forwarding        to those of 1.4 and later: requests may come in parts
 ///     16 demand          dialer, forwarding    u64 ID of a request | u32 bytes: so much more of its
 ///                                              answer is wanted; the first `ResultWindow.bytes` are
 ///                                              without asking. Earlier versions ignore it
@@ -45,6 +46,11 @@ import Wire
 ///                                              which nothing more comes. Earlier versions ignore it
 ///     18 packed chunk    dialer, snapshot      u64 offset | u32 bytes of the chunk | these as a gzip
 ///                                              stream; to who said that it takes them
+///     19 announcement    dialer, forwarding    u64 ID of a request | u32 bytes of what kind 6 would
+///                                              carry, which comes in parts; to who said *welcome*
+///     20 grant           acceptor, forwarding  u64 ID of an announced request | u32 bytes: so many
+///                                              more of it may be sent; without it, none
+///     21 request part    dialer, forwarding    u64 ID of an announced request | its next bytes
 ///
 /// The preamble's first eleven bytes, the frame's header and `refusal` never change between
 /// versions, so that any two nodes can tell each other why they can't talk.
@@ -68,6 +74,9 @@ struct Frame {
         case demand = 16
         case recall = 17
         case packedChunk = 18
+        case announcement = 19
+        case grant = 20
+        case requestPart = 21
     }
 
     static let headerSize = 9

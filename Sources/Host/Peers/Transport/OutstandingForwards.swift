@@ -1,4 +1,5 @@
 import NIOCore
+import PeerProtocol
 import Service
 import Wire
 
@@ -14,6 +15,9 @@ struct OutstandingForwards {
         var deadline: NIODeadline
         /// From asking to getting.
         var patience: TimeAmount
+        /// The request itself, and who takes it back, while not all of it was written: the other node
+        /// can't have done anything then.
+        var unwritten: (request: ClientRequest, unsent: ForwardLink.Unsent?)?
         /// Bytes of an answer in parts that were asked for and have not come; nil: no part came yet.
         fileprivate var owed: Int?
 
@@ -68,6 +72,8 @@ struct OutstandingForwards {
     private var lastNumber: UInt64 = 0
     /// Not written yet.
     private var words: [Word] = []
+    /// Those that are written piece by piece.
+    private var uploads = RequestUploads()
 
     var isEmpty: Bool { requests.isEmpty }
     var hasWords: Bool { !words.isEmpty }
@@ -90,9 +96,37 @@ struct OutstandingForwards {
             requests = [:]
             streams = [:]
             words = []
+            uploads = RequestUploads()
         }
         return requests.sorted { $0.key < $1.key }.map(\.value)
     }
+
+    // MARK: Large requests
+
+    /// Bytes of requests that are not written.
+    var uploadingBytes: Int { uploads.byteCount }
+
+    /// - Parameter frame: the request under its number, as a frame. It is dropped if nobody waits for
+    ///   the answer any more.
+    mutating func upload(_ number: UInt64, _ frame: ByteBuffer) {
+        if requests[number] != nil { uploads.add(number, frame) }
+    }
+
+    /// See `RequestUploads.granted`.
+    mutating func granted(_ number: UInt64, _ bytes: Int) { uploads.granted(number, bytes) }
+
+    /// What is to be written next of large requests; it counts as written from here on.
+    mutating func nextPiece(atMost limit: Int, inParts: Bool) -> RequestUploads.Piece? {
+        let piece = uploads.next(atMost: limit, inParts: inParts)
+        switch piece {
+        case .part(let number, _, isLast: true), .frame(let number, _):
+            requests[number]?.unwritten = nil
+        case .part, .announcement, nil: break
+        }
+        return piece
+    }
+
+    // MARK: Answers in parts
 
     mutating func demand(_ demands: [PartDemand], of sink: any ReplySink) {
         guard !streams.isEmpty else { return }
@@ -141,6 +175,7 @@ struct OutstandingForwards {
     @discardableResult
     private mutating func end(_ number: UInt64) -> Request? {
         guard let ended = requests.removeValue(forKey: number) else { return nil }
+        uploads.end(number)
         if ended.owed != nil { streams[Name(ended.id, ended.sink)] = nil }
         return ended
     }

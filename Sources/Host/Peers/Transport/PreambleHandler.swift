@@ -119,7 +119,9 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
         _ = SocketOptions.setForNode(context.channel, limits: limits)
         try context.pipeline.syncOperations.addHandlers(
             handlers + [InboundErrorHandler(transport: transport)], position: .after(self))
-        if purpose == .messages, version.minor >= 1 {
+        if purpose == .messages && version.minor >= 1
+            || purpose == .forwarding && version.minor >= 4
+        {
             var writer = ByteWriter(reserving: 128)
             writer.writeFrame(.welcome) { transport.introduction().encode(into: &$0) }
             context.writeAndFlush(NIOAny(ByteBuffer(bytes: writer.bytes)), promise: nil)
@@ -179,7 +181,8 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
                 frames(most, ForwardedBatch.decode),
                 ForwardResponder(
                     transport: transport, delegate: delegate, caller: caller,
-                    takesParts: version.minor >= 2),
+                    takesParts: version.minor >= 2, budget: budget,
+                    limit: min(limits.maxFrameBytes, most)),
             ]
         case .snapshot:
             return [

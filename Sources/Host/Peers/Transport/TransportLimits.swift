@@ -54,6 +54,16 @@ package struct TransportLimits: Sendable {
     package var maxOpenForwards: Int = 16_384
     /// Bytes of these requests; beyond, the connection isn't read.
     package var maxOpenForwardBytes: Int = 128 << 20
+    /// Forwarded requests above it go in parts, as the other node asks for them, so that others get
+    /// between.
+    package var wholeRequestBytes: Int = 512 << 10
+    /// Of a request, per part: as much as every connection may have of a frame.
+    package var requestPartBytes: Int = 60 << 10
+    /// Bytes of one request that its receiver has asked for and that have not come.
+    package var requestWindowBytes: Int = 1 << 20
+    /// How long a node may take to say, after a connection for forwarded requests was made, that it
+    /// takes requests in parts: one of an earlier version never does, and gets them whole.
+    package var welcomeTime: TimeAmount = .seconds(1)
     /// Replies above it, or above `maxReplyBytes`, go in parts, as they are asked for, to nodes that
     /// take parts.
     package var wholeReplyBytes: Int = 1 << 20
@@ -161,6 +171,8 @@ package struct TransportLimits: Sendable {
         precondition(ambientBytes > 0 && ambientBytes <= maxUntakenConnectionBytes)
         precondition(maxUntakenConnectionBytes <= maxUntakenBytes && minFrameRate > 0)
         precondition(maxOpenForwards > 0 && maxFrameBytes <= maxOpenForwardBytes)
+        precondition(requestPartBytes > 0 && requestPartBytes + 64 <= ambientBytes)
+        precondition(requestPartBytes <= requestWindowBytes && welcomeTime.nanoseconds > 0)
         precondition(wholeReplyBytes > 0 && maxReplyBytes <= maxHeldReplyBytes)
         precondition(backlogBytes > 0 && backlogBytes < largeFrameBytes)
         precondition(maxUnwanted > 0 && unwantedTime.nanoseconds > 0)
