@@ -35,10 +35,11 @@ struct Arrivals: Equatable, Sendable {
 
     /// What was sent is not twice as long on its way yet as what was measured. No larger time is
     /// foreseen for what is larger than all that was measured: that is left to growing pauses.
-    var mayBeOnTheirWay: Bool {
+    /// - Parameter limit: ticks that are waited at most: a member that was away for long made the last one late.
+    func mayBeOnTheirWay(limit: Int) -> Bool {
         guard let flight, measured.bytes > 0 else { return false }
         let patience = 2 * measured.ticks * min(flight.bytes, measured.bytes) / measured.bytes
-        return flight.ticks < patience
+        return flight.ticks < min(patience, limit)
     }
 
     mutating func tick() { flight?.ticks += 1 }

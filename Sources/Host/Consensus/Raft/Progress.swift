@@ -147,10 +147,12 @@ struct Progress: Equatable, Sendable {
     }
 
     private mutating func passesPause(_ settings: RaftSettings) -> Bool {
-        guard ticksSinceResend >= resendPause, !arrivals.mayBeOnTheirWay else { return false }
+        let longest = 4 * settings.electionTicks
+        guard ticksSinceResend >= resendPause, !arrivals.mayBeOnTheirWay(limit: longest) else {
+            return false
+        }
         ticksSinceResend = 0
-        resendPause = min(
-            max(settings.heartbeatTicks, 2 * resendPause), 4 * settings.electionTicks)
+        resendPause = min(max(settings.heartbeatTicks, 2 * resendPause), longest)
         return true
     }
 

@@ -301,6 +301,7 @@ extension Rendezvous {
             search = nil
             lostSince = nil
             isDoubted = false
+            acceptedAt = now
         } else {
             become(member: admission, of: cluster, campaign: false)
         }

@@ -103,6 +103,9 @@ struct Rendezvous {
     static var joinPatience: Duration { .seconds(15) }
     /// A member without a leader for so long looks for the others at the candidates' addresses.
     static var rejoinAfter: Duration { .seconds(1) }
+    /// A member that a leader took in again doesn't ask anew for so long: its own log tells only when it has
+    /// caught up.
+    static var acceptedFor: Duration { .seconds(2) }
 
     let options: NodeOptions
     /// Of this process.
@@ -129,6 +132,8 @@ struct Rendezvous {
     var recent = RecentCandidates()
     /// Since when this member has no leader that it can answer.
     var lostSince: MonotonicTime?
+    /// When a leader took this member in again.
+    var acceptedAt: MonotonicTime?
     /// Since when the leader is known.
     var ledSince: MonotonicTime?
     /// A leader does not count what this node says; until somebody tells whether it is a member.
@@ -237,7 +242,8 @@ struct Rendezvous {
         reviewRecognition()
         let hasLost = situation.leader != nil && !situation.reachesLeader || situation.leader == nil
         if hasLost { lostSince = lostSince ?? now } else { lostSince = nil }
-        if isLost, search == nil, situation.role != .leader || hasMoved {
+        let isAccepted = acceptedAt.map { now - $0 < Self.acceptedFor } ?? false
+        if isLost, !isAccepted, search == nil, situation.role != .leader || hasMoved {
             startSearch(.rejoin, limit: .none)
         } else if !isLost, search?.goal == .rejoin {
             search = nil
