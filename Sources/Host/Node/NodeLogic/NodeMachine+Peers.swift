@@ -298,6 +298,9 @@ extension NodeMachine {
     /// A joiner's own log does not name anybody yet, but it must answer the leader.
     private mutating func introduced(_ acceptance: JoinAcceptance) {
         learn(acceptance.membership)
+        if acceptance.membership[options.identity.id]?.incarnation == options.identity.incarnation {
+            takenInAgain()
+        }
         if let leader = acceptance.leader {
             _ = acquaintances.hinted(leader.address, for: leader.id)
             emit(.setAddress(leader.address, for: leader.id))

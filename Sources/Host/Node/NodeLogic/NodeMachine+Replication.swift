@@ -146,7 +146,11 @@ extension NodeMachine {
         leaderlessSince = leader == nil ? now : nil
         rendezvous.leaderChanged(leader, now)
         snapshots.leaderChanged(leader)
-        if let leader { askForTestimony(of: leader) }
+        if let leader {
+            // Who said that this node was removed may have been behind.
+            if exclusion == .removed { rendezvous.isDoubted = true }
+            askForTestimony(of: leader)
+        }
         if let leader, leader != options.identity.id {
             let address = address(of: leader)?.rawValue ?? "unknown address"
             say(.announcement, "node \(leader) at \(address) is now Leader")
@@ -194,7 +198,7 @@ extension NodeMachine {
     /// The leader, or this node's own log, says that it is no member any more.
     /// - Parameter cause: for the operator.
     mutating func wasRemoved(_ cause: String) {
-        guard exclusion == .none else { return }
+        guard exclusion == .none else { return rendezvous.excluded() }
         exclusion = options.stopsWhenRemoved ? .stopped : .removed
         rendezvous.excluded()
         replicated?.retire()
@@ -205,9 +209,9 @@ extension NodeMachine {
         }
     }
 
-    /// The log names this node as a member. That a leader speaks to it proves nothing: what it says may
-    /// be meant for another data directory with this node's ID.
-    private mutating func takenInAgain() {
+    /// The log names this node as a member, or a leader whom it asked does. That one speaks to it proves
+    /// nothing: what it says may be meant for another data directory with this node's ID.
+    mutating func takenInAgain() {
         guard exclusion == .removed else { return }
         exclusion = .none
         troubles.set(.removed, nil)

@@ -236,7 +236,9 @@ struct Rendezvous {
     /// A member that lost its leader, or moved, introduces itself to the candidates until the
     /// cluster knows it again.
     private mutating func reviewContact() {
-        guard !situation.isStopping, situation.exclusion == .none,
+        // One that was removed asks no more, unless it hears a leader all the same.
+        guard !situation.isStopping,
+            situation.exclusion == .none || situation.exclusion == .removed && isDoubted,
             options.plan != .alone || situation.membership.members.count > 1 || hasMoved
         else { return }
         reviewRecognition()
