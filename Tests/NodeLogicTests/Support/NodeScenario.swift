@@ -55,6 +55,9 @@ struct NodeScenario {
         case "wipe": wipe(command.node)
         case "run": ensemble.run(milliseconds: command.node)
         case "show": show(command)
+        case "mislead":
+            ensemble.nodes[command.node]?.machine?.wasRemoved("said one that is behind")
+            ensemble.settle()
         case "cut": for pair in pairs(command) { ensemble.cuts.insert(pair) }
         case "heal": ensemble.cuts = []
         case "hang": ensemble.nodes[command.node]?.isHung = true
