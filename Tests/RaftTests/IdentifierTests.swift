@@ -21,6 +21,19 @@ import Testing
         }
     }
 
+    @Test func `An ID of random bits is written with all its digits, and is read from them`() {
+        let texts = [
+            (RandomID(high: 0, low: 0), "00000000000000000000000000000000"),
+            (RandomID(high: .max, low: .max), "ffffffffffffffffffffffffffffffff"),
+            (RandomID(high: 0x0123_4567_89ab_cdef, low: 1), "0123456789abcdef0000000000000001"),
+            (RandomID(high: 0xa << 60, low: 0xf << 60), "a000000000000000f000000000000000"),
+        ]
+        for (id, text) in texts {
+            #expect(id.description == text)
+            #expect(RandomID(text) == id)
+        }
+    }
+
     @Test func `Names are ordered by their bytes`() {
         let names = ["1", "10", "2", "A", "Z", "a", "z", "\u{E9}", "\u{FF21}", "\u{1F600}"]
         #expect(names.map { NodeID($0) }.sorted().map(\.rawValue) == names)

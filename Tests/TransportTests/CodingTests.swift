@@ -102,6 +102,18 @@ import Wire
         #expect(CommitMark(mark.description) == mark)
     }
 
+    @Test func `A mark is written in decimal digits, whatever its numbers are`() {
+        let numbers: [UInt64] = [0, 1, 9, 10, 11, 99, 100, 1 << 32, .max / 10, .max - 1, .max]
+        for epoch in numbers {
+            for index in numbers {
+                let mark = CommitMark(
+                    cluster: Samples.cluster, epoch: epoch, index: LogIndex(index))
+                #expect(mark.description == "\(Samples.cluster)-\(epoch)-\(index)")
+                #expect(CommitMark(mark.description) == mark)
+            }
+        }
+    }
+
     @Test func `A reply survives encoding`() throws {
         for outcome in Samples.outcomes {
             let reply = Reply(id: RequestID(8), outcome: outcome, servedBy: PeerAddress("h:1"))

@@ -105,10 +105,18 @@ package struct ByteReader: Sendable {
     package mutating func readText(limit: Int = .max) throws(WireError) -> String {
         let count = try readCount(limit: limit)
         let start = try advance(count)
-        guard let text = String(validating: bytes[start..<start + count], as: UTF8.self) else {
-            throw .notUTF8
-        }
+        guard let text = Self.text(of: bytes, in: start..<start + count) else { throw .notUTF8 }
         return text
+    }
+
+    /// Nil for what is not UTF-8. What `String` has for that finds out its types at each call, which
+    /// costs more than the text.
+    private static func text(of bytes: [UInt8], in range: Range<Int>) -> String? {
+        bytes.withUnsafeBytes { bytes in
+            let part = UnsafeRawBufferPointer(rebasing: bytes[range])
+            guard UTF8Check.isValid(part) else { return nil }
+            return String(decoding: part, as: UTF8.self)
+        }
     }
 
     /// Bytes behind their count (u32). Nothing is allocated for a count that can't be.

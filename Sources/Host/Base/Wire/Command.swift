@@ -215,7 +215,7 @@ extension Command {
 extension LogCommand {
     /// The content of a log entry.
     package func encoded() -> [UInt8] {
-        var writer = ByteWriter(reserving: 64)
+        var writer = ByteWriter(reserving: roomHint)
         writer.write(Self.formatVersion)
         switch self {
         case .command(let command):
@@ -244,6 +244,14 @@ extension LogCommand {
             end.encode(into: &writer)
         }
         return writer.bytes
+    }
+
+    /// About as many bytes as `encoded` gives, so that they need not be moved while they are written.
+    private var roomHint: Int {
+        guard case .command(let command) = self else { return 64 }
+        return command.statements.reduce(64) {
+            $0 + $1.sql.utf8.count + 16 * ($1.positional.count + $1.named.count + 1)
+        }
     }
 
     /// - Throws: `WireError` for an unknown version or kind, bytes that are missing, and bytes that

@@ -13,6 +13,9 @@ package enum UpkeepTask: Equatable, Sendable, CaseIterable {
         }
     }
 
+    /// Bytes of the longest of these statements: nearly all that clients send are longer.
+    private static let longest = 15
+
     /// To be proposed.
     package var command: Command { Command(kind: .execute, statements: [Statement(statement)]) }
 
@@ -20,7 +23,7 @@ package enum UpkeepTask: Equatable, Sendable, CaseIterable {
     /// statement counts as well, since it does the same.
     package init?(_ command: Command) {
         guard command.kind == .execute, command.key == nil, command.statements.count == 1,
-            let sql = command.statements.first?.sql,
+            let sql = command.statements.first?.sql, sql.utf8.count <= Self.longest,
             let task = Self.allCases.first(where: { $0.statement == sql })
         else { return nil }
         self = task

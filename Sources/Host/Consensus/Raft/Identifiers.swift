@@ -92,10 +92,18 @@ package struct RandomID: Hashable, Comparable, Sendable, CustomStringConvertible
     }
 
     package var description: String {
-        [high, low].map { half in
-            let digits = String(half, radix: 16)
-            return String(repeating: "0", count: 16 - digits.count) + digits
-        }.joined()
+        String(unsafeUninitializedCapacity: 32) { write(to: $0) }
+    }
+
+    /// Writes what `description` says to the beginning of memory for it, 32 bytes at least.
+    /// - Returns: 32.
+    package func write(to text: UnsafeMutableBufferPointer<UInt8>) -> Int {
+        for place in 0..<32 {
+            let half = place < 16 ? high : low
+            let digit = UInt8(truncatingIfNeeded: half >> UInt64(60 - place % 16 * 4)) & 15
+            text[place] = digit + (digit < 10 ? 0x30 : 0x57)
+        }
+        return 32
     }
 
     /// 32 hexadecimal digits, as `description` writes them; nil for anything else.

@@ -17,7 +17,36 @@ package struct CommitMark: Hashable, Sendable, CustomStringConvertible {
         self.index = index
     }
 
-    package var description: String { "\(cluster)-\(epoch)-\(index.rawValue)" }
+    /// It stands in the head of every answer: so it is written digit by digit.
+    package var description: String {
+        String(unsafeUninitializedCapacity: 32 + 2 * (1 + Self.mostDigits)) { text in
+            var count = cluster.id.write(to: text)
+            count = Self.write(epoch, behindDashAt: count, to: text)
+            return Self.write(index.rawValue, behindDashAt: count, to: text)
+        }
+    }
+
+    /// Decimal digits of the largest number.
+    private static let mostDigits = 20
+
+    /// - Returns: where the number ends.
+    private static func write(
+        _ number: UInt64, behindDashAt place: Int, to text: UnsafeMutableBufferPointer<UInt8>
+    ) -> Int {
+        text[place] = UInt8(ascii: "-")
+        var end = place + 2
+        var rest = number / 10
+        while rest > 0 {
+            end += 1
+            rest /= 10
+        }
+        rest = number
+        for digit in stride(from: end - 1, to: place, by: -1) {
+            text[digit] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        }
+        return end
+    }
 
     /// - Returns: nil for a text that `description` never gives.
     package init?(_ text: some StringProtocol) {

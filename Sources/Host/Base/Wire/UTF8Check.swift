@@ -1,7 +1,8 @@
 /// Tells UTF-8 from other bytes by table 3-7 of the Unicode standard: databases may hold anything
-/// in their texts, and what goes out as JSON must be UTF-8.
-enum UTF8Check {
-    static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
+/// in their texts, and what goes out as JSON must be UTF-8. So must the texts that nodes send each other.
+package enum UTF8Check {
+    /// All of it is UTF-8.
+    package static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
         var offset = 0
         while offset < bytes.count {
             offset = skipASCII(bytes, from: offset)
@@ -14,7 +15,7 @@ enum UTF8Check {
     }
 
     /// Every byte that belongs to no character becomes U+FFFD.
-    static func repaired(_ bytes: UnsafeRawBufferPointer) -> String {
+    package static func repaired(_ bytes: UnsafeRawBufferPointer) -> String {
         var good: [UInt8] = []
         good.reserveCapacity(bytes.count)
         var offset = 0
