@@ -171,7 +171,11 @@ static void *plain_malloc(int size) {
     return block;
 }
 
-static void *counting_malloc(int size) {
+// Sizes as SQLite rounds them where it keeps statistics of its own: limits must not depend on that.
+static int rounded(int size) { return (size + 7) & ~7; }
+
+static void *counting_malloc(int asked) {
+    int size = rounded(asked);
     if (is_plain(size)) return plain_malloc(size);
     if (!may_hold(counted(size)) || !may_nest(size)) return 0;
     if (work_limit >= 0 && !may_work(size)) return 0;
@@ -226,6 +230,9 @@ int csqlite_install_allocator(void) {
     counting.xFree = counting_free;
     counting.xRealloc = counting_realloc;
     rc = sqlite3_config(SQLITE_CONFIG_MALLOC, &counting);
+    // Statistics of memory, which nobody asks for, take a mutex of the whole process for each block:
+    // a twentieth of what a write costs, and readers wait there for the writer.
+    if (rc == SQLITE_OK) rc = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     is_installed = rc == SQLITE_OK;
     return rc;
 }
