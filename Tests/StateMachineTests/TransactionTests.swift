@@ -118,6 +118,20 @@ import Wire
         #expect(try database.rows("SELECT count(*) FROM t") == ["0"])
     }
 
+    @Test(arguments: [
+        ("BEGIN", "COMMIT", true), ("BEGIN", "END", true), ("begin", "end", true),
+        ("BEGIN", "/**/END", true), ("BEGIN", "END;", true), ("BEGIN", "ROLLBACK", false),
+        ("SAVEPOINT s", "RELEASE s", true), ("savepoint s", "release savepoint s", true),
+    ])
+    func `Each word that ends a transaction does so as a text of its own`(
+        begin: String, end: String, keeps: Bool
+    ) throws {
+        let database = try database()
+        let outcomes = try database.execute(begin, "INSERT INTO t VALUES(1, 1)", end)
+        #expect(outcomes.count == 3, "\(outcomes)")
+        #expect(try database.rows("SELECT count(*) FROM t") == [keeps ? "1" : "0"])
+    }
+
     @Test func `What BEGIN and COMMIT can't do they say in SQLite's words`() throws {
         let database = try database()
         #expect(

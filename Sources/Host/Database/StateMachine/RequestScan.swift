@@ -75,26 +75,25 @@ struct RequestScan: Equatable {
         }
     }
 
-    /// A cheap first look: most texts hold none of these words.
+    /// A cheap first look: most texts hold none of the beginnings of these words.
     private static func mayMatter(_ sql: UnsafeRawBufferPointer) -> Bool {
         var index = 0
-        let last = sql.count - 3
-        while index < last {
-            switch sql[index] | 0x20 {
-            case UInt8(ascii: "p") where sql[index + 1] | 0x20 == UInt8(ascii: "r"):
-                return true  // PRAGMA
-            case UInt8(ascii: "b") where sql[index + 1] | 0x20 == UInt8(ascii: "e"):
-                return true  // BEGIN
-            case UInt8(ascii: "s") where sql[index + 1] | 0x20 == UInt8(ascii: "a"):
-                return true  // SAVEPOINT
-            case UInt8(ascii: "c") where sql[index + 1] | 0x20 == UInt8(ascii: "o"):
-                return true  // COMMIT
-            case UInt8(ascii: "r") where sql[index + 1] | 0x20 == UInt8(ascii: "o"):
-                return true  // ROLLBACK
-            case UInt8(ascii: "e") where sql[index + 1] | 0x20 == UInt8(ascii: "n"):
-                return true  // END
-            default: index += 1
-            }
+        while index + 3 <= sql.count {
+            let next = (sql[index + 1] | 0x20, sql[index + 2] | 0x20)
+            let found =
+                switch sql[index] | 0x20 {
+                case UInt8(ascii: "p"): next == (UInt8(ascii: "r"), UInt8(ascii: "a"))  // PRAGMA
+                case UInt8(ascii: "b"): next == (UInt8(ascii: "e"), UInt8(ascii: "g"))  // BEGIN
+                case UInt8(ascii: "s"): next == (UInt8(ascii: "a"), UInt8(ascii: "v"))  // SAVEPOINT
+                case UInt8(ascii: "c"): next == (UInt8(ascii: "o"), UInt8(ascii: "m"))  // COMMIT
+                case UInt8(ascii: "r"):
+                    next == (UInt8(ascii: "o"), UInt8(ascii: "l"))  // ROLLBACK
+                        || next == (UInt8(ascii: "e"), UInt8(ascii: "l"))  // RELEASE
+                case UInt8(ascii: "e"): next == (UInt8(ascii: "n"), UInt8(ascii: "d"))  // END
+                default: false
+                }
+            if found { return true }
+            index += 1
         }
         return false
     }
