@@ -395,7 +395,7 @@ package final class Applier {
             }
             resuming.progress = progress
         }
-        var runner = CommandRunner(
+        let runner = CommandRunner(
             session: session, command: command, mode: mode, state: state,
             options: (limits, entry.isReported), resuming: resuming)
         runner.stop = entry.skip?.place

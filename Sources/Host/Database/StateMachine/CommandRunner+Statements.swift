@@ -4,7 +4,7 @@ internal import Wire
 
 /// One statement of a command: what it is allowed to do, and what it did.
 extension CommandRunner {
-    mutating func runStatement(_ statement: ScriptStatement, _ supply: inout ParameterSupply)
+    func runStatement(_ statement: ScriptStatement, _ supply: inout ParameterSupply)
         throws(Interruption)
     {
         let facts = statement.compiled.facts
@@ -39,7 +39,7 @@ extension CommandRunner {
         return compiled.facts.nodeLocal.map { Guard.nodeLocalText($0) }
     }
 
-    private mutating func runOrdinary(_ statement: ScriptStatement, _ supply: ParameterSupply)
+    private func runOrdinary(_ statement: ScriptStatement, _ supply: ParameterSupply)
         throws(Interruption)
     {
         if mode == .shared, session.guardian.needsUnits { throw .needsUnits }
@@ -130,7 +130,7 @@ extension CommandRunner {
 
     /// Only within a transaction by hand, as dumps have it: a restart between two units would read
     /// the schema, and protect the shadow tables that the dump still has to fill.
-    private mutating func load(
+    private func load(
         _ row: CatalogueRow, _ statement: ScriptStatement, _ supply: ParameterSupply
     ) throws(Interruption) {
         guard explicit != nil else {
@@ -150,7 +150,7 @@ extension CommandRunner {
         finish(statement, outcome, supply)
     }
 
-    private mutating func runSwitch(
+    private func runSwitch(
         _ toggle: StatementFacts.Switch, _ statement: ScriptStatement, _ supply: ParameterSupply
     ) throws(Interruption) {
         if let refusal = SettingRule.refusal(
@@ -181,7 +181,7 @@ extension CommandRunner {
     }
 
     /// VACUUM, outside of any transaction.
-    private mutating func runVacuum(_ statement: ScriptStatement, _ supply: ParameterSupply)
+    private func runVacuum(_ statement: ScriptStatement, _ supply: ParameterSupply)
         throws(Interruption)
     {
         guard !isUnitOpen else {
@@ -194,7 +194,7 @@ extension CommandRunner {
         try commitProgress()
     }
 
-    private mutating func vacuum(_ compiled: CompiledStatement) throws(Interruption)
+    private func vacuum(_ compiled: CompiledStatement) throws(Interruption)
         -> StatementOutcome
     {
         do throws(ApplyFault) {
@@ -212,7 +212,7 @@ extension CommandRunner {
     }
 
     /// PRAGMA optimize: ANALYZE, and nothing in a query.
-    private mutating func runOptimize(_ statement: ScriptStatement, _ supply: ParameterSupply)
+    private func runOptimize(_ statement: ScriptStatement, _ supply: ParameterSupply)
         throws(Interruption)
     {
         if command.kind == .query { return finish(statement, .empty, supply) }
@@ -238,7 +238,7 @@ extension CommandRunner {
 
     // MARK: Transactions by hand
 
-    private mutating func runControl(
+    private func runControl(
         _ control: StatementFacts.Control, _ statement: ScriptStatement, _ supply: ParameterSupply
     ) throws(Interruption) {
         switch control {
@@ -277,7 +277,7 @@ extension CommandRunner {
         }
     }
 
-    private mutating func end(
+    private func end(
         _ statement: ScriptStatement, _ supply: ParameterSupply, verb: String, keeping: Bool
     ) throws(Interruption) {
         if command.transaction {
@@ -296,7 +296,7 @@ extension CommandRunner {
         try endUnit(keeping: keeping)
     }
 
-    private mutating func release(
+    private func release(
         _ name: String, _ statement: ScriptStatement, _ supply: ParameterSupply
     ) throws(Interruption) {
         var copy = explicit

@@ -13,7 +13,9 @@ internal import Wire
 /// `transaction`, or what stands between a hand-made BEGIN and COMMIT. Each unit runs in a savepoint.
 /// In a shared transaction nothing else marks it; otherwise each unit is a transaction, which also
 /// stores how far the command is done. Both give the same rows and results.
-struct CommandRunner {
+///
+/// A class, for it is large: a struct of its size is copied for many calls that only read it.
+final class CommandRunner {
     enum Mode: Equatable {
         /// Within the transaction of a batch.
         case shared
@@ -87,7 +89,7 @@ struct CommandRunner {
         error.map { CommandResult([], error: $0) } ?? CommandResult(results)
     }
 
-    mutating func run() throws(Interruption) {
+    func run() throws(Interruption) {
         let refusal = RequestScan.refusal(
             of: command.statements, isTransaction: command.transaction)
         guard refusal == nil else {
@@ -116,7 +118,7 @@ struct CommandRunner {
         if isUnitOpen { try endUnit(keeping: false) }
     }
 
-    private mutating func runAsTransaction() throws(Interruption) {
+    private func runAsTransaction() throws(Interruption) {
         try openUnit()
         explicit = ExplicitTransaction(savepoint: nil)
         while progress.statement < command.statements.count {
@@ -137,7 +139,7 @@ struct CommandRunner {
     // MARK: Texts
 
     /// Runs what is left of one text: its last statement's outcome is the text's.
-    private mutating func runText(_ text: Statement) throws(Interruption) {
+    private func runText(_ text: Statement) throws(Interruption) {
         if text.sql.isEmpty { return nextText() }
         var supply = ParameterSupply(text, positionalUsed: progress.positionalUsed)
         let start = Self.now()
@@ -206,7 +208,7 @@ struct CommandRunner {
         + "the nodes that tried it"
 
     /// Ends the command here. A unit that is open is undone as a whole.
-    private mutating func leaveOut() throws(Interruption) {
+    private func leaveOut() throws(Interruption) {
         progress.statement = command.statements.count
         progress.offset = 0
         progress.positionalUsed = 0
@@ -214,14 +216,14 @@ struct CommandRunner {
         if isUnitOpen { try endUnit(keeping: false) }
     }
 
-    private mutating func nextText() {
+    private func nextText() {
         progress.statement += 1
         progress.offset = 0
         progress.positionalUsed = 0
     }
 
     /// A text has one result: that of its last statement so far.
-    private mutating func record(_ outcome: StatementOutcome, isRead: Bool) {
+    private func record(_ outcome: StatementOutcome, isRead: Bool) {
         // After a restart the results of what is done already are gone, and nobody waits for them.
         if progress.offset > 0, !results.isEmpty { results.removeLast() }
         results.append(StatementResult(outcome, isRead: isRead))
@@ -229,7 +231,7 @@ struct CommandRunner {
 
     /// Notes how a statement ended and moves on: to the next one, or past the text if it failed or
     /// was the last, or past the command if that is one transaction.
-    mutating func finish(
+    func finish(
         _ statement: ScriptStatement?, _ outcome: StatementOutcome, _ supply: ParameterSupply
     ) {
         let isRead =
@@ -252,7 +254,7 @@ struct CommandRunner {
 
     // MARK: Units
 
-    mutating func openUnit() throws(Interruption) {
+    func openUnit() throws(Interruption) {
         do throws(SQLiteError) {
             if mode == .perUnit {
                 try session.begin()
@@ -278,7 +280,7 @@ struct CommandRunner {
     }
 
     /// The progress must have moved past the unit already: it is stored with it.
-    mutating func endUnit(keeping: Bool) throws(Interruption) {
+    func endUnit(keeping: Bool) throws(Interruption) {
         isUnitOpen = false
         explicit = nil
         do throws(SQLiteError) {
@@ -293,7 +295,7 @@ struct CommandRunner {
         session.readCatalogueRows()
     }
 
-    private mutating func undoUnit(_ message: String) throws(Interruption) {
+    private func undoUnit(_ message: String) throws(Interruption) {
         do throws(SQLiteError) {
             try session.rollBack()
         } catch {
@@ -308,14 +310,14 @@ struct CommandRunner {
     }
 
     /// SQLite ended the unit's transaction by itself; only that it was tried is stored.
-    mutating func unitEnded() throws(Interruption) {
+    func unitEnded() throws(Interruption) {
         isUnitOpen = false
         explicit = nil
         try commitProgress()
     }
 
     /// Stores the progress in a transaction of its own.
-    mutating func commitProgress() throws(Interruption) {
+    func commitProgress() throws(Interruption) {
         do throws(SQLiteError) {
             try session.rollBack()
             try session.begin()
@@ -325,7 +327,7 @@ struct CommandRunner {
         }
     }
 
-    private mutating func storeProgress() throws(SQLiteError) {
+    private func storeProgress() throws(SQLiteError) {
         session.recordSession(in: &progress)
         state.progress = progress
         state.trace = session.trace.value
@@ -344,7 +346,7 @@ struct CommandRunner {
 
     /// What of the answer so far is to be kept, for a write that may be repeated. Once it was too
     /// large it stays so: after a restart nobody would know what it was.
-    mutating func keptAnswer() -> KeptAnswer.Encoded {
+    func keptAnswer() -> KeptAnswer.Encoded {
         guard command.key != nil, !isAnswerOmitted else { return .omitted }
         let encoded = error.map { .init(error: $0) } ?? answer.encode(results) ?? .omitted
         isAnswerOmitted = encoded == .omitted

@@ -36,6 +36,7 @@ struct RowCollector {
         of statement: borrowing PreparedStatement, names: [String]? = nil, qualifyColumns: Bool
     ) -> RowSet {
         let columnCount = statement.columnCount
+        guard columnCount > 0 else { return RowSet(columns: [], types: []) }
         var columns: [String] = []
         var types: [String] = []
         columns.reserveCapacity(columnCount)
