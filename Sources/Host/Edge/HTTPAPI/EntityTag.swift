@@ -9,8 +9,6 @@ import Wire
 ///
 /// The tag is weak: the same rows may come packed or not.
 enum EntityTag {
-    static func text(of mark: CommitMark) -> String { "W/\"\(mark)\"" }
-
     /// The tag of an answer; nil where asking again may give another: one that did not see exactly
     /// what its mark says, that failed, or that was made by the log.
     static func of(

@@ -26,6 +26,9 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         var importing: ImportRun?
         /// The client has its answer, or a refusal; parts that still come are dropped.
         var isOver = false
+
+        /// What the node answers may lead to the next request rather than to the client's answer.
+        var hasSteps: Bool { shipment != nil || importing != nil }
     }
 
     let loop: any EventLoop
@@ -222,8 +225,13 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
                 }
                 continue
             }
-            if goOn(with: reply) || goOnImporting(with: reply) { continue }
             // Whoever answers twice finds nobody waiting.
+            guard let place = waiting.index(forKey: reply.id) else { continue }
+            if waiting.values[place].hasSteps,
+                goOn(with: reply) || goOnImporting(with: reply)
+            {
+                continue
+            }
             guard let waiting = remove(reply.id) else { continue }
             if let shipment = waiting.shipment { ended(shipment, reply, waiting.pending) }
             if waiting.source == nil { edge.desk.counters.times.record(waiting.pending) }

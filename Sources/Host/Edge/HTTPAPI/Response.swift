@@ -137,6 +137,8 @@ struct ResponseFraming: Equatable {
 struct ResponseWriter: Sendable {
     /// The header fields that every answer has, as they stand on the wire.
     private let common: [UInt8]
+    /// Status line and first fields of nearly all answers.
+    private let beginningOfJSON: [UInt8]
 
     /// - Parameter asksForCredentials: every answer says so, as rqlite's do.
     init(version: String, allowOrigin: String?, asksForCredentials: Bool = false) {
@@ -150,20 +152,23 @@ struct ResponseWriter: Sendable {
         let allowed = asksForCredentials ? "Content-Type, Authorization" : "Content-Type"
         text += "Access-Control-Allow-Headers: \(allowed)\r\n"
         common = Array(text.utf8)
+        beginningOfJSON =
+            Array("HTTP/1.1 200 OK\r\n".utf8) + common
+            + Array(Response.Content.json.header.description.utf8)
     }
 
     /// A complete answer, or the head of one in slices.
     func write(_ response: Response, _ framing: ResponseFraming, to output: inout ByteBuffer) {
         let bodySize = framing.omitsBody ? 0 : response.body.count
         output.reserveCapacity(minimumWritableBytes: common.count + 256 + bodySize)
-        if response.status == .ok {
-            output.writeStaticString("HTTP/1.1 200 OK\r\n")
+        if response.status == .ok, case .json = response.content {
+            output.writeBytes(beginningOfJSON)
         } else {
             output.writeString(
                 "HTTP/1.1 \(response.status.code) \(response.status.reasonPhrase)\r\n")
+            output.writeBytes(common)
+            output.writeStaticString(response.content.header)
         }
-        output.writeBytes(common)
-        output.writeStaticString(response.content.header)
         if let servedBy = response.servedBy {
             writeField("X-Rqlite-Served-By: ", servedBy, to: &output)
         }
@@ -177,7 +182,7 @@ struct ResponseWriter: Sendable {
             writeField("X-Rqlited-Commit: ", commit.description, to: &output)
         }
         if let tag = response.entityTag {
-            writeField("ETag: ", EntityTag.text(of: tag), to: &output)
+            writeField("ETag: W/\"", tag.description, ending: "\"\r\n", to: &output)
         }
         if let tag = response.copyTag { writeField("ETag: ", "\"\(tag)\"", to: &output) }
         if let range = response.contentRange {
@@ -232,9 +237,27 @@ struct ResponseWriter: Sendable {
         if isLast { output.writeStaticString("0\r\n\r\n") }
     }
 
-    private func writeField(_ name: StaticString, _ value: String, to output: inout ByteBuffer) {
-        output.writeStaticString(name)
-        output.writeString(value)
-        output.writeStaticString("\r\n")
+    /// All of it at once: each write into the buffer costs more than the few bytes of a field.
+    private func writeField(
+        _ name: StaticString, _ value: String, ending: StaticString = "\r\n",
+        to output: inout ByteBuffer
+    ) {
+        var value = value
+        value.withUTF8 { value in
+            let parts = (
+                UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount),
+                UnsafeRawBufferPointer(value),
+                UnsafeRawBufferPointer(start: ending.utf8Start, count: ending.utf8CodeUnitCount)
+            )
+            let count = parts.0.count + parts.1.count + parts.2.count
+            output.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { field in
+                field.copyMemory(from: parts.0)
+                UnsafeMutableRawBufferPointer(rebasing: field[parts.0.count...])
+                    .copyMemory(from: parts.1)
+                UnsafeMutableRawBufferPointer(rebasing: field[(count - parts.2.count)...])
+                    .copyMemory(from: parts.2)
+                return count
+            }
+        }
     }
 }
