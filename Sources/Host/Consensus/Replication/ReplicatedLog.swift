@@ -326,6 +326,7 @@ package struct ReplicatedLog: Sendable {
 
     /// All that is to be done since the last call, in the order in which it must be done.
     package mutating func takeEffects() -> [ReplicationEffect] {
+        guard !effects.isEmpty else { return [] }
         defer { effects = [] }
         return effects
     }

@@ -92,6 +92,7 @@ struct MembershipDesk {
     var pendingChanges: Int { queue.count }
 
     mutating func takeDecisions() -> [Decision] {
+        guard !decisions.isEmpty else { return [] }
         defer { decisions = [] }
         return decisions
     }

@@ -90,8 +90,8 @@ extension NodeMachine {
 
     /// - Returns: whether there was something to do.
     mutating func performRequests() -> Bool {
+        guard router.hasDecided else { return false }
         let decisions = router.takeDecisions()
-        guard !decisions.isEmpty else { return false }
         if !decisions.proposals.isEmpty {
             propose(decisions.proposals.map { (.command($0), $0.encoded) })
         }
@@ -132,52 +132,64 @@ extension NodeMachine {
         standing.isExcluded = exclusion != .none
         standing.halt =
             quarantineText.map { "this node's database is not to be trusted: \($0)" } ?? haltText
-        guard let replicated else {
-            standing.canServeLocally = canServeLocally
+        guard var replicated else {
+            standing.canServeLocally = servesLocally(nil)
             standing.waitingFor = waitingFor
             return standing
         }
+        let log = replicated.summary()
         let raft = replicated.raft
         standing.isInCluster = true
         standing.cluster = cluster
-        standing.epoch = raft.term.epoch
-        standing.role = raft.role
-        standing.leader = raft.leader
-        if let leader = raft.leader, leader != options.identity.id {
+        standing.epoch = log.term.epoch
+        standing.role = log.role
+        standing.leader = log.leader
+        if let leader = log.leader, leader != options.identity.id {
             standing.leaderAddress = address(of: leader)
             standing.leaderURL = acquaintances[leader]?.apiURL
         }
         standing.isVoter = raft.membership.isVoter(options.identity.id)
-        standing.commitIndex = raft.commitIndex
+        standing.commitIndex = log.commitIndex
         standing.knownCommitIndex = raft.knownCommitIndex
-        standing.knowsCommitOfTerm = raft.term(at: raft.commitIndex) == raft.term
-        standing.appliedIndex = replicated.appliedIndex
+        standing.knowsCommitOfTerm = raft.term(at: log.commitIndex) == log.term
+        standing.appliedIndex = log.appliedIndex
         standing.sinceLeader = raft.ticksSinceLeader.map { options.tick * $0 }
-        standing.canServeLocally = canServeLocally
-        standing.canServeAsLeader = canServeAsLeader
-        if raft.leader == nil { standing.waitingFor = waitingFor }
+        standing.canServeLocally = servesLocally(log)
+        standing.canServeAsLeader = servesAsLeader(log)
+        if log.leader == nil { standing.waitingFor = waitingFor }
         return standing
+    }
+
+    /// Reads at level `none` may see this database.
+    var canServeLocally: Bool {
+        var replicated = replicated
+        return servesLocally(replicated?.summary())
+    }
+
+    /// This node leads, by all it knows, and has applied what it must have.
+    var canServeAsLeader: Bool {
+        var replicated = replicated
+        return servesAsLeader(replicated?.summary())
     }
 
     // Inlined, as both are asked at each turn, and a call that reads a machine may copy it first.
 
-    /// Reads at level `none` may see this database.
+    /// See `canServeLocally`.
+    /// - Parameter log: nil where the node has none.
     @inline(__always)
-    var canServeLocally: Bool {
+    func servesLocally(_ log: LogSummary?) -> Bool {
         // A node that forms a cluster has an empty database to show; one that does not know yet
         // whether it may take part has not.
-        guard let replicated else { return beginning == nil }
-        guard !servesNothing else { return false }
-        return !replicated.isInstalling && replicated.appliedIndex >= servableFrom
+        guard let log else { return beginning == nil }
+        return !servesNothing && !log.isInstalling && log.appliedIndex >= servableFrom
     }
 
-    /// This node leads, by all it knows, and has applied what it must have.
+    /// See `canServeAsLeader`.
+    /// - Parameter log: nil where the node has none.
     @inline(__always)
-    var canServeAsLeader: Bool {
-        guard let replicated, let from = leaderReadsFrom, !servesNothing else {
-            return false
-        }
-        return replicated.raft.isReadyLeader && replicated.appliedIndex >= from
+    func servesAsLeader(_ log: LogSummary?) -> Bool {
+        guard let log, let from = leaderReadsFrom, !servesNothing else { return false }
+        return log.isReadyLeader && log.appliedIndex >= from
     }
 
     // MARK: Describing members

@@ -109,10 +109,11 @@ package struct NodeOptions: Sendable {
         self.identity = identity
         self.engine = engine
         self.settings = settings
+        quorumTime = settings.tick * settings.raft.quorumTicks
     }
 
     /// The time within which a leader that lost its quorum has noticed.
-    package var quorumTime: Duration { settings.tick * settings.raft.quorumTicks }
+    package let quorumTime: Duration
 
     /// How long a cluster is without a leader at most, as a rule: a follower misses it, and perhaps
     /// two campaigns meet.

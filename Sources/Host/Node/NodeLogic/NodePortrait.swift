@@ -12,6 +12,15 @@ package struct NodePositions: Sendable {
     package var lastPosition = LogPosition.zero
 
     package init() {}
+
+    init(_ log: LogSummary?) {
+        guard let log else { return }
+        commitIndex = log.commitIndex
+        appliedIndex = log.appliedIndex
+        durableIndex = log.durableIndex
+        checkpointedIndex = log.checkpointedIndex
+        lastPosition = log.lastPosition
+    }
 }
 
 /// What changes seldom and has to show at once where it does.
@@ -59,36 +68,26 @@ extension NodeMachine {
     /// Something waits for what the database's thread is doing. Otherwise its progress may be told
     /// with whatever comes next, a tick later at most: who asked for a write is answered already.
     package mutating func awaitsDatabase() -> Bool {
-        replicated == nil || replicated?.awaitsApplied ?? true || !router.parked.isEmpty
-            || !awaitedDecisions.isEmpty || shutdown.hasBegun || quarantine.cause != nil
-            || !canServeLocally || (leaderReadsFrom != nil && !canServeAsLeader)
+        guard let log = replicated?.summary() else { return true }
+        return log.awaitsApplied || !router.parked.isEmpty || !awaitedDecisions.isEmpty
+            || shutdown.hasBegun || servesNothing || !servesLocally(log)
+            || (leaderReadsFrom != nil && !servesAsLeader(log))
     }
 
     /// Cheap; to be asked at the end of every turn.
     package mutating func lastTurn() -> NodeTurn {
-        NodeTurn(
-            outline: outline(), servesUntil: now + options.quorumTime, positions: positions(),
-            at: now)
+        let log = replicated?.summary()
+        return NodeTurn(
+            outline: outline(log), servesUntil: now + options.quorumTime,
+            positions: NodePositions(log), at: now)
     }
 
-    private mutating func outline() -> NodeOutline {
+    private mutating func outline(_ log: LogSummary?) -> NodeOutline {
         NodeOutline(
-            cluster: cluster, role: replicated?.raft.role ?? .follower,
-            term: replicated?.raft.term ?? .zero, leader: replicated?.raft.leader,
-            membershipIndex: replicated?.raft.membershipIndex ?? .zero, exclusion: exclusion,
-            isHalted: halt != nil, isSeeking: rendezvous.isSeeking,
-            servesLocally: canServeLocally, servesAsLeader: canServeAsLeader)
-    }
-
-    private mutating func positions() -> NodePositions {
-        var positions = NodePositions()
-        guard replicated != nil else { return positions }
-        positions.commitIndex = replicated?.raft.commitIndex ?? .zero
-        positions.appliedIndex = replicated?.appliedIndex ?? .zero
-        positions.durableIndex = replicated?.durableIndex ?? .zero
-        positions.checkpointedIndex = replicated?.checkpointedIndex ?? .zero
-        positions.lastPosition = replicated?.raft.lastPosition ?? .zero
-        return positions
+            cluster: cluster, role: log?.role ?? .follower, term: log?.term ?? .zero,
+            leader: log?.leader, membershipIndex: log?.membershipIndex ?? .zero,
+            exclusion: exclusion, isHalted: halt != nil, isSeeking: rendezvous.isSeeking,
+            servesLocally: servesLocally(log), servesAsLeader: servesAsLeader(log))
     }
 
     /// Costs about as much as a write; to be asked when somebody may read it.

@@ -18,8 +18,13 @@ package struct RequestKey: Hashable, Comparable, Sendable {
 package struct PendingRequest: Sendable {
     /// Under which the answer is given.
     package var key: RequestKey
-    /// As the client, or the node that forwarded it, asked.
-    package var request: ClientRequest
+    /// As the client, or the node that forwarded it, asked. It lies elsewhere, for it is large, and is
+    /// handed on many times with what came of it.
+    package var request: ClientRequest {
+        _read { yield content.wrappedValue }
+        _modify { yield &content.wrappedValue }
+    }
+    private var content: Aside<ClientRequest>
     /// When it came to this node.
     package var arrival: MonotonicTime
     /// When its client stops waiting: arrival and the request's own time.
@@ -36,7 +41,7 @@ package struct PendingRequest: Sendable {
     /// `encode()`.
     package init(_ request: ClientRequest, key: RequestKey, now: MonotonicTime) {
         self.key = key
-        self.request = request
+        content = Aside(wrappedValue: request)
         arrival = now
         deadline = now + request.timeout
         encoded = []

@@ -153,6 +153,7 @@ struct Rendezvous {
     }
 
     mutating func takeDecisions() -> [Decision] {
+        guard !decisions.isEmpty else { return [] }
         defer { decisions = [] }
         return decisions
     }

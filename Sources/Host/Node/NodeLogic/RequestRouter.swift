@@ -33,6 +33,8 @@ struct RequestRouter {
         self.limits = limits
     }
 
+    var hasDecided: Bool { !decisions.isEmpty }
+
     mutating func takeDecisions() -> Decisions {
         defer { decisions = Decisions() }
         return decisions

@@ -61,6 +61,7 @@ struct SnapshotTraffic {
     }
 
     mutating func takeDecisions() -> [Decision] {
+        guard !decisions.isEmpty else { return [] }
         defer { decisions = [] }
         return decisions
     }

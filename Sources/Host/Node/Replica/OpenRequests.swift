@@ -35,9 +35,10 @@ final class OpenRequests: Sendable {
 
         mutating func take(_ key: RequestKey) -> ReplyTarget? {
             guard let target = targets.removeValue(forKey: key) else { return nil }
-            let name = Name(target)
             // A sink may have used the name again since.
-            if keys[name] == key { keys[name] = nil }
+            if let place = keys.index(forKey: Name(target)), keys[place].value == key {
+                keys.remove(at: place)
+            }
             return target
         }
     }
