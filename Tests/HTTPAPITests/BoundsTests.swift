@@ -10,7 +10,7 @@ import Wire
 /// What all clients together may make the server hold.
 @Suite struct BoundsTests {
     private func write(_ body: String) -> String {
-        "POST /db/execute HTTP/1.1\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        "POST /db/execute HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
     }
 
     private func statement(ofSize size: Int) -> String {
@@ -79,7 +79,7 @@ import Wire
     @Test func `What is only shown again may not be large`() throws {
         let client = try Client(answering: .done)
         #expect(try client.post("/db/sql", statement(ofSize: 1000)).status == 200)
-        try client.send("POST /db/sql HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n")
+        try client.send("POST /db/sql HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n")
         #expect(Client.answers(in: try client.output()).map(\.status) == [413])
     }
 
@@ -143,7 +143,7 @@ import Wire
     @Test func `A half-sent body is given back when its client goes`() throws {
         let client = try Client(FakeNode { _ in nil })
         try client.send(
-            "POST /db/execute HTTP/1.1\r\nContent-Length: 100000\r\n\r\n"
+            "POST /db/execute HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
                 + String(repeating: " ", count: 50_000))
         #expect(client.server.budgets.bodyBytes.inUse == 50_000)
         try client.channel.close().wait()
@@ -152,7 +152,7 @@ import Wire
 
     @Test func `A large answer goes out in chunks while it is taken`() throws {
         let client = try Client(answering: largeResult(300_000))
-        try client.send("GET /db/query?q=x HTTP/1.1\r\n\r\n")
+        try client.send("GET /db/query?q=x HTTP/1.1\r\nHost: a\r\n\r\n")
         // What is not taken is not made: the channel says when it is full.
         var text = try client.output()
         for _ in 0..<20 where !text.hasSuffix("0\r\n\r\n") {
@@ -192,7 +192,7 @@ import Wire
         let client = try Client(node, limits: limits)
         client.channel.isWritable = false
         client.channel.pipeline.fireChannelWritabilityChanged()
-        try client.send("GET /db/query?q=x HTTP/1.1\r\n\r\n")
+        try client.send("GET /db/query?q=x HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(client.server.budgets.answerBytes.inUse > 300_000)
         let other = try Client(beside: client)
         let refused = try other.get("/db/query?q=x")
@@ -209,7 +209,7 @@ import Wire
             columns: ["a"], types: ["blob"], rowCount: 2, cells: damaged.bytes + [9])
         let client = try Client(
             answering: .results(CommandResult([StatementResult(.rows(set), isRead: true)])))
-        try client.send("GET /db/query?q=x HTTP/1.1\r\n\r\n")
+        try client.send("GET /db/query?q=x HTTP/1.1\r\nHost: a\r\n\r\n")
         var text = ""
         for _ in 0..<20 {
             client.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
@@ -222,7 +222,7 @@ import Wire
     @Test func `A client that hangs up cancels what it waits for`() throws {
         let node = FakeNode { _ in nil }
         let client = try Client(node)
-        try client.send("GET /db/query?q=x HTTP/1.1\r\n\r\n" + write(#"["b"]"#))
+        try client.send("GET /db/query?q=x HTTP/1.1\r\nHost: a\r\n\r\n" + write(#"["b"]"#))
         try client.channel.close().wait()
         #expect(node.cancelled == node.requests.map(\.id))
         #expect(node.requests.count == 2)

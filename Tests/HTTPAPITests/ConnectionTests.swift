@@ -9,7 +9,7 @@ import Wire
 /// One connection: order, limits, and what is not HTTP.
 @Suite struct ConnectionTests {
     private func write(_ target: String, body: String, headers: String = "") -> String {
-        "POST \(target) HTTP/1.1\r\n\(headers)Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        "POST \(target) HTTP/1.1\r\nHost: a\r\n\(headers)Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
     }
 
     private func result(_ id: Int64) -> Outcome {
@@ -21,7 +21,8 @@ import Wire
         let client = try Client(node)
         try client.send(
             write("/db/execute", body: #"["a"]"#) + write("/db/execute", body: #"["b"]"#)
-                + "GET /nowhere HTTP/1.1\r\n\r\n" + write("/db/execute", body: #"["c"]"#))
+                + "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n" + write("/db/execute", body: #"["c"]"#)
+        )
         #expect(node.batches.map(\.count) == [3])
         #expect(try client.output().isEmpty)
 
@@ -59,7 +60,7 @@ import Wire
     @Test func `A chunked body is put together`() throws {
         let client = try Client(answering: result(1))
         try client.send(
-            "POST /db/execute HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "POST /db/execute HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
                 + "3\r\n[\"a\r\n2\r\n\"]\r\n0\r\n\r\n")
         #expect(Client.answers(in: try client.output()).map(\.status) == [200])
         #expect(client.node.lastCommand?.statements == [Statement("a")])
@@ -75,7 +76,7 @@ import Wire
         version: String, header: String, stays: Bool, told: String?
     ) throws {
         let client = try Client(answering: result(1))
-        try client.send("GET /db/query?q=x \(version)\r\n\(header)\r\n")
+        try client.send("GET /db/query?q=x \(version)\r\nHost: a\r\n\(header)\r\n")
         let answers = Client.answers(in: try client.output())
         #expect(answers.map(\.status) == [200])
         #expect(answers.first?.headers["connection"] == told)
@@ -86,7 +87,8 @@ import Wire
         let node = FakeNode { _ in nil }
         let client = try Client(node)
         let last = write("/db/execute", body: #"["b"]"#, headers: "Connection: close\r\n")
-        try client.send(write("/db/execute", body: #"["a"]"#) + last + "GET / HTTP/1.1\r\n\r\n")
+        try client.send(
+            write("/db/execute", body: #"["a"]"#) + last + "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(client.channel.isActive)
         let ids = node.requests.map(\.id)
         node.deliver([Reply(id: ids[1], outcome: result(2))])
@@ -97,11 +99,12 @@ import Wire
     }
 
     @Test(arguments: [
-        "\u{16}\u{3}\u{1}\r\n\r\n", "BLA / HTTP/1.1\r\n\r\n",
-        "GET / HTTP/1.1\r\nbad header\r\n\r\n",
-        "GET / HTTP/9.9\r\n\r\n", "POST /db/execute HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "\u{16}\u{3}\u{1}\r\n\r\n", "BLA / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nbad header\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "POST /db/execute HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
     ])
     func `What is not HTTP is told so, and the connection ends`(text: String) throws {
         let client = try Client(answering: result(1))
@@ -119,7 +122,8 @@ import Wire
         var limits = HTTPLimits()
         limits.headerBytes = 1000
         let client = try Client(FakeNode { _ in nil }, limits: limits)
-        try client.send("GET / HTTP/1.1\r\nX-Long: \(String(repeating: "a", count: 2000))\r\n\r\n")
+        try client.send(
+            "GET / HTTP/1.1\r\nHost: a\r\nX-Long: \(String(repeating: "a", count: 2000))\r\n\r\n")
         #expect(Client.answers(in: try client.output()).map(\.status) == [431])
     }
 
@@ -129,7 +133,7 @@ import Wire
         limits.bodyBytes = 100
         let client = try Client(FakeNode { _ in nil }, limits: limits)
         let length = isChunked ? "Transfer-Encoding: chunked" : "Content-Length: 200"
-        try client.send("POST /db/execute HTTP/1.1\r\n\(length)\r\n\r\n")
+        try client.send("POST /db/execute HTTP/1.1\r\nHost: a\r\n\(length)\r\n\r\n")
         if isChunked {
             for _ in 0..<20 { try client.send("a\r\n0123456789\r\n") }
         }
@@ -143,17 +147,19 @@ import Wire
 
     @Test func `A route that takes no statements takes no large body`() throws {
         let client = try Client(answering: .done)
-        try client.send("DELETE /remove HTTP/1.1\r\nContent-Length: 100000\r\n\r\n")
+        try client.send("DELETE /remove HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
         #expect(Client.answers(in: try client.output()).map(\.status) == [413])
         let refused = try Client(answering: .done)
-        try refused.send("POST /db/execute?timeout=x HTTP/1.1\r\nContent-Length: 100000\r\n\r\n")
+        try refused.send(
+            "POST /db/execute?timeout=x HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
         #expect(Client.answers(in: try refused.output()).map(\.status) == [400])
     }
 
     @Test func `A client that waits to be asked for its body is asked`() throws {
         let node = FakeNode { _ in nil }
         let client = try Client(node)
-        let head = "POST /db/execute HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+        let head =
+            "POST /db/execute HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
         try client.send(write("/db/execute", body: #"["a"]"#) + head)
         #expect(try client.output().isEmpty, "the interim answer overtook an earlier one")
         node.deliver([Reply(id: node.requests[0].id, outcome: result(1))])
@@ -167,7 +173,8 @@ import Wire
     @Test func `A client that waits in vain is told at once`() throws {
         let client = try Client(answering: result(1))
         try client.send(
-            "PUT /db/execute HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+            "PUT /db/execute HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+        )
         let answers = Client.answers(in: try client.output())
         #expect(answers.map(\.status) == [405])
         #expect(answers.first?.headers["connection"] == "close")
@@ -175,7 +182,7 @@ import Wire
 
     @Test func `A HEAD is answered without a body`() throws {
         let client = try Client(answering: result(1))
-        try client.send("HEAD / HTTP/1.1\r\n\r\n")
+        try client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
         let text = try client.output()
         #expect(text.contains("Content-Length: 32\r\n"))
         #expect(text.hasSuffix("\r\n\r\n"))

@@ -37,7 +37,7 @@ import Wire
     @Test func `Of pipelined requests only the last answer closes the connection`() throws {
         let node = FakeNode { _ in nil }
         let client = try Client(node)
-        let request = "POST /db/execute HTTP/1.1\r\nContent-Length: 5\r\n\r\n[\"a\"]"
+        let request = "POST /db/execute HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n[\"a\"]"
         try client.send(request + request)
         let isDone = drain(client)
         node.deliver(node.requests.map { Reply(id: $0.id, outcome: .results(.oneInsert)) })
@@ -57,7 +57,7 @@ import Wire
 
     @Test func `A request under way is waited for up to the limit`() throws {
         let client = try Client(FakeNode { _ in nil })
-        try client.send("POST /db/execute HTTP/1.1\r\nContent-Length: 5\r\n\r\n[\"a\"]")
+        try client.send("POST /db/execute HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n[\"a\"]")
         let isDone = drain(client)
         client.channel.embeddedEventLoop.advanceTime(by: HTTPLimits().drainPatience)
         #expect(!isDone.isRaised)

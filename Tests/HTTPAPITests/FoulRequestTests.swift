@@ -104,7 +104,8 @@ import Wire
         let client = try client()
         let sound = "POST /db/execute HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n\(Self.body)"
         try client.send(
-            sound + "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n\(Self.chunks)"
+            sound
+                + "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n\(Self.chunks)"
                 + sound)
         #expect(Client.answers(in: try client.output()).map(\.status) == [200, 400])
         #expect(client.node.requests.count == 1)

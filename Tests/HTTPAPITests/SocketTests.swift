@@ -57,14 +57,15 @@ import Wire
         let small = try await Self.open(address, clients)
         // On the loop itself, for a test that waits for a processor comes too late.
         let question = ByteBuffer(
-            string: "GET /db/query?q=small HTTP/1.1\r\nConnection: close\r\n\r\n")
+            string: "GET /db/query?q=small HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         large.begun.whenSuccess { small.channel.writeAndFlush(question, promise: nil) }
         // Whichever ends first says so first: both clients share one event loop.
         let order = Mutex<[String]>([])
         large.done.whenComplete { _ in order.withLock { $0.append("large") } }
         small.done.whenComplete { _ in order.withLock { $0.append("small") } }
         try await large.channel.writeAndFlush(
-            ByteBuffer(string: "GET /db/query?q=large HTTP/1.1\r\nConnection: close\r\n\r\n"))
+            ByteBuffer(
+                string: "GET /db/query?q=large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
         let text = try await large.done.get()
         _ = try await small.done.get()
         #expect(order.withLock { $0 } == ["small", "large"])
@@ -107,7 +108,7 @@ import Wire
         for number in 0..<requestsPerClient {
             let body = "[\"\(client * 1000 + number + 1)\"]"
             let last = number == requestsPerClient - 1 ? "Connection: close\r\n" : ""
-            text += "POST /db/execute HTTP/1.1\r\n\(last)"
+            text += "POST /db/execute HTTP/1.1\r\nHost: a\r\n\(last)"
             text += "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
         }
         try await channel.writeAndFlush(ByteBuffer(string: text))

@@ -41,20 +41,20 @@ extension FuzzTarget {
 private enum HTTPCheck {
     static let samples = [
         "GET /status?pretty HTTP/1.1\r\nHost: h\r\n\r\n",
-        "GET /readyz?sync&timeout=5s HTTP/1.1\r\n\r\nGET /nodes?ver=2&nonvoters HTTP/1.1\r\n\r\n",
+        "GET /readyz?sync&timeout=5s HTTP/1.1\r\nHost: h\r\n\r\nGET /nodes?ver=2&nonvoters HTTP/1.1\r\nHost: h\r\n\r\n",
         post(
             "/db/execute?transaction&timings",
             #"["CREATE TABLE t(a)", ["INSERT INTO t VALUES(?)", 1]]"#),
         post("/db/query?level=strong&associative&blob_array", #"[["SELECT :a", {"a": "x"}]]"#),
         post("/db/request?level=none&freshness=1s&freshness_strict", #"["SELECT 1"]"#),
         post("/db/execute?queue&wait", #"["INSERT INTO t VALUES(1)"]"#),
-        "GET /db/query?q=SELECT%201&level=weak HTTP/1.1\r\nAccept: application/x-ndjson\r\n\r\n",
-        "GET /db/backup?fmt=sql&compress HTTP/1.1\r\nAuthorization: Basic YTpi\r\n\r\n",
+        "GET /db/query?q=SELECT%201&level=weak HTTP/1.1\r\nHost: h\r\nAccept: application/x-ndjson\r\n\r\n",
+        "GET /db/backup?fmt=sql&compress HTTP/1.1\r\nHost: h\r\nAuthorization: Basic YTpi\r\n\r\n",
         post("/db/load", "BEGIN; COMMIT;"),
-        "DELETE /remove HTTP/1.1\r\nContent-Length: 10\r\n\r\n{\"id\":\"3\"}",
-        "POST /db/execute HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[\"a\"]\r\n0\r\n\r\n",
-        "POST /db/execute HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n[\"a\"]",
-        "OPTIONS /db/query HTTP/1.1\r\n\r\n", "GET /metrics HTTP/1.0\r\n\r\n",
+        "DELETE /remove HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n{\"id\":\"3\"}",
+        "POST /db/execute HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[\"a\"]\r\n0\r\n\r\n",
+        "POST /db/execute HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n[\"a\"]",
+        "OPTIONS /db/query HTTP/1.1\r\nHost: h\r\n\r\n", "GET /metrics HTTP/1.0\r\n\r\n",
         "PRI * HTTP/2.0\r\n\r\n",
     ]
 
@@ -67,7 +67,7 @@ private enum HTTPCheck {
         workshop: .inline)
 
     private static func post(_ target: String, _ body: String) -> String {
-        "POST \(target) HTTP/1.1\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        "POST \(target) HTTP/1.1\r\nHost: h\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
     }
 
     static func outcome(_ bytes: [UInt8]) -> Outcome {

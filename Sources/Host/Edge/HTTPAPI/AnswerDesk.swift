@@ -62,6 +62,8 @@ struct AnswerDesk: Sendable {
         switch verdict {
         case .taken(let sequence): return queued(sequence, nil, pending)
         case .executed(let sequence, let error): return queued(sequence, error, pending)
+        // As if it had not been queued.
+        case .refused(let error): return failure(error, to: pending)
         case .waitedTooLong: return .plain(.requestTimeout, "queue wait timeout")
         case .full: return failure(.busy, to: pending)
         case .stopped: return .plain(.internalServerError, "queue closed")
@@ -79,7 +81,8 @@ struct AnswerDesk: Sendable {
         members.append(.init("sequence_number", .integer(sequence)))
         var body: [UInt8] = []
         JSONValue.object(members).write(to: &body, pretty: pending.format.pretty)
-        return Response(.ok, .json, body: body)
+        // Who waits may look at nothing but the status: with rqlite 200 says that it was carried out.
+        return Response(error == nil ? .ok : .badRequest, .json, body: body)
     }
 
     // MARK: Forms

@@ -102,7 +102,16 @@ struct Edge: Sendable {
         case .headerTooLarge:
             return .plain(
                 .requestHeaderFieldsTooLarge,
-                "malformed HTTP request: \(HTTPParserError.headerOverflow)")
+                "the request's header is larger than the limit of \(limits.headerBytes) bytes or "
+                    + "\(limits.headerFields) fields")
+        case .targetTooLong:
+            return .plain(
+                .uriTooLong,
+                "the request's URL is longer than the limit of \(limits.targetBytes) bytes: "
+                    + "send statements by POST, in the body")
+        case .expectationUnknown:
+            return .plain(
+                .expectationFailed, "nothing can be expected of this server but 100-continue")
         }
     }
 }

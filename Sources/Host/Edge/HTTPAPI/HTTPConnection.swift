@@ -135,15 +135,18 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
+        // What is held back is not counted yet.
+        if held == nil, meter.hasTooMuchFraming(limits) {
+            refuse(.malformed("malformed HTTP request: more framing than body"))
+            perform()
+        }
         flush()
         context.fireChannelReadComplete()
     }
 
     private func begin(_ head: HTTPRequestHead, verdict: Bool?) {
         guard let context else { return }
-        if let fault = HeadFault(head) {
-            return refuse(.malformed("malformed HTTP request: \(fault.text)"))
-        }
+        if let fault = HeadFault(head, limits) { return refuse(fault.refusal) }
         let here = NIOLoopBound(self, eventLoop: context.eventLoop)
         let loop = context.eventLoop
         let planned = edge.plan(
@@ -166,8 +169,8 @@ final class HTTPConnection: ChannelDuplexHandler {
                 framing: framing, plan: planned.plan, bodyLimit: planned.bodyLimit,
                 bodyWindow: planned.work?.0.body.window(limits),
                 announcedBody: head.headers.first(name: "content-length").flatMap { Int($0) },
-                expectsContinue: head.headers.first(name: "expect")?.lowercased()
-                    == "100-continue"), at: now)
+                expectsContinue: Expectation(head).wantsContinue), at: now)
+        meter.headTaken()
         incoming = nil
         if isTaken, let (operation, request) = planned.work {
             incoming = Incoming(operation: operation, request: request)
@@ -175,6 +178,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     private func append(_ part: ByteBuffer) {
+        meter.bodyTaken(part.readableBytes)
         guard machine.bodyReceived(part.readableBytes), let operation = incoming?.operation else {
             return dropIncoming()
         }
@@ -254,9 +258,10 @@ final class HTTPConnection: ChannelDuplexHandler {
             context.close(promise: nil)
             return
         }
+        let overflow = meter.isInRequestLine ? HTTPRefusal.targetTooLong : .headerTooLarge
         let refusal =
             fault == .headerOverflow
-            ? HTTPRefusal.headerTooLarge : .malformed("malformed HTTP request: \(fault)")
+            ? overflow : .malformed("malformed HTTP request: \(fault)")
         if machine.isCompleting { lateRefusal = refusal } else { refuse(refusal) }
         perform()
         flush()

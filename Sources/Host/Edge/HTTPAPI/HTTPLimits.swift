@@ -6,10 +6,19 @@ package struct HTTPLimits: Sendable {
 
     /// Bytes of all header fields of one request.
     package var headerBytes = 64 * 1024
+    /// Bytes of what is asked for: path and query string.
+    package var targetBytes = 64 * 1024
+    /// Bytes that the framing of a chunked body may have beyond its chunks: their lines with all that
+    /// stands in them, of which nothing is used. Each part that comes may have `chunkLineBytes` more.
+    package var framingBytes = 64 * 1024
+    /// See `framingBytes`.
+    package var chunkLineBytes = 32
     /// Header fields of one request.
     package var headerFields = 128
     /// Bytes of a request body that carries statements.
     package var bodyBytes = 256 << 20
+    /// What the statements of a body may be.
+    package var statements = StatementLimits()
     /// Bytes of a body that is a database or a dump, as it is sent. It is kept in a file, whose disk
     /// is the bound.
     package var loadBytes = Int.max

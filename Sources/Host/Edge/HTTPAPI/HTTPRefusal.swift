@@ -10,4 +10,7 @@ enum HTTPRefusal: Equatable {
     case bodyUnfit(String, isTooLarge: Bool)
     case malformed(String)
     case headerTooLarge
+    case targetTooLong
+    /// The client expects something of the server that it doesn't do.
+    case expectationUnknown
 }

@@ -131,8 +131,10 @@ package final class HTTPServer: Sendable {
             return
         }
         var decoding = NIOHTTPDecoderLimitConfiguration()
-        decoding.maxHeaderListSize = edge.limits.headerBytes
-        decoding.maxHeaderFieldSize = edge.limits.headerBytes
+        // The decoder knows one bound for both; which of them is passed says `HeadFault`, unless it is
+        // by this much.
+        decoding.maxHeaderListSize = edge.limits.headerBytes + edge.limits.targetBytes
+        decoding.maxHeaderFieldSize = decoding.maxHeaderListSize
         decoding.maxHeaderFieldCount = edge.limits.headerFields
         let decoder = HTTPRequestDecoder(
             leftOverBytesStrategy: .dropBytes, limitConfiguration: decoding)

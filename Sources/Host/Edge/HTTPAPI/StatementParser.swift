@@ -15,6 +15,17 @@ struct StatementParser {
         case invalidNumber(String)
         case integerTooLarge(String)
         case unsupported(type: String)
+        case tooManyStatements(limit: Int)
+        case tooManyParameters(limit: Int)
+        case tooManyValues(limit: Int)
+
+        /// It is the amount alone.
+        var isTooMuch: Bool {
+            switch self {
+            case .tooManyStatements, .tooManyValues: true
+            default: false
+            }
+        }
 
         var text: String {
             switch self {
@@ -26,18 +37,31 @@ struct StatementParser {
                 "integer \(number) does not fit in 64 bits: write it as a string, or with a "
                     + "decimal point for a floating-point number"
             case .unsupported(let type): "unsupported type \(type)"
+            case .tooManyStatements(let limit):
+                "more than \(limit) statements in one request: send them in several"
+            case .tooManyParameters(let limit):
+                "more than \(limit) parameters of one statement"
+            case .tooManyValues(let limit):
+                "more than \(limit) parameters of all statements of one request: send them in several"
             }
         }
     }
 
     private var reader: JSONReader
+    private let limits: StatementLimits
+    /// Of all statements so far.
+    private var values = 0
 
-    static func parse(_ body: UnsafeRawBufferPointer) throws(Fault) -> [Statement] {
-        var parser = StatementParser(reader: JSONReader(body))
+    static func parse(
+        _ body: UnsafeRawBufferPointer, _ limits: StatementLimits = StatementLimits()
+    ) throws(Fault) -> [Statement] {
+        var parser = StatementParser(reader: JSONReader(body), limits)
         do throws(Fault) {
             return try parser.statements()
         } catch .notJSON {
             throw .notJSON
+        } catch  where error.isTooMuch {
+            throw error
         } catch {
             // A text that is not JSON at all is reported as such, wherever its fault lies.
             var whole = JSONReader(body)
@@ -46,7 +70,10 @@ struct StatementParser {
         }
     }
 
-    private init(reader: JSONReader) { self.reader = reader }
+    private init(reader: JSONReader, _ limits: StatementLimits) {
+        self.reader = reader
+        self.limits = limits
+    }
 
     private mutating func next() throws(Fault) -> JSONToken {
         do { return try reader.next() } catch { throw .notJSON }
@@ -56,7 +83,11 @@ struct StatementParser {
         guard try next() == .beginArray else { throw .invalidRequest }
         var statements: [Statement] = []
         while true {
-            switch try next() {
+            let token = try next()
+            if statements.count == limits.statements, token != .endArray {
+                throw .tooManyStatements(limit: limits.statements)
+            }
+            switch token {
             case .endArray:
                 if statements.isEmpty { throw .noStatements }
                 return statements
@@ -75,9 +106,20 @@ struct StatementParser {
             switch try next() {
             case .endArray: return statement
             case .beginObject: try named(into: &statement, &places)
-            case let token: statement.positional.append(try value(token))
+            case let token:
+                try count(statement)
+                statement.positional.append(try value(token))
             }
         }
+    }
+
+    /// One more value is about to come for a statement.
+    private mutating func count(_ statement: Statement) throws(Fault) {
+        guard statement.positional.count + statement.named.count < limits.parameters else {
+            throw .tooManyParameters(limit: limits.parameters)
+        }
+        values += 1
+        if values > limits.values { throw .tooManyValues(limit: limits.values) }
     }
 
     /// Of members with one name the last counts, in whichever object of the statement they stand.
@@ -90,6 +132,7 @@ struct StatementParser {
             if let known = places.place(of: name, in: statement.named) {
                 statement.named[known].value = value
             } else {
+                try count(statement)
                 statement.named.append(.init(name: name, value: value))
                 places.noteLast(of: statement.named)
             }
@@ -186,6 +229,19 @@ struct StatementParser {
         default: nil
         }
     }
+}
+
+/// How many statements and parameters a request may have: each takes several times as much memory as in
+/// the body.
+package struct StatementLimits: Sendable {
+    /// Statements of a request.
+    package var statements = 1 << 20
+    /// Parameters of one statement: as many as SQLite has at most, on any system.
+    package var parameters = 250_000
+    /// Parameters of all statements of a request.
+    package var values = 8 << 20
+
+    package init() {}
 }
 
 /// Where the named parameters of one statement stand. Names are the same when their bytes are:

@@ -22,9 +22,9 @@ extension HTTPOperation {
                 }
                 return analysis(of: [Statement(sql)], request)
             }
-            switch StatementsOperation.statements(of: request) {
+            switch StatementsOperation.statements(of: request, desk.limits.statements) {
             case .success(let statements): return analysis(of: statements, request)
-            case .failure(let fault): return .plain(.badRequest, fault.text)
+            case .failure(let fault): return fault.response
             }
         })
 

@@ -29,11 +29,11 @@ extension StatementsOperation {
         if let given = given(request) {
             statements = given
         } else {
-            switch self.statements(of: request) {
+            switch self.statements(of: request, desk.limits.statements) {
             case .success(let parsed): statements = parsed
             // With nothing to do it only waits for those before it.
             case .failure(.noStatements) where parameters.has(.wait): break
-            case .failure(let fault): return .respond(.plain(.badRequest, fault.text))
+            case .failure(let fault): return .respond(fault.response)
             }
         }
         statements.removeAll { $0.sql.isEmpty }

@@ -65,9 +65,9 @@ enum StatementsOperation {
         if let given = given(request) {
             statements = given
         } else {
-            switch self.statements(of: request) {
+            switch self.statements(of: request, desk.limits.statements) {
             case .success(let parsed): statements = parsed
-            case .failure(let fault): return .respond(.plain(.badRequest, fault.text))
+            case .failure(let fault): return .respond(fault.response)
             }
         }
         desk.count(statements.count, kind)
@@ -102,15 +102,20 @@ enum StatementsOperation {
     }
 
     static func statements(
-        of request: HTTPRequest
+        of request: HTTPRequest, _ limits: StatementLimits
     ) -> Result<[Statement], StatementParser.Fault> {
         guard let body = request.body else { return .failure(.notJSON) }
         return body.withUnsafeReadableBytes { bytes in
             do throws(StatementParser.Fault) {
-                return .success(try StatementParser.parse(bytes))
+                return .success(try StatementParser.parse(bytes, limits))
             } catch {
                 return .failure(error)
             }
         }
     }
+}
+
+extension StatementParser.Fault {
+    /// What the client gets.
+    var response: Response { .plain(isTooMuch ? .payloadTooLarge : .badRequest, text) }
 }

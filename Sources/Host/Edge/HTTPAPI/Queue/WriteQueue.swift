@@ -114,7 +114,7 @@ final class WriteQueue: ReplySink, @unchecked Sendable {
             counters.count(error)
             switch error {
             case .requestTooLarge, .notAuthorized, .unsuitable:
-                return .executed(error: ErrorTable.text(error))
+                return .refused(error)
             default: return .again
             }
         default: return .executed(error: "the node answered with something else than results")

@@ -1,4 +1,5 @@
 import Rights
+import Service
 import Wire
 
 /// Decides over queued writes (`/db/execute?queue`): in which order, in which batches, and when again.
@@ -39,6 +40,8 @@ struct WriteQueueMachine: Sendable {
         case taken(sequence: UInt64)
         /// It was; the text says why all of it failed.
         case executed(sequence: UInt64, error: String?)
+        /// It was not, and never will be.
+        case refused(ServiceError)
         /// It still will be.
         case waitedTooLong
         /// There was no place for it in its time: it will not be.
@@ -57,6 +60,8 @@ struct WriteQueueMachine: Sendable {
     /// How one ended.
     enum Outcome: Sendable {
         case executed(error: String?)
+        /// It will never be carried out.
+        case refused(ServiceError)
         /// It was not carried out, or nobody knows.
         case again
     }
@@ -256,6 +261,11 @@ struct WriteQueueMachine: Sendable {
                 counts.statementsOut += write.arrival.statements.count
                 let verdict = Verdict.executed(sequence: write.sequence, error: error)
                 tell(write, verdict)
+            }
+        case .refused(let error):
+            for write in writes {
+                counts.statementsOut += write.arrival.statements.count
+                tell(write, .refused(error))
             }
         case .again:
             counts.again += 1
