@@ -2,7 +2,9 @@ import Foundation
 import NIOCore
 import NIOEmbedded
 import Raft
+import Rights
 import Service
+import Synchronization
 import Testing
 import Wire
 
@@ -146,6 +148,35 @@ import Wire
         let second = try #require(text.range(of: "[[7]]"))
         #expect(first.lowerBound < second.lowerBound)
         #expect(text.components(separatedBy: "0\r\n\r\n").count == 3)
+    }
+
+    /// Grants everything until a token expires.
+    private final class ExpiringJudge: RightsJudge {
+        private let isOver = Mutex(false)
+
+        func expire() { isOver.withLock { $0 = true } }
+
+        func judge(
+            _ credential: Credential, _ need: RightsNeed, for asker: Asker,
+            later: @escaping @Sendable (Bool) -> Void
+        ) -> Bool? { isOver.withLock { !$0 } }
+    }
+
+    @Test func `A token that expires ends no answer under way, and opens nothing more`() throws {
+        let judge = ExpiringJudge()
+        let client = try Client(FakeNode { _ in nil }, door: HTTPDoor(judge: judge))
+        try request(client)
+        deliver([Self.begin, Self.cells(2)], client)
+        judge.expire()
+        // On the same connection, behind it.
+        try request(client)
+        deliver([Self.cells(1), .rowsEnd(nanoseconds: 0, error: nil), Self.end], client)
+        for _ in 0..<5 { advance(client) }
+        let text = try client.output()
+        let end = try #require(text.range(of: "0\r\n\r\n"))
+        #expect(text[..<end.lowerBound].contains("[7],[7]"))
+        #expect(text[end.upperBound...].hasPrefix("HTTP/1.1 401 "))
+        #expect(client.node.requests.count == 1)
     }
 
     @Test func `When answers fill what they may, the next is refused before its first part`() throws

@@ -27,6 +27,26 @@ import Testing
         #expect(EngineFingerprint.differences(between: text, and: old).count == 1)
     }
 
+    @Test func `Extensions are told beside the library, and nobody is told of none`() {
+        let bare = Engine.fingerprint
+        var own = bare
+        own.extensions = [.init(name: "a.so", hash: "1"), .init(name: "b.so", hash: "2")]
+        var other = bare
+        other.extensions = [.init(name: "a.so", hash: "3")]
+        #expect(EngineFingerprint(own.description) == own)
+        #expect(own.description.hasPrefix(bare.description + "; "))
+        #expect(!bare.description.contains("extensions"))
+        #expect(
+            EngineFingerprint.differences(between: own.description, and: other.description)
+                == ["SQLite extensions there: a.so:3; here: a.so:1,b.so:2"])
+        #expect(
+            EngineFingerprint.otherExtensions(between: bare.description, and: own.description)?
+                .own == "none")
+        #expect(
+            EngineFingerprint.otherExtensions(between: own.description, and: own.description)
+                == nil)
+    }
+
     @Test func `Every probe has results, and not only errors`() {
         let hashes = Engine.fingerprint.probes.map(\.hash)
         #expect(Set(hashes).count == hashes.count)

@@ -22,6 +22,7 @@ import Testing
         #expect(settings.formation.bootstrapExpectTimeout == .seconds(120))
         #expect(settings.checkpoint.trailingEntries == 10240)
         #expect(settings.database.maxReadConnections == 256)
+        #expect(settings.database.extensionPaths == [])
     }
 
     @Test func `HTTP may listen on a Unix socket`() throws {
@@ -171,6 +172,10 @@ import Testing
             "ElectionTimeout (1s) must be equal or greater than Heartbeat Timeout (2s)"
         ),
         (["-raft-apply-timeout", "0"], "-raft-apply-timeout must be greater than 0"),
+        (
+            ["-extensions-path", "a,,b"],
+            "extension path does not exist: -extensions-path names an empty one"
+        ),
         (["-db-max-ro-conns", "-1"], "-db-max-ro-conns must be between 0 and 4096"),
         (["-disco-mode", "dns", "-disco-key", ""], "-disco-key must not be empty"),
     ])

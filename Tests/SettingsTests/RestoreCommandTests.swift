@@ -28,6 +28,9 @@ struct RestoreCommandTests {
         let two = try command("-from=s3://b/p?a=b", "-rehearse", "--cluster", id)
         #expect(two.source == "s3://b/p?a=b" && two.target == nil && two.place == nil)
         #expect(two.cluster == id.lowercased())
+        #expect(one.extensionPaths == [])
+        let three = try command("--from=b", "--rehearse", "--extensions-path", "a.so,/x/b.zip")
+        #expect(three.extensionPaths == ["/w/a.so", "/x/b.zip"])
     }
 
     @Test func `What is wrong is said, and nothing is done`() {
@@ -35,6 +38,7 @@ struct RestoreCommandTests {
             ([], "--from is missing"), (["--from", "a"], "--to FILE, or --rehearse"),
             (["--from", "a", "--to", "b", "--rehearse"], "--to FILE, or --rehearse"),
             (["--from", "a", "--to"], "--to needs a value"),
+            (["--from", "a", "--rehearse", "--extensions-path", "a,"], "an empty path"),
             (["--from", "a", "--from", "b", "--rehearse"], "twice"),
             (["--from", "a", "--rehearse", "--force"], "not known"),
             (["--from", "a", "--rehearse", "x"], "not expected"),

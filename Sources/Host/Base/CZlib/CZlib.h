@@ -11,4 +11,7 @@ static inline int czlib_begin_writing(z_stream *stream, int level) {
 
 static inline int czlib_begin_reading(z_stream *stream) { return inflateInit2(stream, 15 + 16); }
 
+/* What a zip file has: deflate without a frame. */
+static inline int czlib_begin_reading_raw(z_stream *stream) { return inflateInit2(stream, -15); }
+
 #endif

@@ -15,7 +15,9 @@ extension Flag {
         string(
             "auth-open", .node,
             "Comma-separated: ready, metrics. What needs no permission in spite of -auth"),
-        string("extensions-path", .node, "SQLite extensions to load", .laterUnlessOff),
+        string(
+            "extensions-path", .node,
+            "Comma-separated folders, archives (zip, tar.gz) and files with SQLite extensions"),
     ]
 
     private static let cluster: [Flag] = [

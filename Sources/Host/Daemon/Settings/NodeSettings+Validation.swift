@@ -35,7 +35,7 @@ extension NodeSettings {
             nodeEncryption: try NodeEncryption.optional(flags), formation: formation,
             checkpoint: try Checkpoint(flags),
             checksums: try Checksums(flags),
-            database: try Database(flags), queue: try Queue(flags),
+            database: try Database(flags, workingDirectory), queue: try Queue(flags),
             safekeeping: try Safekeeping(flags, formation), upkeep: try Upkeep(flags))
     }
 
@@ -347,8 +347,15 @@ extension NodeSettings.Upkeep {
 }
 
 extension NodeSettings.Database {
-    fileprivate init(_ flags: FlagParser.Result) throws(NodeSettings.Invalid) {
+    fileprivate init(
+        _ flags: FlagParser.Result, _ workingDirectory: String
+    ) throws(NodeSettings.Invalid) {
         enforcesForeignKeys = flags.boolean("fk")
+        let paths = flags.list("extensions-path")
+        guard !paths.contains("") else {
+            throw .init("extension path does not exist: -extensions-path names an empty one")
+        }
+        extensionPaths = paths.map { NodeSettings.absolute($0, in: workingDirectory) }
         let connections = flags.integer("db-max-ro-conns")
         guard (0...Limits.maxReadConnections).contains(connections) else {
             throw .init("-db-max-ro-conns must be between 0 and \(Limits.maxReadConnections)")

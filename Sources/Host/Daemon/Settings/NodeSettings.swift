@@ -272,5 +272,7 @@ package struct NodeSettings: Equatable, Sendable {
         package let enforcesForeignKeys: Bool
         /// At least 1.
         package let maxReadConnections: Int
+        /// Folders, archives and files with SQLite extensions, as absolute paths.
+        package let extensionPaths: [String]
     }
 }

@@ -1,4 +1,5 @@
-/// `rqlited restore --from URL|FILE [--at INDEX|TIME] [--cluster ID] (--to FILE | --rehearse) [--json]`:
+/// `rqlited restore --from URL|FILE [--at INDEX|TIME] [--cluster ID] (--to FILE | --rehearse)
+/// [--extensions-path LIST] [--json]`:
 /// what an operator asks of an archive of the log.
 package struct RestoreCommand: Equatable, Sendable {
     static let verb = "restore"
@@ -11,6 +12,8 @@ package struct RestoreCommand: Equatable, Sendable {
     package let cluster: String?
     /// Absolute; nil: all is done but for the file.
     package let target: String?
+    /// Folders, archives and files with the SQLite extensions that the cluster has, as absolute paths.
+    package let extensionPaths: [String]
     /// Results are printed as JSON.
     package let printsJSON: Bool
 
@@ -38,7 +41,7 @@ package struct RestoreCommand: Equatable, Sendable {
             switch name {
             case "rehearse" where name.count == word.count: rehearses = true
             case "json" where name.count == word.count: printsJSON = true
-            case "from", "at", "to", "cluster":
+            case "from", "at", "to", "cluster", "extensions-path":
                 guard values[name] == nil else { throw Invalid("--\(name) stands there twice") }
                 if name.count == word.count {
                     waiting = name
@@ -60,6 +63,13 @@ package struct RestoreCommand: Equatable, Sendable {
                 throw Invalid("--cluster takes 32 hexadecimal digits, not \(cluster)")
             }
         }
+        let paths = values["extensions-path"].map {
+            $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        }
+        guard paths?.contains("") != true else {
+            throw Invalid("--extensions-path names an empty path")
+        }
+        extensionPaths = (paths ?? []).map { NodeSettings.absolute($0, in: workingDirectory) }
         place = values["at"]
         self.source =
             source.contains("://") ? source : NodeSettings.absolute(source, in: workingDirectory)
@@ -69,11 +79,14 @@ package struct RestoreCommand: Equatable, Sendable {
     }
 
     static let usage = """
-        usage: rqlited restore --from URL|FILE [--at INDEX|TIME] [--cluster ID] --to FILE [--json]
-               rqlited restore --from URL|FILE [--at INDEX|TIME] [--cluster ID] --rehearse [--json]
+        usage: rqlited restore --from URL|FILE [--at INDEX|TIME] [--cluster ID] --to FILE
+                  [--extensions-path LIST] [--json]
+               rqlited restore --from URL|FILE [--at INDEX|TIME] [--cluster ID] --rehearse
+                  [--extensions-path LIST] [--json]
 
         Makes the database of an archive as it was at an entry of the log, or at a moment, and checks
         every byte that it takes. URL is file:///directory/name, s3://bucket/path?region=... or
-        gs://bucket/name; FILE is that of -auto-backup. TIME is UTC, as 2026-01-31T12:00:00Z.
+        gs://bucket/name; FILE is that of -auto-backup. TIME is UTC, as 2026-01-31T12:00:00Z. LIST are the SQLite
+        extensions of the cluster, as its nodes are told by -extensions-path.
         """
 }

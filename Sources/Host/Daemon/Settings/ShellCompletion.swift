@@ -17,7 +17,8 @@ enum ShellCompletion {
             COMPREPLY=()
             case ${before#-} in
         \(bashChoices)
-            -disco-config | disco-config | -disco-plugin-path | disco-plugin-path)
+            -disco-config | disco-config | -disco-plugin-path | disco-plugin-path | \
+                -extensions-path | extensions-path)
                 compopt -o default
                 return
                 ;;
@@ -25,7 +26,7 @@ enum ShellCompletion {
             case ${COMP_WORDS[1]} in
             disco) flags="\(DiscoveryCommand.words.joined(separator: " ")) \(names(verbFlags))" ;;
             recover) flags="--force --survivor --json" ;;
-            restore) flags="--from --at --cluster --to --rehearse --json" ;;
+            restore) flags="--from --at --cluster --to --rehearse --extensions-path --json" ;;
             auth) flags="hash token check" ;;
             help) flags="disco recover restore auth" ;;
             esac
@@ -101,7 +102,9 @@ enum ShellCompletion {
                 case .boolean: ""
                 case _ where !flag.choices.isEmpty:
                     ":value:(\(flag.choices.joined(separator: " ")))"
-                case _ where ["disco-config", "disco-plugin-path"].contains(flag.name):
+                case _
+                where ["disco-config", "disco-plugin-path", "extensions-path"]
+                    .contains(flag.name):
                     ":value:_files"
                 default: ":\(flag.kind.word.dropFirst()):"
                 }

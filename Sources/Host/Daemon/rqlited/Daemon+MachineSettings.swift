@@ -1,4 +1,5 @@
 import Addresses
+import Glibc
 import NodeLogic
 import Raft
 import Replica
@@ -9,6 +10,12 @@ import StateMachine
 
 /// From what the operator said to what the modules below understand.
 extension Daemon {
+    static func checkExtensions(_ paths: [String]) throws(StartFailure) {
+        for path in paths where Glibc.access(path, F_OK) != 0 {
+            throw StartFailure(description: "extension path does not exist: \(path)")
+        }
+    }
+
     /// - Parameter hasRegistry: the discovery mode is a registry.
     static func machineSettings(
         _ settings: NodeSettings, hasRegistry: Bool
@@ -35,6 +42,7 @@ extension Daemon {
         machine.tick = tick
         machine.isVoter = settings.raft.isVoter
         machine.foreignKeys = settings.database.enforcesForeignKeys
+        machine.extensionPaths = settings.database.extensionPaths
         // 0 leaves the number of entries as the only trigger.
         machine.checkpointBytes =
             settings.checkpoint.walBytes > 0 ? settings.checkpoint.walBytes : .max

@@ -35,6 +35,7 @@ struct Daemon {
     }
 
     static func start(_ settings: NodeSettings, logger: Logger) throws -> Daemon {
+        try checkExtensions(settings.database.extensionPaths)
         // The plugin is judged before anything is touched.
         let sources = try settings.formation.discovery.map {
             try DiscoverySources(

@@ -114,6 +114,8 @@ struct RestoreVerb {
         _ command: RestoreCommand, _ interruption: RestoreInterruption
     ) throws(StorageFault) -> ArchiveRestore.Report {
         if let problem = Engine.unfitness() { throw StorageFault(problem) }
+        let extensions = try RestoreExtensions(command.extensionPaths)
+        defer { extensions.remove() }
         let target = try target(command.place)
         try StorageLibraries.require()
         let settings: StorageSettings

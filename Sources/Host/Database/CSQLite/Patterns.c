@@ -404,6 +404,12 @@ static int add(sqlite3 *db, const char *name, int count, struct rules *rules) {
     return sqlite3_create_function_v2(db, name, count, flags, rules, match_function, 0, 0, rules_free);
 }
 
+static _Atomic int leaves_regexp;
+
+void csqlite_leave_regexp(void) { leaves_regexp = 1; }
+
+int csqlite_leaves_regexp(void) { return leaves_regexp; }
+
 // - own: also in place of SQLite's. `is_marked` says then whether indexes will be used.
 static int install(sqlite3 *db, csqlite_charge charge, void *context, int own, int *is_marked) {
     struct shared *shared = sqlite3_malloc64(sizeof *shared);
@@ -413,8 +419,9 @@ static int install(sqlite3 *db, csqlite_charge charge, void *context, int own, i
     shared->sensitive = (struct rules){'%', '_', 0, 0, skips_blobs, charge, context, shared};
     shared->glob = (struct rules){'*', '?', '[', 0, skips_blobs, charge, context, shared};
     shared->users = 1;
-    int rc = add(db, CSQLITE_SENSITIVE_LIKE, 2, &shared->sensitive);
-    if (rc == SQLITE_OK) rc = add(db, CSQLITE_SENSITIVE_LIKE, 3, &shared->sensitive);
+    int rc = SQLITE_OK;
+    if (!leaves_regexp) rc = add(db, CSQLITE_SENSITIVE_LIKE, 2, &shared->sensitive);
+    if (!leaves_regexp && rc == SQLITE_OK) rc = add(db, CSQLITE_SENSITIVE_LIKE, 3, &shared->sensitive);
     if (rc == SQLITE_OK && own) rc = add(db, "like", 2, &shared->like);
     if (rc == SQLITE_OK && own) rc = add(db, "like", 3, &shared->like);
     if (rc == SQLITE_OK && own) rc = add(db, "glob", 2, &shared->glob);

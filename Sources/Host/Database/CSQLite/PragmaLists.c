@@ -169,7 +169,8 @@ static int compare_rows(const void *a, const void *b, void *context) {
 static int is_hidden(const list_shape *shape, sqlite3_stmt *row) {
     const char *pragma = shape->pragma;
     if (!strcmp(pragma, "function_list"))
-        return !strcmp((const char *)sqlite3_column_text(row, 0), CSQLITE_SENSITIVE_LIKE);
+        return !csqlite_leaves_regexp()
+            && !strcmp((const char *)sqlite3_column_text(row, 0), CSQLITE_SENSITIVE_LIKE);
     int names = !strcmp(pragma, "table_list") || !strcmp(pragma, "module_list");
     if (!names) return 0;
     const char *name = (const char *)sqlite3_column_text(row, shape->column_count == 1 ? 0 : 1);

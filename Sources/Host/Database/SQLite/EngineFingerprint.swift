@@ -6,16 +6,19 @@ internal import CSQLite
 ///
 /// Nodes tell each other the text, which is compared as a whole:
 ///
-///     3.40.1 831d0fb2836b71c9; options=ENABLE_FTS5,…; numbers to text=5f1d…; …
+///     3.40.1 831d0fb2836b71c9; options=ENABLE_FTS5,…; numbers to text=5f1d…; …; extensions=a.so:07c1…,…
 ///
 /// version, the first 16 digits of the source's hash; the compile options in order; then one part
-/// per probe, with the 64 bit FNV-1a hash of its results.
+/// per probe, with the 64 bit FNV-1a hash of its results; and the extensions that were loaded, with the
+/// hash of each one's name and bytes, where there are any.
 package struct EngineFingerprint: Equatable, Sendable, CustomStringConvertible {
     /// Version and source.
     package let source: String
     package let options: [String]
     /// Name and hash of each probe, in order.
     package let probes: [Probe]
+    /// Names and hashes of the extensions that were loaded, in order.
+    package var extensions: [Probe] = []
 
     package struct Probe: Equatable, Sendable {
         package let name: String
@@ -38,6 +41,7 @@ package struct EngineFingerprint: Equatable, Sendable, CustomStringConvertible {
         let parts =
             [source, "options=\(options.joined(separator: ","))"]
             + probes.map { "\($0.name)=\($0.hash)" }
+            + (extensions.isEmpty ? [] : [Self.extensionsPrefix + Self.text(extensions)])
         return parts.joined(separator: "; ")
     }
 
@@ -50,10 +54,41 @@ package struct EngineFingerprint: Equatable, Sendable, CustomStringConvertible {
         guard parts.count >= 2, parts[1].hasPrefix("options=") else { return nil }
         source = parts[0]
         options = parts[1].dropFirst(8).split(separator: ",").map(String.init)
+        extensions = Self.extensions(in: parts)
         probes = parts[2...].compactMap { part in
+            if part.hasPrefix(Self.extensionsPrefix) { return nil }
             let sides = part.split(separator: "=", maxSplits: 1).map(String.init)
             return sides.count == 2 ? Probe(name: sides[0], hash: sides[1]) : nil
         }
+    }
+
+    private static let extensionsPrefix = "extensions="
+
+    private static func text(_ extensions: [Probe]) -> String {
+        extensions.map { "\($0.name):\($0.hash)" }.joined(separator: ",")
+    }
+
+    private static func extensions(in parts: [String]) -> [Probe] {
+        guard let part = parts.first(where: { $0.hasPrefix(extensionsPrefix) }) else { return [] }
+        return part.dropFirst(extensionsPrefix.count).split(separator: ",").map { item in
+            let sides = item.split(separator: ":", maxSplits: 1).map(String.init)
+            return Probe(name: sides[0], hash: sides.count == 2 ? sides[1] : "")
+        }
+    }
+
+    /// What two nodes have of extensions, in words, where they don't have the same; nil: they do.
+    /// - Parameters: the texts that nodes tell each other, one's own first.
+    package static func otherExtensions(
+        between own: String, and other: String
+    ) -> (own: String, other: String)? {
+        func extensions(_ text: String) -> [Probe] {
+            EngineFingerprint(text)?.extensions ?? []
+        }
+        let (mine, theirs) = (extensions(own), extensions(other))
+        guard mine != theirs else { return nil }
+        return (
+            mine.isEmpty ? "none" : Self.text(mine), theirs.isEmpty ? "none" : Self.text(theirs)
+        )
     }
 
     /// In which ways two nodes' libraries differ, a clause for each, to be shown to the operator;
@@ -77,6 +112,9 @@ package struct EngineFingerprint: Equatable, Sendable, CustomStringConvertible {
         for probe in mine.probes {
             let there = theirs.probes.first { $0.name == probe.name }
             if there?.hash != probe.hash { clauses.append("other results for \(probe.name)") }
+        }
+        if let sets = otherExtensions(between: own, and: other) {
+            clauses.append("SQLite extensions there: \(sets.other); here: \(sets.own)")
         }
         return clauses
     }

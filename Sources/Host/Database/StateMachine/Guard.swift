@@ -210,14 +210,18 @@ final class Guard {
     }
 
     static func nodeLocalText(_ name: String) -> String {
-        "\(name) is not supported in a write: nodes may differ in it"
+        name.hasSuffix("()") && SQLExtensions.isUnsteady(String(name.dropLast(2)))
+            ? "\(name) is not supported in a write, nor at level strong: its extension doesn't say that it is deterministic"
+            : "\(name) is not supported in a write: nodes may differ in it"
     }
 
     private func judgeFunction(_ request: Request) -> Int32 {
         guard let second = request.second else { return SQLITE_OK }
         if strcasecmp(second, "load_extension") == 0 { return deny("not authorized") }
         if strcasecmp(second, "fts3_tokenizer") == 0 { return deny("not authorized") }
-        if !facts.hasSensitiveLike, strcasecmp(second, CSQLITE_SENSITIVE_LIKE) == 0 {
+        if !facts.hasSensitiveLike, strcasecmp(second, CSQLITE_SENSITIVE_LIKE) == 0,
+            csqlite_leaves_regexp() == 0
+        {
             return deny("no such function: REGEXP")
         }
         if strcasecmp(second, "like") == 0 || strcasecmp(second, "glob") == 0 {
@@ -230,6 +234,11 @@ final class Guard {
         if strncasecmp(second, "sqlite_", 7) == 0 || strncasecmp(second, "fts5_", 5) == 0 {
             let name = (request.detail ?? "").loweredASCII
             if SchemaRules.nodeLocalFunctions.contains(name) { return nodeLocal("\(name)()") }
+        }
+        if SQLExtensions.areThere, let name = request.detail?.loweredASCII,
+            SQLExtensions.isUnsteady(name)
+        {
+            return nodeLocal("\(name)()")
         }
         return SQLITE_OK
     }

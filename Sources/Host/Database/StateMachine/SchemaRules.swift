@@ -29,7 +29,9 @@ enum SchemaRules {
                 }
                 last = sql[range.lowerBound - 1] == UInt8(ascii: "'") ? nil : word
             case .other(UInt8(ascii: "(")):
-                if let name = last, nodeLocalFunctions.contains(name) {
+                if let name = last,
+                    nodeLocalFunctions.contains(name) || SQLExtensions.isUnsteady(name)
+                {
                     return Guard.nodeLocalText("\(name)()")
                 }
                 last = nil

@@ -1,3 +1,4 @@
+internal import CSQLite
 internal import SQLite
 
 /// What a statement becomes after `PRAGMA case_sensitive_like=ON` in its request.
@@ -21,6 +22,10 @@ enum SensitiveLike: Equatable {
         let places = Self.places(in: sql)
         if places.isEmpty {
             self = .absent
+        } else if csqlite_leaves_regexp() != 0 {
+            self = .refused(
+                "LIKE after PRAGMA case_sensitive_like=ON is not supported where an extension has "
+                    + "regexp(): use GLOB")
         } else if Self.isStored(sql) {
             self = Self.fillsTable(sql) ? .refused(Self.refusal) : .absent
         } else {

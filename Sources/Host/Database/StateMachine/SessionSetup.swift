@@ -56,6 +56,8 @@ enum SessionSetup {
         let connection = try Connection(path: path, access: access)
         for (limit, value) in limits { _ = sqlite3_limit(connection.pointer, limit, value) }
         for (option, isOn) in options { try connection.configure(option, isOn) }
+        // Before ours: what is bounded, or the same on all nodes, stays so.
+        try SQLExtensions.current.load(on: connection, writes: access != .readOnly)
         try SQLFunctions.register(on: connection, context: functions)
         for register in [
             csqlite_register_counter, csqlite_register_lists, csqlite_register_tokenizers,

@@ -67,6 +67,8 @@ package struct MachineSettings: Sendable {
     package var router: RouterLimits = RouterLimits()
     /// Off unless an operator's flags are asked: without a database there are no readings.
     package var checksums = ChecksumSettings.off
+    /// Paths of folders, archives and shared objects with SQLite extensions.
+    package var extensionPaths: [String] = []
 
     package init(
         explicitID: NodeID?, fallbackID: NodeID, address: PeerAddress, apiURL: String,
@@ -90,6 +92,9 @@ package struct NodeOptions: Sendable {
     /// plans.
     package let engine: String
     package let settings: MachineSettings
+    /// What two nodes have loaded into their libraries beside it, in words for people, where they don't
+    /// have the same; this node's own first.
+    package let otherExtensions: @Sendable (String, String) -> (own: String, other: String)?
     /// In which ways two libraries differ, in words for people, by what nodes tell of them; this
     /// node's own first.
     package let engineDifferences: @Sendable (String, String) -> [String]
@@ -99,12 +104,16 @@ package struct NodeOptions: Sendable {
     /// - Parameters:
     ///   - engine: source identity of the SQLite library.
     ///   - engineDifferences: in which ways two such libraries differ.
+    ///   - otherExtensions: what each has loaded, where that is not the same.
     package init(
         identity: NodeIdentity, engine: String, settings: MachineSettings,
         engineDifferences: @escaping @Sendable (String, String) -> [String] = { own, other in
             ["SQLite is \(other) there, \(own) here"]
-        }
+        },
+        otherExtensions:
+            @escaping @Sendable (String, String) -> (own: String, other: String)? = { _, _ in nil }
     ) {
+        self.otherExtensions = otherExtensions
         self.engineDifferences = engineDifferences
         self.identity = identity
         self.engine = engine

@@ -88,6 +88,9 @@ extension Rendezvous {
     ) {
         switch result {
         case .success(.hello(let hello)):
+            if let reason = unfitness(ofFounder: hello) {
+                return registryUnreachable(address, purpose, reason)
+            }
             stepRegistry { $0.formation?.helloAnswered(CandidateFacts(hello), from: address) }
         case .success(.joined(let acceptance)):
             noteJoining(acceptance, via: address)

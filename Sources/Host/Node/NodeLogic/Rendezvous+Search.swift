@@ -152,6 +152,9 @@ extension Rendezvous {
         case .success(.hello(let hello)):
             decisions.append(.met(hello))
             if reviewBootstrap(hello) { return }
+            if let reason = unfitness(ofFounder: hello) {
+                return step { $0.machine.unreachable(address, reason: reason) }
+            }
             tellFounder(CandidateFacts(hello), at: address)
             step { $0.machine.helloAnswered(CandidateFacts(hello), from: address) }
         case .success(.formation(let bytes)):
@@ -273,6 +276,14 @@ extension Rendezvous {
         case .fatal(let refusal): decisions.append(.fail("clustering failure: \(refusal)"))
         case .gaveUp(let text): decisions.append(.fail("clustering failure: \(text)"))
         }
+    }
+
+    /// Why who answers can't found a cluster together with this node; nil: it may, or has one.
+    func unfitness(ofFounder hello: Hello) -> String? {
+        guard hello.cluster == nil,
+            let sets = options.otherExtensions(options.engine, hello.versions.engine)
+        else { return nil }
+        return "it has other SQLite extensions: \(sets.other), here \(sets.own)"
     }
 
     mutating func call(

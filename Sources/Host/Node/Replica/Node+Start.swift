@@ -48,6 +48,12 @@ extension Node {
         let lock = try DirectoryLock(settings.dataDirectory)
         // Once more: until it was locked, another process may have changed it.
         start = try DataDirectoryStart(settings)
+        try SQLExtensions.install(settings.extensionPaths, in: settings.dataDirectory)
+        let extensions = SQLExtensions.current
+        if !extensions.files.isEmpty {
+            let names = extensions.files.map(\.name).joined(separator: ", ")
+            logger.announce("loaded extensions: \(names)")
+        }
         if let peers = settings.peers {
             logger.announce("attempting node recovery using \(peers.path)")
             try ClusterRecovery.run(peers, in: settings.dataDirectory, bootID: bootID())
@@ -77,10 +83,13 @@ extension Node {
         }
         guard let readers else { throw StartError.storage("the database was not opened") }
         let (log, apply, applied) = (opened.log, opened.apply, opened.database)
+        var engine = Engine.fingerprint
+        engine.extensions = extensions.probes
         let options = NodeOptions(
-            identity: opened.identity, engine: Engine.fingerprint.description,
+            identity: opened.identity, engine: engine.description,
             settings: settings,
-            engineDifferences: { EngineFingerprint.differences(between: $0, and: $1) })
+            engineDifferences: { EngineFingerprint.differences(between: $0, and: $1) },
+            otherExtensions: { EngineFingerprint.otherExtensions(between: $0, and: $1) })
         warn(of: applied, settings, logger)
         let transport = transport(settings, opened.identity, access, group)
         let links = MachineThread.Links(

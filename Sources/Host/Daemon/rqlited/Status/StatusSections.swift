@@ -33,7 +33,7 @@ struct StatusSections: Sendable {
         var all: [Documents.Section] = [
             .init("build") { process.build() },
             .init("cluster") { cluster() },
-            .init("extensions") { .object([.init("dir", ""), .init("names", .array([]))]) },
+            .init("extensions") { extensions() },
             .init("http") { http() },
             .init("mux") { mux() },
             .init("network") { network() },
@@ -214,6 +214,17 @@ struct StatusSections: Sendable {
         ])
     }
 
+    private static var extensionNames: JSONValue {
+        .array(SQLExtensions.current.files.map { .string($0.name) })
+    }
+
+    private func extensions() -> JSONValue {
+        .object([
+            .init("dir", .string("\(settings.dataDirectory)/extensions")),
+            .init("names", Self.extensionNames),
+        ])
+    }
+
     private static func database(_ statistics: DatabaseStatistics) -> JSONValue {
         .object([
             .init("compile_options", .array(statistics.compileOptions.map { .string($0) })),
@@ -221,7 +232,7 @@ struct StatusSections: Sendable {
             .init(
                 "db_size_friendly",
                 .string("\(ByteSize(bytes: statistics.pageSize * statistics.pageCount))")),
-            .init("extensions", .array([])), .init("conn_pool_stats", RqliteConstants.pools),
+            .init("extensions", extensionNames), .init("conn_pool_stats", RqliteConstants.pools),
             .init("last_modified", .string(lastModified(statistics.path))),
             .init(
                 "ro_dsn",

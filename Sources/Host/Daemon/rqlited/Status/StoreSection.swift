@@ -17,6 +17,13 @@ struct StoreSection: Sendable {
     var settings: NodeSettings
     var database: @Sendable () -> JSONValue
 
+    /// A member of `db_conf`, where there are any.
+    private var extensions: [JSONValue.Member] {
+        let files = SQLExtensions.current.files
+        return files.isEmpty
+            ? [] : [.init("extensions", .array(files.map { .string($0.path) }))]
+    }
+
     func document() -> JSONValue {
         let status = node.status
         let options = node.options
@@ -33,9 +40,12 @@ struct StoreSection: Sendable {
             .init("db_applied_index", .integer(status.appliedIndex.rawValue)),
             .init(
                 "db_conf",
-                .object([
-                    .init("fk_constraints", .bool(node.databaseStatistics?.foreignKeys ?? false))
-                ])),
+                .object(
+                    [
+                        .init(
+                            "fk_constraints",
+                            .bool(node.databaseStatistics?.foreignKeys ?? false))
+                    ] + extensions)),
             .init("dir", .string(options.dataDirectory)),
             .init("dir_size", .integer(directorySize)),
             .init("dir_size_friendly", .string("\(ByteSize(bytes: directorySize))")),

@@ -123,6 +123,9 @@ int csqlite_register_text_functions(sqlite3 *db, csqlite_charge charge, void *co
 // name of the function behind an operator that SQLite parses just like LIKE and has no function for.
 #define CSQLITE_SENSITIVE_LIKE "regexp"
 int csqlite_register_patterns(sqlite3 *db, csqlite_charge charge, void *context);
+// An extension has a function of that name, which clients may call: connections don't get ours any more.
+void csqlite_leave_regexp(void);
+int csqlite_leaves_regexp(void);
 // Whether LIKE and GLOB are ours on connections of this library: SQLite keeps to itself which function
 // it uses indexes for, and where it can't be told that ours are, its own stay. [any-thread]
 int csqlite_can_replace_like(void);
