@@ -15,8 +15,8 @@ enum PlainWords {
         decision decoding
         delegate description descriptor detail digest directory discovered disk
         distribution document draining due durations elf encoded encoder encoding encryption end
-        endpoint engine entity environment error event execution explicit extent facts failure
-        family fault fetch field file finished flag fnv form format found frame freshness function
+        endpoint engine entity environment error event execution expectation explicit extent facts failure
+        family fault fetch field file finished flag fnv form folder format found frame freshness function
         gateway gather gauge gcs generated go goal handler handover hard hash head held hex
         histogram host http idempotency identity in inbound incoming inspection installation
         installer instance intake intent interface interruption invalid invocation isolated item
@@ -34,10 +34,10 @@ enum PlainWords {
         setup sha256 shipping shortage shortest shown shutdown side signals signature single sink
         situation size small socket source span sparse speaker split sq sql stage standard start
         state statement statistics status stop stopping store string subject submission summary
-        supply switch syntax system table tag taken taker target termination text thread time
+        supply switch syntax system table tag taken taker tar target termination text thread time
         timeouts timestamped timings tls tokenizer total traffic transaction transport trigger
         trust undo unreadable unsent unwanted url usage utf8 variable
         verb verdict version view violation
-        vote waiter waiting wake wall wanted whole wire word work xoshiro256
+        vote waiter waiting wake wall wanted whole wire word work xoshiro256 zip
         """.split { $0 == " " || $0 == "\n" }.map(String.init))
 }

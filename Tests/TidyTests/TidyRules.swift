@@ -186,6 +186,9 @@ struct TidyException: Sendable, Hashable {
             path: "Sources/Host/Database/StateMachine/DatabaseDirectory.swift", rule: .ban("open("),
             reason: "It syncs directories."),
         TidyException(
+            path: "Sources/Host/Database/StateMachine/Extensions/ExtensionFolder.swift",
+            rule: .ban("open("), reason: "Its files are shared objects, which SQLite never opens."),
+        TidyException(
             path: "Sources/Host/Database/StateMachine/Load/LoadFile.swift", rule: .ban("open("),
             reason: "It reads and writes files that no connection has open."),
         TidyException(

@@ -10,8 +10,10 @@ import StateMachine
 
 /// From what the operator said to what the modules below understand.
 extension Daemon {
-    static func checkExtensions(_ paths: [String]) throws(StartFailure) {
-        for path in paths where Glibc.access(path, F_OK) != 0 {
+    /// Looks at the data directory, and that what is to be loaded is there.
+    static func checkPaths(_ settings: NodeSettings) throws {
+        try DataDirectoryAccess.check(settings.dataDirectory)
+        for path in settings.database.extensionPaths where Glibc.access(path, F_OK) != 0 {
             throw StartFailure(description: "extension path does not exist: \(path)")
         }
     }

@@ -35,7 +35,6 @@ struct Daemon {
     }
 
     static func start(_ settings: NodeSettings, logger: Logger) throws -> Daemon {
-        try checkExtensions(settings.database.extensionPaths)
         // The plugin is judged before anything is touched.
         let sources = try settings.formation.discovery.map {
             try DiscoverySources(
@@ -44,7 +43,7 @@ struct Daemon {
         }
         let metrics = MetricRegistry()
         var safekeeping = try Safekeeping(settings, metrics: metrics, logger: logger)
-        try DataDirectoryAccess.check(settings.dataDirectory)
+        try checkPaths(settings)
         let descriptors = DescriptorLimit(
             raisingFor: settings.database.maxReadConnections, logger: logger)
         let access = try AccessControl(

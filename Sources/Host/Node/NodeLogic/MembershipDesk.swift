@@ -73,7 +73,7 @@ struct MembershipDesk {
     let reaper: Reaper
     private let tick: Duration
     private let quorumTicks: Int
-    private let extensions: @Sendable (String) -> (own: String, other: String)?
+    let extensions: @Sendable (String) -> (own: String, other: String)?
     private var queue = MembershipQueue()
     private var checks: [PeerCallID: Check] = [:]
     /// Members whose reaping was begun, and whether they vote.
@@ -207,16 +207,6 @@ struct MembershipDesk {
                 "node \(request.identity.id) can't be reached at its advertised address \(error)"
             refuse(check.question, .unreachable, text, leader)
         }
-    }
-
-    /// Who comes in must be able to apply what the others do. A member stays one: of its extensions an
-    /// alarm tells.
-    private func refusalForExtensions(of hello: Hello, _ raft: RaftMachine) -> String? {
-        guard raft.membership[hello.identity.id]?.incarnation != hello.identity.incarnation,
-            let sets = extensions(hello.versions.engine)
-        else { return nil }
-        return "node \(hello.identity.id) has other SQLite extensions than the cluster: "
-            + "\(sets.other), here \(sets.own). Give it the same files by -extensions-path"
     }
 
     /// A member's place is taken only when nobody lives there: neither a wiped disk's, whose ID is

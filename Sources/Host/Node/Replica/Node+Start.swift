@@ -48,12 +48,7 @@ extension Node {
         let lock = try DirectoryLock(settings.dataDirectory)
         // Once more: until it was locked, another process may have changed it.
         start = try DataDirectoryStart(settings)
-        try SQLExtensions.install(settings.extensionPaths, in: settings.dataDirectory)
-        let extensions = SQLExtensions.current
-        if !extensions.files.isEmpty {
-            let names = extensions.files.map(\.name).joined(separator: ", ")
-            logger.announce("loaded extensions: \(names)")
-        }
+        let engine = try engine(settings, logger)
         if let peers = settings.peers {
             logger.announce("attempting node recovery using \(peers.path)")
             try ClusterRecovery.run(peers, in: settings.dataDirectory, bootID: bootID())
@@ -83,10 +78,8 @@ extension Node {
         }
         guard let readers else { throw StartError.storage("the database was not opened") }
         let (log, apply, applied) = (opened.log, opened.apply, opened.database)
-        var engine = Engine.fingerprint
-        engine.extensions = extensions.probes
         let options = NodeOptions(
-            identity: opened.identity, engine: engine.description,
+            identity: opened.identity, engine: engine,
             settings: settings,
             engineDifferences: { EngineFingerprint.differences(between: $0, and: $1) },
             otherExtensions: { EngineFingerprint.otherExtensions(between: $0, and: $1) })
@@ -112,6 +105,20 @@ extension Node {
             let machine = NodeMachine(options, chance: Xoshiro256(seed), now: .now)
             MachineThread(machine, links: links).run(beginning)
         }
+    }
+
+    /// Loads the extensions that the operator named.
+    /// - Returns: what nodes tell each other of the library and these.
+    private static func engine(_ settings: MachineSettings, _ logger: Logger) throws -> String {
+        try SQLExtensions.install(settings.extensionPaths, in: settings.dataDirectory)
+        let extensions = SQLExtensions.current
+        if !extensions.files.isEmpty {
+            let names = extensions.files.map(\.name).joined(separator: ", ")
+            logger.announce("loaded extensions: \(names)")
+        }
+        var engine = Engine.fingerprint
+        engine.extensions = extensions.probes
+        return engine.description
     }
 
     /// What was chosen when the cluster was formed does not change with a node's flags.

@@ -147,7 +147,7 @@ package struct SQLExtensions: Equatable, Sendable {
         guard writes, !files.isEmpty else { return }
         try connection.dropModules(except: modules)
         for signature in unsteady {
-            let rc = UnsteadyFunction.register(
+            let rc = RefusedFunction.register(
                 signature.name, signature.argumentCount, on: connection.pointer)
             guard rc == SQLITE_OK else { throw connection.lastError }
         }
@@ -202,7 +202,7 @@ package struct ExtensionFault: Error, Equatable, Sendable, CustomStringConvertib
 }
 
 /// What stands for a function that is not deterministic where that matters.
-private final class UnsteadyFunction {
+private final class RefusedFunction {
     private let name: String
 
     private init(_ name: String) { self.name = name }
@@ -211,17 +211,17 @@ private final class UnsteadyFunction {
     static func register(_ name: String, _ count: Int?, on db: OpaquePointer) -> Int32 {
         sqlite3_create_function_v2(
             db, name, Int32(clamping: count ?? -1), SQLITE_UTF8,
-            Unmanaged.passRetained(UnsteadyFunction(name)).toOpaque(),
+            Unmanaged.passRetained(RefusedFunction(name)).toOpaque(),
             { call, _, _ in
                 guard let context = sqlite3_user_data(call) else {
                     return sqlite3_result_error_nomem(call)
                 }
-                let name = Unmanaged<UnsteadyFunction>.fromOpaque(context).takeUnretainedValue()
+                let name = Unmanaged<RefusedFunction>.fromOpaque(context).takeUnretainedValue()
                     .name
                 sqlite3_result_error(call, Guard.nodeLocalText("\(name)()"), -1)
             }, nil, nil,
             { context in
-                if let context { Unmanaged<UnsteadyFunction>.fromOpaque(context).release() }
+                if let context { Unmanaged<RefusedFunction>.fromOpaque(context).release() }
             })
     }
 }
