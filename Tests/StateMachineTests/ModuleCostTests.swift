@@ -30,6 +30,10 @@ import Wire
             "CREATE VIRTUAL TABLE tri USING fts5(a, tokenize='trigram')",
             "CREATE VIRTUAL TABLE v USING fts5vocab('f', 'row')",
             "CREATE VIRTUAL TABLE r USING rtree(id, x0, x1)",
+            "CREATE VIRTUAL TABLE simple USING fts3(a)",
+            "CREATE VIRTUAL TABLE stem USING fts4(a, tokenize=porter)",
+            "CREATE VIRTUAL TABLE wide USING fts4(content=\"\", a, tokenize=unicode61)",
+            "CREATE VIRTUAL TABLE parts USING fts3tokenize('simple')",
             Self.rows
                 + "INSERT INTO f(rowid, a) SELECT i, iif(i % 2, 'a', 'b') || ' k' || i FROM n",
             Self.rows + "INSERT INTO r SELECT i, i % 400, i % 400 + 5 FROM n")
@@ -51,6 +55,10 @@ import Wire
         "INSERT INTO c(rowid, a) SELECT i, a || i FROM n CROSS JOIN big",
         "INSERT INTO named(rowid, a) SELECT i, a || i FROM n CROSS JOIN big",
         "INSERT INTO tri(rowid, a) SELECT i, substr(a, 1, 900000) FROM n CROSS JOIN big",
+        "INSERT INTO simple SELECT a || i FROM n CROSS JOIN big",
+        "INSERT INTO stem SELECT a || i FROM n CROSS JOIN big",
+        "INSERT INTO wide(docid, a) SELECT i, a || i FROM n CROSS JOIN big",
+        "INSERT INTO t SELECT count(*) FROM n, big, parts WHERE input = a || i",
         "INSERT INTO t SELECT count(*) FROM n CROSS JOIN f('a AND b')",
         "INSERT INTO t SELECT count(*) FROM n CROSS JOIN f('a NOT a')",
         "INSERT INTO t SELECT count(*) FROM n CROSS JOIN f('k* AND zz')",
@@ -68,6 +76,67 @@ import Wire
         let database = try database()
         try database.expectLimit(
             of: Self.steps, on: Self.numbers + " " + sql, within: .seconds(90))
+    }
+
+    /// Below what is held without a charge; a step goes through it all the same.
+    @Test(arguments: [
+        "sum(json_extract(?1, '$.z'))", "sum(json_array_length(?1, '$.l'))",
+        "sum(?1 ->> '$.l[#-1]')",
+        "max(json_type(?1, '$.l[' || (90000 + i % 9) || ']'))",
+        "sum(length(CASE WHEN i THEN ?1 END))", "sum(CASE WHEN i % 2 THEN ?1 END > ?1)",
+        "sum(unicode(CASE WHEN i THEN ?1 END || 'x'))",
+    ])
+    func `What goes through a bound document within a step ends with the limit on steps`(
+        expression: String
+    ) throws {
+        let database = try database()
+        let document = "{\"l\": [0" + String(repeating: ",1", count: 500_000) + "], \"z\": 1}"
+        for isLiteral in [false, true] {
+            let text = Self.numbers + " INSERT INTO t SELECT \(expression) FROM n"
+            var statement = Statement(text, positional: [.text(document)])
+            if isLiteral {
+                statement = Statement(
+                    Self.numbers + " INSERT INTO t SELECT "
+                        + expression.split(separator: "?1", omittingEmptySubsequences: false)
+                        .joined(separator: "'\(document)'") + " FROM n")
+            }
+            let start = ContinuousClock.now
+            let result = try database.apply(
+                Command(
+                    kind: .execute, statements: [statement],
+                    stamp: stamp(database.applier.applied.position.index.next)))
+            guard case .failed(let words)? = result.statements.first?.outcome else {
+                Issue.record("\(result)")
+                continue
+            }
+            #expect(words.contains("needs more than"), "\(words)")
+            #expect(ContinuousClock.now - start < .seconds(90))
+        }
+    }
+
+    @Test func `A bound document of megabytes becomes rows within the usual limit on steps`() throws
+    {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a, b, c)")
+        let document =
+            "["
+            + (0..<30_000).map { #"{"a": \#($0), "b": "text of \#($0)", "c": [1, 2, 3]}"# }
+            .joined(separator: ",") + "]"
+        let result = try database.apply(
+            Command(
+                kind: .execute,
+                statements: [
+                    Statement(
+                        """
+                        INSERT INTO t SELECT value ->> 'a', value ->> 'b', json_extract(value, '$.c')
+                        FROM json_each(?)
+                        """, positional: [.text(document)])
+                ], stamp: stamp(database.applier.applied.position.index.next)))
+        #expect(
+            result.statements.map(\.outcome) == [
+                .changed(lastInsertID: 30_000, rowsAffected: 30_000)
+            ])
+        #expect(database.applier.session.budget.charged < 700_000_000)
     }
 
     @Test func `LIKE on a table of trigrams goes by its index`() throws {
@@ -100,6 +169,14 @@ import Wire
             return
                 "\(try database.execute("CREATE VIRTUAL TABLE f USING fts5(a, tokenize=\"unicode61 separators '\(set)'\")"))"
         }
+        func createOld(_ count: Int) throws -> String {
+            let letters = (0..<count).compactMap { Unicode.Scalar(UInt32(0x20000 + $0)) }
+            let set = String(String.UnicodeScalarView(letters))
+            return
+                "\(try database.execute("CREATE VIRTUAL TABLE g USING fts4(a, tokenize=unicode61 \"separators=\(set)\")"))"
+        }
+        #expect(try createOld(50_000).contains("failed"))
+        #expect(try !createOld(100).contains("failed"))
         #expect(try create(50_000).contains("failed"))
         #expect(try !create(100).contains("failed"))
         #expect(try database.rows("SELECT count(*) FROM f") == ["0"])

@@ -86,6 +86,7 @@ int64_t csqlite_work_held(void) { return work_held; }
 int csqlite_work_exceeded(void) { return is_work_exceeded; }
 void csqlite_pause_work(int is_on) { pauses += is_on ? 1 : -1; }
 void csqlite_forget_bound(void) { bound = 0; }
+int64_t csqlite_bound(void) { return bound; }
 void csqlite_note_bound(uint64_t bytes) {
     if (bytes >= smallest_bound) bound += (int64_t)bytes;
 }

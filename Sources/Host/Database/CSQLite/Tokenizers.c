@@ -23,10 +23,12 @@ static int are_short(const char *const *arguments, int count) {
 typedef int (*token_function)(void *, int, const char *, int, int, int);
 static fts5_tokenizer unicode_own, ascii_own, trigram_own;
 static _Thread_local uint64_t texts_seen;
+static _Thread_local int finds_nothing;
 
 static int take_apart(
     const fts5_tokenizer *own, int64_t cost, Fts5Tokenizer *tokenizer, void *context, int flags,
     const char *text, int count, token_function token) {
+    if (finds_nothing) return token(context, 0, "\1", 1, 0, count);
     texts_seen++;
     if (!csqlite_add_work(count * cost)) return SQLITE_NOMEM;
     return own->xTokenize(tokenizer, context, flags, text, count, token);
@@ -111,9 +113,113 @@ static int replace_tokenizers(sqlite3 *db, fts5_api *api) {
     return SQLITE_OK;
 }
 
+// MARK: FTS3
+
+// The interface of FTS3's tokenizers (fts3_tokenizer.h, which isn't installed).
+struct tokenizer3;
+struct cursor3;
+struct module3 {
+    int version;
+    int (*create)(int count, const char *const *arguments, struct tokenizer3 **made);
+    int (*destroy)(struct tokenizer3 *tokenizer);
+    int (*open)(struct tokenizer3 *tokenizer, const char *text, int count, struct cursor3 **cursor);
+    int (*close)(struct cursor3 *cursor);
+    int (*next)(
+        struct cursor3 *cursor, const char **token, int *count, int *start, int *end, int *position);
+    int (*language)(struct cursor3 *cursor, int language);
+};
+
+static const struct module3 *simple3_own, *porter3_own, *unicode3_own;
+
+static int open3(
+    const struct module3 *own, struct tokenizer3 *tokenizer, const char *text, int count,
+    struct cursor3 **cursor) {
+    if (text && count < 0) count = (int)strlen(text);
+    texts_seen++;
+    if (!csqlite_add_work((int64_t)count * words_cost)) return SQLITE_NOMEM;
+    return own->open(tokenizer, text, count, cursor);
+}
+
+static int simple3_open(struct tokenizer3 *tokenizer, const char *text, int count, struct cursor3 **cursor) {
+    return open3(simple3_own, tokenizer, text, count, cursor);
+}
+
+static int porter3_open(struct tokenizer3 *tokenizer, const char *text, int count, struct cursor3 **cursor) {
+    return open3(porter3_own, tokenizer, text, count, cursor);
+}
+
+static int unicode3_open(struct tokenizer3 *tokenizer, const char *text, int count, struct cursor3 **cursor) {
+    return open3(unicode3_own, tokenizer, text, count, cursor);
+}
+
+static int unicode3_create(int count, const char *const *arguments, struct tokenizer3 **made) {
+    return are_short(arguments, count) ? unicode3_own->create(count, arguments, made) : SQLITE_ERROR;
+}
+
+static struct {
+    const char *name;
+    const struct module3 **own;
+    int (*open)(struct tokenizer3 *, const char *, int, struct cursor3 **);
+    int (*create)(int, const char *const *, struct tokenizer3 **);
+    // For the whole process: it stays as it is once it was made.
+    struct module3 made;
+} tokenizers3[] = {
+    {"simple", &simple3_own, simple3_open, 0, {0}},
+    {"porter", &porter3_own, porter3_open, 0, {0}},
+    {"unicode61", &unicode3_own, unicode3_open, unicode3_create, {0}},
+};
+enum { tokenizer3_count = sizeof tokenizers3 / sizeof tokenizers3[0] };
+
+// Calls fts3_tokenizer(), which gives and takes pointers as blobs where they are bound.
+static int exchange3(sqlite3 *db, const char *name, const struct module3 **module, int is_new) {
+    sqlite3_stmt *statement = 0;
+    const char *sql = is_new ? "SELECT fts3_tokenizer(?1, ?2)" : "SELECT fts3_tokenizer(?1)";
+    // A library without FTS3.
+    if (sqlite3_prepare_v2(db, sql, -1, &statement, 0) != SQLITE_OK) return SQLITE_NOTFOUND;
+    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    if (is_new) sqlite3_bind_blob(statement, 2, module, sizeof *module, SQLITE_TRANSIENT);
+    int rc = sqlite3_step(statement) == SQLITE_ROW ? SQLITE_OK : SQLITE_NOTFOUND;
+    if (rc == SQLITE_OK && !is_new) {
+        if (sqlite3_column_bytes(statement, 0) == (int)sizeof *module)
+            memcpy(module, sqlite3_column_blob(statement, 0), sizeof *module);
+        else
+            rc = SQLITE_NOTFOUND;
+    }
+    int ended = sqlite3_finalize(statement);
+    // One of another name is not there, and no fault.
+    return (ended & 0xFF) == SQLITE_NOMEM ? SQLITE_NOMEM : rc;
+}
+
+static int replace_tokenizers3(sqlite3 *db) {
+    for (int i = 0; i < tokenizer3_count; i++) {
+        const struct module3 *found = 0;
+        int rc = exchange3(db, tokenizers3[i].name, &found, 0);
+        if (rc == SQLITE_NOMEM) return rc;
+        if (rc != SQLITE_OK || !found || found->version > 1) continue;
+        pthread_mutex_lock(&finding);
+        if (!*tokenizers3[i].own) {
+            *tokenizers3[i].own = found;
+            tokenizers3[i].made = (struct module3){
+                .version = found->version, .create = found->create, .destroy = found->destroy,
+                .open = tokenizers3[i].open, .close = found->close, .next = found->next,
+                // Modules of version 0 end before it.
+                .language = found->version >= 1 ? found->language : 0};
+            if (tokenizers3[i].create) tokenizers3[i].made.create = tokenizers3[i].create;
+        }
+        pthread_mutex_unlock(&finding);
+        const struct module3 *made = &tokenizers3[i].made;
+        rc = exchange3(db, tokenizers3[i].name, &made, 1);
+        if (rc == SQLITE_NOMEM) return rc;
+    }
+    return SQLITE_OK;
+}
+
 int csqlite_register_tokenizers(sqlite3 *db) {
+    int rc = replace_tokenizers3(db);
+    if (rc != SQLITE_OK) return rc;
     fts5_api *api = csqlite_full_text(db);
     return api ? replace_tokenizers(db, api) : SQLITE_OK;
 }
 
 uint64_t csqlite_texts_taken_apart(void) { return texts_seen; }
+void csqlite_find_nothing(int is_on) { finds_nothing = is_on; }

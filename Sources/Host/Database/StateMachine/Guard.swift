@@ -28,6 +28,12 @@ final class Guard {
     var mayHaveVirtualTables = false
     /// Those that it holds, in lower case.
     var virtualTables: Set<ByteText> = []
+    /// R-Trees among them.
+    var trees: Set<ByteText> = []
+    /// Triggers beside R-Trees that may replace rows, in lower case.
+    var replacingTriggers: Set<ByteText> = []
+    /// Those that would keep too much in memory, were they written to.
+    var oversized: Set<ByteText> = []
     /// What is compiled is no PRAGMA for one of the lists that we give.
     var refusesLists = false
     /// The request may put virtual tables into the schema, as dumps of SQLite's shell do.
@@ -166,9 +172,24 @@ final class Guard {
         guard let first = request.first else { return SQLITE_OK }
         if request.action == SQLITE_INSERT, request.trigger == nil { facts.inserts = true }
         let isData = facts.keyword == .data && request.action != SQLITE_READ
-        if !virtualTables.isEmpty, isVirtual(request.name) {
-            facts.usesVirtualTable = true
-            if isData { facts.writesVirtualTable = true }
+        if isData, !replacingTriggers.isEmpty, let trigger = request.trigger,
+            replacingTriggers.contains(ByteText(String(cString: trigger).loweredASCII.utf8))
+        {
+            facts.mayReplace = true
+        }
+        if !virtualTables.isEmpty {
+            let name = ByteText(request.name.loweredASCII.utf8)
+            if virtualTables.contains(name) {
+                facts.virtualTables.insert(name)
+                if isData {
+                    facts.writesVirtualTable = true
+                    if trees.contains(name) {
+                        facts.writesTree = true
+                        if request.action != SQLITE_INSERT { facts.shrinksTree = true }
+                    }
+                    if oversized.contains(name) { return deny(ModuleMemory.oversizedText) }
+                }
+            }
         }
         if strncasecmp(first, "sqlite_", 7) == 0 {
             if strncasecmp(first, MetadataTable.namePrefix, 13) == 0 {
@@ -189,12 +210,10 @@ final class Guard {
             return judgeList(request.name, prefix: "pragma_")
         } else if strcasecmp(first, "dbstat") == 0 {
             return nodeLocal(request.name)
+        } else if strcasecmp(first, "json_each") == 0 || strcasecmp(first, "json_tree") == 0 {
+            facts.usesJSONTable = true
         }
         return SQLITE_OK
-    }
-
-    private func isVirtual(_ name: String) -> Bool {
-        virtualTables.contains(ByteText(name.loweredASCII.utf8))
     }
 
     /// A PRAGMA as a table.

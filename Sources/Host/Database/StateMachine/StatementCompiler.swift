@@ -10,7 +10,7 @@ final class CompiledStatement {
     /// What compiling it took, in allocations.
     let allocations: Int64
     /// See `StatementSize`.
-    let terms: Int
+    let size: StatementSize
     /// In place of its own, where another text was compiled than the client's.
     var columnNames: [String]?
     /// The names of the parameters by their number from 0, as bytes and without prefix; nil for
@@ -26,10 +26,10 @@ final class CompiledStatement {
 
     init(
         _ statement: consuming PreparedStatement, facts: StatementFacts, allocations: Int64,
-        terms: Int
+        size: StatementSize
     ) {
         self.allocations = allocations
-        self.terms = terms
+        self.size = size
         self.facts = facts
         isReadOnly = statement.isReadOnly
         parameterCount = statement.parameterCount
@@ -164,11 +164,15 @@ final class StatementCompiler {
             _ = PreparedStatement(owning: compiled)
             return .failed(SQLiteError(extendedCode: SQLITE_ERROR, message: refusal))
         }
+        // A trigger's INSERT replaces where the statement or the trigger that fires it says so.
+        if guardian.facts.writesTree, guardian.facts.mayReplace || Self.hasReplace(text) {
+            guardian.facts.shrinksTree = true
+        }
         let statement = PreparedStatement(owning: compiled)
         if statement.isExplanation { guardian.facts.becomeThoseOfAnExplanation() }
         let script = ScriptStatement(
             compiled: CompiledStatement(
-                statement, facts: guardian.facts, allocations: allocations, terms: size.terms),
+                statement, facts: guardian.facts, allocations: allocations, size: size),
             end: result.consumed,
             isLast: SQLTokenizer.isBlank(UnsafeRawBufferPointer(rebasing: sql[result.consumed...])))
         guard guardian.likeIsSensitive, !hasSensitiveLike else { return .statement(script) }
@@ -248,6 +252,14 @@ final class StatementCompiler {
         guard !statement.compiled.facts.hasSensitiveLike else { return }
         guard sql.utf8.count <= Self.longestKept else { return }
         insert(statement, for: SQLText(sql))
+    }
+
+    private static func hasReplace(_ sql: UnsafeRawBufferPointer) -> Bool {
+        var tokens = SQLTokenizer(sql)
+        while let token = tokens.next() {
+            if case .word(let range) = token, tokens.isKeyword(range, "REPLACE") { return true }
+        }
+        return false
     }
 
     private static func keyword(of sql: UnsafeRawBufferPointer) -> Keyword {

@@ -42,10 +42,19 @@ struct StatementFacts: Equatable, Sendable {
     var usesPatterns = false
     /// It writes rows of a virtual table, whose module keeps memory between statements.
     var writesVirtualTable = false
-    /// It names a virtual table, whose module may go through its whole index in a step.
-    var usesVirtualTable = false
+    /// It writes an R-Tree.
+    var writesTree = false
+    /// It fires triggers that may replace rows; known where there are R-Trees.
+    var mayReplace = false
+    /// It may take something out of an R-Tree, also to put it in elsewhere (see `ModuleMemory`).
+    var shrinksTree = false
+    /// The virtual tables that it names, in lower case: their modules may go through a whole index in a
+    /// step.
+    var virtualTables: Set<ByteText> = []
     /// It calls functions for JSON, which go through a whole document for a part of it.
     var usesJSON = false
+    /// It reads a document as a table (`json_each`, `json_tree`).
+    var usesJSONTable = false
     /// It asks whether foreign keys are enforced.
     var asksForeignKeys = false
 

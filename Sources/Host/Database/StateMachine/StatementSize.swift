@@ -17,12 +17,18 @@ struct StatementSize {
     private var commonTables = 0
     /// Of AND and OR in all the statement's expressions.
     private(set) var terms = 0
+    /// The bytes of its large values: of those that, bound, would count as held.
+    private(set) var literalBytes: Int64 = 0
+    private static let largeLiteral = 16 << 10
 
     /// - Parameter sql: begins with the statement.
     init(_ sql: UnsafeRawBufferPointer) {
         guard sql.count > Self.shortText else { return }
         var tokens = SQLTokenizer(sql)
         while let token = tokens.next(), token != .semicolon {
+            if case .quoted(let range) = token, range.count >= Self.largeLiteral {
+                literalBytes += Int64(range.count)
+            }
             guard case .word(let range) = token else { continue }
             if tokens.isKeyword(range, "AND") || tokens.isKeyword(range, "OR") {
                 terms += 1

@@ -19,7 +19,15 @@ final class StepBudget {
     /// A step may go through all the values that the statement holds: that much of them costs another
     /// step. What sorting takes is not counted, and so nothing up to its measure.
     private static let heldBytesPerStep: Int64 = 1024
+    private static let heldBytesPerStepOfJSONTables: Int64 = 16_384
     private static let freeHeldBytes: Int64 = 4 << 20
+
+    /// What is bound, or stands in the text, a step may go through as well: so many bytes of large values
+    /// cost another step. Functions for JSON go through a document at every call; as tables they take
+    /// it apart once, and many rows come of it.
+    private static let givenBytesPerStep: Int64 = 4096
+    private static let givenBytesPerStepOfJSON: Int64 = 2048
+    private static let givenBytesPerStepOfJSONTables: Int64 = 16_384
 
     /// SQLite's own LIKE and GLOB look at each byte of a text as often as the pattern has them; ours
     /// say what they take.
@@ -46,12 +54,20 @@ final class StepBudget {
     /// By the command so far, in callbacks.
     var used = 0
     private(set) var isExhausted = false
+    /// All that was ever charged, in steps: for tests, which compare it between connections.
+    private(set) var charged = 0
     /// Steps charged by the statement that runs and not in `used` yet: less than a callback's.
     private var remainder = 0
-    /// Bytes of blocks that are charged already; nil: they don't count.
+    /// Steps that are charged already for blocks; nil: they don't count.
     private var chargedBlocks: Int64?
+    /// Bytes of large values in the statement's text.
+    private var literalBytes: Int64 = 0
+    private var givenBytesPerStep = StepBudget.givenBytesPerStep
+    private var heldBytesPerStep = StepBudget.heldBytesPerStep
     private var factor: Int64 = 1
     private var connection: OpaquePointer?
+    /// Pages that it tells of are not charged.
+    var modules: ModuleMemory?
     /// Zero: pages don't count.
     private var pageCost = 0
     private var valuePageCost = 0
@@ -94,7 +110,9 @@ final class StepBudget {
         var steps = Int64(Self.stepsPerLook)
         if chargedBlocks != nil {
             let held = max(0, csqlite_work_held() - Self.freeHeldBytes) * factor
-            steps += steps * held / Self.heldBytesPerStep
+            let given = (csqlite_bound() + literalBytes) * factor
+            steps +=
+                steps * held / heldBytesPerStep + steps * given / givenBytesPerStep
         }
         charge(steps: Int(steps))
         if valuePageCost > 0 {
@@ -109,18 +127,26 @@ final class StepBudget {
 
     /// From here on the blocks of the statement that is about to run count; call it after `start`.
     /// - Parameters:
-    ///   - facts: those of the statement.
+    ///   - compiled: the statement.
     ///   - pageSize: of the database, in bytes.
-    func countBlocks(_ facts: StatementFacts, pageSize: UInt64) {
+    func countBlocks(_ compiled: CompiledStatement, pageSize: UInt64) {
+        let facts = compiled.facts
         switch facts.keyword {
         // What these take SQLite bounds itself, or is charged ahead.
         case .vacuum, .analyze: return
         case .data, .create, .pragma, .other: break
         }
         chargedBlocks = 0
-        if facts.usesVirtualTable, let connection {
+        literalBytes = compiled.size.literalBytes
+        heldBytesPerStep =
+            facts.usesJSONTable ? Self.heldBytesPerStepOfJSONTables : Self.heldBytesPerStep
+        givenBytesPerStep =
+            facts.usesJSONTable
+            ? Self.givenBytesPerStepOfJSONTables
+            : facts.usesJSON ? Self.givenBytesPerStepOfJSON : Self.givenBytesPerStep
+        if !facts.virtualTables.isEmpty {
             pageCost = facts.writesVirtualTable ? Self.stepsPerPageOfWriters : Self.stepsPerPage
-            seenPages = csqlite_pages_asked(connection)
+            _ = pagesSinceLook()
         } else {
             valuePageCost = facts.usesJSON ? Self.stepsPerPageOfJSON : Self.stepsPerPageOfValues
         }
@@ -154,9 +180,9 @@ final class StepBudget {
     /// Charges what the statement took since the last look; before `isExhausted` is asked.
     func chargeBlocks() {
         guard let charged = chargedBlocks else { return }
-        let found = csqlite_work()
+        let found = csqlite_work() / Self.blockBytesPerStep * factor
         chargedBlocks = found
-        charge(steps: Int((found - charged) * factor / Self.blockBytesPerStep))
+        charge(steps: Int(found - charged))
         if pageCost > 0 { charge(steps: pagesSinceLook() * pageCost) }
         if csqlite_work_exceeded() != 0 { isExhausted = true }
     }
@@ -164,7 +190,7 @@ final class StepBudget {
     /// - Returns: zero at the first look.
     private func pagesSinceLook() -> Int {
         guard let connection else { return 0 }
-        let asked = csqlite_pages_asked(connection)
+        let asked = csqlite_pages_asked(connection) &- (modules?.uncharged ?? 0)
         defer { seenPages = asked }
         return seenPages.map { Int((asked &- $0) & 0x7FFF_FFFF) } ?? 0
     }
@@ -204,6 +230,7 @@ final class StepBudget {
     private func charge(steps: Int) {
         let perCallback = Int(Self.stepsPerCallback)
         remainder += steps
+        charged += steps
         used += remainder / perCallback
         remainder %= perCallback
         if used > limit { isExhausted = true }

@@ -30,6 +30,7 @@ final class WriteSession {
     private(set) var shortagesBefore = Shortages.met
     private let watch = ChangeWatch()
     let trace = RowTrace()
+    let modules = ModuleMemory()
     /// SQLite's extended code for the last statement of a client; OK when it did not fail.
     private var failureCode = SQLITE_OK
     private var schema = SchemaMemory()
@@ -87,6 +88,7 @@ final class WriteSession {
         guardian.install(on: connection)
         budget.install(on: connection)
         functions.budget = budget
+        budget.modules = modules
         watch.install(on: connection)
         wal.install(on: connection)
         try schemaWasRead()
@@ -106,6 +108,7 @@ final class WriteSession {
     /// Another database stands in the file: nothing that was known of it holds.
     func databaseWasReplaced() throws(SQLiteError) {
         compiler.forget()
+        modules.forgetQueries()
         try connection.execute("PRAGMA writable_schema=RESET")
         try schemaWasRead()
         try learnUnits()
@@ -125,6 +128,7 @@ final class WriteSession {
         // What full-text modules have not written yet would be lost with their objects in memory.
         if guardian.mayHaveVirtualTables, !connection.isAutocommit { try flushVirtualTables() }
         compiler.forget()
+        modules.forgetQueries()
         // The only words that make SQLite drop all that it has read, also in a transaction.
         try connection.execute("PRAGMA writable_schema=RESET")
         try schemaWasRead()
@@ -135,9 +139,17 @@ final class WriteSession {
     func compile(_ sql: String, from offset: Int) throws(SQLiteError) -> CompileOutcome {
         _ = try refreshSchema()
         compiler.isPoor = budget.isSpent
-        if offset == 0, let kept = compiler.cached(sql) { return .statement(kept) }
+        if offset == 0, let kept = compiler.cached(sql), try !renewTrees(before: kept) {
+            return .statement(kept)
+        }
         try forgetViewNames()
         var outcome = compiler.compile(sql, from: offset)
+        if case .statement(let statement) = outcome {
+            if let refusal = refusalBesideDump(statement) { return .failed(refusal) }
+            if try renewTrees(before: statement) {
+                outcome = compiler.compile(sql, from: offset)
+            }
+        }
         if case .statement(let statement) = outcome, statement.compiled.facts.followsSchemaOrder,
             try refreshSchema(inOrder: true)
         {
@@ -154,6 +166,9 @@ final class WriteSession {
     }
 
     private func forgetViewNames() throws(SQLiteError) { try views.forget(on: connection) }
+
+    /// It is read anew before the next statement of a client is compiled.
+    func invalidateSchema() { schema.invalidate() }
 
     /// Virtual tables that were put into the schema as rows are there from now on.
     func readCatalogueRows() {
@@ -174,36 +189,12 @@ final class WriteSession {
         views.mayHaveCome()
     }
 
-    /// Makes SQLite connect each virtual table now. Left to the first statement that names one, the
-    /// module's own statements would be compiled with it, and show in what is learnt about it.
-    /// - Returns: whether there are any.
-    private func connectVirtualTables() throws(SQLiteError) -> Bool {
-        let tables = try connection.prepare(
-            "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0")
-        var names: [String] = []
-        while try tables.step() { names.append(tables.text(at: 0) ?? "") }
-        guardian.virtualTables = Set(names.map { ByteText($0.loweredASCII.utf8) })
-        var width = 0
-        defer { budget.noteVirtualTables(width: width) }
-        for name in names {
-            do throws(SQLiteError) {
-                let all = try connection.prepare("SELECT * FROM main.\(name.quotedName)")
-                let own = (0..<all.columnCount).reduce(0) {
-                    $0 + StepBudget.columnWidth + all.columnName(at: $1).utf8.count
-                }
-                width = max(width, own)
-            } catch {
-                // Its module finds fault with it, and says so to each statement that names it.
-                continue
-            }
-        }
-        return !names.isEmpty
-    }
-
     /// The last statement failed, and SQLite may have left its first rows: it has no journal for a
     /// statement that could only fail by the type of a value for a STRICT table, and relies on the
     /// transaction ending with the statement (SQLITE_CONSTRAINT_DATATYPE; seen in 3.40.1).
-    var mayHaveLeftRows: Bool { failureCode == SQLITE_CONSTRAINT | 12 << 8 }
+    var mayHaveLeftRows: Bool {
+        failureCode == SQLITE_CONSTRAINT | 12 << 8 || modules.isRefused
+    }
 
     /// A client's ROLLBACK TO was carried out.
     func rolledBackToSavepoint() {
@@ -216,7 +207,10 @@ final class WriteSession {
         guard !compiled.isReadOnly else { return }
         if compiled.facts.keyword == .create { views.mayHaveCome() }
         if compiled.facts.changesStatistics { statisticsChanged() }
-        if compiled.facts.keyword != .data {
+        if compiled.facts.writesTree { modules.noteWrittenTrees() }
+        // FTS3 makes one more table when an option is set.
+        let wasChangedByModule = compiled.facts.keyword == .data && guardian.facts.changesSchema
+        if wasChangedByModule || compiled.facts.keyword != .data {
             schema.wasChanged(
                 isAddition: compiled.facts.keyword == .create && succeeded,
                 hasVirtualTables: guardian.mayHaveVirtualTables)
@@ -279,7 +273,7 @@ final class WriteSession {
     /// Full-text modules keep what is new in memory until a savepoint or COMMIT, and then write it
     /// with statements that show in changes(). So that this happens at the end of a unit whatever
     /// comes after it, a savepoint is made there.
-    private func flushVirtualTables() throws(SQLiteError) {
+    func flushVirtualTables() throws(SQLiteError) {
         try connection.execute("SAVEPOINT flush; RELEASE flush")
     }
 
@@ -387,6 +381,9 @@ final class WriteSession {
         } catch {
             throw .storage("forgetting the columns of views", error)
         }
+        if !compiled.facts.virtualTables.isEmpty {
+            modules.warm(compiled.facts.virtualTables, on: connection)
+        }
     }
 
     /// Runs a bound statement to its end; `visit` sees it at each row, and once at the end with
@@ -409,7 +406,11 @@ final class WriteSession {
         room.begin(
             changesSchema: !compiled.isReadOnly && compiled.facts.keyword != .data,
             copiesDatabase: compiled.facts.keyword == .vacuum)
-        budget.countBlocks(compiled.facts, pageSize: room.pageSize)
+        modules.clearRefusal()
+        if compiled.facts.writesVirtualTable {
+            modules.beginWatch(compiled.statement, on: connection)
+        }
+        budget.countBlocks(compiled, pageSize: room.pageSize)
         failureCode = SQLITE_OK
         csqlite_activate_chance(1)
         let isTraced = !compiled.isReadOnly && compiled.facts.keyword == .data
@@ -417,6 +418,7 @@ final class WriteSession {
         var succeeded = false
         defer {
             csqlite_activate_chance(0)
+            modules.endWatch()
             room.end()
             compiled.statement.reset()
             if isTraced { trace.end(on: connection) }
@@ -436,11 +438,13 @@ final class WriteSession {
             }
             visit(compiled.statement, false)
             budget.chargeBlocks()
+            if modules.isRefused { return .failed(ModuleMemory.oversizedText) }
             succeeded = true
             return .finished
         } catch {
             failureCode = error.extendedCode
             budget.chargeBlocks()
+            if modules.isRefused { return .failed(ModuleMemory.oversizedText) }
             if budget.isExhausted { return .failed(budget.text) }
             if let refusal = room.refusal(error, on: connection) {
                 return .overLimit(refusal.text)

@@ -104,6 +104,8 @@ void csqlite_pause_work(int is_on);
 // Large values bound from here on count as held by the statement that runs next.
 void csqlite_forget_bound(void);
 void csqlite_note_bound(uint64_t bytes);
+// The bytes of all of them.
+int64_t csqlite_bound(void);
 
 // The system refuses this thread's allocations from the n-th next one on; negative ends it.
 void csqlite_inject_memory_fault(int64_t after_allocations);
@@ -137,11 +139,14 @@ int csqlite_register_full_text(sqlite3 *db, csqlite_charge charge, void *context
 // NULL where SQLite was built without FTS5.
 fts5_api *csqlite_full_text(sqlite3 *db);
 
-// FTS5's tokenizers (Tokenizers.c): SQLite's own, which add to the work (see `csqlite_add_work`) what
-// they are given, and refuse arguments of more than 16 KiB. Call it before the schema is read.
+// The tokenizers of FTS5 and of FTS3 and FTS4 (Tokenizers.c): SQLite's own, which add to the work (see
+// `csqlite_add_work`) what they are given, and refuse arguments of more than 16 KiB. Call it before the
+// schema is read.
 int csqlite_register_tokenizers(sqlite3 *db);
 // How many texts went through them on this thread, ever. [thread]
 uint64_t csqlite_texts_taken_apart(void);
+// Until it is switched off, FTS5's find one word in each text, which is in no index. [thread]
+void csqlite_find_nothing(int is_on);
 
 // How many pages of the database the connection asked for, ever, in memory or not; modulo 2^31.
 static inline uint32_t csqlite_pages_asked(sqlite3 *db) {
@@ -150,6 +155,30 @@ static inline uint32_t csqlite_pages_asked(sqlite3 *db) {
     sqlite3_db_status(db, SQLITE_DBSTATUS_CACHE_MISS, &missed, &peak, 0);
     return ((uint32_t)found + (uint32_t)missed) & 0x7FFFFFFF;
 }
+
+// Modules (Modules.c): what they do by statements of their own while a client's statement runs.
+//
+// FTS5 keeps what is new in memory, up to its option `hashsize`: more than this, in bytes, can't be set.
+enum { csqlite_most_pending = 64 << 20 };
+
+typedef struct {
+    sqlite3 *db;
+    // The client's own, which is no module's; it is compared and never used.
+    sqlite3_stmt *client;
+    sqlite3_stmt *reading;
+    uint32_t pages_before;
+    // That were asked for to read what a module may have in memory already.
+    uint32_t pages;
+    // A module has set an option beyond its limit. The statement was interrupted; should it not
+    // fail, its changes must be undone.
+    int is_refused;
+} csqlite_module_watch;
+
+// Watches the modules of a connection, which must have no other trace, until the watch is ended. It must
+// stay where it is until then. [connection's thread]
+void csqlite_watch_modules(csqlite_module_watch *watch, sqlite3 *db, sqlite3_stmt *client);
+// Does nothing where nothing is watched.
+void csqlite_end_module_watch(csqlite_module_watch *watch);
 
 static inline int csqlite_bind_text(sqlite3_stmt *stmt, int index, const char *text, uint64_t count) {
     csqlite_note_bound(count);

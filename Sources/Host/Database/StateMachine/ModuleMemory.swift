@@ -1,0 +1,222 @@
+internal import CSQLite
+internal import SQLite
+
+/// What modules of virtual tables keep in memory beside the database file, kept from showing in what a
+/// statement does, and in what it is charged: pages that one connection asks for and another has no
+/// need to.
+///
+/// - FTS5 reads the list of its segments, and its options, when they are first needed, and forgets them
+///   at some commands. A query that finds nothing makes it read them before each statement that names
+///   the table, on every node, and outside of what is counted.
+/// - FTS3 and FTS4 read once whether to merge by themselves, when they first write what is new. Those
+///   pages are told apart by the statement that asks for them, and left out.
+/// - An R-Tree remembers, from the row that it put in last, at which heights nodes that overflow are
+///   split, and goes by that when it puts the rows of a node elsewhere that has become too small. A new
+///   connection begins with another height: the trees would differ, and with them the order of rows. So
+///   the tables are connected anew before anything is taken out of a tree that was written.
+///
+/// It also knows which tables of FTS5 would keep more in memory than a node has to have.
+/// Owned by the session; not thread-safe.
+final class ModuleMemory {
+    private final class Query {
+        let statement: PreparedStatement
+        init(_ statement: consuming PreparedStatement) { self.statement = statement }
+    }
+
+    private struct FullText {
+        var key: ByteText
+        var name: String
+    }
+
+    /// Tables of FTS5 whose shadow tables are ordinary ones, in the order of the schema.
+    private var fullText: [FullText] = []
+    private var queries: [ByteText: Query] = [:]
+    /// Tables over the index of another one, in lower case.
+    private var vocabularies: Set<ByteText> = []
+    /// R-Trees, in lower case.
+    private(set) var trees: Set<ByteText> = []
+    /// Triggers that may replace rows, in lower case; none where there are no R-Trees.
+    private(set) var replacingTriggers: Set<ByteText> = []
+    /// One of them was written since they were connected.
+    private(set) var treesWereWritten = false
+    /// Tables of FTS5, in lower case, whose stored `hashsize` is beyond its limit, or whose shadow tables
+    /// are not those that FTS5 makes: dumps and loaded files bring it unseen.
+    private(set) var oversized: Set<ByteText> = []
+    private let watch: UnsafeMutablePointer<csqlite_module_watch>
+
+    init() {
+        watch = .allocate(capacity: 1)
+        watch.initialize(to: csqlite_module_watch())
+    }
+
+    /// The connection must not run a statement any more.
+    deinit { watch.deallocate() }
+
+    static let oversizedText =
+        "the option hashsize of a full-text table is at most \(csqlite_most_pending >> 20) MiB: so much "
+        + "of what is new it keeps in memory; and the table that holds it must be as FTS5 makes it"
+
+    // MARK: The schema
+
+    /// Finalizes what stands in the way of disconnecting the tables: before the schema is read anew.
+    func forgetQueries() { queries.removeAll(keepingCapacity: true) }
+
+    /// The schema was read.
+    /// - Parameter tables: the virtual ones.
+    func learn(_ tables: [(name: String, sql: String)], on connection: borrowing Connection)
+        throws(SQLiteError)
+    {
+        forgetQueries()
+        fullText.removeAll(keepingCapacity: true)
+        vocabularies.removeAll(keepingCapacity: true)
+        trees.removeAll(keepingCapacity: true)
+        replacingTriggers.removeAll(keepingCapacity: true)
+        treesWereWritten = false
+        oversized.removeAll(keepingCapacity: true)
+        for (name, sql) in tables {
+            let key = ByteText(name.loweredASCII.utf8)
+            switch Self.module(of: sql) {
+            case "fts5": fullText.append(FullText(key: key, name: name))
+            case "fts5vocab": vocabularies.insert(key)
+            case "rtree", "rtree_i32", "geopoly": trees.insert(key)
+            default: break
+            }
+        }
+        if !trees.isEmpty {
+            replacingTriggers = try names(
+                "type = 'trigger' AND instr(upper(sql), 'REPLACE')", on: connection)
+        }
+        guard !fullText.isEmpty else { return }
+        var strange: Set<ByteText> = []
+        var shadows: Set<ByteText> = []
+        for (suffix, columns) in Self.shadowTables {
+            shadows.formUnion(
+                try names(
+                    """
+                    type = 'table' AND rootpage > 0
+                    AND substr(name, -\(suffix.utf8.count)) = '\(suffix)' COLLATE NOCASE
+                    AND substr(sql, -\(columns.utf8.count)) = '\(columns)'
+                    """, on: connection))
+        }
+        for table in fullText {
+            let areOwn = Self.shadowTables.allSatisfy { (suffix, _) in
+                shadows.contains(ByteText("\(table.name.loweredASCII)\(suffix)".utf8))
+            }
+            if !areOwn {
+                // What a dump has put in their place may run for ever when it is read.
+                strange.insert(table.key)
+                oversized.insert(table.key)
+            } else if try isOversized(table.name, on: connection) {
+                oversized.insert(table.key)
+            }
+        }
+        fullText.removeAll { strange.contains($0.key) }
+    }
+
+    /// Those that matter of the tables that FTS5 makes for each of its own, and how SQLite stores them.
+    private static let shadowTables = [
+        ("_config", "(k PRIMARY KEY, v) WITHOUT ROWID"),
+        ("_data", "(id INTEGER PRIMARY KEY, block BLOB)"),
+        ("_idx", "(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID"),
+    ]
+
+    /// Of the text of CREATE VIRTUAL TABLE, as SQLite stores it; in lower case.
+    static func module(of sql: String) -> String {
+        var copy = sql
+        return copy.withUTF8 { bytes in
+            var tokens = SQLTokenizer(UnsafeRawBufferPointer(bytes))
+            // No name without quotes is such a word.
+            while let token = tokens.next() {
+                if case .word(let range) = token, tokens.isKeyword(range, "USING") { break }
+            }
+            switch tokens.next() {
+            case .word(let range), .quoted(let range): return tokens.lowercased(range)
+            default: return ""
+            }
+        }
+    }
+
+    /// Objects of the schema, in lower case.
+    private func names(_ condition: String, on connection: borrowing Connection)
+        throws(SQLiteError) -> Set<ByteText>
+    {
+        let objects = try connection.prepare(
+            "SELECT name FROM main.sqlite_schema WHERE \(condition)")
+        var names: Set<ByteText> = []
+        while try objects.step() {
+            names.insert(ByteText((objects.text(at: 0) ?? "").loweredASCII.utf8))
+        }
+        return names
+    }
+
+    private func isOversized(_ name: String, on connection: borrowing Connection)
+        throws(SQLiteError) -> Bool
+    {
+        do throws(SQLiteError) {
+            // FTS5 takes the lower 32 bits of a number, or of a text that is one.
+            return try connection.integer(
+                """
+                SELECT 1 FROM main.\("\(name)_config".quotedName) WHERE lower(k) = 'hashsize'
+                AND CAST(v AS INTEGER) NOT BETWEEN -2147483648 AND \(csqlite_most_pending) LIMIT 1
+                """) != nil
+        } catch {
+            // Who uses it meets with the damage.
+            if error.extendedCode & 0xFF == SQLITE_CORRUPT { return false }
+            throw error
+        }
+    }
+
+    // MARK: A statement
+
+    /// A statement ran that writes R-Trees.
+    func noteWrittenTrees() { treesWereWritten = true }
+
+    /// Why a statement is refused in words for the client.
+    static let shrinkingBesideDumpText =
+        "taking rows out of an R-Tree must wait until the virtual tables of the dump are committed"
+
+    /// Makes the modules of these tables read what a statement would read of them first.
+    func warm(_ tables: Set<ByteText>, on connection: borrowing Connection) {
+        guard !fullText.isEmpty else { return }
+        csqlite_find_nothing(1)
+        defer { csqlite_find_nothing(0) }
+        let all = !tables.isDisjoint(with: vocabularies)
+        for table in fullText where all || tables.contains(table.key) {
+            do throws(SQLiteError) {
+                try query(table, on: connection).statement.run()
+            } catch {
+                // The table is damaged: the statement itself meets with it, and is told.
+                queries[table.key] = nil
+            }
+        }
+    }
+
+    private func query(_ table: FullText, on connection: borrowing Connection)
+        throws(SQLiteError) -> Query
+    {
+        if let kept = queries[table.key] { return kept }
+        // The word is of no matter.
+        let query = Query(
+            try connection.prepare(
+                "SELECT 1 FROM main.\(table.name.quotedName)('0') LIMIT 1", isPersistent: true))
+        queries[table.key] = query
+        return query
+    }
+
+    /// From here on the statements that modules run are looked at.
+    /// - Parameter client: the statement that is about to run.
+    func beginWatch(_ client: borrowing PreparedStatement, on connection: borrowing Connection) {
+        csqlite_watch_modules(watch, connection.pointer, client.pointer)
+    }
+
+    func endWatch() { csqlite_end_module_watch(watch) }
+
+    /// Pages that are not to be charged, since the watch began; modulo 2^32.
+    var uncharged: UInt32 { watch.pointee.pages }
+
+    /// The statement would have set an option beyond its limit; until the next watch begins.
+    var isRefused: Bool { watch.pointee.is_refused != 0 }
+
+    /// Nothing was refused yet.
+    func clearRefusal() { watch.pointee.is_refused = 0 }
+}

@@ -1,0 +1,55 @@
+internal import CSQLite
+internal import SQLite
+
+/// What the session does for virtual tables, whose modules keep memory of their own (see `ModuleMemory`).
+extension WriteSession {
+    /// Makes SQLite connect each virtual table now. Left to the first statement that names one, the
+    /// module's own statements would be compiled with it, and show in what is learnt about it.
+    /// - Returns: whether there are any.
+    func connectVirtualTables() throws(SQLiteError) -> Bool {
+        let tables = try connection.prepare(
+            "SELECT name, sql FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0")
+        var found: [(name: String, sql: String)] = []
+        while try tables.step() {
+            found.append((tables.text(at: 0) ?? "", tables.text(at: 1) ?? ""))
+        }
+        guardian.virtualTables = Set(found.map { ByteText($0.name.loweredASCII.utf8) })
+        try modules.learn(found, on: connection)
+        guardian.oversized = modules.oversized
+        guardian.trees = modules.trees
+        guardian.replacingTriggers = modules.replacingTriggers
+        var width = 0
+        defer { budget.noteVirtualTables(width: width) }
+        for (name, _) in found {
+            do throws(SQLiteError) {
+                let all = try connection.prepare("SELECT * FROM main.\(name.quotedName)")
+                let own = (0..<all.columnCount).reduce(0) {
+                    $0 + StepBudget.columnWidth + all.columnName(at: $1).utf8.count
+                }
+                width = max(width, own)
+            } catch {
+                // Its module finds fault with it, and says so to each statement that names it.
+                continue
+            }
+        }
+        return !found.isEmpty
+    }
+
+    /// Connects R-Trees anew before a statement that takes something out of one. True when they were,
+    /// and what was compiled before is void.
+    func renewTrees(before statement: ScriptStatement) throws(SQLiteError) -> Bool {
+        guard statement.compiled.facts.shrinksTree else { return false }
+        // Where they are connected anew they write what is new, so all nodes do it here.
+        if !connection.isAutocommit { try flushVirtualTables() }
+        guard modules.treesWereWritten else { return false }
+        invalidateSchema()
+        return try refreshSchema()
+    }
+
+    /// The schema can't be read anew then.
+    func refusalBesideDump(_ statement: ScriptStatement) -> SQLiteError? {
+        guard hasNewCatalogueRows, statement.compiled.facts.shrinksTree else { return nil }
+        return SQLiteError(
+            extendedCode: SQLITE_ERROR, message: ModuleMemory.shrinkingBesideDumpText)
+    }
+}
