@@ -239,6 +239,12 @@ import Wire
         ("PRAGMA encoding='UTF-16le'; CREATE TABLE t(a);", "UTF-8"),
         ("CREATE VIRTUAL TABLE t USING dbstat;", "can't be made here"),
         ("CREATE TABLE t(a DEFAULT (fts5_source_id()));", "can't be made here"),
+        (
+            "CREATE VIRTUAL TABLE f USING fts5(a); PRAGMA writable_schema=ON; "
+                + "UPDATE sqlite_schema SET type = 'view', rootpage = 0, sql = 'CREATE VIEW f_config AS "
+                + "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+                + "SELECT 1 AS k, i AS v FROM n' WHERE name = 'f_config';", "keeps its rows"
+        ),
     ])
     func `What a client could not make does not come in with a file`(script: String, text: String)
         throws

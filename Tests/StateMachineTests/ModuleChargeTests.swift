@@ -195,7 +195,8 @@ import Wire
         // Like a limit that is met it ends the transaction.
         let outcomes = try database.execute(
             "BEGIN", "INSERT INTO f VALUES('b')",
-            "INSERT INTO f(f, rank) VALUES('hashsize', 2000000000)", "INSERT INTO f VALUES('c')")
+            "INSERT INTO f(f, rank) VALUES('hashsize', 2000000000)", "INSERT INTO f VALUES('c')",
+            "COMMIT")
         #expect(outcomes.contains(.failed(ModuleMemory.oversizedText)))
         #expect(try database.rows("SELECT group_concat(a, '') FROM f") == ["ac"])
         #expect(try database.rows("SELECT count(*) FROM f('b')") == ["0"])

@@ -154,7 +154,12 @@ final class Guard {
 
     /// What must not happen beside rows of a dump that SQLite can't see yet.
     private func clash(_ request: Request) -> String? {
-        switch request.action {
+        if request.action == SQLITE_CREATE_TABLE || request.action == SQLITE_CREATE_VIEW,
+            ShadowTables.isName(request.name, beside: catalogueNames)
+        {
+            facts.shadowTable = request.name
+        }
+        return switch request.action {
         case SQLITE_CREATE_TABLE, SQLITE_CREATE_VIEW, SQLITE_CREATE_INDEX, SQLITE_CREATE_VTABLE:
             catalogueNames.contains(ByteText(request.name.loweredASCII.utf8))
                 ? "table \(request.name) already exists" : nil

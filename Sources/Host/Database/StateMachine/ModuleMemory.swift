@@ -23,13 +23,13 @@ final class ModuleMemory {
         init(_ statement: consuming PreparedStatement) { self.statement = statement }
     }
 
-    private struct FullText {
+    private struct Table {
         var key: ByteText
         var name: String
     }
 
     /// Tables of FTS5 whose shadow tables are ordinary ones, in the order of the schema.
-    private var fullText: [FullText] = []
+    private var fullText: [Table] = []
     private var queries: [ByteText: Query] = [:]
     /// Tables over the index of another one, in lower case.
     private var vocabularies: Set<ByteText> = []
@@ -76,7 +76,7 @@ final class ModuleMemory {
         for (name, sql) in tables {
             let key = ByteText(name.loweredASCII.utf8)
             switch Self.module(of: sql) {
-            case "fts5": fullText.append(FullText(key: key, name: name))
+            case "fts5": fullText.append(Table(key: key, name: name))
             case "fts5vocab": vocabularies.insert(key)
             case "rtree", "rtree_i32", "geopoly": trees.insert(key)
             default: break
@@ -191,7 +191,7 @@ final class ModuleMemory {
         }
     }
 
-    private func query(_ table: FullText, on connection: borrowing Connection)
+    private func query(_ table: Table, on connection: borrowing Connection)
         throws(SQLiteError) -> Query
     {
         if let kept = queries[table.key] { return kept }

@@ -160,7 +160,7 @@ final class StatementCompiler {
         }
         guard let compiled = result.statement else { return .nothing }
         let text = UnsafeRawBufferPointer(rebasing: sql[..<result.consumed])
-        if let refusal = SchemaRules.refusal(of: text) {
+        if let refusal = refusalOfSchema(text) {
             _ = PreparedStatement(owning: compiled)
             return .failed(SQLiteError(extendedCode: SQLITE_ERROR, message: refusal))
         }
@@ -252,6 +252,14 @@ final class StatementCompiler {
         guard !statement.compiled.facts.hasSensitiveLike else { return }
         guard sql.utf8.count <= Self.longestKept else { return }
         insert(statement, for: SQLText(sql))
+    }
+
+    /// Why what it makes may not be part of the schema.
+    private func refusalOfSchema(_ text: UnsafeRawBufferPointer) -> String? {
+        if let name = guardian.facts.shadowTable, !ShadowTables.isOrdinary(text) {
+            return ShadowTables.refusal(name)
+        }
+        return SchemaRules.refusal(of: text)
     }
 
     private static func hasReplace(_ sql: UnsafeRawBufferPointer) -> Bool {

@@ -55,6 +55,8 @@ struct StatementFacts: Equatable, Sendable {
     var usesJSON = false
     /// It reads a document as a table (`json_each`, `json_tree`).
     var usesJSONTable = false
+    /// It makes a table or view with the name of one in which a virtual table of a dump keeps its rows.
+    var shadowTable: String?
     /// It asks whether foreign keys are enforced.
     var asksForeignKeys = false
 

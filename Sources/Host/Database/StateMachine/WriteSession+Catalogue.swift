@@ -16,13 +16,18 @@ extension WriteSession {
                 throw SQLiteError(
                     extendedCode: SQLITE_ERROR, message: "table \(stored.name) already exists")
             }
+            let key = ByteText(stored.name.loweredASCII.utf8)
+            if let strange = try ShadowTables.strange(beside: [key], on: connection) {
+                throw SQLiteError(
+                    extendedCode: SQLITE_ERROR, message: ShadowTables.refusal(strange))
+            }
             try writeSchema(
                 """
                 INSERT INTO main.sqlite_schema(type, name, tbl_name, rootpage, sql)
                 VALUES('table', \(name), \(name), 0, \(stored.sql.quotedText))
                 """)
             hasNewCatalogueRows = true
-            guardian.catalogueNames.insert(ByteText(stored.name.loweredASCII.utf8))
+            guardian.catalogueNames.insert(key)
             // What was compiled before was not asked about these names.
             compiler.forget()
         } catch {

@@ -52,8 +52,14 @@ struct LoadedSchema {
                     message: "its pages have room that an extension of SQLite reserved: load its "
                         + "dump instead")
             }
-            try Self.checkContent(of: connection)
             items = try Self.items(connection)
+            // Before a module is connected, which reads them.
+            let virtual = items.filter(\.isVirtual).map { ByteText($0.name.loweredASCII.utf8) }
+            if let strange = try ShadowTables.strange(beside: Set(virtual), on: connection) {
+                throw SQLiteError(
+                    extendedCode: SQLITE_ERROR, message: ShadowTables.refusal(strange))
+            }
+            try Self.checkContent(of: connection)
         } catch {
             throw .unfit(path: path, reason: error.message)
         }

@@ -1,0 +1,66 @@
+internal import SQLite
+
+/// What may stand in place of the tables in which virtual tables keep their rows, where modules don't
+/// make them: in dumps and in files that are loaded.
+///
+/// Modules read some of them when a connection opens the file, outside of all counting. A view there, or
+/// a column that is generated, may run for ever, at every start of every node.
+enum ShadowTables {
+    private static let suffixes = [
+        "data", "idx", "content", "docsize", "config", "segments", "segdir", "stat", "node",
+        "rowid",
+        "parent",
+    ]
+
+    /// - Parameter tables: the virtual tables, in lower case.
+    static func isName(_ name: String, beside tables: Set<ByteText>) -> Bool {
+        let lower = name.loweredASCII
+        return suffixes.contains { suffix in
+            guard lower.utf8.count > suffix.utf8.count + 1, lower.hasSuffix("_\(suffix)") else {
+                return false
+            }
+            return tables.contains(ByteText(lower.utf8.dropLast(suffix.utf8.count + 1)))
+        }
+    }
+
+    /// Whether it is text that makes an ordinary table: no view, and nothing in it is generated.
+    static func isOrdinary(_ sql: UnsafeRawBufferPointer) -> Bool {
+        var tokens = SQLTokenizer(sql)
+        var isTable = false
+        while let token = tokens.next() {
+            guard case .word(let range) = token else { continue }
+            if tokens.isKeyword(range, "TABLE") { isTable = true }
+            if tokens.isKeyword(range, "AS") || tokens.isKeyword(range, "GENERATED") {
+                return false
+            }
+        }
+        return isTable
+    }
+
+    static func isOrdinary(_ sql: String) -> Bool {
+        var copy = sql
+        return copy.withUTF8 { isOrdinary(UnsafeRawBufferPointer($0)) }
+    }
+
+    static func refusal(_ name: String) -> String {
+        "\(name) has the name of a table in which a virtual table keeps its rows, and may be no view and "
+            + "have no generated columns"
+    }
+
+    /// The first object of the database that may not stand there.
+    /// - Parameter tables: see `isName`.
+    static func strange(beside tables: Set<ByteText>, on connection: borrowing Connection)
+        throws(SQLiteError) -> String?
+    {
+        let objects = try connection.prepare(
+            """
+            SELECT name, sql FROM main.sqlite_schema
+            WHERE type = 'view' OR type = 'table' AND rootpage > 0
+            """)
+        while try objects.step() {
+            let name = objects.text(at: 0) ?? ""
+            if isName(name, beside: tables), !isOrdinary(objects.text(at: 1) ?? "") { return name }
+        }
+        return nil
+    }
+}
