@@ -249,23 +249,6 @@ struct MembershipDesk {
         decisions.append(.askHello(call, at: place))
     }
 
-    /// Whether who answers at a member's known address is that member, and not the joiner itself,
-    /// which may be reachable by its old address, too.
-    private func isAlive(_ other: Hello, as request: JoinRequest, _ raft: RaftMachine) -> Bool {
-        other.identity.id == request.identity.id
-            && other.identity.incarnation == raft.membership[request.identity.id]?.incarnation
-            && (other.identity != request.identity || isOther(other, than: request))
-    }
-
-    /// Whether two that bear one identity are two processes: by their runs, or, of one that does not
-    /// say, by their addresses, for two can't listen at one.
-    private func isOther(_ hello: Hello, than request: JoinRequest) -> Bool {
-        guard let one = hello.run, let other = request.run else {
-            return hello.address != request.address
-        }
-        return one != other
-    }
-
     private mutating func refuseNamesake(
         _ check: Check, at address: PeerAddress, _ leader: LeaderHint?
     ) {

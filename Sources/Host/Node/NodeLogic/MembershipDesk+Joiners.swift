@@ -1,0 +1,32 @@
+import PeerProtocol
+import Raft
+
+/// What is looked at in who wants to join, and in who answers in its place.
+extension MembershipDesk {
+    /// Who comes in must be able to apply what the others do. A member stays one: of its extensions an
+    /// alarm tells.
+    func refusalForExtensions(of hello: Hello, _ raft: RaftMachine) -> String? {
+        guard raft.membership[hello.identity.id]?.incarnation != hello.identity.incarnation,
+            let sets = extensions(hello.versions.engine)
+        else { return nil }
+        return "node \(hello.identity.id) has other SQLite extensions than the cluster: "
+            + "\(sets.other), here \(sets.own). Give it the same files by -extensions-path"
+    }
+
+    /// Whether who answers at a member's known address is that member, and not the joiner itself,
+    /// which may be reachable by its old address, too.
+    func isAlive(_ other: Hello, as request: JoinRequest, _ raft: RaftMachine) -> Bool {
+        other.identity.id == request.identity.id
+            && other.identity.incarnation == raft.membership[request.identity.id]?.incarnation
+            && (other.identity != request.identity || isOther(other, than: request))
+    }
+
+    /// Whether two that bear one identity are two processes: by their runs, or, of one that does not
+    /// say, by their addresses, for two can't listen at one.
+    func isOther(_ hello: Hello, than request: JoinRequest) -> Bool {
+        guard let one = hello.run, let other = request.run else {
+            return hello.address != request.address
+        }
+        return one != other
+    }
+}
