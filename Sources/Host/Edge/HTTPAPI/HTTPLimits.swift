@@ -56,7 +56,7 @@ package struct HTTPLimits: Sendable {
     // The process.
 
     /// Connections that may ask for anything.
-    package var connections = 8192
+    package var connections = 16_384
     /// Connections beyond, which may only look at the node: `/readyz`, `/status`, `/debug/vars`.
     package var observerConnections = 64
     /// How long one of these may take for its head, or do nothing.
