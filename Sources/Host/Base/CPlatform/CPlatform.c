@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
@@ -165,3 +166,5 @@ void cplatform_begin_activity(const char *text) {
     }
     activity = text;
 }
+
+void cplatform_give_back_memory(void) { malloc_trim(0); }

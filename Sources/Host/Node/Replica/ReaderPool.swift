@@ -302,6 +302,8 @@ final class ReaderPool: Sendable {
                 serve(slot)
                 slot.flush()
                 leave(slot)
+                // Behind the last of many: each had a cache and a result.
+                if counts.threads == limits.idleThreads { ProcessMemory.giveBack() }
             }
             return true
         } catch {
