@@ -175,6 +175,11 @@ import Testing
                 return rows?.first?[0].string == "after" ? true : nil
             }
         }
+        try await expectSound()
+    }
+
+    /// Stops the nodes, and looks at their files.
+    private func expectSound() async throws {
         for node in cluster.nodes {
             try await node.terminate()
             let names = try FileManager.default.contentsOfDirectory(atPath: node.dataDirectory)
