@@ -17,8 +17,16 @@ package struct LogSummary: Sendable {
     package let isInstalling: Bool
     /// Something goes on as soon as the batch handed out last is applied.
     package let awaitsApplied: Bool
-    /// See `RaftMachine`.
+    /// The membership in force names it as a voter.
+    package let isVoter: Bool
+    /// Since the leader was last heard, zero on the leader; nil when never in this run.
+    package let ticksSinceLeader: Int?
+    /// What is committed, and in this node's log.
     package let commitIndex: LogIndex
+    /// The most that this node knows to be committed, in its log or not.
+    package let knownCommitIndex: LogIndex
+    /// An entry of the present term is known to be committed.
+    package let knowsCommitOfTerm: Bool
     /// The end of the log, durable or not.
     package let lastPosition: LogPosition
     /// Every entry up to it is applied in the database.
@@ -36,7 +44,10 @@ extension ReplicatedLog {
         return LogSummary(
             role: role, term: term, leader: leader, membershipIndex: raft.membershipIndex,
             isReadyLeader: raft.isReadyLeader, isInstalling: isInstalling,
-            awaitsApplied: awaitsApplied, commitIndex: raft.commitIndex,
+            awaitsApplied: awaitsApplied, isVoter: raft.membership.isVoter(raft.identity.id),
+            ticksSinceLeader: raft.ticksSinceLeader, commitIndex: raft.commitIndex,
+            knownCommitIndex: raft.knownCommitIndex,
+            knowsCommitOfTerm: raft.term(at: raft.commitIndex) == term,
             lastPosition: raft.lastPosition, appliedIndex: appliedIndex, durableIndex: durableIndex,
             checkpointedIndex: checkpointedIndex)
     }

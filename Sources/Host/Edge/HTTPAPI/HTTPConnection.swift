@@ -380,7 +380,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     private func write(to context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?) {
-        let bytes = output
+        var bytes = output
         // Before the write, which may bring about anything, even the end of this connection.
         output = spare
         spare = ByteBuffer()
@@ -388,8 +388,9 @@ final class HTTPConnection: ChannelDuplexHandler {
         edge.desk.counters.sentBytes.add(bytes.readableBytes)
         context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
         if bytes.capacity <= limits.retainedBufferBytes {
+            // While nobody else has it, mostly: else there would be new memory for each answer.
+            bytes.clear()
             spare = bytes
-            spare.clear()
         }
     }
 

@@ -9,7 +9,7 @@ import Wire
 /// The machine's side of the router: what requests need of consensus and of the other machines.
 extension NodeMachine {
     mutating func dispatch(_ requests: [PendingRequest]) {
-        let standing = standing
+        let standing = makeStanding()
         for pending in requests { dispatch(pending, standing) }
     }
 
@@ -81,7 +81,7 @@ extension NodeMachine {
 
     /// Requests that wait go on when what they wait for has come to be.
     mutating func retryParked() {
-        let standing = standing
+        let standing = makeStanding()
         let waiting = router.retry(standing)
         guard !waiting.isEmpty else { return }
         for pending in waiting { dispatch(pending, standing) }
@@ -126,19 +126,20 @@ extension NodeMachine {
 
     // MARK: What the node is
 
-    var standing: Standing {
+    /// `mutating`, though nothing changes: see `ReplicatedLog.summary`.
+    mutating func makeStanding() -> Standing {
         var standing = Standing()
         standing.isDiskFull = isLogFull || isDatabaseFull
         standing.isExcluded = exclusion != .none
         standing.halt =
             quarantineText.map { "this node's database is not to be trusted: \($0)" } ?? haltText
-        guard var replicated else {
-            standing.canServeLocally = servesLocally(nil)
+        let log = replicated?.summary()
+        standing.canServeLocally = servesLocally(log)
+        standing.canServeAsLeader = servesAsLeader(log)
+        guard let log else {
             standing.waitingFor = waitingFor
             return standing
         }
-        let log = replicated.summary()
-        let raft = replicated.raft
         standing.isInCluster = true
         standing.cluster = cluster
         standing.epoch = log.term.epoch
@@ -148,14 +149,12 @@ extension NodeMachine {
             standing.leaderAddress = address(of: leader)
             standing.leaderURL = acquaintances[leader]?.apiURL
         }
-        standing.isVoter = raft.membership.isVoter(options.identity.id)
+        standing.isVoter = log.isVoter
         standing.commitIndex = log.commitIndex
-        standing.knownCommitIndex = raft.knownCommitIndex
-        standing.knowsCommitOfTerm = raft.term(at: log.commitIndex) == log.term
+        standing.knownCommitIndex = log.knownCommitIndex
+        standing.knowsCommitOfTerm = log.knowsCommitOfTerm
         standing.appliedIndex = log.appliedIndex
-        standing.sinceLeader = raft.ticksSinceLeader.map { options.tick * $0 }
-        standing.canServeLocally = servesLocally(log)
-        standing.canServeAsLeader = servesAsLeader(log)
+        standing.sinceLeader = log.ticksSinceLeader.map { options.tick * $0 }
         if log.leader == nil { standing.waitingFor = waitingFor }
         return standing
     }

@@ -251,7 +251,7 @@ package struct NodeMachine: Sendable {
         membership.advance(
             replicated?.raft, leader: leaderHint, busy: snapshots.receiver, now: now)
         snapshots.tick(now: now)
-        router.expire(standing, now: now)
+        router.expire(makeStanding(), now: now)
         expireCheckpoints()
         settle()
         retryParked()
