@@ -8,6 +8,7 @@ extension Simulation {
     func proveLiveness() {
         calm()
         advance(through: now + 3000) { false }
+        nameOthersToRemoved()
         let isWhole = advance(through: now + settings.livenessMilliseconds) { self.isWhole }
         guard invariants.violation == nil else { return }
         guard isWhole else {
@@ -69,6 +70,17 @@ extension Simulation {
             node.syncDelay = 1...10
             node.databaseDelay = 0...4
             schedule(.restart(slot: node.slot), in: 0)
+        }
+    }
+
+    /// Who was removed while all others moved knows no place any more where somebody would tell it so; its
+    /// operator does, with `-join`.
+    private func nameOthersToRemoved() {
+        guard let membership = presentLeader?.machine?.replicated?.raft.membership else { return }
+        for node in counted where !membership.contains(node.id) && node.candidates.isEmpty {
+            node.candidates = founding.listed(nodes.map(\.address))
+            schedule(
+                .candidates(slot: node.slot, run: node.run, node.candidates), in: 0)
         }
     }
 

@@ -149,10 +149,13 @@ extension Simulation {
         faults.calls += 1
         let late = PeerFailure(cause: "no answer in time", isTimeout: true)
         schedule(.call(number, .fails(late)), in: max(1, timeout))
-        // What asks twice is harmless, but each call is asked once.
-        if let delay = delays(from: node, to: address, .calls).first {
-            schedule(.call(number, .arrives), in: delay)
-        }
+        // What asks twice is harmless, but each call is asked once. A second process of an identity is found
+        // out by who can be asked: what is lost there would be a partition.
+        let delay =
+            doubled == node.slot
+            ? owner(of: address).flatMap { self.delay(from: node.slot, to: $0.slot) }
+            : delays(from: node, to: address, .calls).first
+        if let delay { schedule(.call(number, .arrives), in: delay) }
     }
 
     func step(call number: Int, _ step: CallStep) {

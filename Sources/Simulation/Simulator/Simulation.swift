@@ -285,9 +285,10 @@ package final class Simulation {
             node.output.removeAll(keepingCapacity: true)
             for item in output { perform(item, of: node) }
         }
-        if let machine = node.machine {
-            let term = machine.replicated?.raft.term.rawValue ?? 0
-            let commitIndex = machine.replicated?.raft.commitIndex.rawValue ?? 0
+        // Read in place: a copy of the machine for each step would cost a tenth of the time.
+        if node.machine != nil {
+            let term = node.machine?.replicated?.raft.term.rawValue ?? 0
+            let commitIndex = node.machine?.replicated?.raft.commitIndex.rawValue ?? 0
             trace = HistoryDigest.combine(trace, UInt64(now) << 8 | UInt64(slot))
             trace = HistoryDigest.combine(trace, term << 32 | commitIndex)
         }
