@@ -4,20 +4,20 @@
 /// Ticks are counted from when the first copy of what is not acknowledged was sent (Karn's rule is to measure
 /// no repetition: here an answer to a later copy tells too long a time, never one too short).
 struct Arrivals: Equatable, Sendable {
-    private struct Flight: Equatable, Sendable {
+    private struct Batch: Equatable, Sendable {
         var bytes: Int
         var ticks = 0
     }
 
     /// What was sent and not acknowledged yet.
-    private var flight: Flight?
+    private var flight: Batch?
     /// The last that arrived of at least half the size of the largest before.
-    private var measured = Flight(bytes: 0)
+    private var measured = Batch(bytes: 0)
 
     /// - Parameter again: in place of what is on its way, and not behind it.
     mutating func sent(_ bytes: Int, again: Bool) {
         let before = again ? 0 : flight?.bytes ?? 0
-        flight = Flight(bytes: before + bytes, ticks: flight?.ticks ?? 0)
+        flight = Batch(bytes: before + bytes, ticks: flight?.ticks ?? 0)
     }
 
     /// - Parameter rest: bytes that were sent behind what arrived.
@@ -25,9 +25,9 @@ struct Arrivals: Equatable, Sendable {
         guard let flight else { return }
         let bytes = flight.bytes - min(rest, flight.bytes)
         if bytes > 0, bytes >= measured.bytes / 2 {
-            measured = Flight(bytes: bytes, ticks: flight.ticks)
+            measured = Batch(bytes: bytes, ticks: flight.ticks)
         }
-        self.flight = rest > 0 ? Flight(bytes: rest) : nil
+        self.flight = rest > 0 ? Batch(bytes: rest) : nil
     }
 
     /// What was sent won't arrive: its connection is gone.
