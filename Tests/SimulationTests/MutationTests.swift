@@ -51,7 +51,7 @@ import Testing
         Broken(.acceptsStaleSnapshots, "commitIndex"),
         Broken(
             .dropsConflictCheck, "logs don't match", "committed, not",
-            "lost entries that it had acknowledged"),
+            "lost entries that it had acknowledged", "older than what the cluster saw of it"),
         Broken(.foundsWithoutQuorum, "is in another cluster than others"),
         Broken(.losesHardState, "forgot what its disk held"),
         Broken(.promotesEarly, "whose log ends at"),

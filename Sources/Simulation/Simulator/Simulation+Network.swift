@@ -39,6 +39,12 @@ extension Simulation {
         ).first ?? random.within(200...1000)
     }
 
+    /// A second process of an identity is found out by who can be asked: what is lost on the way, or comes too
+    /// late, would be no connection at all. Nil if it is cut.
+    private func promptDelay(from sender: Int, to receiver: Int) -> Int? {
+        network.isCut(from: sender, to: receiver) ? nil : random.within(1...60)
+    }
+
     // MARK: Messages
 
     func send(_ message: Message, to address: PeerAddress, from node: SimulatedNode) {
@@ -149,11 +155,10 @@ extension Simulation {
         faults.calls += 1
         let late = PeerFailure(cause: "no answer in time", isTimeout: true)
         schedule(.call(number, .fails(late)), in: max(1, timeout))
-        // What asks twice is harmless, but each call is asked once. A second process of an identity is found
-        // out by who can be asked: what is lost there would be a partition.
+        // What asks twice is harmless, but each call is asked once.
         let delay =
             doubled == node.slot
-            ? owner(of: address).flatMap { self.delay(from: node.slot, to: $0.slot) }
+            ? owner(of: address).flatMap { promptDelay(from: node.slot, to: $0.slot) }
             : delays(from: node, to: address, .calls).first
         if let delay { schedule(.call(number, .arrives), in: delay) }
     }
@@ -208,7 +213,11 @@ extension Simulation {
         guard let call = calls[Int(question.rawValue)] else { return }
         if case .joined = answer { faults.joins += 1 }
         if case .joinRefused = answer { faults.joinsRefused += 1 }
-        guard let delay = delay(from: node.slot, to: call.caller) else { return }
+        let delay =
+            doubled == call.caller
+            ? promptDelay(from: node.slot, to: call.caller)
+            : delay(from: node.slot, to: call.caller)
+        guard let delay else { return }
         schedule(.call(Int(question.rawValue), .answered(answer)), in: delay)
     }
 
