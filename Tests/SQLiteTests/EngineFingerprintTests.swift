@@ -22,6 +22,13 @@ import Testing
                 "SQLite 3.53.0 abc there, \(own.source) here", "options only there: ENABLE_ICU",
                 "options only here: \(own.options[0])", "other results for numbers to text",
             ])
+        let rules = try #require(own.probes.firstIndex { $0.name.contains("this program's rules") })
+        var later = own.probes
+        later[rules] = .init(name: later[rules].name, hash: "2")
+        let upgraded = EngineFingerprint(source: own.source, options: own.options, probes: later)
+        #expect(
+            EngineFingerprint.differences(between: text, and: upgraded.description)
+                == ["other results for statements by this program's rules"])
         let old =
             "2022-12-28 14:03:47 df5c253c0b3dd24916e4ec7cf77d3db5294cc9fd45ae7b9c5e82ad8197f38a24"
         #expect(EngineFingerprint.differences(between: text, and: old).count == 1)

@@ -126,7 +126,12 @@ extension Engine {
         source: "\(version) \(sourceHash)",
         // Who compiled it shows in the probes, if anywhere.
         options: compileOptions.filter { !$0.hasPrefix("COMPILER=") },
-        probes: EngineProbes.run())
+        probes: EngineProbes.run() + [ownRules])
+
+    /// What this program itself refuses, charges and computes when statements are applied. To be counted up
+    /// with each change of that: nodes of both versions in one cluster then say that they differ.
+    private static let ownRules = EngineFingerprint.Probe(
+        name: "statements by this program's rules", hash: "1")
 
     /// The source ID is a date, a time and a hash.
     private static var sourceHash: String {
