@@ -245,5 +245,13 @@ import Testing
         raft.receive(Elected.append(term: 1, after: .zero, commit: 700))
         #expect(raft.knownCommitIndex == LogIndex(700))
         #expect(raft.commitIndex < LogIndex(700))
+
+        // The leader falls silent, and what it said holds until another speaks.
+        for _ in 0..<(10 * Elected.settings.electionTicks) { raft.tick() }
+        #expect(raft.leader == nil)
+        #expect(raft.knownCommitIndex == LogIndex(700))
+        let term = raft.term.rawValue + 1
+        raft.receive(Elected.append(term: term, after: .zero, commit: 600))
+        #expect(raft.knownCommitIndex == LogIndex(600))
     }
 }

@@ -42,8 +42,9 @@ extension Simulation {
         }
         if operation.index < oldest {
             invariants.broke(
-                "a read at level \(options.level) saw the state after \(operation.index), but "
-                    + "\(oldest) was acknowledged before")
+                "a read at level \(options.level), asked of \(nodes[operation.slot].id) at "
+                    + "\(operation.invoked) with \(options.freshness), saw the state after "
+                    + "\(operation.index), but \(oldest) was acknowledged before")
         }
         if options.level.isLinearizable { clients.learn(operation.index, at: now) }
     }

@@ -8,7 +8,7 @@ extension Simulation {
     func proveLiveness() {
         calm()
         advance(through: now + 3000) { false }
-        nameOthersToRemoved()
+        nameOthersToLost()
         let isWhole = advance(through: now + settings.livenessMilliseconds) { self.isWhole }
         guard invariants.violation == nil else { return }
         guard isWhole else {
@@ -73,11 +73,12 @@ extension Simulation {
         }
     }
 
-    /// Who was removed while all others moved knows no place any more where somebody would tell it so; its
-    /// operator does, with `-join`.
-    private func nameOthersToRemoved() {
+    /// Who was removed or moved itself while all moved whom it knows finds nobody, and nobody finds it; its
+    /// operator names the others, with `-join`.
+    private func nameOthersToLost() {
         guard let membership = presentLeader?.machine?.replicated?.raft.membership else { return }
-        for node in counted where !membership.contains(node.id) && node.candidates.isEmpty {
+        for node in counted
+        where membership[node.id]?.address != node.address && node.candidates.isEmpty {
             node.candidates = founding.listed(nodes.map(\.address))
             schedule(
                 .candidates(slot: node.slot, run: node.run, node.candidates), in: 0)

@@ -58,10 +58,8 @@ extension RaftMachine {
 
     private mutating func heard(_ sender: NodeID, committed index: LogIndex) {
         if leader != sender { becomeFollower(term: term, leader: sender, because: nil) }
-        if case .follower(var follower) = roleState, follower.heardCommitIndex < index {
-            follower.heardCommitIndex = index
-            roleState = .follower(follower)
-        }
+        if heardCommit.term != term { heardCommit = LogPosition(index: .zero, term: term) }
+        heardCommit.index = max(heardCommit.index, index)
         leaderSilence = 0
         electionElapsed = 0
         isRetired = false

@@ -23,6 +23,8 @@ package struct RaftMachine: Sendable {
     var writes: WriteLedger
     var hardState: HardState
     var roleState = Role.follower(Follower())
+    /// The most that the last leader this node heard said to be committed, and that leader's term.
+    var heardCommit = LogPosition.zero
     var log: LogView
     var memberships: MembershipHistory
     /// `appliedIndex <= commitIndex <= log.lastIndex`. Everything through it was given out as
@@ -228,10 +230,9 @@ package struct RaftMachine: Sendable {
     package var needsEveryVoter: Bool { log.lastPosition.term.epoch < term.epoch }
 
     /// The most that this node knows to be committed: a follower's leader may have committed entries
-    /// that its own log does not hold yet. Not before `commitIndex`.
+    /// that its own log does not hold yet, and who loses the leader knows it still. Not before `commitIndex`.
     package var knownCommitIndex: LogIndex {
-        guard case .follower(let follower) = roleState else { return commitIndex }
-        return max(commitIndex, follower.heardCommitIndex)
+        if case .leader = roleState { commitIndex } else { max(commitIndex, heardCommit.index) }
     }
 
     /// This node leads and an entry of its own term is committed (thesis §6.4): it may serve reads.

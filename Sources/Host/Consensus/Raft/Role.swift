@@ -17,8 +17,6 @@ enum Role: Sendable {
 
 struct Follower: Sendable {
     var leader: NodeID?
-    /// The most that this leader said to be committed; this node's log may not reach so far yet.
-    var heardCommitIndex = LogIndex.zero
 }
 
 /// Answers to the vote requests of one campaign.
