@@ -187,24 +187,31 @@ import Testing
             #expect(databases.count == 1, "\(names)")
             let path = "\(node.dataDirectory)/\(databases.first ?? "")"
             let said = try run("sqlite3", path, "PRAGMA integrity_check")
-            // The page of the daemon's own table is in no schema.
+            // Pages of the daemon's own tables, with parts of a load that nobody ended, are in no schema.
             let faults = said.split(separator: "\n").filter {
-                $0 != "ok" && !$0.hasPrefix("***") && $0 != "Page 2 is never used"
+                $0 != "ok" && !$0.hasPrefix("***") && !$0.hasSuffix(" is never used")
             }
             #expect(faults == [], "node \(node.id)")
         }
     }
 
+    /// The first of each list, and with `LOAD_KILLS=all` in the environment all of them.
+    private static func tried(_ moments: [Moment], _ count: Int) -> [Moment] {
+        let areAll = ProcessInfo.processInfo.environment["LOAD_KILLS"] == "all"
+        return areAll ? moments : Array(moments.prefix(count))
+    }
+
     @Test(
         .timeLimit(.minutes(15)),
-        arguments: [
-            Moment(victim: .asked, step: .body), Moment(victim: .asked, step: .packing),
-            Moment(victim: .asked, step: .parts), Moment(victim: .asked, step: .applying),
-            Moment(victim: .leader, step: .parts), Moment(victim: .leader, step: .lateParts),
-            Moment(victim: .leader, step: .applying), Moment(victim: .third, step: .parts),
-            Moment(victim: .third, step: .applying), Moment(victim: .all, step: .parts),
-            Moment(victim: .all, step: .lateParts), Moment(victim: .all, step: .applying),
-        ])
+        arguments: tried(
+            [
+                Moment(victim: .asked, step: .parts), Moment(victim: .leader, step: .applying),
+                Moment(victim: .all, step: .lateParts), Moment(victim: .asked, step: .body),
+                Moment(victim: .asked, step: .packing), Moment(victim: .asked, step: .applying),
+                Moment(victim: .leader, step: .parts), Moment(victim: .leader, step: .lateParts),
+                Moment(victim: .third, step: .parts), Moment(victim: .third, step: .applying),
+                Moment(victim: .all, step: .parts), Moment(victim: .all, step: .applying),
+            ], 3))
     func `A load in parts is there whole or not at all, whoever is killed at any step`(
         moment: Moment
     ) async throws {
@@ -213,9 +220,10 @@ import Testing
 
     @Test(
         .timeLimit(.minutes(15)),
-        arguments: Victim.allCases.map { Moment(victim: $0, step: .applying) } + [
-            Moment(victim: .asked, step: .body), Moment(victim: .all, step: .body),
-        ])
+        arguments: tried(
+            [Moment(victim: .all, step: .body)]
+                + Victim.allCases.reversed().map { Moment(victim: $0, step: .applying) }
+                + [Moment(victim: .asked, step: .body)], 2))
     func `A load in one entry is there whole or not at all, whoever is killed at any step`(
         moment: Moment
     ) async throws {
