@@ -84,6 +84,29 @@ import Wire
         try await b.stop()
     }
 
+    @Test func `Who was refused is heard again at once when it is the member at that place`()
+        async throws
+    {
+        var limits = TransportLimits.quick
+        limits.unwantedTime = .hours(1)
+        let b = try await TestNode.start("b", limits: limits)
+        let a = try await TestNode.start("a")
+        a.knows(b)
+        b.transport.refuse(a.transport.identity, at: a.address, cause: "a copy")
+        a.transport.send([a.message(1, to: b.id)])
+        _ = try await a.delegate.observations.wait {
+            $0.contains { if case .disconnected = $0 { true } else { false } }
+        }
+        #expect(b.delegate.batches.items.isEmpty)
+        b.transport.accept(a.transport.identity, at: a.address)
+        while b.delegate.batches.items.isEmpty {
+            a.transport.send([a.message(2, to: b.id)])
+            try await a.pause(.milliseconds(2))
+        }
+        try await a.stop()
+        try await b.stop()
+    }
+
     @Test func `Nobody sends the messages of another node`() async throws {
         let node = try await TestNode.start("b")
         let (raw, channel) = try await RawConnection.open(to: node.listener.port)

@@ -92,6 +92,8 @@ extension SimulatedNode {
         case .call(let id, let request, let address, let timeout):
             output.append(.call(id, request, at: address, timeout: Self.milliseconds(timeout)))
         case .removeAddress(let id): book[id] = nil
+        case .acceptPeer(let identity, let place):
+            refused.removeAll { $0.identity == identity && $0.address == place }
         case .refusePeer(let identity, let place?, _):
             refused.append((identity, place, now + Self.unwantedTime))
         case .refusePeer(let identity, nil, let cause): output.append(.refused(identity, cause))

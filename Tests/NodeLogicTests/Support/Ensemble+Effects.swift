@@ -33,7 +33,7 @@ extension Ensemble {
             if refusals.insert(line).inserted { output.append(line) }
         case .lookUp(let host):
             post(.nameLookedUp(host, .addresses([host])), to: number)
-        case .askRegistry, .watchRegistry, .growReaders, .evictOldestRead: break
+        case .askRegistry, .watchRegistry, .growReaders, .evictOldestRead, .acceptPeer: break
         case .log(let work): log(work, effect, of: number)
         case .database(let work): database(work, effect, of: number)
         case .sendSnapshot(let id, let offer, let peer): offerSnapshot(id, offer, peer, number)

@@ -33,6 +33,8 @@ package enum NodeEffect: Sendable {
     /// Take nothing more from the connections of who bears this identity, and tell it why. With an
     /// address: from who is there, at once and for a while; another bears the identity rightly.
     case refusePeer(NodeIdentity, at: PeerAddress?, cause: String)
+    /// Whoever was refused with this address is the member now: what it says is taken.
+    case acceptPeer(NodeIdentity, at: PeerAddress)
     /// Ask for the addresses of a host's name, however long that takes; answered by `nameLookedUp`.
     case lookUp(String)
 

@@ -383,6 +383,9 @@ extension NodeMachine {
     mutating func learn(_ membership: Membership) {
         for member in membership.members where member.id != options.identity.id {
             guard acquaintances.hinted(member.address, for: member.id) else { continue }
+            // A copy may have been refused there, and have taken the place of its original since.
+            let identity = NodeIdentity(id: member.id, incarnation: member.incarnation)
+            emit(.acceptPeer(identity, at: member.address))
             emit(.setAddress(member.address, for: member.id))
         }
     }

@@ -137,6 +137,7 @@ final class MachineThread {
         case .lookUp(let host): lookUp(host)
         case .answerPeer(let id, let answer): links.questions.answer(id, answer)
         case .removeAddress(let id): links.transport.removeAddress(of: id)
+        case .acceptPeer(let identity, let place): links.transport.accept(identity, at: place)
         case .refusePeer(let identity, let place, let cause):
             links.transport.refuse(identity, at: place, cause: cause)
         case .askRegistry(let request, let id, let timeout): ask(request, id, timeout)

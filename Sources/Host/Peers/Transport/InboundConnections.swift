@@ -160,6 +160,13 @@ final class InboundConnections: Sendable {
         }
     }
 
+    /// Takes back `refuse`.
+    func accept(_ identity: NodeIdentity, at place: PeerAddress) {
+        state.withLock { state in
+            state.unwanted.removeAll { $0.identity == identity && $0.place == place }
+        }
+    }
+
     /// Why a connection that is introduced so must not be; nil: it may.
     func refusal(of introduction: Introduction, _ purpose: ConnectionPurpose) -> String? {
         guard purpose != .calls, let place = introduction.address else { return nil }

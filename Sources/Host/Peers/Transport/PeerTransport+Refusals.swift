@@ -30,4 +30,9 @@ extension PeerTransport {
             channel.writeAndFlush(refusal).whenComplete { _ in channel.close(promise: nil) }
         }
     }
+
+    /// Ends a refusal with this place before its time: the membership names it there now.
+    package func accept(_ identity: NodeIdentity, at place: PeerAddress) {
+        inbound.accept(identity, at: place)
+    }
 }
