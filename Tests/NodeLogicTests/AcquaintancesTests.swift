@@ -1,6 +1,7 @@
 import PeerProtocol
 import Raft
 import Testing
+import Time
 
 @testable import NodeLogic
 
@@ -27,5 +28,29 @@ import Testing
         #expect(known.hellos.count <= Acquaintances.mostJoiners + 2)
         #expect(known[NodeID("member")] != nil && known[NodeID("admitted")] != nil)
         #expect(known[NodeID("stranger-999")] != nil)
+    }
+
+    @Test func `Who was not reached is asked again soon, for it may come back as another version`()
+    {
+        var known = Acquaintances()
+        let member = Member(
+            id: NodeID("2"), incarnation: Samples.incarnation(1), address: PeerAddress("2:4002"),
+            suffrage: .voter)
+        let membership = Membership([member])
+        _ = known.hinted(member.address, for: member.id)
+        func isAsked(_ seconds: Int) -> Bool {
+            let now = MonotonicTime.zero + .seconds(seconds)
+            return !known.due(membership, except: NodeID("1"), now: now).isEmpty
+        }
+        #expect(isAsked(10))
+        known.met(hello("2"))
+        #expect(!isAsked(20))
+        known.unreachable(member.id)
+        known.unreachable(NodeID("stranger"))
+        #expect(isAsked(21))
+        #expect(isAsked(23))
+        known.met(hello("2"))
+        #expect(!isAsked(26))
+        #expect(isAsked(90))
     }
 }

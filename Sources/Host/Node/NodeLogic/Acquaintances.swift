@@ -10,6 +10,8 @@ struct Acquaintances {
     /// Where members are, by the membership or, for a joiner, by what the leader said.
     private var hints: [NodeID: PeerAddress] = [:]
     private var asked: [NodeID: MonotonicTime] = [:]
+    /// Members that were not reached since they introduced themselves: they may come back as another version.
+    private var lost: Set<NodeID> = []
     /// Those of `hellos` that were no members when they were met, the oldest first.
     private var joiners: [NodeID] = []
 
@@ -17,12 +19,20 @@ struct Acquaintances {
     static let mostJoiners = 64
     /// How often a member that has not introduced itself is asked to.
     private static var pause: Duration { .seconds(1) }
-    /// How often one that has is asked again: it may have been restarted as another version.
+    /// How often one that has is asked again, though it was never lost.
     private static var refreshPause: Duration { .seconds(60) }
 
     subscript(id: NodeID) -> Hello? { hellos[id] }
 
-    mutating func met(_ hello: Hello) { hellos[hello.identity.id] = hello }
+    mutating func met(_ hello: Hello) {
+        hellos[hello.identity.id] = hello
+        lost.remove(hello.identity.id)
+    }
+
+    /// A message did not get through.
+    mutating func unreachable(_ id: NodeID) {
+        if hints[id] != nil { lost.insert(id) }
+    }
 
     /// Who is no member asks to join, and was found where it says.
     mutating func metJoiner(_ hello: Hello) {
@@ -53,6 +63,7 @@ struct Acquaintances {
         hints[id] = nil
         hellos[id] = nil
         asked[id] = nil
+        lost.remove(id)
     }
 
     /// Where this very member was met; nil if it was not.
@@ -69,7 +80,8 @@ struct Acquaintances {
     ) -> [Member] {
         membership.members.filter { member in
             guard member.id != own else { return false }
-            let isKnown = hellos[member.id]?.address == member.address
+            let isKnown =
+                hellos[member.id]?.address == member.address && !lost.contains(member.id)
             let pause = isKnown ? Self.refreshPause : Self.pause
             if let last = asked[member.id], now - last <= pause { return false }
             asked[member.id] = now

@@ -214,7 +214,9 @@ package struct NodeMachine: Sendable {
             if exclusion != .stopped { replicated?.receive(messages) }
         case .brokeProtocol(let identity, let cause): brokeProtocol(identity, cause)
         case .spoke(let identity, let address): spoke(identity, at: address)
-        case .unreachable(let peer): replicated?.peerUnreachable(peer)
+        case .unreachable(let peer):
+            acquaintances.unreachable(peer)
+            replicated?.peerUnreachable(peer)
         case .peerAsked(let id, let request, let caller): peerAsked(id, request, caller)
         case .answered(let id, let result): answered(id, result)
         case .candidates(let list): rendezvous.candidatesChanged(list)
