@@ -39,7 +39,8 @@ import Testing
         Broken(.toleratesCopies, "takes part", "is not refused", chapter: .copyBeside),
         Broken(
             .installsUnverified, "no leader has committed it", "committed and forgotten",
-            "starts on a database", "has applied something else"),
+            "starts on a database", "has applied something else",
+            "the database file is older than the log"),
     ]
 
     /// Of the machines.
