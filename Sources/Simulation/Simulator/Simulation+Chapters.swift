@@ -118,6 +118,9 @@ extension Simulation {
         advance(through: now + 15_000) { false }
         clients.areHuge = false
         clients.isStopped = true
+        if let raft = presentLeader?.machine?.replicated?.raft {
+            floodedThrough = raft.lastPosition.index
+        }
         advance(through: now + 30_000) { !self.clients.hasOpen }
         network.bandwidth = before
         resumeClients()

@@ -55,10 +55,12 @@ extension Simulation {
     /// No large entries are on their way: what is behind them could be committed by nobody meanwhile.
     private var isCaughtUp: Bool {
         guard let raft = presentLeader?.machine?.replicated?.raft else { return false }
-        return raft.lastPosition.index.rawValue < raft.commitIndex.rawValue + 16
+        let isShort = raft.lastPosition.index.rawValue < raft.commitIndex.rawValue + 16
+        return isShort && raft.commitIndex >= floodedThrough
             && raft.progress.allSatisfy {
                 $0.id == raft.identity.id || !raft.membership.isVoter($0.id)
-                    || $0.acknowledged.index.rawValue + 16 > raft.commitIndex.rawValue
+                    || $0.acknowledged.index >= floodedThrough
+                        && $0.acknowledged.index.rawValue + 16 > raft.commitIndex.rawValue
             }
     }
 

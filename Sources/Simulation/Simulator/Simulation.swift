@@ -123,6 +123,8 @@ package final class Simulation {
     }
     /// When there was a second process last.
     var doubledAt = -2000
+    /// The last of the large entries that a flood left in the leader's log.
+    var floodedThrough = LogIndex.zero
     /// What was acknowledged, or committed, may be gone by what was done to the cluster.
     var toleratesLoss = false
     /// Before that a node is not started again.
