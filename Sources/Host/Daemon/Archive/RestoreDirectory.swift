@@ -42,7 +42,7 @@ package final class RestoreDirectory {
     /// Removes what restores that were killed left in a directory. What another process works at, or
     /// another user owns, stays.
     package static func removeAbandoned(in parent: String) {
-        for name in names(in: opendir(parent)) where name.hasPrefix(prefix) {
+        for name in DirectoryNames.of(parent) where name.hasPrefix(prefix) {
             let path = "\(parent)/\(name)"
             let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
             guard descriptor >= 0 else { continue }
@@ -74,21 +74,7 @@ package final class RestoreDirectory {
     private static func clear(_ descriptor: Int32) {
         let other = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard other >= 0 else { return }
-        for name in names(in: fdopendir(other)) { unlinkat(descriptor, name, 0) }
-    }
-
-    /// - Parameter directory: closed then.
-    private static func names(in directory: OpaquePointer?) -> [String] {
-        guard let directory else { return [] }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names
+        for name in DirectoryNames.of(fdopendir(other)) { unlinkat(descriptor, name, 0) }
     }
 
     private static func isThere(_ descriptor: Int32) -> Bool {

@@ -12,13 +12,8 @@ extension FileStorage {
             guard errno != ENOENT else { return [] }
             throw StorageFault("listing \(path)", code: errno)
         }
-        defer { closedir(directory) }
         var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            guard !name.hasPrefix(".") else { continue }
+        for name in DirectoryNames.of(directory) where !name.hasPrefix(".") {
             var about = stat()
             guard stat(path + name, &about) == 0 else { continue }
             names.append(about.st_mode & S_IFMT == S_IFDIR ? name + "/" : name)

@@ -100,15 +100,10 @@ struct FileStorage: StoragePlace {
     }
 
     private func removeAbandoned(at time: WallTime) {
-        guard let directory = opendir(settings.directory) else { return }
-        defer { closedir(directory) }
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
+        for name in DirectoryNames.of(settings.directory) where name.hasPrefix(Self.unfinished) {
             let path = "\(settings.directory)/\(name)"
             var about = stat()
-            guard name.hasPrefix(Self.unfinished), stat(path, &about) == 0,
+            guard stat(path, &about) == 0,
                 Int64(about.st_mtim.tv_sec) + Int64(Self.abandonedAfter) < time.seconds
             else { continue }
             unlink(path)

@@ -61,14 +61,9 @@ package final class UploadNotes: Sendable {
 
     /// Those that nobody in this process works at.
     func left() -> [Note] {
-        guard let listing = opendir(directory) else { return [] }
-        defer { closedir(listing) }
         var notes: [Note] = []
         // Who ended while a note was written had sent nothing yet.
-        while notes.count < Self.most, let entry = readdir(listing) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
+        for name in DirectoryNames.of(directory) where notes.count < Self.most {
             let path = "\(directory)/\(name)"
             if name.hasPrefix(Self.unfinished) {
                 own.withLock { if $0.isEmpty { unlink(path) } }

@@ -66,12 +66,12 @@ package struct DatabaseDirectory: Sendable {
 
     /// The database files that are there, ascending.
     package func generations() throws(DirectoryError) -> [Generation] {
-        Self.generations(among: try names())
+        Self.generations(among: try Self.names(in: path))
     }
 
     /// Names of files that are no generation: in the making, or parts of one that is gone.
     package func incomingFiles() throws(DirectoryError) -> [String] {
-        let names = try names()
+        let names = try Self.names(in: path)
         let complete = Self.generations(among: names).map { "db-\($0).sqlite" }
         return names.filter { name in
             Self.isOurs(name) && !complete.contains { Self.belongs(name, to: $0) }
@@ -93,7 +93,8 @@ package struct DatabaseDirectory: Sendable {
     package func removeAll(except generation: Generation) throws(DirectoryError) {
         guard exists(generation) else { throw .missing(path: file(of: generation)) }
         let kept = "db-\(generation).sqlite"
-        for name in try names() where Self.isOurs(name) && !Self.belongs(name, to: kept) {
+        for name in try Self.names(in: path)
+        where Self.isOurs(name) && !Self.belongs(name, to: kept) {
             guard unlink("\(path)/\(name)") == 0 || errno == ENOENT else {
                 throw .system(operation: "deleting", path: "\(path)/\(name)", code: errno)
             }
@@ -125,7 +126,7 @@ package struct DatabaseDirectory: Sendable {
         guard mkdir(temporaryFiles, 0o700) == 0 || errno == EEXIST else {
             throw .system(operation: "making", path: temporaryFiles, code: errno)
         }
-        for name in try DatabaseDirectory(path: temporaryFiles).names()
+        for name in try Self.names(in: temporaryFiles)
         where name.hasPrefix("etilqs_") {
             guard unlink("\(temporaryFiles)/\(name)") == 0 || errno == ENOENT else {
                 throw .system(
@@ -150,7 +151,8 @@ package struct DatabaseDirectory: Sendable {
         name == file || name == "\(file)-wal" || name == "\(file)-shm"
     }
 
-    private func names() throws(DirectoryError) -> [String] {
+    /// What is in a directory, in order.
+    static func names(in path: String) throws(DirectoryError) -> [String] {
         guard let directory = opendir(path) else {
             throw .system(operation: "listing", path: path, code: errno)
         }
@@ -160,7 +162,7 @@ package struct DatabaseDirectory: Sendable {
             let name = withUnsafeBytes(of: entry.pointee.d_name) {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
-            names.append(name)
+            if name != ".", name != ".." { names.append(name) }
         }
         return names.sorted()
     }

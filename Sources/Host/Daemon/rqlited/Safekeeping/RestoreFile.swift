@@ -62,21 +62,8 @@ struct RestoreFile {
 
     /// Names that only a node that has started makes.
     private static func hasData(_ directory: String) -> Bool {
-        names(in: directory).contains { $0.hasPrefix("db-") || $0.hasPrefix("incoming-") }
-            || !names(in: "\(directory)/log").isEmpty
-    }
-
-    private static func names(in path: String) -> [String] {
-        guard let directory = opendir(path) else { return [] }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names
+        DirectoryNames.of(directory).contains { $0.hasPrefix("db-") || $0.hasPrefix("incoming-") }
+            || !DirectoryNames.of("\(directory)/log").isEmpty
     }
 
     // MARK: Download

@@ -90,16 +90,11 @@ struct ExtensionFolder {
     }
 
     private static func names(in folder: String) throws(ExtensionFault) -> [String] {
-        guard let directory = opendir(folder) else { throw failed("listing", folder) }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name != "." && name != ".." { names.append(name) }
+        do throws(DirectoryError) {
+            return try DatabaseDirectory.names(in: folder)
+        } catch {
+            throw failed("listing", folder)
         }
-        return names.sorted()
     }
 
     private static func bytes(of file: String, atMost limit: Int) throws(ExtensionFault) -> [UInt8]
@@ -114,15 +109,9 @@ struct ExtensionFolder {
             throw ExtensionFault("the SQLite extension \(file) is no file")
         }
         guard about.st_size <= limit else { throw tooMuch(file) }
-        var bytes = [UInt8](repeating: 0, count: Int(about.st_size))
-        var done = 0
-        while done < bytes.count {
-            let count = bytes.withUnsafeMutableBytes {
-                read(descriptor, $0.baseAddress.map { $0 + done }, $0.count - done)
-            }
-            guard count > 0 else { throw failed("reading", file) }
-            done += count
-        }
+        guard let bytes = LoadFile.bytes(of: descriptor, at: 0, Int(about.st_size)),
+            bytes.count == Int(about.st_size)
+        else { throw failed("reading", file) }
         return bytes
     }
 

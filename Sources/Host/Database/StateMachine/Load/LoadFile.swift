@@ -56,6 +56,11 @@ final class LoadFile {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
+        return bytes(of: descriptor, at: offset, count)
+    }
+
+    /// As above, of a file that is open.
+    static func bytes(of descriptor: Int32, at offset: Int, _ count: Int) -> [UInt8]? {
         var done = 0
         var hasFailed = false
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
