@@ -116,12 +116,12 @@ let package = Package(
         .target(name: "PluginABI", path: "Sources/PluginABI"),
 
         // The daemon, bottom up.
-        host(.base, "JSON"),
-        host(.base, "Wire", isSimulated: true),
+        host(.base, "Notation", isSimulated: true),
+        host(.base, "JSON", ["Notation"]),
+        host(.base, "Wire", ["Notation"], isSimulated: true),
         host(.base, "Rights", ["Wire"], isSimulated: true),
         host(.base, "Chance", isSimulated: true),
         host(.base, "Addresses"),
-        host(.base, "Notation"),
         .systemLibrary(
             name: "CZlib", path: "Sources/Host/Base/CZlib", providers: [.apt(["zlib1g-dev"])]),
         host(.base, "Gzip", ["CZlib"]),
@@ -197,7 +197,8 @@ let package = Package(
             .edge, "Credentials", ["CCrypt", "JSON", "Rights", "Time", "Threads", "Telemetry"]),
         host(
             .edge, "HTTPAPI",
-            ["Gzip", "JSON", "Wire", "Rights", "Raft", "Service", "Telemetry"] + nioHTTP),
+            ["Gzip", "JSON", "Notation", "Wire", "Rights", "Raft", "Service", "Telemetry"] + nioHTTP
+        ),
         .executableTarget(
             name: "rqlited",
             dependencies: [

@@ -46,8 +46,8 @@ enum TidyRules {
 
     /// Modules a deterministic module may import.
     static let allowedImports: [String: Set<String>] = [
-        "Wire": [],
-        "JSON": [],
+        "Wire": ["Notation"],
+        "JSON": ["Notation"],
         "Time": [],
         "Chance": [],
         "Addresses": [],

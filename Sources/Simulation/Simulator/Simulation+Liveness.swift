@@ -164,7 +164,3 @@ extension Simulation {
             }.joined(separator: "; ")
     }
 }
-
-extension NodeIdentity {
-    init(member: Member) { self.init(id: member.id, incarnation: member.incarnation) }
-}

@@ -1,3 +1,5 @@
+internal import Notation
+
 /// The grammar of single tokens. Each scan begins at `offset` and leaves it behind the token.
 extension JSONReader {
     enum Byte {
@@ -160,27 +162,10 @@ extension JSONReader {
         return unit
     }
 
-    /// One character outside ASCII, by table 3-7 of the Unicode standard.
+    /// One character outside ASCII.
     private mutating func scanMultibyte() throws(JSONError) {
-        let lead = bytes[offset]
-        let length: Int
-        var second: ClosedRange<UInt8> = 0x80...0xBF
-        switch lead {
-        case 0xC2...0xDF: length = 2
-        case 0xE0: (length, second) = (3, 0xA0...0xBF)
-        case 0xE1...0xEC, 0xEE, 0xEF: length = 3
-        case 0xED: (length, second) = (3, 0x80...0x9F)
-        case 0xF0: (length, second) = (4, 0x90...0xBF)
-        case 0xF1...0xF3: length = 4
-        case 0xF4: (length, second) = (4, 0x80...0x8F)
-        default: throw fault(.invalidUTF8)
-        }
-        guard offset + length <= bytes.count, second.contains(bytes[offset + 1]) else {
-            throw fault(.invalidUTF8)
-        }
-        for index in 2..<max(length, 2) where bytes[offset + index] & 0xC0 != 0x80 {
-            throw fault(.invalidUTF8)
-        }
+        let length = UTF8Check.characterLength(bytes, at: offset)
+        guard length > 0 else { throw fault(.invalidUTF8) }
         offset += length
     }
 }

@@ -44,8 +44,8 @@ package enum UTF8Check {
         return offset
     }
 
-    /// Zero when no character begins here.
-    private static func characterLength(
+    /// The bytes of the character that begins at an offset; zero when none does.
+    package static func characterLength(
         _ bytes: UnsafeRawBufferPointer, at offset: Int
     ) -> Int {
         let length: Int

@@ -1,3 +1,5 @@
+internal import Notation
+
 /// Why bytes could not be read as what they should be. It never carries the bytes themselves.
 package enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The input ended in the middle of a field.

@@ -14,7 +14,7 @@ package enum UpkeepTask: Equatable, Sendable, CaseIterable {
     }
 
     /// Bytes of the longest of these statements: nearly all that clients send are longer.
-    private static let longest = 15
+    private static let longest = allCases.reduce(0) { max($0, $1.statement.utf8.count) }
 
     /// To be proposed.
     package var command: Command { Command(kind: .execute, statements: [Statement(statement)]) }

@@ -10,6 +10,9 @@ package struct NodeIdentity: Hashable, Sendable, CustomStringConvertible {
         self.incarnation = incarnation
     }
 
+    /// Who the membership names.
+    package init(member: Member) { self.init(id: member.id, incarnation: member.incarnation) }
+
     package var description: String { id.description }
 }
 

@@ -146,7 +146,8 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private func begin(_ head: HTTPRequestHead, verdict: Bool?) {
         guard let context else { return }
-        if let fault = HeadFault(head, limits) { return refuse(fault.refusal) }
+        let expectation = Expectation(head)
+        if let fault = HeadFault(head, expectation, limits) { return refuse(fault.refusal) }
         let here = NIOLoopBound(self, eventLoop: context.eventLoop)
         let loop = context.eventLoop
         let planned = edge.plan(
@@ -169,7 +170,7 @@ final class HTTPConnection: ChannelDuplexHandler {
                 framing: framing, plan: planned.plan, bodyLimit: planned.bodyLimit,
                 bodyWindow: planned.work?.0.body.window(limits),
                 announcedBody: head.headers.first(name: "content-length").flatMap { Int($0) },
-                expectsContinue: Expectation(head).wantsContinue), at: now)
+                expectsContinue: expectation.wantsContinue), at: now)
         meter.headTaken()
         incoming = nil
         if isTaken, let (operation, request) = planned.work {

@@ -8,7 +8,7 @@ struct HeadFault {
     let refusal: HTTPRefusal
 
     /// Nil where nothing is wrong. One pass over the fields.
-    init?(_ head: HTTPRequestHead, _ limits: HTTPLimits) {
+    init?(_ head: HTTPRequestHead, _ expectation: Expectation, _ limits: HTTPLimits) {
         var hosts = 0
         var credentials = 0
         var codings = 0
@@ -46,7 +46,7 @@ struct HeadFault {
             refusal = Self.malformed("HTTP/1.1 without Host")
         } else if credentials > 1 {
             refusal = Self.malformed("more than one Authorization")
-        } else if !Expectation(head).isKnown {
+        } else if !expectation.isKnown {
             refusal = .expectationUnknown
         } else {
             return nil

@@ -1,5 +1,5 @@
 import JSON
-import Wire
+import Notation
 
 /// Writes JSON member by member, compact or with rqlite's indent of four blanks. The caller says
 /// what comes; commas and line breaks come by themselves.

@@ -1,4 +1,4 @@
-import Wire
+import Notation
 
 /// A text or blob that is written in several steps, because it is long. Each step takes up where
 /// the last one stopped; together they write what one step would.

@@ -1,3 +1,4 @@
+import Notation
 import Wire
 
 /// Writes the members of one statement's result that tell of its rows, in steps. It holds places

@@ -80,7 +80,7 @@ struct IdentityWatch {
         awaitsLeader = true
         let former = membership[identity.id].map { [$0.address] } ?? []
         let others = membership.members.filter { $0.id != identity.id }
-        witnesses = Set(others.map { NodeIdentity(id: $0.id, incarnation: $0.incarnation) })
+        witnesses = Set(others.map(NodeIdentity.init(member:)))
         let elsewhere = (former + others.map(\.address)).filter { $0 != address }
         guard !elsewhere.isEmpty else { return [] }
         return ([address] + elsewhere).filter { known.insert($0).inserted }

@@ -298,9 +298,7 @@ extension NodeMachine {
     /// A joiner's own log does not name anybody yet, but it must answer the leader.
     private mutating func introduced(_ acceptance: JoinAcceptance) {
         learn(acceptance.membership)
-        if acceptance.membership[options.identity.id]?.incarnation == options.identity.incarnation {
-            takenInAgain()
-        }
+        takenInAgain(acceptance.membership)
         if let leader = acceptance.leader {
             _ = acquaintances.hinted(leader.address, for: leader.id)
             emit(.setAddress(leader.address, for: leader.id))
@@ -384,8 +382,7 @@ extension NodeMachine {
         for member in membership.members where member.id != options.identity.id {
             guard acquaintances.hinted(member.address, for: member.id) else { continue }
             // A copy may have been refused there, and have taken the place of its original since.
-            let identity = NodeIdentity(id: member.id, incarnation: member.incarnation)
-            emit(.acceptPeer(identity, at: member.address))
+            emit(.acceptPeer(NodeIdentity(member: member), at: member.address))
             emit(.setAddress(member.address, for: member.id))
         }
     }

@@ -67,9 +67,7 @@ extension NodeMachine {
         case .leaderChanged(let leader, _): leaderChanged(leader)
         case .membershipChanged(let membership, let index):
             learn(membership)
-            if membership[options.identity.id]?.incarnation == options.identity.incarnation {
-                takenInAgain()
-            }
+            takenInAgain(membership)
             say(
                 .info, "membership changed",
                 ["members": membership.summary, "raft.index": "\(index)"])
@@ -211,8 +209,10 @@ extension NodeMachine {
 
     /// The log names this node as a member, or a leader whom it asked does. That one speaks to it proves
     /// nothing: what it says may be meant for another data directory with this node's ID.
-    mutating func takenInAgain() {
-        guard exclusion == .removed else { return }
+    mutating func takenInAgain(_ membership: Membership) {
+        guard exclusion == .removed,
+            membership[options.identity.id]?.incarnation == options.identity.incarnation
+        else { return }
         exclusion = .none
         troubles.set(.removed, nil)
         say(.announcement, "this node is a member of the cluster again")
