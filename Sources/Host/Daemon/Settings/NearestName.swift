@@ -10,8 +10,11 @@ enum NearestName {
         var best: (name: String, distance: Int)?
         // What is shorter or longer by more letters than may be wrong needs no table.
         for candidate in known where abs(candidate.utf8.count - letters.count) <= limit {
-            let distance = distance(letters, Array(candidate.utf8))
-            if distance <= limit, distance < best?.distance ?? .max { best = (candidate, distance) }
+            if let distance = distance(letters, Array(candidate.utf8), limit: limit),
+                distance < best?.distance ?? .max
+            {
+                best = (candidate, distance)
+            }
         }
         return best?.name
     }
@@ -19,21 +22,24 @@ enum NearestName {
     /// Longer than any flag, and short enough for a table of all pairs of letters.
     private static let maxLength = 64
 
-    /// The optimal string alignment distance.
-    private static func distance(_ a: [UInt8], _ b: [UInt8]) -> Int {
-        var rows = [Array(0...b.count)]
+    /// The optimal string alignment distance; nil if it is more than `limit`.
+    private static func distance(_ a: [UInt8], _ b: [UInt8], limit: Int) -> Int? {
+        var row = Array(0...b.count)
+        var above = row
         for i in a.indices {
-            var row = [i + 1]
+            let twoAbove = above
+            above = row
+            row[0] = i + 1
             for j in b.indices {
-                let replaced = rows[i][j] + (a[i] == b[j] ? 0 : 1)
-                var least = min(replaced, rows[i][j + 1] + 1, row[j] + 1)
+                let replaced = above[j] + (a[i] == b[j] ? 0 : 1)
+                row[j + 1] = min(replaced, above[j + 1] + 1, row[j] + 1)
                 if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] {
-                    least = min(least, rows[i - 1][j - 1] + 1)
+                    row[j + 1] = min(row[j + 1], twoAbove[j - 1] + 1)
                 }
-                row.append(least)
             }
-            rows.append(row)
+            // No later row gets below both of these.
+            if row.allSatisfy({ $0 > limit }), above.allSatisfy({ $0 > limit }) { return nil }
         }
-        return rows[a.count][b.count]
+        return row[b.count] <= limit ? row[b.count] : nil
     }
 }
