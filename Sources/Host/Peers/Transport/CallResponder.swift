@@ -16,6 +16,9 @@ final class CallResponder: ChannelDuplexHandler {
         case unknown(kind: UInt8)
     }
 
+    /// Of one read. Who dials asks one.
+    private static let mostWaiting = 256
+
     private let delegate: any PeerDelegate
     private let caller: PeerCaller
     private let limits: TransportLimits
@@ -53,11 +56,17 @@ final class CallResponder: ChannelDuplexHandler {
                 }
             }
         } catch {
-            context.fireErrorCaught(
-                FrameParser.Violation.malformed("a request can't be read: \(error)"))
-            return
+            return refuse("a request can't be read: \(error)", context)
+        }
+        guard waiting.count <= Self.mostWaiting else {
+            return refuse("more than \(Self.mostWaiting) questions at a time", context)
         }
         askNext(context)
+    }
+
+    private func refuse(_ cause: String, _ context: ChannelHandlerContext) {
+        waiting = []
+        context.fireErrorCaught(FrameParser.Violation.malformed(cause))
     }
 
     func read(context: ChannelHandlerContext) {

@@ -16,6 +16,10 @@ final class RequestReceiver {
     /// Whole, and being decoded.
     private var decoding: Set<RequestID> = []
     private var deadlines: [RequestID: Scheduled<Void>] = [:]
+    /// By ID, the number of the announcement that waits for memory: after a recall the same ID may be
+    /// announced again while its first place in the line is still to come.
+    private var awaited: [RequestID: UInt64] = [:]
+    private var announcements: UInt64 = 0
     private var isClosed = false
 
     /// - Parameters:
@@ -47,22 +51,33 @@ final class RequestReceiver {
         for (id, _) in assembly.admitted { _ = drop(id) }
         for deadline in deadlines.values { deadline.cancel() }
         deadlines = [:]
+        awaited = [:]
         decoding = []
     }
 
     func announced(_ announcement: RequestAssembly.Announcement) throws(FrameParser.Violation) {
         guard !isClosed else { return }
-        try assembly.announced(announcement)
         let (id, count) = (announcement.id, announcement.byteCount)
+        // Of all connections: who is recalled keeps its place in the line until its turn.
+        guard budget.waiting < transport.limits.maxOpenForwards else {
+            return sink.refuse(id, .busy)
+        }
+        try assembly.announced(announcement)
+        announcements += 1
+        let number = announcements
+        awaited[id] = number
         let here = NIOLoopBound(self, eventLoop: loop)
         let isTaken = budget.take(count) { [loop] in
-            loop.execute { here.value.admitted(id, count) }
+            loop.execute { here.value.admitted(id, count, number) }
         }
-        if isTaken { admitted(id, count) }
+        if isTaken { admitted(id, count, number) }
     }
 
-    private func admitted(_ id: RequestID, _ count: Int) {
-        guard !isClosed, let wanted = assembly.admit(id) else { return budget.release(count) }
+    private func admitted(_ id: RequestID, _ count: Int, _ number: UInt64) {
+        guard !isClosed, awaited[id] == number, let wanted = assembly.admit(id) else {
+            return budget.release(count)
+        }
+        awaited[id] = nil
         let time = transport.limits.frameTime(for: count)
         deadlines[id] = loop.assumeIsolated().scheduleTask(in: time) {
             guard self.drop(id) else { return }
@@ -84,6 +99,7 @@ final class RequestReceiver {
     /// - Returns: whether it was on its way; nothing more of it is taken.
     func drop(_ id: RequestID) -> Bool {
         deadlines.removeValue(forKey: id)?.cancel()
+        awaited[id] = nil
         if decoding.remove(id) != nil { return true }
         guard let count = assembly.drop(id) else { return false }
         if count > 0 { budget.release(count) }
