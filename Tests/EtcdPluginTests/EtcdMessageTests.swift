@@ -72,8 +72,11 @@ import Testing
         #expect(try #require(EtcdAnswer(try JSONValue(parsing: text))).records() == nil)
     }
 
-    @Test(arguments: ["{}", "[]", "7", #"{"header":{}}"#, #"{"header":{"revision":"x"}}"#])
-    func `What has no header is no answer`(_ text: String) throws {
+    @Test(arguments: [
+        "{}", "[]", "7", #"{"header":{}}"#, #"{"header":{"revision":"x"}}"#,
+        #"{"header":{"revision":"9223372036854775807"}}"#,
+    ])
+    func `What has no header is no answer, nor what nothing can follow`(_ text: String) throws {
         #expect(EtcdAnswer(try JSONValue(parsing: text)) == nil)
     }
 

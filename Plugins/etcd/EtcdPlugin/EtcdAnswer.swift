@@ -14,9 +14,12 @@ struct EtcdAnswer {
     let revision: Int64
     private let value: JSONValue
 
-    /// Nil where it is no answer of etcd's: each has a header.
+    /// Nil where it is no answer of etcd's: each has a header, with a revision behind which another can
+    /// be waited for.
     init?(_ value: JSONValue) {
-        guard let revision = Self.integer(value["header"]?["revision"]) else { return nil }
+        guard let revision = Self.integer(value["header"]?["revision"]), revision < .max else {
+            return nil
+        }
         self.revision = revision
         self.value = value
     }

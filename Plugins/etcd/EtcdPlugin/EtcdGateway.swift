@@ -157,11 +157,15 @@ extension EtcdGateway {
         }
         if answer.status == 200 {
             let value = try? JSONValue(parsing: answer.body)
-            guard let token = value?["token"]?.string, !token.isEmpty else {
+            // It goes into a header of ours.
+            guard let token = value?["token"]?.string, !token.isEmpty,
+                token.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+            else {
                 throw Failure(
                     client.failure(
                         answer, to: request, from: configuration.endpoints[endpoint],
-                        code: RQD_PROTOCOL, saying: "no token"), isFinal: false)
+                        code: RQD_PROTOCOL, saying: "no token that a header can bear"),
+                    isFinal: false)
             }
             session.authenticated(token)
             return nil
