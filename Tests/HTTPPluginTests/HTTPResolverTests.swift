@@ -115,6 +115,34 @@ import Testing
         #expect(try resolver.found() == ["a 0"])
     }
 
+    /// A tag goes back in a header.
+    @Test(arguments: [
+        "\"a\u{1}b\"", "\"\u{e9}\"", "\"" + String(repeating: "t", count: 20_000) + "\"",
+    ])
+    func `A tag that can't be sent is forgotten`(_ tag: String) throws {
+        let subject = try HTTPSubject { _ in
+            var response = HTTPResponse(200, json: #"["a:1"]"#)
+            response.set("ETag", tag)
+            return response
+        }
+        let resolver = try subject.resolver()
+        for _ in 1...3 { #expect(try resolver.found() == ["a 1"]) }
+        #expect(subject.received.allSatisfy { $0.header("if-none-match") == nil })
+    }
+
+    @Test func `A server that refuses its own tag is asked without it`() throws {
+        let subject = try HTTPSubject { request in
+            if request.header("if-none-match") != nil { return HTTPResponse(400, .bytes([])) }
+            var response = HTTPResponse(200, json: #"["a:1"]"#)
+            response.set("ETag", "\"1\"")
+            return response
+        }
+        let resolver = try subject.resolver()
+        #expect(try resolver.found() == ["a 1"])
+        #expect(resolver.failure() != nil)
+        #expect(try resolver.found() == ["a 1"])
+    }
+
     @Test func `Headers go along, and no secret comes back`() throws {
         let folder = try Folder()
         let path = "\(folder.path)/key"

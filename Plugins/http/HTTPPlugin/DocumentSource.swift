@@ -45,6 +45,8 @@ final class DocumentSource: Sendable {
         }
         if answer.status == 304, let known { return known.found }
         guard answer.status == 200 else {
+            // It may be its own tag that it doesn't like.
+            self.known.withLock { $0 = nil }
             let isElsewhere = [301, 302, 303, 307, 308].contains(answer.status)
             throw client.failure(
                 answer, to: request, from: server,
@@ -61,7 +63,11 @@ final class DocumentSource: Sendable {
             throw client.failure(
                 answer, to: request, from: server, code: error.code, saying: error.message)
         }
-        let tag = answer.header("etag")
+        // It goes back in a header of ours.
+        let tag = answer.header("etag").flatMap { tag in
+            tag.utf8.count <= Self.longestHeader
+                && tag.utf8.allSatisfy { (0x20...0x7E).contains($0) } ? tag : nil
+        }
         self.known.withLock {
             $0 = tag.map { Known(tag: $0, headers: sent, found: found) }
         }
