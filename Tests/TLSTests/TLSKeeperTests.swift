@@ -22,16 +22,51 @@ import Testing
 
     @Test func `A certificate tells its names and its end`() throws {
         let pair = try authority.pair(
-            "a", names: "DNS:*.example.com,DNS:b.test,IP:127.0.0.1,IP:::1")
+            "a", names: "DNS:*.example.com,DNS:b.test,DNS:*.0.0.2,IP:127.0.0.1,IP:::1")
         let facts = try #require(try TLSKeeper(files(pair), policy).facts.first)
-        #expect(facts.names == ["*.example.com", "b.test", "127.0.0.1", "::1"])
+        #expect(facts.names == ["*.example.com", "b.test", "*.0.0.2", "127.0.0.1", "::1"])
         #expect((1...2).contains(facts.daysLeft(at: .now())))
-        for host in ["a.example.com", "A.EXAMPLE.com", "b.test", "127.0.0.1", "::1"] {
+        let hosts = [
+            "a.example.com", "A.EXAMPLE.com", "a.example.com.", "b.test", "B.test.", "127.0.0.1",
+            "::1", "0:0::0:1",
+        ]
+        for host in hosts {
             #expect(facts.isValid(for: host), "\(host)")
         }
-        for host in ["example.com", "x.a.example.com", "c.test", "127.0.0.2", ""] {
+        let others = [
+            "example.com", "x.a.example.com", "c.test", "b.test..", "127.0.0.2", "::2", "", ".",
+        ]
+        for host in others {
             #expect(!facts.isValid(for: host), "\(host)")
         }
+    }
+
+    /// As one does who exchanges an authority: the new one beside the old, before it counts.
+    @Test func `An authority that is not valid yet does no harm beside one that is`() throws {
+        let present = try #require(
+            try TLSMaterial(files(authority.server), policy, at: .now()).facts.last)
+        var later = try CertificateAuthority()
+        var coming = present
+        for _ in 0..<1_000 where coming.begins <= present.begins {
+            later = try CertificateAuthority()
+            let alone = TLSFiles(
+                certificate: nil, key: nil, authority: later.certificate)
+            coming = try #require(try TLSMaterial(alone, policy, at: .now()).facts.last)
+        }
+        let both = FileManager.default.temporaryDirectory
+            .appending(path: "rqd-both-\(UUID().uuidString).pem").path
+        defer { try? FileManager.default.removeItem(atPath: both) }
+        var content = try Data(contentsOf: URL(filePath: authority.certificate))
+        content += try Data(contentsOf: URL(filePath: later.certificate))
+        try content.write(to: URL(filePath: both))
+        func facts(_ path: String) throws -> CertificateFacts? {
+            let files = TLSFiles(certificate: nil, key: nil, authority: path)
+            return try TLSMaterial(files, policy, at: present.begins).facts.last
+        }
+        let found = try #require(try facts(both))
+        #expect(found.ends == present.ends && found.begins == present.begins)
+        let failure = #expect(throws: TLSFailure.self) { try facts(later.certificate) }
+        #expect(failure?.description.contains("not valid before") == true)
     }
 
     @Test func `Files that can't be used are named, with what is wrong`() throws {

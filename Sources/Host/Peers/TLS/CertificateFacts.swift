@@ -46,9 +46,21 @@ package struct CertificateFacts: Equatable, Sendable {
         return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self)
     }
 
+    /// As the certificates' are written here; nil: it is a name.
+    private static func canonicalAddress(_ host: String) -> String? {
+        for (family, count) in [(AF_INET, 4), (AF_INET6, 16)] {
+            var bytes = [UInt8](repeating: 0, count: count)
+            if inet_pton(family, host, &bytes) == 1 { return address(bytes) }
+        }
+        return nil
+    }
+
     /// Whether it is for the host, a name or an address, as those check who dial it (RFC 6125 §6.4).
     package func isValid(for host: String) -> Bool {
-        let host = host.lowercased()
+        if let address = Self.canonicalAddress(host) { return names.contains(address) }
+        var host = host.lowercased()
+        // The root's dot, which no certificate has.
+        if host.hasSuffix(".") { host.removeLast() }
         return names.contains { name in
             let name = name.lowercased()
             if name == host { return true }

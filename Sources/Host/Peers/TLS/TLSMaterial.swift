@@ -29,8 +29,9 @@ struct TLSMaterial {
             let authorities = try Self.certificates(path)
             roots = .certificates(authorities)
             let ends = authorities.map { CertificateFacts($0, path: path) }
-            // A file of many may have old ones beside the one that counts.
-            if let last = ends.max(by: { $0.ends < $1.ends }) {
+            // A file of many may have old ones beside the one that counts, and ones for later.
+            let begun = ends.filter { $0.begins <= now }
+            if let last = (begun.isEmpty ? ends : begun).max(by: { $0.ends < $1.ends }) {
                 try Self.check(last, at: now)
                 facts.append(last)
             }
