@@ -64,7 +64,7 @@ extension SimulatedNode {
     private var walBytes: Int64 { Int64(database.sinceCheckpoint.count) * 100 }
 
     private func perform(_ step: ApplyStep, at now: Int) {
-        guard !meetsBadPage else { return applyKeeper.failed("disk I/O error (ioError)") }
+        guard !meetsBadPage else { return applyKeeper.failed(.failed("disk I/O error (ioError)")) }
         switch step {
         case .apply(let entries, let answers): apply(entries, answers, at: now)
         case .establish(let cluster, let membership):
@@ -112,7 +112,8 @@ extension SimulatedNode {
     private func apply(_ entries: [Entry], _ answers: [AppliedAnswer], at now: Int) {
         guard !isOutOfRoom else {
             counts.fullDatabases += 1
-            return applyKeeper.noRoom(answers)
+            return applyKeeper.stopped(
+                .noRoom, after: database.live.position.index, answers)
         }
         var waiting = answers[...]
         for entry in entries {

@@ -100,7 +100,7 @@ struct ApplyKeeperScenario: KeeperScenario {
     mutating func carryOut(_ step: ApplyStep) {
         guard disk != "broken" else {
             output.append("fails")
-            return keeper.failed("the disk is broken")
+            return keeper.failed(.failed("the disk is broken"))
         }
         switch step {
         case .apply(let entries, let answers): apply(entries, answers)
@@ -109,7 +109,7 @@ struct ApplyKeeperScenario: KeeperScenario {
             keeper.established()
         case .checkpoint:
             output.append("checkpoint")
-            guard disk != "full" else { return keeper.noCheckpoint() }
+            guard disk != "full" else { return keeper.notCheckpointed(.noRoom) }
             keeper.checkpointed(
                 through: LogIndex(readersHold ? 0 : applied), isHeldBack: readersHold)
         case .openSnapshot(let id):
@@ -146,16 +146,18 @@ struct ApplyKeeperScenario: KeeperScenario {
         let last = entries.last?.index ?? .zero
         let waiting = answers.map { "\($0.key.rawValue)" }.joined(separator: ",")
         output.append("apply \(first)…\(last) for (\(waiting))")
-        guard disk != "full" else { return keeper.noRoom(answers) }
+        guard disk != "full" else { return keeper.stopped(.noRoom, after: .zero, answers) }
         if steps > 0 { keeper.limited(to: WriteLimits.initial.applying(.init(steps: steps))) }
         if let poison, poison >= first, poison <= last {
             let suspect = SuspectEntry(
                 index: poison, hash: 1, place: .start, ends: 2, statement: "S")
-            return keeper.halted(
-                .suspected(suspect), after: poison.previous,
+            return keeper.stopped(
+                .halted(.suspected(suspect)), after: poison.previous,
                 answers.filter { $0.index >= poison })
         }
-        if disk == "damaged" { return keeper.damaged("malformed", after: .zero, answers) }
+        if disk == "damaged" {
+            return keeper.stopped(.damaged("malformed"), after: .zero, answers)
+        }
         keeper.applied(through: last, walBytes: walBytes, at: now)
     }
 

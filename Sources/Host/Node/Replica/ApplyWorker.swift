@@ -114,40 +114,12 @@ struct ApplyWorker {
             keeper.applied(
                 through: applier.applied.position.index, walBytes: applier.walBytes, at: .now)
         } catch {
-            switch error {
-            case .diskFull:
-                deliver(&remaining)
-                keeper.noRoom(Array(remaining))
-            case .suspected(let suspicion):
-                halt(Self.suspect(suspicion, entries), entries, &remaining)
-            case .appliedSkipped(let skip): halt(.appliedSkipped(skip), entries, &remaining)
-            case _ where error.isDamage:
-                deliver(&remaining)
-                keeper.limited(to: applier.applied.settings.limits)
-                keeper.damaged(
-                    "\(error)", after: applier.applied.position.index, Array(remaining))
-            default: keeper.failed("\(error)")
-            }
+            deliver(&remaining)
+            keeper.limited(to: applier.applied.settings.limits)
+            keeper.stopped(
+                DatabaseTrouble(error, entries), after: applier.applied.position.index,
+                Array(remaining))
         }
-    }
-
-    private mutating func halt(
-        _ cause: ApplyHalt, _ entries: [Entry], _ answers: inout ArraySlice<AppliedAnswer>
-    ) {
-        deliver(&answers)
-        keeper.limited(to: applier.applied.settings.limits)
-        let before = entries.first?.index.previous ?? .zero
-        keeper.halted(
-            cause, after: max(before, applier.applied.position.index), Array(answers))
-    }
-
-    private static func suspect(_ suspicion: PoisonSuspicion, _ entries: [Entry]) -> ApplyHalt {
-        let entry = entries.first { $0.index == suspicion.index }
-        return .suspected(
-            SuspectEntry(
-                index: suspicion.index, hash: suspicion.hash, place: suspicion.place,
-                ends: suspicion.count,
-                statement: entry.map { Applier.excerpt(of: $0, at: suspicion.place) } ?? ""))
     }
 
     /// Sends the results of what is committed to those who wait for them.
@@ -202,7 +174,7 @@ struct ApplyWorker {
             noteStanding()
             keeper.established()
         } catch {
-            keeper.failed("\(error)")
+            keeper.failed(DatabaseTrouble(error))
         }
     }
 
@@ -213,8 +185,7 @@ struct ApplyWorker {
         do throws(ApplyFault) {
             outcome = try applier.checkpoint()
         } catch {
-            guard case .diskFull = error else { return keeper.failed("\(error)") }
-            return keeper.noCheckpoint()
+            return keeper.notCheckpointed(DatabaseTrouble(error))
         }
         publishStatistics()
         keeper.checkpointed(
@@ -285,7 +256,7 @@ struct ApplyWorker {
         do throws(ApplyFault) {
             applier = try Applier(path: links.directory.file(of: generation), marker: marker)
         } catch {
-            return keeper.failed("\(error)")
+            return keeper.failed(DatabaseTrouble(error))
         }
         watchMarkers()
         publishStatistics()
@@ -299,8 +270,20 @@ struct ApplyWorker {
 }
 
 extension DatabaseTrouble {
-    /// Only a full disk may pass.
-    init(_ fault: ApplyFault) {
-        if case .diskFull = fault { self = .noRoom } else { self = .fatal("\(fault)") }
+    /// - Parameter entries: the batch that met it.
+    init(_ fault: ApplyFault, _ entries: [Entry] = []) {
+        switch fault {
+        case .diskFull: self = .noRoom
+        case .suspected(let suspicion):
+            let entry = entries.first { $0.index == suspicion.index }
+            let suspect = SuspectEntry(
+                index: suspicion.index, hash: suspicion.hash, place: suspicion.place,
+                ends: suspicion.count,
+                statement: entry.map { Applier.excerpt(of: $0, at: suspicion.place) } ?? "")
+            self = .halted(.suspected(suspect))
+        case .appliedSkipped(let skip): self = .halted(.appliedSkipped(skip))
+        case _ where fault.isDamage: self = .damaged("\(fault)")
+        default: self = .failed("\(fault)")
+        }
     }
 }

@@ -17,7 +17,7 @@ package import Wire
 ///   replaced is deleted after the first checkpoint of the new, when no reader opens it any more;
 /// - an entry that must not be applied ends its batch: the machine is told which and why, and hands
 ///   the rest out again when somebody has decided;
-/// - damage of the database is told to the machine, and nothing more is applied to it;
+/// - damage that a batch meets is told to the machine, and nothing more is applied to the database;
 /// - every other failure but a full disk is fatal.
 ///
 /// A value without a clock or a database. Whoever drives it asks `next()`, does what it says, tells
@@ -169,16 +169,44 @@ package struct ApplyKeeper: Sendable {
         due.append(.report(held.map { .holdOutgrown($0) }))
     }
 
-    /// The batch is applied through `index`, and nothing that follows in it must be.
-    /// - Parameter answers: those that were not given; whether what they wait for takes effect is open.
-    package mutating func halted(
-        _ cause: ApplyHalt, after index: LogIndex, _ answers: [AppliedAnswer]
+    /// The batch came to nothing, or not to its end.
+    /// - Parameters:
+    ///   - index: the last that is applied.
+    ///   - answers: those that were not given; whether what they wait for takes effect is open.
+    package mutating func stopped(
+        _ trouble: DatabaseTrouble, after index: LogIndex, _ answers: [AppliedAnswer]
     ) {
-        if !answers.isEmpty {
-            let outcome = Outcome.failed(.timedOut(waitingFor: "this node to apply its log again"))
-            due.append(.answer(answers.map { ClientAnswer($0.key, outcome) }))
+        switch trouble {
+        case .noRoom: noRoom(answers)
+        case .halted(let cause):
+            leave(answers, waitingFor: "this node to apply its log again")
+            let reached = reached(index)
+            due.append(.report(endBatch() + [.halted(cause, after: reached)]))
+        case .damaged(let cause):
+            leave(answers, waitingFor: "a database that is not damaged")
+            let reached = reached(index)
+            due.append(.report(endBatch() + [.damaged(cause, after: reached)]))
+        case .failed: failed(trouble)
         }
-        due.append(.report(endBatch() + [.halted(cause, after: index)]))
+    }
+
+    /// What stands before the batch is applied.
+    private func reached(_ index: LogIndex) -> LogIndex {
+        max(waiting?.entries.first?.index.previous ?? .zero, index)
+    }
+
+    private mutating func noRoom(_ answers: [AppliedAnswer]) {
+        waiting?.answers = answers
+        mustPause = true
+        guard !isFull else { return }
+        isFull = true
+        due.append(.report([.full(true)]))
+    }
+
+    private mutating func leave(_ answers: [AppliedAnswer], waitingFor what: String) {
+        guard !answers.isEmpty else { return }
+        let outcome = Outcome.failed(.timedOut(waitingFor: what))
+        due.append(.answer(answers.map { ClientAnswer($0.key, outcome) }))
     }
 
     private mutating func endBatch() -> [DatabaseReport] {
@@ -188,7 +216,8 @@ package struct ApplyKeeper: Sendable {
         return [.full(false)]
     }
 
-    /// What the database says of the limits on writes: when it is opened, and before each `applied`.
+    /// What the database says of the limits on writes: when it is opened, and before each `applied` or
+    /// `stopped`.
     package mutating func limited(to limits: WriteLimits) {
         guard limits != limitsOnWrites else { return }
         limitsOnWrites = limits
@@ -201,32 +230,6 @@ package struct ApplyKeeper: Sendable {
         if walBytes > limits.checkpointBytes { return true }
         return index.distance(from: lastCheckpoint) >= limits.checkpointEntries
             && now - lastCheckpointTime >= limits.checkpointInterval
-    }
-
-    /// The batch found no room, or not for all of it.
-    /// - Parameter answers: those that were not given yet.
-    package mutating func noRoom(_ answers: [AppliedAnswer]) {
-        waiting?.answers = answers
-        mustPause = true
-        guard !isFull else { return }
-        isFull = true
-        due.append(.report([.full(true)]))
-    }
-
-    /// SQLite finds the database damaged: the rest of the batch can't be applied to it. The machine
-    /// decides what comes of that, so the thread goes on.
-    /// - Parameters:
-    ///   - index: through which the batch was applied.
-    ///   - answers: those that were not given yet.
-    package mutating func damaged(
-        _ cause: String, after index: LogIndex, _ answers: [AppliedAnswer]
-    ) {
-        let before = waiting?.entries.first?.index.previous ?? index
-        if !answers.isEmpty {
-            let outcome = Outcome.failed(.timedOut(waitingFor: "a database that is not damaged"))
-            due.append(.answer(answers.map { ClientAnswer($0.key, outcome) }))
-        }
-        due.append(.report(endBatch() + [.damaged(cause, after: max(before, index))]))
     }
 
     /// The database knows its cluster.
@@ -246,9 +249,12 @@ package struct ApplyKeeper: Sendable {
         if isHeldBack { due.append(.report([.readersHoldCheckpoint])) }
     }
 
-    /// The checkpoint found no room. It can wait: what must be written anyway meets the full disk
-    /// itself.
-    package mutating func noCheckpoint() { checkpointEnded(nil) }
+    /// The checkpoint came to nothing. Without room it can wait: what must be written anyway meets the
+    /// full disk itself.
+    package mutating func notCheckpointed(_ trouble: DatabaseTrouble) {
+        guard trouble == .noRoom else { return failed(trouble) }
+        checkpointEnded(nil)
+    }
 
     private mutating func checkpointEnded(_ index: LogIndex?) {
         guard isCheckpointAsked else { return }
@@ -271,7 +277,7 @@ package struct ApplyKeeper: Sendable {
         case .success(nil):
             refuse(id, "long-running reads hold back the checkpoint")
         case .failure(.noRoom): refuse(id, "\(DatabaseTrouble.noRoom)")
-        case .failure(.fatal(let cause)): failed(cause)
+        case .failure(let trouble): failed(trouble)
         }
     }
 
@@ -300,9 +306,9 @@ package struct ApplyKeeper: Sendable {
         due.append(.report([.switched(mark, generation)]))
     }
 
-    /// Something failed that can't be done again.
-    package mutating func failed(_ cause: String) {
-        if failure == nil { failure = cause }
+    /// What failed can't be done again: the node must stop.
+    package mutating func failed(_ trouble: DatabaseTrouble) {
+        if failure == nil { failure = "\(trouble)" }
     }
 }
 

@@ -7,16 +7,17 @@ package import Wire
 package enum ApplyStep: Sendable {
     /// Sleep until something is posted; at most so long, or without an end. Answered by `woke`.
     case wait(Duration?)
-    /// Apply these, and answer who waits for them after COMMIT. Answered by `applied`, `noRoom` or
-    /// `halted`; before the first and the last by `limited`.
+    /// Apply these, and answer who waits for them after COMMIT. Answered by `limited`, and then by
+    /// `applied` or `stopped`.
     case apply([Entry], [AppliedAnswer])
     /// Leave these entries out when their turn comes.
     case decide([EntrySkip])
     /// Apply the entry that is in doubt once more.
     case tryAgain
-    /// Answered by `established`.
+    /// Answered by `established` or `failed`.
     case establish(ClusterID, Membership)
-    /// Copy SQLite's log into the main file. Answered by `checkpointed` or `noCheckpoint`.
+    /// Copy SQLite's log into the main file. Answered by `checkpointed` or
+    /// `notCheckpointed`.
     case checkpoint
     /// Hold the main file as it is for a snapshot. Answered by `opened`.
     case openSnapshot(SnapshotSendID)
@@ -26,7 +27,7 @@ package enum ApplyStep: Sendable {
     /// `prepared`.
     case prepare(SnapshotReceiptID, SnapshotMark, as: Generation)
     /// From now on the database is the file of the generation, for readers too. Answered by
-    /// `switched`.
+    /// `switched` or `failed`.
     case switchTo(Generation, SnapshotMark)
     /// Delete what was received. Answered by `discarded`.
     case discard(SnapshotReceiptID)
@@ -41,17 +42,24 @@ package enum ApplyStep: Sendable {
     case end
 }
 
-/// Why a step on the database came to nothing.
+/// Why a step on the database came to nothing, or not to its end. What comes of that `ApplyKeeper` decides.
 package enum DatabaseTrouble: Error, Equatable, Sendable, CustomStringConvertible {
-    /// The disk is full: nothing was kept, and the same can be done again.
+    /// The disk is full: nothing of what was open was kept, and the same can be done again.
     case noRoom
+    /// An entry must not be applied.
+    case halted(ApplyHalt)
+    /// SQLite finds the file damaged; what it says.
+    case damaged(String)
     /// The file, the machine or the program failed; why, for the operator.
-    case fatal(String)
+    case failed(String)
 
     package var description: String {
         switch self {
         case .noRoom: "the disk is full"
-        case .fatal(let cause): cause
+        case .halted(.suspected(let entry)): entry.text
+        case .halted(.appliedSkipped(let skip)):
+            "log entry \(skip.index), which is left out, was applied"
+        case .damaged(let cause), .failed(let cause): cause
         }
     }
 }
