@@ -56,9 +56,10 @@ package struct MachineSettings: Sendable {
     /// What `curl` needs beside the URL to reach this node's API, with a space behind it, for commands
     /// that an operator is told.
     package var clientFlags: String = ""
-    /// By when a snapshot must have been sent and installed: the database is held for it so long,
-    /// and what is written meanwhile can't be checkpointed.
-    package var snapshotSendTime: Duration = .seconds(600)
+    /// By when a snapshot must have been sent and installed, beside `snapshotTime(for:)`: the database is
+    /// held for it so long, and what is written meanwhile can't be checkpointed. Longer than the connection
+    /// bears, so that one that is slow ends there, with the reason.
+    package var snapshotSendTime: Duration = .seconds(720)
     /// Bytes in SQLite's WAL past which a snapshot that is being sent is given up.
     package var snapshotHoldBytes: Int = 4 << 30
     /// A node that applies nothing for so long, although something is committed, is not ready.
@@ -80,6 +81,12 @@ package struct MachineSettings: Sendable {
         self.apiURL = apiURL
         self.dataDirectory = dataDirectory
         self.version = version
+    }
+
+    /// What a snapshot may take for its size, beside `snapshotSendTime`: a second for each MiB, up to six hours
+    /// (docs/protocol.md).
+    package static func snapshotTime(for byteCount: UInt64) -> Duration {
+        .seconds(min(byteCount >> 20, 6 * 3600))
     }
 }
 

@@ -30,6 +30,8 @@ struct SnapshotTraffic {
     private struct Outgoing {
         var id: SnapshotSendID
         var peer: NodeID
+        /// How long it may take, and when that is over.
+        var time: Duration
         var deadline: MonotonicTime
         /// The database is held for it.
         var isOpen = false
@@ -45,7 +47,7 @@ struct SnapshotTraffic {
     }
 
     private let identity: NodeIdentity
-    /// By when a transfer must be over, from the moment the database is held for it.
+    /// What every transfer may take from the moment the database is held for it, beside the time for its size.
     private let sendTime: Duration
     private let rules: RuleBook
     private var outgoing: Outgoing?
@@ -92,7 +94,7 @@ struct SnapshotTraffic {
             return
         }
         let id = SnapshotSendID(newID())
-        outgoing = Outgoing(id: id, peer: peer, deadline: now + sendTime)
+        outgoing = Outgoing(id: id, peer: peer, time: sendTime, deadline: now + sendTime)
         say(.info, "follower needs a snapshot", ["node.id": "\(peer)"])
         decisions.append(.open(id))
     }
@@ -113,6 +115,8 @@ struct SnapshotTraffic {
         case .success(let opened):
             sending.isOpen = true
             sending.isSending = true
+            sending.time = sendTime + MachineSettings.snapshotTime(for: opened.byteCount)
+            sending.deadline = now + sending.time
             sending.index = opened.mark.position.index
             outgoing = sending
             let offer = SnapshotOffer(
@@ -174,7 +178,7 @@ struct SnapshotTraffic {
 
     mutating func tick(now: MonotonicTime) {
         guard let sending = outgoing, sending.deadline <= now else { return }
-        giveUp("it took longer than \(sendTime)", now)
+        giveUp("it took longer than \(sending.time)", now)
     }
 
     // MARK: In
