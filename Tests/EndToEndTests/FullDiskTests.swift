@@ -30,6 +30,49 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(5)))
+    func `A leader whose database has no room hands over, and writes go on`() async throws {
+        let disks = try (0..<3).map { _ in try SmallDisk(megabytes: 64) }
+        let places = try DiscoveryMode.Place.onLoopback(3)
+        let list = places.map { "\($0.host):\($0.raftPort)" }.joined(separator: ",")
+        let nodes = zip(places, disks).enumerated().map { number, own in
+            Daemon(
+                id: "\(number + 1)", host: own.0.host, httpPort: own.0.httpPort,
+                raftPort: own.0.raftPort, directory: own.1.path,
+                arguments: ["-bootstrap-expect", "3", "-join", list])
+        }
+        let cluster = TestCluster(nodes, in: try TestDirectory())
+        defer { cluster.stop() }
+        try cluster.start()
+        let full = try await cluster.waitForAgreement()
+        _ = try await full.client.execute(["CREATE TABLE t(b)"])
+        let place = try #require(nodes.firstIndex { $0.id == full.id })
+        try disks[place].fill(sparing: 1 << 20)
+
+        let others = nodes.filter { $0.id != full.id }
+        try await eventually("a leader with room", within: .seconds(30)) {
+            _ = try await others[0].client.execute(
+                ["INSERT INTO t VALUES(randomblob(300000))"], parameters: "?timeout=500ms")
+            let status = try await others[0].client.get("/status").json()
+            return status["store"]["leader"]["node_id"].string == full.id ? nil : true
+        }
+        for node in others {
+            try await eventually("a write through node \(node.id)", within: .seconds(10)) {
+                let result = try await node.client.execute(["INSERT INTO t VALUES(1)"])
+                return result["results"][0]["rows_affected"].int == 1 ? true : nil
+            }
+        }
+        let readiness = try await full.client.get("/readyz")
+        #expect(readiness.status == 503)
+
+        try disks[place].makeRoom()
+        try await cluster.waitForAgreement()
+        let count = "SELECT count(*) FROM t"
+        let written = try await full.client.rows(count, level: "linearizable")
+        let applied = try await full.client.rows(count, level: "none")
+        #expect(applied[0][0].int == written[0][0].int, "\(cluster.logs)")
+    }
+
     @Test func `A node on a full disk goes on reading, says why it is not ready, and recovers`()
         async throws
     {

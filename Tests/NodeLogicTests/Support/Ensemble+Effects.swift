@@ -263,6 +263,7 @@ extension Ensemble {
             nodes[number]?.held.append(effect)
             return
         }
+        if waitsForRoom(work, effect, at: number) { return }
         switch work {
         case .apply(let entries, let answers): apply(entries, answers, at: number)
         case .decide(let skips): nodes[number]?.disk.decisions += skips
@@ -281,6 +282,27 @@ extension Ensemble {
             let index = nodes[number]?.disk.applied.index
             post(.database(.checkpointEnded(through: index)), to: number)
         }
+    }
+
+    /// Without room for a batch, what follows waits behind it.
+    private mutating func waitsForRoom(
+        _ work: DatabaseWork, _ effect: NodeEffect, at number: Int
+    ) -> Bool {
+        guard let waiting = nodes[number]?.waitingForRoom else { return false }
+        if waiting.isEmpty {
+            guard case .apply = work else { return false }
+            post(.database(.full(true)), to: number)
+        }
+        nodes[number]?.waitingForRoom?.append(effect)
+        return true
+    }
+
+    /// There is room: what waited for it is done.
+    mutating func makeRoom(at number: Int) {
+        guard let waiting = nodes[number]?.waitingForRoom else { return }
+        nodes[number]?.waitingForRoom = nil
+        if !waiting.isEmpty { post(.database(.full(false)), to: number) }
+        for effect in waiting { perform(effect, of: number) }
     }
 
     private mutating func apply(_ entries: [Entry], _ answers: [AppliedAnswer], at number: Int) {

@@ -23,6 +23,8 @@ struct Ensemble {
         /// The log and the database do nothing while this is set.
         var isHung = false
         var held: [NodeEffect] = []
+        /// The database has no room while this is not nil: its work waits from the first batch on.
+        var waitingForRoom: [NodeEffect]?
         var snapshots: [SnapshotSendID: EnsembleDisk] = [:]
         var received: [SnapshotReceiptID: EnsembleDisk] = [:]
         /// Where members are, as the machine told the network.
@@ -91,6 +93,7 @@ struct Ensemble {
         node.machine = machine
         node.inbox = []
         node.held = []
+        if node.waitingForRoom != nil { node.waitingForRoom = [] }
         node.book = [:]
         nodes[number] = node
         settle()

@@ -65,6 +65,13 @@ struct NodeScenario {
         case "full":
             ensemble.post(.log(.full(command.words.last == "on")), to: command.node)
             ensemble.settle()
+        case "dbfull":
+            if command.words.last == "on" {
+                ensemble.nodes[command.node]?.waitingForRoom = []
+            } else {
+                ensemble.makeRoom(at: command.node)
+            }
+            ensemble.settle()
         case "poison":
             let index = Int(command.words.last ?? "") ?? 0
             ensemble.nodes[command.node]?.disk.poison = LogIndex(UInt64(index))

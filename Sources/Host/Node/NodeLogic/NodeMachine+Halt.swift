@@ -140,10 +140,13 @@ extension NodeMachine {
 
     // MARK: Leading
 
-    /// A leader that serves nothing looks for a member that does, and hands over to it. While there
-    /// is none it stays: somebody must lead for a decision to be committed.
+    /// Nothing is applied here, so that this node, as leader, takes no writes though others could.
+    private var leadsInVain: Bool { servesNothing || isDatabaseFull }
+
+    /// A leader that serves nothing, or whose database has no room, looks for a member that is ready, and
+    /// hands over to it. While there is none it stays: somebody must lead for a decision to be committed.
     mutating func handOverIfHalted() {
-        guard servesNothing, let raft = replicated?.raft, raft.isReadyLeader,
+        guard leadsInVain, let raft = replicated?.raft, raft.isReadyLeader,
             now - soughtSuccessorAt >= Self.successorPause
         else { return }
         soughtSuccessorAt = now
@@ -157,7 +160,7 @@ extension NodeMachine {
 
     mutating func successorAnswered(_ id: NodeID, _ result: PeerResult) {
         guard case .success(.hello(let hello)) = result, hello.identity.id == id, hello.isReady,
-            servesNothing, replicated?.raft.isReadyLeader ?? false
+            leadsInVain, replicated?.raft.isReadyLeader ?? false
         else { return }
         do throws(Refusal) {
             try replicated?.transferLeadership(to: id)

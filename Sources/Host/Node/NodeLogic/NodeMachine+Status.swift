@@ -69,6 +69,8 @@ extension NodeMachine {
         guard let replicated else { return nil }
         if let haltText { return haltText }
         if replicated.isStorageStalled { return "the log on this node's disk to be written" }
+        // At once: who leads in vain must not take it for one that is ready.
+        if isDatabaseFull { return "room for this node's database on its disk" }
         guard appliesNothing else { return nil }
         return "this node's database to go on: it stands at entry \(replicated.appliedIndex) while "
             + "\(replicated.raft.commitIndex) is committed"

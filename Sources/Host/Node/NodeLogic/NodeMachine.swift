@@ -82,7 +82,7 @@ package struct NodeMachine: Sendable {
     var isDatabaseFull = false
     /// Why this node applies nothing more, while it doesn't.
     var halt: ApplyHalt?
-    /// When a halted leader last looked for another node to lead.
+    /// When a leader that applies nothing last looked for another node to lead.
     var soughtSuccessorAt = MonotonicTime(nanoseconds: 0)
     /// What the log holds of a cluster that the database doesn't know yet.
     var unestablished: RestoredState?
