@@ -13,8 +13,8 @@ package import Wire
 ///   that finds no room can wait;
 /// - a snapshot that is being sent holds the main file: past a bound of SQLite's log it is given up,
 ///   and readers that hold a checkpoint back past theirs are named to the machine;
-/// - one generation is live. A received snapshot becomes the next one's file; the file that it
-///   replaced is deleted after the first checkpoint of the new, when no reader opens it any more;
+/// - one generation is live. A received snapshot becomes the next one's file; those before it
+///   are deleted after the first checkpoint of the new, when no reader opens them any more;
 /// - an entry that must not be applied ends its batch: the machine is told which and why, and hands
 ///   the rest out again when somebody has decided;
 /// - damage that a batch meets is told to the machine, and nothing more is applied to the database;
@@ -51,8 +51,8 @@ package struct ApplyKeeper: Sendable {
     private let limits: Limits
     /// The file that counts.
     package private(set) var generation: Generation
-    /// The file before it, until it is deleted.
-    private var replaced: Generation?
+    /// The files before it, until they are deleted.
+    private var replaced: [Generation] = []
     /// Snapshots for which the live file is held.
     private var held: [SnapshotSendID] = []
     private var lastCheckpoint: LogIndex
@@ -240,10 +240,8 @@ package struct ApplyKeeper: Sendable {
     ///     came to its end.
     ///   - isHeldBack: readers keep SQLite's log past the bound at which the oldest is ended.
     package mutating func checkpointed(through index: LogIndex, isHeldBack: Bool) {
-        if let replaced {
-            due.append(.removeReplaced(replaced))
-            self.replaced = nil
-        }
+        due += replaced.map { ApplyStep.removeReplaced($0) }
+        replaced = []
         due.append(.report([.checkpointed(through: index)]))
         checkpointEnded(index)
         if isHeldBack { due.append(.report([.readersHoldCheckpoint])) }
@@ -299,7 +297,7 @@ package struct ApplyKeeper: Sendable {
 
     /// The live database is the generation's.
     package mutating func switched(to generation: Generation, _ mark: SnapshotMark) {
-        replaced = self.generation
+        replaced.append(self.generation)
         self.generation = generation
         // A snapshot of the generation before is none of the present file's.
         held = []
