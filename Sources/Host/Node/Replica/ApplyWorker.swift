@@ -194,7 +194,8 @@ struct ApplyWorker {
     }
 
     /// Deletes the database that a snapshot replaced: by the first checkpoint after the switch no
-    /// reader opens it any more, and those that still have it open keep their view.
+    /// reader opens it any more, and those that still have it open keep their view. Where room is needed
+    /// at once, one that was about to open it hands its read on.
     private func remove(_ generation: Generation) {
         let path = links.directory.file(of: generation)
         for file in [path, path + "-wal"] where unlink(file) != 0 && errno != ENOENT {

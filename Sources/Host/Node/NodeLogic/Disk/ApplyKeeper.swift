@@ -7,7 +7,9 @@ package import Wire
 /// Decides what the database's thread does, in which order, and what it says of it:
 ///
 /// - without room a batch is tried again after a pause, until the node stops. Those who wait for its
-///   results are told when their time is up; their writes take effect all the same;
+///   results are told when their time is up; their writes take effect all the same. What may make room
+///   overtakes it: replaced and unwanted files go, a hold that is over ends, and a checkpoint lets SQLite
+///   write its log from the front again, and the Raft log get shorter;
 /// - a checkpoint comes when SQLite's log has outgrown its bound, or when a restart would have to
 ///   apply too many entries and the last one is long enough ago; and once when the node stops. One
 ///   that finds no room can wait;
@@ -69,6 +71,8 @@ package struct ApplyKeeper: Sendable {
     /// The next attempt comes after a pause.
     private var mustPause = false
     private var isFull = false
+    /// One may make room, and none was tried since the last attempt.
+    private var mayCheckpoint = false
     /// The limits on writes that the machine knows.
     private var limitsOnWrites: WriteLimits?
     private var isStopping = false
@@ -117,6 +121,7 @@ package struct ApplyKeeper: Sendable {
         if let failure { return .fail(failure) }
         if !due.isEmpty { return due.removeFirst() }
         if let waiting, !isStopping {
+            if isFull, let step = stepForRoom() { return step }
             return mustPause
                 ? .wait(Self.fullDiskPause) : .apply(waiting.entries, waiting.answers)
         }
@@ -129,6 +134,22 @@ package struct ApplyKeeper: Sendable {
         guard !hasEnded else { return .end }
         // So that the next start has little to apply again.
         hasEnded = true
+        return .checkpoint
+    }
+
+    /// What may make room for the batch that waits for it; nil if nothing is left to do. No transaction is
+    /// open between two attempts, so that a checkpoint covers what it says.
+    private mutating func stepForRoom() -> ApplyStep? {
+        if !replaced.isEmpty { return .removeReplaced(replaced.removeFirst()) }
+        let place = backlog.firstIndex { work in
+            switch work {
+            case .closeSnapshot, .discard, .checkpoint: true
+            default: false
+            }
+        }
+        if let place { return step(backlog.remove(at: place)) }
+        guard mayCheckpoint else { return nil }
+        mayCheckpoint = false
         return .checkpoint
     }
 
@@ -198,6 +219,7 @@ package struct ApplyKeeper: Sendable {
     private mutating func noRoom(_ answers: [AppliedAnswer]) {
         waiting?.answers = answers
         mustPause = true
+        mayCheckpoint = true
         guard !isFull else { return }
         isFull = true
         due.append(.report([.full(true)]))
@@ -286,6 +308,7 @@ package struct ApplyKeeper: Sendable {
     /// The snapshot is forgotten.
     package mutating func closed(_ id: SnapshotSendID) {
         if let place = held.firstIndex(of: id) { held.remove(at: place) }
+        mayCheckpoint = true
     }
 
     /// The received snapshot is a file of the generation, or why it is not: nothing counts on it yet.
