@@ -229,4 +229,45 @@ import Testing
     ) async throws {
         try await check(moment, Self.smallRow)
     }
+
+    /// Its first statement takes a while, its texts are too much for an entry.
+    private static func dump() -> Data {
+        var text =
+            "CREATE TABLE t(a, b);\nINSERT INTO t SELECT max(i), 'slow' FROM (WITH RECURSIVE n(i) AS "
+            + "(SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000000) SELECT i FROM n);\n"
+        let line = "INSERT INTO t VALUES(1, '\(String(repeating: "x", count: 1 << 20))');\n"
+        for _ in 0..<70 { text += line }
+        return Data(text.utf8)
+    }
+
+    @Test(.timeLimit(.minutes(5)), arguments: [SIGKILL, SIGTERM])
+    func `A node that ends while it makes a database of a dump starts again`(signal: Int32)
+        async throws
+    {
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "alone", httpPort: ports[0], raftPort: ports[1], directory: directory.path)
+        try node.start()
+        try await node.waitUntilReady()
+        let folder = node.dataDirectory + "/tmp"
+        func folders() -> [String] {
+            ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter {
+                $0.hasSuffix("_dump")
+            }
+        }
+        let client = node.client
+        async let answer = try? client.send(
+            "POST", "/db/load", body: Self.dump(), timeout: .seconds(120))
+        try await eventually("a database is made of the dump", within: .seconds(60)) {
+            folders().isEmpty ? nil : true
+        }
+        node.signal(signal)
+        _ = try await node.waitForExit(within: .seconds(30))
+        _ = await answer
+        try node.start()
+        try await node.waitUntilReady(within: .seconds(60))
+        #expect(folders() == [])
+        _ = try await node.client.execute(["CREATE TABLE t(a)"])
+        try await node.terminate()
+    }
 }

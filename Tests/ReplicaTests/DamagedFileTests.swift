@@ -64,6 +64,12 @@ import Wire
         "incoming-2.sqlite-journal", "db-2.sqlite", "db-2.sqlite-wal", "db-2.sqlite-shm",
         "tmp/etilqs_load", "tmp/etilqs_load-journal", "tmp/etilqs_upload_Ab12Cd",
     ]
+    /// Folders of databases in which loads were tried, with what was in them.
+    private static let folders = [
+        "tmp/etilqs_loading_Ab12Cd_dump": ["db-1.sqlite", "db-1.sqlite-wal", "db-1.sqlite-shm"],
+        "tmp/etilqs_loading_Ef34Gh_schema": ["incoming-1.sqlite", "incoming-1.sqlite-journal"],
+        "tmp/etilqs_loading_Ij56Kl_schema": [],
+    ]
     private static let records = [
         "raft/peers.info", "raft/skip.info", "damaged-1.sqlite", "damaged-1.sqlite-wal",
     ]
@@ -88,12 +94,18 @@ import Wire
                     at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
                 try content.write(to: url)
             }
+            for (folder, names) in Self.folders {
+                let url = URL(filePath: place + "/" + folder)
+                try FileManager.default.createDirectory(
+                    at: url, withIntermediateDirectories: true)
+                for name in names { try content.write(to: url.appending(path: name)) }
+            }
             let node = try Self.start(place)
             #expect(Self.awaitReady(node))
             let found = ReplyBox().ask(node, .query, Self.query)
             #expect(found == answer)
             node.stop()
-            for name in Self.leftovers {
+            for name in Self.leftovers + Self.folders.keys {
                 #expect(!FileManager.default.fileExists(atPath: place + "/" + name), "\(name)")
             }
             for name in Self.records {

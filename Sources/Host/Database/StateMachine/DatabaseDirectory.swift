@@ -128,13 +128,23 @@ package struct DatabaseDirectory: Sendable {
         }
         for name in try Self.names(in: temporaryFiles)
         where name.hasPrefix("etilqs_") {
-            guard unlink("\(temporaryFiles)/\(name)") == 0 || errno == ENOENT else {
-                throw .system(
-                    operation: "deleting", path: "\(temporaryFiles)/\(name)", code: errno)
-            }
+            try removeLeftover("\(temporaryFiles)/\(name)")
         }
         guard csqlite_set_temporary_directory(temporaryFiles) == SQLITE_OK else {
             throw .system(operation: "choosing", path: temporaryFiles, code: ENOMEM)
+        }
+    }
+
+    /// A file, or the folder of a database in which a load was tried (`LoadedSchema`, `LoadedDump`):
+    /// there are files alone in it.
+    private func removeLeftover(_ path: String) throws(DirectoryError) {
+        if unlink(path) == 0 || errno == ENOENT { return }
+        guard errno == EISDIR else {
+            throw .system(operation: "deleting", path: path, code: errno)
+        }
+        for name in try Self.names(in: path) { try removeFile("\(path)/\(name)") }
+        guard rmdir(path) == 0 else {
+            throw .system(operation: "deleting", path: path, code: errno)
         }
     }
 
