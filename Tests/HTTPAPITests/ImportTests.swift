@@ -72,6 +72,39 @@ import Wire
         #expect(throws: ImportFault(line: 3, text: "it is not UTF-8")) { _ = try all(csv) }
     }
 
+    @Test(arguments: [
+        ("a,b\n", ",", 2), ("a,b\n1,2\n", "\"\",", 3), ("a,b\n\"", "\"\"", 2), ("", ",", 1),
+    ])
+    func `A record is bounded, also one in whose fields nothing stands`(
+        start: String, piece: String, line: Int
+    ) throws {
+        let text = start + String(repeating: piece, count: 101)
+        let rows = CSVRows(MemoryFile(Array(text.utf8)), columns: nil, recordBytes: 100)
+        #expect(throws: ImportFault(line: line, text: "it has more than 100 bytes")) {
+            _ = try all(rows)
+        }
+    }
+
+    @Test func `The first line names as many columns as a table may have`() throws {
+        let names = (1...2000).map { "c\($0)" }.joined(separator: ",")
+        let rows = CSVRows(MemoryFile(Array((names + "\n" + names).utf8)), columns: nil)
+        #expect(try all(rows).map(\.values.count) == [2000])
+        let fault = "it has 2001 fields, and a table has 2000 columns at most"
+        #expect(throws: ImportFault(line: 1, text: fault)) {
+            _ = try all(CSVRows(MemoryFile(Array((names + ",x\n").utf8)), columns: nil))
+        }
+    }
+
+    @Test func `A batch is full by its statements, too`() throws {
+        let name = String(repeating: "n", count: 600 << 10)
+        let file = MemoryFile(Array("\(name)\n1\n2\n3\n".utf8))
+        let run = ImportRun(
+            CSVRows(file, columns: nil), into: "t", batchRows: 10, conflict: .abort)
+        var lines: [[Int]] = []
+        while try run.makeBatch() { lines.append(run.batch?.lines ?? []) }
+        #expect(lines == [[2, 3], [4]])
+    }
+
     @Test func `JSON lines give values of each kind, and what is none is named`() throws {
         let text = #"{"a":1,"b":"x","c":null}"# + "\n \n" + #"{"a":0.5,"d":[1,{"e":2}],"f":true}"#
         let rows = try all(LineRows(MemoryFile(Array(text.utf8), piece: 3)))

@@ -9,35 +9,56 @@ final class CSVRows: ImportRows {
         var isQuoted = false
     }
 
+    /// Fields, as far as there are columns for them, and how many there are.
+    private struct Record {
+        var fields: [Field] = []
+        var count = 0
+    }
+
+    /// SQLite's tables have no more (`SQLITE_LIMIT_COLUMN`).
+    private static let mostColumns = 2000
+
     private var bytes: ImportBytes
+    private let recordBytes: Int
     private var columns: [String]?
     private var line = 1
     private var isAtStart = true
 
-    init(_ file: any KeptFile, columns: [String]?) {
+    /// - Parameter recordBytes: what a record may have, in bytes, with its commas.
+    init(
+        _ file: any KeptFile, columns: [String]?, recordBytes: Int = ImportBytes.lineBytes
+    ) {
         bytes = ImportBytes(file)
+        self.recordBytes = recordBytes
         self.columns = columns
     }
 
     func next() throws(ImportFault) -> ImportRow? {
         while true {
             let start = line
-            guard let fields = try record() else { return nil }
-            if fields.count == 1, fields[0].bytes.isEmpty, !fields[0].isQuoted,
+            guard let record = try self.record() else { return nil }
+            let fields = record.fields
+            if record.count == 1, fields[0].bytes.isEmpty, !fields[0].isQuoted,
                 columns?.count != 1
             {
                 continue
             }
             guard let columns else {
+                guard record.count <= Self.mostColumns else {
+                    throw ImportFault(
+                        line: start,
+                        text: "it has \(record.count) fields, and a table has "
+                            + "\(Self.mostColumns) columns at most")
+                }
                 columns = try fields.map { field throws(ImportFault) in
                     try text(field.bytes, start)
                 }
                 continue
             }
-            guard fields.count == columns.count else {
+            guard record.count == columns.count else {
                 throw ImportFault(
                     line: start,
-                    text: "it has \(fields.count) fields, and there are \(columns.count) columns")
+                    text: "it has \(record.count) fields, and there are \(columns.count) columns")
             }
             let values = try fields.map { field throws(ImportFault) in
                 field.bytes.isEmpty && !field.isQuoted
@@ -57,9 +78,10 @@ final class CSVRows: ImportRows {
     private func nextByte() throws(ImportFault) -> UInt8? { try bytes.next() }
 
     /// - Returns: nil: there is no other.
-    private func record() throws(ImportFault) -> [Field]? {
+    private func record() throws(ImportFault) -> Record? {
         let start = line
-        var fields: [Field] = []
+        let most = columns?.count ?? Self.mostColumns
+        var record = Record()
         var size = 0
         guard var byte = try nextByte() else { return nil }
         if isAtStart {
@@ -70,13 +92,17 @@ final class CSVRows: ImportRows {
         var next: UInt8? = byte
         while true {
             let field = try self.field(&next, &size, start)
-            fields.append(field)
+            record.count += 1
+            // An empty one takes memory, too: a body that was packed has any number of them.
+            if record.count <= most { record.fields.append(field) }
             switch next {
-            case UInt8(ascii: ","): next = try nextByte()
+            case UInt8(ascii: ","):
+                try grow(&size, start)
+                next = try nextByte()
             default:
                 // The end of the record, or of the body.
                 line += next == nil ? 0 : 1
-                return fields
+                return record
             }
         }
     }
@@ -88,11 +114,7 @@ final class CSVRows: ImportRows {
         var field = Field()
         func add(_ byte: UInt8) throws(ImportFault) {
             field.bytes.append(byte)
-            size += 1
-            guard size <= ImportBytes.lineBytes else {
-                throw ImportFault(
-                    line: start, text: "it has more than \(ImportBytes.lineBytes) bytes")
-            }
+            try grow(&size, start)
         }
         if next == UInt8(ascii: "\"") {
             field.isQuoted = true
@@ -120,6 +142,13 @@ final class CSVRows: ImportRows {
             try add(byte)
         }
         return field
+    }
+
+    private func grow(_ size: inout Int, _ start: Int) throws(ImportFault) {
+        size += 1
+        guard size <= recordBytes else {
+            throw ImportFault(line: start, text: "it has more than \(recordBytes) bytes")
+        }
     }
 
     /// A mark of the order of bytes, as some programs write it before UTF-8.

@@ -17,7 +17,7 @@ final class ImportRun: @unchecked Sendable {
         var lines: [Int]
     }
 
-    /// Bytes of rows after which a batch is full.
+    /// Bytes of rows and their statements after which a batch is full.
     private static let batchBytes = 1 << 20
 
     private let rows: any ImportRows
@@ -54,7 +54,8 @@ final class ImportRun: @unchecked Sendable {
             }
             made.command.statements.append(Statement(sql.text, positional: row.values))
             made.lines.append(row.line)
-            bytes += row.byteCount
+            // Each row's statement stands in the entry, and names of columns may be long.
+            bytes += row.byteCount + sql.text.utf8.count
         }
         batch = made.lines.isEmpty ? nil : made
         return batch != nil
