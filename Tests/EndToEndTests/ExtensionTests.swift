@@ -1,4 +1,5 @@
 import Foundation
+import JSON
 import Testing
 
 /// `-extensions-path` on real nodes.
@@ -128,6 +129,52 @@ struct ExtensionTests {
         }
         #expect(
             try await now.client.rows("PRAGMA integrity_check")[0][0].string == "ok")
+    }
+
+    @Test func `A copy with an index over an extension's function is restored at a first start`()
+        async throws
+    {
+        let file = try ExtensionFile()
+        let cluster = try TestCluster.joined(1, arguments: ["-extensions-path", file.path])
+        defer { cluster.stop() }
+        try cluster.start()
+        let node = cluster.nodes[0]
+        try await node.waitUntilReady()
+        #expect(
+            try await errors(
+                [
+                    "CREATE TABLE t(a)", "CREATE INDEX i ON t(twice(a))",
+                    "INSERT INTO t VALUES(1), (20)",
+                ], at: node) == ["", "", ""])
+        let copy = try await node.client.get("/db/backup")
+        #expect(try await node.terminate() == 0)
+
+        let directory = try TestDirectory()
+        try copy.body.write(to: URL(filePath: "\(directory.path)/copy"))
+        let restore = try directory.write(
+            "restore.json",
+            StorageConfiguration.of(
+                "file", [.init("dir", .string(directory.path)), .init("name", "copy")]))
+        let other = try TestCluster.joined(
+            1, arguments: ["-extensions-path", file.path, "-auto-restore", restore])
+        defer { other.stop() }
+        try other.start()
+        let restored = other.nodes[0]
+        try await restored.waitUntilReady()
+        #expect(
+            try await value("SELECT a FROM t INDEXED BY i WHERE twice(a) = 40", at: restored) == 20)
+
+        // Another process at its directory takes nothing away.
+        let pending = restored.dataDirectory + "/auto-restore"
+        try Data("kept".utf8).write(to: URL(filePath: pending))
+        let ports = try freePorts(2)
+        let intruder = Daemon(
+            id: restored.id, httpPort: ports[0], raftPort: ports[1],
+            directory: URL(filePath: restored.dataDirectory).deletingLastPathComponent().path,
+            arguments: ["-extensions-path", file.path, "-auto-restore", restore])
+        try intruder.start()
+        #expect(try await intruder.waitForExit() == 1)
+        #expect(FileManager.default.contents(atPath: pending) == Data("kept".utf8))
     }
 
     @Test func `Who has other extensions can't join, and a member that has them raises an alarm`()

@@ -52,7 +52,6 @@ struct Daemon {
         // Nothing is written by a node that can't be reached.
         let ports = try reservePorts(settings)
         let loads = LoadDesk(directory: settings.dataDirectory)
-        try safekeeping.prepare(loads)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
         let peerGroup = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
         let registry = sources?.registry.map { PluginRegistry($0.instance, metrics: metrics) }
@@ -61,7 +60,8 @@ struct Daemon {
         machine.peers = try PeersFile(in: settings.dataDirectory)?.recovery
         let node = try Node.start(
             machine, registry: registry, access: access.access(encryption.security),
-            group: peerGroup, metrics: metrics, logger: logger.named("store"))
+            group: peerGroup, metrics: metrics, logger: logger.named("store")
+        ) { try safekeeping.prepare(loads) }
         let names = KnownNames(in: settings.dataDirectory)
         for line in ports.compactMap(\.resolved) { names.remember(line.host, line.addresses) }
         encryption.warnOfIdentity(node.options.identity.id.rawValue, logger.named("tls"))

@@ -19,6 +19,8 @@ extension Node {
     ///   - registry: needed if the plan names one.
     ///   - access: whom the node lets in.
     ///   - metrics: where its work is timed.
+    ///   - prepare: called when the data directory is this process's and SQLite has its extensions, before
+    ///     log and database are looked into or made.
     /// - Returns: a node that takes part in its cluster, or forms one by its plan.
     /// - Throws: `StartError` where the operator can do something about it. Nothing is made on the
     ///   disk before it is known that the data directory is empty or whole, and nothing is deleted
@@ -26,12 +28,13 @@ extension Node {
     package static func start(
         _ settings: MachineSettings, registry: (any RegistryAccess)? = nil,
         access: NodeAccess = NodeAccess(), group: any EventLoopGroup,
-        metrics: MetricRegistry = MetricRegistry(), logger: Logger
+        metrics: MetricRegistry = MetricRegistry(), logger: Logger,
+        prepare: () throws -> Void = {}
     ) throws -> Node {
         do {
             return try open(
                 settings, registry: registry, access: access, group: group,
-                timings: NodeTimings(metrics), logger: logger)
+                timings: NodeTimings(metrics), logger: logger, prepare: prepare)
         } catch {
             guard let cause = StartError.lackOfRoom(error) else { throw error }
             throw StartError.noRoom(directory: settings.dataDirectory, cause: cause)
@@ -40,7 +43,7 @@ extension Node {
 
     private static func open(
         _ settings: MachineSettings, registry: (any RegistryAccess)?, access: NodeAccess,
-        group: any EventLoopGroup, timings: NodeTimings, logger: Logger
+        group: any EventLoopGroup, timings: NodeTimings, logger: Logger, prepare: () throws -> Void
     ) throws -> Node {
         if let problem = Engine.unfitness() { throw StartError.storage(problem) }
         var start = try DataDirectoryStart(settings)
@@ -49,6 +52,7 @@ extension Node {
         // Once more: until it was locked, another process may have changed it.
         start = try DataDirectoryStart(settings)
         let engine = try engine(settings, logger)
+        try prepare()
         if let peers = settings.peers {
             logger.announce("attempting node recovery using \(peers.path)")
             try ClusterRecovery.run(peers, in: settings.dataDirectory, bootID: bootID())

@@ -8,7 +8,7 @@ import Threads
 import Time
 import Wire
 
-/// What `-auto-restore` brings, before the node starts: it is downloaded into a file of the data
+/// What `-auto-restore` brings, at the node's start: it is downloaded into a file of the data
 /// directory, under its name only when it is whole, and checked as any load is. The file stays until the
 /// cluster has the data, so that a start that ends at the worst moment is made good by the next one.
 struct RestoreFile {
@@ -87,7 +87,6 @@ struct RestoreFile {
     }
 
     private func fetch(timeout: Duration) throws(StorageFault) {
-        try makeDirectory()
         let part = path + ".part"
         let descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw Self.fault("making \(part)") }
@@ -104,16 +103,6 @@ struct RestoreFile {
         } catch {
             unlink(part)
             throw error
-        }
-    }
-
-    private func makeDirectory() throws(StorageFault) {
-        var path = ""
-        for part in directory.split(separator: "/") {
-            path += "/\(part)"
-            guard mkdir(path, 0o755) == 0 || errno == EEXIST || access(path, F_OK) == 0 else {
-                throw Self.fault("making \(path)")
-            }
         }
     }
 

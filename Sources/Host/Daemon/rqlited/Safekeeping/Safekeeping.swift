@@ -84,7 +84,8 @@ struct Safekeeping {
         }
     }
 
-    /// Downloads what is to be restored, before the node starts.
+    /// Downloads what is to be restored, and checks it, before the node has a log or a database. Nobody
+    /// else may be at the data directory, and what the file's schema calls must be there.
     mutating func prepare(_ loads: LoadDesk) throws(Daemon.StartFailure) {
         content = try restoreFile?.prepare(loads)
         self.loads = loads
