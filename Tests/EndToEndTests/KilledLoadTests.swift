@@ -230,16 +230,6 @@ import Testing
         try await check(moment, Self.smallRow)
     }
 
-    /// Its first statement takes a while, its texts are too much for an entry.
-    private static func dump() -> Data {
-        var text =
-            "CREATE TABLE t(a, b);\nINSERT INTO t SELECT max(i), 'slow' FROM (WITH RECURSIVE n(i) AS "
-            + "(SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000000) SELECT i FROM n);\n"
-        let line = "INSERT INTO t VALUES(1, '\(String(repeating: "x", count: 1 << 20))');\n"
-        for _ in 0..<70 { text += line }
-        return Data(text.utf8)
-    }
-
     @Test(.timeLimit(.minutes(5)), arguments: [SIGKILL, SIGTERM])
     func `A node that ends while it makes a database of a dump starts again`(signal: Int32)
         async throws
@@ -257,7 +247,7 @@ import Testing
         }
         let client = node.client
         async let answer = try? client.send(
-            "POST", "/db/load", body: Self.dump(), timeout: .seconds(120))
+            "POST", "/db/load", body: .slowDump(pauses: 1), timeout: .seconds(120))
         try await eventually("a database is made of the dump", within: .seconds(60)) {
             folders().isEmpty ? nil : true
         }

@@ -61,7 +61,7 @@ struct Daemon {
         let node = try Node.start(
             machine, registry: registry, access: access.access(encryption.security),
             group: peerGroup, metrics: metrics, logger: logger.named("store")
-        ) { try safekeeping.prepare(loads) }
+        ) { try safekeeping.prepare() }
         let names = KnownNames(in: settings.dataDirectory)
         for line in ports.compactMap(\.resolved) { names.remember(line.host, line.addresses) }
         encryption.warnOfIdentity(node.options.identity.id.rawValue, logger.named("tls"))

@@ -9,6 +9,8 @@ struct PartedRestore {
     enum Outcome: Equatable {
         /// To be tried again after a pause.
         case later
+        /// The file of the parts can't be read any more: they must be made anew.
+        case partsLost
         case restored
         /// Somebody has made something in the database.
         case occupied
@@ -47,9 +49,7 @@ struct PartedRestore {
                 "the database has \(parcel.byteCount) bytes, and the cluster's limit is \(limit)")
         }
         while kept < parcel.parts {
-            guard let bytes = parcel.part(kept) else {
-                return .failed("the file of its parts can't be read any more")
-            }
+            guard let bytes = parcel.part(kept) else { return .partsLost }
             let part = LoadPart(
                 id: parcel.id, number: kept, byteCount: parcel.byteCount, bytes: bytes)
             let outcome = enquiry.ask(

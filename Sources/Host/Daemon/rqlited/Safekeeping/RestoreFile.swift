@@ -120,10 +120,9 @@ struct RestoreFile {
     // MARK: Check
 
     /// The same again of a file that was too large to be kept, once the node has started.
-    func parcel(_ loads: LoadDesk) throws(StorageFault) -> LoadParcel {
-        guard case .parcel(let parcel) = try look(loads) else {
-            throw StorageFault("\(path) is another file than at the start")
-        }
+    /// - Returns: nil: it is another file than at the start.
+    func parcel(_ loads: LoadDesk) throws(StorageFault) -> LoadParcel? {
+        guard case .parcel(let parcel) = try look(loads) else { return nil }
         return parcel
     }
 

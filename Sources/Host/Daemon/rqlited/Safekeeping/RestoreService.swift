@@ -22,12 +22,15 @@ final class RestoreService: Sendable {
     private let content: Mutex<RestoreContent?>
     private let isSettled = Atomic<Bool>(false)
     private let isOpen = Atomic<Bool>(false)
+    private let recentFault: RecentFault
 
     private static let beat = Duration.milliseconds(50)
     private static let patience = Duration.seconds(60)
     private static let lookTimeout = Duration.seconds(10)
     /// So long a follower's clients wait for a leader that may bring nothing.
     private static let hold = Duration.seconds(10)
+    /// Between two looks at a file that can't be looked at.
+    private static let pause = Duration.seconds(5)
 
     init(
         _ content: RestoreContent, _ file: RestoreFile, _ loads: LoadDesk, node: Node,
@@ -39,6 +42,7 @@ final class RestoreService: Sendable {
         self.node = node
         self.counters = counters
         self.logger = logger
+        recentFault = RecentFault(logger)
     }
 
     /// Whether clients' writes wait.
@@ -102,13 +106,20 @@ final class RestoreService: Sendable {
             if let parts {
                 restore = parts
             } else {
-                restore = PartedRestore(try file.parcel(loads))
+                guard let parcel = try file.parcel(loads) else {
+                    counters.failed.add()
+                    return settle("failed to restore: the file is another than at the start")
+                }
+                restore = PartedRestore(parcel)
             }
             let outcome = restore.bring(
                 enquiry, limit: node.status.limits.database, while: { !worker.isStopped })
             parts = restore
             switch outcome {
             case .later: worker.rest(until: .now + .seconds(1))
+            case .partsLost:
+                parts = nil
+                throw StorageFault("the file of its parts can't be read any more")
             case .restored:
                 counters.restored.add()
                 settle("restored the database")
@@ -120,8 +131,10 @@ final class RestoreService: Sendable {
                 settle("failed to restore: \(cause)")
             }
         } catch {
-            counters.failed.add()
-            settle("failed to restore: \(error)")
+            // It was found fit at the start. What fails now is this node's disk or memory, and passes:
+            // without the file the cluster would begin empty.
+            recentFault.note(error, "the restore can't go on now, and is tried again")
+            worker.rest(until: .now + Self.pause)
         }
         if !isPending { parts = nil }
     }

@@ -19,7 +19,8 @@ struct Safekeeping {
     private let directory: String
     private let upkeepSettings: NodeSettings.Upkeep
     private var content: RestoreContent?
-    private var loads: LoadDesk?
+    /// Not the one of clients: what they load must not be in the way of a restore.
+    private let loads: LoadDesk
     private(set) var backup: BackupService?
     private(set) var restore: RestoreService?
     private(set) var upkeep: UpkeepService?
@@ -33,6 +34,7 @@ struct Safekeeping {
         self.metrics = metrics
         self.logger = logger
         directory = settings.dataDirectory
+        loads = LoadDesk(directory: settings.dataDirectory)
         upkeepSettings = settings.upkeep
         let counters = RestoreCounters(metrics)
         restoreCounters = counters
@@ -86,15 +88,14 @@ struct Safekeeping {
 
     /// Downloads what is to be restored, and checks it, before the node has a log or a database. Nobody
     /// else may be at the data directory, and what the file's schema calls must be there.
-    mutating func prepare(_ loads: LoadDesk) throws(Daemon.StartFailure) {
+    mutating func prepare() throws(Daemon.StartFailure) {
         content = try restoreFile?.prepare(loads)
-        self.loads = loads
     }
 
     /// The node has started.
     /// - Returns: the node as clients are to see it.
     mutating func attach(_ node: Node) -> any NodeService {
-        if let content, let loads, let restoreFile {
+        if let content, let restoreFile {
             restore = RestoreService(
                 content, restoreFile, loads, node: node, counters: restoreCounters,
                 logger: logger.named("auto-restore"))

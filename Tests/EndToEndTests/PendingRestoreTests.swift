@@ -1,0 +1,85 @@
+import Foundation
+import JSON
+import Testing
+
+/// A download of `-auto-restore` on a node that waits for others: whatever comes in between, the cluster
+/// begins with it.
+@Suite(.serialized) struct PendingRestoreTests {
+    private let directory: TestDirectory
+
+    init() throws { directory = try TestDirectory() }
+
+    /// Two nodes that found a cluster together, the first of them with the flag.
+    /// - Parameter statements: make what is restored.
+    private func pair(_ statements: String) throws -> TestCluster {
+        try run("sqlite3", "\(directory.path)/db", statements)
+        let sub = [JSONValue.Member("dir", .string(directory.path)), .init("name", "db")]
+        let restore = try directory.write(
+            "restore.json", StorageConfiguration.of("file", sub, [.init("timeout", "5m")]))
+        let places = try DiscoveryMode.Place.onLoopback(2)
+        let list = places.map { "\($0.host):\($0.raftPort)" }.joined(separator: ",")
+        return try TestCluster(at: places) { position in
+            ["-bootstrap-expect", "2", "-join", list]
+                + (position == 0 ? ["-auto-restore", restore] : [])
+        }
+    }
+
+    private func file(_ node: Daemon) -> String { "\(node.dataDirectory)/auto-restore" }
+
+    /// Until it serves clients, and waits for the other one.
+    private func waitForDownload(_ holder: Daemon) async throws {
+        try await eventually("it has the file", within: .seconds(120)) {
+            FileManager.default.fileExists(atPath: file(holder))
+                && holder.log.contains("node HTTP API") ? true : nil
+        }
+    }
+
+    /// Until the rows of the copy are on both nodes, brought by the first one.
+    private func expectRows(_ count: Int, on cluster: TestCluster) async throws {
+        let (holder, other) = (cluster.nodes[0], cluster.nodes[1])
+        try await eventually("the node with the file leads", within: .seconds(60)) {
+            let status = try await other.client.get("/status").json()
+            let leader = status["store"]["leader"]["node_id"].string
+            if leader == other.id {
+                _ = try await other.client.send("POST", "/leader?wait=true")
+            }
+            return leader == holder.id ? true : nil
+        }
+        for node in cluster.nodes {
+            try await eventually("node \(node.id) has the rows", within: .seconds(240)) {
+                let rows = try await node.client.rows("SELECT count(*) FROM t", level: "none")
+                return rows.first?[0].int == count ? true : nil
+            }
+        }
+        try await eventually("it is counted") {
+            let counts = try await holder.client.get("/debug/vars?key=store").json()["store"]
+            #expect(counts["num_auto_restores_failed"].int == 0)
+            return counts["num_auto_restores"].int == 1 ? true : nil
+        }
+        #expect(!FileManager.default.fileExists(atPath: file(holder)))
+    }
+
+    private static let largeCopy =
+        "CREATE TABLE t(a); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<70) "
+        + "INSERT INTO t SELECT randomblob(1048576) FROM n"
+
+    @Test(.timeLimit(.minutes(10)))
+    func `What a client loads meanwhile is not in the way of a restore in parts`() async throws {
+        let cluster = try pair(Self.largeCopy)
+        defer { cluster.stop() }
+        let holder = cluster.nodes[0]
+        try holder.start()
+        try await waitForDownload(holder)
+        let client = holder.client
+        async let answer = try? client.send(
+            "POST", "/db/load", body: .slowDump(pauses: 12), timeout: .seconds(300))
+        try await eventually("it looks at the client's dump", within: .seconds(60)) {
+            try FileManager.default.contentsOfDirectory(atPath: holder.dataDirectory + "/tmp")
+                .contains { $0.hasSuffix("_dump") } ? true : nil
+        }
+        try cluster.nodes[1].start()
+        try await expectRows(70, on: cluster)
+        cluster.stop()
+        _ = await answer
+    }
+}
