@@ -82,4 +82,28 @@ import Testing
         cluster.stop()
         _ = await answer
     }
+
+    @Test func `A download that a later start can't look at stays for the one after it`()
+        async throws
+    {
+        let cluster = try pair("CREATE TABLE t(a); INSERT INTO t VALUES(1),(2)")
+        defer { cluster.stop() }
+        let holder = cluster.nodes[0]
+        try holder.start()
+        try await waitForDownload(holder)
+        holder.kill()
+        let download = try Data(contentsOf: URL(filePath: file(holder)))
+        // Stands for a disk that fails, or has no room just then.
+        let spoilt = Data("no database".utf8)
+        try spoilt.write(to: URL(filePath: file(holder)))
+        for _ in 0..<2 {
+            try holder.start()
+            #expect(try await holder.waitForExit() == 1)
+            #expect(holder.log.contains("it stays for the next start"), "\(holder.log)")
+            #expect(FileManager.default.contents(atPath: file(holder)) == spoilt)
+        }
+        try download.write(to: URL(filePath: file(holder)))
+        for node in cluster.nodes { try node.start() }
+        try await expectRows(2, on: cluster)
+    }
 }

@@ -51,8 +51,15 @@ struct RestoreFile {
             return RestoreContent(try look(loads))
         } catch {
             counters.failed.add()
-            remove()
-            let text = "failed to download auto-restore file: \(error)"
+            // What an earlier start downloaded would never be downloaded again: this node's own files count
+            // as data by now.
+            let isKept = !settings.continuesOnFailure && Self.hasData(directory)
+            if !isKept { remove() }
+            let text =
+                isKept
+                ? "failed to check \(path), which an earlier start downloaded: \(error); it stays for the "
+                    + "next start: remove it to begin without the data"
+                : "failed to download auto-restore file: \(error)"
             guard settings.continuesOnFailure else { throw Daemon.StartFailure(description: text) }
             logger.warning(
                 "auto-restore failed, the node starts without the data", ["cause": text])
