@@ -60,6 +60,31 @@ struct StorageSourceTests {
         #expect(S3Storage.names(of: "<Key>cut off").isEmpty)
     }
 
+    @Test func `A listing that is cut goes on where it says so, and else is a fault`() throws {
+        func page(_ more: String) throws(StorageFault) -> (names: [String], next: String?) {
+            try S3Storage.page(
+                "<ListBucketResult xmlns=\"x\"><Key>a/one</Key>\(more)</ListBucketResult>",
+                of: "s3://b/a")
+        }
+        for more in ["", "<IsTruncated>false</IsTruncated>"] {
+            let last = try page(more)
+            #expect(last.names == ["one"] && last.next == nil)
+        }
+        let cut = "<IsTruncated>true</IsTruncated>"
+        let token = "<NextContinuationToken>x&amp;y</NextContinuationToken>"
+        #expect(try page(cut + token).next == "x&y")
+        for more in [
+            "", "<NextMarker>a/one</NextMarker>", "<NextContinuationToken></NextContinuationToken>",
+        ] {
+            let fault = #expect(throws: StorageFault.self) { try page(cut + more) }
+            #expect(fault?.description.contains("ListObjectsV2") == true)
+        }
+        let whole = "<ListBucketResult><Key>a/one</Key></ListBucketResult>"
+        for text in ["", "<html>Sign in</html>", String(whole.dropLast(5))] {
+            #expect(throws: StorageFault.self) { try S3Storage.page(text, of: "s3://b/a") }
+        }
+    }
+
     @Test func `An archive's intervals are members of the backup's file`() throws {
         func parse(_ more: String) throws(StorageFault) -> AutoBackupSettings {
             let text =

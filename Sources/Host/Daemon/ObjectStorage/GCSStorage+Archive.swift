@@ -21,6 +21,9 @@ extension GCSStorage: BucketStorage {
             } catch {
                 throw StorageFault("\(name): the listing is no JSON: \(error)", isTransient: true)
             }
+            guard document.members != nil else {
+                throw StorageFault("\(name): the listing is no JSON object", isTransient: true)
+            }
             let objects = (document["items"]?.array ?? []).compactMap { $0["name"]?.string }
             let folders = (document["prefixes"]?.array ?? []).compactMap(\.string)
             return (

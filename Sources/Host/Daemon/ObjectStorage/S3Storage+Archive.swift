@@ -14,10 +14,30 @@ extension S3Storage: BucketStorage {
         } refusal: {
             fault("GET", $0)
         } read: { bytes throws(StorageFault) in
-            let text = String(decoding: bytes, as: UTF8.self)
-            let isCut = AnswerText.elements("IsTruncated", of: text).first == "true"
-            let next = AnswerText.elements("NextContinuationToken", of: text).first
-            return (Self.names(of: text), isCut ? next.map(Self.plain) : nil)
+            try Self.page(String(decoding: bytes, as: UTF8.self), of: name)
+        }
+    }
+
+    /// A page of a listing. What is there and is not seen counts as missing, so a page is whole, and is the
+    /// last one only if it says so: storages that don't know `ListObjectsV2` answer as the first version
+    /// has it, without a token.
+    static func page(
+        _ document: String, of place: String
+    ) throws(StorageFault) -> (names: [String], next: String?) {
+        guard document.contains("</ListBucketResult>") else {
+            throw StorageFault(
+                "\(place): the listing is none of S3's, or not whole", isTransient: true)
+        }
+        switch AnswerText.elements("IsTruncated", of: document).first {
+        case nil, "false": return (names(of: document), nil)
+        default:
+            let next = AnswerText.elements("NextContinuationToken", of: document).first
+            guard let next, !next.isEmpty else {
+                throw StorageFault(
+                    "\(place): the listing goes on and has no token: the storage does not know "
+                        + "ListObjectsV2, without which there is no archive")
+            }
+            return (names(of: document), plain(next))
         }
     }
 
