@@ -285,6 +285,34 @@ import Testing
         #expect(try await rows(two) == 3)
     }
 
+    @Test func `An older copy that comes late gives way to the newest again`() async throws {
+        let folder = "\(directory.path)/copies"
+        let sub = [JSONValue.Member("dir", .string(folder)), .init("name", "db.sqlite")]
+        let backup = try directory.write(
+            "backup.json",
+            StorageConfiguration.of("file", sub, Self.often + [.init("no_compress", true)]))
+        let one = try node("1", ["-auto-backup", backup])
+        try one.start()
+        try await one.waitUntilReady()
+        try await execute(Self.table, on: one)
+        let uploads = try await eventually("a copy is there") {
+            let number = try await count("num_uploads_ok", of: one)
+            return number > 0 ? number : nil
+        }
+        let files = ["db.sqlite", "METADATA.json"].map { URL(filePath: "\(folder)/\($0)") }
+        let older = try files.map { try Data(contentsOf: $0) }
+        try await execute(#"["INSERT INTO t VALUES(4)"]"#, on: one)
+        try await eventually("the change is there") {
+            try await count("num_uploads_ok", of: one) > uploads ? true : nil
+        }
+        // As a node that led before does, which was held up in the middle of it.
+        for (file, content) in zip(files, older) { try content.write(to: file) }
+        try await eventually("the newest copy is there again") {
+            try Program.run(["sqlite3", files[0].path, "SELECT count(*) FROM t"]) == "4\n"
+                ? true : nil
+        }
+    }
+
     @Test func `What can't be restored ends the start, or is gone without where that is said`()
         async throws
     {

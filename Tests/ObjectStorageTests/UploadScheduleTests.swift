@@ -43,6 +43,25 @@ struct UploadScheduleTests {
         #expect(step(65) == .skip)
     }
 
+    @Test mutating func `An older copy that came late is replaced, and equal content is not`() {
+        #expect(step(5) == .readMarker)
+        schedule.markerRead(nil)
+        #expect(step(5) == .upload)
+        // Nothing is known of what lies there: nothing is concluded.
+        schedule.found(Self.marker(3))
+        #expect(!schedule.holds(digest: "d3"))
+        schedule.done(Self.marker(7), begunAt: Self.at(5))
+        #expect(step(65) == .skip)
+        schedule.found(BackupMarker(index: 3, cluster: Self.cluster, digest: "d7"))
+        schedule.found(Self.marker(3, of: "other"))
+        #expect(step(125) == .skip)
+        schedule.found(Self.marker(3))
+        #expect(!schedule.holds(digest: "d7"))
+        #expect(step(185) == .upload)
+        schedule.done(Self.marker(7), begunAt: Self.at(185))
+        #expect(step(245) == .skip)
+    }
+
     @Test mutating func `The same index of another cluster's, or of rqlite's, is another content`()
     {
         for other in ["other", nil] {

@@ -14,7 +14,7 @@ package struct UploadSchedule: Equatable, Sendable {
         case readMarker
         /// Make a copy, and store it unless `holds` says that it is there.
         case upload
-        /// Nothing has changed since the last copy.
+        /// Nothing has changed since the last copy. `found` is told what lies there now.
         case skip
     }
 
@@ -62,6 +62,14 @@ package struct UploadSchedule: Equatable, Sendable {
     package mutating func markerRead(_ marker: BackupMarker?) {
         known = marker
         hasRead = true
+    }
+
+    /// The storage was looked at again. A node that led before, and was held up, may have put an older copy
+    /// of the cluster's in the place of the newest, which is due again then. The digest tells: equal content
+    /// may bear an older index. What another cluster puts there is no reason to take turns with it.
+    package mutating func found(_ marker: BackupMarker) {
+        guard marker.cluster == known?.cluster, marker.digest != known?.digest else { return }
+        known = marker
     }
 
     /// Whether the storage holds the same content already.

@@ -111,7 +111,9 @@ final class BackupService: Sendable {
             {
             case .rest(let deadline): worker.rest(until: deadline)
             case .readMarker: schedule.markerRead(readMarker())
-            case .skip: counters.skipped.add()
+            case .skip:
+                counters.skipped.add()
+                lookAgain(for: &schedule)
             case .upload:
                 do throws(StorageFault) {
                     try upload(&schedule, cluster)
@@ -137,6 +139,16 @@ final class BackupService: Sendable {
         }
     }
 
+    /// Copies with times in their names replace nothing.
+    private func lookAgain(for schedule: inout UploadSchedule) {
+        guard !settings.hasTimestamp else { return }
+        do throws(StorageFault) {
+            if let marker = try place.marker(worker.flag) { schedule.found(marker) }
+        } catch {
+            counters.unreadMarkers.add()
+        }
+    }
+
     private func upload(_ schedule: inout UploadSchedule, _ cluster: String) throws(StorageFault) {
         let taker = DatabaseCopyTaker(
             node: NodeEnquiry(node), directory: directory, isCompressed: settings.isCompressed,
@@ -145,6 +157,7 @@ final class BackupService: Sendable {
         guard let copy = try taker.take(cluster: cluster, while: { !worker.isStopped }) else {
             return schedule.passed(at: .now)
         }
+        lookAgain(for: &schedule)
         if let digest = copy.marker.digest, schedule.holds(digest: digest) {
             counters.skippedByMarker.add()
             recentFault.clear()
