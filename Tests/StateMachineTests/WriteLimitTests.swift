@@ -113,6 +113,37 @@ import Wire
         #expect(try database.execute("VACUUM") == [.empty])
     }
 
+    /// Some of these schemas leave no room on their page for the row that lists the daemon's table.
+    @Test(arguments: [3500, 3600, 3700, 3800, 3900, 4000])
+    func `VACUUM of a database at its limit has room for what is the daemon's`(padding: Int) throws
+    {
+        let database = try Database()
+        try database.execute(
+            "CREATE TABLE p(a /*\(String(repeating: "x", count: padding))*/)",
+            "CREATE TABLE t(a)",
+            """
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)
+            INSERT INTO t SELECT zeroblob(3000) FROM n
+            """)
+        #expect(try database.rows("PRAGMA freelist_count") == ["0"])
+        func limit(_ bytes: UInt64) throws {
+            var results: [AppliedEntry] = []
+            let index = database.applier.applied.position.index.rawValue + 1
+            try database.applier.apply(
+                [Self.change(index, WriteLimitsChange(database: bytes))],
+                reporting: { _ in true }, into: &results)
+        }
+        try limit(Self.mebibyte)
+        #expect(try database.execute("VACUUM") == [.empty])
+        expectOverLimit(
+            try database.execute("INSERT INTO t VALUES(zeroblob(100000))").first, Self.grown)
+        try limit(8 * Self.mebibyte)
+        #expect(
+            try database.execute("INSERT INTO t VALUES(zeroblob(100000))")
+                == [.changed(lastInsertID: 401, rowsAffected: 1)])
+        #expect(try database.rows("PRAGMA integrity_check") == ["ok"])
+    }
+
     @Test(arguments: [
         "SELECT count(*) FROM (SELECT DISTINCT a.a || b.a FROM t a, t b)",
         "SELECT a.a || b.a AS x FROM t a, t b ORDER BY x DESC LIMIT 5 OFFSET 39000",

@@ -333,6 +333,13 @@ final class WriteSession {
         guard csqlite_reveal(connection.pointer) == SQLITE_OK else {
             throw .storage("preparing VACUUM", connection.lastError)
         }
+        do throws(SQLiteError) {
+            // The row that lists the daemon's table must fit whatever the limit on clients' writes is.
+            // What VACUUM itself takes of the file is no more than the file has.
+            try room.lift(on: connection)
+        } catch {
+            throw .storage("preparing VACUUM", error)
+        }
         let result = try MetadataTable.whileListed(on: connection, body)
         do throws(SQLiteError) {
             try statements.resetChanges.statement.run()
