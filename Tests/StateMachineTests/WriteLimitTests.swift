@@ -404,6 +404,15 @@ import Wire
                 == [.failed("database or disk is full")])
     }
 
+    @Test(arguments: [UInt64.max, UInt64(Int64.max), UInt64(Int64.max) + 1])
+    func `Limits may be as large as can be written`(value: UInt64) throws {
+        let database = try Database(
+            writes: WriteLimits(steps: value, growth: value, database: value, temporary: value))
+        #expect(
+            try database.execute("CREATE TABLE t(a)", "INSERT INTO t VALUES(1)", "VACUUM")
+                == [.empty, .changed(lastInsertID: 1, rowsAffected: 1), .empty])
+    }
+
     // MARK: Through the log
 
     @Test func `Limits come through the log and stay in the database`() throws {

@@ -9,6 +9,9 @@ final class StepBudget {
     /// SQLite reports each time a statement has taken this many steps more.
     static let stepsPerLook: Int32 = 1_000
 
+    /// What is left, and one more, can still be told in steps.
+    private static let mostCallbacks = Int.max / Int(stepsPerCallback) - 1
+
     /// Work of our own functions that costs as much as a step, in bytes gone through.
     static let bytesPerStep: Int64 = 16
 
@@ -84,7 +87,8 @@ final class StepBudget {
 
     /// The limit from here on; the same on every node.
     func allow(steps: UInt64) {
-        limit = max(1, Int(clamping: steps / UInt64(Self.stepsPerCallback)))
+        let callbacks = Int(clamping: steps / UInt64(Self.stepsPerCallback))
+        limit = min(max(1, callbacks), Self.mostCallbacks)
     }
 
     var text: String {
