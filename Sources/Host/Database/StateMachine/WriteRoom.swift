@@ -127,8 +127,9 @@ final class WriteRoom {
                     text: "the statement needs more than \(temporary) bytes of temporary "
                         + "files: split it, or raise the limit on temporary files")
             }
-            // SQLite says the same when AUTOINCREMENT has come to its end.
-            if hasExhaustedSequence(connection) { return nil }
+            // SQLite says the same when AUTOINCREMENT has come to its end. Which of the two it was can't be
+            // told, so in a batch it counts as the limit, too.
+            if hasExhaustedSequence(connection) { return Refusal(text: error.message) }
             return Refusal(
                 text: "the database would grow by more than \(limits.growth) bytes at once, or "
                     + "beyond \(limits.database) bytes: split the request, or raise the limit on "
