@@ -48,7 +48,33 @@ extension [UInt8] {
     func write(to path: String) throws { try TemporaryDirectory.write(self, to: path) }
 }
 
+/// Takes a backup whole.
+private final class DumpTaker: ResultStream {
+    var bytes: [UInt8] = []
+    var error: String? = "it has no end"
+
+    func begin() -> ResultStreamBeginning { .began(deadline: nil) }
+
+    func send(_ part: ResultPart) -> ResultStreamStep {
+        for piece in part.pieces {
+            if case .content(let more) = piece { bytes += more }
+            if case .end(let error, _) = piece { self.error = error }
+        }
+        return .sent(waited: .zero)
+    }
+}
+
 extension Reader {
+    /// The SQL that makes the database anew, as far as it came, and why no more did.
+    func sqlDump(tables: [String]? = nil) -> (bytes: [UInt8], error: String?) {
+        let taker = DumpTaker()
+        switch backUp(BackupRequest(form: .sql, tables: tables), to: taker) {
+        case .streamed: return (taker.bytes, taker.error)
+        case .result(let result): return (taker.bytes, result.error ?? "nothing came")
+        case let outcome: return (taker.bytes, "\(outcome)")
+        }
+    }
+
     /// The rows of one query, as text, or why there are none.
     func rows(_ sql: String) throws -> [String] {
         let outcome = run(Command(kind: .query, statements: [Statement(sql)]))

@@ -73,6 +73,18 @@ import Wire
         #expect(throws: KeptUploadFault.self) { _ = try keep(Array(file.prefix(99))).table("t") }
     }
 
+    @Test(arguments: [
+        "TABLE pragma_table_xinfo(x)", "VIRTUAL TABLE pragma_table_xinfo USING fts4(name)",
+    ])
+    func `What else the file holds doesn't hide the table's columns`(other: String) throws {
+        let table = try keep(
+            try bytes("CREATE \(other); CREATE TABLE t(a); INSERT INTO t VALUES(1);")
+        )
+        .table("t")
+        #expect(table.columns == ["a"])
+        #expect(try table.next() == [.integer(1)])
+    }
+
     @Test func `A text that is not UTF-8 is refused`() throws {
         let file = try bytes(
             "CREATE TABLE t(a); INSERT INTO t VALUES(CAST(x'ff41' AS TEXT));")

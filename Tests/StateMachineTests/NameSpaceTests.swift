@@ -16,6 +16,8 @@ import Wire
         "CREATE TABLE pragma_integrity_check(x); CREATE TABLE pragma_quick_check(x)",
         "CREATE TABLE a(x); ALTER TABLE a RENAME TO pragma_table_list",
         "CREATE VIEW pragma_table_list AS SELECT 1 AS y",
+        "CREATE VIRTUAL TABLE pragma_table_xinfo USING fts4(name, hidden)",
+        "CREATE VIRTUAL TABLE pragma_table_xinfo USING fts5(name, hidden)",
         "CREATE VIEW pragma_table_xinfo(y) AS SELECT abs(-9223372036854775808)",
         "CREATE TABLE pragma_foreign_key_check(x); CREATE TABLE pragma_table_info(z)",
         "PRAGMA foreign_keys=ON; CREATE TABLE c(x REFERENCES sqlite_rqlite(format))",
@@ -67,6 +69,11 @@ import Wire
             Issue.record("\(read)")
             return
         }
+        let dump = try database.reader().sqlDump()
+        #expect(dump.error == nil)
+        let lines = String(decoding: dump.bytes, as: UTF8.self).split(separator: "\n")
+        #expect(lines.contains("INSERT INTO \"later\" VALUES(1);"))
+        #expect(lines.last == "COMMIT;")
         // At every start, and in every snapshot.
         database.applier = try Applier(path: database.applier.path)
         #expect(try database.rows("SELECT a FROM later") == ["1"])

@@ -101,14 +101,14 @@ struct SQLDump {
 
     /// The columns that can be written: those that are computed are not.
     private func columns(of table: String) throws(BackupFault) -> (names: [String], areAll: Bool) {
-        let statement = try query(
-            "SELECT name, hidden FROM pragma_table_xinfo(\(table.quotedText), 'main')")
+        // The table of this name could be one that a client made.
+        let statement = try query("PRAGMA main.table_xinfo(\(table.quotedName))")
         var names: [String] = []
         var areAll = true
         var copy = self
         try copy.rows(of: statement) { _, row in
-            if row.integer(at: 1) == 0 {
-                names.append(row.text(at: 0) ?? "")
+            if row.integer(at: 6) == 0 {
+                names.append(row.text(at: 1) ?? "")
             } else {
                 areAll = false
             }

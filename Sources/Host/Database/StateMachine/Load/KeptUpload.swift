@@ -74,10 +74,11 @@ package final class ImportTable {
         }
         found.reset()
         var columns: [String] = []
-        let described = try connection.prepare(
-            "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0 ORDER BY cid")
-        try described.bind(exact, at: 1)
-        while try described.step() { columns.append(described.text(at: 0) ?? "") }
+        // The file may hold a table of the name that this has as a table.
+        let described = try connection.prepare("PRAGMA main.table_xinfo(\(exact.quotedName))")
+        while try described.step() {
+            if described.integer(at: 6) == 0 { columns.append(described.text(at: 1) ?? "") }
+        }
         described.reset()
         let names = columns.map(\.quotedName).joined(separator: ", ")
         rows = try connection.prepare("SELECT \(names) FROM main.\(exact.quotedName) NOT INDEXED")
