@@ -146,6 +146,20 @@ import Wire
                 """)
     }
 
+    @Test(arguments: [nil, ["b", "sqlite_sequence"]] as [[String]?])
+    func `A dump loads where no table of it is numbered any more`(tables: [String]?) throws {
+        try database.execute(
+            "CREATE TABLE a(id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO a VALUES(7)",
+            "CREATE TABLE b(x DEFAULT 'AUTOINCREMENT'); INSERT INTO b VALUES(1)")
+        if tables == nil { try database.execute("DROP TABLE a") }
+        let dump = try database.reader().sqlDump(tables: tables)
+        #expect(dump.error == nil)
+        let other = try Database()
+        #expect(try other.execute(String(decoding: dump.bytes, as: UTF8.self)) == [.empty])
+        #expect(try other.rows("SELECT x FROM b") == ["1"])
+        #expect(try other.rows("SELECT name FROM sqlite_schema") == ["b"])
+    }
+
     @Test func `A packed copy unpacks to the plain one`() throws {
         try fill(0)
         let plain = try backUp()

@@ -19,6 +19,21 @@ struct SQLDump {
         var name: String
         var sql: String
         var isVirtual: Bool
+
+        /// It counts in `sqlite_sequence`. No name is written like this without quotes.
+        var isNumbered: Bool {
+            guard !isVirtual else { return false }
+            var copy = sql
+            return copy.withUTF8 { utf8 in
+                var tokens = SQLTokenizer(UnsafeRawBufferPointer(utf8))
+                while let token = tokens.next() {
+                    if case .word(let range) = token, tokens.isKeyword(range, "AUTOINCREMENT") {
+                        return true
+                    }
+                }
+                return false
+            }
+        }
     }
 
     private let connection: OpaquePointer
@@ -41,8 +56,11 @@ struct SQLDump {
         line("PRAGMA foreign_keys=OFF;")
         line("BEGIN TRANSACTION;")
         let tables = try self.tables
+        let isNumbered = tables.contains(where: \.isNumbered)
         for table in tables where !table.isVirtual {
             switch table.name {
+            // It stays when the last table that it is for goes, and nothing would make it anew.
+            case "sqlite_sequence" where !isNumbered: continue
             case "sqlite_sequence": line("DELETE FROM \"sqlite_sequence\";")
             case "sqlite_stat1": line("ANALYZE \"sqlite_master\";")
             case let name where name.hasPrefix("sqlite_"): continue
