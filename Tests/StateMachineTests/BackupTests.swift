@@ -160,6 +160,22 @@ import Wire
         #expect(try other.rows("SELECT name FROM sqlite_schema") == ["b"])
     }
 
+    @Test func `Texts that are no UTF-8 come back from a dump as they were`() throws {
+        let texts = ["FF41", "27FF27", "636166E9", "FF0027", "C3A9", "EDA080", "27", ""]
+        try database.execute(
+            "CREATE TABLE t(a)",
+            "INSERT INTO t VALUES" + texts.map { "(CAST(x'\($0)' AS TEXT))" }.joined(separator: ",")
+        )
+        let dump = try database.reader().sqlDump()
+        #expect(dump.error == nil)
+        let text = try #require(String(validating: dump.bytes, as: UTF8.self))
+        let other = try Database()
+        #expect(try other.execute(text) == [.empty])
+        #expect(
+            try other.rows("SELECT typeof(a) || ' ' || hex(a) FROM t ORDER BY rowid")
+                == texts.map { "text \($0)" })
+    }
+
     @Test func `A packed copy unpacks to the plain one`() throws {
         try fill(0)
         let plain = try backUp()

@@ -347,6 +347,15 @@ import Wire
                 == .sql("BEGIN; COMMIT;\n", isTransaction: false))
     }
 
+    @Test func `SQL that is not UTF-8 is refused, small and large`() {
+        let text = Array("INSERT INTO old VALUES('caf".utf8) + [0xE9] + Array("');\n".utf8)
+        let small = LoadReader(
+            directory: database.directory.path, packedBytes: 10,
+            newID: { LoadID(high: 1, low: 2) })
+        #expect(read(text) == .unfit(LoadReader.notUTF8))
+        #expect(read(text, small) == .unfit("lines 1 to 2: \(LoadReader.notUTF8)"))
+    }
+
     @Test func `A stream that breaks off is refused, however large it is`() throws {
         let text = try GzipWriter().add([UInt8](repeating: 32, count: 20_000), isLast: true)
         guard case .unfit = read(Array(text.dropLast(3))) else {

@@ -148,7 +148,7 @@ struct SQLDump {
             dump.buffer += start
             for place in columns.indices {
                 if place > 0 { dump.buffer.append(UInt8(ascii: ",")) }
-                dump.append(row, at: place)
+                dump.append(valueOf: row, at: place)
                 try dump.flush(to: &answer, from: ResultWindow.partBytes)
             }
             dump.line(");")
@@ -209,7 +209,26 @@ struct SQLDump {
         buffer.append(UInt8(ascii: "\n"))
     }
 
-    /// Bytes as they are: texts of clients need not be UTF-8.
+    /// A value as SQL. Texts of clients need not be UTF-8, but what is loaded must be: such a text goes
+    /// by its bytes.
+    private mutating func append(valueOf row: borrowing PreparedStatement, at place: Int) {
+        row.withBytes(at: place, isText: true) { sql in
+            let quote = UInt8(ascii: "'")
+            guard sql.first == quote, String(validating: sql, as: UTF8.self) == nil else {
+                buffer += sql
+                return
+            }
+            buffer += "CAST(X'".utf8
+            for byte in SQLTokenizer.undoubled(sql.dropFirst().dropLast(), quote) {
+                buffer.append(Self.digits[Int(byte >> 4)])
+                buffer.append(Self.digits[Int(byte & 15)])
+            }
+            buffer += "' AS TEXT)".utf8
+        }
+    }
+
+    private static let digits = Array("0123456789ABCDEF".utf8)
+
     private mutating func append(_ row: borrowing PreparedStatement, at place: Int) {
         row.withBytes(at: place, isText: true) { buffer += $0 }
     }

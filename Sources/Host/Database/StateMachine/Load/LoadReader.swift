@@ -82,9 +82,14 @@ package struct LoadReader: Sendable {
     /// A dump without words about transactions is run as one, so that it is loaded as a whole or
     /// not at all.
     static func sql(_ bytes: [UInt8]) -> LoadContent {
-        let text = withoutLastWord(String(decoding: bytes, as: UTF8.self))
+        guard let whole = String(validating: bytes, as: UTF8.self) else { return .unfit(notUTF8) }
+        let text = withoutLastWord(whole)
         return .sql(text, isTransaction: RequestScan.fitsOneTransaction(text))
     }
+
+    /// Replaced, bytes would be lost without a word.
+    static let notUTF8 =
+        "the SQL is not UTF-8: write such texts as CAST(X'…' AS TEXT), or load a database file"
 
     /// What rqlite's shell appends to what it restores would be refused: nothing follows for which
     /// it could count.

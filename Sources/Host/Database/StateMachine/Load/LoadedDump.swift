@@ -119,17 +119,19 @@ struct LoadedDump {
         }
 
         mutating func run(_ bytes: [UInt8], isLast: Bool) throws(LoadRefusal) {
-            var text = String(decoding: bytes, as: UTF8.self)
+            let first = line
+            line += bytes.count { $0 == UInt8(ascii: "\n") }
+            guard var text = String(validating: bytes, as: UTF8.self) else {
+                throw LoadRefusal("lines \(first) to \(line): \(LoadReader.notUTF8)")
+            }
             if isLast { text = LoadReader.withoutLastWord(text) }
-            if line == 1, let begin = DumpTransaction.begin(of: text) {
+            if first == 1, let begin = DumpTransaction.begin(of: text) {
                 text.removeSubrange(begin)
                 hasBegun = true
             }
             if isLast, hasBegun, let end = DumpTransaction.end(of: text) {
                 text.removeSubrange(end)
             }
-            let first = line
-            line += bytes.count { $0 == UInt8(ascii: "\n") }
             let failure = try apply(text)
             if let failure { throw LoadRefusal("lines \(first) to \(line): \(failure)") }
         }
