@@ -124,6 +124,21 @@ import Wire
         }
     }
 
+    @Test func `What the node did not end in its time has twice as much when it is asked again`()
+        throws
+    {
+        for (error, next) in [
+            (ServiceError.timedOut(waitingFor: ""), Duration.seconds(60)),
+            (.leadershipLost, .seconds(30)),
+        ] {
+            let client = try client(.failed(error))
+            _ = try client.post("/db/execute?queue", #"["a"]"#)
+            pass(client)
+            pass(client, .seconds(1))
+            #expect(client.node.requests.map(\.timeout) == [.seconds(30), next], "\(error)")
+        }
+    }
+
     @Test func `At the end what is queued is carried out, and clients that wait are answered`()
         throws
     {

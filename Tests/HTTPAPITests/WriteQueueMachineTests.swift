@@ -191,6 +191,54 @@ import Wire
         #expect(bench.machine.counts.again == 2)
     }
 
+    @Test func `What is late has twice the time when it is asked again; what failed has the same`()
+    {
+        var bench = Bench()
+        bench.put("a")
+        bench.put("b")
+        bench.put("c")
+        bench.put("d")
+        #expect(bench.submitted.map(\.timeout) == [.seconds(30), .seconds(30)])
+        bench.machine.finished(bench.submitted[0].id, .late, at: bench.now)
+        bench.machine.finished(bench.submitted[1].id, .again, at: bench.now)
+        bench.submitted = []
+        bench.look()
+        bench.pass(.seconds(1))
+        #expect(bench.submitted.map(\.timeout) == [.seconds(60), .seconds(60)])
+        bench.finish(.again)
+        bench.pass(.seconds(1))
+        #expect(bench.submitted.map(\.timeout) == [.seconds(60), .seconds(60)])
+        for _ in 0..<9 {
+            bench.finish(.late)
+            bench.pass(.seconds(1))
+        }
+        #expect(bench.submitted.map(\.timeout) == [.seconds(3600), .seconds(3600)])
+        bench.finish()
+        #expect(bench.texts == ["c", "d"])
+        #expect(bench.submitted.map(\.timeout) == [.seconds(30), .seconds(30)])
+    }
+
+    /// A follower's queue, and a leader that applies one write after the other, each for longer than
+    /// the follower waits: with the same time each round there would be more to apply for ever.
+    @Test func `A node that is only slow carries a write out a few times, and the queue goes on`() {
+        var bench = Bench { $0.batchSize = 1 }
+        bench.put("a")
+        var asked = 0
+        var leaderIsDone = Duration.zero
+        while asked < 100, let submission = bench.submitted.popLast() {
+            asked += 1
+            leaderIsDone = max(leaderIsDone, bench.now) + .seconds(35)
+            let end = min(leaderIsDone, bench.now + submission.timeout + .seconds(1))
+            bench.pass(end - bench.now)
+            let outcome: Machine.Outcome = end == leaderIsDone ? .executed(error: nil) : .late
+            bench.machine.finished(submission.id, outcome, at: bench.now)
+            bench.look()
+            bench.pass(.seconds(1))
+        }
+        #expect(asked == 2)
+        #expect(bench.machine.isIdle)
+    }
+
     @Test func `An empty write waits for those before it, and asks nothing of the node`() {
         var bench = Bench()
         let alone = bench.put(waits: true)

@@ -55,7 +55,9 @@ extension RequestRouter {
         }
         for (id, key) in late.sorted(by: { $0.key < $1.key }) {
             openProposals[id] = .own
-            answer(key, .failed(.timedOut(waitingFor: "a quorum to hold the write")))
+            // It may be committed already, behind something that is applied for long.
+            let awaited = "a quorum to hold the write, and this node to apply it"
+            answer(key, .failed(.timedOut(waitingFor: awaited)))
         }
     }
 

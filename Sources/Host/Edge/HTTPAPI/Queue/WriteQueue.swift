@@ -115,6 +115,7 @@ final class WriteQueue: ReplySink, @unchecked Sendable {
             switch error {
             case .requestTooLarge, .notAuthorized, .unsuitable:
                 return .refused(error)
+            case .timedOut: return .late
             default: return .again
             }
         default: return .executed(error: "the node answered with something else than results")
@@ -146,13 +147,10 @@ final class WriteQueue: ReplySink, @unchecked Sendable {
         let requests = submissions.map {
             ClientRequest(
                 id: RequestID($0.id), operation: .command($0.command, ReadOptions()),
-                timeout: Self.timeout, credential: $0.credential)
+                timeout: $0.timeout, credential: $0.credential)
         }
         service.submit(requests, replyTo: self)
     }
-
-    /// What a batch waits for the node at most.
-    private static let timeout = Duration.seconds(30)
 
     private func schedule() {
         timer?.cancel()

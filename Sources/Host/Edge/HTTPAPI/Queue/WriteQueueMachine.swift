@@ -11,6 +11,8 @@ import Wire
 ///   `transaction` neighbours of one client's credential are one request.
 /// - What the node did not take, or does not know the fate of, is asked again after a pause, until the
 ///   queue stops: a write may be carried out twice, but is not forgotten. Later batches wait for it.
+/// - What the node did not end in its time may still be carried out, and each repetition is more work
+///   for it: so a batch has twice the time whenever its time was too little.
 /// - Who waits hears of the end of the own write alone.
 ///
 /// A value without clock and node; times are since any fixed moment.
@@ -55,6 +57,8 @@ struct WriteQueueMachine: Sendable {
         let id: UInt64
         let command: Command
         let credential: Credential
+        /// How long the node has for it.
+        let timeout: Duration
     }
 
     /// How one ended.
@@ -64,6 +68,8 @@ struct WriteQueueMachine: Sendable {
         case refused(ServiceError)
         /// It was not carried out, or nobody knows.
         case again
+        /// Its time was too little: the node may still be at it.
+        case late
     }
 
     enum Effect: Equatable, Sendable {
@@ -82,6 +88,10 @@ struct WriteQueueMachine: Sendable {
         var open: [(id: UInt64, writes: [Write])]
         /// To be asked again.
         var failed: [Write] = []
+        /// How long the node has for each request.
+        var patience: Duration
+        /// That was too little for one of them.
+        var isLate = false
         /// Without statements: done when all others are.
         let empty: [Write]
         let last: UInt64
@@ -207,12 +217,15 @@ struct WriteQueueMachine: Sendable {
         queuedBytes -= bytes
         if queue.isEmpty { queue = [] }
         guard let last = writes.last?.sequence else { return }
-        batch = Batch(open: [], empty: writes.filter(\.arrival.statements.isEmpty), last: last)
+        batch = Batch(
+            open: [], patience: settings.patience,
+            empty: writes.filter(\.arrival.statements.isEmpty), last: last)
         submit(writes.filter { !$0.arrival.statements.isEmpty }, now)
         admitBlocked(now)
     }
 
     private mutating func submit(_ writes: [Write], _ now: Duration) {
+        let patience = batch?.patience ?? settings.patience
         var submissions: [Submission] = []
         var open: [(id: UInt64, writes: [Write])] = []
         for group in groups(writes) {
@@ -225,7 +238,7 @@ struct WriteQueueMachine: Sendable {
                     command: Command(
                         kind: .execute, statements: statements,
                         transaction: settings.isTransaction),
-                    credential: group[0].arrival.credential))
+                    credential: group[0].arrival.credential, timeout: patience))
         }
         batch?.open = open
         batch?.failed = []
@@ -267,9 +280,10 @@ struct WriteQueueMachine: Sendable {
                 counts.statementsOut += write.arrival.statements.count
                 tell(write, .refused(error))
             }
-        case .again:
+        case .again, .late:
             counts.again += 1
             batch?.failed.append(contentsOf: writes)
+            if case .late = outcome { batch?.isLate = true }
         }
         endBatch(now)
     }
@@ -281,6 +295,10 @@ struct WriteQueueMachine: Sendable {
             guard !isStopping else { return giveUp() }
             self.batch?.failed.sort { $0.sequence < $1.sequence }
             self.batch?.againAt = now + settings.pause
+            if batch.isLate {
+                self.batch?.patience = min(batch.patience * 2, settings.longestPatience)
+                self.batch?.isLate = false
+            }
             return
         }
         for write in batch.empty {
