@@ -193,6 +193,16 @@ import Wire
         #expect(answer.body.isEmpty)
     }
 
+    @Test func `A copy that still holds gets no tag of what began since it was looked at`() throws {
+        var later = Self.mark
+        later.index = LogIndex(41)
+        let (answer, _) = try answer(
+            "GET", "/db/query?q=x", headers: ["If-None-Match: \"\(Self.token)\""], .unchanged,
+            ReadSight(later, isExact: false))
+        #expect(answer.status == 304)
+        #expect(answer.headers["etag"] == nil)
+    }
+
     @Test func `A copy is asked for by GET alone`() throws {
         let (_, request) = try answer(
             "POST", "/db/query", headers: ["If-None-Match: \"\(Self.token)\""], body: #"["x"]"#,

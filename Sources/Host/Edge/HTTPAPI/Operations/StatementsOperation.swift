@@ -40,7 +40,8 @@ enum StatementsOperation {
                     return response
                 case .unchanged:
                     var response = Response(.notModified)
-                    response.entityTag = reply.sight?.mark
+                    // What began since the tag was looked at is not in the client's copy.
+                    response.entityTag = reply.sight.flatMap { $0.isExact ? $0.mark : nil }
                     return response
                 case .repeated(let result):
                     var response = desk.results(result, servedBy: reply.servedBy, pending)
