@@ -55,6 +55,42 @@ import Wire
         #expect(isDone.isRaised)
     }
 
+    @Test(arguments: [
+        ("POST /db/execute HTTP/1.1\r\nHo", "st: a\r\nContent-Length: 5\r\n\r\n[\"a\"]"),
+        ("POST /db/execute HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n[\"", "a\"]"),
+    ])
+    func `A request that is being sent is waited for`(begin: String, rest: String) throws {
+        let client = try Client(answering: .results(.oneInsert))
+        try client.send(begin)
+        let isDone = drain(client)
+        client.channel.embeddedEventLoop.advanceTime(by: HTTPLimits().drainPatience)
+        #expect(!isDone.isRaised)
+        try client.send(rest)
+        let answer = try #require(Client.answers(in: client.output()).first)
+        #expect(answer.status == 200)
+        #expect(answer.headers["connection"] == "close")
+        client.channel.embeddedEventLoop.run()
+        #expect(isDone.isRaised)
+    }
+
+    @Test func `A client that takes its answer is waited for`() throws {
+        let values: [[Value]] = [[.blob([UInt8](repeating: 1, count: 300_000))]]
+        let result = CommandResult([StatementResult(rows(["c"], ["blob"], values))])
+        let client = try Client(answering: .results(result))
+        client.channel.isWritable = false
+        client.channel.pipeline.fireChannelWritabilityChanged()
+        try client.send("GET /db/query?q=x HTTP/1.1\r\nHost: a\r\n\r\n")
+        let isDone = drain(client)
+        client.channel.embeddedEventLoop.advanceTime(by: HTTPLimits().drainPatience)
+        #expect(!isDone.isRaised)
+        client.channel.isWritable = true
+        client.channel.pipeline.fireChannelWritabilityChanged()
+        client.channel.embeddedEventLoop.advanceTime(by: .milliseconds(100))
+        #expect(try client.output().hasSuffix("0\r\n\r\n"))
+        #expect(client.channel.isActive)
+        #expect(isDone.isRaised)
+    }
+
     @Test func `A request under way is waited for up to the limit`() throws {
         let client = try Client(FakeNode { _ in nil })
         try client.send("POST /db/execute HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n[\"a\"]")

@@ -77,6 +77,12 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     var isOpen: Bool { context != nil }
 
+    /// No request is being received or answered, and the client has taken all answers.
+    var isIdle: Bool {
+        machine.isIdle && !meter.isMidHead && output.readableBytes == 0
+            && (context.map { meterUnsent($0.channel) == 0 } ?? true)
+    }
+
     private static func time(_ moment: NIODeadline) -> Duration {
         .nanoseconds(Int64(clamping: moment.uptimeNanoseconds))
     }
@@ -436,6 +442,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
+        gateway.joined(self)
         self.context = context
         gateway.connectionOpened()
         let period = TimeAmount(limits.pace.shortest / 4)
@@ -453,6 +460,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     private func end() {
         guard isOpen else { return }
         asker.leave()
+        gateway.left(self)
         held = nil
         machine.closed()
         perform()

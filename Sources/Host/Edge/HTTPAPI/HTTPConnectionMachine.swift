@@ -418,6 +418,11 @@ struct HTTPConnectionMachine<Answer> {
         return front < exchanges.count
     }
 
+    /// No request is being received, and no answer is owed or under way.
+    var isIdle: Bool {
+        if case .receiving = intake { false } else { !isAnswering }
+    }
+
     var isClosing: Bool {
         switch outflow {
         case .finished, .closed: true

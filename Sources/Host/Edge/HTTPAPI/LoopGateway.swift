@@ -41,6 +41,8 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
     private var away: [RequestID: HTTPConnection] = [:]
     private var lastSerial: UInt32 = 0
     private var openConnections = 0
+    /// Those that may have a request.
+    private var serving: [ObjectIdentifier: HTTPConnection] = [:]
     private var draining: Draining?
     /// Connections that wait for their turn to make a slice.
     private var slicing = CircularBuffer<HTTPConnection>()
@@ -319,6 +321,11 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
 
     var isDraining: Bool { draining != nil }
 
+    /// Until it has left it is asked whether it is idle.
+    func joined(_ connection: HTTPConnection) { serving[ObjectIdentifier(connection)] = connection }
+
+    func left(_ connection: HTTPConnection) { serving[ObjectIdentifier(connection)] = nil }
+
     func connectionOpened() {
         openConnections += 1
         edge.desk.counters.connections.add(1)
@@ -338,7 +345,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
             self.draining = Draining(promise: promise)
             self.loop.assumeIsolated().scheduleTask(in: limits.drainPatience) {
                 self.draining?.isPatienceOver = true
-                self.endDrainingIfDue()
+                self.waitForClients(until: self.loop.now + limits.drainLimit)
             }
             self.loop.assumeIsolated().scheduleTask(in: limits.drainLimit) { promise.succeed(()) }
             self.endDrainingIfDue()
@@ -348,7 +355,18 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
 
     func endDrainingIfDue() {
         guard let draining else { return }
-        let isIdle = waiting.isEmpty && draining.isPatienceOver
+        let isIdle =
+            draining.isPatienceOver && waiting.isEmpty && serving.values.allSatisfy(\.isIdle)
         if openConnections == 0 || isIdle { draining.promise.succeed(()) }
+    }
+
+    /// A client that sends its request, or takes its answer, comes to the end of it without a word to
+    /// here: so it is looked for.
+    private func waitForClients(until end: NIODeadline) {
+        endDrainingIfDue()
+        guard loop.now < end else { return }
+        loop.assumeIsolated().scheduleTask(in: .milliseconds(50)) {
+            self.waitForClients(until: end)
+        }
     }
 }
