@@ -18,9 +18,10 @@ extension RaftMachine {
     ///   follower is asked again after an election timeout.
     package mutating func snapshotSent(to peer: NodeID, through index: LogIndex?) {
         lead { [settings] leader in
-            guard let i = leader.position(of: peer),
-                leader.progress[i].state == .snapshot(retryIn: nil)
-            else { return }
+            guard let i = leader.position(of: peer) else { return }
+            // It says so itself, and could say nothing while it put the snapshot in place.
+            if index != nil { leader.progress[i].ticksSinceAnswer = 0 }
+            guard leader.progress[i].state == .snapshot(retryIn: nil) else { return }
             if let index {
                 leader.progress[i].probe(from: index.next)
             } else {
