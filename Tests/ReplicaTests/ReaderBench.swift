@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import NodeLogic
 import Raft
@@ -62,6 +63,17 @@ final class Bench {
             try waitFor(.milliseconds(2))
         }
         return true
+    }
+
+    /// How many descriptors of this process are of the file at the path, or of one whose name begins so,
+    /// deleted or not.
+    static func descriptors(of path: String) -> Int {
+        let links = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+        return links.count { link in
+            let target = try? FileManager.default.destinationOfSymbolicLink(
+                atPath: "/proc/self/fd/\(link)")
+            return target?.hasPrefix(path) ?? false
+        }
     }
 
     func waitFor(_ time: Duration) throws {

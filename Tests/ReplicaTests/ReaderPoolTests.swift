@@ -168,6 +168,36 @@ import Wire
         #expect(try bench.eventually { pool.counts.threads == 2 })
     }
 
+    @Test func `Readers that nobody asks let go of a file that was replaced`() throws {
+        let held = Gate()
+        var system = ReaderPool.System()
+        system.run = { reader, command, deadline, stream in
+            if command.statements[0].sql == "held" { held.wait() }
+            return reader.run(command, deadline: deadline, stream: stream)
+        }
+        var limits = ReaderPool.Limits(threads: 2)
+        limits.idleTime = .milliseconds(20)
+        var old: Bench? = try Bench()
+        let path = try #require(old?.path)
+        let pool = bench.pool(limits, system, path: path)
+        defer { pool.stop(patience: .zero) }
+        // Each of the two has it open.
+        let sink = bench.sink()
+        for number in 1...2 {
+            pool.post([sink.read(UInt64(number), "held")])
+            #expect(try bench.eventually { pool.counts.busy == number })
+        }
+        held.open()
+        _ = try sink.replies(2)
+        #expect(Bench.descriptors(of: path) > 0)
+
+        pool.switchTo(bench.path)
+        old = nil
+        #expect(try bench.eventually { Bench.descriptors(of: path) == 0 })
+        pool.post([sink.read(3, "SELECT 3")])
+        #expect(try sink.replies(1).map(bench.text) == ["3"])
+    }
+
     @Test func `A database that can't be opened is told to the client, and ends no node`() throws {
         var limits = ReaderPool.Limits(threads: 2)
         limits.pause = .milliseconds(5)

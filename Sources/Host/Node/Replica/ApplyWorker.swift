@@ -260,6 +260,7 @@ struct ApplyWorker {
             return keeper.failed(DatabaseTrouble(error))
         }
         watchMarkers()
+        scrub.replaced()
         publishStatistics()
         // Who begins to read meanwhile sees the one or the other.
         links.readers.commits.begins(through: applier.applied.position)

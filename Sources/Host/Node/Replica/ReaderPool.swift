@@ -350,7 +350,11 @@ extension ReaderPool {
     private func serve(_ slot: ReaderSlot) {
         var reader: Reader?
         var generation: UInt64?
-        while let job = next(slot) {
+        // A file that was replaced keeps its room on the disk for as long as somebody has it open.
+        func letGo() {
+            if generation != state.withLock({ $0.generation }) { reader = nil }
+        }
+        while let job = next(slot, whileIdle: letGo) {
             // It notes what is applied before it is known which file has that.
             let deadline = slot.begin(job)
             let (path, current) = state.withLock { ($0.path, $0.generation) }
@@ -442,14 +446,17 @@ extension ReaderPool {
     }
 
     /// Waits for a job. Nil: the thread ends.
-    private func next(_ slot: ReaderSlot) -> ReadJob? {
+    /// - Parameter whileIdle: called now and then while there is none.
+    private func next(_ slot: ReaderSlot, whileIdle: () -> Void) -> ReadJob? {
         if let job = queue.takeNow() { return job }
         slot.flush()
         while true {
             switch queue.take(until: .now + limits.idleTime) {
             case .job(let job): return job
             case .closed: return nil
-            case .nothing: if retire(slot) { return nil }
+            case .nothing:
+                if retire(slot) { return nil }
+                whileIdle()
             }
         }
     }

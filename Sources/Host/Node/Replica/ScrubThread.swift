@@ -52,6 +52,15 @@ final class ScrubThread: Sendable {
         core.post(.database(.checksum(TakenChecksum(reading, found.marker))))
     }
 
+    /// Another file takes the database's place. What is read of this one is of no use any more, and it keeps
+    /// its room on the disk until it is let go.
+    func replaced() {
+        present.withLock { present in
+            present?.scrubber.cancel()
+            present = nil
+        }
+    }
+
     private func scrubber(of path: String) -> Scrubber? {
         present.withLock { present in
             if let present, present.path == path { return present.scrubber }
