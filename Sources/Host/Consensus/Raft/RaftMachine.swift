@@ -212,6 +212,14 @@ package struct RaftMachine: Sendable {
     package var lastPosition: LogPosition { log.lastPosition }
     /// The term of an entry of the log, or of its base; nil outside of the log.
     package func term(at index: LogIndex) -> Term? { log.term(at: index) }
+    /// Nobody has written anything yet: no command stands in the log, and none stood there before. False also
+    /// where the log's beginning is not in memory any more.
+    package var isWithoutCommands: Bool {
+        log.firstCachedIndex == LogIndex(1)
+            && log.entries(after: .zero, through: log.lastIndex).allSatisfy { entry in
+                if case .command = entry.payload { false } else { true }
+            }
+    }
     /// The latest membership in the log, committed or not.
     package var membership: Membership { memberships.latest.membership }
     /// The entry that set the present membership, committed or not (thesis §4.1).

@@ -113,8 +113,9 @@ extension NodeMachine {
             .announcement,
             "this node (ID=\(options.identity.id), addr=\(options.address)) is now Leader")
         acquaintances.askAgain()
-        // A new cluster's settings come before anything that clients wait to write.
-        if replicated?.raft.lastPosition.index == LogIndex(1), options.foreignKeys {
+        // A new cluster's settings come before anything that clients wait to write. Its first leader may
+        // have been lost before anybody else held them.
+        if options.foreignKeys, replicated?.raft.isWithoutCommands ?? false {
             proposeSettings()
         }
         recordSkips()
