@@ -73,6 +73,50 @@ import Testing
         #expect(applied[0][0].int == written[0][0].int, "\(cluster.logs)")
     }
 
+    @Test(.timeLimit(.minutes(5)))
+    func `Room that a long read kept is there again when it is over, without an operator`()
+        async throws
+    {
+        let disk = try SmallDisk(megabytes: 64)
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: disk.path)
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        let change = "UPDATE t SET b = randomblob(300000)"
+        var statements = ["CREATE TABLE t(b)"]
+        for _ in 0..<8 { statements.append("INSERT INTO t VALUES(randomblob(300000))") }
+        // The main file has its size before the disk is full.
+        statements += [change, change]
+        _ = try await node.client.execute(statements)
+        try disk.fill(sparing: 12 << 20)
+
+        let endless =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) "
+            + "SELECT hex(zeroblob(50000)) FROM n"
+        let query = endless.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? ""
+        do {
+            let wire = try HTTPWire(host: node.host, port: node.httpPort, timeout: 30)
+            try wire.sendRaw("GET /db/query?level=none&q=\(query) HTTP/1.1\r\nHost: x\r\n\r\n")
+            try await eventually("the read waits for its client", within: .seconds(60)) {
+                let metrics = try await node.client.get("/debug/vars").json()
+                return metrics["readers"]["stalled"].int == 1 ? true : nil
+            }
+            try await eventually("no room is left", within: .seconds(60)) {
+                let result = try await node.client.execute(
+                    [change], parameters: "?timeout=500ms")
+                return result["error"].string == "database or disk is full" ? true : nil
+            }
+            withExtendedLifetime(wire) {}
+        }
+        try await eventually("a write succeeds", within: .seconds(30)) {
+            let result = try await node.client.execute([change])
+            return result["results"][0]["rows_affected"].int == 8 ? true : nil
+        }
+        #expect(try await node.terminate() == 0)
+    }
+
     @Test func `A node on a full disk goes on reading, says why it is not ready, and recovers`()
         async throws
     {
