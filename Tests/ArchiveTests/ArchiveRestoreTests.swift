@@ -137,6 +137,68 @@ struct ArchiveRestoreTests {
             refusal { _ = try fixture.store.end(of: HistoryFixture.cluster) }.contains("spoilt"))
     }
 
+    @Test func `A base that comes late does not end the history that another leader went on with`()
+        throws
+    {
+        let fixture = try HistoryFixture()
+        var seen: [LogIndex: [String]] = [:]
+        func insert(_ text: String, at milliseconds: Int64) throws {
+            let index = try fixture.execute("INSERT INTO t VALUES('\(text)')", at: milliseconds)
+            seen[index] = try fixture.rows()
+        }
+        try fixture.execute("CREATE TABLE t(a TEXT)", at: 1000)
+        try fixture.base()
+        try insert("two", at: 2000)
+        try fixture.piece()
+        // Two of them, and the second is no way on from the first either.
+        try fixture.base(isLate: true)
+        try insert("three", at: 3000)
+        try fixture.piece()
+        try fixture.base(isLate: true)
+        try insert("four", at: 4000)
+        try insert("five", at: 5000)
+        try fixture.piece()
+        #expect(try fixture.restore(.newest).rows == fixture.rows())
+        for (index, rows) in seen {
+            #expect(try fixture.restore(.index(index)).rows == rows, "at \(index)")
+        }
+        for (time, index) in [(2500, 2), (3000, 3), (3999, 3), (4500, 4), (5000, 5)] {
+            #expect(
+                try fixture.restore(.time(Int64(time))).rows == seen[LogIndex(UInt64(index))],
+                "at \(time)")
+        }
+        #expect(refusal { _ = try fixture.restore(.time(5001)) }.contains("ends at index 5"))
+        #expect(
+            refusal { _ = try fixture.restore(.index(LogIndex(6))) }.contains("ends at index 5"))
+        #expect(try fixture.store.end(of: HistoryFixture.cluster) == fixture.end)
+    }
+
+    @Test func `Of a cluster that was set back the new history counts, and the old one is there`()
+        throws
+    {
+        let old = try HistoryFixture()
+        try old.execute("CREATE TABLE t(a TEXT)", at: 1000)
+        for time: Int64 in [2000, 3000] { try old.execute("INSERT INTO t VALUES('old')", at: time) }
+        try old.base()
+        try old.execute("INSERT INTO t VALUES('older')", at: 4000)
+        try old.piece()
+
+        let new = try HistoryFixture(settingBack: old)
+        try new.execute("CREATE TABLE t(a TEXT)", at: 1000)
+        try new.execute("INSERT INTO t VALUES('new')", at: 9000, term: 2)
+        try new.base()
+        let before = try new.rows()
+        try new.execute("INSERT INTO t VALUES('newer')", at: 9500, term: 2)
+        try new.piece()
+
+        #expect(try new.restore(.newest).rows == ["new", "newer"])
+        #expect(try new.restore(.time(9200)).rows == before)
+        #expect(try new.restore(.index(LogIndex(3))).rows == ["new", "newer"])
+        #expect(try new.store.end(of: HistoryFixture.cluster) == new.end)
+        #expect(try new.restore(.index(LogIndex(4))).rows == ["old", "old", "older"])
+        #expect(try new.restore(.time(4000)).rows == ["old", "old", "older"])
+    }
+
     @Test func `A write under a key that the base knows is not done twice`() throws {
         let fixture = try HistoryFixture()
         func insert() throws {

@@ -21,13 +21,14 @@ final class HistoryFixture {
     private var waiting: [Entry] = []
     private let database: DatabaseDirectory
 
-    init() throws {
-        directory = try TemporaryDirectory("rqd-archive")
+    /// - Parameter other: whose archive it goes on with: the same cluster, set back to its beginning.
+    init(settingBack other: HistoryFixture? = nil) throws {
+        directory = try other?.directory ?? TemporaryDirectory("rqd-archive")
         let path = directory.path
         let text = #"{"type":"file","sub":{"dir":"\#(path)/store","name":"db"}}"#
         store = ArchiveAccess(
             try StorageSettings(configuration: Array(text.utf8)) { _ in nil }.place { _ in nil })
-        database = DatabaseDirectory(path: "\(path)/node")
+        database = DatabaseDirectory(path: "\(path)/\(other == nil ? "node" : "again")")
         try FileManager.default.createDirectory(
             atPath: database.path, withIntermediateDirectories: true)
         try database.create(Generation(1), state: AppliedState(cluster: Self.cluster))
@@ -57,8 +58,9 @@ final class HistoryFixture {
     }
 
     /// Puts the database as it is now into the archive.
+    /// - Parameter isLate: it is on its way while another leader goes on behind the base before.
     @discardableResult
-    func base() throws -> BaseName {
+    func base(isLate: Bool = false) throws -> BaseName {
         let stream = Collector()
         var request = BackupRequest()
         request.isForArchive = true
@@ -76,6 +78,7 @@ final class HistoryFixture {
         let (file, hash) = try writer.finish()
         let name = BaseName(position: position, milliseconds: mark.milliseconds, hash: hash)
         try store.put(file, as: name, of: Self.cluster)
+        if isLate { return name }
         end = ArchiveEnd(of: name)
         waiting = []
         return name

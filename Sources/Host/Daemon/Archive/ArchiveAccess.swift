@@ -40,17 +40,40 @@ package struct ArchiveAccess: Sendable {
         return ArchiveChain(base: base, names: names)
     }
 
-    /// Where a leader goes on: behind the newest base, as far as its pieces hang together. The last of
-    /// them is read, and must be what its name says.
+    /// The chain that leads farthest: as a rule that of the newest base, for the one before it ends there. But a
+    /// base takes time on its way, and another leader may go on meanwhile behind the one before.
+    /// - Parameters:
+    ///   - newest: the chain of the newest base that is there.
+    ///   - older: the other bases, the newest first.
+    func farthest(
+        _ newest: ArchiveChain, or older: some Sequence<BaseName>, of cluster: ClusterID
+    ) throws(StorageFault) -> ArchiveChain {
+        var farthest = newest
+        for base in older {
+            guard let chain = try chain(of: cluster, from: base) else { continue }
+            if chain.leadsFarther(than: farthest) {
+                farthest = chain
+            } else if !chain.pieces.isEmpty {
+                // Nobody goes on behind what ends before. One without pieces may have come late itself.
+                break
+            }
+        }
+        return farthest
+    }
+
+    /// Where a leader goes on: behind the chain that leads farthest. The last of its pieces is read, and must
+    /// be what its name says.
     /// - Returns: nil where there is nothing to go on from.
     package func end(of cluster: ClusterID) throws(StorageFault) -> ArchiveEnd? {
-        for base in try bases(of: cluster).reversed() {
-            guard let chain = try chain(of: cluster, from: base) else { continue }
-            guard let last = chain.pieces.last else { return ArchiveEnd(of: base) }
-            let object = ArchiveObject(piece: last, of: base, cluster: cluster)
+        var rest = try bases(of: cluster).sorted { $0.isNewer(than: $1) }[...]
+        while let base = rest.popFirst() {
+            guard let newest = try self.chain(of: cluster, from: base) else { continue }
+            let chain = try farthest(newest, or: rest, of: cluster)
+            guard let last = chain.pieces.last else { return ArchiveEnd(of: chain.base) }
+            let object = ArchiveObject(piece: last, of: chain.base, cluster: cluster)
             let header = try object.read(from: self) { _ throws(StorageFault) in }
             return ArchiveEnd(
-                base: base, position: header.last,
+                base: chain.base, position: header.last,
                 clock: LogClock(milliseconds: header.lastTime), hash: last.hash,
                 pieces: chain.pieces.count)
         }

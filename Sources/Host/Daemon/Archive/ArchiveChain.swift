@@ -53,4 +53,9 @@ package struct ArchiveChain: Equatable, Sendable {
     package var endMilliseconds: Int64 { pieces.last?.milliseconds ?? base.milliseconds }
     /// Of the object that the next piece follows.
     package var endHash: String { pieces.last?.hash ?? base.hash }
+
+    /// By the log's clock, as bases are newer.
+    func leadsFarther(than other: ArchiveChain) -> Bool {
+        (endMilliseconds, end) > (other.endMilliseconds, other.end)
+    }
 }

@@ -23,6 +23,14 @@ package struct BaseName: Hashable, Sendable {
         self.hash = hash
     }
 
+    /// By the log's clock: a cluster that was set back to older copies of its disks counts again from an
+    /// index that its archive has passed.
+    func isNewer(than other: BaseName) -> Bool {
+        (milliseconds, position.index, text) > (
+            other.milliseconds, other.position.index, other.text
+        )
+    }
+
     /// Of its folder, without the slash.
     package var text: String {
         [

@@ -55,18 +55,34 @@ package struct ArchivePlan: Equatable, Sendable {
     ) throws(StorageFault) {
         let cluster = try Self.choose(cluster, among: try store.clusters(), store.place.name)
         let bases = try store.bases(of: cluster)
-        let base = try Self.base(for: target, among: bases, store.place.name)
-        guard let chain = try store.chain(of: cluster, from: base) else {
+        let near = try Self.bases(for: target, among: bases, store.place.name)
+        var rest = near[...]
+        guard let base = rest.popFirst(), var chain = try store.chain(of: cluster, from: base)
+        else {
             throw StorageFault(
-                "the base \(cluster)/\(base.text)/base of \(store.place.name) is missing, and nothing "
-                    + "can be restored without it from index \(base.position.index) on")
+                "the base \(cluster)/\(near[0].text)/base of \(store.place.name) is missing, and "
+                    + "nothing can be restored without it from index \(near[0].position.index) on")
         }
-        let next = bases.first { $0.position.index > base.position.index }
-        try self.init(cluster: cluster, chain: chain, next: next, target: target)
+        if target == .newest {
+            chain = try store.farthest(chain, or: rest, of: cluster)
+        }
+        // As a rule the first reaches it; see `farthest`.
+        while target != .newest, !chain.reaches(target, before: chain.next(among: bases)),
+            let base = rest.popFirst()
+        {
+            guard let other = try store.chain(of: cluster, from: base) else { continue }
+            if other.reaches(target, before: other.next(among: bases))
+                || other.leadsFarther(than: chain)
+            {
+                chain = other
+            }
+        }
+        try self.init(
+            cluster: cluster, chain: chain, next: chain.next(among: bases), target: target)
     }
 
     /// - Parameters:
-    ///   - chain: of the newest base that is not behind the target.
+    ///   - chain: of the newest base that is not behind the target, as a rule.
     ///   - next: the base behind it.
     package init(
         cluster: ClusterID, chain: ArchiveChain, next: BaseName?, target: ArchiveTarget
@@ -84,12 +100,12 @@ package struct ArchivePlan: Equatable, Sendable {
             }
             count = chain.pieces.count
         case .index(let index):
-            guard index <= chain.end else { throw Self.missing("index \(index)", chain, next) }
+            guard chain.reaches(target, before: next) else {
+                throw Self.missing("index \(index)", chain, next)
+            }
             count = chain.pieces.count { $0.first <= index }
         case .time(let time):
-            // What comes behind the end may have happened before that moment, too.
-            let isWhole = next.map { $0.position.index == chain.end } ?? false
-            guard time <= chain.endMilliseconds || isWhole else {
+            guard chain.reaches(target, before: next) else {
                 throw Self.missing(Self.text(time), chain, next)
             }
             // The first piece that ends later holds the place; those behind it can't.
@@ -122,24 +138,26 @@ package struct ArchivePlan: Equatable, Sendable {
         return first
     }
 
-    private static func base(
+    /// Those from which the target may be reached, the newest first; one at least.
+    private static func bases(
         for target: ArchiveTarget, among bases: [BaseName], _ place: String
-    ) throws(StorageFault) -> BaseName {
-        guard let first = bases.first, let last = bases.last else {
+    ) throws(StorageFault) -> [BaseName] {
+        guard let first = bases.first else {
             throw StorageFault("\(place) has no base, and nothing can be restored without one")
         }
-        let found: BaseName?
-        switch target {
-        case .newest: found = last
-        case .index(let index): found = bases.last { $0.position.index <= index }
-        case .time(let time): found = bases.last { $0.milliseconds <= time }
+        let found = bases.filter { base in
+            switch target {
+            case .newest: true
+            case .index(let index): base.position.index <= index
+            case .time(let time): base.milliseconds <= time
+            }
         }
-        guard let found else {
+        guard !found.isEmpty else {
             throw StorageFault(
                 "the archive of \(place) begins at index \(first.position.index), "
                     + "\(text(first.milliseconds)): what was before is not there")
         }
-        return found
+        return found.sorted { $0.isNewer(than: $1) }
     }
 
     private static func missing(
@@ -169,4 +187,23 @@ package struct ArchivePlan: Equatable, Sendable {
 
 extension ArchiveChain {
     fileprivate var endText: String { ArchivePlan.text(endMilliseconds) }
+
+    /// The first base at the chain's end, or behind it.
+    /// - Parameter bases: by where the log stood.
+    fileprivate func next(among bases: [BaseName]) -> BaseName? {
+        bases.first {
+            $0.position.index > base.position.index && $0.position.index >= end
+                && $0.milliseconds >= endMilliseconds
+        }
+    }
+
+    /// Whether all is there that a database at the target holds.
+    fileprivate func reaches(_ target: ArchiveTarget, before next: BaseName?) -> Bool {
+        switch target {
+        case .newest: true
+        case .index(let index): index <= end
+        // What comes behind the end may have happened before that moment, too.
+        case .time(let time): time <= endMilliseconds || next?.position.index == end
+        }
+    }
 }
