@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import Gzip
@@ -74,5 +75,42 @@ import Testing
             try unpacked(zeros, by: 1 << 20, limit: 9_999_999)
         }
         #expect(try unpacked(zeros, by: 1 << 20, limit: 10_000_000).count == 10_000_000)
+    }
+
+    /// Bytes that can't be packed.
+    private static func noise(_ count: Int) -> [UInt8] {
+        var state: UInt64 = 0x9E37_79B9_7F4A_7C15
+        let words = (0..<count / 8).map { _ -> UInt64 in
+            state ^= state << 13
+            state ^= state >> 7
+            state ^= state << 17
+            return state
+        }
+        return words.withUnsafeBytes { Array($0) }
+    }
+
+    /// What unpacking takes of this thread's own time, in seconds: the least of three tries.
+    private func cost(of packed: [UInt8]) throws -> Double {
+        func spent() -> Double {
+            var time = timespec()
+            clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+            return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+        }
+        let costs = try (0..<3).map { _ -> Double in
+            let start = spent()
+            var reader = GzipReader(limit: 1 << 30)
+            var count = 0
+            try reader.add(packed) { count += $0.count }
+            #expect(count > 0)
+            return spent() - start
+        }
+        return costs.min() ?? 0
+    }
+
+    @Test func `What unpacking takes grows with the bytes, also where all come at once`() throws {
+        let small = try cost(of: packed(Self.noise(2 << 20), by: 1 << 20))
+        let large = try cost(of: packed(Self.noise(16 << 20), by: 1 << 20))
+        // A square takes 64 times as long.
+        #expect(large < 24 * small + 0.02, "2 MiB: \(small) s, 16 MiB: \(large) s")
     }
 }

@@ -88,9 +88,11 @@ package struct GzipReader: ~Copyable {
     }
 
     private func step(_ bytes: [UInt8], _ done: inout Int, _ output: inout [UInt8]) -> Int32 {
-        var bytes = bytes
-        return bytes.withUnsafeMutableBufferPointer { input in
-            stream.pointee.next_in = input.baseAddress.map { $0 + done }
+        bytes.withUnsafeBufferPointer { input in
+            // zlib reads there alone. What may be written to would be a copy of all bytes in each step.
+            stream.pointee.next_in = input.baseAddress.map {
+                UnsafeMutablePointer(mutating: $0 + done)
+            }
             stream.pointee.avail_in = UInt32(clamping: input.count - done)
             let code = stream.step(into: &output) { inflate($0, Z_NO_FLUSH) }
             done = input.count - Int(stream.pointee.avail_in)

@@ -25,9 +25,9 @@ package struct GzipWriter: ~Copyable {
         guard isReady else { throw .memory }
         var output: [UInt8] = []
         var code = Z_OK
-        var bytes = bytes
-        bytes.withUnsafeMutableBufferPointer { input in
-            stream.pointee.next_in = input.baseAddress
+        bytes.withUnsafeBufferPointer { input in
+            // zlib reads there alone.
+            stream.pointee.next_in = input.baseAddress.map { UnsafeMutablePointer(mutating: $0) }
             stream.pointee.avail_in = UInt32(clamping: input.count)
             repeat {
                 code = stream.step(into: &output) { deflate($0, isLast ? Z_FINISH : Z_NO_FLUSH) }
