@@ -128,6 +128,24 @@ import Wire
         }
     }
 
+    @Test func `Names that only look alike are different columns, and a quote is a quote`() throws {
+        let (one, two) = ("\u{E9}", "e\u{301}")
+        let lines = [
+            "{\"\(one)\":1}", "{\"\(two)\":2}", "{\"\(one)\":3,\"\(two)\":4}",
+            "{\"a\\\"\u{301}\":5}",
+        ]
+        let file = MemoryFile(Array(lines.joined(separator: "\n").utf8))
+        let run = ImportRun(LineRows(file), into: "t", batchRows: 10, conflict: .abort)
+        #expect(try run.makeBatch())
+        let texts = run.batch?.command.statements.map { Array($0.sql.utf8) }
+        let expected = [
+            "INSERT INTO \"t\"(\"\(one)\") VALUES(?)", "INSERT INTO \"t\"(\"\(two)\") VALUES(?)",
+            "INSERT INTO \"t\"(\"\(one)\",\"\(two)\") VALUES(?,?)",
+            "INSERT INTO \"t\"(\"a\"\"\u{301}\") VALUES(?)",
+        ]
+        #expect(texts == expected.map { Array($0.utf8) })
+    }
+
     @Test func `Rows go in transactions of so many, one after the other`() throws {
         let client = try client()
         let body = "a,b\n" + (1...5).map { "\($0),x\n" }.joined()

@@ -105,7 +105,7 @@ final class LineRows: ImportRows {
             row.columns.append(member.name)
             row.values.append(try self.value(member.value))
         }
-        guard Set(row.columns).count == row.columns.count else {
+        guard Set(row.columns.map { Array($0.utf8) }).count == row.columns.count else {
             throw ImportFault(line: line, text: "a member stands there twice")
         }
         return row

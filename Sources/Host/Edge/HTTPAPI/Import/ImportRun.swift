@@ -49,7 +49,11 @@ final class ImportRun: @unchecked Sendable {
                 isOver = true
                 break
             }
-            if made.lines.isEmpty || sql.columns != row.columns {
+            // By bytes, as SQLite does: to Swift two forms of a letter are the same.
+            let isSame = sql.columns.elementsEqual(row.columns) {
+                $0.utf8.elementsEqual($1.utf8)
+            }
+            if made.lines.isEmpty || !isSame {
                 sql = (row.columns, statement(for: row.columns))
             }
             made.command.statements.append(Statement(sql.text, positional: row.values))
@@ -75,11 +79,11 @@ final class ImportRun: @unchecked Sendable {
         return "\(head)(\(names)) VALUES(\(places))"
     }
 
+    /// By bytes: a quote with a combining character behind it is a quote to SQLite.
     private static func quoted(_ name: String) -> String {
-        "\""
-            + name.split(separator: "\"", omittingEmptySubsequences: false).joined(
-                separator: "\"\"")
-            + "\""
+        let quote = UInt8(ascii: "\"")
+        let doubled = name.utf8.flatMap { $0 == quote ? [quote, quote] : [$0] }
+        return String(decoding: [quote] + doubled + [quote], as: UTF8.self)
     }
 
     /// The batch was carried out, or failed as a whole.

@@ -87,7 +87,11 @@ enum ImportRequest {
         let rows: any ImportRows
         switch form(parameters) {
         case .csv:
-            let names = parameters[.columns].map { $0.split(separator: ",").map(String.init) }
+            let names = parameters[.columns].map { text in
+                text.utf8.split(separator: UInt8(ascii: ",")).map {
+                    String(decoding: $0, as: UTF8.self)
+                }
+            }
             rows = CSVRows(file, columns: names.flatMap { $0.isEmpty ? nil : $0 })
         case .ndjson: rows = LineRows(file)
         case .sqlite: rows = TableRows(try file.table(parameters[.from] ?? table))
