@@ -199,6 +199,28 @@ struct ArchiveRestoreTests {
         #expect(try new.restore(.time(4000)).rows == ["old", "old", "older"])
     }
 
+    @Test func `An end is known by its entry, not by its place alone`() throws {
+        let (fixture, _) = try history()
+        let end = try #require(try fixture.store.end(of: HistoryFixture.cluster))
+        func entry(_ text: String, at index: LogIndex) -> Entry {
+            Entry(
+                index: index, term: end.position.term,
+                payload: .command(
+                    LogCommand.command(
+                        Command(
+                            kind: .execute,
+                            statements: [Statement("INSERT INTO t VALUES('\(text)')")],
+                            stamp: Stamp(milliseconds: 7000, seed: 4))
+                    ).encoded()))
+        }
+        #expect(try end.isLast(entry("seven", at: end.position.index)))
+        #expect(try !end.isLast(entry("other", at: end.position.index)))
+        #expect(try !end.isLast(entry("seven", at: end.position.index.next)))
+        // A base holds no entry: there is only the place to go by.
+        let base = ArchiveEnd(of: try fixture.base())
+        #expect(try base.isLast(entry("other", at: base.position.index)))
+    }
+
     @Test func `A write under a key that the base knows is not done twice`() throws {
         let fixture = try HistoryFixture()
         func insert() throws {

@@ -71,13 +71,22 @@ package struct ArchiveAccess: Sendable {
             let chain = try farthest(newest, or: rest, of: cluster)
             guard let last = chain.pieces.last else { return ArchiveEnd(of: chain.base) }
             let object = ArchiveObject(piece: last, of: chain.base, cluster: cluster)
-            let header = try object.read(from: self) { _ throws(StorageFault) in }
+            let content = Content()
+            let header = try object.read(from: self) {
+                bytes throws(StorageFault) in content.bytes += bytes
+            }
+            let entries = try ArchiveRestore.entries(of: content.bytes, header, object.path)
             return ArchiveEnd(
                 base: chain.base, position: header.last,
                 clock: LogClock(milliseconds: header.lastTime), hash: last.hash,
-                pieces: chain.pieces.count)
+                pieces: chain.pieces.count, entryHash: try entries.last?.digest())
         }
         return nil
+    }
+
+    /// A class, for closures can't hold what changes.
+    private final class Content {
+        var bytes: [UInt8] = []
     }
 
     /// Stores a piece.

@@ -5,8 +5,8 @@ package import Time
 /// what came of it.
 ///
 /// Only a leader does anything. At the begin of its leadership it looks where the archive ends
-/// (`survey`). It goes on from there if its own log proves that it follows: the entry at the end has the
-/// same term in both, and with it all before are the same (thesis §3.5). Else, and when the last base is
+/// (`survey`). It goes on from there if its own log proves that it follows: the entry at the end is the
+/// same in both, and with it all before are the same (thesis §3.5). Else, and when the last base is
 /// old, or has very many pieces, it begins anew with a base. After a failure it tries again after a
 /// second, two, four, up to five minutes; and looks again where the archive ends, for it can't know what
 /// of its request was carried out.

@@ -49,10 +49,14 @@ package struct ArchiveEnd: Equatable, Sendable {
     package var hash: String
     /// Pieces since the base.
     package var pieces: Int
+    /// SHA-256 of the last entry, as it is encoded; nil behind a base, which does not hold it.
+    package var entryHash: String?
 
     package init(
-        base: BaseName, position: LogPosition, clock: LogClock, hash: String, pieces: Int
+        base: BaseName, position: LogPosition, clock: LogClock, hash: String, pieces: Int,
+        entryHash: String? = nil
     ) {
+        self.entryHash = entryHash
         self.base = base
         self.position = position
         self.clock = clock
@@ -65,6 +69,14 @@ package struct ArchiveEnd: Equatable, Sendable {
         self.init(
             base: base, position: base.position, clock: LogClock(milliseconds: base.milliseconds),
             hash: base.hash, pieces: 0)
+    }
+
+    /// Whether this is the last entry in the archive. Its place alone does not tell, where a cluster was set
+    /// back to older copies of its disks: it counts again, and may reach an index in the same term.
+    package func isLast(_ entry: Entry) throws(StorageFault) -> Bool {
+        guard entry.position == position else { return false }
+        guard let entryHash else { return true }
+        return try entry.digest() == entryHash
     }
 }
 
@@ -106,11 +118,20 @@ package struct ArchivePiece {
         name = "\(end.base.text)/\(piece.text)"
         self.end = ArchiveEnd(
             base: end.base, position: last.position, clock: clock, hash: hash,
-            pieces: end.pieces + 1)
+            pieces: end.pieces + 1, entryHash: try last.digest())
     }
 }
 
 extension Entry {
+    /// SHA-256 of the entry as it is encoded.
+    func digest() throws(StorageFault) -> String {
+        var bytes = ByteWriter(reserving: size)
+        encode(into: &bytes)
+        let digest = try ContentDigest()
+        bytes.bytes.withUnsafeBytes { digest.add($0) }
+        return try digest.finish()
+    }
+
     /// It says that another one is to be left out.
     var isDecision: Bool {
         guard case .command(let bytes) = payload else { return false }

@@ -220,7 +220,7 @@ final class ArchiveService: Sendable {
         guard var entries = found?.filter({ $0.index <= last }) else {
             throw StorageFault("the log can't be read now", isTransient: true)
         }
-        if mustProve, entries.first?.position == end.position {
+        if mustProve, let entry = entries.first, try end.isLast(entry) {
             entries.removeFirst()
             if entries.isEmpty { return .proved }
         } else if mustProve || entries.isEmpty {
