@@ -342,6 +342,28 @@ import Wire
             "SELECT count(DISTINCT b) FROM t")
         #expect(rows == 500)
     }
+
+    /// As SQLite itself has it.
+    @Test(arguments: [
+        "", ";", ";\n", "SELECT 1;\nSELECT 2; \t\r\nSELECT", "SELECT 'a;\n';\nSELECT 'b;\n",
+        "SELECT 1; -- x\nSELECT 2 -- ;\n", "SELECT 1;\n/* ;\n */ SELECT 2 /* ;\n",
+        "SELECT \"a\"\"b;\n",
+        "CREATE TRIGGER g AFTER INSERT ON t BEGIN\nSELECT 1;\nSELECT 2;\nEND;\nSELECT",
+        "CREATE TRIGGER g AFTER INSERT ON t BEGIN\nSELECT 1;\nEND",
+        "CREATE TRIGGER g AFTER INSERT ON t BEGIN\nSELECT 1;\nEND\n;\n",
+        "EXPLAIN CREATE TEMP TRIGGER g AFTER INSERT ON t BEGIN SELECT 1;\nEND;\nSELECT 1;\nSELECT",
+        "CREATE TABLE trigger_(a);\nINSERT INTO t VALUES(';\nEND;\n');\nSELECT [a;\n];\nx",
+    ])
+    func `A text is cut behind the last line that ends a statement`(text: String) {
+        let bytes = Array(text.utf8)
+        let ends = bytes.indices.filter { place in
+            let before = bytes[..<place].last { ![9, 13, 32].contains($0) }
+            return bytes[place] == UInt8(ascii: "\n") && before == UInt8(ascii: ";")
+                && sqlite3_complete(String(decoding: bytes[...place], as: UTF8.self)) == 1
+        }
+        let found = bytes.withUnsafeBytes { RequestScan.wholeLines(of: $0) }
+        #expect(found == ends.last.map { $0 + 1 })
+    }
 }
 
 extension LoadContent {

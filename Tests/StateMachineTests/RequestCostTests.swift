@@ -34,6 +34,14 @@ import Wire
         #expect(large < 24 * small + 0.05, "\(size): \(small) s, \(8 * size): \(large) s")
     }
 
+    @Test func `Looking where a dump may be cut takes time that grows with its length`() throws {
+        try expectLinear(20_000) { count in
+            let literal = "INSERT INTO t VALUES('" + String(repeating: "x;\n", count: count)
+            let end = Array(literal.utf8).withUnsafeBytes { RequestScan.wholeLines(of: $0) }
+            #expect(end == nil)
+        }
+    }
+
     @Test func `A text of many statements takes time that grows with its length`() throws {
         let database = try Database()
         try database.execute("CREATE TABLE t(a)")

@@ -75,6 +75,38 @@ struct RequestScan: Equatable {
         }
     }
 
+    /// Looks where a text that goes on may be cut, once over all of it.
+    /// - Returns: how many of its bytes are whole statements, to the end of a line; nil: none are.
+    static func wholeLines(of sql: UnsafeRawBufferPointer) -> Int? {
+        var tokens = SQLTokenizer(sql)
+        var trigger = TriggerRule()
+        var isAtStart = true
+        var end: Int?
+        while let token = tokens.next() {
+            switch token {
+            case .semicolon:
+                isAtStart = trigger.endsStatement(at: &tokens)
+                let behind = tokens.offset
+                // Not so behind an `; END` of which nobody knows yet what follows.
+                guard isAtStart, sql[behind - 1] == UInt8(ascii: ";") else { break }
+                trigger = TriggerRule()
+                let next = sql[behind...].firstIndex { ![9, 13, 32].contains($0) }
+                if let next, sql[next] == UInt8(ascii: "\n") { end = next + 1 }
+            case .word(let range) where isAtStart:
+                isAtStart = false
+                trigger = TriggerRule()
+                if tokens.isKeyword(range, "CREATE") {
+                    trigger.sawCreate(&tokens)
+                } else if tokens.isKeyword(range, "EXPLAIN") {
+                    trigger.sawExplain(&tokens)
+                }
+            default:
+                isAtStart = false
+            }
+        }
+        return end
+    }
+
     /// A cheap first look: most texts hold none of the beginnings of these words.
     private static func mayMatter(_ sql: UnsafeRawBufferPointer) -> Bool {
         var index = 0

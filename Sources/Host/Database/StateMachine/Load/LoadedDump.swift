@@ -1,4 +1,3 @@
-internal import CSQLite
 internal import Glibc
 internal import Raft
 internal import Wire
@@ -54,18 +53,24 @@ struct LoadedDump {
         var runner = try Runner(on: path)
         var rest: [UInt8] = []
         var refusal: LoadRefusal?
+        // How many bytes are looked at next.
+        var enough = pieceBytes + lastBytes
         do throws(LoadFault) {
             try LoadFile.read(file.path) { part in
                 rest += part
-                guard rest.count >= pieceBytes + lastBytes else { return true }
+                guard rest.count >= enough else { return true }
                 do throws(LoadRefusal) {
-                    if let end = Self.end(of: rest.dropLast(lastBytes)) {
+                    if let end = self.end(of: rest) {
                         try runner.run(Array(rest[..<end]), isLast: false)
                         rest.removeFirst(end)
+                        enough = pieceBytes + lastBytes
                     } else if rest.count > statementBytes {
                         throw LoadRefusal(
                             "the statement at line \(runner.line) has more than "
                                 + "\(statementBytes) bytes")
+                    } else {
+                        // A long statement is looked at anew when there is twice as much of it.
+                        enough = min(2 * rest.count, statementBytes + 1)
                     }
                     return true
                 } catch {
@@ -81,24 +86,10 @@ struct LoadedDump {
     }
 
     /// Behind the last line at whose end all that stands before it is whole statements; nil: there
-    /// is none within reach.
-    private static func end(of bytes: ArraySlice<UInt8>) -> Int? {
-        var end = bytes.count
-        for _ in 0..<64 {
-            guard let newline = bytes[..<end].lastIndex(of: UInt8(ascii: "\n")), newline > 0 else {
-                return nil
-            }
-            end = newline
-            let before = bytes[..<newline].last { ![9, 13, 32].contains($0) }
-            guard before == UInt8(ascii: ";") else { continue }
-            if isComplete(bytes[...newline]) { return newline + 1 }
-        }
-        return nil
-    }
-
-    private static func isComplete(_ text: ArraySlice<UInt8>) -> Bool {
-        (text.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer {
-            sqlite3_complete($0.baseAddress) == 1
+    /// is none.
+    private func end(of bytes: [UInt8]) -> Int? {
+        bytes.withUnsafeBytes {
+            RequestScan.wholeLines(of: UnsafeRawBufferPointer(rebasing: $0.dropLast(lastBytes)))
         }
     }
 
