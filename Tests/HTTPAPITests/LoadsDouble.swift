@@ -10,6 +10,7 @@ final class LoadsDouble: Sendable {
         var begun = 0
         var finished = 0
         var discarded = 0
+        var abandoned = 0
     }
 
     private let state = Mutex(State())
@@ -32,6 +33,7 @@ final class LoadsDouble: Sendable {
     var begun: Int { state.withLock { $0.begun } }
     var finished: Int { state.withLock { $0.finished } }
     var discarded: Int { state.withLock { $0.discarded } }
+    var abandoned: Int { state.withLock { $0.abandoned } }
 
     func begin() -> any LoadIntake {
         state.withLock { $0.begun += 1 }
@@ -65,6 +67,8 @@ final class LoadsDouble: Sendable {
             if case .unfit(let text) = loads.fault(body) { throw KeptFileFault(text: text) }
             return MemoryFile(body)
         }
+
+        func abandon() { loads.state.withLock { $0.abandoned += 1 } }
 
         func discard() { loads.state.withLock { $0.discarded += 1 } }
     }

@@ -127,6 +127,22 @@ import Wire
         #expect(client.server.budgets.uploads.inUse == 0)
     }
 
+    @Test func `A client that hangs up while its body is looked at ends that`() throws {
+        let client = try client(isHeld: true)
+        try client.send(head(3) + "abc")
+        #expect(bench.doNext())
+        client.channel.embeddedEventLoop.run()
+        #expect(loads.parts == [Array("abc".utf8)])
+        #expect(bench.count == 1)
+        #expect(loads.abandoned == 0)
+        try client.channel.close().wait()
+        // At once, for whoever looks at it may have the last thread.
+        #expect(loads.abandoned == 1)
+        run(client)
+        #expect(loads.finished == 1)
+        #expect(client.server.budgets.uploads.inUse == 0)
+    }
+
     @Test(arguments: [
         (LoadContent.unfit("damaged"), 400, "damaged\n"),
         (.tooLarge("too much"), 413, "too much\n"),

@@ -364,6 +364,24 @@ import Wire
         let found = bytes.withUnsafeBytes { RequestScan.wholeLines(of: $0) }
         #expect(found == ends.last.map { $0 + 1 })
     }
+
+    @Test func `A dump that nobody waits for ends, and a check of a file does`() throws {
+        let flag = LoadFlag()
+        let file = try LoadFile(shell.path("dump"))
+        try file.write(Array("CREATE TABLE t(a);\n".utf8))
+        flag.raise()
+        let dump = LoadedDump(of: file, unless: flag)
+        let refusal = #expect(throws: LoadRefusal.self) { try dump.build() }
+        #expect(refusal?.content == .unfit("nobody waits for it any more"))
+        // Enough steps for SQLite to ask.
+        _ = try shell.run(
+            "CREATE TABLE t(a, b); WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000) "
+                + "INSERT INTO t SELECT i, i FROM n; CREATE INDEX x ON t(b);", on: "source")
+        let schema = LoadedSchema(
+            of: shell.path("source"), DatabaseDirectory(path: database.directory.path))
+        let error = #expect(throws: DirectoryError.self) { try schema.check(unless: flag) }
+        #expect(error?.description.contains("interrupt") == true, "\(error.debugDescription)")
+    }
 }
 
 extension LoadContent {

@@ -341,6 +341,17 @@ import Wire
         }
     }
 
+    @Test func `What nobody waits for any more is not looked at`() throws {
+        _ = try shell.run("CREATE TABLE t(a);", on: "source")
+        for content in [try bytes("source"), Array("CREATE TABLE t(a);".utf8)] {
+            let upload = reader.begin()
+            #expect(upload.add(content) == nil)
+            upload.abandon()
+            #expect(upload.finish() == .unfit("nobody waits for it any more"))
+        }
+        #expect(try leftovers().isEmpty)
+    }
+
     @Test func `What a shell appends to a dump is left out`() {
         #expect(
             read(Array("BEGIN; COMMIT;\nPRAGMA foreign_keys=OFF;\n".utf8))

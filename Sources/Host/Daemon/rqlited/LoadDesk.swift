@@ -55,6 +55,7 @@ final class LoadDesk: Sendable {
 
         func add(_ part: [UInt8]) -> LoadContent? { upload.add(part) }
         func finish() -> LoadContent { desk.look(at: upload) }
+        func abandon() { upload.abandon() }
         func discard() { upload.discard() }
 
         func keep() throws(KeptFileFault) -> any KeptFile {

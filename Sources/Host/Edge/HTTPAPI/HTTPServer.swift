@@ -161,12 +161,19 @@ package final class HTTPServer: Sendable {
 }
 
 extension HTTPWorkshop {
-    /// NIO's threads for work that blocks, which all parts of the process share.
+    /// Threads of its own, and several on one processor, too: one may look at a load for minutes.
     package static let threads = HTTPWorkshop { work in
-        NIOThreadPool.singleton.submit { state in
+        pool.submit { state in
             if case .active = state { work() }
         }
     }
+
+    /// As long as the process.
+    private static let pool: NIOThreadPool = {
+        let pool = NIOThreadPool(numberOfThreads: max(4, System.coreCount))
+        pool.start()
+        return pool
+    }()
 }
 
 /// Stands for a connection that is one too many: says so at once and closes.

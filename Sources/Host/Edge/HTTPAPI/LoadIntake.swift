@@ -3,7 +3,7 @@ package import Wire
 /// Takes one body that is to be loaded, part by part, and looks at it when it is whole. What it keeps
 /// is gone after `finish` or `discard`, and when nobody holds it any more.
 ///
-/// Calls may take their time: never on an event loop. One at a time, on any thread.
+/// Calls may take their time: never on an event loop. One at a time, on any thread, but for `abandon`.
 package protocol LoadIntake: AnyObject, Sendable {
     /// The next bytes, as the client sent them.
     /// - Returns: nil: they were taken. Otherwise `tooLarge` or `unfit`: nothing can become of the
@@ -12,6 +12,10 @@ package protocol LoadIntake: AnyObject, Sendable {
 
     /// The body has come to its end. To be called once.
     func finish() -> LoadContent
+
+    /// The client has gone, and nobody waits any more for what `finish` says, which may be under way on
+    /// another thread: it ends soon. Alone of all these it never blocks.
+    func abandon()
 
     /// In place of `finish`, for who reads the body itself.
     func keep() throws(KeptFileFault) -> any KeptFile
@@ -40,5 +44,6 @@ package final class RefusedLoad: LoadIntake {
     package func keep() throws(KeptFileFault) -> any KeptFile {
         throw KeptFileFault(text: "this server loads nothing")
     }
+    package func abandon() {}
     package func discard() {}
 }

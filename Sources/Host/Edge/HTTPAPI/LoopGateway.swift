@@ -37,8 +37,8 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
     private var gathered: [ClientRequest] = []
     /// Also requests whose client has gone: the node is still at them.
     var waiting: [RequestID: Waiting] = [:]
-    /// Whose request is worked on elsewhere.
-    private var away: [RequestID: HTTPConnection] = [:]
+    /// Whose request is worked on elsewhere, and its body where that is kept.
+    private var away: [RequestID: (connection: HTTPConnection, intake: (any LoadIntake)?)] = [:]
     private var lastSerial: UInt32 = 0
     private var openConnections = 0
     /// Those that may have a request.
@@ -142,7 +142,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         guard let id = enroll(pending, for: connection, exchange, request.share) else {
             return false
         }
-        away[id] = connection
+        away[id] = (connection, request.kept?.intake)
         // What comes earlier shall reach the node earlier.
         if !gathered.isEmpty { submitGathered() }
         let (desk, operation, service) = (edge.desk, pending.operation, service)
@@ -189,7 +189,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
             response.pack(for: waiting.pending)
             waiting.connection.complete(exchange, with: response)
         }
-        away.removeValue(forKey: id)?.workReturned()
+        away.removeValue(forKey: id)?.connection.workReturned()
         endDrainingIfDue()
     }
 
@@ -203,6 +203,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
     func cancel(_ exchanges: [ExchangeID], of connection: HTTPConnection) {
         let ids = exchanges.map { Self.id($0, connection) }.filter { waiting[$0] != nil }
         guard !ids.isEmpty else { return }
+        for id in ids { away[id]?.intake?.abandon() }
         // What is not yet submitted is cancelled after it.
         submitGathered()
         service.cancel(ids, replyTo: self)

@@ -119,6 +119,8 @@ enum LoadFault: Error {
     case noRoom(path: String, bytes: Int)
     /// Reading what is to be written.
     case database(SQLiteError)
+    /// Nobody waits for it any more.
+    case unwanted
 
     var text: String {
         switch self {
@@ -129,6 +131,7 @@ enum LoadFault: Error {
             "the disk of \(path) has no room for more than \(bytes) bytes and a copy of them: free "
                 + "some, or load through another node"
         case .database(let error): error.message
+        case .unwanted: "nobody waits for it any more"
         }
     }
 }

@@ -40,11 +40,16 @@ package struct LoadReader: Sendable {
         bytes.count >= 14 && bytes.starts(with: "SQLite format".utf8)
     }
 
-    /// - Parameter file: the whole body, unpacked.
-    func content(of file: LoadFile) throws(LoadRefusal) -> LoadContent {
+    /// - Parameters:
+    ///   - file: the whole body, unpacked.
+    ///   - flag: ends it.
+    func content(of file: LoadFile, unless flag: LoadFlag) throws(LoadRefusal) -> LoadContent {
+        if flag.isRaised { throw LoadRefusal(LoadFault.unwanted) }
         let start = try bytes(of: file, upTo: 16)
-        if Self.isDatabase(start) { return try image(of: file.path) }
-        guard file.byteCount <= packedBytes else { return try database(ofDump: file) }
+        if Self.isDatabase(start) { return try image(of: file.path, unless: flag) }
+        guard file.byteCount <= packedBytes else {
+            return try database(ofDump: file, unless: flag)
+        }
         let text = try bytes(of: file, upTo: file.byteCount)
         return Self.sql(text)
     }
@@ -105,28 +110,30 @@ package struct LoadReader: Sendable {
     }
 
     /// Too much for an entry: a database is made of it here, and loaded in place of an empty one.
-    private func database(ofDump file: LoadFile) throws(LoadRefusal) -> LoadContent {
-        let made = try LoadedDump(of: file).build()
+    private func database(
+        ofDump file: LoadFile, unless flag: LoadFlag
+    ) throws(LoadRefusal) -> LoadContent {
+        let made = try LoadedDump(of: file, unless: flag).build()
         defer { DatabaseDirectory.drop(made) }
-        return try image(of: made, onlyEmpty: true)
+        return try image(of: made, onlyEmpty: true, unless: flag)
     }
 
     // MARK: Files
 
     /// - Parameter onlyEmpty: it may only take the place of an empty database.
-    private func image(of path: String, onlyEmpty: Bool = false) throws(LoadRefusal)
-        -> LoadContent
-    {
+    private func image(
+        of path: String, onlyEmpty: Bool = false, unless flag: LoadFlag
+    ) throws(LoadRefusal) -> LoadContent {
         do throws(DirectoryError) {
             try directory.checkHeader(path)
-            try LoadedSchema(of: path, directory).check()
+            try LoadedSchema(of: path, directory).check(unless: flag)
             try prepare(path)
         } catch {
             if error.isDiskFull { throw LoadRefusal("no room is left to check it") }
             guard case .unfit(_, let reason) = error else { throw LoadRefusal("\(error)") }
             throw LoadRefusal(reason)
         }
-        return try pack(path, onlyEmpty: onlyEmpty)
+        return try pack(path, onlyEmpty: onlyEmpty, unless: flag)
     }
 
     /// The form in which nodes take it over: their size of pages, and the daemon's table.
@@ -141,7 +148,9 @@ package struct LoadReader: Sendable {
     }
 
     /// In one piece where an entry has room for it, else in parts.
-    private func pack(_ path: String, onlyEmpty: Bool) throws(LoadRefusal) -> LoadContent {
+    private func pack(
+        _ path: String, onlyEmpty: Bool, unless flag: LoadFlag
+    ) throws(LoadRefusal) -> LoadContent {
         let writer = GzipWriter()
         var image = DatabaseImage(byteCount: 0, packed: [])
         var parts: PackedParts?
@@ -156,6 +165,7 @@ package struct LoadReader: Sendable {
                 image.packed = []
             }
             try LoadFile.read(path) { part throws(LoadFault) in
+                if flag.isRaised { throw LoadFault.unwanted }
                 image.byteCount += part.count
                 try add(try Self.packed(part, by: writer))
                 return true

@@ -27,6 +27,8 @@ package final class LoadUpload: Sendable {
 
     private let reader: LoadReader
     private let state = Mutex(State())
+    /// Not behind the lock, which whoever looks at the body holds.
+    private let flag = LoadFlag()
 
     init(_ reader: LoadReader) { self.reader = reader }
 
@@ -50,14 +52,14 @@ package final class LoadUpload: Sendable {
 
     /// All of the body has come: what it is. On a thread with a deep stack, for SQL is read here.
     package func finish() -> LoadContent {
-        let reader = reader
+        let (reader, flag) = (reader, flag)
         return state.withLock { state -> LoadContent in
             defer { state.end() }
             if let refusal = state.refusal { return refusal.content }
             do throws(LoadRefusal) {
                 try state.add([], isLast: true, reader)
                 guard let file = state.file else { return LoadReader.sql([]) }
-                return try reader.content(of: file)
+                return try reader.content(of: file, unless: flag)
             } catch {
                 return error.content
             }
@@ -85,7 +87,13 @@ package final class LoadUpload: Sendable {
     }
 
     /// It is not wanted any more.
-    package func discard() { state.withLock { $0.end() } }
+    package func discard() {
+        flag.raise()
+        state.withLock { $0.end() }
+    }
+
+    /// Nobody waits any more for what `finish` says: it ends soon, and `unfit`. Never blocks.
+    package func abandon() { flag.raise() }
 }
 
 extension LoadUpload.State {

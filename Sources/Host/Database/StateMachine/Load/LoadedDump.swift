@@ -10,6 +10,7 @@ internal import Wire
 struct LoadedDump {
     private let file: LoadFile
     private let scratch: DatabaseDirectory
+    private let flag: LoadFlag
     /// Bytes that a piece has at least, unless it is the last.
     var pieceBytes = 4 << 20
     /// Bytes at the end that are run last, in one piece: the words that end a dump are among them.
@@ -18,8 +19,10 @@ struct LoadedDump {
     var statementBytes = 64 << 20
 
     /// What is made is named after the file, and lies beside it.
-    init(of file: LoadFile) {
+    /// - Parameter flag: ends it, between two pieces.
+    init(of file: LoadFile, unless flag: LoadFlag = LoadFlag()) {
         self.file = file
+        self.flag = flag
         scratch = DatabaseDirectory(path: "\(file.path)_dump")
     }
 
@@ -57,6 +60,10 @@ struct LoadedDump {
         var enough = pieceBytes + lastBytes
         do throws(LoadFault) {
             try LoadFile.read(file.path) { part in
+                if flag.isRaised {
+                    refusal = LoadRefusal(LoadFault.unwanted)
+                    return false
+                }
                 rest += part
                 guard rest.count >= enough else { return true }
                 do throws(LoadRefusal) {

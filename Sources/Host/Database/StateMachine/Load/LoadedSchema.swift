@@ -32,11 +32,13 @@ struct LoadedSchema {
         return connection
     }
 
+    /// - Parameter flag: ends it.
     /// - Throws: `DirectoryError.unfit` with the reason.
-    func check() throws(DirectoryError) {
+    func check(unless flag: LoadFlag) throws(DirectoryError) {
         let items: [SchemaRow]
         do throws(SQLiteError) {
             let connection = try Self.connect(path)
+            flag.watch(connection)
             let encoding = try connection.text("PRAGMA encoding") ?? ""
             guard encoding == "UTF-8" else {
                 throw SQLiteError(
