@@ -19,6 +19,7 @@ struct ApplyWorker {
     private let scrub: ScrubThread
     private var results: [AppliedEntry] = []
     private var shownUpkeep = UpkeepTimes()
+    private var shownLoad: OpenLoad?
 
     init(
         applier: Applier, generation: Generation, marker: ApplyMarker, links: ApplyThread.Links,
@@ -145,6 +146,10 @@ struct ApplyWorker {
         if applier.applied.upkeep != shownUpkeep {
             shownUpkeep = applier.applied.upkeep
             links.board.publish(shownUpkeep)
+        }
+        if applier.applied.load != shownLoad {
+            shownLoad = applier.applied.load
+            links.board.publish(shownLoad)
         }
         links.readers.commits.stands(
             at: applier.applied.position, of: applier.applied.cluster)

@@ -89,6 +89,10 @@ package final class Node: NodeService, Sendable {
     /// When VACUUM and the like were last run, as far as this node has applied the log. From any thread.
     package var upkeep: UpkeepTimes { links.board.upkeep }
 
+    /// The load whose parts are kept and has no end yet, as far as this node has applied the log. From any
+    /// thread.
+    package var openLoad: OpenLoad? { links.board.load }
+
     /// Threads that serve reads, those at one, and reads that wait for one.
     package var readers: (threads: Int, busy: Int, waiting: Int, givenUp: Int) {
         links.readers.counts

@@ -14,6 +14,7 @@ final class StatusBoard: Sendable {
         var fault: String?
         var database: DatabaseStatistics?
         var upkeep = UpkeepTimes()
+        var load: OpenLoad?
         var onSeeking: (@Sendable () -> Void)?
         var onFault: (@Sendable (String) -> Void)?
 
@@ -72,6 +73,12 @@ final class StatusBoard: Sendable {
     }
 
     var upkeep: UpkeepTimes { state.withLock(\.upkeep) }
+
+    func publish(_ load: OpenLoad?) {
+        state.withLock { $0.load = load }
+    }
+
+    var load: OpenLoad? { state.withLock(\.load) }
 
     var database: DatabaseStatistics? { state.withLock(\.database) }
 

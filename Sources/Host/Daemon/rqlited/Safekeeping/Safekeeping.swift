@@ -25,6 +25,7 @@ struct Safekeeping {
     private(set) var restore: RestoreService?
     private(set) var upkeep: UpkeepService?
     private(set) var archive: ArchiveService?
+    private var loadWatch: LoadWatchService?
 
     /// Reads the files; touches nothing.
     init(
@@ -119,6 +120,7 @@ struct Safekeeping {
                 upkeepSettings, node: node, metrics: metrics, logger: logger.named("store"),
                 isHeld: { restore?.isPending ?? false })
         }
+        loadWatch = LoadWatchService(node, logger: logger.named("store"))
         guard let restore else { return node }
         return RestoreGate(node: node, restore: restore)
     }
@@ -129,6 +131,7 @@ struct Safekeeping {
         try backup?.start()
         try archive?.start()
         try upkeep?.start()
+        try loadWatch?.start()
     }
 
     func stop() {
@@ -136,5 +139,6 @@ struct Safekeeping {
         backup?.stop()
         archive?.stop()
         upkeep?.stop()
+        loadWatch?.stop()
     }
 }
