@@ -45,7 +45,7 @@ package final class ArchiveRestore {
     static let pieceBytes = 1 << 30
 
     /// - Parameters:
-    ///   - directory: where there is room for the database twice, and for the packed log; what a restore
+    ///   - directory: where there is room for the database three times, and for the packed log; what a restore
     ///     that was killed left there is removed.
     ///   - interruption: ends it; of the store, too.
     /// - Throws: `StorageFault` where no files can be made there.

@@ -11,7 +11,7 @@ package final class RestoreDirectory {
     private static let prefix = ".rqlited-restore-"
     private static let tries = 10
 
-    /// - Parameter parent: where there is room for the database twice, and the log.
+    /// - Parameter parent: where there is room for the database three times, and the log.
     init(in parent: String) throws(StorageFault) {
         Self.removeAbandoned(in: parent)
         for _ in 0..<Self.tries {
