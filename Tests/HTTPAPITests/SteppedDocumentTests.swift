@@ -100,6 +100,15 @@ import Wire
         #expect(isRight, "\(text.prefix(100)) … \(text.suffix(100))")
     }
 
+    @Test func `To look whether a long blob is a text takes steps, too`() throws {
+        let blob = [UInt8](repeating: 0x61, count: 1 << 20) + [0xFF]
+        let result = CommandResult([
+            StatementResult(rows(["t"], ["text"], [[.blob(blob)]]), isRead: true)
+        ])
+        let silent = try steps(result, ResultFormat(), size: 16_384).filter(\.isEmpty).count
+        #expect(silent > 60)
+    }
+
     @Test func `Damaged cells end a document with an error, not a crash`() throws {
         for cells in [[], [4, 255, 255, 255, 255], [9], [1, 0], [0, 0, 0]] as [[UInt8]] {
             for isAssociative in [false, true] {

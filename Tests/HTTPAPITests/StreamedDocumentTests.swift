@@ -94,6 +94,29 @@ import Wire
         }
     }
 
+    @Test func `To look whether a long blob is a text takes slices, too`() throws {
+        let blob = [UInt8](repeating: 0x61, count: 1 << 20) + [0xFF]
+        var cells = ByteWriter()
+        Value.blob(blob).encode(into: &cells)
+        let whole = StatementResult(rows(["t"], ["text"], [[.blob(blob)]]), isRead: true)
+        let forms: [[ResultPart.Piece]] = [
+            [.statement(whole)],
+            [
+                .rowsBegin(columns: ["t"], types: ["text"], isRead: true), .cells(cells.bytes),
+                .rowsEnd(nanoseconds: 0, error: nil),
+            ],
+        ]
+        for pieces in forms {
+            var document = StreamedDocument(ResultFormat(), elapsed: { .zero })
+            document.feed(ResultPart(pieces + [.end(error: nil, logIndex: 0)]))
+            var silent = 0
+            while try document.advance(until: 16_384) == .more {
+                if document.takeBytes().isEmpty { silent += 1 }
+            }
+            #expect(silent > 60)
+        }
+    }
+
     @Test func `Rows that end with an error have it behind them, and a row that was cut is gone`()
         throws
     {

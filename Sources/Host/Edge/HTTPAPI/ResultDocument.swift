@@ -69,7 +69,8 @@ struct ResultDocument {
     }
 
     /// Writes until at least `size` bytes are there to be taken, or all is written. A step may end
-    /// a few KiB later, for what is short is not cut.
+    /// a few KiB later, for what is short is not cut; and without a byte, where it was spent on looking
+    /// what a long cell is.
     /// - Returns: whether the document is complete.
     mutating func advance(until size: Int) throws(WireError) -> Bool {
         while output.bytes.count < size {
@@ -87,11 +88,10 @@ struct ResultDocument {
                 guard case .rows(let rows) = statement.outcome else { return true }
                 let isComplete = try writer.advance(rows, to: &output, until: size)
                 stage = .rows(index, writer)
-                if isComplete {
-                    members.write(nanoseconds: statement.nanoseconds, to: &output)
-                    output.endObject()
-                    stage = .statement(index + 1)
-                }
+                guard isComplete else { return false }
+                members.write(nanoseconds: statement.nanoseconds, to: &output)
+                output.endObject()
+                stage = .statement(index + 1)
             case .closing:
                 members.writeEnd(
                     error: result.error, logIndex: result.logIndex, elapsed: elapsed, to: &output)

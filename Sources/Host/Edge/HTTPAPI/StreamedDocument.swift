@@ -49,7 +49,8 @@ struct StreamedDocument {
     /// Bytes of parts that were used up since this was last asked.
     mutating func takeUsedUp() -> Int { queue.takeUsedUp() }
 
-    /// Writes until at least `size` bytes are there to be taken, or all that has come is written.
+    /// Writes until at least `size` bytes are there to be taken, or all that has come is written. A step
+    /// may be spent, without a byte, on looking what a long cell is.
     /// Fails where the cells are not what the columns promise, or the pieces are out of order.
     mutating func advance(until size: Int) throws(WireError) -> HTTPSlice {
         while output.bytes.count < size {
@@ -67,11 +68,11 @@ struct StreamedDocument {
             case .statement(let result, var writer):
                 stage = .between
                 guard case .rows(let rows) = result.outcome else { continue }
-                if try writer.advance(rows, to: &output, until: size) {
-                    endStatement(result.nanoseconds, error: nil)
-                } else {
+                guard try writer.advance(rows, to: &output, until: size) else {
                     stage = .statement(result, writer)
+                    return .more
                 }
+                endStatement(result.nanoseconds, error: nil)
             case .rows(var writer, let header):
                 // Leaves `writer` the only owner of its lists.
                 stage = .between
@@ -79,7 +80,7 @@ struct StreamedDocument {
                     over: cells, rowsOf: header.columns.count, to: &output, until: size)
                 guard isWritten else {
                     stage = .rows(writer, header)
-                    continue
+                    return .more
                 }
                 guard let piece = queue.take() else {
                     stage = .rows(writer, header)
