@@ -29,11 +29,19 @@ import Wire
             _ sql: String..., waits: Bool = false, bytes: Int = 10, as user: String = "",
             timeout: Duration = .seconds(30)
         ) -> UInt64 {
+            put(
+                sql.map { Statement($0) }, waits: waits, bytes: bytes, as: user, timeout: timeout)
+        }
+
+        @discardableResult
+        mutating func put(
+            _ statements: [Statement], waits: Bool = false, bytes: Int = 10, as user: String = "",
+            timeout: Duration = .seconds(30)
+        ) -> UInt64 {
             lastClient += 1
             machine.put(
                 Machine.Arrival(
-                    client: Machine.Client(number: lastClient),
-                    statements: sql.map { Statement($0) },
+                    client: Machine.Client(number: lastClient), statements: statements,
                     credential: user.isEmpty ? .none : .token(user), byteCount: bytes, waits: waits,
                     deadline: now + timeout),
                 at: now)
@@ -237,6 +245,32 @@ import Wire
         }
         #expect(asked == 2)
         #expect(bench.machine.isIdle)
+    }
+
+    /// In a queue that is never empty, and before one.
+    @Test(
+        arguments: [
+            (4, [], ["d", "e"]), (2, ["c", "d"], ["e", "f", "g", "h", "i", "j"]),
+        ] as [(Int, [String], [String])])
+    func `What was carried out is not kept while others wait`(
+        capacity: Int, before: [String], after: [String]
+    ) {
+        var bench = Bench { $0.capacity = capacity }
+        bench.put("a")
+        bench.put("b")
+        for text in before { bench.put(text) }
+        var bytes = [UInt8](repeating: 1, count: 4096)
+        let place = bytes.withUnsafeBytes { Int(bitPattern: $0.baseAddress) }
+        bench.put([Statement("large", positional: [.blob(bytes)])])
+        for text in after { bench.put(text) }
+        bench.finish()
+        if !before.isEmpty { bench.finish() }
+        #expect(bench.texts.first == "large")
+        bench.finish()
+        #expect(!bench.machine.isIdle)
+        // An array that somebody else has, too, is copied by that.
+        bytes[0] = 2
+        #expect(bytes.withUnsafeBytes { Int(bitPattern: $0.baseAddress) } == place)
     }
 
     @Test func `An empty write waits for those before it, and asks nothing of the node`() {

@@ -1,3 +1,4 @@
+import NIOCore
 import Rights
 import Service
 import Wire
@@ -115,8 +116,9 @@ struct WriteQueueMachine: Sendable {
     /// Every write through it has been carried out; 0 before the first.
     private(set) var completedSequence: UInt64 = 0
 
-    private var blocked: ArraySlice<(arrival: Arrival, at: Duration)> = []
-    private var queue: ArraySlice<Write> = []
+    // Not slices of arrays: these keep alive what was taken from their beginning.
+    private var blocked = CircularBuffer<(arrival: Arrival, at: Duration)>()
+    private var queue = CircularBuffer<Write>()
     private var queuedBytes = 0
     private var batch: Batch?
     /// Whoever waits for a write that has a place.
@@ -192,7 +194,6 @@ struct WriteQueueMachine: Sendable {
             blocked.removeFirst()
             admit(next.arrival, now)
         }
-        if blocked.isEmpty { blocked = [] }
     }
 
     // MARK: Batches
@@ -215,7 +216,6 @@ struct WriteQueueMachine: Sendable {
             bytes += next.arrival.byteCount
         }
         queuedBytes -= bytes
-        if queue.isEmpty { queue = [] }
         guard let last = writes.last?.sequence else { return }
         batch = Batch(
             open: [], patience: settings.patience,
