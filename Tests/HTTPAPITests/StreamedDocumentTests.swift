@@ -94,6 +94,19 @@ import Wire
         }
     }
 
+    @Test func `Pieces that were taken leave nothing behind, also where one always waits`() {
+        var queue = PieceQueue()
+        queue.feed(ResultPart([.content([0])]))
+        for number in 1...5000 {
+            queue.feed(ResultPart([.content([UInt8(truncatingIfNeeded: number)])]))
+            #expect(queue.take() == .content([UInt8(truncatingIfNeeded: number - 1)]))
+        }
+        let kept = Mirror(reflecting: queue).children.compactMap { child in
+            (child.value as? any Collection).map { $0.count }
+        }
+        #expect(kept == [1])
+    }
+
     @Test func `To look whether a long blob is a text takes slices, too`() throws {
         let blob = [UInt8](repeating: 0x61, count: 1 << 20) + [0xFF]
         var cells = ByteWriter()
