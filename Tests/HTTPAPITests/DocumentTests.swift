@@ -55,6 +55,20 @@ import Testing
         #expect(try client().get("/status?key=").body == client().get("/status").body)
     }
 
+    @Test func `The status, for which files are looked at, keeps no other client waiting`() throws {
+        let bench = UploadTests.Bench()
+        let client = try Client(
+            FakeNode { _ in .readiness(.nodeOnly) }, documents: Self.documents,
+            workshop: bench.workshop)
+        let other = try Client(beside: client, sharesLoop: true)
+        try client.send("GET /status HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(try client.output().isEmpty)
+        #expect(try other.get("/readyz").status == 200)
+        bench.doNext()
+        client.channel.embeddedEventLoop.run()
+        #expect(Client.answers(in: try client.output()).map(\.status) == [200])
+    }
+
     @Test func `Variables stand a module per line`() throws {
         #expect(
             try client().get("/debug/vars").body

@@ -10,7 +10,7 @@ import Wire
 /// Bodies that are taken in parts while they come.
 @Suite struct UploadTests {
     /// Keeps what is to be done until the test does it.
-    private final class Bench: Sendable {
+    final class Bench: Sendable {
         private let jobs = Mutex<[@Sendable () -> Void]>([])
 
         var workshop: HTTPWorkshop {

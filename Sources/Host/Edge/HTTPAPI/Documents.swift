@@ -4,7 +4,7 @@ package import Telemetry
 /// The documents of `/status`, `/debug/vars` and `/metrics`, put together from what the parts of the daemon
 /// tell about themselves.
 package struct Documents: Sendable {
-    /// A top-level member. `value` is called on an event loop: it must not block. Nil leaves the
+    /// A top-level member. `value` is called where work is done that may block. Nil leaves the
     /// member out.
     package struct Section: Sendable {
         package let name: String
@@ -20,7 +20,9 @@ package struct Documents: Sendable {
     private let variables: @Sendable () -> [JSONValue.Member]
     private let families: @Sendable () -> [MetricFamily]
 
-    /// All are called on an event loop: they must not block.
+    /// - Parameters:
+    ///   - variables: called on an event loop: it must not block.
+    ///   - metrics: likewise.
     package init(
         status: [Section] = [], variables: @escaping @Sendable () -> [JSONValue.Member] = { [] },
         metrics: @escaping @Sendable () -> [MetricFamily] = { [] }

@@ -27,6 +27,7 @@ struct StoreSection: Sendable {
     func document() -> JSONValue {
         let status = node.status
         let options = node.options
+        let size = Self.size(of: options.dataDirectory)
         return .object([
             .init("addr", .string(options.address.rawValue)),
             .init("apply", apply(status)),
@@ -47,8 +48,8 @@ struct StoreSection: Sendable {
                             .bool(node.databaseStatistics?.foreignKeys ?? false))
                     ] + extensions)),
             .init("dir", .string(options.dataDirectory)),
-            .init("dir_size", .integer(directorySize)),
-            .init("dir_size_friendly", .string("\(ByteSize(bytes: directorySize))")),
+            .init("dir_size", .integer(size)),
+            .init("dir_size_friendly", .string("\(ByteSize(bytes: size))")),
             .init("disk_full", .bool(status.isDiskFull)),
             .init("durable_index", .integer(status.durableIndex.rawValue)),
             .init("election_timeout", .string(settings.raft.timing.electionTimeout.goText)),
@@ -95,8 +96,6 @@ struct StoreSection: Sendable {
     }
 
     /// Of the files right in the data directory and in those below it.
-    private var directorySize: Int { Self.size(of: node.options.dataDirectory) }
-
     private static func size(of folder: String) -> Int {
         var total = 0
         var folders = [folder]

@@ -142,7 +142,7 @@ final class HTTPOperation: Sendable {
         _ permissions: [Permission], body: Body = .none, note: OperationNote? = nil,
         content: Response.Content = .json,
         counting counter: (@Sendable (HTTPCounters) -> Counter)? = nil,
-        isObservation: Bool = false,
+        isObservation: Bool = false, isSlow: Bool = false,
         answerToHead: @escaping @Sendable (Context, HTTPRequest) -> Response? = { _, _ in nil },
         work: @escaping @Sendable (Context, HTTPRequest) -> Response
     ) {
@@ -158,7 +158,7 @@ final class HTTPOperation: Sendable {
         self.content = content
         self.counter = counter
         self.isObservation = isObservation
-        isSlow = false
+        self.isSlow = isSlow
         self.answerToHead = answerToHead
         self.work = { .respond(work($0, $1)) }
         answer = { _, _, _ in nil }
