@@ -176,6 +176,23 @@ import Wire
                 == texts.map { "text \($0)" })
     }
 
+    @Test(arguments: [
+        ("CREATE TABLE t(\"caf", "\", b)"), ("CREATE VIEW v AS SELECT 'caf", "' AS a"),
+    ])
+    func `A schema that is not UTF-8 ends a dump, and its names never stand for values`(
+        before: String, after: String
+    ) throws {
+        try database.execute("CREATE TABLE s(a, b)")
+        let other = try database.copied { (connection) throws(SQLiteError) in
+            let sql = Array(before.utf8) + [0xE9] + Array(after.utf8)
+            try connection.prepare(utf8: sql).run()
+        }
+        try other.execute("INSERT INTO s VALUES('x', 1)", "INSERT INTO t VALUES('x', 1)")
+        let dump = try other.reader().sqlDump()
+        #expect(dump.error?.contains("not UTF-8") == true)
+        #expect(!String(decoding: dump.bytes, as: UTF8.self).contains("VALUES('caf"))
+    }
+
     @Test func `A packed copy unpacks to the plain one`() throws {
         try fill(0)
         let plain = try backUp()

@@ -1,5 +1,6 @@
 import Glibc
 import Gzip
+import SQLite
 import Scratch
 import Testing
 import Wire
@@ -90,5 +91,16 @@ import Wire
             "CREATE TABLE t(a); INSERT INTO t VALUES(CAST(x'ff41' AS TEXT));")
         let table = try keep(file).table("t")
         #expect(throws: KeptUploadFault.self) { _ = try table.next() }
+    }
+
+    @Test func `A table whose columns are not named in UTF-8 is refused`() throws {
+        try {
+            let connection = try Connection(path: shell.path("source"), access: .create)
+            let sql = Array("CREATE TABLE t(\"caf".utf8) + [0xE9] + Array("\", b)".utf8)
+            try connection.prepare(utf8: sql).run()
+            try connection.execute("INSERT INTO t VALUES(1, 2)")
+        }()
+        let kept = try keep(try bytes(""))
+        #expect(throws: KeptUploadFault.self) { _ = try kept.table("t") }
     }
 }

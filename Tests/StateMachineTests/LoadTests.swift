@@ -258,6 +258,23 @@ import Wire
         #expect(try leftovers().isEmpty)
     }
 
+    @Test(arguments: [
+        "CREATE TABLE t(\"caf", "CREATE TABLE \"caf", "CREATE TABLE t(a DEFAULT \"caf",
+    ])
+    func `A file whose schema is not UTF-8 is refused`(start: String) throws {
+        let sql = Array(start.utf8) + [0xE9] + Array("\"".utf8)
+        try {
+            let connection = try Connection(path: shell.path("source"), access: .create)
+            let end = start.contains("t(") ? ")" : "(a)"
+            try connection.prepare(utf8: sql + Array(end.utf8)).run()
+        }()
+        guard case .unfit(let reason) = read(try bytes("source")) else {
+            Issue.record("taken")
+            return
+        }
+        #expect(reason.contains("not UTF-8"), "\(reason)")
+    }
+
     @Test func `A file that is damaged is refused`() throws {
         _ = try shell.run(
             ShellDumpTests.schemas[6] + "CREATE INDEX z ON t(b, a);", on: "source")

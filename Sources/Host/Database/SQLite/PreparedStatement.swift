@@ -185,6 +185,12 @@ package struct PreparedStatement: ~Copyable {
         sqlite3_column_text(pointer, Int32(index)).map { String(cString: $0) }
     }
 
+    /// All bytes of a text of the present row, none for NULL; nil where they are no UTF-8: what `text`
+    /// would replace then is another text.
+    package func validText(at index: Int) -> String? {
+        withBytes(at: index, isText: true) { String(validating: $0, as: UTF8.self) }
+    }
+
     /// The bytes of a text or blob; they live until the next step. The pointer is asked for before
     /// the count, for asking may convert the value.
     package func withBytes<Result>(

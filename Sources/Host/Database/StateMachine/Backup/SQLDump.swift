@@ -71,12 +71,12 @@ struct SQLDump {
         if tables.contains(where: \.isVirtual) { try writeVirtual(tables) }
         let others = try query(
             """
-            SELECT sql FROM main.sqlite_schema WHERE type IN ('index', 'trigger', 'view')
+            SELECT name, sql FROM main.sqlite_schema WHERE type IN ('index', 'trigger', 'view')
             AND sql IS NOT NULL ORDER BY rowid
             """)
         try rows(of: others) { dump, row throws(BackupFault) in
-            dump.append(row, at: 0)
-            dump.line(";")
+            let sql = try Self.sql(of: row.text(at: 0) ?? "", row, at: 1)
+            dump.line("\(sql);")
             try dump.flush(to: &answer, from: ResultWindow.partBytes)
         }
         if tables.contains(where: \.isVirtual) { line("PRAGMA writable_schema=OFF;") }
@@ -104,17 +104,27 @@ struct SQLDump {
                 """)
             var tables: [Table] = []
             var copy = self
-            try copy.rows(of: statement) { _, row in
+            try copy.rows(of: statement) { _, row throws(BackupFault) in
                 let name = row.text(at: 0) ?? ""
                 guard names?.contains(where: { $0.utf8.elementsEqual(name.utf8) }) ?? true else {
                     return
                 }
-                tables.append(
-                    Table(
-                        name: name, sql: row.text(at: 1) ?? "", isVirtual: row.integer(at: 2) != 0))
+                let sql = try Self.sql(of: name, row, at: 1)
+                tables.append(Table(name: name, sql: sql, isVirtual: row.integer(at: 2) != 0))
             }
             return tables
         }
+    }
+
+    /// What makes an object of the schema. Nothing is repaired in it: a column that is named otherwise
+    /// would be taken for a text, and stand in place of each of its values.
+    private static func sql(
+        of name: String, _ row: borrowing PreparedStatement, at place: Int
+    ) throws(BackupFault) -> String {
+        guard let sql = row.validText(at: place) else {
+            throw .sqlite("writing it as SQL", .schemaNotUTF8(name))
+        }
+        return sql
     }
 
     /// The columns that can be written: those that are computed are not.
@@ -228,10 +238,6 @@ struct SQLDump {
     }
 
     private static let digits = Array("0123456789ABCDEF".utf8)
-
-    private mutating func append(_ row: borrowing PreparedStatement, at place: Int) {
-        row.withBytes(at: place, isText: true) { buffer += $0 }
-    }
 
     private mutating func flush(to answer: inout BackupAnswer, from size: Int) throws(BackupFault) {
         guard buffer.count >= size else { return }

@@ -64,7 +64,7 @@ package final class ImportTable {
         // No view, and no virtual table: they could run what the file says.
         let found = try connection.prepare(
             """
-            SELECT name FROM main.sqlite_schema
+            SELECT name, sql FROM main.sqlite_schema
             WHERE type = 'table' AND rootpage > 0 AND name = ?1 COLLATE NOCASE
             """)
         try found.bind(name, at: 1)
@@ -72,6 +72,8 @@ package final class ImportTable {
             throw SQLiteError(
                 extendedCode: SQLITE_ERROR, message: "the file has no table \"\(name)\"")
         }
+        // A name that is not met would be taken for a text, and stand in place of each value.
+        guard found.validText(at: 1) != nil else { throw .schemaNotUTF8(exact) }
         found.reset()
         var columns: [String] = []
         // The file may hold a table of the name that this has as a table.
@@ -114,9 +116,7 @@ package final class ImportTable {
         case SQLITE_INTEGER: .integer(rows.integer(at: place))
         case SQLITE_FLOAT: .real(rows.real(at: place))
         case SQLITE_TEXT:
-            rows.withBytes(at: place, isText: true) {
-                String(validating: $0, as: UTF8.self).map { .text($0) }
-            }
+            rows.validText(at: place).map { .text($0) }
         case SQLITE_BLOB: .blob(rows.blob(at: place))
         default: .null
         }

@@ -94,10 +94,10 @@ struct LoadedSchema {
             """)
         var items: [SchemaRow] = []
         while try rows.step() {
-            items.append(
-                SchemaRow(
-                    name: rows.text(at: 0) ?? "", sql: rows.text(at: 1) ?? "",
-                    isVirtual: rows.integer(at: 2) != 0))
+            guard let name = rows.validText(at: 0), let sql = rows.validText(at: 1) else {
+                throw .schemaNotUTF8(rows.text(at: 0) ?? "")
+            }
+            items.append(SchemaRow(name: name, sql: sql, isVirtual: rows.integer(at: 2) != 0))
         }
         return items
     }
@@ -160,5 +160,14 @@ struct LoadedSchema {
             guard case .failed(let message) = statement.outcome else { continue }
             throw unfit("its \"\(missing[place].name)\" can't be made here: \(message)")
         }
+    }
+}
+
+extension SQLiteError {
+    /// Names in it can't be said by clients, nor written in SQL that is UTF-8.
+    static func schemaNotUTF8(_ name: String) -> SQLiteError {
+        SQLiteError(
+            extendedCode: SQLITE_ERROR,
+            message: "what the schema says of \"\(name)\" is not UTF-8")
     }
 }
