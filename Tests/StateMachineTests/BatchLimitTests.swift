@@ -11,6 +11,10 @@ import Wire
         var rows: [String] = []
     }
 
+    private func command(_ text: String) -> Command {
+        Command(kind: .execute, statements: [Statement(text)], stamp: stamp(LogIndex(7)))
+    }
+
     /// Applies each text as an entry, behind a preparation of its own.
     private func run(
         _ texts: [String], after preparation: [String], under limits: WriteLimits, inOneBatch: Bool
@@ -18,12 +22,7 @@ import Wire
         let database = try Database(writes: limits)
         for text in preparation { try database.execute(text) }
         let first = database.applier.applied.position.index.rawValue + 1
-        let entries = texts.enumerated().map { offset, text in
-            let index = LogIndex(first + UInt64(offset))
-            return entry(
-                index,
-                Command(kind: .execute, statements: [Statement(text)], stamp: stamp(index)))
-        }
+        let entries = texts.enumerated().map { entry(LogIndex(first + UInt64($0)), command($1)) }
         var results: [AppliedEntry] = []
         for batch in inOneBatch ? [entries] : entries.map({ [$0] }) {
             try database.applier.apply(batch, reporting: { _ in true }, into: &results)
@@ -57,5 +56,56 @@ import Wire
             ])
         #expect(
             try run(texts, after: preparation, under: limits, inOneBatch: true) == singly)
+    }
+
+    /// Alone each statement is charged for the journal that it begins, and just more than ten thousand
+    /// steps. In a batch it finds the journal there, and stays below.
+    @Test func `What a request may cost is not decided by what stood before it in a batch`() throws
+    {
+        var limits = WriteLimits.initial
+        limits.steps = 1_000_000
+        let preparation = [
+            "CREATE TABLE t(a)", "CREATE TABLE big(a, b)",
+            """
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+            INSERT INTO big SELECT i, zeroblob(3000) FROM n
+            """,
+        ]
+        let statement = """
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 565)
+            INSERT INTO t SELECT count(*) + length(hex(zeroblob(30000))) FROM n;
+
+            """
+        let texts = ["UPDATE big SET a = a + 1", String(repeating: statement, count: 110)]
+        let singly = try run(texts, after: preparation, under: limits, inOneBatch: false)
+        let last = try #require(singly.outcomes.last)
+        #expect("\(last)".contains("needs more than 1000000 steps"), "\(last)")
+        #expect(
+            try run(texts, after: preparation, under: limits, inOneBatch: true) == singly)
+    }
+
+    @Test func `Each request of a batch may take half of the limit without being run again`()
+        throws
+    {
+        var limits = WriteLimits.initial
+        limits.steps = 1_000_000
+        let count = """
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 15000)
+            INSERT INTO t SELECT count(*) FROM n
+            """
+        var charges: [Int] = []
+        for texts in [[count], [count, count, count, count]] {
+            let database = try Database(writes: limits)
+            try database.execute("CREATE TABLE t(a)")
+            let before = database.applier.session.budget.charged
+            var results: [AppliedEntry] = []
+            let first = database.applier.applied.position.index.rawValue + 1
+            try database.applier.apply(
+                texts.enumerated().map { entry(LogIndex(first + UInt64($0)), command($1)) },
+                reporting: { _ in true }, into: &results)
+            charges.append(database.applier.session.budget.charged - before)
+        }
+        #expect((200_000..<500_000).contains(charges[0]))
+        #expect((1..<5).contains(charges[1] / charges[0]), "\(charges)")
     }
 }

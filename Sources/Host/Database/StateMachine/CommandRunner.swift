@@ -97,7 +97,8 @@ final class CommandRunner {
             return
         }
         do throws(SQLiteError) {
-            try session.beginCommand(progress, settings: state.settings)
+            try session.beginCommand(
+                progress, settings: state.settings, isShared: mode == .shared)
         } catch {
             throw .fault(.storage("preparing the session", error))
         }
@@ -169,6 +170,7 @@ final class CommandRunner {
             case .statement(let statement):
                 try runStatement(statement, &supply)
             }
+            if mode == .shared, session.budget.isInDoubt { throw .needsUnits }
         }
         if !results.isEmpty { results[results.count - 1].nanoseconds = Self.now() &- start }
     }

@@ -50,6 +50,10 @@ final class StepBudget {
     /// With small pages SQLite's cache has many of them, and its table of hashes is as large as this.
     private static let smallestBesideSmallPages: Int64 = 256 << 10
 
+    /// A statement may be charged so much for its journal alone, which lies in one block at first, or
+    /// nothing where the batch has it in a file already.
+    private static let stepsForJournal = 1024 * Int(patternFactor)
+
     /// Of SQLite's compiler, which does little else.
     private static let stepsPerAllocation = 4
 
@@ -57,8 +61,11 @@ final class StepBudget {
     /// By the command so far, in callbacks.
     var used = 0
     private(set) var isExhausted = false
-    /// All that was ever charged, in steps: for tests, which compare it between connections.
+    /// All that was ever charged, in steps.
     private(set) var charged = 0
+    /// What `charged` may come to before a first look decides nothing any more. In `used` what a statement
+    /// takes is rounded, which would hide small differences of many statements.
+    private var mostCharged = Int.max
     /// Steps charged by the statement that runs and not in `used` yet: less than a callback's.
     private var remainder = 0
     /// Steps that are charged already for blocks; nil: they don't count.
@@ -85,10 +92,17 @@ final class StepBudget {
         limit = max(1, steps / Int(Self.stepsPerCallback))
     }
 
-    /// The limit from here on; the same on every node.
-    func allow(steps: UInt64) {
+    /// The limit from here on, for a command that begins or goes on; the same on every node.
+    /// - Parameter isFirstLook: the command stands in a batch's transaction. What SQLite keeps for the
+    ///   whole of one (its journal of statements, the pages that were freed in it) shows in what a
+    ///   statement is charged, by what stood before it in the batch. So half of the steps are all that
+    ///   is decided there; see `isInDoubt`.
+    func allow(steps: UInt64, isFirstLook: Bool) {
         let callbacks = Int(clamping: steps / UInt64(Self.stepsPerCallback))
         limit = min(max(1, callbacks), Self.mostCallbacks)
+        isExhausted = false
+        if isFirstLook { limit /= 2 }
+        mostCharged = isFirstLook ? charged + Int(min(steps, 1 << 62) / 2) : .max
     }
 
     var text: String {
@@ -228,6 +242,10 @@ final class StepBudget {
         charge(steps: Int(clamping: count.multipliedReportingOverflow(by: 12).partialValue))
     }
 
+    /// After a first look: the command must be judged in transactions of its own, for there it may be
+    /// charged up to twice as much, or half.
+    var isInDoubt: Bool { isExhausted || isSpent || charged > mostCharged }
+
     /// Nothing is left for what comes.
     var isSpent: Bool { used > limit }
 
@@ -250,6 +268,7 @@ final class StepBudget {
         isExhausted = used > limit
         isCounting = true
         remainder = 0
+        mostCharged -= Self.stepsForJournal
         guard all else { return statement.resetStepCount() }
         var next = sqlite3_next_stmt(connection, nil)
         while let current = next {

@@ -293,9 +293,12 @@ final class WriteSession {
     // MARK: Session state
 
     /// Nothing that an earlier command left can be seen by the next.
-    func beginCommand(_ progress: EntryProgress, settings: ClusterSettings) throws(SQLiteError) {
+    /// - Parameter isShared: it runs in the transaction of a batch.
+    func beginCommand(_ progress: EntryProgress, settings: ClusterSettings, isShared: Bool)
+        throws(SQLiteError)
+    {
         shortagesBefore = .met
-        budget.allow(steps: settings.limits.steps)
+        budget.allow(steps: settings.limits.steps, isFirstLook: isShared)
         budget.used = progress.steps
         try setForeignKeys(progress.foreignKeys ?? settings.foreignKeys)
         try setFlags(progress.flags)
