@@ -108,4 +108,61 @@ import Wire
         #expect((200_000..<500_000).contains(charges[0]))
         #expect((1..<5).contains(charges[1] / charges[0]), "\(charges)")
     }
+
+    /// Without room for one page more.
+    private func fullDatabase(_ schema: String) throws -> Database {
+        let database = try Database()
+        try database.execute(
+            "CREATE TABLE log(a)", "CREATE TABLE big(a)", schema,
+            """
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)
+            INSERT INTO big SELECT zeroblob(3000) FROM n
+            """)
+        var results: [AppliedEntry] = []
+        try database.applier.apply(
+            [
+                Entry(
+                    index: database.applier.applied.position.index.next, term: Term(1),
+                    payload: .command(
+                        LogCommand.limits(WriteLimitsChange(database: 1 << 20)).encoded()))
+            ], reporting: { _ in true }, into: &results)
+        return database
+    }
+
+    /// SQLite undoes the whole transaction when a page is missing where no statement has a journal: at a
+    /// savepoint FTS5 writes what it has in memory, and a row of the schema may need a page.
+    @Test(arguments: [
+        [
+            """
+            INSERT INTO less(rowid, a) VALUES(1, (WITH RECURSIVE n(i) AS
+            (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+            SELECT group_concat('word' || i, ' ') FROM n))
+            """,
+            "SAVEPOINT s",
+        ],
+        [
+            "PRAGMA writable_schema=ON",
+            "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','f','f',0,'CREATE VIRTUAL TABLE f USING fts5(\(String(repeating: "c", count: 5000)))')",
+        ],
+    ])
+    func `What stands behind the end of a transaction that SQLite undid is of none`(
+        statements: [String]
+    ) throws {
+        let database = try fullDatabase("CREATE VIRTUAL TABLE less USING fts5(a, content='')")
+        let texts =
+            ["BEGIN", "INSERT INTO log VALUES('gone')"] + statements
+            + ["INSERT INTO log VALUES('kept')", "COMMIT"]
+        let index = database.applier.applied.position.index.next
+        let outcomes = try database.apply(
+            Command(
+                kind: .execute, statements: texts.map { Statement($0) }, stamp: stamp(index))
+        ).statements.map(\.outcome)
+        guard outcomes.count == 6, case .failed = outcomes[3] else {
+            Issue.record("\(outcomes)")
+            return
+        }
+        #expect(outcomes[4] == .changed(lastInsertID: 1, rowsAffected: 1))
+        #expect(outcomes[5] == .failed("cannot commit - no transaction is active"))
+        #expect(try database.rows("SELECT a FROM log") == ["kept"])
+    }
 }

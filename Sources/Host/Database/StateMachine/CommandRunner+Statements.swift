@@ -17,14 +17,20 @@ extension CommandRunner {
         if let refusal = refusal(of: statement.compiled) {
             return finish(statement, .failed(refusal), supply)
         }
-        if let control = facts.control { return try runControl(control, statement, supply) }
+        if let control = facts.control {
+            try runControl(control, statement, supply)
+            return try noticeEndOfUnit()
+        }
         do throws(ParameterFailure) {
             session.budget.bindingBegins()
             try supply.bind(to: statement.compiled, isLast: statement.isLast)
         } catch {
             return finish(statement, .failed(error.message), supply)
         }
-        if let row = facts.catalogueRow { return try load(row, statement, supply) }
+        if let row = facts.catalogueRow {
+            try load(row, statement, supply)
+            return try noticeEndOfUnit()
+        }
         if let toggle = facts.toggle { return try runSwitch(toggle, statement, supply) }
         if facts.keyword == .vacuum { return try runVacuum(statement, supply) }
         if facts.optimizes { return try runOptimize(statement, supply) }
@@ -63,6 +69,14 @@ extension CommandRunner {
         if session.isTransactionEnded { return try unitEnded() }
         // In a longer unit such a statement ends it like RAISE(ROLLBACK).
         if isOwnUnit || !keeps { try endUnit(keeping: keeps) }
+    }
+
+    /// SQLite may have ended the transaction, with what is a part of a unit: for want of room it undoes
+    /// all. What follows in the request is of no unit yet.
+    private func noticeEndOfUnit() throws(Interruption) {
+        guard isUnitOpen, session.isTransactionEnded else { return }
+        if mode == .shared { throw .needsUnits }
+        try unitEnded()
     }
 
     /// Why a change of the schema must be undone: no connection could read the schema after it.
