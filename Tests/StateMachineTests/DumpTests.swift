@@ -155,6 +155,42 @@ import Wire
         #expect(access("/tmp/x-of-a-dump", F_OK) != 0)
     }
 
+    /// The schema has many pages, and no room in the cache beside rows that are not committed yet: to look
+    /// for a name in it writes some of these.
+    @Test func `A disk that is full at a virtual table of a dump is waited for`() throws {
+        let database = try Database()
+        let long = String(repeating: "x", count: 1000)
+        try database.execute(
+            (0..<150).map { "CREATE TABLE t\($0)(a /* \(long) */)" }.joined(separator: ";"))
+        let texts = [
+            "BEGIN", "PRAGMA writable_schema=ON", "CREATE TABLE big(a)",
+            """
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 800)
+            INSERT INTO big SELECT zeroblob(3000) FROM n
+            """,
+            "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','v','v',0,'CREATE VIRTUAL TABLE v USING fts5vocab(''words'', ''row'')')",
+            "PRAGMA writable_schema=OFF", "COMMIT",
+        ]
+        let load = Command(kind: .execute, statements: texts.map { Statement($0) })
+        defer { WriteFault.end() }
+        var failures = 0
+        for writes in stride(from: 0, to: 10_000, by: 40) {
+            let copy = try database.copied()
+            WriteFault.full(after: Int64(writes))
+            do {
+                let outcomes = try copy.apply(load).statements.map(\.outcome)
+                WriteFault.end()
+                for case .failed(let text) in outcomes { Issue.record("\(writes): \(text)") }
+                break
+            } catch let fault as ApplyFault {
+                WriteFault.end()
+                #expect(fault == .diskFull)
+                failures += 1
+            }
+        }
+        #expect(failures > 20)
+    }
+
     @Test func `A row of the schema needs its setting and a transaction`() throws {
         let database = try Database()
         let row =

@@ -108,7 +108,7 @@ struct CatalogueRow: Equatable, Sendable {
             else { throw CatalogueRow.malformed(name) }
             return (found, sql)
         } catch {
-            throw CatalogueRowError(text: error.message)
+            throw CatalogueRowError(error)
         }
     }
 
@@ -122,6 +122,15 @@ struct CatalogueRow: Equatable, Sendable {
 /// Why a row doesn't become part of the schema, in words for the client.
 struct CatalogueRowError: Error, Equatable {
     var text: String
+    /// What SQLite said, which may be about the machine.
+    var cause: SQLiteError?
+
+    init(text: String) { self.text = text }
+
+    init(_ cause: SQLiteError) {
+        text = cause.message
+        self.cause = cause
+    }
 }
 
 extension String {

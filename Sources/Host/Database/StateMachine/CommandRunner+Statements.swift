@@ -159,7 +159,11 @@ extension CommandRunner {
             outcome = .changed(
                 lastInsertID: session.connection.lastInsertRowid, rowsAffected: 1)
         } catch {
-            outcome = .failed(error.text)
+            var text = error.text
+            if let cause = error.cause {
+                text = try message(of: cause, during: "putting a virtual table into the schema")
+            }
+            outcome = .failed(text)
         }
         finish(statement, outcome, supply)
     }

@@ -31,7 +31,7 @@ extension WriteSession {
             // What was compiled before was not asked about these names.
             compiler.forget()
         } catch {
-            throw CatalogueRowError(text: error.message)
+            throw CatalogueRowError(error)
         }
     }
 
