@@ -109,6 +109,33 @@ import Wire
         #expect((1..<5).contains(charges[1] / charges[0]), "\(charges)")
     }
 
+    @Test func `A batch that a full disk undid leaves the limit on growth as it was`() throws {
+        var limits = WriteLimits.initial
+        limits.growth = 1 << 20
+        let database = try Database(writes: limits)
+        try database.execute("CREATE TABLE t(a)")
+        func insert(_ count: Int) -> Command {
+            command(
+                """
+                WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \(count))
+                INSERT INTO t SELECT zeroblob(100000) FROM n
+                """)
+        }
+        // Behind a write with a key the room for the next one is measured, within the batch.
+        var keyed = insert(8)
+        keyed.key = RepeatKey("k", of: "", for: keyed)
+        WriteFault.full(after: 0)
+        defer { WriteFault.end() }
+        #expect(throws: ApplyFault.diskFull) { try database.apply(keyed) }
+        WriteFault.end()
+        let outcome = try database.apply(insert(15)).statements.first?.outcome
+        guard case .failed(let text)? = outcome else {
+            Issue.record("\(String(describing: outcome))")
+            return
+        }
+        #expect(text.contains("the database would grow by more than 1048576 bytes"), "\(text)")
+    }
+
     /// Without room for one page more.
     private func fullDatabase(_ schema: String) throws -> Database {
         let database = try Database()

@@ -81,6 +81,9 @@ final class WriteRoom {
         try tell(.max, connection)
     }
 
+    /// The database may be smaller than when it was looked at, which may have been within the transaction.
+    func wasRolledBack() { unlooked = 0 }
+
     private func tell(_ pages: UInt64, _ connection: borrowing Connection) throws(SQLiteError) {
         guard pages != mostPages else { return }
         // More than SQLite can count is what it can count.

@@ -239,6 +239,7 @@ final class WriteSession {
     /// Also after SQLite has ended the transaction by itself.
     func rollBack() throws(SQLiteError) {
         if !connection.isAutocommit { try statements.rollback.statement.run() }
+        room.wasRolledBack()
         hasNewCatalogueRows = false
         hasNewStatistics = false
         rolledBackToSavepoint()
