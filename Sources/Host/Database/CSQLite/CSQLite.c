@@ -2,6 +2,7 @@
 #include "CSQLite.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 // SQLite counts time in milliseconds since noon of 24 November 4714 BC.
 static const int64_t unix_epoch = INT64_C(210866760000000);
@@ -30,17 +31,23 @@ void csqlite_inject_write_fault(int code, int64_t after_writes) {
 struct file_note {
     // Bytes that count for the limit on temporary files; -1 for files that don't count.
     int64_t counted;
+    // They count for the limit on all that share one, too.
+    int shares;
 };
 
 static _Thread_local int64_t temporary_limit = INT64_MAX;
 static _Thread_local int64_t temporary_bytes;
 static _Thread_local int temporary_exceeded;
+static _Thread_local int64_t shared_limit = INT64_MAX;
+static _Atomic int64_t shared_bytes;
 
 void csqlite_limit_temporary(int64_t bytes) {
     temporary_limit = bytes;
     temporary_bytes = 0;
     temporary_exceeded = 0;
 }
+
+void csqlite_share_temporary(int64_t bytes) { shared_limit = bytes; }
 
 int csqlite_temporary_exceeded(void) { return temporary_exceeded; }
 
@@ -82,11 +89,17 @@ static const sqlite3_io_methods *original_of(sqlite3_file *file) {
 static int count_temporary(sqlite3_file *file, int64_t end) {
     struct file_note *note = note_of(file);
     if (note->counted < 0 || end <= note->counted) return 1;
-    if (temporary_bytes + (end - note->counted) > temporary_limit) {
+    int64_t more = end - note->counted;
+    if (temporary_bytes + more > temporary_limit) {
         temporary_exceeded = 1;
         return 0;
     }
-    temporary_bytes += end - note->counted;
+    if (note->shares && atomic_fetch_add(&shared_bytes, more) + more > shared_limit) {
+        atomic_fetch_sub(&shared_bytes, more);
+        temporary_exceeded = 2;
+        return 0;
+    }
+    temporary_bytes += more;
     note->counted = end;
     return 1;
 }
@@ -108,6 +121,7 @@ static int shim_truncate(sqlite3_file *file, sqlite3_int64 size) {
     struct file_note *note = note_of(file);
     if (note->counted > size) {
         temporary_bytes -= note->counted - size;
+        if (note->shares) atomic_fetch_sub(&shared_bytes, note->counted - size);
         note->counted = size;
     }
     return original_of(file)->xTruncate(file, size);
@@ -115,7 +129,10 @@ static int shim_truncate(sqlite3_file *file, sqlite3_int64 size) {
 
 static int shim_close(sqlite3_file *file) {
     struct file_note *note = note_of(file);
-    if (note->counted > 0) temporary_bytes -= note->counted;
+    if (note->counted > 0) {
+        temporary_bytes -= note->counted;
+        if (note->shares) atomic_fetch_sub(&shared_bytes, note->counted);
+    }
     note->counted = -1;
     return original_of(file)->xClose(file);
 }
@@ -155,6 +172,7 @@ static int shim_open(
     // count: they hold no more than the pages of the database that the statement changes.
     int counts = flags & (SQLITE_OPEN_TEMP_DB | SQLITE_OPEN_TRANSIENT_DB | SQLITE_OPEN_TEMP_JOURNAL);
     note_of(file)->counted = counts ? 0 : -1;
+    note_of(file)->shares = counts && shared_limit != INT64_MAX;
     // The base finds its locking rules by the name of the VFS it is handed: its own.
     csqlite_pause_chance(1);
     int rc = base->xOpen(base, name, file, flags, out_flags);

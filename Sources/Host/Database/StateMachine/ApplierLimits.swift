@@ -6,6 +6,11 @@ package struct ApplierLimits: Sendable {
     package var resultBytes = 1 << 30
     /// From so many bytes on an answer to a read goes out in parts, where parts are taken.
     package var gatheredBytes = 1 << 20
+    /// What one statement of a read may hold in temporary files, in bytes: they lie on the disk of log and
+    /// database.
+    package var readTemporaryBytes: Int64 = 4 << 30
+    /// What those of all readers of this process may hold together, in bytes.
+    package var allReadsTemporaryBytes: Int64 = 16 << 30
     /// Prepared statements kept per connection.
     package var keptStatements = 64
     /// From this size of the write-ahead log on, readers that hold back the checkpoint must end.

@@ -256,6 +256,8 @@ package final class Reader {
         let compiled = script.compiled
         guard compiled.isReadOnly else { return .failed(CommandRunner.readOnlyText) }
         WriteRoom.limitMemory()
+        csqlite_limit_temporary(limits.readTemporaryBytes)
+        csqlite_share_temporary(limits.allReadsTemporaryBytes)
         guardian.isRunning = true
         defer {
             csqlite_unlimit_memory()
@@ -263,6 +265,9 @@ package final class Reader {
             guardian.subject = .daemon
             compiled.statement.reset()
             compiled.statement.clearBindings()
+            // Its files are closed.
+            csqlite_share_temporary(.max)
+            csqlite_limit_temporary(.max)
         }
         if let reason = watchdog.reason { return .failed(reason) }
         do throws(SQLiteError) {
@@ -288,8 +293,22 @@ package final class Reader {
             if error.code == SQLITE_NOMEM, csqlite_memory_exceeded() != 0 {
                 return .failed(WriteRoom.memoryText)
             }
+            if error.code == SQLITE_FULL, let text = temporaryText { return .failed(text) }
             if error.code == SQLITE_READONLY { return .failed(CommandRunner.readOnlyText) }
             return .failed(guardian.explaining(error).message)
+        }
+    }
+
+    /// Why the statement may not hold more in temporary files; nil: it may, or there is no room.
+    private var temporaryText: String? {
+        switch csqlite_temporary_exceeded() {
+        case 0: nil
+        case 1:
+            "the read needs more than \(limits.readTemporaryBytes) bytes of temporary files: ask for "
+                + "fewer rows at once"
+        default:
+            "the reads of this node need more than \(limits.allReadsTemporaryBytes) bytes of temporary "
+                + "files together: try again later"
         }
     }
 }

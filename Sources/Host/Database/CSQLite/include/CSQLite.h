@@ -51,7 +51,11 @@ int csqlite_install_chance(void);
 // what statements sort and gather, and the copy that VACUUM makes. A write beyond it fails with
 // SQLITE_FULL, which counts as no lack of disk space. The count is a function of what is executed.
 void csqlite_limit_temporary(int64_t bytes);
-// Whether a write failed for that since.
+// From here on what this thread's files hold counts for all threads of the process that share, too, of
+// which each may say how much all may hold; INT64_MAX: files that are opened don't share. A write
+// beyond it fails in the same way.
+void csqlite_share_temporary(int64_t bytes);
+// Whether a write failed for the first since, 1, or for the second, 2.
 int csqlite_temporary_exceeded(void);
 
 // Where temporary files are made from now on, in the whole process. Call it before the first
