@@ -253,6 +253,20 @@ import Wire
         #expect(reader.backUp(BackupRequest(), to: nil) != .streamed)
     }
 
+    @Test func `A copy for which the disk has no room is given up before it fills it`() throws {
+        try database.execute("CREATE TABLE t(a); INSERT INTO t VALUES(zeroblob(3000000))")
+        let reader = try database.reader()
+        var copy: DatabaseCopy? = try DatabaseCopy(
+            in: "\(database.directory.path)/tmp", reader.watchdog)
+        copy?.spareBytes = 1 << 62
+        let failure = #expect(throws: SQLiteError.self) {
+            try copy?.fill(from: reader.connection) { true }
+        }
+        #expect(failure?.message.contains("no room for a copy") == true)
+        copy = nil
+        #expect(try leftovers().isEmpty)
+    }
+
     @Test func `A value of the largest size goes into a dump`() throws {
         try database.execute("CREATE TABLE t(a); INSERT INTO t VALUES(zeroblob(20000000))")
         let bytes = try backUp(BackupRequest(form: .sql))

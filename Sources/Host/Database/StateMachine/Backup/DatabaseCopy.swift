@@ -14,6 +14,9 @@ final class DatabaseCopy {
     /// Pages that are copied before it is asked whether the copy is still wanted.
     private static let pagesPerStep: Int32 = 256
 
+    /// What the copy leaves free of the disk, on which log and database are, too, in bytes.
+    var spareBytes: UInt64 = 64 << 20
+
     init(in directory: String, _ watchdog: Watchdog) throws(SQLiteError) {
         guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
             throw SQLiteError(extendedCode: SQLITE_CANTOPEN, message: "can't make \(directory)")
@@ -50,18 +53,29 @@ final class DatabaseCopy {
 
     /// Copies all pages as the source's open transaction sees them.
     /// - Parameter isWanted: asked between the steps.
+    /// - Throws: `SQLiteError`, also before the disk is full.
     func fill(from source: borrowing Connection, while isWanted: () -> Bool) throws(SQLiteError) {
+        let pageSize = UInt64(clamping: try source.integer("PRAGMA main.page_size") ?? 4096)
         guard let copying = sqlite3_backup_init(connection.pointer, "main", source.pointer, "main")
         else { throw connection.lastError }
         var code = SQLITE_OK
-        while code == SQLITE_OK, isWanted() {
+        var hasRoom = true
+        while code == SQLITE_OK, hasRoom, isWanted() {
             code = sqlite3_backup_step(copying, Self.pagesPerStep)
+            hasRoom = self.hasRoom(for: UInt64(sqlite3_backup_remaining(copying)) * pageSize)
         }
         let end = sqlite3_backup_finish(copying)
+        guard hasRoom || code != SQLITE_OK else { throw .noRoomForCopy(path) }
         guard code != SQLITE_OK else { throw .unwantedCopy }
         guard end == SQLITE_OK else {
             throw SQLiteError(extendedCode: end, connection: connection.pointer)
         }
+    }
+
+    private func hasRoom(for bytes: UInt64) -> Bool {
+        var facts = statvfs()
+        guard statvfs(path, &facts) == 0 else { return true }
+        return UInt64(facts.f_bavail) * UInt64(facts.f_frsize) >= bytes + spareBytes
     }
 
     /// Hands the copy on in the form that is asked for.
@@ -122,6 +136,12 @@ final class DatabaseCopy {
 }
 
 extension SQLiteError {
+    fileprivate static func noRoomForCopy(_ path: String) -> SQLiteError {
+        SQLiteError(
+            extendedCode: SQLITE_FULL,
+            message: "the disk of \(path) has no room for a copy of the database: free some")
+    }
+
     static let unwantedCopy = SQLiteError(
         extendedCode: SQLITE_INTERRUPT, message: "nobody waits for the copy any more")
 }
