@@ -93,6 +93,10 @@ extension Applier {
             case .system(let operation, _):
                 throw .storage(operation: operation, code: SQLITE_IOERR, message: error.text)
             case .database(let error): throw .storage("reading the parts of a load", error)
+            // Nobody can call off what is in the log.
+            case .unwanted:
+                throw .storage(
+                    operation: "unpacking", code: SQLITE_INTERRUPT, message: error.text)
             }
         }
         // Whatever was on its way is gone with the database that holds it.
