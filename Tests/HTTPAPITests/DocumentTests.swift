@@ -1,4 +1,5 @@
 import JSON
+import NIOEmbedded
 import Raft
 import Service
 import Testing
