@@ -41,6 +41,36 @@ import Wire
         #expect(try database.rows("SELECT count(*) FROM t") == ["0"])
     }
 
+    @Test func `A failure does not end a transaction of a query, at any level`() throws {
+        let database = try database()
+        try database.execute("INSERT INTO t VALUES(1, 1)")
+        for flag in [true, false] {
+            let command = Command(
+                kind: .query,
+                statements: [
+                    Statement("SELECT nothing FROM t"), Statement("DELETE FROM t"),
+                    Statement("SELECT a FROM t"),
+                ], transaction: flag)
+            let logged = try database.apply(command).statements.map(\.outcome)
+            #expect(
+                Array(logged.prefix(2)) == [
+                    .failed("no such column: nothing"),
+                    .failed("attempt to change database via query operation"),
+                ])
+            guard logged.count == 3, case .rows(let rows) = logged[2] else {
+                Issue.record("no rows behind a failure")
+                continue
+            }
+            #expect(try rows.lines() == ["1"])
+            guard case .result(let read) = try database.reader().run(command) else {
+                Issue.record("the reader gave no result")
+                continue
+            }
+            #expect(read.statements.map(\.outcome) == logged)
+        }
+        #expect(try database.rows("SELECT a FROM t") == ["1"])
+    }
+
     @Test func `Without a transaction the others stay`() throws {
         let database = try database()
         #expect(

@@ -59,7 +59,7 @@ package struct Command: Equatable, Sendable {
     package var kind: CommandKind
     /// Run in their order.
     package var statements: [Statement]
-    /// All statements in one transaction: the first failure undoes and ends the request.
+    /// All statements in one transaction: the first failure undoes and ends the request. A query goes on.
     package var transaction: Bool
     /// Name result columns `table.column`.
     package var qualifyColumns: Bool

@@ -245,7 +245,11 @@ final class CommandRunner {
         record(outcome, isRead: isRead)
         if case .failed = outcome {
             nextText()
-            if command.transaction { progress.statement = command.statements.count }
+            // What only reads goes on behind a failure at every level, also in a transaction, unless SQLite
+            // has ended that.
+            if command.transaction, command.kind != .query || session.isTransactionEnded {
+                progress.statement = command.statements.count
+            }
         } else if let statement, !statement.isLast {
             progress.offset = statement.end
             progress.positionalUsed = supply.positionalUsed
