@@ -235,6 +235,26 @@ import Testing
         }
     }
 
+    @Test func `The time of the last copy and the origin of pages are there once there are any`()
+        async throws
+    {
+        let cluster = try TestCluster.joined(2, arguments: ["-http-allow-origin", "*"])
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement()
+        let follower = try #require(cluster.nodes.first { $0.id != leader.id })
+        func time(_ node: Daemon) async throws -> String? {
+            try await node.client.get("/status").json()["last_backup_time"].string
+        }
+        #expect(try await time(follower) == nil)
+        #expect(try await follower.client.get("/db/backup").status == 200)
+        let told = try #require(try await time(follower))
+        #expect(told.hasPrefix("20"))
+        #expect(try await time(leader) == nil)
+        let http = try await leader.client.get("/status").json()["http"]
+        #expect(http["allow_origin"].string == "*")
+    }
+
     @Test func `What other nodes ask of a leader is counted under rqlite's names`() async throws {
         let cluster = try TestCluster.joined(3)
         defer { cluster.stop() }

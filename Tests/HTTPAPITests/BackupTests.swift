@@ -102,6 +102,27 @@ import Wire
         #expect(!client.channel.isActive)
     }
 
+    @Test func `The time is kept at which a client had the end of a copy`() throws {
+        func time(_ pieces: [ResultPart.Piece]) throws -> Int64 {
+            let client = try Client(FakeNode { _ in nil })
+            try client.send("GET /db/backup HTTP/1.1\r\nHost: x\r\n\r\n")
+            deliver(pieces, client)
+            return client.metrics.gauge("http", "last_backup_time").current
+        }
+        func part(_ range: Range<UInt64>) -> [ResultPart.Piece] {
+            [
+                .copyBegins(CopyHead(logIndex: 1, tag: "t", extent: .part(range, of: 9))),
+                .content([1, 2]), .end(error: nil, logIndex: 1),
+            ]
+        }
+        let begun: [ResultPart.Piece] = [.contentBegins(logIndex: 1), .content([1, 2])]
+        #expect(try time(begun) == 0)
+        #expect(try time(begun + [.end(error: "no room", logIndex: 1)]) == 0)
+        #expect(try time(part(3..<5)) == 0)
+        #expect(try time(begun + [.end(error: nil, logIndex: 1)]) > 1_700_000_000)
+        #expect(try time(part(7..<9)) > 1_700_000_000)
+    }
+
     @Test func `A failure before the first byte is a status of its own`() throws {
         let client = try Client(answering: .results(CommandResult([], error: "no room")))
         let answer = try client.get("/db/backup")

@@ -76,7 +76,7 @@ struct Daemon {
             queueNumber: metrics.gauge("queue", "sequence_number"),
             loadParts: (
                 metrics.gauge("http", "load_parts"), metrics.gauge("http", "load_parts_kept")
-            ), safekeeping: safekeeping)
+            ), lastBackup: metrics.gauge("http", "last_backup_time"), safekeeping: safekeeping)
         let http = server(
             settings, status, metrics, service: service, door: access.door, loads: loads,
             queue: queue(settings, node, on: group))

@@ -210,6 +210,7 @@ struct AnswerDesk: Sendable {
         let share = Share(of: budgets.answerBytes)
         guard share.grow(by: ResultWindow.bytes) else { return failure(.busy, to: pending) }
         let source = AnswerSource(StreamedContent(), holding: share)
+        source.timeOfEnd = counters.lastBackup
         source.feed(part)
         var response = Response(.ok, content)
         response.source = source

@@ -1,5 +1,6 @@
 import Gzip
 import Service
+import Telemetry
 import Wire
 
 /// The body of a large answer, made slice by slice while the client takes it: of a result that is
@@ -27,6 +28,8 @@ final class AnswerSource: @unchecked Sendable {
     private var packer: AnswerPacker?
     /// Whose answer it is, where more of it is to be asked for.
     var request: RequestID?
+    /// Takes the time, in seconds since 1970, when the last byte has been handed over.
+    var timeOfEnd: Gauge?
 
     init(_ document: ResultDocument, holding share: Share?) {
         body = .whole(document)
@@ -78,6 +81,7 @@ final class AnswerSource: @unchecked Sendable {
             unasked += content.takeUsedUp()
             let bytes = content.takeBytes()
             body = .content(content)
+            if slice == .last { timeOfEnd?.set(Int(WallTime.now().seconds)) }
             return (bytes, slice)
         case .lost: return ([], .failed)
         }

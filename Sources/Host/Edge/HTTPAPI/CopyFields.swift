@@ -113,6 +113,8 @@ extension AnswerDesk {
         case .part(let range, let length):
             response = content(.bytes, at: head.logIndex, part, servedBy: server, pending)
             guard response.status == .ok else { return response }
+            // Who has the last byte has them all.
+            if range.upperBound < length { response.source?.timeOfEnd = nil }
             response.status = .partialContent
             response.contentRange =
                 "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(length)"

@@ -17,6 +17,8 @@ struct HTTPCounters: Sendable {
     /// Of loads in parts that are under way here: how many parts they have, and how many are kept.
     let loadParts: Gauge
     let loadPartsKept: Gauge
+    /// When a client last got a whole copy by way of this node, in seconds since 1970; 0: never.
+    let lastBackup: Gauge
     let snapshots: Counter
     let reaps: Counter
     let consoleFiles: Counter
@@ -47,6 +49,7 @@ struct HTTPCounters: Sendable {
         imports = counter("imports")
         loadParts = metrics.gauge("http", "load_parts")
         loadPartsKept = metrics.gauge("http", "load_parts_kept")
+        lastBackup = metrics.gauge("http", "last_backup_time")
         snapshots = counter("user_snapshots")
         reaps = counter("user_reaps")
         consoleFiles = counter("ui")

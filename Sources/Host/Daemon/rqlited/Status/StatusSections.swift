@@ -22,6 +22,8 @@ struct StatusSections: Sendable {
     let queueNumber: Gauge
     /// Of loads in parts under way here: all parts, and those that are kept.
     let loadParts: (all: Gauge, kept: Gauge)
+    /// When a client last got a whole copy by way of this node, in seconds since 1970; 0: never.
+    let lastBackup: Gauge
     let safekeeping: Safekeeping
 
     var sections: [Documents.Section] {
@@ -35,6 +37,7 @@ struct StatusSections: Sendable {
             .init("cluster") { cluster() },
             .init("extensions") { extensions() },
             .init("http") { http() },
+            .init("last_backup_time") { lastBackupTime },
             .init("mux") { mux() },
             .init("network") { network() },
             .init("node") { process.node() },
@@ -95,8 +98,14 @@ struct StatusSections: Sendable {
             ])
     }
 
+    /// Nil before the first copy.
+    private var lastBackupTime: JSONValue? {
+        let seconds = lastBackup.current
+        return seconds > 0 ? .string(WallTime(seconds: seconds).rfc3339) : nil
+    }
+
     private func http() -> JSONValue {
-        .object([
+        var members: [JSONValue.Member] = [
             .init("auth", access.isOn ? "enabled" : "disabled"),
             .init("bind_addr", .string(settings.http.listensAt)),
             .init(
@@ -124,7 +133,11 @@ struct StatusSections: Sendable {
                         ]))
                 ])),
             .init("tls", encryption.clientStatus),
-        ])
+        ]
+        if let origin = settings.http.allowOrigin {
+            members.append(.init("allow_origin", .string(origin)))
+        }
+        return .object(members)
     }
 
     private func cluster() -> JSONValue {
