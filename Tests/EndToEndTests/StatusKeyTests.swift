@@ -270,6 +270,13 @@ import Testing
             #expect(counted["num_\(name)_req"].int == 1, "\(name)")
         }
         #expect(counted["num_load_req"].int == 0)
+        let sent = try await follower.client.get("/debug/vars?key=proxy").json()["proxy"]
+        for name in ["executions", "requests", "queries", "backups"] {
+            #expect(sent["remote_\(name)"].int == 1, "\(name)")
+        }
+        #expect(sent["remote_executions_failed"].int == 0)
+        let store = try await follower.client.get("/debug/vars?key=store").json()["store"]
+        #expect((store["leader_changes_observed"].int ?? 0) > 0)
         var (hellos, notices) = (0, 0)
         for node in cluster.nodes {
             let asked = try await node.client.get("/debug/vars?key=cluster").json()["cluster"]

@@ -1,5 +1,6 @@
 import JSON
 import NIOEmbedded
+import Raft
 import Rights
 import Service
 import Telemetry
@@ -20,8 +21,10 @@ import Wire
         )
     }
 
-    private func value(_ module: String, _ name: String) -> JSONValue? {
-        JSONValue.object(client.metrics.snapshot())[module]?[name]
+    private func value(
+        _ module: String, _ name: String, of other: Client? = nil
+    ) -> JSONValue? {
+        JSONValue.object((other ?? client).metrics.snapshot())[module]?[name]
     }
 
     private func count(_ name: String) -> UInt64? {
@@ -72,6 +75,50 @@ import Wire
         #expect(count("query/strong") == 0)
         #expect(count("request/strong") == 1)
         #expect(count("metrics") == 1)
+    }
+
+    @Test func `What another node did, or could not do, counts as sent on`() throws {
+        func send(_ client: Client) throws {
+            _ = try client.post("/db/execute", #"["a"]"#)
+            _ = try client.get("/db/query?q=SELECT%201")
+        }
+        let other = PeerAddress("node2:4002")
+        let follower = try Client(FakeNode(servedBy: other) { _ in .results(.oneInsert) })
+        try send(follower)
+        #expect(value("proxy", "remote_executions", of: follower) == 1)
+        #expect(value("proxy", "remote_queries", of: follower) == 1)
+        #expect(value("proxy", "remote_requests", of: follower) == 0)
+        #expect(value("proxy", "remote_executions_failed", of: follower) == 0)
+        for failure in [
+            try Client(answering: .failed(.forwardingFailed(to: other, cause: "gone"))),
+            try Client(FakeNode(servedBy: other) { _ in .failed(.leadershipLost) }),
+        ] {
+            try send(failure)
+            #expect(value("proxy", "remote_executions_failed", of: failure) == 1)
+            #expect(value("proxy", "remote_queries_failed", of: failure) == 1)
+            #expect(value("proxy", "remote_executions", of: failure) == 0)
+        }
+        try send(client)
+        #expect(value("proxy", "remote_executions") == 0)
+        let lone = try Client(answering: .failed(.noLeader(waitingFor: "")))
+        try send(lone)
+        #expect(value("proxy", "remote_executions_failed", of: lone) == 0)
+    }
+
+    @Test func `Parts of one answer of another node count as one`() throws {
+        let client = try Client(FakeNode { _ in nil })
+        try client.send("GET /db/backup HTTP/1.1\r\nHost: x\r\n\r\n")
+        let pieces: [ResultPart.Piece] = [
+            .contentBegins(logIndex: 1), .content([1]), .end(error: nil, logIndex: 1),
+        ]
+        for piece in pieces {
+            client.node.deliver([
+                Reply(
+                    id: client.node.requests[0].id, outcome: .part(ResultPart([piece])),
+                    servedBy: PeerAddress("node2:4002"))
+            ])
+        }
+        #expect(value("proxy", "remote_backups", of: client) == 1)
     }
 
     @Test func `Answers count by their status, refusals by the head and of what can't be read too`()

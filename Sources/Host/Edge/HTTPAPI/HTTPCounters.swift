@@ -33,6 +33,7 @@ struct HTTPCounters: Sendable {
     let sentBytes: Counter
     let answers: AnswerCounters
     let times: RequestTimes
+    let forwards: ForwardCounters
 
     init(_ metrics: MetricRegistry) {
         func counter(_ name: String) -> Counter { metrics.counter("http", name) }
@@ -61,5 +62,6 @@ struct HTTPCounters: Sendable {
         sentBytes = counter("sent_bytes")
         answers = AnswerCounters(metrics)
         times = RequestTimes(metrics)
+        forwards = ForwardCounters(metrics)
     }
 }

@@ -238,6 +238,10 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
             guard let waiting = remove(reply.id) else { continue }
             if let shipment = waiting.shipment { ended(shipment, reply, waiting.pending) }
             if waiting.source == nil { edge.desk.counters.times.record(waiting.pending) }
+            // Behind the first part of an answer comes no news; the lines of a load are its progress.
+            if waiting.source == nil || waiting.shipment != nil {
+                edge.desk.counters.forwards.count(reply, to: waiting.pending.operation)
+            }
             // Rendering for a client that has gone would be for nothing.
             guard waiting.connection.isOpen, !waiting.isOver else { continue }
             if waiting.shipment != nil, waiting.source != nil {
@@ -268,6 +272,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
             return connection
         }
         edge.desk.counters.times.record(found.pending)
+        edge.desk.counters.forwards.count(reply, to: found.pending.operation)
         let response = edge.desk.answer(reply, to: found.pending)
         found.source = response.source
         found.isOver = response.source == nil

@@ -138,6 +138,9 @@ enum AbsentMetrics {
 
     private static func value(of name: String, among modules: [JSONValue.Member]) -> JSONValue {
         if name == "num_snapshots" { return checkpoints(among: modules) }
+        if name == "leader_changes_observed" {
+            return modules.first { $0.name == NodeTimings.module }?.value["leader_changes"] ?? 0
+        }
         guard let counted = nearest[name],
             let http = modules.first(where: { $0.name == "http" })?.value.members
         else { return 0 }
