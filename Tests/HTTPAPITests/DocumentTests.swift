@@ -117,6 +117,15 @@ import Testing
         #expect(try self.client(.leader(Self.reached)).get("/leader").body == Self.reachedText)
     }
 
+    @Test func `Every node that was reached has a time, the one that is asked too`() throws {
+        var own = Self.reached
+        own.elapsed = .zero
+        let text = Self.reachedText.replacing("0.0000182", with: "0").replacing(
+            "18.2µs", with: "0s")
+        #expect(try client(.leader(own)).get("/leader").body == text)
+        #expect(try client(.nodes([own])).get("/nodes").body == #"{"2":\#(text)}"#)
+    }
+
     @Test func `Nodes of a store that is not open`() throws {
         let nodes = try client(.failed(.notReady("starting"))).get("/nodes")
         #expect(nodes.status == 503)

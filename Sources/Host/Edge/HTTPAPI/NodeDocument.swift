@@ -48,7 +48,7 @@ enum NodeDocument {
         flag("voter", node.isVoter)
         flag("reachable", node.isReachable)
         flag("leader", node.isLeader)
-        if let elapsed = node.elapsed, elapsed != .zero {
+        if let elapsed = node.elapsed {
             output.member("time")
             output.real(elapsed.inSeconds)
             text("time_s", elapsed.goText)

@@ -109,7 +109,7 @@ package struct NodeDescription: Equatable, Sendable {
     package var isReachable: Bool
     /// It leads, as far as the node knows that was asked.
     package var isLeader: Bool
-    /// How long its answer took.
+    /// How long its answer took; nil if it was not reached. Nothing for the node that was asked itself.
     package var elapsed: Duration?
     /// Why it was not reached.
     package var error: String?
