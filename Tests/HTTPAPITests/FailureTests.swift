@@ -117,10 +117,15 @@ import Wire
         #expect(try successor(json, #"{"id":"n2"}"#) == .some(NodeID("n2")))
         #expect(try successor(json, #"{"id":""}"#) == .some(nil))
         #expect(try successor(json, "") == .some(nil))
+        #expect(try successor(json, #"{"id":null}"#) == .some(nil))
         #expect(try successor([], #"{"id":"n2"}"#) == .some(nil))
-        let broken = try client.request("POST", "/leader", headers: json, body: "{")
-        #expect(broken.status == 400)
-        #expect(broken.body.hasPrefix("invalid JSON: "))
+        let asked = client.node.requests.count
+        for body in ["{", #"{"id":5}"#, #"{"id":["n2"]}"#, #"{"id":"n2","id":true}"#] {
+            let broken = try client.request("POST", "/leader", headers: json, body: body)
+            #expect(broken.status == 400)
+            #expect(broken.body.hasPrefix("invalid JSON: "))
+        }
+        #expect(client.node.requests.count == asked)
     }
 
     @Test func `Removing a node`() throws {

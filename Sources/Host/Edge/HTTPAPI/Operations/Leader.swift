@@ -41,8 +41,13 @@ extension HTTPOperation {
                     return .respond(
                         .plain(.badRequest, "invalid JSON: an object with an id is expected"))
                 }
-                let id = members.last { $0.name == "id" }?.value.string
-                if let id, !id.isEmpty { successor = NodeID(id) }
+                switch members.last(where: { $0.name == "id" })?.value {
+                case nil, .null?: break
+                case .string(let id)?: if !id.isEmpty { successor = NodeID(id) }
+                default:
+                    return .respond(
+                        .plain(.badRequest, "invalid JSON: the id of a node is a string"))
+                }
             }
             return .submit(
                 .transferLeadership(to: successor, wait: request.parameters.has(.wait)))
