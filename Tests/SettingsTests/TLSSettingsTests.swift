@@ -21,12 +21,12 @@ import Testing
             ("-node-verify-id", "-node-verify-client"),
         ] {
             #expect(refusal([flag])?.contains("needs -node-cert and -node-key") == true)
-            #expect(refusal(node + [flag])?.contains("needs \(needed)") == true)
+            #expect(refusal(node + [flag])?.contains("requires \(needed)") == true)
             #expect(refusal(node + [flag, needed]) == nil)
         }
         let flag = "-http-verify-common-name=x"
         #expect(refusal([flag])?.contains("needs -http-cert and -http-key") == true)
-        #expect(refusal(http + [flag])?.contains("needs -http-verify-client") == true)
+        #expect(refusal(http + [flag])?.contains("requires -http-verify-client") == true)
         #expect(refusal(http + [flag, "-http-verify-client"]) == nil)
         #expect(
             refusal(node + ["-node-verify-id", "-node-verify-client", "-node-no-verify"])?

@@ -21,7 +21,7 @@ extension NodeSettings.HTTPS {
             verifiesClients: flags.boolean("http-verify-client"),
             commonName: flags.optionalText("http-verify-common-name"))
         guard https.verifiesClients || https.commonName == nil else {
-            throw .init("-http-verify-common-name needs -http-verify-client")
+            throw .init("-http-verify-common-name requires -http-verify-client")
         }
         return https
     }
@@ -81,7 +81,7 @@ extension NodeSettings.NodeCertificates {
         if !certificates.verifiesClients {
             let alone = certificates.verifiesNodes ? "-node-verify-id" : "-node-verify-common-name"
             guard !certificates.verifiesNodes, certificates.commonName == nil else {
-                throw .init("\(alone) needs -node-verify-client")
+                throw .init("\(alone) requires -node-verify-client")
             }
         }
         guard verifiesServers || !certificates.verifiesNodes else {
