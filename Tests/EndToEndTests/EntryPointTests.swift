@@ -32,6 +32,14 @@ import Testing
         "-node-id", "pod-1",
     ]
 
+    /// rqlite's Helm chart names it with its path, and in Debian `/bin` is `/usr/bin`.
+    @Test func `It lies where rqlite's image has it`() throws {
+        let image = try String(
+            contentsOfFile: "\(ExamplePlugins.root.path)/packaging/docker/Dockerfile",
+            encoding: .utf8)
+        #expect(image.contains("\nCOPY packaging/docker/docker-entrypoint.sh /usr/bin/\n"))
+    }
+
     @Test func `Without arguments a node has its identity from the host name`() throws {
         let expected = Self.generated + ["/rqlite/file/data"]
         #expect(try start([]) == expected)
