@@ -1,4 +1,5 @@
 import NodeLogic
+import Raft
 import Replica
 import Service
 import StateMachine
