@@ -154,6 +154,25 @@ import Testing
         #expect(effects.refused.values.allSatisfy { $0 == .busy })
     }
 
+    @Test(arguments: 1...5 as ClosedRange<UInt64>)
+    func `A command that is too large is refused alone, wherever it stands`(place: UInt64) {
+        var fixture = Fixture(voters: ["a"]) { $0.maxEntryBytes = 200 }
+        fixture.log.campaign()
+        fixture.settle()
+        let commands = (1...5 as ClosedRange<UInt64>).map { number in
+            (
+                id: ProposalID(number),
+                bytes: [UInt8](repeating: UInt8(number), count: number == place ? 201 : 200)
+            )
+        }
+        fixture.log.propose(commands)
+        let effects = fixture.take()
+        let taken = effects.writes.flatMap(\.entries).map(\.payload)
+        let others = commands.filter { $0.id != ProposalID(place) }
+        #expect(taken == others.map { Payload.command($0.bytes) })
+        #expect(effects.refused == [ProposalID(place): .entryTooLarge(limit: 200)])
+    }
+
     @Test func `A snapshot whose mark no leader can name is refused and discarded`() {
         var fixture = Fixture(voters: ["a", "b"])
         let mark = SnapshotMark(

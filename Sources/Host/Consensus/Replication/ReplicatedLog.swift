@@ -137,7 +137,7 @@ package struct ReplicatedLog: Sendable {
     }
 
     /// Proposes commands in order. More than there is room for is taken in parts, and what finds
-    /// none is refused as `busy`.
+    /// none is refused as `busy`; one that is too large is refused, and none beside it.
     package mutating func propose(_ commands: [(id: ProposalID, bytes: [UInt8])]) {
         guard !isInstalling else {
             for command in commands { refuse(command.id, .notLeader(leader: nil)) }
@@ -149,8 +149,8 @@ package struct ReplicatedLog: Sendable {
                 let index = first.index.advanced(by: offset)
                 proposals.append((command.id, LogPosition(index: index, term: first.term)))
             }
-        } catch .busy where commands.count > 1 {
-            // A part of them may still fit.
+        } catch .busy where commands.count > 1, .entryTooLarge where commands.count > 1 {
+            // A part of them may still fit: they are of many clients.
             let half = commands.count / 2
             propose(Array(commands[..<half]))
             propose(Array(commands[half...]))
