@@ -304,6 +304,7 @@ import Wire
                 .encode(into: &writer, id: RequestID(random.next() % 9))
         case 8:
             var offer = Samples.offer
+            offer.id.sender = WireBytes.identity.id
             offer.byteCount = random.next() >> (random.next() % 64)
             offer.encode(into: &writer)
         default: for _ in 0..<random.next() % 64 { writer.write(UInt8(random.next() & 255)) }

@@ -11,23 +11,22 @@ import Wire
 @Suite(.timeLimit(.minutes(15))) struct IncomingSnapshotTests {
     private typealias Source = SnapshotTests.Source
 
-    private func offer(_ count: Int, _ sender: String = "n1", term: UInt64? = nil) -> SnapshotOffer
-    {
-        var offer = SnapshotTests.offer(count)
-        offer.id.sender = NodeID(sender)
+    private func offer(_ count: Int, _ sender: String = "a", term: UInt64? = nil) -> SnapshotOffer {
+        var offer = SnapshotTests.offer(count, from: NodeID(sender))
         offer.term = term.map { Term($0) }
         return offer
     }
 
     /// A sender that says what a test wants, until it has heard `events`.
+    /// - Parameter sender: as who it introduces itself; nil: as who the offer names.
     private func begin(
-        _ offer: SnapshotOffer, to node: TestNode
+        _ offer: SnapshotOffer, to node: TestNode, as sender: NodeID? = nil
     ) async throws -> (RawConnection, any Channel) {
         let (raw, channel) = try await RawConnection.open(to: node.listener.port)
         var writer = ByteWriter()
         offer.encode(into: &writer)
         try await channel.say(
-            WireBytes.preamble(purpose: 4) + WireBytes.introduction()
+            WireBytes.preamble(purpose: 4) + WireBytes.introduction(sender ?? offer.id.sender)
                 + WireBytes.frame(8, writer.bytes))
         return (raw, channel)
     }
@@ -80,6 +79,18 @@ import Wire
         try await new.stop()
         try await node.stop()
         for path in paths { unlink(path) }
+    }
+
+    @Test func `Nobody offers another node's snapshot`() async throws {
+        let node = try await TestNode.start("b")
+        let (raw, _) = try await begin(offer(3), to: node, as: NodeID("c"))
+        let text = "node c offers a snapshot of node a"
+        #expect(try await raw.bytesUntilClosed().withoutSignsOfWork == rejection(text))
+        #expect(
+            try await node.delegate.breaches.first()
+                == .init(id: NodeID("c"), address: PeerAddress(text)))
+        #expect(node.delegate.offers.items.isEmpty)
+        try await node.stop()
     }
 
     @Test func `A stop in mid-stream ends the transfer on both sides, with its reason`()

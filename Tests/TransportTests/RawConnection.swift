@@ -134,8 +134,9 @@ enum WireBytes {
     static let identity = NodeIdentity(
         id: NodeID("raw"), incarnation: Incarnation(RandomID(high: 3, low: 4)))
 
-    static func introduction() -> [UInt8] {
+    static func introduction(_ id: NodeID = WireBytes.identity.id) -> [UInt8] {
         var writer = ByteWriter()
+        let identity = NodeIdentity(id: id, incarnation: Self.identity.incarnation)
         identity.encode(into: &writer)
         return frame(1, writer.bytes)
     }

@@ -48,8 +48,11 @@ import Wire
         }
     }
 
-    static func offer(_ count: Int, generation: UInt64 = 1) -> SnapshotOffer {
+    static func offer(
+        _ count: Int, generation: UInt64 = 1, from sender: NodeID = NodeID("a")
+    ) -> SnapshotOffer {
         var offer = Samples.offer
+        offer.id.sender = sender
         offer.byteCount = UInt64(count)
         offer.id.generation = generation
         return offer
@@ -227,7 +230,7 @@ import Wire
         b.delegate.deciding.withLock { $0 = { _ in .accept(.one, path: path) } }
         let (raw, channel) = try await RawConnection.open(to: b.listener.port)
         var writer = ByteWriter()
-        Self.offer(1000).encode(into: &writer)
+        Self.offer(1000, from: WireBytes.identity.id).encode(into: &writer)
         try await channel.say(
             WireBytes.preamble(purpose: 4) + WireBytes.introduction()
                 + WireBytes.frame(8, writer.bytes))
@@ -293,7 +296,7 @@ import Wire
             b.delegate.deciding.withLock { $0 = { _ in .accept(.one, path: path) } }
             let (raw, channel) = try await RawConnection.open(to: b.listener.port)
             var writer = ByteWriter()
-            Self.offer(3).encode(into: &writer)
+            Self.offer(3, from: WireBytes.identity.id).encode(into: &writer)
             try await channel.say(
                 WireBytes.preamble(purpose: 4) + WireBytes.introduction()
                     + WireBytes.frame(8, writer.bytes))

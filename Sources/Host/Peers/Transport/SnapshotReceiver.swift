@@ -170,6 +170,12 @@ final class SnapshotReceiver: ChannelDuplexHandler {
 
 extension SnapshotReceiver {
     private func decide(_ context: ChannelHandlerContext, _ offer: SnapshotOffer) {
+        // Nobody offers another's snapshot: who speaks on a connection is known from it.
+        guard offer.id.sender == caller.identity.id else {
+            let text = "node \(caller.identity.id) offers a snapshot of node \(offer.id.sender)"
+            reject(context, text)
+            return delegate.brokeProtocol(caller.identity, cause: text)
+        }
         phase = .deciding
         let (transport, channel, loop) = (transport, context.channel, context.eventLoop)
         let here = NIOLoopBound((receiver: self, context: context), eventLoop: loop)
