@@ -66,6 +66,42 @@ import Testing
 
     private static let table = #"["CREATE TABLE t(a)","INSERT INTO t VALUES(1),(2),(3)"]"#
 
+    // MARK: Start
+
+    @Test(arguments: [SIGTERM, SIGINT])
+    func `A start that waits for its download ends when it is asked to`(signal: Int32) async throws
+    {
+        let copy = "\(directory.path)/copy"
+        try run("sqlite3", copy, "CREATE TABLE t(a); INSERT INTO t VALUES(1),(2)")
+        // Where nobody listens, which may pass by itself.
+        let port = try freePorts(1)[0]
+        let place: [JSONValue.Member] = [
+            .init("endpoint", .string("http://127.0.0.1:\(port)")),
+            .init("region", "us-east-1"), .init("access_key_id", "id"),
+            .init("secret_access_key", "secret"), .init("force_path_style", true),
+            .init("bucket", "b"), .init("path", "copy"),
+        ]
+        let timeout = [JSONValue.Member("timeout", "1h")]
+        let file = try directory.write(
+            "restore.json", StorageConfiguration.of("s3", place, timeout))
+        let node = try node("1", ["-auto-restore", file])
+        try node.start()
+        try await eventually("it is at it") { node.log.contains("restoring from") ? true : nil }
+        node.signal(signal)
+        #expect(try await node.waitForExit() == 0)
+        #expect(node.log.contains("before the start was over"), "\(node.log)")
+
+        // The next start begins it anew.
+        let local = [
+            JSONValue.Member("dir", .string(directory.path)), .init("name", "copy"),
+        ]
+        _ = try directory.write("restore.json", StorageConfiguration.of("file", local))
+        try node.start()
+        try await node.waitUntilReady()
+        try await eventually("the rows are there") { try await rows(node) == 2 ? true : nil }
+        try await node.terminate()
+    }
+
     // MARK: S3
 
     @Test

@@ -29,6 +29,13 @@ final class TerminationSignals: Sendable {
         return set
     }
 
+    /// The process is asked to end, and `wait` has not taken that yet.
+    var isPending: Bool {
+        var pending = sigset_t()
+        sigpending(&pending)
+        return [SIGTERM, SIGINT].contains { sigismember(&pending, $0) == 1 }
+    }
+
     /// Ends `wait` with the fault; the first one counts.
     func raise(becauseOf text: String) {
         fault.withLock { $0 = $0 ?? text }

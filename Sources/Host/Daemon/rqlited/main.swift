@@ -60,7 +60,9 @@ case .run(let settings):
     let logger = Logger(module: "rqlited", threshold: LogLevel(settings.raft.logLevel))
     let signals = TerminationSignals(takesHangup: Daemon.hasFilesToReload(settings))
     do {
+        let watch = try StartWatch(signals, logger: logger)
         let daemon = try Daemon.start(settings, logger: logger)
+        watch.end()
         daemon.announce()
         daemon.onFault { signals.raise(becauseOf: $0) }
         let reason = signals.wait(onHangup: daemon.reload)
