@@ -37,6 +37,23 @@ import Testing
         }
     }
 
+    @Test func `Why a start failed, and that one did not, is said with -raft-log-level OFF too`()
+        async throws
+    {
+        let directory = try TestDirectory()
+        let node = try node(directory, "-raft-log-level", "OFF")
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady(within: .seconds(60))
+        #expect(node.log.contains("node HTTP API available at"), "\(node.log)")
+        let late = Daemon(
+            id: "late", httpPort: node.httpPort, raftPort: try freePorts(1)[0],
+            directory: directory.path, arguments: node.arguments)
+        let lines = try await refusal(late)
+        #expect(lines.count == 1, "\(lines)")
+        #expect(lines.last?.contains("the address is in use") == true, "\(lines)")
+    }
+
     @Test
     func `A data directory that can't be used is said to be it, whichever file would fail first`()
         async throws

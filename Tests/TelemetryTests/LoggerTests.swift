@@ -48,9 +48,18 @@ final class CollectingSink: LogSink {
         }
         logger().debug("step", ["state": never()])
         logger(nil).error("unheard", ["state": never()])
-        logger(.error).announce("unheard")
         #expect(sink.lines.isEmpty)
         #expect(logger(.debug).isEnabled(.debug))
+    }
+
+    @Test(arguments: [nil, .error, .debug] as [LogLevel?])
+    func `What is announced is written whatever the threshold`(threshold: LogLevel?) {
+        logger(threshold).announce("failed to listen")
+        logger(threshold).write(.warning, "waiting", [("for", "2")], always: true)
+        #expect(
+            sink.lines.map { $0.dropFirst(28) } == [
+                "failed to listen\n", "waiting for=2 level=warning\n",
+            ])
     }
 
     @Test func `Nothing in a value breaks the line`() {

@@ -10,7 +10,7 @@ package struct Logger: Sendable {
     private let sink: any LogSink
     private let now: @Sendable () -> WallTime
 
-    /// `threshold`: lines below it are dropped; nil drops all.
+    /// `threshold`: lines below it are dropped; nil drops all but what is announced.
     package init(
         module: String, threshold: LogLevel? = .info, sink: any LogSink = StandardErrorSink(),
         now: @escaping @Sendable () -> WallTime = { WallTime.now() }
@@ -51,15 +51,20 @@ package struct Logger: Sendable {
         log(.debug, message, metadata)
     }
 
-    /// A whole sentence for the operator, at level `info`: for the few lines scripts wait for,
+    /// A whole sentence for the operator, whatever the threshold: for the few lines scripts wait for,
     /// and for texts that are composed elsewhere, such as the cause of a failed start.
     package func announce(_ text: String) {
-        write(.info, text, [:])
+        write(.info, text, [], always: true)
     }
 
     private func log(_ level: LogLevel, _ message: StaticString, _ metadata: () -> Metadata) {
         guard isEnabled(level) else { return }
-        write(level, message.description, metadata())
+        var line = LogLine(module: module, time: now())
+        line.append(message: message.description)
+        for (key, value) in metadata() {
+            line.append(key: key.description, value: value.description)
+        }
+        write(line, level)
     }
 
     /// Whether a line of that level would be written.
@@ -69,25 +74,19 @@ package struct Logger: Sendable {
     }
 
     /// A line that another part decided on, as values.
-    /// - Parameter always: it is shown whenever anything is, as `announce` does.
+    /// - Parameter always: whatever the threshold, as `announce` does.
     package func write(
         _ level: LogLevel, _ message: String, _ details: [(String, String)], always: Bool = false
     ) {
-        guard isEnabled(always ? max(level, .info) : level) else { return }
+        guard always || isEnabled(level) else { return }
         var line = LogLine(module: module, time: now())
         line.append(message: message)
         for (key, value) in details { line.append(key: key, value: value) }
-        if let mark = level.mark { line.append(key: "level", value: mark) }
-        sink.write(line.bytes())
+        write(line, level)
     }
 
-    private func write(_ level: LogLevel, _ message: String, _ metadata: Metadata) {
-        guard isEnabled(level) else { return }
-        var line = LogLine(module: module, time: now())
-        line.append(message: message)
-        for (key, value) in metadata {
-            line.append(key: key.description, value: value.description)
-        }
+    private func write(_ line: LogLine, _ level: LogLevel) {
+        var line = line
         if let mark = level.mark { line.append(key: "level", value: mark) }
         sink.write(line.bytes())
     }
