@@ -62,7 +62,7 @@ import Testing
             let port = service["spec"]["ports"][0]
             #expect(ports[port["targetPort"].string ?? ""] == port["port"].int)
         }
-        for probe in ["readinessProbe", "livenessProbe"] {
+        for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
             #expect(container[probe]["httpGet"]["port"].string == "http")
         }
         let image = try String(
@@ -70,6 +70,16 @@ import Testing
         #expect(image.contains("\nEXPOSE 4001 4002\n"))
         #expect(image.contains("\nVOLUME /rqlite/file\n"))
         #expect(image.contains("useradd --uid 1000 --gid 1000"))
+    }
+
+    @Test func `A pod may take hours to start before it is killed, and half a minute to end`() {
+        let (start, life) = (container["startupProbe"], container["livenessProbe"])
+        let path = life["httpGet"]["path"].string
+        #expect(path != nil && start["httpGet"]["path"].string == path)
+        // Nothing else would hold the liveness probe back.
+        let patience = (start["periodSeconds"].int ?? 0) * (start["failureThreshold"].int ?? 0)
+        #expect(patience >= 4 * 3600)
+        #expect((pod["spec"]["terminationGracePeriodSeconds"].int ?? 0) >= 30)
     }
 
     @Test func `The volume is mounted where the image keeps its data, for the image's user`() {

@@ -57,7 +57,7 @@ struct PodTests {
     private func expectProbesAnswered(_ pod: Pod) async throws {
         let set = try Manifests.document("base/statefulset.yaml")
         let container = set["spec"]["template"]["spec"]["containers"][0]
-        for probe in ["readinessProbe", "livenessProbe"] {
+        for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
             let path = try #require(container[probe]["httpGet"]["path"].string)
             #expect(try await pod.client.get(path).status == 200, "\(probe)")
         }
