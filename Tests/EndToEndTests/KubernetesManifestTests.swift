@@ -72,6 +72,15 @@ import Testing
         #expect(image.contains("useradd --uid 1000 --gid 1000"))
     }
 
+    @Test func `The image's first process takes orphans, and what follows is the entry point`()
+        throws
+    {
+        let image = try String(
+            contentsOfFile: "\(Manifests.folder)/../docker/Dockerfile", encoding: .utf8)
+        #expect(image.contains("libstdc++6 tini \\\n"))
+        #expect(image.contains("\nENTRYPOINT [\"tini\", \"--\", \"docker-entrypoint.sh\"]\n"))
+    }
+
     @Test func `A pod may take hours to start before it is killed, and half a minute to end`() {
         let (start, life) = (container["startupProbe"], container["livenessProbe"])
         let path = life["httpGet"]["path"].string
