@@ -89,6 +89,31 @@ import Time
         #expect(try bench.ask(.password(user: "a", password: "q")))
     }
 
+    @Test(arguments: [["\u{E9}", "e\u{301}"], ["e\u{301}", "\u{E9}"]])
+    func `A password in another form of its letters is another one, known or not`(
+        forms: [String]
+    ) throws {
+        let bench = try Bench("[\(try Self.hashed("a", forms[0]))]")
+        let right = Credential.password(user: "a", password: forms[0])
+        let other = Credential.password(user: "a", password: forms[1])
+        // Behind the wrong one, which has a verdict of its own.
+        let verdicts = Mailbox<Bool>()
+        for credential in [other, right] {
+            #expect(
+                bench.store.judge(
+                    credential, RightsNeed([.query]), for: Asker(address: "")
+                ) { verdicts.post($0) } == nil)
+        }
+        var heard: [Bool] = []
+        let deadline = MonotonicTime.now + .seconds(60)
+        while heard.count < 2, MonotonicTime.now < deadline {
+            heard += verdicts.take(until: deadline)
+        }
+        #expect(heard.sorted { !$0 && $1 } == [false, true])
+        #expect(try bench.askKnown(right, RightsNeed([.query])))
+        #expect(try !bench.ask(other))
+    }
+
     @Test func `Requests with one credential get their verdicts in their order`() throws {
         let bench = try Bench("[\(try Self.hashed("a", "p"))]")
         let order = Mailbox<Int>()

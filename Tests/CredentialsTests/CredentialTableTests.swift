@@ -122,4 +122,23 @@ import Testing
             #expect(WallTime(rfc3339: text) == nil)
         }
     }
+
+    @Test func `Two forms of a letter are two names, and two passwords`() throws {
+        let (composed, apart) = ("\u{E9}", "e\u{301}")
+        let table = try CredentialTable(
+            parsing: Array(
+                """
+                [{"username": "\(composed)", "password": "1", "perms": ["query"]},
+                 {"username": "\(apart)", "password": "2", "perms": ["execute"]},
+                 {"username": "c", "password": "\(composed)"}]
+                """.utf8))
+        #expect(table.warnings.isEmpty && table.counts.users == 3)
+        for (user, password) in [(composed, "1"), (apart, "2"), ("c", composed)] {
+            #expect(table.entry(shownBy: .password(user: user, password: password)) != nil)
+        }
+        for (user, password) in [(composed, "2"), (apart, "1"), ("c", apart)] {
+            #expect(table.entry(shownBy: .password(user: user, password: password)) == nil)
+        }
+        #expect(table.plainCredential(of: apart) == .password(user: apart, password: "2"))
+    }
 }

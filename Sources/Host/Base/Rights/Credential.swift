@@ -49,3 +49,38 @@ package enum Credential: Hashable, Sendable {
         if reader.isAtEnd { self = .none } else { try self.init(from: &reader) }
     }
 }
+
+/// By bytes, as passwords are compared: two forms of a letter are two passwords, and two names.
+extension Credential {
+    package static func == (a: Credential, b: Credential) -> Bool {
+        switch (a, b) {
+        case (.none, .none): true
+        case (.password(let user, let password), .password(let otherUser, let otherPassword)):
+            user.utf8.elementsEqual(otherUser.utf8)
+                && password.utf8.elementsEqual(otherPassword.utf8)
+        case (.token(let token), .token(let other)): token.utf8.elementsEqual(other.utf8)
+        default: false
+        }
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        switch self {
+        case .none: hasher.combine(0)
+        case .password(let user, let password):
+            hasher.combine(1)
+            Self.hash(user, into: &hasher)
+            Self.hash(password, into: &hasher)
+        case .token(let token):
+            hasher.combine(2)
+            Self.hash(token, into: &hasher)
+        }
+    }
+
+    private static func hash(_ text: String, into hasher: inout Hasher) {
+        var text = text
+        text.withUTF8 { bytes in
+            hasher.combine(bytes.count)
+            hasher.combine(bytes: UnsafeRawBufferPointer(bytes))
+        }
+    }
+}

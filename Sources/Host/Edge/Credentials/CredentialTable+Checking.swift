@@ -8,7 +8,7 @@ extension CredentialTable {
         switch credential {
         case .none: return false
         case .password(let user, _):
-            if case .plain? = users[user]?.secret { return false }
+            if case .plain? = users[Array(user.utf8)]?.secret { return false }
             return true
         case .token: return true
         }
@@ -34,22 +34,25 @@ extension CredentialTable {
     private func candidate(of credential: Credential) -> (Entry?, String) {
         switch credential {
         case .none: return (nil, "")
-        case .password(let user, let password): return (users[user], password)
-        case .token(let token):
-            // Its text is its name, a dot and what is secret of it.
-            let name = token.prefix { $0 != "." }
-            return (tokens[String(name)], token)
+        case .password(let user, let password): return (users[Array(user.utf8)], password)
+        case .token(let token): return (tokens[Self.name(ofToken: token)], token)
         }
+    }
+
+    /// A token's text is its name, a dot and what is secret of it.
+    private static func name(ofToken token: String) -> [UInt8] {
+        Array(token.utf8.prefix { $0 != UInt8(ascii: ".") })
     }
 
     /// A name of the file that the credential mentions; nothing else of it may be shown.
     func name(in credential: Credential) -> String? {
         switch credential {
         case .none: nil
-        case .password(let user, _): users[user] == nil ? nil : "user \(user)"
+        case .password(let user, _):
+            users[Array(user.utf8)] == nil ? nil : "user \(user)"
         case .token(let token):
-            tokens[String(token.prefix { $0 != "." })].map { _ in
-                "token \(token.prefix { $0 != "." })"
+            tokens[Self.name(ofToken: token)].map { _ in
+                "token \(String(decoding: Self.name(ofToken: token), as: UTF8.self))"
             }
         }
     }

@@ -41,8 +41,9 @@ package struct CredentialTable: Sendable {
     }
 
     private(set) var everybody = Grants()
-    private(set) var users: [String: Entry] = [:]
-    private(set) var tokens: [String: Entry] = [:]
+    /// By the bytes of their names: who writes a letter in two forms has two users.
+    private(set) var users: [[UInt8]: Entry] = [:]
+    private(set) var tokens: [[UInt8]: Entry] = [:]
     /// What is allowed and most likely not meant, for the operator.
     package private(set) var warnings: [String] = []
 
@@ -120,14 +121,14 @@ package struct CredentialTable: Sendable {
             guard user == nil else {
                 throw Invalid(description: "it is both of a user and of a token: make two of it")
             }
-            guard !token.isEmpty, !token.contains(".") else {
+            guard !token.isEmpty, !token.utf8.contains(UInt8(ascii: ".")) else {
                 throw Invalid(description: "a token's name is not empty and has no dot")
             }
             guard case .hash = entry.secret else {
                 throw Invalid(
                     description: "the token \(token) needs a hash: rqlited auth token makes both")
             }
-            tokens[token] = entry
+            tokens[Array(token.utf8)] = entry
             return
         }
         guard let user, !user.isEmpty else {
@@ -138,11 +139,12 @@ package struct CredentialTable: Sendable {
             everybody = entry.grants
             return
         }
-        if users[user] != nil { warnings.append("user \(user) is there twice: the later counts") }
+        let key = Array(user.utf8)
+        if users[key] != nil { warnings.append("user \(user) is there twice: the later counts") }
         if entry.secret == .nothing {
             warnings.append("user \(user) has neither password nor hash: nobody can be them")
         }
-        users[user] = entry
+        users[key] = entry
     }
 
     private mutating func grants(_ value: JSONValue?, of name: String) throws(Invalid) -> Grants {
@@ -167,7 +169,7 @@ package struct CredentialTable: Sendable {
 
     /// As who a node that needs rights of others speaks; nil where the password is not in the file.
     package func plainCredential(of user: String) -> Credential? {
-        guard case .plain(let password)? = users[user]?.secret else { return nil }
+        guard case .plain(let password)? = users[Array(user.utf8)]?.secret else { return nil }
         return .password(user: user, password: password)
     }
 }
