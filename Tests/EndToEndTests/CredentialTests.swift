@@ -188,6 +188,37 @@ import Testing
         #expect(try await status("bob") == 401)
     }
 
+    @Test func `A change that could not be read for a passing cause is read when it has passed`()
+        async throws
+    {
+        let directory = try TestDirectory()
+        let file = "\(directory.path)/users.json"
+        try write("[\(Self.user("bob", "all"))]", to: file)
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            arguments: ["-auth", file, "-auth-open", "ready"])
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        let pid = try #require(node.pid)
+        // It may open nothing more.
+        try run("prlimit", "--pid", "\(pid)", "--nofile=8:")
+        try write("[\(Self.user("eve", "all"))]", to: file)
+        try await eventually("the log says so", within: .seconds(30)) {
+            node.log.contains("too many open files") ? true : nil
+        }
+        try run("prlimit", "--pid", "\(pid)", "--nofile=1024:")
+        try await eventually("the other user counts", within: .seconds(30)) {
+            try await node.client.speaking(as: "eve", "pw-eve").get("/status").status == 200
+                ? true : nil
+        }
+        #expect(
+            try await node.client.speaking(as: "bob", "pw-bob").get("/status").status == 401)
+        // Said once, however often it was tried.
+        #expect(node.log.components(separatedBy: "can't be read again").count == 2, "\(node.log)")
+    }
+
     /// The node waits for its key, which comes through a pipe, when its credentials are read already.
     @Test func `What changes while a node starts counts once it has started`() async throws {
         let directory = try TestDirectory()

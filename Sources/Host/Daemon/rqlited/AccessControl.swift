@@ -44,13 +44,13 @@ struct AccessControl: Sendable {
             throw Daemon.StartFailure(
                 description: "failed to get credential store: \(file): \(error)")
         }
-        for warning in table.warnings {
-            logger.warning("credentials", ["file": file, "remark": warning])
-        }
         if let user = settings.joinAs, table.plainCredential(of: user) == nil {
             throw Daemon.StartFailure(
                 description: "-join-as \(user): \(file) has no such user with a password in plain "
                     + "text, which this node would have to show to others")
+        }
+        for warning in table.warnings {
+            logger.warning("credentials", ["file": file, "remark": warning])
         }
         return table
     }

@@ -6,6 +6,8 @@ struct FileStamp: Equatable, Sendable {
     private var number: UInt64
     private var size: Int64
     private var modified: [Int64]
+    /// It can be read as often as anybody likes: no pipe.
+    let isRegular: Bool
 
     /// Nil when there is no such file.
     init?(_ path: String) {
@@ -14,6 +16,7 @@ struct FileStamp: Equatable, Sendable {
         device = UInt64(information.st_dev)
         number = UInt64(information.st_ino)
         size = Int64(information.st_size)
+        isRegular = information.st_mode & S_IFMT == S_IFREG
         modified = [
             Int64(information.st_mtim.tv_sec), Int64(information.st_mtim.tv_nsec),
             Int64(information.st_ctim.tv_sec), Int64(information.st_ctim.tv_nsec),
