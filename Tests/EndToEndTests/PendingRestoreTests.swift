@@ -34,8 +34,8 @@ import Testing
         }
     }
 
-    /// Until the rows of the copy are on both nodes, brought by the first one.
-    private func expectRows(_ count: Int, on cluster: TestCluster) async throws {
+    /// Until the node with the file leads.
+    private func handOver(in cluster: TestCluster) async throws {
         let (holder, other) = (cluster.nodes[0], cluster.nodes[1])
         try await eventually("the node with the file leads", within: .seconds(60)) {
             let status = try await other.client.get("/status").json()
@@ -45,6 +45,12 @@ import Testing
             }
             return leader == holder.id ? true : nil
         }
+    }
+
+    /// Until the rows of the copy are on both nodes, brought by the first one.
+    private func expectRows(_ count: Int, on cluster: TestCluster) async throws {
+        let holder = cluster.nodes[0]
+        try await handOver(in: cluster)
         for node in cluster.nodes {
             try await eventually("node \(node.id) has the rows", within: .seconds(240)) {
                 let rows = try await node.client.rows("SELECT count(*) FROM t", level: "none")
@@ -105,5 +111,33 @@ import Testing
         try download.write(to: URL(filePath: file(holder)))
         for node in cluster.nodes { try node.start() }
         try await expectRows(2, on: cluster)
+    }
+
+    @Test(.timeLimit(.minutes(10)))
+    func `A node ends while it looks at a large download, and the next start goes on with it`()
+        async throws
+    {
+        let cluster = try pair(Self.largeCopy)
+        defer { cluster.stop() }
+        let holder = cluster.nodes[0]
+        try holder.start()
+        try await waitForDownload(holder)
+        // A disk on which reading takes for ever.
+        let kept = "\(directory.path)/kept"
+        try FileManager.default.moveItem(atPath: file(holder), toPath: kept)
+        try #require(mkfifo(file(holder), 0o600) == 0)
+        try cluster.nodes[1].start()
+        try await handOver(in: cluster)
+        // Once somebody reads.
+        let pipe = try await eventually("it makes the parts", within: .seconds(60)) {
+            let descriptor = open(file(holder), O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+            return descriptor < 0 ? nil : descriptor
+        }
+        #expect(try await holder.terminate() == 0)
+        close(pipe)
+        try FileManager.default.removeItem(atPath: file(holder))
+        try FileManager.default.moveItem(atPath: kept, toPath: file(holder))
+        try holder.start()
+        try await expectRows(70, on: cluster)
     }
 }

@@ -48,7 +48,7 @@ struct RestoreFile {
         }
         do throws(StorageFault) {
             if !isPending { try download() }
-            return RestoreContent(try look(loads))
+            return RestoreContent(try look(loads, while: { true }))
         } catch {
             counters.failed.add()
             // What an earlier start downloaded would never be downloaded again: this node's own files count
@@ -127,20 +127,26 @@ struct RestoreFile {
     // MARK: Check
 
     /// The same again of a file that was too large to be kept, once the node has started.
+    /// - Parameter isWanted: asked now and then; when it says no, a fault is thrown.
     /// - Returns: nil: it is another file than at the start.
-    func parcel(_ loads: LoadDesk) throws(StorageFault) -> LoadParcel? {
-        guard case .parcel(let parcel) = try look(loads) else { return nil }
+    func parcel(
+        _ loads: LoadDesk, while isWanted: () -> Bool
+    ) throws(StorageFault) -> LoadParcel? {
+        guard case .parcel(let parcel) = try look(loads, while: isWanted) else { return nil }
         return parcel
     }
 
     /// The file, through the same check as a client's: an image or a parcel.
-    private func look(_ loads: LoadDesk) throws(StorageFault) -> LoadContent {
+    private func look(
+        _ loads: LoadDesk, while isWanted: () -> Bool
+    ) throws(StorageFault) -> LoadContent {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw Self.fault("opening \(path)") }
         defer { close(descriptor) }
         let intake = loads.begin()
         var chunk = [UInt8](repeating: 0, count: 1 << 20)
         while true {
+            guard isWanted() else { throw StorageFault("\(path) is not wanted any more") }
             let count = read(descriptor, &chunk, chunk.count)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw Self.fault("reading \(path)") }

@@ -31,6 +31,7 @@ final class RestoreService: Sendable {
     private static let hold = Duration.seconds(10)
     /// Between two looks at a file that can't be looked at.
     private static let pause = Duration.seconds(5)
+    private static let stopTime = Duration.seconds(5)
 
     init(
         _ content: RestoreContent, _ file: RestoreFile, _ loads: LoadDesk, node: Node,
@@ -55,8 +56,8 @@ final class RestoreService: Sendable {
         try worker.start("auto-restore") { self.run() }
     }
 
-    /// What is not settled is left to the next start.
-    func stop() { worker.stop() }
+    /// What is not settled is left to the next start, also what is being looked at.
+    func stop() { worker.stop(within: Self.stopTime) }
 
     private func run() {
         let enquiry = NodeEnquiry(node)
@@ -106,7 +107,7 @@ final class RestoreService: Sendable {
             if let parts {
                 restore = parts
             } else {
-                guard let parcel = try file.parcel(loads) else {
+                guard let parcel = try file.parcel(loads, while: { !worker.isStopped }) else {
                     counters.failed.add()
                     return settle("failed to restore: the file is another than at the start")
                 }
@@ -131,6 +132,7 @@ final class RestoreService: Sendable {
                 settle("failed to restore: \(cause)")
             }
         } catch {
+            guard !worker.isStopped else { return }
             // It was found fit at the start. What fails now is this node's disk or memory, and passes:
             // without the file the cluster would begin empty.
             recentFault.note(error, "the restore can't go on now, and is tried again")

@@ -10,6 +10,7 @@ final class ServiceThread: Sendable {
     let flag = StopFlag()
     private let wakes = Mailbox<Void>()
     private let thread = Mutex<NamedThread?>(nil)
+    private let hasEnded = Monitor(false)
 
     var isStopped: Bool { flag.isRaised }
 
@@ -17,7 +18,11 @@ final class ServiceThread: Sendable {
     func start(
         _ name: String, _ body: @escaping @Sendable () -> Void
     ) throws(ThreadShortage) {
-        let started = try NamedThread(name, body)
+        let hasEnded = hasEnded
+        let started = try NamedThread(name) {
+            body()
+            hasEnded.withLock { $0 = true }
+        }
         thread.withLock { $0 = started }
     }
 
@@ -25,9 +30,14 @@ final class ServiceThread: Sendable {
     func rest(until deadline: MonotonicTime) { _ = wakes.take(until: deadline) }
 
     /// Waits until the thread has ended, if it was started.
-    func stop() {
+    /// - Parameter limit: for who may be where nothing ends it, as in SQLite: then it is left to the end of
+    ///   the process. Nil: there is none.
+    func stop(within limit: Duration? = nil) {
         flag.raise()
         wakes.post(())
-        thread.withLock { $0.take() }?.join()
+        guard let thread = thread.withLock({ $0.take() }) else { return }
+        let deadline = limit.map { MonotonicTime.now + $0 }
+        let isOver = hasEnded.wait(until: { deadline }) { $0 ? true : nil }
+        if isOver == nil { thread.detach() } else { thread.join() }
     }
 }
