@@ -280,6 +280,24 @@ import Testing
         #expect(discovery.pluginDirectories == ["/a", "b"])
     }
 
+    @Test(arguments: [
+        (#"{"address":"10.0.0.1:8500","datacenter":"dc1"}"#, true),
+        (#"{"address":"https://root:hunter2@10.0.0.1:8500"}"#, false),
+        (#"{"dsn":"postgres://db/x"}"#, false), (#"{"API-Key":"x"}"#, false),
+        (#"{"credentials":"x"}"#, false), (#"{"passphrase":"x"}"#, false),
+        (#"{"Authorization":"x"}"#, false), (#"{"pa\u0073sword":"x"}"#, false),
+        (#"{"token":"x"}"#, false), (#"{"basic_auth":"x"}"#, false),
+    ])
+    func `The command that heals a registry shows no configuration that may hold a secret`(
+        text: String, isShown: Bool
+    ) throws {
+        let settings = try settings("-disco-mode=my-thing", "-disco-config", text)
+        let command = try #require(settings.formation.discovery).commandLine
+        #expect(
+            command == "-disco-mode my-thing -disco-key rqlite -disco-config "
+                + (isShown ? "'\(text)'" : "THIS-NODES-CONFIGURATION"))
+    }
+
     @Test func `Only a resolver needs to be told how many voters to wait for`() throws {
         let voter = try settings("-disco-mode=dns")
         #expect(

@@ -79,14 +79,20 @@ extension NodeSettings.Discovery {
         case .absent: break
         case .file(let path): words += ["-disco-config", path]
         case .text(let text):
-            let secrets = ["token", "password", "basic_auth", "secret"]
-            let isSecret = secrets.contains { text.lowercased().contains($0) }
-            words += ["-disco-config", isSecret ? "THIS-NODES-CONFIGURATION" : text]
+            words += ["-disco-config", Self.mayBeSecret(text) ? "THIS-NODES-CONFIGURATION" : text]
         }
         if !pluginDirectories.isEmpty {
             words += ["-disco-plugin-path", pluginDirectories.joined(separator: ":")]
         }
         return words.map(Self.quoted).joined(separator: " ")
+    }
+
+    /// What plugins of others call a secret nobody knows here: these are the words that such names are made
+    /// of. An address may hold one before an @, and an escape may hide any of them.
+    private static func mayBeSecret(_ text: String) -> Bool {
+        let words = ["token", "pass", "pwd", "auth", "secret", "key", "cred", "dsn", "@", "\\"]
+        let text = Array(text.lowercased().utf8)
+        return words.contains { text.firstRange(of: Array($0.utf8)) != nil }
     }
 
     private static func quoted(_ word: String) -> String {
