@@ -73,6 +73,24 @@ import Testing
     }
 
     @Test(arguments: Place.allCases)
+    func `Nothing is asked of a plugin behind its goodbye`(_ place: Place) async throws {
+        let subject = try subject(place, "")
+        #expect(try await tell(subject, node([.joined])).get() == .told)
+        #expect(try await tell(subject, node([.joined, .leaving])).get() == .told)
+        // As one does who had looked at the node a moment before.
+        let late = await tell(subject, node([.joined]))
+        #expect(throws: PluginError.self) { try late.get() }
+        let error = await #expect(throws: PluginError.self) { try await subject.list("nodes/") }
+        #expect(error?.code == .busy)
+        #expect(
+            subject.lines.map(\.text) == [
+                "n-1  flags 1 changed 1 follower non-voter",
+                "n-1  flags 17 changed 16 follower non-voter",
+            ])
+        await subject.stop()
+    }
+
+    @Test(arguments: Place.allCases)
     func `What could not be told is told again as it is by then`(_ place: Place) async throws {
         let subject = try subject(place, "refuses once")
         await #expect(throws: PluginError.self) { try await tell(subject, node([.joined])).get() }

@@ -18,7 +18,7 @@ extension PluginInstance {
     /// waits. What was not told is to be tried again, with what is true by then.
     ///
     /// A state with `leaving` gives up all other calls, for the node has no time: the plugin gets
-    /// until the timeout for its goodbye.
+    /// until the timeout for its goodbye, which is the last call before `stop`: others are refused as busy.
     @discardableResult
     package func tell(
         _ node: PluginNode, timeout: Duration, completion: @escaping Completion<Telling>
@@ -32,7 +32,10 @@ extension PluginInstance {
             completion(.success(.told))
             return nil
         }
-        if node.flags.contains(.leaving) { serial.cancelAll() }
+        if node.flags.contains(.leaving) {
+            watching.stop()
+            serial.cancelAll()
+        }
         let changed = node.flags.symmetricDifference(told?.flags ?? [])
         return submit(.update(node, changed: changed), timeout: timeout) { [self] result in
             switch result {

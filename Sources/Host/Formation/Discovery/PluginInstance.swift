@@ -159,7 +159,7 @@ extension PluginInstance {
             let result = perform(call.request, call.context, lane, &thread)
             record(call.request, result)
             call.completion(result)
-            if lane === serial { describe(&thread) }
+            if lane === serial, !call.request.isGoodbye { describe(&thread) }
         }
         thread?.end()
         lane.end()

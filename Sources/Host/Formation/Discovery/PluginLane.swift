@@ -21,13 +21,14 @@ final class PluginLane: Sendable {
 
     private let monitor = Monitor(State())
 
-    /// False when too many calls wait, or the lane ends.
+    /// False when too many calls wait, or the lane ends: behind a goodbye nothing is taken.
     func submit(_ call: Pending) -> Bool {
         monitor.withLock { state in
             guard !state.isStopping, state.waiting.count < DiscoveryLimits.waitingCalls else {
                 return false
             }
             state.waiting.append(call)
+            if call.request.isGoodbye { state.isStopping = true }
             return true
         }
     }

@@ -28,6 +28,11 @@ enum PluginRequest: Equatable, Sendable {
         }
     }
 
+    /// The last call before `destroy`.
+    var isGoodbye: Bool {
+        if case .update(let node, _) = self { node.flags.contains(.leaving) } else { false }
+    }
+
     /// What is larger than a plugin must expect; nil if nothing is.
     var excess: String? {
         let (name, revision, value): (String, [UInt8], [UInt8]) =
