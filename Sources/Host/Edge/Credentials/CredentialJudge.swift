@@ -230,30 +230,50 @@ package final class CredentialJudge: RightsJudge {
         let generation: Int
     }
 
+    /// What is due now, and when the first of the others is.
+    private struct Turn {
+        var job: DueJob?
+        var earliest: MonotonicTime?
+    }
+
     /// Blocks until a credential has its turn; nil at the end.
     private func nextTurn() -> DueJob? {
         while true {
-            let (turn, earliest, isOver) = state.withLock { state in
-                (Self.turn(in: &state), state.jobs.values.map(\.due).min(), state.isOver)
+            let (turn, isOver) = state.withLock { state in
+                (Self.turn(in: &state), state.isOver)
             }
             if isOver { return nil }
-            if let turn { return turn }
-            _ = wakes.take(until: earliest)
+            if let job = turn.job { return job }
+            _ = wakes.take(until: turn.earliest)
         }
     }
 
-    private static func turn(in state: inout State) -> DueJob? {
+    /// In one pass, for every request waits for the lock meanwhile.
+    private static func turn(in state: inout State) -> Turn {
         let now = MonotonicTime.now
-        state.jobs = state.jobs.filter { !$0.value.waiting.allSatisfy(\.asker.isGone) }
-        let ready = state.jobs.filter { $0.value.due <= now }
-        let next = ready.min { left, right in
-            state.place(of: left.value) < state.place(of: right.value)
+        var turn = Turn()
+        var gone: [Fingerprint] = []
+        var first: (fingerprint: Fingerprint, job: Job)?
+        var place = (MonotonicTime.zero, MonotonicTime.zero, MonotonicTime.zero, MonotonicTime.zero)
+        for (fingerprint, job) in state.jobs {
+            guard !job.waiting.allSatisfy(\.asker.isGone) else {
+                gone.append(fingerprint)
+                continue
+            }
+            turn.earliest = min(turn.earliest ?? job.due, job.due)
+            guard job.due <= now else { continue }
+            let other = state.place(of: job)
+            guard first == nil || other < place else { continue }
+            first = (fingerprint: fingerprint, job: job)
+            place = other
         }
-        guard let next else { return nil }
-        state.serve(next.value, at: now)
-        return DueJob(
-            fingerprint: next.key, job: next.value, table: state.table,
+        for fingerprint in gone { state.jobs[fingerprint] = nil }
+        guard let first else { return turn }
+        state.serve(first.job, at: now)
+        turn.job = DueJob(
+            fingerprint: first.fingerprint, job: first.job, table: state.table,
             generation: state.generation)
+        return turn
     }
 
     /// Tells who waits, also those that come to wait meanwhile, in their order.
