@@ -49,6 +49,36 @@ import Time
         struct NotKnown: Error {}
     }
 
+    private final class Lines: LogSink {
+        let lines = Mailbox<String>()
+
+        func write(_ line: [UInt8]) { lines.post(String(decoding: line, as: UTF8.self)) }
+    }
+
+    @Test func `How often a burst of refusals came is said when it is over`() throws {
+        let sink = Lines()
+        let judge = try CredentialJudge(
+            CredentialTable(parsing: Array("[\(Self.entry("a", "p"))]".utf8)),
+            metrics: MetricRegistry(), logger: Logger(module: "test", sink: sink),
+            repeats: RepeatLimiter(interval: .seconds(2)))
+        defer { judge.stop() }
+        let verdicts = Mailbox<Bool>()
+        for guess in 0..<3 {
+            let verdict = judge.judge(
+                .password(user: "a", password: "wrong\(guess)"), RightsNeed([.query]),
+                for: Asker(address: "10.0.0.1:1")
+            ) { verdicts.post($0) }
+            if let verdict { verdicts.post(verdict) }
+        }
+        var lines: [String] = []
+        let deadline = MonotonicTime.now + .seconds(60)
+        while !lines.contains(where: { $0.contains("repeats=2") }), MonotonicTime.now < deadline {
+            lines += sink.lines.take(until: deadline)
+        }
+        #expect(lines.first?.contains("a credential was refused") == true, "\(lines)")
+        #expect(lines.count == 2 && lines.last?.contains("repeats=2") == true, "\(lines)")
+    }
+
     private static func entry(_ user: String, _ password: String) -> String {
         #"{"username": "\#(user)", "password": "\#(password)", "perms": ["query"]}"#
     }

@@ -152,4 +152,15 @@ import Testing
         #expect(said.split(separator: "\n").count == 1, "\(said)")
         #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path) == ["output"])
     }
+
+    @Test func `A password that is no UTF-8 has no hash`() throws {
+        let directory = try TestDirectory()
+        let output = directory.path + "/output"
+        let child = try ChildProcess(
+            ["/bin/sh", "-c", "printf 'p\\377\\n' | \(Daemon.binaries)/rqlited auth hash"],
+            output: output)
+        #expect(child.waitForEnd() == 1)
+        #expect(
+            try String(contentsOfFile: output, encoding: .utf8) == "the password is no UTF-8\n")
+    }
 }

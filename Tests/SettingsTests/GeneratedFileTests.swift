@@ -22,6 +22,16 @@ import Testing
         for word in ["disco", "recover", "version", "help"] { #expect(text.contains(word)) }
     }
 
+    @Test func `What an alert tells to do names flags that there are`() throws {
+        let rules = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "packaging/prometheus/rules.yml")
+        let text = try String(contentsOf: rules, encoding: .utf8)
+        let named = text.matches(of: #/ -([a-z][a-z-]+)/#).map { String($0.output.1) }
+        #expect(named.contains("raft-election-timeout"))
+        let known = Set(Flag.all.map(\.name))
+        for name in named { #expect(known.contains(name), "\(name)") }
+    }
+
     @Test func `Nothing else is generated, and it is no flag`() {
         for words in [["-generate=pdf"], ["-generate"], ["-generate=man", "data"]] {
             guard

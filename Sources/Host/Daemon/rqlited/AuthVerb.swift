@@ -3,6 +3,7 @@ import Glibc
 import JSON
 import Settings
 import Telemetry
+import Threads
 
 /// The verb `auth`: hashes, tokens, and what is wrong with a credentials file. Results go to standard
 /// output, what is said about them to standard error.
@@ -29,7 +30,7 @@ struct AuthVerb {
     }
 
     private func hash(_ method: String) throws {
-        guard let password = readPassword(), !password.isEmpty else {
+        guard let password = try readPassword(), !password.isEmpty else {
             throw Daemon.StartFailure(description: "a password is expected on standard input")
         }
         let method = PasswordHash.Method(rawValue: method) ?? .yescrypt
@@ -78,10 +79,11 @@ struct AuthVerb {
     }
 
     /// One line, which a terminal does not show.
-    private func readPassword() -> String? {
+    private func readPassword() throws -> String? {
         var before = termios()
         let isTerminal = tcgetattr(STDIN_FILENO, &before) == 0
         if isTerminal {
+            try Self.giveBack(before)
             StandardErrorSink().write(Array("password: ".utf8))
             var silent = before
             silent.c_lflag &= ~tcflag_t(ECHO)
@@ -93,7 +95,45 @@ struct AuthVerb {
                 say("")
             }
         }
-        return readLine(strippingNewline: true)
+        return try Self.readLine()
+    }
+
+    /// Who interrupts has a terminal that shows what is typed, whatever the shell makes of that.
+    private static func giveBack(_ terminal: termios) throws(ThreadShortage) {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] { sigaddset(&set, number) }
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+        let watched = set
+        try NamedThread("signals") {
+            var (set, terminal) = (watched, terminal)
+            var number: Int32 = 0
+            while sigwait(&set, &number) != 0 {}
+            tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal)
+            StandardErrorSink().write([10])
+            _exit(128 + number)
+        }.detach()
+    }
+
+    /// Nil at the end of the input. What is no UTF-8 would be repaired, and the hash another password's.
+    private static func readLine() throws(Daemon.StartFailure) -> String? {
+        var bytes: [UInt8] = []
+        var byte: UInt8 = 0
+        while true {
+            let count = read(STDIN_FILENO, &byte, 1)
+            if count < 0, errno == EINTR { continue }
+            guard count == 1 else {
+                guard !bytes.isEmpty else { return nil }
+                break
+            }
+            guard byte != 10 else { break }
+            bytes.append(byte)
+        }
+        if bytes.last == 13 { bytes.removeLast() }
+        guard let line = String(validating: bytes, as: UTF8.self) else {
+            throw Daemon.StartFailure(description: "the password is no UTF-8")
+        }
+        return line
     }
 
     private func write(_ text: String) throws {

@@ -95,14 +95,16 @@ package final class CredentialJudge: RightsJudge {
     private let refused: Counter
     private let log: RepeatLog
 
+    /// - Parameter repeats: which refusals are logged.
     /// - Throws: `ThreadShortage`.
     package init(
-        _ table: CredentialTable, metrics: MetricRegistry, logger: Logger
+        _ table: CredentialTable, metrics: MetricRegistry, logger: Logger,
+        repeats: RepeatLimiter = RepeatLimiter()
     ) throws {
         state = Mutex(State(table: table))
         accepted = metrics.counter("http", "auth_ok")
         refused = metrics.counter("http", "auth_fail")
-        log = RepeatLog(logger)
+        log = RepeatLog(logger, limiter: repeats)
         try NamedThread("credentials") { [self] in work() }.detach()
     }
 
@@ -244,7 +246,10 @@ package final class CredentialJudge: RightsJudge {
             }
             if isOver { return nil }
             if let job = turn.job { return job }
-            _ = wakes.take(until: turn.earliest)
+            // Refusals that were left out of the log are told as a number, if no other follows.
+            let tick = MonotonicTime.now + .seconds(1)
+            _ = wakes.take(until: min(turn.earliest ?? tick, tick))
+            log.flush()
         }
     }
 
