@@ -2,6 +2,7 @@ import NIOCore
 import NIOEmbedded
 import Raft
 import Service
+import Telemetry
 import Testing
 import Wire
 
