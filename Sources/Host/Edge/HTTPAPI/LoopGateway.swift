@@ -41,6 +41,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
     private var away: [RequestID: HTTPConnection] = [:]
     private var lastSerial: UInt32 = 0
     private var openConnections = 0
+    private var sessions: [ObjectIdentifier: HTTP2Session] = [:]
     private var draining: Draining?
     /// Connections that wait for their turn to make a slice.
     private var slicing = CircularBuffer<HTTPConnection>()
@@ -319,15 +320,31 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
 
     var isDraining: Bool { draining != nil }
 
-    func connectionOpened() {
+    /// - Returns: false: there are as many as the process may have.
+    func connectionOpened() -> Bool {
+        guard edge.budgets.connections.take(1) else { return false }
         openConnections += 1
         edge.desk.counters.connections.add(1)
+        return true
     }
 
     func connectionClosed() {
         openConnections -= 1
         edge.desk.counters.connections.add(-1)
+        edge.budgets.connections.giveBack(1)
         endDrainingIfDue()
+    }
+
+    /// An open connection speaks HTTP/2.
+    func sessionOpened(_ session: HTTP2Session) {
+        sessions[ObjectIdentifier(session)] = session
+        edge.desk.counters.http2.sessions.add(1)
+    }
+
+    func sessionClosed(_ session: HTTP2Session) {
+        guard sessions.removeValue(forKey: ObjectIdentifier(session)) != nil else { return }
+        edge.desk.counters.http2.sessions.add(-1)
+        connectionClosed()
     }
 
     /// See `HTTPServer.drain`.
@@ -341,6 +358,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
                 self.endDrainingIfDue()
             }
             self.loop.assumeIsolated().scheduleTask(in: limits.drainLimit) { promise.succeed(()) }
+            for session in Array(self.sessions.values) { session.drain() }
             self.endDrainingIfDue()
         }
         return promise.futureResult

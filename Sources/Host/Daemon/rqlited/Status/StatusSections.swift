@@ -22,6 +22,8 @@ struct StatusSections: Sendable {
     let queueNumber: Gauge
     /// Of loads in parts under way here: all parts, and those that are kept.
     let loadParts: (all: Gauge, kept: Gauge)
+    /// Of clients that speak HTTP/2.
+    let sessions: (all: Gauge, streams: Gauge)
     let safekeeping: Safekeeping
 
     var sections: [Documents.Section] {
@@ -104,6 +106,12 @@ struct StatusSections: Sendable {
                 .object([
                     .init("local_node_addr", .string(node.options.address.rawValue)),
                     .init("timeout", .string(settings.raft.connectTimeout.goText)),
+                ])),
+            .init(
+                "http2",
+                .object([
+                    .init("connections", .integer(sessions.all.current)),
+                    .init("streams", .integer(sessions.streams.current)),
                 ])),
             .init(
                 "load",
