@@ -23,6 +23,10 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOPosix", package: "swift-nio"),
 ]
 let nioHTTP: [Target.Dependency] = nio + [.product(name: "NIOHTTP1", package: "swift-nio")]
+let nioHTTP2: [Target.Dependency] = [
+    .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+    .product(name: "NIOHPACK", package: "swift-nio-http2"),
+]
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 
 /// Of the machines: debug builds can break their rules, for the simulator (decision 125).
@@ -110,6 +114,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
     ],
     targets: [
         // The contract with plugins: depends on nothing.
@@ -198,7 +203,7 @@ let package = Package(
         host(
             .edge, "HTTPAPI",
             ["Gzip", "JSON", "Notation", "Wire", "Rights", "Raft", "Service", "Telemetry"] + nioHTTP
-        ),
+                + nioHTTP2),
         .executableTarget(
             name: "rqlited",
             dependencies: [
@@ -421,7 +426,7 @@ let package = Package(
                 "HTTPAPI", "Chance", "Gzip", "JSON", "Wire", "Rights", "Raft", "Service",
                 "Telemetry",
                 "ScenarioTesting", nioEmbedded,
-            ] + nioHTTP, resources: [.copy("Scenarios")]),
+            ] + nioHTTP + nioHTTP2, resources: [.copy("Scenarios")]),
         tests("SQLite", ["SQLite", "CSQLite"]),
         tests("SQLGenerator", ["SQLCheck", "Wire"]),
         tests(

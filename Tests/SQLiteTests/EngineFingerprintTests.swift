@@ -24,7 +24,7 @@ import Testing
             ])
         let rules = try #require(own.probes.firstIndex { $0.name.contains("this program's rules") })
         var later = own.probes
-        later[rules] = .init(name: later[rules].name, hash: own.probes[rules].hash + "0")
+        later[rules] = .init(name: later[rules].name, hash: "another")
         let upgraded = EngineFingerprint(source: own.source, options: own.options, probes: later)
         #expect(
             EngineFingerprint.differences(between: text, and: upgraded.description)

@@ -105,6 +105,60 @@ import Wire
         #expect(try old.dump() == new.dump())
     }
 
+    /// SQLite reads a free page that it takes where it became free in the same transaction, and no other;
+    /// and it takes memory for what a statement changes once for a transaction, or once for each.
+    @Test(arguments: [
+        numbers + "INSERT INTO f SELECT hex(randomblob(60)), 'two' FROM n WHERE i < 900",
+        numbers + "INSERT INTO tri SELECT hex(randomblob(20)) FROM n WHERE i < 90",
+        numbers + "INSERT INTO r SELECT i, i % 400, i % 400 + 5, 'n' FROM n WHERE i < 900",
+        numbers + "INSERT INTO t SELECT zeroblob(30000) FROM n WHERE i < 300",
+        numbers
+            + "INSERT INTO t SELECT json_array(hex(zeroblob(10000)), i) FROM n WHERE i < 100",
+        "UPDATE wide SET a = a || zeroblob(50000)", "DROP TABLE wide", "REINDEX",
+    ])
+    func `A statement is charged the same in a batch and in a transaction of its own`(
+        statement: String
+    ) throws {
+        let freeing = [
+            "DELETE FROM wide WHERE rowid % 2", "INSERT INTO f(f) VALUES('optimize')",
+            "DELETE FROM f WHERE rowid % 3 = 0",
+            "INSERT INTO less(less) VALUES('delete-all')",
+        ]
+        let (single, batch) = (try Database(), try Database())
+        for database in [single, batch] {
+            // With FTS3 or FTS4 there are no batches.
+            for sql in Self.schema.filter({ !$0.contains("fts3") && !$0.contains("fts4") }) + [
+                "CREATE TABLE wide(a)",
+                Self.numbers + "INSERT INTO wide SELECT zeroblob(20000) FROM n WHERE i < 200",
+                Self.uses[0], Self.uses[7], "CREATE INDEX w ON wide(length(a))",
+            ] {
+                for case .failed(let text) in try database.execute(sql) {
+                    Issue.record("\(sql): \(text)")
+                }
+            }
+        }
+        let first = single.applier.applied.position.index
+        let entries = (freeing + [statement]).enumerated().map { place, sql in
+            command(sql, LogIndex(first.rawValue + 1 + UInt64(place)))
+        }
+        var charges: [Int] = []
+        var answers: [[[StatementOutcome]]] = []
+        for (database, size) in [(single, 1), (batch, entries.count)] {
+            let before = database.applier.session.budget.charged
+            var results: [AppliedEntry] = []
+            for start in stride(from: 0, to: entries.count, by: size) {
+                try database.applier.apply(
+                    entries[start..<start + size], reporting: { _ in true }, into: &results)
+            }
+            charges.append(database.applier.session.budget.charged - before)
+            answers.append(results.map { $0.result?.statements.map(\.outcome) ?? [] })
+        }
+        for case .failed(let text) in answers[0].joined() { Issue.record("\(text)") }
+        #expect(answers[0] == answers[1])
+        #expect(charges[0] == charges[1])
+        #expect(try single.dump() == batch.dump())
+    }
+
     private static let scattered =
         numbers
         + "INSERT INTO r SELECT i, (i*7919)%400, (i*7919)%400+5, (i*104729)%300, (i*104729)%300+3 FROM n"

@@ -56,6 +56,52 @@ import Wire
             of: Self.steps, on: Self.numbers + " " + sql, within: .seconds(60))
     }
 
+    /// A document of megabytes that stands in the schema.
+    @Test(arguments: [
+        (
+            "CREATE TABLE u(a); CREATE TRIGGER tu AFTER INSERT ON u BEGIN SELECT 1; INSERT INTO t SELECT json_extract('?', '$[' || new.a || ']'); END",
+            "INSERT INTO u SELECT i FROM n"
+        ),
+        (
+            "CREATE VIEW v AS SELECT i, json_extract('?', '$[' || i || ']') AS x FROM (SELECT 1 AS i UNION SELECT 2)",
+            "INSERT INTO t SELECT sum(x) FROM n, v"
+        ),
+        (
+            "CREATE TABLE u(a CHECK(json_extract('?', '$[' || a || ']') IS NOT 7))",
+            "INSERT INTO u SELECT i FROM n"
+        ),
+        (
+            "CREATE TABLE u(a, b AS (json_extract('?', '$[' || a || ']')) STORED)",
+            "INSERT INTO u(a) SELECT i FROM n"
+        ),
+        (
+            "CREATE TABLE u(a); INSERT INTO u VALUES(1); ALTER TABLE u ADD COLUMN b DEFAULT '?'",
+            "INSERT INTO t SELECT sum(json_extract(b, '$[' || i || ']')) FROM n, u"
+        ),
+        (
+            "CREATE TABLE u(a); CREATE INDEX iu ON u(json_extract('?', '$[' || a || ']'))",
+            "INSERT INTO u SELECT i FROM n"
+        ),
+        (
+            "CREATE TABLE u(a CHECK(json_extract('?', '$[' || a || ']') IS NOT 7)); INSERT INTO u VALUES(1)",
+            "INSERT INTO t SELECT count(*) FROM n, pragma_integrity_check"
+        ),
+    ])
+    func `What goes through a literal of the schema within a step ends with the limit on steps`(
+        schema: String, sql: String
+    ) throws {
+        let document = "[" + String(repeating: "1,", count: 2_000_000) + "1]"
+        let parts = schema.split(separator: "?").map(String.init)
+        for waits in [false, true] {
+            let database = try database()
+            let outcomes = try database.execute(parts.joined(separator: document))
+            for case .failed(let text) in outcomes { Issue.record("\(text)") }
+            if waits { database.applier = try Applier(path: database.applier.path) }
+            try database.expectLimit(
+                of: Self.steps, on: Self.numbers + " " + sql, within: .seconds(60))
+        }
+    }
+
     @Test func `A table made of costly rows ends with the limit on steps`() throws {
         let database = try database()
         let outcomes = try database.execute(

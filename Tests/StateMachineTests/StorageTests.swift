@@ -118,6 +118,27 @@ import Wire
         #expect(outcome.covered == database.applier.applied.position)
     }
 
+    /// And not for what came before it.
+    @Test func `A reader is ended for what was written since it began`() throws {
+        var limits = ApplierLimits()
+        limits.walEvictionBytes = 1 << 20
+        let database = try Database(limits: limits)
+        try database.execute("CREATE TABLE t(a)", "INSERT INTO t VALUES(zeroblob(4000000))")
+        let reader = try Connection(path: database.applier.path, access: .readOnly)
+        try reader.execute("BEGIN")
+        #expect(try reader.integer("SELECT count(*) FROM t") == 1)
+        // Something is written behind it, as it always is.
+        try database.execute("INSERT INTO t VALUES(1)")
+        let outcome = try database.applier.checkpoint()
+        #expect(outcome.extent == .partial)
+        #expect(database.applier.walBytes > limits.walEvictionBytes)
+        #expect(!database.applier.isHeldBack(outcome))
+        try database.execute("INSERT INTO t VALUES(zeroblob(2000000))")
+        #expect(try database.applier.isHeldBack(database.applier.checkpoint()))
+        try reader.execute("ROLLBACK")
+        #expect(try !database.applier.isHeldBack(database.applier.checkpoint()))
+    }
+
     @Test func `The write-ahead log starts over after a complete checkpoint`() throws {
         let database = try Database()
         try database.execute("CREATE TABLE t(a)")

@@ -18,7 +18,7 @@ enum PlainWords {
         endpoint engine entity environment error event execution expectation explicit extent facts failure
         family fault fetch field file finished flag fnv form folder format found frame freshness function
         gateway gather gauge gcs generated go goal handler handover hard hash head held hex
-        histogram host http idempotency identity in inbound incoming inspection installation
+        histogram host http http2 idempotency identity in inbound incoming inspection installation
         installer instance intake intent interface interruption invalid invocation isolated item
         job json kept keyword kind known leaving level library license like limit line listener
         lite literal local location lock logger long lookup loop manual material matter means

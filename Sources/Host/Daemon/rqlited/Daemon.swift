@@ -74,9 +74,8 @@ struct Daemon {
             node: node, settings: settings, process: process, discovery: discovery,
             access: access, encryption: encryption,
             queueNumber: metrics.gauge("queue", "sequence_number"),
-            loadParts: (
-                metrics.gauge("http", "load_parts"), metrics.gauge("http", "load_parts_kept")
-            ), lastBackup: metrics.gauge("http", "last_backup_time"), safekeeping: safekeeping)
+            loadParts: Self.loadParts(metrics), sessions: Self.sessions(metrics),
+            lastBackup: metrics.gauge("http", "last_backup_time"), safekeeping: safekeeping)
         let http = server(
             settings, status, metrics, service: service, door: access.door, loads: loads,
             queue: queue(settings, node, on: group))
@@ -122,6 +121,14 @@ struct Daemon {
     }
 
     /// Nil without a discovery mode.
+    private static func loadParts(_ metrics: MetricRegistry) -> (all: Gauge, kept: Gauge) {
+        (metrics.gauge("http", "load_parts"), metrics.gauge("http", "load_parts_kept"))
+    }
+
+    private static func sessions(_ metrics: MetricRegistry) -> (all: Gauge, streams: Gauge) {
+        (metrics.gauge("http", "http2_connections"), metrics.gauge("http", "http2_streams"))
+    }
+
     private static func discovery(
         _ sources: DiscoverySources?, _ registry: PluginRegistry?, _ node: Node,
         _ settings: NodeSettings, _ metrics: MetricRegistry, _ logger: Logger

@@ -32,6 +32,9 @@ struct Encryption: Sendable {
         warnOfOpenPorts(logger)
     }
 
+    /// By ALPN, best first. What a client then speaks is told by its first bytes.
+    private static let clientProtocols = ["h2", "http/1.1"]
+
     private static func clients(_ settings: NodeSettings) throws -> Files? {
         guard let https = settings.https else { return nil }
         let files = TLSFiles(
@@ -42,7 +45,7 @@ struct Encryption: Sendable {
                     files,
                     TLSPolicy(
                         verifiesClients: https.verifiesClients, clientCommonName: https.commonName,
-                        protocols: ["http/1.1"]))
+                        protocols: clientProtocols))
             }
         } catch {
             throw Daemon.StartFailure(description: "failed to start HTTP server: \(error)")
@@ -198,7 +201,7 @@ struct Encryption: Sendable {
             .init("key_file", .string(https.key)),
             .init("ca_file", .string(https.authority ?? "")),
             .init("common_name", .string(https.commonName ?? "")),
-            .init("next_protos", .array(["http/1.1"])),
+            .init("next_protos", .array(Self.clientProtocols.map { .string($0) })),
             .init("certificates", Self.document(clients.keeper.facts)),
         ])
     }

@@ -227,10 +227,11 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int registered = SQLITE_ERROR;
 
 static void register_once(void) {
-    // Only before SQLite is initialized can its allocator be replaced. Where something else came
-    // first memory would go uncounted, and what a statement costs would differ from other nodes.
+    // Only before SQLite is initialized can its allocator and its cache be replaced. Where something else
+    // came first they would go uncounted, and what a statement costs would differ from other nodes.
     registered = csqlite_install_allocator();
     if (registered == SQLITE_OK) registered = csqlite_install_chance();
+    if (registered == SQLITE_OK) registered = csqlite_install_page_count();
     if (registered == SQLITE_OK) registered = sqlite3_initialize();
     if (registered != SQLITE_OK) return;
     base = sqlite3_vfs_find("unix-excl");

@@ -91,9 +91,14 @@ void csqlite_note_bound(uint64_t bytes) {
     if (bytes >= smallest_bound) bound += (int64_t)bytes;
 }
 
+// What SQLite holds back of the pages that a statement changes is one block of 64 KiB, less a field for
+// bytes and with a pointer and that field before it. A transaction takes it once, or each statement does,
+// if no earlier one needed more.
+enum { statement_journal = 64 << 10, journal_block = statement_journal - 8 + 16 };
+
 // The bytes of a block that count as work.
 static int64_t work_of(int64_t size) {
-    if (size < work_smallest) return 0;
+    if (size < work_smallest || size == journal_block) return 0;
     // Tables of hashes, which modules keep from one statement to the next.
     if (is_work_coarse && (size & (size - 1)) == 0) return 0;
     return size;
@@ -234,6 +239,8 @@ int csqlite_install_allocator(void) {
     // Statistics of memory, which nobody asks for, take a mutex of the whole process for each block:
     // a twentieth of what a write costs, and readers wait there for the writer.
     if (rc == SQLITE_OK) rc = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    // As it is by default; see `work_of`.
+    if (rc == SQLITE_OK) rc = sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, statement_journal);
     is_installed = rc == SQLITE_OK;
     return rc;
 }

@@ -47,7 +47,7 @@ static int is_beyond_memory(sqlite3_stmt *statement) {
 static void statement_ended(csqlite_module_watch *watch, sqlite3_stmt *statement) {
     if (statement == watch->reading) {
         watch->reading = 0;
-        watch->pages += csqlite_pages_asked(watch->db) - watch->pages_before;
+        watch->pages += csqlite_pages_asked() - watch->pages_before;
         return;
     }
     const char *sql = sqlite3_sql(statement);
@@ -62,7 +62,7 @@ static void statement_begins(csqlite_module_watch *watch, sqlite3_stmt *statemen
     const char *sql = sqlite3_sql(statement);
     if (!sql || !reads_statistics(sql)) return;
     watch->reading = statement;
-    watch->pages_before = csqlite_pages_asked(watch->db);
+    watch->pages_before = csqlite_pages_asked();
 }
 
 static int on_trace(unsigned event, void *context, void *subject, void *detail) {

@@ -13,7 +13,8 @@ package struct ApplierLimits: Sendable {
     package var allReadsTemporaryBytes: Int64 = 16 << 30
     /// Prepared statements kept per connection.
     package var keptStatements = 64
-    /// From this size of the write-ahead log on, readers that hold back the checkpoint must end.
+    /// Readers that keep so much of the write-ahead log from being copied must end; or 16 times as much
+    /// from starting over.
     package var walEvictionBytes: Int64 = 256 << 20
 
     package init() {}

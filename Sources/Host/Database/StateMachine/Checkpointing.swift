@@ -52,13 +52,21 @@ final class WalSize {
 extension Applier {
     /// Bytes of the write-ahead log that hold commits not yet overwritten; after a complete
     /// checkpoint the next commit starts from the front, unless a reader is in the way.
-    package var walBytes: Int64 {
+    package var walBytes: Int64 { Self.walBytes(ofPages: Int(session.wal.pages)) }
+
+    static func walBytes(ofPages count: Int) -> Int64 {
         // Each page has a header of 24 bytes (https://sqlite.org/fileformat2.html §4.1).
-        Int64(session.wal.pages) * 4120
+        Int64(count) * 4120
     }
 
-    /// Readers hold back the checkpoint so long that the oldest should be ended.
-    package var needsReaderEviction: Bool { walBytes > limits.walEvictionBytes }
+    /// Whether readers hold back so much of a checkpoint that the oldest should be ended: what was
+    /// written since it began, not what one large write before it left. Commits go on behind that until
+    /// no reader needs it, so all of the log has a bound, too.
+    package func isHeldBack(_ outcome: CheckpointOutcome) -> Bool {
+        guard outcome.extent == .partial else { return false }
+        let left = Self.walBytes(ofPages: outcome.walPages - outcome.copiedPages)
+        return left > limits.walEvictionBytes || walBytes > limits.walEvictionBytes * 16
+    }
 
     /// Copies the write-ahead log into the main file as far as readers allow, and syncs it.
     package func checkpoint() throws(ApplyFault) -> CheckpointOutcome {

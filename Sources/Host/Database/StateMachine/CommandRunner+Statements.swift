@@ -13,7 +13,7 @@ extension CommandRunner {
             parameters: supply.named.isEmpty ? 0 : statement.compiled.parameterCount)
         session.budget.charge(
             allocations: statement.compiled.allocations,
-            textBytes: statement.end - progress.offset, terms: statement.compiled.size.terms)
+            textBytes: statement.end - progress.offset, listSteps: statement.compiled.size.steps)
         if let refusal = refusal(of: statement.compiled) {
             return finish(statement, .failed(refusal), supply)
         }

@@ -162,7 +162,7 @@ final class CommandRunner {
                 session.budget.charge(
                     allocations: session.compiler.allocations,
                     textBytes: text.sql.utf8.count - progress.offset,
-                    terms: session.compiler.terms)
+                    listSteps: session.compiler.listSteps)
                 let reason = isSpent ? session.budget.text : error.message
                 finish(nil, .failed(reason), supply)
                 // SQLite ends a transaction when there is no room for what it holds back.

@@ -43,6 +43,8 @@ final class Guard {
     /// Virtual tables, in lower case, that the open transaction put into the schema and that SQLite
     /// can't see yet: it would let another object of the name in, and nobody could read the schema.
     var catalogueNames: Set<ByteText> = []
+    /// Of the schema.
+    var storedLiterals = StoredLiterals()
     /// FTS3 and FTS4 merge their segments by what was written since the transaction began, so with
     /// such a table every unit is a transaction of its own.
     var needsUnits = false
@@ -106,6 +108,7 @@ final class Guard {
     }
 
     private func judge(_ request: Request) -> Int32 {
+        if !storedLiterals.isEmpty { noteLiterals(request) }
         if request.isAboutSchema {
             facts.changesSchema = true
             if !catalogueNames.isEmpty, let clash = clash(request) { return deny(clash) }
@@ -225,6 +228,7 @@ final class Guard {
     private func judgeList(_ name: String, prefix: String) -> Int32 {
         let pragma = String(name.utf8.dropFirst(prefix.utf8.count))?.loweredASCII ?? ""
         if pragma == "foreign_keys" { facts.asksForeignKeys = true }
+        if PragmaRules.isCheck(pragma) { noteAllLiterals() }
         return PragmaRules.isReplicated(pragma) ? SQLITE_OK : nodeLocal(name)
     }
 
@@ -279,6 +283,7 @@ final class Guard {
             return deny("the argument of PRAGMA \(name) is not supported")
         }
         if name == "foreign_keys" { facts.asksForeignKeys = true }
+        if PragmaRules.isCheck(name) { noteAllLiterals() }
         // A number that is set there stays, for as long as the connection lives.
         if request.isInTemporary, !PragmaRules.isAboutObjects(name) {
             return deny(Self.noTemporaryObjects)

@@ -61,6 +61,11 @@ enum PragmaRules {
     /// What tells of tables and the like.
     static func isAboutObjects(_ name: String) -> Bool { describesSchema.contains(name) }
 
+    /// Those that go through the whole database.
+    static func isCheck(_ name: String) -> Bool {
+        name == "integrity_check" || name == "quick_check"
+    }
+
     /// Whether a table-valued function `pragma_<name>` gives the same rows on every node.
     static func isReplicated(_ name: String) -> Bool {
         describesSchema.contains(name) || name == "user_version" || name == "application_id"

@@ -18,6 +18,12 @@ enum SchemaRules {
         guard case .word(let first)? = firstToken(&tokens),
             tokens.isKeyword(first, "CREATE") || tokens.isKeyword(first, "ALTER")
         else { return nil }
+        if isCompiledByUsers(tokens),
+            StatementSize(stored: sql).cost.steps > CompilationCost.mostStored
+        {
+            return "the view or trigger takes too long to be compiled: use fewer window functions, "
+                + "aggregates and terms of ORDER BY and GROUP BY in it"
+        }
         var last: String?
         while let token = tokens.next() {
             switch token {
@@ -39,6 +45,17 @@ enum SchemaRules {
             }
         }
         return nil
+    }
+
+    /// Whether [TEMP] VIEW or TRIGGER follows: statements that use them compile them, and CREATE does not.
+    private static func isCompiledByUsers(_ tokens: SQLTokenizer) -> Bool {
+        var following = tokens
+        guard case .word(var range)? = following.next() else { return false }
+        if following.isKeyword(range, "TEMP") || following.isKeyword(range, "TEMPORARY") {
+            guard case .word(let second)? = following.next() else { return false }
+            range = second
+        }
+        return following.isKeyword(range, "VIEW") || following.isKeyword(range, "TRIGGER")
     }
 
     private static func firstToken(_ tokens: inout SQLTokenizer) -> SQLTokenizer.Token? {

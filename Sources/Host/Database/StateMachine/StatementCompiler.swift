@@ -1,5 +1,6 @@
 internal import CSQLite
 internal import SQLite
+internal import Wire
 
 /// A compiled statement of a client with what is known about it.
 final class CompiledStatement {
@@ -58,12 +59,14 @@ final class StatementCompiler {
     private let connection: OpaquePointer
     private let guardian: Guard
     private let capacity: Int
-    /// The request has used up its steps: nothing is compiled that would cost more.
-    var isPoor = false
+    /// What the request has left of its steps; nothing: nothing is compiled that would cost more. For
+    /// requests without a limit what it usually is.
+    var stepsLeft = Int(clamping: WriteLimits.initial.steps)
+    private var isPoor: Bool { stepsLeft <= 0 }
     /// What compiling took, the last time, in allocations.
     private(set) var allocations: Int64 = 0
-    /// Of AND and OR in what was compiled, the last time.
-    private(set) var terms = 0
+    /// What lists in it cost, the last time, in steps.
+    private(set) var listSteps = 0
     /// Statements used since the last turn, and those used in the turn before. When the first are
     /// too many, the second are dropped and take their place.
     private var recent: [SQLText: ScriptStatement] = [:]
@@ -91,12 +94,16 @@ final class StatementCompiler {
         guard !guardian.likeIsSensitive, !isPoor else { return nil }
         let text = SQLText(sql)
         if let last, last.text == text, !last.statement.compiled.statement.isExpired {
-            return last.statement
+            return isAffordable(last.statement) ? last.statement : nil
         }
         last = nil
-        guard let statement = found(text) else { return nil }
+        guard let statement = found(text), isAffordable(statement) else { return nil }
         last = (text, statement)
         return statement
+    }
+
+    private func isAffordable(_ statement: ScriptStatement) -> Bool {
+        statement.compiled.size.refusal(stepsLeft: stepsLeft) == nil
     }
 
     private func found(_ text: SQLText) -> ScriptStatement? {
@@ -147,11 +154,15 @@ final class StatementCompiler {
         guardian.subject = .client
         defer { guardian.subject = previous }
         let size = StatementSize(sql)
-        terms = size.terms
+        listSteps = size.steps
         allocations = 0
-        if let refusal = size.refusal(isPoor: isPoor) { return .failed(refusal) }
+        if let refusal = size.refusal(stepsLeft: stepsLeft) { return .failed(refusal) }
+        let constants = size.constants + guardian.storedLiterals.constants
+        if constants > StatementSize.mostFactored { csqlite_factor_constants(connection, 0) }
         let memory = CompilationMemory(textBytes: sql.count, isPoor: isPoor)
         let result = compileTranslated(sql)
+        // What modules compile while it runs is compiled as ever.
+        csqlite_factor_constants(connection, 1)
         let refusal = memory.end(result.code)
         allocations = csqlite_allocations()
         guard result.code == SQLITE_OK else {
@@ -164,6 +175,8 @@ final class StatementCompiler {
             _ = PreparedStatement(owning: compiled)
             return .failed(SQLiteError(extendedCode: SQLITE_ERROR, message: refusal))
         }
+        guardian.facts.storesLiterals =
+            guardian.facts.keyword == .create && text.count >= StatementSize.largeLiteral
         // A trigger's INSERT replaces where the statement or the trigger that fires it says so.
         if guardian.facts.writesTree, guardian.facts.mayReplace || Self.hasReplace(text) {
             guardian.facts.shrinksTree = true

@@ -55,6 +55,12 @@ struct StatementFacts: Equatable, Sendable {
     var usesJSON = false
     /// It reads a document as a table (`json_each`, `json_tree`).
     var usesJSONTable = false
+    /// The bytes of large literals in the schema that it may go through, and the objects that they are of,
+    /// in lower case.
+    var storedLiteralBytes: Int64 = 0
+    var literalOwners: Set<ByteText> = []
+    /// It may put large literals into the schema.
+    var storesLiterals = false
     /// It makes a table or view with the name of one in which a virtual table of a dump keeps its rows.
     var shadowTable: String?
     /// It asks whether foreign keys are enforced.

@@ -3,7 +3,7 @@ internal import SQLite
 
 /// How much of a statement stands in lists that SQLite's compiler goes through again for each of
 /// their members, which shows neither in steps nor in what it allocates: 8000 terms of a WHERE clause
-/// take seconds. Only the statement's own tokens are looked at, not the text behind it.
+/// take seconds, and 1500 window functions minutes. Only the statement's own tokens are looked at, not the text behind it.
 struct StatementSize {
     /// SQLite goes through all common table expressions of a statement for each of them.
     private static let mostCommonTables = 2000
@@ -17,18 +17,31 @@ struct StatementSize {
     private var commonTables = 0
     /// Of AND and OR in all the statement's expressions.
     private(set) var terms = 0
+    /// Numbers, texts and parameters.
+    private(set) var constants = 0
+    /// What compiling it costs beside its text and what it allocates, in steps; see `CompilationCost`.
+    private(set) var cost = CompilationCost()
     /// The bytes of its large values: of those that, bound, would count as held.
     private(set) var literalBytes: Int64 = 0
-    private static let largeLiteral = 16 << 10
+    static let largeLiteral = 16 << 10
 
     /// - Parameter sql: begins with the statement.
     init(_ sql: UnsafeRawBufferPointer) {
         guard sql.count > Self.shortText else { return }
+        add(sql, isStored: false)
+    }
+
+    /// What becomes part of the schema, with the semicolons that stand in it.
+    init(stored sql: UnsafeRawBufferPointer) { add(sql, isStored: true) }
+
+    private mutating func add(_ sql: UnsafeRawBufferPointer, isStored: Bool) {
         var tokens = SQLTokenizer(sql)
-        while let token = tokens.next(), token != .semicolon {
+        while let token = tokens.next(), isStored || token != .semicolon {
             if case .quoted(let range) = token, range.count >= Self.largeLiteral {
                 literalBytes += Int64(range.count)
             }
+            if Self.isConstant(token, in: sql) { constants += 1 }
+            cost.add(token, tokens)
             guard case .word(let range) = token else { continue }
             if tokens.isKeyword(range, "AND") || tokens.isKeyword(range, "OR") {
                 terms += 1
@@ -36,7 +49,29 @@ struct StatementSize {
                 commonTables += 1
             }
         }
+        cost.end(at: tokens.offset)
     }
+
+    private static func isConstant(_ token: SQLTokenizer.Token, in sql: UnsafeRawBufferPointer)
+        -> Bool
+    {
+        switch token {
+        case .word(let range):
+            sql[range.lowerBound] == UInt8(ascii: "$")
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(sql[range.lowerBound])
+        case .quoted(let range): sql[range.lowerBound - 1] == UInt8(ascii: "'")
+        case .other(let byte):
+            byte == UInt8(ascii: "?") || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "@")
+        case .semicolon: false
+        }
+    }
+
+    /// SQLite compares each constant with all that it has put aside to be made once, instead of in each
+    /// row. Where they are many it is told not to.
+    static let mostFactored = 2000
+
+    /// Steps that are charged for compiling it, beside its text and what it allocates.
+    var steps: Int { terms * terms / 2 + cost.steps }
 
     /// AS [NOT] MATERIALIZED (
     private static func namesCommonTable(_ tokens: SQLTokenizer) -> Bool {
@@ -51,14 +86,20 @@ struct StatementSize {
     }
 
     /// Why the statement is not even tried.
-    /// - Parameter isPoor: the request has nothing left of its steps, so only what costs none is.
-    func refusal(isPoor: Bool) -> SQLiteError? {
+    /// - Parameter stepsLeft: of the request; none: only what costs none is tried.
+    func refusal(stepsLeft: Int) -> SQLiteError? {
         if commonTables > Self.mostCommonTables {
             return SQLiteError(
                 extendedCode: SQLITE_ERROR,
                 message: "too many common table expressions: at most \(Self.mostCommonTables)")
         }
-        if terms > Self.mostTerms || isPoor && terms > Self.freeTerms {
+        if cost.steps > max(stepsLeft, CompilationCost.free) {
+            return SQLiteError(
+                extendedCode: SQLITE_ERROR,
+                message: "compiling the statement takes more steps than the request may: use fewer "
+                    + "window functions, aggregates and terms of ORDER BY and GROUP BY")
+        }
+        if terms > Self.mostTerms || stepsLeft <= 0 && terms > Self.freeTerms {
             return SQLiteError(
                 extendedCode: SQLITE_ERROR,
                 message: "too many terms of AND and OR: at most \(Self.mostTerms) in a statement")

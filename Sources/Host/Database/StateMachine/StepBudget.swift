@@ -70,7 +70,7 @@ final class StepBudget {
     private var remainder = 0
     /// Steps that are charged already for blocks; nil: they don't count.
     private var chargedBlocks: Int64?
-    /// Bytes of large values in the statement's text.
+    /// Bytes of large values in the statement's text, and in that of the schema that it uses.
     private var literalBytes: Int64 = 0
     private var givenBytesPerStep = StepBudget.givenBytesPerStep
     private var heldBytesPerStep = StepBudget.heldBytesPerStep
@@ -155,7 +155,7 @@ final class StepBudget {
         case .data, .create, .pragma, .other: break
         }
         chargedBlocks = 0
-        literalBytes = compiled.size.literalBytes
+        literalBytes = compiled.size.literalBytes + facts.storedLiteralBytes
         heldBytesPerStep =
             facts.usesJSONTable ? Self.heldBytesPerStepOfJSONTables : Self.heldBytesPerStep
         givenBytesPerStep =
@@ -208,9 +208,10 @@ final class StepBudget {
     /// - Returns: zero at the first look.
     private func pagesSinceLook() -> Int {
         guard let connection else { return 0 }
-        let asked = csqlite_pages_asked(connection) &- (modules?.uncharged ?? 0)
+        if seenPages == nil { csqlite_watch_pages(connection) }
+        let asked = csqlite_pages_asked() &- (modules?.uncharged ?? 0)
         defer { seenPages = asked }
-        return seenPages.map { Int((asked &- $0) & 0x7FFF_FFFF) } ?? 0
+        return seenPages.map { Int(asked &- $0) } ?? 0
     }
 
     /// Counts work that SQLite's steps don't show. False: it is beyond the budget.
@@ -229,17 +230,24 @@ final class StepBudget {
     }
 
     /// What a statement that is compiled costs beside its text: by the allocations it took, and by the
-    /// square of its terms of AND and OR, each of which SQLite compares with the others.
-    func charge(allocations: Int64, textBytes: Int, terms: Int) {
+    /// lists that SQLite goes through again for each of their members (`StatementSize.steps`).
+    func charge(allocations: Int64, textBytes: Int, listSteps: Int) {
         let more = allocations - CompilationMemory.free(textBytes: textBytes)
         if more > 0 { charge(steps: Int(more) * Self.stepsPerAllocation) }
-        charge(steps: terms * terms / 2)
+        charge(steps: listSteps)
     }
 
     /// Counts rows that are counted again after VACUUM for what changes() says: emptying a table at
     /// once counts millions and costs nothing, and each VACUUM behind it would.
     func charge(restoredChanges count: Int64) {
         charge(steps: Int(clamping: count.multipliedReportingOverflow(by: 12).partialValue))
+    }
+
+    /// What is left for what comes, to a callback; zero or less: nothing.
+    var stepsLeft: Int {
+        let (steps, isOver) = (limit - used + 1).multipliedReportingOverflow(
+            by: Int(Self.stepsPerCallback))
+        return isOver ? .max : steps
     }
 
     /// After a first look: the command must be judged in transactions of its own, for there it may be
@@ -283,6 +291,7 @@ final class StepBudget {
         pageCost = 0
         valuePageCost = 0
         seenPages = nil
+        csqlite_end_page_watch()
         csqlite_unlimit_work()
     }
 }

@@ -138,7 +138,7 @@ final class WriteSession {
     /// The statement of `sql` at `offset`, compiled against the schema as the file has it.
     func compile(_ sql: String, from offset: Int) throws(SQLiteError) -> CompileOutcome {
         _ = try refreshSchema()
-        compiler.isPoor = budget.isSpent
+        compiler.stepsLeft = budget.stepsLeft
         if offset == 0, let kept = compiler.cached(sql), try !renewTrees(before: kept) {
             return .statement(kept)
         }
@@ -185,6 +185,7 @@ final class WriteSession {
         let isAnalyzed = try connection.integer(
             "SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_stat1' LIMIT 1")
         guardian.mayHaveVirtualTables = try connectVirtualTables()
+        guardian.storedLiterals = try StoredLiterals(on: connection)
         schema.wasRead(hasStatistics: isAnalyzed != nil)
         views.mayHaveCome()
     }
@@ -216,6 +217,7 @@ final class WriteSession {
                 hasVirtualTables: guardian.mayHaveVirtualTables)
             // What is kept was judged by the schema before: REINDEX of nothing only reads.
             compiler.forget()
+            if compiled.facts.storesLiterals { schema.invalidate() }
         } else if !succeeded, guardian.mayHaveVirtualTables {
             // Full-text modules keep settings in memory that a rollback leaves there.
             schema.invalidate()

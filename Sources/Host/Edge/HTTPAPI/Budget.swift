@@ -4,15 +4,20 @@ import Synchronization
 final class Budget: Sendable {
     let limit: Int
     private let used = Atomic<Int>(0)
+    private let whole: Budget?
 
-    init(_ limit: Int) { self.limit = limit }
+    /// - Parameter whole: of which this is a part: what is taken here is taken there too.
+    init(_ limit: Int, within whole: Budget? = nil) {
+        self.limit = limit
+        self.whole = whole
+    }
 
     var inUse: Int { used.load(ordering: .relaxed) }
 
     /// Whether so many were left; if so they are taken.
     func take(_ count: Int) -> Bool {
         let total = used.add(count, ordering: .relaxed).newValue
-        if total <= limit { return true }
+        if total <= limit, whole?.take(count) ?? true { return true }
         used.subtract(count, ordering: .relaxed)
         return false
     }
@@ -20,6 +25,7 @@ final class Budget: Sendable {
     func giveBack(_ count: Int) {
         let left = used.subtract(count, ordering: .relaxed).newValue
         precondition(left >= 0, "\(-left) more given back than taken")
+        whole?.giveBack(count)
     }
 }
 
@@ -45,7 +51,7 @@ final class Share: @unchecked Sendable {
 /// What the edge holds for all its clients together, within the bounds of `HTTPLimits`.
 struct EdgeBudgets: Sendable {
     let connections: Budget
-    let bodyBytes: Budget
+    var bodyBytes: Budget
     let uploads: Budget
     let requests: Budget
     let answerBytes: Budget

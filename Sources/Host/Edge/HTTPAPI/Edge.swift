@@ -5,8 +5,8 @@ import Telemetry
 
 /// What all connections of a server share: what it may do, hold and say. Thread-safe.
 struct Edge: Sendable {
-    let limits: HTTPLimits
-    let budgets: EdgeBudgets
+    var limits: HTTPLimits
+    var budgets: EdgeBudgets
     let door: HTTPDoor
     let writer: ResponseWriter
     let desk: AnswerDesk
@@ -15,6 +15,17 @@ struct Edge: Sendable {
     let loads: HTTPServer.Loads
     /// Nil: there are no queued writes.
     var queue: WriteQueue?
+
+    /// For the streams of one connection: of bodies they may hold together what the requests of a
+    /// connection of HTTP/1.1 may.
+    var ofSession: Edge {
+        var edge = self
+        edge.limits.bodyBytesInFlight = min(
+            limits.bodyBytesInFlight, limits.connectionBodyBytes + limits.bodyBytes)
+        edge.budgets.bodyBytes = Budget(
+            edge.limits.bodyBytesInFlight, within: budgets.bodyBytes)
+        return edge
+    }
 
     struct Planned {
         var plan: HTTPConnection.Machine.Plan

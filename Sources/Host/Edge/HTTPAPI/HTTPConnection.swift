@@ -30,6 +30,8 @@ final class HTTPConnection: ChannelDuplexHandler {
     private let meter: HTTPTrafficMeter
     /// Only looking at the node is allowed here: there are too many connections.
     private let isObserver: Bool
+    /// What this stands for, where that is no connection; its frames are the answer then.
+    private let stream: HTTPStream?
     /// Tells this connection's requests from those of others on its event loop.
     let serial: UInt32
 
@@ -63,9 +65,10 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     init(
         gateway: LoopGateway, edge: Edge, meter: HTTPTrafficMeter, isObserver: Bool,
-        asker: Asker, now: NIODeadline
+        asker: Asker, now: NIODeadline, stream: HTTPStream? = nil
     ) {
         self.asker = asker
+        self.stream = stream
         self.gateway = gateway
         self.edge = edge
         self.meter = meter
@@ -80,10 +83,10 @@ final class HTTPConnection: ChannelDuplexHandler {
     /// No request is being received or answered, and the client has taken all answers.
     var isIdle: Bool {
         machine.isIdle && !meter.isMidHead && output.readableBytes == 0
-            && (context.map { meterUnsent($0.channel) == 0 } ?? true)
+            && (stream?.traffic.unsent ?? context.map { meterUnsent($0.channel) } ?? 0) == 0
     }
 
-    private static func time(_ moment: NIODeadline) -> Duration {
+    static func time(_ moment: NIODeadline) -> Duration {
         .nanoseconds(Int64(clamping: moment.uptimeNanoseconds))
     }
 
@@ -169,7 +172,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         let isLast = !head.isKeepAlive || head.headers.contains(name: "upgrade")
         let framing = ResponseFraming(
             isHTTP10: head.version.minor == 0,
-            keepAlive: !isLast && head.method != .CONNECT && !isObserver,
+            keepAlive: !isLast && head.method != .CONNECT && !isObserver && stream == nil,
             omitsBody: head.method == .HEAD)
         let isTaken = machine.headReceived(
             Machine.Head(
@@ -329,7 +332,9 @@ final class HTTPConnection: ChannelDuplexHandler {
             source = framing.omitsBody ? nil : finished.response.source
             slicing = framing
         case .slice: gateway.slice(self)
-        case .writeContinue: output.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
+        case .writeContinue:
+            if let stream { return stream.writeContinue() }
+            output.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
         case .cancel(let exchanges): gateway.cancel(exchanges, of: self)
         case .closeWhenWritten(let lingers): closing = .whenWritten(lingers: lingers)
         case .close:
@@ -343,7 +348,11 @@ final class HTTPConnection: ChannelDuplexHandler {
         guard let source, isOpen else { return }
         do {
             let (bytes, slice) = try source.next(limits.sliceBytes)
-            edge.writer.write(slice: bytes, isLast: slice == .last, slicing, to: &output)
+            if let stream {
+                stream.write(slice: bytes, isLast: slice == .last)
+            } else {
+                edge.writer.write(slice: bytes, isLast: slice == .last, slicing, to: &output)
+            }
             if slice == .last { dropSource() }
             flushOutput()
             gateway.demandMore(of: source)
@@ -374,7 +383,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         if case .whenWritten(let lingers)? = closing, let context {
             closing = .underWay
             let flushed = context.eventLoop.makePromise(of: Void.self)
-            close(context, after: flushed.futureResult, lingers: lingers)
+            context.close(
+                after: flushed.futureResult, lingering: lingers ? limits.lingerTimeout : nil)
             write(to: context, flushed)
         } else {
             flushOutput()
@@ -383,10 +393,12 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     private func flushOutput() {
+        if let stream { return stream.flush(nil) }
         if let context, output.readableBytes > 0 { write(to: context, nil) }
     }
 
     private func write(to context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?) {
+        if let stream { return stream.flush(promise) }
         var bytes = output
         // Before the write, which may bring about anything, even the end of this connection.
         output = spare
@@ -398,25 +410,6 @@ final class HTTPConnection: ChannelDuplexHandler {
             // While nobody else has it, mostly: else there would be new memory for each answer.
             bytes.clear()
             spare = bytes
-        }
-    }
-
-    private func close(
-        _ context: ChannelHandlerContext, after flushed: EventLoopFuture<Void>, lingers: Bool
-    ) {
-        let lingerTimeout = limits.lingerTimeout
-        flushed.assumeIsolated().whenComplete { _ in
-            // Not `self.context`: the handler may be on its way out.
-            guard lingers else {
-                context.close(promise: nil)
-                return
-            }
-            context.close(mode: .output).assumeIsolated().whenFailure { _ in
-                context.close(promise: nil)
-            }
-            context.eventLoop.assumeIsolated().scheduleTask(in: lingerTimeout) {
-                context.close(promise: nil)
-            }
         }
     }
 
@@ -444,9 +437,8 @@ final class HTTPConnection: ChannelDuplexHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         gateway.joined(self)
         self.context = context
-        gateway.connectionOpened()
-        let period = TimeAmount(limits.pace.shortest / 4)
-        scheduleTick(after: min(period, .seconds(15)), context)
+        // The session of a stream tells it the time.
+        if stream == nil { scheduleTick(after: TimeAmount(limits.pace.tickPeriod), context) }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { end() }
@@ -472,28 +464,37 @@ final class HTTPConnection: ChannelDuplexHandler {
         output = ByteBuffer()
         tick?.cancel()
         tick = nil
-        gateway.connectionClosed()
-        edge.budgets.connections.giveBack(1)
+        if let stream { stream.ended() } else { gateway.connectionClosed() }
     }
 
     private func scheduleTick(after delay: TimeAmount, _ context: ChannelHandlerContext) {
         tick = context.eventLoop.assumeIsolated().scheduleTask(in: delay) {
             guard self.isOpen else { return }
-            let unsent = meterUnsent(context.channel)
-            let traffic = HTTPTraffic(
-                received: self.meter.received, taken: self.written - unsent, unsent: unsent,
-                isMidHead: self.meter.isMidHead && self.held == nil)
-            self.machine.tick(traffic, at: self.now)
-            self.perform()
-            self.flush()
+            self.timePassed()
             self.scheduleTick(after: delay, context)
         }
     }
-}
 
-extension HTTPConnection {
+    func timePassed() {
+        guard let context else { return }
+        machine.tick(stream?.traffic ?? traffic(of: context.channel), at: now)
+        perform()
+        flush()
+    }
+
+    private func traffic(of channel: any Channel) -> HTTPTraffic {
+        let unsent = meterUnsent(channel)
+        return HTTPTraffic(
+            received: meter.received, taken: written - unsent, unsent: unsent,
+            isMidHead: meter.isMidHead && held == nil)
+    }
+
     private func write(_ response: Response, _ framing: ResponseFraming) {
-        edge.writer.write(response, framing, to: &output)
+        if let stream {
+            stream.write(response, framing, edge.writer)
+        } else {
+            edge.writer.write(response, framing, to: &output)
+        }
         edge.desk.counters.answers.count(response.status)
     }
 }

@@ -27,6 +27,7 @@ struct HTTPCounters: Sendable {
     let leaderNotFound: Counter
     /// Of clients, open now.
     let connections: Gauge
+    let http2: HTTP2Counters
     /// From clients and to them, heads and all, as they pass the sockets of all connections; where
     /// there is encryption, without what that adds.
     let receivedBytes: Counter
@@ -58,10 +59,29 @@ struct HTTPCounters: Sendable {
         readinessChecks = counter("num_readyz")
         leaderNotFound = counter("leader_not_found")
         connections = metrics.gauge("http", "connections")
+        http2 = HTTP2Counters(metrics)
         receivedBytes = counter("received_bytes")
         sentBytes = counter("sent_bytes")
         answers = AnswerCounters(metrics)
         times = RequestTimes(metrics)
         forwards = ForwardCounters(metrics)
+    }
+}
+
+/// Of the connections that speak HTTP/2. One object for all: each connection keeps what it counts by.
+final class HTTP2Counters: Sendable {
+    /// Open ones, and their open streams.
+    let sessions: Gauge
+    let streams: Gauge
+    /// Streams that their clients reset.
+    let resets: Counter
+    /// Connections that ended because the client broke the rules.
+    let faults: Counter
+
+    init(_ metrics: MetricRegistry) {
+        sessions = metrics.gauge("http", "http2_connections")
+        streams = metrics.gauge("http", "http2_streams")
+        resets = metrics.counter("http", "http2_resets")
+        faults = metrics.counter("http", "http2_faults")
     }
 }

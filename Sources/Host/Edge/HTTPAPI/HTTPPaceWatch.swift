@@ -29,7 +29,10 @@ struct HTTPPaceLimits: Equatable, Sendable {
 
     init() {}
 
-    var shortest: Duration { [idle, head, body, bodyWindow, takingWindow].min() ?? idle }
+    /// How often the time is looked at.
+    var tickPeriod: Duration { min(shortest / 4, .seconds(15)) }
+
+    private var shortest: Duration { [idle, head, body, bodyWindow, takingWindow].min() ?? idle }
 }
 
 /// Compares what a client does with what it must do.

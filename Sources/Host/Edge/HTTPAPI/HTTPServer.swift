@@ -1,5 +1,6 @@
 package import NIOCore
 import NIOHTTP1
+import NIOHTTP2
 import NIOPosix
 import Rights
 package import Service
@@ -125,11 +126,33 @@ package final class HTTPServer: Sendable {
 
     private func install(on channel: any Channel) throws {
         let pipeline = channel.pipeline.syncOperations
-        let budget = edge.budgets.connections
-        guard budget.take(1) else {
+        let gateway = gateway(of: channel.eventLoop)
+        guard gateway.connectionOpened() else {
             try pipeline.addHandler(HTTPRefusalHandler(edge))
             return
         }
+        let isObserver = edge.budgets.connections.inUse > edge.limits.connections
+        let limits = isObserver ? edge.limits.forObservers : edge.limits
+        let opening = HTTPOpening(limits.pace) { [self] version in
+            switch version {
+            case .http1: try installHTTP1(on: channel, gateway, isObserver: isObserver)
+            case .http2: try installHTTP2(on: channel, gateway, isObserver: isObserver)
+            }
+        } gone: {
+            gateway.connectionClosed()
+        }
+        do {
+            try pipeline.addHandler(opening)
+        } catch {
+            gateway.connectionClosed()
+            throw error
+        }
+    }
+
+    private func installHTTP1(
+        on channel: any Channel, _ gateway: LoopGateway, isObserver: Bool
+    ) throws {
+        let pipeline = channel.pipeline.syncOperations
         var decoding = NIOHTTPDecoderLimitConfiguration()
         // The decoder knows one bound for both; which of them is passed says `HeadFault`, unless it is
         // by this much.
@@ -140,13 +163,35 @@ package final class HTTPServer: Sendable {
             leftOverBytesStrategy: .dropBytes, limitConfiguration: decoding)
         let meter = HTTPTrafficMeter(total: edge.desk.counters.receivedBytes)
         let connection = HTTPConnection(
-            gateway: gateway(of: channel.eventLoop), edge: edge, meter: meter,
-            isObserver: budget.inUse > edge.limits.connections,
+            gateway: gateway, edge: edge, meter: meter, isObserver: isObserver,
             asker: Asker(address: channel.remoteAddress?.ipAddress ?? ""),
             now: channel.eventLoop.now)
         try pipeline.addHandler(meter)
         try pipeline.addHandler(ByteToMessageHandler(decoder))
         try pipeline.addHandler(connection)
+    }
+
+    private func installHTTP2(
+        on channel: any Channel, _ gateway: LoopGateway, isObserver: Bool
+    ) throws {
+        let meter = HTTP2Meter(edge.desk.counters)
+        let session = HTTP2Session(
+            gateway: gateway, edge: edge, meter: meter, isObserver: isObserver,
+            address: channel.remoteAddress?.ipAddress ?? "", now: channel.eventLoop.now)
+        let here = NIOLoopBound(session, eventLoop: channel.eventLoop)
+        let frames = NIOHTTP2Handler(
+            mode: .server, eventLoop: channel.eventLoop,
+            connectionConfiguration: edge.limits.ofSessions,
+            streamConfiguration: edge.limits.ofStreams
+        ) { stream in
+            stream.eventLoop.makeCompletedFuture { try here.value.take(stream) }
+        }
+        let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandlers([meter, HTTP2Greeting(), frames])
+        let settings = HTTP2Frame.FramePayload.settings(
+            .settings(edge.limits.ofSessions.initialSettings))
+        channel.write(HTTP2Frame(streamID: .rootStream, payload: settings), promise: nil)
+        try pipeline.addHandler(session)
     }
 
     private func gateway(of loop: any EventLoop) -> LoopGateway {

@@ -40,6 +40,9 @@ final class HTTPTrafficMeter: ChannelInboundHandler {
         context.fireChannelRead(data)
     }
 
+    /// Of a stream of HTTP/2: the connection counts the bytes, and there are no lines.
+    func frameTaken(_ byteCount: Int) { received += byteCount }
+
     func requestEnded() {
         isMidHead = false
         body = nil

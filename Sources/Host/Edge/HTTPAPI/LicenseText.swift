@@ -38,6 +38,7 @@ enum LicenseText {
         Linked into the program, all under the Apache License 2.0 below:
 
           swift-nio          https://github.com/apple/swift-nio
+          swift-nio-http2    https://github.com/apple/swift-nio-http2
           swift-nio-ssl      https://github.com/apple/swift-nio-ssl (of its BoringSSL see below)
           swift-atomics      https://github.com/apple/swift-atomics
           swift-collections  https://github.com/apple/swift-collections

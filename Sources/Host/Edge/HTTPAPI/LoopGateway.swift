@@ -43,6 +43,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
     private var openConnections = 0
     /// Those that may have a request.
     private var serving: [ObjectIdentifier: HTTPConnection] = [:]
+    private var sessions: [ObjectIdentifier: HTTP2Session] = [:]
     private var draining: Draining?
     /// Connections that wait for their turn to make a slice.
     private var slicing = CircularBuffer<HTTPConnection>()
@@ -332,15 +333,31 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
 
     func left(_ connection: HTTPConnection) { serving[ObjectIdentifier(connection)] = nil }
 
-    func connectionOpened() {
+    /// - Returns: false: there are as many as the process may have.
+    func connectionOpened() -> Bool {
+        guard edge.budgets.connections.take(1) else { return false }
         openConnections += 1
         edge.desk.counters.connections.add(1)
+        return true
     }
 
     func connectionClosed() {
         openConnections -= 1
         edge.desk.counters.connections.add(-1)
+        edge.budgets.connections.giveBack(1)
         endDrainingIfDue()
+    }
+
+    /// An open connection speaks HTTP/2.
+    func sessionOpened(_ session: HTTP2Session) {
+        sessions[ObjectIdentifier(session)] = session
+        edge.desk.counters.http2.sessions.add(1)
+    }
+
+    func sessionClosed(_ session: HTTP2Session) {
+        guard sessions.removeValue(forKey: ObjectIdentifier(session)) != nil else { return }
+        edge.desk.counters.http2.sessions.add(-1)
+        connectionClosed()
     }
 
     /// See `HTTPServer.drain`.
@@ -354,6 +371,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
                 self.waitForClients(until: self.loop.now + limits.drainLimit)
             }
             self.loop.assumeIsolated().scheduleTask(in: limits.drainLimit) { promise.succeed(()) }
+            for session in Array(self.sessions.values) { session.drain() }
             self.endDrainingIfDue()
         }
         return promise.futureResult

@@ -195,7 +195,7 @@ struct ApplyWorker {
         publishStatistics()
         keeper.checkpointed(
             through: outcome.covered.index,
-            isHeldBack: outcome.extent == .partial && applier.needsReaderEviction)
+            isHeldBack: applier.isHeldBack(outcome))
     }
 
     /// Deletes the database that a snapshot replaced: by the first checkpoint after the switch no

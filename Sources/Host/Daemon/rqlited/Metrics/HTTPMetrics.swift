@@ -27,6 +27,20 @@ struct HTTPMetrics {
                 "rqlited_http_connections", .gauge, "Open connections of clients",
                 samples([("connections", "")])),
             MetricFamily(
+                "rqlited_http2_connections", .gauge,
+                "Open connections of clients that speak HTTP/2",
+                samples([("http2_connections", "")])),
+            MetricFamily(
+                "rqlited_http2_streams", .gauge, "Open streams of HTTP/2",
+                samples([("http2_streams", "")])),
+            MetricFamily(
+                "rqlited_http2_resets_total", .counter, "Streams that their clients reset",
+                samples([("http2_resets", "")])),
+            MetricFamily(
+                "rqlited_http2_faults_total", .counter,
+                "Connections that ended because the client broke the rules of HTTP/2",
+                samples([("http2_faults", "")])),
+            MetricFamily(
                 "rqlited_http_received_bytes_total", .counter, "Bytes from clients",
                 samples([("received_bytes", "")])),
             MetricFamily(

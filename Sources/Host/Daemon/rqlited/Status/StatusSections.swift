@@ -22,6 +22,8 @@ struct StatusSections: Sendable {
     let queueNumber: Gauge
     /// Of loads in parts under way here: all parts, and those that are kept.
     let loadParts: (all: Gauge, kept: Gauge)
+    /// Of clients that speak HTTP/2.
+    let sessions: (all: Gauge, streams: Gauge)
     /// When a client last got a whole copy by way of this node, in seconds since 1970; 0: never.
     let lastBackup: Gauge
     let safekeeping: Safekeeping
@@ -113,6 +115,12 @@ struct StatusSections: Sendable {
                 .object([
                     .init("local_node_addr", .string(node.options.address.rawValue)),
                     .init("timeout", .string(settings.raft.connectTimeout.goText)),
+                ])),
+            .init(
+                "http2",
+                .object([
+                    .init("connections", .integer(sessions.all.current)),
+                    .init("streams", .integer(sessions.streams.current)),
                 ])),
             .init(
                 "load",

@@ -152,13 +152,15 @@ uint64_t csqlite_texts_taken_apart(void);
 // Until it is switched off, FTS5's find one word in each text, which is in no index. [thread]
 void csqlite_find_nothing(int is_on);
 
-// How many pages of the database the connection asked for, ever, in memory or not; modulo 2^31.
-static inline uint32_t csqlite_pages_asked(sqlite3 *db) {
-    int found = 0, missed = 0, peak = 0;
-    sqlite3_db_status(db, SQLITE_DBSTATUS_CACHE_HIT, &found, &peak, 0);
-    sqlite3_db_status(db, SQLITE_DBSTATUS_CACHE_MISS, &missed, &peak, 0);
-    return ((uint32_t)found + (uint32_t)missed) & 0x7FFFFFFF;
-}
+// Pages (Pages.c): those of the database that the connection asks for from here on, in memory or not, read,
+// or only taken: their number follows from the statements, whatever transactions they stand in. One
+// connection is watched at a time. [connection's thread]
+void csqlite_watch_pages(sqlite3 *db);
+void csqlite_end_page_watch(void);
+// Of the last watch; modulo 2^32.
+uint32_t csqlite_pages_asked(void);
+// Before SQLite runs.
+int csqlite_install_page_count(void);
 
 // Modules (Modules.c): what they do by statements of their own while a client's statement runs.
 //
@@ -201,6 +203,13 @@ static inline void csqlite_result_text(sqlite3_context *context, const char *tex
 
 static inline void csqlite_result_blob(sqlite3_context *context, const void *bytes, uint64_t count) {
     sqlite3_result_blob64(context, bytes, count, SQLITE_TRANSIENT);
+}
+
+// Whether what is compiled from here on makes its constants once, instead of in each row. Off it gives the
+// same rows. SQLite goes through all constants of a statement for each of them.
+static inline void csqlite_factor_constants(sqlite3 *db, int is_on) {
+    enum { factor_out_constants = 0x0008 };
+    sqlite3_test_control(SQLITE_TESTCTRL_OPTIMIZATIONS, db, is_on ? 0 : factor_out_constants);
 }
 
 // Sets a Boolean option of sqlite3_db_config.

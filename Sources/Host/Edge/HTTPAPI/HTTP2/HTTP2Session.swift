@@ -1,0 +1,192 @@
+import NIOCore
+import NIOHTTP2
+import Rights
+import Telemetry
+
+/// A client connection that speaks HTTP/2. Each of its streams is served as a connection with one
+/// request; here is what they have in common: how many there may be, how much they may hold, and the
+/// end. Carries out what its `HTTP2SessionMachine` says.
+final class HTTP2Session: ChannelInboundHandler {
+    typealias InboundIn = HTTP2Frame
+    typealias OutboundOut = HTTP2Frame
+
+    private let gateway: LoopGateway
+    /// Of the process, but for the bodies: what all streams may hold of them is bounded together.
+    private let edge: Edge
+    private let limits: HTTPLimits
+    private let meter: HTTP2Meter
+    private let isObserver: Bool
+    private let address: String
+    private var machine: HTTP2SessionMachine
+    private var context: ChannelHandlerContext?
+    private var streams: [ObjectIdentifier: HTTPConnection] = [:]
+    private var lastStream = HTTP2StreamID.rootStream
+    private var tick: Scheduled<Void>?
+
+    /// - Parameter isObserver: only looking at the node is allowed here.
+    init(
+        gateway: LoopGateway, edge: Edge, meter: HTTP2Meter, isObserver: Bool, address: String,
+        now: NIODeadline
+    ) {
+        self.gateway = gateway
+        self.edge = edge.ofSession
+        self.meter = meter
+        self.isObserver = isObserver
+        self.address = address
+        limits = isObserver ? edge.limits.forObservers : edge.limits
+        machine = HTTP2SessionMachine(limits, now: HTTPConnection.time(now))
+    }
+
+    private var now: Duration { HTTPConnection.time(context?.eventLoop.now ?? .now()) }
+
+    // MARK: Streams
+
+    /// Serves a stream that the client opened, or resets it where there are too many.
+    func take(_ channel: any Channel) throws {
+        guard context != nil else { return }
+        let options = channel.syncOptions
+        // Of a connection that was handed to another loop the first bytes come before it is read.
+        try options?.setOption(.autoRead, value: true)
+        if let id = try options?.getOption(HTTP2StreamChannelOptions.streamID) {
+            lastStream = max(lastStream, id)
+        }
+        let budget = edge.budgets.connections
+        // The first of them has the place of the connection.
+        guard machine.streams == 0 || budget.take(1) else {
+            channel.writeAndFlush(HTTP2Frame.FramePayload.rstStream(.refusedStream), promise: nil)
+            return
+        }
+        let stream = HTTPStream(self, limits, edge.desk.counters)
+        let connection = HTTPConnection(
+            gateway: gateway, edge: edge, meter: stream.meter,
+            isObserver: isObserver
+                || machine.streams > 0 && budget.inUse > edge.limits.connections,
+            asker: Asker(address: address), now: channel.eventLoop.now, stream: stream)
+        do {
+            try channel.pipeline.syncOperations.addHandlers([stream, connection])
+        } catch {
+            if machine.streams > 0 { budget.giveBack(1) }
+            throw error
+        }
+        machine.streamOpened(at: now)
+        streams[ObjectIdentifier(stream)] = connection
+        edge.desk.counters.http2.streams.add(1)
+        // Who was just connecting gets one answer.
+        if gateway.isDraining { drain() }
+    }
+
+    func streamClosed(_ stream: HTTPStream) {
+        guard streams.removeValue(forKey: ObjectIdentifier(stream)) != nil else { return }
+        edge.desk.counters.http2.streams.add(-1)
+        machine.streamClosed(at: now)
+        if machine.streams > 0 { edge.budgets.connections.giveBack(1) }
+        perform()
+    }
+
+    /// Its client does not want the answer any more.
+    func streamWasReset() { edge.desk.counters.http2.resets.add() }
+
+    // MARK: The connection
+
+    /// Takes no more streams, and closes behind the last of those that there are.
+    func drain() {
+        machine.end()
+        perform()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // What one stream did wrong ended that alone.
+        if meter.hasFailed {
+            fail()
+        } else if !(error is any NIOHTTP2Error) {
+            context.close(promise: nil)
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if meter.hasFailed { fail() }
+        context.fireChannelReadComplete()
+    }
+
+    private func fail() {
+        machine.failed()
+        perform()
+    }
+
+    private func perform() {
+        for effect in machine.takeEffects() {
+            guard let context else { return }
+            switch effect {
+            case .goAway: sayGoAway(context, nil)
+            case .closeWhenWritten: closeWhenWritten(context)
+            case .close: context.close(promise: nil)
+            }
+        }
+    }
+
+    private func sayGoAway(_ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?) {
+        meter.farewellComes()
+        let payload = HTTP2Frame.FramePayload.goAway(
+            lastStreamID: lastStream, errorCode: .noError, opaqueData: nil)
+        context.writeAndFlush(
+            wrapOutboundOut(HTTP2Frame(streamID: .rootStream, payload: payload)), promise: promise)
+    }
+
+    /// In a turn of its own: the last answer may just be on its way to the frames.
+    private func closeWhenWritten(_ context: ChannelHandlerContext) {
+        context.eventLoop.assumeIsolated().execute { self.closeNow(context) }
+    }
+
+    private func closeNow(_ context: ChannelHandlerContext) {
+        guard self.context != nil else { return }
+        let written = context.eventLoop.makePromise(of: Void.self)
+        context.close(after: written.futureResult, lingering: limits.lingerTimeout)
+        if meter.hasFailed {
+            // Why it must go was said, and is the last word.
+            edge.desk.counters.http2.faults.add()
+            written.succeed()
+        } else {
+            // Once more: when it is written, so are the answers before it.
+            sayGoAway(context, written)
+        }
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        gateway.sessionOpened(self)
+        scheduleTick(after: TimeAmount(limits.pace.tickPeriod), context)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { end() }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        end()
+        context.fireChannelInactive()
+    }
+
+    private func end() {
+        guard context != nil else { return }
+        machine.closed()
+        context = nil
+        tick?.cancel()
+        tick = nil
+        gateway.sessionClosed(self)
+    }
+
+    private func scheduleTick(after delay: TimeAmount, _ context: ChannelHandlerContext) {
+        tick = context.eventLoop.assumeIsolated().scheduleTask(in: delay) {
+            guard self.context != nil else { return }
+            for stream in self.streams.values { stream.timePassed() }
+            let unsent = meterUnsent(context.channel)
+            let scan = self.meter.incoming
+            self.machine.tick(
+                HTTPTraffic(
+                    received: self.meter.received, taken: self.meter.sent - unsent,
+                    unsent: unsent,
+                    isMidHead: scan.isMidHead || scan.isMidFrame && self.machine.streams == 0),
+                at: self.now)
+            self.perform()
+            self.scheduleTick(after: delay, context)
+        }
+    }
+}

@@ -1,0 +1,176 @@
+import Raft
+import SQLite
+import Testing
+import Wire
+
+@testable import StateMachine
+
+/// Some lists of a statement SQLite goes through again for each of their members while it compiles it, and
+/// reports nothing meanwhile: by themselves these statements take minutes to days.
+@Suite(.serialized) struct ListCostTests {
+    /// An expression of no great depth.
+    fileprivate static func sum(_ terms: [String]) -> String {
+        var rest = terms
+        while rest.count > 1 {
+            rest = stride(from: 0, to: rest.count, by: 2).map {
+                $0 + 1 < rest.count ? "(\(rest[$0])+\(rest[$0 + 1]))" : rest[$0]
+            }
+        }
+        return rest[0]
+    }
+
+    fileprivate static func deep(_ range: Range<Int>) -> String {
+        let sum = Array(repeating: "a", count: 900).joined(separator: "+")
+        return range.map { "\(sum)+\($0)" }.joined(separator: ",")
+    }
+
+    fileprivate static func windows(_ count: Int) -> String {
+        sum((0..<count).map { "sum(a) OVER (ORDER BY b+\($0))" })
+    }
+
+    private func database() throws -> Database {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a, b)", "INSERT INTO t VALUES(1, 2)")
+        return database
+    }
+
+    private static let compiling = "compiling the statement takes more steps than the request may"
+
+    /// Named, for the texts are long.
+    enum List: CaseIterable {
+        case windowsOfRead, windowsOfWrite, orderTerms, groupTerms, aggregates
+
+        var sql: String {
+            switch self {
+            case .windowsOfRead: "SELECT \(ListCostTests.windows(3000)) FROM t"
+            case .windowsOfWrite: "INSERT INTO t(a) SELECT \(ListCostTests.windows(3000)) FROM t"
+            case .orderTerms:
+                "SELECT \(ListCostTests.deep(0..<600)) FROM t ORDER BY \(ListCostTests.deep(1000..<1600))"
+            case .groupTerms:
+                "SELECT count(*) FROM t GROUP BY \(ListCostTests.deep(0..<1200)) UNION SELECT 1"
+            case .aggregates:
+                "SELECT \(ListCostTests.sum((0..<300_000).map { "sum(a+\($0))" })) FROM t"
+            }
+        }
+    }
+
+    @Test(arguments: List.allCases)
+    func `Lists that SQLite goes through for each member are an error before they are compiled`(
+        list: List
+    ) throws {
+        let sql = list.sql
+        let database = try database()
+        let start = ContinuousClock.now
+        let outcome = try database.request(sql).first
+        guard case .failed(let text)? = outcome else {
+            Issue.record("\(String(describing: outcome))")
+            return
+        }
+        #expect(text.hasPrefix(Self.compiling), "\(text)")
+        if sql.hasPrefix("SELECT") {
+            let read = try database.reader().rows(sql)
+            #expect(read.first?.hasPrefix("failed: \(Self.compiling)") == true, "\(read)")
+        }
+        #expect(ContinuousClock.now - start < .seconds(60))
+        #expect(
+            try database.execute("INSERT INTO t(rowid) VALUES(7)")
+                == [.changed(lastInsertID: 7, rowsAffected: 1)])
+    }
+
+    enum Constants: CaseIterable {
+        case operands, branches, arguments
+
+        var sql: String {
+            switch self {
+            case .operands:
+                "UPDATE t SET a = \(ListCostTests.sum((0..<200_000).map { "(a+\($0))" }))"
+            case .branches:
+                "UPDATE t SET a = CASE b "
+                    + (0..<100_000).map { "WHEN \($0) THEN \($0)" }.joined(separator: " ") + " END"
+            case .arguments:
+                "UPDATE t SET a = \(ListCostTests.sum((0..<100_000).map { "coalesce(a,\($0))" }))"
+            }
+        }
+    }
+
+    @Test(arguments: Constants.allCases)
+    func `Constants in great number take time that grows with their number`(
+        constants: Constants
+    ) throws {
+        let database = try database()
+        let start = ContinuousClock.now
+        #expect(
+            try database.execute(constants.sql)
+                == [.changed(lastInsertID: 0, rowsAffected: 1)])
+        #expect(ContinuousClock.now - start < .seconds(60))
+    }
+
+    @Test func `A usual number of window functions is no matter`() throws {
+        #expect(
+            try database().execute("UPDATE t SET a = (SELECT \(Self.windows(200)) FROM t)")
+                == [.changed(lastInsertID: 0, rowsAffected: 1)])
+    }
+
+    @Test func `Parameters in great number take time that grows with their number`() throws {
+        let database = try database()
+        let start = ContinuousClock.now
+        let sql = "UPDATE t SET a = \(Self.sum((0..<32_000).map { _ in "(a+?)" }))"
+        let result = try database.apply(
+            Command(
+                kind: .execute,
+                statements: [
+                    Statement(sql, positional: (0..<32_000).map { .integer($0) })
+                ], stamp: stamp(database.applier.applied.position.index.next)))
+        #expect(
+            result.statements.map(\.outcome) == [.changed(lastInsertID: 0, rowsAffected: 1)])
+        #expect(ContinuousClock.now - start < .seconds(8))
+    }
+
+    enum Stored: CaseIterable {
+        case view, trigger, order
+
+        var sql: String {
+            switch self {
+            case .view: "CREATE VIEW v AS SELECT \(ListCostTests.windows(300)) AS x FROM t"
+            case .trigger:
+                "CREATE TRIGGER v AFTER INSERT ON t BEGIN SELECT 1; "
+                    + "INSERT INTO t(a) SELECT \(ListCostTests.windows(300)) FROM t; END"
+            case .order:
+                "CREATE VIEW v AS SELECT \(ListCostTests.deep(0..<100)) FROM t ORDER BY \(ListCostTests.deep(0..<100))"
+            }
+        }
+    }
+
+    @Test(arguments: Stored.allCases)
+    func `Lists that whoever uses a view or trigger would go through are no part of the schema`(
+        stored: Stored
+    ) throws {
+        let outcome = try database().execute(stored.sql).first
+        guard case .failed(let text)? = outcome else {
+            Issue.record("\(String(describing: outcome))")
+            return
+        }
+        #expect(text.hasPrefix("the view or trigger takes too long to be compiled"), "\(text)")
+    }
+
+    /// Constants of views come together in the statement that uses them.
+    @Test func `Constants of many views take time that grows with their number`() throws {
+        let database = try database()
+        let views = (0..<40).map { view in
+            let terms = (0..<3000).map { "(a+\(view * 3000 + $0))" }
+            return "CREATE VIEW v\(view) AS SELECT \(Self.sum(terms)) AS x FROM t;"
+        }
+        let start = ContinuousClock.now
+        for case .failed(let text) in try database.execute(views.joined()) {
+            Issue.record("\(text)")
+        }
+        let uses = (0..<40).map { "(SELECT x FROM v\($0))" }.joined(separator: "+")
+        for restarts in [false, true] {
+            if restarts { database.applier = try Applier(path: database.applier.path) }
+            #expect(
+                try database.execute("UPDATE t SET a = \(uses)")
+                    == [.changed(lastInsertID: 0, rowsAffected: 1)])
+        }
+        #expect(ContinuousClock.now - start < .seconds(60))
+    }
+}
