@@ -203,7 +203,9 @@ extension ArchiveChain {
         case .newest: true
         case .index(let index): index <= end
         // What comes behind the end may have happened before that moment, too.
-        case .time(let time): time <= endMilliseconds || next?.position.index == end
+        case .time(let time):
+            time <= endMilliseconds
+                || next.map { $0.position.index == end && time < $0.milliseconds } ?? false
         }
     }
 }

@@ -7,7 +7,7 @@ package import Wire
 /// leader's clock was once ahead it stands until that time has come, and with it the load, which keeps
 /// all others away. So the leader has it forgotten, by an entry like that of a client that gave it up.
 package struct LoadWatch: Equatable, Sendable {
-    private struct Seen: Equatable {
+    private struct Known: Equatable {
         var id: LoadID
         var parts: UInt32
         var since: MonotonicTime
@@ -16,7 +16,7 @@ package struct LoadWatch: Equatable, Sendable {
     /// As long as loads are kept by the log's clock.
     package static let lifetime = Duration.seconds(600)
 
-    private var seen: Seen?
+    private var known: Known?
 
     package init() {}
 
@@ -28,13 +28,13 @@ package struct LoadWatch: Equatable, Sendable {
         _ id: LoadID?, parts: UInt32, at now: MonotonicTime
     ) -> Bool {
         guard let id else {
-            seen = nil
+            known = nil
             return false
         }
-        guard let seen, seen.id == id, seen.parts == parts else {
-            seen = Seen(id: id, parts: parts, since: now)
+        guard let known, known.id == id, known.parts == parts else {
+            known = Known(id: id, parts: parts, since: now)
             return false
         }
-        return now - seen.since > Self.lifetime
+        return now - known.since > Self.lifetime
     }
 }
