@@ -190,6 +190,8 @@ import Wire
         limits.answerBytesInFlight = 500_000
         let node = FakeNode { _ in largeResult(300_000) }
         let client = try Client(node, limits: limits)
+        // Its first request tells what the connection speaks.
+        #expect(try client.get("/db/query?q=x").status == 200)
         client.channel.isWritable = false
         client.channel.pipeline.fireChannelWritabilityChanged()
         try client.send("GET /db/query?q=x HTTP/1.1\r\nHost: a\r\n\r\n")

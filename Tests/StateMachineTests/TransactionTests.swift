@@ -48,13 +48,13 @@ import Wire
             let command = Command(
                 kind: .query,
                 statements: [
-                    Statement("SELECT nothing FROM t"), Statement("DELETE FROM t"),
+                    Statement("SELECT missing FROM t"), Statement("DELETE FROM t"),
                     Statement("SELECT a FROM t"),
                 ], transaction: flag)
             let logged = try database.apply(command).statements.map(\.outcome)
             #expect(
                 Array(logged.prefix(2)) == [
-                    .failed("no such column: nothing"),
+                    .failed("no such column: missing"),
                     .failed("attempt to change database via query operation"),
                 ])
             guard logged.count == 3, case .rows(let rows) = logged[2] else {
