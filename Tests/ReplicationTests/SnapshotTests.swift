@@ -75,6 +75,20 @@ import Testing
         #expect(node.log.raft.term == .zero)
     }
 
+    /// How fresh a read is goes by it.
+    @Test func `The leader's silence counts while a snapshot is put in place`() {
+        var node = Fixture(voters: ["a", "b", "c"])
+        node.hear(term: 1, entries: [entry(1, term: 1)], commit: 1)
+        let write = node.take().writes[0]
+        node.log.persisted(write.ticket)
+        node.log.snapshotReceived(Self.mark, token: Self.token)
+        for _ in 0..<100 { node.log.tick() }
+        #expect(node.log.raft.ticksSinceLeader == 100)
+        node.log.snapshotInstalled(Self.mark)
+        node.log.tick()
+        #expect(node.log.raft.ticksSinceLeader == 101)
+    }
+
     @Test func `An unusable snapshot changes nothing`() {
         var node = Fixture(voters: ["a", "b", "c"])
         node.log.snapshotReceived(Self.mark, token: Self.token)

@@ -97,6 +97,10 @@ package struct RaftMachine: Sendable {
         }
     }
 
+    /// To be called at every tick in which `tick` is not, for a snapshot is put in place: the leader is
+    /// not heard meanwhile, and what this node knows of it gets older all the same.
+    package mutating func tickUnheard() { leaderSilence = leaderSilence.map { $0 + 1 } }
+
     /// Appends commands to the log if this node leads; they take contiguous indexes.
     ///
     /// One batch is one write to the log and one effect, so its bytes are bounded like all that is

@@ -101,7 +101,7 @@ package struct ReplicatedLog: Sendable {
     /// To be called at every tick of the shell's clock.
     package mutating func tick() {
         ticks += 1
-        guard !isInstalling else { return }
+        guard !isInstalling else { return raft.tickUnheard() }
         reviewStorage()
         raft.tick()
         drain()
