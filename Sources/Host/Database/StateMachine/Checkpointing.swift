@@ -69,7 +69,9 @@ extension Applier {
     }
 
     /// Copies the write-ahead log into the main file as far as readers allow, and syncs it.
-    package func checkpoint() throws(ApplyFault) -> CheckpointOutcome {
+    /// - Parameter givesRoomBack: where all is copied and nobody reads, the log's file is emptied: the disk
+    ///   is full, and it may be what fills it.
+    package func checkpoint(givesRoomBack: Bool = false) throws(ApplyFault) -> CheckpointOutcome {
         guard checkpoints.holds == 0 else {
             return CheckpointOutcome(
                 extent: .held, walPages: Int(session.wal.pages), copiedPages: 0,
@@ -87,6 +89,11 @@ extension Applier {
             // With older readers SQLite says OK although pages are left.
             let isComplete = copied >= walPages
             if isComplete { checkpoints.covered = applied.position }
+            // While somebody reads it is refused as busy, and the next attempt comes.
+            if isComplete, givesRoomBack {
+                _ = sqlite3_wal_checkpoint_v2(
+                    session.connection.pointer, "main", SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
+            }
             return CheckpointOutcome(
                 extent: isComplete ? .complete : .partial, walPages: max(0, Int(walPages)),
                 copiedPages: max(0, Int(copied)), covered: checkpoints.covered)

@@ -116,6 +116,9 @@ package struct ApplyKeeper: Sendable {
 
     // MARK: What to do
 
+    /// A batch waits for room: what is done now should give some back.
+    package var lacksRoom: Bool { isFull }
+
     /// What to do now.
     package mutating func next() -> ApplyStep {
         if let failure { return .fail(failure) }
