@@ -90,6 +90,7 @@ import Testing
         // The main file has its size before the disk is full.
         statements += [change, change]
         _ = try await node.client.execute(statements)
+        _ = try await node.client.send("POST", "/snapshot")
         try disk.fill(sparing: 12 << 20)
 
         let endless =
