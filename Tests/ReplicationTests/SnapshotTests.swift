@@ -82,6 +82,7 @@ import Testing
         let write = node.take().writes[0]
         node.log.persisted(write.ticket)
         node.log.snapshotReceived(Self.mark, token: Self.token)
+        #expect(node.take().contains(.installSnapshot(Self.mark, Self.token)))
         for _ in 0..<100 { node.log.tick() }
         #expect(node.log.raft.ticksSinceLeader == 100)
         node.log.snapshotInstalled(Self.mark)
