@@ -80,8 +80,8 @@ import Testing
         var node = Fixture(voters: ["a", "b", "c"])
         node.hear(term: 1, entries: [entry(1, term: 1)], commit: 1)
         let write = node.take().writes[0]
-        node.log.persisted(write.ticket)
         node.log.snapshotReceived(Self.mark, token: Self.token)
+        node.log.persisted(write.ticket)
         #expect(node.take().contains(.installSnapshot(Self.mark, Self.token)))
         for _ in 0..<100 { node.log.tick() }
         #expect(node.log.raft.ticksSinceLeader == 100)
