@@ -1,3 +1,4 @@
+import NIOCore
 import Synchronization
 
 /// Bytes that many connections may hold together. Whoever wants more than is left waits in a line;
@@ -5,27 +6,8 @@ import Synchronization
 final class ByteBudget: Sendable {
     private struct State {
         var left: Int
-        var line: [(count: Int, granted: @Sendable () -> Void)] = []
-        /// Where the line begins: those before it are let in, and leave together with others. How many
-        /// wait is the peers' choice, and each that left alone would move all behind it.
-        var front = 0
-
-        var waiting: Int { line.count - front }
-
-        /// - Returns: those whose turn it is, in order.
-        mutating func letIn() -> [@Sendable () -> Void] {
-            let begin = front
-            while front < line.count, line[front].count <= left {
-                left -= line[front].count
-                front += 1
-            }
-            let granted = line[begin..<front].map(\.granted)
-            if front * 2 >= line.count {
-                line.removeFirst(front)
-                front = 0
-            }
-            return granted
-        }
+        /// How many wait is the peers' choice: each leaves it without a move of those behind.
+        var line = CircularBuffer<(count: Int, granted: @Sendable () -> Void)>()
     }
 
     let limit: Int
@@ -40,14 +22,14 @@ final class ByteBudget: Sendable {
     var taken: Int { limit - state.withLock { $0.left } }
 
     /// How many wait in the line.
-    var waiting: Int { state.withLock { $0.waiting } }
+    var waiting: Int { state.withLock { $0.line.count } }
 
     /// - Parameter granted: called once, on any thread, if it is false that the bytes are had now.
     /// - Returns: whether they are. What was granted must be released.
     func take(_ count: Int, granted: @escaping @Sendable () -> Void) -> Bool {
         precondition(count <= limit, "\(count) of \(limit)")
         return state.withLock { state in
-            guard state.waiting == 0, count <= state.left else {
+            guard state.line.isEmpty, count <= state.left else {
                 state.line.append((count, granted))
                 return false
             }
@@ -57,9 +39,15 @@ final class ByteBudget: Sendable {
     }
 
     func release(_ count: Int) {
-        let granted = state.withLock { state in
+        let granted = state.withLock { state -> [@Sendable () -> Void] in
             state.left += count
-            return state.letIn()
+            var granted: [@Sendable () -> Void] = []
+            while let first = state.line.first, first.count <= state.left {
+                state.left -= first.count
+                granted.append(first.granted)
+                state.line.removeFirst()
+            }
+            return granted
         }
         for tell in granted { tell() }
     }
