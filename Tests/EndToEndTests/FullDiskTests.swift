@@ -73,16 +73,22 @@ import Testing
         #expect(applied[0][0].int == written[0][0].int, "\(cluster.logs)")
     }
 
+    /// Started, and to be killed.
+    private func loneNode(on disk: SmallDisk) throws -> Daemon {
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: disk.path)
+        try node.start()
+        return node
+    }
+
     @Test(.timeLimit(.minutes(5)))
     func `Room that a long read kept is there again when it is over, without an operator`()
         async throws
     {
         let disk = try SmallDisk(megabytes: 64)
-        let ports = try freePorts(2)
-        let node = Daemon(
-            id: "1", httpPort: ports[0], raftPort: ports[1], directory: disk.path)
+        let node = try loneNode(on: disk)
         defer { node.kill() }
-        try node.start()
         try await node.waitUntilReady()
         let change = "UPDATE t SET b = randomblob(300000)"
         var statements = ["CREATE TABLE t(b)"]
@@ -122,11 +128,8 @@ import Testing
         async throws
     {
         let disk = try SmallDisk(megabytes: 64)
-        let ports = try freePorts(2)
-        let node = Daemon(
-            id: "1", httpPort: ports[0], raftPort: ports[1], directory: disk.path)
+        let node = try loneNode(on: disk)
         defer { node.kill() }
-        try node.start()
         try await node.waitUntilReady()
         _ = try await node.client.execute(["CREATE TABLE t(b)", "INSERT INTO t VALUES(1)"])
         try disk.fill(sparing: 1 << 20)
