@@ -41,7 +41,17 @@ import Testing
         let names = try FileManager.default.contentsOfDirectory(atPath: PluginShop.sources.path)
             .filter { $0.hasSuffix(".c") || $0.hasSuffix(".cc") }
             .map { String($0.prefix { $0 != "." }) }
-        #expect(Set(names) == Set(BadPlugin.all.map(\.name) + ["good"]))
+        #expect(Set(names) == Set(BadPlugin.all.map(\.name) + ["good", "late_once"]))
+    }
+
+    @Test func `A plugin is not blamed for what was late once`() async throws {
+        let shop = try PluginShop()
+        let plugin = try await shop.compile(BadPlugin("late_once"))
+        for entry in try await PluginShop.judge(plugin, ["lifecycle.brief"]) {
+            #expect(entry.verdict.outcome == .passed, "\(entry.verdict)")
+            #expect(entry.verdict.milliseconds > 2000)
+        }
+        #expect(FileManager.default.fileExists(atPath: plugin + ".was-late"))
     }
 
     @Test(arguments: [BadPlugin.Role.resolver, .registry])

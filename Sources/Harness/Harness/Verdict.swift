@@ -25,6 +25,8 @@ package struct Verdict: Equatable, Sendable {
     package var milliseconds: Int = 0
     /// A call did not come back.
     package var isHang = false
+    /// Something took too long. Once, that may be the machine's doing; each time, it is the plugin's.
+    package var isLate = false
 
     package static let passed = Verdict(outcome: .passed, expected: "", seen: "")
 
@@ -32,7 +34,7 @@ package struct Verdict: Equatable, Sendable {
         [
             "outcome": .string(outcome.rawValue), "expected": .string(expected),
             "seen": .string(seen), "milliseconds": .integer(milliseconds),
-            "hang": .bool(isHang),
+            "hang": .bool(isHang), "late": .bool(isLate),
         ]
     }
 
@@ -49,6 +51,7 @@ package struct Verdict: Equatable, Sendable {
         self.init(outcome: outcome, expected: expected, seen: seen)
         milliseconds = json["milliseconds"]?.integer.map { Int($0) } ?? 0
         isHang = json["hang"]?.bool ?? false
+        isLate = json["late"]?.bool ?? false
     }
 }
 
@@ -71,6 +74,13 @@ package struct Finding: Error, Equatable {
     static func crashed(_ how: String) -> Finding {
         Finding(
             verdict: Verdict(outcome: .crashed, expected: "the process survives", seen: how))
+    }
+
+    /// What came back, but later than it should have: a warning up to twice the time, then a failure.
+    static func late(_ outcome: Outcome, expected: String, seen: String) -> Finding {
+        var verdict = Verdict(outcome: outcome, expected: expected, seen: seen)
+        verdict.isLate = true
+        return Finding(verdict: verdict)
     }
 
     static func warning(expected: String, seen: String) -> Finding {

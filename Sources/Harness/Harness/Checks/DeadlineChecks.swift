@@ -57,10 +57,10 @@ enum DeadlineChecks {
         let expected = "\(request.name) returns within 1 s of \(what)"
         let second = 1000 * Int(Bench.slowness.load(ordering: .relaxed))
         guard milliseconds <= 2 * second else {
-            throw .failed(expected: expected, seen: "after \(milliseconds) ms")
+            throw .late(.failed, expected: expected, seen: "after \(milliseconds) ms")
         }
         guard milliseconds <= second else {
-            throw .warning(expected: expected, seen: "after \(milliseconds) ms")
+            throw .late(.warning, expected: expected, seen: "after \(milliseconds) ms")
         }
     }
 

@@ -90,10 +90,12 @@ enum LifecycleChecks {
         session.destroy()
         let milliseconds = (MonotonicTime.now.nanoseconds - start) / 1_000_000
         guard milliseconds <= Bench.grace * 1000 else {
-            throw .failed(expected: "destroy returns within 1 s", seen: "\(milliseconds) ms")
+            throw .late(
+                .failed, expected: "destroy returns within 1 s", seen: "\(milliseconds) ms")
         }
         guard milliseconds <= Bench.grace * 500 else {
-            throw .warning(expected: "destroy returns within 1 s", seen: "\(milliseconds) ms")
+            throw .late(
+                .warning, expected: "destroy returns within 1 s", seen: "\(milliseconds) ms")
         }
     }
 

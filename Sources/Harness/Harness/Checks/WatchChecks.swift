@@ -97,8 +97,8 @@ enum WatchChecks {
         _ pending: any PendingCall, since start: UInt64, _ what: String
     ) throws(Finding) {
         guard let report = pending.wait(until: start + notice * 1_000_000) else {
-            throw .failed(
-                expected: "wait returns OK within 1 s of \(what)",
+            throw .late(
+                .failed, expected: "wait returns OK within 1 s of \(what)",
                 seen: "nothing within \(notice) ms")
         }
         guard report.status == RQD_OK else {
@@ -106,8 +106,9 @@ enum WatchChecks {
         }
         let milliseconds = Int(max(report.ended, start) - start) / 1_000_000
         guard milliseconds <= Int(notice / 2) else {
-            throw .warning(
-                expected: "wait returns within 1 s of \(what)", seen: "after \(milliseconds) ms")
+            throw .late(
+                .warning, expected: "wait returns within 1 s of \(what)",
+                seen: "after \(milliseconds) ms")
         }
     }
 
@@ -130,8 +131,8 @@ enum WatchChecks {
             switch report.status {
             case RQD_TIMEOUT:
                 guard report.ended < deadline + Bench.grace * Bench.second else {
-                    throw .failed(
-                        expected: "TIMEOUT within 2 s of the deadline",
+                    throw .late(
+                        .failed, expected: "TIMEOUT within 2 s of the deadline",
                         seen: "after \((report.ended - deadline) / 1_000_000) ms")
                 }
             case RQD_OK: early += 1
@@ -192,13 +193,13 @@ enum WatchChecks {
             let start = MonotonicTime.now.nanoseconds
             pending.cancel()
             guard let report = pending.wait(until: start + Bench.grace * Bench.second) else {
-                throw .failed(
-                    expected: "wait returns within 1 s of being given up",
+                throw .late(
+                    .failed, expected: "wait returns within 1 s of being given up",
                     seen: "it was not back after two")
             }
             guard report.ended < start + Bench.grace * Bench.second / 2 else {
-                throw .warning(
-                    expected: "wait returns within 1 s of being given up",
+                throw .late(
+                    .warning, expected: "wait returns within 1 s of being given up",
                     seen: "after \((report.ended - start) / 1_000_000) ms")
             }
         }
@@ -213,11 +214,12 @@ enum WatchChecks {
             let start = MonotonicTime.now.nanoseconds
             let report = try bench.call(watcher.session, bench.mainRequest)
             let milliseconds = (report.ended - start) / 1_000_000
-            guard milliseconds < notice, report.status == RQD_OK || report.status == RQD_ABSENT
-            else {
-                throw .failed(
-                    expected: "\(report.request.name) works beside a wait",
-                    seen: "\(report.outline) after \(milliseconds) ms")
+            let expected = "\(report.request.name) works beside a wait"
+            guard report.status == RQD_OK || report.status == RQD_ABSENT else {
+                throw .failed(expected: expected, seen: report.outline)
+            }
+            guard milliseconds < notice else {
+                throw .late(.failed, expected: expected, seen: "after \(milliseconds) ms")
             }
         }
         pending.cancel()
