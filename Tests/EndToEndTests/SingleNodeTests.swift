@@ -34,6 +34,29 @@ import Testing
         #expect(node.log.contains("rqlite server stopped"))
     }
 
+    @Test func `A log that nobody takes holds nobody`() async throws {
+        let cluster = try single(["-raft-log-level", "DEBUG"])
+        defer { cluster.stop() }
+        let node = cluster.nodes[0]
+        // Standard error is a pipe that is full, whose reader hangs.
+        try #require(mkfifo(node.logPath, 0o600) == 0)
+        let pipe = open(node.logPath, O_RDWR | O_NONBLOCK | O_CLOEXEC)
+        try #require(pipe >= 0)
+        defer { close(pipe) }
+        let page = [UInt8](repeating: UInt8(ascii: "x"), count: 4096)
+        while write(pipe, page, page.count) > 0 {}
+        try cluster.start()
+        try await node.waitUntilReady()
+        _ = try await node.client.execute(["CREATE TABLE t(v)", "INSERT INTO t VALUES(7)"])
+        #expect(try await node.client.rows("SELECT v FROM t", level: "strong")[0][0].int == 7)
+        let metrics = try await node.client.get("/metrics").text
+        let lost = metrics.split(separator: "\n").first {
+            $0.hasPrefix("rqlited_log_lost_lines_total ")
+        }
+        #expect(lost.map { $0 != "rqlited_log_lost_lines_total 0" } ?? false)
+        #expect(try await node.terminate() == 0)
+    }
+
     @Test func `Reads work at every level on a single node`() async throws {
         let cluster = try single()
         defer { cluster.stop() }

@@ -21,7 +21,7 @@ enum PlainWords {
         histogram host http http2 idempotency identity in inbound incoming inspection installation
         installer instance intake intent interface interruption invalid invocation isolated item
         job json kept keyword kind known leaving level library license like limit line listener
-        lite literal local location lock logger long lookup loop manual material matter means
+        lite literal local location lock logger long lookup loop lossy manual material matter means
         member memory message metadata meter method metric mismatch mix64 monitor monotonic name
         nearest network note number offer only open options order out outbound outflow outgoing
         output outstanding own packed page pair parameter parser password path payload peer

@@ -4,7 +4,7 @@
 ///
 /// The time is UTC. What would break the line is escaped; what is too long is cut.
 struct LogLine {
-    /// `PIPE_BUF` on Linux: see `StandardErrorSink`.
+    /// `PIPE_BUF` on Linux: see `LossySink`.
     static let limit = 4096
 
     private var text: String

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// Where log lines go. `write` may be called from any thread.
 package protocol LogSink: Sendable {
@@ -6,17 +7,63 @@ package protocol LogSink: Sendable {
     func write(_ line: [UInt8])
 }
 
-/// The process's standard error. One `write(2)` per line and no lock: up to `PIPE_BUF` bytes the
-/// kernel doesn't interleave it with others', and a line is never longer.
+/// The process's standard error, waited for as long as its reader likes: for verbs, whose words are all
+/// that they do. One `write(2)` per line and no lock: up to `PIPE_BUF` bytes the kernel doesn't
+/// interleave it with others', and a line is never longer.
 package struct StandardErrorSink: LogSink {
     package init() {}
 
     /// What can't be written is lost: a log has nowhere else to report to.
     package func write(_ line: [UInt8]) {
-        var result = 0
-        repeat {
-            result = Glibc.write(STDERR_FILENO, line, line.count)
-        } while result < 0 && errno == EINTR
-        // A log that can't be written has nowhere to be reported.
+        LossySink.put(line, to: STDERR_FILENO)
+    }
+}
+
+/// A descriptor whose reader may hang, as a collector of logs does, or a terminal after ^S: no thread of
+/// a node may hang with it. A line waits a moment for room, and those behind it not even that until there
+/// is room again. How many were lost is told by the first line that isn't, and counted.
+package final class LossySink: LogSink {
+    /// Of standard error there is one, however many loggers write to it.
+    package static let standardError = LossySink(STDERR_FILENO)
+
+    /// Lines that nobody took since the process began.
+    package let lostLines = Counter()
+    private let descriptor: Int32
+    /// Lines lost since the last that was written. Held while waiting, too: of two threads that saw room
+    /// the second could wait for more.
+    private let lost = Mutex<UInt64>(0)
+
+    /// Milliseconds for which the first line waits: less than the shortest election timeout.
+    private static let patience: Int32 = 200
+
+    /// - Parameter descriptor: stays the caller's.
+    package init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+    package func write(_ line: [UInt8]) {
+        lost.withLock { lost in
+            guard hasRoom(within: lost == 0 ? Self.patience : 0) else { return lose(&lost) }
+            if lost > 0 {
+                let notice = "[log] \(lost) lines were lost, for nobody took them\n"
+                Self.put(Array(notice.utf8), to: descriptor)
+                lost = 0
+                guard hasRoom(within: 0) else { return lose(&lost) }
+            }
+            Self.put(line, to: descriptor)
+        }
+    }
+
+    private func lose(_ lost: inout UInt64) {
+        lost += 1
+        lostLines.add(1)
+    }
+
+    /// In a pipe: for `PIPE_BUF` bytes. True as well where a write fails at once.
+    private func hasRoom(within milliseconds: Int32) -> Bool {
+        var place = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        return poll(&place, 1, milliseconds) != 0
+    }
+
+    fileprivate static func put(_ line: [UInt8], to descriptor: Int32) {
+        while Glibc.write(descriptor, line, line.count) < 0, errno == EINTR {}
     }
 }

@@ -12,7 +12,8 @@ package struct Logger: Sendable {
 
     /// `threshold`: lines below it are dropped; nil drops all but what is announced.
     package init(
-        module: String, threshold: LogLevel? = .info, sink: any LogSink = StandardErrorSink(),
+        module: String, threshold: LogLevel? = .info,
+        sink: any LogSink = LossySink.standardError,
         now: @escaping @Sendable () -> WallTime = { WallTime.now() }
     ) {
         self.module = module

@@ -80,7 +80,7 @@ struct DiscoveryVerbs {
                         ? "see its records with `rqlited disco show`"
                         : "it keeps no records; ask it with `rqlited disco resolve`"))
         }
-        let logger = Logger(module: "disco")
+        let logger = Logger(module: "disco", sink: StandardErrorSink())
         let instance = PluginInstance(
             source: try PluginPlace(choice, discovery, withheld: []).source(),
             arguments: PluginArguments(

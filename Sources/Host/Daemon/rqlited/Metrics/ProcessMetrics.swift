@@ -10,6 +10,10 @@ struct ProcessMetrics {
     var families: [MetricFamily] {
         [
             MetricFamily(
+                "rqlited_log_lost_lines_total", .counter,
+                "Lines of the log that were lost, for nobody took them from standard error",
+                [.init(LossySink.standardError.lostLines.current)]),
+            MetricFamily(
                 "process_cpu_seconds_total", .counter, "Time on processors, of the system included",
                 Self.processorTime.map { [.init(.duration($0))] } ?? []),
             MetricFamily(

@@ -1,0 +1,77 @@
+import Glibc
+import Testing
+
+@testable import Telemetry
+
+/// A pipe as standard error, whose reader does what the test says.
+@Suite struct LossySinkTests {
+    private let reader: Int32
+    private let writer: Int32
+
+    init() throws {
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        (reader, writer) = (ends[0], ends[1])
+    }
+
+    private func closeBoth() {
+        close(reader)
+        close(writer)
+    }
+
+    private func fill() {
+        let flags = fcntl(writer, F_GETFL)
+        _ = fcntl(writer, F_SETFL, flags | O_NONBLOCK)
+        let page = [UInt8](repeating: UInt8(ascii: "x"), count: 4096)
+        while write(writer, page, page.count) > 0 {}
+        _ = fcntl(writer, F_SETFL, flags)
+    }
+
+    /// All that is in the pipe.
+    private func drain() -> String {
+        let flags = fcntl(reader, F_GETFL)
+        _ = fcntl(reader, F_SETFL, flags | O_NONBLOCK)
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while case let count = read(reader, &buffer, buffer.count), count > 0 {
+            bytes += buffer.prefix(count)
+        }
+        _ = fcntl(reader, F_SETFL, flags)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    @Test func `A reader that hangs holds nobody, and is told how many lines he lost`() {
+        defer { closeBoth() }
+        let sink = LossySink(writer)
+        sink.write(Array("first\n".utf8))
+        #expect(drain() == "first\n")
+        fill()
+        // Would never come back if it waited for the pipe's reader.
+        for number in 0..<10 { sink.write(Array("lost \(number)\n".utf8)) }
+        #expect(sink.lostLines.current == 10)
+        #expect(!drain().contains("lost"))
+        sink.write(Array("again\n".utf8))
+        sink.write(Array("and on\n".utf8))
+        #expect(drain() == "[log] 10 lines were lost, for nobody took them\nagain\nand on\n")
+        #expect(sink.lostLines.current == 10)
+    }
+
+    @Test func `A line waits a moment for its reader`() {
+        defer { closeBoth() }
+        fill()
+        let sink = LossySink(writer)
+        let start = ContinuousClock.now
+        sink.write(Array("late\n".utf8))
+        #expect(ContinuousClock.now - start >= .milliseconds(190))
+        #expect(sink.lostLines.current == 1)
+    }
+
+    @Test func `A reader that is gone holds nobody`() {
+        signal(SIGPIPE, SIG_IGN)
+        close(reader)
+        defer { close(writer) }
+        let sink = LossySink(writer)
+        for _ in 0..<3 { sink.write(Array("nobody\n".utf8)) }
+        #expect(sink.lostLines.current == 0)
+    }
+}
