@@ -54,11 +54,11 @@ struct InterfaceTables: @unchecked Sendable {
                 } else {
                     found = try resolver.resolve(Call(call))
                 }
-                guard found.count <= Int(RQD_MAX_ADDRESSES) else {
+                guard !found.isExcessive else {
                     throw CallFailure(
                         RQD_PROTOCOL,
-                        "\(found.count) addresses were found, more than the "
-                            + "\(RQD_MAX_ADDRESSES) that nodes of one cluster may have")
+                        "more addresses were found than the \(RQD_MAX_ADDRESSES) that nodes of one "
+                            + "cluster may have")
                 }
                 for address in found { Sink(sink).emit(address) }
             }

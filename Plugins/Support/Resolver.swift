@@ -21,6 +21,12 @@ package struct FoundAddress: Equatable {
     }
 }
 
+extension [FoundAddress] {
+    /// Whether there are more than an answer may have. It is refused whatever follows, so who multiplies what
+    /// it was told, as places by their addresses, need not go on.
+    package var isExcessive: Bool { count > Int(RQD_MAX_ADDRESSES) }
+}
+
 /// An instance of a resolver, in Swift's terms. Calls come one at a time, from any thread.
 package protocol Resolver: AnyObject {
     func resolve(_ call: Call) throws(CallFailure) -> [FoundAddress]

@@ -84,6 +84,15 @@ import Testing
             ])
     }
 
+    @Test func `Many records of one target with many addresses are not multiplied`() throws {
+        let server = try NameServer(
+            hosts: (1...40).map { "10.1.0.\($0) n.test\n" }.joined(),
+            options: (1...40).map { "--srv-host=_rqlite._tcp.db.test,n.test,\($0)" })
+        let found = try resolver(port: server.port).resolve(call(seconds: 20))
+        #expect(found.isExcessive)
+        #expect(found.count <= Int(RQD_MAX_ADDRESSES) + 40)
+    }
+
     @Test func `Targets without any address are all in the error, which is retried`() throws {
         let server = try server(["gone.test,4002", "lost.test,4002"])
         let resolver = try resolver(port: server.port)

@@ -15,6 +15,20 @@ import Testing
         #expect(try plugin.exportedSymbols() == ["rqlite_disco_entry"])
     }
 
+    @Test func `More addresses than an answer may have are refused`() async throws {
+        let server = try NameServer(
+            hosts: (1...40).map { "10.1.0.\($0) n.test\n" }.joined(),
+            options: (1...40).map { "--srv-host=_rqlite._tcp.a.test,n.test,\($0)" })
+        let instance = try plugin.instance(
+            """
+            {"name":"a.test","servers":["127.0.0.1:\(server.port)"]}
+            """)
+        let result = await BuiltPlugin.resolve(instance)
+        let error = #expect(throws: PluginError.self) { try result.get() }
+        #expect(error?.code == .protocol)
+        #expect(error?.message.contains("than the 1024 that nodes of one cluster may have") == true)
+    }
+
     @Test func `Its addresses reach the host with their record's port and rank`() async throws {
         let server = try NameServer(
             hosts: "10.1.0.1 n1.test\n", options: ["--srv-host=_db._tcp.a.test,n1.test,4010,3,9"])

@@ -54,6 +54,14 @@ import Testing
         #expect(try resolver.found() == ["10.0.0.2 4002"])
     }
 
+    @Test func `More endpoints than an answer may have addresses are not kept`() throws {
+        for slice in 1...12 {
+            _ = try subject.server.command(
+                ["slice", "s\(slice)", "rqlite", "-"] + (1...100).map { "10.0.\(slice).\($0)" })
+        }
+        #expect(try subject.resolver().found().count == Int(RQD_MAX_ADDRESSES) + 1)
+    }
+
     @Test func `A list of many slices comes in pages, and anew when its state is gone`() throws {
         for number in 1...50 {
             try subject.tell(

@@ -1,3 +1,4 @@
+import PluginABI
 import PluginSupport
 import Testing
 
@@ -137,5 +138,25 @@ import Testing
                 .service(priority: 0, weight: 0, port: 1, target: MDNSName([]))),
         ])
         #expect(browse.found.count == 1 && browse.missing.isEmpty)
+    }
+
+    @Test func `Many instances at one target with many addresses are not multiplied`() {
+        func record(_ name: MDNSName, _ data: MDNSMessage.Data) -> MDNSMessage.Record {
+            .init(name: name, timeToLive: 10, data: data)
+        }
+        let host = Self.name("h", "local")
+        var browse = MDNSBrowse(Self.service)
+        for number in 1...100 {
+            let instance = Self.name("i\(number)", "_rqlite", "_tcp", "local")
+            let place = MDNSMessage.Data.service(
+                priority: 0, weight: 0, port: UInt16(number), target: host)
+            browse.take([
+                record(Self.service, .pointer(instance)), record(instance, place),
+                record(host, .address("10.0.0.\(number)")),
+            ])
+        }
+        #expect(browse.isComplete)
+        #expect(browse.found.count == Int(RQD_MAX_ADDRESSES) + 1)
+        #expect(browse.found.isExcessive)
     }
 }

@@ -29,6 +29,8 @@ package final class DNSSRVResolver: Resolver {
         var found: [FoundAddress] = []
         var problems: [CallFailure] = []
         for record in records {
+            // Many records may share a target with many addresses.
+            if found.isExcessive { break }
             do throws(CallFailure) {
                 found += try addresses(of: record, targets)
             } catch {

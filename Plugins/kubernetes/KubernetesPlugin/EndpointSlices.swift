@@ -30,6 +30,7 @@ package struct EndpointSlices {
             return
         }
         for endpoint in endpoints where isThere(endpoint["conditions"]) {
+            if found.isExcessive { return }
             guard let address = endpoint["addresses"]?.array?.first?.string, !address.isEmpty else {
                 throw CallFailure(
                     RQD_PROTOCOL, "the EndpointSlice \(name) has an endpoint without an address")

@@ -73,18 +73,23 @@ package struct MDNSBrowse {
         return questions
     }
 
+    /// One more than an answer may have at most: anybody on the link may put many instances at one target
+    /// with many addresses.
     package var found: [FoundAddress] {
-        instances.flatMap { instance -> [FoundAddress] in
-            guard let place = places[instance], place.port > 0 else { return [] }
-            return (addresses[place.target] ?? []).map { address in
+        var all: [FoundAddress] = []
+        for instance in instances {
+            guard let place = places[instance], place.port > 0 else { continue }
+            for address in addresses[place.target] ?? [] {
                 var found = FoundAddress(
                     host: address.text, port: place.port, timeToLive: address.timeToLive,
                     source: "multicast DNS: \(instance.instance)")
                 found.priority = place.priority
                 found.weight = place.weight
-                return found
+                all.append(found)
+                if all.isExcessive { return all }
             }
         }
+        return all
     }
 
     /// The names of those that were heard of, for an error.
