@@ -109,6 +109,20 @@ import Testing
     }
 
     @Test(arguments: Place.allCases)
+    func `What takes the place of a plugin that does not want to know is told`(
+        _ place: Place
+    ) async throws {
+        let subject = try subject(place, "deaf")
+        #expect(try await tell(subject, node([.joined])).get() == .unwanted)
+        #expect(!subject.instance.listens)
+        try await subject.renew("").get()
+        #expect(subject.instance.listens)
+        #expect(try await tell(subject, node([.joined])).get() == .told)
+        #expect(subject.lines.last?.text == "n-1  flags 1 changed 1 follower non-voter")
+        await subject.stop()
+    }
+
+    @Test(arguments: Place.allCases)
     func `A plugin learns the host's name, version and limits in create`(
         _ place: Place
     ) async throws {

@@ -79,15 +79,3 @@ import Testing
         await subject.stop()
     }
 }
-
-extension Subject {
-    fileprivate func renew(
-        _ config: String, _ timeout: Duration = Subject.patience
-    ) async -> Result<Void, PluginError> {
-        await withCheckedContinuation { waiter in
-            instance.renew(from: nil, config: Array(config.utf8), timeout: timeout) {
-                waiter.resume(returning: $0)
-            }
-        }
-    }
-}

@@ -138,6 +138,16 @@ final class Subject: Sendable {
         }
     }
 
+    func renew(
+        _ config: String, _ timeout: Duration = Subject.patience
+    ) async -> Result<Void, PluginError> {
+        await withCheckedContinuation { waiter in
+            instance.renew(from: nil, config: Array(config.utf8), timeout: timeout) {
+                waiter.resume(returning: $0)
+            }
+        }
+    }
+
     func stop() async {
         await withCheckedContinuation { waiter in instance.stop { waiter.resume() } }
     }

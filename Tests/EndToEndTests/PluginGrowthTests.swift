@@ -49,6 +49,32 @@ import Testing
         #expect(node.log.contains("told: joined voter leaving"), "\(node.log)")
     }
 
+    @Test func `A plugin that wants to know of the node only from SIGHUP on is told`() async throws
+    {
+        let folder = try compile("telling.c")
+        let config = "\(directory.path)/config.json"
+        func configure(_ text: String) throws {
+            try text.write(toFile: config, atomically: true, encoding: .utf8)
+        }
+        try configure(#"{"deaf":true}"#)
+        let node = try node([
+            "-disco-plugin-path", folder, "-disco-mode", "telling", "-disco-config", config,
+        ])
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        try await eventually("the plugin does not want to know") {
+            node.log.contains("won't be told") ? true : nil
+        }
+        try configure("{}")
+        node.signal(SIGHUP)
+        try await eventually("the plugin is told") {
+            node.log.contains("told: joined voter leads ready") ? true : nil
+        }
+        #expect(try await node.terminate() == 0)
+        #expect(node.log.contains("told: joined voter leaving"), "\(node.log)")
+    }
+
     @Test(.enabled(if: ExamplePlugins.hindrance == nil, "\(ExamplePlugins.hindrance ?? "")"))
     func `A resolver that says that its addresses changed is asked at once`() async throws {
         let example = try #require(ExamplePlugins.all.first { $0.mode == "file" })

@@ -1,4 +1,5 @@
-/* A resolver that always answers with the node's own host, and logs what it is told of the node. */
+/* A resolver that always answers with the node's own host, and logs what it is told of the node, unless
+ * its configuration has the word "deaf". */
 #include "rqlite_disco.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@ RQD_NOTE(1, RQD_ROLE_RESOLVER, "telling");
 
 struct rqd_instance {
     const rqd_host *host;
+    char config[64];
 };
 
 static rqd_code resolve(rqd_instance *self, const rqd_call *call, const rqd_sink *sink) {
@@ -25,6 +27,11 @@ static rqd_code update(rqd_instance *self, const rqd_call *call, const rqd_node 
     rqd_text text = {line, 0};
     (void)call;
     (void)sink;
+    if (strstr(self->config, "deaf")) {
+        static const rqd_text refusal = RQD_TEXT("won't be told");
+        self->host->log(self->host, RQD_LOG_INFO, refusal);
+        return RQD_UNSUPPORTED;
+    }
     text.length = (uint64_t)snprintf(
         line, sizeof line, "told:%s%s%s%s%s", node->flags & RQD_NODE_JOINED ? " joined" : "",
         node->flags & RQD_NODE_VOTER ? " voter" : "", node->flags & RQD_NODE_LEADS ? " leads" : "",
@@ -37,11 +44,12 @@ static rqd_code update(rqd_instance *self, const rqd_call *call, const rqd_node 
 static rqd_code create(const rqd_plugin *plugin, const rqd_host *host, const rqd_create_args *args,
                        const rqd_sink *sink, rqd_instance **instance) {
     (void)plugin;
-    (void)args;
     (void)sink;
     *instance = calloc(1, sizeof **instance);
     if (*instance == NULL) return RQD_INTERNAL;
     (*instance)->host = host;
+    if (args->config.length < sizeof (*instance)->config)
+        memcpy((*instance)->config, args->config.data, args->config.length);
     return RQD_OK;
 }
 

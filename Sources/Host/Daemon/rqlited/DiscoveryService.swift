@@ -32,9 +32,10 @@ struct DiscoveryService {
     ) throws {
         self.sources = sources
         self.node = node
-        tellers = sources.parts.map {
+        let tellers = sources.parts.map {
             NodeTeller($0.instance, node: node, addresses: addresses, logger: logger)
         }
+        self.tellers = tellers
         witness = registry.map { _ in
             RegistryWitness(
                 sources.parts[0].instance, node: node, metrics: metrics,
@@ -57,6 +58,8 @@ struct DiscoveryService {
         reload = try DiscoveryReload(sources, settings) { [loops] problem in
             node.discoveryTrouble(.notReloaded, problem)
             for loop in loops { loop.seek() }
+            // Also where a later mode could not be read.
+            for teller in tellers { teller.renewed() }
         }
     }
 

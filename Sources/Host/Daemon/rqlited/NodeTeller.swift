@@ -8,11 +8,13 @@ import Threads
 import Time
 
 /// Tells the discovery plugin what the node is (`rqd.node/1`): once at the start, whenever it has
-/// changed, and a last time when the node stops. It ends by itself for a plugin that does not want
-/// to know, as most don't. What the plugin does with it never holds the node up.
+/// changed, and a last time when the node stops. For a plugin that does not want to know, as most
+/// don't, it rests until another instance has taken the place of that one. What the plugin does with
+/// it never holds the node up.
 final class NodeTeller: Sendable {
     private enum Wake: Sendable {
         case told(Result<PluginInstance.Telling, PluginError>)
+        case renewed
         case stop
     }
 
@@ -47,6 +49,9 @@ final class NodeTeller: Sendable {
         try NamedThread("disco-teller") { [self] in run() }.detach()
     }
 
+    /// Another instance may have taken the place of the one at work, and want to know. Any thread may call.
+    func renewed() { wakes.post(.renewed) }
+
     /// Ends the telling, and says goodbye; waits for that, but not for long.
     func stop() {
         wakes.post(.stop)
@@ -71,7 +76,12 @@ final class NodeTeller: Sendable {
                 instance.tell(now, timeout: Self.patience) { [wakes] in wakes.post(.told($0)) }
                 guard let result = awaitAnswer() else { return }
                 switch result {
-                case .success(.unwanted): return
+                case .success(.unwanted):
+                    states.cleared("the plugin can't be told of this node")
+                    states.flush()
+                    // One that took its place during the call is told at once.
+                    guard instance.listens || awaitRenewal() else { return }
+                    continue
                 case .success(.told):
                     last = now
                     hasTold.store(true, ordering: .releasing)
@@ -96,6 +106,20 @@ final class NodeTeller: Sendable {
                 switch wake {
                 case .stop: return nil
                 case .told(let result): return result
+                case .renewed: break
+                }
+            }
+        }
+    }
+
+    /// False when the telling shall end.
+    private func awaitRenewal() -> Bool {
+        while true {
+            for wake in wakes.take(atMost: 1) {
+                switch wake {
+                case .stop: return false
+                case .renewed: return true
+                case .told: break
                 }
             }
         }

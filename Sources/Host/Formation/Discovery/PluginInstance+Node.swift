@@ -7,9 +7,12 @@ extension PluginInstance {
     package enum Telling: Equatable, Sendable {
         /// The plugin knows this state.
         case told
-        /// It does not want to know, and no further instance of it will.
+        /// It does not want to know, and no further instance of the same file and configuration will.
         case unwanted
     }
+
+    /// Whether the instance at hand wants to be told of the node, as far as is known.
+    package var listens: Bool { supervision.withLock { $0.listens } }
 
     /// Whether the instance at hand was told so.
     package func knows(_ node: PluginNode) -> Bool { supervision.withLock { $0.told == node } }
