@@ -1,3 +1,4 @@
+import Foundation
 import JSON
 import Testing
 
@@ -64,6 +65,41 @@ import Testing
         try await subject.renew("").get()
         #expect(subject.status["last_reload_error"] == nil)
         await subject.stop()
+    }
+
+    @Test func `The process of a new instance that does not come back from create is ended`()
+        async throws
+    {
+        let mode = "lingering-\(getpid())"
+        try workshop.compile(
+            "resolver.c", as: "rqlite-disco-l.so", ["-D_GNU_SOURCE", "-DMODE=\"\(mode)\""])
+        var timing = PluginInstance.Timing()
+        timing.grace = .seconds(2)
+        let subject = try Subject(workshop, mode, .isolated, timing: timing)
+        _ = try await subject.resolve().get()
+        let own = try #require(subject.processID)
+        guard case .failure(let error) = await subject.renew("{hang create}", .milliseconds(500))
+        else {
+            Issue.record("it was taken")
+            return
+        }
+        #expect(error.code == .abandoned)
+        let deadline = ContinuousClock.now + Subject.patience
+        while try Self.processes(of: mode) != [own], ContinuousClock.now < deadline {
+            await Task.yield()
+        }
+        #expect(try Self.processes(of: mode) == [own])
+        await subject.stop()
+    }
+
+    /// Those that serve plugins of the mode, by their names.
+    private static func processes(of mode: String) throws -> [Int32] {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { Int32($0) }
+            .filter { process in
+                let words = try? String(
+                    contentsOfFile: "/proc/\(process)/cmdline", encoding: .utf8)
+                return words?.split(separator: "\0").first == "rqlited: disco \(mode)"
+            }
     }
 
     @Test(arguments: Place.allCases, ["{obey}", "{hang}"])

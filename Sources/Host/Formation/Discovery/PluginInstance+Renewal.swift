@@ -99,6 +99,8 @@ extension PluginInstance {
 /// An instance that is being made: whoever waits for it may have gone by the time it is there.
 private final class Newcomer: Sendable {
     private struct State {
+        /// It is asked to start, perhaps for ever.
+        var session: (any PluginSession)?
         var result: Result<any PluginSession, PluginError>?
         var isUnwanted = false
     }
@@ -113,6 +115,11 @@ private final class Newcomer: Sendable {
         let result: Result<any PluginSession, PluginError>
         do throws(PluginError) {
             let session = try source.open(arguments: arguments, name: name, log: environment.log)
+            let isUnwanted = state.withLock { state in
+                state.session = session
+                return state.isUnwanted
+            }
+            if isUnwanted { _ = session.giveUp(during: "create") }
             do throws(PluginError) {
                 // In a process of its own the plugin is loaded only now.
                 _ = try session.perform(.start, context)
@@ -124,19 +131,16 @@ private final class Newcomer: Sendable {
         } catch {
             result = .failure(error)
         }
-        let isUnwanted = state.withLock { state in
-            state.result = result
-            return state.isUnwanted
-        }
-        if isUnwanted, case .success(let session) = result { _ = session.giveUp(during: "create") }
+        state.withLock { $0.result = result }
     }
 
+    /// Gives it up, wherever it is: what waits for a process without a limit comes back when that ends.
     func turnAway() {
-        let late = state.withLock { state in
+        let session = state.withLock { state in
             state.isUnwanted = true
-            return state.result
+            return state.session
         }
-        if case .success(let session)? = late { _ = session.giveUp(during: "create") }
+        _ = session?.giveUp(during: "create")
     }
 
     func session() throws(PluginError) -> any PluginSession {
