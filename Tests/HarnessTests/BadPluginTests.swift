@@ -41,7 +41,9 @@ import Testing
         let names = try FileManager.default.contentsOfDirectory(atPath: PluginShop.sources.path)
             .filter { $0.hasSuffix(".c") || $0.hasSuffix(".cc") }
             .map { String($0.prefix { $0 != "." }) }
-        #expect(Set(names) == Set(BadPlugin.all.map(\.name) + ["good", "late_once"]))
+        #expect(
+            Set(names)
+                == Set(BadPlugin.all.map(\.name) + ["good", "late_once", "counts_on_goodbye"]))
     }
 
     @Test func `A plugin is not blamed for what was late once`() async throws {
@@ -52,6 +54,14 @@ import Testing
             #expect(entry.verdict.milliseconds > 2000)
         }
         #expect(FileManager.default.fileExists(atPath: plugin + ".was-late"))
+    }
+
+    @Test func `A plugin is not called behind its goodbye`() async throws {
+        let shop = try PluginShop()
+        let plugin = try await shop.compile(BadPlugin("counts_on_goodbye"))
+        for entry in try await PluginShop.judge(plugin, ["calls.update"]) {
+            #expect(entry.verdict.outcome == .passed, "\(entry.verdict)")
+        }
     }
 
     @Test(arguments: [BadPlugin.Role.resolver, .registry])
