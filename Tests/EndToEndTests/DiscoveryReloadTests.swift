@@ -63,6 +63,41 @@ import Testing
         }
     }
 
+    @Test(arguments: ["file,exec", "exec,file"])
+    func `Of several modes each is read for itself, and those that were are named`(_ modes: String)
+        async throws
+    {
+        let places = try DiscoveryMode.Place.onLoopback(1)
+        for name in ["old", "new"] { try peers(name, places) }
+        func configure(_ name: String, _ exec: String) throws {
+            try "{\"file\":{\"path\":\"\(directory.path)/\(name)\"},\"exec\":\(exec)}"
+                .write(toFile: config, atomically: true, encoding: .utf8)
+        }
+        let place = "\(places[0].host):\(places[0].raftPort)"
+        try configure("old", #"{"command":["/bin/echo","\#(place)"]}"#)
+        let cluster = try TestCluster(at: places) { _ in
+            ["-disco-mode", modes, "-disco-config", config, "-bootstrap-expect", "2"]
+        }
+        defer { cluster.stop() }
+        try cluster.start()
+        let node = cluster.nodes[0]
+        try await eventually("the node waits") {
+            node.log.contains("needs 2 addresses, 1 listed") ? true : nil
+        }
+        try configure("new", #"{"commands":1}"#)
+        node.signal(SIGHUP)
+        let ready = try await eventually("/readyz says what was not read") {
+            let text = try await node.client.get("/readyz").text
+            return text.contains("discovery was not read again: mode exec: ") ? text : nil
+        }
+        #expect(ready.contains("; read and used: file"), "\(ready)")
+        let disco = try await node.client.get("/status").json()["disco"]
+        #expect(disco["file"]["reloads"].int == 1, "\(disco)")
+        #expect(disco["exec"]["reloads"].int ?? 0 == 0, "\(disco)")
+        #expect(disco["exec"]["last_reload_error"].string != nil, "\(disco)")
+        #expect(node.isRunning)
+    }
+
     @Test func `A plugin that is replaced is used, one that is overwritten is refused`()
         async throws
     {

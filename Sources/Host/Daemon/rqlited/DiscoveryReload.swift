@@ -4,8 +4,8 @@ import Synchronization
 import Threads
 
 /// Reads the file of `-disco-config` and the plugins again when the operator says so, by SIGHUP: a new
-/// instance first, then the old one goes. What can't be leaves all as it was, and is said in the log, by
-/// `/readyz` while the node waits, and in `/status`.
+/// instance first, then the old one goes. What can't be leaves its mode as it was, and is said in the log, by
+/// `/readyz` while the node waits, and in `/status`; of several modes those that were read are named with it.
 ///
 /// A plugin's file that was replaced runs in a process of its own from then on: a runtime can't be
 /// loaded into one process twice. One that was overwritten in place is refused, for what runs is
@@ -60,19 +60,26 @@ final class DiscoveryReload: Sendable {
         let plans = try zip(zip(choices, sources.parts), loaded.withLock { $0 }).map { part, old in
             try plan(part.0, in: part.1.process, loadedAs: old)
         }
+        var done: [String] = []
+        var problems: [String] = []
         for (place, plan) in plans.enumerated() {
+            let mode = modes[place].name
             let answer = Mailbox<Result<Void, PluginError>>()
             sources.parts[place].instance.renew(
                 from: plan.source, config: configs[place], timeout: Self.patience
             ) { answer.post($0) }
             do {
                 try answer.take(atMost: 1).first?.get()
+                loaded.withLock { $0[place] = plan.file }
+                done.append(mode)
             } catch {
-                throw Daemon.StartFailure(
-                    description: "mode \(modes[place].name): \(error)")
+                problems.append("mode \(mode): \(error)")
             }
-            loaded.withLock { $0[place] = plan.file }
         }
+        guard !problems.isEmpty else { return }
+        // Who takes the change back must signal again for these.
+        if !done.isEmpty { problems.append("read and used: \(done.joined(separator: ", "))") }
+        throw Daemon.StartFailure(description: problems.joined(separator: "; "))
     }
 
     /// Where an instance is to be made; nil: as before.

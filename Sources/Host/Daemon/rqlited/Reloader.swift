@@ -16,7 +16,7 @@ final class Reloader: Sendable {
         var paths: [String]
         /// Of `paths`, from before they were read first.
         var seen: [FileStamp?] = []
-        /// All or nothing; an error's text is for the operator.
+        /// All or nothing, unless the error says what was read; its text is for the operator.
         var reload: @Sendable () throws -> Void
     }
 
