@@ -125,6 +125,47 @@ import Testing
         #expect(try await voters(rest[0]) == rest.map(\.id))
     }
 
+    @Test
+    func `Nobody says of a removed node, a dead one or the leader, that there is no connection`()
+        async throws
+    {
+        let cluster = try TestCluster.joined(3)
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement()
+        let others = cluster.nodes.filter { $0.id != leader.id }
+        others[0].kill()
+        try await eventually("the leader misses it") { () -> Bool? in
+            let troubles = try await leader.client.get("/status").json()["store"]["troubles"]
+            return "\(troubles)".contains("no connection to node") ? true : nil
+        }
+        try await remove(others[0].id, at: leader)
+        try await eventually("the leader has forgotten it") { () -> Bool? in
+            try await knowsOnly([others[1].id], leader)
+        }
+        try await remove(leader.id, at: leader)
+        try await eventually("the last one has forgotten both") { () -> Bool? in
+            try await knowsOnly([], others[1])
+        }
+    }
+
+    private func remove(_ id: String, at node: Daemon) async throws {
+        let answer = try await node.client.send("DELETE", "/remove", body: Self.removal(of: id))
+        #expect(answer.status == 200, "\(answer.text)")
+    }
+
+    /// Whether the node has connections to these alone, and finds nothing wrong.
+    private func knowsOnly(_ ids: [String], _ node: Daemon) async throws -> Bool? {
+        let status = try await node.client.get("/status").json()
+        let peers = status["network"]["peers"].array?.compactMap { $0["id"].string }
+        let troubles = status["store"]["troubles"]
+        guard peers == ids, troubles.array?.isEmpty == true else {
+            throw UnexpectedStatus(
+                status: 0, text: "peers \(peers ?? []), \(troubles)\n\(node.log.suffix(4000))")
+        }
+        return true
+    }
+
     @Test func `With -raft-cluster-remove-shutdown nodes leave in order, and the last one stops`()
         async throws
     {

@@ -30,5 +30,14 @@ import Testing
             level: "linearizable")
         #expect(rows[0][0].int == report.latencies.count)
         #expect(rows[0][1].int == report.latencies.count)
+        for node in cluster.nodes {
+            try await eventually("node \(node.id) finds nothing wrong") { () -> Bool? in
+                let troubles = try await node.client.get("/status").json()["store"]["troubles"]
+                guard troubles.array?.isEmpty == true else {
+                    throw UnexpectedStatus(status: 0, text: "\(troubles)")
+                }
+                return true
+            }
+        }
     }
 }

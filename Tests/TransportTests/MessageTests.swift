@@ -77,6 +77,39 @@ import Wire
         try await again.stop()
     }
 
+    @Test func `A peer that was lost is found again with nothing to send to it`() async throws {
+        let a = try await TestNode.start("a")
+        let b = try await TestNode.start("b")
+        a.knows(b)
+        a.transport.send([a.message(1, to: b.id)])
+        try await b.delegate.batches.wait(count: 1)
+        try await b.stop()
+        try await a.delegate.observations.wait {
+            $0.contains { if case .disconnected = $0 { true } else { false } }
+        }
+        let again = try await TestNode.start("b", at: b.address)
+        let back = TransportObservation.connected(again.id, again.address, isBack: true)
+        try await a.delegate.observations.wait { $0.last == back }
+        try await a.stop()
+        try await again.stop()
+    }
+
+    @Test func `A lost peer that is removed is forgotten`() async throws {
+        let gone = try await TestNode.start("gone")
+        try await gone.stop()
+        let a = try await TestNode.start("a")
+        // An address of which no other test takes a port.
+        a.transport.setAddress(PeerAddress("127.0.0.9:\(gone.listener.port)"), for: gone.id)
+        a.transport.send([a.message(1, to: gone.id)])
+        try await a.delegate.observations.wait(count: 1)
+        a.transport.removeAddress(of: gone.id)
+        let observations = try await a.delegate.observations.wait(count: 2)
+        #expect(observations.last == .forgotten(gone.id))
+        a.transport.removeAddress(of: gone.id)
+        try await a.stop()
+        #expect(a.delegate.observations.items == observations)
+    }
+
     @Test func `An unreachable peer is reported with the cause, once per outage`() async throws {
         let gone = try await TestNode.start("gone")
         try await gone.stop()

@@ -388,19 +388,33 @@ extension NodeMachine {
     }
 
     /// Whom neither the committed membership nor a later one names any more is nobody's peer; its
-    /// connections end. A node that was removed itself keeps what it knows: it may be taken in again.
+    /// connections end, the leader's when another leads. A node that was removed itself keeps what it
+    /// knows: it may be taken in again.
     mutating func forgetFormer(_ committed: Membership) {
         guard let raft = replicated?.raft, raft.membership.contains(options.identity.id) else {
             return
         }
         let gone = acquaintances.hinted.filter { id in
-            id != raft.leader && !committed.contains(id) && !raft.membership.contains(id)
+            !committed.contains(id) && !raft.membership.contains(id)
         }
         for id in gone {
-            acquaintances.forget(id)
-            spokeAt[id] = nil
-            emit(.removeAddress(of: id))
+            if id == raft.leader { removedLeader = id } else { forget(id) }
         }
+    }
+
+    /// Another leads than the one that was answered until its own removal was committed.
+    mutating func forgetRemovedLeader() {
+        guard let id = removedLeader, let raft = replicated?.raft, let leader = raft.leader,
+            leader != id, raft.membership.contains(leader)
+        else { return }
+        removedLeader = nil
+        if !raft.membership.contains(id) { forget(id) }
+    }
+
+    private mutating func forget(_ id: NodeID) {
+        acquaintances.forget(id)
+        spokeAt[id] = nil
+        emit(.removeAddress(of: id))
     }
 
     func address(of id: NodeID) -> PeerAddress? {

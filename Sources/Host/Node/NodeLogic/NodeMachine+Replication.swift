@@ -149,6 +149,7 @@ extension NodeMachine {
             // Who said that this node was removed may have been behind.
             if exclusion == .removed { rendezvous.isDoubted = true }
             askForTestimony(of: leader)
+            forgetRemovedLeader()
         }
         if let leader, leader != options.identity.id {
             let address = address(of: leader)?.rawValue ?? "unknown address"

@@ -53,6 +53,8 @@ package struct NodeMachine: Sendable {
     var disownedAt: [NodeID: MonotonicTime] = [:]
     /// Who asked what of the agreement, of late.
     var askers: [(question: PeerQuestionID, identity: NodeIdentity)] = []
+    /// The leader that the committed membership does not name: forgotten when another leads.
+    var removedLeader: NodeID?
     /// Since when no leader is known; nil while one is.
     var leaderlessSince: MonotonicTime?
     var identityWatch: IdentityWatch

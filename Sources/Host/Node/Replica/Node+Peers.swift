@@ -129,6 +129,7 @@ extension Node: PeerDelegate {
         case .connected(let peer, _, _): links.states.cleared(Self.noConnection, about: "\(peer)")
         case .disconnected(let peer, let error):
             links.states.troubled(Self.noConnection, about: "\(peer)", reason: "\(error)")
+        case .forgotten(let peer): links.states.forget(Self.noConnection, about: "\(peer)")
         case .acceptFailed(let error):
             links.repeats.warning("connections can't be accepted", about: "", cause: "\(error)")
         case .refusedCertificate(let address, let reason):

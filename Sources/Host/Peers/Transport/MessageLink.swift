@@ -55,6 +55,9 @@ final class MessageLink: Sendable {
     /// Nil while nobody knows where the peer is.
     var address: PeerAddress? { state.withLock { $0.address } }
 
+    /// It was said that there is no connection.
+    var isMissed: Bool { state.withLock { $0.hasSaidLost } }
+
     var wanted: Introduction.Wanted {
         Introduction.Wanted(id: peer)
     }
@@ -151,6 +154,12 @@ final class MessageLink: Sendable {
 
     /// - Returns: what is open.
     func close() -> [any Channel] { allStreams.compactMap { $0.close() } }
+
+    /// What its streams were just at when it was closed is over.
+    var silence: EventLoopFuture<Void> {
+        EventLoopFuture.andAllComplete(
+            allStreams.map { $0.loop.submit {} }, on: transport.group.next())
+    }
 }
 
 // MARK: What its streams report, on their event loops

@@ -9,6 +9,8 @@ import Wire
 /// send, kept, and dialed again after a pause when it breaks. Messages wait in a bounded queue; a
 /// queue whose connection is lost is dropped, for Raft sends anew what still matters.
 ///
+/// Once it was said that the peer can't be reached, it is dialed with nothing to send, too, until it can.
+///
 /// Where to dial, and when again, its `MessageLink` says.
 final class MessageStream: Sendable {
     enum Role: Int, Sendable, CaseIterable {
@@ -185,6 +187,8 @@ extension MessageStream {
     private enum Step {
         case nothing
         case dial
+        /// Nothing waits to be sent.
+        case dialIfMissed
         case write(any Channel, UInt64)
     }
 
@@ -194,12 +198,14 @@ extension MessageStream {
             switch state.phase {
             case .connected(let channel, _): return .write(channel, state.dials)
             case .idle where !state.queue.isEmpty: return .dial
-            case .idle, .dialing, .waiting, .closed: return .nothing
+            case .idle: return .dialIfMissed
+            case .dialing, .waiting, .closed: return .nothing
             }
         }
         switch step {
         case .nothing: break
         case .dial: dial()
+        case .dialIfMissed: if link?.isMissed ?? false { dial() }
         case .write(let channel, let number): write(on: channel, number)
         }
     }

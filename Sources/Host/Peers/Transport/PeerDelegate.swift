@@ -96,6 +96,8 @@ package enum TransportObservation: Equatable, Sendable, CustomStringConvertible 
     case connected(NodeID, PeerAddress, isBack: Bool)
     /// The connection for messages broke or could not be made; said once until it is back.
     case disconnected(NodeID, TransportError)
+    /// The node is nobody's peer any more; nothing is said of connections to it.
+    case forgotten(NodeID)
     case messagesDropped(NodeID, count: Int)
     case misrouted(wanted: NodeID, found: NodeID, at: PeerAddress)
     case refusedInbound(remoteAddress: String, reason: String)
@@ -111,6 +113,7 @@ package enum TransportObservation: Equatable, Sendable, CustomStringConvertible 
         case .connected(let id, let address, isBack: true):
             "the connection to node \(id) at \(address) is back"
         case .disconnected(let id, let error): "no connection to node \(id): \(error)"
+        case .forgotten(let id): "node \(id) is no peer any more"
         case .messagesDropped(let id, let count):
             "queue to node \(id) is full: \(count) messages dropped"
         case .misrouted(let wanted, let found, let address):

@@ -150,7 +150,8 @@ package final class PeerTransport: Sendable {
         switch observation {
         case .refusedInbound, .refusedCertificate:
             if !inbound.maySayRefusal() { return }
-        case .connected, .disconnected, .messagesDropped, .misrouted, .acceptFailed: break
+        case .connected, .disconnected, .forgotten, .messagesDropped, .misrouted, .acceptFailed:
+            break
         }
         delegate?.observed(observation)
     }
@@ -178,10 +179,12 @@ package final class PeerTransport: Sendable {
         state.withLock { $0.links[peer] }?.address
     }
 
-    /// Forgets the node's address and ends its connections.
+    /// Forgets the node's address and ends its connections. The last that is observed of them is
+    /// `forgotten`.
     package func removeAddress(of peer: NodeID) {
-        let link = state.withLock { $0.links.removeValue(forKey: peer) }
-        for channel in link?.close() ?? [] { channel.close(promise: nil) }
+        guard let link = state.withLock({ $0.links.removeValue(forKey: peer) }) else { return }
+        for channel in link.close() { channel.close(promise: nil) }
+        link.silence.whenComplete { [self] _ in observe(.forgotten(peer)) }
     }
 
     /// Sends each message to its destination, in order per destination. Messages may be lost: then
