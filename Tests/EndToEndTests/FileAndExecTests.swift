@@ -56,6 +56,27 @@ import Testing
         try await cluster.nodes[3].waitUntilReady()
     }
 
+    @Test(arguments: [("2>&-", 2...2), ("<&- >&- 2>&-", 0...2)])
+    func `A node that is started with closed descriptors forms by a plugin in its own process`(
+        closing: String, descriptors: ClosedRange<Int>
+    ) async throws {
+        let places = try DiscoveryMode.Place.onLoopback(1)
+        let cluster = try TestCluster(
+            at: places, prefix: ["/bin/sh", "-c", "exec \"$@\" \(closing)", "sh"]
+        ) { _ in byFile + ["-disco-isolation=process", "-bootstrap-expect=1"] }
+        defer { cluster.stop() }
+        try write(list(places))
+        try cluster.start()
+        try await cluster.nodes[0].waitUntilReady()
+        let pid = try #require(cluster.nodes[0].pid)
+        for descriptor in descriptors {
+            let link = "/proc/\(pid)/fd/\(descriptor)"
+            let file = try FileManager.default.destinationOfSymbolicLink(atPath: link)
+            #expect(file == "/dev/null")
+        }
+        #expect(try await cluster.nodes[0].terminate() == 0)
+    }
+
     @Test func `Three nodes form by a script`() async throws {
         let places = try DiscoveryMode.Place.onLoopback(3)
         let cluster = try TestCluster(at: places) { _ in byScript + ["-bootstrap-expect", "3"] }

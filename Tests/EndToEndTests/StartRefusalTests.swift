@@ -153,6 +153,13 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path) == ["output"])
     }
 
+    @Test func `A result that nobody takes is a failure`() throws {
+        let child = try ChildProcess([
+            "/bin/sh", "-c", "exec \(Daemon.binaries)/rqlited openapi >&-",
+        ])
+        #expect(child.waitForEnd() == 1)
+    }
+
     @Test func `A password that is no UTF-8 has no hash`() throws {
         let directory = try TestDirectory()
         let output = directory.path + "/output"

@@ -7,6 +7,15 @@ import Telemetry
 
 // The one place that reads the command line and ends the process.
 
+// Where one of these was closed by who started this, the next file or socket would take its number, and what is
+// said would go there. The lowest free number is the one that is missing. Results and questions fail as before;
+// standard error is inherited by plugins, which may write there.
+for (descriptor, mode) in [
+    (STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_RDWR),
+] where fcntl(descriptor, F_GETFD) < 0 {
+    _ = open("/dev/null", mode)
+}
+
 // Dates in SQL are UTC on every node, whatever the machine's zone; set before any thread starts.
 setenv("TZ", "UTC", 1)
 // A peer or a client that goes away is an error of that connection, not a signal.
