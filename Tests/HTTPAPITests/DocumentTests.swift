@@ -60,7 +60,7 @@ import Testing
         let bench = UploadTests.Bench()
         let client = try Client(
             FakeNode { _ in .readiness(.nodeOnly) }, documents: Self.documents,
-            workshop: bench.workshop)
+            lookout: bench.workshop)
         let other = try Client(beside: client, sharesLoop: true)
         try client.send("GET /status HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(try client.output().isEmpty)
@@ -68,6 +68,28 @@ import Testing
         bench.doNext()
         client.channel.embeddedEventLoop.run()
         #expect(Client.answers(in: try client.output()).map(\.status) == [200])
+    }
+
+    @Test func `The status does not wait for bodies, nor they for it, where a disk hangs`() throws {
+        let (bodies, looks) = (UploadTests.Bench(), UploadTests.Bench())
+        var limits = HTTPLimits()
+        limits.inlineBodyBytes = 4
+        let client = try Client(
+            FakeNode { _ in .results(CommandResult([])) }, documents: Self.documents,
+            limits: limits, workshop: bodies.workshop, lookout: looks.workshop)
+        let other = try Client(beside: client, sharesLoop: true)
+        let body = #"["SELECT 1"]"#
+        try client.send(
+            "POST /db/execute HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+                + body)
+        try other.send("GET /status HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(bodies.count == 1)
+        #expect(looks.count == 1)
+        for (bench, client) in [(looks, other), (bodies, client)] {
+            bench.doNext()
+            client.channel.embeddedEventLoop.run()
+            #expect(Client.answers(in: try client.output()).map(\.status) == [200])
+        }
     }
 
     @Test func `Variables stand a module per line`() throws {

@@ -11,6 +11,9 @@ struct Edge: Sendable {
     let writer: ResponseWriter
     let desk: AnswerDesk
     let workshop: HTTPWorkshop
+    /// The same for those who look at the node: they don't wait for uploads where the disk hangs, nor
+    /// requests for them.
+    let lookout: HTTPWorkshop
     /// Begins to take what is to be loaded.
     let loads: HTTPServer.Loads
     /// Nil: there are no queued writes.

@@ -64,13 +64,15 @@ package final class HTTPServer: Sendable {
     /// - Parameters:
     ///   - door: who may do what.
     ///   - workshop: where large bodies are read, and those in parts are taken.
+    ///   - lookout: where the node is looked at, if that takes its time.
     ///   - loads: see `Loads`.
     ///   - queue: of queued writes; nil: there are none.
     package init(
         _ identity: Identity, service: any NodeService, documents: Documents = Documents(),
         metrics: MetricRegistry = MetricRegistry(), door: HTTPDoor = HTTPDoor(),
         limits: HTTPLimits = HTTPLimits(), workshop: HTTPWorkshop = .threads,
-        loads: @escaping Loads = { RefusedLoad() }, queue: Queue? = nil
+        lookout: HTTPWorkshop = .lookout, loads: @escaping Loads = { RefusedLoad() },
+        queue: Queue? = nil
     ) {
         self.service = service
         let budgets = EdgeBudgets(limits)
@@ -83,7 +85,7 @@ package final class HTTPServer: Sendable {
                 advertisedAddress: identity.advertisedAddress,
                 apiDocument: APIDocument.Kept(version: identity.version), documents: documents,
                 counters: HTTPCounters(metrics), limits: limits, budgets: budgets),
-            workshop: workshop, loads: loads,
+            workshop: workshop, lookout: lookout, loads: loads,
             queue: queue.map {
                 WriteQueue(
                     $0.settings, start: $0.start, on: $0.loop, service: service, metrics: metrics,
@@ -207,18 +209,21 @@ package final class HTTPServer: Sendable {
 
 extension HTTPWorkshop {
     /// Threads of its own, and several on one processor, too: one may look at a load for minutes.
-    package static let threads = HTTPWorkshop { work in
-        pool.submit { state in
-            if case .active = state { work() }
+    package static let threads = HTTPWorkshop(threads: max(4, System.coreCount))
+
+    /// A thread of its own.
+    package static let lookout = HTTPWorkshop(threads: 1)
+
+    /// With threads that last as long as the process.
+    private init(threads count: Int) {
+        let pool = NIOThreadPool(numberOfThreads: count)
+        pool.start()
+        self.init { work in
+            pool.submit { state in
+                if case .active = state { work() }
+            }
         }
     }
-
-    /// As long as the process.
-    private static let pool: NIOThreadPool = {
-        let pool = NIOThreadPool(numberOfThreads: max(4, System.coreCount))
-        pool.start()
-        return pool
-    }()
 }
 
 /// Stands for a connection that is one too many: says so at once and closes.

@@ -147,7 +147,8 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         // What comes earlier shall reach the node earlier.
         if !gathered.isEmpty { submitGathered() }
         let (desk, operation, service) = (edge.desk, pending.operation, service)
-        edge.workshop.run { [self] in
+        let workshop = operation.isObservation ? edge.lookout : edge.workshop
+        workshop.run { [self] in
             let action = operation.work(desk, request)
             switch action {
             case .submit(let asked):
