@@ -107,4 +107,22 @@ struct FileStorageTests {
         try storage.store(try copy("x"), BackupMarker(index: 1), at: later, stop)
         #expect(names == ["METADATA.json", "copy"])
     }
+
+    @Test func `What is to be uploaded leaves room on the disk for log and database`() throws {
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        let file = try UploadFile(in: "\(root)/spool")
+        file.spareBytes = 1 << 62
+        let fault = #expect(throws: StorageFault.self) { try file.add([1, 2, 3]) }
+        #expect(fault?.description.contains("no room") == true)
+        #expect(fault?.isTransient == true)
+        #expect(file.byteCount == 0)
+        // Of a disk that fills meanwhile; it is not looked at for each byte.
+        file.spareBytes = 0
+        try file.add([UInt8](repeating: 7, count: 1 << 20))
+        file.spareBytes = 1 << 62
+        #expect(throws: StorageFault.self) {
+            for _ in 0..<9 { try file.add([UInt8](repeating: 7, count: 1 << 20)) }
+        }
+        #expect(file.byteCount <= 8 << 20)
+    }
 }

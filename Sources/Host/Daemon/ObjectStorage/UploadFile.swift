@@ -6,6 +6,11 @@ package final class UploadFile {
     let descriptor: Int32
     /// Bytes written so far.
     package private(set) var byteCount: Int64 = 0
+    /// What it leaves free of the disk, on which log and database are, too, in bytes.
+    var spareBytes: UInt64 = 64 << 20
+    /// At how many bytes the disk is looked at again.
+    private var nextLook: Int64 = 0
+    private static let bytesPerLook: Int64 = 8 << 20
     private let digest: ContentDigest
 
     /// - Parameter directory: where there is room; it is made if it is missing.
@@ -24,7 +29,9 @@ package final class UploadFile {
 
     deinit { if descriptor >= 0 { close(descriptor) } }
 
+    /// - Throws: also before the disk is full.
     package func add(_ bytes: [UInt8]) throws(StorageFault) {
+        try look()
         var code: Int32?
         bytes.withUnsafeBytes { bytes in
             digest.add(bytes)
@@ -32,6 +39,19 @@ package final class UploadFile {
         }
         if let code { throw StorageFault("writing a copy of the database", code: code) }
         byteCount += Int64(bytes.count)
+    }
+
+    /// A backup is no reason for the node's log to have no room.
+    private func look() throws(StorageFault) {
+        guard byteCount >= nextLook else { return }
+        var facts = statvfs()
+        guard fstatvfs(descriptor, &facts) == 0 else { return }
+        guard UInt64(facts.f_bavail) * UInt64(facts.f_frsize) >= spareBytes else {
+            throw StorageFault(
+                "the disk has no room for what is to be uploaded, beside the copy of the database that "
+                    + "it is made of: free some", isTransient: true)
+        }
+        nextLook = byteCount + Self.bytesPerLook
     }
 
     /// All is there: its SHA-256. Once.
