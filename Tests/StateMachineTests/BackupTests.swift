@@ -267,6 +267,35 @@ import Wire
         #expect(try leftovers().isEmpty)
     }
 
+    private func size(_ path: String) -> Int {
+        var facts = stat()
+        return stat(path, &facts) == 0 ? Int(facts.st_size) : 0
+    }
+
+    @Test func `VACUUM of a copy takes room for one more, and is not begun without it`() throws {
+        try database.execute("CREATE TABLE t(a); INSERT INTO t VALUES(zeroblob(3000000))")
+        let reader = try database.reader()
+        for hasRoom in [false, true] {
+            let copy = try DatabaseCopy(
+                in: "\(database.directory.path)/tmp", reader.watchdog)
+            try copy.fill(from: reader.connection) { true }
+            copy.spareBytes = hasRoom ? 0 : 1 << 62
+            var answer = BackupAnswer(taker, reader.watchdog, compresses: false)
+            do throws(BackupFault) {
+                try copy.send(BackupRequest(vacuum: true), &answer, keepingIn: reader.kept)
+                #expect(hasRoom)
+            } catch {
+                #expect(!hasRoom)
+                #expect(error.text.contains("no room for a copy"), "\(error.text)")
+            }
+            #expect(taker.bytes.isEmpty == !hasRoom)
+            #expect(size(copy.path) > 3_000_000)
+            // What VACUUM overwrites does not go into a journal first.
+            #expect(size(copy.path + "-journal") < 1_000_000)
+        }
+        #expect(try leftovers().isEmpty)
+    }
+
     @Test func `A value of the largest size goes into a dump`() throws {
         try database.execute("CREATE TABLE t(a); INSERT INTO t VALUES(zeroblob(20000000))")
         let bytes = try backUp(BackupRequest(form: .sql))

@@ -326,6 +326,23 @@ import Wire
         #expect(DumpTransaction.begin(of: text).map { String(text[$0]) } == found)
     }
 
+    @Test func `A dump is given up before its database fills the disk`() throws {
+        let file = try LoadFile(shell.path("dump"))
+        var dump = LoadedDump(of: file)
+        dump.spareBytes = 1 << 62
+        try file.write(Array("BEGIN;\nCREATE TABLE t(a);\nCOMMIT;\n".utf8))
+        do throws(LoadRefusal) {
+            DatabaseDirectory.drop(try dump.build())
+            Issue.record("made")
+        } catch {
+            guard case .tooLarge(let text) = error.content else {
+                Issue.record("\(error)")
+                return
+            }
+            #expect(text.contains("no room"))
+        }
+    }
+
     @Test func `A dump of many pieces is cut between statements`() throws {
         var dump = LoadedDump(of: try LoadFile(shell.path("dump")))
         dump.pieceBytes = 64

@@ -69,6 +69,19 @@ enum SessionSetup {
         return connection
     }
 
+    /// For VACUUM of a file that is dropped where it fails, and that nobody else has open: it would put all pages
+    /// into a rollback journal before it overwrites them, as much room again as for the copy that it makes. While
+    /// SQLite defends itself against clients it goes on with a journal whatever is asked.
+    static func leaveJournal(of connection: borrowing Connection) throws(SQLiteError) {
+        try connection.configure(SQLITE_DBCONFIG_DEFENSIVE, false)
+        let mode = try connection.text("PRAGMA main.journal_mode=OFF")
+        try connection.configure(SQLITE_DBCONFIG_DEFENSIVE, true)
+        guard mode == "off" else {
+            throw SQLiteError(
+                extendedCode: SQLITE_ERROR, message: "it can't do without a journal")
+        }
+    }
+
     static func openWriter(_ path: String, functions: FunctionContext) throws(SQLiteError)
         -> Connection
     {

@@ -36,10 +36,7 @@ final class DatabaseCopy {
         do throws(SQLiteError) {
             let connection = try SessionSetup.connect(
                 path, access: .readWrite, functions: FunctionContext(chance: .engine))
-            try connection.execute(
-                """
-                PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF; PRAGMA journal_mode=OFF
-                """)
+            try connection.execute("PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF")
             return connection
         } catch {
             unlink(path)
@@ -90,7 +87,7 @@ final class DatabaseCopy {
                     extendedCode: SQLITE_ERROR, message: "the copy can't leave WAL mode")
             }
             if request.form != .sql, !request.isForArchive { try removeOwnTable() }
-            if request.vacuum { try connection.execute("VACUUM") }
+            if request.vacuum { try vacuum() }
         } catch {
             throw .sqlite("preparing the copy", error)
         }
@@ -103,6 +100,15 @@ final class DatabaseCopy {
             defer { if let tag { kept.end(tag) } }
             try file.send(0..<file.length, &answer)
         }
+    }
+
+    /// It makes another copy, which may have as many pages.
+    private func vacuum() throws(SQLiteError) {
+        let pages = UInt64(clamping: try connection.integer("PRAGMA main.page_count") ?? 0)
+        let pageSize = UInt64(clamping: try connection.integer("PRAGMA main.page_size") ?? 4096)
+        guard hasRoom(for: pages * pageSize) else { throw .noRoomForCopy(path) }
+        try SessionSetup.leaveJournal(of: connection)
+        try connection.execute("VACUUM")
     }
 
     /// A database whose second page is free, as after any DROP TABLE, and empty.

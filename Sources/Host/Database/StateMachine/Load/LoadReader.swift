@@ -140,6 +140,8 @@ package struct LoadReader: Sendable {
     private func prepare(_ path: String) throws(DirectoryError) {
         do throws(SQLiteError) {
             let connection = try LoadedSchema.connect(path)
+            // Room for a copy of the file was kept, not for two.
+            try SessionSetup.leaveJournal(of: connection)
             try connection.execute("PRAGMA page_size=4096")
             try MetadataTable.replace(on: connection, with: AppliedState())
         } catch {

@@ -17,6 +17,8 @@ struct LoadedDump {
     var lastBytes = 4096
     /// Bytes that one statement may have.
     var statementBytes = 64 << 20
+    /// What the database leaves free of the disk, beside room for a copy of itself, in bytes.
+    var spareBytes: UInt64 = 64 << 20
 
     /// What is made is named after the file, and lies beside it.
     /// - Parameter flag: ends it, between two pieces.
@@ -53,7 +55,7 @@ struct LoadedDump {
     }
 
     private func run(on path: String) throws(LoadRefusal) {
-        var runner = try Runner(on: path)
+        var runner = try Runner(on: path, sparing: spareBytes)
         var rest: [UInt8] = []
         var refusal: LoadRefusal?
         // How many bytes are looked at next.
@@ -103,12 +105,14 @@ struct LoadedDump {
     /// Runs one piece after the other.
     private struct Runner {
         private let applier: Applier
+        private let spareBytes: UInt64
         /// At which the next piece begins, from 1.
         private(set) var line = 1
         /// The dump began a transaction, which is left out.
         private var hasBegun = false
 
-        init(on path: String) throws(LoadRefusal) {
+        init(on path: String, sparing spareBytes: UInt64) throws(LoadRefusal) {
+            self.spareBytes = spareBytes
             do throws(ApplyFault) {
                 applier = try Applier(path: path)
             } catch {
@@ -146,12 +150,26 @@ struct LoadedDump {
                 _ = try applier.checkpoint()
             } catch {
                 guard case .diskFull = error else { throw LoadRefusal("\(error)") }
-                throw LoadRefusal(tooLarge: "no room is left to make a database of the dump")
+                throw Self.noRoom
             }
+            try look()
             guard let result else { return "it has no result" }
             if let error = result.error { return error }
             if case .failed(let message)? = result.statements.last?.outcome { return message }
             return nil
+        }
+
+        private static let noRoom = LoadRefusal(
+            tooLarge: "no room is left to make a database of the dump")
+
+        /// What a client sends shall not fill the disk: room was kept for a copy of the dump, and its database
+        /// may be larger.
+        private func look() throws(LoadRefusal) {
+            var file = stat()
+            var disk = statvfs()
+            guard stat(applier.path, &file) == 0, statvfs(applier.path, &disk) == 0 else { return }
+            let free = UInt64(disk.f_bavail) * UInt64(disk.f_frsize)
+            guard free >= UInt64(clamping: file.st_size) + spareBytes else { throw Self.noRoom }
         }
     }
 }
