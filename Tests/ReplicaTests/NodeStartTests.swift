@@ -27,7 +27,8 @@ import Time
     }
 
     private func start(
-        _ path: String, _ change: (inout MachineSettings) -> Void = { _ in }
+        _ path: String, _ change: (inout MachineSettings) -> Void = { _ in },
+        prepare: () throws -> Void = {}
     ) throws -> Node {
         var settings = MachineSettings(
             explicitID: nil, fallbackID: NodeID("1"), address: PeerAddress("localhost:1"),
@@ -35,7 +36,7 @@ import Time
         change(&settings)
         return try Node.start(
             settings, group: Self.group,
-            logger: Logger(module: "test", threshold: nil, sink: Silence()))
+            logger: Logger(module: "test", threshold: nil, sink: Silence()), prepare: prepare)
     }
 
     /// A node that formed a cluster of its own and was stopped.
@@ -57,6 +58,24 @@ import Time
         _ path: String, _ change: (inout MachineSettings) -> Void = { _ in }
     ) -> StartError? {
         #expect(throws: StartError.self) { try start(path, change) }
+    }
+
+    @Test func `What is prepared before the start finds the temporary files' place, and it empty`()
+        throws
+    {
+        try inDirectory { path in
+            // Of an earlier start that was killed while it looked at a download.
+            let folder = path + "/tmp/etilqs_loading_abc_dump"
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: true)
+            for file in [folder + "/db-1.sqlite", path + "/tmp/etilqs_loading_abc"] {
+                try Data("x".utf8).write(to: URL(fileURLWithPath: file))
+            }
+            var found: [String]?
+            let node = try start(path, prepare: { found = try names(path + "/tmp") })
+            node.stop()
+            #expect(found == [])
+        }
     }
 
     @Test func `A start whose log is gone refuses, changes nothing and makes no log`() throws {

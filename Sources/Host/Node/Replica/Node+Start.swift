@@ -19,12 +19,12 @@ extension Node {
     ///   - registry: needed if the plan names one.
     ///   - access: whom the node lets in.
     ///   - metrics: where its work is timed.
-    ///   - prepare: called when the data directory is this process's and SQLite has its extensions, before
-    ///     log and database are looked into or made.
+    ///   - prepare: called when the data directory is this process's and SQLite has its extensions and its
+    ///     place for temporary files, before log and database are looked into or made.
     /// - Returns: a node that takes part in its cluster, or forms one by its plan.
     /// - Throws: `StartError` where the operator can do something about it. Nothing is made on the
-    ///   disk before it is known that the data directory is empty or whole, and nothing is deleted
-    ///   before log and database were found to fit.
+    ///   disk before it is known that the data directory is empty or whole, and nothing but temporary
+    ///   files is deleted before log and database were found to fit.
     package static func start(
         _ settings: MachineSettings, registry: (any RegistryAccess)? = nil,
         access: NodeAccess = NodeAccess(), group: any EventLoopGroup,
@@ -52,6 +52,8 @@ extension Node {
         // Once more: until it was locked, another process may have changed it.
         start = try DataDirectoryStart(settings)
         let engine = try engine(settings, logger)
+        // What is prepared may need room there, which what an earlier start left may have taken.
+        try start.directory.prepareTemporaryFiles()
         try prepare()
         if let peers = settings.peers {
             logger.announce("attempting node recovery using \(peers.path)")
