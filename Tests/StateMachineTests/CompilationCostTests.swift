@@ -118,6 +118,7 @@ import Wire
         let refusal = StatementOutcome.failed(
             "too many terms of AND and OR: at most 5000 in a statement")
         #expect(try database.execute(broad) == [refusal])
+        #expect(try database.execute(";\(broad)") == [refusal])
         database.applier = try Applier(path: database.applier.path)
         #expect(try database.execute(broad) == [refusal])
         let query = "SELECT 1 FROM t WHERE \(Self.terms(0..<6_000))"
@@ -127,6 +128,24 @@ import Wire
         #expect(ContinuousClock.now - start < .seconds(60))
         #expect(try database.execute("DELETE FROM t WHERE \(Self.terms(0..<900))") == [.empty])
         #expect(try database.execute("DELETE FROM t WHERE \(Self.terms(0..<3_000))") == [.empty])
+    }
+
+    @Test func `What stands in a trigger behind its first semicolon is counted, too`() throws {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a)")
+        let tables = (0..<2001).map { "c\($0) AS (SELECT 1)" }.joined(separator: ", ")
+        for (body, refusal) in [
+            ("DELETE FROM t WHERE \(Self.terms(0..<6_000))", "too many terms of AND and OR"),
+            ("SELECT (WITH \(tables) SELECT 1 FROM c0)", "too many common table expressions"),
+        ] {
+            let outcomes = try database.execute(
+                "CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; \(body); END")
+            guard case .failed(let text)? = outcomes.first else {
+                Issue.record("\(outcomes)")
+                continue
+            }
+            #expect(text.hasPrefix(refusal), "\(text)")
+        }
     }
 
     @Test func `Many statements of many terms end with the limit on steps`() throws {

@@ -104,6 +104,27 @@ import Wire
         #expect(try apply(texts, .restarted) == expected)
     }
 
+    @Test func `A statement is counted from its first word to its end`() {
+        let rest = "; SELECT 7 OR 8" + String(repeating: " ", count: 5000)
+        func size(_ sql: String) -> StatementSize {
+            Array((sql + rest).utf8).withUnsafeBytes { StatementSize($0) }
+        }
+        let query = "SELECT (1 AND a) OR 'x', sum(a) OVER (ORDER BY b)"
+        for front in ["", ";", " ;/* ; */-- ;\n;", "EXPLAIN "] {
+            let counted = size(front + query)
+            #expect(counted.terms == 2, "\(front)")
+            #expect(counted.constants == 2, "\(front)")
+            #expect(counted.cost.steps > 0, "\(front)")
+        }
+        let trigger =
+            "CREATE TEMP TRIGGER x AFTER INSERT ON t BEGIN SELECT 1 AND 2; SELECT 3 OR 4; END"
+        for front in ["", ";", "EXPLAIN QUERY PLAN "] {
+            let counted = size(front + trigger)
+            #expect(counted.terms == 2, "\(front)")
+            #expect(counted.constants == 4, "\(front)")
+        }
+    }
+
     @Test func `A lack of memory is this node's own, a statement's size is not`() throws {
         let database = try Database()
         let connection = try SessionSetup.openReader(database.applier.path)

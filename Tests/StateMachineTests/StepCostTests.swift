@@ -102,6 +102,19 @@ import Wire
         }
     }
 
+    @Test(arguments: ["", ";", "SELECT 1;;"])
+    func `A large literal costs steps, whatever stands in front of its statement`(
+        front: String
+    ) throws {
+        let document = "[" + String(repeating: "1,", count: 2_000_000) + "1]"
+        try database().expectLimit(
+            of: Self.steps,
+            on: front
+                + "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
+                + "INSERT INTO t SELECT sum(json_extract('\(document)', '$[' || i || ']')) FROM n",
+            within: .seconds(60))
+    }
+
     @Test func `A table made of costly rows ends with the limit on steps`() throws {
         let database = try database()
         let outcomes = try database.execute(

@@ -95,11 +95,7 @@ struct RequestScan: Equatable {
             case .word(let range) where isAtStart:
                 isAtStart = false
                 trigger = TriggerRule()
-                if tokens.isKeyword(range, "CREATE") {
-                    trigger.sawCreate(&tokens)
-                } else if tokens.isKeyword(range, "EXPLAIN") {
-                    trigger.sawExplain(&tokens)
-                }
+                trigger.begin(with: range, &tokens)
             default:
                 isAtStart = false
             }
@@ -146,10 +142,8 @@ struct RequestScan: Equatable {
             if let name = name(&tokens) { controls.append(.savepoint(name)) }
         } else if tokens.isKeyword(word, "RELEASE") {
             addRelease(&tokens)
-        } else if tokens.isKeyword(word, "CREATE") {
-            trigger.sawCreate(&tokens)
-        } else if tokens.isKeyword(word, "EXPLAIN") {
-            trigger.sawExplain(&tokens)
+        } else {
+            trigger.begin(with: word, &tokens)
         }
     }
 
@@ -201,10 +195,19 @@ struct RequestScan: Equatable {
 
 /// CREATE TRIGGER is the one statement with semicolons inside: it ends at `; END ;`, as in
 /// sqlite3_complete().
-private struct TriggerRule {
+struct TriggerRule {
     private var isTrigger = false
 
-    mutating func sawCreate(_ tokens: inout SQLTokenizer) {
+    /// A statement begins with this word.
+    mutating func begin(with word: Range<Int>, _ tokens: inout SQLTokenizer) {
+        if tokens.isKeyword(word, "CREATE") {
+            sawCreate(&tokens)
+        } else if tokens.isKeyword(word, "EXPLAIN") {
+            sawExplain(&tokens)
+        }
+    }
+
+    private mutating func sawCreate(_ tokens: inout SQLTokenizer) {
         var copy = tokens
         guard case .word(var range)? = copy.next() else { return }
         if copy.isKeyword(range, "TEMP") || copy.isKeyword(range, "TEMPORARY") {
@@ -215,7 +218,7 @@ private struct TriggerRule {
     }
 
     /// EXPLAIN [QUERY PLAN] CREATE TRIGGER has them too.
-    mutating func sawExplain(_ tokens: inout SQLTokenizer) {
+    private mutating func sawExplain(_ tokens: inout SQLTokenizer) {
         var copy = tokens
         while case .word(let range)? = copy.next() {
             if copy.isKeyword(range, "CREATE") { return sawCreate(&copy) }

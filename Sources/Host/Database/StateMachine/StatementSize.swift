@@ -36,7 +36,17 @@ struct StatementSize {
 
     private mutating func add(_ sql: UnsafeRawBufferPointer, isStored: Bool) {
         var tokens = SQLTokenizer(sql)
-        while let token = tokens.next(), isStored || token != .semicolon {
+        var trigger = TriggerRule()
+        var hasBegun = isStored
+        while let token = tokens.next() {
+            if token == .semicolon, !isStored {
+                // SQLite passes over those in front of a statement, and a trigger has some within.
+                guard hasBegun else { continue }
+                if trigger.endsStatement(at: &tokens) { break }
+            } else if !hasBegun {
+                hasBegun = true
+                if case .word(let range) = token { trigger.begin(with: range, &tokens) }
+            }
             if case .quoted(let range) = token, range.count >= Self.largeLiteral {
                 literalBytes += Int64(range.count)
             }
