@@ -80,6 +80,36 @@ import Wire
                 == [.changed(lastInsertID: 7, rowsAffected: 1)])
     }
 
+    @Test func `What a text would cost is a number, however often it is sent`() throws {
+        let text = "SELECT " + String(repeating: "OVER ", count: 1 << 20)
+        let size = Array(text.utf8).withUnsafeBytes { StatementSize($0) }
+        #expect(size.steps == CompilationCost.most)
+        // As many as have room in a request, and again, for as long as a process may live.
+        let budget = StepBudget(steps: 1_000_000_000)
+        for isFirstLook in [true, false] {
+            for _ in 0..<100 {
+                budget.allow(steps: 1_000_000_000, isFirstLook: isFirstLook)
+                for _ in 0..<500 {
+                    budget.charge(allocations: 0, textBytes: 0, listSteps: size.steps)
+                }
+                #expect(budget.isSpent)
+                #expect(budget.stepsLeft <= 0)
+                #expect(budget.isInDoubt)
+                budget.used = 0
+            }
+        }
+        let database = try database()
+        for outcome in try database.execute(text, text) {
+            guard case .failed = outcome else {
+                Issue.record("\(outcome)")
+                continue
+            }
+        }
+        #expect(
+            try database.execute("INSERT INTO t(rowid) VALUES(7)")
+                == [.changed(lastInsertID: 7, rowsAffected: 1)])
+    }
+
     enum Constants: CaseIterable {
         case operands, branches, arguments
 

@@ -12,6 +12,9 @@ struct CompilationCost {
     static let free = 100_000
     /// What a view or trigger may cost: whoever uses it compiles it, and may do so many times.
     static let mostStored = 4_000_000
+    /// More says no more: it is weeks, and what the statements of a request cost together is still a
+    /// number.
+    static let most = 1 << 48
 
     private var windows = 0
     private var aggregates = 0
@@ -65,10 +68,10 @@ struct CompilationCost {
     mutating func end(at bytes: Int) { self.bytes = bytes }
 
     var steps: Int {
-        // More would be more than any limit, and than an integer holds.
+        // The cube of more is no integer.
         let many = min(windows, 1 << 20)
         let cube = many * many * many / 4
         let compared = bytes * min(aggregates, Self.mostAggregates) / 8
-        return cube + compared + bytes * terms
+        return min(cube + compared + bytes * terms, Self.most)
     }
 }

@@ -81,7 +81,7 @@ struct StatementSize {
     static let mostFactored = 2000
 
     /// Steps that are charged for compiling it, beside its text and what it allocates.
-    var steps: Int { terms * terms / 2 + cost.steps }
+    var steps: Int { min(terms * terms / 2 + cost.steps, CompilationCost.most) }
 
     /// AS [NOT] MATERIALIZED (
     private static func namesCommonTable(_ tokens: SQLTokenizer) -> Bool {

@@ -61,11 +61,11 @@ final class StepBudget {
     /// By the command so far, in callbacks.
     var used = 0
     private(set) var isExhausted = false
-    /// All that was ever charged, in steps.
+    /// All that was ever charged, in steps, modulo 2^64.
     private(set) var charged = 0
-    /// What `charged` may come to before a first look decides nothing any more. In `used` what a statement
-    /// takes is rounded, which would hide small differences of many statements.
-    private var mostCharged = Int.max
+    /// What the command may still be charged before a first look decides nothing any more, in steps. In
+    /// `used` what a statement takes is rounded, which would hide small differences of many statements.
+    private var decidable = Int.max
     /// Steps charged by the statement that runs and not in `used` yet: less than a callback's.
     private var remainder = 0
     /// Steps that are charged already for blocks; nil: they don't count.
@@ -102,7 +102,7 @@ final class StepBudget {
         limit = min(max(1, callbacks), Self.mostCallbacks)
         isExhausted = false
         if isFirstLook { limit /= 2 }
-        mostCharged = isFirstLook ? charged + Int(min(steps, 1 << 62) / 2) : .max
+        decidable = isFirstLook ? Int(min(steps, 1 << 62) / 2) : .max
     }
 
     var text: String {
@@ -252,7 +252,7 @@ final class StepBudget {
 
     /// After a first look: the command must be judged in transactions of its own, for there it may be
     /// charged up to twice as much, or half.
-    var isInDoubt: Bool { isExhausted || isSpent || charged > mostCharged }
+    var isInDoubt: Bool { isExhausted || isSpent || decidable < 0 }
 
     /// Nothing is left for what comes.
     var isSpent: Bool { used > limit }
@@ -260,7 +260,8 @@ final class StepBudget {
     private func charge(steps: Int) {
         let perCallback = Int(Self.stepsPerCallback)
         remainder += steps
-        charged += steps
+        charged &+= steps
+        decidable -= steps
         used += remainder / perCallback
         remainder %= perCallback
         if used > limit { isExhausted = true }
@@ -276,7 +277,7 @@ final class StepBudget {
         isExhausted = used > limit
         isCounting = true
         remainder = 0
-        mostCharged -= Self.stepsForJournal
+        decidable -= Self.stepsForJournal
         guard all else { return statement.resetStepCount() }
         var next = sqlite3_next_stmt(connection, nil)
         while let current = next {
