@@ -105,6 +105,49 @@ import Wire
         #expect(try old.dump() == new.dump())
     }
 
+    private static func terms(_ count: Int, _ separator: String) -> String {
+        (0..<count).map { "\($0)" }.joined(separator: separator)
+    }
+
+    private static let list = "CREATE TABLE w(a CHECK(a NOT IN (\(terms(2500, ","))))"
+    private static let views: [String] = (0..<30).map {
+        "CREATE VIEW v\($0) AS SELECT \(terms(100, "+"))"
+    }
+    private static let additions: [[String]] = [
+        [list], views, ["BEGIN", list, "ROLLBACK"],
+        ["BEGIN", "SAVEPOINT s", list, "ROLLBACK TO s", "COMMIT"],
+        [list, "DROP TABLE w", list], [list, "DROP TABLE w"],
+        ["DROP TABLE t; CREATE TABLE t(a); \(list)"],
+        ["CREATE VIRTUAL TABLE f USING fts5(a)", list],
+        [list, "CREATE INDEX i ON w(a)", "ANALYZE"],
+    ]
+
+    /// How many constants the schema has decides whether those of a statement are made once or in each row.
+    @Test(arguments: additions)
+    func `Constants that come into the schema show in charges at once`(schema: [String]) throws {
+        let (old, new) = (try Database(), try Database())
+        for database in [old, new] {
+            try database.execute("CREATE TABLE t(a)")
+            let result = try database.apply(
+                Command(
+                    kind: .execute, statements: schema.map { Statement($0) },
+                    stamp: stamp(database.applier.applied.position.index.next)))
+            for case .failed(let text) in result.statements.map(\.outcome) {
+                Issue.record("\(text)")
+            }
+        }
+        new.applier = try Applier(path: new.applier.path)
+        let sum = (0..<600).map { "(i+\($0))" }.joined(separator: "+")
+        let charges = try [old, new].map { database in
+            let before = database.applier.session.budget.charged
+            let outcomes = try database.execute(
+                Self.numbers + "INSERT INTO t SELECT \(sum) FROM n LIMIT 100")
+            for case .failed(let text) in outcomes { Issue.record("\(text)") }
+            return database.applier.session.budget.charged - before
+        }
+        #expect(charges[0] == charges[1])
+    }
+
     /// SQLite reads a free page that it takes where it became free in the same transaction, and no other;
     /// and it takes memory for what a statement changes once for a transaction, or once for each.
     @Test(arguments: [

@@ -26,14 +26,20 @@ struct SchemaMemory: Equatable {
     private(set) var freshness = Freshness.asRead
     /// The open transaction may hold changes of the schema, which would go with it.
     private(set) var isChangedInTransaction = false
+    /// Objects were added that the session has not looked at.
+    private(set) var hasAdditions = false
     /// The planner has statistics: then a new object may get some that it has not in memory.
     private var hasStatistics = false
 
     /// The schema was read from the file.
     mutating func wasRead(hasStatistics: Bool) {
         freshness = .asRead
+        hasAdditions = false
         self.hasStatistics = hasStatistics
     }
+
+    /// The session has looked at the objects that were added.
+    mutating func additionsWereRead() { hasAdditions = false }
 
     mutating func transactionBegan() {
         isChangedInTransaction = false
@@ -52,6 +58,7 @@ struct SchemaMemory: Equatable {
     ///     change of the schema: to compile them again costs steps of the budget.
     mutating func wasChanged(isAddition: Bool, hasVirtualTables: Bool) {
         isChangedInTransaction = true
+        if isAddition { hasAdditions = true }
         let isExtended = isAddition && !hasStatistics && !hasVirtualTables
         freshness = max(freshness, isExtended ? .extended : .stale)
     }

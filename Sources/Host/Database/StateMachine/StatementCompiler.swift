@@ -175,8 +175,6 @@ final class StatementCompiler {
             _ = PreparedStatement(owning: compiled)
             return .failed(SQLiteError(extendedCode: SQLITE_ERROR, message: refusal))
         }
-        guardian.facts.storesLiterals =
-            guardian.facts.keyword == .create && text.count >= StatementSize.largeLiteral
         // A trigger's INSERT replaces where the statement or the trigger that fires it says so.
         if guardian.facts.writesTree, guardian.facts.mayReplace || Self.hasReplace(text) {
             guardian.facts.shrinksTree = true

@@ -59,8 +59,6 @@ struct StatementFacts: Equatable, Sendable {
     /// in lower case.
     var storedLiteralBytes: Int64 = 0
     var literalOwners: Set<ByteText> = []
-    /// It may put large literals into the schema.
-    var storesLiterals = false
     /// It makes a table or view with the name of one in which a virtual table of a dump keeps its rows.
     var shadowTable: String?
     /// It asks whether foreign keys are enforced.

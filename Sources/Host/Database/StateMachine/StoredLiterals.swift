@@ -4,7 +4,7 @@ internal import SQLite
 /// columns and indexes of tables. A step of whatever statement uses them may go through them, as through
 /// what stands in its own text. And how many literals there are, large or not: see
 /// `StatementSize.mostFactored`.
-struct StoredLiterals: Equatable {
+struct StoredLiterals {
     /// By the objects, in lower case; those of an index also by its table.
     private var bytes: [ByteText: Int64] = [:]
     /// Of all objects.
@@ -12,15 +12,27 @@ struct StoredLiterals: Equatable {
     /// Numbers and texts of all objects, whatever their length.
     private(set) var constants = 0
 
+    /// The last row of the schema that was looked at.
+    private var lastRow = Int64.min
+
     var isEmpty: Bool { bytes.isEmpty }
 
     init() {}
 
     /// Those of the schema in the file.
-    init(on connection: borrowing Connection) throws(SQLiteError) {
+    init(on connection: borrowing Connection) throws(SQLiteError) { try extend(on: connection) }
+
+    /// With those of objects that were added since, where none is gone or another one: a new object gets
+    /// the last row of the schema.
+    mutating func extend(on connection: borrowing Connection) throws(SQLiteError) {
         let objects = try connection.prepare(
-            "SELECT name, tbl_name, type, sql FROM main.sqlite_schema WHERE sql IS NOT NULL")
+            """
+            SELECT name, tbl_name, type, sql, rowid FROM main.sqlite_schema
+            WHERE sql IS NOT NULL AND rowid > ? ORDER BY rowid
+            """)
+        try objects.bind(lastRow, at: 1)
         while try objects.step() {
+            lastRow = objects.integer(at: 4)
             let size = objects.blob(at: 3).withUnsafeBytes { StatementSize(stored: $0) }
             constants += size.constants
             let literals = size.literalBytes

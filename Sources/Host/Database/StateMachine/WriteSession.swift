@@ -138,6 +138,10 @@ final class WriteSession {
     /// The statement of `sql` at `offset`, compiled against the schema as the file has it.
     func compile(_ sql: String, from offset: Int) throws(SQLiteError) -> CompileOutcome {
         _ = try refreshSchema()
+        if schema.hasAdditions {
+            try guardian.storedLiterals.extend(on: connection)
+            schema.additionsWereRead()
+        }
         compiler.stepsLeft = budget.stepsLeft
         if offset == 0, let kept = compiler.cached(sql), try !renewTrees(before: kept) {
             return .statement(kept)
@@ -217,7 +221,6 @@ final class WriteSession {
                 hasVirtualTables: guardian.mayHaveVirtualTables)
             // What is kept was judged by the schema before: REINDEX of nothing only reads.
             compiler.forget()
-            if compiled.facts.storesLiterals { schema.invalidate() }
         } else if !succeeded, guardian.mayHaveVirtualTables {
             // Full-text modules keep settings in memory that a rollback leaves there.
             schema.invalidate()
