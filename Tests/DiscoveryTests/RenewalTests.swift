@@ -1,6 +1,7 @@
 import Foundation
 import JSON
 import Testing
+import Time
 
 @testable import Discovery
 
@@ -65,6 +66,52 @@ import Testing
         try await subject.renew("").get()
         #expect(subject.status["last_reload_error"] == nil)
         await subject.stop()
+    }
+
+    @Test(arguments: Place.allCases)
+    func `One that is being made when another takes its place is destroyed, not lost`(
+        _ place: Place
+    ) async throws {
+        let go = "\(workshop.path)/go"
+        let subject = try subject("{await \(go)}", place)
+        async let first = subject.resolve()
+        let deadline = ContinuousClock.now + Subject.patience
+        while !subject.lines.contains(where: { $0.text == "awaits" }),
+            ContinuousClock.now < deadline
+        {
+            await Task.yield()
+        }
+        try await subject.renew("").get()
+        #expect(FileManager.default.createFile(atPath: go, contents: nil))
+        _ = await first
+        expectDestroyed(1, of: subject)
+        #expect(try await subject.resolve().get().addresses.count == 2)
+        await subject.stop()
+        expectDestroyed(2, of: subject)
+    }
+
+    /// A session that does nothing.
+    private final class Idle: PluginSession {
+        func perform(_: PluginRequest, _: CallContext) throws(PluginError) -> Int32 { 0 }
+        func destroy() {}
+        func giveUp(during _: String) -> Bool { false }
+        var hasEnded: Bool { false }
+    }
+
+    @Test func `A call that began before another instance came runs on the one it was for`() throws
+    {
+        let source = PluginSource.isolated(
+            try workshop.find("tested").location, Subject.process)
+        var state = PluginSupervision(source, timing: .init())
+        let (first, second) = (Idle(), Idle())
+        let adoptions = [first, second].map { state.adopt($0, epoch: 0, at: .now) }
+        #expect(adoptions == [true, false])
+        let old = state.replace(by: second, from: source, config: [], at: .now)
+        #expect(old == 0)
+        #expect(state.session(of: 0) as? Idle === first)
+        #expect(state.session(of: 1) as? Idle === second)
+        _ = state.takeRetired(0)
+        #expect(state.session(of: 0) == nil)
     }
 
     @Test func `The process of a new instance that does not come back from create is ended`()

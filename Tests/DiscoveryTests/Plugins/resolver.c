@@ -201,6 +201,13 @@ static rqd_code create(const rqd_plugin *plugin, const rqd_host *host, const rqd
         free(self);
         return RQD_CONFIG;
     }
+    if (strncmp(self->config, "{await ", 7) == 0) {
+        /* Until there is a file of that name. */
+        char path[sizeof self->config] = "";
+        sscanf(self->config, "{await %255[^}]", path);
+        host->log(host, RQD_LOG_INFO, text("awaits"));
+        while (access(path, F_OK) != 0) poll(NULL, 0, 5);
+    }
     if (is(self, "{hang create}")) hang();
     if (is(self, "{crash create}")) crash();
     if (is(self, "{forgetful}")) {

@@ -208,7 +208,7 @@ extension PluginInstance {
         _ request: PluginRequest, _ context: CallContext, epoch: Int
     ) -> Result<Int32, PluginError> {
         do throws(PluginError) {
-            let session = try session(for: request, epoch: epoch)
+            let session = try session(for: request, context, epoch: epoch)
             do throws(PluginError) {
                 return .success(try session.perform(request, context))
             } catch {
@@ -221,12 +221,16 @@ extension PluginInstance {
     }
 
     private func session(
-        for request: PluginRequest, epoch: Int
+        for request: PluginRequest, _ context: CallContext, epoch: Int
     ) throws(PluginError) -> any PluginSession {
-        let (source, config, session) = supervision.withLock { state in
-            (state.source, state.config, state.epoch == epoch ? state.session : nil)
+        let (source, config, session, isCurrent) = supervision.withLock { state in
+            (state.source, state.config, state.session(of: epoch), state.epoch == epoch)
         }
         if let session { return session }
+        // What would be made here now would be nobody's.
+        guard isCurrent else {
+            throw PluginError(.cancelled, "the instance was given up before the call began")
+        }
         if case .wait = request {
             throw PluginError(.unavailable, "plugin \(source.label) has no instance yet to wait on")
         }
@@ -236,8 +240,13 @@ extension PluginInstance {
             arguments: arguments, name: "\(source.location.mode.name)-\(epoch + 1)",
             log: environment.log)
         guard supervision.withLock({ $0.adopt(new, epoch: epoch, at: .now) }) else {
-            // Too late: this thread was given up meanwhile, and its instance with it.
-            _ = new.giveUp(during: request.name)
+            // Too late: this thread was given up meanwhile, and its instance with it. Or another
+            // instance came first, and then nobody else knows of this one.
+            if context.end + timing.grace > .now {
+                new.destroy()
+            } else {
+                _ = new.giveUp(during: request.name)
+            }
             throw PluginError(.cancelled, "the call was given up before it began")
         }
         return new

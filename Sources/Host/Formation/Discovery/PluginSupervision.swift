@@ -53,9 +53,15 @@ struct PluginSupervision: Sendable {
             "plugin \(source.label) starts again after a pause; before that: \(pause.cause)")
     }
 
-    /// False when the instance is not wanted any more: the call that made it was given up.
+    /// The instance of this number, also when another took its place and calls on it are still to end.
+    func session(of epoch: Int) -> (any PluginSession)? {
+        self.epoch == epoch ? session : retired[epoch]
+    }
+
+    /// False when the instance is not wanted any more: the call that made it was given up, or there is
+    /// another.
     mutating func adopt(_ new: any PluginSession, epoch: Int, at now: MonotonicTime) -> Bool {
-        guard self.epoch == epoch else { return false }
+        guard self.epoch == epoch, session == nil else { return false }
         session = new
         madeAt = now
         return true
