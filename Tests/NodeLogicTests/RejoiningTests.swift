@@ -90,6 +90,24 @@ import Time
         #expect(rendezvous.search?.goal == .rejoin, "it goes on looking")
     }
 
+    @Test func `Messages that get no answer are not remembered for ever`() {
+        var rendezvous = moved(plans[1])
+        rendezvous.beginForming()
+        let most = Rendezvous.Search.mostQuestions
+        let bytes = FormationMessage.unformed(holdsAcceptance: true).encoded()
+        for number in 1...2 * most {
+            rendezvous.formationAsked(bytes, PeerQuestionID(number))
+        }
+        #expect(rendezvous.search?.questions.count == Int(most))
+        // One that does gets its own.
+        _ = rendezvous.takeDecisions()
+        rendezvous.formationAsked(FormationMessage.inquiry.encoded(), PeerQuestionID(7))
+        let answered: [PeerQuestionID] = rendezvous.takeDecisions().compactMap {
+            if case .answer(let question, _) = $0 { question } else { nil }
+        }
+        #expect(answered == [PeerQuestionID(7)])
+    }
+
     private struct Meeting: CustomTestStringConvertible {
         var testDescription: String
         var incarnation: UInt64 = 1

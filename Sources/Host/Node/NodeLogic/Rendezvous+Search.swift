@@ -126,6 +126,11 @@ extension Rendezvous {
             search.lastRequest += 1
             let id = FormationRequestID(search.lastRequest)
             search.questions[id] = question
+            // Not every message gets an answer; who sent the oldest has given up since.
+            if search.lastRequest > Search.mostQuestions {
+                let oldest = search.lastRequest - Search.mostQuestions
+                search.questions[FormationRequestID(oldest)] = nil
+            }
             search.machine.requested(message, by: id)
         }
     }

@@ -88,7 +88,9 @@ struct Rendezvous {
         var machine: Formation
         var start: MonotonicTime
         var lastRequest: UInt64 = 0
-        /// Who waits for the answers to the agreement's messages.
+        /// More than answers can be held for the disk.
+        static let mostQuestions: UInt64 = 4096
+        /// Who waits for the answers to the agreement's messages, of the last so many.
         var questions: [FormationRequestID: PeerQuestionID] = [:]
     }
 
