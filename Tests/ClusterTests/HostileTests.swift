@@ -76,6 +76,18 @@ import Wire
         }
     }
 
+    @Test func `Other clusters that peers tell of are remembered and said up to a limit`() {
+        var bench = Bench(4)
+        bench.list([4, 5])
+        var said = 0
+        for cluster in 1...1000 as ClosedRange<UInt64> {
+            bench.ask(.chosen(value(cluster, [1, 2, 3])), id: cluster)
+            said += bench.settled().count { if case .refused = $0 { true } else { false } }
+        }
+        #expect(said == FormationLimits.lastingContradictions)
+        #expect(bench.machine.state.chosen == value(1, [1, 2, 3]))
+    }
+
     /// Messages with random and extreme ballots, from every kind, to a node in every phase.
     @Test func `No message of a formation traps a node or moves its counter out of reach`() {
         for seed in 0..<300 as Range<UInt64> {

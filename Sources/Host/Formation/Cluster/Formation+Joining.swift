@@ -98,6 +98,11 @@ extension Formation {
 
     mutating func contradict(_ refusal: FormationRefusal) {
         guard !contradictions.contains(where: { $0.refusal == refusal }) else { return }
+        // A peer may tell of any number of other clusters; hellos are those of the candidates alone.
+        let lasting = contradictions.count { !$0.refusal.isSeenInHellos }
+        guard refusal.isSeenInHellos || lasting < FormationLimits.lastingContradictions else {
+            return
+        }
         contradictions.append((refusal, now))
         emit(.refused(refusal))
     }

@@ -10,6 +10,8 @@ package enum FormationLimits {
     package static let ballotReach: UInt64 = 1 << 28
     /// Answers that wait for the disk. Further requests are dropped and asked again.
     package static let heldAnswers = 1_024
+    /// Contradictions remembered of those whose end nothing shows; further ones are not said.
+    package static let lastingContradictions = 64
     /// Leader hints followed without a new hello.
     package static let joinRedirects = 10
 }
