@@ -6,8 +6,9 @@ import PeerProtocol
 import Raft
 import Synchronization
 import Testing
-import Transport
 import Wire
+
+@testable import Transport
 
 /// Names whose servers are slow, silent, wrong or many.
 @Suite(.timeLimit(.minutes(15))) struct NameTests {
@@ -280,5 +281,30 @@ import Wire
         #expect(answer == .failed("here"))
         try await a.shutdown().get()
         try await b.stop()
+    }
+
+    @Test func `Names that come while all lookups are under way make room for each other`()
+        async throws
+    {
+        let servers = Servers()
+        var limits = TransportLimits.quick
+        (limits.maxNames, limits.maxLookups) = (4, 1)
+        limits.nameFreshness = .hours(1)
+        let names = NameLookups(limits: limits) { servers.look(up: $0) }
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        servers.answer(.success(try here()))
+        let found = try await names.resolve("kept", on: loop, within: .seconds(20)).get()
+        #expect(found.count == 1)
+        #expect(try await names.resolve("kept", on: loop, within: .seconds(20)).get() == found)
+        // The first of them holds the only lookup.
+        for number in 0..<10 {
+            let name = names.resolve("n\(number)", on: loop, within: .milliseconds(1))
+            await #expect(throws: NameFailure.self) { try await name.get() }
+        }
+        // It was used least lately.
+        let again = names.resolve("kept", on: loop, within: .milliseconds(1))
+        await #expect(throws: NameFailure.self) { try await again.get() }
+        servers.answer(.failure(NameFailure(.unknown)))
+        try await until { names.pending.isEmpty }
     }
 }

@@ -105,7 +105,7 @@ final class NameLookups: Sendable {
         let promise = loop.makePromise(of: [SocketAddress].self)
         let now = NIODeadline.now()
         let (patience, number, mustStart) = state.withLock { state -> (TimeAmount, UInt64, Bool) in
-            var name = state.names[host] ?? Name()
+            var name = known(host, &state)
             name.lastUse = now
             defer { state.names[host] = name }
             if !name.found.isEmpty, now < name.freshUntil {
@@ -136,7 +136,7 @@ final class NameLookups: Sendable {
         let promise = loop.makePromise(of: [SocketAddress].self)
         let now = NIODeadline.now()
         let mustStart = state.withLock { state -> Bool in
-            var name = state.names[host] ?? Name()
+            var name = known(host, &state)
             name.lastUse = now
             defer { state.names[host] = name }
             let mustStart = begin(&name, &state, now)
@@ -159,15 +159,23 @@ final class NameLookups: Sendable {
         state.withLock { $0.names[host]?.freshUntil = .uptimeNanoseconds(0) }
     }
 
+    /// What is known of the name. One that is new makes room for itself: what was used least lately goes, of
+    /// those that nobody waits for.
+    private func known(_ host: String, _ state: inout State) -> Name {
+        if let name = state.names[host] { return name }
+        while state.names.count >= limits.maxNames {
+            let oldest = state.names.filter { $0.value.since == nil && $0.value.waiters.isEmpty }
+                .min { $0.value.lastUse < $1.value.lastUse }
+            guard let oldest else { break }
+            state.names[oldest.key] = nil
+        }
+        return Name()
+    }
+
     /// True when the caller must start a lookup. One that can't be started is like one that is
     /// never answered.
     private func begin(_ name: inout Name, _ state: inout State, _ now: NIODeadline) -> Bool {
         guard name.since == nil, state.lookups < limits.maxLookups else { return false }
-        if state.names.count > limits.maxNames {
-            let oldest = state.names.filter { $0.value.since == nil && $0.value.waiters.isEmpty }
-                .min { $0.value.lastUse < $1.value.lastUse }
-            if let oldest { state.names[oldest.key] = nil }
-        }
         name.since = now
         state.lookups += 1
         return true
