@@ -123,6 +123,31 @@ import Testing
                 == RQD_CANCELLED)
     }
 
+    @Test(arguments: ["", String(repeating: "7", count: 60)])
+    func `A list with a version that no token can keep is not asked for again and again`(
+        version: String
+    ) throws {
+        let list = """
+            {"kind":"EndpointSliceList","metadata":{"resourceVersion":"\(version)"},"items":[]}
+            """
+        let server = try FakeHTTPServer { request, _ in
+            guard request.parameter("watch") != nil else { return HTTPResponse(200, json: list) }
+            return HTTPResponse(
+                200, .stream { exchange in while !exchange.isOver { exchange.pause() } })
+        }
+        defer { server.goDown() }
+        let resolver = try subject.resolver([
+            "service": "rqlite", "server": .string(server.url),
+            "token_file": .string("\(subject.account)/token"),
+        ])
+        let token = try resolver.look(call()).token
+        let before = server.requestCount
+        #expect(resolver.failure(waitingFrom: token, call(seconds: 1))?.code == RQD_TIMEOUT)
+        #expect(server.requestCount - before <= 2)
+        let other = [UInt8](repeating: 1, count: token.count)
+        #expect(try resolver.wait(token: other, call()) == token)
+    }
+
     @Test func `A server that goes and comes back is watched on`() async throws {
         let token = try resolver.look(call()).token
         let server = subject.server

@@ -43,7 +43,7 @@ package final class KubernetesResolver: WatchingResolver {
     }
 
     /// Watches, and lists after each change: the endpoints may be the same. What can't be watched, by
-    /// rights or for other reasons, is listed again and again.
+    /// rights or for other reasons, is listed again and again, with pauses.
     package func wait(token: [UInt8], _ call: Call) throws(CallFailure) -> [UInt8]? {
         guard var known = WatchToken(token) else {
             return WatchToken(try watched.list(call)).bytes
@@ -53,7 +53,10 @@ package final class KubernetesResolver: WatchingResolver {
             var pause: UInt64 = 0
             do throws(CallFailure) {
                 let begun = Call.now
-                switch try watched.watch(from: known.version, call) {
+                let end: KubernetesServer.Watched =
+                    try known.version.isEmpty
+                    ? .changed : watched.watch(from: known.version, call)
+                switch end {
                 case .quiet(let version):
                     known.version = version
                     // A server, or what stands before it, that ends watches at once.
@@ -62,7 +65,8 @@ package final class KubernetesResolver: WatchingResolver {
                     let list = try watched.list(call.limited(nanoseconds: Self.longestList))
                     guard list.state == known.state else { return WatchToken(list).bytes }
                     known.version = list.version
-                    pause = Self.calm
+                    // There is nothing to watch from without a version: then it is listed now and then.
+                    pause = known.version.isEmpty ? Self.retry.most : Self.calm
                 }
                 if pause != delay { delay = Self.retry.first }
             } catch {
@@ -119,6 +123,7 @@ private struct WatchToken {
     private static let longestVersion = Int(RQD_MAX_TOKEN) - 8
 
     let state: [UInt8]
+    /// Empty: not known.
     var version: String
 
     init(_ list: KubernetesServer.List) {
@@ -127,16 +132,15 @@ private struct WatchToken {
     }
 
     init?(_ bytes: [UInt8]) {
-        guard bytes.count > 8, let version = String(validating: bytes[8...], as: UTF8.self) else {
+        guard bytes.count >= 8, let version = String(validating: bytes[8...], as: UTF8.self) else {
             return nil
         }
         state = Array(bytes[..<8])
         self.version = version
     }
 
-    /// A version too long to be kept makes one that a wait returns from at once.
+    /// A version too long to be kept is left out; a wait begins with a list then.
     var bytes: [UInt8] {
-        version.utf8.count > Self.longestVersion || version.isEmpty
-            ? state : state + Array(version.utf8)
+        version.utf8.count > Self.longestVersion ? state : state + Array(version.utf8)
     }
 }
