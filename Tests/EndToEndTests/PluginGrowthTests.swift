@@ -49,6 +49,23 @@ import Testing
         #expect(node.log.contains("told: joined voter leaving"), "\(node.log)")
     }
 
+    @Test func `A registry gets a second to be told, for its leader's look waits behind that`()
+        async throws
+    {
+        let registry = try DirectoryRegistry(listens: true)
+        let cluster = try TestCluster(at: try DiscoveryMode.Place.onLoopback(1)) { _ in
+            registry.arguments()
+        }
+        defer { cluster.stop() }
+        try cluster.start()
+        try await cluster.nodes[0].waitUntilReady()
+        let told = try await eventually("it was told twice", within: .seconds(60)) {
+            let told = registry.journal.filter { $0.operation == "update" }
+            return told.count >= 2 ? told : nil
+        }
+        #expect(told.allSatisfy { $0.status <= 1_000 }, "\(told)")
+    }
+
     @Test func `A plugin that wants to know of the node only from SIGHUP on is told`() async throws
     {
         let folder = try compile("telling.c")

@@ -320,6 +320,23 @@ static rqd_code wait_change(rqd_instance *self, const rqd_call *call, rqd_text n
     }
 }
 
+#ifdef LISTENS
+/* Takes all the time that it gets to be told of the node, and notes how many milliseconds that is. */
+static rqd_code update(rqd_instance *self, const rqd_call *call, const rqd_node *node,
+                       const rqd_sink *sink) {
+    struct timespec now;
+    uint64_t begin;
+    (void)node;
+    (void)sink;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    begin = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    note(self, "update", "-", "",
+         begin < call->deadline_ns ? (rqd_code)((call->deadline_ns - begin) / 1000000u) : 0, "-");
+    while (!is_over(call, 20)) {}
+    return RQD_TIMEOUT;
+}
+#endif
+
 static rqd_code create(const rqd_plugin *plugin, const rqd_host *host, const rqd_create_args *args,
                        const rqd_sink *sink, rqd_instance **instance) {
     static const rqd_text wrong = RQD_TEXT("the configuration must be a directory in braces");
@@ -360,6 +377,10 @@ static const void *get_interface(rqd_instance *self, rqd_text id) {
         sizeof registry, 0, read_record, write_record, erase_record, list_records};
     static const rqd_watch watch = {sizeof watch, 0, wait_change};
     (void)self;
+#ifdef LISTENS
+    static const rqd_node_watch told = {sizeof told, 0, update};
+    if (RQD_IS(id, RQD_NODE_1)) return &told;
+#endif
     if (RQD_IS(id, RQD_REGISTRY_1)) return &registry;
     return RQD_IS(id, RQD_WATCH_1) ? (const void *)&watch : NULL;
 }

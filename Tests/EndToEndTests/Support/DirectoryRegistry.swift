@@ -19,7 +19,7 @@ final class DirectoryRegistry: Sendable {
         var record: String
         /// The revision it wrote over; nil: none was expected.
         var expected: String?
-        /// `RQD_OK` is 0, `RQD_ABSENT` 1, `RQD_CONFLICT` 2.
+        /// `RQD_OK` is 0, `RQD_ABSENT` 1, `RQD_CONFLICT` 2. Of `update` the milliseconds that it got.
         var status: Int
         /// What a written entry says: `forming`, `formed`, or `-`.
         var state: String
@@ -40,8 +40,10 @@ final class DirectoryRegistry: Sendable {
     private let directory: TestDirectory
     private var root: String { directory.path + "/registry" }
 
-    /// - Parameter isShared: false: each process that uses it has one of its own.
-    init(isShared: Bool = true) throws {
+    /// - Parameters:
+    ///   - isShared: false: each process that uses it has one of its own.
+    ///   - listens: it wants to be told of the node, and takes all the time that there is for it.
+    init(isShared: Bool = true, listens: Bool = false) throws {
         directory = try TestDirectory()
         try FileManager.default.createDirectory(
             atPath: directory.path + "/registry/control", withIntermediateDirectories: true)
@@ -53,7 +55,7 @@ final class DirectoryRegistry: Sendable {
             "cc", "-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
             "-fvisibility=hidden", "-I\(include)",
             "-o", directory.path + "/librqlite-disco-directory.so",
-            isShared ? "-DSHARED" : "-DEACH_PROCESS_FOR_ITSELF",
+            isShared ? "-DSHARED" : "-DEACH_PROCESS_FOR_ITSELF", listens ? "-DLISTENS" : "-DDEAF",
             here.appendingPathComponent("Plugins/directory.c").path)
     }
 

@@ -33,7 +33,7 @@ struct DiscoveryService {
         self.sources = sources
         self.node = node
         let tellers = sources.parts.map {
-            NodeTeller($0.instance, node: node, addresses: addresses, logger: logger)
+            NodeTeller($0, node: node, addresses: addresses, logger: logger)
         }
         self.tellers = tellers
         witness = registry.map { _ in

@@ -22,11 +22,14 @@ final class NodeTeller: Sendable {
     private static let interval = Duration.milliseconds(250)
     /// Between two tries of what did not succeed.
     private static let retry = Duration.seconds(2)
-    private static let patience = Duration.seconds(10)
+    /// What a plugin gets for hearing of the node. A leader's look at its registry waits behind that, so
+    /// it must be less than a claim stands after a failure (decision 179).
+    private static let patience = (resolver: Duration.seconds(10), registry: Duration.seconds(1))
     /// What the header promises a plugin for its goodbye.
     private static let goodbye = Duration.seconds(2)
 
     private let instance: PluginInstance
+    private let patience: Duration
     private let node: Node
     private let addresses: (raft: String, api: String)
     private let logger: Logger
@@ -36,10 +39,11 @@ final class NodeTeller: Sendable {
 
     /// - Parameter addresses: as the node advertises them, the API's as a URL.
     init(
-        _ instance: PluginInstance, node: Node, addresses: (raft: String, api: String),
+        _ source: DiscoverySource, node: Node, addresses: (raft: String, api: String),
         logger: Logger
     ) {
-        self.instance = instance
+        instance = source.instance
+        patience = source.isRegistry ? Self.patience.registry : Self.patience.resolver
         self.node = node
         self.addresses = addresses
         self.logger = logger
@@ -73,7 +77,7 @@ final class NodeTeller: Sendable {
             let now = state(isLeaving: false)
             var pause = Self.interval
             if now != last || !instance.knows(now) {
-                instance.tell(now, timeout: Self.patience) { [wakes] in wakes.post(.told($0)) }
+                instance.tell(now, timeout: patience) { [wakes] in wakes.post(.told($0)) }
                 guard let result = awaitAnswer() else { return }
                 switch result {
                 case .success(.unwanted):
