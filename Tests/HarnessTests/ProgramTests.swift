@@ -81,6 +81,10 @@ import Testing
         for (text, words) in [
             ("{\"acept\":[]}", "\"acept\" is unknown; known are accept, backend"),
             ("{\"backend\":\"ldap\"}", "no fake server \"ldap\"; known are consul-kv, dns"),
+            (
+                "{\"files\":{\"a/b\":\"\"}}",
+                "\"files\" must be an object of texts, by names without"
+            ),
             ("{\"reject\":[{}]}", "must have \"config\" and \"mentions\""), ("[", "manifest.json"),
         ] {
             let path = "\(shop.path)/manifest.json"
@@ -89,6 +93,22 @@ import Testing
             #expect(run.code == 2)
             #expect(run.output.contains(words), "\(run.output)")
         }
+    }
+
+    @Test func `A file that can't be written says nothing against the plugin`() async throws {
+        let shop = try PluginShop()
+        let plugin = try await shop.compile(BadPlugin("good"))
+        let manifest = "\(shop.path)/manifest.json"
+        let name = String(repeating: "n", count: 300)
+        try #"{"config":"{127.0.0.1:1}","files":{"\#(name)":""}}"#.write(
+            toFile: manifest, atomically: false, encoding: .utf8)
+        let arguments = [plugin, "--manifest", manifest, "--only", "manners.silent"]
+        let lenient = try await run(arguments)
+        #expect(lenient.code == 0, "\(lenient.output)")
+        #expect(lenient.output.contains("\(name) can't be written: File name too long"))
+        let strict = try await run(arguments + ["--strict"])
+        #expect(strict.code == 1, "\(strict.output)")
+        #expect(!strict.output.contains("crashed"), "\(strict.output)")
     }
 
     @Test func `A hang is named by its call, and ends the run early`() async throws {

@@ -46,7 +46,7 @@ final class Bench {
         for command in manifest.setup where job.backendURL == nil {
             try fakeServer?.command(command.map(placeholders.fill))
         }
-        for file in manifest.files { write(file.name, file.value.string ?? "") }
+        for file in manifest.files { try write(file.name, file.value.string ?? "") }
     }
 
     /// Lets what the plugin sees be another, as the manifest says how; false if it does not.
@@ -55,16 +55,17 @@ final class Bench {
         for command in manifest.change where isFake {
             try fakeServer?.command(command.map(placeholders.fill))
         }
-        for file in manifest.changedFiles { write(file.name, file.value.string ?? "") }
+        for file in manifest.changedFiles { try write(file.name, file.value.string ?? "") }
         return (isFake && !manifest.change.isEmpty) || !manifest.changedFiles.isEmpty
     }
 
     /// The file appears whole, as one that an operator moves into place.
-    private func write(_ name: String, _ text: String) {
+    private func write(_ name: String, _ text: String) throws(Finding) {
         let path = "\(job.directory)/\(name)"
         let content = Array(placeholders.fill(text).utf8)
         guard TextFile.write(content, to: path + ".new"), rename(path + ".new", path) == 0 else {
-            preconditionFailure("\(path): \(String(cString: strerror(errno)))")
+            let cause = String(cString: strerror(errno))
+            throw .skipped("the manifest's file \(name) can't be written: \(cause)")
         }
     }
 

@@ -26,7 +26,7 @@ package struct Manifest: Sendable {
     var expectChanged: [String] = []
     /// Texts that must not be seen anywhere.
     var secrets: [String] = []
-    /// Files for each check, below `${FILES}`, and the contents that `change` is for files.
+    /// Files for each check, in `${FILES}`, and the contents that `change` is for files.
     var files: [JSONValue.Member] = []
     var changedFiles: [JSONValue.Member] = []
     /// Variables of the environment.
@@ -85,8 +85,8 @@ package struct Manifest: Sendable {
             case "expect": expect = try Self.strings(value, name)
             case "expect_changed": expectChanged = try Self.strings(value, name)
             case "secrets": secrets = try Self.strings(value, name)
-            case "files": files = try Self.texts(value, name)
-            case "changed_files": changedFiles = try Self.texts(value, name)
+            case "files": files = try Self.files(value, name)
+            case "changed_files": changedFiles = try Self.files(value, name)
             case "environment": environment = try Self.texts(value, name)
             case "modes":
                 guard value.members != nil else { throw Self.wrong(name, "an object") }
@@ -142,6 +142,17 @@ package struct Manifest: Sendable {
             throw wrong(name, "an object of texts")
         }
         return members
+    }
+
+    private static func files(_ value: JSONValue, _ name: String) throws(ManifestError)
+        -> [JSONValue.Member]
+    {
+        let files = try texts(value, name)
+        // Nobody makes folders for them, and they belong to the check.
+        guard !files.contains(where: { $0.name.utf8.contains(UInt8(ascii: "/")) }) else {
+            throw wrong(name, "an object of texts, by names without a slash")
+        }
+        return files
     }
 
     private static func wrong(_ name: String, _ what: String) -> ManifestError {
