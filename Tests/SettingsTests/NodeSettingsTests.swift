@@ -287,6 +287,9 @@ import Testing
         (#"{"credentials":"x"}"#, false), (#"{"passphrase":"x"}"#, false),
         (#"{"Authorization":"x"}"#, false), (#"{"pa\u0073sword":"x"}"#, false),
         (#"{"token":"x"}"#, false), (#"{"basic_auth":"x"}"#, false),
+        (#"{"bearer":"x"}"#, false), (#"{"jwt":"x"}"#, false), (#"{"SAS":"x"}"#, false),
+        (#"{"signature":"x"}"#, false), (#"{"cookie":"x"}"#, false), (#"{"session":"x"}"#, false),
+        (#"{"certificate":"x"}"#, false), (#"{"private":"x"}"#, false),
     ])
     func `The command that heals a registry shows no configuration that may hold a secret`(
         text: String, isShown: Bool

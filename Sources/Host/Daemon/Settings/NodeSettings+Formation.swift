@@ -90,7 +90,10 @@ extension NodeSettings.Discovery {
     /// What plugins of others call a secret nobody knows here: these are the words that such names are made
     /// of. An address may hold one before an @, and an escape may hide any of them.
     private static func mayBeSecret(_ text: String) -> Bool {
-        let words = ["token", "pass", "pwd", "auth", "secret", "key", "cred", "dsn", "@", "\\"]
+        let words = [
+            "token", "pass", "pwd", "auth", "secret", "key", "cred", "dsn", "bearer", "jwt", "sas",
+            "sig", "cookie", "session", "cert", "private", "@", "\\",
+        ]
         let text = Array(text.lowercased().utf8)
         return words.contains { text.firstRange(of: Array($0.utf8)) != nil }
     }
