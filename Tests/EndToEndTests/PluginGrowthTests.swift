@@ -1,4 +1,5 @@
 import Foundation
+import ServerTesting
 import Testing
 
 /// What a daemon does for its plugin beyond asking it: telling it of the node, waiting for changes,
@@ -90,6 +91,22 @@ import Testing
         }
         #expect(try await node.terminate() == 0)
         #expect(node.log.contains("told: joined voter leaving"), "\(node.log)")
+    }
+
+    @Test func `A plugin is told that the API speaks HTTPS, when it is made and later`()
+        async throws
+    {
+        let authority = try CertificateAuthority()
+        let node = try node([
+            "-disco-plugin-path", try compile("telling.c"), "-disco-mode", "telling",
+            "-http-cert", authority.server.certificate, "-http-key", authority.server.key,
+        ])
+        defer { node.kill() }
+        try node.start()
+        let url = "https://127.0.0.1:\(node.httpPort)"
+        for words in ["made at \(url)", "told: joined voter leads ready at \(url)"] {
+            try await eventually("the plugin is told") { node.log.contains(words) ? true : nil }
+        }
     }
 
     @Test(.enabled(if: ExamplePlugins.hindrance == nil, "\(ExamplePlugins.hindrance ?? "")"))

@@ -3,6 +3,7 @@ import NIOEmbedded
 import Raft
 import Service
 import Testing
+import Wire
 
 @testable import HTTPAPI
 

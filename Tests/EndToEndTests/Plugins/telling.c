@@ -1,5 +1,5 @@
-/* A resolver that always answers with the node's own host, and logs what it is told of the node, unless
- * its configuration has the word "deaf". */
+/* A resolver that always answers with the node's own host, and logs what it is told of the node, when it is
+ * made and later, unless its configuration has the word "deaf". */
 #include "rqlite_disco.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,18 +33,24 @@ static rqd_code update(rqd_instance *self, const rqd_call *call, const rqd_node 
         return RQD_UNSUPPORTED;
     }
     text.length = (uint64_t)snprintf(
-        line, sizeof line, "told:%s%s%s%s%s", node->flags & RQD_NODE_JOINED ? " joined" : "",
+        line, sizeof line, "told:%s%s%s%s%s at %.*s", node->flags & RQD_NODE_JOINED ? " joined" : "",
         node->flags & RQD_NODE_VOTER ? " voter" : "", node->flags & RQD_NODE_LEADS ? " leads" : "",
         node->flags & RQD_NODE_READY ? " ready" : "",
-        node->flags & RQD_NODE_LEAVING ? " leaving" : "");
+        node->flags & RQD_NODE_LEAVING ? " leaving" : "", (int)node->api_url.length,
+        node->api_url.data);
     self->host->log(self->host, RQD_LOG_INFO, text);
     return RQD_OK;
 }
 
 static rqd_code create(const rqd_plugin *plugin, const rqd_host *host, const rqd_create_args *args,
                        const rqd_sink *sink, rqd_instance **instance) {
+    char line[256];
+    rqd_text text = {line, 0};
     (void)plugin;
     (void)sink;
+    text.length = (uint64_t)snprintf(
+        line, sizeof line, "made at %.*s", (int)args->api_url.length, args->api_url.data);
+    host->log(host, RQD_LOG_INFO, text);
     *instance = calloc(1, sizeof **instance);
     if (*instance == NULL) return RQD_INTERNAL;
     (*instance)->host = host;

@@ -48,7 +48,7 @@ struct DiscoverySource {
                 ?? StoredNodeID.read(from: settings.dataDirectory)?.rawValue
                 ?? settings.identity.fallback,
             raft: (settings.raft.advertised.description, settings.raft.advertised.port),
-            apiURL: "http://\(settings.http.advertised)")
+            apiURL: settings.apiURL)
         arguments.hostVersion = Build.version
         instance = PluginInstance(
             source: try place.source(), arguments: arguments,
