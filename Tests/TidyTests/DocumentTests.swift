@@ -149,6 +149,20 @@ import Testing
         #expect(names.isEmpty, "\(names.sorted())")
     }
 
+    @Test func `The service makes the directories in which pages put sockets`() throws {
+        let unit = try repository.text("packaging/systemd/rqlited.service")
+        let socket = try Regex(
+            "-http-addr unix:/run/([^/]+)/", as: (Substring, Substring).self)
+        var folders: Set<String> = []
+        for page in repository.files(below: "docs") where page.hasSuffix(".md") {
+            for match in try repository.text(page).matches(of: socket) {
+                folders.insert(String(match.output.1))
+            }
+        }
+        #expect(!folders.isEmpty)
+        for folder in folders { #expect(unit.contains("\nRuntimeDirectory=\(folder)\n")) }
+    }
+
     @Test func `Scripts are POSIX shell that stops at the first error`() throws {
         let scripts = try repository.plainFiles(in: "scripts")
         #expect(scripts.count >= 5)
