@@ -22,6 +22,19 @@ import Testing
         return count
     }
 
+    /// The same as `/metrics` has it.
+    private func measured(_ nodes: [Daemon]) async throws -> Int {
+        let sample =
+            #"rqlited_peers_refused_connections_total{reason="another node's certificate"} "#
+        var count = 0
+        for node in nodes where node.isRunning {
+            let page = try await node.client.get("/metrics").text
+            let line = try #require(page.split(separator: "\n").first { $0.hasPrefix(sample) })
+            count += Int(line.dropFirst(sample.count)) ?? 0
+        }
+        return count
+    }
+
     /// Waits until a node says this of one that it dials.
     private func dialled(_ nodes: [Daemon], find text: String) async throws {
         try await eventually("a node that dials it says so", within: .seconds(60)) {
@@ -61,6 +74,7 @@ import Testing
         let mux = try await cluster.nodes[0].client.get("/status").json()["mux"]
         #expect(mux["identity"].string?.contains("each proves which node it is") == true)
         #expect(mux["certificates"][0]["nodes"][0].string == "1")
+        #expect(try await measured(cluster.nodes) == 0)
 
         // Of the right authority, for the right address, and another node's, or nobody's.
         for (id, file, node) in [("4", "thief", "3"), ("5", "shared", nil as String?)] {
@@ -75,6 +89,7 @@ import Testing
             #expect(stranger.log.contains("the certificate is not for this node") == (node != nil))
         }
         #expect(try await members(cluster.nodes[0]) == ["1", "2", "3"])
+        #expect(try await measured(cluster.nodes) >= 2)
 
         // Nor does it take the place of a member that is down, at the member's own address.
         let third = cluster.nodes[2]

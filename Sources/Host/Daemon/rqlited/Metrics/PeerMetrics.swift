@@ -45,6 +45,7 @@ struct PeerMetrics {
                     .init(inbound.refusedOverLimit, [("reason", "too many")]),
                     .init(inbound.corrupted, [("reason", "damaged frame")]),
                     .init(inbound.misdirected, [("reason", "for another node")]),
+                    .init(inbound.refusedIdentity, [("reason", "another node's certificate")]),
                 ]),
         ]
     }
