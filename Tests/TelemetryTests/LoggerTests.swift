@@ -73,6 +73,19 @@ final class CollectingSink: LogSink {
             ])
     }
 
+    @Test(arguments: [
+        ("\u{1B}", "\\x1b"), ("\u{7F}", "\\x7f"), ("\u{80}", "\\x80"), ("\u{9B}", "\\x9b"),
+    ])
+    func `No control character reaches the terminal of who reads the log`(
+        character: String, written: String
+    ) {
+        let text = "node\(character)31m"
+        logger().write(.info, text, [("about", text)])
+        let escaped = "node\(written)31m"
+        #expect(sink.lines.count == 1)
+        #expect(sink.lines[0].dropFirst(28) == "\(escaped) about=\"\(escaped)\"\n")
+    }
+
     @Test(arguments: 0..<4)
     func `A long line is cut at a character, so that one write takes it`(offset: Int) {
         logger().announce(

@@ -20,7 +20,9 @@ struct LogLine {
     mutating func append(key: String, value: String) {
         let isPlain =
             !value.isEmpty
-            && value.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && $0 != 0x22 && $0 != 0x3D }
+            && value.unicodeScalars.allSatisfy {
+                $0 > " " && $0 != "\"" && $0 != "=" && !Self.isControl($0)
+            }
         text += " \(key)=" + (isPlain ? value : "\"\(Self.escaped(value, alsoQuotes: true))\"")
     }
 
@@ -38,6 +40,11 @@ struct LogLine {
         return bytes
     }
 
+    /// Also those above ASCII, which terminals take for the begin of a sequence, as they do ESC.
+    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
+    }
+
     private static func escaped(_ text: String, alsoQuotes: Bool) -> String {
         var result = ""
         for scalar in text.unicodeScalars {
@@ -47,7 +54,7 @@ struct LogLine {
             case "\t": result += "\\t"
             case "\"" where alsoQuotes: result += "\\\""
             case "\\" where alsoQuotes: result += "\\\\"
-            case _ where scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value):
+            case _ where isControl(scalar):
                 let digits = String(scalar.value, radix: 16)
                 result += "\\x" + (digits.count < 2 ? "0" : "") + digits
             default: result.unicodeScalars.append(scalar)
