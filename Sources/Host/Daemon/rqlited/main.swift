@@ -77,7 +77,8 @@ case .run(let settings):
         let reason = signals.wait(onHangup: daemon.reload)
         if let fault = reason.fault {
             logger.announce(fault)
-            exit(1)
+            // At once: all threads are at work, also in libraries that `exit` would put away.
+            _exit(1)
         }
         logger.announce("received signal \"\(reason.name)\"")
         let isComplete = daemon.stop()
@@ -85,6 +86,7 @@ case .run(let settings):
         if !isComplete { exit(1) }
     } catch {
         logger.announce("\(error)")
-        exit(1)
+        // At once: what has started is at work.
+        _exit(1)
     }
 }
