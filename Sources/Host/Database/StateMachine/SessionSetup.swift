@@ -48,12 +48,17 @@ enum SessionSetup {
         """
 
     /// Any connection to a database.
-    /// - Parameter functions: what the SQL functions of the connection know of their caller; the
-    ///   connection keeps it alive.
+    /// - Parameters:
+    ///   - functions: what the SQL functions of the connection know of their caller; the connection
+    ///     keeps it alive.
+    ///   - flag: ends what runs there from the first look at the schema on; it must be there as long as
+    ///     the connection is used.
     static func connect(
-        _ path: String, access: Connection.Access, functions: FunctionContext
+        _ path: String, access: Connection.Access, functions: FunctionContext,
+        unless flag: LoadFlag? = nil
     ) throws(SQLiteError) -> Connection {
         let connection = try Connection(path: path, access: access)
+        flag?.watch(connection)
         for (limit, value) in limits { _ = sqlite3_limit(connection.pointer, limit, value) }
         for (option, isOn) in options { try connection.configure(option, isOn) }
         // Before ours: what is bounded, or the same on all nodes, stays so.

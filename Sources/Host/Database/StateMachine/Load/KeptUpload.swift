@@ -6,8 +6,13 @@ package import Wire
 /// Thread-safe.
 package final class KeptUpload: Sendable {
     private let path: String
+    private let flag: LoadFlag
 
-    init(path: String) { self.path = path }
+    /// - Parameter flag: ends what SQLite does with the file.
+    init(path: String, unless flag: LoadFlag) {
+        self.path = path
+        self.flag = flag
+    }
 
     deinit { DatabaseDirectory.drop(path) }
 
@@ -29,7 +34,7 @@ package final class KeptUpload: Sendable {
             throw KeptUploadFault(text: reason)
         }
         do throws(SQLiteError) {
-            return try ImportTable(path, name)
+            return try ImportTable(path, name, unless: flag)
         } catch {
             throw KeptUploadFault(text: error.message)
         }
@@ -56,11 +61,17 @@ package final class ImportTable {
     package let columns: [String]
     private let rows: PreparedStatement
     private let connection: Connection
+    /// SQLite asks it, and does not hold it.
+    private let flag: LoadFlag
     /// A statement that is stepped behind its end begins anew.
     private var isOver = false
 
-    init(_ path: String, _ name: String) throws(SQLiteError) {
-        let connection = try LoadedSchema.connect(path)
+    /// What a value or a row may have, in bytes: more fits no entry of the log.
+    private static let rowBytes: Int32 = 64 << 20
+
+    init(_ path: String, _ name: String, unless flag: LoadFlag) throws(SQLiteError) {
+        let connection = try LoadedSchema.connect(path, unless: flag)
+        _ = sqlite3_limit(connection.pointer, SQLITE_LIMIT_LENGTH, Self.rowBytes)
         // No view, and no virtual table: they could run what the file says.
         let found = try connection.prepare(
             """
@@ -68,7 +79,10 @@ package final class ImportTable {
             WHERE type = 'table' AND rootpage > 0 AND name = ?1 COLLATE NOCASE
             """)
         try found.bind(name, at: 1)
-        guard try found.step(), let exact = found.text(at: 0) else {
+        // A page of its own is no proof that a table is no virtual one.
+        guard try found.step(), let exact = found.text(at: 0),
+            !LoadedSchema.makesVirtualTable(found.text(at: 1) ?? "")
+        else {
             throw SQLiteError(
                 extendedCode: SQLITE_ERROR, message: "the file has no table \"\(name)\"")
         }
@@ -86,6 +100,7 @@ package final class ImportTable {
         rows = try connection.prepare("SELECT \(names) FROM main.\(exact.quotedName) NOT INDEXED")
         self.columns = columns
         self.connection = connection
+        self.flag = flag
     }
 
     /// - Returns: nil: there is no other.

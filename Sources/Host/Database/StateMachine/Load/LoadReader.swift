@@ -127,7 +127,7 @@ package struct LoadReader: Sendable {
         do throws(DirectoryError) {
             try directory.checkHeader(path)
             try LoadedSchema(of: path, directory).check(unless: flag)
-            try prepare(path)
+            try prepare(path, unless: flag)
         } catch {
             if error.isDiskFull { throw LoadRefusal("no room is left to check it") }
             guard case .unfit(_, let reason) = error else { throw LoadRefusal("\(error)") }
@@ -137,9 +137,9 @@ package struct LoadReader: Sendable {
     }
 
     /// The form in which nodes take it over: their size of pages, and the daemon's table.
-    private func prepare(_ path: String) throws(DirectoryError) {
+    private func prepare(_ path: String, unless flag: LoadFlag) throws(DirectoryError) {
         do throws(SQLiteError) {
-            let connection = try LoadedSchema.connect(path)
+            let connection = try LoadedSchema.connect(path, unless: flag)
             // Room for a copy of the file was kept, not for two.
             try SessionSetup.leaveJournal(of: connection)
             try connection.execute("PRAGMA page_size=4096")

@@ -29,6 +29,8 @@ package final class LoadUpload: Sendable {
     private let state = Mutex(State())
     /// Not behind the lock, which whoever looks at the body holds.
     private let flag = LoadFlag()
+    /// Of what `keep` returned, which outlives this.
+    private let keptFlag = LoadFlag()
 
     init(_ reader: LoadReader) { self.reader = reader }
 
@@ -69,7 +71,7 @@ package final class LoadUpload: Sendable {
     /// All of the body has come, and is read as it is, unpacked.
     /// - Throws: `KeptUploadFault` where nothing can become of it.
     package func keep() throws(KeptUploadFault) -> KeptUpload {
-        let reader = reader
+        let (reader, flag) = (reader, keptFlag)
         let result = state.withLock { state -> Result<KeptUpload, KeptUploadFault> in
             defer { state.end() }
             if let refusal = state.refusal { return .failure(KeptUploadFault(refusal)) }
@@ -78,7 +80,7 @@ package final class LoadUpload: Sendable {
                 guard let path = state.takePath() else {
                     return .failure(KeptUploadFault(text: "there is nothing to import"))
                 }
-                return .success(KeptUpload(path: path))
+                return .success(KeptUpload(path: path, unless: flag))
             } catch {
                 return .failure(KeptUploadFault(error))
             }
@@ -92,8 +94,12 @@ package final class LoadUpload: Sendable {
         state.withLock { $0.end() }
     }
 
-    /// Nobody waits any more for what `finish` says: it ends soon, and `unfit`. Never blocks.
-    package func abandon() { flag.raise() }
+    /// Nobody waits any more for what `finish` says, or for a table of what `keep` returned: either ends soon, and
+    /// as unfit. Never blocks.
+    package func abandon() {
+        flag.raise()
+        keptFlag.raise()
+    }
 }
 
 extension LoadUpload.State {

@@ -22,14 +22,26 @@ struct LoadedSchema {
     }
 
     /// For preparing, with nobody else at the file.
-    static func connect(_ path: String) throws(SQLiteError) -> Connection {
-        let connection = try SessionSetup.connect(
-            path, access: .readWrite, functions: FunctionContext(chance: .engine))
-        try connection.execute("PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF")
-        guard try connection.text("PRAGMA journal_mode=DELETE") == "delete" else {
-            throw SQLiteError(extendedCode: SQLITE_ERROR, message: "it can't leave WAL mode")
+    /// - Parameter flag: ends what runs there; it must be there as long as the connection is used.
+    static func connect(
+        _ path: String, unless flag: LoadFlag
+    ) throws(SQLiteError) -> Connection {
+        flag.schemaIsToBeRead()
+        defer { flag.schemaIsRead() }
+        do throws(SQLiteError) {
+            let connection = try SessionSetup.connect(
+                path, access: .readWrite, functions: FunctionContext(chance: .engine),
+                unless: flag)
+            try connection.execute("PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF")
+            guard try connection.text("PRAGMA journal_mode=DELETE") == "delete" else {
+                throw SQLiteError(extendedCode: SQLITE_ERROR, message: "it can't leave WAL mode")
+            }
+            return connection
+        } catch {
+            guard error.code == SQLITE_INTERRUPT, !flag.isRaised else { throw error }
+            throw SQLiteError(
+                extendedCode: SQLITE_CORRUPT, message: "its schema is too large, or has no end")
         }
-        return connection
     }
 
     /// - Parameter flag: ends it.
@@ -37,8 +49,7 @@ struct LoadedSchema {
     func check(unless flag: LoadFlag) throws(DirectoryError) {
         let items: [SchemaRow]
         do throws(SQLiteError) {
-            let connection = try Self.connect(path)
-            flag.watch(connection)
+            let connection = try Self.connect(path, unless: flag)
             let encoding = try connection.text("PRAGMA encoding") ?? ""
             guard encoding == "UTF-8" else {
                 throw SQLiteError(
@@ -97,9 +108,27 @@ struct LoadedSchema {
             guard let name = rows.validText(at: 0), let sql = rows.validText(at: 1) else {
                 throw .schemaNotUTF8(rows.text(at: 0) ?? "")
             }
-            items.append(SchemaRow(name: name, sql: sql, isVirtual: rows.integer(at: 2) != 0))
+            // A virtual table that has a page would be taken for an ordinary one here, and not by SQLite.
+            let isVirtual = makesVirtualTable(sql)
+            guard isVirtual == (rows.integer(at: 2) != 0) else {
+                throw SQLiteError(
+                    extendedCode: SQLITE_CORRUPT,
+                    message: "what the schema says of \"\(name)\" makes no such table")
+            }
+            items.append(SchemaRow(name: name, sql: sql, isVirtual: isVirtual))
         }
         return items
+    }
+
+    /// - Parameter sql: an object's, as the schema has it.
+    static func makesVirtualTable(_ sql: String) -> Bool {
+        var copy = sql
+        return copy.withUTF8 { utf8 in
+            var tokens = SQLTokenizer(UnsafeRawBufferPointer(utf8))
+            _ = tokens.next()
+            guard case .word(let range)? = tokens.next() else { return false }
+            return tokens.isKeyword(range, "VIRTUAL")
+        }
     }
 
     /// Makes each object in an empty database, as if a client did: whatever is refused there may
