@@ -347,6 +347,11 @@ import Testing
             try Program.run(["sqlite3", files[0].path, "SELECT count(*) FROM t"]) == "4\n"
                 ? true : nil
         }
+        // As a lifecycle rule does, or who moves copies away.
+        try FileManager.default.removeItem(at: files[0])
+        try await eventually("it is put there again, though nobody writes") {
+            FileManager.default.fileExists(atPath: files[0].path) ? true : nil
+        }
     }
 
     @Test func `What can't be restored ends the start, or is gone without where that is said`()

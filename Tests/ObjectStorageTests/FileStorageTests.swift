@@ -74,12 +74,32 @@ struct FileStorageTests {
         defer { try? FileManager.default.removeItem(atPath: root) }
         let storage = try storage()
         try storage.store(try copy("x"), BackupMarker(index: 1), at: .init(seconds: 1), stop)
+        #expect(try storage.lookup(stop).marker?.index == 1)
+        try FileManager.default.removeItem(atPath: "\(root)/a/b/METADATA.json")
+        #expect(try storage.lookup(stop) == .unmarked)
+        try storage.store(try copy("x"), BackupMarker(index: 1), at: .init(seconds: 1), stop)
         try FileManager.default.removeItem(atPath: "\(root)/a/b/copy")
-        #expect(try storage.marker(stop) == nil)
+        #expect(try storage.lookup(stop) == .none)
         for text in ["", "{", "[]", #"{"id":7,"name":5}"#] {
             try Data(text.utf8).write(to: URL(filePath: "\(root)/a/b/METADATA.json"))
             #expect(try storage.marker(stop) == nil)
         }
+    }
+
+    @Test func `What is said of a copy of another name says nothing of this one`() throws {
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        let marker = BackupMarker(index: 1, cluster: "c", digest: "d")
+        try storage().store(try copy("x"), marker, at: .init(seconds: 1), stop)
+        let other = try storage(name: "other")
+        #expect(try other.lookup(stop) == .none)
+        try Data("y".utf8).write(to: URL(filePath: "\(root)/a/b/other"))
+        #expect(try other.lookup(stop) == .unmarked)
+        let timed = try storage(timestamp: true)
+        #expect(try timed.lookup(stop) == .unmarked)
+        try timed.store(try copy("x"), marker, at: .init(seconds: 1), stop)
+        #expect(try timed.lookup(stop) == .marked(marker))
+        // With times in their names no more, it is another copy.
+        #expect(try storage().lookup(stop) == .unmarked)
     }
 
     @Test func `A copy that can't be written leaves the last one, and nothing unfinished`() throws {

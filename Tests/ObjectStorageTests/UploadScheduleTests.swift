@@ -48,18 +48,59 @@ struct UploadScheduleTests {
         schedule.markerRead(nil)
         #expect(step(5) == .upload)
         // Nothing is known of what lies there: nothing is concluded.
-        schedule.found(Self.marker(3))
+        schedule.found(.marked(Self.marker(3)))
         #expect(!schedule.holds(digest: "d3"))
         schedule.done(Self.marker(7), begunAt: Self.at(5))
         #expect(step(65) == .skip)
-        schedule.found(BackupMarker(index: 3, cluster: Self.cluster, digest: "d7"))
-        schedule.found(Self.marker(3, of: "other"))
+        schedule.found(.marked(BackupMarker(index: 3, cluster: Self.cluster, digest: "d7")))
+        schedule.found(.marked(Self.marker(3, of: "other")))
         #expect(step(125) == .skip)
-        schedule.found(Self.marker(3))
+        schedule.found(.marked(Self.marker(3)))
         #expect(!schedule.holds(digest: "d7"))
         #expect(step(185) == .upload)
         schedule.done(Self.marker(7), begunAt: Self.at(185))
         #expect(step(245) == .skip)
+    }
+
+    @Test mutating func `A copy that was taken away is put there again, also where nobody writes`()
+    {
+        #expect(step(5) == .readMarker)
+        schedule.markerRead(nil)
+        #expect(step(5) == .upload)
+        schedule.done(Self.marker(7), begunAt: Self.at(5))
+        #expect(step(65) == .skip)
+        // What lies there and says nothing may be the same.
+        schedule.found(.unmarked)
+        #expect(schedule.holds(digest: "d7"))
+        #expect(step(125) == .skip)
+        schedule.found(.none)
+        #expect(!schedule.holds(digest: "d7"))
+        #expect(!schedule.holds(of: Self.cluster))
+        #expect(step(185) == .upload)
+        // A moment before it would have been found there.
+        schedule.done(Self.marker(7), begunAt: Self.at(185))
+        #expect(step(245, index: 8) == .upload)
+        schedule.found(.none)
+        #expect(!schedule.holds(digest: "d7"))
+    }
+
+    @Test mutating func `Whose copy lies there the last look says, whatever the first one was`() {
+        #expect(step(5) == .readMarker)
+        schedule.markerRead(Self.marker(7, of: "other"))
+        #expect(schedule.other(than: Self.cluster) == "other")
+        schedule.found(.none)
+        #expect(schedule.other(than: Self.cluster) == nil)
+        #expect(step(5, leads: 2) == .readMarker)
+        // It could not be read.
+        schedule.markerRead(nil)
+        schedule.found(.marked(Self.marker(3, of: "other")))
+        #expect(schedule.other(than: Self.cluster) == "other")
+        #expect(!schedule.holds(digest: "d3"))
+        schedule.found(.unmarked)
+        #expect(schedule.other(than: Self.cluster) == nil)
+        schedule.done(Self.marker(7), begunAt: Self.at(5))
+        #expect(schedule.other(than: Self.cluster) == nil)
+        #expect(schedule.other(than: "x") == Self.cluster)
     }
 
     @Test mutating func `The same index of another cluster's, or of rqlite's, is another content`()

@@ -21,14 +21,25 @@ struct FileStorage: StoragePlace {
     var name: String { "dir:\(settings.directory)" }
     private var markerPath: String { "\(settings.directory)/\(Self.markerName)" }
 
-    func marker(_ stop: StopFlag) throws(StorageFault) -> BackupMarker? {
-        guard access(markerPath, F_OK) == 0 else { return nil }
+    func lookup(_ stop: StopFlag) throws(StorageFault) -> StoredCopy {
+        let isThere = hasTimestamp || access("\(settings.directory)/\(settings.name)", F_OK) == 0
+        guard isThere else { return .none }
+        guard access(markerPath, F_OK) == 0 else { return .unmarked }
         let text = try SmallText.read(markerPath)
-        // What is no document of ours, or of a copy that is gone, says nothing.
+        // What is no document of ours, or of a copy that is gone or has another name, says nothing.
         guard let value = try? JSONValue(parsing: text), let path = value["name"]?.string,
-            access(path, F_OK) == 0
-        else { return nil }
-        return BackupMarker(prefix: "") { value[$0]?.string }
+            isOurs(path), access(path, F_OK) == 0
+        else { return .unmarked }
+        return StoredCopy(BackupMarker(prefix: "") { value[$0]?.string })
+    }
+
+    /// The directory may hold copies of other names.
+    private func isOurs(_ path: String) -> Bool {
+        guard hasTimestamp else {
+            return path.utf8.elementsEqual("\(settings.directory)/\(settings.name)".utf8)
+        }
+        let end = settings.name.split(separator: "/").last.map { "_\($0)" } ?? ""
+        return path.utf8.suffix(end.utf8.count).elementsEqual(end.utf8)
     }
 
     func store(

@@ -28,12 +28,12 @@ final class GCSStorage: StoragePlace {
 
     var name: String { "gs://\(settings.bucket)/\(settings.name)" }
 
-    func marker(_ stop: StopFlag) throws(StorageFault) -> BackupMarker? {
+    func lookup(_ stop: StopFlag) throws(StorageFault) -> StoredCopy {
         let answer = try exchange("GET", target(of: settings.name), stop: stop).run(name, stop)
-        if answer.status == 404 { return nil }
+        if answer.status == 404 { return .none }
         guard answer.isGood else { throw fault("the question for the object", answer) }
         let metadata = try Self.document(answer, name)["metadata"]
-        return BackupMarker(prefix: Self.markerPrefix) { metadata?[$0]?.string }
+        return StoredCopy(BackupMarker(prefix: Self.markerPrefix) { metadata?[$0]?.string })
     }
 
     func store(

@@ -39,11 +39,12 @@ struct S3Storage: StoragePlace {
         return "\(endpoint.url)/\(settings.bucket)/\(settings.path)"
     }
 
-    func marker(_ stop: StopFlag) throws(StorageFault) -> BackupMarker? {
+    func lookup(_ stop: StopFlag) throws(StorageFault) -> StoredCopy {
         let answer = try exchange("HEAD", settings.path).run(name, stop)
-        if answer.status == 404 { return nil }
+        if answer.status == 404 { return .none }
         guard answer.isGood else { throw fault("HEAD", answer) }
-        return BackupMarker(prefix: Self.markerPrefix) { answer.header("x-amz-meta-\($0)") }
+        return StoredCopy(
+            BackupMarker(prefix: Self.markerPrefix) { answer.header("x-amz-meta-\($0)") })
     }
 
     func store(

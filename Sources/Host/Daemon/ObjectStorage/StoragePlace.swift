@@ -9,8 +9,8 @@ package protocol StoragePlace: Sendable {
     /// For status and log, in rqlite's form.
     var name: String { get }
 
-    /// What the copy says of itself that lies there; nil if there is none, or none of ours.
-    func marker(_ stop: StopFlag) throws(StorageFault) -> BackupMarker?
+    /// What lies where a copy is put, under its very name if that has no time in it.
+    func lookup(_ stop: StopFlag) throws(StorageFault) -> StoredCopy
 
     /// Puts a copy there; where it fails, what lay there before lies there still.
     /// - Parameter time: for the name, where it is to have one.
@@ -51,6 +51,11 @@ package protocol StoragePlace: Sendable {
 }
 
 extension StoragePlace {
+    /// What the copy says of itself that lies there; nil if there is none, or none of ours.
+    package func marker(_ stop: StopFlag) throws(StorageFault) -> BackupMarker? {
+        try lookup(stop).marker
+    }
+
     /// Where nothing is put in parts nothing is left.
     package func takeBackUnfinished(_ stop: StopFlag) -> [StorageFault] { [] }
 }
@@ -101,6 +106,20 @@ package struct BackupMarker: Equatable, Sendable {
         if let cluster { members.append(("\(prefix)cluster", cluster)) }
         if let digest { members.append(("\(prefix)sha256", digest)) }
         return members
+    }
+}
+
+/// What lies where a copy is put.
+package enum StoredCopy: Equatable, Sendable {
+    case none
+    /// Something that says nothing of itself, or nothing of ours.
+    case unmarked
+    case marked(BackupMarker)
+
+    init(_ marker: BackupMarker?) { self = marker.map { .marked($0) } ?? .unmarked }
+
+    package var marker: BackupMarker? {
+        if case .marked(let marker) = self { marker } else { nil }
     }
 }
 

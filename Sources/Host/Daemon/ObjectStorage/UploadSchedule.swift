@@ -27,6 +27,8 @@ package struct UploadSchedule: Equatable, Sendable {
     private var leadership: UInt64?
     /// What the storage holds, as far as this leadership knows.
     private var known: BackupMarker?
+    /// Whose copy lay there at the last look; nil: there was none, or nobody said whose it is.
+    private var owner: String?
     private var hasRead = false
     private var due = MonotonicTime.zero
     /// In a row.
@@ -45,6 +47,7 @@ package struct UploadSchedule: Equatable, Sendable {
         if leadership != self.leadership {
             self.leadership = leadership
             known = nil
+            owner = nil
             hasRead = false
             failures = 0
             due = now
@@ -61,13 +64,17 @@ package struct UploadSchedule: Equatable, Sendable {
     /// - Parameter marker: nil also where it can't be read: then a copy is uploaded.
     package mutating func markerRead(_ marker: BackupMarker?) {
         known = marker
+        owner = marker?.cluster
         hasRead = true
     }
 
-    /// The storage was looked at again. A node that led before, and was held up, may have put an older copy
+    /// The storage was looked at again. What was taken away, or expired, is due, whoever's it was. A node that led before, and was held up, may have put an older copy
     /// of the cluster's in the place of the newest, which is due again then. The digest tells: equal content
     /// may bear an older index. What another cluster puts there is no reason to take turns with it.
-    package mutating func found(_ marker: BackupMarker) {
+    package mutating func found(_ copy: StoredCopy) {
+        owner = copy.marker?.cluster
+        if copy == .none { known = nil }
+        guard let marker = copy.marker else { return }
         guard marker.cluster == known?.cluster, marker.digest != known?.digest else { return }
         known = marker
     }
@@ -80,13 +87,14 @@ package struct UploadSchedule: Equatable, Sendable {
 
     /// The other cluster whose copy the storage holds; nil: none, or nobody said whose it is.
     package func other(than cluster: String) -> String? {
-        known?.cluster.flatMap { $0 == cluster ? nil : $0 }
+        owner.flatMap { $0 == cluster ? nil : $0 }
     }
 
     /// The storage holds this now, or held it before.
     /// - Parameter begin: when the copy was begun.
     package mutating func done(_ marker: BackupMarker, begunAt begin: MonotonicTime) {
         known = marker
+        owner = marker.cluster
         failures = 0
         due = begin + interval
     }

@@ -113,7 +113,8 @@ final class BackupService: Sendable {
             case .readMarker: schedule.markerRead(readMarker())
             case .skip:
                 counters.skipped.add()
-                lookAgain(for: &schedule)
+                // There is another look before anything is put there.
+                _ = lookAgain(for: &schedule)
             case .upload:
                 do throws(StorageFault) {
                     try upload(&schedule, cluster)
@@ -140,12 +141,15 @@ final class BackupService: Sendable {
     }
 
     /// Copies with times in their names replace nothing.
-    private func lookAgain(for schedule: inout UploadSchedule) {
-        guard !settings.hasTimestamp else { return }
+    /// - Returns: why it is not known what lies there.
+    private func lookAgain(for schedule: inout UploadSchedule) -> StorageFault? {
+        guard !settings.hasTimestamp else { return nil }
         do throws(StorageFault) {
-            if let marker = try place.marker(worker.flag) { schedule.found(marker) }
+            schedule.found(try place.lookup(worker.flag))
+            return nil
         } catch {
             counters.unreadMarkers.add()
+            return error
         }
     }
 
@@ -157,7 +161,8 @@ final class BackupService: Sendable {
         guard let copy = try taker.take(cluster: cluster, while: { !worker.isStopped }) else {
             return schedule.passed(at: .now)
         }
-        lookAgain(for: &schedule)
+        // It may be another cluster's copy whose place it would take.
+        if let fault = lookAgain(for: &schedule), settings.logInterval != nil { throw fault }
         if let digest = copy.marker.digest, schedule.holds(digest: digest) {
             counters.skippedByMarker.add()
             recentFault.clear()
