@@ -296,6 +296,18 @@ import Wire
         #expect(try leftovers().isEmpty)
     }
 
+    @Test func `Who waits for a copy hears that it comes before it is vacuumed`() throws {
+        try fill(6)
+        for compress in [false, true] {
+            _ = try backUp(BackupRequest(vacuum: true, compress: compress))
+            guard case .content(let first)? = taker.parts.first?.pieces.last else {
+                Issue.record("\(String(describing: taker.parts.first))")
+                return
+            }
+            #expect(first.isEmpty)
+        }
+    }
+
     @Test func `A value of the largest size goes into a dump`() throws {
         try database.execute("CREATE TABLE t(a); INSERT INTO t VALUES(zeroblob(20000000))")
         let bytes = try backUp(BackupRequest(form: .sql))

@@ -14,7 +14,7 @@ final class NodeEnquiry: ReplySink {
     /// How often it is asked whether the answer is still wanted.
     private static let beat = Duration.seconds(1)
     /// A node that is at work on an answer says so every other second.
-    private static let patience = Duration.seconds(60)
+    static let patience = Duration.seconds(60)
 
     init(_ service: any NodeService) { self.service = service }
 
@@ -23,11 +23,14 @@ final class NodeEnquiry: ReplySink {
     func deliver(_ batch: [Reply]) { replies.post(batch) }
 
     /// - Parameters:
+    ///   - timeout: of the node's own waits.
+    ///   - patience: how much longer nothing may come.
     ///   - isWanted: asked now and then.
     ///   - take: the parts of an answer that has some; false: no more is wanted.
     /// - Returns: the outcome that ends it; nil: nothing came any more, or it was not wanted.
     func ask(
-        _ operation: ClientRequest.Operation, timeout: Duration, while isWanted: () -> Bool,
+        _ operation: ClientRequest.Operation, timeout: Duration,
+        patience: Duration = NodeEnquiry.patience, while isWanted: () -> Bool,
         take: (ResultPart) -> Bool = { _ in true }
     ) -> Outcome? {
         let id = RequestID(lastID.wrappingAdd(1, ordering: .relaxed).newValue)
@@ -35,7 +38,7 @@ final class NodeEnquiry: ReplySink {
             [ClientRequest(id: id, operation: operation, forward: false, timeout: timeout)],
             replyTo: self)
         var heard = MonotonicTime.now
-        while isWanted(), MonotonicTime.now - heard < timeout + Self.patience {
+        while isWanted(), MonotonicTime.now - heard < timeout + patience {
             for reply in replies.take(until: .now + Self.beat) where reply.id == id {
                 heard = .now
                 guard case .part(let part) = reply.outcome else { return reply.outcome }

@@ -87,7 +87,7 @@ final class DatabaseCopy {
                     extendedCode: SQLITE_ERROR, message: "the copy can't leave WAL mode")
             }
             if request.form != .sql, !request.isForArchive { try removeOwnTable() }
-            if request.vacuum { try vacuum() }
+            if request.vacuum { try vacuum(&answer) }
         } catch {
             throw .sqlite("preparing the copy", error)
         }
@@ -103,11 +103,13 @@ final class DatabaseCopy {
     }
 
     /// It makes another copy, which may have as many pages.
-    private func vacuum() throws(SQLiteError) {
+    private func vacuum(_ answer: inout BackupAnswer) throws(SQLiteError) {
         let pages = UInt64(clamping: try connection.integer("PRAGMA main.page_count") ?? 0)
         let pageSize = UInt64(clamping: try connection.integer("PRAGMA main.page_size") ?? 4096)
         guard hasRoom(for: pages * pageSize) else { throw .noRoomForCopy(path) }
         try SessionSetup.leaveJournal(of: connection)
+        // It says nothing until it is done, which may be in an hour.
+        guard answer.begin() else { throw .unwantedCopy }
         try connection.execute("VACUUM")
     }
 

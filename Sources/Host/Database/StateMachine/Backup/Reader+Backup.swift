@@ -173,6 +173,9 @@ struct BackupAnswer {
         }
     }
 
+    /// Who waits at another node hears that it comes, if nothing has been said yet. False: it must end.
+    mutating func begin() -> Bool { hasBegun || send([]) }
+
     /// Hands bytes on when they are asked for.
     mutating func add(_ bytes: [UInt8]) throws(BackupFault) {
         guard !bytes.isEmpty else { return }
