@@ -173,8 +173,11 @@ class Handler(BaseHTTPRequestHandler):
     def listing(self, query):
         """Two names at a time, so that there are pages."""
         asked = urllib.parse.parse_qs(query, strict_parsing=True)
-        if set(asked) - {"prefix", "delimiter", "pageToken"} or asked.get("delimiter") != ["/"]:
+        if set(asked) - {"prefix", "delimiter", "pageToken", "fields"} or asked.get("delimiter") != ["/"]:
             return self.wrong("the question of a listing")
+        # Else each object is described by two KB, and a day's archive is more than is read.
+        if asked.get("fields") != ["kind,items(name),nextPageToken,prefixes"]:
+            return self.wrong("the fields of a listing")
         prefix = asked["prefix"][0]
         names = set()
         for name in objects:

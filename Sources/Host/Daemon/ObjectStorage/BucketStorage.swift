@@ -38,7 +38,7 @@ extension BucketStorage {
         }
     }
 
-    /// Goes through a listing page by page, within `ArchivePath.mostListedBytes`.
+    /// Goes through a listing page by page.
     /// - Parameters:
     ///   - question: asks for the page behind a token; nil: for the first.
     ///   - refusal: what an answer is that brings no page.
@@ -48,24 +48,39 @@ extension BucketStorage {
         refusal: (StorageExchange.Answer) -> StorageFault,
         read: ([UInt8]) throws(StorageFault) -> (names: [String], next: String?)
     ) throws(StorageFault) -> [String] {
-        var names: [String] = []
+        var listing = BucketListing(of: name)
         var token: String?
-        var size = 0
         repeat {
             let page = ListedPage()
             let answer = try question(token).run(name, stop) {
                 bytes throws(StorageFault) in page.bytes += bytes
             }
             guard answer.status == 200 else { throw refusal(answer) }
-            size += page.bytes.count
-            guard size <= ArchivePath.mostListedBytes else {
-                throw StorageFault("\(name): the archive has too many objects to be listed")
-            }
             let (found, next) = try read(page.bytes)
-            names += found
+            try listing.add(found)
             token = next
         } while token != nil
-        return names
+        return listing.names
+    }
+}
+
+/// What a listing brings, within `ArchivePath.mostListedBytes`. Only what is kept of a page counts: what storages
+/// tell beside it is many times as much.
+struct BucketListing {
+    private let place: String
+    private(set) var names: [String] = []
+    private var size = 0
+
+    /// - Parameter place: for texts.
+    init(of place: String) { self.place = place }
+
+    mutating func add(_ found: [String]) throws(StorageFault) {
+        // A page counts, too: without any names they would have no end.
+        size += found.reduce(1024) { $0 + $1.utf8.count }
+        guard size <= ArchivePath.mostListedBytes else {
+            throw StorageFault("\(place): the archive has too many objects to be listed")
+        }
+        names += found
     }
 }
 

@@ -8,10 +8,13 @@ extension GCSStorage: BucketStorage {
         archive folder: String, _ stop: StopFlag
     ) throws(StorageFault) -> [String] {
         let prefix = PercentEncoding.encode(archive + folder)
+        // Of each object Google would tell two KB, of which the name is needed.
+        let fields = "kind,items(name),nextPageToken,prefixes"
         return try pages(stop) { token throws(StorageFault) in
             let next = token.map { "&pageToken=\(PercentEncoding.encode($0))" } ?? ""
             return try exchange(
-                "GET", "\(bucket)?delimiter=%2F&prefix=\(prefix)\(next)", stop: stop)
+                "GET", "\(bucket)?delimiter=%2F&fields=\(fields)&prefix=\(prefix)\(next)",
+                stop: stop)
         } refusal: {
             fault("the listing", $0)
         } read: { bytes throws(StorageFault) in
