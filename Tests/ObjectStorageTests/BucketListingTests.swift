@@ -14,6 +14,16 @@ struct BucketListingTests {
         #expect(listing.names.count == 50_000)
     }
 
+    @Test func `A page that does not end is given up before it fills memory`() {
+        let page = ListedPage(of: "place")
+        let piece = [UInt8](repeating: 0x20, count: 1 << 20)
+        let fault = #expect(throws: StorageFault.self) {
+            for _ in 0..<100 { try page.add(piece) }
+        }
+        #expect(fault?.description.contains("a page of the listing") == true)
+        #expect(page.bytes.count <= 32 << 20)
+    }
+
     @Test func `A listing that does not end is given up`() throws {
         var listing = BucketListing(of: "place")
         let page = Self.names(1000)

@@ -72,8 +72,11 @@ package struct ArchiveAccess: Sendable {
             guard let last = chain.pieces.last else { return ArchiveEnd(of: chain.base) }
             let object = ArchiveObject(piece: last, of: chain.base, cluster: cluster)
             let content = Content()
-            let header = try object.read(from: self) {
-                bytes throws(StorageFault) in content.bytes += bytes
+            let header = try object.read(from: self) { bytes throws(StorageFault) in
+                guard content.bytes.count + bytes.count <= ArchiveRestore.pieceBytes else {
+                    throw StorageFault("\(object.path) is larger than any piece")
+                }
+                content.bytes += bytes
             }
             let entries = try ArchiveRestore.entries(of: content.bytes, header, object.path)
             return ArchiveEnd(

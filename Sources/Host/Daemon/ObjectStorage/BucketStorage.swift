@@ -51,9 +51,9 @@ extension BucketStorage {
         var listing = BucketListing(of: name)
         var token: String?
         repeat {
-            let page = ListedPage()
+            let page = ListedPage(of: name)
             let answer = try question(token).run(name, stop) {
-                bytes throws(StorageFault) in page.bytes += bytes
+                bytes throws(StorageFault) in try page.add(bytes)
             }
             guard answer.status == 200 else { throw refusal(answer) }
             let (found, next) = try read(page.bytes)
@@ -84,7 +84,22 @@ struct BucketListing {
     }
 }
 
-/// Takes a body that comes piece by piece.
-private final class ListedPage {
-    var bytes: [UInt8] = []
+/// Takes a body that comes piece by piece, whose end a storage alone knows.
+final class ListedPage {
+    private let place: String
+    private(set) var bytes: [UInt8] = []
+
+    /// Some ten times what a thousand long names take, which are the most that storages put on a page.
+    private static let mostBytes = 32 << 20
+
+    /// - Parameter place: for texts.
+    init(of place: String) { self.place = place }
+
+    func add(_ more: [UInt8]) throws(StorageFault) {
+        guard bytes.count + more.count <= Self.mostBytes else {
+            throw StorageFault(
+                "\(place): a page of the listing has more than \(Self.mostBytes) bytes")
+        }
+        bytes += more
+    }
 }
