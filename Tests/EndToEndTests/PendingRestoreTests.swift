@@ -9,13 +9,17 @@ import Testing
 
     init() throws { directory = try TestDirectory() }
 
+    private func configure(_ name: String) throws -> String {
+        let sub = [JSONValue.Member("dir", .string(directory.path)), .init("name", .string(name))]
+        return try directory.write(
+            "restore.json", StorageConfiguration.of("file", sub, [.init("timeout", "5m")]))
+    }
+
     /// Two nodes that found a cluster together, the first of them with the flag.
     /// - Parameter statements: make what is restored.
     private func pair(_ statements: String) throws -> TestCluster {
         try run("sqlite3", "\(directory.path)/db", statements)
-        let sub = [JSONValue.Member("dir", .string(directory.path)), .init("name", "db")]
-        let restore = try directory.write(
-            "restore.json", StorageConfiguration.of("file", sub, [.init("timeout", "5m")]))
+        let restore = try configure("db")
         let places = try DiscoveryMode.Place.onLoopback(2)
         let list = places.map { "\($0.host):\($0.raftPort)" }.joined(separator: ",")
         return try TestCluster(at: places) { position in
@@ -111,6 +115,30 @@ import Testing
         try download.write(to: URL(filePath: file(holder)))
         for node in cluster.nodes { try node.start() }
         try await expectRows(2, on: cluster)
+    }
+
+    @Test func `A start that is told of another copy restores that, not what it has downloaded`()
+        async throws
+    {
+        let cluster = try pair("CREATE TABLE t(a); INSERT INTO t VALUES(1),(2)")
+        defer { cluster.stop() }
+        let holder = cluster.nodes[0]
+        try holder.start()
+        try await waitForDownload(holder)
+        holder.kill()
+        let download = FileManager.default.contents(atPath: file(holder))
+        // One that can't be had: the node does not begin with the other.
+        _ = try configure("db2")
+        try holder.start()
+        #expect(try await holder.waitForExit() == 1)
+        #expect(FileManager.default.contents(atPath: file(holder)) == download)
+        try run(
+            "sqlite3", "\(directory.path)/db2", "CREATE TABLE t(a); INSERT INTO t VALUES(1),(2),(3)"
+        )
+        for node in cluster.nodes { try node.start() }
+        try await expectRows(3, on: cluster)
+        #expect(holder.log.contains("in place of what an earlier start downloaded"))
+        #expect(!FileManager.default.fileExists(atPath: file(holder) + ".from"))
     }
 
     @Test(.timeLimit(.minutes(10)))

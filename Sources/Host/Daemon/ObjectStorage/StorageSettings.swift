@@ -26,6 +26,16 @@ package enum StorageSettings: Equatable, Sendable {
         }
         try sub.end()
     }
+
+    /// All that tells what lies there from what lies elsewhere, and nothing that is secret.
+    package var address: String {
+        switch self {
+        case .s3(let place):
+            "s3 \(place.endpoint?.url ?? place.region) \(place.bucket) \(place.path)"
+        case .gcs(let place): "gcs \(place.endpoint.url) \(place.bucket) \(place.name)"
+        case .file(let place): "file \(place.directory)/\(place.name)"
+        }
+    }
 }
 
 /// A bucket of Amazon S3, or of what speaks its protocol.

@@ -10,7 +10,8 @@ import Wire
 
 /// What `-auto-restore` brings, at the node's start: it is downloaded into a file of the data
 /// directory, under its name only when it is whole, and checked as any load is. The file stays until the
-/// cluster has the data, so that a start that ends at the worst moment is made good by the next one.
+/// cluster has the data, so that a start that ends at the worst moment is made good by the next one. What it
+/// is a copy of stands beside it: a start that is told of another one downloads that in its place.
 struct RestoreFile {
     private let settings: AutoRestoreSettings
     private let place: any StoragePlace
@@ -32,15 +33,35 @@ struct RestoreFile {
     }
 
     private var path: String { "\(directory)/auto-restore" }
+    private var notePath: String { "\(path).from" }
 
     /// It is not wanted any more.
-    func remove() { unlink(path) }
+    func remove() {
+        unlink(path)
+        unlink(notePath)
+    }
+
+    private var isThere: Bool { access(path, F_OK) == 0 }
+
+    /// A file is there, and it is of what the configuration names.
+    private var isPending: Bool {
+        guard isThere else { return false }
+        let descriptor = open(notePath, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var note: [UInt8] = []
+        do throws(StorageFault) {
+            try FileBytes.read(descriptor, notePath) { note += $0 }
+        } catch {
+            return false
+        }
+        return note.elementsEqual(settings.source.address.utf8)
+    }
 
     /// - Returns: what is to be loaded; nil: nothing.
     /// - Throws: where there must be something, and it can't be had.
     func prepare(_ loads: LoadDesk) throws(Daemon.StartFailure) -> RestoreContent? {
-        let isPending = access(path, F_OK) == 0
-        if !isPending, Self.hasData(directory) {
+        if !isThere, Self.hasData(directory) {
             counters.skipped.add()
             logger.announce(
                 "auto-restore requested, but data already exists in \(directory), skipping")
@@ -53,13 +74,17 @@ struct RestoreFile {
             counters.failed.add()
             // What an earlier start downloaded would never be downloaded again: this node's own files count
             // as data by now.
-            let isKept = !settings.continuesOnFailure && Self.hasData(directory)
-            if !isKept { remove() }
-            let text =
-                isKept
-                ? "failed to check \(path), which an earlier start downloaded: \(error); it stays for the "
-                    + "next start: remove it to begin without the data"
-                : "failed to download auto-restore file: \(error)"
+            let isKept = !settings.continuesOnFailure && isThere && Self.hasData(directory)
+            var text = "failed to download auto-restore file: \(error)"
+            if isKept {
+                text =
+                    isPending
+                    ? "failed to check \(path), which was downloaded before: \(error); it stays for the "
+                        + "next start: remove it to begin without the data"
+                    : "\(text); what an earlier start downloaded from elsewhere stays in \(path)"
+            } else {
+                remove()
+            }
             guard settings.continuesOnFailure else { throw Daemon.StartFailure(description: text) }
             logger.warning(
                 "auto-restore failed, the node starts without the data", ["cause": text])
@@ -76,7 +101,8 @@ struct RestoreFile {
     // MARK: Download
 
     private func download() throws(StorageFault) {
-        logger.announce("restoring from \(place.name)")
+        let words = isThere ? ", in place of what an earlier start downloaded from elsewhere" : ""
+        logger.announce("restoring from \(place.name)\(words)")
         let begin = MonotonicTime.now
         while true {
             do throws(StorageFault) {
@@ -103,14 +129,26 @@ struct RestoreFile {
                 try Self.write(bytes, to: descriptor, part)
                 counters.bytes.add(bytes.count)
             }
-            guard fsync(descriptor) == 0, rename(part, path) == 0 else {
+            guard fsync(descriptor) == 0 else { throw Self.fault("writing \(part)") }
+            // Whatever happens in between, no note is beside a file of something else: without one it is
+            // downloaded again.
+            guard unlink(notePath) == 0 || errno == ENOENT, rename(part, path) == 0 else {
                 throw Self.fault("writing \(path)")
             }
+            try writeNote()
             counters.downloadsDone.add()
         } catch {
             unlink(part)
             throw error
         }
+    }
+
+    private func writeNote() throws(StorageFault) {
+        let descriptor = open(notePath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw Self.fault("making \(notePath)") }
+        defer { close(descriptor) }
+        try Self.write(Array(settings.source.address.utf8), to: descriptor, notePath)
+        guard fsync(descriptor) == 0 else { throw Self.fault("writing \(notePath)") }
     }
 
     private static func write(
