@@ -312,6 +312,15 @@ import Wire
         }
         #expect(reason.contains("nowhere"))
         #expect(reason.hasPrefix("lines 1 to "))
+        // Cut off behind a statement, all that is there runs well.
+        let cut = reader.begin()
+        #expect(text.hasSuffix("COMMIT;\n"))
+        #expect(cut.add(Array(text.dropLast(8).utf8)) == nil)
+        guard case .unfit(let lack) = cut.finish() else {
+            Issue.record("half of a dump is taken")
+            return
+        }
+        #expect(lack.contains("not whole"))
     }
 
     @Test(arguments: [

@@ -131,7 +131,12 @@ struct LoadedDump {
                 text.removeSubrange(begin)
                 hasBegun = true
             }
-            if isLast, hasBegun, let end = DumpTransaction.end(of: text) {
+            if isLast, hasBegun {
+                // Each dump ends what it begins: one that was cut off between two statements lacks that alone.
+                guard let end = DumpTransaction.end(of: text) else {
+                    throw LoadRefusal(
+                        "the dump begins a transaction, and no COMMIT ends it: it is not whole")
+                }
                 text.removeSubrange(end)
             }
             let failure = try apply(text)
