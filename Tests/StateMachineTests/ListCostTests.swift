@@ -138,6 +138,41 @@ import Wire
         #expect(ContinuousClock.now - start < .seconds(60))
     }
 
+    /// SQLite compiles a statement again when it runs, if its plan depends on what is bound.
+    @Test(arguments: ["LIKE", "GLOB"])
+    func `Constants in great number are no matter beside a pattern that is bound`(
+        match: String
+    ) throws {
+        let database = try database()
+        let sum = Self.sum((0..<200_000).map { "(a+\($0))" })
+        let start = ContinuousClock.now
+        let written = try database.apply(
+            Command(
+                kind: .execute,
+                statements: [
+                    Statement(
+                        "UPDATE t SET a = \(sum) WHERE b \(match) ?1", positional: [.text("2")])
+                ], stamp: stamp(database.applier.applied.position.index.next)))
+        #expect(
+            written.statements.map(\.outcome) == [.changed(lastInsertID: 0, rowsAffected: 1)])
+        let read = try database.reader().run(
+            Command(
+                kind: .query,
+                statements: [
+                    Statement(
+                        "SELECT \(sum) > 0 AS x FROM t WHERE b \(match) ?1",
+                        positional: [.text("2")])
+                ]))
+        guard case .result(let result) = read,
+            case .rows(let rows)? = result.statements.first?.outcome
+        else {
+            Issue.record("\(read)")
+            return
+        }
+        #expect(try rows.lines() == ["1"])
+        #expect(ContinuousClock.now - start < .seconds(60))
+    }
+
     @Test func `A usual number of window functions is no matter`() throws {
         #expect(
             try database().execute("UPDATE t SET a = (SELECT \(Self.windows(200)) FROM t)")

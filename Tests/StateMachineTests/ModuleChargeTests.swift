@@ -148,6 +148,52 @@ import Wire
         #expect(charges[0] == charges[1])
     }
 
+    /// Beside a pattern that is bound SQLite compiles a statement again when it runs, here without making
+    /// constants once: what modules compile in that run they keep.
+    @Test func `A statement that is compiled again leaves modules as they are`() throws {
+        let (old, new) = (try Database(), try Database())
+        let schema =
+            Self.schema + [Self.list, Self.uses[0], Self.uses[1], "INSERT INTO t VALUES('fire')"]
+        for database in [old, new] {
+            for sql in schema {
+                for case .failed(let text) in try database.execute(sql) {
+                    Issue.record("\(sql): \(text)")
+                }
+            }
+        }
+        new.applier = try Applier(path: new.applier.path)
+        for (sql, isBound) in [
+            (
+                "INSERT INTO f SELECT a, b FROM f4_content, (SELECT 'b' AS b) WHERE c0a LIKE ?1",
+                true
+            ),
+            (
+                "DELETE FROM f4 WHERE docid IN (SELECT docid FROM f4_content WHERE c0a LIKE ?1)",
+                true
+            ),
+            ("INSERT INTO t SELECT a FROM f('one') WHERE a LIKE ?1", true),
+            ("INSERT INTO f(f) VALUES('optimize')", false),
+            ("DELETE FROM f WHERE rowid % 3", false),
+            ("INSERT INTO t SELECT count(*) FROM f('one AND k3')", false),
+        ] {
+            let charges = try [old, new].map { database in
+                let before = database.applier.session.budget.charged
+                let result = try database.apply(
+                    Command(
+                        kind: .execute,
+                        statements: [
+                            Statement(sql, positional: isBound ? [.text("one k1%")] : [])
+                        ], stamp: stamp(database.applier.applied.position.index.next)))
+                for case .failed(let text) in result.statements.map(\.outcome) {
+                    Issue.record("\(sql): \(text)")
+                }
+                return database.applier.session.budget.charged - before
+            }
+            #expect(charges[0] == charges[1], "\(sql)")
+        }
+        #expect(try old.dump() == new.dump())
+    }
+
     /// SQLite reads a free page that it takes where it became free in the same transaction, and no other;
     /// and it takes memory for what a statement changes once for a transaction, or once for each.
     @Test(arguments: [

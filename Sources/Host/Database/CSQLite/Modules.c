@@ -69,7 +69,11 @@ static int on_trace(unsigned event, void *context, void *subject, void *detail) 
     (void)detail;
     csqlite_module_watch *watch = context;
     // A trigger begins as a part of the client's.
-    if (subject == watch->client) return 0;
+    if (subject == watch->client) {
+        // It is compiled; modules compile what they keep.
+        csqlite_factor_constants(watch->db, 1);
+        return 0;
+    }
     if (event == SQLITE_TRACE_STMT) statement_begins(watch, subject);
     else statement_ended(watch, subject);
     return 0;

@@ -259,7 +259,10 @@ package final class Reader {
         csqlite_limit_temporary(limits.readTemporaryBytes)
         csqlite_share_temporary(limits.allReadsTemporaryBytes)
         guardian.isRunning = true
+        // Where it is compiled again, for its plan depends on what was bound to LIKE.
+        if !compiled.isFactored { csqlite_factor_constants(connection.pointer, 0) }
         defer {
+            csqlite_factor_constants(connection.pointer, 1)
             csqlite_unlimit_memory()
             guardian.isRunning = false
             guardian.subject = .daemon

@@ -12,6 +12,8 @@ final class CompiledStatement {
     let allocations: Int64
     /// See `StatementSize`.
     let size: StatementSize
+    /// Its constants are made once, instead of in each row.
+    let isFactored: Bool
     /// In place of its own, where another text was compiled than the client's.
     var columnNames: [String]?
     /// The names of the parameters by their number from 0, as bytes and without prefix; nil for
@@ -27,8 +29,9 @@ final class CompiledStatement {
 
     init(
         _ statement: consuming PreparedStatement, facts: StatementFacts, allocations: Int64,
-        size: StatementSize
+        size: StatementSize, isFactored: Bool
     ) {
+        self.isFactored = isFactored
         self.allocations = allocations
         self.size = size
         self.facts = facts
@@ -158,7 +161,8 @@ final class StatementCompiler {
         allocations = 0
         if let refusal = size.refusal(stepsLeft: stepsLeft) { return .failed(refusal) }
         let constants = size.constants + guardian.storedLiterals.constants
-        if constants > StatementSize.mostFactored { csqlite_factor_constants(connection, 0) }
+        let isFactored = constants <= StatementSize.mostFactored
+        if !isFactored { csqlite_factor_constants(connection, 0) }
         let memory = CompilationMemory(textBytes: sql.count, isPoor: isPoor)
         let result = compileTranslated(sql)
         // What modules compile while it runs is compiled as ever.
@@ -183,7 +187,8 @@ final class StatementCompiler {
         if statement.isExplanation { guardian.facts.becomeThoseOfAnExplanation() }
         let script = ScriptStatement(
             compiled: CompiledStatement(
-                statement, facts: guardian.facts, allocations: allocations, size: size),
+                statement, facts: guardian.facts, allocations: allocations, size: size,
+                isFactored: isFactored),
             end: result.consumed,
             isLast: SQLTokenizer.isBlank(UnsafeRawBufferPointer(rebasing: sql[result.consumed...])))
         guard guardian.likeIsSensitive, !hasSensitiveLike else { return .statement(script) }

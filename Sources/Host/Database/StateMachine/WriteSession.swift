@@ -423,7 +423,11 @@ final class WriteSession {
             changesSchema: !compiled.isReadOnly && compiled.facts.keyword != .data,
             copiesDatabase: compiled.facts.keyword == .vacuum)
         modules.clearRefusal()
-        if compiled.facts.writesVirtualTable {
+        // Its plan depends on what was bound to LIKE: SQLite compiles it again, as it did before.
+        let isCompiledAgain = !compiled.isFactored && compiled.statement.isExpired
+        if isCompiledAgain { csqlite_factor_constants(connection.pointer, 0) }
+        // What modules compile then is compiled as ever: they keep it.
+        if compiled.facts.writesVirtualTable || isCompiledAgain && guardian.mayHaveVirtualTables {
             modules.beginWatch(compiled.statement, on: connection)
         }
         budget.countBlocks(compiled, pageSize: room.pageSize)
@@ -434,6 +438,7 @@ final class WriteSession {
         var succeeded = false
         defer {
             csqlite_activate_chance(0)
+            if isCompiledAgain { csqlite_factor_constants(connection.pointer, 1) }
             modules.endWatch()
             room.end()
             compiled.statement.reset()

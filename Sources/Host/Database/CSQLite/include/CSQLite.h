@@ -181,7 +181,8 @@ typedef struct {
 } csqlite_module_watch;
 
 // Watches the modules of a connection, which must have no other trace, until the watch is ended. It must
-// stay where it is until then. [connection's thread]
+// stay where it is until then. Where constants were not made once (`csqlite_factor_constants`), they are
+// again once the client's statement runs. [connection's thread]
 void csqlite_watch_modules(csqlite_module_watch *watch, sqlite3 *db, sqlite3_stmt *client);
 // Does nothing where nothing is watched.
 void csqlite_end_module_watch(csqlite_module_watch *watch);
