@@ -229,10 +229,15 @@ import Wire
             return "CREATE VIEW v\(view) AS SELECT \(Self.sum(terms)) AS x FROM t;"
         }
         let start = ContinuousClock.now
+        let before = try database.reader()
+        #expect(try before.rows("SELECT a FROM t") == ["1"])
         for case .failed(let text) in try database.execute(views.joined()) {
             Issue.record("\(text)")
         }
         let uses = (0..<40).map { "(SELECT x FROM v\($0))" }.joined(separator: "+")
+        for reader in try [before, database.reader()] {
+            #expect(try reader.rows("SELECT \(uses) > 0 FROM t") == ["1"])
+        }
         for restarts in [false, true] {
             if restarts { database.applier = try Applier(path: database.applier.path) }
             #expect(

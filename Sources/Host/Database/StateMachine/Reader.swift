@@ -41,6 +41,8 @@ package final class Reader {
     let watchdog: Watchdog
     private let limits: ApplierLimits
     private let settings = ReaderSettings()
+    /// The guard knows the literals of the schema that is read.
+    private var knowsLiterals = false
     /// A statement was compiled that would change the schema if it ran.
     private var isSchemaTouched = false
     /// From compiling, so that no text is compiled twice.
@@ -138,7 +140,19 @@ package final class Reader {
         }
         // Compiled again, for the schema was another one: so would be what is kept.
         let isChanged = sqlite3_stmt_status(look.pointer, SQLITE_STMTSTATUS_REPREPARE, 1) > 0
-        if isChanged { compiler.forget() }
+        if isChanged || !knowsLiterals { learnLiterals() }
+    }
+
+    /// By the constants of the schema, too, is decided how a statement is compiled.
+    private func learnLiterals() {
+        compiler.forget()
+        knowsLiterals = false
+        do throws(SQLiteError) {
+            guardian.storedLiterals = try StoredLiterals(on: connection)
+            knowsLiterals = true
+        } catch {
+            // It was interrupted, and nothing is compiled; or it is the statements' failure, too.
+        }
     }
 
     /// Nothing was changed, so nothing is lost whichever way the snapshot ends.
