@@ -145,14 +145,19 @@ import Wire
             ApplyFault.judging(error, during: "a test", on: connection, since: .met) == nil)
     }
 
-    @Test func `A lack of memory while a statement runs is no answer`() throws {
+    @Test(arguments: [false, true])
+    func `A lack of memory while a statement runs is no answer`(isBound: Bool) throws {
         let database = try Database()
         try database.execute("CREATE TABLE t(a)")
         defer { csqlite_inject_memory_fault(-1) }
         let index = database.applier.applied.position.index.next
-        let command = Command(
-            kind: .execute,
-            statements: [Statement("INSERT INTO t SELECT length(hex(zeroblob(100000)))")])
+        let statement =
+            isBound
+            ? Statement(
+                "INSERT INTO t SELECT length(?)",
+                positional: [.text(String(repeating: "a", count: 200_000))])
+            : Statement("INSERT INTO t SELECT length(hex(zeroblob(100000)))")
+        let command = Command(kind: .execute, statements: [statement])
         var faults = 0
         var results: [AppliedEntry] = []
         var allocation: Int64 = 0

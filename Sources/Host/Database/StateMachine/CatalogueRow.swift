@@ -1,3 +1,4 @@
+internal import CSQLite
 internal import SQLite
 
 /// A virtual table as SQLite's shell dumps it: not as a statement that creates it, which would make
@@ -97,8 +98,10 @@ struct CatalogueRow: Equatable, Sendable {
             let guardian = Guard()
             guardian.install(on: scratch)
             let compiler = StatementCompiler(connection: scratch, guardian: guardian)
-            guard case .statement(let statement) = compiler.compile(sql, from: 0),
-                statement.isLast, !statement.compiled.isReadOnly
+            let outcome = compiler.compile(sql, from: 0)
+            if case .failed(let error) = outcome, error.code == SQLITE_NOMEM { throw error }
+            guard case .statement(let statement) = outcome, statement.isLast,
+                !statement.compiled.isReadOnly
             else { throw CatalogueRow.malformed(name) }
             try statement.compiled.statement.run()
             let rows = try scratch.prepare(
@@ -114,7 +117,7 @@ struct CatalogueRow: Equatable, Sendable {
 
     private static func malformed(_ name: String) -> SQLiteError {
         SQLiteError(
-            extendedCode: 1,
+            extendedCode: SQLITE_ERROR,
             message: "the schema row of \(name) makes no virtual table of this name")
     }
 }

@@ -25,7 +25,11 @@ extension CommandRunner {
             session.budget.bindingBegins()
             try supply.bind(to: statement.compiled, isLast: statement.isLast)
         } catch {
-            return finish(statement, .failed(error.message), supply)
+            var text = error.message
+            if let cause = error.cause {
+                text = try message(of: cause, during: "binding parameters")
+            }
+            return finish(statement, .failed(text), supply)
         }
         if let row = facts.catalogueRow {
             try load(row, statement, supply)

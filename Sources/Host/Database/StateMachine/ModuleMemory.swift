@@ -176,8 +176,10 @@ final class ModuleMemory {
         "taking rows out of an R-Tree must wait until the virtual tables of the dump are committed"
 
     /// Makes the modules of these tables read what a statement would read of them first.
-    func warm(_ tables: Set<ByteText>, on connection: borrowing Connection) {
+    /// - Throws: for want of memory.
+    func warm(_ tables: Set<ByteText>, on connection: borrowing Connection) throws(SQLiteError) {
         guard !fullText.isEmpty else { return }
+        let shortages = Shortages.met
         csqlite_find_nothing(1)
         defer { csqlite_find_nothing(0) }
         let all = !tables.isDisjoint(with: vocabularies)
@@ -187,6 +189,7 @@ final class ModuleMemory {
             } catch {
                 // The table is damaged: the statement itself meets with it, and is told.
                 queries[table.key] = nil
+                if error.code == SQLITE_NOMEM, shortages.hasLackedMemory { throw error }
             }
         }
     }

@@ -4,6 +4,8 @@ internal import Wire
 /// Why a statement could not be given its parameters.
 struct ParameterFailure: Error, Equatable {
     var message: String
+    /// What SQLite said, which may be about the machine.
+    var cause: SQLiteError?
 }
 
 /// The parameters of one SQL text, taken by its statements from left to right.
@@ -132,7 +134,7 @@ struct ParameterSupply {
             case .blob(let bytes): try statement.bind(bytes, at: index)
             }
         } catch {
-            throw ParameterFailure(message: error.message)
+            throw ParameterFailure(message: error.message, cause: error)
         }
     }
 }

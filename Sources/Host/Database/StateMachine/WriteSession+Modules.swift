@@ -19,6 +19,7 @@ extension WriteSession {
         guardian.trees = modules.trees
         guardian.replacingTriggers = modules.replacingTriggers
         var width = 0
+        let shortages = Shortages.met
         defer { budget.noteVirtualTables(width: width) }
         for (name, _) in found {
             do throws(SQLiteError) {
@@ -28,6 +29,7 @@ extension WriteSession {
                 }
                 width = max(width, own)
             } catch {
+                if error.code == SQLITE_NOMEM, shortages.hasLackedMemory { throw error }
                 // Its module finds fault with it, and says so to each statement that names it.
                 continue
             }

@@ -394,11 +394,11 @@ final class WriteSession {
         guard compiled.facts.followsSchemaOrder || guardian.mayHaveVirtualTables else { return }
         do throws(SQLiteError) {
             try forgetViewNames()
+            if !compiled.facts.virtualTables.isEmpty {
+                try modules.warm(compiled.facts.virtualTables, on: connection)
+            }
         } catch {
-            throw .storage("forgetting the columns of views", error)
-        }
-        if !compiled.facts.virtualTables.isEmpty {
-            modules.warm(compiled.facts.virtualTables, on: connection)
+            throw .storage("preparing a statement's run", error)
         }
     }
 
