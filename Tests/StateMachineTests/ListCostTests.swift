@@ -221,6 +221,28 @@ import Wire
         #expect(text.hasPrefix("the view or trigger takes too long to be compiled"), "\(text)")
     }
 
+    @Test func `A table has no more UNIQUE constraints than SQLite reads in no time`() throws {
+        let database = try database()
+        let columns = (0..<400).map { "c\($0)" }.joined(separator: ", ")
+        func table(_ uniques: Int) -> String {
+            let all = (0..<uniques).map { ", UNIQUE(c\($0 / 399), c\($0 % 399 + 1))" }.joined()
+            return "CREATE TABLE w(\(columns)\(all))"
+        }
+        let refusal = StatementOutcome.failed(
+            "too many UNIQUE constraints: at most 4000 in a table")
+        let start = ContinuousClock.now
+        for front in ["", ";", "EXPLAIN "] {
+            #expect(try database.execute(front + table(100_000)) == [refusal])
+        }
+        #expect(try database.execute(table(4001)) == [refusal])
+        #expect(try database.execute(table(1000)) == [.empty])
+        database.applier = try Applier(path: database.applier.path)
+        #expect(
+            try database.execute("INSERT INTO w(c7) VALUES(1)")
+                == [.changed(lastInsertID: 1, rowsAffected: 1)])
+        #expect(ContinuousClock.now - start < .seconds(60))
+    }
+
     /// Constants of views come together in the statement that uses them.
     @Test func `Constants of many views take time that grows with their number`() throws {
         let database = try database()

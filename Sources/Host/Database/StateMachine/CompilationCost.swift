@@ -6,7 +6,9 @@ internal import SQLite
 /// - each window function of a SELECT is written anew for those before it: 400 take a second;
 /// - each aggregate is compared with up to 2000 others, as deep as their arguments are;
 /// - each term of ORDER BY is compared with all columns of the result, as deep as these are, and each of
-///   GROUP BY with all expressions: 100 by 100 of 900 terms each take a second.
+///   GROUP BY with all expressions: 100 by 100 of 900 terms each take a second;
+/// - for each UNIQUE of a table all those before it are gone through twice: a hundred thousand take a
+///   minute, also whenever the schema is read.
 struct CompilationCost {
     /// So much is hardly measurable, and needs nothing of what a request has left.
     static let free = 100_000
@@ -19,6 +21,8 @@ struct CompilationCost {
     private var windows = 0
     private var aggregates = 0
     private var terms = 0
+    /// Constraints of a table.
+    private(set) var uniques = 0
     private var bytes = 0
     private var depth = 0
     /// The depths of parentheses at which a list of ORDER BY or GROUP BY goes on.
@@ -47,6 +51,8 @@ struct CompilationCost {
             if lists.last != depth { lists.append(depth) }
         } else if tokens.isKeyword(range, "SELECT") {
             if lists.last == depth { lists.removeLast() }
+        } else if tokens.isKeyword(range, "UNIQUE") {
+            uniques += 1
         } else if Self.aggregateNames.contains(where: { tokens.isKeyword(range, $0) }) {
             var following = tokens
             if following.next() == .other(UInt8(ascii: "(")) { aggregates += 1 }
@@ -72,6 +78,6 @@ struct CompilationCost {
         let many = min(windows, 1 << 20)
         let cube = many * many * many / 4
         let compared = bytes * min(aggregates, Self.mostAggregates) / 8
-        return min(cube + compared + bytes * terms, Self.most)
+        return min(cube + compared + bytes * terms + uniques * uniques / 4, Self.most)
     }
 }

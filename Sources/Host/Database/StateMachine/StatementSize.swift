@@ -9,6 +9,8 @@ struct StatementSize {
     private static let mostCommonTables = 2000
     /// SQLite limits how deep an expression is, but not how broad.
     private static let mostTerms = 5000
+    /// A table has no more columns than half of it.
+    private static let mostUniques = 4000
     /// Shorter statements can't hold enough to matter.
     private static let shortText = 4096
     /// So many are hardly measurable.
@@ -102,6 +104,11 @@ struct StatementSize {
             return SQLiteError(
                 extendedCode: SQLITE_ERROR,
                 message: "too many common table expressions: at most \(Self.mostCommonTables)")
+        }
+        if cost.uniques > Self.mostUniques {
+            return SQLiteError(
+                extendedCode: SQLITE_ERROR,
+                message: "too many UNIQUE constraints: at most \(Self.mostUniques) in a table")
         }
         if cost.steps > max(stepsLeft, CompilationCost.free) {
             return SQLiteError(
