@@ -116,7 +116,7 @@ import Wire
         let start = ContinuousClock.now
         let broad = "DELETE FROM t WHERE \(Self.terms(0..<32_000))"
         let refusal = StatementOutcome.failed(
-            "too many terms of AND and OR: at most 5000 in a statement")
+            "too many terms of AND, OR and row values: at most 5000 in a statement")
         #expect(try database.execute(broad) == [refusal])
         #expect(try database.execute(";\(broad)") == [refusal])
         database.applier = try Applier(path: database.applier.path)
@@ -124,10 +124,62 @@ import Wire
         let query = "SELECT 1 FROM t WHERE \(Self.terms(0..<6_000))"
         #expect(
             try database.reader().rows(query)
-                == ["failed: too many terms of AND and OR: at most 5000 in a statement"])
+                == ["failed: too many terms of AND, OR and row values: at most 5000 in a statement"]
+        )
         #expect(ContinuousClock.now - start < .seconds(60))
         #expect(try database.execute("DELETE FROM t WHERE \(Self.terms(0..<900))") == [.empty])
         #expect(try database.execute("DELETE FROM t WHERE \(Self.terms(0..<3_000))") == [.empty])
+    }
+
+    private static func row(_ member: String, _ count: Int) -> String {
+        "(\(Array(repeating: member, count: count).joined(separator: ",")))"
+    }
+
+    private static func query(_ count: Int) -> String {
+        "(SELECT " + row("a", count).dropFirst()
+    }
+
+    private static let comparisons: [String] = [
+        "\(row("a", 32_000)) = \(row("b", 32_000))",
+        "b = 1 AND (\(row("a", 32_000))) == (\(row("b", 32_000)))",
+        "a IS NULL OR \(row("a", 32_000)) IS \(row("b", 32_000))",
+        Array(repeating: "\(query(1_900)) = \(row("b", 1_900))", count: 3).joined(
+            separator: " AND "),
+        Array(repeating: "\(row("b", 1_900)) IN \(query(1_900))", count: 3).joined(
+            separator: " AND "),
+    ]
+
+    @Test(arguments: comparisons.indices)
+    func `Row values of more members than SQLite compiles in a second are the statement's error`(
+        index: Int
+    ) throws {
+        let condition = Self.comparisons[index]
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a, b)", "CREATE INDEX i ON t(a)")
+        let start = ContinuousClock.now
+        let refusal = "too many terms of AND, OR and row values: at most 5000 in a statement"
+        #expect(try database.execute("DELETE FROM t WHERE \(condition)") == [.failed(refusal)])
+        #expect(
+            try database.reader().rows("SELECT 1 FROM t WHERE \(condition)")
+                == ["failed: \(refusal)"])
+        #expect(ContinuousClock.now - start < .seconds(60))
+    }
+
+    @Test func `Lists that are no row values, and short row values, are no matter`() throws {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a, b)", "CREATE INDEX i ON t(a)")
+        let rows = Array(repeating: "(1,2)", count: 9_000).joined(separator: ",")
+        #expect(
+            try database.execute(
+                "DELETE FROM t WHERE \(Self.row("a", 100)) = \(Self.row("b", 100))",
+                "DELETE FROM t WHERE (a IN \(Self.row("1", 9_000))) = 1",
+                "DELETE FROM t WHERE (a, b) IN (VALUES \(rows))",
+                "INSERT INTO t(a, b) VALUES \(rows)",
+                "UPDATE t SET (a, b) = (3, 4) WHERE (a, b) = (1, 2) AND rowid < 8")
+                == [
+                    .empty, .empty, .empty, .changed(lastInsertID: 9_000, rowsAffected: 9_000),
+                    .changed(lastInsertID: 0, rowsAffected: 7),
+                ])
     }
 
     @Test func `What stands in a trigger behind its first semicolon is counted, too`() throws {
@@ -135,7 +187,10 @@ import Wire
         try database.execute("CREATE TABLE t(a)")
         let tables = (0..<2001).map { "c\($0) AS (SELECT 1)" }.joined(separator: ", ")
         for (body, refusal) in [
-            ("DELETE FROM t WHERE \(Self.terms(0..<6_000))", "too many terms of AND and OR"),
+            (
+                "DELETE FROM t WHERE \(Self.terms(0..<6_000))",
+                "too many terms of AND, OR and row values"
+            ),
             ("SELECT (WITH \(tables) SELECT 1 FROM c0)", "too many common table expressions"),
         ] {
             let outcomes = try database.execute(

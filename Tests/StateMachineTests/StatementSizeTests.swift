@@ -125,6 +125,23 @@ import Wire
         }
     }
 
+    @Test(arguments: [
+        ("DELETE FROM t WHERE (a, b, c) = (1, 2, 3)", 2),
+        ("DELETE FROM t WHERE ((a, b, c)) IS NOT ((1, 2, 3))", 2),
+        ("DELETE FROM t WHERE (SELECT a, b, c) = (1, 2, 3)", 2),
+        ("DELETE FROM t WHERE ((SELECT a, b, c)) IS ((1, 2, 3))", 2),
+        ("DELETE FROM t WHERE NOT (a, b, c) IN (SELECT a, b, c FROM t)", 2),
+        ("SELECT 1 FROM t JOIN u ON (a, b) == (c, d) WHERE x AND (a, b) > (f(1, 2), d)", 3),
+        ("UPDATE t SET (a, b, c) = (1, 2, 3), (d, e) = (4, 5)", 0),
+        ("SELECT 1 FROM t WHERE a IN (1, 2, 3) AND f(1, 2, 3) = g(1, 2, 3)", 1),
+        ("INSERT INTO t(a, b, c) VALUES (1, 2, 3), (4, 5, 6)", 0),
+    ])
+    func `Row values that are compared count by their members`(sql: String, terms: Int) {
+        let text = sql + String(repeating: " ", count: 5000)
+        let size = Array(text.utf8).withUnsafeBytes { StatementSize($0) }
+        #expect(size.terms == terms)
+    }
+
     @Test func `A lack of memory is this node's own, a statement's size is not`() throws {
         let database = try Database()
         let connection = try SessionSetup.openReader(database.applier.path)

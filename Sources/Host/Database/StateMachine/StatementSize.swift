@@ -17,7 +17,7 @@ struct StatementSize {
     private static let freeTerms = 1000
 
     private var commonTables = 0
-    /// Of AND and OR in all the statement's expressions.
+    /// Of AND and OR in all the statement's expressions, and of row values that are compared.
     private(set) var terms = 0
     /// Numbers, texts and parameters.
     private(set) var constants = 0
@@ -39,6 +39,7 @@ struct StatementSize {
     private mutating func add(_ sql: UnsafeRawBufferPointer, isStored: Bool) {
         var tokens = SQLTokenizer(sql)
         var trigger = TriggerRule()
+        var rowValues = RowValues()
         var hasBegun = isStored
         while let token = tokens.next() {
             if token == .semicolon, !isStored {
@@ -53,6 +54,7 @@ struct StatementSize {
                 literalBytes += Int64(range.count)
             }
             if Self.isConstant(token, in: sql) { constants += 1 }
+            terms += rowValues.terms(token, tokens)
             cost.add(token, tokens)
             guard case .word(let range) = token else { continue }
             if tokens.isKeyword(range, "AND") || tokens.isKeyword(range, "OR") {
@@ -119,7 +121,8 @@ struct StatementSize {
         if terms > Self.mostTerms || stepsLeft <= 0 && terms > Self.freeTerms {
             return SQLiteError(
                 extendedCode: SQLITE_ERROR,
-                message: "too many terms of AND and OR: at most \(Self.mostTerms) in a statement")
+                message: "too many terms of AND, OR and row values: at most \(Self.mostTerms) in a "
+                    + "statement")
         }
         return nil
     }
