@@ -166,6 +166,12 @@ final class WriteSession {
             outcome = compiler.compile(sql, from: offset)
         }
         if guardian.facts.changesSchema { schema.wasCompiledForChange() }
+        if case .statement(let statement) = outcome,
+            let refusal = try refusalOfColumn(statement, of: sql, from: offset)
+        {
+            compiler.forget()
+            return .failed(refusal)
+        }
         return outcome
     }
 
