@@ -145,6 +145,86 @@ import Wire
                 == [.failed("UNIQUE constraint failed: t.b")])
         #expect(try database.rows("SELECT count(*) FROM t") == ["1"])
     }
+
+    private static func textSizes(_ outcomes: [StatementOutcome]) -> [Int] {
+        outcomes.map { outcome in
+            if case .failed(let text) = outcome { text.utf8.count } else { 0 }
+        }
+    }
+
+    @Test func `What SQLite repeats in a message is shortened`() throws {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a)")
+        let outcomes = try database.execute(
+            "INSERT INTO t VALUES(json_extract('{}', hex(zeroblob(1000000))))",
+            "INSERT INTO t VALUES(1)")
+        guard case .failed(let text)? = outcomes.first else {
+            Issue.record("\(outcomes.count)")
+            return
+        }
+        #expect(text.utf8.count < 61 * 1024)
+        #expect(text.contains("JSON path") && text.hasSuffix(" bytes)"))
+        #expect(outcomes.last == .changed(lastInsertID: 1, rowsAffected: 1))
+    }
+
+    @Test func `However many statements fail, their texts take little memory`() throws {
+        let database = try Database()
+        let text = String(repeating: "a", count: 15_000)
+        try database.execute(
+            "CREATE TABLE t(a)",
+            "CREATE TRIGGER r BEFORE INSERT ON t BEGIN SELECT RAISE(ABORT, '\(text)'); END")
+        let insert = Statement("INSERT INTO t VALUES(1)")
+        let command = Command(kind: .execute, statements: Array(repeating: insert, count: 2000))
+        let sizes = Self.textSizes(try database.apply(command).statements.map(\.outcome))
+        #expect(sizes.count == 2000)
+        #expect(sizes.first == 15_000)
+        #expect(sizes.allSatisfy { $0 > 100 })
+        #expect(sizes.last.map { $0 < 250 } == true)
+        #expect(sizes.reduce(0, +) < 17 << 20)
+    }
+
+    @Test func `The rows of a request have a bound, and all of it is carried out`() throws {
+        var limits = ApplierLimits()
+        limits.resultBytes = 10_000
+        let database = try Database(limits: limits)
+        try database.execute("CREATE TABLE t(a)")
+        let insert = "INSERT INTO t VALUES(hex(zeroblob(3000))) RETURNING a"
+        let outcomes = try database.request(
+            insert, insert, insert, "SELECT absent", "INSERT INTO t VALUES(1)", insert)
+        #expect(outcomes.count == 6)
+        for outcome in outcomes.prefix(2) {
+            guard case .rows(let rows) = outcome else {
+                Issue.record("no rows")
+                continue
+            }
+            #expect(rows.rowCount == 1)
+        }
+        for outcome in [outcomes[2], outcomes[5]] {
+            guard case .failed(let text) = outcome else {
+                Issue.record("rows that are too many")
+                continue
+            }
+            #expect(text.contains("was carried out") && text.contains("10000 bytes"))
+        }
+        #expect(outcomes[3] == .failed("no such column: absent"))
+        #expect(outcomes[4] == .changed(lastInsertID: 4, rowsAffected: 1))
+        #expect(try database.rows("SELECT count(*) FROM t") == ["5"])
+    }
+
+    @Test func `Rows that others of their text took the place of take no room`() throws {
+        var limits = ApplierLimits()
+        limits.resultBytes = 10_000
+        let database = try Database(limits: limits)
+        let select = "SELECT hex(zeroblob(3000))"
+        let text = Array(repeating: select, count: 5).joined(separator: ";")
+        for outcome in try database.request(text, select) {
+            guard case .rows(let rows) = outcome else {
+                Issue.record("no rows")
+                continue
+            }
+            #expect(rows.rowCount == 1)
+        }
+    }
 }
 
 @Suite struct ParameterTests {

@@ -147,6 +147,35 @@ import Wire
         #expect(stream.cells().count == 40_000)
     }
 
+    private func repeated(_ count: Int, _ sql: String) -> Command {
+        Command(kind: .query, statements: Array(repeating: Statement(sql), count: count))
+    }
+
+    @Test func `Texts of failures are as many bytes as rows`() throws {
+        let command = repeated(40, "SELECT json_extract('{}', hex(zeroblob(200000)))")
+        #expect(reader.run(command, stream: stream) == .streamed)
+        #expect(stream.errors.count == 40)
+        #expect(
+            stream.errors.allSatisfy { $0.utf8.count < 61 * 1024 && $0.hasSuffix(" bytes)") })
+        #expect(stream.parts.allSatisfy { $0.byteCount < 2 * ResultWindow.partBytes })
+    }
+
+    @Test func `Names of columns are as many bytes as rows`() throws {
+        let name = String(repeating: "a", count: 100_000)
+        let command = repeated(20, "SELECT 1 AS \(name) WHERE 0")
+        #expect(reader.run(command, stream: stream) == .streamed)
+        #expect(stream.cells().count == 20)
+    }
+
+    @Test func `Where parts aren't taken, failures share the memory of all readers`() throws {
+        let budget = GatherBudget(limit: 2 << 20)
+        let reader = try Reader(path: database.applier.path, budget: budget)
+        let failing = "SELECT json_extract('{}', hex(zeroblob(200000)))"
+        #expect(reader.run(repeated(60, failing)) == .busy)
+        #expect(budget.inUse == 0)
+        #expect(try reader.rows("SELECT 1") == ["1"])
+    }
+
     @Test func `An answer that may not go out in parts is refused before any of it`() throws {
         stream.beginning = .refused
         #expect(reader.run(query(Self.numbers(200_000, "i")), stream: stream) == .busy)

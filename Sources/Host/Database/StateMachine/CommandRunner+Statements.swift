@@ -105,7 +105,8 @@ extension CommandRunner {
     /// Runs a bound statement and says what it did.
     private func execute(_ compiled: CompiledStatement) throws(Interruption) -> StatementOutcome {
         let givesRows = command.kind != .execute || !compiled.isReadOnly
-        let wantsRows = self.wantsRows && givesRows
+        let isUnshown = wantsRows && !hasRoomForRows
+        let keepsRows = wantsRows && givesRows && !isUnshown
         let changesBefore = session.connection.totalChanges
         let previousRowid = session.connection.lastInsertRowid
         var collector: RowCollector?
@@ -119,7 +120,7 @@ extension CommandRunner {
                     columnCount = running.columnCount
                     collector = RowCollector(
                         running, names: compiled.columnNames, qualifyColumns: qualifyColumns,
-                        byteLimit: byteLimit, keepsRows: wantsRows)
+                        byteLimit: byteLimit, keepsRows: keepsRows)
                 }
                 if isRow, givesRows { collector?.add(running) }
             }
@@ -134,7 +135,10 @@ extension CommandRunner {
             if mode == .shared { throw .needsUnits }
             return .failed(message)
         }
-        if givesRows, columnCount > 0, let collector { return collector.finish() }
+        if givesRows, columnCount > 0, let collector {
+            return isUnshown && !collector.isOverLimit
+                ? AnswerRoom.unshownRows : collector.finish()
+        }
         // Changes that DDL or VACUUM count are not those of the client's rows.
         guard compiled.facts.keyword == .data, session.connection.totalChanges != changesBefore
         else { return .empty }

@@ -52,6 +52,7 @@ final class CommandRunner {
 
     var progress: EntryProgress
     private(set) var results: [StatementResult]
+    private var room: AnswerRoom
     private(set) var error: String?
     /// What can be gone back to when the disk is full: progress and results at the last commit.
     private(set) var committed: Committed
@@ -81,12 +82,14 @@ final class CommandRunner {
         committed = resuming
         progress = resuming.progress
         results = resuming.results
+        room = AnswerRoom(rowLimit: options.limits.resultBytes)
         error = resuming.error
         isAnswerOmitted = resuming.isAnswerOmitted
+        for result in resuming.results { _ = room.admit(result.outcome) }
     }
 
     var result: CommandResult {
-        error.map { CommandResult([], error: $0) } ?? CommandResult(results)
+        error.map { CommandResult([], error: $0) } ?? CommandResult(room.shown(results))
     }
 
     func run() throws(Interruption) {
@@ -227,8 +230,13 @@ final class CommandRunner {
     /// A text has one result: that of its last statement so far.
     private func record(_ outcome: StatementOutcome, isRead: Bool) {
         // After a restart the results of what is done already are gone, and nobody waits for them.
-        if progress.offset > 0, !results.isEmpty { results.removeLast() }
-        results.append(StatementResult(outcome, isRead: isRead))
+        if progress.offset > 0, let replaced = results.popLast() { room.release(replaced.outcome) }
+        results.append(StatementResult(room.admit(outcome), isRead: isRead))
+    }
+
+    /// Whether the rows of the present statement go into the answer, if anybody wants rows.
+    var hasRoomForRows: Bool {
+        room.hasRoomForRows(inPlaceOf: progress.offset > 0 ? results.last?.outcome : nil)
     }
 
     /// Notes how a statement ended and moves on: to the next one, or past the text if it failed or
@@ -309,8 +317,9 @@ final class CommandRunner {
         }
         if command.transaction {
             error = message
-        } else if !results.isEmpty {
-            results[results.count - 1].outcome = .failed(message)
+        } else if let last = results.last {
+            room.release(last.outcome)
+            results[results.count - 1].outcome = room.admit(.failed(message))
         }
         try commitProgress()
     }

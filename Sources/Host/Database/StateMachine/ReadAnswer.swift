@@ -90,12 +90,14 @@ struct ReadAnswer {
         case .streaming: push(result)
         case .gathering:
             results.append(result)
-            if case .rows(let rows) = outcome {
-                share.keep(rows.cells.count)
-                kept += rows.cells.count
+            // Names and texts of failures take memory as rows do.
+            share.keep(result.byteCount)
+            kept += 32 + result.byteCount
+            if stream != nil, kept >= gatheredBytes {
+                begin()
+            } else if !share.cover(0) {
+                phase = .refused
             }
-            kept += 64
-            if stream != nil, kept >= gatheredBytes { begin() }
         case .refused, .ended: break
         }
     }
