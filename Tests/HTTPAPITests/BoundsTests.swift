@@ -172,6 +172,34 @@ import Wire
         #expect(try client.get("/db/query").status == 200)
     }
 
+    @Test func `A small result whose document is large goes out in chunks, too`() throws {
+        let name = String(repeating: "a", count: 10_000)
+        let nulls = rows([name], [""], Array(repeating: [.null], count: 200))
+        let client = try Client(answering: .results(CommandResult([StatementResult(nulls)])))
+        // Names stand once in this form.
+        #expect(try client.get("/db/query?q=x").headers["transfer-encoding"] == nil)
+        try client.send("GET /db/query?q=x&associative HTTP/1.1\r\nHost: a\r\n\r\n")
+        var text = try client.output()
+        #expect(text.utf8.count < 300_000)
+        for _ in 0..<100 where !text.hasSuffix("0\r\n\r\n") {
+            client.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
+            text += try client.output()
+        }
+        let (head, body) = try chunks(text)
+        #expect(head.contains("Transfer-Encoding: chunked\r\n"))
+        #expect(body.joined().components(separatedBy: "\(name)\":null").count == 201)
+        #expect(client.server.budgets.answerBytes.inUse == 0)
+    }
+
+    @Test func `Many failures with long texts go out in chunks`() throws {
+        let failure = StatementResult(
+            .failed(String(repeating: "a", count: 50_000)), isRead: true)
+        let client = try Client(
+            answering: .results(CommandResult(Array(repeating: failure, count: 20))))
+        try client.send("GET /db/query?q=x HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(try client.output().contains("Transfer-Encoding: chunked\r\n"))
+    }
+
     @Test func `To a client of HTTP 1.0 a large answer ends with the connection`() throws {
         let client = try Client(answering: largeResult(300_000))
         try client.send("GET /db/query?q=x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")

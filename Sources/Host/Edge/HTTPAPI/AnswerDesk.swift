@@ -102,7 +102,9 @@ struct AnswerDesk: Sendable {
         if pending.format.lines { return lines(result, servedBy: server, pending) }
         let size = Self.estimatedSize(of: result)
         var response: Response
-        if size > limits.sliceBytes {
+        if size > limits.sliceBytes
+            || size + Self.repeatedNames(in: result, pending.format) > limits.sliceBytes
+        {
             let share = Share(of: budgets.answerBytes)
             guard share.grow(by: size) else { return failure(.busy, to: pending) }
             response = Response(.ok, .json)
@@ -235,14 +237,25 @@ struct AnswerDesk: Sendable {
     private static func estimatedSize(of result: CommandResult) -> Int {
         var size = 64
         for statement in result.statements {
-            if case .rows(let rows) = statement.outcome {
+            switch statement.outcome {
+            case .rows(let rows):
                 size += 64 + 32 * rows.columns.count + rows.cells.count + rows.cells.count / 4
                 for name in rows.columns { size += name.utf8.count }
-            } else {
-                size += 64
+            case .failed(let text): size += 64 + min(text.utf8.count, ResultMembers.longestError)
+            case .changed, .empty: size += 64
             }
         }
         return size
+    }
+
+    /// What the associative form makes more of a result that is small: each row has all names, of which
+    /// each byte may become six. What the result takes in memory is as before.
+    private static func repeatedNames(in result: CommandResult, _ format: ResultFormat) -> Int {
+        guard format.associative else { return 0 }
+        return result.statements.reduce(0) { sum, statement in
+            guard case .rows(let rows) = statement.outcome else { return sum }
+            return sum + rows.rowCount * rows.columns.reduce(0) { $0 + 4 + 6 * $1.utf8.count }
+        }
     }
 }
 

@@ -45,7 +45,7 @@ struct ResultMembers {
     }
 
     /// Bytes of a message that are shown.
-    private static let longestError = 64 * 1024
+    static let longestError = 64 * 1024
 
     func write(nanoseconds: UInt64, to output: inout JSONOutput) {
         guard format.timings, nanoseconds != 0 else { return }
