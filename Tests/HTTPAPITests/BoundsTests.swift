@@ -218,11 +218,10 @@ import Wire
         limits.answerBytesInFlight = 500_000
         let node = FakeNode { _ in largeResult(300_000) }
         let client = try Client(node, limits: limits)
-        // Its first request tells what the connection speaks.
+        // A part of the answer goes out at once.
         #expect(try client.get("/db/query?q=x").status == 200)
         client.channel.isWritable = false
         client.channel.pipeline.fireChannelWritabilityChanged()
-        try client.send("GET /db/query?q=x HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(client.server.budgets.answerBytes.inUse > 300_000)
         let other = try Client(beside: client)
         let refused = try other.get("/db/query?q=x")
@@ -230,6 +229,53 @@ import Wire
         #expect(refused.headers["retry-after"] == "1")
         try client.channel.close().wait()
         #expect(client.server.budgets.answerBytes.inUse == 0)
+    }
+
+    @Test func `For who takes no answers none are made`() throws {
+        let client = try Client(FakeNode { _ in .results(.oneInsert) })
+        // Its first request tells what the connection speaks.
+        #expect(try client.get("/licenses").status == 200)
+        client.channel.isWritable = false
+        client.channel.pipeline.fireChannelWritabilityChanged()
+        let query = "GET /db/query?q=x HTTP/1.1\r\nHost: a\r\n\r\n"
+        let licenses = "GET /licenses HTTP/1.1\r\nHost: a\r\n\r\n"
+        try client.send(String(repeating: query + licenses, count: 60))
+        #expect(try client.output().isEmpty)
+        #expect(client.node.requests.isEmpty)
+        client.channel.isWritable = true
+        client.channel.pipeline.fireChannelWritabilityChanged()
+        client.channel.embeddedEventLoop.run()
+        let answers = Client.answers(in: try client.output())
+        #expect(answers.count == 120)
+        for (place, answer) in answers.enumerated() {
+            #expect(answer.status == 200)
+            #expect(answer.body.hasPrefix(place % 2 == 0 ? "{\"results\"" : "rqlited"))
+        }
+    }
+
+    @Test func `A connection whose buffer fills while it is answered is answered no more`() throws {
+        let client = try Client(FakeNode { _ in nil })
+        try client.channel.pipeline.syncOperations.addHandler(FullSocket(), position: .first)
+        let licenses = "GET /licenses HTTP/1.1\r\nHost: a\r\n\r\n"
+        try client.send(String(repeating: licenses, count: 50))
+        let taken = try client.output().utf8.count
+        #expect(taken > HTTPLimits().sliceBytes)
+        #expect(taken < 2 * HTTPLimits().sliceBytes)
+    }
+
+    @Test func `What one read brings in beyond the bound waits for its place`() throws {
+        var limits = HTTPLimits()
+        limits.pipelinedRequests = 2
+        let node = FakeNode { _ in nil }
+        let client = try Client(node, limits: limits)
+        try client.send(String(repeating: write(#"["a"]"#), count: 5))
+        for count in 2...5 {
+            #expect(node.requests.count == count)
+            let id = node.requests[count - 2].id
+            node.deliver([Reply(id: id, outcome: .results(.oneInsert))])
+            client.channel.embeddedEventLoop.run()
+        }
+        #expect(Client.answers(in: try client.output()).count == 4)
     }
 
     @Test func `Damaged rows of a large answer end the connection without the last chunk`() throws {
@@ -315,5 +361,17 @@ import Wire
             throw QueryParameters.Invalid(text: "no result")
         }
         return result
+    }
+}
+
+/// Says that it takes no more with the first bytes that it takes.
+private final class FullSocket: ChannelOutboundHandler {
+    typealias OutboundIn = ByteBuffer
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        context.write(data, promise: promise)
+        guard let channel = context.channel as? EmbeddedChannel, channel.isWritable else { return }
+        channel.isWritable = false
+        channel.pipeline.fireChannelWritabilityChanged()
     }
 }

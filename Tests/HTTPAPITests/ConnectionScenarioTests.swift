@@ -21,7 +21,8 @@ import Testing
     }
 }
 
-/// Plays commands to one connection's machine. Answers are words.
+/// Plays commands to one connection's machine. Answers are words. Work that is said to begin has begun by
+/// the next command, unless that is `away`.
 ///
 ///     head [answer=WORD] [limit=N] [window=N] [announced=N] [expects=yes] [http=1.0] [close=yes] [method=HEAD]
 ///     body N | taken N | end | refuse WORD | answer N WORD | slices N WORD
@@ -33,6 +34,7 @@ struct ConnectionScenario {
 
     private var machine: Machine
     private var now = Duration.zero
+    private var isBeginning = false
 
     init() {
         var limits = HTTPLimits()
@@ -45,10 +47,23 @@ struct ConnectionScenario {
         var lines: [String] = []
         for text in commands {
             let command = ScenarioCommand(text)
+            let hasBegun = isBeginning && command.name != "away"
+            isBeginning = false
+            if hasBegun {
+                machine.workBegan()
+                lines += effects()
+            }
             lines += perform(command)
-            for effect in machine.takeEffects() { lines.append(describe(effect)) }
+            lines += effects()
         }
         return lines.isEmpty ? ["nothing"] : lines
+    }
+
+    private mutating func effects() -> [String] {
+        machine.takeEffects().map { effect in
+            if case .work = effect { isBeginning = true }
+            return describe(effect)
+        }
     }
 
     private mutating func perform(_ command: ScenarioCommand) -> [String] {
@@ -120,6 +135,7 @@ struct ConnectionScenario {
         case .begin(let answer, let framing): "begin \(answer)\(describe(framing))"
         case .slice: "make a slice"
         case .writeContinue: "write 100 Continue"
+        case .goOnLater: "go on later"
         case .cancel(let ids): "cancel \(ids.map { "\($0.number)" }.joined(separator: " "))"
         case .closeWhenWritten(let lingers): "close when written\(lingers ? ", lingering" : "")"
         case .close(let end): "close: \(end)"

@@ -34,6 +34,18 @@ struct Edge: Sendable {
         var plan: HTTPConnection.Machine.Plan
         var bodyLimit: Int
         var work: (HTTPOperation, HTTPRequest)?
+
+        /// What the connection must know of the request.
+        func head(
+            _ head: HTTPRequestHead, _ framing: ResponseFraming, expectsContinue: Bool,
+            _ limits: HTTPLimits
+        ) -> HTTPConnection.Machine.Head {
+            HTTPConnection.Machine.Head(
+                framing: framing, plan: plan, bodyLimit: bodyLimit,
+                bodyWindow: work?.0.body.window(limits),
+                announcedBody: head.headers.first(name: "content-length").flatMap { Int($0) },
+                expectsContinue: expectsContinue)
+        }
     }
 
     /// What becomes of a request, by its head alone; nil: that depends on a verdict that comes later.

@@ -48,15 +48,12 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var ready = CircularBuffer<Incoming>()
     private var source: AnswerSource?
     private var slicing = ResponseFraming()
-    private var output = ByteBuffer()
-    /// Memory of an earlier `output`, used again.
-    private var spare = ByteBuffer()
+    private var output = OutgoingBytes()
     private var isNotedUnflushed = false
     private var isPerforming = false
     private var closing: Closing?
     private var readWanted = false
     private var tick: Scheduled<Void>?
-    private var written = 0
 
     private enum Closing {
         case whenWritten(lingers: Bool)
@@ -82,7 +79,7 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     /// No request is being received or answered, and the client has taken all answers.
     var isIdle: Bool {
-        machine.isIdle && !meter.isMidHead && output.readableBytes == 0
+        machine.isIdle && !meter.isMidHead && output.buffer.readableBytes == 0
             && (stream?.traffic.unsent ?? context.map { meterUnsent($0.channel) } ?? 0) == 0
     }
 
@@ -175,11 +172,8 @@ final class HTTPConnection: ChannelDuplexHandler {
             keepAlive: !isLast && head.method != .CONNECT && !isObserver && stream == nil,
             omitsBody: head.method == .HEAD)
         let isTaken = machine.headReceived(
-            Machine.Head(
-                framing: framing, plan: planned.plan, bodyLimit: planned.bodyLimit,
-                bodyWindow: planned.work?.0.body.window(limits),
-                announcedBody: head.headers.first(name: "content-length").flatMap { Int($0) },
-                expectsContinue: expectation.wantsContinue), at: now)
+            planned.head(head, framing, expectsContinue: expectation.wantsContinue, limits), at: now
+        )
         meter.headTaken()
         incoming = nil
         if isTaken, let (operation, request) = planned.work {
@@ -299,6 +293,14 @@ final class HTTPConnection: ChannelDuplexHandler {
         perform()
     }
 
+    /// In a later turn of the event loop.
+    private func goOn() {
+        guard isOpen else { return }
+        machine.goOn()
+        perform()
+        flush()
+    }
+
     /// What was worked on elsewhere has reached the node.
     func workReturned() {
         guard isOpen else { return }
@@ -320,7 +322,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     private func perform(_ effect: Machine.Effect) {
         switch effect {
         case .work(let exchange):
-            guard let next = ready.popFirst() else { return }
+            guard let next = ready.popFirst() else { return machine.workBegan() }
             machine.isDraining = gateway.isDraining
             let isAway = gateway.work(next.request, next.operation, for: self, exchange)
             if isAway { machine.workWentAway() } else { machine.workBegan() }
@@ -334,7 +336,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         case .slice: gateway.slice(self)
         case .writeContinue:
             if let stream { return stream.writeContinue() }
-            output.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
+            output.buffer.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
+        case .goOnLater: context?.eventLoop.assumeIsolated().execute { self.goOn() }
         case .cancel(let exchanges): gateway.cancel(exchanges, of: self)
         case .closeWhenWritten(let lingers): closing = .whenWritten(lingers: lingers)
         case .close:
@@ -351,7 +354,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             if let stream {
                 stream.write(slice: bytes, isLast: slice == .last)
             } else {
-                edge.writer.write(slice: bytes, isLast: slice == .last, slicing, to: &output)
+                edge.writer.write(slice: bytes, isLast: slice == .last, slicing, to: &output.buffer)
             }
             if slice == .last { dropSource() }
             flushOutput()
@@ -394,23 +397,17 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private func flushOutput() {
         if let stream { return stream.flush(nil) }
-        if let context, output.readableBytes > 0 { write(to: context, nil) }
+        if let context, output.buffer.readableBytes > 0 { write(to: context, nil) }
     }
 
     private func write(to context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?) {
         if let stream { return stream.flush(promise) }
-        var bytes = output
         // Before the write, which may bring about anything, even the end of this connection.
-        output = spare
-        spare = ByteBuffer()
-        written += bytes.readableBytes
+        let bytes = output.take()
         edge.desk.counters.sentBytes.add(bytes.readableBytes)
         context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
-        if bytes.capacity <= limits.retainedBufferBytes {
-            // While nobody else has it, mostly: else there would be new memory for each answer.
-            bytes.clear()
-            spare = bytes
-        }
+        // Mostly it has been written: else there would be new memory for each answer.
+        output.reuse(consume bytes, atMost: limits.retainedBufferBytes)
     }
 
     // MARK: Flow control and life
@@ -430,7 +427,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         machine.writabilityChanged(context.channel.isWritable)
         perform()
-        resumeReading()
+        flush()
         context.fireChannelWritabilityChanged()
     }
 
@@ -461,7 +458,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         dropIncoming()
         for waiting in ready { if let kept = waiting.request.kept { drop(kept.intake) } }
         ready.removeAll()
-        output = ByteBuffer()
+        output.drop()
         tick?.cancel()
         tick = nil
         if let stream { stream.ended() } else { gateway.connectionClosed() }
@@ -485,7 +482,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     private func traffic(of channel: any Channel) -> HTTPTraffic {
         let unsent = meterUnsent(channel)
         return HTTPTraffic(
-            received: meter.received, taken: written - unsent, unsent: unsent,
+            received: meter.received, taken: output.written - unsent, unsent: unsent,
             isMidHead: meter.isMidHead && held == nil)
     }
 
@@ -493,7 +490,9 @@ final class HTTPConnection: ChannelDuplexHandler {
         if let stream {
             stream.write(response, framing, edge.writer)
         } else {
-            edge.writer.write(response, framing, to: &output)
+            edge.writer.write(response, framing, to: &output.buffer)
+            // Only so is it known in this turn whether the client takes it.
+            if output.buffer.readableBytes > limits.sliceBytes { flushOutput() }
         }
         edge.desk.counters.answers.count(response.status)
     }

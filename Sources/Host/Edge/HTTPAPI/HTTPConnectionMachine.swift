@@ -14,55 +14,6 @@
 ///
 /// Times are distances from any fixed moment. Not thread-safe: a value of one event loop.
 struct HTTPConnectionMachine<Answer> {
-    /// Names a request and its answer on this connection.
-    struct ExchangeID: Hashable, Comparable {
-        let number: Int
-        static func < (a: Self, b: Self) -> Bool { a.number < b.number }
-    }
-
-    /// What becomes of a request.
-    enum Plan {
-        /// Known from the head.
-        case answer(Answer)
-        /// To be worked out from head and body.
-        case work
-    }
-
-    /// What the machine must know of a request's head.
-    struct Head {
-        var framing = ResponseFraming()
-        var plan: Plan
-        /// Bytes of body that are taken at most.
-        var bodyLimit: Int
-        /// The body is taken in parts, while it comes: so many bytes of it may have come that were
-        /// not taken yet, then nothing more is read. Nil: it is taken whole, at its end.
-        var bodyWindow: Int?
-        /// Bytes of body the client announced; nil: it comes in chunks, or there is none.
-        var announcedBody: Int?
-        /// The client holds its body back until it is told to go on.
-        var expectsContinue = false
-    }
-
-    /// What is to be done, in this order.
-    enum Effect {
-        /// The request's body is complete: begin to work on it.
-        case work(ExchangeID)
-        /// Write an answer that is complete.
-        case write(Answer, ResponseFraming)
-        case refuse(HTTPRefusal, ResponseFraming)
-        /// Write the head of an answer in slices.
-        case begin(Answer, ResponseFraming)
-        /// Make the next slice and write it, then call `sliced`.
-        case slice
-        case writeContinue
-        /// Nobody waits for these any more.
-        case cancel([ExchangeID])
-        /// Close when all is written; a client that may still be sending gets time to read.
-        case closeWhenWritten(lingers: Bool)
-        /// Close at once.
-        case close(HTTPConnectionEnd)
-    }
-
     private struct Exchange {
         let framing: ResponseFraming
         var bodySize: Int
@@ -131,6 +82,11 @@ struct HTTPConnectionMachine<Answer> {
     /// overtake; so those after it wait for its answer.
     private var unanswered: ExchangeID?
     private var held: [ExchangeID] = []
+    /// `.work` was said, and what became of it was not heard yet.
+    private var isBeginning = false
+    /// Since `goOn` was called last, or asked for.
+    private var begunInTurn = 0
+    private var isPausing = false
     /// Bytes of bodies whose requests are not answered.
     private var bodyBytes = 0
     private var isWritable = true
@@ -229,13 +185,16 @@ struct HTTPConnectionMachine<Answer> {
             append(Exchange(framing: incoming.head.framing, bodySize: size))
             let id = ExchangeID(number: firstNumber + exchanges.count - 1)
             held.append(id)
-            if held.count == 1 { beginNext() }
+            beginNext()
         }
     }
 
     /// What `.work` began last is large, and done elsewhere: nothing else begins before `workReturned`,
     /// nor before it is answered.
-    mutating func workWentAway() { isWorkAway = true }
+    mutating func workWentAway() {
+        isBeginning = false
+        isWorkAway = true
+    }
 
     mutating func workReturned() {
         isWorkAway = false
@@ -244,14 +203,38 @@ struct HTTPConnectionMachine<Answer> {
     }
 
     /// What `.work` began last is under way: the next may begin.
-    mutating func workBegan() { beginNext() }
+    mutating func workBegan() {
+        isBeginning = false
+        beginNext()
+    }
 
+    /// `.goOnLater` asked for it.
+    mutating func goOn() {
+        isPausing = false
+        begunInTurn = 0
+        beginNext()
+    }
+
+    /// What one read brings in may be thousands of requests, with answers of gigabytes: so nothing begins
+    /// for a client that takes no answers, nor more than may be unanswered at a time, and other connections
+    /// get their turns.
     private mutating func beginNext() {
-        guard !isWorkAway, unanswered == nil, !held.isEmpty else { return }
-        let next = held.removeFirst()
+        guard !isBeginning, !isWorkAway, unanswered == nil, isWritable, !isPausing,
+            let next = held.first, next.number - firstNumber - front < pipelinedRequests
+        else { return }
+        if begunInTurn == Self.mostBegunInTurn {
+            isPausing = true
+            return effects.append(.goOnLater)
+        }
+        begunInTurn += 1
+        held.removeFirst()
+        isBeginning = true
         begun = next
         effects.append(.work(next))
     }
+
+    /// Requests of one connection that begin in one turn of its event loop.
+    private static var mostBegunInTurn: Int { 64 }
 
     private func isAwaited(_ id: ExchangeID) -> Bool {
         let place = id.number - firstNumber
@@ -300,11 +283,8 @@ struct HTTPConnectionMachine<Answer> {
     private mutating func put(_ content: Content, _ id: ExchangeID) {
         guard isAwaited(id) else { return }
         exchanges[id.number - firstNumber].content = content
+        if unanswered == id { unanswered = nil }
         advance()
-        if unanswered == id {
-            unanswered = nil
-            beginNext()
-        }
     }
 
     /// The slice that was asked for is written.
@@ -367,6 +347,8 @@ struct HTTPConnectionMachine<Answer> {
         }
         dropFinished()
         writeContinueIfDue()
+        // It may have waited for a place.
+        beginNext()
     }
 
     private mutating func dropFinished() {
@@ -410,6 +392,7 @@ struct HTTPConnectionMachine<Answer> {
     mutating func writabilityChanged(_ isWritable: Bool) {
         self.isWritable = isWritable
         askForSlice()
+        beginNext()
     }
 
     /// An answer is owed or under way.
@@ -486,9 +469,7 @@ struct HTTPConnectionMachine<Answer> {
         front = 0
         bodyBytes = 0
         held = []
+        isBeginning = false
         unanswered = nil
     }
 }
-
-extension HTTPConnectionMachine.Plan: Equatable where Answer: Equatable {}
-extension HTTPConnectionMachine.Effect: Equatable where Answer: Equatable {}

@@ -40,8 +40,8 @@ package struct HTTPLimits: Sendable {
 
     // One connection.
 
-    /// Unanswered requests of one connection at which reading from it pauses. What one read has
-    /// brought in is still answered.
+    /// Unanswered requests of one connection at which reading from it pauses, and no more begin. What
+    /// one read has brought in beyond waits for its place.
     package var pipelinedRequests = 128
     /// Bytes of bodies of unanswered requests at which reading from a connection pauses.
     package var connectionBodyBytes = 64 << 20
