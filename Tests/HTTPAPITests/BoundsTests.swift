@@ -231,6 +231,32 @@ import Wire
         #expect(client.server.budgets.answerBytes.inUse == 0)
     }
 
+    @Test func `Of a write that was carried out nobody is told that it was not`() throws {
+        var limits = HTTPLimits()
+        limits.answerBytesInFlight = 1000
+        let client = try Client(FakeNode { _ in largeResult(300_000) }, limits: limits)
+        let problems = ["Accept: application/problem+json"]
+        let lines = ["Accept: application/x-ndjson"]
+        for path in ["/db/execute", "/db/request"] {
+            for headers in [[], problems, lines] {
+                let answer = try client.request("POST", path, headers: headers, body: #"["x"]"#)
+                #expect(answer.status == 500)
+                #expect(answer.headers["retry-after"] == nil)
+                #expect(answer.headers["x-rqlited-error"] == "answer_dropped")
+                #expect(answer.body.contains("was carried out"))
+                #expect(
+                    answer.body.contains("\"may_have_taken_effect\":true") == (headers == problems))
+            }
+        }
+        for headers in [[], lines] {
+            let read = try client.request("GET", "/db/query?q=x", headers: headers)
+            #expect(read.status == 503)
+            #expect(read.headers["retry-after"] == "1")
+            #expect(read.headers["x-rqlited-error"] == "busy")
+        }
+        #expect(client.server.budgets.answerBytes.inUse == 0)
+    }
+
     @Test func `For who takes no answers none are made`() throws {
         let client = try Client(FakeNode { _ in .results(.oneInsert) })
         // Its first request tells what the connection speaks.

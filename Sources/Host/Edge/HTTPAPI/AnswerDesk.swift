@@ -106,7 +106,7 @@ struct AnswerDesk: Sendable {
             || size + Self.repeatedNames(in: result, pending.format) > limits.sliceBytes
         {
             let share = Share(of: budgets.answerBytes)
-            guard share.grow(by: size) else { return failure(.busy, to: pending) }
+            guard share.grow(by: size) else { return noRoom(for: pending) }
             response = Response(.ok, .json)
             response.source = AnswerSource(
                 ResultDocument(result, pending.format, elapsed: { pending.elapsed }),
@@ -152,7 +152,7 @@ struct AnswerDesk: Sendable {
         beginning part: ResultPart, servedBy server: PeerAddress?, _ pending: PendingReply
     ) -> Response {
         let share = Share(of: budgets.answerBytes)
-        guard share.grow(by: ResultWindow.bytes) else { return failure(.busy, to: pending) }
+        guard share.grow(by: ResultWindow.bytes) else { return noRoom(for: pending) }
         let source = AnswerSource(
             StreamedDocument(pending.format, elapsed: { pending.elapsed }), holding: share)
         source.feed(part)
@@ -172,7 +172,7 @@ struct AnswerDesk: Sendable {
         let part = ResultPart(
             pieces + [.end(error: result.error, logIndex: result.logIndex)])
         guard share.grow(by: max(ResultWindow.bytes, part.byteCount)) else {
-            return .plain(.serviceUnavailable, ErrorTable.text(.busy))
+            return noRoom(for: pending)
         }
         var response = Response(.ok, .lines)
         let source = AnswerSource(
@@ -181,6 +181,14 @@ struct AnswerDesk: Sendable {
         response.source = source
         if result.error == nil { response.servedBy = server?.rawValue ?? advertisedAddress }
         return response
+    }
+
+    /// The answer can't be held until its client takes it. Of what may have been done nobody must be told
+    /// that it was not: it would be sent again.
+    private func noRoom(for pending: PendingReply) -> Response {
+        pending.operation.mayHaveEffect
+            ? Problem.droppedAnswer(asDocument: pending.wantsProblem)
+            : failure(.busy, to: pending)
     }
 
     /// Bytes that go out as they are, of which the first part is here.

@@ -56,14 +56,7 @@ enum Problem {
 
     /// The document, with a line's end.
     static func response(to error: ServiceError) -> Response {
-        let status = status(of: error)
-        var members: [JSONValue.Member] = [
-            .init("type", .string("about:blank")), .init("title", .string(status.reasonPhrase)),
-            .init("status", .integer(UInt64(status.code))),
-            .init("detail", .string(ErrorTable.text(error))),
-            .init("code", .string(code(of: error))),
-            .init("may_have_taken_effect", .bool(isUncertain(error))),
-        ]
+        var members: [JSONValue.Member] = []
         switch error {
         case .notLeader(let url?): members.append(.init("leader", .string(url)))
         case .noLeader(let waitingFor) where !waitingFor.isEmpty:
@@ -81,8 +74,38 @@ enum Problem {
         case .keyTaken(let index): members.append(.init("index", .integer(index.rawValue)))
         default: break
         }
+        return document(
+            status(of: error), code: code(of: error), ErrorTable.text(error),
+            isUncertain: isUncertain(error), members)
+    }
+
+    /// Of what was carried out, and whose answer can't be held until its client takes it.
+    static let droppedCode = "answer_dropped"
+
+    /// - Parameter asDocument: the client asks for that.
+    static func droppedAnswer(asDocument: Bool) -> Response {
+        let text =
+            "the request was carried out, and there is no room for its answer: too many wait for their "
+            + "clients"
+        var response =
+            asDocument
+            ? document(.internalServerError, code: droppedCode, text, isUncertain: true)
+            : .plain(.internalServerError, text)
+        response.errorCode = droppedCode
+        return response
+    }
+
+    private static func document(
+        _ status: HTTPResponseStatus, code: String, _ detail: String, isUncertain: Bool,
+        _ more: [JSONValue.Member] = []
+    ) -> Response {
+        let members: [JSONValue.Member] = [
+            .init("type", .string("about:blank")), .init("title", .string(status.reasonPhrase)),
+            .init("status", .integer(UInt64(status.code))), .init("detail", .string(detail)),
+            .init("code", .string(code)), .init("may_have_taken_effect", .bool(isUncertain)),
+        ]
         var body: [UInt8] = []
-        JSONValue.object(members).write(to: &body)
+        JSONValue.object(members + more).write(to: &body)
         return Response(status, .problem, body: body + [UInt8(ascii: "\n")])
     }
 

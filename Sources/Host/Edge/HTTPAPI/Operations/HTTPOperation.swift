@@ -173,6 +173,9 @@ extension HTTPOperation {
     /// What a client must be granted.
     var rightsNeed: RightsNeed { RightsNeed(permissions, isReading: isReading) }
 
+    /// When its answer is there, something may have been done.
+    var mayHaveEffect: Bool { need != .edge && !isReading }
+
     /// It changes nothing, also by what it carries.
     var isReading: Bool {
         if permissions == [.query] { return true }
