@@ -257,6 +257,37 @@ import Wire
         #expect(client.server.budgets.answerBytes.inUse == 0)
     }
 
+    @Test func `Answers that are made at once count, too, until they are taken`() throws {
+        var limits = HTTPLimits()
+        limits.answerBytesInFlight = 250_000
+        let client = try Client(FakeNode { _ in nil }, limits: limits)
+        let query = "GET /db/query?q=x HTTP/1.1\r\nHost: a\r\n\r\n"
+        try client.send(String(repeating: query, count: 4))
+        let ids = client.node.requests.map(\.id)
+        try #require(ids.count == 4)
+        // They wait for the first.
+        for id in ids.dropFirst() {
+            client.node.deliver([Reply(id: id, outcome: largeResult(70_000))])
+        }
+        #expect(client.server.budgets.answerBytes.inUse > 180_000)
+        client.node.deliver([Reply(id: ids[0], outcome: .results(.oneInsert))])
+        let answers = Client.answers(in: try client.output())
+        #expect(answers.map(\.status) == [200, 200, 200, 503])
+        #expect(
+            answers[1].headers["content-length"].flatMap { Int($0) }.map { $0 > 90_000 } == true)
+        #expect(client.server.budgets.answerBytes.inUse == 0)
+        // Small ones are not counted, and those of a connection that ends are given back.
+        try client.send(String(repeating: query, count: 3))
+        let others = client.node.requests.suffix(3).map(\.id)
+        client.node.deliver([Reply(id: others[1], outcome: largeResult(10_000))])
+        #expect(client.server.budgets.answerBytes.inUse == 0)
+        client.node.deliver([Reply(id: others[2], outcome: largeResult(70_000))])
+        #expect(client.server.budgets.answerBytes.inUse > 90_000)
+        try client.channel.close().wait()
+        client.channel.embeddedEventLoop.run()
+        #expect(client.server.budgets.answerBytes.inUse == 0)
+    }
+
     @Test func `For who takes no answers none are made`() throws {
         let client = try Client(FakeNode { _ in .results(.oneInsert) })
         // Its first request tells what the connection speaks.

@@ -25,12 +25,25 @@ struct AnswerDesk: Sendable {
             response.commit = reply.sight.flatMap {
                 $0.mark.index.rawValue <= shown ? $0.mark : nil
             }
-            response.pack(for: pending)
-            return response
+            return finished(response, for: pending)
         }
         return .plain(
             .internalServerError,
             "the node answered \(pending.operation.name) with the outcome of another operation")
+    }
+
+    /// Packed, where its client takes that, and counted until it has taken it.
+    func finished(_ response: Response, for pending: PendingReply) -> Response {
+        var response = response
+        response.pack(for: pending)
+        let size = response.body.count
+        guard size > limits.uncountedBytes, !pending.operation.isObservation else {
+            return response
+        }
+        let share = Share(of: budgets.answerBytes)
+        guard share.grow(by: size) else { return noRoom(for: pending) }
+        response.share = share
+        return response
     }
 
     func failure(_ error: ServiceError, to pending: PendingReply) -> Response {

@@ -403,9 +403,9 @@ final class HTTPConnection: ChannelDuplexHandler {
     private func write(to context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?) {
         if let stream { return stream.flush(promise) }
         // Before the write, which may bring about anything, even the end of this connection.
-        let bytes = output.take()
+        let (bytes, taken) = output.take(promise, on: context.eventLoop)
         edge.desk.counters.sentBytes.add(bytes.readableBytes)
-        context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
+        context.writeAndFlush(wrapOutboundOut(bytes), promise: taken)
         // Mostly it has been written: else there would be new memory for each answer.
         output.reuse(consume bytes, atMost: limits.retainedBufferBytes)
     }
@@ -491,6 +491,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             stream.write(response, framing, edge.writer)
         } else {
             edge.writer.write(response, framing, to: &output.buffer)
+            if !framing.omitsBody { output.hold(response.share) }
             // Only so is it known in this turn whether the client takes it.
             if output.buffer.readableBytes > limits.sliceBytes { flushOutput() }
         }

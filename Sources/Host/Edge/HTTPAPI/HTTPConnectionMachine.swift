@@ -323,6 +323,8 @@ struct HTTPConnectionMachine<Answer> {
         while case .between = outflow, front < exchanges.count {
             let exchange = exchanges[front]
             if case .awaited = exchange.content { break }
+            // Its memory is not kept until those behind it are answered, too.
+            exchanges[front].content = .awaited
             front += 1
             bodyBytes -= exchange.bodySize
             var framing = exchange.framing

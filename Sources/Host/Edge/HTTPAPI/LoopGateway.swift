@@ -91,10 +91,9 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
             return workElsewhere(request, pending, for: connection, exchange)
         }
         switch operation.work(edge.desk, request) {
-        case .respond(var response):
+        case .respond(let response):
             edge.desk.counters.times.record(pending)
-            response.pack(for: pending)
-            connection.complete(exchange, with: response)
+            connection.complete(exchange, with: edge.desk.finished(response, for: pending))
         case .enqueue(let write):
             guard let id = enroll(pending, for: connection, exchange, request.share) else { break }
             enqueue(write, id)
@@ -186,10 +185,10 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
     }
 
     private func returned(_ id: RequestID, _ exchange: ExchangeID, _ action: Action) {
-        if case .respond(var response) = action, let waiting = remove(id) {
+        if case .respond(let response) = action, let waiting = remove(id) {
             edge.desk.counters.times.record(waiting.pending)
-            response.pack(for: waiting.pending)
-            waiting.connection.complete(exchange, with: response)
+            waiting.connection.complete(
+                exchange, with: edge.desk.finished(response, for: waiting.pending))
         }
         away.removeValue(forKey: id)?.connection.workReturned()
         endDrainingIfDue()

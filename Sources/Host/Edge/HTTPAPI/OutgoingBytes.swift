@@ -7,14 +7,26 @@ struct OutgoingBytes {
     private var spare = ByteBuffer()
     /// Bytes that were handed over so far.
     private(set) var written = 0
+    /// What is in `buffer` takes of what all answers may.
+    private var shares: [Share] = []
 
-    /// All there is, to be written now.
-    mutating func take() -> ByteBuffer {
+    /// What was added to `buffer` last has a share, until the socket has taken it.
+    mutating func hold(_ share: Share?) { if let share { shares.append(share) } }
+
+    /// All there is, to be written now with the promise that is returned.
+    mutating func take(
+        _ promise: EventLoopPromise<Void>?, on loop: any EventLoop
+    ) -> (ByteBuffer, EventLoopPromise<Void>?) {
         let bytes = buffer
         buffer = spare
         spare = ByteBuffer()
         written += bytes.readableBytes
-        return bytes
+        guard !shares.isEmpty else { return (bytes, promise) }
+        let held = shares
+        shares = []
+        let promise = promise ?? loop.makePromise(of: Void.self)
+        promise.futureResult.assumeIsolated().whenComplete { _ in withExtendedLifetime(held) {} }
+        return (bytes, promise)
     }
 
     /// Uses memory again, of no more than so many bytes. It is new memory where somebody else still has it.
@@ -28,5 +40,6 @@ struct OutgoingBytes {
     mutating func drop() {
         buffer = ByteBuffer()
         spare = ByteBuffer()
+        shares = []
     }
 }

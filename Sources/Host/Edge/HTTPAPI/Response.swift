@@ -60,6 +60,8 @@ struct Response: Sendable {
     var body: [UInt8] = []
     /// Where the body comes from, slice by slice, when it is large; `body` is empty then.
     var source: AnswerSource?
+    /// What `body` takes of what all answers may.
+    var share: Share?
     var location: String?
     /// Seconds after which the client may try again.
     var retryAfter: Int?

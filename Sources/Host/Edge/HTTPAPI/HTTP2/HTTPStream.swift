@@ -21,6 +21,8 @@ final class HTTPStream: ChannelDuplexHandler {
     private var context: ChannelHandlerContext?
     private var frames: [HTTP2Frame.FramePayload] = []
     private var frameBytes = 0
+    /// What is in `frames` takes of what all answers may.
+    private var shares: [Share] = []
     private var hasHead = false
     private var hasRequest = false
     private var hasAnswer = false
@@ -104,6 +106,7 @@ final class HTTPStream: ChannelDuplexHandler {
                 .init(headers: HPACKHeaders(answer: text), endStream: isWhole && body.isEmpty)))
         hasAnswer = isWhole
         if !body.isEmpty { append(body, isLast: isWhole) }
+        if !body.isEmpty, let share = response.share { shares.append(share) }
     }
 
     func write(slice: [UInt8], isLast: Bool) {
@@ -130,14 +133,16 @@ final class HTTPStream: ChannelDuplexHandler {
         }
         let before = frames
         let bytes = frameBytes
+        let held = shares
         // Writing may bring about anything, even the end of this stream.
         frames = []
         frameBytes = 0
+        shares = []
         written += bytes
         flushes += 1
         let done = context.eventLoop.makePromise(of: Void.self)
         done.futureResult.assumeIsolated().whenComplete { _ in
-            self.taken += bytes
+            withExtendedLifetime(held) { self.taken += bytes }
             self.flushes -= 1
             guard self.flushes == 0 else { return }
             let waiting = self.waiting
