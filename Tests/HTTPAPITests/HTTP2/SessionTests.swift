@@ -263,6 +263,32 @@ import Wire
         #expect(isDone)
     }
 
+    @Test func `Bodies that cross the farewell keep nobody from coming to an end`() throws {
+        let client = try client()
+        try client.send(client.head(1, "POST", "/db/execute", ends: false))
+        _ = client.client.server.drain(on: client.channel.eventLoop)
+        try client.advance()
+        try #require(client.goAways == [0])
+        let late = Frame(.data, 0, 3, [0x20])
+        // In one piece: no more comes behind it.
+        try client.send(
+            client.head(3, "POST", "/db/execute", ends: false), late, late, late,
+            Frame(.data, Frame.endStream, 1, Array(#"["a"]"#.utf8)))
+        let requests = client.client.node.requests
+        try #require(requests.count == 1)
+        client.client.node.deliver([
+            Reply(id: requests[0].id, outcome: .results(.oneInsert))
+        ])
+        try client.advance()
+        #expect(client.streams[1]?.status == "200")
+        #expect(client.streams[1]?.isWhole == true)
+        #expect(client.streams[3]?.status == nil)
+        try client.advance(.seconds(3))
+        #expect(!client.channel.isActive)
+        #expect(client.goAways.allSatisfy { $0 == 0 })
+        #expect(client.counted("http2_faults") == 0)
+    }
+
     @Test func `A server that stops tells connections without a request at once`() throws {
         let client = try client()
         _ = client.client.server.drain(on: client.channel.eventLoop)

@@ -19,8 +19,21 @@ final class HTTP2Meter: ChannelDuplexHandler {
     private var farewells = 0
     /// The frames of this client can't be followed any more, and it was told so.
     private(set) var hasFailed = false
+    private var context: ChannelHandlerContext?
 
     init(_ counters: HTTPCounters) { self.counters = counters }
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    /// What makes frames of bytes stops at one that does not fit, until more comes: this has it look at
+    /// what stands behind.
+    func goOn() {
+        guard !hasFailed, let context else { return }
+        context.fireChannelRead(wrapInboundOut(ByteBuffer()))
+        context.fireChannelReadComplete()
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let bytes = unwrapInboundIn(data)

@@ -98,6 +98,10 @@ final class HTTP2Session: ChannelInboundHandler {
         // What one stream did wrong ended that alone.
         if meter.hasFailed {
             fail()
+        } else if error is NIOHTTP2Errors.NoSuchStream {
+            // A body that crossed the farewell, of a stream that it refused. In a turn of its own: its
+            // frame is just being looked at.
+            context.eventLoop.assumeIsolated().execute { self.meter.goOn() }
         } else if !(error is any NIOHTTP2Error) {
             context.close(promise: nil)
         }
