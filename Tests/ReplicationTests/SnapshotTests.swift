@@ -90,6 +90,19 @@ import Testing
         #expect(node.log.raft.ticksSinceLeader == 101)
     }
 
+    @Test func `The leader's silence counts while the process stands still`() {
+        var node = Fixture(voters: ["a", "b", "c"])
+        node.hear(term: 1, entries: [entry(1, term: 1)], commit: 1)
+        node.settle()
+        node.log.tick()
+        node.log.stoodStill(ticks: 500)
+        #expect(node.log.raft.ticksSinceLeader == 501)
+        node.log.snapshotReceived(Self.mark, token: Self.token)
+        #expect(node.log.isInstalling)
+        node.log.stoodStill(ticks: 500)
+        #expect(node.log.raft.ticksSinceLeader == 1001)
+    }
+
     @Test func `An unusable snapshot changes nothing`() {
         var node = Fixture(voters: ["a", "b", "c"])
         node.log.snapshotReceived(Self.mark, token: Self.token)

@@ -22,6 +22,8 @@ struct Ensemble {
         var inbox: [NodeEvent] = []
         /// The log and the database do nothing while this is set.
         var isHung = false
+        /// Its process stands still: no turn, and events wait.
+        var isStalled = false
         var held: [NodeEffect] = []
         /// The database has no room while this is not nil: its work waits from the first batch on.
         var waitingForRoom: [NodeEffect]?
@@ -143,7 +145,9 @@ struct Ensemble {
             var isIdle = true
             for number in nodes.keys.sorted() {
                 collect(number)
-                guard let node = nodes[number], !node.inbox.isEmpty else { continue }
+                guard let node = nodes[number], !node.inbox.isEmpty, !node.isStalled else {
+                    continue
+                }
                 isIdle = false
                 turn(number)
             }
@@ -153,7 +157,7 @@ struct Ensemble {
     }
 
     private mutating func turn(_ number: Int) {
-        guard nodes[number]?.machine != nil else { return }
+        guard nodes[number]?.machine != nil, nodes[number]?.isStalled == false else { return }
         let events = nodes[number]?.inbox ?? []
         nodes[number]?.inbox = []
         nodes[number]?.machine?.turn(events, at: now, wallMilliseconds: wallMilliseconds)

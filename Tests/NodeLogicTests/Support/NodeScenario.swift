@@ -62,6 +62,11 @@ struct NodeScenario {
         case "heal": ensemble.cuts = []
         case "hang": ensemble.nodes[command.node]?.isHung = true
         case "revive": revive(command.node)
+        case "stall":
+            // What happened meanwhile is taken with what happens next.
+            ensemble.nodes[command.node]?.isStalled = true
+            ensemble.run(milliseconds: command.second)
+            ensemble.nodes[command.node]?.isStalled = false
         case "full":
             ensemble.post(.log(.full(command.words.last == "on")), to: command.node)
             ensemble.settle()

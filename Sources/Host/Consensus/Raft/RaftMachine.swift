@@ -97,9 +97,11 @@ package struct RaftMachine: Sendable {
         }
     }
 
-    /// To be called at every tick in which `tick` is not, for a snapshot is put in place: the leader is
-    /// not heard meanwhile, and what this node knows of it gets older all the same.
-    package mutating func tickUnheard() { leaderSilence = leaderSilence.map { $0 + 1 } }
+    /// To be called for all ticks for which `tick` is not, as a snapshot is put in place or the process stood
+    /// still: the leader is not heard meanwhile, and what this node knows of it gets older all the same.
+    package mutating func tickUnheard(_ count: Int = 1) {
+        leaderSilence = leaderSilence.map { $0 + count }
+    }
 
     /// Appends commands to the log if this node leads; they take contiguous indexes.
     ///

@@ -107,6 +107,9 @@ package struct ReplicatedLog: Sendable {
         drain()
     }
 
+    /// So many ticks passed, beside those of `tick`, in which the shell stood still.
+    package mutating func stoodStill(ticks count: Int) { raft.tickUnheard(count) }
+
     /// The log's disk has no room, by the word of the thread that writes it; or it has again. A
     /// write that merely takes too long is noticed here without it.
     package mutating func storageFull(_ isFull: Bool) {

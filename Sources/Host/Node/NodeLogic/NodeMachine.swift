@@ -246,7 +246,11 @@ package struct NodeMachine: Sendable {
             due += 1
             if exclusion != .stopped { replicated?.tick() }
         }
-        if nextTick <= now { nextTick = now + options.tick }
+        if nextTick <= now {
+            // More would tell elections nothing; but what this node knows of its leader is as old as that.
+            replicated?.stoodStill(ticks: Int((now - nextTick) / options.tick) + 1)
+            nextTick = now + options.tick
+        }
         if firstCampaign.isDue(hasLeader: replicated?.raft.leader != nil, now) {
             replicated?.campaign()
         }
