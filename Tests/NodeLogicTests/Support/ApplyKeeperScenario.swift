@@ -108,7 +108,9 @@ struct ApplyKeeperScenario: KeeperScenario {
             output.append("establish")
             keeper.established()
         case .checkpoint:
-            output.append("checkpoint")
+            let patience = keeper.patience
+            output.append(
+                patience > .zero ? "checkpoint, waits \(patience) for reads" : "checkpoint")
             guard disk != "full" else { return keeper.notCheckpointed(.noRoom) }
             keeper.checkpointed(
                 through: LogIndex(readersHold ? 0 : applied), isHeldBack: readersHold)

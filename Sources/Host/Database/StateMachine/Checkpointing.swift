@@ -1,6 +1,7 @@
 internal import CSQLite
 package import Raft
 internal import SQLite
+internal import Time
 
 /// How far a checkpoint came.
 package struct CheckpointOutcome: Equatable, Sendable {
@@ -69,9 +70,14 @@ extension Applier {
     }
 
     /// Copies the write-ahead log into the main file as far as readers allow, and syncs it.
-    /// - Parameter givesRoomBack: where all is copied and nobody reads, the log's file is emptied: the disk
-    ///   is full, and it may be what fills it.
-    package func checkpoint(givesRoomBack: Bool = false) throws(ApplyFault) -> CheckpointOutcome {
+    /// - Parameters:
+    ///   - patience: how long it waits for reads that are in the way, and then for those that use the log still, so
+    ///     that the next commit starts it over. Nothing is committed meanwhile, so none that begins is in the way.
+    ///   - givesRoomBack: where all is copied and nobody reads, the log's file is emptied: the disk is full, and it
+    ///     may be what fills it.
+    package func checkpoint(
+        patience: Duration = .zero, givesRoomBack: Bool = false
+    ) throws(ApplyFault) -> CheckpointOutcome {
         guard checkpoints.holds == 0 else {
             return CheckpointOutcome(
                 extent: .held, walPages: Int(session.wal.pages), copiedPages: 0,
@@ -81,12 +87,7 @@ extension Applier {
             // The checkpoint would sync the log itself; done first it is the only long wait, with
             // no lock of SQLite's taken.
             try session.connection.sync(.writeAheadLog)
-            var walPages: Int32 = 0
-            var copied: Int32 = 0
-            let rc = sqlite3_wal_checkpoint_v2(
-                session.connection.pointer, "main", SQLITE_CHECKPOINT_PASSIVE, &walPages, &copied)
-            guard rc == SQLITE_OK else { throw session.connection.lastError }
-            // With older readers SQLite says OK although pages are left.
+            let (walPages, copied) = try copyLog(patience)
             let isComplete = copied >= walPages
             if isComplete { checkpoints.covered = applied.position }
             // While somebody reads it is refused as busy, and the next attempt comes.
@@ -100,6 +101,33 @@ extension Applier {
         } catch {
             throw .storage("checkpointing the database \(path)", error)
         }
+    }
+
+    /// - Returns: pages in the log, and those of them that are in the main file.
+    private func copyLog(
+        _ patience: Duration
+    ) throws(SQLiteError) -> (walPages: Int32, copied: Int32) {
+        let pointer = session.connection.pointer
+        var walPages: Int32 = 0
+        var copied: Int32 = 0
+        guard patience > .zero else {
+            // With older readers SQLite says OK although pages are left.
+            let rc = sqlite3_wal_checkpoint_v2(
+                pointer, "main", SQLITE_CHECKPOINT_PASSIVE, &walPages, &copied)
+            guard rc == SQLITE_OK else { throw session.connection.lastError }
+            return (walPages, copied)
+        }
+        // For all waits of the one call together.
+        _ = sqlite3_busy_timeout(
+            pointer, Int32(clamping: patience.nanosecondsClamped / 1_000_000))
+        defer { _ = sqlite3_busy_timeout(pointer, 0) }
+        let rc = sqlite3_wal_checkpoint_v2(
+            pointer, "main", SQLITE_CHECKPOINT_RESTART, &walPages, &copied)
+        // Busy: the time is over. What could be copied by then is copied, and counted.
+        guard rc == SQLITE_OK || (rc & 0xff == SQLITE_BUSY && walPages >= 0) else {
+            throw session.connection.lastError
+        }
+        return (walPages, copied)
     }
 
     /// Makes the main file complete and keeps it so until `endSnapshot`; nil while readers hold

@@ -188,7 +188,8 @@ struct ApplyWorker {
         let start = MonotonicTime.now
         defer { links.timings.checkpoint.record(.now - start) }
         do throws(ApplyFault) {
-            outcome = try applier.checkpoint(givesRoomBack: keeper.lacksRoom)
+            outcome = try applier.checkpoint(
+                patience: keeper.patience, givesRoomBack: keeper.lacksRoom)
         } catch {
             return keeper.notCheckpointed(DatabaseTrouble(error))
         }

@@ -12,7 +12,8 @@ package import Wire
 ///   write its log from the front again, and the Raft log get shorter;
 /// - a checkpoint comes when SQLite's log has outgrown its bound, or when a restart would have to
 ///   apply too many entries and the last one is long enough ago; and once when the node stops. One
-///   that finds no room can wait;
+///   that finds no room can wait. As long as SQLite's log has outgrown its bound by far, writes wait now and then
+///   for reads: with some in flight at all times no checkpoint would ever be complete;
 /// - a snapshot that is being sent holds the main file: past a bound of SQLite's log it is given up,
 ///   and readers that hold a checkpoint back past theirs are named to the machine;
 /// - one generation is live. A received snapshot becomes the next one's file; those before it
@@ -49,6 +50,11 @@ package struct ApplyKeeper: Sendable {
 
     /// Between two attempts to write to a full disk.
     package static let fullDiskPause = Duration.milliseconds(200)
+    /// How far beyond its bound SQLite's log is when writes wait for reads so that it can start over …
+    private static let outgrownBytes: Int64 = 64 << 20
+    /// … and how long, for each time that it has grown by as much; at most eight times as long, and a fifth of
+    /// the time.
+    private static let leastPatience = Duration.milliseconds(250)
 
     private let limits: Limits
     /// The file that counts.
@@ -61,6 +67,10 @@ package struct ApplyKeeper: Sendable {
     private var lastCheckpointTime: MonotonicTime
     /// The checkpoint that is handed out was asked for.
     private var isCheckpointAsked = false
+    /// How long the checkpoint that is handed out waits for reads.
+    package private(set) var patience = Duration.zero
+    /// Until then none waits for them again.
+    private var impatientUntil = MonotonicTime.zero
 
     /// Posted and not done, in order.
     private var backlog: ArraySlice<DatabaseWork> = []
@@ -186,6 +196,7 @@ package struct ApplyKeeper: Sendable {
         if mustCheckpoint(index, walBytes, now) {
             lastCheckpoint = index
             lastCheckpointTime = now
+            patience = patienceNow(walBytes, now)
             due.append(.checkpoint)
         }
         // What is written while a snapshot is sent can't be checkpointed.
@@ -257,6 +268,14 @@ package struct ApplyKeeper: Sendable {
             && now - lastCheckpointTime >= limits.checkpointInterval
     }
 
+    private mutating func patienceNow(_ walBytes: Int64, _ now: MonotonicTime) -> Duration {
+        let outgrown = (walBytes - limits.checkpointBytes) / Self.outgrownBytes
+        guard outgrown > 0, now >= impatientUntil else { return .zero }
+        let patience = Self.leastPatience * Int(min(outgrown, 8))
+        impatientUntil = now + patience * 5
+        return patience
+    }
+
     /// The database knows its cluster.
     package mutating func established() { due.append(.report([.established])) }
 
@@ -280,6 +299,7 @@ package struct ApplyKeeper: Sendable {
     }
 
     private mutating func checkpointEnded(_ index: LogIndex?) {
+        patience = .zero
         guard isCheckpointAsked else { return }
         isCheckpointAsked = false
         due.append(.report([.checkpointEnded(through: index)]))

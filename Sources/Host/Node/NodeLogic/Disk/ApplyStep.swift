@@ -16,8 +16,8 @@ package enum ApplyStep: Sendable {
     case tryAgain
     /// Answered by `established` or `failed`.
     case establish(ClusterID, Membership)
-    /// Copy SQLite's log into the main file. Answered by `checkpointed` or
-    /// `notCheckpointed`.
+    /// Copy SQLite's log into the main file, and wait for reads as long as `ApplyKeeper.patience` says. Answered
+    /// by `checkpointed` or `notCheckpointed`.
     case checkpoint
     /// Hold the main file as it is for a snapshot. Answered by `opened`.
     case openSnapshot(SnapshotSendID)
