@@ -212,6 +212,7 @@ import Wire
         #expect(outcome.extent == .partial)
         #expect(outcome.copiedPages > 0)
         #expect(outcome.copiedPages < outcome.walPages)
+        #expect(try database.applier.beginSnapshot(patience: .milliseconds(5)) == nil)
         try database.execute("INSERT INTO t VALUES(2)")
         try reader.execute("COMMIT")
         #expect(

@@ -115,7 +115,10 @@ struct ApplyKeeperScenario: KeeperScenario {
             keeper.checkpointed(
                 through: LogIndex(readersHold ? 0 : applied), isHeldBack: readersHold)
         case .openSnapshot(let id):
-            output.append("open snapshot \(id.rawValue)")
+            let patience = keeper.openingPatience
+            output.append(
+                "open snapshot \(id.rawValue)"
+                    + (patience > .zero ? ", wait \(patience) for reads" : ""))
             keeper.opened(
                 id,
                 disk == "full"

@@ -132,10 +132,13 @@ extension Applier {
 
     /// Makes the main file complete and keeps it so until `endSnapshot`; nil while readers hold
     /// back the checkpoint. Commits go on, into the write-ahead log.
-    package func beginSnapshot() throws(ApplyFault) -> SnapshotSource? {
+    /// - Parameter patience: how long it waits for them, with nothing committed meanwhile.
+    package func beginSnapshot(
+        patience: Duration = .zero
+    ) throws(ApplyFault) -> SnapshotSource? {
         // While another snapshot is sent the main file stands at that one's position.
         if checkpoints.holds == 0 {
-            guard try checkpoint().extent == .complete else { return nil }
+            guard try checkpoint(patience: patience).extent == .complete else { return nil }
             checkpoints.heldMark = applied.mark
         }
         guard let mark = checkpoints.heldMark else { return nil }

@@ -222,7 +222,7 @@ struct ApplyWorker {
 
     private mutating func openSnapshot(_ id: SnapshotSendID) {
         do throws(ApplyFault) {
-            let source = try applier.beginSnapshot()
+            let source = try applier.beginSnapshot(patience: keeper.openingPatience)
             if let source { links.snapshots.hold(source, as: id) }
             keeper.opened(id, .success(source.map { ($0.mark, UInt64($0.byteCount)) }))
         } catch {

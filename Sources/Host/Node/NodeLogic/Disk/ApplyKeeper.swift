@@ -15,7 +15,8 @@ package import Wire
 ///   that finds no room can wait. As long as SQLite's log has outgrown its bound by far, writes wait now and then
 ///   for reads: with some in flight at all times no checkpoint would ever be complete;
 /// - a snapshot that is being sent holds the main file: past a bound of SQLite's log it is given up,
-///   and readers that hold a checkpoint back past theirs are named to the machine;
+///   and readers that hold a checkpoint back past theirs are named to the machine. So are those that keep a
+///   snapshot from being begun again and again: a read must not keep a member away for long;
 /// - one generation is live. A received snapshot becomes the next one's file; those before it
 ///   are deleted after the first checkpoint of the new, when no reader opens them any more;
 /// - an entry that must not be applied ends its batch: the machine is told which and why, and hands
@@ -55,6 +56,8 @@ package struct ApplyKeeper: Sendable {
     /// … and how long, for each time that it has grown by as much; at most eight times as long, and a fifth of
     /// the time.
     private static let leastPatience = Duration.milliseconds(250)
+    /// Attempts to begin a snapshot, about a second apart, from which on each that readers hold back names them.
+    private static let patientOpenings = 10
 
     private let limits: Limits
     /// The file that counts.
@@ -71,6 +74,10 @@ package struct ApplyKeeper: Sendable {
     package private(set) var patience = Duration.zero
     /// Until then none waits for them again.
     private var impatientUntil = MonotonicTime.zero
+    /// How often readers held back a snapshot's beginning since the last checkpoint that came to its end.
+    private var openingsHeldBack = 0
+    /// What that covers.
+    private var covered = LogIndex.zero
 
     /// Posted and not done, in order.
     private var backlog: ArraySlice<DatabaseWork> = []
@@ -128,6 +135,9 @@ package struct ApplyKeeper: Sendable {
 
     /// A batch waits for room: what is done now should give some back.
     package var lacksRoom: Bool { isFull }
+
+    /// How long the checkpoint that a snapshot begins with waits for reads: the first attempt takes what comes.
+    package var openingPatience: Duration { openingsHeldBack > 0 ? Self.leastPatience : .zero }
 
     /// What to do now.
     package mutating func next() -> ApplyStep {
@@ -287,6 +297,10 @@ package struct ApplyKeeper: Sendable {
         due += replaced.map { ApplyStep.removeReplaced($0) }
         replaced = []
         due.append(.report([.checkpointed(through: index)]))
+        if index > covered {
+            covered = index
+            openingsHeldBack = 0
+        }
         checkpointEnded(index)
         if isHeldBack { due.append(.report([.readersHoldCheckpoint])) }
     }
@@ -313,12 +327,17 @@ package struct ApplyKeeper: Sendable {
     ) {
         switch result {
         case .success(let file?):
+            openingsHeldBack = 0
             held.append(id)
             let opened = OpenedSnapshot(
                 mark: file.mark, generation: generation, byteCount: file.byteCount)
             due.append(.report([.snapshotOpened(id, .success(opened))]))
         case .success(nil):
             refuse(id, "long-running reads hold back the checkpoint")
+            openingsHeldBack += 1
+            if openingsHeldBack >= Self.patientOpenings {
+                due.append(.report([.readersHoldCheckpoint]))
+            }
         case .failure(.noRoom): refuse(id, "\(DatabaseTrouble.noRoom)")
         case .failure(let trouble): failed(trouble)
         }

@@ -19,7 +19,8 @@ package enum ApplyStep: Sendable {
     /// Copy SQLite's log into the main file, and wait for reads as long as `ApplyKeeper.patience` says. Answered
     /// by `checkpointed` or `notCheckpointed`.
     case checkpoint
-    /// Hold the main file as it is for a snapshot. Answered by `opened`.
+    /// Hold the main file as it is for a snapshot, and wait for reads as long as `ApplyKeeper.openingPatience`
+    /// says. Answered by `opened`.
     case openSnapshot(SnapshotSendID)
     /// Forget the snapshot; the database is held for it still, or not any more. Answered by `closed`.
     case closeSnapshot(SnapshotSendID, isHeld: Bool)
