@@ -37,14 +37,14 @@ import Time
         return traffic.takeDecisions().contains { if case .cancel = $0 { true } else { false } }
     }
 
-    @Test func `A large snapshot may take a second for each MiB`() {
+    @Test func `A large snapshot may take two seconds for each MiB`() {
         var traffic = sending(4 << 30)
-        for time in [721, 720 + 4095] {
+        for time in [781, 780 + 8191] {
             traffic.tick(now: Self.seconds(time))
             let count = traffic.takeDecisions().count
             #expect(count == 0, "after \(time) s")
         }
-        traffic.sent(SnapshotSendID(1), .success(()), now: Self.seconds(720 + 4095))
+        traffic.sent(SnapshotSendID(1), .success(()), now: Self.seconds(780 + 8191))
         let reached = traffic.takeDecisions().compactMap { decision -> LogIndex? in
             if case .sent(to: Self.follower, through: let index) = decision { index } else { nil }
         }
@@ -53,15 +53,15 @@ import Time
 
     @Test func `One that takes longer is given up`() {
         var traffic = sending(4 << 30)
-        let isGivenUp = isCancelled(&traffic, at: 720 + 4096)
+        let isGivenUp = isCancelled(&traffic, at: 780 + 8192)
         #expect(isGivenUp)
     }
 
     @Test func `A small one is given up after the time that all have`() {
         var traffic = sending(4096)
-        let isEarly = isCancelled(&traffic, at: 719)
+        let isEarly = isCancelled(&traffic, at: 779)
         #expect(!isEarly)
-        let isGivenUp = isCancelled(&traffic, at: 720)
+        let isGivenUp = isCancelled(&traffic, at: 780)
         #expect(isGivenUp)
     }
 }

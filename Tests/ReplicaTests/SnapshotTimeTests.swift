@@ -12,7 +12,7 @@ import Transport
             explicitID: nil, fallbackID: NodeID("1"), address: PeerAddress("n1:4002"),
             apiURL: "http://n1", dataDirectory: "", version: "test")
         let limits = TransportLimits()
-        let borne = limits.snapshotTime(for: byteCount) + limits.snapshotInstallTimeout
+        let borne = limits.snapshotTime(for: byteCount) + limits.installTime(for: byteCount)
         let time = settings.snapshotSendTime + MachineSettings.snapshotTime(for: byteCount)
         #expect(time >= Duration.nanoseconds(borne.nanoseconds))
     }

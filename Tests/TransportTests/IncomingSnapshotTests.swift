@@ -247,5 +247,8 @@ import Wire
         #expect(limits.snapshotTime(for: 0) == limits.snapshotGrace)
         #expect(limits.snapshotTime(for: .max) == limits.maxSnapshotTime)
         #expect(limits.snapshotTime(for: 600 << 20) == limits.snapshotGrace + .minutes(10))
+        #expect(limits.installTime(for: .max) == .minutes(10) + limits.maxSnapshotTime)
+        // Read twice at 128 MB/s, it takes 26 minutes.
+        #expect(limits.installTime(for: 100_000_000_000) > .minutes(26))
     }
 }

@@ -139,6 +139,26 @@ import Wire
         remove(path)
     }
 
+    @Test func `The receiver has time to install for the snapshot's size`() async throws {
+        var limits = TransportLimits.quick
+        limits.snapshotStallTimeout = .seconds(3)
+        limits.snapshotInstallTimeout = .milliseconds(1)
+        let a = try await TestNode.start("a", limits: limits)
+        let b = try await TestNode.start("b", limits: limits)
+        a.knows(b)
+        let path = try Self.path()
+        b.delegate.deciding.withLock { $0 = { _ in .accept(.one, path: path) } }
+        let ended = send(Source(100), Self.offer(100), from: a, to: b)
+        let received = try await b.delegate.snapshots.first()
+        // Its sender looks each 300 ms.
+        try await a.pause(.milliseconds(700))
+        received.done(nil)
+        #expect(error(try await ended.first()) == nil)
+        try await a.stop()
+        try await b.stop()
+        remove(path)
+    }
+
     @Test func `An installation that fails tells the sender why`() async throws {
         let a = try await TestNode.start("a")
         let b = try await TestNode.start("b")

@@ -59,7 +59,7 @@ package struct MachineSettings: Sendable {
     /// By when a snapshot must have been sent and installed, beside `snapshotTime(for:)`: the database is
     /// held for it so long, and what is written meanwhile can't be checkpointed. Longer than the connection
     /// bears, so that one that is slow ends there, with the reason.
-    package var snapshotSendTime: Duration = .seconds(720)
+    package var snapshotSendTime: Duration = .seconds(780)
     /// Bytes in SQLite's WAL past which a snapshot that is being sent is given up.
     package var snapshotHoldBytes: Int = 4 << 30
     /// A node that applies nothing for so long, although something is committed, is not ready.
@@ -83,10 +83,10 @@ package struct MachineSettings: Sendable {
         self.version = version
     }
 
-    /// What a snapshot may take for its size, beside `snapshotSendTime`: a second for each MiB, up to six hours
-    /// (docs/protocol.md).
+    /// What a snapshot may take for its size, beside `snapshotSendTime`: a second for each MiB, up to six hours, to
+    /// be sent, and as much to be installed (docs/protocol.md).
     package static func snapshotTime(for byteCount: UInt64) -> Duration {
-        .seconds(min(byteCount >> 20, 6 * 3600))
+        .seconds(2 * min(byteCount >> 20, 6 * 3600))
     }
 }
 

@@ -203,7 +203,7 @@ final class SnapshotSender: ChannelInboundHandler {
                 context, .timedOut,
                 "\(offset) of the snapshot's \(offer.byteCount) bytes were sent in the \(seconds) s "
                     + "that it may take")
-        } else if phase == .ended, endedAt + limits.snapshotInstallTimeout < .now() {
+        } else if phase == .ended, endedAt + limits.installTime(for: offer.byteCount) < .now() {
             fail(context, .timedOut, "the receiver did not install the snapshot in time")
         }
     }

@@ -125,7 +125,7 @@ package struct TransportLimits: Sendable {
     package var snapshotGrace: TimeAmount = .minutes(1)
     /// No transfer may take longer.
     package var maxSnapshotTime: TimeAmount = .hours(6)
-    /// Time of the receiver to install a complete snapshot.
+    /// Time of the receiver to install a complete snapshot, whatever its size: see `installTime`.
     package var snapshotInstallTimeout: TimeAmount = .minutes(10)
 
     package init() {}
@@ -151,6 +151,12 @@ package struct TransportLimits: Sendable {
         let seconds = Int64(clamping: byteCount / UInt64(minSnapshotRate))
         let most = maxSnapshotTime.nanoseconds / 1_000_000_000
         return min(maxSnapshotTime, snapshotGrace + .seconds(min(seconds, most)))
+    }
+
+    /// How long the receiver of a snapshot of so many bytes may take to install it when all has arrived: it reads
+    /// all of it back from the disk, and a second time to check it as a database.
+    package func installTime(for byteCount: UInt64) -> TimeAmount {
+        snapshotInstallTimeout + snapshotTime(for: byteCount)
     }
 
     /// How often the ends of a snapshot transfer look whether it is alive, and show that they are.
