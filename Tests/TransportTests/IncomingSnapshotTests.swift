@@ -195,6 +195,29 @@ import Wire
         unlink(path)
     }
 
+    @Test func `One for which the disk has no room is refused before a byte of it is sent`()
+        async throws
+    {
+        let a = try await TestNode.start("a")
+        let b = try await TestNode.start("b")
+        a.knows(b)
+        let path = try SnapshotTests.path()
+        b.delegate.deciding.withLock { $0 = { _ in .accept(.one, path: path) } }
+        let source = Source(1 << 60)
+        let ended = Mailbox<Result<Void, TransportError>>()
+        a.transport.sendSnapshot(offer(1 << 60), from: source, to: b.id) { ended.put($0) }
+        guard case .failure(let error) = try await ended.first() else {
+            Issue.record("it was taken")
+            return
+        }
+        #expect(error.cause.contains("make room for 1152921504606846976 bytes where "))
+        #expect(source.furthest.withLock { $0 } == 0)
+        try await b.delegate.endedSnapshots.wait { $0 == [.one] }
+        #expect(access(path, F_OK) != 0)
+        try await a.stop()
+        try await b.stop()
+    }
+
     @Test func `A decision after the sender has gone ends the transfer without a file`()
         async throws
     {

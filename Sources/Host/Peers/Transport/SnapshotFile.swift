@@ -27,24 +27,47 @@ final class SnapshotFile: Sendable {
     }
 
     private static let slice = 1 << 20
+    /// Left free beside a snapshot: what the log claims for its next segment.
+    private static let spareBytes: UInt64 = 16 << 20
 
     let path: String
     /// By then another file may stand at the path: only the one that was created here is deleted.
     private let created: stat
     private let state: Mutex<State>
 
-    init(path: String) throws(Failure) {
+    /// - Parameter byteCount: what is to be written. Where the disk says that it has less room nothing is begun: a
+    ///   part of it would take the last from log and database.
+    init(path: String, for byteCount: UInt64) throws(Failure) {
         let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
         let descriptor = Glibc.open(path, flags, 0o600)
         guard descriptor >= 0 else {
             let code = errno
             throw Failure(operation: "create", path: path, code: code)
         }
+        if let free = Self.shortage(for: byteCount, descriptor) {
+            close(descriptor)
+            unlink(path)
+            throw Failure(
+                operation: "make room for \(byteCount) bytes where \(free) are free, at",
+                path: path, code: ENOSPC)
+        }
         var created = stat()
         fstat(descriptor, &created)
         self.created = created
         self.path = path
         state = Mutex(State(descriptor: descriptor))
+    }
+
+    /// - Returns: the bytes that are free where they are too few; nil: they are enough, or nobody knows.
+    private static func shortage(for byteCount: UInt64, _ descriptor: Int32) -> UInt64? {
+        var facts = statvfs()
+        guard fstatvfs(descriptor, &facts) == 0, facts.f_blocks > 0 else { return nil }
+        let free = UInt64(facts.f_bavail).multipliedReportingOverflow(by: UInt64(facts.f_frsize))
+        let needed = byteCount.addingReportingOverflow(spareBytes)
+        guard !free.overflow, needed.overflow || free.partialValue < needed.partialValue else {
+            return nil
+        }
+        return free.partialValue
     }
 
     var byteCount: UInt64 { state.withLock { $0.byteCount } }

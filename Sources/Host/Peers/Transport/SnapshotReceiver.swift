@@ -205,9 +205,10 @@ extension SnapshotReceiver {
         _ context: ChannelHandlerContext, _ accepted: Accepted, _ path: String
     ) {
         phase = .creating(accepted)
-        deadline = .now() + transport.limits.snapshotTime(for: accepted.offer.byteCount)
+        let byteCount = accepted.offer.byteCount
+        deadline = .now() + transport.limits.snapshotTime(for: byteCount)
         perform(context) {
-            try SnapshotFile(path: path)
+            try SnapshotFile(path: path, for: byteCount)
         } then: { result in
             switch (result, self.phase) {
             case (.success(let file), .creating):
