@@ -79,7 +79,7 @@ struct FileStorageTests {
         #expect(try storage.lookup(stop) == .unmarked)
         try storage.store(try copy("x"), BackupMarker(index: 1), at: .init(seconds: 1), stop)
         try FileManager.default.removeItem(atPath: "\(root)/a/b/copy")
-        #expect(try storage.lookup(stop) == .none)
+        #expect(try storage.lookup(stop) == .nothing)
         for text in ["", "{", "[]", #"{"id":7,"name":5}"#] {
             try Data(text.utf8).write(to: URL(filePath: "\(root)/a/b/METADATA.json"))
             #expect(try storage.marker(stop) == nil)
@@ -91,7 +91,7 @@ struct FileStorageTests {
         let marker = BackupMarker(index: 1, cluster: "c", digest: "d")
         try storage().store(try copy("x"), marker, at: .init(seconds: 1), stop)
         let other = try storage(name: "other")
-        #expect(try other.lookup(stop) == .none)
+        #expect(try other.lookup(stop) == .nothing)
         try Data("y".utf8).write(to: URL(filePath: "\(root)/a/b/other"))
         #expect(try other.lookup(stop) == .unmarked)
         let timed = try storage(timestamp: true)

@@ -73,14 +73,14 @@ struct UploadScheduleTests {
         schedule.found(.unmarked)
         #expect(schedule.holds(digest: "d7"))
         #expect(step(125) == .skip)
-        schedule.found(.none)
+        schedule.found(.nothing)
         #expect(!schedule.holds(digest: "d7"))
         #expect(!schedule.holds(of: Self.cluster))
         #expect(step(185) == .upload)
         // A moment before it would have been found there.
         schedule.done(Self.marker(7), begunAt: Self.at(185))
         #expect(step(245, index: 8) == .upload)
-        schedule.found(.none)
+        schedule.found(.nothing)
         #expect(!schedule.holds(digest: "d7"))
     }
 
@@ -88,7 +88,7 @@ struct UploadScheduleTests {
         #expect(step(5) == .readMarker)
         schedule.markerRead(Self.marker(7, of: "other"))
         #expect(schedule.other(than: Self.cluster) == "other")
-        schedule.found(.none)
+        schedule.found(.nothing)
         #expect(schedule.other(than: Self.cluster) == nil)
         #expect(step(5, leads: 2) == .readMarker)
         // It could not be read.

@@ -212,7 +212,9 @@ import Wire
         #expect(outcome.extent == .partial)
         #expect(outcome.copiedPages > 0)
         #expect(outcome.copiedPages < outcome.walPages)
-        #expect(try database.applier.beginSnapshot(patience: .milliseconds(5)) == nil)
+        if try database.applier.beginSnapshot(patience: .milliseconds(5)) != nil {
+            Issue.record("a snapshot although somebody reads")
+        }
         try database.execute("INSERT INTO t VALUES(2)")
         try reader.execute("COMMIT")
         #expect(

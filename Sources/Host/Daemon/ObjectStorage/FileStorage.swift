@@ -23,7 +23,7 @@ struct FileStorage: StoragePlace {
 
     func lookup(_ stop: StopFlag) throws(StorageFault) -> StoredCopy {
         let isThere = hasTimestamp || access("\(settings.directory)/\(settings.name)", F_OK) == 0
-        guard isThere else { return .none }
+        guard isThere else { return .nothing }
         guard access(markerPath, F_OK) == 0 else { return .unmarked }
         let text = try SmallText.read(markerPath)
         // What is no document of ours, or of a copy that is gone or has another name, says nothing.
@@ -38,7 +38,7 @@ struct FileStorage: StoragePlace {
         guard hasTimestamp else {
             return path.utf8.elementsEqual("\(settings.directory)/\(settings.name)".utf8)
         }
-        let end = settings.name.split(separator: "/").last.map { "_\($0)" } ?? ""
+        let end = "_\(settings.name)"
         return path.utf8.suffix(end.utf8.count).elementsEqual(end.utf8)
     }
 

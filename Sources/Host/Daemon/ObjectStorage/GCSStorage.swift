@@ -30,7 +30,7 @@ final class GCSStorage: StoragePlace {
 
     func lookup(_ stop: StopFlag) throws(StorageFault) -> StoredCopy {
         let answer = try exchange("GET", target(of: settings.name), stop: stop).run(name, stop)
-        if answer.status == 404 { return .none }
+        if answer.status == 404 { return .nothing }
         guard answer.isGood else { throw fault("the question for the object", answer) }
         let metadata = try Self.document(answer, name)["metadata"]
         return StoredCopy(BackupMarker(prefix: Self.markerPrefix) { metadata?[$0]?.string })

@@ -41,7 +41,7 @@ struct S3Storage: StoragePlace {
 
     func lookup(_ stop: StopFlag) throws(StorageFault) -> StoredCopy {
         let answer = try exchange("HEAD", settings.path).run(name, stop)
-        if answer.status == 404 { return .none }
+        if answer.status == 404 { return .nothing }
         guard answer.isGood else { throw fault("HEAD", answer) }
         return StoredCopy(
             BackupMarker(prefix: Self.markerPrefix) { answer.header("x-amz-meta-\($0)") })

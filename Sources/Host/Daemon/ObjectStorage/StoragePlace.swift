@@ -111,12 +111,14 @@ package struct BackupMarker: Equatable, Sendable {
 
 /// What lies where a copy is put.
 package enum StoredCopy: Equatable, Sendable {
-    case none
+    case nothing
     /// Something that says nothing of itself, or nothing of ours.
     case unmarked
     case marked(BackupMarker)
 
-    init(_ marker: BackupMarker?) { self = marker.map { .marked($0) } ?? .unmarked }
+    init(_ marker: BackupMarker?) {
+        if let marker { self = .marked(marker) } else { self = .unmarked }
+    }
 
     package var marker: BackupMarker? {
         if case .marked(let marker) = self { marker } else { nil }

@@ -73,7 +73,7 @@ package struct UploadSchedule: Equatable, Sendable {
     /// may bear an older index. What another cluster puts there is no reason to take turns with it.
     package mutating func found(_ copy: StoredCopy) {
         owner = copy.marker?.cluster
-        if copy == .none { known = nil }
+        if copy == .nothing { known = nil }
         guard let marker = copy.marker else { return }
         guard marker.cluster == known?.cluster, marker.digest != known?.digest else { return }
         known = marker

@@ -24,9 +24,9 @@ struct OutgoingBytes {
         guard !shares.isEmpty else { return (bytes, promise) }
         let held = shares
         shares = []
-        let promise = promise ?? loop.makePromise(of: Void.self)
-        promise.futureResult.assumeIsolated().whenComplete { _ in withExtendedLifetime(held) {} }
-        return (bytes, promise)
+        let taken = promise ?? loop.makePromise(of: Void.self)
+        taken.futureResult.assumeIsolated().whenComplete { _ in withExtendedLifetime(held) {} }
+        return (bytes, taken)
     }
 
     /// Uses memory again, of no more than so many bytes. It is new memory where somebody else still has it.

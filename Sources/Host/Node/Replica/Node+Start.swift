@@ -85,8 +85,7 @@ extension Node {
         guard let readers else { throw StartError.storage("the database was not opened") }
         let (log, apply, applied) = (opened.log, opened.apply, opened.database)
         let options = NodeOptions(
-            identity: opened.identity, engine: engine,
-            settings: settings,
+            identity: opened.identity, engine: engine, settings: settings,
             engineDifferences: { EngineFingerprint.differences(between: $0, and: $1) },
             otherExtensions: { EngineFingerprint.otherExtensions(between: $0, and: $1) })
         warn(of: applied, settings, logger)
