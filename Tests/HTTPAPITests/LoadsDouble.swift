@@ -11,6 +11,7 @@ final class LoadsDouble: Sendable {
         var finished = 0
         var discarded = 0
         var abandoned = 0
+        var removed = 0
     }
 
     private let state = Mutex(State())
@@ -34,6 +35,8 @@ final class LoadsDouble: Sendable {
     var finished: Int { state.withLock { $0.finished } }
     var discarded: Int { state.withLock { $0.discarded } }
     var abandoned: Int { state.withLock { $0.abandoned } }
+    /// Files that were kept and that nobody holds any more.
+    var removed: Int { state.withLock { $0.removed } }
 
     func begin() -> any LoadIntake {
         state.withLock { $0.begun += 1 }
@@ -65,7 +68,7 @@ final class LoadsDouble: Sendable {
             loads.state.withLock { $0.finished += 1 }
             let body = body.withLock { $0 }
             if case .unfit(let text) = loads.fault(body) { throw KeptFileFault(text: text) }
-            return MemoryFile(body)
+            return MemoryFile(body) { [loads] in loads.state.withLock { $0.removed += 1 } }
         }
 
         func abandon() { loads.state.withLock { $0.abandoned += 1 } }
@@ -78,12 +81,18 @@ final class LoadsDouble: Sendable {
 final class MemoryFile: KeptFile {
     private let bytes: [UInt8]
     private let piece: Int
+    private let onEnd: @Sendable () -> Void
 
-    /// - Parameter piece: bytes that are given at a time, at most.
-    init(_ bytes: [UInt8], piece: Int = .max) {
+    /// - Parameters:
+    ///   - piece: bytes that are given at a time, at most.
+    ///   - onEnd: called when nobody holds it any more.
+    init(_ bytes: [UInt8], piece: Int = .max, onEnd: @escaping @Sendable () -> Void = {}) {
         self.bytes = bytes
         self.piece = piece
+        self.onEnd = onEnd
     }
+
+    deinit { onEnd() }
 
     func read(at offset: Int, _ count: Int) -> [UInt8]? {
         Array(bytes.dropFirst(offset).prefix(min(count, piece)))

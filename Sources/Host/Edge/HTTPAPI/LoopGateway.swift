@@ -157,7 +157,9 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
             case .importRows(let run): importRows(run, id, pending)
             case .respond: break
             }
-            loop.execute { [self] in returned(id, exchange, action) }
+            // Nothing else of it: what else it holds ends here.
+            let response: Response? = if case .respond(let said) = action { said } else { nil }
+            loop.execute { [self] in returned(id, exchange, response) }
         }
         return true
     }
@@ -184,8 +186,8 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         }
     }
 
-    private func returned(_ id: RequestID, _ exchange: ExchangeID, _ action: Action) {
-        if case .respond(let response) = action, let waiting = remove(id) {
+    private func returned(_ id: RequestID, _ exchange: ExchangeID, _ response: Response?) {
+        if let response, let waiting = remove(id) {
             edge.desk.counters.times.record(waiting.pending)
             waiting.connection.complete(
                 exchange, with: edge.desk.finished(response, for: waiting.pending))
@@ -297,6 +299,11 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
     func remove(_ id: RequestID) -> Waiting? {
         guard let found = waiting.removeValue(forKey: id) else { return nil }
         if !found.pending.operation.isObservation { edge.budgets.requests.giveBack(1) }
+        if found.hasSteps {
+            // When this turn of the loop is over nobody else holds them.
+            let files = HeldFiles(found.shipment?.parcel, found.importing)
+            loop.execute { [self] in edge.workshop.run { files.end() } }
+        }
         return found
     }
 
