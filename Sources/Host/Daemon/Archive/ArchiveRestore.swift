@@ -57,7 +57,7 @@ package final class ArchiveRestore {
         self.plan = plan
         self.interruption = interruption
         scratch = try RestoreDirectory(in: directory)
-        interruption.work(in: scratch.place)
+        interruption.work(in: scratch)
     }
 
     deinit { interruption.leave() }

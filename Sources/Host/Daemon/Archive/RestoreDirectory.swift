@@ -5,14 +5,18 @@ internal import ObjectStorage
 /// lives: so the next restore beside it knows one that a killed process left, and removes it. Belongs to
 /// one thread.
 package final class RestoreDirectory {
-    let path: String
+    /// Of this one alone.
+    package let path: String
     private let descriptor: Int32
 
     private static let prefix = ".rqlited-restore-"
+    /// In it, with files alone in them.
+    private static let folders = ["tmp", "extensions"]
     private static let tries = 10
 
-    /// - Parameter parent: where there is room for the database three times, and the log.
-    init(in parent: String) throws(StorageFault) {
+    /// - Parameter parent: where there is room for what it is to hold; what a restore that was killed left
+    ///   there is removed.
+    package init(in parent: String) throws(StorageFault) {
         Self.removeAbandoned(in: parent)
         for _ in 0..<Self.tries {
             var template = Array("\(parent)/\(Self.prefix)XXXXXX".utf8CString)
@@ -58,11 +62,12 @@ package final class RestoreDirectory {
     /// All of its files, from any thread. No link leads out of it.
     /// - Parameter descriptor: the directory's.
     static func remove(_ descriptor: Int32, _ path: String) {
-        let inner = openat(descriptor, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-        if inner >= 0 {
+        for folder in folders {
+            let inner = openat(descriptor, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+            guard inner >= 0 else { continue }
             clear(inner)
             close(inner)
-            unlinkat(descriptor, "tmp", AT_REMOVEDIR)
+            unlinkat(descriptor, folder, AT_REMOVEDIR)
         }
         clear(descriptor)
         rmdir(path)

@@ -3,14 +3,14 @@ package import ObjectStorage
 
 /// Ends a restore from another thread than its own: at the next moment at which it looks, or at once.
 package final class RestoreInterruption: Sendable {
-    /// The directory of a restore that is under way.
+    /// A directory of a restore that is under way.
     struct Place: Sendable {
         var descriptor: Int32
         var path: String
     }
 
     private struct State {
-        var place: Place?
+        var places: [Place] = []
         var isAbandoned = false
         var isPublished = false
     }
@@ -29,7 +29,7 @@ package final class RestoreInterruption: Sendable {
         return state.withLock { state in
             guard !state.isPublished else { return false }
             state.isAbandoned = true
-            if let place = state.place { RestoreDirectory.remove(place.descriptor, place.path) }
+            for place in state.places { RestoreDirectory.remove(place.descriptor, place.path) }
             return true
         }
     }
@@ -39,13 +39,17 @@ package final class RestoreInterruption: Sendable {
         if flag.isRaised { throw StorageFault("the restore was interrupted") }
     }
 
-    func work(in place: Place) { state.withLock { $0.place = place } }
+    /// - Parameter directory: one more of the restore's; it must be there until `leave`.
+    package func work(in directory: RestoreDirectory) {
+        let place = directory.place
+        state.withLock { $0.places.append(place) }
+    }
 
-    /// The restore is over: its directory goes, before anybody hears of the end.
-    func leave() {
+    /// The restore is over: its directories go, before anybody hears of the end.
+    package func leave() {
         state.withLock { state in
-            if let place = state.place { RestoreDirectory.remove(place.descriptor, place.path) }
-            state.place = nil
+            for place in state.places { RestoreDirectory.remove(place.descriptor, place.path) }
+            state.places = []
         }
     }
 

@@ -1,41 +1,35 @@
-import Glibc
+import Archive
 import ObjectStorage
 import StateMachine
 
-/// The SQLite extensions by which a restore does what the cluster's nodes did, in a folder of their own
+/// The SQLite extensions by which a restore does what the cluster's nodes did, in a directory of their own
 /// for as long as it runs.
 struct RestoreExtensions {
     /// Nil: there are none.
-    private let folder: String?
+    private let directory: RestoreDirectory?
+    private let interruption: RestoreInterruption
 
-    /// - Parameter paths: as `-extensions-path` has them.
+    /// - Parameters:
+    ///   - paths: as `-extensions-path` has them.
+    ///   - interruption: removes the copies where the restore can't be waited for.
     /// - Throws: what can't be loaded, by its name.
-    init(_ paths: [String]) throws(StorageFault) {
+    init(_ paths: [String], _ interruption: RestoreInterruption) throws(StorageFault) {
+        self.interruption = interruption
         guard !paths.isEmpty else {
-            folder = nil
+            directory = nil
             return
         }
-        let place = Environment.value("TMPDIR") ?? "/tmp"
-        var template = Array("\(place)/rqlited-restore-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else {
-            throw StorageFault(
-                "making a folder in \(place) failed: \(String(cString: strerror(errno)))")
-        }
-        let folder = String(
-            decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        self.folder = folder
+        let directory = try RestoreDirectory(in: Environment.value("TMPDIR") ?? "/tmp")
+        self.directory = directory
+        interruption.work(in: directory)
         do throws(ExtensionFault) {
-            try SQLExtensions.install(paths, in: folder)
+            try SQLExtensions.install(paths, in: directory.path)
         } catch {
-            remove()
+            interruption.leave()
             throw StorageFault(error.description)
         }
     }
 
     /// At the end; what can't be removed is left.
-    func remove() {
-        guard let folder else { return }
-        SQLExtensions.removeFiles(in: folder)
-        _ = rmdir(folder)
-    }
+    func remove() { interruption.leave() }
 }

@@ -114,7 +114,7 @@ struct RestoreVerb {
         _ command: RestoreCommand, _ interruption: RestoreInterruption
     ) throws(StorageFault) -> ArchiveRestore.Report {
         if let problem = Engine.unfitness() { throw StorageFault(problem) }
-        let extensions = try RestoreExtensions(command.extensionPaths)
+        let extensions = try RestoreExtensions(command.extensionPaths, interruption)
         defer { extensions.remove() }
         let target = try target(command.place)
         try StorageLibraries.require()

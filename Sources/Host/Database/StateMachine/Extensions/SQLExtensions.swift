@@ -60,11 +60,6 @@ package struct SQLExtensions: Equatable, Sendable {
         isEmpty.store(false, ordering: .releasing)
     }
 
-    /// Deletes what `install` copied, when no connection is opened any more. What can't be deleted stays.
-    package static func removeFiles(in directory: String) {
-        _ = Result { () throws(ExtensionFault) in try ExtensionFolder(directory).gather([]) }
-    }
-
     private init(
         files: [File], functions: [String: Bool], unsteady: [Signature], modules: [String]
     ) {
