@@ -216,9 +216,15 @@ struct ArchiveRestoreTests {
         #expect(try end.isLast(entry("seven", at: end.position.index)))
         #expect(try !end.isLast(entry("other", at: end.position.index)))
         #expect(try !end.isLast(entry("seven", at: end.position.index.next)))
-        // A base holds no entry: there is only the place to go by.
-        let base = ArchiveEnd(of: try fixture.base())
-        #expect(try base.isLast(entry("other", at: base.position.index)))
+        // A base holds no entry: the piece that leads to it does.
+        let base = try fixture.base()
+        let behind = try #require(try fixture.store.end(of: HistoryFixture.cluster))
+        #expect(behind.base == base)
+        #expect(behind.pieces == 0)
+        #expect(try behind.isLast(entry("seven", at: base.position.index)))
+        #expect(try !behind.isLast(entry("other", at: base.position.index)))
+        // Its place alone proves nothing.
+        #expect(try !ArchiveEnd(of: base).isLast(entry("seven", at: base.position.index)))
     }
 
     @Test func `A write under a key that the base knows is not done twice`() throws {

@@ -56,6 +56,25 @@ struct ArchiveScheduleTests {
         #expect(step(1, leads: 2, index: 20) == .base(behind: nil, mustProve: true))
     }
 
+    @Test mutating func `A leader need not prove that it follows its own base, another one must`() {
+        #expect(step(0) == .survey)
+        schedule.surveyed(nil, age: .zero, at: at(0))
+        schedule.begun(Self.base, at: at(0))
+        schedule.failed(at: at(10))
+        #expect(step(11) == .survey)
+        let end = ArchiveEnd(of: Self.base)
+        schedule.surveyed(end, age: .zero, at: at(11))
+        #expect(step(11) == .piece(behind: end, mustProve: false))
+        // Somebody else went on behind it.
+        schedule.failed(at: at(11))
+        #expect(step(13) == .survey)
+        schedule.surveyed(Self.end(15), age: .zero, at: at(13))
+        #expect(step(13) == .piece(behind: Self.end(15), mustProve: true))
+        #expect(step(14, leads: 2) == .survey)
+        schedule.surveyed(end, age: .zero, at: at(14))
+        #expect(step(14, leads: 2) == .piece(behind: end, mustProve: true))
+    }
+
     @Test mutating func `A base that is old, or has very many pieces, is followed by another`() {
         #expect(step(0) == .survey)
         schedule.surveyed(Self.end(15), age: .seconds(90), at: at(0))

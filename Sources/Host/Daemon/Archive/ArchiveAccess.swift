@@ -62,29 +62,54 @@ package struct ArchiveAccess: Sendable {
     }
 
     /// Where a leader goes on: behind the chain that leads farthest. The last of its pieces is read, and must
-    /// be what its name says.
+    /// be what its name says; behind a base alone, the last of those that led to it.
     /// - Returns: nil where there is nothing to go on from.
     package func end(of cluster: ClusterID) throws(StorageFault) -> ArchiveEnd? {
         var rest = try bases(of: cluster).sorted { $0.isNewer(than: $1) }[...]
         while let base = rest.popFirst() {
             guard let newest = try self.chain(of: cluster, from: base) else { continue }
             let chain = try farthest(newest, or: rest, of: cluster)
-            guard let last = chain.pieces.last else { return ArchiveEnd(of: chain.base) }
-            let object = ArchiveObject(piece: last, of: chain.base, cluster: cluster)
-            let content = Content()
-            let header = try object.read(from: self) { bytes throws(StorageFault) in
-                guard content.bytes.count + bytes.count <= ArchiveRestore.pieceBytes else {
-                    throw StorageFault("\(object.path) is larger than any piece")
-                }
-                content.bytes += bytes
+            guard let last = chain.pieces.last else {
+                return ArchiveEnd(
+                    of: chain.base, entryHash: try lastEntry(of: chain.base, rest, cluster))
             }
-            let entries = try ArchiveRestore.entries(of: content.bytes, header, object.path)
+            let (header, entries) = try read(last, of: chain.base, cluster)
             return ArchiveEnd(
                 base: chain.base, position: header.last,
                 clock: LogClock(milliseconds: header.lastTime), hash: last.hash,
                 pieces: chain.pieces.count, entryHash: try entries.last?.digest())
         }
         return nil
+    }
+
+    /// A base holds no entry. But before one is put there the pieces go that lead to it from the base before.
+    /// - Parameter older: bases before it, the newest first.
+    /// - Returns: the SHA-256 of the last entry; nil: no such piece is there.
+    private func lastEntry(
+        of base: BaseName, _ older: some Sequence<BaseName>, _ cluster: ClusterID
+    ) throws(StorageFault) -> String? {
+        for other in older where other != base {
+            guard let chain = try chain(of: cluster, from: other), let last = chain.pieces.last
+            else { continue }
+            guard last.last == base.position.index else { return nil }
+            let (header, entries) = try read(last, of: other, cluster)
+            return try header.last == base.position ? entries.last?.digest() : nil
+        }
+        return nil
+    }
+
+    private func read(
+        _ piece: PieceName, of base: BaseName, _ cluster: ClusterID
+    ) throws(StorageFault) -> (ArchiveHeader, [Entry]) {
+        let object = ArchiveObject(piece: piece, of: base, cluster: cluster)
+        let content = Content()
+        let header = try object.read(from: self) { bytes throws(StorageFault) in
+            guard content.bytes.count + bytes.count <= ArchiveRestore.pieceBytes else {
+                throw StorageFault("\(object.path) is larger than any piece")
+            }
+            content.bytes += bytes
+        }
+        return (header, try ArchiveRestore.entries(of: content.bytes, header, object.path))
     }
 
     /// A class, for closures can't hold what changes.

@@ -38,6 +38,8 @@ package struct ArchiveSchedule: Equatable, Sendable {
     private var end: ArchiveEnd?
     private var hasSurveyed = false
     private var mustProve = true
+    /// Put there in this leadership: the log that it came from is the same.
+    private var ownBase: BaseName?
     private var due = MonotonicTime.zero
     /// When the next base is to be made.
     private var baseDue = MonotonicTime.zero
@@ -61,6 +63,7 @@ package struct ArchiveSchedule: Equatable, Sendable {
         if leadership != self.leadership {
             self.leadership = leadership
             forget()
+            ownBase = nil
             failures = 0
             due = now
         }
@@ -93,7 +96,7 @@ package struct ArchiveSchedule: Equatable, Sendable {
     package mutating func surveyed(_ end: ArchiveEnd?, age: Duration, at now: MonotonicTime) {
         self.end = end
         hasSurveyed = true
-        mustProve = true
+        mustProve = end?.pieces != 0 || end?.base != ownBase
         let left = fullInterval - min(max(age, .zero), fullInterval)
         baseDue = now + left
     }
@@ -101,6 +104,7 @@ package struct ArchiveSchedule: Equatable, Sendable {
     /// A base is there now.
     package mutating func begun(_ base: BaseName, at now: MonotonicTime) {
         end = ArchiveEnd(of: base)
+        ownBase = base
         mustProve = false
         failures = 0
         baseDue = now + fullInterval

@@ -49,7 +49,7 @@ package struct ArchiveEnd: Equatable, Sendable {
     package var hash: String
     /// Pieces since the base.
     package var pieces: Int
-    /// SHA-256 of the last entry, as it is encoded; nil behind a base, which does not hold it.
+    /// SHA-256 of the last entry, as it is encoded; nil behind a base to which no piece leads.
     package var entryHash: String?
 
     package init(
@@ -65,17 +65,17 @@ package struct ArchiveEnd: Equatable, Sendable {
     }
 
     /// Right behind a base.
-    package init(of base: BaseName) {
+    package init(of base: BaseName, entryHash: String? = nil) {
         self.init(
             base: base, position: base.position, clock: LogClock(milliseconds: base.milliseconds),
-            hash: base.hash, pieces: 0)
+            hash: base.hash, pieces: 0, entryHash: entryHash)
     }
 
     /// Whether this is the last entry in the archive. Its place alone does not tell, where a cluster was set
     /// back to older copies of its disks: it counts again, and may reach an index in the same term.
     package func isLast(_ entry: Entry) throws(StorageFault) -> Bool {
         guard entry.position == position else { return false }
-        guard let entryHash else { return true }
+        guard let entryHash else { return false }
         return try entry.digest() == entryHash
     }
 }
