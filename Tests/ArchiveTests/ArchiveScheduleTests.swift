@@ -85,6 +85,15 @@ struct ArchiveScheduleTests {
         #expect(step(20) == .base(behind: Self.end(15, pieces: 50_000), mustProve: false))
     }
 
+    @Test mutating func `A base whose time is still to come gets no younger by each look at it`() {
+        #expect(step(0) == .survey)
+        schedule.surveyed(Self.end(15), age: .seconds(-500), at: at(0))
+        #expect(step(60, leads: 2) == .survey)
+        schedule.surveyed(Self.end(15), age: .seconds(-440), at: at(60))
+        #expect(step(99, leads: 2) == .piece(behind: Self.end(15), mustProve: true))
+        #expect(step(100, leads: 2) == .base(behind: Self.end(15), mustProve: true))
+    }
+
     @Test mutating func `After a failure the end is looked for anew, ever later`() {
         #expect(step(0) == .survey)
         schedule.failed(at: at(0))

@@ -43,6 +43,8 @@ package struct ArchiveSchedule: Equatable, Sendable {
     private var due = MonotonicTime.zero
     /// When the next base is to be made.
     private var baseDue = MonotonicTime.zero
+    /// Behind which base that is.
+    private var lastBase: BaseName?
     /// In a row.
     private var failures = 0
 
@@ -98,13 +100,17 @@ package struct ArchiveSchedule: Equatable, Sendable {
         hasSurveyed = true
         mustProve = end?.pieces != 0 || end?.base != ownBase
         let left = fullInterval - min(max(age, .zero), fullInterval)
-        baseDue = now + left
+        // Where the wall clock is behind the log's the base has no age: another look makes it no younger.
+        let isKnown = lastBase != nil && end?.base == lastBase
+        baseDue = isKnown ? min(baseDue, now + left) : now + left
+        lastBase = end?.base
     }
 
     /// A base is there now.
     package mutating func begun(_ base: BaseName, at now: MonotonicTime) {
         end = ArchiveEnd(of: base)
         ownBase = base
+        lastBase = base
         mustProve = false
         failures = 0
         baseDue = now + fullInterval
