@@ -45,4 +45,30 @@ import Wire
                 == ["0"])
         #expect(try database.rows("PRAGMA integrity_check") == ["ok"])
     }
+
+    /// SQLite leaves out IF NOT EXISTS of the text that it stores; some versions can't read what is left.
+    @Test(
+        arguments: [
+            "CREATE TABLE IF NOT EXISTS IF(a)", "CREATE VIEW IF NOT EXISTS IF AS SELECT 1",
+            "CREATE INDEX IF NOT EXISTS IF ON other(a)",
+            "CREATE TRIGGER IF NOT EXISTS IF AFTER INSERT ON other BEGIN SELECT 1; END",
+            "CREATE TABLE IF NOT EXISTS \"IF\"(a)",
+        ], ["alone", "between BEGIN and COMMIT", "as a transaction"])
+    func `A text that SQLite can't read back is its statement's error`(
+        sql: String, way: String
+    ) throws {
+        let database = try Database()
+        try database.execute("CREATE TABLE other(a)", "INSERT INTO other VALUES(1)")
+        if way == "between BEGIN and COMMIT" {
+            try database.execute("BEGIN", "INSERT INTO other VALUES(2)", sql, "COMMIT")
+        } else {
+            try database.execute(sql, transaction: way == "as a transaction")
+        }
+        #expect(
+            try database.execute("CREATE TABLE later(a)", "INSERT INTO other(rowid) VALUES(9)")
+                == [.empty, .changed(lastInsertID: 9, rowsAffected: 1)])
+        database.applier = try Applier(path: database.applier.path)
+        #expect(try database.rows("SELECT max(rowid) FROM other") == ["9"])
+        #expect(try database.rows("PRAGMA integrity_check") == ["ok"])
+    }
 }

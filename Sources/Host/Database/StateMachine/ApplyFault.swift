@@ -91,6 +91,11 @@ extension ApplyFault {
         }
     }
 
+    /// SQLite says of a schema that it can't parse what it says of a damaged file.
+    static func isOfSchema(_ error: SQLiteError) -> Bool {
+        error.extendedCode == SQLITE_CORRUPT && error.message.hasPrefix("malformed database schema")
+    }
+
     private static func isOutOfSpace(_ code: Int32) -> Bool {
         code == ENOSPC || code == EDQUOT
     }

@@ -1,4 +1,3 @@
-internal import CSQLite
 internal import SQLite
 internal import Wire
 
@@ -92,12 +91,7 @@ extension CommandRunner {
             _ = try session.refreshSchema()
             return nil
         } catch {
-            // SQLite says of a schema that it can't parse what it says of a damaged file.
-            if error.extendedCode == SQLITE_CORRUPT,
-                error.message.hasPrefix("malformed database schema")
-            {
-                return error.message
-            }
+            if ApplyFault.isOfSchema(error) { return error.message }
             return try message(of: error, during: "reading the schema")
         }
     }

@@ -314,8 +314,7 @@ final class WriteSession {
         budget.used = progress.steps
         try setForeignKeys(progress.foreignKeys ?? settings.foreignKeys)
         try setFlags(progress.flags)
-        try statements.resetChanges.statement.run()
-        if progress.changes > 0 { try restoreChanges(progress.changes) }
+        try setChanges(to: progress.changes)
         connection.setLastInsertRowid(progress.lastInsertRowid)
         functions.totalChangesBase = connection.totalChanges - progress.totalChanges
     }
@@ -327,45 +326,16 @@ final class WriteSession {
         progress.totalChanges = connection.totalChanges - functions.totalChangesBase
     }
 
-    /// Makes changes() say what it said before a restart: SQLite only lets it be set by counting as
-    /// many rows, here into a table that forgets them.
-    private func restoreChanges(_ count: Int64) throws(SQLiteError) {
+    /// Makes changes() say what it said before a restart or VACUUM: SQLite only lets it be set by
+    /// counting as many rows, here into a table that forgets them.
+    func setChanges(to count: Int64) throws(SQLiteError) {
+        try statements.resetChanges.statement.run()
+        if count <= 0 { return }
         try connection.execute(
             """
             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \(count))
             INSERT INTO main.\(CSQLITE_COUNTER) SELECT i FROM n
             """)
-    }
-
-    /// Runs VACUUM. As in SQLite it leaves no trace in the counters.
-    func vacuum<Result>(_ body: () throws(ApplyFault) -> Result) throws(ApplyFault) -> Result {
-        // It fails before it does anything.
-        if budget.isSpent { return try body() }
-        let rowid = connection.lastInsertRowid
-        let changes = connection.changes
-        let visible = connection.totalChanges - functions.totalChangesBase
-        // A rollback may have made SQLite forget the daemon's table since the schema was read.
-        guard csqlite_reveal(connection.pointer) == SQLITE_OK else {
-            throw .storage("preparing VACUUM", connection.lastError)
-        }
-        do throws(SQLiteError) {
-            // The row that lists the daemon's table must fit whatever the limit on clients' writes is.
-            // What VACUUM itself takes of the file is no more than the file has.
-            try room.lift(on: connection)
-        } catch {
-            throw .storage("preparing VACUUM", error)
-        }
-        let result = try MetadataTable.whileListed(on: connection, body)
-        do throws(SQLiteError) {
-            try statements.resetChanges.statement.run()
-            if changes > 0 { try restoreChanges(changes) }
-            budget.charge(restoredChanges: changes)
-        } catch {
-            throw .storage("ending VACUUM", error)
-        }
-        connection.setLastInsertRowid(rowid)
-        functions.totalChangesBase = connection.totalChanges - visible
-        return result
     }
 
     /// At the borders of units, where no violation is pending.
@@ -475,6 +445,10 @@ final class WriteSession {
             if budget.isExhausted { return .failed(budget.text) }
             if let refusal = room.refusal(error, on: connection) {
                 return .overLimit(refusal.text)
+            }
+            // The schema was read before: what can't be is what the statement has made of it.
+            if compiled.facts.changesSchema, ApplyFault.isOfSchema(error) {
+                return .failed(error.message)
             }
             let fault = ApplyFault.judging(
                 error, during: "applying a statement", on: connection,

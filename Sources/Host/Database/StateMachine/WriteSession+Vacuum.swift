@@ -1,0 +1,34 @@
+internal import CSQLite
+internal import SQLite
+
+extension WriteSession {
+    /// Runs VACUUM. As in SQLite it leaves no trace in the counters.
+    func vacuum<Result>(_ body: () throws(ApplyFault) -> Result) throws(ApplyFault) -> Result {
+        // It fails before it does anything.
+        if budget.isSpent { return try body() }
+        let rowid = connection.lastInsertRowid
+        let changes = connection.changes
+        let visible = connection.totalChanges - functions.totalChangesBase
+        // A rollback may have made SQLite forget the daemon's table since the schema was read.
+        guard csqlite_reveal(connection.pointer) == SQLITE_OK else {
+            throw .storage("preparing VACUUM", connection.lastError)
+        }
+        do throws(SQLiteError) {
+            // The row that lists the daemon's table must fit whatever the limit on clients' writes is.
+            // What VACUUM itself takes of the file is no more than the file has.
+            try room.lift(on: connection)
+        } catch {
+            throw .storage("preparing VACUUM", error)
+        }
+        let result = try MetadataTable.whileListed(on: connection, body)
+        do throws(SQLiteError) {
+            try setChanges(to: changes)
+            budget.charge(restoredChanges: changes)
+        } catch {
+            throw .storage("ending VACUUM", error)
+        }
+        connection.setLastInsertRowid(rowid)
+        functions.totalChangesBase = connection.totalChanges - visible
+        return result
+    }
+}
