@@ -100,6 +100,28 @@ import Wire
         #expect(client.channel.isActive)
     }
 
+    @Test func `A client that takes its answer slowly, but steadily, gets all of it`() throws {
+        var limits = HTTPLimits()
+        limits.pace.takingWindow = .seconds(100)
+        let text = Value.text(String(repeating: "a", count: 90_000))
+        let result = CommandResult([StatementResult(rows(["c"], ["text"], [[text]]))])
+        let node = FakeNode { _ in .results(result) }
+        let client = try FrameClient(Client(node, limits: limits), window: 0)
+        try client.request(1, "GET", "/db/query?q=SELECT")
+        #expect(client.streams[1]?.status == "200")
+        #expect(client.streams[1]?.body.isEmpty == true)
+        // Half a frame at a time, too.
+        for _ in 0..<40 {
+            try client.openWindow(1, 2500)
+            try client.openWindow(0, 2500)
+            try client.advance(.seconds(40))
+        }
+        #expect(client.streams[1]?.resetCode == nil)
+        #expect(client.streams[1]?.isWhole == true)
+        #expect(client.streams[1].map { $0.body.count > 90_000 } == true)
+        #expect(client.channel.isActive)
+    }
+
     @Test func `A body that comes too slowly is refused`() throws {
         let client = try FrameClient(Client(FakeNode { _ in nil }))
         try client.send(client.head(1, "POST", "/db/execute", ends: false))

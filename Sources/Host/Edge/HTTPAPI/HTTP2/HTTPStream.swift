@@ -19,8 +19,8 @@ final class HTTPStream: ChannelDuplexHandler {
     /// What the connection behind it goes by; bytes are those of bodies.
     let meter: HTTPTrafficMeter
     private var context: ChannelHandlerContext?
-    private var frames: [HTTP2Frame.FramePayload] = []
-    private var frameBytes = 0
+    /// To be written, and how many bytes of bodies are in each.
+    private var frames: [(payload: HTTP2Frame.FramePayload, bytes: Int)] = []
     /// What is in `frames` takes of what all answers may.
     private var shares: [Share] = []
     private var hasHead = false
@@ -29,8 +29,8 @@ final class HTTPStream: ChannelDuplexHandler {
     /// Bytes of bodies that were written, and of them those that the socket has taken.
     private var written = 0
     private var taken = 0
-    /// Writes that the socket has not taken.
-    private var flushes = 0
+    /// Frames that were written, and the socket has not taken.
+    private var underWay = 0
     /// Fulfilled when there are none.
     private var waiting: [EventLoopPromise<Void>] = []
 
@@ -118,49 +118,67 @@ final class HTTPStream: ChannelDuplexHandler {
         append(.headers(.init(headers: [":status": "100"])))
     }
 
+    /// In frames of which each is counted when it is taken: a client may take a slice for long.
     private func append(_ bytes: [UInt8], isLast: Bool) {
-        frameBytes += bytes.count
-        append(.data(.init(data: .byteBuffer(ByteBuffer(bytes: bytes)), endStream: isLast)))
+        var rest = ByteBuffer(bytes: bytes)
+        repeat {
+            let count = min(rest.readableBytes, Self.frameBytes)
+            // There are so many.
+            let part = rest.readSlice(length: count) ?? ByteBuffer()
+            let isEnd = isLast && rest.readableBytes == 0
+            let frame = HTTP2Frame.FramePayload.Data(data: .byteBuffer(part), endStream: isEnd)
+            frames.append((payload: .data(frame), bytes: count))
+        } while rest.readableBytes > 0
     }
 
-    private func append(_ frame: HTTP2Frame.FramePayload) { frames.append(frame) }
+    /// No more than a client must take within a while.
+    private static let frameBytes = 4096
+
+    private func append(_ frame: HTTP2Frame.FramePayload) {
+        frames.append((payload: frame, bytes: 0))
+    }
 
     /// - Parameter promise: fulfilled when the socket has taken all that was written.
     func flush(_ promise: EventLoopPromise<Void>?) {
-        guard let context, let last = frames.popLast() else {
+        guard let context, !frames.isEmpty else {
             if let promise { whenOut(promise) }
             return
         }
-        let before = frames
-        let bytes = frameBytes
+        let going = frames
         let held = shares
         // Writing may bring about anything, even the end of this stream.
         frames = []
-        frameBytes = 0
         shares = []
-        written += bytes
-        flushes += 1
-        let done = context.eventLoop.makePromise(of: Void.self)
-        done.futureResult.assumeIsolated().whenComplete { _ in
-            withExtendedLifetime(held) { self.taken += bytes }
-            self.flushes -= 1
-            guard self.flushes == 0 else { return }
-            let waiting = self.waiting
-            self.waiting = []
-            for promise in waiting { promise.succeed() }
+        underWay += going.count
+        for frame in going { written += frame.bytes }
+        for (place, frame) in going.enumerated() {
+            let done = context.eventLoop.makePromise(of: Void.self)
+            done.futureResult.assumeIsolated().whenComplete { _ in
+                withExtendedLifetime(held) { self.frameIsOut(frame.bytes) }
+            }
+            if place == going.count - 1 { done.futureResult.cascade(to: promise) }
+            context.write(wrapOutboundOut(frame.payload), promise: done)
         }
-        done.futureResult.cascade(to: promise)
-        for frame in before { context.write(wrapOutboundOut(frame), promise: nil) }
-        context.writeAndFlush(wrapOutboundOut(last), promise: done)
+        context.flush()
+    }
+
+    /// The socket has taken a frame, or never will.
+    private func frameIsOut(_ bytes: Int) {
+        taken += bytes
+        underWay -= 1
+        guard underWay == 0 else { return }
+        let waiting = self.waiting
+        self.waiting = []
+        for promise in waiting { promise.succeed() }
     }
 
     private func whenOut(_ promise: EventLoopPromise<Void>) {
-        if flushes == 0 { promise.succeed() } else { waiting.append(promise) }
+        if underWay == 0 { promise.succeed() } else { waiting.append(promise) }
     }
 
     /// Ends the stream, where its frames have not done that.
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
-        let isOut = hasAnswer && flushes == 0
+        let isOut = hasAnswer && underWay == 0
         if isOut, hasRequest {
             promise?.succeed()
         } else {
