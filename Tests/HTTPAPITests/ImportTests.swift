@@ -56,6 +56,26 @@ import Wire
             ])
     }
 
+    @Test(arguments: [1, 2, .max])
+    func `What begins as the mark of the order of bytes does, but is none, is a character`(
+        piece: Int
+    ) throws {
+        for mark in ["", "\u{FEFF}"] {
+            let file = MemoryFile(Array("\(mark)ｺｰﾄﾞ,Ｎｏ\nａ,2".utf8), piece: piece)
+            #expect(
+                try all(CSVRows(file, columns: nil)) == [
+                    ImportRow(line: 2, columns: ["ｺｰﾄﾞ", "Ｎｏ"], values: [.text("ａ"), .text("2")])
+                ])
+        }
+        let given = CSVRows(MemoryFile(Array("Ａ".utf8), piece: piece), columns: ["c"])
+        #expect(
+            try all(given) == [ImportRow(line: 1, columns: ["c"], values: [.text("Ａ")])])
+        for broken in [[0xEF], [0xEF, 0xBB], [0xEF, 0xBB, 0x2C], [0xEF, 0x0A]] as [[UInt8]] {
+            let rows = CSVRows(MemoryFile(broken, piece: piece), columns: nil)
+            #expect(throws: ImportFault(line: 1, text: "it is not UTF-8")) { _ = try all(rows) }
+        }
+    }
+
     @Test(arguments: [
         ("a,b\n1\n", 2, "it has 1 fields, and there are 2 columns"),
         ("a,b\n1,2\n1,2,3", 3, "it has 3 fields, and there are 2 columns"),

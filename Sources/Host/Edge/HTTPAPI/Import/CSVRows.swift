@@ -23,6 +23,8 @@ final class CSVRows: ImportRows {
     private var columns: [String]?
     private var line = 1
     private var isAtStart = true
+    /// Bytes that were looked at, and stand before the rest.
+    private var ahead: [UInt8] = []
 
     /// - Parameter recordBytes: what a record may have, in bytes, with its commas.
     init(
@@ -75,7 +77,9 @@ final class CSVRows: ImportRows {
         return text
     }
 
-    private func nextByte() throws(ImportFault) -> UInt8? { try bytes.next() }
+    private func nextByte() throws(ImportFault) -> UInt8? {
+        ahead.isEmpty ? try bytes.next() : ahead.removeFirst()
+    }
 
     /// - Returns: nil: there is no other.
     private func record() throws(ImportFault) -> Record? {
@@ -151,14 +155,13 @@ final class CSVRows: ImportRows {
         }
     }
 
-    /// A mark of the order of bytes, as some programs write it before UTF-8.
+    /// A mark of the order of bytes, as some programs write it before UTF-8. Other characters begin with
+    /// its first byte, too, such as those of half and full width.
     private func withoutMark(_ first: UInt8) throws(ImportFault) -> UInt8? {
         guard first == 0xEF else { return first }
-        let second = try nextByte()
-        let third = try nextByte()
-        guard second == 0xBB, third == 0xBF else {
-            throw ImportFault(line: 1, text: "it is not UTF-8")
-        }
-        return try nextByte()
+        while ahead.count < 2, let byte = try bytes.next() { ahead.append(byte) }
+        guard ahead == [0xBB, 0xBF] else { return first }
+        ahead = []
+        return try bytes.next()
     }
 }
