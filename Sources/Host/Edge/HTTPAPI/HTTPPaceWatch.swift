@@ -66,6 +66,8 @@ struct HTTPPaceWatch {
     mutating func headReceived(at now: Duration) {
         headAt = now
         lastActivity = now
+        // What has come of the next one has its own time.
+        if phase == .sendingHead { since = now }
     }
 
     mutating func requestEnded(at now: Duration) { lastActivity = now }
