@@ -335,6 +335,29 @@ import Wire
         #expect(Client.answers(in: try client.output()).count == 4)
     }
 
+    @Test func `Requests that wait for their places count as bodies do`() throws {
+        var limits = HTTPLimits()
+        limits.pipelinedRequests = 2
+        limits.bodyBytesInFlight = 10_000
+        let node = FakeNode { _ in nil }
+        let client = try Client(node, limits: limits)
+        // Two begin, two wait as those of any client may, and the others count.
+        try client.send(String(repeating: write(#"["a"]"#), count: 8))
+        let held = client.server.budgets.bodyBytes.inUse
+        #expect(held > 3000 && held < 10_000)
+        try client.send(String(repeating: write(#"["a"]"#), count: 20))
+        #expect(node.requests.count == 2)
+        let ids = node.requests.map(\.id)
+        node.deliver(ids.map { Reply(id: $0, outcome: .results(.oneInsert)) })
+        client.channel.embeddedEventLoop.run()
+        try client.channel.close().wait()
+        client.channel.embeddedEventLoop.run()
+        for request in node.requests {
+            node.deliver([Reply(id: request.id, outcome: .results(.oneInsert))])
+        }
+        #expect(client.server.budgets.bodyBytes.inUse == 0)
+    }
+
     @Test func `Damaged rows of a large answer end the connection without the last chunk`() throws {
         var damaged = ByteWriter()
         Value.blob([UInt8](repeating: 1, count: 300_000)).encode(into: &damaged)

@@ -58,9 +58,11 @@ private final class FakeJudge: RightsJudge {
 /// Who may do what over HTTP.
 @Suite struct DoorTests {
     private func client(
-        _ judge: FakeJudge?, open: [String] = [], answering outcome: Outcome = .results(.oneInsert)
+        _ judge: FakeJudge?, open: [String] = [],
+        answering outcome: Outcome = .results(.oneInsert), limits: HTTPLimits = HTTPLimits()
     ) throws -> Client {
-        try Client(FakeNode { _ in outcome }, door: HTTPDoor(judge: judge, open: open))
+        try Client(
+            FakeNode { _ in outcome }, limits: limits, door: HTTPDoor(judge: judge, open: open))
     }
 
     private static let targets: [(HTTPOperation, String, String)] = OperationTable.all.flatMap {
@@ -171,6 +173,72 @@ private final class FakeJudge: RightsJudge {
         try client.send(body)
         #expect(Client.answers(in: try client.output()).map(\.status) == [200, 401])
         #expect(client.node.requests.count == 1)
+    }
+
+    @Test func `What comes while a verdict is awaited counts as bodies do`() throws {
+        var limits = HTTPLimits()
+        limits.bodyBytesInFlight = 50_000
+        let judge = FakeJudge(isLate: true)
+        let client = try client(judge, limits: limits)
+        let head = "GET /status HTTP/1.1\r\nHost: a\r\n\r\n"
+        try client.send(String(repeating: head, count: 20))
+        let held = client.server.budgets.bodyBytes.inUse
+        #expect(held > 10_000 && held < 50_000)
+        #expect(try client.output().isEmpty)
+        // Another client of the same process is not refused for what is small.
+        let other = try Client(beside: client)
+        try other.send(head)
+        // Too much for all of them.
+        try client.send(String(repeating: head, count: 1000))
+        let answers = Client.answers(in: try client.output())
+        #expect(answers.map(\.status) == [503])
+        #expect(answers.first?.headers["connection"] == "close")
+        #expect(client.server.budgets.bodyBytes.inUse < 1000)
+        judge.decide(false)
+        client.channel.embeddedEventLoop.run()
+        other.channel.embeddedEventLoop.run()
+        #expect(try client.output().isEmpty)
+        #expect(Client.answers(in: try other.output()).map(\.status) == [401])
+        client.channel.embeddedEventLoop.advanceTime(by: .seconds(3))
+        #expect(!client.channel.isActive)
+        #expect(client.server.budgets.bodyBytes.inUse == 0)
+    }
+
+    @Test func `What was held for a verdict is given back with it`() throws {
+        let judge = FakeJudge(isLate: true)
+        let client = try client(judge)
+        let body = "[\"\(String(repeating: "a", count: 3000))\"]"
+        try client.send(
+            "POST /db/execute HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+                + body)
+        #expect(client.server.budgets.bodyBytes.inUse > 3000)
+        judge.decide(true)
+        client.channel.embeddedEventLoop.run()
+        #expect(Client.answers(in: try client.output()).map(\.status) == [200])
+        #expect(client.server.budgets.bodyBytes.inUse == 0)
+    }
+
+    @Test func `A stream whose body nobody may read yet counts as far as its window goes`() throws {
+        var limits = HTTPLimits()
+        limits.bodyBytesInFlight = 3 * HTTPLimits.streamWindow + 1000
+        let judge = FakeJudge(isLate: true)
+        let client = try FrameClient(client(judge, limits: limits))
+        for stream in [1, 3, 5, 7] as [UInt32] {
+            try client.send(client.head(stream, "POST", "/db/execute", ends: false))
+        }
+        #expect(client.client.server.budgets.bodyBytes.inUse == 3 * HTTPLimits.streamWindow)
+        #expect(client.streams[7]?.status == "503")
+        // One without a body has none.
+        try client.send(client.head(9, "GET", "/status"))
+        #expect(client.streams[9] == nil)
+        judge.decide(false)
+        try client.advance()
+        for stream in [1, 3, 5] as [UInt32] {
+            try client.send(Frame(.data, Frame.endStream, stream, [0x20]))
+        }
+        for stream in [1, 3, 5, 9] as [UInt32] { #expect(client.streams[stream]?.status == "401") }
+        #expect(client.client.server.budgets.bodyBytes.inUse == 0)
+        #expect(client.goAways == [])
     }
 
     @Test func `Who goes while a verdict is awaited is waited for no longer`() throws {

@@ -16,7 +16,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     typealias Machine = HTTPConnectionMachine<FinishedResponse>
 
     /// A request whose body is being received.
-    private struct Incoming {
+    struct Incoming {
         let operation: HTTPOperation
         var request: HTTPRequest
         /// Of a body in parts; nil before the first of them.
@@ -24,7 +24,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     private let gateway: LoopGateway
-    private let edge: Edge
+    let edge: Edge
     private let limits: HTTPLimits
     /// Counts what passes before this handler.
     private let meter: HTTPTrafficMeter
@@ -35,15 +35,15 @@ final class HTTPConnection: ChannelDuplexHandler {
     /// Tells this connection's requests from those of others on its event loop.
     let serial: UInt32
 
-    private var machine: Machine
-    private var context: ChannelHandlerContext?
-    private var incoming: Incoming?
+    var machine: Machine
+    private(set) var context: ChannelHandlerContext?
+    var incoming: Incoming?
     private let asker: Asker
     /// What came behind a head whose sender's rights are being found out, or behind a body in parts
     /// of which some are not taken yet.
-    private var held: CircularBuffer<HTTPServerRequestPart>?
+    var held: HeldParts?
     /// What stands behind a body that is not taken yet is no request.
-    private var lateRefusal: HTTPRefusal?
+    private(set) var lateRefusal: HTTPRefusal?
     /// Complete requests that the machine has not begun yet, in their order.
     private var ready = CircularBuffer<Incoming>()
     private var source: AnswerSource?
@@ -87,14 +87,29 @@ final class HTTPConnection: ChannelDuplexHandler {
         .nanoseconds(Int64(clamping: moment.uptimeNanoseconds))
     }
 
-    private var now: Duration { Self.time(context?.eventLoop.now ?? .now()) }
+    var now: Duration { Self.time(context?.eventLoop.now ?? .now()) }
 
     // MARK: Requests
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let part = unwrapInboundIn(data)
-        if held == nil { take(part) } else { held?.append(part) }
+        if held == nil {
+            take(part)
+        } else if held?.append(part) == false {
+            refuseHeld()
+        }
         perform()
+    }
+
+    /// There is no room for what must wait.
+    private func refuseHeld() {
+        held?.drop()
+        // The request that is waited for is not refused, where it has come to its end.
+        if machine.isCompleting {
+            lateRefusal = .bodiesExhausted
+        } else {
+            refuse(.bodiesExhausted)
+        }
     }
 
     private func take(_ part: HTTPServerRequestPart) {
@@ -105,14 +120,14 @@ final class HTTPConnection: ChannelDuplexHandler {
             meter.requestEnded()
             machine.endReceived(at: now)
             if machine.isCompleting {
-                held = held ?? CircularBuffer()
+                held = held ?? HeldParts(edge)
             } else {
                 queueIncoming()
             }
         }
     }
 
-    private func queueIncoming() {
+    func queueIncoming() {
         guard var incoming else { return }
         self.incoming = nil
         if let upload = incoming.upload { incoming.request.bring(upload) }
@@ -130,14 +145,14 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     /// Takes what was held back, until something must be waited for again. One by one: a request that
     /// is worked on elsewhere keeps those behind it from the node.
-    private func take(_ parts: CircularBuffer<HTTPServerRequestPart>) {
+    func take(_ parts: HeldParts) {
         var parts = parts
         perform()
         while held == nil, let part = parts.popFirst() {
             take(part)
             perform()
         }
-        held?.append(contentsOf: parts)
+        if held != nil { held = parts }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -162,7 +177,10 @@ final class HTTPConnection: ChannelDuplexHandler {
             loop.execute { here.value.judged(head, verdict) }
         }
         guard let planned else {
-            held = held ?? CircularBuffer()
+            held = held ?? HeldParts(edge)
+            // The body of a stream is kept behind what makes frames of bytes, as far as its window goes.
+            let window = stream != nil && head.hasBody ? HTTPLimits.streamWindow : 0
+            if held?.reserve(window) == false { refuseHeld() }
             return
         }
         // After a request to upgrade, the decoder reads no further.
@@ -178,6 +196,10 @@ final class HTTPConnection: ChannelDuplexHandler {
         incoming = nil
         if isTaken, let (operation, request) = planned.work {
             incoming = Incoming(operation: operation, request: request)
+            // What one read brings in may be thousands, which wait for their places.
+            if ready.count >= limits.pipelinedRequests, incoming?.request.reserve(edge) == false {
+                refuse(.bodiesExhausted)
+            }
         }
     }
 
@@ -194,52 +216,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         }
     }
 
-    /// A part of a body that is taken while it comes.
-    private func keep(_ part: ByteBuffer) {
-        guard let upload = incoming?.upload ?? BodyUpload(edge) else {
-            incoming = nil
-            return machine.refuse(.uploadsExhausted)
-        }
-        incoming?.upload = upload
-        upload.append(part)
-        keepMore(of: upload)
-    }
-
-    /// Has what has come of a body in parts taken, unless that is under way.
-    private func keepMore(of upload: BodyUpload) {
-        guard let context, let bytes = upload.begin() else { return }
-        let here = NIOLoopBound((self, upload), eventLoop: context.eventLoop)
-        let (loop, intake) = (context.eventLoop, upload.intake)
-        edge.workshop.run {
-            let fault = intake.add(Array(bytes.readableBytesView))
-            loop.execute {
-                let (connection, upload) = here.value
-                connection.kept(bytes.readableBytes, of: upload, fault)
-            }
-        }
-    }
-
-    private func kept(_ count: Int, of upload: BodyUpload, _ fault: LoadContent?) {
-        upload.end()
-        guard isOpen, incoming?.upload === upload else { return }
-        if let refusal = fault?.refusal, !machine.isCompleting {
-            refuse(refusal)
-        } else {
-            // A body that has come is answered like any other; whoever took it remembers the fault.
-            machine.bodyTaken(count, at: now)
-            keepMore(of: upload)
-            if let parts = held, !machine.isCompleting {
-                held = nil
-                queueIncoming()
-                take(parts)
-            }
-            if let refusal = lateRefusal, !machine.isCompleting { refuse(refusal) }
-        }
-        perform()
-        flush()
-    }
-
-    private func refuse(_ refusal: HTTPRefusal) {
+    func refuse(_ refusal: HTTPRefusal) {
         lateRefusal = nil
         machine.refuse(refusal)
         dropIncoming()
@@ -309,7 +286,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         flush()
     }
 
-    private func perform() {
+    func perform() {
         // What an effect brings about is taken in by the loop that is under way.
         guard !isPerforming else { return }
         isPerforming = true
@@ -416,7 +393,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         if mayRead { context.read() } else { readWanted = true }
     }
 
-    private var mayRead: Bool { held == nil && machine.wantsInput }
+    private var mayRead: Bool { held?.isDropped ?? true && machine.wantsInput }
 
     private func resumeReading() {
         guard readWanted, let context, mayRead else { return }

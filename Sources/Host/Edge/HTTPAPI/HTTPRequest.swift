@@ -49,6 +49,18 @@ struct HTTPRequest: Sendable {
         return true
     }
 
+    /// Counts what the request takes besides its body.
+    /// - Returns: whether there was room for it.
+    mutating func reserve(_ edge: Edge) -> Bool {
+        let share = Share(of: edge.budgets.bodyBytes)
+        guard share.grow(by: Self.ownBytes) else { return false }
+        self.share = share
+        return true
+    }
+
+    /// In memory, about.
+    private static let ownBytes = 1024
+
     /// The body came in parts, all of which are kept.
     mutating func bring(_ upload: BodyUpload) {
         kept = upload.body

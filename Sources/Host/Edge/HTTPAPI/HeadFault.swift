@@ -82,9 +82,14 @@ struct Expectation {
             return
         }
         isKnown = fields.allSatisfy { $0.isEmpty || $0.lowercased() == "100-continue" }
-        let hasBody =
-            head.headers.contains(name: "transfer-encoding")
-            || head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0 > 0
-        wantsContinue = hasBody && fields.contains { $0.lowercased() == "100-continue" }
+        wantsContinue = head.hasBody && fields.contains { $0.lowercased() == "100-continue" }
+    }
+}
+
+extension HTTPRequestHead {
+    /// Something follows it.
+    var hasBody: Bool {
+        headers.contains(name: "transfer-encoding")
+            || headers.first(name: "content-length").flatMap { Int($0) } ?? 0 > 0
     }
 }

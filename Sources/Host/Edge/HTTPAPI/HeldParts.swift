@@ -1,0 +1,48 @@
+import NIOCore
+import NIOHTTP1
+
+/// What came behind a request that something must be waited for, in its order. A client may send much
+/// before anybody knows who it is: so it counts as bodies do.
+struct HeldParts {
+    private var parts = CircularBuffer<HTTPServerRequestPart>()
+    /// Nil: there was no room, and nothing is kept any more.
+    private var share: Share?
+
+    init(_ edge: Edge) { share = Share(of: edge.budgets.bodyBytes) }
+
+    /// See `drop`.
+    var isDropped: Bool { share == nil }
+
+    /// - Returns: false: there is no room for it.
+    mutating func append(_ part: HTTPServerRequestPart) -> Bool {
+        guard !isDropped else { return true }
+        guard reserve(Self.byteCount(of: part)) else { return false }
+        parts.append(part)
+        return true
+    }
+
+    /// For what is kept elsewhere until then.
+    /// - Parameter byteCount: how much that may be.
+    /// - Returns: false: there is no room for it.
+    func reserve(_ byteCount: Int) -> Bool { share?.grow(by: byteCount) ?? true }
+
+    mutating func popFirst() -> HTTPServerRequestPart? { parts.popFirst() }
+
+    /// Forgets all that was kept, and keeps nothing more.
+    mutating func drop() {
+        parts = CircularBuffer()
+        share = nil
+    }
+
+    /// In memory, about.
+    private static func byteCount(of part: HTTPServerRequestPart) -> Int {
+        switch part {
+        case .head(let head):
+            head.headers.reduce(512 + head.uri.utf8.count) { sum, field in
+                sum + 64 + field.name.utf8.count + field.value.utf8.count
+            }
+        case .body(let bytes): 128 + bytes.readableBytes
+        case .end: 128
+        }
+    }
+}
