@@ -218,6 +218,19 @@ import Wire
         #expect(client.counted("http2_faults") == 0)
     }
 
+    @Test func `A connection that is to end, and whose socket takes no more, is closed`() throws {
+        let client = try client()
+        try client.request(1, "GET", "/nowhere")
+        let socket = StuckSocket()
+        try client.channel.pipeline.syncOperations.addHandler(socket, position: .first)
+        try client.advance(.seconds(320))
+        #expect(client.goAways == [])
+        #expect(client.channel.isActive)
+        try client.advance(.seconds(60))
+        #expect(!client.channel.isActive)
+        #expect(client.client.server.budgets.connections.inUse == 0)
+    }
+
     @Test func `A head that does not come to its end ends the connection`() throws {
         let client = try client()
         let head = try client.head(1, "GET", "/nowhere")
@@ -294,5 +307,22 @@ import Wire
         _ = client.client.server.drain(on: client.channel.eventLoop)
         try client.advance()
         #expect(client.goAways.first == 0)
+    }
+}
+
+/// Takes nothing, and says so to nobody.
+private final class StuckSocket: ChannelOutboundHandler {
+    typealias OutboundIn = IOData
+    private var waiting: [EventLoopPromise<Void>] = []
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        if let promise { waiting.append(promise) }
+    }
+
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        let unwritten = waiting
+        waiting = []
+        for promise in unwritten { promise.fail(ChannelError.ioOnClosedChannel) }
+        context.close(mode: mode, promise: promise)
     }
 }

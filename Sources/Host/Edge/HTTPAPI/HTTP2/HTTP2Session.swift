@@ -152,6 +152,10 @@ final class HTTP2Session: ChannelInboundHandler {
         } else {
             // Once more: when it is written, so are the answers before it.
             sayGoAway(context, written)
+            // Who takes nothing any more is not waited for: nobody looks at the time from here on.
+            context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(limits.pace.head)) {
+                context.close(promise: nil)
+            }
         }
     }
 
