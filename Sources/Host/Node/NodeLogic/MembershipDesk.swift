@@ -20,6 +20,8 @@ struct MembershipDesk {
         /// A removal that a client asked for has come to its end.
         case removed(RequestKey)
         case removalRefused(RequestKey, Refusal)
+        /// It was not committed in its client's time.
+        case removalLate(RequestKey)
         /// This node does not lead any more: the request goes to who does.
         case park(PendingRequest)
         case reaped(NodeID, wasVoting: Bool)
@@ -284,7 +286,7 @@ struct MembershipDesk {
     // MARK: Removing
 
     mutating func remove(_ id: NodeID, _ pending: PendingRequest) {
-        queue.append(.remove(id, pending))
+        queue.append(.remove(id, pending), deadline: pending.deadline)
     }
 
     // MARK: Reaping
@@ -337,9 +339,14 @@ struct MembershipDesk {
         case .add(_, let question, _):
             refuse(
                 question, .busy, "the change of membership was not committed in time", leader)
-        case .remove(let id, let pending):
+        case .remove(_, nil): break
+        case .remove(let id, let pending?):
             // A leader that removed itself leads no more, and nobody tells it who does.
-            decisions.append(isGone(id, raft) ? .removed(pending.key) : .park(pending))
+            let isGone = isGone(id, raft)
+            decisions.append(
+                isGone
+                    ? .removed(pending.key)
+                    : isLeader ? .removalLate(pending.key) : .park(pending))
         case .reap(let id):
             // Another leader's clock starts anew; it is no failure of this one.
             guard isLeader else {
@@ -377,7 +384,10 @@ struct MembershipDesk {
                 return true
             }
             return propose(change)
-        case .remove(let id, let pending):
+        case .remove(_, nil):
+            queue.finishFirst()
+            return true
+        case .remove(let id, let pending?):
             guard raft.membership.contains(id) else {
                 queue.finishFirst()
                 decisions.append(.removed(pending.key))

@@ -9,7 +9,8 @@ struct MembershipQueue {
         /// Answered with the membership once the joiner is a member. `replaced`: who was the member of
         /// its ID when it asked; nil: nobody.
         case add(JoinRequest, PeerQuestionID, replaced: Incarnation?)
-        case remove(NodeID, PendingRequest)
+        /// Nil: the change is on its way, and nobody waits for it any more.
+        case remove(NodeID, PendingRequest?)
         /// The leader's own wish: the member was silent for too long.
         case reap(NodeID)
     }
@@ -54,7 +55,8 @@ struct MembershipQueue {
         if !waiting.isEmpty { waiting.removeFirst() }
     }
 
-    /// Takes out those whose time is up, or all when this node does not lead any more.
+    /// Takes out those whose time is up, or all when this node does not lead any more. What was not begun by then
+    /// never is. A removal that is on its way stays as one that nobody waits for; for others that are, it is waited.
     mutating func expired(now: MonotonicTime, all: Bool) -> [Operation] {
         var gone: [Operation] = []
         var kept: [Waiting] = []
@@ -62,6 +64,9 @@ struct MembershipQueue {
             let isLate = item.deadline.map { $0 <= now } ?? false
             if all || (isLate && !(position == 0 && isProposed)) {
                 gone.append(item.operation)
+            } else if isLate, case .remove(let id, _?) = item.operation {
+                gone.append(item.operation)
+                kept.append(Waiting(operation: .remove(id, nil)))
             } else {
                 kept.append(item)
             }

@@ -344,6 +344,8 @@ extension NodeMachine {
         case .removed(let key): router.answer(key, .done)
         case .removalRefused(let key, let refusal):
             router.answer(key, .failed(.membership(refusal)))
+        case .removalLate(let key):
+            router.answer(key, .failed(.timedOut(waitingFor: "the removal to be committed")))
         case .park(let pending): router.park(pending)
         case .reaped(let id, let wasVoting):
             reapings.succeeded += 1

@@ -1,0 +1,55 @@
+import Raft
+import Service
+import Testing
+import Time
+
+@testable import NodeLogic
+
+/// Changes of the membership that wait, and for how long.
+@Suite struct MembershipQueueTests {
+    /// Removals of these, each asked for at the clock's start, with ten seconds.
+    private func queue(removing ids: UInt64...) -> MembershipQueue {
+        var queue = MembershipQueue()
+        for number in ids {
+            let id = NodeID("\(number)")
+            let request = ClientRequest(
+                id: RequestID(number), operation: .remove(id), timeout: .seconds(10))
+            let pending = PendingRequest(request, key: RequestKey(number), now: .zero)
+            queue.append(.remove(id, pending), deadline: pending.deadline)
+        }
+        return queue
+    }
+
+    /// Whose clients are to be told, after so many seconds.
+    private func told(_ queue: inout MembershipQueue, after seconds: Int) -> [UInt64] {
+        queue.expired(now: .zero + .seconds(seconds), all: false).compactMap { operation in
+            if case .remove(_, let pending?) = operation { pending.key.rawValue } else { nil }
+        }
+    }
+
+    @Test func `A removal that was not begun in its time never is`() {
+        var queue = queue(removing: 2, 1)
+        let early = told(&queue, after: 9)
+        #expect(early.isEmpty)
+        let late = told(&queue, after: 10)
+        #expect(late == [2, 1])
+        #expect(queue.isEmpty)
+    }
+
+    @Test func `One that is on its way goes on, and nobody waits for it`() {
+        var queue = queue(removing: 2, 1)
+        queue.proposed()
+        let late = told(&queue, after: 10)
+        #expect(late == [2, 1])
+        #expect(queue.count == 1)
+        #expect(queue.isRemoving(NodeID("2")))
+        let again = told(&queue, after: 60)
+        #expect(again.isEmpty)
+        queue.settled()
+        guard case .remove(let id, nil)? = queue.next else {
+            Issue.record("not the removal that was begun")
+            return
+        }
+        #expect(id == NodeID("2"))
+    }
+}
