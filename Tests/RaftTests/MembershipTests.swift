@@ -73,6 +73,36 @@ import Testing
         #expect(raft.membership.isVoter(nodeID(4)))
     }
 
+    /// Whether a learner votes after so many ticks, each with more entries than it may lack.
+    /// - Parameter delay: how many ticks its answers are late.
+    private func isPromoted(withinTicks count: Int, delay: Int) throws -> Bool {
+        var raft = Elected.leader()
+        _ = try raft.propose(.add(member(4)))
+        raft.settleWrites()
+        raft.receive(Elected.matched(2, 3))
+        var ends: [UInt64] = []
+        for _ in 0..<count {
+            _ = try raft.propose(
+                Array(repeating: [7] as [UInt8], count: raft.settings.caughtUpEntries + 1))
+            raft.settleWrites()
+            let end = raft.lastPosition.index.rawValue
+            ends.append(end)
+            raft.receive(Elected.matched(2, end))
+            raft.receive(Elected.matched(3, end))
+            raft.receive(Elected.matched(4, ends.count > delay ? ends[ends.count - 1 - delay] : 3))
+            raft.tick()
+        }
+        return raft.membership.isVoter(nodeID(4))
+    }
+
+    @Test func `A learner that keeps pace becomes a voter under any load`() throws {
+        #expect(try isPromoted(withinTicks: Elected.settings.electionTicks, delay: 3))
+    }
+
+    @Test func `One that lags by an election timeout does not`() throws {
+        #expect(try !isPromoted(withinTicks: 50, delay: Elected.settings.electionTicks))
+    }
+
     @Test func `A learner's acknowledgement commits nothing`() throws {
         var raft = Elected.leader()
         _ = try raft.propose(.add(member(4)))

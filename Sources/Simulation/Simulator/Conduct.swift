@@ -1,6 +1,7 @@
 import NodeLogic
 import Raft
 import Replication
+import Time
 
 /// Rules of single steps, checked as they are taken: whoever breaks one need not have lost anything yet, and
 /// the luck that it takes to lose something is not needed to notice it. `Invariants` has what follows
@@ -15,7 +16,13 @@ struct Conduct {
         var membershipIndex = LogIndex.zero
         var membership = Membership()
         var formerMembership = Membership()
+        var nextTick = MonotonicTime.zero
+        /// Where the log ended behind each of the last ticks in which it has led this term, oldest first.
+        var ends: [LogIndex] = []
     }
+
+    /// As many ticks as an election timeout has: twice what a leader may look back for what a learner must hold.
+    private static let endCount = 10
 
     private struct Question: Hashable {
         var candidate: NodeID
@@ -56,10 +63,17 @@ struct Conduct {
 
     private mutating func note(_ raft: RaftMachine, _ former: Sight, _ node: SimulatedNode) {
         let isNew = raft.membershipIndex != former.membershipIndex || former.run != node.run
+        let leads = raft.role == .leader && former.role == .leader && raft.term == former.term
+        var ends = leads ? former.ends : []
+        let nextTick = node.machine?.nextTick ?? .zero
+        if ends.isEmpty || nextTick != former.nextTick {
+            ends = Array(ends.suffix(Self.endCount - 1)) + [raft.lastPosition.index]
+        }
         sights[node.slot] = Sight(
             run: node.run, term: raft.term, role: raft.role, commitIndex: raft.commitIndex,
             membershipIndex: raft.membershipIndex, membership: raft.membership,
-            formerMembership: isNew ? former.membership : former.formerMembership)
+            formerMembership: isNew ? former.membership : former.formerMembership,
+            nextTick: nextTick, ends: ends)
         if isNew { members.formUnion(raft.membership.members.map(NodeIdentity.init(member:))) }
         if isNew || raft.commitIndex > former.commitIndex {
             if raft.membershipIndex <= raft.commitIndex { settle(raft.membership) }
@@ -128,8 +142,9 @@ struct Conduct {
         for member in raft.membership.voters
         where former.membership[member.id]?.suffrage == .learner {
             let held = durable[NodeIdentity(member: member)] ?? .zero
-            let isBehind = index.previous.distance(from: held) > SimulatedNode.caughtUpEntries
-            if isBehind || held < former.membershipIndex {
+            let lacksMany = index.previous.distance(from: held) > SimulatedNode.caughtUpEntries
+            let lacksOld = former.ends.first.map { held < $0 } ?? true
+            if lacksMany && lacksOld || held < former.membershipIndex {
                 return "promotes \(member.id) at \(index), whose log ends at \(held)"
             }
         }

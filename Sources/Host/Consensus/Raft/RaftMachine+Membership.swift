@@ -100,12 +100,14 @@ extension RaftMachine {
     }
 
     /// It holds the entry that named it, nearly all others, and answered of late: as a voter it
-    /// will not hold up commits.
+    /// will not hold up commits. Nearly all is all but a few, or all that is older than half an election timeout:
+    /// under load a few are what is appended in a round trip (thesis §4.2.1).
     private func isCaughtUp(_ id: NodeID) -> Bool {
         guard case .leader(let leader) = roleState, let peer = leader[id] else { return false }
         if breaks(.promotesEarly) { return peer.ticksSinceAnswer < settings.electionTicks }
         return peer.matchIndex >= membershipIndex
             && peer.ticksSinceAnswer < settings.electionTicks
-            && log.lastIndex.distance(from: peer.matchIndex) <= settings.caughtUpEntries
+            && (log.lastIndex.distance(from: peer.matchIndex) <= settings.caughtUpEntries
+                || (leader.recentEnds.old > .zero && peer.matchIndex >= leader.recentEnds.old))
     }
 }

@@ -1,8 +1,9 @@
 /// A leader's side of replication: probing, pipelining, heartbeats (thesis §3.5, §10.2).
 extension RaftMachine {
     mutating func tickLeader() {
-        lead { [lastIndex = log.lastIndex] leader in
+        lead { [lastIndex = log.lastIndex, settings] leader in
             leader.heartbeatElapsed += 1
+            leader.recentEnds.tick(lastIndex, period: max(1, settings.electionTicks / 4))
             for i in leader.progress.indices {
                 leader.progress[i].tick(lastIndex: lastIndex)
             }

@@ -31,7 +31,8 @@ package struct RaftSettings: Sendable {
     package var maxWaitingReads: Int = 65_536
     /// Entries kept in memory for followers after they are applied.
     package var maxCachedBytes: Int = 32 << 20
-    /// A learner is caught up when it lacks no more entries than this.
+    /// A learner is caught up when it lacks no more entries than this, or none that is older than half an election
+    /// timeout.
     package var caughtUpEntries: Int = 256
     /// Which rules are kept: all, unless a simulation breaks one.
     package var rules = RuleBook()

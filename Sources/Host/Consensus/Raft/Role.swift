@@ -47,6 +47,7 @@ struct Leader: Sendable {
     let termStart: LogIndex
     /// The other members, sorted by ID.
     var progress: [Progress]
+    var recentEnds = RecentEnds()
     var heartbeatElapsed = 0
     var heartbeatDue = false
     var reads = ReadQueue()
@@ -57,6 +58,22 @@ struct Leader: Sendable {
     func position(of peer: NodeID) -> Int? { progress.firstIndex { $0.id == peer } }
 
     subscript(peer: NodeID) -> Progress? { progress.first { $0.id == peer } }
+}
+
+/// Where a leader's log ended a while ago: whoever holds all through there lacks no more than what was appended
+/// since.
+struct RecentEnds: Sendable {
+    /// As of one to two periods ago; zero until the leader has led for two.
+    private(set) var old = LogIndex.zero
+    private var recent = LogIndex.zero
+    private var elapsed = 0
+
+    /// - Parameter period: in ticks.
+    mutating func tick(_ end: LogIndex, period: Int) {
+        elapsed += 1
+        guard elapsed >= period else { return }
+        (old, recent, elapsed) = (recent, end, 0)
+    }
 }
 
 /// A stalled leader's attempts to hand over.
