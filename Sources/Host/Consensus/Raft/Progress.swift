@@ -33,6 +33,11 @@ struct Progress: Equatable, Sendable {
     /// way would be sent again with each heartbeat, and on a slow link keep ever more waiting.
     private(set) var ticksSinceResend = 0
     private(set) var resendPause = 0
+    /// Ticks since a snapshot was asked for that is on its way.
+    private var snapshotTicks = 0
+    /// What the last one that it installed covers, and for how many ticks more the log keeps what follows.
+    private var snapshotIndex = LogIndex.zero
+    private var snapshotGrace = 0
     private var arrivals = Arrivals()
     /// It denied an entry that it had acknowledged. Whether the denial was late is asked anew.
     var suspicion: Suspicion?
@@ -175,13 +180,35 @@ struct Progress: Equatable, Sendable {
         state = .probe(isAsked: isAsked)
     }
 
-    mutating func waitForSnapshot(retryIn: Int? = nil) { state = .snapshot(retryIn: retryIn) }
+    mutating func waitForSnapshot(retryIn: Int? = nil) {
+        state = .snapshot(retryIn: retryIn)
+        snapshotTicks = 0
+    }
+
+    /// It installed the snapshot through `index`, and catches up from there: for as long as that snapshot took.
+    mutating func installed(through index: LogIndex) {
+        snapshotIndex = index
+        snapshotGrace = snapshotTicks
+        snapshotTicks = 0
+        ticksSinceProgress = 0
+    }
+
+    /// Through here it lacks nothing, and what follows must stay in the log, or the snapshot that it installed
+    /// was for nothing. Nil: nothing must, for it needs none, or has died, or does not get on.
+    func neededBehind(_ settings: RaftSettings) -> LogIndex? {
+        guard snapshotGrace > 0, ticksSinceAnswer < settings.electionTicks,
+            ticksSinceProgress < 10 * settings.electionTicks
+        else { return nil }
+        return max(matchIndex, snapshotIndex)
+    }
 
     mutating func tick(lastIndex: LogIndex) {
         ticksSinceAnswer += 1
         ticksSinceResend += 1
         arrivals.tick()
         ticksSinceProgress = matchIndex < lastIndex ? ticksSinceProgress + 1 : 0
+        if state == .snapshot(retryIn: nil) { snapshotTicks += 1 }
+        if snapshotGrace > 0 { snapshotGrace -= 1 }
         if case .snapshot(let retryIn?) = state {
             state =
                 retryIn > 1 ? .snapshot(retryIn: retryIn - 1) : .probe(isAsked: false)

@@ -19,8 +19,11 @@ extension RaftMachine {
     package mutating func snapshotSent(to peer: NodeID, through index: LogIndex?) {
         lead { [settings] leader in
             guard let i = leader.position(of: peer) else { return }
-            // It says so itself, and could say nothing while it put the snapshot in place.
-            if index != nil { leader.progress[i].ticksSinceAnswer = 0 }
+            if let index {
+                // It says so itself, and could say nothing while it put the snapshot in place.
+                leader.progress[i].ticksSinceAnswer = 0
+                leader.progress[i].installed(through: index)
+            }
             guard leader.progress[i].state == .snapshot(retryIn: nil) else { return }
             if let index {
                 leader.progress[i].probe(from: index.next)
@@ -28,6 +31,12 @@ extension RaftMachine {
                 leader.progress[i].waitForSnapshot(retryIn: settings.electionTicks)
             }
         }
+    }
+
+    /// What follows must stay in the log for members that have just installed a snapshot; nil: for none.
+    package var neededBehind: LogIndex? {
+        guard case .leader(let leader) = roleState else { return nil }
+        return leader.progress.compactMap { $0.neededBehind(settings) }.min()
     }
 
     // MARK: On every node

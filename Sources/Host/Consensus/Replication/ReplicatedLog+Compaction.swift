@@ -1,7 +1,7 @@
 package import Raft
 
 /// When the log loses its oldest entries: only what a finished checkpoint covers, by the settings, or
-/// once as somebody asks.
+/// once as somebody asks; and, but for that one, nothing that a member lacks which has just installed a snapshot.
 extension ReplicatedLog {
     /// Drops what the last checkpoint covers, and keeps so many entries behind it; nil: as many as
     /// always. Members that lack what was dropped get a snapshot. Over when `isCompacting` is false.
@@ -44,7 +44,11 @@ extension ReplicatedLog {
             if target > baseIndex { return startCompaction(target) }
         }
         guard ticks >= compactionPausedUntil else { return }
-        let target = compactionTarget(keeping: UInt64(settings.trailingEntries))
+        var target = compactionTarget(keeping: UInt64(settings.trailingEntries))
+        guard target.distance(from: baseIndex) >= settings.compactionThreshold else { return }
+        // Who has just installed a snapshot gets the rest from the log, or needs the next one at once. A log
+        // that can't be written must get shorter all the same.
+        if !isStorageStalled, let needed = raft.neededBehind { target = min(target, needed) }
         guard target.distance(from: baseIndex) >= settings.compactionThreshold else { return }
         startCompaction(target)
     }

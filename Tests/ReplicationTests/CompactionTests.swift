@@ -1,0 +1,107 @@
+import Raft
+import Replication
+import Testing
+
+/// What a leader keeps in its log for a member that has just installed a snapshot, and how long.
+@Suite struct CompactionTests {
+    private static func matched(_ index: UInt64) -> Message.Body {
+        .appendAnswer(.init(result: .matched(through: LogIndex(index)), round: 0))
+    }
+
+    /// Node "a" leads, and "c" has all it has.
+    private struct Cluster {
+        var node: Fixture
+        private var lastProposal: UInt64 = 0
+
+        init() {
+            var settings = ReplicationSettings()
+            settings.compactionThreshold = 2
+            settings.trailingEntries = 1
+            node = Fixture(voters: ["a", "b", "c"], settings: settings)
+            node.elect()
+            answer()
+        }
+
+        /// "c" holds everything.
+        mutating func answer() {
+            node.settle()
+            let last = node.log.raft.lastPosition.index.rawValue
+            node.hear(CompactionTests.matched(last), from: "c", term: 1)
+            node.settle()
+        }
+
+        mutating func write(through index: UInt64) {
+            while node.log.raft.lastPosition.index.rawValue < index {
+                lastProposal += 1
+                node.log.propose([(ProposalID(lastProposal), [7])])
+            }
+            answer()
+        }
+
+        /// - Parameter holding: what "b" says that it holds; nil: it says nothing.
+        mutating func tick(_ count: Int, holding index: UInt64?) {
+            for _ in 0..<count {
+                node.log.tick()
+                if let index { node.hear(CompactionTests.matched(index), term: 1) }
+                answer()
+            }
+        }
+
+        mutating func checkpoint(through index: UInt64) {
+            node.log.checkpointed(through: LogIndex(index))
+            node.settle()
+        }
+
+        var isCompacting: Bool { node.log.isCompacting }
+    }
+
+    /// "b" needed a snapshot, which took 100 ticks, in which entries 11 to 60 were committed.
+    private func caughtBySnapshot() -> Cluster {
+        var cluster = Cluster()
+        cluster.write(through: 10)
+        cluster.checkpoint(through: 10)
+        #expect(cluster.node.effects.contains(.compactLog(through: LogIndex(9))))
+        cluster.node.log.compacted(through: LogPosition(index: LogIndex(9), term: Term(1)))
+        cluster.node.settle()
+        #expect(cluster.node.effects.contains(.sendSnapshot(to: NodeID("b"))))
+        cluster.write(through: 60)
+        cluster.tick(100, holding: 0)
+        cluster.node.log.snapshotSent(to: NodeID("b"), through: LogIndex(10))
+        cluster.checkpoint(through: 60)
+        return cluster
+    }
+
+    @Test func `What follows a snapshot stays until its receiver has it`() {
+        var cluster = caughtBySnapshot()
+        #expect(!cluster.isCompacting)
+        cluster.tick(1, holding: 30)
+        #expect(cluster.node.effects.contains(.compactLog(through: LogIndex(30))))
+        cluster.node.log.compacted(through: LogPosition(index: LogIndex(30), term: Term(1)))
+        cluster.tick(1, holding: 60)
+        #expect(cluster.node.effects.contains(.compactLog(through: LogIndex(59))))
+        let count = cluster.node.effects.count { $0 == .sendSnapshot(to: NodeID("b")) }
+        #expect(count == 1)
+    }
+
+    @Test func `It stays no longer than the snapshot took`() {
+        var cluster = caughtBySnapshot()
+        cluster.tick(90, holding: 10)
+        #expect(!cluster.isCompacting)
+        cluster.tick(10, holding: 10)
+        #expect(cluster.node.effects.contains(.compactLog(through: LogIndex(59))))
+    }
+
+    @Test func `It does not stay for one that died`() {
+        var cluster = caughtBySnapshot()
+        cluster.tick(10, holding: nil)
+        #expect(cluster.node.effects.contains(.compactLog(through: LogIndex(59))))
+    }
+
+    @Test func `A log without room gets shorter whoever lacks what`() {
+        var cluster = caughtBySnapshot()
+        #expect(!cluster.isCompacting)
+        cluster.node.log.storageFull(true)
+        cluster.node.settle()
+        #expect(cluster.node.effects.contains(.compactLog(through: LogIndex(59))))
+    }
+}
