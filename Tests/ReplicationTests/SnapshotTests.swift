@@ -103,6 +103,26 @@ import Testing
         #expect(node.log.raft.ticksSinceLeader == 1001)
     }
 
+    /// It may wait for the very room that the snapshot takes.
+    @Test
+    func `A batch without room is given up for a snapshot, and read again if that is unusable`() {
+        var node = Fixture(voters: ["a", "b", "c"])
+        node.hear(term: 1, entries: [entry(1, term: 1), entry(2, term: 1)], commit: 2)
+        let write = node.take().writes[0]
+        node.log.persisted(write.ticket)
+        #expect(node.take().batches.count == 1)
+        node.log.snapshotReceived(Self.mark, token: Self.token)
+        #expect(node.take() == [.giveUpBatch])
+        node.log.applyGivenUp(after: LogIndex(1))
+        #expect(node.log.appliedIndex == LogIndex(1))
+        #expect(node.take() == [.installSnapshot(Self.mark, Self.token)])
+        node.log.snapshotUnusable()
+        let asked = node.take().compactMap { effect -> LogIndex? in
+            if case .fetchLog(let fetch) = effect { fetch.from } else { nil }
+        }
+        #expect(asked == [LogIndex(2)])
+    }
+
     @Test func `An unusable snapshot changes nothing`() {
         var node = Fixture(voters: ["a", "b", "c"])
         node.log.snapshotReceived(Self.mark, token: Self.token)

@@ -10,7 +10,7 @@ import Wire
 /// The language of the transcripts `apply_…`: what a database's thread is given, and what it does.
 ///
 ///     post apply 4 answers=(7,8) due=500 | post establish | post open 1 | post close 1
-///     post prepare 3 | post switch 2 | post discard 3
+///     post prepare 3 | post switch 2 | post discard 3 | post giveup
 ///     post skip 3 | post retry
 ///     poison 3            the entry must not be applied until one of them
 ///     limit 20000         steps, from the next batch on
@@ -73,6 +73,7 @@ struct ApplyKeeperScenario: KeeperScenario {
             keeper.post(.establish(ClusterID(RandomID(high: 0, low: 1)), Membership()))
         case "skip": keeper.post(.decide([EntrySkip(index: number, hash: 1)]))
         case "retry": keeper.post(.tryAgain)
+        case "giveup": keeper.post(.giveUpBatch)
         case "checkpoint": keeper.post(.checkpoint)
         case "open": keeper.post(.openSnapshot(SnapshotSendID(number)))
         case "close": keeper.post(.closeSnapshot(SnapshotSendID(number)))
@@ -169,6 +170,7 @@ struct ApplyKeeperScenario: KeeperScenario {
     private static func text(_ report: DatabaseReport) -> String {
         switch report {
         case .applied(let index): "applied through \(index)"
+        case .gaveUp(let index): "gave up after \(index)"
         case .checksum(let taken): "checksum at \(taken.reading.index)"
         case .damaged(let text, let index): "damaged after \(index): \(text)"
         case .checkpointed(let index): "checkpointed through \(index)"

@@ -266,6 +266,8 @@ extension Ensemble {
         if waitsForRoom(work, effect, at: number) { return }
         switch work {
         case .apply(let entries, let answers): apply(entries, answers, at: number)
+        // Nothing waits for room.
+        case .giveUpBatch: break
         case .decide(let skips): nodes[number]?.disk.decisions += skips
         case .tryAgain: nodes[number]?.disk.poison = nil
         case .establish(_, let membership):
@@ -293,8 +295,21 @@ extension Ensemble {
             guard case .apply = work else { return false }
             post(.database(.full(true)), to: number)
         }
-        nodes[number]?.waitingForRoom?.append(effect)
+        if case .giveUpBatch = work {
+            giveUpBatch(waiting, at: number)
+        } else {
+            nodes[number]?.waitingForRoom?.append(effect)
+        }
         return true
+    }
+
+    /// Who waited for it hears nothing here.
+    private mutating func giveUpBatch(_ waiting: [NodeEffect], at number: Int) {
+        nodes[number]?.waitingForRoom = []
+        let applied = nodes[number]?.disk.applied.index ?? .zero
+        post(.database(.full(false)), to: number)
+        post(.database(.gaveUp(after: applied)), to: number)
+        for effect in waiting.dropFirst() { perform(effect, of: number) }
     }
 
     /// There is room: what waited for it is done.

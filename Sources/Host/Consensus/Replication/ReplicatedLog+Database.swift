@@ -32,6 +32,25 @@ extension ReplicatedLog {
         raft.applyHalted(isOn)
     }
 
+    // MARK: A batch for which there is no room
+
+    /// A snapshot waits for the batch that is out, and may be what gives the room that it waits for.
+    mutating func hurryBatch() {
+        if applying != nil { effects.append(.giveUpBatch) }
+    }
+
+    /// The batch handed out last was applied through `index` only, and is not tried again: a snapshot takes the
+    /// place of what it would bring. Should that prove unusable, the rest is read from the log again.
+    package mutating func applyGivenUp(after index: LogIndex) {
+        guard let batch = applying else { preconditionFailure("given up, but nothing is applied") }
+        precondition(
+            index >= appliedIndex && index <= batch.through,
+            "given up after \(index) within \(appliedIndex)...\(batch.through)")
+        toApply = []
+        advance(to: index)
+        drain()
+    }
+
     // MARK: A database that is not to be trusted
 
     /// The database is not to be trusted: nothing more is handed out once the batch that is out has

@@ -269,6 +269,7 @@ package struct ReplicatedLog: Sendable {
             raft.term(at: mark.position.index) == mark.position.term
         {
             snapshot = .waitingToSeed(mark, token)
+            hurryBatch()
             return drain()
         }
         // A log that holds the position needs no snapshot, and what follows the position there was
@@ -283,6 +284,7 @@ package struct ReplicatedLog: Sendable {
             return
         }
         snapshot = .waiting(mark, token)
+        hurryBatch()
         drain()
     }
 

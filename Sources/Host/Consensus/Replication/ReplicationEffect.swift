@@ -44,6 +44,9 @@ package enum ReplicationEffect: Equatable, Sendable {
     /// Report `applied(through:)` when it is done, or `applyHalted(after:)` when it can't be. At most
     /// one batch is out at a time.
     case apply(ApplyBatch)
+    /// A snapshot waits for the batch that is out: should there be no room for that, it is left where it stands.
+    /// Report `applyGivenUp(after:)` then, and what became of the batch as always where it comes to its end.
+    case giveUpBatch
     /// Decisions to leave entries out, committed just now. They come before the batch with any entry
     /// that was not handed out yet, so that who applies knows them in time.
     case decided([EntrySkip])

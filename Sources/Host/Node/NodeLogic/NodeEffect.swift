@@ -86,6 +86,8 @@ package enum LogWork: Equatable, Sendable {
 package enum DatabaseWork: Sendable {
     /// Apply these and answer the requests.
     case apply([Entry], [AppliedAnswer])
+    /// Where the batch before it waits for room, leave it where it stands; reported as `gaveUp`.
+    case giveUpBatch
     /// Leave these out when their turn comes.
     case decide([EntrySkip])
     /// Apply the entry that is in doubt once more.

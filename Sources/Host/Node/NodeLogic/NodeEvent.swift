@@ -80,6 +80,8 @@ package enum LogReport: Equatable, Sendable {
 /// What the database tells of the work it was given.
 package enum DatabaseReport: Sendable {
     case applied(through: LogIndex)
+    /// Of the batch nothing after the index was applied, for want of room, nor will be: it was given up.
+    case gaveUp(after: LogIndex)
     /// Of the batch nothing after the index was applied, nor must be, until somebody decides.
     case halted(ApplyHalt, after: LogIndex)
     /// The limits on writes, at first and whenever they change; before the `applied` of the change.

@@ -14,6 +14,7 @@ extension NodeMachine {
             flushMessages()
             emit(.log(.write(write)))
         case .apply(let batch): apply(batch)
+        case .giveUpBatch: emit(.database(.giveUpBatch))
         case .decided(let skips): decided(skips)
         case .refused(let id, let refusal):
             if router.refused(id, refusal) { membership.settled() }
@@ -249,6 +250,7 @@ extension NodeMachine {
         case .applied(let index):
             replicated?.applied(through: index)
             answerDecisions()
+        case .gaveUp(let index): replicated?.applyGivenUp(after: index)
         case .halted(let cause, let index): applyHalted(cause, after: index)
         case .limits(let limits): self.limits = limits
         case .checksum(let taken): take(taken)

@@ -9,7 +9,7 @@ package import Wire
 /// - without room a batch is tried again after a pause, until the node stops. Those who wait for its
 ///   results are told when their time is up; their writes take effect all the same. What may make room
 ///   overtakes it: replaced and unwanted files go, a hold that is over ends, and a checkpoint lets SQLite
-///   write its log from the front again, and the Raft log get shorter;
+///   write its log from the front again, and the Raft log get shorter. For a snapshot it is given up;
 /// - a checkpoint comes when SQLite's log has outgrown its bound, or when a restart would have to
 ///   apply too many entries and the last one is long enough ago; and once when the node stops. One
 ///   that finds no room can wait. As long as SQLite's log has outgrown its bound by far, writes wait now and then
@@ -85,6 +85,8 @@ package struct ApplyKeeper: Sendable {
     private var due: [ApplyStep] = []
     /// The batch that found no room, with those who still wait for it.
     private var waiting: (entries: [Entry], answers: [AppliedAnswer])?
+    /// What of it is applied all the same.
+    private var appliedOfWaiting = LogIndex.zero
     /// The next attempt comes after a pause.
     private var mustPause = false
     private var isFull = false
@@ -166,7 +168,7 @@ package struct ApplyKeeper: Sendable {
         if !replaced.isEmpty { return .removeReplaced(replaced.removeFirst()) }
         let place = backlog.firstIndex { work in
             switch work {
-            case .closeSnapshot, .discard, .checkpoint: true
+            case .giveUpBatch, .closeSnapshot, .discard, .checkpoint: true
             default: false
             }
         }
@@ -181,6 +183,7 @@ package struct ApplyKeeper: Sendable {
         case .apply(let entries, let answers):
             waiting = (entries, answers)
             return .apply(entries, answers)
+        case .giveUpBatch: return giveUp()
         case .decide(let skips): return .decide(skips)
         case .tryAgain: return .tryAgain
         case .establish(let cluster, let membership): return .establish(cluster, membership)
@@ -193,6 +196,15 @@ package struct ApplyKeeper: Sendable {
             isCheckpointAsked = true
             return .checkpoint
         }
+    }
+
+    private mutating func giveUp() -> ApplyStep {
+        // It came to its end meanwhile.
+        guard let batch = waiting else { return next() }
+        leave(batch.answers, waitingFor: "room on the disk")
+        let reached = reached(appliedOfWaiting)
+        due.append(.report(endBatch() + [.gaveUp(after: reached)]))
+        return due.removeFirst()
     }
 
     // MARK: What came of it
@@ -222,7 +234,9 @@ package struct ApplyKeeper: Sendable {
         _ trouble: DatabaseTrouble, after index: LogIndex, _ answers: [AppliedAnswer]
     ) {
         switch trouble {
-        case .noRoom: noRoom(answers)
+        case .noRoom:
+            appliedOfWaiting = index
+            noRoom(answers)
         case .halted(let cause):
             leave(answers, waitingFor: "this node to apply its log again")
             let reached = reached(index)
