@@ -9,8 +9,8 @@ struct StatementSize {
     private static let mostCommonTables = 2000
     /// SQLite limits how deep an expression is, but not how broad.
     private static let mostTerms = 5000
-    /// A table has no more columns than half of it.
-    private static let mostUniques = 4000
+    /// In half a second SQLite makes so many.
+    private static let mostUniques = 1000
     /// Shorter statements can't hold enough to matter.
     private static let shortText = 4096
     /// So many are hardly measurable.

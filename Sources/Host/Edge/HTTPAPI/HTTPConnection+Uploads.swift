@@ -1,4 +1,5 @@
 import NIOCore
+import Wire
 
 /// Bodies that are taken in parts, while they come.
 extension HTTPConnection {
