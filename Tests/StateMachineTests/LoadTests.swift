@@ -234,6 +234,16 @@ import Wire
         #expect(try database.rows("PRAGMA integrity_check") == ["ok"])
     }
 
+    private static let numbered =
+        "CREATE TABLE t(a INTEGER PRIMARY KEY AUTOINCREMENT); PRAGMA writable_schema=ON;"
+
+    /// An object with a name of SQLite's own.
+    private static func own(_ type: String, _ sql: String) -> String {
+        let table = type == "trigger" ? "t" : "sqlite_x"
+        return
+            "\(numbered) INSERT INTO sqlite_schema VALUES('\(type)','sqlite_x','\(table)',0,'\(sql)');"
+    }
+
     @Test(arguments: [
         ("CREATE VIEW v AS SELECT sqlite_version();", "can't be made here"),
         ("PRAGMA encoding='UTF-16le'; CREATE TABLE t(a);", "UTF-8"),
@@ -244,6 +254,20 @@ import Wire
                 + "UPDATE sqlite_schema SET type = 'view', rootpage = 0, sql = 'CREATE VIEW f_config AS "
                 + "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
                 + "SELECT 1 AS k, i AS v FROM n' WHERE name = 'f_config';", "keeps its rows"
+        ),
+        (
+            "\(numbered) DELETE FROM sqlite_schema WHERE name = 'sqlite_sequence';",
+            "no sqlite_sequence"
+        ),
+        (
+            "\(numbered) UPDATE sqlite_schema SET sql = 'CREATE TABLE sqlite_sequence(name,seq,x)' "
+                + "WHERE name = 'sqlite_sequence';", "not what SQLite makes"
+        ),
+        (own("table", "CREATE VIRTUAL TABLE sqlite_x USING dbstat"), "not what SQLite makes"),
+        (own("view", "CREATE VIEW sqlite_x AS SELECT sqlite_version()"), "not what SQLite makes"),
+        (
+            own("trigger", "CREATE TRIGGER sqlite_x AFTER INSERT ON t BEGIN SELECT 1; END"),
+            "not what SQLite makes"
         ),
     ])
     func `What a client could not make does not come in with a file`(script: String, text: String)

@@ -14,6 +14,27 @@ import Wire
         address: PeerAddress("a:1"), suffrage: .voter)
     private let cluster = ClusterID(RandomID(high: 7, low: 8))
 
+    /// Files that were loaded before that was looked for may be so.
+    @Test func `A sqlite_sequence that is not SQLite's is its statements' error`() throws {
+        let database = try Database()
+        try database.execute(
+            "CREATE TABLE t(a INTEGER PRIMARY KEY AUTOINCREMENT, b)", "CREATE TABLE u(a)")
+        let other = try database.copied { (connection) throws(SQLiteError) in
+            try connection.execute(
+                """
+                PRAGMA writable_schema=ON;
+                UPDATE sqlite_schema SET sql = 'CREATE TABLE sqlite_sequence(name,seq,x)'
+                WHERE name = 'sqlite_sequence'
+                """)
+        }
+        let outcomes = try other.execute("INSERT INTO t(b) VALUES(1)", "INSERT INTO u VALUES(1)")
+        guard case .failed? = outcomes.first else {
+            Issue.record("\(outcomes)")
+            return
+        }
+        #expect(outcomes.last == .changed(lastInsertID: 1, rowsAffected: 1))
+    }
+
     @Test func `Position, membership and settings survive a restart`() throws {
         let database = try Database()
         var results: [AppliedEntry] = []

@@ -77,8 +77,10 @@ extension ApplyFault {
                 ? .diskFull : storage(operation, error)
         case SQLITE_CORRUPT:
             // SQLITE_CORRUPT_VTAB: a full-text or R*Tree index disagrees with its content, which a
-            // client can bring about.
-            return error.extendedCode == SQLITE_CORRUPT | 1 << 8 ? nil : storage(operation, error)
+            // client can bring about. SQLITE_CORRUPT_SEQUENCE: the table for AUTOINCREMENT is not
+            // SQLite's, as in files that were loaded before that was looked for.
+            return [SQLITE_CORRUPT | 1 << 8, SQLITE_CORRUPT | 2 << 8].contains(error.extendedCode)
+                ? nil : storage(operation, error)
         case SQLITE_NOMEM:
             // Without a refusal of the system it is a value or a program that is too large for
             // SQLite, or a bound of ours.

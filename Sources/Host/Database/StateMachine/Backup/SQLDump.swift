@@ -20,19 +20,20 @@ struct SQLDump {
         var sql: String
         var isVirtual: Bool
 
-        /// It counts in `sqlite_sequence`. No name is written like this without quotes.
-        var isNumbered: Bool {
-            guard !isVirtual else { return false }
-            var copy = sql
-            return copy.withUTF8 { utf8 in
-                var tokens = SQLTokenizer(UnsafeRawBufferPointer(utf8))
-                while let token = tokens.next() {
-                    if case .word(let range) = token, tokens.isKeyword(range, "AUTOINCREMENT") {
-                        return true
-                    }
+        var isNumbered: Bool { !isVirtual && SQLDump.isNumbered(sql) }
+    }
+
+    /// A table by this text counts in `sqlite_sequence`. No name is written like this without quotes.
+    static func isNumbered(_ sql: String) -> Bool {
+        var copy = sql
+        return copy.withUTF8 { utf8 in
+            var tokens = SQLTokenizer(UnsafeRawBufferPointer(utf8))
+            while let token = tokens.next() {
+                if case .word(let range) = token, tokens.isKeyword(range, "AUTOINCREMENT") {
+                    return true
                 }
-                return false
             }
+            return false
         }
     }
 

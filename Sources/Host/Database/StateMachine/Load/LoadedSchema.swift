@@ -66,6 +66,7 @@ struct LoadedSchema {
                         + "dump instead")
             }
             items = try Self.items(connection)
+            try Self.checkOwn(beside: items, of: connection)
             // Before a module is connected, which reads them.
             let virtual = items.filter(\.isVirtual).map { ByteText($0.name.loweredASCII.utf8) }
             if let strange = try ShadowTables.strange(beside: Set(virtual), on: connection) {
@@ -77,6 +78,40 @@ struct LoadedSchema {
             throw .unfit(path: path, reason: error.message)
         }
         try replay(items)
+    }
+
+    /// No client can make an object with a name of SQLite's own: nothing comes in under one but what SQLite
+    /// makes. Where a table counts in `sqlite_sequence`, SQLite takes the lack of it for damage.
+    private static func checkOwn(beside items: [SchemaRow], of connection: borrowing Connection)
+        throws(SQLiteError)
+    {
+        let strange = try connection.text(
+            """
+            SELECT name FROM main.sqlite_schema WHERE name LIKE 'sqlite\\_%' ESCAPE '\\'
+            AND lower(substr(name, 1, \(MetadataTable.namePrefix.utf8.count))) <> '\(MetadataTable.namePrefix)'
+            AND NOT (type = 'index' AND sql IS NULL)
+            AND NOT (type = 'table' AND rootpage > 0 AND sql IN (
+                'CREATE TABLE sqlite_sequence(name,seq)', 'CREATE TABLE sqlite_stat1(tbl,idx,stat)',
+                'CREATE TABLE sqlite_stat2(tbl,idx,sampleno,sample)',
+                'CREATE TABLE sqlite_stat3(tbl,idx,neq,nlt,ndlt,sample)',
+                'CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)'))
+            LIMIT 1
+            """)
+        if let strange {
+            throw SQLiteError(
+                extendedCode: SQLITE_ERROR,
+                message: "\(strange) has a name of SQLite's own, and is not what SQLite makes")
+        }
+        guard items.contains(where: { !$0.isVirtual && SQLDump.isNumbered($0.sql) }) else { return }
+        let sequence = try connection.integer(
+            "SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_sequence'")
+        if sequence == nil {
+            throw SQLiteError(
+                extendedCode: SQLITE_ERROR,
+                message:
+                    "it has a table with AUTOINCREMENT, but no sqlite_sequence: make another such table in it, and "
+                    + "drop that")
+        }
     }
 
     /// An index that lacks rows would fail a later statement on every node, as if the machine had
