@@ -68,6 +68,34 @@ import Wire
         return expected
     }
 
+    /// The leader alone carries out a strong read, and whoever restarts has nothing of it.
+    @Test(arguments: [CommandKind.query, .request])
+    func `What a module keeps from a read lets nothing of a node into a write`(kind: CommandKind)
+        throws
+    {
+        let outcome = try expectEqual([
+            Command(
+                kind: .execute,
+                statements: [
+                    "CREATE TABLE t(a)",
+                    "CREATE VIEW v AS SELECT 1 AS id, name AS c FROM pragma_database_list",
+                    "CREATE VIRTUAL TABLE f USING fts5(c, content='v', content_rowid='id')",
+                    "INSERT INTO f(rowid, c) VALUES(1, 'x')",
+                ].map { Statement($0) }),
+            Command(kind: kind, statements: [Statement("SELECT c FROM f WHERE f MATCH 'x'")]),
+            Command(
+                kind: .execute,
+                statements: [Statement("INSERT INTO t SELECT c FROM f WHERE f MATCH 'x'")]),
+        ])
+        for answer in outcome.answers.dropFirst() {
+            guard case .failed(let text)? = answer.statements.first?.outcome else {
+                Issue.record("\(answer)")
+                continue
+            }
+            #expect(text.contains("not supported in a write"), "\(text)")
+        }
+    }
+
     func requests(_ texts: [String]) -> [Command] {
         texts.map { Command(kind: .request, statements: [Statement($0)]) }
     }

@@ -19,8 +19,8 @@ final class Guard {
     var isRunning = false
     /// Collected while a client's statement is compiled.
     var facts = StatementFacts()
-    /// The statement that runs changes rows, so that what differs between nodes is refused when it
-    /// is compiled again.
+    /// The statement that runs changes rows, or leaves something with modules for one that does, so that
+    /// what differs between nodes is refused when it is compiled meanwhile.
     var refusesNodeLocal = false
     /// Why the last statement was refused, in words for the client.
     private(set) var denial: String?

@@ -388,7 +388,8 @@ final class WriteSession {
         guardian.clearDenial()
         // SQLite may compile it again: then it is judged as what it is, not as what came last.
         guardian.facts = compiled.facts
-        guardian.refusesNodeLocal = !compiled.isReadOnly
+        // Modules keep what they compile, from a read that one node alone carries out to a write of all.
+        guardian.refusesNodeLocal = !compiled.isReadOnly || !compiled.facts.virtualTables.isEmpty
         functions.refusesNodeLocal = !compiled.isReadOnly
         watch.begin(previousRowid: connection.lastInsertRowid)
         budget.start(
