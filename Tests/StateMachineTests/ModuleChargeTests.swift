@@ -164,7 +164,7 @@ import Wire
         new.applier = try Applier(path: new.applier.path)
         for (sql, isBound) in [
             (
-                "INSERT INTO f SELECT a, b FROM f4_content, (SELECT 'b' AS b) WHERE c0a LIKE ?1",
+                "INSERT INTO f SELECT c0a, 'b' FROM f4_content WHERE c0a LIKE ?1",
                 true
             ),
             (

@@ -1,5 +1,5 @@
 internal import Glibc
-internal import ObjectStorage
+package import ObjectStorage
 
 /// A directory for the files of one restore, gone with the object. It is locked (flock) as long as its process
 /// lives: so the next restore beside it knows one that a killed process left, and removes it. Belongs to

@@ -9,7 +9,8 @@ struct RowValues {
         case left, right
     }
 
-    private struct Parenthesis {
+    /// Within a parenthesis that is open.
+    private struct Level {
         /// Of a comparison, by what stands in front of it; nil: of none.
         var side: Side?
         /// It holds a query: how many columns that has the other side says.
@@ -18,7 +19,7 @@ struct RowValues {
     }
 
     /// The innermost last.
-    private var open: [Parenthesis] = []
+    private var open: [Level] = []
     /// What an opening parenthesis would be, were it the next token.
     private var next: Side?
 
@@ -29,7 +30,7 @@ struct RowValues {
         switch token {
         case .other(UInt8(ascii: "(")):
             // Those in one another are sides alike.
-            open.append(Parenthesis(side: next, isQuery: Self.beginsQuery(tokens)))
+            open.append(Level(side: next, isQuery: Self.beginsQuery(tokens)))
         case .other(UInt8(ascii: ")")):
             return close(tokens)
         case .other(UInt8(ascii: ",")):
