@@ -182,7 +182,7 @@ let package = Package(
         host(.daemon, "Settings", ["Addresses", "CBuild"]),
         host(
             .daemon, "ObjectStorage",
-            ["CRemote", "JSON", "Notation", "Time", "Threads", "Telemetry", "Settings"]),
+            ["CRemote", "JSON", "Notation", "Time", "Threads", "Telemetry", "Settings", "Wire"]),
         host(
             .daemon, "Archive",
             ["Gzip", "ObjectStorage", "Raft", "StateMachine", "Telemetry", "Time", "Wire"]),

@@ -6,6 +6,15 @@ account's key. Then takes lines of JSON and answers each:
     {"objects": null}      what is there: name, size, metadata
     {"violations": null}   what it was asked that no documented client asks
     {"fail": 503, "times": 2}   the next requests for objects are answered so
+    {"faults": {"part": ["refuse", "cut"]}}   what becomes of the next requests of a kind of uploads in parts: begin,
+                          part, ask, cancel. refuse: 503. cut: the connection ends in the middle of the body, of which
+                          whole units are kept. lose: it is carried out, and the connection ends in place of an
+                          answer. short: a unit less is kept than was sent. none: nothing is kept. back: the answer
+                          tells of nothing. wild: of more than the whole. spoil: a byte is another. gone:
+                          the upload is unknown. hold: nothing comes until the connection's other end is gone, or
+                          for a minute. clear: an address of another scheme. pass: nothing
+    {"requests": null}     how many there were of each kind
+    {"uploads": null}      names of uploads that were begun and neither completed nor cancelled
     {"revoke": null}       tokens given out so far are worth nothing
     {"tokens": null}       how many were given out
 """
@@ -13,6 +22,7 @@ account's key. Then takes lines of JSON and answers each:
 import base64
 import json
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +41,10 @@ violations = []
 tokens = set()
 given = 0
 failures = []
+faults = {}
+counts = {}
+uploads = {}
+UNIT = 256 << 10
 folder = tempfile.TemporaryDirectory()
 
 
@@ -71,6 +85,21 @@ def verify(assertion, audience):
     return None
 
 
+def checksum(content):
+    """CRC-32C (RFC 3720, B.4), as Google writes it."""
+    value = 0xFFFFFFFF
+    for byte in content:
+        value = TABLE[(value ^ byte) & 0xFF] ^ value >> 8
+    return base64.b64encode((value ^ 0xFFFFFFFF).to_bytes(4, "big")).decode()
+
+
+TABLE = []
+for first in range(256):
+    for _ in range(8):
+        first = first >> 1 ^ (0x82F63B78 if first & 1 else 0)
+    TABLE.append(first)
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -109,8 +138,151 @@ class Handler(BaseHTTPRequestHandler):
         with lock:
             if self.path == "/token":
                 return self.token(body)
-            if self.may():
+            if not self.may():
+                return
+            if self.path == f"/upload/storage/v1/b/{BUCKET}/o?uploadType=resumable":
+                self.begin(body)
+            else:
                 self.upload(body)
+
+    def described(self, description):
+        """What an upload says of its object, or nothing."""
+        if set(description) != {"name", "metadata", "crc32c"} or not all(
+                isinstance(value, str) for value in description["metadata"].values()):
+            return self.wrong("the description")
+        return description
+
+    def keep(self, description, content):
+        if checksum(content) != description["crc32c"]:
+            return self.answer(400, {"error": {"code": 400, "message": "Provided CRC32C doesn't match"}})
+        objects[description["name"]] = (content, description["metadata"])
+        self.answer(200, {"kind": "storage#object", "name": description["name"], "size": str(len(content))})
+
+    def fault(self, kind):
+        counts[kind] = counts.get(kind, 0) + 1
+        waiting = faults.get(kind)
+        return waiting.pop(0) if waiting else None
+
+    def hang_up(self):
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def unavailable(self):
+        self.answer(503, {"error": {"code": 503, "message": "told to"}})
+
+    def begin(self, body):
+        fault = self.fault("begin")
+        if fault == "refuse":
+            return self.unavailable()
+        if self.headers.get("Content-Type") != "application/json; charset=UTF-8":
+            return self.wrong("type of the description")
+        if self.headers.get("X-Upload-Content-Type") != "application/octet-stream":
+            return self.wrong("type of the object")
+        description = self.described(json.loads(body))
+        if description is None:
+            return
+        name = f"upload-{len(counts)}-{counts['begin']}"
+        uploads[name] = {"description": description, "content": bytearray(),
+                         "size": int(self.headers["X-Upload-Content-Length"])}
+        if fault == "lose":
+            return self.hang_up()
+        scheme = "ftp" if fault == "clear" else "http"
+        self.send_response(200)
+        self.send_header("Location", f"{scheme}://127.0.0.1:{self.server.server_port}"
+                         f"/upload/storage/v1/b/{BUCKET}/o?uploadType=resumable&upload_id={name}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def session(self):
+        """The upload that the address names, or nothing."""
+        prefix = f"/upload/storage/v1/b/{BUCKET}/o?uploadType=resumable&upload_id="
+        if not self.path.startswith(prefix):
+            return self.wrong("unknown path")
+        if "Authorization" in self.headers:
+            return self.wrong("a token where the address is enough")
+        name = self.path[len(prefix):]
+        if name not in uploads:
+            return self.answer(404, {"error": {"code": 404, "message": "no such upload"}})
+        return name
+
+    def incomplete(self, kept):
+        self.send_response(308)
+        if kept:
+            self.send_header("Range", f"bytes=0-{kept - 1}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_PUT(self):
+        size = int(self.headers.get("Content-Length", 0))
+        range = re.fullmatch(r"bytes (?:(\d+)-(\d+)|\*)/(\d+)", self.headers.get("Content-Range", ""))
+        if not range:
+            return self.wrong("no Content-Range")
+        kind = "part" if range[1] else "ask"
+        with lock:
+            fault = self.fault(kind)
+        if fault == "hold":
+            self.connection.settimeout(60)
+            try:
+                while self.connection.recv(1 << 16):
+                    pass
+            except OSError:
+                pass
+            return self.hang_up()
+        body = self.rfile.read(size // 2 if fault == "cut" else size)
+        with lock:
+            name = self.session()
+            if name is None:
+                return
+            if fault == "refuse":
+                return self.unavailable()
+            if fault == "gone":
+                del uploads[name]
+                return self.answer(410, {"error": {"code": 410, "message": "gone"}})
+            self.put(name, kind, range, body, fault, size)
+
+    def put(self, name, kind, range, body, fault, size):
+        upload = uploads[name]
+        content, total = upload["content"], upload["size"]
+        if int(range[3]) != total:
+            return self.wrong("the size is another than was announced")
+        if upload.get("answer"):
+            # It is complete, and whoever asks is told so; a double may as well make the object then.
+            return self.keep(upload["description"], bytes(content))
+        if kind == "part":
+            first, last = int(range[1]), int(range[2])
+            if last - first + 1 != size or size == 0 or last >= total:
+                return self.wrong("the range is not that of the body")
+            if first != len(content):
+                return self.wrong(f"begins at {first}, and {len(content)} bytes are here")
+            if last + 1 != total and size % UNIT:
+                return self.wrong("a part that is not the last is no multiple of 256 KiB")
+            kept = {"cut": len(body) // UNIT * UNIT, "none": 0,
+                    "short": max(0, (len(body) - 1) // UNIT * UNIT)}.get(fault, len(body))
+            if fault == "spoil":
+                body = bytes([body[0] ^ 1]) + body[1:]
+            content += body[:kept]
+        if fault == "cut":
+            return self.hang_up()
+        if len(content) == total:
+            upload["answer"] = True
+            if fault == "lose":
+                return self.hang_up()
+            return self.keep(upload["description"], bytes(content))
+        if fault == "lose":
+            return self.hang_up()
+        told = {"back": 0, "wild": total + 1}.get(fault, len(content))
+        self.incomplete(told)
+
+    def do_DELETE(self):
+        with lock:
+            fault = self.fault("cancel")
+            name = self.session()
+            if name is None:
+                return
+            if fault == "refuse":
+                return self.unavailable()
+            del uploads[name]
+            self.answer(499, b"")
 
     def token(self, body):
         global given
@@ -144,12 +316,9 @@ class Handler(BaseHTTPRequestHandler):
         (first, description), (second, content) = (part.split(b"\r\n\r\n", 1) for part in parts)
         if b"application/json" not in first or b"application/octet-stream" not in second:
             return self.wrong("types of the parts")
-        described = json.loads(description)
-        if set(described) - {"name", "metadata"} or not all(
-                isinstance(value, str) for value in described.get("metadata", {}).values()):
-            return self.wrong("the description")
-        objects[described["name"]] = (content, described.get("metadata", {}))
-        self.answer(200, {"kind": "storage#object", "name": described["name"], "size": str(len(content))})
+        described = self.described(json.loads(description))
+        if described is not None:
+            self.keep(described, content)
 
     def do_GET(self):
         with lock:
@@ -199,6 +368,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main():
+    global faults
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with open(f"{folder.name}/key") as file:
@@ -216,6 +386,13 @@ def main():
                 answer = list(violations)
             elif "fail" in asked:
                 failures.extend([asked["fail"]] * asked.get("times", 1))
+            elif "faults" in asked:
+                faults = asked["faults"]
+            elif "requests" in asked:
+                answer = dict(counts)
+            elif "uploads" in asked:
+                answer = [upload["description"]["name"] for upload in uploads.values()
+                          if not upload.get("answer")]
             elif "revoke" in asked:
                 tokens.clear()
             elif "tokens" in asked:

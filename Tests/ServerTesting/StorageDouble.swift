@@ -40,18 +40,18 @@ package final class StorageDouble: Sendable {
         return answer
     }
 
-    /// Of S3: what becomes of the next requests of a kind, as the script has it.
+    /// What becomes of the next requests of a kind, as the script has it.
     package func spoil(_ kind: String, _ faults: [String]) throws {
         let list = JSONValue.array(faults.map { .string($0) })
         try control([.init("faults", .object([.init(kind, list)]))])
     }
 
-    /// Of S3: objects whose uploads in parts were begun, and neither completed nor aborted.
+    /// Objects whose uploads in parts were begun, and neither completed nor taken back.
     package func unfinished() throws -> [String] {
         (try control([.init("uploads", .null)]).array ?? []).compactMap(\.string)
     }
 
-    /// Of S3: how many requests of a kind there were.
+    /// How many requests of a kind of uploads there were.
     package func requests(_ kind: String) throws -> Int {
         Int(try control([.init("requests", .null)])[kind]?.integer ?? 0)
     }

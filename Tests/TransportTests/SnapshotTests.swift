@@ -134,6 +134,10 @@ import Wire
         #expect(try Self.content(of: path) == Source.bytes(at: 0, count: count))
         received.done(nil)
         #expect(error(try await ended.first()) == nil)
+        let sent = a.transport.statistics.sentFiles
+        #expect(sent == b.transport.statistics.receivedFiles)
+        #expect(sent.fileBytes == UInt64(count))
+        #expect(count < 1000 || sent.wireBytes < sent.fileBytes / 2, "\(sent)")
         try await a.stop()
         try await b.stop()
         remove(path)

@@ -1,6 +1,8 @@
 import NIOCore
 import NIOEmbedded
 
+@testable import HTTPAPI
+
 extension EmbeddedChannel {
     /// The bytes come in pieces of a size, for as long as the channel is open.
     func feed(_ bytes: [UInt8], piece: Int) {
@@ -11,5 +13,17 @@ extension EmbeddedChannel {
             embeddedEventLoop.run()
             rest = rest.dropFirst(piece)
         }
+    }
+
+    /// A client's connection, before its first byte.
+    static func connected(to server: HTTPServer) throws(Complaint) -> EmbeddedChannel {
+        let channel = EmbeddedChannel()
+        do {
+            try server.configure(channel).wait()
+            try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+        } catch {
+            throw Complaint("no connection: \(error)")
+        }
+        return channel
     }
 }

@@ -17,7 +17,7 @@ import Wire
 extension FuzzTarget {
     static let http = FuzzTarget(name: "http", largestInput: 8192) { bytes throws(Complaint) in
         guard bytes.count >= 2 else { return }
-        let answer = HTTPCheck.outcome(Array(bytes[2...].prefix(Int(bytes[1]))))
+        let answer = NodeDouble.outcome(Array(bytes[2...].prefix(Int(bytes[1]))))
         let said = Array(bytes[2...].dropFirst(Int(bytes[1])))
         let (whole, inPieces) = try HTTPCheck.turn.withLock { (_) throws(Complaint) in
             (
@@ -70,23 +70,12 @@ private enum HTTPCheck {
         "POST \(target) HTTP/1.1\r\nHost: h\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
     }
 
-    static func outcome(_ bytes: [UInt8]) -> Outcome {
-        var reader = ByteReader(bytes)
-        do throws(WireError) { return try Reply(from: &reader).outcome } catch { return .done }
-    }
-
     /// - Returns: what the node was asked.
     static func converse(
         _ bytes: [UInt8], piece: Int, _ answer: Outcome
     ) throws(Complaint) -> [[UInt8]] {
         node.begin(answer)
-        let channel = EmbeddedChannel()
-        do {
-            try server.configure(channel).wait()
-            try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
-        } catch {
-            throw Complaint("no connection: \(error)")
-        }
+        let channel = try EmbeddedChannel.connected(to: server)
         channel.feed(bytes, piece: piece)
         var first: [UInt8] = []
         while let part = try? channel.readOutbound(as: ByteBuffer.self) {
@@ -96,31 +85,5 @@ private enum HTTPCheck {
         try Complaint.unless(
             first.isEmpty || first.starts(with: "HTTP/".utf8), "answered with \(first)")
         return node.asked
-    }
-}
-
-/// A node that has one answer to everything.
-private final class NodeDouble: NodeService {
-    private struct State: Sendable {
-        var answer = Outcome.done
-        var asked: [[UInt8]] = []
-    }
-
-    private let state = Mutex(State())
-
-    func begin(_ answer: Outcome) { state.withLock { $0 = State(answer: answer) } }
-
-    /// The requests, encoded.
-    var asked: [[UInt8]] { state.withLock { $0.asked } }
-
-    func submit(_ requests: [ClientRequest], replyTo sink: any ReplySink) {
-        let encoded = requests.map { request in
-            Samples.bytes { request.encode(into: &$0, id: RequestID(0)) }
-        }
-        let answer = state.withLock {
-            $0.asked += encoded
-            return $0.answer
-        }
-        sink.deliver(requests.map { Reply(id: $0.id, outcome: answer) })
     }
 }

@@ -15,7 +15,8 @@ struct FuzzTarget: Sendable {
     let seeds: @Sendable () -> [FuzzSeed]
 
     static let all = [
-        frames, messages, log, snapshots, formation, registry, http, json, flags, pluginFrames,
+        frames, messages, log, snapshots, formation, registry, http, http2, json, flags,
+        pluginFrames,
     ]
 
     static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }

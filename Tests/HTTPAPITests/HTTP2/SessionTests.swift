@@ -118,17 +118,6 @@ import Wire
         #expect(client.goAways == [])
     }
 
-    @Test func `More streams than there may be end the connection`() throws {
-        var limits = HTTPLimits()
-        limits.pipelinedRequests = 4
-        let client = try client(limits)
-        for number in 0..<5 {
-            try client.request(UInt32(number * 2 + 1), "GET", "/db/query?q=SELECT")
-        }
-        #expect(client.client.node.requests.count == 4)
-        try expectEnd(client, Self.protocolError)
-    }
-
     @Test func `Streams count as connections do`() throws {
         var limits = HTTPLimits()
         limits.connections = 2

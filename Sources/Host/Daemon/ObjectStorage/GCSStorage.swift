@@ -3,7 +3,8 @@ internal import Notation
 internal import Synchronization
 internal import Telemetry
 
-/// Copies in a bucket of Google Cloud Storage, through its JSON interface.
+/// Copies in a bucket of Google Cloud Storage, through its JSON interface. A small copy is one request, a
+/// larger one goes in parts.
 final class GCSStorage: StoragePlace {
     private struct Token {
         var text: String
@@ -11,6 +12,8 @@ final class GCSStorage: StoragePlace {
     }
 
     let settings: GCSSettings
+    /// How what is large is cut, and how often each request is tried.
+    let rules: UploadRules
     private let hasTimestamp: Bool
     private let account: ServiceAccount
     private let token = Mutex<Token?>(nil)
@@ -20,8 +23,11 @@ final class GCSStorage: StoragePlace {
     /// can't hold but by breaking SHA-256.
     private static let boundaryPrefix = "rqlited-"
 
-    init(_ settings: GCSSettings, hasTimestamp: Bool) throws(StorageFault) {
+    init(
+        _ settings: GCSSettings, hasTimestamp: Bool, rules: UploadRules = UploadRules()
+    ) throws(StorageFault) {
         self.settings = settings
+        self.rules = rules
         self.hasTimestamp = hasTimestamp
         account = try ServiceAccount(file: settings.credentials)
     }
@@ -49,9 +55,15 @@ final class GCSStorage: StoragePlace {
     func put(
         _ copy: UploadFile, _ object: String, _ metadata: [JSONValue.Member], _ stop: StopFlag
     ) throws(StorageFault) {
+        // What Google compares with what it got, and refuses where they differ.
+        let sum = withUnsafeBytes(of: try copy.checksum().bigEndian) { Array($0) }
         let description = JSONValue.object([
             .init("name", .string(object)), .init("metadata", .object(metadata)),
+            .init("crc32c", .string(Base64Writer.of(sum))),
         ])
+        guard copy.byteCount <= rules.threshold else {
+            return try putInParts(copy, description, stop)
+        }
         // RFC 2046 allows 70 characters.
         let boundary = Self.boundaryPrefix + copy.hash.prefix(48)
         let head =
@@ -59,9 +71,7 @@ final class GCSStorage: StoragePlace {
             + "\(description.text())\r\n--\(boundary)\r\n"
             + "Content-Type: application/octet-stream\r\n\r\n"
         var exchange = try exchange(
-            "POST",
-            "/upload/storage/v1/b/\(PercentEncoding.encode(settings.bucket))/o"
-                + "?uploadType=multipart", stop: stop)
+            "POST", "/upload\(bucket)?uploadType=multipart", stop: stop)
         exchange.headers.append(("content-type", "multipart/related; boundary=\(boundary)"))
         exchange.body = .file(
             copy, head: Array(head.utf8), tail: Array("\r\n--\(boundary)--\r\n".utf8))
@@ -132,7 +142,7 @@ final class GCSStorage: StoragePlace {
         return text
     }
 
-    private static func document(
+    static func document(
         _ answer: StorageExchange.Answer, _ place: String
     ) throws(StorageFault) -> JSONValue {
         do throws(JSONError) {

@@ -18,7 +18,7 @@ extension S3Storage {
         }
         // What can't be taken back now is no reason to store nothing.
         _ = takeBackUnfinished(stop)
-        let id = try repeated(stop) { () throws(StorageFault) in
+        let id = try rules.repeated(stop) { () throws(StorageFault) in
             try begin(path, headers, stop)
         }
         let note = UploadNotes.Note(bucket: bucketAddress, path: path, id: id)
@@ -28,7 +28,7 @@ extension S3Storage {
             for (place, range) in ranges.enumerated() {
                 let hash = try copy.hash(of: range)
                 tags.append(
-                    try repeated(stop) { () throws(StorageFault) in
+                    try rules.repeated(stop) { () throws(StorageFault) in
                         try put(copy, range, hash, as: place + 1, of: note, stop)
                     })
             }
@@ -109,7 +109,7 @@ extension S3Storage {
                 + parts.joined() + "</CompleteMultipartUpload>").utf8)
         let hash = try ContentDigest.hex(of: document)
         let attempt = Attempt()
-        try repeated(stop) { () throws(StorageFault) in
+        try rules.repeated(stop) { () throws(StorageFault) in
             var exchange = try exchange(
                 "POST", note.path, [("content-type", "application/xml")],
                 query: [("uploadId", note.id)], payload: hash)
@@ -149,7 +149,7 @@ extension S3Storage {
     /// - Returns: nil: the storage holds nothing of it any more.
     private func abort(_ note: UploadNotes.Note, _ stop: StopFlag) -> StorageFault? {
         do throws(StorageFault) {
-            try repeated(stop, atMost: 3) { () throws(StorageFault) in
+            try rules.repeated(stop, atMost: 3) { () throws(StorageFault) in
                 var exchange = try exchange("DELETE", note.path, query: [("uploadId", note.id)])
                 exchange.timeout = rules.abortTime
                 let answer = try exchange.run(name, StopFlag())
@@ -161,24 +161,6 @@ extension S3Storage {
         } catch {
             return error
         }
-    }
-
-    // MARK: Tries
-
-    private func repeated<Value>(
-        _ stop: StopFlag, atMost tries: Int = .max, _ body: () throws(StorageFault) -> Value
-    ) throws(StorageFault) -> Value {
-        var pause = rules.pause
-        for _ in 1..<max(min(rules.tries, tries), 1) {
-            do throws(StorageFault) {
-                return try body()
-            } catch {
-                guard error.isTransient, !stop.isRaised else { throw error }
-            }
-            stop.pause(pause)
-            pause *= 2
-        }
-        return try body()
     }
 
     private static func escaped(_ text: String) -> String {

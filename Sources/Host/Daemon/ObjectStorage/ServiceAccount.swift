@@ -52,8 +52,8 @@ struct ServiceAccount: Sendable {
             .init("exp", .integer(now.seconds + Self.lifetime)),
         ])
         let text = [JSONValue.object(head), claims]
-            .map { Base64URL.encode(Array($0.text().utf8)) }.joined(separator: ".")
-        return "\(text).\(Base64URL.encode(try signed(text)))"
+            .map { Base64Writer.ofAddress(Array($0.text().utf8)) }.joined(separator: ".")
+        return "\(text).\(Base64Writer.ofAddress(try signed(text)))"
     }
 
     private func signed(_ text: String) throws(StorageFault) -> [UInt8] {
@@ -70,25 +70,5 @@ struct ServiceAccount: Sendable {
             throw StorageFault("private_key of \(email) is no RSA key that can be read")
         }
         return Array(signature.prefix(count))
-    }
-}
-
-/// RFC 4648, 5, without padding.
-enum Base64URL {
-    private static let digits = Array(
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
-
-    static func encode(_ bytes: [UInt8]) -> String {
-        var output: [UInt8] = []
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = bytes[start..<min(start + 3, bytes.count)]
-            let bits = (0..<3).reduce(0) {
-                $0 << 8 | (start + $1 < bytes.count ? Int(bytes[start + $1]) : 0)
-            }
-            for place in 0...group.count {
-                output.append(digits[bits >> (18 - 6 * place) & 63])
-            }
-        }
-        return String(decoding: output, as: UTF8.self)
     }
 }

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Wire
 
 /// A file without a name that a copy is gathered in before it is sent: its size and hash must be known
 /// first. Gone with the object, whatever happens. Belongs to one thread.
@@ -70,6 +71,13 @@ package final class UploadFile {
             part.withUnsafeBytes { digest.add($0) }
         }
         return try digest.finish()
+    }
+
+    /// CRC-32C of all its bytes, which are read for that.
+    func checksum() throws(StorageFault) -> UInt32 {
+        var sum = CRC32C()
+        try FileBytes.read(descriptor, "the copy", in: 0..<byteCount) { sum.update($0) }
+        return sum.value
     }
 }
 

@@ -16,6 +16,9 @@ struct UploadRules: Sendable {
     static let mostParts: Int64 = 10_000
     static let mostPartBytes: Int64 = 5 << 30
 
+    /// Of one object (https://cloud.google.com/storage/quotas).
+    static let mostBytesAtGoogle: Int64 = 5 << 40
+
     /// - Returns: which bytes each part has; nil: it is too much for S3.
     func parts(of size: Int64) -> [Range<Int64>]? {
         let needed = (size + Self.mostParts - 1) / Self.mostParts
@@ -23,5 +26,22 @@ struct UploadRules: Sendable {
         let length = needed <= partBytes ? partBytes : ((needed + (1 << 20) - 1) >> 20) << 20
         guard length <= Self.mostPartBytes else { return nil }
         return stride(from: 0, to: size, by: Int(length)).map { $0..<min($0 + length, size) }
+    }
+
+    /// Tries again what failed for a moment, with pauses between; gives up where the node stops.
+    func repeated<Value>(
+        _ stop: StopFlag, atMost tries: Int = .max, _ body: () throws(StorageFault) -> Value
+    ) throws(StorageFault) -> Value {
+        var pause = pause
+        for _ in 1..<max(min(self.tries, tries), 1) {
+            do throws(StorageFault) {
+                return try body()
+            } catch {
+                guard error.isTransient, !stop.isRaised else { throw error }
+            }
+            stop.pause(pause)
+            pause *= 2
+        }
+        return try body()
     }
 }

@@ -75,6 +75,8 @@ final class HTTP2Counters: Sendable {
     let streams: Gauge
     /// Streams that their clients reset.
     let resets: Counter
+    /// Streams that were too many, and were reset before anything of them was looked at.
+    let refusals: Counter
     /// Connections that ended because the client broke the rules.
     let faults: Counter
 
@@ -82,6 +84,7 @@ final class HTTP2Counters: Sendable {
         sessions = metrics.gauge("http", "http2_connections")
         streams = metrics.gauge("http", "http2_streams")
         resets = metrics.counter("http", "http2_resets")
+        refusals = metrics.counter("http", "http2_refusals")
         faults = metrics.counter("http", "http2_faults")
     }
 }

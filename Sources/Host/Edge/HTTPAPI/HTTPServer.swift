@@ -189,7 +189,9 @@ package final class HTTPServer: Sendable {
             stream.eventLoop.makeCompletedFuture { try here.value.take(stream) }
         }
         let pipeline = channel.pipeline.syncOperations
-        try pipeline.addHandlers([meter, HTTP2Greeting(), frames])
+        try pipeline.addHandlers([
+            meter, HTTP2Greeting(streams: edge.limits.pipelinedRequests), frames,
+        ])
         let settings = HTTP2Frame.FramePayload.settings(
             .settings(edge.limits.ofSessions.initialSettings))
         channel.write(HTTP2Frame(streamID: .rootStream, payload: settings), promise: nil)

@@ -39,6 +39,9 @@ package final class PeerTransport: Sendable {
     /// Large frames are encoded and decoded here.
     let codec = NIOThreadPool(numberOfThreads: 1)
     let state = Mutex(State())
+    /// Of files that go out, and that come in.
+    let sentFiles = Mutex(TransportStatistics.Shipped())
+    let receivedFiles = Mutex(TransportStatistics.Shipped())
 
     /// - Parameters:
     ///   - group: loops for traffic between nodes alone; outlives the transport's `shutdown()`.
@@ -348,8 +351,11 @@ package final class PeerTransport: Sendable {
         let (links, unroutable) = state.withLock {
             (Array($0.links.values), $0.unroutableMessages)
         }
-        return TransportStatistics(
+        var statistics = TransportStatistics(
             peers: links.map(\.statistics).sorted { $0.id < $1.id },
             inbound: inbound.statistics, unroutableMessages: unroutable)
+        statistics.sentFiles = sentFiles.withLock { $0 }
+        statistics.receivedFiles = receivedFiles.withLock { $0 }
+        return statistics
     }
 }

@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import PeerProtocol
 import Raft
+import Synchronization
 import Wire
 
 /// The accepting end of a snapshot transfer. Chunks are written on a thread that may block; while
@@ -237,13 +238,17 @@ extension SnapshotReceiver {
         isWriting = true
         let pending = chunks
         chunks = []
-        perform(context) {
+        perform(context) { [transport] in
             for chunk in pending {
                 let expected = file.byteCount
                 let count = chunk.unpackedCount ?? chunk.bytes.count
                 guard chunk.offset == expected, UInt64(count) <= byteCount - expected
                 else { throw Rejection(text: "a chunk at \(chunk.offset) instead of \(expected)") }
                 try file.append(try Self.unpacked(chunk))
+                transport.receivedFiles.withLock {
+                    $0.wireBytes += UInt64(chunk.bytes.count)
+                    $0.fileBytes += UInt64(count)
+                }
             }
         } then: { result in
             self.isWriting = false

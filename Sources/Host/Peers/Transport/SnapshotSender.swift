@@ -164,6 +164,10 @@ final class SnapshotSender: ChannelInboundHandler {
         }
         offset += UInt64(piece.bytes.count)
         checksum = piece.checksum
+        transport.sentFiles.withLock {
+            $0.wireBytes += UInt64(piece.packed?.count ?? piece.bytes.count)
+            $0.fileBytes += UInt64(piece.bytes.count)
+        }
         let written = context.eventLoop.makePromise(of: Void.self)
         written.futureResult.assumeIsolated().whenSuccess { self.progressed() }
         context.writeAndFlush(NIOAny(ByteBuffer(bytes: writer.bytes)), promise: written)

@@ -83,10 +83,24 @@ package struct TransportStatistics: Equatable, Sendable {
         package init() {}
     }
 
+    /// Content of snapshots and of what is loaded, over all connections in one direction; since the start
+    /// of the process.
+    package struct Shipped: Equatable, Sendable {
+        /// Of chunks as they go over the wire: packed, where they are, and without what frames add.
+        package var wireBytes: UInt64 = 0
+        /// Of the same, as the files have them.
+        package var fileBytes: UInt64 = 0
+
+        package init() {}
+    }
+
     /// Sorted by ID.
     package var peers: [Peer]
     /// What came in.
     package var inbound: Inbound
+    /// Files that went out, and that came in.
+    package var sentFiles = Shipped()
+    package var receivedFiles = Shipped()
     /// Messages to nodes whose address is not known, or at whose address another node was.
     package var unroutableMessages: UInt64
 

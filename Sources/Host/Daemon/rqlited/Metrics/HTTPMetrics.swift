@@ -37,6 +37,9 @@ struct HTTPMetrics {
                 "rqlited_http2_resets_total", .counter, "Streams that their clients reset",
                 samples([("http2_resets", "")])),
             MetricFamily(
+                "rqlited_http2_refusals_total", .counter, "Streams beyond those that there may be",
+                samples([("http2_refusals", "")])),
+            MetricFamily(
                 "rqlited_http2_faults_total", .counter,
                 "Connections that ended because the client broke the rules of HTTP/2",
                 samples([("http2_faults", "")])),

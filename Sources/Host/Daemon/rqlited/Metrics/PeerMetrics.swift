@@ -32,6 +32,20 @@ struct PeerMetrics {
                 "rqlited_peers_received_bytes_total", .counter, "Bytes received from other nodes",
                 [.init(inbound.receivedBytes)]),
             MetricFamily(
+                "rqlited_files_shipped_bytes_total", .counter,
+                "Bytes of snapshots and of what is loaded that went between nodes, in the files",
+                [
+                    .init(statistics.sentFiles.fileBytes, [("direction", "sent")]),
+                    .init(statistics.receivedFiles.fileBytes, [("direction", "received")]),
+                ]),
+            MetricFamily(
+                "rqlited_files_shipped_wire_bytes_total", .counter,
+                "The same as they went, which is less with -compress-snap-transport",
+                [
+                    .init(statistics.sentFiles.wireBytes, [("direction", "sent")]),
+                    .init(statistics.receivedFiles.wireBytes, [("direction", "received")]),
+                ]),
+            MetricFamily(
                 "rqlited_peers_received_messages_total", .counter,
                 "Messages of consensus received from other nodes",
                 [.init(inbound.receivedMessages)]),

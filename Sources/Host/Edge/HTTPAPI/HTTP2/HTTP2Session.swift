@@ -52,7 +52,8 @@ final class HTTP2Session: ChannelInboundHandler {
         }
         let budget = edge.budgets.connections
         // The first of them has the place of the connection.
-        guard machine.streams == 0 || budget.take(1) else {
+        guard machine.streams < limits.servedStreams, machine.streams == 0 || budget.take(1) else {
+            edge.desk.counters.http2.refusals.add()
             channel.writeAndFlush(HTTP2Frame.FramePayload.rstStream(.refusedStream), promise: nil)
             return
         }

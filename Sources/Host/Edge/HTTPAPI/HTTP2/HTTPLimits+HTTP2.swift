@@ -4,10 +4,17 @@ import NIOHTTP2
 /// The limits, as those know them who make frames of bytes: what goes beyond ends the connection, by
 /// `GOAWAY`.
 extension HTTPLimits {
-    // One connection that speaks HTTP/2. It has as many streams as `pipelinedRequests` says; all but
-    // the first count among `connections`. These are the same for all servers: what each connection keeps
-    // is not larger for them.
+    // One connection that speaks HTTP/2. It is told that it has as many streams as `pipelinedRequests`
+    // says; all but the first count among `connections`. These are the same for all servers: what each
+    // connection keeps is not larger for them.
 
+    /// Streams that are served beyond those that were announced: of a client that did not know yet, and
+    /// in place of those that it has reset, which are over for it before they are here.
+    static let surplusStreams = 128
+    /// Streams that were reset here, and of which more may come without harm.
+    static let rememberedStreams = 1024
+    /// Not a bound of ours: what is beyond `servedStreams` is refused stream by stream.
+    private static let countableStreams = Int(Int32.max)
     /// Bytes of a stream that may have come and are not taken yet.
     static let streamWindow = 256 * 1024
     /// Bytes of all streams that may be on their way.
@@ -29,15 +36,20 @@ extension HTTPLimits {
     /// The least that every end must take as one frame (RFC 9113 §4.2).
     private static let frameBytes = 1 << 14
 
+    /// Those beyond are refused (RFC 9113 §5.1.2).
+    var servedStreams: Int { pipelinedRequests + Self.surplusStreams }
+
     var ofSessions: NIOHTTP2Handler.ConnectionConfiguration {
         // What of it is too much is told as in HTTP/1.1, unless it is by this much.
         let list = headerBytes + targetBytes + headerFields * Self.fieldOverhead
         var configuration = NIOHTTP2Handler.ConnectionConfiguration()
         configuration.initialSettings = [
-            HTTP2Setting(parameter: .maxConcurrentStreams, value: pipelinedRequests),
+            // `HTTP2Greeting` announces another.
+            HTTP2Setting(parameter: .maxConcurrentStreams, value: Self.countableStreams),
             HTTP2Setting(parameter: .maxHeaderListSize, value: list),
         ]
         configuration.maximumSequentialContinuationFrames = list / Self.frameBytes + 1
+        configuration.maximumRecentlyResetStreams = Self.rememberedStreams
         configuration.maximumBufferedControlFrames = Self.waitingControlFrames
         configuration.maximumConnectionGlitches = Self.resetStreams
         configuration.targetWindowSize = Self.sessionWindow
