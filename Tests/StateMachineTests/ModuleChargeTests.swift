@@ -109,7 +109,7 @@ import Wire
         (0..<count).map { "\($0)" }.joined(separator: separator)
     }
 
-    private static let list = "CREATE TABLE w(a CHECK(a NOT IN (\(terms(2500, ","))))"
+    private static let list = "CREATE TABLE w(a CHECK(a NOT IN (\(terms(2500, ",")))))"
     private static let views: [String] = (0..<30).map {
         "CREATE VIEW v\($0) AS SELECT \(terms(100, "+"))"
     }

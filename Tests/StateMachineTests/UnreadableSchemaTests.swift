@@ -46,13 +46,16 @@ import Wire
         #expect(try database.rows("PRAGMA integrity_check") == ["ok"])
     }
 
-    /// SQLite leaves out IF NOT EXISTS of the text that it stores; some versions can't read what is left.
+    /// SQLite stores the text of a CREATE from the object's name on, and can't read what is left of some.
     @Test(
         arguments: [
             "CREATE TABLE IF NOT EXISTS IF(a)", "CREATE VIEW IF NOT EXISTS IF AS SELECT 1",
             "CREATE INDEX IF NOT EXISTS IF ON other(a)",
             "CREATE TRIGGER IF NOT EXISTS IF AFTER INSERT ON other BEGIN SELECT 1; END",
-            "CREATE TABLE IF NOT EXISTS \"IF\"(a)",
+            "CREATE TABLE IF NOT EXISTS \"IF\"(a)", "CREATE TABLE main.IF(a)",
+            "CREATE VIEW IF NOT EXISTS \"main\".IF AS SELECT 1",
+            "create unique index main . if ON other(a)",
+            "CREATE VIRTUAL TABLE main.IF USING fts5(a)",
         ], ["alone", "between BEGIN and COMMIT", "as a transaction"])
     func `A text that SQLite can't read back is its statement's error`(
         sql: String, way: String

@@ -24,6 +24,10 @@ enum SchemaRules {
             return "the view or trigger takes too long to be compiled: use fewer window functions, "
                 + "aggregates and terms of ORDER BY and GROUP BY in it"
         }
+        if isNamedIf(tokens) {
+            return
+                "SQLite can't read back what it stores of an object whose name is IF: put the name in quotes"
+        }
         var last: String?
         while let token = tokens.next() {
             switch token {
@@ -57,6 +61,32 @@ enum SchemaRules {
         }
         return following.isKeyword(range, "VIEW") || following.isKeyword(range, "TRIGGER")
     }
+
+    /// Whether the object's name is IF without quotes. SQLite stores the text from the name on: CREATE TABLE
+    /// main.IF(a) becomes CREATE TABLE IF(a), for whose sake no connection could read the schema again.
+    private static func isNamedIf(_ tokens: SQLTokenizer) -> Bool {
+        var tokens = tokens
+        repeat {
+            guard case .word(let range)? = tokens.next() else { return false }
+            if kinds.contains(where: { tokens.isKeyword(range, $0) }) { break }
+        } while true
+        var name = tokens.next()
+        if case .word(let range)? = name, tokens.isKeyword(range, "IF") {
+            var following = tokens
+            if case .word(let second)? = following.next(), tokens.isKeyword(second, "NOT"),
+                following.next() != nil
+            {
+                tokens = following
+                name = tokens.next()
+            }
+        }
+        var following = tokens
+        if following.next() == .other(UInt8(ascii: ".")) { name = following.next() }
+        guard case .word(let range)? = name else { return false }
+        return tokens.isKeyword(range, "IF")
+    }
+
+    private static let kinds: [StaticString] = ["TABLE", "VIEW", "INDEX", "TRIGGER"]
 
     private static func firstToken(_ tokens: inout SQLTokenizer) -> SQLTokenizer.Token? {
         while let token = tokens.next() {
