@@ -4,7 +4,7 @@ import Testing
 /// Writes under a key, sent again and again while leaders die. `REPEATS` sets how often.
 @Suite(.serialized) struct RepeatedWriteTests {
     private static let repeats =
-        ProcessInfo.processInfo.environment["REPEATS"].flatMap { Int($0) } ?? 120
+        ProcessInfo.processInfo.environment["REPEATS"].flatMap { Int($0) } ?? 1000
 
     private static func send(
         _ body: String, key: String, to node: Daemon, path: String = "/db/execute"
