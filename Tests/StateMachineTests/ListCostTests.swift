@@ -55,9 +55,9 @@ import Wire
     }
 
     /// What SQLite passes over, or compiles before.
-    private static let fronts = ["", " ;/**/;", "SELECT 1;;"]
+    private static let fronts = [" ;/**/;", "SELECT 1;;"]
 
-    @Test(arguments: List.allCases, fronts)
+    @Test(arguments: List.allCases.map { ($0, "") } + fronts.map { (.windowsOfRead, $0) })
     func `Lists that SQLite goes through for each member are an error before they are compiled`(
         list: List, front: String
     ) throws {
@@ -126,7 +126,7 @@ import Wire
         }
     }
 
-    @Test(arguments: Constants.allCases, fronts)
+    @Test(arguments: Constants.allCases.map { ($0, "") } + fronts.map { (.operands, $0) })
     func `Constants in great number take time that grows with their number`(
         constants: Constants, front: String
     ) throws {
