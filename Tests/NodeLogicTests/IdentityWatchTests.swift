@@ -87,4 +87,53 @@ import Time
             watch.answered(PeerCallID(2), Self.hello("3", callerAt: "o1:4002")).next
                 == [PeerAddress("o1:4002")])
     }
+
+    @Test func `A leader is asked until it has answered, and at once where it is newly heard`() {
+        var watch = Self.watch()
+        let leader = NodeID("2")
+        let old = PeerAddress("n2:4002")
+        let new = PeerAddress("m2:4002")
+        let start = MonotonicTime(nanoseconds: 0)
+        // It has not begun.
+        #expect(watch.mustAsk(leader, at: [old], now: start) == false)
+        _ = watch.questions(Samples.voters("1", "2"))
+        let soon = start + .milliseconds(100)
+        let asks: [(at: [PeerAddress], now: MonotonicTime, isDue: Bool)] = [
+            ([], start, false),
+            ([old], start, true),
+            ([old], soon, false),
+            ([new, old], soon, true),
+            ([new, old], soon + .milliseconds(900), false),
+            ([new, old], soon + IdentityWatch.patience, true),
+        ]
+        for (places, now, isDue) in asks {
+            let mustAsk = watch.mustAsk(leader, at: places, now: now)
+            #expect(mustAsk == isDue)
+        }
+        watch.leaderTestified()
+        #expect(watch.mustAsk(leader, at: [new], now: soon + .seconds(60)) == false)
+    }
+
+    @Test func `Who has moved is where it spoke from last, before its former place has answered`() {
+        var watch = Self.watch()
+        let members = Samples.voters("1", "2")
+        guard let member = members[NodeID("2")] else {
+            Issue.record("no member 2")
+            return
+        }
+        let other = NodeIdentity(member: member)
+        #expect(watch.place(of: other) == nil)
+        for (number, place) in ["m2:4002", "o2:4002"].map({ PeerAddress($0) }).enumerated() {
+            let call = PeerCallID(UInt64(number))
+            #expect(watch.heard(other, at: place, member: member, call: call) == member.address)
+            #expect(watch.place(of: other) == place)
+        }
+        let failure = PeerResult.failure(PeerFailure(cause: "refused"))
+        #expect(watch.reviewed(PeerCallID(1), failure)?.alive == nil)
+        #expect(watch.reviewed(PeerCallID(0), failure)?.alive == nil)
+        #expect(
+            watch.place(
+                of: NodeIdentity(id: other.id, incarnation: .init(RandomID(high: 9, low: 9))))
+                == nil)
+    }
 }

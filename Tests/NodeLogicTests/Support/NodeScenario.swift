@@ -62,21 +62,11 @@ struct NodeScenario {
         case "heal": ensemble.cuts = []
         case "hang": ensemble.nodes[command.node]?.isHung = true
         case "revive": revive(command.node)
-        case "stall":
-            // What happened meanwhile is taken with what happens next.
-            ensemble.nodes[command.node]?.isStalled = true
-            ensemble.run(milliseconds: command.second)
-            ensemble.nodes[command.node]?.isStalled = false
+        case "stall": stall(command)
         case "full":
             ensemble.post(.log(.full(command.words.last == "on")), to: command.node)
             ensemble.settle()
-        case "dbfull":
-            if command.words.last == "on" {
-                ensemble.nodes[command.node]?.waitingForRoom = []
-            } else {
-                ensemble.makeRoom(at: command.node)
-            }
-            ensemble.settle()
+        case "dbfull": fillDatabase(command)
         case "poison":
             let index = Int(command.words.last ?? "") ?? 0
             ensemble.nodes[command.node]?.disk.poison = LogIndex(UInt64(index))
@@ -106,6 +96,22 @@ struct NodeScenario {
     }
 
     // MARK: Nodes
+
+    /// What happened meanwhile is taken with what happens next.
+    private mutating func stall(_ command: ScenarioCommand) {
+        ensemble.nodes[command.node]?.isStalled = true
+        ensemble.run(milliseconds: command.second)
+        ensemble.nodes[command.node]?.isStalled = false
+    }
+
+    private mutating func fillDatabase(_ command: ScenarioCommand) {
+        if command.words.last == "on" {
+            ensemble.nodes[command.node]?.waitingForRoom = []
+        } else {
+            ensemble.makeRoom(at: command.node)
+        }
+        ensemble.settle()
+    }
 
     private mutating func add(_ command: ScenarioCommand) {
         let number = command.node

@@ -440,23 +440,27 @@ final class WriteSession {
             succeeded = true
             return .finished
         } catch {
-            failureCode = error.extendedCode
-            budget.chargeBlocks()
-            if modules.isRefused { return .failed(ModuleMemory.oversizedText) }
-            if budget.isExhausted { return .failed(budget.text) }
-            if let refusal = room.refusal(error, on: connection) {
-                return .overLimit(refusal.text)
-            }
-            // The schema was read before: what can't be is what the statement has made of it.
-            if compiled.facts.changesSchema, ApplyFault.isOfSchema(error) {
-                return .failed(error.message)
-            }
-            let fault = ApplyFault.judging(
-                error, during: "applying a statement", on: connection,
-                since: shortagesBefore)
-            if let fault { throw fault }
-            return .failed(guardian.explaining(error).message)
+            return try judge(error, of: compiled)
         }
+    }
+
+    /// What became of a statement that SQLite ended with an error; failures of the machine are thrown.
+    private func judge(
+        _ error: SQLiteError, of compiled: CompiledStatement
+    ) throws(ApplyFault) -> Execution {
+        failureCode = error.extendedCode
+        budget.chargeBlocks()
+        if modules.isRefused { return .failed(ModuleMemory.oversizedText) }
+        if budget.isExhausted { return .failed(budget.text) }
+        if let refusal = room.refusal(error, on: connection) { return .overLimit(refusal.text) }
+        // The schema was read before: what can't be is what the statement has made of it.
+        if compiled.facts.changesSchema, ApplyFault.isOfSchema(error) {
+            return .failed(error.message)
+        }
+        let fault = ApplyFault.judging(
+            error, during: "applying a statement", on: connection, since: shortagesBefore)
+        if let fault { throw fault }
+        return .failed(guardian.explaining(error).message)
     }
 
     /// ANALYZE of the whole database, in place of PRAGMA optimize.

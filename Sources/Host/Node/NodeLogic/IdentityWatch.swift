@@ -56,8 +56,10 @@ struct IdentityWatch {
 
     /// What members said at the start of the time before it.
     private(set) var testimonies: [(witness: NodeIdentity, testimony: RaftMachine.Testimony)] = []
-    /// The first leader of this run is asked, if it was not heard before.
-    private var awaitsLeader = false
+    /// No leader has said yet what it saw of this node.
+    private(set) var awaitsLeader = false
+    /// Which leader was asked for that last, where and when.
+    private var lastAsked: (leader: NodeID, places: [PeerAddress], at: MonotonicTime)?
 
     // MARK: Witnesses
 
@@ -66,11 +68,38 @@ struct IdentityWatch {
         testimonies.append((hello.identity, RaftMachine.Testimony(hello)))
     }
 
-    /// Whether the leader must be asked; true once in a run.
-    mutating func mustAsk(_ leader: NodeID) -> Bool {
-        guard awaitsLeader else { return false }
-        awaitsLeader = false
-        return !testimonies.contains { $0.witness.id == leader }
+    /// Whether the leader must be asked now at these places: again and again until one has answered. A
+    /// question may get lost, or lead to where the leader was once, and without an answer nothing binds
+    /// this node.
+    mutating func mustAsk(
+        _ leader: NodeID, at places: [PeerAddress], now: MonotonicTime
+    ) -> Bool {
+        guard awaitsLeader, !places.isEmpty else { return false }
+        if testimonies.contains(where: { $0.witness.id == leader }) {
+            awaitsLeader = false
+            return false
+        }
+        if let lastAsked, lastAsked.leader == leader, lastAsked.places == places,
+            now - lastAsked.at < Self.patience
+        {
+            return false
+        }
+        lastAsked = (leader, places, now)
+        return true
+    }
+
+    /// A leader has said what it saw of this node.
+    mutating func leaderTestified() { awaitsLeader = false }
+
+    /// Where the member spoke from last, whether or not its former place has answered; nil if it never
+    /// spoke.
+    func place(of member: NodeIdentity) -> PeerAddress? {
+        let newcomer = suspects.filter { $0.value.identity == member }
+            .max { $0.key.rawValue < $1.key.rawValue }
+        if let newcomer { return newcomer.value.at }
+        return places[member.id].flatMap {
+            $0.incarnation == member.incarnation ? $0.address : nil
+        }
     }
 
     // MARK: At start

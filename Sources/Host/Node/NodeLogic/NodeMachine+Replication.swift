@@ -146,10 +146,10 @@ extension NodeMachine {
         leaderlessSince = leader == nil ? now : nil
         rendezvous.leaderChanged(leader, now)
         snapshots.leaderChanged(leader)
-        if let leader {
+        if leader != nil {
             // Who said that this node was removed may have been behind.
             if exclusion == .removed { rendezvous.isDoubted = true }
-            askForTestimony(of: leader)
+            askForTestimony()
             forgetRemovedLeader()
         }
         if let leader, leader != options.identity.id {

@@ -4,7 +4,7 @@ import Replication
 
 /// What other members saw of this node before it started, so that a disk that went back to an older
 /// state keeps its promises (`RaftMachine.heard`). They tell with the hello that is asked for anyway;
-/// and the first leader that this node hears is asked, should it not have answered then.
+/// and should no leader have answered then, the one that this node hears is asked until it does.
 extension NodeMachine {
     /// A hello that came before this node takes part.
     mutating func note(_ hello: Hello) {
@@ -14,18 +14,32 @@ extension NodeMachine {
         identityWatch.note(hello)
     }
 
-    /// A leader that has not testified is asked, once in a run.
-    mutating func askForTestimony(of leader: NodeID) {
-        guard leader != options.identity.id, let place = address(of: leader),
-            identityWatch.mustAsk(leader)
+    /// The leader is asked where it speaks from and where it is known: the log of a node that went back to
+    /// an older state names the places of that time.
+    mutating func askForTestimony() {
+        guard identityWatch.awaitsLeader, let raft = replicated?.raft, let leader = raft.leader,
+            leader != options.identity.id
         else { return }
-        call(.testimony, .hello, at: place, timeout: MembershipDesk.dialBackTime)
+        let spoken = raft.membership[leader].flatMap {
+            identityWatch.place(of: NodeIdentity(member: $0))
+        }
+        var places: [PeerAddress] = []
+        for place in [spoken, address(of: leader)].compactMap(\.self) where !places.contains(place)
+        {
+            places.append(place)
+        }
+        guard identityWatch.mustAsk(leader, at: places, now: now) else { return }
+        for place in places {
+            call(.testimony, .hello, at: place, timeout: MembershipDesk.dialBackTime)
+        }
     }
 
     mutating func testified(_ result: PeerResult) {
         guard case .success(.hello(let hello)) = result, hello.cluster == cluster,
             let raft = replicated?.raft, isWitness(hello, in: raft.membership)
         else { return }
+        // Where the leader was once there may be another, or a copy of its directory.
+        if hello.leader?.id == hello.identity.id { identityWatch.leaderTestified() }
         heard(RaftMachine.Testimony(hello), of: hello.identity)
     }
 

@@ -269,6 +269,7 @@ package struct NodeMachine: Sendable {
         handOverIfHalted()
         reviewChecksums()
         askAcquaintances()
+        askForTestimony()
         emit(.growReaders)
         tickShutdown()
         settle()
