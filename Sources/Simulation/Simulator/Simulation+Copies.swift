@@ -139,12 +139,29 @@ extension Simulation {
         }
         retired.remove(twin.slot)
         schedule(.restart(slot: twin.slot), in: random.within(0...3000))
-        guard awaitWhole(or: "the copy of \(original.id) does not take its place") else {
-            return false
-        }
+        guard awaitWhole(or: "the copy of \(original.id) does not take its place"),
+            awaitPresent(of: twin)
+        else { return false }
         faults.copiesInPlace += 1
         toleratesLoss = false
         return true
+    }
+
+    /// Who has just heard its leader is ready; that it is older than its original was is found a little
+    /// later. Once it holds all that the leader has now there is nothing left to find.
+    private func awaitPresent(of twin: SimulatedNode) -> Bool {
+        guard let last = presentLeader?.machine?.replicated?.raft.lastPosition.index else {
+            return true
+        }
+        let isPresent = advance(through: now + settings.livenessMilliseconds) {
+            twin.syncedIndex >= last
+                && twin.machine?.replicated?.raft.commitIndex ?? .zero >= last
+        }
+        guard invariants.violation == nil else { return false }
+        if !isPresent {
+            invariants.broke("the copy of \(twin.id) is not caught up: \(summary)")
+        }
+        return isPresent
     }
 
     /// Whether the process ended because another bears its identity.
