@@ -100,7 +100,7 @@ import Testing
         ("{\"tls_config\":{\"ca\":1}}", "\"tls_config.ca\"; known are address, ca_file, ca_path"),
         ("{\"tls_config\":{\"ca_file\":\"/nowhere\"}}", "tls_config.ca_file: /nowhere: No such"),
         ("{\"tls_config\":{\"ca_path\":\"/nowhere\"}}", "tls_config.ca_path: /nowhere: No such"),
-        ("{\"tls_config\":{\"ca_path\":\"/proc/self/fd\"}}", "has no file with a certificate"),
+        ("{\"tls_config\":{\"ca_path\":\"/proc/tty\"}}", "has no file with a certificate"),
         (
             "{\"tls_config\":{\"ca_pem\":\"-----BEGIN\"}}",
             "\"tls_config.ca_pem\" must be the base64"
