@@ -70,9 +70,7 @@ final class DatabaseCopy {
     }
 
     private func hasRoom(for bytes: UInt64) -> Bool {
-        var facts = statvfs()
-        guard statvfs(path, &facts) == 0 else { return true }
-        return UInt64(facts.f_bavail) * UInt64(facts.f_frsize) >= bytes + spareBytes
+        DiskRoom.bytes(at: path).map { $0 >= bytes + spareBytes } ?? true
     }
 
     /// Hands the copy on in the form that is asked for.

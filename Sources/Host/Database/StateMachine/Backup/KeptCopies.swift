@@ -142,10 +142,7 @@ package final class CopyFile: Sendable {
 
     /// The file system has no room for another one of its size.
     var isScarce: Bool {
-        var status = statvfs()
-        guard fstatvfs(descriptor, &status) == 0 else { return false }
-        let free = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
-        return !free.overflow && free.partialValue < length
+        DiskRoom.bytes(of: descriptor).map { $0 < length } ?? false
     }
 
     /// Hands some of the bytes on.

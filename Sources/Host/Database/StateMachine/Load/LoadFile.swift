@@ -81,9 +81,7 @@ final class LoadFile {
     private func look() throws(LoadFault) {
         guard let next = nextLook, byteCount >= next else { return }
         nextLook = byteCount + Self.bytesPerLook
-        var facts = statvfs()
-        guard fstatvfs(descriptor, &facts) == 0 else { return }
-        let free = UInt64(facts.f_bavail) * UInt64(facts.f_frsize)
+        guard let free = DiskRoom.bytes(of: descriptor) else { return }
         guard free >= UInt64(byteCount) + Self.spareBytes else {
             throw .noRoom(path: path, bytes: byteCount)
         }

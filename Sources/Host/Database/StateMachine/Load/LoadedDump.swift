@@ -171,9 +171,8 @@ struct LoadedDump {
         /// may be larger.
         private func look() throws(LoadRefusal) {
             var file = stat()
-            var disk = statvfs()
-            guard stat(applier.path, &file) == 0, statvfs(applier.path, &disk) == 0 else { return }
-            let free = UInt64(disk.f_bavail) * UInt64(disk.f_frsize)
+            guard stat(applier.path, &file) == 0, let free = DiskRoom.bytes(at: applier.path)
+            else { return }
             guard free >= UInt64(clamping: file.st_size) + spareBytes else { throw Self.noRoom }
         }
     }

@@ -1,0 +1,21 @@
+internal import Glibc
+
+/// How many bytes this process may still write on a file system. Nil: the system does not tell; what no
+/// number holds is the most that one does.
+enum DiskRoom {
+    static func bytes(of descriptor: Int32) -> UInt64? {
+        var facts = statvfs()
+        return fstatvfs(descriptor, &facts) == 0 ? bytes(facts) : nil
+    }
+
+    static func bytes(at path: String) -> UInt64? {
+        var facts = statvfs()
+        return statvfs(path, &facts) == 0 ? bytes(facts) : nil
+    }
+
+    private static func bytes(_ facts: statvfs) -> UInt64 {
+        let (bytes, overflow) = UInt64(facts.f_bavail)
+            .multipliedReportingOverflow(by: UInt64(facts.f_frsize))
+        return overflow ? .max : bytes
+    }
+}
