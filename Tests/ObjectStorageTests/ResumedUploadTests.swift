@@ -208,11 +208,6 @@ import Time
         #expect(try server.unfinished().isEmpty)
     }
 
-    /// The thread has it alone.
-    private struct Handed: @unchecked Sendable {
-        let copy: UploadFile
-    }
-
     @Test func `Checksums are written as Google writes them`() throws {
         // "123456789", of RFC 3720's check value E3069283.
         let file = try UploadFile(in: "\(directory.path)/spool")

@@ -192,11 +192,6 @@ import Time
         #expect(notes.isEmpty)
     }
 
-    /// The thread has it alone.
-    private struct Handed: @unchecked Sendable {
-        let copy: UploadFile
-    }
-
     @Test func `What can't be taken back is noted, and the next process takes it back`() throws {
         let first = UploadNotes(directory: noteFolder)
         let storage = try storage(first)
