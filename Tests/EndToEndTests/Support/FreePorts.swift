@@ -4,12 +4,20 @@ import Synchronization
 /// Hands out ports that nobody uses now and nobody takes before the node that they are for does:
 /// each of them once, and none of those that the kernel gives to outgoing connections.
 private enum PortSupply {
-    static let range = 20_000..<32_000
+    /// `RQLITED_PORTS=FIRST-LAST` is the part that is this process' alone while others run tests beside it.
+    static let range =
+        part(of: ProcessInfo.processInfo.environment["RQLITED_PORTS"]) ?? 20_000..<32_000
     private static let next = Atomic(Int(getpid()) &* 97)
 
     static func take() -> Int {
         let number = next.add(1, ordering: .relaxed).oldValue
         return range.lowerBound + number % range.count
+    }
+
+    private static func part(of setting: String?) -> Range<Int>? {
+        let ends = (setting ?? "").split(separator: "-").compactMap { Int($0) }
+        guard ends.count == 2, ends[0] > 0, ends[0] < ends[1], ends[1] < 32_768 else { return nil }
+        return ends[0]..<ends[1] + 1
     }
 }
 
