@@ -99,6 +99,15 @@ import Testing
         }
     }
 
+    @Test func `What was acknowledged to a leader is known when it leads no more`() {
+        var raft = Elected.leader()
+        #expect(raft.acknowledgedBefore.isEmpty)
+        for _ in 0..<100 { raft.tick() }
+        #expect(raft.role != .leader)
+        #expect(
+            raft.acknowledgedBefore == [identity(2): position(2, 2), identity(3): position(2, 2)])
+    }
+
     @Test func `What a follower denies is not counted before it is asked again`() throws {
         var raft = Elected.leader()
         _ = try raft.propose([[1]])

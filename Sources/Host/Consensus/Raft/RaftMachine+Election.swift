@@ -173,6 +173,7 @@ extension RaftMachine {
     /// - Parameter reason: why a leader steps down; nil where only a candidate can.
     mutating func becomeFollower(term: Term, leader: NodeID?, because reason: StepDownReason?) {
         if term > self.term { setHardState(HardState(term: term)) }
+        if case .leader(let former) = roleState { keepAcknowledgements(to: former) }
         if case .leader(let former) = roleState, let reason {
             pending.failedReads += former.reads.all
             pending.observations.append(.steppedDown(reason: reason))

@@ -17,7 +17,7 @@ extension RaftMachine {
         package var term: Term
         /// That term has a leader.
         package var hasLeader: Bool
-        /// The last entry that this node acknowledged to the member, as its leader.
+        /// The last entry that this node acknowledged to the member, as its leader then or before.
         package var acknowledged: LogPosition?
 
         package init(term: Term, hasLeader: Bool, acknowledged: LogPosition?) {
@@ -59,6 +59,22 @@ extension RaftMachine {
         case .follower, .leader: break
         }
         return nil
+    }
+
+    /// This node's leadership ends. What was promised to it holds all the same, and the member that comes back
+    /// on an older state of its disk may ask when nobody leads, or when this node leads anew.
+    mutating func keepAcknowledgements(to former: Leader) {
+        // Another data directory of the same ID promised nothing.
+        acknowledgedBefore = acknowledgedBefore.filter { identity, _ in
+            membership[identity.id]?.incarnation == identity.incarnation
+        }
+        for peer in former.progress where peer.acknowledged.index > .zero {
+            guard let member = membership[peer.id] else { continue }
+            let identity = NodeIdentity(member: member)
+            let isNewer =
+                acknowledgedBefore[identity].map { peer.acknowledged.isUpToDate(with: $0) } ?? true
+            if isNewer { acknowledgedBefore[identity] = peer.acknowledged }
+        }
     }
 
     /// Another node leads the term: this one's vote in it is spent, given or not.

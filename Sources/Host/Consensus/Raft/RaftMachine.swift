@@ -48,6 +48,8 @@ package struct RaftMachine: Sendable {
     var fetchCount: UInt64 = 0
     /// The end of the log as others saw this node acknowledge it before it started.
     var witnessed: LogPosition?
+    /// The last entry that each member acknowledged to this node in the terms of this run in which it led before.
+    package internal(set) var acknowledgedBefore: [NodeIdentity: LogPosition] = [:]
     /// The leader said that this node is no member any more.
     var isRetired = false
     var random: SplitMix64

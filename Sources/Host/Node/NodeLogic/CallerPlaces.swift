@@ -5,6 +5,8 @@ package import Raft
 package struct CallerPlaces: Sendable {
     /// Of a leader's followers.
     let progress: [PeerProgress]
+    /// What members acknowledged to this node where it led before.
+    let acknowledgedBefore: [NodeIdentity: LogPosition]
     let heard: [NodeID: IdentityWatch.Place]
     let membership: Membership?
 
@@ -18,12 +20,15 @@ package struct CallerPlaces: Sendable {
         return member.address
     }
 
-    /// Nil if it is no member, or this node does not lead.
+    /// Nil if it is no member, or acknowledged nothing to this node in this run.
     package func acknowledged(by identity: NodeIdentity) -> LogPosition? {
-        guard membership?[identity.id]?.incarnation == identity.incarnation,
-            let peer = progress.first(where: { $0.id == identity.id }),
+        guard membership?[identity.id]?.incarnation == identity.incarnation else { return nil }
+        let before = acknowledgedBefore[identity]
+        guard let peer = progress.first(where: { $0.id == identity.id }),
             peer.acknowledged.index > .zero
-        else { return nil }
-        return peer.acknowledged
+        else { return before }
+        // Since this node leads anew the member may not have come so far again.
+        return before.map { peer.acknowledged.isUpToDate(with: $0) ? peer.acknowledged : $0 }
+            ?? peer.acknowledged
     }
 }

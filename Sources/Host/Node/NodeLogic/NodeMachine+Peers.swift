@@ -197,8 +197,9 @@ extension NodeMachine {
     /// Where this node knows others to be.
     package var callerPlaces: CallerPlaces {
         CallerPlaces(
-            progress: replicated?.raft.progress ?? [], heard: identityWatch.places,
-            membership: replicated?.raft.membership)
+            progress: replicated?.raft.progress ?? [],
+            acknowledgedBefore: replicated?.raft.acknowledgedBefore ?? [:],
+            heard: identityWatch.places, membership: replicated?.raft.membership)
     }
 
     // MARK: Answers of other nodes

@@ -58,8 +58,8 @@ package struct Hello: Equatable, Sendable {
     package var run: RandomID?
     /// Where the node knows the identity that asks, if it is a member or has introduced itself.
     package var callerAddress: PeerAddress?
-    /// The last entry that the member which asks acknowledged to this leader, so that it learns, should
-    /// it have started on an older state of its disk, what it promised. Nil from others than a leader.
+    /// The last entry that the member which asks acknowledged to this node, which leads or led before in its
+    /// run, so that it learns, should it have started on an older state of its disk, what it promised.
     package var callerAcknowledged: LogPosition?
 
     package init(

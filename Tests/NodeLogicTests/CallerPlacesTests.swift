@@ -1,0 +1,59 @@
+import Raft
+import Testing
+
+@testable import NodeLogic
+
+/// What a node tells those that ask who it is of themselves.
+@Suite struct CallerPlacesTests {
+    private let caller = NodeIdentity(member: Samples.member("1"))
+
+    private func places(
+        now: LogPosition? = nil, before: LogPosition? = nil
+    ) -> CallerPlaces {
+        var progress = now == nil ? [] : Samples.progress(["1": 0])
+        for place in progress.indices { progress[place].acknowledged = now ?? .zero }
+        return CallerPlaces(
+            progress: progress, acknowledgedBefore: before.map { [caller: $0] } ?? [:], heard: [:],
+            membership: Samples.voters("1", "2"))
+    }
+
+    private func position(_ index: UInt64, _ term: UInt64) -> LogPosition {
+        LogPosition(index: LogIndex(index), term: Term(term))
+    }
+
+    @Test func `A member hears the most that it ever acknowledged to this node as its leader`() {
+        let (old, new) = (position(9, 3), position(4, 5))
+        #expect(places().acknowledged(by: caller) == nil)
+        #expect(places(now: .zero).acknowledged(by: caller) == nil)
+        #expect(places(now: new).acknowledged(by: caller) == new)
+        #expect(places(before: old).acknowledged(by: caller) == old)
+        #expect(places(now: .zero, before: old).acknowledged(by: caller) == old)
+        #expect(places(now: new, before: old).acknowledged(by: caller) == new)
+        // It leads anew, and the member holds less than it once did.
+        #expect(places(now: old, before: new).acknowledged(by: caller) == new)
+        let other = NodeIdentity(member: Samples.member("1", incarnation: 2))
+        #expect(places(now: new, before: old).acknowledged(by: other) == nil)
+    }
+
+    /// 2 lacks what 1 and 3 hold, and 3 no longer leads when 1 comes back without it.
+    @Test func `Who led once binds a disk that went back, whoever leads when that is asked`() {
+        var scenario = NodeScenario()
+        _ = scenario.run(
+            (1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1" } + [
+                "run 1500", "save 1", "kill 2", "run 1000", "write 3 x:1", "run 500", "kill 1",
+                "run 5000",
+            ])
+        func raft(_ number: Int) -> RaftMachine? {
+            scenario.ensemble.nodes[number]?.machine?.replicated?.raft
+        }
+        #expect(raft(3)?.role != .leader)
+        _ = scenario.run(["restore 1", "start 1 join=n1:1,n2:1,n3:1"])
+        #expect(raft(1)?.missing != nil)
+        _ = scenario.run(["kill 3", "start 2 join=n1:1,n2:1,n3:1", "run 10000"])
+        #expect(raft(1)?.leader == nil && raft(2)?.leader == nil)
+        let lines = scenario.run([
+            "start 3 join=n1:1,n2:1,n3:1", "run 5000", "read 3 x level=linearizable", "run 500",
+        ])
+        #expect(lines.contains { $0.hasPrefix("read 3 x -> x=1") }, "\(lines)")
+    }
+}
