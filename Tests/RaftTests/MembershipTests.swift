@@ -151,4 +151,23 @@ import Testing
         history.committed(through: index(6))
         #expect(history.previous == nil)
     }
+
+    /// A database that was set aside left one behind that stands before the recovery's place.
+    @Test func `What a recovery by hand set needs no entry, wherever the database stands`() {
+        let old = Membership([member(1), member(2)])
+        let new = Membership([member(1)])
+        let epoch = Term(2).nextEpoch
+        let restored = RestoredState(
+            hardState: HardState(term: epoch), termRuns: [position(1, 2)], lastIndex: index(5),
+            tail: (1...5 as ClosedRange<UInt64>).map {
+                Entry(
+                    index: index($0), term: Term(2),
+                    payload: $0 == 3 ? .membership(old) : .noop)
+            }, membership: new, membershipIndex: index(4), appliedMembership: new)
+        var history = MembershipHistory(restored: restored)
+        #expect(history.latest == .init(index: index(4), membership: new))
+        history.committed(through: index(5))
+        #expect(history.latest == .init(index: index(4), membership: new))
+        #expect(history.previous == nil)
+    }
 }

@@ -120,6 +120,73 @@ import Time
         }
     }
 
+    /// One of three members, stopped: three entries are committed, and a removal may come to nothing.
+    private func makeMember(_ path: String, _ members: Membership) throws {
+        try FileManager.default.createDirectory(
+            atPath: path, withIntermediateDirectories: true)
+        let (directory, cluster) = (
+            DatabaseDirectory(path: path), ClusterID(RandomID(high: 5, low: 5))
+        )
+        try directory.create(.first)
+        var entries = (1...3 as ClosedRange<UInt64>).map {
+            Entry(index: LogIndex($0), term: Term(3), payload: .noop)
+        }
+        let database = try Applier(path: directory.file(of: .first))
+        try database.establish(cluster: cluster, membership: members)
+        var results: [AppliedEntry] = []
+        try database.apply(entries, reporting: { _ in false }, into: &results)
+        entries.append(
+            Entry(
+                index: LogIndex(4), term: Term(3),
+                payload: .membership(members.removing(NodeID("3")))))
+        let identity = NodeIdentity(id: NodeID("1"), incarnation: Samples.incarnation(1))
+        var log = try SegmentedLog<PosixDisk>.open(
+            on: PosixDisk(), directory: path + "/log", bootID: Node.bootID())
+        try log.append(
+            LogBatch(records: [
+                .identity(identity), .cluster(cluster), .generation(1),
+                .bootstrapMembership(members),
+            ]))
+        try log.append(
+            LogBatch(
+                hardState: HardState(term: Term(3)), entries: entries, commitIndex: LogIndex(3)))
+        try log.markClean()
+    }
+
+    @Test(arguments: [false, true])
+    func `What takes a damaged database's place knows what is committed, also after a recovery`(
+        isRecovered: Bool
+    ) throws {
+        try inDirectory { path in
+            var members = Samples.voters("1", "2", "3")
+            try makeMember(path, members)
+            var latest = members.removing(NodeID("3"))
+            if isRecovered {
+                members = Samples.voters("1", "2")
+                latest = members
+                _ = try ClusterRecovery.run(in: path, bootID: Node.bootID()) { (_, _) in
+                    Samples.voters("1", "2")
+                }
+            }
+            let file = DatabaseDirectory(path: path).file(of: .first)
+            for suffix in ["-wal", "-shm"] {
+                try? FileManager.default.removeItem(atPath: file + suffix)
+            }
+            try Data(repeating: 0x55, count: 8192).write(to: URL(fileURLWithPath: file))
+            let node = try start(path)
+            let deadline = MonotonicTime.now + .seconds(60)
+            while node.status.membership.members.isEmpty, MonotonicTime.now < deadline {
+                _ = Mailbox<Bool>().take(until: .now + .milliseconds(5))
+            }
+            #expect(node.status.quarantine != nil)
+            #expect(node.status.membership == latest)
+            node.stop()
+            let found = try Applier(path: file).applied
+            #expect(found.position == .zero)
+            #expect(found.membership == members)
+        }
+    }
+
     @Test func `A database from the log's future is kept, and keeps the node from starting`() throws
     {
         try inDirectory { path in

@@ -29,6 +29,9 @@ import Testing
         do {
             var log = try written(on: disk)
             #expect(log.state.membershipIndex == LogIndex(5))
+            #expect(
+                log.state.settledMembership
+                    == .init(index: .zero, membership: membership("n1", "n2")))
             try log.append(LogBatch(records: [.recovered(cluster(7), survivors, at: LogIndex(4))]))
             try log.sync()
         }
@@ -37,6 +40,7 @@ import Testing
         #expect(log.state.cluster == cluster(7))
         #expect(log.state.membership == survivors)
         #expect(log.state.membershipIndex == LogIndex(4))
+        #expect(log.state.settledMembership == .init(index: LogIndex(4), membership: survivors))
         #expect(log.state.hardState.term.epoch == 1)
         #expect(log.state.hardState.votedFor == nil)
         #expect(log.state.last == position(5))

@@ -23,10 +23,21 @@ struct MembershipHistory: Sendable {
                 records.append(Record(index: entry.index, membership: membership))
             }
         }
+        if latest.index < restored.membershipIndex, Self.isByHand(restored) {
+            records.append(
+                Record(index: restored.membershipIndex, membership: restored.membership))
+        }
         precondition(
             latest.index == restored.membershipIndex,
             "membership at \(restored.membershipIndex), but the log's last is at \(latest.index)")
         committed(through: restored.commitIndex)
+    }
+
+    /// A recovery by hand set the latest membership, and no entry: at its place stands one of an epoch before. The
+    /// database holds more than that as a rule, but not one that took the place of a damaged one.
+    private static func isByHand(_ restored: RestoredState) -> Bool {
+        let run = restored.termRuns.last { $0.index <= restored.membershipIndex }
+        return (run?.term ?? restored.base.term).epoch < restored.hardState.term.epoch
     }
 
     var latest: Record { records[records.count - 1] }

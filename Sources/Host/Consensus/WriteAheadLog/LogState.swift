@@ -50,6 +50,13 @@ package struct LogState: Equatable, Sendable {
     /// The entry that set it.
     package var membershipIndex: LogIndex { memberships.last?.index ?? .zero }
 
+    /// The latest that is committed, as far as this log knows: what is left when a leader discards all that need
+    /// not stay. Empty where there is none.
+    package var settledMembership: PlacedMembership {
+        memberships.last { $0.index <= max(base.index, commitIndex) }
+            ?? PlacedMembership(index: .zero, membership: Membership())
+    }
+
     /// The term of the entry, or of the base; nil outside of the log.
     package func term(at index: LogIndex) -> Term? {
         if index == base.index { return base.term }

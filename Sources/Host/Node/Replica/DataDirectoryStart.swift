@@ -120,11 +120,13 @@ struct DataDirectoryStart {
         let note = MetadataRecord.quarantine(quarantine.encoded())
         try record(note)
         self.state?.note(note)
+        // What is not committed is in the log alone: it may come to nothing, and then this one holds.
+        let settled = state.settledMembership
         let kept = try directory.setAside(
             generation,
             for: AppliedState(
-                position: state.base, cluster: state.cluster, membership: state.membership,
-                membershipIndex: min(state.membershipIndex, state.base.index)))
+                position: state.base, cluster: state.cluster, membership: settled.membership,
+                membershipIndex: min(settled.index, state.base.index)))
         logger.warning(
             "the database is damaged: this node serves nothing until another seeds it",
             ["cause": cause, "kept": kept])
