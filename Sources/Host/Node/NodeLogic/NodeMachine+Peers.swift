@@ -414,7 +414,7 @@ extension NodeMachine {
         if !raft.membership.contains(id) { forget(id) }
     }
 
-    private mutating func forget(_ id: NodeID) {
+    mutating func forget(_ id: NodeID) {
         acquaintances.forget(id)
         spokeAt[id] = nil
         emit(.removeAddress(of: id))

@@ -146,11 +146,13 @@ extension NodeMachine {
         leaderlessSince = leader == nil ? now : nil
         rendezvous.leaderChanged(leader, now)
         snapshots.leaderChanged(leader)
-        if leader != nil {
+        if let leader {
+            meetUnnamed(leader)
             // Who said that this node was removed may have been behind.
             if exclusion == .removed { rendezvous.isDoubted = true }
             askForTestimony()
             forgetRemovedLeader()
+            forgetUnnamed()
         }
         if let leader, leader != options.identity.id {
             let address = address(of: leader)?.rawValue ?? "unknown address"

@@ -55,6 +55,8 @@ package struct NodeMachine: Sendable {
     var askers: [(question: PeerQuestionID, identity: NodeIdentity)] = []
     /// The leader that the committed membership does not name: forgotten when another leads.
     var removedLeader: NodeID?
+    /// Who was given an address because it spoke, though the log does not name it; the latest last.
+    var unnamed: [NodeID] = []
     /// Since when no leader is known; nil while one is.
     var leaderlessSince: MonotonicTime?
     var identityWatch: IdentityWatch
@@ -213,6 +215,7 @@ package struct NodeMachine: Sendable {
         case .forwardRefused(let keys): router.forwardRefused(keys)
         case .messages(let messages):
             heard(messages)
+            meetCandidates(messages)
             if exclusion != .stopped { replicated?.receive(messages) }
         case .brokeProtocol(let identity, let cause): brokeProtocol(identity, cause)
         case .spoke(let identity, let address): spoke(identity, at: address)

@@ -1,0 +1,59 @@
+import Raft
+import Testing
+
+@testable import NodeLogic
+
+/// Members speak to one whose log is older than their membership.
+@Suite struct UnnamedTests {
+    private static let forming =
+        (1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1" } + ["run 1500"]
+    /// Of 2, 3 and perhaps 1.
+    private static let replacing = [
+        "node 4 plan=join join=n2:1", "run 3000", "transfer 2 4 wait=yes", "run 1000", "remove 4 3",
+        "run 2000",
+    ]
+
+    private func raft(_ number: Int, of scenario: NodeScenario) -> RaftMachine? {
+        scenario.ensemble.nodes[number]?.machine?.replicated?.raft
+    }
+
+    @Test func `A candidate that became a member while a voter was away gets its vote`() {
+        var scenario = NodeScenario()
+        _ = scenario.run(Self.forming + ["kill 1"] + Self.replacing)
+        #expect(raft(4, of: scenario)?.role == .leader)
+        #expect(raft(4, of: scenario)?.membership.members.map(\.id.rawValue) == ["1", "2", "4"])
+        _ = scenario.run([
+            "kill 3", "kill 2", "run 2000", "start 1 join=n1:1,n2:1,n3:1", "run 10000",
+        ])
+        #expect(raft(4, of: scenario)?.role == .leader)
+        #expect(raft(1, of: scenario)?.leader == NodeID("4"))
+        let lines = scenario.run(["write 1 x:1", "run 2000"])
+        #expect(lines.contains("write 1 x:1 -> ok"), "\(lines)")
+    }
+
+    @Test func `No more candidates are remembered than a membership changes by in a while`() {
+        var scenario = NodeScenario()
+        _ = scenario.run(Self.forming + ["kill 2", "kill 3", "run 3000"])
+        guard let node = scenario.ensemble.nodes[1], let cluster = node.machine?.cluster else {
+            Issue.record("no cluster")
+            return
+        }
+        for number in 10..<60 as Range<UInt64> {
+            let other = NodeIdentity(
+                id: NodeID("\(number)"),
+                incarnation: Incarnation(RandomID(high: 0, low: number)))
+            scenario.say(.spoke(other, at: PeerAddress("x\(number):1")), to: 1)
+            let request = Message.VoteRequest(
+                isPreVote: true, isTransfer: false, lastLog: .zero)
+            let message = Message(
+                cluster: cluster, from: other, to: node.options.identity.id, term: Term(9),
+                body: .voteRequest(request))
+            scenario.say(.messages([message]), to: 1)
+        }
+        #expect(scenario.ensemble.nodes[1]?.machine?.unnamed.count == 16)
+        #expect(scenario.ensemble.nodes[1]?.book.count == 18)
+        _ = scenario.run(["start 2 join=n1:1", "start 3 join=n1:1", "run 5000"])
+        #expect(scenario.ensemble.nodes[1]?.machine?.unnamed.isEmpty == true)
+        #expect(scenario.ensemble.nodes[1]?.book.count == 2)
+    }
+}
