@@ -31,6 +31,28 @@ import Testing
         #expect(lines.contains("write 1 x:1 -> ok"), "\(lines)")
     }
 
+    /// 2 lacks what 1 and 4 hold, and 1 comes back on a disk from before 4 was a member.
+    @Test func `A leader that an older disk does not name binds it, too`() {
+        var scenario = NodeScenario()
+        _ = scenario.run(Self.forming + ["save 1"] + Self.replacing)
+        #expect(raft(4, of: scenario)?.role == .leader)
+        let written = scenario.run(["cut 2 4", "write 4 x:1", "run 300"])
+        #expect(written.contains("write 4 x:1 -> ok"), "\(written)")
+        let end = raft(4, of: scenario)?.lastPosition
+        // It can't be caught up before the leader dies.
+        _ = scenario.run([
+            "kill 1", "restore 1", "hang 1", "start 1 join=n1:1,n2:1", "run 200",
+        ])
+        #expect(raft(1, of: scenario)?.membership.contains(NodeID("4")) == false)
+        #expect(raft(1, of: scenario)?.missing == end)
+        _ = scenario.run(["kill 4", "heal", "revive 1", "run 10000"])
+        for number in 1...2 { #expect(raft(number, of: scenario)?.leader == nil) }
+        let lines = scenario.run([
+            "start 4 join=n1:1,n2:1", "run 8000", "read 4 x level=linearizable", "run 500",
+        ])
+        #expect(lines.contains { $0.hasPrefix("read 4 x -> x=1") }, "\(lines)")
+    }
+
     @Test func `No more candidates are remembered than a membership changes by in a while`() {
         var scenario = NodeScenario()
         _ = scenario.run(Self.forming + ["kill 2", "kill 3", "run 3000"])

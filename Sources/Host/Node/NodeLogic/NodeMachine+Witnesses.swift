@@ -36,7 +36,8 @@ extension NodeMachine {
 
     mutating func testified(_ result: PeerResult) {
         guard case .success(.hello(let hello)) = result, hello.cluster == cluster,
-            let raft = replicated?.raft, isWitness(hello, in: raft.membership)
+            let raft = replicated?.raft,
+            isWitness(hello, in: raft.membership) || isUnnamedLeader(hello, raft)
         else { return }
         // Where the leader was once there may be another, or a copy of its directory.
         if hello.leader?.id == hello.identity.id { identityWatch.leaderTestified() }
@@ -47,6 +48,13 @@ extension NodeMachine {
     private func isWitness(_ hello: Hello, in membership: Membership) -> Bool {
         hello.identity.id != options.identity.id
             && membership[hello.identity.id]?.incarnation == hello.identity.incarnation
+    }
+
+    /// The log of a node that went back to an older state may not name the present leader. Whom its messages
+    /// move this node to follow may say what this node promised, too.
+    private func isUnnamedLeader(_ hello: Hello, _ raft: RaftMachine) -> Bool {
+        let id = hello.identity.id
+        return id != options.identity.id && raft.leader == id && !raft.membership.contains(id)
     }
 
     mutating func heard(_ testimony: RaftMachine.Testimony, of witness: NodeIdentity) {
