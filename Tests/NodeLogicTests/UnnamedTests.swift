@@ -53,6 +53,27 @@ import Testing
         #expect(lines.contains { $0.hasPrefix("read 4 x -> x=1") }, "\(lines)")
     }
 
+    @Test(arguments: [false, true])
+    func `Beside a leader only the candidate that it chose is answered`(isChosen: Bool) {
+        var scenario = NodeScenario()
+        _ = scenario.run(Self.forming)
+        guard let node = scenario.ensemble.nodes[1], let raft = self.raft(1, of: scenario) else {
+            Issue.record("no node")
+            return
+        }
+        #expect(raft.leader != nil)
+        let other = NodeIdentity(
+            id: NodeID("9"), incarnation: Incarnation(RandomID(high: 0, low: 9)))
+        let request = Message.VoteRequest(
+            isPreVote: false, isTransfer: isChosen, lastLog: raft.lastPosition)
+        let message = Message(
+            cluster: raft.cluster, from: other, to: node.options.identity.id, term: raft.term.next,
+            body: .voteRequest(request))
+        scenario.say(.spoke(other, at: PeerAddress("n9:1")), to: 1)
+        scenario.say(.messages([message]), to: 1)
+        #expect((scenario.ensemble.nodes[1]?.book[other.id] != nil) == isChosen)
+    }
+
     @Test func `No more candidates are remembered than a membership changes by in a while`() {
         var scenario = NodeScenario()
         _ = scenario.run(Self.forming + ["kill 2", "kill 3", "run 3000"])

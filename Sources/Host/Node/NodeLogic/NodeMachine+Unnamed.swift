@@ -8,11 +8,11 @@ extension NodeMachine {
     /// More than a membership changes by while a voter is away. Whoever speaks may name itself as it likes.
     private static var mostUnnamed: Int { 16 }
 
-    /// Votes are taken from candidates whom the log does not name, while nobody leads.
+    /// Candidates whom the log does not name are answered while nobody leads, and where the leader wants it.
     mutating func meetCandidates(_ messages: [Message]) {
         for message in messages {
-            guard case .voteRequest = message.body, message.cluster == cluster, replicated != nil,
-                replicated?.raft.leader == nil,
+            guard case .voteRequest(let request) = message.body, message.cluster == cluster,
+                replicated != nil, request.isTransfer || replicated?.raft.leader == nil,
                 identityWatch.places[message.from.id]?.incarnation == message.from.incarnation
             else { continue }
             meetUnnamed(message.from.id)
