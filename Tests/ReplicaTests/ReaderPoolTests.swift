@@ -140,6 +140,15 @@ import Wire
         held.open()
     }
 
+    @Test func `A read that comes after the end is refused`() throws {
+        let pool = bench.pool(ReaderPool.Limits(threads: 1))
+        pool.stop(patience: .zero)
+        let sink = bench.sink()
+        pool.post([sink.read(1, "SELECT 1")])
+        #expect(try sink.replies(1).map(bench.text).first?.contains("notReady") == true)
+        #expect(pool.counts.waiting == 0)
+    }
+
     @Test func `Checks of the node are served when all threads are held`() throws {
         let pool = bench.pool(ReaderPool.Limits(threads: 2))
         defer { pool.stop(patience: .zero) }

@@ -202,9 +202,11 @@ struct Daemon {
         wait(for: http.drain(on: group.next()), "sending clients away")
         // Last, for a node that is no member can't send requests on.
         let hasLeft = leaveCluster()
+        // Who comes meanwhile is told so, as long as the last checkpoint takes.
         node.stop()
-        access.stop()
         for listener in listeners { wait(for: listener.close(), "closing \(listener.address)") }
+        // Whoever asks after that is refused as a stranger.
+        access.stop()
         do {
             try group.syncShutdownGracefully()
             try peerGroup.syncShutdownGracefully()

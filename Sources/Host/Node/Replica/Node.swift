@@ -3,6 +3,7 @@ package import NodeLogic
 package import Raft
 package import Service
 package import StateMachine
+import Synchronization
 package import Telemetry
 import Threads
 import Time
@@ -19,6 +20,8 @@ package final class Node: NodeService, Sendable {
     let links: MachineThread.Links
     private let machine: NamedThread
     private let lock: DirectoryLock
+    /// The machine has ended: what is posted to it nobody takes.
+    private let isOver = Atomic<Bool>(false)
 
     /// - Parameter run: the machine's whole life, on its thread.
     init(
@@ -68,19 +71,46 @@ package final class Node: NodeService, Sendable {
         _ = links.ends.awaitLeft(until: .now + .seconds(10))
     }
 
-    /// Lets what is under way end, refuses the rest, and closes log and database.
+    /// Lets what is under way end, refuses the rest, and closes log and database. That may take its time;
+    /// what is asked meanwhile, and afterwards, is refused at once.
     package func stop() {
         links.mailbox.post(.stop)
         _ = links.ends.awaitStopped(until: .now + .seconds(10))
         machine.join()
+        isOver.store(true, ordering: .sequentiallyConsistent)
+        refuseUnread()
         do {
             try transport.shutdown().wait()
         } catch {
             links.logger.warning("transport did not end in order", ["cause": "\(error)"])
         }
         links.readers.stop()
+        // What others could not take, and what proved to be a write.
+        refuseUnread()
         links.apply.stop()
         links.log.stop()
+    }
+
+    /// Answers what came too late for the machine.
+    private func refuseUnread() {
+        var keys: [RequestKey] = []
+        for event in links.mailbox.take(until: MonotonicTime.zero) {
+            switch event {
+            case .requests(let requests): keys += requests.map(\.key)
+            case .forwardRefused(let unsent): keys += unsent
+            default: break
+            }
+        }
+        refuse(keys)
+    }
+
+    private func refuse(_ keys: [RequestKey]) {
+        let error = ServiceError.notReady("node \(options.identity.id) is stopping")
+        var replies = ReplyBatch()
+        for target in links.open.take(keys) {
+            if let target { replies.add(.failed(error), to: target) }
+        }
+        replies.deliver()
     }
 
     /// As of the last checkpoint, or of the start.
@@ -137,6 +167,8 @@ package final class Node: NodeService, Sendable {
         let keys = links.open.add(others.map { ReplyTarget(sink: sink, id: $0.request.id) })
         for (place, key) in keys.enumerated() { others[place].key = key }
         links.mailbox.post(.requests(others))
+        // Whether it was posted in time is not known: each is answered once.
+        if isOver.load(ordering: .sequentiallyConsistent) { refuse(keys) }
     }
 
     /// Reads end as soon as SQLite can be stopped, here or at the leader, and what waits for a leader

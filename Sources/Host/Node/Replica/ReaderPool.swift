@@ -142,7 +142,7 @@ final class ReaderPool: Sendable {
     // MARK: Jobs
 
     func post(_ jobs: [ReadJob]) {
-        queue.post(jobs)
+        guard queue.post(jobs) else { return answer(jobs, .notReady("the node is stopping")) }
         if jobs.contains(where: \.isUrgent) { growIfNeeded() }
     }
 

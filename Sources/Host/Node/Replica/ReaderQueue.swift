@@ -33,16 +33,19 @@ final class ReaderQueue: @unchecked Sendable {
     /// Checks of the node are taken before all others.
     var hasUrgent: Bool { gate.locked { !urgent.isEmpty } }
 
-    func post(_ batch: [ReadJob]) {
-        guard !batch.isEmpty else { return }
-        let mustWake = gate.locked {
+    /// - Returns: false: it is closed, and they are the caller's still.
+    func post(_ batch: [ReadJob]) -> Bool {
+        guard !batch.isEmpty else { return true }
+        let (isTaken, mustWake) = gate.locked { () -> (Bool, Bool) in
+            guard !isClosed else { return (false, false) }
             for job in batch {
                 if job.isUrgent { urgent.append(job) } else { jobs.append(job) }
             }
             waiting.add(batch.count, ordering: .relaxed)
-            return sleepers > 0
+            return (true, sleepers > 0)
         }
         if mustWake { gate.wakeOne() }
+        return isTaken
     }
 
     /// Puts a job back that a reader could not serve, for another one.
