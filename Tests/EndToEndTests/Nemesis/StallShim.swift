@@ -7,7 +7,9 @@ final class StallShim: Sendable {
         #define _GNU_SOURCE
         #include <dlfcn.h>
         #include <fcntl.h>
+        #include <stdio.h>
         #include <stdlib.h>
+        #include <string.h>
         #include <sys/mman.h>
         #include <sys/stat.h>
         #include <sys/types.h>
@@ -23,12 +25,22 @@ final class StallShim: Sendable {
             close(file);
         }
         /* Files alone, and not those that standard output and error go to. */
-        static void stall(int file) {
+        static int stalls(int file) {
             struct stat facts;
-            if (!control || *control != '1' || file <= 2) return;
-            if (fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode)) return;
+            char what = control ? *control : '0', link[64], path[4096];
+            if (what == '0' || file <= 2) return 0;
+            if (fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode)) return 0;
+            if (what == '1') return 1;
+            if (what != 'C') return 0;
+            snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+            ssize_t length = readlink(link, path, sizeof path - 1);
+            if (length <= 0) return 0;
+            path[length] = 0;
+            return strstr(path, "/.upload-") != 0;
+        }
+        static void stall(int file) {
             struct timespec pause = {0, 5000000};
-            while (*control == '1') nanosleep(&pause, 0);
+            while (stalls(file)) nanosleep(&pause, 0);
         }
         #define REAL(type, name) \\
             static type real; \\
@@ -81,11 +93,25 @@ final class StallShim: Sendable {
         ["env", "LD_PRELOAD=\(directory.path)/stall.so", "STALL_CONTROL=\(control(node))"]
     }
 
+    /// What hangs of a node.
+    enum Part: String {
+        case nothing = "0"
+        /// Writes and syncs of all files.
+        case writes = "1"
+        /// Those of copies that are put into a directory.
+        case copies = "C"
+    }
+
     /// From now on the node's writes hang, or go on.
     func stall(_ node: Int, _ isStalled: Bool) throws {
+        try hang(node, isStalled ? .writes : .nothing)
+    }
+
+    /// From now on this hangs, and nothing else.
+    func hang(_ node: Int, _ part: Part) throws {
         // In place, for the node has mapped this file and no other.
         let file = try FileHandle(forWritingTo: URL(fileURLWithPath: control(node)))
         defer { try? file.close() }
-        try file.write(contentsOf: Data((isStalled ? "1" : "0").utf8))
+        try file.write(contentsOf: Data(part.rawValue.utf8))
     }
 }

@@ -83,7 +83,8 @@ case .run(let settings):
         logger.announce("received signal \"\(reason.name)\"")
         let isComplete = daemon.stop()
         logger.announce("rqlite server stopped")
-        if !isComplete { exit(1) }
+        // At once, too: plugins are let go without waiting for them, and what hung was left behind.
+        _exit(isComplete ? 0 : 1)
     } catch {
         logger.announce("\(error)")
         // At once: what has started is at work.

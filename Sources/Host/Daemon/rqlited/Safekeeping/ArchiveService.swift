@@ -50,7 +50,8 @@ final class ArchiveService: Sendable {
     private let directory: String
     private let counters: Counters
     private let logger: Logger
-    private let worker = ServiceThread()
+    /// At its stop an upload that is under way is broken off.
+    let worker = ServiceThread()
     private let shown = Mutex(Shown())
     private let recentFault: RecentFault
     /// A restore is still to come: what is there now is not to be kept.
@@ -85,9 +86,6 @@ final class ArchiveService: Sendable {
             "archiving the log beside \(store.place.name) every \(interval.goText)")
         try worker.start("log-archive") { self.run() }
     }
-
-    /// An upload that is under way is broken off.
-    func stop() { worker.stop() }
 
     /// Where the archive ends, as far as this node as leader put it there.
     func status() -> JSONValue {

@@ -50,7 +50,8 @@ final class BackupService: Sendable {
     private let directory: String
     private let counters: Counters
     private let logger: Logger
-    private let worker = ServiceThread()
+    /// At its stop an upload that is under way is broken off; what lies at its place lies there still.
+    let worker = ServiceThread()
     private let shown = Mutex(Shown())
     private let recentFault: RecentFault
     /// A restore is still to come: what is there now is not to be kept.
@@ -77,9 +78,6 @@ final class BackupService: Sendable {
             "starting upload to \(place.name) every \(settings.interval.goText)")
         try worker.start("auto-backup") { self.run() }
     }
-
-    /// An upload that is under way is broken off; what lies at its place lies there still.
-    func stop() { worker.stop() }
 
     /// rqlite's members, and behind them ours.
     func status() -> JSONValue {

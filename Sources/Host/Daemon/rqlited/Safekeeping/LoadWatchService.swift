@@ -13,7 +13,8 @@ import Wire
 final class LoadWatchService: Sendable {
     private let node: Node
     private let logger: Logger
-    private let worker = ServiceThread()
+    /// Behind its stop what is in the log takes its course.
+    let worker = ServiceThread()
 
     private static let timeout = Duration.seconds(60)
     private static let pause = Duration.seconds(5)
@@ -27,9 +28,6 @@ final class LoadWatchService: Sendable {
     func start() throws {
         try worker.start("load-watch") { self.run() }
     }
-
-    /// What is in the log takes its course.
-    func stop() { worker.stop() }
 
     private func run() {
         let enquiry = NodeEnquiry(node)

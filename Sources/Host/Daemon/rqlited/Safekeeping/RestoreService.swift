@@ -17,7 +17,8 @@ final class RestoreService: Sendable {
     private let file: RestoreFile
     private let counters: RestoreCounters
     private let logger: Logger
-    private let worker = ServiceThread()
+    /// What is not settled at its stop is left to the next start, also what is being looked at.
+    let worker = ServiceThread()
     private let loads: LoadDesk
     private let content: Mutex<RestoreContent?>
     private let isSettled = Atomic<Bool>(false)
@@ -31,7 +32,6 @@ final class RestoreService: Sendable {
     private static let hold = Duration.seconds(10)
     /// Between two looks at a file that can't be looked at.
     private static let pause = Duration.seconds(5)
-    private static let stopTime = Duration.seconds(5)
 
     init(
         _ content: RestoreContent, _ file: RestoreFile, _ loads: LoadDesk, node: Node,
@@ -55,9 +55,6 @@ final class RestoreService: Sendable {
     func start() throws {
         try worker.start("auto-restore") { self.run() }
     }
-
-    /// What is not settled is left to the next start, also what is being looked at.
-    func stop() { worker.stop(within: Self.stopTime) }
 
     private func run() {
         let enquiry = NodeEnquiry(node)

@@ -5,6 +5,8 @@ import Replica
 import Service
 import Settings
 import Telemetry
+import Threads
+import Time
 import Wire
 
 /// `-auto-backup`, `-auto-restore` and what is done to the database from time to time: read and judged before anything is touched, downloaded before the
@@ -26,6 +28,9 @@ struct Safekeeping {
     private(set) var upkeep: UpkeepService?
     private(set) var archive: ArchiveService?
     private var loadWatch: LoadWatchService?
+
+    /// Longer than an upload takes to be taken back.
+    private static let stopTime = Duration.seconds(6)
 
     /// Reads the files; touches nothing.
     init(
@@ -134,11 +139,17 @@ struct Safekeeping {
         try loadWatch?.start()
     }
 
+    /// All of them together: what hangs at a disk or a file server must not keep the node from stopping.
     func stop() {
-        restore?.stop()
-        backup?.stop()
-        archive?.stop()
-        upkeep?.stop()
-        loadWatch?.stop()
+        let workers: [(name: String, worker: ServiceThread?)] = [
+            ("auto-restore", restore?.worker), ("auto-backup", backup?.worker),
+            ("log-archive", archive?.worker), ("upkeep", upkeep?.worker),
+            ("load-watch", loadWatch?.worker),
+        ]
+        for (_, worker) in workers { worker?.beginStop() }
+        let deadline = MonotonicTime.now + Self.stopTime
+        for (name, worker) in workers where worker?.awaitEnd(until: deadline) == false {
+            logger.warning("work that does not end is left behind", ["what": name])
+        }
     }
 }

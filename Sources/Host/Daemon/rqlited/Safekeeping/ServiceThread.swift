@@ -29,15 +29,19 @@ final class ServiceThread: Sendable {
     /// Until `deadline` or the stop. By the thread itself.
     func rest(until deadline: MonotonicTime) { _ = wakes.take(until: deadline) }
 
-    /// Waits until the thread has ended, if it was started.
-    /// - Parameter limit: for who may be where nothing ends it, as in SQLite: then it is left to the end of
-    ///   the process. Nil: there is none.
-    func stop(within limit: Duration? = nil) {
+    /// Tells the thread to end, and does not wait for that.
+    func beginStop() {
         flag.raise()
         wakes.post(())
-        guard let thread = thread.withLock({ $0.take() }) else { return }
-        let deadline = limit.map { MonotonicTime.now + $0 }
-        let isOver = hasEnded.wait(until: { deadline }) { $0 ? true : nil }
-        if isOver == nil { thread.detach() } else { thread.join() }
+    }
+
+    /// Waits until the thread has ended, if it was started. Who is where nothing ends it, as in SQLite, or at
+    /// a disk or a file server that hangs, is left to the end of the process.
+    /// - Returns: whether it has ended.
+    func awaitEnd(until deadline: MonotonicTime) -> Bool {
+        guard let thread = thread.withLock({ $0.take() }) else { return true }
+        let isOver = hasEnded.wait(until: { deadline }) { $0 ? true : nil } ?? false
+        if isOver { thread.join() } else { thread.detach() }
+        return isOver
     }
 }

@@ -37,7 +37,8 @@ final class UpkeepService: Sendable {
     private let vacuums: Counters
     private let optimizations: Counters
     private let logger: Logger
-    private let worker = ServiceThread()
+    /// Behind its stop what is in the log takes its course.
+    let worker = ServiceThread()
     private let shown = Mutex(Shown())
     /// A restore is still to come, which wants a database without anything in it.
     private let isHeld: @Sendable () -> Bool
@@ -63,9 +64,6 @@ final class UpkeepService: Sendable {
     func start() throws {
         try worker.start("upkeep") { self.run() }
     }
-
-    /// What is in the log takes its course.
-    func stop() { worker.stop() }
 
     /// Members of `/status` under `store`: rqlite's for VACUUM, and the like for the other.
     func status() -> [JSONValue.Member] {

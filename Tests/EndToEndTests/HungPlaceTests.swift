@@ -1,0 +1,42 @@
+import Foundation
+import JSON
+import Testing
+
+/// A node beside a disk or a file server that does not answer.
+@Suite(.serialized) struct HungPlaceTests {
+    private let directory: TestDirectory
+    private let shim: StallShim
+
+    init() throws {
+        directory = try TestDirectory()
+        shim = try StallShim(nodes: 1)
+    }
+
+    private func start(_ arguments: [String] = []) async throws -> Daemon {
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            arguments: arguments, prefix: shim.prefix(0))
+        try node.start()
+        try await node.waitUntilReady()
+        return node
+    }
+
+    @Test func `A directory of copies that hangs keeps no node from stopping`() async throws {
+        let folder = "\(directory.path)/copies"
+        let backup = try directory.write(
+            "backup.json",
+            StorageConfiguration.of(
+                "file", [.init("dir", .string(folder)), .init("name", "db.sqlite")],
+                [.init("interval", "300ms")]))
+        let node = try await start(["-auto-backup", backup])
+        try shim.hang(0, .copies)
+        _ = try await node.client.execute(["CREATE TABLE t(x)"])
+        try await eventually("a copy hangs") { () -> Bool? in
+            let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+            return names.contains { $0.hasPrefix(".upload-") } ? true : nil
+        }
+        #expect(try await node.terminate() == 0, "\(node.log.suffix(2_000))")
+        #expect(node.log.contains("left behind what=auto-backup"), "\(node.log.suffix(2_000))")
+    }
+}
