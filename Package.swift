@@ -166,7 +166,7 @@ let package = Package(
         host(
             .formation, "Discovery",
             ["PluginABI", "JSON", "CPlatform", "Notation", "Wire", "Time", "Threads"]),
-        host(.base, "Telemetry", ["JSON"]),
+        host(.base, "Telemetry", ["JSON", "Threads", "Time"]),
         host(
             .peers, "TLS",
             [
@@ -325,7 +325,7 @@ let package = Package(
             ["TLS", "ServerTesting", "Telemetry", nioEmbedded] + nio),
         tests("Rights", ["Rights", "Wire"]),
         tests("Credentials", ["Credentials", "Rights", "Telemetry", "Threads", "Time"]),
-        tests("Telemetry", ["Telemetry", "JSON"]),
+        tests("Telemetry", ["Telemetry", "JSON", "Threads", "Time"]),
         tests("Cluster", ["Chance", "Cluster", "Raft", "Simulator", "Wire"]),
         tests(
             "Registry",

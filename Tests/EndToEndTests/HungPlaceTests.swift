@@ -39,4 +39,12 @@ import Testing
         #expect(try await node.terminate() == 0, "\(node.log.suffix(2_000))")
         #expect(node.log.contains("left behind what=auto-backup"), "\(node.log.suffix(2_000))")
     }
+
+    @Test func `A log that goes to a disk that hangs stops no node`() async throws {
+        let node = try await start()
+        try shim.hang(0, .log)
+        // It says in its log that it does.
+        #expect(try await node.terminate() == 0, "\(node.log.suffix(2_000))")
+        #expect(!node.log.contains("received signal"))
+    }
 }

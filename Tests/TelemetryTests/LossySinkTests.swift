@@ -1,7 +1,27 @@
 import Glibc
 import Testing
+import Threads
 
 @testable import Telemetry
+
+/// A disk that hangs until the test lets it go on.
+private final class HungDisk: Sendable {
+    private struct State {
+        var hangs = true
+        var text = ""
+    }
+
+    private let state = Monitor(State())
+
+    func write(_ line: [UInt8]) {
+        _ = state.wait(until: { nil }) { $0.hangs ? nil : true }
+        state.withLock { $0.text += String(decoding: line, as: UTF8.self) }
+    }
+
+    func goOn() { state.withLock { $0.hangs = false } }
+
+    var text: String { state.withLock { $0.text } }
+}
 
 /// A pipe as standard error, whose reader does what the test says.
 @Suite struct LossySinkTests {
@@ -73,5 +93,53 @@ import Testing
         let sink = LossySink(writer)
         for _ in 0..<3 { sink.write(Array("nobody\n".utf8)) }
         #expect(sink.lostLines.current == 0)
+    }
+
+    @Test func `A file whose disk hangs holds nobody, and keeps what a pipe would`()
+        throws
+    {
+        defer { closeBoth() }
+        let disk = HungDisk()
+        let lines = try #require(LineWriter { disk.write($0) })
+        let sink = LossySink(-1, lines)
+        // Would never come back if it waited for the disk.
+        sink.write(Array("first\n".utf8))
+        let page = String(repeating: "x", count: 4095) + "\n"
+        for _ in 0..<26 { sink.write(Array(page.utf8)) }
+        // What a pipe holds is kept.
+        #expect(sink.lostLines.current == 10)
+        #expect(disk.text.isEmpty)
+        disk.goOn()
+        #expect(lines.awaitEnd(atMost: .seconds(60)))
+        sink.write(Array("again\n".utf8))
+        sink.write(Array("and on\n".utf8))
+        #expect(lines.awaitEnd(atMost: .seconds(60)))
+        let kept = String(repeating: page, count: LineWriter.capacity / page.utf8.count)
+        let notice = "[log] 10 lines were lost, for nobody took them\n"
+        #expect(disk.text == "first\n\(kept)\(notice)again\nand on\n")
+        #expect(sink.lostLines.current == 10)
+    }
+
+    @Test func `A file gets all lines in their order`() throws {
+        defer { closeBoth() }
+        var path = Array("/tmp/lossy-sink-XXXXXX".utf8CString)
+        let file = mkstemp(&path)
+        try #require(file >= 0)
+        unlink(path)
+        defer { close(file) }
+        let sink = LossySink(file)
+        for number in 0..<100 { sink.write(Array("\(number)\n".utf8)) }
+        let expected = (0..<100).map { "\($0)\n" }.joined()
+        // Where the thread that writes was late nobody waited for the last.
+        let limit = ContinuousClock.now + .seconds(60)
+        while content(of: file) != expected, ContinuousClock.now < limit { sched_yield() }
+        #expect(content(of: file) == expected)
+        #expect(sink.lostLines.current == 0)
+    }
+
+    private func content(of file: Int32) -> String {
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        let count = pread(file, &bytes, bytes.count, 0)
+        return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
     }
 }

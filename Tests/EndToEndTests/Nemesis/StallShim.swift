@@ -24,12 +24,13 @@ final class StallShim: Sendable {
             if (page != MAP_FAILED) control = page;
             close(file);
         }
-        /* Files alone, and not those that standard output and error go to. */
+        /* Files alone; those that standard output and error go to only where that is said. */
         static int stalls(int file) {
             struct stat facts;
             char what = control ? *control : '0', link[64], path[4096];
-            if (what == '0' || file <= 2) return 0;
+            if (what == '0' || (file <= 2) != (what == 'L')) return 0;
             if (fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode)) return 0;
+            if (what == 'L') return 1;
             if (what == '1') return 1;
             if (what != 'C') return 0;
             snprintf(link, sizeof link, "/proc/self/fd/%d", file);
@@ -100,6 +101,8 @@ final class StallShim: Sendable {
         case writes = "1"
         /// Those of copies that are put into a directory.
         case copies = "C"
+        /// Those of the files that standard output and error go to.
+        case log = "L"
     }
 
     /// From now on the node's writes hang, or go on.

@@ -19,9 +19,10 @@ package struct StandardErrorSink: LogSink {
     }
 }
 
-/// A descriptor whose reader may hang, as a collector of logs does, or a terminal after ^S: no thread of
-/// a node may hang with it. A line waits a moment for room, and those behind it not even that until there
-/// is room again. How many were lost is told by the first line that isn't, and counted.
+/// A descriptor whose reader may hang, as a collector of logs does, or a terminal after ^S, or the disk of a
+/// file: no thread of a node may hang with it. A line waits a moment for room, and those behind it not
+/// even that until there is room again. How many were lost is told by the first line that isn't, and
+/// counted.
 package final class LossySink: LogSink {
     /// Of standard error there is one, however many loggers write to it.
     package static let standardError = LossySink(STDERR_FILENO)
@@ -29,6 +30,8 @@ package final class LossySink: LogSink {
     /// Lines that nobody took since the process began.
     package let lostLines = Counter()
     private let descriptor: Int32
+    /// Of a file, which is always ready for a write that then waits for the disk.
+    private let writer: LineWriter?
     /// Lines lost since the last that was written. Held while waiting, too: of two threads that saw room
     /// the second could wait for more.
     private let lost = Mutex<UInt64>(0)
@@ -37,18 +40,31 @@ package final class LossySink: LogSink {
     private static let patience: Int32 = 200
 
     /// - Parameter descriptor: stays the caller's.
-    package init(_ descriptor: Int32) { self.descriptor = descriptor }
+    package convenience init(_ descriptor: Int32) {
+        var facts = stat()
+        let isFile = fstat(descriptor, &facts) == 0 && facts.st_mode & S_IFMT == S_IFREG
+        self.init(
+            descriptor, isFile ? LineWriter { LossySink.put($0, to: descriptor) } : nil)
+    }
+
+    /// - Parameter writer: where a write may wait though the descriptor is ready.
+    init(_ descriptor: Int32, _ writer: LineWriter?) {
+        self.descriptor = descriptor
+        self.writer = writer
+    }
+
+    deinit { writer?.end() }
 
     package func write(_ line: [UInt8]) {
         lost.withLock { lost in
             guard hasRoom(within: lost == 0 ? Self.patience : 0) else { return lose(&lost) }
             if lost > 0 {
                 let notice = "[log] \(lost) lines were lost, for nobody took them\n"
-                Self.put(Array(notice.utf8), to: descriptor)
+                put(Array(notice.utf8))
                 lost = 0
                 guard hasRoom(within: 0) else { return lose(&lost) }
             }
-            Self.put(line, to: descriptor)
+            put(line)
         }
     }
 
@@ -59,8 +75,14 @@ package final class LossySink: LogSink {
 
     /// In a pipe: for `PIPE_BUF` bytes. True as well where a write fails at once.
     private func hasRoom(within milliseconds: Int32) -> Bool {
+        if let writer { return writer.hasRoom }
         var place = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
         return poll(&place, 1, milliseconds) != 0
+    }
+
+    private func put(_ line: [UInt8]) {
+        guard let writer else { return Self.put(line, to: descriptor) }
+        writer.put(line, atMost: .milliseconds(Self.patience))
     }
 
     fileprivate static func put(_ line: [UInt8], to descriptor: Int32) {
