@@ -47,4 +47,21 @@ import Testing
         #expect(try await node.terminate() == 0, "\(node.log.suffix(2_000))")
         #expect(!node.log.contains("received signal"))
     }
+
+    @Test func `The status is answered while the disk hangs, with the sizes of before`()
+        async throws
+    {
+        let node = try await start()
+        let first = try await node.client.get("/status").json()["store"]["dir_size"].int
+        #expect(first ?? 0 > 0)
+        try shim.hang(0, .names)
+        for _ in 0..<3 {
+            let answer = try await node.client.get("/status", timeout: .seconds(10))
+            #expect(answer.status == 200, "\(answer.text)")
+            #expect(try answer.json()["store"]["dir_size"].int == first)
+        }
+        try shim.hang(0, .nothing)
+        _ = try await node.client.execute(["CREATE TABLE t(x)"])
+        #expect(try await node.terminate() == 0, "\(node.log.suffix(2_000))")
+    }
 }

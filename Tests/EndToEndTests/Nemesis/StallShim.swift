@@ -5,6 +5,7 @@ import Foundation
 final class StallShim: Sendable {
     private static let source = """
         #define _GNU_SOURCE
+        #include <dirent.h>
         #include <dlfcn.h>
         #include <fcntl.h>
         #include <stdio.h>
@@ -62,6 +63,13 @@ final class StallShim: Sendable {
             REAL(pwrite_call, "pwrite64");
             return real(file, bytes, count, offset);
         }
+        DIR *opendir(const char *path) {
+            static DIR *(*real)(const char *);
+            struct timespec pause = {0, 5000000};
+            if (!real) real = (DIR *(*)(const char *))dlsym(RTLD_NEXT, "opendir");
+            while (control && *control == 'D' && strncmp(path, "/proc", 5)) nanosleep(&pause, 0);
+            return real(path);
+        }
         int fsync(int file) {
             REAL(sync_call, "fsync");
             return real(file);
@@ -103,6 +111,8 @@ final class StallShim: Sendable {
         case copies = "C"
         /// Those of the files that standard output and error go to.
         case log = "L"
+        /// Looks into directories.
+        case names = "D"
     }
 
     /// From now on the node's writes hang, or go on.

@@ -30,8 +30,9 @@ struct StatusSections: Sendable {
 
     var sections: [Documents.Section] {
         let node = self.node
-        let store = StoreSection(node: node, settings: settings) {
-            node.databaseStatistics.map(Self.database) ?? .null
+        let usage = DiskUsage(of: node.options.dataDirectory)
+        let store = StoreSection(node: node, settings: settings, usage: usage) { changed in
+            node.databaseStatistics.map { Self.database($0, lastModified: changed) } ?? .null
         }
         let process = self.process
         var all: [Documents.Section] = [
@@ -213,19 +214,6 @@ struct StatusSections: Sendable {
         ])
     }
 
-    /// The later one of the file's time and that of SQLite's log.
-    private static func lastModified(_ path: String) -> String {
-        var newest = WallTime.never
-        for file in [path, path + "-wal"] {
-            var about = stat()
-            guard stat(file, &about) == 0 else { continue }
-            let time = WallTime(
-                seconds: Int64(about.st_mtim.tv_sec), nanoseconds: Int32(about.st_mtim.tv_nsec))
-            newest = max(newest, time)
-        }
-        return newest.rfc3339
-    }
-
     /// As all connections have them; see `SessionSetup`.
     private static func pragmas(_ statistics: DatabaseStatistics) -> JSONValue {
         .object([
@@ -246,7 +234,9 @@ struct StatusSections: Sendable {
         ])
     }
 
-    private static func database(_ statistics: DatabaseStatistics) -> JSONValue {
+    private static func database(
+        _ statistics: DatabaseStatistics, lastModified: WallTime
+    ) -> JSONValue {
         .object([
             .init("compile_options", .array(statistics.compileOptions.map { .string($0) })),
             .init("db_size", .integer(statistics.pageSize * statistics.pageCount)),
@@ -254,7 +244,7 @@ struct StatusSections: Sendable {
                 "db_size_friendly",
                 .string("\(ByteSize(bytes: statistics.pageSize * statistics.pageCount))")),
             .init("extensions", extensionNames), .init("conn_pool_stats", RqliteConstants.pools),
-            .init("last_modified", .string(lastModified(statistics.path))),
+            .init("last_modified", .string(lastModified.rfc3339)),
             .init(
                 "ro_dsn",
                 .string("file:\(statistics.path)?_fk=\(statistics.foreignKeys)&mode=ro")),

@@ -15,7 +15,9 @@ import Transport
 struct StoreSection: Sendable {
     var node: Node
     var settings: NodeSettings
-    var database: @Sendable () -> JSONValue
+    var usage: DiskUsage
+    /// Gets when the database's files were changed last.
+    var database: @Sendable (WallTime) -> JSONValue
 
     /// A member of `db_conf`, where there are any.
     private var extensions: [JSONValue.Member] {
@@ -27,7 +29,7 @@ struct StoreSection: Sendable {
     func document() -> JSONValue {
         let status = node.status
         let options = node.options
-        let size = Self.size(of: options.dataDirectory)
+        let usage = usage.current(node.databaseStatistics?.path)
         return .object([
             .init("addr", .string(options.address.rawValue)),
             .init("apply", apply(status)),
@@ -48,8 +50,8 @@ struct StoreSection: Sendable {
                             .bool(node.databaseStatistics?.foreignKeys ?? false))
                     ] + extensions)),
             .init("dir", .string(options.dataDirectory)),
-            .init("dir_size", .integer(size)),
-            .init("dir_size_friendly", .string("\(ByteSize(bytes: size))")),
+            .init("dir_size", .integer(usage.all)),
+            .init("dir_size_friendly", .string("\(ByteSize(bytes: usage.all))")),
             .init("disk_full", .bool(status.isDiskFull)),
             .init("durable_index", .integer(status.durableIndex.rawValue)),
             .init("election_timeout", .string(settings.raft.timing.electionTimeout.goText)),
@@ -69,7 +71,7 @@ struct StoreSection: Sendable {
                 .array(status.otherEngines.map { .string($0.rawValue) })),
             .init("pending", pending(status)),
             .init("quarantine", status.quarantine.map { .string($0.text) } ?? .null),
-            .init("raft", raft(status)),
+            .init("raft", raft(status, logSize: usage.log)),
             .init("ready", .bool(status.isReady)),
             .init("reap_read_only_timeout", duration(settings.raft.reapReadOnlyTimeout)),
             .init("reap_timeout", duration(settings.raft.reapTimeout)),
@@ -88,33 +90,11 @@ struct StoreSection: Sendable {
                 ])),
             .init("snapshot_threshold", .integer(settings.checkpoint.entries)),
             .init("strong_read_term", 0),
-            .init("sqlite3", database()),
+            .init("sqlite3", database(usage.lastModified)),
             .init("trailing_logs", .integer(settings.checkpoint.trailingEntries)),
             .init("troubles", .array(node.troubles.map(trouble))),
             .init("waiting_for", .string(status.waitingFor)),
         ])
-    }
-
-    /// Of the files right in the data directory and in those below it.
-    private static func size(of folder: String) -> Int {
-        var total = 0
-        var folders = [folder]
-        while let folder = folders.popLast() {
-            guard let directory = opendir(folder) else { continue }
-            defer { closedir(directory) }
-            while let entry = readdir(directory) {
-                let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-                }
-                var about = stat()
-                guard name != ".", name != "..", lstat("\(folder)/\(name)", &about) == 0 else {
-                    continue
-                }
-                if about.st_mode & S_IFMT == S_IFDIR { folders.append("\(folder)/\(name)") }
-                if about.st_mode & S_IFMT == S_IFREG { total += Int(about.st_size) }
-            }
-        }
-        return total
     }
 
     /// The same that the log said when it began.
@@ -196,12 +176,11 @@ struct StoreSection: Sendable {
         ])
     }
 
-    private func raft(_ status: NodeStatus) -> JSONValue {
+    private func raft(_ status: NodeStatus, logSize: Int) -> JSONValue {
         let own = node.options.identity.id
         let voters = status.membership.voters
         let isVoter = status.membership.isVoter(own)
         let peers = isVoter ? voters.count - 1 : 0
-        let logSize = Self.size(of: node.options.dataDirectory + "/log")
         let learned = status.role == .leader ? 0 : status.commitIndex.rawValue
         return .object([
             .init("bolt", RqliteConstants.bolt), .init("config", config(own)),
