@@ -96,7 +96,8 @@ final class Client {
         _ node: FakeNode, documents: Documents = Documents(), limits: HTTPLimits = HTTPLimits(),
         allowOrigin: String? = nil, door: HTTPDoor = HTTPDoor(),
         loads: LoadsDouble = LoadsDouble { _ in .unfit("no loader") },
-        workshop: HTTPWorkshop = .inline, lookout: HTTPWorkshop = .inline,
+        workshop: HTTPWorkshop = .inline, files: HTTPWorkshop? = nil,
+        lookout: HTTPWorkshop = .inline,
         queue: WriteQueueSettings = WriteQueueSettings(), hasLeader: Bool = true
     ) throws {
         self.node = node
@@ -105,7 +106,8 @@ final class Client {
             HTTPServer.Identity(
                 version: "v10.2.7", advertisedAddress: "localhost:4001", allowOrigin: allowOrigin),
             service: node, documents: documents, metrics: metrics, door: door,
-            limits: limits, workshop: workshop, lookout: lookout, loads: { loads.begin() },
+            limits: limits, workshop: workshop, files: files ?? workshop, lookout: lookout,
+            loads: { loads.begin() },
             queue: HTTPServer.Queue(
                 queue, start: 100, on: channel.embeddedEventLoop, hasLeader: { hasLeader }))
         try server.configure(channel).wait()

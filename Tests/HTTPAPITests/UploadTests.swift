@@ -61,6 +61,22 @@ import Wire
         #expect(client.node.requests.count == 1)
     }
 
+    @Test func `Statements don't wait for bodies that go into files, where a disk hangs`() throws {
+        var limits = HTTPLimits()
+        limits.inlineBodyBytes = 4
+        let client = try Client(
+            FakeNode { _ in .results(CommandResult([])) }, limits: limits, loads: loads,
+            files: bench.workshop)
+        let other = try Client(beside: client, sharesLoop: true)
+        try client.send(head(10) + "abc")
+        #expect(bench.count == 1)
+        let body = #"["SELECT 1"]"#
+        try other.send(head(body.utf8.count, path: "/db/execute") + body)
+        other.channel.embeddedEventLoop.run()
+        #expect(Client.answers(in: try other.output()).map(\.status) == [200])
+        #expect(loads.parts.isEmpty)
+    }
+
     @Test func `What comes while a part is being taken goes with the next one`() throws {
         let client = try client(isHeld: true)
         try client.send("POST /db/load HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -64,7 +64,7 @@ private enum HTTPCheck {
     private static let node = NodeDouble()
     private static let server = HTTPServer(
         HTTPServer.Identity(version: "v", advertisedAddress: "localhost:4001"), service: node,
-        workshop: .inline, lookout: .inline)
+        workshop: .inline, files: .inline, lookout: .inline)
 
     private static func post(_ target: String, _ body: String) -> String {
         "POST \(target) HTTP/1.1\r\nHost: h\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"

@@ -61,7 +61,7 @@ private enum HTTP2Check {
     /// One for all inputs: what a connection leaves in it shows behind the next.
     private static let server = HTTPServer(
         HTTPServer.Identity(version: "v", advertisedAddress: "localhost:4001"), service: node,
-        workshop: .inline, lookout: .inline)
+        workshop: .inline, files: .inline, lookout: .inline)
 
     /// The frames of an input, behind the preface.
     static func wire(_ input: ArraySlice<UInt8>) -> [UInt8] {

@@ -11,6 +11,8 @@ struct Edge: Sendable {
     let writer: ResponseWriter
     let desk: AnswerDesk
     let workshop: HTTPWorkshop
+    /// The same for what goes into files, or comes out of them: where the disk hangs that holds nobody else.
+    let files: HTTPWorkshop
     /// The same for those who look at the node: they don't wait for uploads where the disk hangs, nor
     /// requests for them.
     let lookout: HTTPWorkshop

@@ -19,7 +19,7 @@ extension HTTPConnection {
         guard let context, let bytes = upload.begin() else { return }
         let here = NIOLoopBound((self, upload), eventLoop: context.eventLoop)
         let (loop, intake) = (context.eventLoop, upload.intake)
-        edge.workshop.run {
+        edge.files.run {
             let fault = intake.add(Array(bytes.readableBytesView))
             loop.execute {
                 let (connection, upload) = here.value

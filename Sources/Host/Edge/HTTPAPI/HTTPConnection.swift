@@ -231,7 +231,7 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     /// To remove what is kept may take long.
     private func drop(_ intake: any LoadIntake) {
-        edge.workshop.run { intake.discard() }
+        edge.files.run { intake.discard() }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

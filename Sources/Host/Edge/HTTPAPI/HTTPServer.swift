@@ -63,7 +63,8 @@ package final class HTTPServer: Sendable {
 
     /// - Parameters:
     ///   - door: who may do what.
-    ///   - workshop: where large bodies are read, and those in parts are taken.
+    ///   - workshop: where large bodies are read.
+    ///   - files: where those in parts are taken, and what was kept of them is worked at.
     ///   - lookout: where the node is looked at, if that takes its time.
     ///   - loads: see `Loads`.
     ///   - queue: of queued writes; nil: there are none.
@@ -71,7 +72,8 @@ package final class HTTPServer: Sendable {
         _ identity: Identity, service: any NodeService, documents: Documents = Documents(),
         metrics: MetricRegistry = MetricRegistry(), door: HTTPDoor = HTTPDoor(),
         limits: HTTPLimits = HTTPLimits(), workshop: HTTPWorkshop = .threads,
-        lookout: HTTPWorkshop = .lookout, loads: @escaping Loads = { RefusedLoad() },
+        files: HTTPWorkshop = .files, lookout: HTTPWorkshop = .lookout,
+        loads: @escaping Loads = { RefusedLoad() },
         queue: Queue? = nil
     ) {
         self.service = service
@@ -85,7 +87,7 @@ package final class HTTPServer: Sendable {
                 advertisedAddress: identity.advertisedAddress,
                 apiDocument: APIDocument.Kept(version: identity.version), documents: documents,
                 counters: HTTPCounters(metrics), limits: limits, budgets: budgets),
-            workshop: workshop, lookout: lookout, loads: loads,
+            workshop: workshop, files: files, lookout: lookout, loads: loads,
             queue: queue.map {
                 WriteQueue(
                     $0.settings, start: $0.start, on: $0.loop, service: service, metrics: metrics,
@@ -210,8 +212,11 @@ package final class HTTPServer: Sendable {
 }
 
 extension HTTPWorkshop {
-    /// Threads of its own, and several on one processor, too: one may look at a load for minutes.
-    package static let threads = HTTPWorkshop(threads: max(4, System.coreCount))
+    /// Threads of its own.
+    package static let threads = HTTPWorkshop(threads: max(2, System.coreCount))
+
+    /// The same, and several on one processor, too: one may look at a load for minutes.
+    package static let files = HTTPWorkshop(threads: max(4, System.coreCount))
 
     /// A thread of its own.
     package static let lookout = HTTPWorkshop(threads: 1)

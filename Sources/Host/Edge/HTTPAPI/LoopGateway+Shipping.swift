@@ -67,10 +67,10 @@ extension LoopGateway {
         case .part(let number):
             edge.desk.counters.loadPartsKept.add(1)
             tell(found, shipment.machine)
-            edge.workshop.run { [self] in submit(part: number, of: current, id, pending) }
+            edge.files.run { [self] in submit(part: number, of: current, id, pending) }
         case .again(let number):
             loop.assumeIsolated().scheduleTask(in: .milliseconds(250)) { [self] in
-                edge.workshop.run { [self] in submit(part: number, of: current, id, pending) }
+                edge.files.run { [self] in submit(part: number, of: current, id, pending) }
             }
         case .end:
             edge.desk.counters.loadPartsKept.add(1)

@@ -104,10 +104,10 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
             gathered.append(Self.request(id, asked, pending))
         case .ship(let parcel, let isBoot):
             guard let id = enroll(pending, for: connection, exchange, request.share) else { break }
-            edge.workshop.run { [self] in ship(parcel, isBoot: isBoot, id, pending) }
+            edge.files.run { [self] in ship(parcel, isBoot: isBoot, id, pending) }
         case .importRows(let run):
             guard let id = enroll(pending, for: connection, exchange, request.share) else { break }
-            edge.workshop.run { [self] in importRows(run, id, pending) }
+            edge.files.run { [self] in importRows(run, id, pending) }
         }
         return false
     }
@@ -146,7 +146,9 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         // What comes earlier shall reach the node earlier.
         if !gathered.isEmpty { submitGathered() }
         let (desk, operation, service) = (edge.desk, pending.operation, service)
-        let workshop = operation.isObservation ? edge.lookout : edge.workshop
+        let workshop =
+            operation.isObservation
+            ? edge.lookout : operation.isSlow ? edge.files : edge.workshop
         workshop.run { [self] in
             let action = operation.work(desk, request)
             switch action {
@@ -302,7 +304,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         if found.hasSteps {
             // When this turn of the loop is over nobody else holds them.
             let files = HeldFiles(found.shipment?.parcel, found.importing)
-            loop.execute { [self] in edge.workshop.run { files.end() } }
+            loop.execute { [self] in edge.files.run { files.end() } }
         }
         return found
     }

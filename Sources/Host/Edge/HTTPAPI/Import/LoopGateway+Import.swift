@@ -55,7 +55,7 @@ extension LoopGateway {
             }
             say(run.progress, to: found)
             let (id, pending) = (reply.id, found.pending)
-            edge.workshop.run { [self] in submitBatch(of: run, id, pending) }
+            edge.files.run { [self] in submitBatch(of: run, id, pending) }
         case .failed(let error):
             // Nothing was done yet: it is refused like any other request.
             if run.importedRows == 0, found.source == nil, !error.leavesDoubt { return false }
