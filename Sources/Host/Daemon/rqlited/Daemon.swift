@@ -202,9 +202,9 @@ struct Daemon {
         wait(for: http.drain(on: group.next()), "sending clients away")
         // Last, for a node that is no member can't send requests on.
         let hasLeft = leaveCluster()
-        // Who comes meanwhile is told so, as long as the last checkpoint takes.
-        node.stop()
+        // Who comes now goes elsewhere at once. Who is here is told so, as long as the last checkpoint takes.
         for listener in listeners { wait(for: listener.close(), "closing \(listener.address)") }
+        node.stop()
         // Whoever asks after that is refused as a stranger.
         access.stop()
         do {
