@@ -3,7 +3,9 @@ import JSON
 import Testing
 
 /// A node beside a disk or a file server that does not answer.
-@Suite(.serialized) struct HungPlaceTests {
+@Suite(
+    .serialized, .enabled(if: PoisonShim.hindrance == nil, "\(PoisonShim.hindrance ?? "")"))
+struct HungPlaceTests {
     private let directory: TestDirectory
     private let shim: StallShim
 
