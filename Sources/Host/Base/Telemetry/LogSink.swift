@@ -68,6 +68,9 @@ package final class LossySink: LogSink {
         }
     }
 
+    /// The process ends: what is not written yet has a moment more.
+    package func finish() { _ = writer?.awaitEnd(atMost: .seconds(1)) }
+
     private func lose(_ lost: inout UInt64) {
         lost += 1
         lostLines.add(1)

@@ -78,16 +78,19 @@ case .run(let settings):
         if let fault = reason.fault {
             logger.announce(fault)
             // At once: all threads are at work, also in libraries that `exit` would put away.
+            LossySink.standardError.finish()
             _exit(1)
         }
         logger.announce("received signal \"\(reason.name)\"")
         let isComplete = daemon.stop()
         logger.announce("rqlite server stopped")
         // At once, too: plugins are let go without waiting for them, and what hung was left behind.
+        LossySink.standardError.finish()
         _exit(isComplete ? 0 : 1)
     } catch {
         logger.announce("\(error)")
         // At once: what has started is at work.
+        LossySink.standardError.finish()
         _exit(1)
     }
 }
