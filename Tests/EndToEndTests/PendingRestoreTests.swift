@@ -69,6 +69,21 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: file(holder)))
     }
 
+    @Test func `What a start left that was killed while it downloaded goes with the next one`()
+        async throws
+    {
+        let cluster = try TestCluster.joined(1)
+        defer { cluster.stop() }
+        let node = cluster.nodes[0]
+        let part = file(node) + ".part"
+        try FileManager.default.createDirectory(
+            atPath: node.dataDirectory, withIntermediateDirectories: true)
+        try Data("half of a database".utf8).write(to: URL(fileURLWithPath: part))
+        try cluster.start()
+        try await node.waitUntilReady()
+        #expect(!FileManager.default.fileExists(atPath: part))
+    }
+
     private static let largeCopy =
         "CREATE TABLE t(a); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<70) "
         + "INSERT INTO t SELECT randomblob(1048576) FROM n"

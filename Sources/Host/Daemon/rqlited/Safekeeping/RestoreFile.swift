@@ -32,8 +32,19 @@ struct RestoreFile {
         self.logger = logger
     }
 
-    private var path: String { "\(directory)/auto-restore" }
+    private static func path(in directory: String) -> String { "\(directory)/auto-restore" }
+    private static func unfinishedPath(in directory: String) -> String {
+        path(in: directory) + ".part"
+    }
+
+    private var path: String { Self.path(in: directory) }
     private var notePath: String { "\(path).from" }
+
+    /// What a start left that was killed while it downloaded: no other has a use for it, whether it has the
+    /// flag or not.
+    static func removeUnfinished(in directory: String) {
+        unlink(unfinishedPath(in: directory))
+    }
 
     /// It is not wanted any more.
     func remove() {
@@ -120,7 +131,7 @@ struct RestoreFile {
     }
 
     private func fetch(timeout: Duration) throws(StorageFault) {
-        let part = path + ".part"
+        let part = Self.unfinishedPath(in: directory)
         let descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw Self.fault("making \(part)") }
         defer { close(descriptor) }

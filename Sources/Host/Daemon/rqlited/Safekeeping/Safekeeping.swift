@@ -95,6 +95,7 @@ struct Safekeeping {
     /// Downloads what is to be restored, and checks it, before the node has a log or a database. Nobody
     /// else may be at the data directory, and what the file's schema calls must be there.
     mutating func prepare() throws(Daemon.StartFailure) {
+        RestoreFile.removeUnfinished(in: directory)
         content = try restoreFile?.prepare(loads)
     }
 
