@@ -147,4 +147,26 @@ import Testing
         #expect(line?.contains("-disco-isolation=process") == true)
         #expect(line?.hasSuffix("(SIGSEGV)") == true)
     }
+
+    @Test func `A crash of a plugin ends its node, also where nobody takes the line`() async throws
+    {
+        let plugin = try MisbehavingPlugin()
+        let pipe = "\(directory.path)/full"
+        try #require(mkfifo(pipe, 0o600) == 0)
+        let reader = open(pipe, O_RDWR | O_NONBLOCK | O_CLOEXEC)
+        try #require(reader >= 0)
+        defer { close(reader) }
+        let page = [UInt8](repeating: 10, count: 4096)
+        while write(reader, page, page.count) > 0 {}
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "n", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            arguments: try plugin.arguments(mode: "own-host", name: "crash", isolation: "none")
+                + ["-bootstrap-expect", "1"],
+            prefix: ["sh", "-c", #"exec "$@" 2>"$0""#, pipe])
+        defer { node.kill() }
+        try plugin.misbehave("crash", "resolve crash")
+        try node.start()
+        #expect(try await node.waitForExit(within: .seconds(60)) != 0)
+    }
 }

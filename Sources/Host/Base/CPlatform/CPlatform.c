@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
@@ -118,9 +119,12 @@ static _Thread_local const char *activity;
 static _Thread_local char signal_stack[16 << 10];
 static _Thread_local int has_stack;
 
+/* Who takes the log may hang, and the process is to end all the same. */
 static void say(const char *text) {
     size_t length = strlen(text);
     while (length > 0) {
+        struct pollfd place = {.fd = STDERR_FILENO, .events = POLLOUT};
+        if (poll(&place, 1, 200) != 1) return;
         ssize_t written = write(STDERR_FILENO, text, length);
         if (written <= 0) return;
         text += written;
