@@ -86,6 +86,24 @@ private final class HungDisk: Sendable {
         #expect(sink.lostLines.current == 1)
     }
 
+    @Test func `A reader that is late again and again does not set the pace`() {
+        defer { closeBoth() }
+        let sink = LossySink(writer)
+        var waits = 0
+        for round in 0..<8 {
+            fill()
+            let start = ContinuousClock.now
+            sink.write(Array("late \(round)\n".utf8))
+            if ContinuousClock.now - start >= .milliseconds(190) { waits += 1 }
+            _ = drain()
+            sink.write(Array("in time \(round)\n".utf8))
+            #expect(drain().hasSuffix("in time \(round)\n"))
+        }
+        #expect(sink.lostLines.current == 8)
+        // All of them without a memory; one, unless the test itself takes seconds.
+        #expect(waits < 5)
+    }
+
     @Test func `A reader that is gone holds nobody`() {
         signal(SIGPIPE, SIG_IGN)
         close(reader)

@@ -1,5 +1,7 @@
 import Glibc
 import Synchronization
+import Threads
+import Time
 
 /// Where log lines go. `write` may be called from any thread.
 package protocol LogSink: Sendable {
@@ -21,9 +23,16 @@ package struct StandardErrorSink: LogSink {
 
 /// A descriptor whose reader may hang, as a collector of logs does, or a terminal after ^S, or the disk of a
 /// file: no thread of a node may hang with it. A line waits a moment for room, and those behind it not
-/// even that until there is room again. How many were lost is told by the first line that isn't, and
-/// counted.
+/// even that until there is room again, and for a while behind that: a reader who takes each line late must
+/// not slow the node down to his pace. How many were lost is told by the first line that isn't, and counted.
 package final class LossySink: LogSink {
+    private struct State {
+        /// Lines lost since the last that was written.
+        var lost: UInt64 = 0
+        /// Until then no line waits.
+        var hurriedUntil = MonotonicTime.zero
+    }
+
     /// Of standard error there is one, however many loggers write to it.
     package static let standardError = LossySink(STDERR_FILENO)
 
@@ -32,12 +41,14 @@ package final class LossySink: LogSink {
     private let descriptor: Int32
     /// Of a file, which is always ready for a write that then waits for the disk.
     private let writer: LineWriter?
-    /// Lines lost since the last that was written. Held while waiting, too: of two threads that saw room
-    /// the second could wait for more.
-    private let lost = Mutex<UInt64>(0)
+    /// Held while waiting, too: of two threads that saw room the second could wait for more.
+    private let state = Mutex(State())
 
     /// Milliseconds for which the first line waits: less than the shortest election timeout.
     private static let patience: Int32 = 200
+    /// Who waited for longer than this has used up the patience of the next two seconds.
+    private static let noticeable = Duration.milliseconds(50)
+    private static let hurry = Duration.seconds(2)
 
     /// - Parameter descriptor: stays the caller's.
     package convenience init(_ descriptor: Int32) {
@@ -56,16 +67,24 @@ package final class LossySink: LogSink {
     deinit { writer?.end() }
 
     package func write(_ line: [UInt8]) {
-        lost.withLock { lost in
-            guard hasRoom(within: lost == 0 ? Self.patience : 0) else { return lose(&lost) }
-            if lost > 0 {
-                let notice = "[log] \(lost) lines were lost, for nobody took them\n"
-                put(Array(notice.utf8))
-                lost = 0
-                guard hasRoom(within: 0) else { return lose(&lost) }
-            }
-            put(line)
+        state.withLock { state in
+            let begin = MonotonicTime.now
+            let isCalm = state.lost == 0 && begin >= state.hurriedUntil
+            write(line, isCalm ? Self.patience : 0, &state.lost)
+            let end = MonotonicTime.now
+            if end - begin >= Self.noticeable { state.hurriedUntil = end + Self.hurry }
         }
+    }
+
+    private func write(_ line: [UInt8], _ patience: Int32, _ lost: inout UInt64) {
+        guard hasRoom(within: patience) else { return lose(&lost) }
+        if lost > 0 {
+            let notice = "[log] \(lost) lines were lost, for nobody took them\n"
+            put(Array(notice.utf8), 0)
+            lost = 0
+            guard hasRoom(within: 0) else { return lose(&lost) }
+        }
+        put(line, patience)
     }
 
     /// The process ends: what is not written yet has a moment more.
@@ -83,9 +102,9 @@ package final class LossySink: LogSink {
         return poll(&place, 1, milliseconds) != 0
     }
 
-    private func put(_ line: [UInt8]) {
+    private func put(_ line: [UInt8], _ patience: Int32) {
         guard let writer else { return Self.put(line, to: descriptor) }
-        writer.put(line, atMost: .milliseconds(Self.patience))
+        writer.put(line, atMost: .milliseconds(patience))
     }
 
     fileprivate static func put(_ line: [UInt8], to descriptor: Int32) {
