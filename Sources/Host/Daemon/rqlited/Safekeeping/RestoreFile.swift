@@ -32,12 +32,11 @@ struct RestoreFile {
         self.logger = logger
     }
 
-    private static func path(in directory: String) -> String { "\(directory)/auto-restore" }
     private static func unfinishedPath(in directory: String) -> String {
-        path(in: directory) + ".part"
+        "\(directory)/auto-restore.part"
     }
 
-    private var path: String { Self.path(in: directory) }
+    private var path: String { "\(directory)/auto-restore" }
     private var notePath: String { "\(path).from" }
 
     /// What a start left that was killed while it downloaded: no other has a use for it, whether it has the
