@@ -70,21 +70,21 @@ package final class LossySink: LogSink {
         state.withLock { state in
             let begin = MonotonicTime.now
             let isCalm = state.lost == 0 && begin >= state.hurriedUntil
-            write(line, isCalm ? Self.patience : 0, &state.lost)
+            take(line, isCalm ? Self.patience : 0, &state.lost)
             let end = MonotonicTime.now
             if end - begin >= Self.noticeable { state.hurriedUntil = end + Self.hurry }
         }
     }
 
-    private func write(_ line: [UInt8], _ patience: Int32, _ lost: inout UInt64) {
+    private func take(_ line: [UInt8], _ patience: Int32, _ lost: inout UInt64) {
         guard hasRoom(within: patience) else { return lose(&lost) }
         if lost > 0 {
             let notice = "[log] \(lost) lines were lost, for nobody took them\n"
-            put(Array(notice.utf8), 0)
+            deliver(Array(notice.utf8), 0)
             lost = 0
             guard hasRoom(within: 0) else { return lose(&lost) }
         }
-        put(line, patience)
+        deliver(line, patience)
     }
 
     /// The process ends: what is not written yet has a moment more.
@@ -102,7 +102,7 @@ package final class LossySink: LogSink {
         return poll(&place, 1, milliseconds) != 0
     }
 
-    private func put(_ line: [UInt8], _ patience: Int32) {
+    private func deliver(_ line: [UInt8], _ patience: Int32) {
         guard let writer else { return Self.put(line, to: descriptor) }
         writer.put(line, atMost: .milliseconds(patience))
     }
