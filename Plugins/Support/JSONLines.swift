@@ -7,6 +7,8 @@ package struct JSONLines {
     private static let longest = 1 << 20
 
     private var rest: [UInt8] = []
+    /// Of `rest`, from its beginning: no line ends there. Who sends chooses in how many pieces a line comes.
+    private var seen = 0
     /// A line was no JSON, or had no end; nothing comes after it.
     package private(set) var isBroken = false
 
@@ -18,9 +20,10 @@ package struct JSONLines {
         rest += bytes
         var messages: [JSONValue] = []
         var begin = rest.startIndex
-        while let end = rest[begin...].firstIndex(of: UInt8(ascii: "\n")) {
+        while let end = rest[seen...].firstIndex(of: UInt8(ascii: "\n")) {
             let line = Array(rest[begin..<end])
             begin = end + 1
+            seen = begin
             if line.isEmpty { continue }
             guard let message = try? JSONValue(parsing: line) else {
                 isBroken = true
@@ -28,7 +31,8 @@ package struct JSONLines {
             }
             messages.append(message)
         }
-        rest.removeSubrange(..<begin)
+        if begin > 0 { rest.removeSubrange(..<begin) }
+        seen = rest.count
         isBroken = rest.count > Self.longest
         return messages
     }

@@ -108,6 +108,19 @@ import Testing
         #expect(lines.take([0x20]).isEmpty && lines.isBroken)
     }
 
+    /// To look at all of it again with each piece would take many minutes.
+    @Test(.timeLimit(.minutes(3)))
+    func `A line costs its length, in however many pieces it comes`() {
+        var lines = JSONLines()
+        for _ in 0..<1 << 18 { _ = lines.take([0x20]) }
+        #expect(lines.take([0x37, 0x0A, 0x38]) == [7])
+        #expect(!lines.isBroken)
+        var others = JSONLines()
+        var found: [JSONValue] = []
+        for byte in "[1]\n\n[2]\n".utf8 { found += others.take([byte]) }
+        #expect(found == [[1], [2]])
+    }
+
     @Test func `A watch ends with a change, with compaction, and with a refusal`() throws {
         func outcome(_ text: String) throws -> (isOver: Bool, refusal: String?) {
             let watch = EtcdWatch()
