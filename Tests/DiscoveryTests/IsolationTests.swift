@@ -1,6 +1,9 @@
 import Foundation
+import Glibc
 import JSON
 import Testing
+import Threads
+import Time
 
 @testable import Discovery
 
@@ -109,6 +112,40 @@ import Testing
         await subject.stop()
         #expect(kill(process, 0) != 0 || subject.processID == nil)
         #expect(subject.lines.contains { $0.text.contains("did not come back from destroy") })
+    }
+
+    /// The child process has descriptors to lose; the tests' own must not run out.
+    @Test func `What finds no descriptor to start with is lost, and not half started for ever`()
+        async
+    {
+        await #expect(processExitsWith: .success) {
+            let workshop = try Workshop()
+            defer { withExtendedLifetime(workshop) {} }
+            try workshop.compile("resolver.c", as: "rqlite-disco-r.so", ["-D_GNU_SOURCE"])
+            let session = try IsolatedSession(
+                try workshop.find("tested").location, in: Subject.process,
+                arguments: PluginArguments(
+                    key: "k", config: [], nodeID: "1", raft: ("10.0.0.1:4002", 4002),
+                    apiURL: "http://10.0.0.1:4001"), name: "tested-1", log: { _, _ in })
+            let end = ContinuousClock.now + Subject.patience
+            while session.processID == nil, ContinuousClock.now < end {}
+            let context = try CallContext(
+                deadline: .now + Subject.patience, kinds: PluginRequest.resolve.results)
+            var limit = rlimit()
+            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            var none = limit
+            none.rlim_cur = 3
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &none)
+            do throws(PluginError) {
+                _ = try session.perform(.resolve, context)
+                exit(3)
+            } catch {
+                guard error.message.contains("no descriptor") else { exit(4) }
+            }
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            while !session.hasEnded, ContinuousClock.now < end {}
+            guard session.hasEnded else { exit(5) }
+        }
     }
 
     @Test func `Only four descriptors and no secret are handed down`() async throws {

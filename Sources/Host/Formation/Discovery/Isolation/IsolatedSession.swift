@@ -126,7 +126,7 @@ final class IsolatedSession: PluginSession {
             path: location.path, mode: location.mode.name, key: arguments.key,
             nodeID: arguments.nodeID, instance: name, raftAddress: arguments.raftAddress,
             apiURL: arguments.apiURL, hostVersion: arguments.hostVersion)
-        switch try exchange(.start(order), context) {
+        switch try start(order, context) {
         case .returned:
             monitor.withLock { state in
                 if case .starting = state.phase { state.phase = .started }
@@ -136,6 +136,18 @@ final class IsolatedSession: PluginSession {
             guard !hasEnded else {
                 throw PluginError(error.code, "\(error.message) (during create)")
             }
+            end(error)
+            throw error
+        }
+    }
+
+    /// What could not be asked to start never will be: it ends, so that another takes its place.
+    private func start(
+        _ order: PluginOrder, _ context: CallContext
+    ) throws(PluginError) -> PendingCall.Answer {
+        do throws(PluginError) {
+            return try exchange(.start(order), context)
+        } catch {
             end(error)
             throw error
         }
