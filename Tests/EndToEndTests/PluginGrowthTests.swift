@@ -67,6 +67,22 @@ import Testing
         #expect(told.allSatisfy { $0.status <= 1_000 }, "\(told)")
     }
 
+    @Test func `A plugin that was too late to say that it was told gets its goodbye`() async throws
+    {
+        let node = try node([
+            "-disco-plugin-path", try compile("telling.c"), "-disco-mode", "telling",
+            "-disco-config", #"{"late":true}"#,
+        ])
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        try await eventually("the plugin is told") {
+            node.log.contains("told: joined voter leads ready") ? true : nil
+        }
+        #expect(try await node.terminate() == 0)
+        #expect(node.log.contains("told: joined voter leaving"), "\(node.log)")
+    }
+
     @Test func `A plugin that wants to know of the node only from SIGHUP on is told`() async throws
     {
         let folder = try compile("telling.c")

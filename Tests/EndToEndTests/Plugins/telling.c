@@ -1,5 +1,5 @@
 /* A resolver that always answers with the node's own host, and logs what it is told of the node, when it is
- * made and later, unless its configuration has the word "deaf". */
+ * made and later, unless its configuration has the word "deaf"; with "late" it says that it was told too late. */
 #include "rqlite_disco.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +39,7 @@ static rqd_code update(rqd_instance *self, const rqd_call *call, const rqd_node 
         node->flags & RQD_NODE_LEAVING ? " leaving" : "", (int)node->api_url.length,
         node->api_url.data);
     self->host->log(self->host, RQD_LOG_INFO, text);
-    return RQD_OK;
+    return strstr(self->config, "late") ? RQD_TIMEOUT : RQD_OK;
 }
 
 static rqd_code create(const rqd_plugin *plugin, const rqd_host *host, const rqd_create_args *args,

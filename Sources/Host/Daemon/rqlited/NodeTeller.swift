@@ -34,8 +34,8 @@ final class NodeTeller: Sendable {
     private let addresses: (raft: String, api: String)
     private let logger: Logger
     private let wakes = Mailbox<Wake>()
-    /// Who never heard of the node needs no goodbye.
-    private let hasTold = Atomic(false)
+    /// Who can't have heard of the node needs no goodbye.
+    private let mayBeTold = Atomic(false)
 
     /// - Parameter addresses: as the node advertises them, the API's as a URL.
     init(
@@ -59,7 +59,7 @@ final class NodeTeller: Sendable {
     /// Ends the telling, and says goodbye; waits for that, but not for long.
     func stop() {
         wakes.post(.stop)
-        guard hasTold.load(ordering: .acquiring) else { return }
+        guard mayBeTold.load(ordering: .acquiring) else { return }
         let answer = Mailbox<Void>()
         instance.tell(state(isLeaving: true), timeout: Self.goodbye) { [logger] result in
             if case .failure(let error) = result {
@@ -88,9 +88,13 @@ final class NodeTeller: Sendable {
                     continue
                 case .success(.told):
                     last = now
-                    hasTold.store(true, ordering: .releasing)
+                    mayBeTold.store(true, ordering: .releasing)
                     states.cleared("the plugin can't be told of this node")
                 case .failure(let error):
+                    // It may have told others of the node, and been too late to say so.
+                    if error.outcomeIsUnknown, error.retry != .never {
+                        mayBeTold.store(true, ordering: .releasing)
+                    }
                     states.troubled("the plugin can't be told of this node", reason: "\(error)")
                     pause = Self.retry
                 }
