@@ -301,6 +301,19 @@ import Testing
                 + (isShown ? "'\(text)'" : "THIS-NODES-CONFIGURATION"))
     }
 
+    @Test
+    func `The command that heals a registry lets its plugin find the variables that it has here`()
+        throws
+    {
+        let settings = try settings(
+            "-disco-mode=my-thing", "-disco-isolation=process", "-disco-env=AWS_*,,HOME_ID",
+            "-disco-plugin-path=/a:/b")
+        let command = try #require(settings.formation.discovery).commandLine
+        #expect(
+            command == "-disco-mode my-thing -disco-key rqlite -disco-plugin-path /a:/b "
+                + "-disco-isolation process -disco-env 'AWS_*,HOME_ID'")
+    }
+
     @Test func `Only a resolver needs to be told how many voters to wait for`() throws {
         let voter = try settings("-disco-mode=dns")
         #expect(

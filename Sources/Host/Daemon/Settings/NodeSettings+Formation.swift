@@ -84,6 +84,9 @@ extension NodeSettings.Discovery {
         if !pluginDirectories.isEmpty {
             words += ["-disco-plugin-path", pluginDirectories.joined(separator: ":")]
         }
+        // Both decide which variables the plugin finds.
+        if isolation != .auto { words += ["-disco-isolation", isolation.rawValue] }
+        if !variables.isEmpty { words += ["-disco-env", variables.joined(separator: ",")] }
         return words.map(Self.quoted).joined(separator: " ")
     }
 
