@@ -46,14 +46,19 @@ import Testing
                 == Set(BadPlugin.all.map(\.name) + ["good", "late_once", "counts_on_goodbye"]))
     }
 
-    @Test func `A plugin is not blamed for what was late once`() async throws {
+    @Test(arguments: [
+        ("lifecycle.brief", "destroy"), ("deadlines.cancel", "cancel"),
+        ("deadlines.cancelled-before", "cancel"),
+    ])
+    func `A plugin is not blamed for what was late once`(check: String, place: String) async throws
+    {
         let shop = try PluginShop()
         let plugin = try await shop.compile(BadPlugin("late_once"))
-        for entry in try await PluginShop.judge(plugin, ["lifecycle.brief"]) {
+        for entry in try await PluginShop.judge(plugin, [check]) {
             #expect(entry.verdict.outcome == .passed, "\(entry.verdict)")
             #expect(entry.verdict.milliseconds > 2000)
         }
-        #expect(FileManager.default.fileExists(atPath: plugin + ".was-late"))
+        #expect(FileManager.default.fileExists(atPath: plugin + ".was-late-in-" + place))
     }
 
     @Test func `A plugin is not called behind its goodbye`() async throws {

@@ -110,8 +110,8 @@ enum DeadlineChecks {
             guard
                 let report = pending.wait(until: cancelled + Bench.grace * Bench.second)
             else {
-                throw .failed(
-                    expected: "\(request.name) returns within 1 s of being given up",
+                throw .late(
+                    .failed, expected: "\(request.name) returns within 1 s of being given up",
                     seen: "it was not back after two, when the host abandons the instance")
             }
             try judge(Int((report.ended - cancelled) / 1_000_000), "being given up", request)
@@ -126,7 +126,8 @@ enum DeadlineChecks {
         let pending = session.begin(bench.mainRequest, deadline: start + 60 * Bench.second)
         pending.cancel()
         guard let report = pending.wait(until: start + (Bench.grace + 1) * Bench.second) else {
-            throw .failed(
+            throw .late(
+                .failed,
                 expected: "\(bench.mainRequest.name) sees that it was given up from the start",
                 seen: "it was not back after \(Bench.grace + 1) s")
         }
