@@ -48,8 +48,6 @@ import Testing
                 "make", "-s", "-C", folder, "INCLUDE=\(root)/Sources/PluginABI/include",
             ])
         let file = "\(folder)/librqlite-disco-\(name).so"
-        // Whatever mask the compiler's tool has.
-        try run("chmod", "755", file)
         try run("\(Daemon.binaries)/disco-harness", file)
 
         let places = try DiscoveryMode.Place.onLoopback(3)
@@ -84,11 +82,12 @@ import Testing
             commands.joined(separator: "\n")
             .replacing("mine c\n", with: "mine \(language.name)\n")
             .replacing("/opt/rqlite", with: prefix)
+            .replacing("\ndisco-harness ", with: "\numask 022\ndisco-harness ")
         // The ports are the printed ones, so the network is one of its own.
         let whole = """
             set -eu
             cd "$1"
-            umask 022
+            umask 000
             export PATH="\(prefix)/bin:$PATH"
             trap 'kill $(jobs -p) 2>/dev/null || :' EXIT
             ip link set lo up

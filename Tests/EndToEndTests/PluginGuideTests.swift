@@ -15,14 +15,15 @@ struct PluginGuideTests {
             .replacing("/opt/rqlite", with: prefix)
             .replacing(":4001", with: ":\(ports[0])")
             .replacing(":4002", with: ":\(ports[1])")
-        try run("mkdir", "\(directory.path)/empty")
+        // Many a user's own group, or whoever shares the machine, may write what they make.
+        try run("mkdir", "-m", "777", "\(directory.path)/empty")
         try script.write(
             toFile: "\(directory.path)/script", atomically: true, encoding: .utf8)
         // Whatever happens, no node is left behind.
         let output = try run(
             "timeout", "--kill-after=5", "120", "bash", "-c",
-            "cd \"$1/empty\"; trap 'kill $(jobs -p) 2>/dev/null || :' EXIT; . ../script", "bash",
-            directory.path)
+            "cd \"$1/empty\"; trap 'kill $(jobs -p) 2>/dev/null || :' EXIT; umask 0; . ../script",
+            "bash", directory.path)
         for line in guide.outputLines { #expect(output.contains(line), "\(output)") }
         #expect(guide.outputLines.count >= 4)
         // It stays where the daemon looks by itself.
