@@ -125,6 +125,7 @@ struct BadPlugin: Sendable, CustomStringConvertible {
         BadPlugin("one_connection", .resolver, "faults.restart"),
         BadPlugin("hammers", .resolver, "faults.storm"),
         BadPlugin("hangs_after_failure", .resolver, "watch.restart"),
+        BadPlugin("calls_it_timeout", .registry, "watch.restart"),
         // Resolvers and registries.
         BadPlugin("invents_address", .resolver, "resolver.addresses"),
         BadPlugin("keeps_first_answer", .resolver, "resolver.change"),

@@ -14,8 +14,21 @@ import Time
         watch.seen(token: [7])
         #expect(watch.begin(now: start) == [7])
         #expect(watch.begin(now: start) == nil)
-        watch.ended(.unchanged, now: start)
-        #expect(watch.begin(now: start) == [7])
+        let end = start + RegistryWatch.timeout
+        watch.ended(.unchanged, now: end)
+        #expect(watch.begin(now: end) == [7])
+    }
+
+    @Test func `A watch that says too early that nothing changed is not begun again at once`() {
+        var watch = RegistryWatch()
+        watch.seen(token: [7])
+        for number in 0..<3 {
+            let begin = start + Duration.seconds(5) * number
+            #expect(watch.begin(now: begin) == [7])
+            watch.ended(.unchanged, now: begin)
+            #expect(watch.begin(now: begin) == nil)
+            #expect(watch.begin(now: begin + .milliseconds(4_999)) == nil)
+        }
     }
 
     @Test func `A registry that says changed again and again is not asked faster than that`() {

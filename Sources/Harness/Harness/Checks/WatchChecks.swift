@@ -230,6 +230,7 @@ enum WatchChecks {
     @Sendable private static func survivesRestart(_ bench: Bench) throws(Finding) {
         let watcher = try Watcher(bench)
         let server = try bench.fake()
+        let deadline = MonotonicTime.now.nanoseconds + 3 * Bench.second / 2
         let pending = watcher.begin(milliseconds: 1500)
         _ = pending.wait(until: MonotonicTime.now.nanoseconds + 200_000_000)
         let before = try server.requestCount()
@@ -237,7 +238,15 @@ enum WatchChecks {
         CurrentThread.pause(milliseconds: 100)
         try server.comeUp()
         let request = Request.wait(watcher.name, token: watcher.token)
-        _ = try bench.finish(pending, request, due: MonotonicTime.now.nanoseconds + 1_500_000_000)
+        let report = try bench.finish(
+            pending, request, due: MonotonicTime.now.nanoseconds + 1_500_000_000)
+        // The host would begin the next at once.
+        guard report.status != RQD_TIMEOUT || report.ended + Bench.second / 2 > deadline else {
+            throw .failed(
+                expected:
+                    "a failure of a wait that the server broke off, or TIMEOUT (6) at its deadline",
+                seen: "TIMEOUT \((deadline - report.ended) / 1_000_000) ms before it")
+        }
         let count = try server.requestCount() - before
         guard count <= 50 else {
             throw .failed(expected: "a wait that does not spin", seen: "\(count) requests")

@@ -11,6 +11,8 @@ struct RegistryWatch: Equatable {
 
     private var token: [UInt8] = []
     private var notBefore = MonotonicTime(nanoseconds: 0)
+    /// When the last one began.
+    private var begunAt = MonotonicTime(nanoseconds: 0)
     private(set) var isUnderWay = false
     private var isOff = false
 
@@ -23,6 +25,7 @@ struct RegistryWatch: Equatable {
     mutating func begin(now: MonotonicTime) -> [UInt8]? {
         guard !isUnderWay, !isOff, !token.isEmpty, now >= notBefore else { return nil }
         isUnderWay = true
+        begunAt = now
         return token
     }
 
@@ -32,7 +35,8 @@ struct RegistryWatch: Equatable {
         case .changed(let token):
             self.token = token
             notBefore = now + Self.pauseAfterChange
-        case .unchanged: break
+        // Before its time that is a failure, too, whatever the plugin calls it.
+        case .unchanged: notBefore = begunAt + Self.pauseAfterFailure
         case .failed: notBefore = now + Self.pauseAfterFailure
         case .unsupported: isOff = true
         }
