@@ -176,14 +176,16 @@ extension RegistryFormation {
         found(claim.value, campaign: true)
     }
 
-    /// Only a look tells what the registry holds now.
+    /// Only a look tells what the registry holds now. One that shows nothing where writes say that something
+    /// stands there will say so for a while: its reads come from elsewhere, or are cut by rights.
     private mutating func uncertain(_ answer: RegistryAnswer) {
         view = nil
         if case .failed(let failure) = answer {
             lookFailure = failure.description
             nextLook = now + jitter.pause(50, 250)
         } else {
-            nextLook = now
+            conflicts += 1
+            nextLook = now + (conflicts == 1 ? .zero : .milliseconds(100))
         }
     }
 

@@ -14,6 +14,7 @@ extension RegistryFormation {
         if let record {
             leader = .present(LeaderContent(parsing: record.value), record.revision)
             absentSince = nil
+            conflicts = 0
         } else if absentSince == nil {
             absentSince = now
         }

@@ -65,6 +65,8 @@ package struct RegistryFormation: Sendable {
     /// run, of which only the outcome counts.
     var basis: Basis?
     var writing: Writing?
+    /// Writes in a row that were refused without a look since that showed an entry.
+    var conflicts = 0
     private var lastTicket = PersistTicket(0)
     /// The view, or what hellos showed, has changed since the last decision.
     var isDecisionDue = false
