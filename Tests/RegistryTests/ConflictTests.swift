@@ -15,6 +15,7 @@ import Testing
             state: RegistryState(), freshID: RandomID(high: 0, low: 256), seed: 7)
         var time = Duration.zero
         var writes = 0
+        var said: [String] = []
         while time < .seconds(10) {
             machine.tick(time)
             for effect in machine.takeEffects() {
@@ -25,12 +26,16 @@ import Testing
                     writes += 1
                     machine.answered(.conflict, to: id)
                 case .persist(_, let ticket): machine.persisted(ticket)
+                case .waiting(let text): said.append(text)
                 default: break
                 }
             }
             time += .milliseconds(1)
         }
         #expect((10...101).contains(writes))
+        // Once, and not with each claim.
+        #expect(said.count <= 6, "\(said)")
+        #expect(said.last?.hasPrefix("the registry refuses to make the leader entry") == true)
         #expect(!machine.isFinished)
     }
 }

@@ -14,6 +14,11 @@ extension RegistryFormation {
     private func currentExplanation() -> String {
         if let founding = state.founding { return "starting cluster \(founding.cluster)" }
         if let lookFailure { return "the registry can't be used: \(lookFailure)" }
+        if conflicts > 1 {
+            return
+                "the registry refuses to make the leader entry that it does not show: its reads are "
+                + "older than its writes, or what may be read and written there differs"
+        }
         guard let view else { return "no answer of the registry yet" }
         switch view.leader {
         case .absent: return explainAbsence(view)
