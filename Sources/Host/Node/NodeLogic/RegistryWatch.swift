@@ -35,7 +35,7 @@ struct RegistryWatch: Equatable {
         case .changed(let token):
             self.token = token
             notBefore = now + Self.pauseAfterChange
-        // Before its time that is a failure, too, whatever the plugin calls it.
+        // Before its time that is a failure, too, whatever the plugin calls it (decision 205).
         case .unchanged: notBefore = begunAt + Self.pauseAfterFailure
         case .failed: notBefore = now + Self.pauseAfterFailure
         case .unsupported: isOff = true
