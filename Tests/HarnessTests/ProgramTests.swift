@@ -86,6 +86,7 @@ import Testing
                 "\"files\" must be an object of texts, by names without"
             ),
             ("{\"reject\":[{}]}", "must have \"config\" and \"mentions\""), ("[", "manifest.json"),
+            ("{\"config\":\"\(String(repeating: "x", count: 1 << 20))y\"}", "has over 1 MiB"),
         ] {
             let path = "\(shop.path)/manifest.json"
             try text.write(toFile: path, atomically: false, encoding: .utf8)

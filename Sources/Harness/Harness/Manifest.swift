@@ -1,5 +1,6 @@
 import HarnessBackends
 import JSON
+import PluginABI
 
 /// What a plugin's author tells the harness about the plugin: `<plugin>.harness.json` beside it. The
 /// format is described in docs/harness.md.
@@ -101,10 +102,17 @@ package struct Manifest: Sendable {
     /// A text is taken as it is; anything else is written as JSON.
     private static func config(_ value: JSONValue, _ name: String) throws(ManifestError) -> [UInt8]
     {
-        if let text = value.string { return Array(text.utf8) }
-        guard value.members != nil else { throw wrong(name, "an object, or a text") }
         var bytes: [UInt8] = []
-        value.write(to: &bytes)
+        if let text = value.string {
+            bytes = Array(text.utf8)
+        } else {
+            guard value.members != nil else { throw wrong(name, "an object, or a text") }
+            value.write(to: &bytes)
+        }
+        // What no host hands over says nothing of a plugin.
+        guard bytes.count <= Int(RQD_MAX_CONFIG) else {
+            throw ManifestError("a configuration of \"\(name)\" has over 1 MiB")
+        }
         return bytes
     }
 

@@ -118,7 +118,7 @@ enum ConfigChecks {
 
     @Sendable private static func takesHuge(_ bench: Bench) throws(Finding) {
         let limit = Int(RQD_MAX_CONFIG)
-        let blank = [UInt8](repeating: UInt8(ascii: " "), count: limit - bench.config.count)
+        let blank = [UInt8](repeating: UInt8(ascii: " "), count: max(limit - bench.config.count, 0))
         try answer(bench, bench.config + blank, "a valid one with much white space")
         let text = Array("{\"".utf8) + [UInt8](repeating: UInt8(ascii: "x"), count: limit - 4)
         try answer(bench, text + Array("\"}".utf8), "a name of 1 MiB")
