@@ -5,7 +5,14 @@ import Testing
 
 /// A registry whose reads and writes contradict each other.
 @Suite struct ConflictTests {
-    @Test func `A registry that refuses to make the entry that it does not show is not stormed`() {
+    private struct Course {
+        var writes = 0
+        var said: [String] = []
+        var isFinished = false
+    }
+
+    /// What a node that may found alone does where each look shows this record, and each write is refused.
+    private func course(showing record: StoredRecord?, for time: Duration) -> Course {
         let introduction = FormationIntroduction(
             identity: NodeIdentity(
                 id: NodeID("1"), incarnation: Incarnation(RandomID(high: 0, low: 1))),
@@ -13,29 +20,59 @@ import Testing
         var machine = RegistryFormation(
             RegistryFormationSettings(introduction, apiURL: "http://10.0.0.1:4001", limit: nil),
             state: RegistryState(), freshID: RandomID(high: 0, low: 256), seed: 7)
-        var time = Duration.zero
-        var writes = 0
-        var said: [String] = []
-        while time < .seconds(10) {
-            machine.tick(time)
+        var course = Course()
+        var now = Duration.zero
+        while now < time {
+            machine.tick(now)
             for effect in machine.takeEffects() {
                 switch effect {
-                case .ask(.read, let id, _): machine.answered(.record(nil), to: id)
+                case .ask(.read, let id, _): machine.answered(.record(record), to: id)
                 case .ask(.list, let id, _): machine.answered(.records([]), to: id)
                 case .ask(_, let id, _):
-                    writes += 1
+                    course.writes += 1
                     machine.answered(.conflict, to: id)
                 case .persist(_, let ticket): machine.persisted(ticket)
-                case .waiting(let text): said.append(text)
+                case .waiting(let text): course.said.append(text)
                 default: break
                 }
             }
-            time += .milliseconds(1)
+            now += .milliseconds(1)
         }
-        #expect((10...101).contains(writes))
+        course.isFinished = machine.isFinished
+        return course
+    }
+
+    @Test func `A registry that refuses to make the entry that it does not show is not stormed`() {
+        let course = course(showing: nil, for: .seconds(10))
+        #expect((10...101).contains(course.writes))
         // Once, and not with each claim.
-        #expect(said.count <= 6, "\(said)")
-        #expect(said.last?.hasPrefix("the registry refuses to make the leader entry") == true)
-        #expect(!machine.isFinished)
+        #expect(course.said.count <= 6, "\(course.said)")
+        #expect(
+            course.said.last?.hasPrefix(
+                "the registry refuses to make the leader entry that it does not show")
+                == true, "\(course.said)")
+        #expect(!course.isFinished)
+    }
+
+    @Test func `A registry that refuses to replace the entry that it shows is not stormed`() {
+        let entry = LeaderEntry(
+            id: NodeID("2"), apiURL: nil, address: PeerAddress("10.0.0.2:4002"),
+            cluster: ClusterID(RandomID(high: 1, low: 1)), state: .forming,
+            nonce: RandomID(high: 1, low: 2), term: .zero,
+            founders: [
+                Member(
+                    id: NodeID("2"), incarnation: Incarnation(RandomID(high: 1, low: 3)),
+                    address: PeerAddress("10.0.0.2:4002"), suffrage: .voter)
+            ])
+        let record = StoredRecord(
+            name: RecordName.leader, value: entry.encoded(), revision: Revision([1]))
+        // Its claim may be taken over after fifteen of them.
+        let course = course(showing: record, for: .seconds(25))
+        #expect((10...101).contains(course.writes))
+        #expect(
+            course.said.last?.hasPrefix(
+                "the registry refuses to replace the leader entry at the revision")
+                == true, "\(course.said)")
+        #expect(!course.isFinished)
     }
 }

@@ -176,8 +176,8 @@ extension RegistryFormation {
         found(claim.value, campaign: true)
     }
 
-    /// Only a look tells what the registry holds now. One that shows nothing where writes say that something
-    /// stands there will say so for a while: its reads come from elsewhere, or are cut by rights.
+    /// Only a look tells what the registry holds now. One that shows what writes say does not stand there
+    /// will show it for a while: its reads come from elsewhere, or are cut by rights.
     private mutating func uncertain(_ answer: RegistryAnswer) {
         view = nil
         if case .failed(let failure) = answer {

@@ -14,10 +14,12 @@ extension RegistryFormation {
     private func currentExplanation() -> String {
         if let founding = state.founding { return "starting cluster \(founding.cluster)" }
         if let lookFailure { return "the registry can't be used: \(lookFailure)" }
-        if conflicts > 1 {
+        if conflicts > 1, state.claim != nil {
+            let write =
+                shown == nil ? "make the leader entry" : "replace the leader entry at the revision"
             return
-                "the registry refuses to make the leader entry that it does not show: its reads are "
-                + "older than its writes, or what may be read and written there differs"
+                "the registry refuses to \(write) that it \(shown == nil ? "does not show" : "shows"): its "
+                + "reads are older than its writes, or what may be read and written there differs"
         }
         guard let view else { return "no answer of the registry yet" }
         switch view.leader {

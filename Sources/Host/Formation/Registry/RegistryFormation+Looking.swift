@@ -14,10 +14,11 @@ extension RegistryFormation {
         if let record {
             leader = .present(LeaderContent(parsing: record.value), record.revision)
             absentSince = nil
-            conflicts = 0
         } else if absentSince == nil {
             absentSince = now
         }
+        if shown != record?.revision { conflicts = 0 }
+        shown = record?.revision
         watch(leader)
         // The records of nodes belong to the same look, whose beginning is this request's.
         ask(.list(prefix: RecordName.nodes), .lookAtNodes(leader))

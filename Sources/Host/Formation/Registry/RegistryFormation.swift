@@ -65,7 +65,9 @@ package struct RegistryFormation: Sendable {
     /// run, of which only the outcome counts.
     var basis: Basis?
     var writing: Writing?
-    /// Writes in a row that were refused without a look since that showed an entry.
+    /// The entry's revision in the last look; nil: there was no entry.
+    var shown: Revision?
+    /// Writes in a row that were refused while looks showed the same.
     var conflicts = 0
     private var lastTicket = PersistTicket(0)
     /// The view, or what hellos showed, has changed since the last decision.
