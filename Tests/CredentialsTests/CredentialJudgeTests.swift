@@ -119,6 +119,23 @@ import Time
         #expect(try bench.ask(.password(user: "a", password: "q")))
     }
 
+    @Test func `Whose a credential is, is known once it was verified, until a reload`() throws {
+        let bench = try Bench("[\(try Self.hashed("a", "p"))]")
+        let right = Credential.password(user: "a", password: "p")
+        let wrong = Credential.password(user: "a", password: "q")
+        #expect(bench.store.principal(of: right) == nil)
+        #expect(try bench.ask(right))
+        #expect(try !bench.ask(wrong))
+        #expect(bench.store.principal(of: right) == "user a")
+        #expect(bench.store.principal(of: wrong) == nil)
+        #expect(bench.store.principal(of: .none) == nil)
+        bench.store.replace(
+            try CredentialTable(parsing: Array(#"[{"username": "*", "perms": ["query"]}]"#.utf8)))
+        // Everybody may now, and nobody looks who it is.
+        #expect(try bench.ask(right))
+        #expect(bench.store.principal(of: right) == nil)
+    }
+
     @Test(arguments: [["\u{E9}", "e\u{301}"], ["e\u{301}", "\u{E9}"]])
     func `A password in another form of its letters is another one, known or not`(
         forms: [String]

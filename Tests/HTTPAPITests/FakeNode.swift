@@ -115,12 +115,17 @@ final class Client {
     }
 
     /// Another client of the same server.
-    /// - Parameter sharesLoop: both are on one event loop.
-    init(beside other: Client, sharesLoop: Bool = false) throws {
+    /// - Parameters:
+    ///   - sharesLoop: both are on one event loop.
+    ///   - address: where it comes from, if not from this machine.
+    init(beside other: Client, sharesLoop: Bool = false, from address: String? = nil) throws {
         node = other.node
         server = other.server
         channel =
             sharesLoop ? EmbeddedChannel(loop: other.channel.embeddedEventLoop) : EmbeddedChannel()
+        if let address {
+            channel.remoteAddress = try SocketAddress(ipAddress: address, port: 1)
+        }
         try server.configure(channel).wait()
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 2)).wait()
     }

@@ -27,23 +27,24 @@ import Wire
         @discardableResult
         mutating func put(
             _ sql: String..., waits: Bool = false, bytes: Int = 10, as user: String = "",
-            timeout: Duration = .seconds(30)
+            of owner: Int = 0, timeout: Duration = .seconds(30)
         ) -> UInt64 {
             put(
-                sql.map { Statement($0) }, waits: waits, bytes: bytes, as: user, timeout: timeout)
+                sql.map { Statement($0) }, waits: waits, bytes: bytes, as: user, of: owner,
+                timeout: timeout)
         }
 
         @discardableResult
         mutating func put(
             _ statements: [Statement], waits: Bool = false, bytes: Int = 10, as user: String = "",
-            timeout: Duration = .seconds(30)
+            of owner: Int = 0, timeout: Duration = .seconds(30)
         ) -> UInt64 {
             lastClient += 1
             machine.put(
                 Machine.Arrival(
                     client: Machine.Client(number: lastClient), statements: statements,
                     credential: user.isEmpty ? .none : .token(user), byteCount: bytes, waits: waits,
-                    deadline: now + timeout),
+                    deadline: now + timeout, owner: owner),
                 at: now)
             look()
             return lastClient
@@ -173,6 +174,36 @@ import Wire
         bench.finish()
         #expect(bench.verdicts[patient] == .taken(sequence: 107))
         #expect(bench.texts == ["c", "d"])
+    }
+
+    @Test func `Clients that wait for places take turns, each with its own writes in order`() {
+        var bench = Bench { $0.timeout = .zero }
+        for sql in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] { bench.put(sql, of: 1) }
+        for sql in ["x", "y"] { bench.put(sql, of: 2) }
+        #expect(bench.texts == ["a", "b"])
+        for texts in [["c", "d"], ["e", "f"], ["g", "x"], ["h", "y"], ["i", "j"], []] {
+            bench.finish()
+            #expect(bench.texts == texts)
+        }
+        #expect(bench.machine.isIdle)
+    }
+
+    @Test func `Who gives up waiting for a place leaves the turns of others alone`() {
+        var bench = Bench { $0.timeout = .zero }
+        for sql in ["a", "b", "c", "d", "e", "f"] { bench.put(sql, of: 1) }
+        let late = bench.put("g", of: 1, timeout: .milliseconds(10))
+        bench.put("x", of: 2)
+        bench.put("h", of: 1)
+        let only = bench.put("z", of: 3, timeout: .milliseconds(10))
+        bench.pass(.milliseconds(10))
+        #expect(bench.verdicts[late] == .full && bench.verdicts[only] == .full)
+        for texts in [["c", "d"], ["e", "f"], ["h", "x"]] {
+            bench.finish()
+            #expect(bench.texts == texts)
+        }
+        bench.machine.stop(at: bench.now)
+        bench.finish()
+        #expect(bench.machine.isIdle)
     }
 
     @Test func `What failed is asked again after a pause, and later batches wait for it`() {

@@ -5,7 +5,7 @@ enum PlainWords {
     /// In lower case; `Words.forms` adds plurals and the like.
     static let all = Set(
         """
-        abi accept access account action active activity address admission answer append applier
+        abi accept access action active activity address admission answer append applier
         arguments arrival arriving aside attempt auth authorization auto availability aws base64
         basis beginning body bounds breach bucket build byte c call campaign cancel cancellations catalog
         cause certificate change channel check checksum choice chunk cleared clearing client

@@ -11,6 +11,15 @@ package protocol RightsJudge: Sendable {
         _ credential: Credential, _ need: RightsNeed, for asker: Asker,
         later: @escaping @Sendable (Bool) -> Void
     ) -> Bool?
+
+    /// Whose credential it is, as long as the judge remembers that it was right; nil: nobody has verified it,
+    /// be it that everybody may do what was asked for. Never blocks.
+    func principal(of credential: Credential) -> String?
+}
+
+extension RightsJudge {
+    /// Of a judge that knows no names.
+    package func principal(of credential: Credential) -> String? { nil }
 }
 
 /// Who waits for a verdict.

@@ -148,6 +148,13 @@ package final class CredentialJudge: RightsJudge {
         }
     }
 
+    package func principal(of credential: Credential) -> String? {
+        let fingerprint = key.fingerprint(credential)
+        return state.withLock { state in
+            state.known[fingerprint] == nil ? nil : state.table.name(in: credential)
+        }
+    }
+
     private static func find(
         _ credential: Credential, _ fingerprint: Fingerprint, _ waiting: Waiting,
         in state: inout State, at now: MonotonicTime

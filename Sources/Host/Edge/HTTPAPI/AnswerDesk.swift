@@ -40,8 +40,8 @@ struct AnswerDesk: Sendable {
         guard size > limits.uncountedBytes, !pending.operation.isObservation else {
             return response
         }
-        let share = Share(of: budgets.answerBytes)
-        guard share.grow(by: size) else { return noRoom(for: pending) }
+        let share = Share(of: budgets.answerBytes, for: pending.account)
+        if let shortage = share.grow(by: size) { return noRoom(shortage, for: pending) }
         response.share = share
         return response
     }
@@ -118,8 +118,8 @@ struct AnswerDesk: Sendable {
         if size > limits.sliceBytes
             || size + Self.repeatedNames(in: result, pending.format) > limits.sliceBytes
         {
-            let share = Share(of: budgets.answerBytes)
-            guard share.grow(by: size) else { return noRoom(for: pending) }
+            let share = Share(of: budgets.answerBytes, for: pending.account)
+            if let shortage = share.grow(by: size) { return noRoom(shortage, for: pending) }
             response = Response(.ok, .json)
             response.source = AnswerSource(
                 ResultDocument(result, pending.format, elapsed: { pending.elapsed }),
@@ -164,8 +164,10 @@ struct AnswerDesk: Sendable {
     func results(
         beginning part: ResultPart, servedBy server: PeerAddress?, _ pending: PendingReply
     ) -> Response {
-        let share = Share(of: budgets.answerBytes)
-        guard share.grow(by: ResultWindow.bytes) else { return noRoom(for: pending) }
+        let share = Share(of: budgets.answerBytes, for: pending.account)
+        if let shortage = share.grow(by: ResultWindow.bytes) {
+            return noRoom(shortage, for: pending)
+        }
         let source = AnswerSource(
             StreamedDocument(pending.format, elapsed: { pending.elapsed }), holding: share)
         source.feed(part)
@@ -181,11 +183,11 @@ struct AnswerDesk: Sendable {
     ) -> Response {
         let pieces =
             result.error == nil ? result.statements.map { ResultPart.Piece.statement($0) } : []
-        let share = Share(of: budgets.answerBytes)
+        let share = Share(of: budgets.answerBytes, for: pending.account)
         let part = ResultPart(
             pieces + [.end(error: result.error, logIndex: result.logIndex)])
-        guard share.grow(by: max(ResultWindow.bytes, part.byteCount)) else {
-            return noRoom(for: pending)
+        if let shortage = share.grow(by: max(ResultWindow.bytes, part.byteCount)) {
+            return noRoom(shortage, for: pending)
         }
         var response = Response(.ok, .lines)
         let source = AnswerSource(
@@ -198,10 +200,19 @@ struct AnswerDesk: Sendable {
 
     /// The answer can't be held until its client takes it. Of what may have been done nobody must be told
     /// that it was not: it would be sent again.
-    private func noRoom(for pending: PendingReply) -> Response {
+    private func noRoom(_ shortage: Shortage, for pending: PendingReply) -> Response {
         pending.operation.mayHaveEffect
             ? Problem.droppedAnswer(asDocument: pending.wantsProblem)
-            : failure(.busy, to: pending)
+            : noRoom(shortage, of: Self.keptAnswers, for: pending)
+    }
+
+    private static let keptAnswers = "answers that wait for their clients"
+
+    /// Nothing was done, for want of one of the things of which there are so many, or of a share of them.
+    func noRoom(_ shortage: Shortage, of things: String, for pending: PendingReply) -> Response {
+        guard shortage == .ofClient else { return failure(.busy, to: pending) }
+        counters.overShare.add()
+        return Problem.overShare(of: things, asDocument: pending.wantsProblem)
     }
 
     /// Bytes that go out as they are, of which the first part is here.
@@ -230,8 +241,10 @@ struct AnswerDesk: Sendable {
         _ content: Response.Content, at logIndex: UInt64, _ part: ResultPart,
         servedBy server: PeerAddress?, _ pending: PendingReply
     ) -> Response {
-        let share = Share(of: budgets.answerBytes)
-        guard share.grow(by: ResultWindow.bytes) else { return failure(.busy, to: pending) }
+        let share = Share(of: budgets.answerBytes, for: pending.account)
+        if let shortage = share.grow(by: ResultWindow.bytes) {
+            return noRoom(shortage, of: Self.keptAnswers, for: pending)
+        }
         let source = AnswerSource(StreamedContent(), holding: share)
         source.timeOfEnd = counters.lastBackup
         source.feed(part)

@@ -12,10 +12,8 @@ final class BodyUpload {
     private var byteCount = 0
     private var start: [UInt8] = []
 
-    /// Nil: as many as the process takes are under way.
-    init?(_ edge: Edge) {
-        let share = Share(of: edge.budgets.uploads)
-        guard share.grow(by: 1) else { return nil }
+    /// - Parameter share: one of these places.
+    init(_ edge: Edge, holding share: Share) {
         self.share = share
         intake = edge.loads()
     }

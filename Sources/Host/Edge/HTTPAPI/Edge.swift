@@ -20,6 +20,7 @@ struct Edge: Sendable {
     let loads: HTTPServer.Loads
     /// Nil: there are no queued writes.
     var queue: WriteQueue?
+    let clients = ClientTable()
 
     /// For the streams of one connection: of bodies they may hold together what the requests of a
     /// connection of HTTP/1.1 may.
@@ -53,8 +54,8 @@ struct Edge: Sendable {
     /// What becomes of a request, by its head alone; nil: that depends on a verdict that comes later.
     /// - Parameter verdict: what came, when this request is planned for the second time.
     func plan(
-        _ head: HTTPRequestHead, isObserver: Bool, asker: Asker, verdict: Bool? = nil,
-        later: @escaping @Sendable (Bool) -> Void
+        _ head: HTTPRequestHead, from client: ConnectionClient, at place: ConnectionPlace,
+        asker: Asker, verdict: Bool? = nil, later: @escaping @Sendable (Bool) -> Void
     ) -> Planned? {
         do throws(QueryParameters.Invalid) {
             if head.method == .OPTIONS { return planned(options(head)) }
@@ -78,7 +79,10 @@ struct Edge: Sendable {
                 return planned(response)
             }
             request.keepParameters(of: operation)
-            if isObserver, !operation.isObservation { return planned(.tooManyConnections) }
+            if let shortage = place.shortage, !operation.isObservation {
+                return planned(tooManyConnections(shortage))
+            }
+            request.account = client.account(showing: request.credential)
             if let answer = operation.answerToHead(desk, request) { return planned(answer) }
             return Planned(
                 plan: .work, bodyLimit: operation.body.limit(limits), work: (operation, request))
@@ -108,14 +112,16 @@ struct Edge: Sendable {
         case .bodyTooLarge(let limit):
             return .plain(
                 .payloadTooLarge, "request body is larger than the limit of \(limit) bytes")
-        case .bodiesExhausted:
+        case .bodiesExhausted(.ofClient): return overShare(of: "bodies under way")
+        case .bodiesExhausted(.ofNode):
             var response = Response.plain(
                 .serviceUnavailable,
                 "the bodies of all requests under way reached the limit of "
                     + "\(limits.bodyBytesInFlight) bytes: nothing was done, try again")
             response.retryAfter = 1
             return response
-        case .uploadsExhausted:
+        case .uploadsExhausted(.ofClient): return overShare(of: "loads that are received")
+        case .uploadsExhausted(.ofNode):
             var response = Response.plain(
                 .serviceUnavailable,
                 "\(limits.uploads) loads are being received here, which is the limit: nothing was "
@@ -142,15 +148,19 @@ struct Edge: Sendable {
                 .expectationFailed, "nothing can be expected of this server but 100-continue")
         }
     }
-}
 
-extension Response {
-    /// The node has more clients than it can serve.
-    static var tooManyConnections: Response {
+    /// The node has more clients than it can serve, or this one has its share of the connections.
+    func tooManyConnections(_ shortage: Shortage) -> Response {
+        guard shortage == .ofNode else { return overShare(of: "connections") }
         var response = Response.plain(
             .serviceUnavailable, "too many connections: try again, or ask another node")
         response.retryAfter = 1
         return response
+    }
+
+    private func overShare(of things: String) -> Response {
+        desk.counters.overShare.add()
+        return Problem.overShare(of: things, asDocument: false)
     }
 }
 

@@ -5,13 +5,22 @@ import Wire
 extension HTTPConnection {
     /// A part of a body that is taken while it comes.
     func keep(_ part: ByteBuffer) {
-        guard let upload = incoming?.upload ?? BodyUpload(edge) else {
-            incoming = nil
-            return machine.refuse(.uploadsExhausted)
-        }
-        incoming?.upload = upload
+        guard let upload = incoming?.upload ?? beginUpload() else { return }
         upload.append(part)
         keepMore(of: upload)
+    }
+
+    /// Nil: there is no place for it, and that was said.
+    private func beginUpload() -> BodyUpload? {
+        let share = Share(of: edge.budgets.uploads, for: incoming?.request.account)
+        if let shortage = share.grow(by: 1) {
+            incoming = nil
+            machine.refuse(.uploadsExhausted(shortage))
+            return nil
+        }
+        let upload = BodyUpload(edge, holding: share)
+        incoming?.upload = upload
+        return upload
     }
 
     /// Has what has come of a body in parts taken, unless that is under way.

@@ -28,8 +28,8 @@ final class HTTPConnection: ChannelDuplexHandler {
     private let limits: HTTPLimits
     /// Counts what passes before this handler.
     private let meter: HTTPTrafficMeter
-    /// Only looking at the node is allowed here: there are too many connections.
-    private let isObserver: Bool
+    private let place: ConnectionPlace
+    private let client: ConnectionClient
     /// What this stands for, where that is no connection; its frames are the answer then.
     private let stream: HTTPStream?
     /// Tells this connection's requests from those of others on its event loop.
@@ -61,17 +61,18 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     init(
-        gateway: LoopGateway, edge: Edge, meter: HTTPTrafficMeter, isObserver: Bool,
-        asker: Asker, now: NIODeadline, stream: HTTPStream? = nil
+        gateway: LoopGateway, edge: Edge, meter: HTTPTrafficMeter, client: ConnectionClient,
+        place: ConnectionPlace, now: NIODeadline, stream: HTTPStream? = nil
     ) {
-        self.asker = asker
+        asker = Asker(address: client.address)
+        self.client = client
+        self.place = place
         self.stream = stream
         self.gateway = gateway
         self.edge = edge
         self.meter = meter
-        self.isObserver = isObserver
         serial = gateway.nextSerial()
-        limits = isObserver ? edge.limits.forObservers : edge.limits
+        limits = place.isObserver ? edge.limits.forObservers : edge.limits
         machine = Machine(limits, now: Self.time(now))
     }
 
@@ -95,20 +96,20 @@ final class HTTPConnection: ChannelDuplexHandler {
         let part = unwrapInboundIn(data)
         if held == nil {
             take(part)
-        } else if held?.append(part) == false {
-            refuseHeld()
+        } else if let shortage = held?.append(part) {
+            refuseHeld(shortage)
         }
         perform()
     }
 
     /// There is no room for what must wait.
-    private func refuseHeld() {
+    private func refuseHeld(_ shortage: Shortage) {
         held?.drop()
         // The request that is waited for is not refused, where it has come to its end.
         if machine.isCompleting {
-            lateRefusal = .bodiesExhausted
+            lateRefusal = .bodiesExhausted(shortage)
         } else {
-            refuse(.bodiesExhausted)
+            refuse(.bodiesExhausted(shortage))
         }
     }
 
@@ -120,7 +121,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             meter.requestEnded()
             machine.endReceived(at: now)
             if machine.isCompleting {
-                held = held ?? HeldParts(edge)
+                held = held ?? HeldParts(edge, for: client.account)
             } else {
                 queueIncoming()
             }
@@ -172,22 +173,22 @@ final class HTTPConnection: ChannelDuplexHandler {
         let here = NIOLoopBound(self, eventLoop: context.eventLoop)
         let loop = context.eventLoop
         let planned = edge.plan(
-            head, isObserver: isObserver, asker: asker, verdict: verdict
+            head, from: client, at: place, asker: asker, verdict: verdict
         ) { verdict in
             loop.execute { here.value.judged(head, verdict) }
         }
         guard let planned else {
-            held = held ?? HeldParts(edge)
+            held = held ?? HeldParts(edge, for: client.account)
             // The body of a stream is kept behind what makes frames of bytes, as far as its window goes.
             let window = stream != nil && head.hasBody ? HTTPLimits.streamWindow : 0
-            if held?.reserve(window) == false { refuseHeld() }
+            if let shortage = held?.reserve(window) { refuseHeld(shortage) }
             return
         }
         // After a request to upgrade, the decoder reads no further.
         let isLast = !head.isKeepAlive || head.headers.contains(name: "upgrade")
         let framing = ResponseFraming(
             isHTTP10: head.version.minor == 0,
-            keepAlive: !isLast && head.method != .CONNECT && !isObserver && stream == nil,
+            keepAlive: !isLast && head.method != .CONNECT && !place.isObserver && stream == nil,
             omitsBody: head.method == .HEAD)
         let isTaken = machine.headReceived(
             planned.head(head, framing, expectsContinue: expectation.wantsContinue, limits), at: now
@@ -197,8 +198,10 @@ final class HTTPConnection: ChannelDuplexHandler {
         if isTaken, let (operation, request) = planned.work {
             incoming = Incoming(operation: operation, request: request)
             // What one read brings in may be thousands, which wait for their places.
-            if ready.count >= limits.pipelinedRequests, incoming?.request.reserve(edge) == false {
-                refuse(.bodiesExhausted)
+            if ready.count >= limits.pipelinedRequests,
+                let shortage = incoming?.request.reserve(edge)
+            {
+                refuse(.bodiesExhausted(shortage))
             }
         }
     }
@@ -210,9 +213,9 @@ final class HTTPConnection: ChannelDuplexHandler {
         }
         if operation.body.window(limits) != nil { return keep(part) }
         // In its place: a second owner of the body would make appending copy it.
-        guard incoming?.request.append(part, edge) ?? false else {
+        if let shortage = incoming?.request.append(part, edge) {
             incoming = nil
-            return machine.refuse(.bodiesExhausted)
+            machine.refuse(.bodiesExhausted(shortage))
         }
     }
 
@@ -438,7 +441,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         output.drop()
         tick?.cancel()
         tick = nil
-        if let stream { stream.ended() } else { gateway.connectionClosed() }
+        if let stream { stream.ended() } else { gateway.connectionClosed(place) }
     }
 
     private func scheduleTick(after delay: TimeAmount, _ context: ChannelHandlerContext) {

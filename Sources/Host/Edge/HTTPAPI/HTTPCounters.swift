@@ -25,6 +25,8 @@ struct HTTPCounters: Sendable {
     let statusReads: Counter
     let readinessChecks: Counter
     let leaderNotFound: Counter
+    /// Requests that were refused because their client has its share.
+    let overShare: Counter
     /// Of clients, open now.
     let connections: Gauge
     let http2: HTTP2Counters
@@ -58,6 +60,7 @@ struct HTTPCounters: Sendable {
         statusReads = counter("num_status")
         readinessChecks = counter("num_readyz")
         leaderNotFound = counter("leader_not_found")
+        overShare = counter("over_share")
         connections = metrics.gauge("http", "connections")
         http2 = HTTP2Counters(metrics)
         receivedBytes = counter("received_bytes")

@@ -71,6 +71,9 @@ package struct HTTPLimits: Sendable {
     package var uploads = 8
     /// Bytes of answers that wait for their clients to take them.
     package var answerBytesInFlight = 2 << 30
+    /// How long clients must keep to their shares of these behind the last refusal of one that has next to
+    /// nothing: see `Pressure`.
+    var sharePatience = Pressure.patience
     /// Bodies and answers up to this size are not counted.
     package var uncountedBytes = 16 * 1024
 

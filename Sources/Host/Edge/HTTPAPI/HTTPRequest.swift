@@ -11,6 +11,8 @@ struct HTTPRequest: Sendable {
     private(set) var body: ByteBuffer?
     /// What the body takes of what all bodies may.
     private(set) var share: Share?
+    /// For whom things are taken; nil: for nobody who has a share.
+    var account: ClientAccount?
     /// A body that came in parts; then `body` is nil.
     private(set) var kept: KeptBody?
 
@@ -32,13 +34,13 @@ struct HTTPRequest: Sendable {
     var credential: Credential { head.credential }
 
     /// Adds a part of the body.
-    /// - Returns: whether there was room for it.
-    mutating func append(_ part: ByteBuffer, _ edge: Edge) -> Bool {
+    /// - Returns: nil: there was room for it.
+    mutating func append(_ part: ByteBuffer, _ edge: Edge) -> Shortage? {
         let size = (body?.readableBytes ?? 0) + part.readableBytes
         if size > edge.limits.uncountedBytes {
-            let share = share ?? Share(of: edge.budgets.bodyBytes)
+            let share = share ?? Share(of: edge.budgets.bodyBytes, for: account)
             let more = self.share == nil ? size : part.readableBytes
-            guard share.grow(by: more) else { return false }
+            if let shortage = share.grow(by: more) { return shortage }
             self.share = share
         }
         if body == nil {
@@ -46,16 +48,16 @@ struct HTTPRequest: Sendable {
         } else {
             body?.writeImmutableBuffer(part)
         }
-        return true
+        return nil
     }
 
     /// Counts what the request takes besides its body.
-    /// - Returns: whether there was room for it.
-    mutating func reserve(_ edge: Edge) -> Bool {
-        let share = Share(of: edge.budgets.bodyBytes)
-        guard share.grow(by: Self.ownBytes) else { return false }
+    /// - Returns: nil: there was room for it.
+    mutating func reserve(_ edge: Edge) -> Shortage? {
+        let share = Share(of: edge.budgets.bodyBytes, for: account)
+        if let shortage = share.grow(by: Self.ownBytes) { return shortage }
         self.share = share
-        return true
+        return nil
     }
 
     /// In memory, about.
@@ -147,6 +149,8 @@ struct PendingReply {
     let operation: HTTPOperation
     let format: ResultFormat
     let head: HTTPRequestFacts
+    /// For whom things are taken; nil: for nobody who has a share.
+    let account: ClientAccount?
 
     init(_ operation: HTTPOperation, _ request: HTTPRequest) {
         self.operation = operation
@@ -154,6 +158,7 @@ struct PendingReply {
         format.lines = request.wantsLines
         self.format = format
         head = request.head
+        account = request.account
     }
 
     var target: String { head.target }

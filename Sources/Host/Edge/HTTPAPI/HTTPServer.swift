@@ -2,7 +2,6 @@ package import NIOCore
 import NIOHTTP1
 import NIOHTTP2
 import NIOPosix
-import Rights
 package import Service
 import Synchronization
 package import Telemetry
@@ -131,30 +130,31 @@ package final class HTTPServer: Sendable {
     private func install(on channel: any Channel) throws {
         let pipeline = channel.pipeline.syncOperations
         let gateway = gateway(of: channel.eventLoop)
-        guard gateway.connectionOpened() else {
+        let client = ConnectionClient(channel.remoteAddress, edge.clients, edge.door)
+        guard let place = gateway.connectionOpened(by: client.account) else {
             try pipeline.addHandler(HTTPRefusalHandler(edge))
             return
         }
-        let isObserver = edge.budgets.connections.inUse > edge.limits.connections
-        let limits = isObserver ? edge.limits.forObservers : edge.limits
+        let limits = place.isObserver ? edge.limits.forObservers : edge.limits
         let opening = HTTPOpening(limits.pace) { [self] version in
             switch version {
-            case .http1: try installHTTP1(on: channel, gateway, isObserver: isObserver)
-            case .http2: try installHTTP2(on: channel, gateway, isObserver: isObserver)
+            case .http1: try installHTTP1(on: channel, gateway, client, place)
+            case .http2: try installHTTP2(on: channel, gateway, client, place)
             }
         } gone: {
-            gateway.connectionClosed()
+            gateway.connectionClosed(place)
         }
         do {
             try pipeline.addHandler(opening)
         } catch {
-            gateway.connectionClosed()
+            gateway.connectionClosed(place)
             throw error
         }
     }
 
     private func installHTTP1(
-        on channel: any Channel, _ gateway: LoopGateway, isObserver: Bool
+        on channel: any Channel, _ gateway: LoopGateway, _ client: ConnectionClient,
+        _ place: ConnectionPlace
     ) throws {
         let pipeline = channel.pipeline.syncOperations
         var decoding = NIOHTTPDecoderLimitConfiguration()
@@ -167,8 +167,7 @@ package final class HTTPServer: Sendable {
             leftOverBytesStrategy: .dropBytes, limitConfiguration: decoding)
         let meter = HTTPTrafficMeter(total: edge.desk.counters.receivedBytes)
         let connection = HTTPConnection(
-            gateway: gateway, edge: edge, meter: meter, isObserver: isObserver,
-            asker: Asker(address: channel.remoteAddress?.ipAddress ?? ""),
+            gateway: gateway, edge: edge, meter: meter, client: client, place: place,
             now: channel.eventLoop.now)
         try pipeline.addHandler(meter)
         try pipeline.addHandler(ByteToMessageHandler(decoder))
@@ -176,12 +175,13 @@ package final class HTTPServer: Sendable {
     }
 
     private func installHTTP2(
-        on channel: any Channel, _ gateway: LoopGateway, isObserver: Bool
+        on channel: any Channel, _ gateway: LoopGateway, _ client: ConnectionClient,
+        _ place: ConnectionPlace
     ) throws {
         let meter = HTTP2Meter(edge.desk.counters)
         let session = HTTP2Session(
-            gateway: gateway, edge: edge, meter: meter, isObserver: isObserver,
-            address: channel.remoteAddress?.ipAddress ?? "", now: channel.eventLoop.now)
+            gateway: gateway, edge: edge, meter: meter, client: client, place: place,
+            now: channel.eventLoop.now)
         let here = NIOLoopBound(session, eventLoop: channel.eventLoop)
         let frames = NIOHTTP2Handler(
             mode: .server, eventLoop: channel.eventLoop,
@@ -244,7 +244,8 @@ private final class HTTPRefusalHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var output = ByteBuffer()
-        edge.writer.write(.tooManyConnections, ResponseFraming(keepAlive: false), to: &output)
+        edge.writer.write(
+            edge.tooManyConnections(.ofNode), ResponseFraming(keepAlive: false), to: &output)
         let written = context.eventLoop.makePromise(of: Void.self)
         written.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
         context.writeAndFlush(wrapOutboundOut(output), promise: written)

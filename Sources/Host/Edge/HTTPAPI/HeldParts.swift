@@ -8,23 +8,26 @@ struct HeldParts {
     /// Nil: there was no room, and nothing is kept any more.
     private var share: Share?
 
-    init(_ edge: Edge) { share = Share(of: edge.budgets.bodyBytes) }
+    /// - Parameter account: of the client by its address.
+    init(_ edge: Edge, for account: ClientAccount) {
+        share = Share(of: edge.budgets.bodyBytes, for: account)
+    }
 
     /// See `drop`.
     var isDropped: Bool { share == nil }
 
-    /// - Returns: false: there is no room for it.
-    mutating func append(_ part: HTTPServerRequestPart) -> Bool {
-        guard !isDropped else { return true }
-        guard reserve(Self.byteCount(of: part)) else { return false }
+    /// - Returns: nil: there was room for it, or nothing is kept any more.
+    mutating func append(_ part: HTTPServerRequestPart) -> Shortage? {
+        guard !isDropped else { return nil }
+        if let shortage = reserve(Self.byteCount(of: part)) { return shortage }
         parts.append(part)
-        return true
+        return nil
     }
 
     /// For what is kept elsewhere until then.
     /// - Parameter byteCount: how much that may be.
-    /// - Returns: false: there is no room for it.
-    func reserve(_ byteCount: Int) -> Bool { share?.grow(by: byteCount) ?? true }
+    /// - Returns: nil: there was room for it.
+    func reserve(_ byteCount: Int) -> Shortage? { share?.grow(by: byteCount) }
 
     mutating func popFirst() -> HTTPServerRequestPart? { parts.popFirst() }
 

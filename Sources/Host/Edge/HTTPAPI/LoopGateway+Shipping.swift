@@ -99,8 +99,8 @@ extension LoopGateway {
 
     /// The answer begins now, and has its lines by and by. Without room for it it comes at the end.
     func beginLines(_ waiting: inout Waiting) {
-        let share = Share(of: edge.budgets.answerBytes)
-        guard share.grow(by: ResultWindow.bytes) else { return }
+        let share = Share(of: edge.budgets.answerBytes, for: waiting.pending.account)
+        guard share.grow(by: ResultWindow.bytes) == nil else { return }
         let source = AnswerSource(StreamedContent(), holding: share)
         source.feed(ResultPart([.contentBegins(logIndex: 0)]))
         waiting.source = source

@@ -125,8 +125,11 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         _ pending: PendingReply, for connection: HTTPConnection, _ exchange: ExchangeID,
         _ share: Share?
     ) -> RequestID? {
-        guard pending.operation.isObservation || edge.budgets.requests.take(1) else {
-            connection.complete(exchange, with: edge.desk.failure(.busy, to: pending))
+        if !pending.operation.isObservation,
+            let shortage = edge.budgets.requests.take(1, for: pending.account)
+        {
+            let refusal = edge.desk.noRoom(shortage, of: "requests under way", for: pending)
+            connection.complete(exchange, with: refusal)
             return nil
         }
         let id = Self.id(exchange, connection)
@@ -300,7 +303,9 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
 
     func remove(_ id: RequestID) -> Waiting? {
         guard let found = waiting.removeValue(forKey: id) else { return nil }
-        if !found.pending.operation.isObservation { edge.budgets.requests.giveBack(1) }
+        if !found.pending.operation.isObservation {
+            edge.budgets.requests.giveBack(1, for: found.pending.account)
+        }
         if found.hasSteps {
             // When this turn of the loop is over nobody else holds them.
             let files = HeldFiles(found.shipment?.parcel, found.importing)
@@ -342,19 +347,34 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
 
     func left(_ connection: HTTPConnection) { serving[ObjectIdentifier(connection)] = nil }
 
-    /// - Returns: false: there are as many as the process may have.
-    func connectionOpened() -> Bool {
-        guard edge.budgets.connections.take(1) else { return false }
+    /// - Returns: nil: there are as many as the process may have.
+    func connectionOpened(by account: ClientAccount) -> ConnectionPlace? {
+        guard let place = takePlace(for: account) else { return nil }
         openConnections += 1
         edge.desk.counters.connections.add(1)
-        return true
+        return place
     }
 
-    func connectionClosed() {
+    func connectionClosed(_ place: ConnectionPlace) {
         openConnections -= 1
         edge.desk.counters.connections.add(-1)
-        edge.budgets.connections.giveBack(1)
+        giveBack(place)
         endDrainingIfDue()
+    }
+
+    /// One among all connections, or else among those that only look at the node; nil: there is neither.
+    func takePlace(for account: ClientAccount) -> ConnectionPlace? {
+        let shortage = edge.budgets.connections.take(1, for: account)
+        if shortage != nil, edge.budgets.observers.take(1, for: nil) != nil { return nil }
+        return ConnectionPlace(account: account, shortage: shortage)
+    }
+
+    func giveBack(_ place: ConnectionPlace) {
+        if place.isObserver {
+            edge.budgets.observers.giveBack(1, for: nil)
+        } else {
+            edge.budgets.connections.giveBack(1, for: place.account)
+        }
     }
 
     /// An open connection speaks HTTP/2.
@@ -363,10 +383,10 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         edge.desk.counters.http2.sessions.add(1)
     }
 
-    func sessionClosed(_ session: HTTP2Session) {
+    func sessionClosed(_ session: HTTP2Session, at place: ConnectionPlace) {
         guard sessions.removeValue(forKey: ObjectIdentifier(session)) != nil else { return }
         edge.desk.counters.http2.sessions.add(-1)
-        connectionClosed()
+        connectionClosed(place)
     }
 
     /// See `HTTPServer.drain`.

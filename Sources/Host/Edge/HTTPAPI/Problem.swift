@@ -95,6 +95,25 @@ enum Problem {
         return response
     }
 
+    /// The client has its share of what all clients may have together, while others are starved.
+    static let overShareCode = "over_share"
+
+    /// - Parameters:
+    ///   - things: of which it has that.
+    ///   - asDocument: the client asks for that.
+    static func overShare(of things: String, asDocument: Bool) -> Response {
+        let text =
+            "this client has its share of the \(things), and others are refused for want of any: nothing "
+            + "was done, try again"
+        var response =
+            asDocument
+            ? document(.tooManyRequests, code: overShareCode, text, isUncertain: false)
+            : .plain(.tooManyRequests, text)
+        response.errorCode = overShareCode
+        response.retryAfter = 1
+        return response
+    }
+
     private static func document(
         _ status: HTTPResponseStatus, code: String, _ detail: String, isUncertain: Bool,
         _ more: [JSONValue.Member] = []

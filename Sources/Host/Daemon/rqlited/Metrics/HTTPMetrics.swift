@@ -24,6 +24,10 @@ struct HTTPMetrics {
                 "rqlited_http_without_leader_total", .counter,
                 "Requests that failed for want of a leader", samples([("leader_not_found", "")])),
             MetricFamily(
+                "rqlited_http_over_share_total", .counter,
+                "Requests refused with 429, for their client had its share and others were starved",
+                samples([("over_share", "")])),
+            MetricFamily(
                 "rqlited_http_connections", .gauge, "Open connections of clients",
                 samples([("connections", "")])),
             MetricFamily(

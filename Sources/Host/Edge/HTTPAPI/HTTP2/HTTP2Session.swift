@@ -1,6 +1,5 @@
 import NIOCore
 import NIOHTTP2
-import Rights
 import Telemetry
 
 /// A client connection that speaks HTTP/2. Each of its streams is served as a connection with one
@@ -15,25 +14,26 @@ final class HTTP2Session: ChannelInboundHandler {
     private let edge: Edge
     private let limits: HTTPLimits
     private let meter: HTTP2Meter
-    private let isObserver: Bool
-    private let address: String
+    private let client: ConnectionClient
+    private let place: ConnectionPlace
+    /// Of all streams but one, which has the place of the connection.
+    private var furtherPlaces: [ConnectionPlace] = []
     private var machine: HTTP2SessionMachine
     private var context: ChannelHandlerContext?
     private var streams: [ObjectIdentifier: HTTPConnection] = [:]
     private var lastStream = HTTP2StreamID.rootStream
     private var tick: Scheduled<Void>?
 
-    /// - Parameter isObserver: only looking at the node is allowed here.
     init(
-        gateway: LoopGateway, edge: Edge, meter: HTTP2Meter, isObserver: Bool, address: String,
-        now: NIODeadline
+        gateway: LoopGateway, edge: Edge, meter: HTTP2Meter, client: ConnectionClient,
+        place: ConnectionPlace, now: NIODeadline
     ) {
         self.gateway = gateway
         self.edge = edge.ofSession
         self.meter = meter
-        self.isObserver = isObserver
-        self.address = address
-        limits = isObserver ? edge.limits.forObservers : edge.limits
+        self.client = client
+        self.place = place
+        limits = place.isObserver ? edge.limits.forObservers : edge.limits
         machine = HTTP2SessionMachine(limits, now: HTTPConnection.time(now))
     }
 
@@ -50,23 +50,20 @@ final class HTTP2Session: ChannelInboundHandler {
         if let id = try options?.getOption(HTTP2StreamChannelOptions.streamID) {
             lastStream = max(lastStream, id)
         }
-        let budget = edge.budgets.connections
-        // The first of them has the place of the connection.
-        guard machine.streams < limits.servedStreams, machine.streams == 0 || budget.take(1) else {
+        guard machine.streams < limits.servedStreams, let place = takePlace() else {
             edge.desk.counters.http2.refusals.add()
             channel.writeAndFlush(HTTP2Frame.FramePayload.rstStream(.refusedStream), promise: nil)
             return
         }
         let stream = HTTPStream(self, limits, edge.desk.counters)
         let connection = HTTPConnection(
-            gateway: gateway, edge: edge, meter: stream.meter,
-            isObserver: isObserver
-                || machine.streams > 0 && budget.inUse > edge.limits.connections,
-            asker: Asker(address: address), now: channel.eventLoop.now, stream: stream)
+            gateway: gateway, edge: edge, meter: stream.meter, client: client,
+            place: self.place.isObserver ? self.place : place, now: channel.eventLoop.now,
+            stream: stream)
         do {
             try channel.pipeline.syncOperations.addHandlers([stream, connection])
         } catch {
-            if machine.streams > 0 { budget.giveBack(1) }
+            if machine.streams > 0 { giveBackPlace() }
             throw error
         }
         machine.streamOpened(at: now)
@@ -76,11 +73,24 @@ final class HTTP2Session: ChannelInboundHandler {
         if gateway.isDraining { drain() }
     }
 
+    /// Nil: there is none.
+    private func takePlace() -> ConnectionPlace? {
+        guard machine.streams > 0 else { return place }
+        guard let further = gateway.takePlace(for: client.account) else { return nil }
+        furtherPlaces.append(further)
+        return further
+    }
+
+    /// Any of them: in the end all are given back.
+    private func giveBackPlace() {
+        if let further = furtherPlaces.popLast() { gateway.giveBack(further) }
+    }
+
     func streamClosed(_ stream: HTTPStream) {
         guard streams.removeValue(forKey: ObjectIdentifier(stream)) != nil else { return }
         edge.desk.counters.http2.streams.add(-1)
         machine.streamClosed(at: now)
-        if machine.streams > 0 { edge.budgets.connections.giveBack(1) }
+        if machine.streams > 0 { giveBackPlace() }
         perform()
     }
 
@@ -179,7 +189,7 @@ final class HTTP2Session: ChannelInboundHandler {
         context = nil
         tick?.cancel()
         tick = nil
-        gateway.sessionClosed(self)
+        gateway.sessionClosed(self, at: place)
     }
 
     private func scheduleTick(after delay: TimeAmount, _ context: ChannelHandlerContext) {

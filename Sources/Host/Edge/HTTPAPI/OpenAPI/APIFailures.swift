@@ -50,6 +50,11 @@ enum APIFailures {
                 answers.append(Answer(status: Problem.status(of: error), .problem, code))
             }
         }
+        if !operation.isObservation {
+            answers += [Response.Content.plainError, .problem].map {
+                Answer(status: .tooManyRequests, $0, Problem.overShareCode)
+            }
+        }
         if operation.mayHaveEffect {
             answers += [Response.Content.plainError, .problem].map {
                 Answer(status: .internalServerError, $0, Problem.droppedCode)

@@ -27,6 +27,11 @@ struct APIResponses {
             add(.text(413, "The body is larger than the server takes."))
         }
         if !operation.isObservation {
+            add(
+                .text(
+                    429,
+                    "The client has its share of what the node can hold, while others are refused."
+                ))
             add(.text(503, "The node has more to do than it can: try again, or ask another."))
         }
         for failure in APIFailures.answers(of: operation) {

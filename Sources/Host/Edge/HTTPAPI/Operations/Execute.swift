@@ -41,6 +41,7 @@ extension StatementsOperation {
             QueuedWrite(
                 statements: statements, credential: request.credential,
                 byteCount: request.body?.readableBytes ?? 0, waits: parameters.has(.wait),
-                needsNoLeader: parameters.has(.noleader), timeout: parameters.timeout))
+                needsNoLeader: parameters.has(.noleader), timeout: parameters.timeout,
+                owner: request.account?.number ?? 0))
     }
 }

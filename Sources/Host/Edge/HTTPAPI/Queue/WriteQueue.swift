@@ -59,7 +59,8 @@ final class WriteQueue: ReplySink, @unchecked Sendable {
         machine.put(
             Machine.Arrival(
                 client: client, statements: write.statements, credential: write.credential,
-                byteCount: write.byteCount, waits: write.waits, deadline: now + write.timeout),
+                byteCount: write.byteCount, waits: write.waits, deadline: now + write.timeout,
+                owner: write.owner),
             at: now)
         perform()
     }
@@ -179,4 +180,6 @@ struct QueuedWrite: Sendable {
     var needsNoLeader: Bool
     /// How long the client waits.
     var timeout: Duration
+    /// See `WriteQueueMachine.Arrival`.
+    var owner: Int
 }

@@ -35,6 +35,9 @@ struct WriteQueueMachine: Sendable {
         var waits: Bool
         /// When the client stops waiting.
         var deadline: Duration
+        /// Whose it is: of writes that wait for a place each owner's have their turns. As
+        /// `ClientAccount.number`; 0: nobody's.
+        var owner = 0
     }
 
     /// What its client is told, once.
@@ -117,7 +120,7 @@ struct WriteQueueMachine: Sendable {
     private(set) var completedSequence: UInt64 = 0
 
     // Not slices of arrays: these keep alive what was taken from their beginning.
-    private var blocked = CircularBuffer<(arrival: Arrival, at: Duration)>()
+    private var blocked = WaitingWrites()
     private var queue = CircularBuffer<Write>()
     private var queuedBytes = 0
     private var batch: Batch?
@@ -150,7 +153,7 @@ struct WriteQueueMachine: Sendable {
         func consider(_ time: Duration?) {
             if let time { due = min(due ?? time, time) }
         }
-        consider(blocked.lazy.map(\.arrival.deadline).min())
+        consider(blocked.firstDeadline)
         consider(batch?.againAt)
         if batch == nil, settings.timeout > .zero {
             consider(queue.first.map { $0.arrivedAt + settings.timeout })
@@ -166,7 +169,7 @@ struct WriteQueueMachine: Sendable {
             admit(arrival, now)
             startIfDue(now)
         } else {
-            blocked.append((arrival, now))
+            blocked.append(arrival)
             startIfDue(now)
         }
     }
@@ -190,9 +193,9 @@ struct WriteQueueMachine: Sendable {
     }
 
     private mutating func admitBlocked(_ now: Duration) {
-        while let next = blocked.first, hasPlace(for: next.arrival) {
-            blocked.removeFirst()
-            admit(next.arrival, now)
+        while let next = blocked.first, hasPlace(for: next) {
+            _ = blocked.popFirst()
+            admit(next, now)
         }
     }
 
@@ -325,11 +328,8 @@ struct WriteQueueMachine: Sendable {
             waiting[client] = nil
             effects.append(.answer(client, .waitedTooLong))
         }
-        if blocked.contains(where: { $0.arrival.deadline <= now }) {
-            for write in blocked where write.arrival.deadline <= now {
-                effects.append(.answer(write.arrival.client, .full))
-            }
-            blocked.removeAll { $0.arrival.deadline <= now }
+        for write in blocked.removeLate(at: now) {
+            effects.append(.answer(write.client, .full))
         }
         if let batch, let again = batch.againAt, again <= now { submit(batch.failed, now) }
         startIfDue(now)
@@ -348,8 +348,7 @@ struct WriteQueueMachine: Sendable {
         guard !isStopping else { return }
         isStopping = true
         isHurried = true
-        for write in blocked { effects.append(.answer(write.arrival.client, .stopped)) }
-        blocked = []
+        for write in blocked.removeAll() { effects.append(.answer(write.client, .stopped)) }
         if let batch, batch.againAt != nil { submit(batch.failed, now) }
         startIfDue(now)
     }
@@ -357,11 +356,10 @@ struct WriteQueueMachine: Sendable {
     /// What is left is dropped.
     mutating func giveUp() {
         isStopping = true
-        for write in blocked { effects.append(.answer(write.arrival.client, .stopped)) }
+        for write in blocked.removeAll() { effects.append(.answer(write.client, .stopped)) }
         let left =
             (batch?.open.flatMap(\.writes) ?? []) + (batch?.failed ?? []) + (batch?.empty ?? [])
             + Array(queue)
-        blocked = []
         batch = nil
         queue = []
         queuedBytes = 0

@@ -1,0 +1,42 @@
+import NIOCore
+import Rights
+
+/// Whose the requests of one connection are: of the user or token that they show, where the rights judge has
+/// verified it, else of the address. Belongs to an event loop; the streams of a connection of HTTP/2
+/// have one together.
+final class ConnectionClient {
+    /// As numbers, without a port; empty where there is none.
+    let address: String
+    /// By the address.
+    let account: ClientAccount
+    private let clients: ClientTable
+    private let door: HTTPDoor
+    /// What was shown last, and whose it is: mostly a connection shows the same all the time.
+    private var shown: (credential: Credential, account: ClientAccount)?
+
+    init(_ address: SocketAddress?, _ clients: ClientTable, _ door: HTTPDoor) {
+        self.address = address?.ipAddress ?? ""
+        account = clients.account(of: ClientTable.Key(address))
+        self.clients = clients
+        self.door = door
+    }
+
+    /// To be asked when the rights judge has let the request pass.
+    func account(showing credential: Credential) -> ClientAccount {
+        guard credential != .none, door.judge != nil else { return account }
+        if let shown, shown.credential == credential { return shown.account }
+        let name = door.judge?.principal(of: credential)
+        let found = name.map { clients.account(of: .principal(Array($0.utf8))) } ?? account
+        shown = (credential, found)
+        return found
+    }
+}
+
+/// The place that a connection, or a further stream of one, has among all.
+struct ConnectionPlace {
+    let account: ClientAccount
+    /// Why nothing may be asked for here but looking at the node; nil: all may.
+    let shortage: Shortage?
+
+    var isObserver: Bool { shortage != nil }
+}
