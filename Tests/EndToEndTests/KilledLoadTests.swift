@@ -34,9 +34,24 @@ import Testing
         var testDescription: String { "\(victim) while \(step)" }
     }
 
-    private static let rows = 70
-    /// Of each row: in parts, and in one entry.
-    private static let (largeRow, smallRow) = (1 << 20, 200 << 10)
+    /// What is loaded.
+    private struct Size {
+        var rows: Int
+        var rowBytes: Int
+
+        /// What the question of `check` is answered behind the load.
+        var summary: String { "\(rows)/\(rows * rowBytes)/1" }
+    }
+
+    private static let environment = ProcessInfo.processInfo.environment
+    /// `LOAD_MEGABYTES` says how many; fewer would go in one entry.
+    private static let inParts = Size(
+        rows: max(70, environment["LOAD_MEGABYTES"].flatMap { Int($0) } ?? 70), rowBytes: 1 << 20)
+    private static let inOneEntry = Size(rows: 70, rowBytes: 200 << 10)
+    /// How many times longer everything may take than with the usual size.
+    private static let slowness = max(1, inParts.rows / 70)
+
+    private static func patience(_ seconds: Int) -> Duration { .seconds(seconds * slowness) }
 
     private let directory: TestDirectory
     private let cluster: TestCluster
@@ -46,15 +61,15 @@ import Testing
         cluster = try TestCluster.joined(3)
     }
 
-    /// - Parameter bytes: of each row; they can't be packed.
-    private func file(_ bytes: Int) throws -> Data {
+    /// Of bytes that can't be packed.
+    private func file(_ size: Size) throws -> Data {
         let path = directory.path + "/file"
         try run(
             "sqlite3", path,
             "CREATE TABLE t(a INTEGER PRIMARY KEY, b); "
-                + "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT \(Self.rows)) "
-                + "INSERT INTO t SELECT i, randomblob(\(bytes)) FROM n")
-        return try Data(contentsOf: URL(filePath: path))
+                + "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT \(size.rows)) "
+                + "INSERT INTO t SELECT i, randomblob(\(size.rowBytes)) FROM n")
+        return try Data(contentsOf: URL(filePath: path), options: .mappedIfSafe)
     }
 
     private func hasReached(_ step: Step, _ asked: Daemon, _ victims: [Daemon]) async -> Bool {
@@ -78,15 +93,15 @@ import Testing
     }
 
     /// - Returns: the answer; nil: it was lost, or the file had come by half only.
-    private func load(_ file: Data, _ moment: Moment, _ asked: Daemon, _ victims: [Daemon])
-        async throws -> HTTPAnswer?
-    {
+    private func load(
+        _ file: Data, _ size: Size, _ moment: Moment, _ asked: Daemon, _ victims: [Daemon]
+    ) async throws -> HTTPAnswer? {
         if moment.step == .body {
             let wire = try HTTPWire(host: asked.host, port: asked.httpPort, timeout: 120)
             try wire.sendRaw(
                 "POST /db/load HTTP/1.1\r\nHost: x\r\nContent-Length: \(file.count)\r\n\r\n")
             try wire.sendRaw(file.prefix(file.count / 2))
-            try await eventually("its bytes come", within: .seconds(60)) {
+            try await eventually("its bytes come", within: Self.patience(60)) {
                 await hasReached(.body, asked, victims) ? true : nil
             }
             for victim in victims { victim.kill() }
@@ -95,17 +110,17 @@ import Testing
         return try await withThrowingTaskGroup(of: HTTPAnswer?.self) { group in
             group.addTask {
                 try? await asked.client.send(
-                    "POST", "/db/load?timeout=60s", body: file, timeout: .seconds(300))
+                    "POST", "/db/load?timeout=60s", body: file, timeout: Self.patience(300))
             }
             group.addTask {
-                let deadline = ContinuousClock.now + .seconds(120)
+                let deadline = ContinuousClock.now + Self.patience(120)
                 // Without a pause: some steps are short.
                 while await !hasReached(moment.step, asked, victims),
                     ContinuousClock.now < deadline
                 {
                     let applied = try? await asked.client.rows(
                         "SELECT count(*) FROM t", level: "none")
-                    if applied?.first?[0].int == Self.rows { break }
+                    if applied?.first?[0].int == size.rows { break }
                 }
                 for victim in victims { victim.kill() }
                 for victim in victims { try victim.start() }
@@ -117,8 +132,8 @@ import Testing
         }
     }
 
-    private func check(_ moment: Moment, _ bytes: Int) async throws {
-        let file = try file(bytes)
+    private func check(_ moment: Moment, _ size: Size) async throws {
+        let file = try file(size)
         defer { cluster.stop() }
         try cluster.start()
         let leader = try await cluster.waitForAgreement(within: .seconds(60))
@@ -139,17 +154,16 @@ import Testing
             case .third: [third]
             case .all: cluster.nodes
             }
-        let answer = try await load(file, moment, asked, victims)
+        let answer = try await load(file, size, moment, asked, victims)
         if moment.step == .body { for victim in victims { try victim.start() } }
-        _ = try await cluster.waitForAgreement(within: .seconds(60))
+        _ = try await cluster.waitForAgreement(within: Self.patience(60))
         let question = "SELECT count(*) || '/' || sum(length(b)) || '/' || min(a) FROM t"
         // Whoever leads by now: an answer that all will have.
-        let found = try await eventually("reads are served", within: .seconds(120)) {
+        let found = try await eventually("reads are served", within: Self.patience(120)) {
             let rows = try? await third.client.rows(question, level: "linearizable")
             return rows?.first?[0].string
         }
-        let new = "\(Self.rows)/\(Self.rows * bytes)/1"
-        let isNew = found == new
+        let isNew = found == size.summary
         #expect(isNew || found == "1/3/0", "\(found)")
         if let answer, answer.status == 200, try answer.json()["error"].string == nil {
             #expect(isNew, "\(answer.text.prefix(300))")
@@ -159,19 +173,19 @@ import Testing
             #expect(answer?.status == 200 && isNew, "\(answer?.text.prefix(300) ?? "no answer")")
         }
         for node in cluster.nodes {
-            try await eventually("node \(node.id) has the same", within: .seconds(120)) {
+            try await eventually("node \(node.id) has the same", within: Self.patience(120)) {
                 let rows = try? await node.client.rows(question, level: "none")
                 return rows?.first?[0].string == found ? true : nil
             }
         }
-        _ = try await eventually("writes are taken", within: .seconds(60)) {
-            let result = try await third.client.execute(["INSERT INTO t VALUES(1000, 'after')"])
+        _ = try await eventually("writes are taken", within: Self.patience(60)) {
+            let result = try await third.client.execute(["INSERT INTO t VALUES(1000000, 'after')"])
             return result["results"][0]["rows_affected"].int
         }
         for node in cluster.nodes {
-            try await eventually("node \(node.id) has the write", within: .seconds(60)) {
+            try await eventually("node \(node.id) has the write", within: Self.patience(60)) {
                 let rows = try? await node.client.rows(
-                    "SELECT b FROM t WHERE a = 1000", level: "none")
+                    "SELECT b FROM t WHERE a = 1000000", level: "none")
                 return rows?.first?[0].string == "after" ? true : nil
             }
         }
@@ -195,14 +209,18 @@ import Testing
         }
     }
 
-    /// The first of each list, and with `LOAD_KILLS=all` in the environment all of them.
+    /// The first of each list; with `LOAD_KILLS` in the environment those of the step that it names, or
+    /// `all` of them.
     private static func tried(_ moments: [Moment], _ count: Int) -> [Moment] {
-        let areAll = ProcessInfo.processInfo.environment["LOAD_KILLS"] == "all"
-        return areAll ? moments : Array(moments.prefix(count))
+        switch environment["LOAD_KILLS"] {
+        case nil: Array(moments.prefix(count))
+        case "all"?: moments
+        case let name?: moments.filter { $0.step.rawValue == name }
+        }
     }
 
     @Test(
-        .timeLimit(.minutes(15)),
+        .timeLimit(.minutes(15 * slowness)),
         arguments: tried(
             [
                 Moment(victim: .asked, step: .parts), Moment(victim: .leader, step: .applying),
@@ -211,11 +229,12 @@ import Testing
                 Moment(victim: .leader, step: .parts), Moment(victim: .leader, step: .lateParts),
                 Moment(victim: .third, step: .parts), Moment(victim: .third, step: .applying),
                 Moment(victim: .all, step: .parts), Moment(victim: .all, step: .applying),
+                Moment(victim: .asked, step: .lateParts), Moment(victim: .third, step: .lateParts),
             ], 3))
     func `A load in parts is there whole or not at all, whoever is killed at any step`(
         moment: Moment
     ) async throws {
-        try await check(moment, Self.largeRow)
+        try await check(moment, Self.inParts)
     }
 
     @Test(
@@ -227,7 +246,7 @@ import Testing
     func `A load in one entry is there whole or not at all, whoever is killed at any step`(
         moment: Moment
     ) async throws {
-        try await check(moment, Self.smallRow)
+        try await check(moment, Self.inOneEntry)
     }
 
     @Test(.timeLimit(.minutes(5)), arguments: [SIGKILL, SIGTERM])
