@@ -22,7 +22,7 @@ import Testing
     /// What is kept of bodies.
     private func kept(by node: Daemon) throws -> Int {
         try FileManager.default.contentsOfDirectory(atPath: node.dataDirectory + "/tmp")
-            .count { $0.contains("loading") }
+            .filter { $0.contains("loading") }.count
     }
 
     @Test(.timeLimit(.minutes(5)))

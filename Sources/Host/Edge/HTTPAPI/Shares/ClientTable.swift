@@ -54,19 +54,19 @@ extension ClientTable.Key {
     init(_ address: SocketAddress?) {
         switch address {
         case .v4(let place)?:
-            self.init(network: withUnsafeBytes(of: place.address.sin_addr) { Array($0) })
+            self = .behind(withUnsafeBytes(of: place.address.sin_addr) { Array($0) })
         case .v6(let place)?:
             let bytes = withUnsafeBytes(of: place.address.sin6_addr) { Array($0) }
             // An IPv4 address in the form of an IPv6 one (RFC 4291 §2.5.5.2).
             let isMapped = bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 255
-            self.init(network: isMapped ? Array(bytes[12...]) : Array(bytes[..<8]))
+            self = .behind(isMapped ? Array(bytes[12...]) : Array(bytes[..<8]))
         case .unixDomainSocket?, nil: self = .local
         }
     }
 
     /// - Parameter bytes: four, or the first eight of an IPv6 address: of `::1` all are 0.
-    private init(network bytes: [UInt8]) {
+    private static func behind(_ bytes: [UInt8]) -> Self {
         let isLoopback = bytes.count == 4 ? bytes[0] == 127 : bytes.allSatisfy { $0 == 0 }
-        self = isLoopback ? .local : .network(bytes)
+        return isLoopback ? .local : .network(bytes)
     }
 }
