@@ -75,6 +75,28 @@ import Wire
         try await clients.shutdownGracefully()
     }
 
+    /// NIO fills several buffers in one go, of which the first is small.
+    @Test func `All that was read before a connection changed loops goes with it`() async throws {
+        let clients = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let node = try await TestNode.start("a")
+        let listener = try await Listener.bind(
+            PeerAddress("127.0.0.1:0"), transport: node.transport, side: .nodes, clients: clients
+        ) { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHandler(LoopTeller(clients))
+            }
+        }.get()
+        let text = "GET /\(String(repeating: "a", count: 50_000))\n"
+        let (raw, channel) = try await RawConnection.open(to: listener.port)
+        try await channel.say(Array(text.utf8))
+        let answer = try await raw.bytesUntilClosed()
+        let isWhole = answer == Array("clients \(text)".utf8)
+        #expect(isWhole, "\(answer.count) bytes")
+        try await listener.close().get()
+        try await node.stop()
+        try await clients.shutdownGracefully()
+    }
+
     /// The child process has descriptors to lose; the tests' own must not run out.
     @Test func `A listener survives that descriptors run out, and turns away who waits`()
         async throws

@@ -15,6 +15,8 @@ final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
     private let http: Listener.HTTPInstaller
     private var bytes = ByteBuffer()
     private var isDecided = false
+    /// The bytes go to another channel.
+    private var isMoving = false
     private var deadline: Scheduled<Void>?
 
     /// - Parameter side: whom the port is for that took the connection.
@@ -38,12 +40,12 @@ final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         deadline?.cancel()
-        if isDecided, bytes.readableBytes > 0 {
-            context.fireChannelRead(wrapInboundOut(bytes))
-            context.fireChannelReadComplete()
-        } else if !isDecided {
+        if !isDecided {
             // Gone before it said anything, as health checks of load balancers are.
             transport.inbound.identified(context.channel)
+        } else if !isMoving, bytes.readableBytes > 0 {
+            context.fireChannelRead(wrapInboundOut(bytes))
+            context.fireChannelReadComplete()
         }
     }
 
@@ -164,6 +166,18 @@ final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
             of: NIOBSDSocket.Handle.self
         ) { fcntl($0, F_DUPFD_CLOEXEC, 3) }
         guard let duplicate, duplicate >= 0 else { return context.close(promise: nil) }
+        isMoving = true
+        // What is being read may bring more in this turn, whatever the channel was told: several buffers
+        // are filled in one go, and the first is small.
+        context.eventLoop.assumeIsolated().execute {
+            self.handOver(duplicate, of: channel, to: loop, install)
+        }
+    }
+
+    private func handOver(
+        _ duplicate: Int32, of channel: any Channel, to loop: any EventLoop,
+        _ install: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) {
         let (bytes, inbound) = (bytes, transport.inbound)
         self.bytes.clear()
         ClientBootstrap(group: loop)
