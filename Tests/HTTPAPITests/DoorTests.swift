@@ -218,26 +218,31 @@ private final class FakeJudge: RightsJudge {
         #expect(client.server.budgets.bodyBytes.inUse == 0)
     }
 
-    @Test func `A stream whose body nobody may read yet counts as far as its window goes`() throws {
+    @Test func `What comes on a stream while a verdict is awaited counts by its frames`() throws {
         var limits = HTTPLimits()
-        limits.bodyBytesInFlight = 3 * HTTPLimits.streamWindow + 1000
+        limits.bodyBytesInFlight = 100_000
         let judge = FakeJudge(isLate: true)
         let client = try FrameClient(client(judge, limits: limits))
-        for stream in [1, 3, 5, 7] as [UInt32] {
+        for stream in [1, 3] as [UInt32] {
             try client.send(client.head(stream, "POST", "/db/execute", ends: false))
         }
-        #expect(client.client.server.budgets.bodyBytes.inUse == 3 * HTTPLimits.streamWindow)
-        #expect(client.streams[7]?.status == "503")
-        // One without a body has none.
-        try client.send(client.head(9, "GET", "/status"))
-        #expect(client.streams[9] == nil)
+        let bodies = client.client.server.budgets.bodyBytes
+        #expect(bodies.inUse == 0)
+        // Of a byte each.
+        let frame = Frame(.data, 0, 1, [0x20]).bytes
+        let frames = Array(repeating: frame, count: 400).flatMap(\.self)
+        try client.send(frames)
+        #expect(bodies.inUse > 40_000 && bodies.inUse < 100_000)
+        #expect(client.streams[1]?.status == nil)
+        // Too much.
+        try client.send(frames + frames)
+        #expect(client.streams[1]?.status == "503")
+        #expect(bodies.inUse == 0)
         judge.decide(false)
         try client.advance()
-        for stream in [1, 3, 5] as [UInt32] {
-            try client.send(Frame(.data, Frame.endStream, stream, [0x20]))
-        }
-        for stream in [1, 3, 5, 9] as [UInt32] { #expect(client.streams[stream]?.status == "401") }
-        #expect(client.client.server.budgets.bodyBytes.inUse == 0)
+        try client.send(Frame(.data, Frame.endStream, 3, [0x20]))
+        #expect(client.streams[3]?.status == "401")
+        #expect(bodies.inUse == 0)
         #expect(client.goAways == [])
     }
 

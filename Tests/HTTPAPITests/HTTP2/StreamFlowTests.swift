@@ -88,6 +88,23 @@ import Wire
         #expect(client.goAways == [])
     }
 
+    @Test func `A body is taken and counted also where the client takes no answers`() throws {
+        let client = try FrameClient(Client(FakeNode { _ in nil }))
+        let bodies = client.client.server.budgets.bodyBytes
+        try client.send(client.head(1, "POST", "/db/execute", ends: false))
+        client.channel.isWritable = false
+        client.channel.pipeline.fireChannelWritabilityChanged()
+        for _ in 0..<3 {
+            try client.send(Frame(.data, 0, 1, Array(repeating: 0x20, count: 16_000)))
+        }
+        #expect(bodies.inUse == 48_000)
+        client.channel.isWritable = true
+        client.channel.pipeline.fireChannelWritabilityChanged()
+        try client.send(Frame(.data, Frame.endStream, 1, [0x20]))
+        #expect(client.streams[1]?.status == "400")
+        #expect(bodies.inUse == 0)
+    }
+
     @Test func `A client that takes nothing of its answer loses the stream`() throws {
         var limits = HTTPLimits()
         limits.pace.takingWindow = .seconds(100)

@@ -179,9 +179,6 @@ final class HTTPConnection: ChannelDuplexHandler {
         }
         guard let planned else {
             held = held ?? HeldParts(edge, for: client.account)
-            // The body of a stream is kept behind what makes frames of bytes, as far as its window goes.
-            let window = stream != nil && head.hasBody ? HTTPLimits.streamWindow : 0
-            if let shortage = held?.reserve(window) { refuseHeld(shortage) }
             return
         }
         // After a request to upgrade, the decoder reads no further.
@@ -396,7 +393,11 @@ final class HTTPConnection: ChannelDuplexHandler {
         if mayRead { context.read() } else { readWanted = true }
     }
 
-    private var mayRead: Bool { held?.isDropped ?? true && machine.wantsInput }
+    /// What is not read of a stream is kept before this handler, frame by frame, and nobody counts it.
+    private var mayRead: Bool {
+        if stream != nil { return machine.hasRoomForBody }
+        return held?.isDropped ?? true && machine.wantsInput
+    }
 
     private func resumeReading() {
         guard readWanted, let context, mayRead else { return }

@@ -424,6 +424,11 @@ struct HTTPConnectionMachine<Answer> {
         return bodyBytes < bodiesInFlight
     }
 
+    /// Not so where a body in parts is not taken as fast as it comes: nothing else bounds what it holds.
+    var hasRoomForBody: Bool {
+        if case .receiving(let incoming) = intake { incoming.hasRoom } else { true }
+    }
+
     /// Time passes. To be called a few times within the shortest of the limits.
     mutating func tick(_ traffic: HTTPTraffic, at now: Duration) {
         if case .closed = outflow { return }

@@ -18,16 +18,11 @@ struct HeldParts {
 
     /// - Returns: nil: there was room for it, or nothing is kept any more.
     mutating func append(_ part: HTTPServerRequestPart) -> Shortage? {
-        guard !isDropped else { return nil }
-        if let shortage = reserve(Self.byteCount(of: part)) { return shortage }
+        guard let share else { return nil }
+        if let shortage = share.grow(by: Self.byteCount(of: part)) { return shortage }
         parts.append(part)
         return nil
     }
-
-    /// For what is kept elsewhere until then.
-    /// - Parameter byteCount: how much that may be.
-    /// - Returns: nil: there was room for it.
-    func reserve(_ byteCount: Int) -> Shortage? { share?.grow(by: byteCount) }
 
     mutating func popFirst() -> HTTPServerRequestPart? { parts.popFirst() }
 
