@@ -257,6 +257,37 @@ import Wire
         #expect(client.server.budgets.answerBytes.inUse == 0)
     }
 
+    @Test func `What packs an answer counts, and without room for it the answer is not packed`()
+        throws
+    {
+        let name = String(repeating: "a", count: 10_000)
+        let nulls = rows([name], [""], Array(repeating: [.null], count: 200))
+        var limits = HTTPLimits()
+        limits.answerBytesInFlight = AnswerPacker.bytes + 100_000
+        let client = try Client(FakeNode { _ in nil }, limits: limits)
+        let query =
+            "GET /db/query?q=x&associative HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n"
+        try client.send(String(repeating: query, count: 3))
+        let ids = client.node.requests.map(\.id)
+        try #require(ids.count == 3)
+        // They wait for the first.
+        for id in ids.dropFirst() {
+            let result = CommandResult([StatementResult(nulls)])
+            client.node.deliver([Reply(id: id, outcome: .results(result))])
+        }
+        #expect(client.server.budgets.answerBytes.inUse > AnswerPacker.bytes + 20_000)
+        client.node.deliver([Reply(id: ids[0], outcome: .results(.oneInsert))])
+        var text = try client.output()
+        for _ in 0..<200 {
+            client.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
+            text += try client.output()
+        }
+        #expect(text.components(separatedBy: "HTTP/1.1 200 OK").count == 4)
+        #expect(text.components(separatedBy: "Content-Encoding: gzip").count == 2)
+        #expect(text.components(separatedBy: "\(name)\":null").count == 201)
+        #expect(client.server.budgets.answerBytes.inUse == 0)
+    }
+
     @Test func `Answers that are made at once count, too, until they are taken`() throws {
         var limits = HTTPLimits()
         limits.answerBytesInFlight = 250_000

@@ -34,8 +34,7 @@ extension Response {
         let isWorthIt = source != nil || body.count >= Self.leastPacked
         guard isWorthIt, content.isText, !isPacked, pending.takesGzip else { return }
         if let source {
-            source.pack()
-            isPacked = true
+            isPacked = source.pack()
         } else {
             do throws(GzipError) {
                 body = try GzipWriter().add(body, isLast: true)
@@ -59,6 +58,9 @@ extension Response.Content {
 
 /// One gzip stream for one answer. Belongs to the event loop of its connection.
 final class AnswerPacker {
+    /// What it takes, about: zlib's windows and tables. Also while its answer waits for others.
+    static let bytes = 272 << 10
+
     private let writer = GzipWriter()
 
     func add(_ bytes: [UInt8], isLast: Bool) throws(GzipError) -> [UInt8] {

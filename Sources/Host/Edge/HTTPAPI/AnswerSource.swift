@@ -18,7 +18,7 @@ final class AnswerSource: @unchecked Sendable {
     }
 
     private var body: Body
-    /// Memory that the rows take until the last of them is written.
+    /// Memory that the rows take until the last of them is written, and what packs them.
     private let share: Share?
     /// Bytes of `share`.
     private var covered = ResultWindow.bytes
@@ -49,7 +49,12 @@ final class AnswerSource: @unchecked Sendable {
     }
 
     /// What goes out from here on is packed by gzip; before the first of it.
-    func pack() { packer = AnswerPacker() }
+    /// - Returns: false: there is no room for what packs it, and it goes out as it is.
+    func pack() -> Bool {
+        guard share?.grow(by: AnswerPacker.bytes) ?? true else { return false }
+        packer = AnswerPacker()
+        return true
+    }
 
     /// About `size` bytes more, packed where that is asked for. Fails when the rows are damaged.
     func next(_ size: Int) throws -> (bytes: [UInt8], slice: HTTPSlice) {
