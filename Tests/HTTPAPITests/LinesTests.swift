@@ -94,6 +94,20 @@ import Wire
         #expect(try ask(client).contains("{\"end\":true,\"error\":\"stale read\"}\n"))
     }
 
+    @Test(arguments: [
+        Outcome.failed(.notReady("a disk")),
+        .results(CommandResult([], error: "store not ready: a disk")),
+    ])
+    func `A write that failed is told as that, whatever room there is`(outcome: Outcome) throws {
+        var limits = HTTPLimits()
+        limits.answerBytesInFlight = 1000
+        let client = try Client(FakeNode { _ in outcome }, limits: limits)
+        let answer = try client.request(
+            "POST", "/db/execute", headers: ["Accept: application/x-ndjson"], body: #"["x"]"#)
+        #expect(answer.status == 200)
+        #expect(answer.body == "{\"end\":true,\"error\":\"store not ready: a disk\"}\n")
+    }
+
     @Test(arguments: ["*/*", "application/json", "application/json, application/x-ndjson"])
     func `Who does not ask for lines first gets one document`(accept: String) throws {
         let output = try ask(try Client(answering: .results(Self.result)), accept: accept)

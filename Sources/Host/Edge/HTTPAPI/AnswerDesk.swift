@@ -181,11 +181,10 @@ struct AnswerDesk: Sendable {
     private func lines(
         _ result: CommandResult, servedBy server: PeerAddress?, _ pending: PendingReply
     ) -> Response {
-        let pieces =
-            result.error == nil ? result.statements.map { ResultPart.Piece.statement($0) } : []
+        if let error = result.error { return line(error, result.logIndex, pending) }
+        let pieces = result.statements.map { ResultPart.Piece.statement($0) }
         let share = Share(of: budgets.answerBytes, for: pending.account)
-        let part = ResultPart(
-            pieces + [.end(error: result.error, logIndex: result.logIndex)])
+        let part = ResultPart(pieces + [.end(error: nil, logIndex: result.logIndex)])
         if let shortage = share.grow(by: max(ResultWindow.bytes, part.byteCount)) {
             return noRoom(shortage, for: pending)
         }
@@ -194,8 +193,17 @@ struct AnswerDesk: Sendable {
             StreamedDocument(pending.format, elapsed: { pending.elapsed }), holding: share)
         source.feed(part)
         response.source = source
-        if result.error == nil { response.servedBy = server?.rawValue ?? advertisedAddress }
+        response.servedBy = server?.rawValue ?? advertisedAddress
         return response
+    }
+
+    /// A request that failed as a whole. There is always room to say so: without it nobody would know
+    /// that it was not carried out.
+    private func line(_ error: String, _ logIndex: UInt64, _ pending: PendingReply) -> Response {
+        var output = JSONOutput(continuing: [])
+        ResultMembers(format: pending.format).writeEndLine(
+            error: error, logIndex: logIndex, elapsed: { pending.elapsed }, to: &output)
+        return Response(.ok, .lines, body: output.bytes)
     }
 
     /// The answer can't be held until its client takes it. Of what may have been done nobody must be told

@@ -68,6 +68,17 @@ struct ResultMembers {
         output.endObject()
     }
 
+    /// The same as the last line, where results are lines.
+    func writeEndLine(
+        error: String?, logIndex: UInt64, elapsed: () -> Duration, to output: inout JSONOutput
+    ) {
+        output.beginObject()
+        output.member("end")
+        output.bool(true)
+        writeEnd(error: error, logIndex: logIndex, elapsed: elapsed, to: &output)
+        output.endLine()
+    }
+
     private func writeNullRows(_ output: inout JSONOutput) {
         output.member("rows")
         output.null()

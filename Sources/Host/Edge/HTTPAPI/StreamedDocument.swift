@@ -113,14 +113,12 @@ struct StreamedDocument {
             stage = .rows(writer, header)
         case .end(let error, let logIndex):
             if members.format.lines {
-                output.beginObject()
-                output.member("end")
-                output.bool(true)
+                members.writeEndLine(
+                    error: error, logIndex: logIndex, elapsed: elapsed, to: &output)
             } else {
                 output.endArray()
+                members.writeEnd(error: error, logIndex: logIndex, elapsed: elapsed, to: &output)
             }
-            members.writeEnd(error: error, logIndex: logIndex, elapsed: elapsed, to: &output)
-            if members.format.lines { output.endLine() }
             stage = .finished
         case .cells, .rowsEnd, .contentBegins, .copyBegins, .content:
             throw .invalid(field: "piece of a result", value: 0)
