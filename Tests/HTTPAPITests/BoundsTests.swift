@@ -411,6 +411,7 @@ import Wire
         let client = try Client(node)
         try client.send("GET /db/query?q=x HTTP/1.1\r\nHost: a\r\n\r\n" + write(#"["b"]"#))
         try client.channel.close().wait()
+        client.channel.embeddedEventLoop.run()
         #expect(node.cancelled == node.requests.map(\.id))
         #expect(node.requests.count == 2)
     }

@@ -17,7 +17,7 @@ import Wire
 final class FakeNode: NodeService {
     private struct State {
         var batches: [[ClientRequest]] = []
-        var cancelled: [RequestID] = []
+        var cancelled: [[RequestID]] = []
         var demands: [PartDemand] = []
         /// Of each batch, whom the replies go to.
         var sinks: [any ReplySink] = []
@@ -44,7 +44,7 @@ final class FakeNode: NodeService {
     }
 
     func cancel(_ requests: [RequestID], replyTo sink: any ReplySink) {
-        state.withLock { $0.cancelled += requests }
+        state.withLock { $0.cancelled.append(requests) }
     }
 
     func demand(_ demands: [PartDemand], replyTo sink: any ReplySink) {
@@ -52,7 +52,9 @@ final class FakeNode: NodeService {
     }
 
     var demands: [PartDemand] { state.withLock { $0.demands } }
-    var cancelled: [RequestID] { state.withLock { $0.cancelled } }
+    var cancelled: [RequestID] { cancellations.flatMap(\.self) }
+    /// By the calls that it came with.
+    var cancellations: [[RequestID]] { state.withLock { $0.cancelled } }
     var batches: [[ClientRequest]] { state.withLock { $0.batches } }
     var requests: [ClientRequest] { batches.flatMap(\.self) }
 

@@ -113,6 +113,7 @@ import Wire
         try request(client)
         deliver([Self.begin, Self.cells(2)], client)
         try client.channel.close().wait()
+        client.channel.embeddedEventLoop.run()
         #expect(client.node.cancelled == [client.node.requests[0].id])
         // What was on its way is dropped.
         deliver([Self.cells(2)], client)

@@ -35,6 +35,8 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
     let service: any NodeService
     let edge: Edge
     private var gathered: [ClientRequest] = []
+    /// Nobody waits for these any more, and the node is to hear of it in this turn.
+    private var gone: [RequestID] = []
     /// Also requests whose client has gone: the node is still at them.
     var waiting: [RequestID: Waiting] = [:]
     /// Whose request is worked on elsewhere, and its body where that is kept.
@@ -212,8 +214,16 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         let ids = exchanges.map { Self.id($0, connection) }.filter { waiting[$0] != nil }
         guard !ids.isEmpty else { return }
         for id in ids { away[id]?.intake?.abandon() }
+        if gone.isEmpty { loop.execute { self.cancelGone() } }
+        gone += ids
+    }
+
+    /// Together: the node looks through all reads that wait, and clients may hang up by the thousand.
+    private func cancelGone() {
         // What is not yet submitted is cancelled after it.
         submitGathered()
+        let ids = gone
+        gone = []
         service.cancel(ids, replyTo: self)
     }
 
