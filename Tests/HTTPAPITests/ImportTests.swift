@@ -1,3 +1,4 @@
+import JSON
 import NIOCore
 import NIOEmbedded
 import Service
@@ -136,8 +137,10 @@ import Wire
                     line: 3, columns: ["a", "d", "f"],
                     values: [.real(0.5), .text(#"[1,{"e":2}]"#), .integer(1)]),
             ])
-        for bad in ["[1]", "{", #"{"a":1,"a":2}"#, #"{"a":99999999999999999999}"#, #"{"a":1e999}"#]
-        {
+        for bad in [
+            "[1]", "{", #"{"a":1,"a":2}"#, #"{"a":99999999999999999999}"#, #"{"a":1e999}"#,
+            #"{"a":1} {}"#, #"{"a":[1}"#, #"{"a":{"b":[1,]}}"#, #"{"a":[1]"#, "1",
+        ] {
             let rows = LineRows(MemoryFile(Array("{}\n\(bad)\n".utf8)))
             do {
                 _ = try all(rows)
@@ -145,6 +148,39 @@ import Wire
             } catch let fault as ImportFault {
                 #expect(fault.line == 2, "\(bad): \(fault)")
             }
+        }
+    }
+
+    @Test(arguments: [
+        ("[]", "[]"), ("{}", "{}"), ("[[],{},[{}]]", "[[],{},[{}]]"),
+        (
+            #"[ 1 , -2.50e+3 , "a\u0062\"" , null , true , false ]"#,
+            #"[1,-2.50e+3,"ab\"",null,true,false]"#
+        ),
+        (
+            #"{ "a" : { "b" : [ 1 , { "c" : null } ] , "a" : 2 } , "d" : "<" }"#,
+            #"{"a":{"b":[1,{"c":null}],"a":2},"d":"\u003c"}"#
+        ),
+    ])
+    func `An array or an object is kept as its text, without white space`(
+        value: String, text: String
+    ) throws {
+        let line = #"{"a":\#(value),"b":2}"#
+        #expect(
+            try all(LineRows(MemoryFile(Array(line.utf8)))) == [
+                ImportRow(line: 1, columns: ["a", "b"], values: [.text(text), .integer(2)])
+            ])
+        let tree = try JSONValue(parsing: value)
+        #expect(tree.text() == text)
+    }
+
+    @Test func `A line has as many members as a table may have columns`() throws {
+        let members = (1...2000).map { "\"c\($0)\":\($0)" }.joined(separator: ",")
+        let rows = try all(LineRows(MemoryFile(Array("{\(members)}".utf8))))
+        #expect(rows.map(\.values.count) == [2000])
+        let fault = "it has more than 2000 members, which no table has columns for"
+        #expect(throws: ImportFault(line: 1, text: fault)) {
+            _ = try all(LineRows(MemoryFile(Array("{\(members),\"x\":1}".utf8))))
         }
     }
 

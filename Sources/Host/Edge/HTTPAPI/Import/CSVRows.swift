@@ -15,9 +15,6 @@ final class CSVRows: ImportRows {
         var count = 0
     }
 
-    /// SQLite's tables have no more (`SQLITE_LIMIT_COLUMN`).
-    private static let mostColumns = 2000
-
     private var bytes: ImportBytes
     private let recordBytes: Int
     private var columns: [String]?
@@ -46,11 +43,11 @@ final class CSVRows: ImportRows {
                 continue
             }
             guard let columns else {
-                guard record.count <= Self.mostColumns else {
+                guard record.count <= ImportRow.mostColumns else {
                     throw ImportFault(
                         line: start,
                         text: "it has \(record.count) fields, and a table has "
-                            + "\(Self.mostColumns) columns at most")
+                            + "\(ImportRow.mostColumns) columns at most")
                 }
                 columns = try fields.map { field throws(ImportFault) in
                     try text(field.bytes, start)
@@ -84,7 +81,7 @@ final class CSVRows: ImportRows {
     /// - Returns: nil: there is no other.
     private func record() throws(ImportFault) -> Record? {
         let start = line
-        let most = columns?.count ?? Self.mostColumns
+        let most = columns?.count ?? ImportRow.mostColumns
         var record = Record()
         var size = 0
         guard var byte = try nextByte() else { return nil }

@@ -3,6 +3,9 @@ import Wire
 
 /// A row that is to be imported.
 struct ImportRow: Equatable {
+    /// SQLite's tables have no more (`SQLITE_LIMIT_COLUMN`).
+    static let mostColumns = 2000
+
     /// Where it begins in the body: the line, from 1, or of a table the number of the row.
     var line: Int
     var columns: [String]
@@ -91,42 +94,97 @@ final class LineRows: ImportRows {
     }
 
     private func row(_ text: [UInt8]) throws(ImportFault) -> ImportRow {
-        let value: JSONValue
-        do throws(JSONError) {
-            value = try JSONValue(parsing: text)
-        } catch {
-            throw ImportFault(line: line, text: "it is no JSON: \(error)")
-        }
-        guard case .object(let members) = value else {
-            throw ImportFault(line: line, text: "it is no JSON object")
-        }
+        let line = line
+        return try text.withUnsafeBytes { bytes -> Result<ImportRow, ImportFault> in
+            var reader = LineReader(bytes, line)
+            do throws(ImportFault) { return .success(try reader.row()) } catch {
+                return .failure(error)
+            }
+        }.get()
+    }
+}
+
+/// Makes a row of a line, token by token: a tree of it takes fifty times as much memory.
+private struct LineReader {
+    private var reader: JSONReader
+    private let line: Int
+
+    init(_ bytes: UnsafeRawBufferPointer, _ line: Int) {
+        reader = JSONReader(bytes)
+        self.line = line
+    }
+
+    mutating func row() throws(ImportFault) -> ImportRow {
+        guard try next() == .beginObject else { throw fault("it is no JSON object") }
         var row = ImportRow(line: line, columns: [], values: [])
-        for member in members {
-            row.columns.append(member.name)
-            row.values.append(try self.value(member.value))
+        while case .name(let span) = try next() {
+            guard row.columns.count < ImportRow.mostColumns else {
+                throw fault(
+                    "it has more than \(ImportRow.mostColumns) members, which no table has columns for"
+                )
+            }
+            row.columns.append(reader.text(of: span))
+            row.values.append(try value(try next()))
         }
+        // Nothing may stand behind it.
+        _ = try next()
         guard Set(row.columns.map { Array($0.utf8) }).count == row.columns.count else {
-            throw ImportFault(line: line, text: "a member stands there twice")
+            throw fault("a member stands there twice")
         }
         return row
     }
 
-    private func value(_ value: JSONValue) throws(ImportFault) -> Value {
-        switch value {
-        case .null: return .null
+    private func fault(_ text: String) -> ImportFault { ImportFault(line: line, text: text) }
+
+    private mutating func next() throws(ImportFault) -> JSONToken {
+        do throws(JSONError) { return try reader.next() } catch {
+            throw fault("it is no JSON: \(error)")
+        }
+    }
+
+    private mutating func value(_ token: JSONToken) throws(ImportFault) -> Value {
+        switch token {
         case .bool(let value): return .integer(value ? 1 : 0)
-        case .string(let text): return .text(text)
-        case .number(let text):
-            if let integer = Int64(text) { return .integer(integer) }
-            let isWhole = text.utf8.allSatisfy { $0 == UInt8(ascii: "-") || (48...57).contains($0) }
-            guard !isWhole, let real = Double(text), real.isFinite else {
-                throw ImportFault(line: line, text: "the number \(text.prefix(40)) is too large")
+        case .string(let span): return .text(reader.text(of: span))
+        case .number(let span): return try number(reader.text(of: span))
+        case .beginArray, .beginObject: return .text(try document(token))
+        // The reader offers none of the others where a value stands.
+        case .null, .name, .endArray, .endObject, .endOfInput: return .null
+        }
+    }
+
+    private func number(_ text: String) throws(ImportFault) -> Value {
+        if let integer = Int64(text) { return .integer(integer) }
+        let isWhole = text.utf8.allSatisfy { $0 == UInt8(ascii: "-") || (48...57).contains($0) }
+        guard !isWhole, let real = Double(text), real.isFinite else {
+            throw fault("the number \(text.prefix(40)) is too large")
+        }
+        return .real(real)
+    }
+
+    /// An array or an object that begins with the token, without white space.
+    private mutating func document(_ first: JSONToken) throws(ImportFault) -> String {
+        var output = JSONOutput(continuing: [])
+        /// Of each container that is open, whether it is an array.
+        var open: [Bool] = []
+        var token = first
+        while true {
+            if open.last == true, token != .endArray { output.element() }
+            switch token {
+            case .name(let span): output.member(text: reader.text(of: span))
+            case .beginArray, .beginObject:
+                open.append(token == .beginArray)
+                if token == .beginArray { output.beginArray() } else { output.beginObject() }
+            case .endArray, .endObject:
+                open.removeLast()
+                if token == .endArray { output.endArray() } else { output.endObject() }
+            case .string(let span): output.text(reader.text(of: span))
+            case .number(let span): output.value(.number(reader.text(of: span)))
+            case .bool(let value): output.bool(value)
+            case .null, .endOfInput: output.null()
             }
-            return .real(real)
-        case .array, .object:
-            var bytes: [UInt8] = []
-            value.write(to: &bytes, pretty: false)
-            return .text(String(decoding: bytes, as: UTF8.self))
+            if open.isEmpty { return String(decoding: output.bytes, as: UTF8.self) }
+            token = try next()
         }
     }
 }
