@@ -54,6 +54,10 @@ import Wire
         let idle = try Client(FakeNode { _ in .readiness(.nodeOnly) }, limits: limits)
         let next = try Client(beside: idle)
         #expect(try next.get("/readyz").status == 503)
+        // One too many, too.
+        let silent = try Client(beside: idle)
+        silent.channel.embeddedEventLoop.advanceTime(by: .seconds(10))
+        #expect(!silent.channel.isActive)
         idle.channel.embeddedEventLoop.advanceTime(by: .seconds(10))
         #expect(!idle.channel.isActive)
         #expect(try Client(beside: idle).get("/readyz").status == 200)

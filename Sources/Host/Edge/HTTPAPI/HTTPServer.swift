@@ -239,8 +239,19 @@ private final class HTTPRefusalHandler: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     private let edge: Edge
+    private var deadline: Scheduled<Void>?
 
     init(_ edge: Edge) { self.edge = edge }
+
+    /// Over TLS nothing may ever come.
+    func handlerAdded(context: ChannelHandlerContext) {
+        let time = TimeAmount(edge.limits.forObservers.pace.head)
+        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: time) {
+            context.close(promise: nil)
+        }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { deadline?.cancel() }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var output = ByteBuffer()
