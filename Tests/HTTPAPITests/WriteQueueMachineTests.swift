@@ -101,6 +101,23 @@ import Wire
         #expect(bench.texts == ["c", "d"])
     }
 
+    @Test func `However many wait for a place, one more costs the same, and each is told in time`()
+    {
+        var bench = Bench()
+        let start = ContinuousClock.now
+        for number in 0..<60_000 {
+            bench.put("a", waits: true, timeout: .seconds(30 + number % 3))
+            _ = bench.machine.nextTick
+        }
+        #expect(bench.machine.nextTick == .seconds(30))
+        // To look at all others each time takes minutes.
+        #expect(ContinuousClock.now - start < .seconds(30))
+        bench.pass(.seconds(30))
+        #expect(bench.verdicts.count == 20_000)
+        bench.pass(.seconds(2))
+        #expect(bench.verdicts.count == 60_000)
+    }
+
     @Test func `A batch goes out when its first write has waited long enough`() {
         var bench = Bench()
         bench.put("a")

@@ -126,6 +126,9 @@ struct WriteQueueMachine: Sendable {
     private var batch: Batch?
     /// Whoever waits for a write that has a place.
     private var waiting: [Client: Duration] = [:]
+    /// Nobody in `waiting` or `blocked` waits in vain before. It is not looked for who was answered in
+    /// time: that would be a walk over all of them for each write.
+    private var firstDeadline: Duration?
     private var lastID: UInt64 = 0
     /// Batches don't wait until they are full.
     private var isHurried = false
@@ -149,16 +152,21 @@ struct WriteQueueMachine: Sendable {
 
     /// When `tick` is due, if nothing else happens; nil: never.
     var nextTick: Duration? {
-        var due = waiting.values.min()
+        var due = hasClients ? firstDeadline : nil
         func consider(_ time: Duration?) {
             if let time { due = min(due ?? time, time) }
         }
-        consider(blocked.firstDeadline)
         consider(batch?.againAt)
         if batch == nil, settings.timeout > .zero {
             consider(queue.first.map { $0.arrivedAt + settings.timeout })
         }
         return due
+    }
+
+    private var hasClients: Bool { !waiting.isEmpty || !blocked.isEmpty }
+
+    private mutating func note(_ deadline: Duration) {
+        firstDeadline = hasClients ? min(firstDeadline ?? deadline, deadline) : deadline
     }
 
     // MARK: Writes
@@ -169,6 +177,7 @@ struct WriteQueueMachine: Sendable {
             admit(arrival, now)
             startIfDue(now)
         } else {
+            note(arrival.deadline)
             blocked.append(arrival)
             startIfDue(now)
         }
@@ -186,6 +195,7 @@ struct WriteQueueMachine: Sendable {
         queue.append(Write(sequence: lastSequence, arrival: arrival, arrivedAt: now))
         queuedBytes += arrival.byteCount
         if arrival.waits {
+            note(arrival.deadline)
             waiting[arrival.client] = arrival.deadline
         } else {
             effects.append(.answer(arrival.client, .taken(sequence: lastSequence)))
@@ -322,6 +332,12 @@ struct WriteQueueMachine: Sendable {
 
     /// Times have passed, or may have.
     mutating func tick(at now: Duration) {
+        if let first = firstDeadline, first <= now { expire(now) }
+        if let batch, let again = batch.againAt, again <= now { submit(batch.failed, now) }
+        startIfDue(now)
+    }
+
+    private mutating func expire(_ now: Duration) {
         // In the order of their clients, for a dictionary has none.
         let late = waiting.filter { $0.value <= now }.keys.sorted { $0.number < $1.number }
         for client in late {
@@ -331,8 +347,7 @@ struct WriteQueueMachine: Sendable {
         for write in blocked.removeLate(at: now) {
             effects.append(.answer(write.client, .full))
         }
-        if let batch, let again = batch.againAt, again <= now { submit(batch.failed, now) }
-        startIfDue(now)
+        firstDeadline = [waiting.values.min(), blocked.firstDeadline].compactMap(\.self).min()
     }
 
     // MARK: The end
