@@ -150,11 +150,8 @@ final class ReaderPool: Sendable {
     func cancel(_ ids: [RequestID], from sink: any ReplySink) {
         // First of all: a job that is nowhere to be found may be on its way.
         recent.withLock { $0.add(ids, from: sink) }
+        answer(queue.remove(ids, of: sink), .timedOut(waitingFor: "a reader"))
         let ids = Set(ids)
-        let waiting = queue.remove { job in
-            job.target.sink === sink && ids.contains(job.target.id)
-        }
-        answer(waiting, .timedOut(waitingFor: "a reader"))
         for slot in state.withLock({ $0.slots }) { slot.cancel(ids, from: sink) }
     }
 
@@ -235,7 +232,7 @@ final class ReaderPool: Sendable {
         guard isEmpty, !hasGrown else { return }
         // Nobody will come for them.
         let cause = state.withLock { $0.lastRefusal } ?? "no reader is left"
-        answer(queue.remove { _ in true }, .notReady(cause))
+        answer(queue.removeAll(), .notReady(cause))
     }
 
     /// From here on reads see the database at `path`.
@@ -252,7 +249,7 @@ final class ReaderPool: Sendable {
         state.withLock { $0.isClosed = true }
         queue.close()
         waitForEnd(until: .now + patience)
-        answer(queue.remove { _ in true }, .notReady("the node is stopping"))
+        answer(queue.removeAll(), .notReady("the node is stopping"))
         for slot in state.withLock({ $0.slots }) { slot.cancel() }
         waitForEnd(until: .now + limits.grace)
         for slot in state.withLock({ $0.slots }) { _ = slot.giveUp() }

@@ -1,3 +1,4 @@
+import Service
 import Synchronization
 import Threads
 import Time
@@ -15,10 +16,30 @@ final class ReaderQueue: @unchecked Sendable {
         case closed
     }
 
+    /// What a job's sink calls it.
+    private struct Name: Hashable {
+        let sink: ObjectIdentifier
+        let id: RequestID
+
+        init(_ id: RequestID, of sink: any ReplySink) {
+            self.sink = ObjectIdentifier(sink)
+            self.id = id
+        }
+
+        init(_ job: ReadJob) { self.init(job.target.id, of: job.target.sink) }
+    }
+
     private let gate = WaitingLock()
-    /// Jobs before `front` are taken already.
+    /// Jobs before `front` are taken already. Nil behind it: nobody waits for that any more.
     private var jobs: [ReadJob?] = []
     private var front = 0
+    /// How many are nil behind `front`.
+    private var gaps = 0
+    /// Where each stands among all that were behind each other since there were none. Nil while nobody
+    /// goes: then it would be for nothing.
+    private var places: [Name: Int]?
+    /// How many of these are no longer in `jobs`.
+    private var dropped = 0
     private var urgent: [ReadJob] = []
     private var sleepers = 0
     private var isClosed = false
@@ -39,13 +60,18 @@ final class ReaderQueue: @unchecked Sendable {
         let (isTaken, mustWake) = gate.locked { () -> (Bool, Bool) in
             guard !isClosed else { return (false, false) }
             for job in batch {
-                if job.isUrgent { urgent.append(job) } else { jobs.append(job) }
+                if job.isUrgent { urgent.append(job) } else { append(job) }
             }
             waiting.add(batch.count, ordering: .relaxed)
             return (true, sleepers > 0)
         }
         if mustWake { gate.wakeOne() }
         return isTaken
+    }
+
+    private func append(_ job: ReadJob) {
+        places?[Name(job)] = dropped + jobs.count
+        jobs.append(job)
     }
 
     /// Puts a job back that a reader could not serve, for another one.
@@ -94,34 +120,80 @@ final class ReaderQueue: @unchecked Sendable {
             waiting.subtract(1, ordering: .relaxed)
             return urgent.removeFirst()
         }
-        guard front < jobs.count else { return nil }
-        let job = jobs[front]
-        jobs[front] = nil
-        front += 1
-        if front == jobs.count {
-            jobs.removeAll(keepingCapacity: jobs.count <= 1024)
-            front = 0
-        } else if front >= 1024 {
-            jobs.removeFirst(front)
-            front = 0
+        while front < jobs.count {
+            let job = jobs[front]
+            jobs[front] = nil
+            front += 1
+            if front == jobs.count {
+                jobs.removeAll(keepingCapacity: jobs.count <= 1024)
+                (front, dropped) = (0, 0)
+                places = nil
+            } else if front >= 1024 {
+                jobs.removeFirst(front)
+                dropped += front
+                front = 0
+            }
+            guard let job else {
+                gaps -= 1
+                continue
+            }
+            places?[Name(job)] = nil
+            waiting.subtract(1, ordering: .relaxed)
+            return job
         }
-        waiting.subtract(1, ordering: .relaxed)
-        return job
+        return nil
     }
 
-    /// Takes out what satisfies the condition.
-    func remove(where condition: (ReadJob) -> Bool) -> [ReadJob] {
+    /// Takes out what nobody waits for any more. The time depends on `ids`, not on what waits, but for the
+    /// first that goes: clients may hang up by the thousand.
+    func remove(_ ids: [RequestID], of sink: any ReplySink) -> [ReadJob] {
         gate.locked {
             var removed: [ReadJob] = []
-            func isKept(_ job: ReadJob) -> Bool {
-                guard condition(job) else { return true }
+            urgent.removeAll { job in
+                guard job.target.sink === sink, ids.contains(job.target.id) else { return false }
                 removed.append(job)
-                return false
+                return true
             }
-            jobs = jobs[front...].filter { $0.map(isKept) ?? false }
-            front = 0
-            urgent = urgent.filter(isKept)
-            waiting.store(jobs.count + urgent.count, ordering: .relaxed)
+            if places == nil, front < jobs.count { findPlaces() }
+            for id in ids {
+                guard let place = places?.removeValue(forKey: Name(id, of: sink)),
+                    let job = jobs[place - dropped]
+                else { continue }
+                jobs[place - dropped] = nil
+                gaps += 1
+                removed.append(job)
+            }
+            closeGaps()
+            waiting.subtract(removed.count, ordering: .relaxed)
+            return removed
+        }
+    }
+
+    private func findPlaces() {
+        var found: [Name: Int] = [:]
+        found.reserveCapacity(jobs.count - front)
+        for place in front..<jobs.count {
+            if let job = jobs[place] { found[Name(job)] = dropped + place }
+        }
+        places = found
+    }
+
+    /// While no reader comes they would become ever more.
+    private func closeGaps() {
+        guard gaps > 1024, gaps > (jobs.count - front) / 2 else { return }
+        jobs = jobs[front...].filter { $0 != nil }
+        (front, gaps, dropped) = (0, 0, 0)
+        places = nil
+    }
+
+    /// Takes out all that wait.
+    func removeAll() -> [ReadJob] {
+        gate.locked {
+            let removed = urgent + jobs[front...].compactMap(\.self)
+            (jobs, urgent) = ([], [])
+            (front, gaps, dropped) = (0, 0, 0)
+            places = nil
+            waiting.store(0, ordering: .relaxed)
             return removed
         }
     }
