@@ -153,6 +153,19 @@ private final class FakeJudge: RightsJudge {
         #expect(client.node.requests.map(\.credential) == [credential])
     }
 
+    @Test func `Who asks is told by the connection, so that those of one address can take turns`()
+        throws
+    {
+        let judge = FakeJudge("all")
+        let client = try client(judge)
+        _ = try client.get("/status")
+        _ = try Client(beside: client).get("/status")
+        let streams = try FrameClient(Client(beside: client))
+        for stream in [1, 3] as [UInt32] { try streams.request(stream, "GET", "/status") }
+        let others = Array(repeating: "127.0.0.1:2", count: 3)
+        #expect(judge.askers.map(\.address) == ["127.0.0.1:1"] + others)
+    }
+
     @Test func `While a verdict is awaited no body is taken, and then all is answered in order`()
         throws
     {

@@ -203,10 +203,15 @@ package final class CredentialJudge: RightsJudge {
     /// A name that the file doesn't have may be a password that was typed in its place.
     private func logRefusal(of credential: Credential, from address: String) {
         let name = state.withLock { $0.table.name(in: credential) } ?? "nobody in the file"
-        let host = address.hasPrefix("[") || address.filter { $0 == ":" }.count > 1
         log.warning(
-            "a credential was refused", about: name,
-            cause: "from \(host ? address : String(address.prefix { $0 != ":" }))")
+            "a credential was refused", about: name, cause: "from \(Self.host(in: address))")
+    }
+
+    /// Without the port, which each connection has another of.
+    private static func host(in address: String) -> Substring {
+        if address.hasPrefix("[") { return address.dropFirst().prefix { $0 != "]" } }
+        let isBare = address.filter { $0 == ":" }.count > 1
+        return isBare ? address[...] : address.prefix { $0 != ":" }
     }
 
     // MARK: The thread

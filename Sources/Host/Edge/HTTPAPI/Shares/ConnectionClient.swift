@@ -5,7 +5,8 @@ import Rights
 /// verified it, else of the address. Belongs to an event loop; the streams of a connection of HTTP/2
 /// have one together.
 final class ConnectionClient {
-    /// As numbers, without a port; empty where there is none.
+    /// Of the other end, with the port, by which connections from one host are told apart; empty for a
+    /// Unix socket.
     let address: String
     /// By the address.
     let account: ClientAccount
@@ -15,7 +16,7 @@ final class ConnectionClient {
     private var shown: (credential: Credential, account: ClientAccount)?
 
     init(_ address: SocketAddress?, _ clients: ClientTable, _ door: HTTPDoor) {
-        self.address = address?.ipAddress ?? ""
+        self.address = address?.hostAndPort ?? ""
         account = clients.account(of: ClientTable.Key(address))
         self.clients = clients
         self.door = door
@@ -29,6 +30,14 @@ final class ConnectionClient {
         let found = name.map { clients.account(of: .principal(Array($0.utf8))) } ?? account
         shown = (credential, found)
         return found
+    }
+}
+
+extension SocketAddress {
+    fileprivate var hostAndPort: String? {
+        guard let host = ipAddress else { return nil }
+        let name = host.contains(":") ? "[\(host)]" : host
+        return port.map { "\(name):\($0)" } ?? name
     }
 }
 
