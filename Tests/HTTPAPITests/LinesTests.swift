@@ -108,6 +108,20 @@ import Wire
         #expect(answer.body == "{\"end\":true,\"error\":\"store not ready: a disk\"}\n")
     }
 
+    @Test(arguments: ["application/x-ndjson", "*/*"])
+    func `What a write failed by may be too long to wait, and then nothing was done`(
+        accept: String
+    ) throws {
+        var limits = HTTPLimits()
+        limits.answerBytesInFlight = 1000
+        let error = String(repeating: "a", count: 20_000)
+        let node = FakeNode { _ in .results(CommandResult([], error: error)) }
+        let answer = try Client(node, limits: limits).request(
+            "POST", "/db/execute", headers: ["Accept: \(accept)"], body: #"["x"]"#)
+        #expect(answer.status == 503)
+        #expect(answer.headers["x-rqlited-error"] == "busy")
+    }
+
     @Test(arguments: ["*/*", "application/json", "application/json, application/x-ndjson"])
     func `Who does not ask for lines first gets one document`(accept: String) throws {
         let output = try ask(try Client(answering: .results(Self.result)), accept: accept)

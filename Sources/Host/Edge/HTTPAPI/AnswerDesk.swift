@@ -25,7 +25,12 @@ struct AnswerDesk: Sendable {
             response.commit = reply.sight.flatMap {
                 $0.mark.index.rawValue <= shown ? $0.mark : nil
             }
-            return finished(response, for: pending)
+            let hasFailed =
+                switch reply.outcome {
+                case .results(let result), .repeated(let result): result.error != nil
+                default: false
+                }
+            return finished(response, for: pending, hasFailed: hasFailed)
         }
         return .plain(
             .internalServerError,
@@ -33,7 +38,10 @@ struct AnswerDesk: Sendable {
     }
 
     /// Packed, where its client takes that, and counted until it has taken it.
-    func finished(_ response: Response, for pending: PendingReply) -> Response {
+    /// - Parameter hasFailed: nothing of the request was carried out.
+    func finished(
+        _ response: Response, for pending: PendingReply, hasFailed: Bool = false
+    ) -> Response {
         var response = response
         response.pack(for: pending)
         let size = response.body.count
@@ -41,7 +49,9 @@ struct AnswerDesk: Sendable {
             return response
         }
         let share = Share(of: budgets.answerBytes, for: pending.account)
-        if let shortage = share.grow(by: size) { return noRoom(shortage, for: pending) }
+        if let shortage = share.grow(by: size) {
+            return noRoom(shortage, for: pending, hasFailed: hasFailed)
+        }
         response.share = share
         return response
     }
@@ -208,8 +218,10 @@ struct AnswerDesk: Sendable {
 
     /// The answer can't be held until its client takes it. Of what may have been done nobody must be told
     /// that it was not: it would be sent again.
-    private func noRoom(_ shortage: Shortage, for pending: PendingReply) -> Response {
-        pending.operation.mayHaveEffect
+    private func noRoom(
+        _ shortage: Shortage, for pending: PendingReply, hasFailed: Bool = false
+    ) -> Response {
+        pending.operation.mayHaveEffect && !hasFailed
             ? Problem.droppedAnswer(asDocument: pending.wantsProblem)
             : noRoom(shortage, of: Self.keptAnswers, for: pending)
     }
