@@ -10,6 +10,7 @@ import Wire
 /// Clients that open more streams than they were told to, or before they could be told.
 @Suite struct SurplusStreamTests {
     private static let refused: UInt32 = 7
+    private static let protocolError: UInt32 = 1
     private static let announced = 4
     private static let served = announced + HTTPLimits.surplusStreams
 
@@ -79,6 +80,23 @@ import Wire
             try client.request(Self.number(place), "GET", "/db/query?q=SELECT")
         }
         try expectServed(client, of: 2000)
+    }
+
+    @Test func `Who has any number of them refused at once loses the connection`() throws {
+        let client = try client()
+        func heads(_ places: Range<Int>) throws -> [UInt8] {
+            try places.flatMap { try client.head(Self.number($0), "GET", "/db/query?q=S").bytes }
+        }
+        let most = Self.served + HTTPLimits.refusedStreams
+        try client.send(heads(0..<most))
+        #expect(client.counted("http2_refusals") == .integer(Int64(HTTPLimits.refusedStreams)))
+        #expect(client.goAways == [])
+        // Those before are over, and one more comes than may be.
+        try client.send(heads(most..<most + HTTPLimits.refusedStreams + 1))
+        #expect(client.goAways == [Self.protocolError])
+        try client.advance(.seconds(3))
+        #expect(!client.channel.isActive)
+        #expect(client.client.server.budgets.connections.inUse == 0)
     }
 
     @Test func `What comes on streams that were refused does no harm`() throws {

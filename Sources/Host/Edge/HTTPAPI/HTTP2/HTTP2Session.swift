@@ -52,8 +52,7 @@ final class HTTP2Session: ChannelInboundHandler {
         }
         guard machine.streams < limits.servedStreams, let place = takePlace() else {
             edge.desk.counters.http2.refusals.add()
-            channel.writeAndFlush(HTTP2Frame.FramePayload.rstStream(.refusedStream), promise: nil)
-            return
+            return refuse(channel)
         }
         let stream = HTTPStream(self, limits, edge.desk.counters)
         let connection = HTTPConnection(
@@ -84,6 +83,14 @@ final class HTTP2Session: ChannelInboundHandler {
     /// Any of them: in the end all are given back.
     private func giveBackPlace() {
         if let further = furtherPlaces.popLast() { gateway.giveBack(further) }
+    }
+
+    /// In a turn of its own: until then the stream counts where frames are made of bytes, so that nobody
+    /// has any number of them refused at once.
+    private func refuse(_ channel: any Channel) {
+        channel.eventLoop.assumeIsolated().execute {
+            channel.writeAndFlush(HTTP2Frame.FramePayload.rstStream(.refusedStream), promise: nil)
+        }
     }
 
     func streamClosed(_ stream: HTTPStream) {

@@ -13,8 +13,8 @@ extension HTTPLimits {
     static let surplusStreams = 128
     /// Streams that were reset here, and of which more may come without harm.
     static let rememberedStreams = 1024
-    /// Not a bound of ours: what is beyond `servedStreams` is refused stream by stream.
-    private static let countableStreams = Int(Int32.max)
+    /// Streams that are refused in one turn of the event loop: each takes memory until that is over.
+    static let refusedStreams = 1024
     /// Bytes of a stream that may have come and are not taken yet.
     static let streamWindow = 256 * 1024
     /// Bytes of all streams that may be on their way.
@@ -39,13 +39,16 @@ extension HTTPLimits {
     /// Those beyond are refused (RFC 9113 §5.1.2).
     var servedStreams: Int { pipelinedRequests + Self.surplusStreams }
 
+    /// Those beyond end the connection. What is refused counts until it is reset.
+    private var countableStreams: Int { servedStreams + Self.refusedStreams }
+
     var ofSessions: NIOHTTP2Handler.ConnectionConfiguration {
         // What of it is too much is told as in HTTP/1.1, unless it is by this much.
         let list = headerBytes + targetBytes + headerFields * Self.fieldOverhead
         var configuration = NIOHTTP2Handler.ConnectionConfiguration()
         configuration.initialSettings = [
             // `HTTP2Greeting` announces another.
-            HTTP2Setting(parameter: .maxConcurrentStreams, value: Self.countableStreams),
+            HTTP2Setting(parameter: .maxConcurrentStreams, value: countableStreams),
             HTTP2Setting(parameter: .maxHeaderListSize, value: list),
         ]
         configuration.maximumSequentialContinuationFrames = list / Self.frameBytes + 1
