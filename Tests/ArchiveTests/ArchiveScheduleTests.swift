@@ -107,4 +107,33 @@ struct ArchiveScheduleTests {
         #expect(step(302) == .rest(until: at(303)))
         #expect(step(303) == .survey)
     }
+
+    @Test mutating func `What other logs may not hold does not wait for the interval`() {
+        schedule = ArchiveSchedule(
+            interval: .seconds(10), fullInterval: .seconds(100), mostBehind: 5)
+        #expect(step(0) == .survey)
+        schedule.surveyed(Self.end(15), age: .zero, at: at(0))
+        #expect(step(0) == .piece(behind: Self.end(15), mustProve: true))
+        schedule.shipped(Self.end(20), isBehind: false, at: at(0))
+        #expect(step(1, index: 24) == .rest(until: at(2)))
+        #expect(step(1, index: 25) == .piece(behind: Self.end(20), mustProve: false))
+        // A pause behind a failure is kept.
+        schedule.failed(at: at(1))
+        #expect(step(1, index: 90) == .rest(until: at(2)))
+    }
+
+    @Test mutating func `The log must hold what follows the end, and the entry there`() {
+        #expect(step(0) == .survey)
+        #expect(schedule.needs(at: LogIndex(20)) == .zero)
+        schedule.surveyed(Self.end(15), age: .zero, at: at(0))
+        #expect(schedule.needs(at: LogIndex(20)) == LogIndex(14))
+        schedule.failed(at: at(0))
+        #expect(schedule.needs(at: LogIndex(20)) == LogIndex(14))
+        #expect(step(1) == .survey)
+        schedule.surveyed(nil, age: .zero, at: at(1))
+        // A base holds all that is applied.
+        #expect(schedule.needs(at: LogIndex(20)) == LogIndex(19))
+        #expect(step(2, leads: 2) == .survey)
+        #expect(schedule.needs(at: LogIndex(20)) == .zero)
+    }
 }

@@ -104,4 +104,63 @@ import Testing
         cluster.node.settle()
         #expect(cluster.node.effects.contains(.compactLog(through: LogIndex(59))))
     }
+
+    // MARK: What is copied elsewhere
+
+    /// Entries 1 to 10 are in the database, and what follows 3 is still to be copied.
+    private func copied(atMost bytes: Int = 1 << 20) -> Cluster {
+        var cluster = Cluster()
+        cluster.write(through: 10)
+        cluster.node.log.keep(behind: LogIndex(3), atMost: bytes)
+        return cluster
+    }
+
+    private func compact(_ cluster: inout Cluster, through index: UInt64) {
+        #expect(cluster.node.effects.contains(.compactLog(through: LogIndex(index))))
+        cluster.node.log.compacted(
+            through: LogPosition(index: LogIndex(index), term: Term(1)))
+        cluster.node.settle()
+    }
+
+    @Test func `What is still to be copied elsewhere stays until it is`() {
+        var cluster = copied()
+        cluster.checkpoint(through: 10)
+        compact(&cluster, through: 3)
+        #expect(!cluster.isCompacting)
+        cluster.node.log.keep(behind: LogIndex(8), atMost: 1 << 20)
+        cluster.node.settle()
+        compact(&cluster, through: 8)
+    }
+
+    @Test func `More of it than may does not stay`() {
+        var cluster = copied(atMost: 10)
+        cluster.write(through: 20)
+        cluster.checkpoint(through: 20)
+        compact(&cluster, through: 19)
+    }
+
+    @Test func `It does not stay in a log without room, or that is to be shortened`() {
+        for isFull in [true, false] {
+            var cluster = copied()
+            cluster.checkpoint(through: 10)
+            compact(&cluster, through: 3)
+            if isFull {
+                cluster.node.log.storageFull(true)
+            } else {
+                cluster.node.log.compact(keeping: 1)
+            }
+            cluster.node.settle()
+            #expect(cluster.node.effects.contains(.compactLog(through: LogIndex(9))))
+        }
+    }
+
+    @Test func `It does not stay with who leads no more`() {
+        var cluster = copied()
+        cluster.checkpoint(through: 10)
+        compact(&cluster, through: 3)
+        cluster.node.hear(
+            term: 2, previous: LogPosition(index: LogIndex(10), term: Term(1)), commit: 10)
+        cluster.node.settle()
+        #expect(cluster.node.effects.contains(.compactLog(through: LogIndex(9))))
+    }
 }

@@ -1,7 +1,8 @@
 package import Raft
 
 /// When the log loses its oldest entries: only what a finished checkpoint covers, by the settings, or
-/// once as somebody asks; and, but for that one, nothing that a member lacks which has just installed a snapshot.
+/// once as somebody asks; and, but for that one, nothing that a member lacks which has just installed a snapshot, nor
+/// what is still to be copied elsewhere.
 extension ReplicatedLog {
     /// Drops what the last checkpoint covers, and keeps so many entries behind it; nil: as many as
     /// always. Members that lack what was dropped get a snapshot. Over when `isCompacting` is false.
@@ -18,6 +19,15 @@ extension ReplicatedLog {
 
     /// Entries are being dropped, or will be next.
     package var isCompacting: Bool { compacting || wantedTail != nil }
+
+    /// What follows `index` is copied elsewhere by and by. While this node leads it stays in the log, as long as no more
+    /// of it comes than `byteLimit` bytes, and the log can be written.
+    package mutating func keep(behind index: LogIndex, atMost byteLimit: Int) {
+        var tail = heldTail ?? HeldTail()
+        tail.advance(to: index, atMost: byteLimit)
+        heldTail = tail
+        drain()
+    }
 
     /// - Parameter base: where the log begins now. One that did not move tells that the compaction
     ///   failed, for lack of room; it is proposed again after a while.
@@ -37,6 +47,7 @@ extension ReplicatedLog {
     }
 
     mutating func proposeCompaction() {
+        if raft.role != .leader { heldTail = nil }
         guard !compacting else { return }
         if let tail = wantedTail {
             wantedTail = nil
@@ -46,9 +57,12 @@ extension ReplicatedLog {
         guard ticks >= compactionPausedUntil else { return }
         var target = compactionTarget(keeping: UInt64(settings.trailingEntries))
         guard target.distance(from: baseIndex) >= settings.compactionThreshold else { return }
-        // Who has just installed a snapshot gets the rest from the log, or needs the next one at once. A log
-        // that can't be written must get shorter all the same.
-        if !isStorageStalled, let needed = raft.neededBehind { target = min(target, needed) }
+        // Who has just installed a snapshot gets the rest from the log, or needs the next one at once, and so does
+        // who copies the log. One that can't be written must get shorter all the same.
+        if !isStorageStalled {
+            if let needed = raft.neededBehind { target = min(target, needed) }
+            if let needed = heldTail?.needed { target = min(target, needed) }
+        }
         guard target.distance(from: baseIndex) >= settings.compactionThreshold else { return }
         startCompaction(target)
     }

@@ -54,6 +54,8 @@ package struct ReplicatedLog: Sendable {
     var wantedTail: UInt64?
     /// Until then no compaction is proposed: one failed.
     var compactionPausedUntil: UInt64 = 0
+    /// What is still to be copied elsewhere; nil: nothing.
+    var heldTail: HeldTail?
     var snapshot: Installation = .none
     /// Any snapshot takes the place of the database.
     var wantsSeed = false
@@ -462,6 +464,7 @@ package struct ReplicatedLog: Sendable {
         let batch = Array(toApply[..<count])
         toApply.removeFirst(count)
         applying = (batch[count - 1].index, batch)
+        heldTail?.add(bytes, through: batch[count - 1].index)
         // Only the entry of the same term is ours: another leader's may stand at its index.
         discardProposals { position in
             let offset = position.index.distance(from: first.index)

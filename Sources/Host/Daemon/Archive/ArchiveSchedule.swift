@@ -7,7 +7,8 @@ package import Time
 /// Only a leader does anything. At the begin of its leadership it looks where the archive ends
 /// (`survey`). It goes on from there if its own log proves that it follows: the entry at the end is the
 /// same in both, and with it all before are the same (thesis §3.5). Else, and when the last base is
-/// old, or has very many pieces, it begins anew with a base. After a failure it tries again after a
+/// old, or has very many pieces, it begins anew with a base. Where more was written than the logs of others
+/// may hold, it does not wait for its interval: who leads next must be able to go on. After a failure it tries again after a
 /// second, two, four, up to five minutes; and looks again where the archive ends, for it can't know what
 /// of its request was carried out.
 package struct ArchiveSchedule: Equatable, Sendable {
@@ -34,8 +35,11 @@ package struct ArchiveSchedule: Equatable, Sendable {
 
     private let interval: Duration
     private let fullInterval: Duration
+    private let mostBehind: Int
     private var leadership: UInt64?
     private var end: ArchiveEnd?
+    /// Where the archive ended when this leadership last knew.
+    private var knownEnd: LogIndex?
     private var hasSurveyed = false
     private var mustProve = true
     /// Put there in this leadership: the log that it came from is the same.
@@ -51,7 +55,9 @@ package struct ArchiveSchedule: Equatable, Sendable {
     /// - Parameters:
     ///   - interval: between pieces.
     ///   - fullInterval: between bases.
-    package init(interval: Duration, fullInterval: Duration) {
+    ///   - mostBehind: with so many entries that are not there the interval is not waited for.
+    package init(interval: Duration, fullInterval: Duration, mostBehind: Int = .max) {
+        self.mostBehind = mostBehind
         self.interval = interval
         self.fullInterval = fullInterval
     }
@@ -65,13 +71,14 @@ package struct ArchiveSchedule: Equatable, Sendable {
         if leadership != self.leadership {
             self.leadership = leadership
             forget()
+            knownEnd = nil
             ownBase = nil
             failures = 0
             due = now
         }
         let soon = now + min(interval, Self.watch)
         guard leadership != nil else { return .rest(until: soon) }
-        guard now >= due else { return .rest(until: min(due, soon)) }
+        guard now >= due || isFarBehind(index) else { return .rest(until: min(due, soon)) }
         guard hasSurveyed else { return .survey }
         guard let end, end.position.index <= index else {
             return .base(behind: nil, mustProve: true)
@@ -86,7 +93,23 @@ package struct ArchiveSchedule: Equatable, Sendable {
         return .piece(behind: end, mustProve: mustProve)
     }
 
+    private func isFarBehind(_ index: LogIndex) -> Bool {
+        guard hasSurveyed, let end else { return false }
+        return index.distance(from: end.position.index) >= mostBehind
+    }
+
+    /// What follows this is still to go into the archive, by all that this node knows. The entry at the end is
+    /// among it, for that proves that the log goes on from there.
+    /// - Parameter index: how far the log is applied.
+    package func needs(at index: LogIndex) -> LogIndex {
+        guard hasSurveyed else { return knownEnd?.previous ?? .zero }
+        // A base follows, which holds all that is applied.
+        guard let end, end.position.index <= index else { return index.previous }
+        return end.position.index.previous
+    }
+
     private mutating func forget() {
+        knownEnd = end?.position.index ?? knownEnd
         end = nil
         hasSurveyed = false
         mustProve = true
@@ -133,7 +156,10 @@ package struct ArchiveSchedule: Equatable, Sendable {
     package mutating func broke() { end = nil }
 
     /// It is not this node's to do.
-    package mutating func passed(at now: MonotonicTime) { due = now + interval }
+    package mutating func passed(at now: MonotonicTime) {
+        forget()
+        due = now + interval
+    }
 
     package mutating func failed(at now: MonotonicTime) {
         forget()

@@ -2,13 +2,14 @@ internal import Glibc
 
 /// How many bytes this process may still write on a file system. Nil: the system does not tell; what no
 /// number holds is the most that one does.
-enum DiskRoom {
+package enum DiskRoom {
     static func bytes(of descriptor: Int32) -> UInt64? {
         var facts = statvfs()
         return fstatvfs(descriptor, &facts) == 0 ? bytes(facts) : nil
     }
 
-    static func bytes(at path: String) -> UInt64? {
+    /// - Parameter path: of a file or a directory there.
+    package static func bytes(at path: String) -> UInt64? {
         var facts = statvfs()
         return statvfs(path, &facts) == 0 ? bytes(facts) : nil
     }

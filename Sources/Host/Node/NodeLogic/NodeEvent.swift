@@ -47,6 +47,10 @@ package enum NodeEvent: Sendable {
     case registryAnswered(RegistryRequest, RegistryRequestID, RegistryReply)
     case registryWatched(RegistryWatchOutcome)
 
+    /// What follows the index is still to be copied from the log of a leader: it stays there, as long as no more
+    /// comes than so many bytes.
+    case keepLog(behind: LogIndex, atMost: Int)
+
     // From the log.
     case log(LogReport)
     // From the database.

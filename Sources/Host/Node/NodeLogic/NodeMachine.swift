@@ -231,6 +231,7 @@ package struct NodeMachine: Sendable {
         case .registryAnswered(let request, let id, let reply):
             rendezvous.registryAnswered(request, id, reply)
         case .registryWatched(let outcome): rendezvous.registryWatched(outcome)
+        case .keepLog(let index, let bytes): replicated?.keep(behind: index, atMost: bytes)
         case .log(let report): take(report)
         case .database(let report): take(report)
         case .snapshot(let report): take(report)

@@ -1,5 +1,6 @@
 import NodeLogic
 package import Raft
+import StateMachine
 import Telemetry
 import Threads
 package import Time
@@ -25,4 +26,15 @@ extension Node {
             return nil
         }
     }
+
+    /// What follows is still to be read by `appliedEntries`, and stays in the log while this node leads: a GiB of it
+    /// at most, and no more than a quarter of what the disk has free now. To be said again as copying goes on.
+    /// Asks the file system, so not on a thread of the node's own.
+    package func keepLog(behind index: LogIndex) {
+        let free = DiskRoom.bytes(at: options.dataDirectory) ?? 0
+        links.mailbox.post(
+            .keepLog(behind: index, atMost: Int(clamping: min(free / 4, Self.mostKeptBytes))))
+    }
+
+    private static let mostKeptBytes: UInt64 = 1 << 30
 }

@@ -45,6 +45,7 @@ final class ArchiveService: Sendable {
 
     private let settings: AutoBackupSettings
     private let interval: Duration
+    private let mostBehind: Int
     private let store: ArchiveAccess
     private let node: Node
     private let directory: String
@@ -63,12 +64,14 @@ final class ArchiveService: Sendable {
 
     /// - Parameters:
     ///   - interval: between pieces.
+    ///   - mostBehind: entries with which the interval is not waited for.
     ///   - directory: of temporary files.
     init(
-        _ settings: AutoBackupSettings, every interval: Duration, place: any StoragePlace,
-        node: Node, directory: String, metrics: MetricRegistry, logger: Logger,
-        isHeld: @escaping @Sendable () -> Bool
+        _ settings: AutoBackupSettings, every interval: Duration, mostBehind: Int,
+        place: any StoragePlace, node: Node, directory: String, metrics: MetricRegistry,
+        logger: Logger, isHeld: @escaping @Sendable () -> Bool
     ) {
+        self.mostBehind = mostBehind
         self.settings = settings
         self.interval = interval
         store = ArchiveAccess(place, worker.flag)
@@ -107,13 +110,14 @@ final class ArchiveService: Sendable {
 
     private func run() {
         var schedule = ArchiveSchedule(
-            interval: interval, fullInterval: settings.logFullInterval)
+            interval: interval, fullInterval: settings.logFullInterval, mostBehind: mostBehind)
         while !worker.isStopped {
             let status = node.status
             let leads = status.role == .leader && status.isReady && !isHeld()
             let leadership = leads && status.cluster != nil ? status.term : nil
             let step = schedule.step(
                 at: .now, leadership: leadership?.rawValue, index: status.appliedIndex)
+            if leadership != nil { node.keepLog(behind: schedule.needs(at: status.appliedIndex)) }
             do throws(StorageFault) {
                 switch step {
                 case .rest(let deadline): worker.rest(until: deadline)
@@ -171,6 +175,8 @@ final class ArchiveService: Sendable {
             if shipment == .gap { way = nil }
             mustProve = false
         }
+        // What is written while it goes there must be in the log when it is there.
+        node.keepLog(behind: base.name.position.index.previous)
         try store.put(base.file, as: base.name, of: base.cluster)
         schedule.begun(base.name, at: .now)
         counters.bases.add()

@@ -20,6 +20,8 @@ struct Safekeeping {
     private let logger: Logger
     private let directory: String
     private let upkeepSettings: NodeSettings.Upkeep
+    /// What each node's log keeps.
+    private let trailingEntries: Int
     private var content: RestoreContent?
     /// Not the one of clients: what they load must not be in the way of a restore.
     private let loads: LoadDesk
@@ -42,6 +44,7 @@ struct Safekeeping {
         directory = settings.dataDirectory
         loads = LoadDesk(directory: settings.dataDirectory)
         upkeepSettings = settings.upkeep
+        trailingEntries = settings.checkpoint.trailingEntries
         let counters = RestoreCounters(metrics)
         restoreCounters = counters
         backupSettings = try Self.read(chosen.backup, "-auto-backup") { text throws(StorageFault) in
@@ -116,8 +119,8 @@ struct Safekeeping {
                 isHeld: { restore?.isPending ?? false })
             archive = backupSettings.logInterval.map { interval in
                 ArchiveService(
-                    backupSettings, every: interval, place: backupPlace, node: node,
-                    directory: "\(directory)/tmp", metrics: metrics,
+                    backupSettings, every: interval, mostBehind: max(1, trailingEntries / 2),
+                    place: backupPlace, node: node, directory: "\(directory)/tmp", metrics: metrics,
                     logger: logger.named("archive"), isHeld: { restore?.isPending ?? false })
             }
         }
