@@ -281,6 +281,24 @@ import Wire
         #expect(try dump(database) == right)
     }
 
+    @Test func `A load without room waits, before it takes what there is`() throws {
+        let parcel = try parcel()
+        let right = lines(try shell.run(".dump\n", on: "source"))
+        let old = try database.dump()
+        var commands = try all(parcel)
+        let end = commands.removeLast()
+        for command in commands { #expect(try apply(command) == nil) }
+        let before = database.applier.applied
+        let room = parcel.byteCount * 2
+        database.applier.room = { _ in room }
+        #expect(throws: ApplyFault.diskFull) { try apply(end) }
+        #expect(database.applier.applied == before)
+        #expect(try database.dump() == old)
+        database.applier.room = { _ in room / 16 * 17 + 17 }
+        #expect(try apply(end) == nil)
+        #expect(try dump(database) == right)
+    }
+
     @Test func `A dump beyond an entry becomes a database, for an empty one alone`() throws {
         _ = try shell.run(
             Self.script

@@ -42,6 +42,8 @@ package final class Applier {
     let repeats: RepeatMemory
     /// Decisions found in the log ahead of the entries that they are about.
     var decisions: [EntrySkip] = []
+    /// What the disk of a path has free, in bytes; only tests say otherwise.
+    var room: (String) -> UInt64? = { DiskRoom.bytes(at: $0) }
     /// Told of each marker for checksums right behind the commit that it ends, before anything else
     /// is applied: the database stands at the marker.
     package var reachedMarker: ((ReachedMarker) -> Void)?

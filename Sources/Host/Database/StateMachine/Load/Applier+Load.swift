@@ -74,6 +74,8 @@ extension Applier {
         unpack: (inout GzipReader, LoadFile) throws(LoadFault) -> Void,
         otherwise note: (inout AppliedState) throws(ApplyFault) -> Void
     ) throws(ApplyFault) -> String? {
+        // Whoever wrote until there is none would take it from the log, too, and again with each attempt.
+        guard hasRoom(for: byteCount) else { throw .diskFull }
         let path = DatabaseDirectory(beside: self.path).temporaryFiles + "/etilqs_load"
         defer { DatabaseDirectory.drop(path) }
         do throws(LoadFault) {
@@ -108,6 +110,11 @@ extension Applier {
             throw .storage("loading a database", error)
         }
         return nil
+    }
+
+    /// For the file, for as much in SQLite's log, and for an eighth of it beside them.
+    private func hasRoom(for byteCount: Int) -> Bool {
+        room(path).map { $0 / 17 >= UInt64(clamping: byteCount) / 8 } ?? true
     }
 
     private func replaceAll(by path: String, _ state: AppliedState) throws(SQLiteError) {
