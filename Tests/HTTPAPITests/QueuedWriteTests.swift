@@ -128,14 +128,14 @@ import Wire
         throws
     {
         for (error, next) in [
-            (ServiceError.timedOut(waitingFor: ""), Duration.seconds(60)),
-            (.leadershipLost, .seconds(30)),
+            (ServiceError.timedOut(waitingFor: ""), Duration.seconds(1200)),
+            (.leadershipLost, .seconds(600)),
         ] {
             let client = try client(.failed(error))
             _ = try client.post("/db/execute?queue", #"["a"]"#)
             pass(client)
             pass(client, .seconds(1))
-            #expect(client.node.requests.map(\.timeout) == [.seconds(30), next], "\(error)")
+            #expect(client.node.requests.map(\.timeout) == [.seconds(600), next], "\(error)")
         }
     }
 

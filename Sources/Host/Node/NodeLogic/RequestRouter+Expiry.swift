@@ -8,6 +8,7 @@ import Wire
 extension RequestRouter {
     /// Answers what has waited for as long as it may.
     mutating func expire(_ standing: Standing, now: MonotonicTime) {
+        review(standing.leader, now)
         guard now >= nextExpiry else { return }
         expireParked(standing, now)
         expireProposals(now)
@@ -73,14 +74,36 @@ extension RequestRouter {
         }
     }
 
+    /// The leader is at what was sent on to it, however long that takes. Who leads no more may never answer.
+    private mutating func review(_ leader: NodeID?, _ now: MonotonicTime) {
+        guard leader != lastLeader else { return }
+        lastLeader = leader
+        let end = now + limits.formerLeaderTime
+        for (key, sent) in forwarded where !sent.hasBegun {
+            if sent.leader == leader {
+                forwarded[key]?.end = nil
+            } else if sent.end == nil {
+                forwarded[key]?.end = end
+                expires(end)
+            }
+        }
+    }
+
     /// The other node's own limit comes first as a rule.
     private mutating func expireForwarded(_ now: MonotonicTime) {
         let late = forwarded.filter {
-            !$0.value.hasBegun && $0.value.pending.deadline + limits.forwardGrace <= now
+            !$0.value.hasBegun && $0.value.deadline(limits.forwardGrace) <= now
         }
         for (key, sent) in late.sorted(by: { $0.key < $1.key }) {
             recall(key)
-            answer(key, .failed(.timedOut(waitingFor: "the leader at \(sent.address)")))
+            let isOver = sent.pending.deadline + limits.forwardGrace <= now
+            answer(
+                key,
+                .failed(
+                    isOver
+                        ? .timedOut(waitingFor: "the leader at \(sent.address)")
+                        : .forwardingFailed(
+                            to: sent.address, cause: "it leads no more, and did not answer")))
         }
     }
 
@@ -96,7 +119,7 @@ extension RequestRouter {
             for pending in reads { earliest = min(earliest, pending.readDeadline) }
         }
         for sent in forwarded.values where !sent.hasBegun {
-            earliest = min(earliest, sent.pending.deadline + limits.forwardGrace)
+            earliest = min(earliest, sent.deadline(limits.forwardGrace))
         }
         return earliest
     }

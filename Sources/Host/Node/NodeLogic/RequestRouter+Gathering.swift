@@ -1,6 +1,7 @@
 import Raft
 import Replication
 import Service
+import Time
 import Wire
 
 /// What the router gathers, hands over, and remembers of what is open.
@@ -59,9 +60,18 @@ extension RequestRouter {
     /// What was sent on to the leader.
     struct Forwarded {
         var pending: PendingRequest
+        let leader: NodeID
         var address: PeerAddress
+        /// When it is given up, for that node leads no more; nil: it leads, by all that is known.
+        var end: MonotonicTime?
         /// Parts of the answer were passed on: it is sent nowhere else, and takes as long as the
         /// client takes to receive it.
         var hasBegun = false
+
+        /// When it is given up.
+        func deadline(_ grace: Duration) -> MonotonicTime {
+            let own = pending.deadline + grace
+            return end.map { min(own, $0) } ?? own
+        }
     }
 }

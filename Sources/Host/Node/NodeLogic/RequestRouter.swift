@@ -22,6 +22,8 @@ struct RequestRouter {
     var parked: [PendingRequest] = []
     var parkedBytes = 0
     var forwarded: [RequestKey: Forwarded] = [:]
+    /// Who led when that was last looked at.
+    var lastLeader: NodeID?
     /// What the standing was when all that is parked was last tried.
     private var triedAt: Standing.Gate?
     private var decisions = Decisions()
@@ -203,7 +205,8 @@ struct RequestRouter {
         var request = pending.request
         request.forward = false
         request.timeout = max(.milliseconds(1), pending.deadline - now)
-        forwarded[pending.key] = Forwarded(pending: pending, address: address)
+        forwarded[pending.key] = Forwarded(
+            pending: pending, leader: leader, address: address)
         expires(pending.deadline + limits.forwardGrace)
         let sent = ForwardedRequest(pending.key, request, to: leader)
         if let place = decisions.forwards.firstIndex(where: {
@@ -362,7 +365,7 @@ struct RequestRouter {
         for key in gone.sorted() { recall(key) }
     }
 
-    private mutating func expires(_ deadline: MonotonicTime) {
+    mutating func expires(_ deadline: MonotonicTime) {
         nextExpiry = min(nextExpiry, deadline)
     }
 

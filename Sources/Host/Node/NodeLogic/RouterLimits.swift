@@ -8,6 +8,8 @@ package struct RouterLimits: Sendable {
     package var parkedBytes = 256 << 20
     /// A request that was sent on and not answered is given up so long after its own time.
     package var forwardGrace = Duration.seconds(1)
+    /// What was sent on to a node that leads no more is given up after so long: it may be cut off, or stand still.
+    package var formerLeaderTime = Duration.seconds(40)
     /// Which rules are kept: all, unless a simulation breaks one.
     package var rules = RuleBook()
 

@@ -17,7 +17,7 @@ package struct WriteQueueSettings: Equatable, Sendable {
     package var pause = Duration.seconds(1)
     /// What the node has for a batch. Each time that it was too little it is twice as much, up to
     /// `longestPatience`: a node that is only slow may still carry out all that it was asked for.
-    package var patience = Duration.seconds(30)
+    package var patience = Duration.seconds(600)
     /// See `patience`.
     package var longestPatience = Duration.seconds(3600)
 
