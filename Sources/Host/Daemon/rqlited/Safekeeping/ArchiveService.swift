@@ -49,6 +49,8 @@ final class ArchiveService: Sendable {
     private let store: ArchiveAccess
     private let node: Node
     private let directory: String
+    /// Where copies take turns.
+    private let room: CopyRoom
     private let counters: Counters
     private let logger: Logger
     /// At its stop an upload that is under way is broken off.
@@ -68,9 +70,10 @@ final class ArchiveService: Sendable {
     ///   - directory: of temporary files.
     init(
         _ settings: AutoBackupSettings, every interval: Duration, mostBehind: Int,
-        place: any StoragePlace, node: Node, directory: String, metrics: MetricRegistry,
-        logger: Logger, isHeld: @escaping @Sendable () -> Bool
+        place: any StoragePlace, node: Node, directory: String, room: CopyRoom,
+        metrics: MetricRegistry, logger: Logger, isHeld: @escaping @Sendable () -> Bool
     ) {
+        self.room = room
         self.mostBehind = mostBehind
         self.settings = settings
         self.interval = interval
@@ -161,9 +164,12 @@ final class ArchiveService: Sendable {
     ) throws(StorageFault) {
         let taker = ArchiveBaseTaker(
             node: NodeEnquiry(node), directory: directory, term: status.term)
-        guard let base = try taker.take(while: { !worker.isStopped }),
-            base.cluster == status.cluster
-        else { return schedule.passed(at: .now) }
+        let gathered = try room.turn(while: { !worker.isStopped }) { () throws(StorageFault) in
+            try taker.take(while: { !worker.isStopped })
+        }
+        guard let base = gathered, base.cluster == status.cluster else {
+            return schedule.passed(at: .now)
+        }
         // First the way there: who ends in between leaves no hole.
         var way = end
         var mustProve = mustProve

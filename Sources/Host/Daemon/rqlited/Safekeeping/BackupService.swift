@@ -48,6 +48,8 @@ final class BackupService: Sendable {
     private let place: any StoragePlace
     private let node: Node
     private let directory: String
+    /// Where copies take turns.
+    private let room: CopyRoom
     private let counters: Counters
     private let logger: Logger
     /// At its stop an upload that is under way is broken off; what lies at its place lies there still.
@@ -60,8 +62,10 @@ final class BackupService: Sendable {
     /// - Parameter directory: of temporary files.
     init(
         _ settings: AutoBackupSettings, place: any StoragePlace, node: Node, directory: String,
-        metrics: MetricRegistry, logger: Logger, isHeld: @escaping @Sendable () -> Bool
+        room: CopyRoom, metrics: MetricRegistry, logger: Logger,
+        isHeld: @escaping @Sendable () -> Bool
     ) {
+        self.room = room
         self.settings = settings
         self.place = place
         self.node = node
@@ -156,9 +160,10 @@ final class BackupService: Sendable {
             node: NodeEnquiry(node), directory: directory, isCompressed: settings.isCompressed,
             vacuums: settings.vacuums)
         let begin = MonotonicTime.now
-        guard let copy = try taker.take(cluster: cluster, while: { !worker.isStopped }) else {
-            return schedule.passed(at: .now)
+        let gathered = try room.turn(while: { !worker.isStopped }) { () throws(StorageFault) in
+            try taker.take(cluster: cluster, while: { !worker.isStopped })
         }
+        guard let copy = gathered else { return schedule.passed(at: .now) }
         // It may be another cluster's copy whose place it would take.
         if let fault = lookAgain(for: &schedule), settings.logInterval != nil { throw fault }
         if let digest = copy.marker.digest, schedule.holds(digest: digest) {

@@ -113,15 +113,17 @@ struct Safekeeping {
         content = nil
         let restore = restore
         if let backupSettings, let backupPlace {
+            let room = CopyRoom()
             backup = BackupService(
                 backupSettings, place: backupPlace, node: node, directory: "\(directory)/tmp",
-                metrics: metrics, logger: logger.named("uploader"),
+                room: room, metrics: metrics, logger: logger.named("uploader"),
                 isHeld: { restore?.isPending ?? false })
             archive = backupSettings.logInterval.map { interval in
                 ArchiveService(
                     backupSettings, every: interval, mostBehind: max(1, trailingEntries / 2),
-                    place: backupPlace, node: node, directory: "\(directory)/tmp", metrics: metrics,
-                    logger: logger.named("archive"), isHeld: { restore?.isPending ?? false })
+                    place: backupPlace, node: node, directory: "\(directory)/tmp", room: room,
+                    metrics: metrics, logger: logger.named("archive"),
+                    isHeld: { restore?.isPending ?? false })
             }
         }
         if upkeepSettings.vacuum != nil || upkeepSettings.optimize != nil {
