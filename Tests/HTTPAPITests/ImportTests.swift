@@ -106,6 +106,24 @@ import Wire
         }
     }
 
+    @Test(arguments: [("a,b,a", "a"), ("a,b,A", "A"), ("é,É,É", "É")])
+    func `Of two columns with one name SQLite would drop one: they are refused`(
+        header: String, name: String
+    ) throws {
+        let rows = CSVRows(MemoryFile(Array("\(header)\n1,2,3\n".utf8)), columns: nil)
+        let run = ImportRun(rows, into: "t", batchRows: 10, conflict: .abort)
+        let text = "it has two columns \"\(name)\": letter case makes no difference"
+        #expect(throws: ImportFault(line: 2, text: text)) { _ = try run.makeBatch() }
+    }
+
+    @Test func `Members of an object are columns, whose letter case makes no difference`() throws {
+        let lines = "{\"a\":1,\"b\":2}\n{\"a\":1,\"A\":2}\n"
+        let run = ImportRun(
+            LineRows(MemoryFile(Array(lines.utf8))), into: "t", batchRows: 1, conflict: .abort)
+        #expect(try run.makeBatch())
+        #expect(throws: ImportFault.self) { _ = try run.makeBatch() }
+    }
+
     @Test func `The first line names as many columns as a table may have`() throws {
         let names = (1...2000).map { "c\($0)" }.joined(separator: ",")
         let rows = CSVRows(MemoryFile(Array((names + "\n" + names).utf8)), columns: nil)

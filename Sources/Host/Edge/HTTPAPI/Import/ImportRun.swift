@@ -54,6 +54,11 @@ final class ImportRun: @unchecked Sendable {
                 $0.utf8.elementsEqual($1.utf8)
             }
             if made.lines.isEmpty || !isSame {
+                if let name = Self.repeated(row.columns) {
+                    throw ImportFault(
+                        line: row.line,
+                        text: "it has two columns \"\(name)\": letter case makes no difference")
+                }
                 sql = (row.columns, statement(for: row.columns))
             }
             made.command.statements.append(Statement(sql.text, positional: row.values))
@@ -77,6 +82,16 @@ final class ImportRun: @unchecked Sendable {
         let names = columns.map(Self.quoted).joined(separator: ",")
         let places = columns.map { _ in "?" }.joined(separator: ",")
         return "\(head)(\(names)) VALUES(\(places))"
+    }
+
+    /// A column that stands there twice, as SQLite compares names: it would take the values of the first, and drop
+    /// those of the other.
+    private static func repeated(_ columns: [String]) -> String? {
+        var known: Set<[UInt8]> = []
+        return columns.first { name in
+            let folded = name.utf8.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
+            return !known.insert(folded).inserted
+        }
     }
 
     /// By bytes: a quote with a combining character behind it is a quote to SQLite.
