@@ -54,6 +54,8 @@ struct StorageSettingsTests {
             (configuration(type: "ftp"), "ftp"), (configuration(""), "interval"),
             (configuration(#","interval":"0s""#), "interval"),
             (configuration(#","interval":"soon""#), "interval"),
+            (configuration(#","interval":300"#), "nanoseconds"),
+            (configuration(#","interval":"5m","log_interval":10"#), "log_interval"),
             (configuration(#","interval":true"#), "interval"),
             (configuration(#","interval":"5m","compress":false"#), "compress"),
             (configuration(#","interval":"5m","timestamp":"yes""#), "timestamp"),

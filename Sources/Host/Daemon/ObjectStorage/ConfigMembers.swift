@@ -55,7 +55,7 @@ struct ConfigMembers {
         return integer
     }
 
-    /// Go's words, `1h30m`, or nanoseconds. Above 0.
+    /// Go's words, `1h30m`, or nanoseconds. A millisecond at least.
     mutating func duration(_ name: String) throws(StorageFault) -> Duration? {
         guard let value = value(name) else { return nil }
         var duration: Duration?
@@ -69,7 +69,10 @@ struct ConfigMembers {
             duration = value.integer.map { .nanoseconds($0) }
         }
         guard let duration else { throw wrong(name, "a duration, as \"5m\", or nanoseconds") }
-        guard duration > .zero else { throw wrong(name, "above 0") }
+        // Who means seconds would have the storage asked without a pause.
+        guard duration >= .milliseconds(1) else {
+            throw wrong(name, "a millisecond at least, and a number is nanoseconds")
+        }
         return duration
     }
 
