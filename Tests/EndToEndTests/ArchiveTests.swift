@@ -270,6 +270,43 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(5)))
+    func `What is more than a log keeps goes before its interval is over, and leaves no hole`()
+        async throws
+    {
+        let sub = [
+            JSONValue.Member("dir", .string("\(directory.path)/copies")), .init("name", "db"),
+        ]
+        let backup = try directory.write(
+            "backup.json",
+            StorageConfiguration.of(
+                "file", sub, [.init("interval", "1h"), .init("log_interval", "1h")]))
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            arguments: ["-auto-backup", backup, "-raft-snap=20", "-raft-snap-int=200ms"])
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        try await waitForArchive(node, of: 1)
+        _ = try await note(#"["CREATE TABLE t(a)"]"#, on: node)
+        var all: [Seen] = []
+        for value in 0..<120 {
+            all.append(try await note("[\"INSERT INTO t VALUES(\(value))\"]", on: node))
+        }
+        // Fewer than half of what the log keeps may still wait.
+        try await waitForArchive(node, of: all[100].index)
+        let root = "\(directory.path)/copies/db.archive"
+        let bases = try FileManager.default.subpathsOfDirectory(atPath: root)
+            .filter { $0.hasSuffix("/base") }
+        #expect(bases.count == 1, "\(bases)")
+        for place in [5, 50, 100] {
+            let file = "\(directory.path)/at-\(all[place].index)"
+            _ = try restore("--from", backup, "--at", "\(all[place].index)", "--to", file)
+            try check(file, all[place])
+        }
+    }
+
+    @Test(.timeLimit(.minutes(5)))
     func `Google's storage takes an archive, and gives it back`() async throws {
         let server = try StorageDouble(.gcs)
         let key = try directory.write("key.json", server.announced["key"] ?? .null)
