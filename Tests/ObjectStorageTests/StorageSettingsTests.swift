@@ -138,6 +138,25 @@ struct StorageSettingsTests {
         #expect(AWSCredentials(profile: "default", of: Array(text.utf8)) == nil)
     }
 
+    /// A field without a value is signed, and libcurl sends none.
+    @Test func `A variable that is set to nothing is as if it were not set`() throws {
+        let variables = [
+            "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "",
+            "AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-1",
+        ]
+        let found = try AWSCredentials.find(environment: { variables[$0] })
+        #expect(found == AWSCredentials(id: "id", secret: "secret", token: nil))
+        guard case .s3(let s3) = try backup(configuration(), variables).destination else {
+            Issue.record("no S3")
+            return
+        }
+        #expect(s3.region == "eu-1")
+        let text = "[default]\naws_access_key_id=id\naws_secret_access_key=s\naws_session_token=\n"
+        #expect(
+            AWSCredentials(profile: "default", of: Array(text.utf8))
+                == AWSCredentials(id: "id", secret: "s", token: nil))
+    }
+
     @Test func `A name with a time begins with it in its own folder`() {
         #expect(
             TimestampedName.of("a/b.gz", .init(seconds: 1_369_353_600, nanoseconds: 5))

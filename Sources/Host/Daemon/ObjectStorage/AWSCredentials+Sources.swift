@@ -8,18 +8,24 @@ extension AWSCredentials {
         "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
     ]
 
+    /// What is set to nothing is as if it were not set, as in Amazon's own programs.
+    static func variable(_ name: String, _ environment: (String) -> String?) -> String? {
+        environment(name).flatMap { $0.isEmpty ? nil : $0 }
+    }
+
     static func find(
         environment: (String) -> String?
     ) throws(StorageFault) -> AWSCredentials {
-        if let id = environment("AWS_ACCESS_KEY_ID"), !id.isEmpty,
-            let secret = environment("AWS_SECRET_ACCESS_KEY"), !secret.isEmpty
+        if let id = variable("AWS_ACCESS_KEY_ID", environment),
+            let secret = variable("AWS_SECRET_ACCESS_KEY", environment)
         {
-            return AWSCredentials(id: id, secret: secret, token: environment("AWS_SESSION_TOKEN"))
+            return AWSCredentials(
+                id: id, secret: secret, token: variable("AWS_SESSION_TOKEN", environment))
         }
         let path =
-            environment("AWS_SHARED_CREDENTIALS_FILE")
-            ?? environment("HOME").map { "\($0)/.aws/credentials" }
-        let profile = environment("AWS_PROFILE") ?? "default"
+            variable("AWS_SHARED_CREDENTIALS_FILE", environment)
+            ?? variable("HOME", environment).map { "\($0)/.aws/credentials" }
+        let profile = variable("AWS_PROFILE", environment) ?? "default"
         let advice =
             "give access_key_id and secret_access_key, AWS_ACCESS_KEY_ID and "
             + "AWS_SECRET_ACCESS_KEY in the environment, or a file of credentials"
@@ -50,7 +56,8 @@ extension AWSCredentials {
         guard let id = values["aws_access_key_id"], let secret = values["aws_secret_access_key"],
             !id.isEmpty, !secret.isEmpty
         else { return nil }
-        self.init(id: id, secret: secret, token: values["aws_session_token"])
+        let token = values["aws_session_token"].flatMap { $0.isEmpty ? nil : $0 }
+        self.init(id: id, secret: secret, token: token)
     }
 }
 

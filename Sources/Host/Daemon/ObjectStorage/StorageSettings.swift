@@ -60,8 +60,8 @@ package struct S3Settings: Equatable, Sendable {
             try Endpoint(text, of: "sub.endpoint")
         }
         region =
-            try sub.text("region") ?? environment("AWS_REGION") ?? environment("AWS_DEFAULT_REGION")
-            ?? "us-east-1"
+            try sub.text("region") ?? AWSCredentials.variable("AWS_REGION", environment)
+            ?? AWSCredentials.variable("AWS_DEFAULT_REGION", environment) ?? "us-east-1"
         bucket = try sub.requiredText("bucket")
         path = try sub.requiredText("path")
         isPathStyle = try sub.boolean("force_path_style")
