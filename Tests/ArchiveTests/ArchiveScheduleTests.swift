@@ -122,6 +122,19 @@ struct ArchiveScheduleTests {
         #expect(step(1, index: 90) == .rest(until: at(2)))
     }
 
+    @Test
+    mutating func `A base for which it is no time is tried again, and pieces go on meanwhile`() {
+        #expect(step(0) == .survey)
+        schedule.surveyed(Self.end(15), age: .seconds(100), at: at(0))
+        #expect(step(0, index: 15) == .base(behind: Self.end(15), mustProve: true))
+        schedule.postponed(at: at(0))
+        #expect(step(0, index: 15) == .rest(until: at(1)))
+        #expect(step(10, index: 18) == .base(behind: Self.end(15), mustProve: true))
+        schedule.shipped(Self.end(18), isBehind: false, at: at(10))
+        #expect(step(11, index: 18) == .rest(until: at(12)))
+        #expect(step(20, index: 18) == .base(behind: Self.end(18), mustProve: false))
+    }
+
     @Test mutating func `The log must hold what follows the end, and the entry there`() {
         #expect(step(0) == .survey)
         #expect(schedule.needs(at: LogIndex(20)) == .zero)

@@ -155,6 +155,9 @@ package struct ArchiveSchedule: Equatable, Sendable {
     /// The log does not hold what follows the end, or holds another entry there.
     package mutating func broke() { end = nil }
 
+    /// It can't be done now.
+    package mutating func postponed(at now: MonotonicTime) { due = now + interval }
+
     /// It is not this node's to do.
     package mutating func passed(at now: MonotonicTime) {
         forget()

@@ -164,11 +164,17 @@ final class ArchiveService: Sendable {
     ) throws(StorageFault) {
         let taker = ArchiveBaseTaker(
             node: NodeEnquiry(node), directory: directory, term: status.term)
-        let gathered = try room.turn(while: { !worker.isStopped }) { () throws(StorageFault) in
+        var looks = 0
+        // Who can go on with pieces does not wait for another's copy, which may be vacuumed for hours.
+        let mayWait: () -> Bool = {
+            looks += 1
+            return !self.worker.isStopped && (end == nil || looks == 1)
+        }
+        let gathered = try room.turn(while: mayWait) { () throws(StorageFault) in
             try taker.take(while: { !worker.isStopped })
         }
         guard let base = gathered, base.cluster == status.cluster else {
-            return schedule.passed(at: .now)
+            return try postponeBase(&schedule, behind: end, mustProve, status)
         }
         // First the way there: who ends in between leaves no hole.
         var way = end
@@ -193,6 +199,16 @@ final class ArchiveService: Sendable {
                 "to": store.place.name, "index": base.name.position.index,
                 "size": ByteSize(bytes: base.file.byteCount),
             ])
+    }
+
+    /// There is no base now: pieces go on behind the one before, until it is tried again.
+    private func postponeBase(
+        _ schedule: inout ArchiveSchedule, behind end: ArchiveEnd?, _ mustProve: Bool,
+        _ status: NodeStatus
+    ) throws(StorageFault) {
+        guard let end else { return schedule.passed(at: .now) }
+        guard end.position.index < status.appliedIndex else { return schedule.postponed(at: .now) }
+        try putPiece(&schedule, behind: end, mustProve, status)
     }
 
     private func putPiece(
