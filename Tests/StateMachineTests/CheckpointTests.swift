@@ -52,6 +52,28 @@ import Wire
         #expect(try !database.applier.isHeldBack(database.applier.checkpoint()))
     }
 
+    /// As a backup does that copies it.
+    @Test func `Of a large database readers may hold back a sixteenth`() throws {
+        var limits = ApplierLimits()
+        limits.walEvictionBytes = 64 << 10
+        let database = try Database(limits: limits)
+        try database.execute("CREATE TABLE t(a)", "INSERT INTO t VALUES(zeroblob(8000000))")
+        #expect(try database.applier.checkpoint().extent == .complete)
+        // SQLite's log starts over.
+        try database.execute("INSERT INTO t VALUES(1)")
+        let reader = try Connection(path: database.applier.path, access: .readOnly)
+        try reader.execute("BEGIN")
+        #expect(try reader.integer("SELECT count(*) FROM t") == 2)
+        try database.execute("INSERT INTO t VALUES(zeroblob(300000))")
+        let outcome = try database.applier.checkpoint()
+        #expect(outcome.extent == .partial)
+        #expect(!database.applier.isHeldBack(outcome))
+        try database.execute("INSERT INTO t VALUES(zeroblob(400000))")
+        #expect(try database.applier.isHeldBack(database.applier.checkpoint()))
+        try reader.execute("ROLLBACK")
+        #expect(try !database.applier.isHeldBack(database.applier.checkpoint()))
+    }
+
     @Test func `The write-ahead log starts over after a complete checkpoint`() throws {
         let database = try Database()
         try database.execute("CREATE TABLE t(a)")

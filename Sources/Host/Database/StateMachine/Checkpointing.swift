@@ -1,4 +1,5 @@
 internal import CSQLite
+internal import Glibc
 package import Raft
 internal import SQLite
 internal import Time
@@ -66,7 +67,18 @@ extension Applier {
     package func isHeldBack(_ outcome: CheckpointOutcome) -> Bool {
         guard outcome.extent == .partial else { return false }
         let left = Self.walBytes(ofPages: outcome.walPages - outcome.copiedPages)
-        return left > limits.walEvictionBytes || walBytes > limits.walEvictionBytes * 16
+        let bound = max(limits.walEvictionBytes, fileBytes / Self.heldShare)
+        return left > bound || walBytes > max(limits.walEvictionBytes * 16, bound * 2)
+    }
+
+    /// Whoever reads all of a large database, as a backup does, needs more time than a fixed bound lasts: readers may
+    /// hold back as much as one part in so many of it.
+    private static let heldShare: Int64 = 16
+
+    /// Of the main file; 0 where the system does not tell.
+    private var fileBytes: Int64 {
+        var facts = stat()
+        return stat(path, &facts) == 0 ? Int64(facts.st_size) : 0
     }
 
     /// Copies the write-ahead log into the main file as far as readers allow, and syncs it.

@@ -56,6 +56,11 @@ package struct ApplyKeeper: Sendable {
     /// … and how long, for each time that it has grown by as much; at most eight times as long, and a fifth of
     /// the time.
     private static let leastPatience = Duration.milliseconds(250)
+    /// The next wait begins so many times as long after the begin of the one before, and each time that it was in
+    /// vain twice as long …
+    private static let pausesPerWait = 5
+    /// … up to so often.
+    private static let mostWaitsInVain = 4
     /// Attempts to begin a snapshot, about a second apart, from which on each that readers hold back names them.
     private static let patientOpenings = 10
 
@@ -72,8 +77,10 @@ package struct ApplyKeeper: Sendable {
     private var isCheckpointAsked = false
     /// How long the checkpoint that is handed out waits for reads.
     package private(set) var patience = Duration.zero
-    /// Until then none waits for them again.
-    private var impatientUntil = MonotonicTime.zero
+    /// When one waited for them last, and how long at most.
+    private var lastWait = (since: MonotonicTime.zero, patience: Duration.zero)
+    /// How often in a row that was in vain: some read lasts longer.
+    private var waitsInVain = 0
     /// How often readers held back a snapshot's beginning since the last checkpoint that came to its end.
     private var openingsHeldBack = 0
     /// What that covers.
@@ -294,10 +301,10 @@ package struct ApplyKeeper: Sendable {
 
     private mutating func patienceNow(_ walBytes: Int64, _ now: MonotonicTime) -> Duration {
         let outgrown = (walBytes - limits.checkpointBytes) / Self.outgrownBytes
-        guard outgrown > 0, now >= impatientUntil else { return .zero }
-        let patience = Self.leastPatience * Int(min(outgrown, 8))
-        impatientUntil = now + patience * 5
-        return patience
+        let pause = lastWait.patience * (Self.pausesPerWait << waitsInVain)
+        guard outgrown > 0, now >= lastWait.since + pause else { return .zero }
+        lastWait = (now, Self.leastPatience * Int(min(outgrown, 8)))
+        return lastWait.patience
     }
 
     /// The database knows its cluster.
@@ -311,6 +318,9 @@ package struct ApplyKeeper: Sendable {
         due += replaced.map { ApplyStep.removeReplaced($0) }
         replaced = []
         due.append(.report([.checkpointed(through: index)]))
+        if patience > .zero {
+            waitsInVain = index > covered ? 0 : min(waitsInVain + 1, Self.mostWaitsInVain)
+        }
         if index > covered {
             covered = index
             openingsHeldBack = 0
