@@ -68,6 +68,8 @@ import Wire
         let outcome = try database.applier.checkpoint()
         #expect(outcome.extent == .partial)
         #expect(!database.applier.isHeldBack(outcome))
+        // On a disk that is full it may be the log that fills it.
+        #expect(database.applier.isHeldBack(outcome, lacksRoom: true))
         try database.execute("INSERT INTO t VALUES(zeroblob(400000))")
         #expect(try database.applier.isHeldBack(database.applier.checkpoint()))
         try reader.execute("ROLLBACK")

@@ -64,10 +64,12 @@ extension Applier {
     /// Whether readers hold back so much of a checkpoint that the oldest should be ended: what was
     /// written since it began, not what one large write before it left. Commits go on behind that until
     /// no reader needs it, so all of the log has a bound, too.
-    package func isHeldBack(_ outcome: CheckpointOutcome) -> Bool {
+    /// - Parameter lacksRoom: a batch waits for room on the disk, which may be what the log takes.
+    package func isHeldBack(_ outcome: CheckpointOutcome, lacksRoom: Bool = false) -> Bool {
         guard outcome.extent == .partial else { return false }
         let left = Self.walBytes(ofPages: outcome.walPages - outcome.copiedPages)
-        let bound = max(limits.walEvictionBytes, fileBytes / Self.heldShare)
+        let share = lacksRoom ? 0 : fileBytes / Self.heldShare
+        let bound = max(limits.walEvictionBytes, share)
         return left > bound || walBytes > max(limits.walEvictionBytes * 16, bound * 2)
     }
 

@@ -196,7 +196,7 @@ struct ApplyWorker {
         publishStatistics()
         keeper.checkpointed(
             through: outcome.covered.index,
-            isHeldBack: applier.isHeldBack(outcome))
+            isHeldBack: applier.isHeldBack(outcome, lacksRoom: keeper.lacksRoom))
     }
 
     /// Deletes the database that a snapshot replaced: by the first checkpoint after the switch no
