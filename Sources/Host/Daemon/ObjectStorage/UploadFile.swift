@@ -47,7 +47,10 @@ package final class UploadFile {
         guard byteCount >= nextLook else { return }
         var facts = statvfs()
         guard fstatvfs(descriptor, &facts) == 0 else { return }
-        guard UInt64(facts.f_bavail) * UInt64(facts.f_frsize) >= spareBytes else {
+        // Some file systems tell numbers beyond any.
+        let (free, isMore) = UInt64(facts.f_bavail).multipliedReportingOverflow(
+            by: UInt64(facts.f_frsize))
+        guard isMore || free >= spareBytes else {
             throw StorageFault(
                 "the disk has no room for what is to be uploaded, beside the copy of the database that "
                     + "it is made of: free some", isTransient: true)
