@@ -15,6 +15,7 @@ import Wire
 ///     poison 3            the entry must not be applied until one of them
 ///     limit 20000         steps, from the next batch on
 ///     wal 9000            bytes of SQLite's log
+///     file 4096           bytes of the database, where it is held
 ///     disk ok | full | broken        readers on | off        hold them back
 ///     run [at=MS]         until the thread waits or ends
 ///     stop
@@ -26,6 +27,7 @@ struct ApplyKeeperScenario: KeeperScenario {
         generation: .first, applied: .zero, now: .zero)
     private var now = MonotonicTime.zero
     private var walBytes: Int64 = 0
+    private var fileBytes: UInt64 = 4096
     private var disk = "ok"
     private var readersHold = false
     private var poison: LogIndex?
@@ -38,6 +40,7 @@ struct ApplyKeeperScenario: KeeperScenario {
         switch command.name {
         case "post": post(command)
         case "wal": walBytes = Int64(command.node)
+        case "file": fileBytes = UInt64(command.node)
         case "disk": disk = command.words.last ?? "ok"
         case "poison": poison = LogIndex(UInt64(command.node))
         case "limit": steps = UInt64(command.node)
@@ -124,7 +127,7 @@ struct ApplyKeeperScenario: KeeperScenario {
                 id,
                 disk == "full"
                     ? .failure(.noRoom)
-                    : .success(readersHold ? nil : (mark: Self.mark, byteCount: 4096)))
+                    : .success(readersHold ? nil : (mark: Self.mark, byteCount: fileBytes)))
         case .closeSnapshot(let id, let isHeld):
             output.append("close snapshot \(id.rawValue)\(isHeld ? ", held" : "")")
             keeper.closed(id)

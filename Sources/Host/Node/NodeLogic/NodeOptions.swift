@@ -60,7 +60,8 @@ package struct MachineSettings: Sendable {
     /// held for it so long, and what is written meanwhile can't be checkpointed. Longer than the connection
     /// bears, so that one that is slow ends there, with the reason.
     package var snapshotSendTime: Duration = .seconds(780)
-    /// Bytes in SQLite's WAL past which a snapshot that is being sent is given up.
+    /// Bytes in SQLite's WAL past which a snapshot that is being sent is given up, unless an eighth of the database is
+    /// more.
     package var snapshotHoldBytes: Int = 4 << 30
     /// A node that applies nothing for so long, although something is committed, is not ready.
     package var standstillTime: Duration = .seconds(5)

@@ -61,6 +61,8 @@ package struct ApplyKeeper: Sendable {
     private static let pausesPerWait = 5
     /// … up to so often.
     private static let mostWaitsInVain = 4
+    /// What is written while a file is held may be one part in so many of it, where that is more than the bound.
+    private static let heldShare: Int64 = 8
     /// Attempts to begin a snapshot, about a second apart, from which on each that readers hold back names them.
     private static let patientOpenings = 10
 
@@ -71,6 +73,8 @@ package struct ApplyKeeper: Sendable {
     private var replaced: [Generation] = []
     /// Snapshots for which the live file is held.
     private var held: [SnapshotSendID] = []
+    /// How large that was when it was held last.
+    private var heldBytes: Int64 = 0
     private var lastCheckpoint: LogIndex
     private var lastCheckpointTime: MonotonicTime
     /// The checkpoint that is handed out was asked for.
@@ -229,7 +233,8 @@ package struct ApplyKeeper: Sendable {
             due.append(.checkpoint)
         }
         // What is written while a snapshot is sent can't be checkpointed.
-        guard walBytes > limits.holdBytes, !held.isEmpty else { return }
+        let bound = max(limits.holdBytes, heldBytes / Self.heldShare)
+        guard walBytes > bound, !held.isEmpty else { return }
         due.append(.report(held.map { .holdOutgrown($0) }))
     }
 
@@ -302,7 +307,8 @@ package struct ApplyKeeper: Sendable {
     private mutating func patienceNow(_ walBytes: Int64, _ now: MonotonicTime) -> Duration {
         let outgrown = (walBytes - limits.checkpointBytes) / Self.outgrownBytes
         let pause = lastWait.patience * (Self.pausesPerWait << waitsInVain)
-        guard outgrown > 0, now >= lastWait.since + pause else { return .zero }
+        // While a file is held no checkpoint does anything, and none waits.
+        guard outgrown > 0, held.isEmpty, now >= lastWait.since + pause else { return .zero }
         lastWait = (now, Self.leastPatience * Int(min(outgrown, 8)))
         return lastWait.patience
     }
@@ -353,6 +359,7 @@ package struct ApplyKeeper: Sendable {
         case .success(let file?):
             openingsHeldBack = 0
             held.append(id)
+            heldBytes = Int64(clamping: file.byteCount)
             let opened = OpenedSnapshot(
                 mark: file.mark, generation: generation, byteCount: file.byteCount)
             due.append(.report([.snapshotOpened(id, .success(opened))]))
