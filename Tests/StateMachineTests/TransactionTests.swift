@@ -137,6 +137,27 @@ import Wire
         #expect(try database.rows("SELECT a FROM t") == ["1", "3", "5"])
     }
 
+    @Test func `What ROLLBACK TO has no steps left to undo is not kept by COMMIT`() throws {
+        var limits = WriteLimits.initial
+        limits.steps = 1_000_000
+        let database = try Database(writes: limits)
+        try database.execute("CREATE TABLE t(a)")
+        let outcomes = try database.execute(
+            "BEGIN", "INSERT INTO t VALUES(1)", "SAVEPOINT s", "INSERT INTO t VALUES(2)",
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n",
+            "ROLLBACK TO s", "COMMIT", "INSERT INTO t VALUES(3)")
+        guard outcomes.count == 8 else {
+            Issue.record("\(outcomes)")
+            return
+        }
+        #expect(outcomes[3] == .changed(lastInsertID: 2, rowsAffected: 1))
+        for place in [4, 5, 7] {
+            #expect("\(outcomes[place])".contains("needs more than 1000000 steps"))
+        }
+        #expect(outcomes[6] == .failed("cannot commit - no transaction is active"))
+        #expect(try database.rows("SELECT count(*) FROM t") == ["0"])
+    }
+
     @Test(arguments: ["BEGIN", "SAVEPOINT x", "/* c */ begin immediate; INSERT INTO t VALUES(1,1)"])
     func `A transaction that would outlive its request is refused`(sql: String) throws {
         let database = try database()

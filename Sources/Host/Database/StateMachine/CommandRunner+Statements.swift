@@ -289,12 +289,25 @@ extension CommandRunner {
         case .release(let name): try release(name, statement, supply)
         case .rollbackTo(let name):
             let isKnown = explicit?.rollBack(to: name) ?? false
+            if isKnown, session.budget.isSpent {
+                return try undoForWantOfSteps(statement, supply)
+            }
             let outcome: StatementOutcome =
                 isKnown
                 ? try execute(statement.compiled) : .failed("no such savepoint: \(name)")
             session.rolledBackToSavepoint()
             finish(statement, outcome, supply)
         }
+    }
+
+    /// A ROLLBACK TO that can't be run any more. A COMMIT behind it would keep what it was to undo, so all
+    /// of the transaction is undone.
+    private func undoForWantOfSteps(_ statement: ScriptStatement, _ supply: ParameterSupply)
+        throws(Interruption)
+    {
+        finish(statement, .failed(session.budget.text), supply)
+        // One by the request's flag is undone with its failure.
+        if !command.transaction { try endUnit(keeping: false) }
     }
 
     private func end(
