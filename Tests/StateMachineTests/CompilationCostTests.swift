@@ -203,6 +203,46 @@ import Wire
         }
     }
 
+    /// Whether a connection reads the schema when one of them brings that about depends on its past; what is
+    /// charged doesn't.
+    @Test(arguments: [
+        "PRAGMA user_version=7", "INSERT INTO k VALUES(1)", "BEGIN; ROLLBACK",
+        "BEGIN; SAVEPOINT s; ROLLBACK TO s; COMMIT", "BEGIN; CREATE TABLE z(a); ROLLBACK",
+        "CREATE TABLE z(a); DROP TABLE z", "SELECT count(*) FROM pragma_table_list", "REINDEX",
+        "ANALYZE k", "PRAGMA optimize", "EXPLAIN CREATE INDEX i ON k(a)",
+        "CREATE INDEX IF NOT EXISTS ik ON k(a)",
+    ])
+    func `Statements that make the schema be read again and again end with the limit on steps`(
+        sql: String
+    ) throws {
+        var limits = WriteLimits.initial
+        limits.steps = 10_000_000
+        let outcomes = try [false, true].map { restarting in
+            let database = try Database(writes: limits)
+            let tables = (0..<1000).map { "CREATE TABLE t\($0)(a);" }.joined()
+            for case .failed(let text) in try database.execute(
+                tables, "CREATE TABLE k(a PRIMARY KEY); INSERT INTO k VALUES(1)",
+                "CREATE INDEX ik ON k(a)", "ANALYZE k", "CREATE VIRTUAL TABLE f USING fts5(a)")
+            {
+                Issue.record("\(text)")
+            }
+            if restarting { database.applier = try Applier(path: database.applier.path) }
+            let result = try database.apply(
+                Command(
+                    kind: .execute, statements: (0..<60).map { _ in Statement(sql) },
+                    stamp: stamp(database.applier.applied.position.index.next)))
+            #expect(
+                try database.execute("INSERT INTO k VALUES(2)").first
+                    == .changed(lastInsertID: 2, rowsAffected: 1))
+            return result.statements.map { "\($0.outcome)" }
+        }
+        #expect(outcomes[0] == outcomes[1])
+        #expect(outcomes[0].count == 60)
+        #expect(outcomes[0].first?.contains("needs more than") == false)
+        let last = outcomes[0].last ?? ""
+        #expect(last.contains("needs more than 10000000 steps"), "\(last)")
+    }
+
     @Test func `Many statements of many terms end with the limit on steps`() throws {
         var limits = WriteLimits.initial
         limits.steps = 10_000_000

@@ -73,6 +73,9 @@ import Wire
         "INSERT INTO less(less) VALUES('delete-all')", "INSERT INTO less VALUES('a')",
         "INSERT INTO t SELECT count(*) FROM less('a')", "DELETE FROM f", "DELETE FROM r",
         "INSERT INTO f VALUES('single', 'row')", "INSERT INTO r VALUES(100000, 1, 2, 'x')",
+        "PRAGMA user_version=7", "CREATE TABLE z(a)", "REINDEX", "DROP TABLE z",
+        "BEGIN; INSERT INTO t VALUES(1); ROLLBACK", "BEGIN; CREATE TABLE z(a); ROLLBACK",
+        "BEGIN; SAVEPOINT s; CREATE TABLE z(a); ROLLBACK TO s; COMMIT",
     ]
 
     private func command(_ sql: String, _ index: LogIndex) -> Entry {
@@ -204,6 +207,7 @@ import Wire
         numbers
             + "INSERT INTO t SELECT json_array(hex(zeroblob(10000)), i) FROM n WHERE i < 100",
         "UPDATE wide SET a = a || zeroblob(50000)", "DROP TABLE wide", "REINDEX",
+        "PRAGMA user_version=7", "BEGIN; CREATE TABLE z(a); ROLLBACK", "CREATE TABLE z(a)",
     ])
     func `A statement is charged the same in a batch and in a transaction of its own`(
         statement: String

@@ -13,6 +13,7 @@ extension CommandRunner {
         session.budget.charge(
             allocations: statement.compiled.allocations,
             textBytes: statement.end - progress.offset, listSteps: statement.compiled.size.steps)
+        session.chargeReading(before: statement.compiled)
         if let refusal = refusal(of: statement.compiled) {
             return finish(statement, .failed(refusal), supply)
         }
@@ -155,6 +156,11 @@ extension CommandRunner {
         }
         // The file is opened anew at the end.
         if mode == .shared { throw .needsUnits }
+        if session.budget.isSpent {
+            return finish(statement, .failed(session.budget.text), supply)
+        }
+        session.unitChangesSchema = true
+        session.chargeReading()
         let outcome: StatementOutcome
         do throws(CatalogueRowError) {
             try session.insert(row)
@@ -236,6 +242,9 @@ extension CommandRunner {
         throws(Interruption)
     {
         if command.kind == .query { return finish(statement, .empty, supply) }
+        if session.budget.isSpent {
+            return finish(statement, .failed(session.budget.text), supply)
+        }
         if mode == .shared, session.guardian.needsUnits { throw .needsUnits }
         let isOwnUnit = !isUnitOpen
         if isOwnUnit { try openUnit() }
@@ -267,6 +276,10 @@ extension CommandRunner {
                 return finish(
                     statement, .failed("cannot start a transaction within a transaction"), supply)
             }
+            // Nothing in it could run, and to undo it may mean to read the schema.
+            if session.budget.isSpent {
+                return finish(statement, .failed(session.budget.text), supply)
+            }
             try openUnit()
             explicit = ExplicitTransaction(savepoint: nil)
             finish(statement, .empty, supply)
@@ -279,6 +292,9 @@ extension CommandRunner {
             if explicit?.isFull ?? false {
                 return finish(statement, .failed(ExplicitTransaction.fullText), supply)
             }
+            if session.budget.isSpent {
+                return finish(statement, .failed(session.budget.text), supply)
+            }
             if explicit == nil {
                 try openUnit()
                 explicit = ExplicitTransaction(savepoint: name)
@@ -288,13 +304,12 @@ extension CommandRunner {
             finish(statement, try execute(statement.compiled), supply)
         case .release(let name): try release(name, statement, supply)
         case .rollbackTo(let name):
-            let isKnown = explicit?.rollBack(to: name) ?? false
-            if isKnown, session.budget.isSpent {
-                return try undoForWantOfSteps(statement, supply)
+            guard explicit?.rollBack(to: name) ?? false else {
+                return finish(statement, .failed("no such savepoint: \(name)"), supply)
             }
-            let outcome: StatementOutcome =
-                isKnown
-                ? try execute(statement.compiled) : .failed("no such savepoint: \(name)")
+            if session.budget.isSpent { return try undoForWantOfSteps(statement, supply) }
+            let outcome = try execute(statement.compiled)
+            session.chargeUndoing()
             session.rolledBackToSavepoint()
             finish(statement, outcome, supply)
         }

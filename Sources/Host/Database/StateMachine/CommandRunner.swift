@@ -151,6 +151,14 @@ final class CommandRunner {
         while progress.statement == ordinal {
             marker?.reach(place)
             if isStopped { return try leaveOut() }
+            // Compiled alone, such a statement may make the session read the schema.
+            if session.budget.isSpent,
+                StatementCompiler.isAboutSchema(text.sql, at: progress.offset)
+            {
+                if mode == .shared { throw .needsUnits }
+                finish(nil, .failed(session.budget.text), supply)
+                continue
+            }
             switch try compile(text.sql) {
             case .nothing:
                 if progress.offset == 0 { record(.empty, isRead: command.kind == .query) }
@@ -310,6 +318,7 @@ final class CommandRunner {
     }
 
     private func undoUnit(_ message: String) throws(Interruption) {
+        session.chargeUndoing()
         do throws(SQLiteError) {
             try session.rollBack()
         } catch {
@@ -326,6 +335,7 @@ final class CommandRunner {
 
     /// SQLite ended the unit's transaction by itself; only that it was tried is stored.
     func unitEnded() throws(Interruption) {
+        session.chargeUndoing()
         isUnitOpen = false
         explicit = nil
         try commitProgress()

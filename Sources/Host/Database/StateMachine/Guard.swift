@@ -323,17 +323,20 @@ final class Guard {
 
     private func judgeVirtualTable(_ request: Request) -> Int32 {
         if request.isInTemporary { return deny(Self.noTemporaryObjects) }
-        virtualTables.insert(ByteText(request.name.loweredASCII.utf8))
+        facts.newVirtualTable = ByteText(request.name.loweredASCII.utf8)
         switch request.detail?.loweredASCII {
         case "dbstat", "sqlite_stmt":
             return deny("virtual tables of this module are not supported: nodes differ in them")
         case "fts3", "fts4":
             needsUnits = true
-            mayHaveVirtualTables = true
             return SQLITE_OK
-        default:
-            mayHaveVirtualTables = true
-            return SQLITE_OK
+        default: return SQLITE_OK
         }
+    }
+
+    /// A statement that may make one is about to run.
+    func noteVirtualTable(_ name: ByteText) {
+        virtualTables.insert(name)
+        mayHaveVirtualTables = true
     }
 }

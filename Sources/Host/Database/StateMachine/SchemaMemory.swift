@@ -29,7 +29,7 @@ struct SchemaMemory: Equatable {
     /// Objects were added that the session has not looked at.
     private(set) var hasAdditions = false
     /// The planner has statistics: then a new object may get some that it has not in memory.
-    private var hasStatistics = false
+    private(set) var hasStatistics = false
 
     /// The schema was read from the file.
     mutating func wasRead(hasStatistics: Bool) {

@@ -286,6 +286,22 @@ final class StatementCompiler {
         return false
     }
 
+    /// Whether the statement that begins there may be about objects of the schema, or explain one that is.
+    static func isAboutSchema(_ sql: String, at offset: Int) -> Bool {
+        var copy = sql
+        return copy.withUTF8 { utf8 in
+            var tokens = SQLTokenizer(
+                UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(utf8)[offset...]))
+            var first = tokens.next()
+            while first == .semicolon { first = tokens.next() }
+            guard case .word(let range)? = first else { return false }
+            let words: [StaticString] = [
+                "CREATE", "ALTER", "DROP", "REINDEX", "ANALYZE", "VACUUM", "EXPLAIN",
+            ]
+            return words.contains { tokens.isKeyword(range, $0) }
+        }
+    }
+
     private static func keyword(of sql: UnsafeRawBufferPointer) -> Keyword {
         var tokens = SQLTokenizer(sql)
         while let token = tokens.next() {

@@ -51,6 +51,8 @@ struct StatementFacts: Equatable, Sendable {
     /// The virtual tables that it names, in lower case: their modules may go through a whole index in a
     /// step.
     var virtualTables: Set<ByteText> = []
+    /// The one that it makes, in lower case.
+    var newVirtualTable: ByteText?
     /// It calls functions for JSON, which go through a whole document for a part of it.
     var usesJSON = false
     /// It reads a document as a table (`json_each`, `json_tree`).

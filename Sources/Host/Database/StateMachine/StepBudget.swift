@@ -243,6 +243,12 @@ final class StepBudget {
         charge(steps: Int(clamping: count.multipliedReportingOverflow(by: 12).partialValue))
     }
 
+    /// Counts a reading of the schema: a callback at least, so that many small ones show.
+    func charge(reading steps: Int) {
+        let perCallback = Int(Self.stepsPerCallback)
+        charge(steps: max(1, (steps + perCallback - 1) / perCallback) * perCallback)
+    }
+
     /// What is left for what comes, to a callback; zero or less: nothing.
     var stepsLeft: Int {
         let (steps, isOver) = (limit - used + 1).multipliedReportingOverflow(

@@ -11,6 +11,8 @@ struct StoredLiterals {
     private(set) var total: Int64 = 0
     /// Numbers and texts of all objects, whatever their length.
     private(set) var constants = 0
+    /// Of all objects.
+    private(set) var schemaSize = SchemaSize()
 
     /// The last row of the schema that was looked at.
     private var lastRow = Int64.min
@@ -27,7 +29,8 @@ struct StoredLiterals {
     mutating func extend(on connection: borrowing Connection) throws(SQLiteError) {
         let objects = try connection.prepare(
             """
-            SELECT name, tbl_name, type, sql, rowid FROM main.sqlite_schema
+            SELECT name, tbl_name, type, sql, rowid, type = 'table' AND rootpage = 0
+            FROM main.sqlite_schema
             WHERE sql IS NOT NULL AND rowid > ? ORDER BY rowid
             """)
         try objects.bind(lastRow, at: 1)
@@ -35,6 +38,9 @@ struct StoredLiterals {
             lastRow = objects.integer(at: 4)
             let size = objects.blob(at: 3).withUnsafeBytes { StatementSize(stored: $0) }
             constants += size.constants
+            schemaSize.add(
+                bytes: objects.byteCount(at: 3, isText: false), uniques: size.cost.uniques,
+                isVirtual: objects.integer(at: 5) != 0)
             let literals = size.literalBytes
             guard literals > 0 else { continue }
             add(literals, to: objects.text(at: 0))

@@ -1,6 +1,7 @@
 internal import CSQLite
 internal import SQLite
 
+/// The upkeep of the database.
 extension WriteSession {
     /// Runs VACUUM. As in SQLite it leaves no trace in the counters.
     func vacuum<Result>(_ body: () throws(ApplyFault) -> Result) throws(ApplyFault) -> Result {
@@ -30,5 +31,14 @@ extension WriteSession {
         connection.setLastInsertRowid(rowid)
         functions.totalChangesBase = connection.totalChanges - visible
         return result
+    }
+
+    /// ANALYZE of the whole database, in place of PRAGMA optimize.
+    func analyze() throws(SQLiteError) {
+        _ = try refreshSchema(inOrder: true)
+        chargeReading()
+        unitChangesSchema = true
+        try connection.execute("ANALYZE")
+        statisticsChanged()
     }
 }

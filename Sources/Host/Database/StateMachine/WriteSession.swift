@@ -35,6 +35,10 @@ final class WriteSession {
     private var failureCode = SQLITE_OK
     private var schema = SchemaMemory()
     private var views = ViewNames()
+    /// The schema as the last statement of the command was compiled against it.
+    private(set) var compiledAgainst = SchemaSize()
+    /// The open unit may have changed the schema.
+    var unitChangesSchema = false
     private var foreignKeys = false
     private var defersForeignKeys = false
     private var flags: RequestFlags = []
@@ -142,6 +146,8 @@ final class WriteSession {
             try guardian.storedLiterals.extend(on: connection)
             schema.additionsWereRead()
         }
+        compiledAgainst = guardian.storedLiterals.schemaSize
+        compiledAgainst.hasStatistics = schema.hasStatistics
         compiler.stepsLeft = budget.stepsLeft
         if offset == 0, let kept = compiler.cached(sql), try !renewTrees(before: kept) {
             return .statement(kept)
@@ -165,7 +171,10 @@ final class WriteSession {
             compiler.forget()
             outcome = compiler.compile(sql, from: offset)
         }
-        if guardian.facts.changesSchema { schema.wasCompiledForChange() }
+        if guardian.facts.changesSchema {
+            schema.wasCompiledForChange()
+            if compiledAgainst.hasStatistics { chargeReading() }
+        }
         if case .statement(let statement) = outcome,
             let refusal = try refusalOfColumn(statement, of: sql, from: offset)
         {
@@ -216,6 +225,7 @@ final class WriteSession {
 
     private func ran(_ compiled: CompiledStatement, succeeded: Bool) {
         guard !compiled.isReadOnly else { return }
+        chargeReading(after: compiled, succeeded: succeeded)
         if compiled.facts.keyword == .create { views.mayHaveCome() }
         if compiled.facts.changesStatistics { statisticsChanged() }
         if compiled.facts.writesTree { modules.noteWrittenTrees() }
@@ -234,7 +244,7 @@ final class WriteSession {
     }
 
     /// Memory holds those that were read with the schema.
-    private func statisticsChanged() {
+    func statisticsChanged() {
         hasNewStatistics = true
         schema.wasChanged(isAddition: false, hasVirtualTables: guardian.mayHaveVirtualTables)
     }
@@ -260,7 +270,10 @@ final class WriteSession {
     var isTransactionEnded: Bool { connection.isAutocommit }
     var hasDeferredViolations: Bool { connection.hasDeferredViolations }
 
-    func openUnit() throws(SQLiteError) { try statements.savepoint.statement.run() }
+    func openUnit() throws(SQLiteError) {
+        unitChangesSchema = false
+        try statements.savepoint.statement.run()
+    }
 
     /// Ends the unit's savepoint, keeping its changes or not.
     func closeUnit(keeping: Bool) throws(SQLiteError) {
@@ -273,6 +286,7 @@ final class WriteSession {
             }
             hasNewStatistics = false
         } else {
+            chargeUndoing()
             try statements.rollBackTo.statement.run()
             hasNewCatalogueRows = false
             hasNewStatistics = false
@@ -310,6 +324,7 @@ final class WriteSession {
         throws(SQLiteError)
     {
         shortagesBefore = .met
+        compiledAgainst = SchemaSize()
         budget.allow(steps: settings.limits.steps, isFirstLook: isShared)
         budget.used = progress.steps
         try setForeignKeys(progress.foreignKeys ?? settings.foreignKeys)
@@ -384,6 +399,9 @@ final class WriteSession {
         _ compiled: CompiledStatement, stopsAtFirstRow: Bool,
         visit: (borrowing PreparedStatement, Bool) -> Void
     ) throws(ApplyFault) -> Execution {
+        if let name = compiled.facts.newVirtualTable, !compiled.isReadOnly, !budget.isSpent {
+            guardian.noteVirtualTable(name)
+        }
         try prepareRun(of: compiled)
         guardian.clearDenial()
         // SQLite may compile it again: then it is judged as what it is, not as what came last.
@@ -412,6 +430,7 @@ final class WriteSession {
         csqlite_activate_chance(1)
         let isTraced = !compiled.isReadOnly && compiled.facts.keyword == .data
         if isTraced { trace.begin(on: connection) }
+        var hasBegun = false
         var succeeded = false
         defer {
             csqlite_activate_chance(0)
@@ -425,10 +444,11 @@ final class WriteSession {
             guardian.isRunning = false
             guardian.refusesNodeLocal = false
             budget.stop()
-            ran(compiled, succeeded: succeeded)
+            if hasBegun { ran(compiled, succeeded: succeeded) }
         }
         // What stood before it in the request took all there was.
         if budget.isExhausted { return .failed(budget.text) }
+        hasBegun = true
         do throws(SQLiteError) {
             while try compiled.statement.step() {
                 visit(compiled.statement, true)
@@ -461,13 +481,6 @@ final class WriteSession {
             error, during: "applying a statement", on: connection, since: shortagesBefore)
         if let fault { throw fault }
         return .failed(guardian.explaining(error).message)
-    }
-
-    /// ANALYZE of the whole database, in place of PRAGMA optimize.
-    func analyze() throws(SQLiteError) {
-        _ = try refreshSchema(inOrder: true)
-        try connection.execute("ANALYZE")
-        statisticsChanged()
     }
 
     /// The rowid that the INSERT just run gave to its last row; zero when it inserted none.
