@@ -228,4 +228,57 @@ import Wire
         }
         #expect(text.contains("needs more than 1000000 steps"))
     }
+
+    /// A table of 8000 pages, and one of a row as long.
+    private func widePages(steps: UInt64) throws -> Database {
+        let database = try Database()
+        for case .failed(let text) in try database.execute(
+            "CREATE TABLE t(a)", "CREATE TABLE pages(a)", "CREATE TABLE long(a, b)",
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8000) "
+                + "INSERT INTO pages SELECT zeroblob(3500) FROM n",
+            "INSERT INTO long VALUES(zeroblob(32000000), 1)")
+        {
+            Issue.record("\(text)")
+        }
+        var change = WriteLimitsChange()
+        change.steps = steps
+        var results: [AppliedEntry] = []
+        try database.applier.apply(
+            [
+                Entry(
+                    index: database.applier.applied.position.index.next, term: Term(1),
+                    payload: .command(LogCommand.limits(change).encoded()))
+            ], reporting: { _ in false }, into: &results)
+        return database
+    }
+
+    @Test(arguments: [
+        ["INSERT INTO t SELECT count(*) FROM pages"], ["INSERT INTO t SELECT b FROM long"],
+        ["BEGIN", "DELETE FROM pages", "ROLLBACK"], ["BEGIN", "DELETE FROM long", "ROLLBACK"],
+        ["BEGIN", "DROP TABLE pages", "ROLLBACK"],
+    ])
+    func `Statements of a few steps that go through many pages end with the limit on steps`(
+        texts: [String]
+    ) throws {
+        let outcomes = try [false, true].map { restarting in
+            let database = try widePages(steps: 300_000)
+            if restarting { database.applier = try Applier(path: database.applier.path) }
+            let result = try database.apply(
+                Command(
+                    kind: .execute,
+                    statements: (0..<40).flatMap { _ in texts.map { Statement($0) } },
+                    stamp: stamp(database.applier.applied.position.index.next)))
+            #expect(
+                try database.rows("SELECT (SELECT count(*) FROM pages), count(*) FROM long")
+                    == ["8000|1"])
+            return result.statements.map { "\($0.outcome)" }
+        }
+        #expect(outcomes[0] == outcomes[1])
+        #expect(outcomes[0].count == 40 * texts.count)
+        // Behind BEGIN, where there is one.
+        let place = texts.count / 2
+        let (first, last) = (outcomes[0][place], outcomes[0][39 * texts.count + place])
+        #expect(!first.contains("needs more"), "\(first)")
+        #expect(last.contains("needs more than 300000 steps"), "\(last)")
+    }
 }

@@ -133,11 +133,7 @@ final class StepBudget {
                 steps * held / heldBytesPerStep + steps * given / givenBytesPerStep
         }
         charge(steps: Int(steps))
-        if valuePageCost > 0 {
-            let cost = pagesSinceLook() * valuePageCost
-            charge(steps: max(0, cost - Int(Self.stepsPerLook)))
-        }
-        chargeBlocks()
+        chargeRest()
         return isExhausted ? 1 : 0
     }
 
@@ -164,10 +160,10 @@ final class StepBudget {
             : facts.usesJSON ? Self.givenBytesPerStepOfJSON : Self.givenBytesPerStep
         if !facts.virtualTables.isEmpty {
             pageCost = facts.writesVirtualTable ? Self.stepsPerPageOfWriters : Self.stepsPerPage
-            _ = pagesSinceLook()
         } else {
             valuePageCost = facts.usesJSON ? Self.stepsPerPageOfJSON : Self.stepsPerPageOfValues
         }
+        _ = pagesSinceLook()
         factor = facts.usesPatterns ? Self.patternFactor : 1
         let left = Int64(clamping: (limit - used + 1) * Int(Self.stepsPerCallback))
         let (bytes, isOver) = left.multipliedReportingOverflow(by: Self.blockBytesPerStep / factor)
@@ -195,8 +191,18 @@ final class StepBudget {
     /// What is bound from here on belongs to the statement that runs next.
     func bindingBegins() { csqlite_forget_bound() }
 
-    /// Charges what the statement took since the last look; before `isExhausted` is asked.
-    func chargeBlocks() {
+    /// Charges what the statement took since the last look, but for its steps; before `isExhausted` is asked. At
+    /// its end, too: in a step it may have emptied a table, counted the rows of one, or gone through a value,
+    /// and asked for each of their pages.
+    func chargeRest() {
+        if valuePageCost > 0 {
+            let cost = pagesSinceLook() * valuePageCost
+            charge(steps: max(0, cost - Int(Self.stepsPerLook)))
+        }
+        chargeBlocks()
+    }
+
+    private func chargeBlocks() {
         guard let charged = chargedBlocks else { return }
         let found = csqlite_work() / Self.blockBytesPerStep * factor
         chargedBlocks = found

@@ -455,7 +455,7 @@ final class WriteSession {
                 if stopsAtFirstRow { break }
             }
             visit(compiled.statement, false)
-            budget.chargeBlocks()
+            budget.chargeRest()
             if modules.isRefused { return .failed(ModuleMemory.oversizedText) }
             succeeded = true
             return .finished
@@ -469,7 +469,7 @@ final class WriteSession {
         _ error: SQLiteError, of compiled: CompiledStatement
     ) throws(ApplyFault) -> Execution {
         failureCode = error.extendedCode
-        budget.chargeBlocks()
+        budget.chargeRest()
         if modules.isRefused { return .failed(ModuleMemory.oversizedText) }
         if budget.isExhausted { return .failed(budget.text) }
         if let refusal = room.refusal(error, on: connection) { return .overLimit(refusal.text) }
