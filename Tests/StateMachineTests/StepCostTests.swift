@@ -281,4 +281,25 @@ import Wire
         #expect(!first.contains("needs more"), "\(first)")
         #expect(last.contains("needs more than 300000 steps"), "\(last)")
     }
+
+    @Test func `VACUUM costs steps by the pages that it copies`() throws {
+        let outcomes = try [false, true].map { restarting in
+            let database = try widePages(steps: 2_000_000)
+            if restarting { database.applier = try Applier(path: database.applier.path) }
+            // It has the more to do, and is charged the same.
+            try database.execute("DELETE FROM pages WHERE rowid % 2")
+            if restarting { try database.execute("VACUUM") }
+            let texts = Array(repeating: "VACUUM", count: 12) + ["INSERT INTO t VALUES(1)"]
+            let result = try database.apply(
+                Command(
+                    kind: .execute, statements: texts.map { Statement($0) },
+                    stamp: stamp(database.applier.applied.position.index.next)))
+            return result.statements.map { "\($0.outcome)" }
+        }
+        #expect(outcomes[0] == outcomes[1])
+        #expect(outcomes[0].count == 13)
+        #expect(outcomes[0].first?.contains("needs more") == false)
+        let last = outcomes[0].last ?? ""
+        #expect(last.contains("needs more than 2000000 steps"), "\(last)")
+    }
 }

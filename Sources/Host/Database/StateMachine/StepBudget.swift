@@ -54,6 +54,10 @@ final class StepBudget {
     /// nothing where the batch has it in a file already.
     private static let stepsForJournal = 1024 * Int(patternFactor)
 
+    /// VACUUM makes a file, and reads and writes each page twice.
+    private static let stepsPerVacuum = 100_000
+    private static let stepsPerCopiedPage = 16
+
     /// Of SQLite's compiler, which does little else.
     private static let stepsPerAllocation = 4
 
@@ -253,6 +257,14 @@ final class StepBudget {
     func charge(reading steps: Int) {
         let perCallback = Int(Self.stepsPerCallback)
         charge(steps: max(1, (steps + perCallback - 1) / perCallback) * perCallback)
+    }
+
+    /// Counts what VACUUM copied, which its own steps, a few for each row, say nothing of.
+    /// - Parameter count: the pages that the database has since.
+    func charge(copiedPages count: Int64) {
+        // SQLite has no more than the bound.
+        let pages = Int(min(max(0, count), 1 << 32))
+        charge(steps: Self.stepsPerVacuum + pages * Self.stepsPerCopiedPage)
     }
 
     /// What is left for what comes, to a callback; zero or less: nothing.

@@ -25,6 +25,8 @@ extension WriteSession {
         do throws(SQLiteError) {
             try setChanges(to: changes)
             budget.charge(restoredChanges: changes)
+            // Not those from before: where the process ended behind it, it runs once more.
+            budget.charge(copiedPages: try connection.integer("PRAGMA main.page_count") ?? 0)
         } catch {
             throw .storage("ending VACUUM", error)
         }
