@@ -136,6 +136,26 @@ import Wire
         #expect(text.contains("the database would grow by more than 1048576 bytes"), "\(text)")
     }
 
+    /// Where there is room it succeeds, and only what stands behind it has no steps left.
+    @Test func `A full disk is no outcome though the statement has no steps left either`() throws {
+        var limits = WriteLimits.initial
+        limits.steps = WriteLimits.least.steps
+        let database = try Database(writes: limits)
+        database.applier.avoidsSharedTransactions = true
+        try database.execute("CREATE TABLE t(a)")
+        let texts = ["INSERT INTO t VALUES(zeroblob(100000000))", "INSERT INTO t VALUES(1)"]
+        let insert = Command(
+            kind: .execute, statements: texts.map { Statement($0) }, stamp: stamp(LogIndex(7)))
+        WriteFault.full(after: 30_000)
+        defer { WriteFault.end() }
+        #expect(throws: ApplyFault.diskFull) { try database.apply(insert) }
+        WriteFault.end()
+        let outcomes = try database.apply(insert).statements.map(\.outcome)
+        #expect(outcomes.first == .changed(lastInsertID: 1, rowsAffected: 1))
+        #expect("\(outcomes)".contains("needs more than \(limits.steps) steps"), "\(outcomes)")
+        #expect(try database.rows("SELECT count(*) FROM t") == ["1"])
+    }
+
     /// Without room for one page more.
     private func fullDatabase(_ schema: String) throws -> Database {
         let database = try Database()

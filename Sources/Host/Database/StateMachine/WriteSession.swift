@@ -470,6 +470,9 @@ final class WriteSession {
     ) throws(ApplyFault) -> Execution {
         failureCode = error.extendedCode
         budget.chargeRest()
+        // What the machine lacked is no outcome, whatever else the statement met with.
+        let isOfMachine = error.code == SQLITE_IOERR || shortagesBefore != .met
+        if isOfMachine, let fault = fault(of: error) { throw fault }
         if modules.isRefused { return .failed(ModuleMemory.oversizedText) }
         if budget.isExhausted { return .failed(budget.text) }
         if let refusal = room.refusal(error, on: connection) { return .overLimit(refusal.text) }
@@ -477,10 +480,13 @@ final class WriteSession {
         if compiled.facts.changesSchema, ApplyFault.isOfSchema(error) {
             return .failed(error.message)
         }
-        let fault = ApplyFault.judging(
-            error, during: "applying a statement", on: connection, since: shortagesBefore)
-        if let fault { throw fault }
+        if let fault = fault(of: error) { throw fault }
         return .failed(guardian.explaining(error).message)
+    }
+
+    private func fault(of error: SQLiteError) -> ApplyFault? {
+        ApplyFault.judging(
+            error, during: "applying a statement", on: connection, since: shortagesBefore)
     }
 
     /// The rowid that the INSERT just run gave to its last row; zero when it inserted none.
