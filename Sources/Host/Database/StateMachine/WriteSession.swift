@@ -472,7 +472,7 @@ final class WriteSession {
         budget.chargeRest()
         // What the machine lacked is no outcome, whatever else the statement met with.
         let isOfMachine = error.code == SQLITE_IOERR || shortagesBefore != .met
-        if isOfMachine, let fault = fault(of: error) { throw fault }
+        if isOfMachine, let fault = machineFault(of: error) { throw fault }
         if modules.isRefused { return .failed(ModuleMemory.oversizedText) }
         if budget.isExhausted { return .failed(budget.text) }
         if let refusal = room.refusal(error, on: connection) { return .overLimit(refusal.text) }
@@ -480,11 +480,11 @@ final class WriteSession {
         if compiled.facts.changesSchema, ApplyFault.isOfSchema(error) {
             return .failed(error.message)
         }
-        if let fault = fault(of: error) { throw fault }
+        if let fault = machineFault(of: error) { throw fault }
         return .failed(guardian.explaining(error).message)
     }
 
-    private func fault(of error: SQLiteError) -> ApplyFault? {
+    private func machineFault(of error: SQLiteError) -> ApplyFault? {
         ApplyFault.judging(
             error, during: "applying a statement", on: connection, since: shortagesBefore)
     }
