@@ -146,4 +146,53 @@ import Wire
                 == .failed("a full-text query has too many phrases for this function"))
         #expect(try database.rows("SELECT count(*) FROM f('\(query)')") == ["1"])
     }
+
+    private static let largeQueries: [(table: String, query: String)] = [
+        ("f", "\"" + String(repeating: "x ", count: 40_000) + "\""),
+        ("f", Array(repeating: "x", count: 40_000).joined(separator: " OR ")),
+        ("f", String(repeating: "x ", count: 40_000)),
+        ("f", "NEAR(" + String(repeating: "x ", count: 40_000) + ")"),
+        ("porter", "\"" + String(repeating: "x ", count: 40_000) + "\""),
+        ("tri", "\"" + String(repeating: "xyz", count: 10_000) + "\""),
+    ]
+
+    /// FTS5 keeps a page of its index in memory for each word of a query, in reads too.
+    @Test(arguments: largeQueries.indices)
+    func `A full-text query of more words than a node holds in memory is an error`(
+        index: Int
+    ) throws {
+        let (table, query) = Self.largeQueries[index]
+        let database = try Database()
+        try database.execute(
+            "CREATE TABLE t(a)", "CREATE VIRTUAL TABLE f USING fts5(a)",
+            "CREATE VIRTUAL TABLE porter USING fts5(a, tokenize='porter ascii')",
+            "CREATE VIRTUAL TABLE tri USING fts5(a, tokenize='trigram')",
+            "INSERT INTO f VALUES('x y')", "INSERT INTO porter VALUES('x y')",
+            "INSERT INTO tri VALUES('xyz')")
+        let select = "SELECT count(*) FROM \(table)('\(query)')"
+        let refusal = "string or blob too big"
+        #expect(try database.execute("INSERT INTO t \(select)") == [.failed(refusal)])
+        #expect(
+            try database.execute("DELETE FROM \(table) WHERE \(table) MATCH '\(query)'")
+                == [.failed(refusal)])
+        let reader = try database.reader()
+        #expect(try reader.rows(select) == ["failed: \(refusal)"])
+        let word = table == "tri" ? "xyz" : "x"
+        #expect(try reader.rows("SELECT count(*) FROM \(table)('\(word)')") == ["1"])
+    }
+
+    @Test func `Full-text queries of many words, one for each row, are no matter`() throws {
+        let database = try Database()
+        try database.execute(
+            "CREATE TABLE t(a)", "CREATE VIRTUAL TABLE f USING fts5(a)",
+            "INSERT INTO f VALUES('x y')")
+        let query = Array(repeating: "nothing", count: 1_000).joined(separator: " AND ")
+        let select =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) "
+            + "SELECT count(*) FROM n CROSS JOIN f('\(query)')"
+        #expect(
+            try database.execute("INSERT INTO t \(select)")
+                == [.changed(lastInsertID: 1, rowsAffected: 1)])
+        #expect(try database.reader().rows(select) == ["0"])
+    }
 }

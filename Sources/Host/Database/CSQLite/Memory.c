@@ -35,6 +35,7 @@ static void find_plain(void) {
 }
 
 void csqlite_limit_memory(int64_t bytes, int64_t smallest, int64_t allocations) {
+    csqlite_forget_query_words();
     limit = bytes;
     allocations_left = allocations_allowed = allocations;
     nested_left = -1;
@@ -54,6 +55,7 @@ void csqlite_limit_nested(int64_t allocations) {
     find_plain();
 }
 void csqlite_end_nested(void) {
+    csqlite_forget_query_words();
     if (nested_left < 0) return;
     nested_left = -1;
     find_plain();

@@ -20,6 +20,24 @@ static int are_short(const char *const *arguments, int count) {
 
 // MARK: FTS5
 
+// For each word of a query FTS5 keeps a page of its index in memory, in blocks that no limit sees, and it joins
+// them in time that grows with the square of their number.
+enum { most_query_words = 16 << 10 };
+
+// Words of the query that is being taken apart, at most: no page is asked for meanwhile.
+static _Thread_local int64_t query_words;
+static _Thread_local uint32_t query_fetches;
+
+void csqlite_forget_query_words(void) { query_words = 0; }
+
+// Counts the words that a part of a query may have.
+static int may_query(int64_t words) {
+    if (query_fetches != csqlite_pages_fetched()) query_words = 0;
+    query_fetches = csqlite_pages_fetched();
+    query_words += words;
+    return query_words <= most_query_words;
+}
+
 typedef int (*token_function)(void *, int, const char *, int, int, int);
 static fts5_tokenizer unicode_own, ascii_own, trigram_own;
 static _Thread_local uint64_t texts_seen;
@@ -30,6 +48,11 @@ static int take_apart(
     const char *text, int count, token_function token) {
     if (finds_nothing) return token(context, 0, "\1", 1, 0, count);
     texts_seen++;
+    if (flags & FTS5_TOKENIZE_QUERY) {
+        // A trigram begins with each character; other words have one and what separates them.
+        if (!may_query(1 + (own == &trigram_own ? count : count / 2))) return SQLITE_TOOBIG;
+        if (!csqlite_add_work(query_words)) return SQLITE_NOMEM;
+    }
     if (!csqlite_add_work(count * cost)) return SQLITE_NOMEM;
     return own->xTokenize(tokenizer, context, flags, text, count, token);
 }

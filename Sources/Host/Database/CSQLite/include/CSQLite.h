@@ -144,9 +144,12 @@ int csqlite_register_full_text(sqlite3 *db, csqlite_charge charge, void *context
 fts5_api *csqlite_full_text(sqlite3 *db);
 
 // The tokenizers of FTS5 and of FTS3 and FTS4 (Tokenizers.c): SQLite's own, which add to the work (see
-// `csqlite_add_work`) what they are given, and refuse arguments of more than 16 KiB. Call it before the
-// schema is read.
+// `csqlite_add_work`) what they are given, and refuse arguments of more than 16 KiB. Those of FTS5 refuse
+// queries of more than 16,384 words, with SQLITE_TOOBIG. Call it before the schema is read.
 int csqlite_register_tokenizers(sqlite3 *db);
+// What was counted of a query doesn't belong to the next: called where a statement begins, and where
+// SQLite reports steps. [thread]
+void csqlite_forget_query_words(void);
 // How many texts went through them on this thread, ever. [thread]
 uint64_t csqlite_texts_taken_apart(void);
 // Until it is switched off, FTS5's find one word in each text, which is in no index. [thread]
@@ -159,6 +162,8 @@ void csqlite_watch_pages(sqlite3 *db);
 void csqlite_end_page_watch(void);
 // Of the last watch; modulo 2^32.
 uint32_t csqlite_pages_asked(void);
+// Of whatever database this thread asked for pages, ever; modulo 2^32. [thread]
+uint32_t csqlite_pages_fetched(void);
 // Before SQLite runs.
 int csqlite_install_page_count(void);
 
