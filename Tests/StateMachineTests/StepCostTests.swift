@@ -302,4 +302,35 @@ import Wire
         let last = outcomes[0].last ?? ""
         #expect(last.contains("needs more than 2000000 steps"), "\(last)")
     }
+
+    @Test func `PRAGMA optimize costs the steps that its ANALYZE takes`() throws {
+        var limits = WriteLimits.initial
+        limits.steps = 4_000_000
+        let indexes = (0..<20).map { "CREATE INDEX i\($0) ON t(a + \($0));" }.joined()
+        let outcomes = try [false, true].map { restarting in
+            let database = try Database(writes: limits)
+            for case .failed(let text) in try database.execute(
+                "CREATE TABLE t(a)", indexes,
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) "
+                    + "INSERT INTO t SELECT i FROM n")
+            {
+                Issue.record("\(text)")
+            }
+            if restarting { database.applier = try Applier(path: database.applier.path) }
+            let texts = Array(repeating: "PRAGMA optimize", count: 30)
+            let result = try database.apply(
+                Command(
+                    kind: .execute, statements: texts.map { Statement($0) },
+                    stamp: stamp(database.applier.applied.position.index.next)))
+            #expect(
+                try database.execute("INSERT INTO t VALUES(1)")
+                    == [.changed(lastInsertID: 2001, rowsAffected: 1)])
+            return result.statements.map(\.outcome)
+        }
+        #expect(outcomes[0] == outcomes[1])
+        #expect(outcomes[0].count == 30)
+        #expect(outcomes[0].first == .empty)
+        let last = "\(outcomes[0].last ?? .empty)"
+        #expect(last.contains("needs more than 4000000 steps"), "\(last)")
+    }
 }

@@ -40,7 +40,16 @@ extension WriteSession {
         _ = try refreshSchema(inOrder: true)
         chargeReading()
         unitChangesSchema = true
-        try connection.execute("ANALYZE")
-        statisticsChanged()
+        defer { statisticsChanged() }
+        let statement = try connection.prepare("ANALYZE")
+        budget.start(
+            statement, on: connection.pointer, all: guardian.mayHaveVirtualTables)
+        defer { budget.stop() }
+        do throws(SQLiteError) {
+            try statement.run()
+        } catch {
+            guard error.code == SQLITE_INTERRUPT, budget.isExhausted else { throw error }
+            throw SQLiteError(extendedCode: SQLITE_ERROR, message: budget.text)
+        }
     }
 }
