@@ -138,7 +138,9 @@ static void row_changes(
     sqlite3_int64 old_key, sqlite3_int64 new_key) {
     // Nodes without this hook must count the same work.
     csqlite_pause_work(1);
+    csqlite_pause_pages(1);
     digest_row_changes(context, db, operation, database, table, old_key, new_key);
+    csqlite_pause_pages(0);
     csqlite_pause_work(0);
 }
 

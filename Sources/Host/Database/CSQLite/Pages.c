@@ -10,6 +10,7 @@ static _Thread_local sqlite3_pcache *watched;
 static _Thread_local int is_finding;
 static _Thread_local uint32_t asked;
 static _Thread_local uint32_t fetched;
+static _Thread_local int pauses;
 // SQLite asks for a page, makes room where there is none, and asks again.
 static _Thread_local unsigned without_room;
 // A page that is freed is looked for in memory, and where it is not there it may be asked for behind the
@@ -21,7 +22,7 @@ enum { most_asked_since = 2 };
 static sqlite3_pcache_page *counting_fetch(sqlite3_pcache *cache, unsigned page, int create) {
     sqlite3_pcache_page *found = system_cache.xFetch(cache, page, create);
     fetched++;
-    if (cache != watched) return found;
+    if (cache != watched || pauses > 0) return found;
     if (create == 0) {
         not_there = found ? 0 : page;
         asked_since = 0;
@@ -53,6 +54,8 @@ void csqlite_watch_pages(sqlite3 *db) {
 }
 
 void csqlite_end_page_watch(void) { watched = 0; }
+
+void csqlite_pause_pages(int is_on) { pauses += is_on ? 1 : -1; }
 
 uint32_t csqlite_pages_asked(void) { return asked; }
 

@@ -160,6 +160,8 @@ void csqlite_find_nothing(int is_on);
 // connection is watched at a time. [connection's thread]
 void csqlite_watch_pages(sqlite3 *db);
 void csqlite_end_page_watch(void);
+// Those asked for meanwhile follow from more than the statement; calls nest. [thread]
+void csqlite_pause_pages(int is_on);
 // Of the last watch; modulo 2^32.
 uint32_t csqlite_pages_asked(void);
 // Of whatever database this thread asked for pages, ever; modulo 2^32. [thread]
