@@ -243,6 +243,36 @@ import Wire
         #expect(last.contains("needs more than 10000000 steps"), "\(last)")
     }
 
+    /// SQLite reads all of them with the schema, whatever they are of.
+    @Test func `Rows of statistics cost steps whenever the schema is read again`() throws {
+        var limits = WriteLimits.initial
+        limits.steps = 4_000_000
+        let outcomes = try [false, true].map { restarting in
+            let database = try Database(writes: limits)
+            for sql in [
+                "CREATE TABLE k(a PRIMARY KEY)", "INSERT INTO k VALUES(1)", "ANALYZE",
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) "
+                    + "INSERT INTO sqlite_stat1 SELECT 'x' || i, NULL, '1' FROM n",
+            ] {
+                for case .failed(let text) in try database.execute(sql) {
+                    Issue.record("\(sql): \(text)")
+                }
+            }
+            if restarting { database.applier = try Applier(path: database.applier.path) }
+            let result = try database.apply(
+                Command(
+                    kind: .execute,
+                    statements: (0..<60).map { Statement("PRAGMA user_version=\($0)") },
+                    stamp: stamp(database.applier.applied.position.index.next)))
+            return result.statements.map { "\($0.outcome)" }
+        }
+        #expect(outcomes[0] == outcomes[1])
+        #expect(outcomes[0].count == 60)
+        #expect(outcomes[0].first?.contains("needs more than") == false)
+        let last = outcomes[0].last ?? ""
+        #expect(last.contains("needs more than 4000000 steps"), "\(last)")
+    }
+
     @Test func `Many statements of many terms end with the limit on steps`() throws {
         var limits = WriteLimits.initial
         limits.steps = 10_000_000

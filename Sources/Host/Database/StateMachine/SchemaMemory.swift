@@ -28,14 +28,16 @@ struct SchemaMemory: Equatable {
     private(set) var isChangedInTransaction = false
     /// Objects were added that the session has not looked at.
     private(set) var hasAdditions = false
-    /// The planner has statistics: then a new object may get some that it has not in memory.
-    private(set) var hasStatistics = false
+    /// Rows of the planner's statistics; nil: it has none. With some a new object may get some that it has not in
+    /// memory.
+    private(set) var statistics: Int?
+    private var hasStatistics: Bool { statistics != nil }
 
-    /// The schema was read from the file.
-    mutating func wasRead(hasStatistics: Bool) {
+    /// The schema was read from the file, and with it so many rows of statistics, if there is a table of them.
+    mutating func wasRead(statistics: Int?) {
         freshness = .asRead
         hasAdditions = false
-        self.hasStatistics = hasStatistics
+        self.statistics = statistics
     }
 
     /// The session has looked at the objects that were added.

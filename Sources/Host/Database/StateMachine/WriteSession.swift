@@ -147,7 +147,7 @@ final class WriteSession {
             schema.additionsWereRead()
         }
         compiledAgainst = guardian.storedLiterals.schemaSize
-        compiledAgainst.hasStatistics = schema.hasStatistics
+        compiledAgainst.statistics = schema.statistics
         compiler.stepsLeft = budget.stepsLeft
         if offset == 0, let kept = compiler.cached(sql), try !renewTrees(before: kept) {
             return .statement(kept)
@@ -201,11 +201,10 @@ final class WriteSession {
         // The daemon's own table has a place in SQLite's lists: always the last one.
         let rc = csqlite_reveal(connection.pointer)
         guard rc == SQLITE_OK else { throw connection.lastError }
-        let isAnalyzed = try connection.integer(
-            "SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_stat1' LIMIT 1")
+        let statistics = try countStatistics()
         guardian.mayHaveVirtualTables = try connectVirtualTables()
         guardian.storedLiterals = try StoredLiterals(on: connection)
-        schema.wasRead(hasStatistics: isAnalyzed != nil)
+        schema.wasRead(statistics: statistics)
         views.mayHaveCome()
     }
 
