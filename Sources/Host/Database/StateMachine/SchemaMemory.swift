@@ -28,12 +28,12 @@ struct SchemaMemory: Equatable {
     private(set) var isChangedInTransaction = false
     /// Objects were added that the session has not looked at.
     private(set) var hasAdditions = false
-    /// Rows of the planner's statistics; nil: it has none. With some a new object may get some that it has not in
-    /// memory.
+    /// What it takes to read the planner's statistics, in steps; nil: it has none. With some a new object may get
+    /// some that it has not in memory.
     private(set) var statistics: Int?
     private var hasStatistics: Bool { statistics != nil }
 
-    /// The schema was read from the file, and with it so many rows of statistics, if there is a table of them.
+    /// The schema was read from the file, with its statistics, if there is a table of them.
     mutating func wasRead(statistics: Int?) {
         freshness = .asRead
         hasAdditions = false

@@ -1,3 +1,4 @@
+internal import CSQLite
 internal import SQLite
 
 /// What it takes to read the schema that a statement was compiled against. By the file alone, where what
@@ -6,16 +7,23 @@ struct SchemaSize: Equatable {
     /// A connection reads an object, and a byte of its text, in about the time of so many steps.
     private static let stepsPerObject = 300
     private static let stepsPerByte = 2
-    /// … and a row of statistics.
+    /// … and a row of statistics; of their texts it looks at the beginning, but has all in memory.
     private static let stepsPerStatistic = 5
+    private static let statisticBytesPerStep = 64
 
     private var objectSteps = 0
     private(set) var hasVirtualTables = false
-    /// Rows of them; nil: there is no table for them.
+    /// What reading them takes, in steps; nil: there is no table for them.
     var statistics: Int?
 
     var hasStatistics: Bool { statistics != nil }
-    var steps: Int { objectSteps + (statistics ?? 0) * Self.stepsPerStatistic }
+    var steps: Int { objectSteps + (statistics ?? 0) }
+
+    static func steps(ofStatistics rows: Int64, bytes: Int64) -> Int {
+        // No file has more of either.
+        Int(clamping: min(rows, 1 << 48)) * stepsPerStatistic
+            + Int(clamping: bytes) / statisticBytesPerStep
+    }
 
     /// - Parameter uniques: constraints of a table, for each of which SQLite goes through all.
     mutating func add(bytes: Int, uniques: Int, isVirtual: Bool) {
@@ -27,22 +35,28 @@ struct SchemaSize: Equatable {
 /// The request pays for the readings of the schema that it brings about, whether this connection has to
 /// read or not: another one, with another past, may have to.
 extension WriteSession {
-    /// The rows of the planner's statistics, all of which SQLite reads with the schema, whatever they are of; nil:
-    /// it finds no table of them.
-    func countStatistics() throws(SQLiteError) -> Int? {
-        let tables = try connection.prepare(
-            "SELECT name, type = 'table' AND rootpage > 0 FROM main.sqlite_schema "
-                + "WHERE name IN ('sqlite_stat1', 'sqlite_stat4')")
-        var isAnalyzed = false
-        var count = 0
-        while try tables.step() {
-            let name = tables.text(at: 0) ?? ""
-            if name == "sqlite_stat1" { isAnalyzed = true }
-            guard tables.integer(at: 1) != 0 else { continue }
-            let rows = try connection.integer("SELECT count(*) FROM main.\(name.quotedName)")
-            count += Int(clamping: rows ?? 0)
+    /// What it takes to read the planner's statistics, in steps: SQLite does so whenever it reads the schema, and
+    /// goes through all, whatever they are of. Nil: there is no table of them.
+    func costOfStatistics() throws(SQLiteError) -> Int? {
+        let found = try connection.integer(
+            "SELECT type = 'table' AND rootpage > 0 FROM main.sqlite_schema WHERE name = 'sqlite_stat1'"
+        )
+        guard let found else { return nil }
+        // What a file brought under the name before that was looked for SQLite doesn't read either.
+        guard found != 0 else { return 0 }
+        let shortages = Shortages.met
+        do throws(SQLiteError) {
+            let lengths = ["tbl", "idx", "stat"].map { "total(length(CAST(\($0) AS BLOB)))" }
+            let sizes = try connection.prepare(
+                "SELECT count(*), CAST(\(lengths.joined(separator: " + ")) AS INTEGER) "
+                    + "FROM main.sqlite_stat1")
+            guard try sizes.step() else { return 0 }
+            return SchemaSize.steps(
+                ofStatistics: sizes.integer(at: 0), bytes: sizes.integer(at: 1))
+        } catch {
+            guard error.code == SQLITE_ERROR, !shortages.hasLackedMemory else { throw error }
+            return 0
         }
-        return isAnalyzed ? count : nil
     }
 
     func chargeReading() {

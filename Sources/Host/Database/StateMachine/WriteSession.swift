@@ -201,7 +201,7 @@ final class WriteSession {
         // The daemon's own table has a place in SQLite's lists: always the last one.
         let rc = csqlite_reveal(connection.pointer)
         guard rc == SQLITE_OK else { throw connection.lastError }
-        let statistics = try countStatistics()
+        let statistics = try costOfStatistics()
         guardian.mayHaveVirtualTables = try connectVirtualTables()
         guardian.storedLiterals = try StoredLiterals(on: connection)
         schema.wasRead(statistics: statistics)
