@@ -42,6 +42,9 @@ struct CompilationMemory {
     /// What is compiled while a statement runs, by SQLite or its modules, may take so many: until
     /// SQLite reports steps again.
     static let nestedAllocations: Int64 = allocations
+    /// What connecting a virtual table may take of such allocations: some twenty for each column, of which there are
+    /// 2000 at most.
+    static let connectingAllocations: Int64 = 100_000
 
     /// Ends the count. The error in place of SQLite's "out of memory" where the statement itself
     /// brought that about, and not a lack of memory: it is the same on every node.

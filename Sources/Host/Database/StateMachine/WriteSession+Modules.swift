@@ -22,8 +22,13 @@ extension WriteSession {
         let shortages = Shortages.met
         defer { budget.noteVirtualTables(width: width) }
         for (name, _) in found {
+            // FTS4 compiles what has its content, which may be a view that stands for endless work.
+            csqlite_limit_nested(CompilationMemory.connectingAllocations)
+            defer { csqlite_end_nested() }
             do throws(SQLiteError) {
-                let all = try connection.prepare("SELECT * FROM main.\(name.quotedName)")
+                // Not out of the memory that SQLite keeps for what is short-lived, which doesn't count.
+                let all = try connection.prepare(
+                    "SELECT * FROM main.\(name.quotedName)", isPersistent: true)
                 let own = (0..<all.columnCount).reduce(0) {
                     $0 + StepBudget.columnWidth + all.columnName(at: $1).utf8.count
                 }
