@@ -100,6 +100,30 @@ import Wire
         #expect(ContinuousClock.now - start < .seconds(120), "\(outcome)")
     }
 
+    /// To forget what it worked out of views SQLite makes code for all triggers of one, before each statement.
+    @Test func `A view has no more triggers than SQLite drops in no time`() throws {
+        func trigger(_ name: String, _ kind: String) -> String {
+            "CREATE TRIGGER \(name) \(kind) BEGIN SELECT 1; END;"
+        }
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a)", "CREATE VIEW v AS SELECT 1 AS a")
+        let full = (0..<64).map { trigger("v\($0)", "INSTEAD OF INSERT ON v") }.joined()
+        #expect(try database.execute(full) == [.empty])
+        let more = trigger("more", "INSTEAD OF DELETE ON \"V\"")
+        let refusal = StatementOutcome.failed("too many triggers: at most 64 on a view")
+        #expect(try database.execute(more) == [refusal])
+        database.applier = try Applier(path: database.applier.path)
+        #expect(
+            try database.execute(
+                more, trigger("IF NOT EXISTS v1", "INSTEAD OF INSERT ON v"), "DROP TRIGGER v1",
+                more,
+                more) == [
+                    refusal, .empty, .empty, .empty, .failed("trigger more already exists"),
+                ])
+        let others = (0..<70).map { trigger("t\($0)", "AFTER INSERT ON t") }.joined()
+        #expect(try database.execute(others) == [.empty])
+    }
+
     private static let endlessContents = [
         "CREATE VIEW v AS WITH c0 AS (SELECT 1 AS a)"
             + (0..<60).map { ", c\($0 + 1) AS (SELECT x.a FROM c\($0) x, c\($0) y)" }.joined()

@@ -146,6 +146,8 @@ final class Guard {
             SQLITE_DROP_TEMP_TRIGGER, SQLITE_DROP_TEMP_VIEW:
             return deny(Self.noTemporaryObjects)
         case SQLITE_CREATE_TABLE, SQLITE_CREATE_VIEW, SQLITE_CREATE_INDEX, SQLITE_CREATE_TRIGGER:
+            if request.action == SQLITE_CREATE_VIEW { facts.makesView = true }
+            if request.action == SQLITE_CREATE_TRIGGER { facts.triggerOwner = request.detail }
             // `CREATE TABLE temp.x` is not announced as temporary.
             return request.isInTemporary ? deny(Self.noTemporaryObjects) : SQLITE_OK
         case SQLITE_CREATE_VTABLE:

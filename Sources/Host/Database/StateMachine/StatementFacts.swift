@@ -63,6 +63,10 @@ struct StatementFacts: Equatable, Sendable {
     var literalOwners: Set<ByteText> = []
     /// It makes a table or view with the name of one in which a virtual table of a dump keeps its rows.
     var shadowTable: String?
+    /// It makes a view.
+    var makesView = false
+    /// What it makes a trigger on.
+    var triggerOwner: String?
     /// It asks whether foreign keys are enforced.
     var asksForeignKeys = false
 

@@ -13,16 +13,21 @@ struct ViewNames {
     /// The name of one of them.
     private var name: String?
 
-    /// The schema was read, or got more objects.
+    /// To drop a view SQLite makes code for each of its triggers.
+    private static let mostTriggers = 64
+
+    /// The schema was read.
+    mutating func schemaWasRead() { isKnown = false }
+
+    /// The schema got a view: one is as good as another.
     mutating func mayHaveCome() {
-        isKnown = false
+        if name == nil { isKnown = false }
     }
 
     /// For as long as nothing else is compiled no view has columns in memory.
     mutating func forget(on connection: borrowing Connection) throws(SQLiteError) {
         if !isKnown {
-            name = try connection.text(
-                "SELECT name FROM main.sqlite_schema WHERE type = 'view' LIMIT 1")
+            name = try Self.plainest(on: connection)
             isKnown = true
         }
         guard let name else { return }
@@ -34,5 +39,45 @@ struct ViewNames {
             guard error.code == SQLITE_ERROR else { throw error }
             isKnown = false
         }
+    }
+
+    /// The view with the fewest triggers.
+    private static func plainest(on connection: borrowing Connection) throws(SQLiteError)
+        -> String?
+    {
+        try connection.text(
+            """
+            SELECT v.name FROM main.sqlite_schema AS v LEFT JOIN (
+                SELECT lower(tbl_name) AS owner, count(*) AS triggers FROM main.sqlite_schema
+                WHERE type = 'trigger' GROUP BY 1
+            ) ON owner = lower(v.name)
+            WHERE v.type = 'view' ORDER BY coalesce(triggers, 0), v.rowid LIMIT 1
+            """)
+    }
+
+    /// Why a trigger is refused that is to be made on this table or view; nil when it isn't.
+    static func refusal(ofTriggerOn owner: String, on connection: borrowing Connection)
+        throws(SQLiteError) -> SQLiteError?
+    {
+        let triggers = try connection.prepare(
+            """
+            SELECT count(*) FROM main.sqlite_schema
+            WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE AND EXISTS (
+                SELECT 1 FROM main.sqlite_schema WHERE type = 'view' AND name = ?1 COLLATE NOCASE)
+            """)
+        try triggers.bind(owner, at: 1)
+        guard try triggers.step(), triggers.integer(at: 0) >= mostTriggers else { return nil }
+        return SQLiteError(
+            extendedCode: SQLITE_ERROR,
+            message: "too many triggers: at most \(mostTriggers) on a view")
+    }
+}
+
+extension WriteSession {
+    /// Why a CREATE TRIGGER is refused; nil for any other statement.
+    func refusalOfTrigger(_ statement: ScriptStatement) throws(SQLiteError) -> SQLiteError? {
+        guard let owner = statement.compiled.facts.triggerOwner, !statement.compiled.isReadOnly
+        else { return nil }
+        return try ViewNames.refusal(ofTriggerOn: owner, on: connection)
     }
 }

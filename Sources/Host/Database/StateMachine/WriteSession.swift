@@ -175,11 +175,13 @@ final class WriteSession {
             schema.wasCompiledForChange()
             if compiledAgainst.hasStatistics { chargeReading() }
         }
-        if case .statement(let statement) = outcome,
-            let refusal = try refusalOfColumn(statement, of: sql, from: offset)
-        {
-            compiler.forget()
-            return .failed(refusal)
+        if case .statement(let statement) = outcome {
+            var refusal = try refusalOfColumn(statement, of: sql, from: offset)
+            if refusal == nil { refusal = try refusalOfTrigger(statement) }
+            if let refusal {
+                compiler.forget()
+                return .failed(refusal)
+            }
         }
         return outcome
     }
@@ -205,7 +207,7 @@ final class WriteSession {
         guardian.mayHaveVirtualTables = try connectVirtualTables()
         guardian.storedLiterals = try StoredLiterals(on: connection)
         schema.wasRead(statistics: statistics)
-        views.mayHaveCome()
+        views.schemaWasRead()
     }
 
     /// The last statement failed, and SQLite may have left its first rows: it has no journal for a
@@ -225,7 +227,7 @@ final class WriteSession {
     private func ran(_ compiled: CompiledStatement, succeeded: Bool) {
         guard !compiled.isReadOnly else { return }
         chargeReading(after: compiled, succeeded: succeeded)
-        if compiled.facts.keyword == .create { views.mayHaveCome() }
+        if compiled.facts.makesView { views.mayHaveCome() }
         if compiled.facts.changesStatistics { statisticsChanged() }
         if compiled.facts.writesTree { modules.noteWrittenTrees() }
         // FTS3 makes one more table when an option is set.
