@@ -338,6 +338,31 @@ import Wire
         #expect(last.contains("needs more than 4000000 steps"), "\(last)")
     }
 
+    @Test func `Virtual tables that a dump brings cost steps by the size of the schema`() throws {
+        var limits = WriteLimits.initial
+        limits.steps = 10_000_000
+        let database = try Database(writes: limits)
+        let tables = (0..<1000).map { "CREATE TABLE t\($0)(a);" }.joined()
+        #expect(try database.execute(tables) == [.empty])
+        let rows = (0..<60).map {
+            "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES"
+                + "('table','f\($0)','f\($0)',0,'CREATE VIRTUAL TABLE f\($0) USING fts5(a)')"
+        }
+        let result = try database.apply(
+            Command(
+                kind: .execute,
+                statements: (["PRAGMA writable_schema=ON", "BEGIN"] + rows + ["ROLLBACK"])
+                    .map { Statement($0) },
+                stamp: stamp(database.applier.applied.position.index.next)))
+        let outcomes = result.statements.map { "\($0.outcome)" }
+        guard outcomes.count == 63 else {
+            Issue.record("\(outcomes)")
+            return
+        }
+        #expect(!outcomes[2].contains("failed"), "\(outcomes[2])")
+        #expect(outcomes[61].contains("needs more than 10000000 steps"), "\(outcomes[61])")
+    }
+
     @Test func `Many statements of many terms end with the limit on steps`() throws {
         var limits = WriteLimits.initial
         limits.steps = 10_000_000

@@ -160,7 +160,7 @@ extension CommandRunner {
             return finish(statement, .failed(session.budget.text), supply)
         }
         session.unitChangesSchema = true
-        session.chargeReading()
+        session.chargeCatalogueRow()
         let outcome: StatementOutcome
         do throws(CatalogueRowError) {
             try session.insert(row)

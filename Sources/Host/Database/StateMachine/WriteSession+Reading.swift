@@ -65,6 +65,10 @@ extension WriteSession {
         budget.charge(reading: compiledAgainst.steps)
     }
 
+    /// For a virtual table that a dump puts into the schema: all objects are looked through for its name, and it
+    /// is made in a database of its own.
+    func chargeCatalogueRow() { budget.charge(reading: compiledAgainst.steps) }
+
     /// For what is read before a statement is compiled or run.
     func chargeReading(before compiled: CompiledStatement) {
         let facts = compiled.facts
