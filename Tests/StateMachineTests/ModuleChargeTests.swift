@@ -372,4 +372,32 @@ import Wire
                 == [.failed(ModuleMemory.oversizedText)])
         #expect(try database.execute("DROP TABLE f") == [.empty])
     }
+
+    @Test(arguments: [10, 200])
+    func `A dump brings no more options of a full-text table than one has`(count: Int) throws {
+        let database = try Database()
+        let options = (0..<count).map { "('option \($0)', \($0))" }.joined(separator: ",")
+        let outcomes = try database.execute(
+            "CREATE TABLE t(a)", "PRAGMA writable_schema=ON", "BEGIN",
+            "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) VALUES('table','f','f',0,'CREATE VIRTUAL TABLE f USING fts5(a)')",
+            "CREATE TABLE f_data(id INTEGER PRIMARY KEY, block BLOB)",
+            "INSERT INTO f_data VALUES(1, X''), (10, X'00000000000000')",
+            "CREATE TABLE f_idx(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID",
+            "CREATE TABLE f_content(id INTEGER PRIMARY KEY, c0)",
+            "CREATE TABLE f_docsize(id INTEGER PRIMARY KEY, sz BLOB)",
+            "CREATE TABLE f_config(k PRIMARY KEY, v) WITHOUT ROWID",
+            "INSERT INTO f_config VALUES('version', 4), \(options)", "COMMIT")
+        let isRefused = count > 100
+        guard outcomes.count == 12 else {
+            Issue.record("\(outcomes)")
+            return
+        }
+        #expect("\(outcomes[11])".contains("more rows than it has") == isRefused, "\(outcomes)")
+        #expect(
+            try database.rows("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'f%'")
+                == [isRefused ? "0" : "6"])
+        #expect(
+            try database.execute("INSERT INTO t VALUES(1)")
+                == [.changed(lastInsertID: 1, rowsAffected: 1)])
+    }
 }

@@ -63,4 +63,33 @@ enum ShadowTables {
         }
         return nil
     }
+
+    /// A module reads all its options when it is connected: FTS5 sets some ten of them.
+    private static let mostOptions = 100
+
+    /// The first table of options that has more rows than a module sets.
+    /// - Parameter tables: see `isName`; none of them is connected.
+    static func overfull(beside tables: Set<ByteText>, on connection: borrowing Connection)
+        throws(SQLiteError) -> String?
+    {
+        let objects = try connection.prepare(
+            """
+            SELECT name FROM main.sqlite_schema
+            WHERE type = 'table' AND rootpage > 0 AND name LIKE '%\\_config' ESCAPE '\\'
+            """)
+        while try objects.step() {
+            let name = objects.text(at: 0) ?? ""
+            guard isName(name, beside: tables) else { continue }
+            let rows = try connection.integer(
+                "SELECT count(*) FROM (SELECT 1 FROM main.\(name.quotedName) LIMIT \(mostOptions + 1))"
+            )
+            if rows ?? 0 > mostOptions { return name }
+        }
+        return nil
+    }
+
+    static func refusal(overfull name: String) -> String {
+        "\(name) has the name of a table in which a full-text table keeps its options, and more rows than "
+            + "it has: at most \(mostOptions)"
+    }
 }

@@ -38,6 +38,11 @@ extension WriteSession {
     /// Before the end of the transaction: makes all connections read the schema anew, and with it the
     /// statistics: SQLite's ANALYZE leaves those that others hold in memory as they are.
     func announceSchema() throws(SQLiteError) {
+        let tables = guardian.catalogueNames
+        if !tables.isEmpty, let name = try ShadowTables.overfull(beside: tables, on: connection) {
+            throw SQLiteError(
+                extendedCode: SQLITE_ERROR, message: ShadowTables.refusal(overfull: name))
+        }
         let version = try connection.integer("PRAGMA main.schema_version") ?? 0
         try writeSchema("PRAGMA main.schema_version=\(Int32(truncatingIfNeeded: version &+ 1))")
     }

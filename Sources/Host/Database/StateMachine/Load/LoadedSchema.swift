@@ -73,6 +73,10 @@ struct LoadedSchema {
                 throw SQLiteError(
                     extendedCode: SQLITE_ERROR, message: ShadowTables.refusal(strange))
             }
+            if let name = try ShadowTables.overfull(beside: Set(virtual), on: connection) {
+                throw SQLiteError(
+                    extendedCode: SQLITE_ERROR, message: ShadowTables.refusal(overfull: name))
+            }
             try Self.checkContent(of: connection)
         } catch {
             throw .unfit(path: path, reason: error.message)
