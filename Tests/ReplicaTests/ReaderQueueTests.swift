@@ -17,7 +17,7 @@ import Testing
     @Test func `What is left keeps its order, whoever goes`() {
         let other = Sink(isRemote: false, takesParts: false)
         let ids = (1...6000).map { UInt64($0) }
-        queue.post(ids.map { sink.read($0, "SELECT 1") })
+        #expect(queue.post(ids.map { sink.read($0, "SELECT 1") }))
         for id in 1...1500 as ClosedRange<UInt64> {
             #expect(queue.takeNow()?.target.id.rawValue == id)
         }
@@ -29,14 +29,14 @@ import Testing
         for id in [1502, 1504] as [UInt64] {
             #expect(queue.takeNow()?.target.id.rawValue == id)
         }
-        queue.post([other.read(1505, "SELECT 1"), sink.read(8000, "SELECT 1")])
+        #expect(queue.post([other.read(1505, "SELECT 1"), sink.read(8000, "SELECT 1")]))
         #expect(queue.remove([RequestID(1505)], of: other).count == 1)
         #expect(queue.remove([RequestID(8000)], of: sink).count == 1)
         let even = ids.filter { $0 > 1504 && $0 % 2 == 0 }
         for id in even.dropLast() { #expect(queue.remove([RequestID(id)], of: sink).count == 1) }
         #expect(take() == ids.filter { $0 > 1504 && $0 % 2 == 1 })
         #expect(queue.count == 0)
-        queue.post([sink.read(1, "SELECT 1"), sink.read(2, "SELECT 1")])
+        #expect(queue.post([sink.read(1, "SELECT 1"), sink.read(2, "SELECT 1")]))
         #expect(queue.remove([RequestID(1)], of: sink).count == 1)
         #expect(queue.removeAll().map(\.target.id.rawValue) == [2])
         #expect(take().isEmpty && queue.count == 0)
@@ -44,7 +44,7 @@ import Testing
 
     @Test func `A client that goes costs no walk over all that wait`() {
         let ids = (1...60_000).map { UInt64($0) }
-        queue.post(ids.map { sink.read($0, "SELECT 1") })
+        #expect(queue.post(ids.map { sink.read($0, "SELECT 1") }))
         let start = ContinuousClock.now
         for id in ids.reversed() { _ = queue.remove([RequestID(id)], of: sink) }
         // To look at all that wait each time takes minutes.

@@ -1,7 +1,10 @@
 import Foundation
 import JSON
+import NIOCore
+import NIOEmbedded
 import Rights
 import Service
+import Telemetry
 import Testing
 import Wire
 

@@ -51,7 +51,7 @@ final class AnswerSource: @unchecked Sendable {
     /// What goes out from here on is packed by gzip; before the first of it.
     /// - Returns: false: there is no room for what packs it, and it goes out as it is.
     func pack() -> Bool {
-        guard share?.grow(by: AnswerPacker.bytes) ?? true else { return false }
+        guard share?.grow(by: AnswerPacker.bytes) == nil else { return false }
         packer = AnswerPacker()
         return true
     }
@@ -95,7 +95,7 @@ final class AnswerSource: @unchecked Sendable {
     /// A row may be larger than what parts are ahead.
     private func cover(_ bytes: Int) -> Bool {
         guard bytes > covered, let share else { return true }
-        guard share.grow(by: bytes - covered) else { return false }
+        guard share.grow(by: bytes - covered) == nil else { return false }
         covered = bytes
         return true
     }

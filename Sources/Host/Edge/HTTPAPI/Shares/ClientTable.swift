@@ -54,9 +54,11 @@ extension ClientTable.Key {
     init(_ address: SocketAddress?) {
         switch address {
         case .v4(let place)?:
-            self = .behind(withUnsafeBytes(of: place.address.sin_addr) { Array($0) })
+            // Behind the family and the port (ip(7)).
+            self = .behind(withUnsafeBytes(of: place.address) { Array($0[4..<8]) })
         case .v6(let place)?:
-            let bytes = withUnsafeBytes(of: place.address.sin6_addr) { Array($0) }
+            // Behind the family, the port and the flow (ipv6(7)).
+            let bytes = withUnsafeBytes(of: place.address) { Array($0[8..<24]) }
             // An IPv4 address in the form of an IPv6 one (RFC 4291 §2.5.5.2).
             let isMapped = bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 255
             self = .behind(isMapped ? Array(bytes[12...]) : Array(bytes[..<8]))
