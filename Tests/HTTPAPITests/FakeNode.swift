@@ -112,6 +112,8 @@ final class Client {
             loads: { loads.begin() },
             queue: HTTPServer.Queue(
                 queue, start: 100, on: channel.embeddedEventLoop, hasLeader: { hasLeader }))
+        // As of a connection that was accepted, which has one from the beginning.
+        channel.remoteAddress = try SocketAddress(ipAddress: "127.0.0.1", port: 1)
         try server.configure(channel).wait()
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     }
@@ -125,9 +127,7 @@ final class Client {
         server = other.server
         channel =
             sharesLoop ? EmbeddedChannel(loop: other.channel.embeddedEventLoop) : EmbeddedChannel()
-        if let address {
-            channel.remoteAddress = try SocketAddress(ipAddress: address, port: 1)
-        }
+        channel.remoteAddress = try SocketAddress(ipAddress: address ?? "127.0.0.1", port: 2)
         try server.configure(channel).wait()
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 2)).wait()
     }

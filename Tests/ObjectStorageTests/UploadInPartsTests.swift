@@ -46,6 +46,8 @@ import Time
         rules.partBytes = Self.partBytes
         rules.tries = tries
         rules.pause = .milliseconds(1)
+        // On a starved machine the server may take longer than a node that stops waits.
+        rules.abortTime = .seconds(60)
         return S3Storage(
             place, hasTimestamp: false,
             notes: notes ?? UploadNotes(directory: noteFolder), rules: rules

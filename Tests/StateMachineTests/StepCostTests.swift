@@ -236,7 +236,7 @@ import Wire
             "CREATE TABLE t(a)", "CREATE TABLE pages(a)", "CREATE TABLE long(a, b)",
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8000) "
                 + "INSERT INTO pages SELECT zeroblob(3500) FROM n",
-            "INSERT INTO long VALUES(zeroblob(32000000), 1)")
+            "INSERT INTO long VALUES(zeroblob(32000000), 7)")
         {
             Issue.record("\(text)")
         }

@@ -128,6 +128,7 @@ package final class CredentialJudge: RightsJudge {
         wakes.post(.stop)
     }
 
+    /// See `RightsJudge.judge`. Thread-safe; what was hashed before is answered at once.
     package func judge(
         _ credential: Credential, _ need: RightsNeed, for asker: Asker,
         later: @escaping @Sendable (Bool) -> Void
@@ -148,6 +149,7 @@ package final class CredentialJudge: RightsJudge {
         }
     }
 
+    /// See `RightsJudge.principal`. Thread-safe; nil for what was not verified yet.
     package func principal(of credential: Credential) -> String? {
         let fingerprint = key.fingerprint(credential)
         return state.withLock { state in
