@@ -120,11 +120,14 @@ static _Thread_local char signal_stack[16 << 10];
 static _Thread_local int has_stack;
 
 /* Who takes the log may hang, and the process is to end all the same. */
+static int is_heard(void) {
+    struct pollfd place = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&place, 1, 200) == 1;
+}
+
 static void say(const char *text) {
     size_t length = strlen(text);
-    while (length > 0) {
-        struct pollfd place = {.fd = STDERR_FILENO, .events = POLLOUT};
-        if (poll(&place, 1, 200) != 1) return;
+    while (length > 0 && is_heard()) {
         ssize_t written = write(STDERR_FILENO, text, length);
         if (written <= 0) return;
         text += written;
@@ -133,7 +136,8 @@ static void say(const char *text) {
 }
 
 /* Says its line, and lets happen what would have happened: the instruction is met again, or the
- * signal sent again. */
+ * signal sent again. Who would say more then, as Swift's runtime does, waits for whoever takes it: where
+ * nobody does the process ends at once. */
 static void crashed(int number, siginfo_t *information, void *context) {
     (void)context;
     if (activity) {
@@ -144,8 +148,10 @@ static void crashed(int number, siginfo_t *information, void *context) {
         say(")\n");
         activity = NULL;
     }
+    struct sigaction end = {.sa_handler = SIG_DFL};
+    int is_silent = !is_heard();
     for (size_t i = 0; i < CRASHES; i++) {
-        if (crashes[i] == number) sigaction(number, &before[i], NULL);
+        if (crashes[i] == number) sigaction(number, is_silent ? &end : &before[i], NULL);
     }
     if (information->si_code <= 0) raise(number);
 }
