@@ -11,13 +11,22 @@ import Wire
 @Suite struct SocketTests {
     private static let requestsPerClient = 200
 
+    /// Without those on a client's pace: between two steps of its own a test may wait for a thread for
+    /// minutes, while others hold all of them.
+    private static let limits: HTTPLimits = {
+        var limits = HTTPLimits()
+        limits.pace.idle = .seconds(3600)
+        limits.pace.head = .seconds(3600)
+        return limits
+    }()
+
     @Test func `Every client gets its own answers, in order`() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         let thread = NIOThreadPool(numberOfThreads: 1)
         thread.start()
         let server = HTTPServer(
             HTTPServer.Identity(version: "1", advertisedAddress: "localhost:4001"),
-            service: EchoNode(thread: thread))
+            service: EchoNode(thread: thread), limits: Self.limits)
         let listener = try await ServerBootstrap(group: group)
             .childChannelInitializer { server.configure($0) }
             .bind(host: "127.0.0.1", port: 0).get()
@@ -47,7 +56,7 @@ import Wire
         let clients = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let server = HTTPServer(
             HTTPServer.Identity(version: "1", advertisedAddress: "localhost:4001"),
-            service: LargeNode())
+            service: LargeNode(), limits: Self.limits)
         let listener = try await ServerBootstrap(group: group)
             .childChannelInitializer { server.configure($0) }
             .bind(host: "127.0.0.1", port: 0).get()

@@ -26,7 +26,12 @@ import Testing
             at: PluginShop.root.appending(
                 path: "Plugins/\(folder)/rqlite-disco-\(name).harness.json"),
             to: URL(filePath: Runner.manifestPath(of: plugin)))
-        for entry in try await PluginShop.judge(plugin, isIsolated: isIsolated) {
+        var entries = try await PluginShop.judge(plugin, isIsolated: isIsolated)
+        // On a starved machine what is on time may be late by milliseconds in all rounds of one run.
+        for _ in 0..<2 where entries.contains(where: \.verdict.isLate) {
+            entries = try await PluginShop.judge(plugin, isIsolated: isIsolated)
+        }
+        for entry in entries {
             #expect(!entry.verdict.outcome.isBad, "\(entry.check.name): \(entry.verdict)")
             #expect(entry.verdict.outcome != .warning, "\(entry.check.name): \(entry.verdict)")
         }
