@@ -89,8 +89,6 @@ final class SimulatedNode {
     var lastReceipt: UInt64 = 0
     /// Where other members are to be reached.
     var book: [NodeID: PeerAddress] = [:]
-    /// Where those that spoke said that they are.
-    var spoken: [NodeIdentity: PeerAddress] = [:]
     /// Whom it takes nothing more from, for a while.
     var refused: [(identity: NodeIdentity, address: PeerAddress, until: Int)] = []
     var open: [RequestKey: RequestOrigin] = [:]
@@ -222,7 +220,6 @@ final class SimulatedNode {
         trace = nil
         receipts = []
         book = [:]
-        spoken = [:]
         refused = []
         open = [:]
         sentOn = []

@@ -101,15 +101,10 @@ extension Simulation {
         settle(node.slot)
     }
 
-    /// Who opens a connection says who it is and where it listens. As in the transport it is reached there if
-    /// the machine has told an address of it before; of all others the machine hears, and decides.
+    /// Who opens a connection says who it is and where it listens.
     private func meet(_ caller: SimulatedNode, _ run: Int, at node: SimulatedNode) {
-        let known = node.book[caller.id]
-        guard caller.run == run, (known ?? node.spoken[caller.identity]) != caller.address else {
-            return
-        }
-        if known != nil { node.book[caller.id] = caller.address }
-        node.spoken[caller.identity] = caller.address
+        guard caller.run == run, node.book[caller.id] != caller.address else { return }
+        node.book[caller.id] = caller.address
         node.post(.spoke(caller.identity, at: caller.address))
     }
 
