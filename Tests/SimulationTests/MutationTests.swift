@@ -28,7 +28,9 @@ import Testing
         Broken(.forgetsHardState, "forgot what its disk held"),
         Broken(.forgetsVote, "forgot what its disk held"),
         Broken(.keepsDiscardedEntries, "committed, not", "logs don't match"),
-        Broken(.ignoresIncarnations, "lost entries that it had acknowledged"),
+        Broken(
+            .ignoresIncarnations,
+            "lost entries that it had acknowledged", "older than what the cluster saw of it"),
         Broken(.compactsBeforeCheckpoint, "the database file is older than the log"),
         Broken(.votesForStaleLogs, "without committed entry"),
         Broken(.skipsReapplying, "starts on a database that nobody accounts for"),
