@@ -35,8 +35,7 @@ final class StartWatch: Sendable {
             else { continue }
             logger.announce("asked to end by a signal before the start was over, and ends")
             // At once: the start's threads may be anywhere.
-            LossySink.standardError.finish()
-            _exit(0)
+            endProcess(0)
         }
     }
 }

@@ -77,20 +77,15 @@ case .run(let settings):
         let reason = signals.wait(onHangup: daemon.reload)
         if let fault = reason.fault {
             logger.announce(fault)
-            // At once: all threads are at work, also in libraries that `exit` would put away.
-            LossySink.standardError.finish()
-            _exit(1)
+            endProcess(1)
         }
         logger.announce("received signal \"\(reason.name)\"")
         let isComplete = daemon.stop()
         logger.announce("rqlite server stopped")
-        // At once, too: plugins are let go without waiting for them, and what hung was left behind.
-        LossySink.standardError.finish()
-        _exit(isComplete ? 0 : 1)
+        // Plugins were let go without waiting for them, and what hung was left behind.
+        endProcess(isComplete ? 0 : 1)
     } catch {
         logger.announce("\(error)")
-        // At once: what has started is at work.
-        LossySink.standardError.finish()
-        _exit(1)
+        endProcess(1)
     }
 }
