@@ -87,12 +87,9 @@ enum Problem {
         let text =
             "the request was carried out, and there is no room for its answer: too many wait for their "
             + "clients"
-        var response =
-            asDocument
-            ? document(.internalServerError, code: droppedCode, text, isUncertain: true)
-            : .plain(.internalServerError, text)
-        response.errorCode = droppedCode
-        return response
+        return failed(
+            .internalServerError, code: droppedCode, text, isUncertain: true, asDocument: asDocument
+        )
     }
 
     /// The client has its share of what all clients may have together, while others are starved.
@@ -105,12 +102,20 @@ enum Problem {
         let text =
             "this client has its share of the \(things), and others are refused for want of any: nothing "
             + "was done, try again"
+        var response = failed(
+            .tooManyRequests, code: overShareCode, text, isUncertain: false, asDocument: asDocument)
+        response.retryAfter = 1
+        return response
+    }
+
+    private static func failed(
+        _ status: HTTPResponseStatus, code: String, _ text: String, isUncertain: Bool,
+        asDocument: Bool
+    ) -> Response {
         var response =
             asDocument
-            ? document(.tooManyRequests, code: overShareCode, text, isUncertain: false)
-            : .plain(.tooManyRequests, text)
-        response.errorCode = overShareCode
-        response.retryAfter = 1
+            ? document(status, code: code, text, isUncertain: isUncertain) : .plain(status, text)
+        response.errorCode = code
         return response
     }
 
