@@ -53,11 +53,12 @@ extension AWSCredentials {
                     String(line[line.index(after: equals)...].trimmed)
             }
         }
-        guard let id = values["aws_access_key_id"], let secret = values["aws_secret_access_key"],
-            !id.isEmpty, !secret.isEmpty
-        else { return nil }
-        let token = values["aws_session_token"].flatMap { $0.isEmpty ? nil : $0 }
-        self.init(id: id, secret: secret, token: token)
+        func value(_ name: String) -> String? { Self.variable(name) { values[$0] } }
+        guard let id = value("aws_access_key_id"), let secret = value("aws_secret_access_key")
+        else {
+            return nil
+        }
+        self.init(id: id, secret: secret, token: value("aws_session_token"))
     }
 }
 
