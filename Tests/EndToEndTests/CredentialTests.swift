@@ -152,10 +152,7 @@ import Testing
         let file = "\(directory.path)/users.json"
         let (bob, eve) = (Self.user("bob", "all"), Self.user("eve", "all"))
         try write("[\(bob)]", to: file)
-        let ports = try freePorts(2)
-        let node = Daemon(
-            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
-            arguments: ["-auth", file, "-auth-open", "ready"])
+        let node = try Daemon.guarded(by: file, in: directory)
         defer { node.kill() }
         try node.start()
         try await node.waitUntilReady()
@@ -194,10 +191,7 @@ import Testing
         let directory = try TestDirectory()
         let file = "\(directory.path)/users.json"
         try write("[\(Self.user("bob", "all"))]", to: file)
-        let ports = try freePorts(2)
-        let node = Daemon(
-            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
-            arguments: ["-auth", file, "-auth-open", "ready"])
+        let node = try Daemon.guarded(by: file, in: directory)
         defer { node.kill() }
         try node.start()
         try await node.waitUntilReady()
@@ -265,10 +259,7 @@ import Testing
         try write(
             #"[\#(lines[1]),{"username":"eve","hash":"\#(hash)","perms":["query"]}]"#, to: file)
         #expect(try run(binary, "auth", "check", file).contains("users 1, tokens 1"))
-        let ports = try freePorts(2)
-        let node = Daemon(
-            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
-            arguments: ["-auth", file, "-auth-open", "ready"])
+        let node = try Daemon.guarded(by: file, in: directory)
         defer { node.kill() }
         try node.start()
         try await node.waitUntilReady()

@@ -34,10 +34,7 @@ import Testing
         let file = "\(directory.path)/users.json"
         try "[\(Self.entry("many")),\(Self.entry("few"))]".write(
             toFile: file, atomically: true, encoding: .utf8)
-        let ports = try freePorts(2)
-        let node = Daemon(
-            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
-            arguments: ["-auth", file, "-auth-open", "ready"])
+        let node = try Daemon.guarded(by: file, in: directory)
         defer { node.kill() }
         try node.start()
         try await node.waitUntilReady()

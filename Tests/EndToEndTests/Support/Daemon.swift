@@ -112,3 +112,13 @@ final class Daemon: Sendable {
         return true
     }
 }
+
+extension Daemon {
+    /// A single node, not started, that knows its users from a file of credentials; `/readyz` is open.
+    static func guarded(by file: String, in directory: TestDirectory) throws -> Daemon {
+        let ports = try freePorts(2)
+        return Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            arguments: ["-auth", file, "-auth-open", "ready"])
+    }
+}
