@@ -177,6 +177,47 @@ import Wire
         #expect(try bench.eventually { pool.counts.threads == 2 })
     }
 
+    @Test func `Long reads work in turns, a few at once, and short ones beside them`() throws {
+        let pool = bench.pool(ReaderPool.Limits(threads: 6, atWork: 2))
+        defer { pool.stop(patience: .zero) }
+        let slow = bench.sink()
+        pool.post((1...5).map { slow.read(UInt64($0), Self.endless) })
+        #expect(try bench.eventually { pool.counts.resting == 3 && pool.counts.busy == 5 })
+        let fast = bench.sink()
+        pool.post([fast.read(1, "SELECT 1")])
+        #expect(try fast.replies(1).map(bench.text) == ["1"])
+        // Who waits for a turn ends as who has one does: when nobody wants it, at its time, or late.
+        pool.post([slow.read(6, Self.endless, database: .milliseconds(50))])
+        #expect(try slow.replies(1).map(\.id.rawValue) == [6])
+        pool.cancel((1...5).map { RequestID(UInt64($0)) }, from: slow)
+        #expect(try slow.replies(5).count == 5)
+        #expect(try bench.eventually { pool.counts.resting == 0 && pool.counts.busy == 0 })
+    }
+
+    @Test func `A reader that is caught in one step keeps no long read waiting`() throws {
+        let held = Gate()
+        defer { held.open() }
+        var system = ReaderPool.System()
+        system.run = { reader, command, deadline, stream in
+            // Long enough to have a turn, and then caught.
+            let outcome = reader.run(command, deadline: deadline, stream: stream)
+            if command.statements[0].sql.contains("held") { held.wait() }
+            return outcome
+        }
+        let pool = bench.pool(ReaderPool.Limits(threads: 4, atWork: 1), system)
+        defer { pool.stop(patience: .zero) }
+        func long(_ name: String) -> String {
+            "WITH RECURSIVE \(name)(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM \(name) LIMIT 1000000) "
+                + "SELECT count(*) FROM \(name)"
+        }
+        let sink = bench.sink()
+        pool.post([sink.read(1, long("held"))])
+        #expect(try bench.eventually { pool.counts.busy == 1 })
+        pool.post([sink.read(2, long("free"))])
+        #expect(try sink.replies(1) { pool.grow() }.map(bench.text) == ["1000000"])
+        #expect(pool.counts.busy == 1)
+    }
+
     @Test func `Readers that nobody asks let go of a file that was replaced`() throws {
         let held = Gate()
         var system = ReaderPool.System()

@@ -76,6 +76,28 @@ import Wire
         #expect(sink.isEmpty)
     }
 
+    @Test func `A stream that nobody asks for more of lends its turn`() throws {
+        let pool = bench.pool(ReaderPool.Limits(threads: 4, atWork: 1))
+        defer { pool.stop(patience: .zero) }
+        let sink = bench.sink(takesParts: true)
+        pool.post([sink.read(1, Self.large), sink.read(2, Self.large)])
+        // Each fills its window, one behind the other.
+        var bytes: [UInt64: Int] = [:]
+        while bytes.count < 2 || bytes.values.contains(where: { $0 < ResultWindow.bytes }) {
+            for reply in try sink.replies(1) {
+                guard case .part(let part) = reply.outcome else { throw Bench.TimedOut() }
+                bytes[reply.id.rawValue, default: 0] += part.byteCount
+            }
+        }
+        #expect(try bench.eventually { pool.stalledStreams == 2 && pool.counts.resting == 0 })
+        let other = bench.sink()
+        let long =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n LIMIT 1000000) "
+            + "SELECT count(*) FROM n"
+        pool.post([other.read(3, long)])
+        #expect(try other.replies(1).map(bench.text) == ["1000000"])
+    }
+
     @Test func `Reads are served while streams hold their threads`() throws {
         let pool = bench.pool(ReaderPool.Limits(threads: 2))
         defer { pool.stop(patience: .zero) }

@@ -86,7 +86,8 @@ import Threads
         try databases.create(.first)
         let (core, open) = (Mailbox<NodeEvent>(), OpenRequests())
         let readers = ReaderPool(
-            path: databases.file(of: .first), limit: 1, core: core, open: open)
+            path: databases.file(of: .first), limits: ReaderPool.Limits(threads: 1), core: core,
+            open: open)
         defer { readers.stop(patience: .zero) }
         let files = SnapshotFiles(directory: directory.path)
         let (apply, _) = try ApplyThread.start(

@@ -72,7 +72,9 @@ extension Node {
             // Of a database that proved damaged.
             readers?.stop()
             let pool = ReaderPool(
-                path: directory.file(of: generation), limit: settings.maxReaders,
+                path: directory.file(of: generation),
+                limits: ReaderPool.Limits(
+                    threads: settings.maxReaders, atWork: max(2, System.coreCount)),
                 core: core, open: open)
             readers = pool
             return try ApplyThread.start(

@@ -123,8 +123,9 @@ package final class Node: NodeService, Sendable {
     /// thread.
     package var openLoad: OpenLoad? { links.board.load }
 
-    /// Threads that serve reads, those at one, and reads that wait for one.
-    package var readers: (threads: Int, busy: Int, waiting: Int, givenUp: Int) {
+    /// Threads that serve reads, those at one, reads that wait for one, and reads that wait for their
+    /// turn at one.
+    package var readers: (threads: Int, busy: Int, waiting: Int, givenUp: Int, resting: Int) {
         links.readers.counts
     }
 

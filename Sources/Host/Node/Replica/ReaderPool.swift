@@ -6,50 +6,15 @@ import Threads
 import Time
 import Wire
 
-/// A read that may be served from this node's database now.
-struct ReadJob: Sendable {
-    var pending: PendingRequest
-    var target: ReplyTarget
-    /// A check of the node: it goes before all others, and has a thread when all are busy.
-    var isUrgent = false
-    /// A reader could not open the database; it is not tried a third time.
-    var wasPutBack = false
-
-    init(_ pending: PendingRequest, _ target: ReplyTarget, isUrgent: Bool = false) {
-        self.pending = pending
-        self.target = target
-        self.isUrgent = isUrgent
-    }
-
-    var command: Command? {
-        guard case .command(let command, _) = pending.request.operation else { return nil }
-        return command
-    }
-
-    /// When SQLite must stop working on it: at the client's limit for the database. `timeout` is
-    /// for waiting on other nodes, and so bounds only what another node waits for.
-    func deadline(from start: ContinuousClock.Instant) -> ContinuousClock.Instant? {
-        var deadline = databaseDeadline(from: start)
-        if target.sink.isRemote {
-            let end = start + (pending.deadline - .now)
-            deadline = deadline.map { min($0, end) } ?? end
-        }
-        return deadline
-    }
-
-    /// At the client's limit for the database; nil: there is none.
-    func databaseDeadline(from start: ContinuousClock.Instant) -> ContinuousClock.Instant? {
-        guard let options = pending.request.operation.readOptions else { return nil }
-        return options.databaseTimeout.map { start + $0 }
-    }
-}
-
 /// Threads that serve reads, each over a connection of its own. Two at first; another one is added
 /// when a read waits and all threads are caught in long ones, up to the limit, and ends when it
 /// was not needed for a while.
 ///
 /// An answer that goes out in parts keeps its thread until its end, beside those that serve others;
 /// there are so many of them at most.
+///
+/// Reads that take long work in turns, a few at once, so that however many there are the node's other
+/// threads find a processor.
 ///
 /// A reader that does not come back when it should is given up: its client gets its answer, another
 /// thread takes its place, and it ends when the step of SQLite that holds it does.
@@ -72,8 +37,15 @@ final class ReaderPool: Sendable {
         var streams = 64
         /// When there are as many, one that nobody asked for more of in this time makes room.
         var streamPatience: Duration = .seconds(10)
+        /// Long reads that work at once.
+        var atWork: Int
+        /// Threads that open the database at once because reads wait.
+        var opening = 2
 
-        init(threads: Int) { self.threads = max(1, threads) }
+        init(threads: Int, atWork: Int = 4) {
+            self.threads = max(1, threads)
+            self.atWork = atWork
+        }
     }
 
     /// Where the database stands that they read.
@@ -83,6 +55,8 @@ final class ReaderPool: Sendable {
         var slots: [ReaderSlot] = []
         /// Threads that have not come for a job yet.
         var starting = 0
+        /// Those that open the database.
+        var opening = 0
         var givenUp = 0
         /// Those of `slots` whose answer goes out in parts.
         var streams = 0
@@ -119,12 +93,9 @@ final class ReaderPool: Sendable {
     private let budget: GatherBudget
     private let recent = Mutex(RecentCancellations())
     private let kept = KeptCopies()
+    private let turns: TurnBoard
     /// Told by each thread that ends.
     private let ended = Mailbox<Int>()
-
-    convenience init(path: String, limit: Int, core: Mailbox<NodeEvent>, open: OpenRequests) {
-        self.init(path: path, limits: Limits(threads: limit), core: core, open: open)
-    }
 
     init(
         path: String, limits: Limits, core: Mailbox<NodeEvent>, open: OpenRequests,
@@ -136,6 +107,7 @@ final class ReaderPool: Sendable {
         self.open = open
         self.limits = limits
         budget = GatherBudget(limit: limits.gatheredBytes)
+        turns = TurnBoard(places: limits.atWork)
         for _ in 0..<min(limits.idleThreads, limits.threads) { addThread() }
     }
 
@@ -176,6 +148,7 @@ final class ReaderPool: Sendable {
     func grow() {
         let now = ContinuousClock.now
         if kept.isDue(at: now) { endCopies() }
+        turns.replaceLate(at: now)
         let slots = state.withLock { $0.slots }
         for slot in slots {
             // What is answered does not wait for the read after it.
@@ -205,6 +178,7 @@ final class ReaderPool: Sendable {
     /// Its client has the answer; another thread takes its place, unless too many are held already.
     private func giveUp(_ slot: ReaderSlot) {
         guard slot.giveUp() else { return }
+        turns.leave(slot)
         let heldStream = slot.releaseStream()
         state.withLock { state in
             if heldStream { state.streams -= 1 }
@@ -222,9 +196,11 @@ final class ReaderPool: Sendable {
         let hasUrgent = queue.hasUrgent
         let (mayGrow, isEmpty) = state.withLock { state in
             let limit = limits.threads + (hasUrgent ? 1 : 0)
-            // What is on its way may be enough.
+            // What is on its way may be enough; and to open the database takes time from those that
+            // have.
+            let mayStart = hasUrgent || state.starting + state.opening < limits.opening
             let hasRoom =
-                state.serving < limit && state.starting < queue.count
+                state.serving < limit && state.starting < queue.count && mayStart
                 && state.mayGrowAt <= .now
             return (!state.isClosed && hasRoom, state.slots.isEmpty)
         }
@@ -270,11 +246,12 @@ final class ReaderPool: Sendable {
         slot.evict(begunAt: startedAt)
     }
 
-    /// `givenUp` are readers that have not come back; they are none of `threads`.
-    var counts: (threads: Int, busy: Int, waiting: Int, givenUp: Int) {
+    /// `givenUp` are readers that have not come back; they are none of `threads`. Of those that are
+    /// busy `resting` wait for their turn.
+    var counts: (threads: Int, busy: Int, waiting: Int, givenUp: Int, resting: Int) {
         let waiting = queue.count
         let (slots, givenUp) = state.withLock { ($0.slots, $0.givenUp) }
-        return (slots.count, slots.count { $0.startedAt != nil }, waiting, givenUp)
+        return (slots.count, slots.count { $0.startedAt != nil }, waiting, givenUp, turns.resting)
     }
 
     /// Answers in parts that nobody asks for more of.
@@ -286,9 +263,10 @@ final class ReaderPool: Sendable {
     @discardableResult private func addThread() -> Bool {
         let slot = state.withLock { state -> ReaderSlot in
             state.lastNumber += 1
-            let slot = ReaderSlot(number: state.lastNumber, commits: commits) { [weak self] in
-                self?.admitStream() ?? false
-            }
+            let slot = ReaderSlot(
+                number: state.lastNumber, commits: commits,
+                admits: { [weak self] in self?.admitStream() ?? false },
+                rests: { [turns] in turns.leave($0) })
             state.slots.append(slot)
             state.starting += 1
             return slot
@@ -365,7 +343,9 @@ extension ReaderPool {
                     return couldNotOpen(job, path, error, slot)
                 }
             }
-            guard let reader, let outcome = run(job, on: reader, slot, deadline) else { return }
+            let outcome = reader.flatMap { run(job, on: $0, slot, deadline) }
+            turns.leave(slot)
+            guard let outcome else { return }
             let mayGoOn =
                 switch outcome {
                 case .result(let result): slot.finish(.results(result))
@@ -459,7 +439,9 @@ extension ReaderPool {
     }
 
     private func openReader(_ path: String, _ slot: ReaderSlot) throws(ApplyFault) -> Reader {
-        try Reader(path: path, activity: slot.activity, budget: budget, kept: kept) {
+        state.withLock { $0.opening += 1 }
+        defer { state.withLock { $0.opening -= 1 } }
+        return try Reader(path: path, activity: slot.activity, budget: budget, kept: kept) {
             [weak self, slot] in
             self?.isLong(slot)
         }
@@ -469,10 +451,11 @@ extension ReaderPool {
     /// another. Called every millisecond or so of the read.
     private func isLong(_ slot: ReaderSlot) {
         slot.flush()
-        guard queue.count > 0 else { return }
-        queue.handOver()
-        let startedAt = slot.startedAt ?? .now
-        if ContinuousClock.now - startedAt > Self.longRead { growIfNeeded() }
+        if queue.count > 0 { queue.handOver() }
+        guard let startedAt = slot.startedAt, ContinuousClock.now - startedAt > Self.longRead
+        else { return }
+        if queue.count > 0 { growIfNeeded() }
+        turns.take(for: slot)
     }
 
     /// The thread ends. Others may serve the job, which have their files open; without any it is

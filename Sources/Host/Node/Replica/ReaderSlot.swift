@@ -20,6 +20,10 @@ final class ReaderSlot: Sendable {
         var endsSince: ContinuousClock.Instant?
         /// Its answer goes out in parts, of which so many bytes are asked for.
         var demand: Int?
+        /// What its thread had read from a disk when it was last looked at, and when that was more
+        /// than before.
+        var blocksRead: Int?
+        var loadedAt: ContinuousClock.Instant?
         /// Since when nobody asks for more.
         var waitsSince: ContinuousClock.Instant?
         /// What the database had applied before it was looked at.
@@ -50,18 +54,26 @@ final class ReaderSlot: Sendable {
     /// Looked at where a lock would cost more.
     private let hasReplies = Atomic<Bool>(false)
 
+    /// It has a turn, or waits for one.
+    let asksForTurns = Atomic<Bool>(false)
+
     /// For the thread while it sleeps: there is something to look at.
     private let bell = Mailbox<Bool>()
     private let admits: @Sendable () -> Bool
+    private let rests: @Sendable (ReaderSlot) -> Void
     private let commits: CommitBoard
 
-    /// - Parameter admits: whether one more answer may go out in parts; called on the thread.
+    /// - Parameters:
+    ///   - admits: whether one more answer may go out in parts; called on the thread.
+    ///   - rests: called on the thread before it waits until more is asked for.
     init(
         number: Int, commits: CommitBoard = CommitBoard(),
-        admits: @escaping @Sendable () -> Bool = { true }
+        admits: @escaping @Sendable () -> Bool = { true },
+        rests: @escaping @Sendable (ReaderSlot) -> Void = { _ in }
     ) {
         self.number = number
         self.admits = admits
+        self.rests = rests
         self.commits = commits
     }
 
@@ -138,6 +150,42 @@ final class ReaderSlot: Sendable {
 
     var isGivenUp: Bool { state.withLock(\.isGivenUp) }
 
+    // MARK: Turns
+
+    /// It is its turn.
+    func wake() { bell.post(true) }
+
+    /// Whether the read waits for the disk: it has lately had more read from there.
+    /// - Parameter blocksRead: what its thread has had read so far.
+    func loads(blocksRead: Int) -> Bool {
+        state.withLock { state in
+            let now = ContinuousClock.now
+            if let before = state.running?.blocksRead, before != blocksRead {
+                state.running?.loadedAt = now
+            }
+            state.running?.blocksRead = blocksRead
+            guard let loadedAt = state.running?.loadedAt else { return false }
+            return now - loadedAt < Self.loadingTime
+        }
+    }
+
+    /// A read that has had nothing read from the disk for so long waits for it no longer.
+    private static var loadingTime: Duration { .milliseconds(50) }
+
+    /// On the thread: sleeps until something is said, or the read must end.
+    /// - Returns: false: it must end.
+    func sleep() -> Bool {
+        let now = ContinuousClock.now
+        let end = state.withLock { state -> ContinuousClock.Instant? in
+            guard !state.isGivenUp, !activity.isCancelled, !activity.isEvicted else { return nil }
+            let look = now + .seconds(1)
+            return state.running?.deadline.map { min($0, look) } ?? look
+        }
+        guard let end, end > now else { return false }
+        _ = bell.take(until: .now + now.duration(to: end))
+        return true
+    }
+
     /// Since when the reader works on its job; nil: it has none.
     var startedAt: ContinuousClock.Instant? { state.withLock { $0.running?.startedAt } }
 
@@ -200,7 +248,9 @@ extension ReaderSlot: ResultStream {
         while true {
             switch state.withLock({ claim(size, isLast: part.isLast, &$0) }) {
             case .ended: return .ended
-            case .notYet: _ = bell.take(until: .now + .seconds(1))
+            case .notYet:
+                rests(self)
+                _ = bell.take(until: .now + .seconds(1))
             case .to(let target, let sight):
                 target.sink.deliver(
                     [Reply(id: target.id, outcome: .part(part), sight: sight)])

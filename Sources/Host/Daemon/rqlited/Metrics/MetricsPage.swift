@@ -133,6 +133,7 @@ struct MetricsPage: Sendable {
                         .init(now.openProposals, [("for", "commit")]),
                         .init(now.parkedRequests, [("for", "leader or database")]),
                         .init(readers.waiting, [("for", "reader")]),
+                        .init(readers.resting, [("for", "turn at reading")]),
                         .init(now.pendingMembershipChanges, [("for", "membership change")]),
                     ]),
                 MetricFamily(

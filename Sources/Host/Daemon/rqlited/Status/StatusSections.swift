@@ -80,6 +80,7 @@ struct StatusSections: Sendable {
                     .object([
                         .init("busy", .integer(readers.busy)),
                         .init("given_up", .integer(readers.givenUp)),
+                        .init("resting", .integer(readers.resting)),
                         .init("stalled", .integer(node.stalledStreams)),
                         .init("threads", .integer(readers.threads)),
                         .init("waiting", .integer(readers.waiting)),
