@@ -19,12 +19,12 @@ struct ReadRounds {
     private var begun: [Round: Int] = [:]
     /// When the newest round began that the member answered.
     private var answered: [Answerer: Int] = [:]
-    /// The last term in which the node of each slot led.
-    private var terms: [Int: Term] = [:]
+    /// The terms in which the node of each slot led, in order.
+    private var terms: [Int: [Term]] = [:]
 
     mutating func sent(_ message: Message, slot: Int, at now: Int) {
         guard case .appendEntries(let append) = message.body else { return }
-        terms[slot] = message.term
+        if terms[slot]?.last != message.term { terms[slot, default: []].append(message.term) }
         let round = Round(slot: slot, term: message.term, number: append.round)
         if begun[round] == nil { begun[round] = now }
     }
@@ -37,12 +37,21 @@ struct ReadRounds {
         answered[answerer] = max(answered[answerer] ?? 0, time)
     }
 
+    /// A read that was confirmed waits until the database has reached its index; meanwhile the node may have
+    /// lost its leadership and got it again.
     /// - Parameter memberships: those that may have been in force; one suffices.
     func confirm(
         _ node: SimulatedNode, since asked: Int, _ memberships: [Membership]
     ) -> Bool {
-        let term = terms[node.slot] ?? .zero
-        return memberships.contains { membership in
+        (terms[node.slot] ?? [.zero]).reversed().contains {
+            isConfirmed(in: $0, node, since: asked, memberships)
+        }
+    }
+
+    private func isConfirmed(
+        in term: Term, _ node: SimulatedNode, since asked: Int, _ memberships: [Membership]
+    ) -> Bool {
+        memberships.contains { membership in
             let count = membership.voters.count { voter in
                 let answerer = Answerer(slot: node.slot, term: term, id: voter.id)
                 return voter.id == node.id || answered[answerer].map { $0 >= asked } ?? false

@@ -36,6 +36,9 @@ struct SimulatedRegistry {
         records.first { $0.name == RecordName.leader }?.revision.bytes ?? Array("none".utf8)
     }
 
+    /// `rqlited disco clear`: names no cluster any more.
+    mutating func clear() { records.removeAll { $0.name == RecordName.leader } }
+
     private mutating func put(_ name: String, _ value: [UInt8]) -> Revision {
         lastRevision += 1
         let record = StoredRecord(

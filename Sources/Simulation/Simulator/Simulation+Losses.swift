@@ -28,7 +28,7 @@ extension Simulation {
         switch loss {
         case .disk: replaceOrCorrupt(slot)
         case .parts: loseParts(slot)
-        case .sector: loseSector(slot)
+        case .sector: mayStayUnseen ? loseSector(slot) : replaceOrCorrupt(slot)
         case .time: ageDirectory(slot)
         case .quorum: loseQuorum()
         }
@@ -38,7 +38,7 @@ extension Simulation {
     /// for one voter at a time and where a majority remains without it.
     private func replaceOrCorrupt(_ slot: Int) {
         lose(slot)
-        switch random.below(4) {
+        switch mayStayUnseen ? random.below(4) : 0 {
         case 0, 1:
             stop(slot, losingPower: random.chance(1, of: 2))
             replace(slot)
@@ -50,6 +50,10 @@ extension Simulation {
             corrupt(slot)
         }
     }
+
+    /// Who has damage that nobody has seen yet has a voice when a silent voter is removed; once it is seen, no
+    /// quorum may be left.
+    private var mayStayUnseen: Bool { founding.reapTimeouts == ReapTimeouts() }
 
     /// Loses the disk of a follower whose acknowledgement committed what another, cut off, lacks,
     /// and then lets those two meet without the leader. Begins with the cut.
@@ -118,7 +122,7 @@ extension Simulation {
             }
     }
 
-    private static func canSpareOne(_ membership: Membership) -> Bool {
+    static func canSpareOne(_ membership: Membership) -> Bool {
         membership.voters.count >= 3
     }
 

@@ -19,10 +19,14 @@ extension Simulation {
         }
     }
 
-    /// The damage was not found at the start: it may be found at any time.
+    /// The damage was not found at the start: it may be found at any time. Who has it goes on with it while
+    /// there are too few voters, for others were removed since.
     private func recover(_ slot: Int) {
         let node = nodes[slot]
-        guard node.identity.incarnation == lostIncarnation, node.isUp else { return }
+        let membership = presentLeader?.machine?.replicated?.raft.membership
+        guard node.identity.incarnation == lostIncarnation, node.isUp,
+            membership.map(Self.canSpareOne) ?? true
+        else { return }
         stop(slot, losingPower: false)
         replace(slot)
     }

@@ -81,6 +81,8 @@ extension Simulation {
         } else if loss.survivors.allSatisfy({ nodes[$0].peers == nil }), presentLeader != nil {
             quorumLoss = nil
             faults.quorumsRecovered += 1
+            // As its leader asks: it is another cluster, and leaves the old one's entry alone.
+            registry.clear()
             for slot in nodes.indices where !loss.survivors.contains(slot) {
                 Founding.letJoin(nodes[slot], founding.listed(nodes.map(\.address)))
                 schedule(.restart(slot: slot), in: random.within(0...1000))
