@@ -72,6 +72,9 @@ package final class Applier {
         do throws(MetadataError) {
             applied = try MetadataTable.read(on: session.connection)
         } catch {
+            if case .otherFormat(let found, let supported) = error {
+                throw .unsupportedDatabase(path, found: found, supported: supported)
+            }
             throw .storage("reading the position of the database \(path)", error.cause)
         }
         do throws(SQLiteError) {
@@ -485,6 +488,10 @@ extension MetadataError {
             SQLiteError(
                 extendedCode: SQLITE_CORRUPT, message: "the daemon's table is missing")
         case .unreadable(let error): error
+        case .otherFormat(let found, let supported):
+            SQLiteError(
+                extendedCode: SQLITE_SCHEMA,
+                message: "the daemon's table has format \(found), this program reads \(supported)")
         }
     }
 }

@@ -13,6 +13,8 @@ package enum ApplyFault: Error, Equatable, Sendable, CustomStringConvertible {
     case storage(operation: String, code: Int32, message: String)
     /// The entry was written by a newer program.
     case unsupportedEntry(LogIndex, found: UInt8, supported: UInt8)
+    /// Another version of the program wrote the file at the path. It is sound, and stays as it is.
+    case unsupportedDatabase(String, found: Int64, supported: Int64)
     case malformedEntry(LogIndex, String)
     /// The entry is not the one after the last applied.
     case gap(expected: LogIndex, found: LogIndex)
@@ -32,6 +34,9 @@ package enum ApplyFault: Error, Equatable, Sendable, CustomStringConvertible {
         case .unsupportedEntry(let index, let found, let supported):
             "log entry \(index) has format version \(found), this program reads up to "
                 + "\(supported): install the newer program on this node"
+        case .unsupportedDatabase(let path, let found, let supported):
+            "the database \(path) has format version \(found), this program reads \(supported)"
+                + (found > supported ? ": start the newer program again" : "")
         case .malformedEntry(let index, let cause):
             "log entry \(index) can't be read: \(cause)"
         case .gap(let expected, let found):

@@ -236,6 +236,8 @@ enum MetadataTable {
 
     /// Of a database whose table is hidden; see `adopt`.
     static func read(on connection: borrowing Connection) throws(MetadataError) -> AppliedState {
+        let decoded: Result<AppliedState, MetadataError>
+        let load: OpenLoad?
         do throws(SQLiteError) {
             let second = Int64(CSQLITE_HIDDEN_ROOT)
             let isTaken = try connection.integer(
@@ -248,12 +250,15 @@ enum MetadataTable {
                 FROM main.@ WHERE id = 1
                 """, on: connection)
             guard try row.step() else { throw SQLiteError.missingTable }
-            var state = try decode(row)
-            state.load = try openLoad(on: connection)
-            return state
+            decoded = decode(row)
+            // Of another version's rows nothing more is known.
+            if case .success = decoded { load = try openLoad(on: connection) } else { load = nil }
         } catch {
             throw error == .missingTable ? .missing : .unreadable(error)
         }
+        var state = try decoded.get()
+        state.load = load
+        return state
     }
 
     /// The cluster's setting as the snapshot of a reader's transaction has it.
@@ -262,15 +267,12 @@ enum MetadataTable {
         return try row.step() && row.integer(at: 0) != 0
     }
 
-    private static func decode(_ row: borrowing PreparedStatement) throws(SQLiteError)
-        -> AppliedState
-    {
+    private static func decode(
+        _ row: borrowing PreparedStatement
+    ) -> Result<AppliedState, MetadataError> {
         let found = row.integer(at: 0)
         guard found == format else {
-            throw SQLiteError(
-                extendedCode: SQLITE_SCHEMA,
-                message:
-                    "the daemon's table has format \(found), this program reads \(format)")
+            return .failure(.otherFormat(found: found, supported: format))
         }
         do throws(WireError) {
             var state = AppliedState()
@@ -284,10 +286,17 @@ enum MetadataTable {
             try state.decodeDecisions(from: &reader)
             state.membershipIndex = LogIndex(UInt64(bitPattern: row.integer(at: 4)))
             try decodeProgress(row.blob(at: 5), into: &state)
-            return state
+            return .success(state)
         } catch {
-            throw SQLiteError(
-                extendedCode: SQLITE_CORRUPT, message: "the daemon's table can't be read: \(error)")
+            if case .unsupportedVersion(let found, let supported) = error {
+                return .failure(
+                    .otherFormat(found: Int64(found), supported: Int64(supported)))
+            }
+            return .failure(
+                .unreadable(
+                    SQLiteError(
+                        extendedCode: SQLITE_CORRUPT,
+                        message: "the daemon's table can't be read: \(error)")))
         }
     }
 
@@ -350,6 +359,8 @@ enum MetadataTable {
 enum MetadataError: Error, Equatable {
     case missing
     case unreadable(SQLiteError)
+    /// Another version of this program wrote the table: it is no damage, and is left as it is.
+    case otherFormat(found: Int64, supported: Int64)
 }
 
 extension SQLiteError {
