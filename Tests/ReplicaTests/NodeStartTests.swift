@@ -11,6 +11,7 @@ import Testing
 @testable import Replica
 import Threads
 import Time
+import Wire
 @testable import WriteAheadLog
 
 /// Starts of a node on real files that were lost, moved or never complete.
@@ -121,7 +122,9 @@ import Time
     }
 
     /// One of three members, stopped: three entries are committed, and a removal may come to nothing.
-    private func makeMember(_ path: String, _ members: Membership) throws {
+    private func makeMember(
+        _ path: String, _ members: Membership, each payload: Payload = .noop
+    ) throws {
         try FileManager.default.createDirectory(
             atPath: path, withIntermediateDirectories: true)
         let (directory, cluster) = (
@@ -129,7 +132,7 @@ import Time
         )
         try directory.create(.first)
         var entries = (1...3 as ClosedRange<UInt64>).map {
-            Entry(index: LogIndex($0), term: Term(3), payload: .noop)
+            Entry(index: LogIndex($0), term: Term(3), payload: payload)
         }
         let database = try Applier(path: directory.file(of: .first))
         try database.establish(cluster: cluster, membership: members)
@@ -185,6 +188,28 @@ import Time
             let found = try Applier(path: file).applied
             #expect(found.position.index <= LogIndex(3))
             #expect(found.membership == members)
+        }
+    }
+
+    @Test func `A node whose log's clock was ahead once says so from its start on`() throws {
+        try inDirectory { path in
+            let command = Command(
+                kind: .execute, statements: [Statement("CREATE TABLE IF NOT EXISTS t(a)")],
+                stamp: Stamp(milliseconds: 7_258_118_400_000, seed: 1))
+            try makeMember(
+                path, Samples.voters("1", "2", "3"),
+                each: .command(LogCommand.command(command).encoded()))
+            let node = try start(path)
+            let what = "the clock of the log is ahead of this node's"
+            let deadline = MonotonicTime.now + .seconds(60)
+            while !node.troubles.contains(where: { $0.what == what }),
+                MonotonicTime.now < deadline
+            {
+                _ = Mailbox<Bool>().take(until: .now + .milliseconds(5))
+            }
+            let reason = node.troubles.first { $0.what == what }?.reason
+            #expect(reason?.hasPrefix("by more than a year") == true)
+            node.stop()
         }
     }
 

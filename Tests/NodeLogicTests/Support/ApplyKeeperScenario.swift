@@ -174,6 +174,7 @@ struct ApplyKeeperScenario: KeeperScenario {
         switch report {
         case .applied(let index): "applied through \(index)"
         case .gaveUp(let index): "gave up after \(index)"
+        case .clockAhead(let clock): "clock at \(clock)"
         case .checksum(let taken): "checksum at \(taken.reading.index)"
         case .damaged(let text, let index): "damaged after \(index): \(text)"
         case .checkpointed(let index): "checkpointed through \(index)"

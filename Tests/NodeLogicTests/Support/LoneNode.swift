@@ -13,14 +13,20 @@ struct LoneNode {
     /// What it wrote into its log.
     let written: [Entry]
     let notes: [NodeNote]
+    /// What began to be wrong, and was over.
+    let changes: [NodeStateChange]
     let isReady: Bool
 
     /// - Parameters:
     ///   - log: what its log held, from the first entry on; nothing of it is applied.
     ///   - term: the latest that it knew.
     ///   - skips: of a recovery by hand.
+    ///   - reports: what its database tells first of all.
+    ///   - wall: its wall clock, second by second, and the last one from then on; milliseconds since 1970.
+    ///   - seconds: how long it is driven.
     init(
-        log: [Entry], term: Term, skips: [EntrySkip] = [],
+        log: [Entry] = [], term: Term = Term(1), skips: [EntrySkip] = [],
+        reports: [DatabaseReport] = [], wall: [Int64] = [0], seconds: Int = 20,
         _ change: (inout MachineSettings) -> Void = { _ in }
     ) {
         var settings = MachineSettings(
@@ -38,8 +44,9 @@ struct LoneNode {
                 formation: StoredFormation(), hasRegistry: false, skips: skips))
         var written: [Entry] = []
         var notes: [NodeNote] = []
-        var events: [NodeEvent] = []
-        for _ in 0..<2000 {
+        var changes: [NodeStateChange] = []
+        var events = reports.map { NodeEvent.database($0) }
+        for step in 0..<seconds * 100 {
             for effect in machine.takeEffects() {
                 switch effect {
                 case .log(.write(let write)):
@@ -49,15 +56,18 @@ struct LoneNode {
                     let last = entries.last?.index ?? .zero
                     events.append(.database(.applied(through: last)))
                 case .say(let note): notes.append(note)
+                case .stateChanged(let change): changes.append(change)
                 default: break
                 }
             }
             now = now + .milliseconds(10)
-            machine.turn(events, at: now, wallMilliseconds: 0)
+            machine.turn(
+                events, at: now, wallMilliseconds: wall[min(step / 100, wall.count - 1)])
             events = []
         }
         self.written = written
         self.notes = notes
+        self.changes = changes
         isReady = machine.portrait().status.isReady
     }
 

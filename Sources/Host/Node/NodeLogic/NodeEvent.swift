@@ -90,6 +90,9 @@ package enum DatabaseReport: Sendable {
     case halted(ApplyHalt, after: LogIndex)
     /// The limits on writes, at first and whenever they change; before the `applied` of the change.
     case limits(WriteLimits)
+    /// The clock of the log, in milliseconds since 1970, where it is well ahead of this machine's: at first, and
+    /// when it has gone on by a second.
+    case clockAhead(Int64)
     /// A reading at a marker for checksums.
     case checksum(TakenChecksum)
     /// SQLite finds the database damaged: of the batch nothing after the index was applied, nor can

@@ -255,6 +255,7 @@ extension NodeMachine {
         case .gaveUp(let index): replicated?.applyGivenUp(after: index)
         case .halted(let cause, let index): applyHalted(cause, after: index)
         case .limits(let limits): self.limits = limits
+        case .clockAhead(let clock): logClock = max(logClock, clock)
         case .checksum(let taken): take(taken)
         case .damaged(let text, let index): databaseDamaged(text, after: index)
         case .checkpointed(let index): replicated?.checkpointed(through: index)

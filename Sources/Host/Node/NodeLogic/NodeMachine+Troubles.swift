@@ -24,6 +24,7 @@ extension NodeMachine {
         reviewLoss()
         troubles.set(.noLeader, isLeaderless ? waitingFor : nil)
         reviewFollowers()
+        if let clockLead { troubles.note(.clockAhead, about: "", clockLead, now: now) }
         troubles.expire(now: now)
         tellTroubles()
     }
@@ -34,6 +35,25 @@ extension NodeMachine {
             raft.leader == nil
         else { return false }
         return leaderlessSince.map { now - $0 >= options.electionPatience } ?? false
+    }
+
+    /// The clock of the log may be ahead of a node's by so many milliseconds: machines' clocks differ.
+    package static var clockTolerance: Int64 { 10_000 }
+
+    /// Leads of the log's clock that are told apart, in milliseconds. The lead itself is another at each look.
+    private static let clockLeads: [(least: Int64, text: String)] = [
+        (365 * 86_400_000, "a year"), (86_400_000, "a day"), (3_600_000, "an hour"),
+        (60_000, "a minute"), (clockTolerance, "ten seconds"),
+    ]
+
+    /// By how much the log's clock is ahead, and what that means; nil: it is not.
+    private var clockLead: String? {
+        let (difference, isOver) = logClock.subtractingReportingOverflow(wallMilliseconds)
+        let lead = isOver ? .max : difference
+        guard let found = Self.clockLeads.first(where: { lead >= $0.least }) else { return nil }
+        return
+            "by more than \(found.text): a leader's clock was ahead when it took a write, or this node's is "
+            + "behind. Until the leader's clock has come there CURRENT_TIMESTAMP stands still"
     }
 
     /// A leader says once that a follower is silent, be it dead, hung or cut off, and once that it

@@ -106,6 +106,8 @@ package struct NodeMachine: Sendable {
     package var turnedAt: MonotonicTime { now }
     /// Of the wall clock, in milliseconds since 1970; for the stamps of entries alone.
     var wallMilliseconds: Int64 = 0
+    /// The clock of the log when it was ahead of the wall clock last, in milliseconds since 1970.
+    var logClock: Int64 = 0
     var chance: Xoshiro256
     /// When `turn` is due, unless an event comes first.
     package private(set) var nextTick: MonotonicTime

@@ -25,6 +25,7 @@ package struct NodeTrouble: Equatable, Sendable {
         case memberDiffers
         case scrubFailed
         case otherEngine
+        case clockAhead
     }
 
     package var kind: Kind
@@ -69,6 +70,7 @@ extension NodeTrouble.Kind {
         case .scrubFailed: "SQLite finds this node's database damaged"
         case .otherEngine:
             "a member has another SQLite library: floating-point numbers and plans may differ"
+        case .clockAhead: "the clock of the log is ahead of this node's"
         }
     }
 
@@ -80,7 +82,7 @@ extension NodeTrouble.Kind {
             .scrubFailed:
             true
         case .noLeader, .removed, .logFull, .databaseFull, .logStalled, .standstill,
-            .followerSilent, .otherCluster, .namesake, .otherEngine:
+            .followerSilent, .otherCluster, .namesake, .otherEngine, .clockAhead:
             false
         }
     }

@@ -20,6 +20,8 @@ struct ApplyWorker {
     private var results: [AppliedEntry] = []
     private var shownUpkeep = UpkeepTimes()
     private var shownLoad: OpenLoad?
+    /// As the machine was told of it last, in milliseconds since 1970.
+    private var shownClock: Int64 = 0
 
     init(
         applier: Applier, generation: Generation, marker: ApplyMarker, links: ApplyThread.Links,
@@ -153,6 +155,18 @@ struct ApplyWorker {
         }
         links.readers.commits.stands(
             at: applier.applied.position, of: applier.applied.cluster)
+        noteClock()
+    }
+
+    /// The log's clock never goes back. Where it is ahead of this machine's the machine's thread is told, once
+    /// for each second of it.
+    private mutating func noteClock() {
+        let clock = applier.applied.lastMilliseconds
+        guard clock > shownClock, clock - shownClock >= 1000,
+            clock - NodeMachine.clockTolerance >= WallTime.now().milliseconds
+        else { return }
+        shownClock = clock
+        links.core.post([.database(.clockAhead(clock))])
     }
 
     private static func outcome(_ result: CommandResult, _ entry: AppliedEntry) -> Outcome {
