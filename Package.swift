@@ -446,20 +446,28 @@ let fuzzed: [Target.Dependency] =
         nioEmbedded,
     ] + nioHTTP
 
+/// What the fuzzer of statements tries, and what it tries them with.
+let tried: [Target.Dependency] = ["Scratch", "StateMachine", "Raft", "Threads", "Wire"]
+
 // `FUZZ=1` adds the fuzzers of docs/testing.md, which need a build of their own.
 if Context.environment["FUZZ"] == nil {
-    package.targets.append(
+    package.targets += [
         .testTarget(
             name: "FuzzTests", dependencies: fuzzed, path: "Tests/FuzzTests",
-            exclude: ["Program", "Seeds"], swiftSettings: settings))
+            exclude: ["Program", "Seeds"], swiftSettings: settings),
+        .testTarget(
+            name: "FuzzStatementsTests", dependencies: tried + ["Time"],
+            path: "Tests/Fuzz/Statements", exclude: ["Program", "Seeds"], swiftSettings: settings),
+    ]
 } else {
     package.targets += [
         .target(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
         .executableTarget(
             name: "fuzz-statements",
-            dependencies: ["CFuzzer", "Scratch", "StateMachine", "Raft", "Threads", "Wire"],
+            dependencies: tried + ["CFuzzer"],
             path: "Tests/Fuzz/Statements",
-            exclude: ["Seeds"], swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])],
+            exclude: ["Seeds", "StatementSeedTests.swift"],
+            swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])],
             linkerSettings: [.unsafeFlags(["-use-ld=lld"])]),
         .executableTarget(
             name: "fuzz-inputs", dependencies: fuzzed + ["CFuzzer"], path: "Tests/FuzzTests",

@@ -1,61 +1,7 @@
-import CFuzzer
-import Glibc
 import Raft
 import Scratch
 import StateMachine
-import Threads
 import Wire
-
-/// Feeds the state machine with requests that a fuzzer makes up. Whatever they hold, the process
-/// must not end, no failure may be taken for one of the machine, and the database must open again.
-///
-/// An input is a text; lines that begin with `--!` set what follows:
-///
-///     --! request | execute | query | transaction   the request that follows
-///     --! again                                     a restart of the database in between
-///
-/// Each line between them is one SQL text of the request, with a fixed set of parameters where it
-/// holds any: a line with a name is given names, one with a `?` positions.
-@main struct FuzzStatements {
-    static func main() {
-        Driver.start()
-    }
-}
-
-/// Runs libFuzzer. Not a part of the main type, whose closures belong to the main thread.
-enum Driver {
-    static func start() {
-        // As the daemon's own threads that run SQL.
-        do throws(ThreadShortage) {
-            try NamedThread("fuzzer", stack: NamedThread.deepStack) { Driver.drive() }.join()
-        } catch {
-            preconditionFailure("\(error)")
-        }
-    }
-
-    private static func drive() {
-        var arguments: [UnsafeMutablePointer<CChar>?] =
-            CommandLine.arguments.map { strdup($0) } + [nil]
-        var count = Int32(arguments.count - 1)
-        arguments.withUnsafeMutableBufferPointer { buffer in
-            var first = buffer.baseAddress
-            _ = LLVMFuzzerRunDriver(&count, &first) { Driver.run($0, $1) }
-        }
-    }
-
-    static func run(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
-        let text = String(decoding: UnsafeBufferPointer(start: data, count: size), as: UTF8.self)
-        let trial = Trial()
-        for request in Request.all(in: text) { trial.carryOut(request) }
-        trial.end()
-        return 0
-    }
-}
-
-/// libFuzzer's library holds a main of its own that asks for this; ours is the one that runs.
-@c func LLVMFuzzerTestOneInput(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
-    Driver.run(data, size)
-}
 
 /// One request of an input.
 struct Request {
@@ -96,18 +42,43 @@ struct Request {
     }
 }
 
-/// A database for one input.
+/// What must not be, in words.
+struct TrialFailure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+/// A database, for one input. Whatever that holds, the process must not end, no failure may be taken for
+/// one of the machine, and the database must open again.
+///
+/// An input is a text; lines that begin with `--!` set what follows:
+///
+///     --! request | execute | query | transaction   the request that follows
+///     --! again                                     a restart of the database in between
+///
+/// Each line between them is one SQL text of the request, with a fixed set of parameters where it
+/// holds any: a line with a name is given names, one with a `?` positions.
+///
+/// To be made and used on a thread with a deep stack, as the daemon's own threads that run SQL.
 final class Trial {
     private let directory: TemporaryDirectory
     private let databases: DatabaseDirectory
     private var applier: Applier?
     private var results: [AppliedEntry] = []
 
-    init() {
+    /// Carries out the requests of an input.
+    static func carryOut(_ text: String) throws(TrialFailure) {
+        let trial = try Trial()
+        for request in Request.all(in: text) { try trial.carryOut(request) }
+        try trial.end()
+    }
+
+    private init() throws(TrialFailure) {
         do throws(SystemFailure) {
             directory = try TemporaryDirectory("fuzz")
         } catch {
-            Self.fail("\(error)")
+            throw TrialFailure("\(error)")
         }
         databases = DatabaseDirectory(path: directory.path)
         let limits = WriteLimits.initial.applying(
@@ -120,12 +91,12 @@ final class Trial {
                 state: AppliedState(settings: ClusterSettings(foreignKeys: false, limits: limits)))
             applier = try Applier(path: databases.file(of: .first))
         } catch {
-            Self.fail("a new database can't be made: \(error)")
+            throw TrialFailure("a new database can't be made: \(error)")
         }
     }
 
-    func carryOut(_ request: Request) {
-        if request.restartsBefore { reopen() }
+    private func carryOut(_ request: Request) throws(TrialFailure) {
+        if request.restartsBefore { try reopen() }
         guard let applier else { return }
         let index = applier.applied.position.index.next
         let command = Command(
@@ -141,27 +112,21 @@ final class Trial {
                 payload: .command(LogCommand.command(command).encoded()))
             try applier.apply([entry], reporting: { _ in true }, into: &results)
         } catch {
-            Self.fail("\(request.statements.map(\.sql)): \(error)")
+            throw TrialFailure("\(request.statements.map(\.sql)): \(error)")
         }
     }
 
-    private func reopen() {
+    private func reopen() throws(TrialFailure) {
         applier = nil
         do {
             applier = try Applier(path: databases.file(of: .first))
         } catch {
-            Self.fail("the database can't be opened again: \(error)")
+            throw TrialFailure("the database can't be opened again: \(error)")
         }
     }
 
-    func end() {
-        reopen()
+    private func end() throws(TrialFailure) {
+        try reopen()
         applier = nil
-    }
-
-    /// Ends the process, as the fuzzer wants it to report an input.
-    private static func fail(_ text: String) -> Never {
-        "\(text)\n".withCString { _ = write(STDERR_FILENO, $0, strlen($0)) }
-        abort()
     }
 }
