@@ -21,6 +21,35 @@ import Testing
         }
     }
 
+    @Test func `The map has what each module depends on, all of it above the module`() throws {
+        let row = try Regex(
+            #"^\| ([A-Za-z]+)(?: ◆)? \| .* \| ([^|]+) \|$"#,
+            as: (Substring, Substring, Substring).self
+        ).anchorsMatchLineEndings()
+        let rows = try repository.text("docs/architecture.md").matches(of: row).map {
+            (
+                module: String($0.output.1),
+                dependencies: $0.output.2.components(separatedBy: ", ")
+            )
+        }
+        let target = try Regex(
+            #"host\(\s*\.\w+,\s*"(\w+)"(?:,\s*\[([^\]]*)\])?"#,
+            as: (Substring, Substring, Substring?).self)
+        let targets = try repository.text("Package.swift").matches(of: target)
+        #expect(targets.count > 20)
+        let modules = Set(rows.map { $0.module })
+        for target in targets {
+            let module = String(target.output.1)
+            let place = try #require(rows.firstIndex { $0.module == module }, "\(module)")
+            let named = Set(rows[place].dependencies).intersection(modules)
+            // What stands between quotes is every second part.
+            let quoted = (target.output.2 ?? "").components(separatedBy: "\"").enumerated()
+                .filter { !$0.offset.isMultiple(of: 2) }.map { $0.element }
+            #expect(named == Set(quoted).intersection(modules), "\(module)")
+            #expect(named.isSubset(of: rows[..<place].map { $0.module }), "\(module)")
+        }
+    }
+
     @Test func `Each hop of the walks names a file and a function that exist`() throws {
         let walks = try Walk.all(in: repository.text("docs/architecture.md"))
         #expect(walks.map(\.hops.count).reduce(0, +) >= 20)

@@ -24,7 +24,7 @@ import Wire
 ///           | optional bytes formation | u64 generation | hard state | u64 commitIndex
 ///           | base | last position | list of (u64 index, membership) | u8 must catch up
 ///           | optional boot ID | optional bytes registry (not in version 1)
-///           | optional bytes quarantine (not in versions 1 and 2)
+///           | optional bytes quarantine (not in version 1, nor in all of version 2)
 ///     15    state of a formation through a registry: bytes up to the end
 ///     16    recovered: 16 bytes cluster ID | u64 index | membership
 ///     17    whether the database is to be trusted: bytes up to the end
