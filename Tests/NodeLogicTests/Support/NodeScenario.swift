@@ -258,7 +258,9 @@ struct NodeScenario {
         switch command.name {
         case "write":
             let text = second.replacingOccurrences(":", with: "=")
-            return .command(Command(kind: .execute, statements: [Statement(text)]), ReadOptions())
+            var write = Command(kind: .execute, statements: [Statement(text)])
+            if let key = command["key"] { write.key = RepeatKey(key, of: "", for: write) }
+            return .command(write, ReadOptions())
         case "read":
             var options = ReadOptions(level: level(command["level"] ?? "weak"))
             if let limit = command["fresh"].flatMap({ Int($0) }) {
@@ -272,7 +274,10 @@ struct NodeScenario {
         case "backup":
             return .backup(
                 BackupRequest(), ReadOptions(level: level(command["level"] ?? "linearizable")))
-        case "load": return .load(DatabaseImage(byteCount: 1, packed: [1]))
+        case "load":
+            var image = DatabaseImage(byteCount: 1, packed: [1])
+            image.needsEmpty = command["empty"] == "yes"
+            return .load(image)
         case "piece":
             let part = LoadPart(id: LoadID(high: 1, low: 1), number: 0, byteCount: 9, bytes: [1])
             return .loadPart(part, isBoot: command["boot"] == "yes")

@@ -52,6 +52,8 @@ extension NodeMachine {
         let needed: ProtocolVersion =
             switch pending.request.operation {
             case .loadPart, .loadEnd: .loadParts
+            // Older ones take what says so for a size that no file has.
+            case .load(let image) where image.needsEmpty: .loadParts
             default: .loads
             }
         guard let older = member(before: needed) else { return router.propose(pending, standing) }

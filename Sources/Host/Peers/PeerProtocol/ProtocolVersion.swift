@@ -20,7 +20,7 @@ package struct ProtocolVersion: Equatable, Sendable, CustomStringConvertible {
     /// Since when nodes can read entries that load a database, and be asked for a copy of theirs.
     package static let loads = ProtocolVersion(major: 1, minor: 3)
 
-    /// Since when nodes can read entries that bring a database in parts.
+    /// Since when nodes can read entries that bring a database in parts, or for an empty one alone.
     package static let loadParts = ProtocolVersion(major: 1, minor: 4)
 
     /// Since when nodes can read entries of writes that may be repeated.
