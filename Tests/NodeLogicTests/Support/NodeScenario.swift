@@ -9,7 +9,7 @@ import Wire
 
 /// The language of the transcripts, on an ensemble.
 struct NodeScenario {
-    private(set) var ensemble = Ensemble()
+    var ensemble = Ensemble()
     /// Disks as they were, for restoring.
     private var saved: [Int: EnsembleDisk] = [:]
 
