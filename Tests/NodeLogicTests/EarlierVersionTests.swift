@@ -25,7 +25,7 @@ import Testing
         return scenario.run(["\(words[0]) \(leader)\(rest)", "run 100"]).joined(separator: "\n")
     }
 
-    /// It could apply nothing behind such an entry, and would end at each start.
+    /// It would take nothing behind such an entry, and a majority of these would let no write be committed.
     @Test(arguments: [
         ("load", UInt8(3)), ("load empty=yes", 4), ("piece", 4), ("write x:1 key=k", 4),
     ])
