@@ -62,6 +62,36 @@ import Testing
             "rolled from \(builds ?? "?") to \(now ?? "?"): \(report.latencies.count) writes, "
                 + "slowest \(report.slowest), failures \(report.failures.count)")
     }
+
+    @Test(.timeLimit(.minutes(15)), arguments: [true, false])
+    func `A node of either build joins a cluster of the other, and gets and writes its rows`(
+        isClusterOld: Bool
+    ) async throws {
+        let old = try #require(EarlierBuild.path)
+        let cluster = try TestCluster.joined(3)
+        let directory = try TestDirectory()
+        let newcomer = try cluster.another("4", in: directory)
+        let nodes = (cluster.nodes + [newcomer]).enumerated().map { place, node in
+            (place < 3) == isClusterOld ? Self.node(node, runBy: old) : node
+        }
+        defer {
+            for node in nodes { node.kill() }
+            withExtendedLifetime((cluster, directory)) {}
+        }
+        let founders = TestCluster(Array(nodes.prefix(3)), in: try TestDirectory())
+        try founders.start()
+        let leader = try await founders.waitForAgreement()
+        _ = try await leader.client.execute(["CREATE TABLE t(a)", "INSERT INTO t VALUES(1),(2)"])
+        try nodes[3].start()
+        try await nodes[3].waitUntilReady(within: .seconds(60))
+        _ = try await nodes[3].client.execute(["INSERT INTO t VALUES(3)"])
+        for node in nodes {
+            try await eventually("node \(node.id) has all rows") {
+                let rows = try await node.client.rows("SELECT sum(a) FROM t", level: "none")
+                return rows[0][0].int == 6 ? true : nil
+            }
+        }
+    }
 }
 
 /// The daemon of an earlier commit, where the environment names one.
