@@ -406,7 +406,7 @@ let package = Package(
             "Replica",
             [
                 "Replica", "Rights", "Cluster", "NodeLogic", "PeerProtocol", "Raft", "Registry",
-                "Service",
+                "Service", "SQLite",
                 "StateMachine",
                 "Time", "Threads", "Transport", "WriteAheadLog", "Wire", "Telemetry", "Scratch",
             ] + nio),
