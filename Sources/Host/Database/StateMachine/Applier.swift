@@ -42,6 +42,7 @@ package final class Applier {
     let repeats: RepeatMemory
     /// Decisions found in the log ahead of the entries that they are about.
     var decisions: [EntrySkip] = []
+    let counts = AppliedCounts()
     /// What the disk of a path has free, in bytes; only tests say otherwise.
     var room: (String) -> UInt64? = { DiskRoom.bytes(at: $0) }
     /// Told of each marker for checksums right behind the commit that it ends, before anything else
@@ -265,6 +266,7 @@ package final class Applier {
         }
         applied = state
         repeats.commit()
+        counts.commit()
         results.append(contentsOf: batch)
         return true
     }
@@ -284,6 +286,7 @@ package final class Applier {
                 try session.commit()
             }
             repeats.commit()
+            counts.commit()
             results.append(applied)
         } catch {
             try rollBack()
@@ -344,6 +347,7 @@ package final class Applier {
                 csqlite_freeze_clock(milliseconds)
                 session.trace.value = state.trace
                 let (given, answer) = try run(command, of: entry, mode, state)
+                counts.add(command, given)
                 result = given
                 finished = key.map {
                     Finished(
@@ -447,6 +451,7 @@ package final class Applier {
 
     func rollBack() throws(ApplyFault) {
         repeats.rollBack()
+        counts.rollBack()
         do throws(SQLiteError) {
             try session.rollBack()
         } catch {

@@ -45,6 +45,7 @@ package final class Reader {
     private var knowsLiterals = false
     /// A statement was compiled that would change the schema if it ran.
     private var isSchemaTouched = false
+    private var counts = StatementCounts()
     /// From compiling, so that no text is compiled twice.
     private typealias Script = [ScriptStatement]
 
@@ -109,6 +110,7 @@ package final class Reader {
         let refusal = RequestScan.refusal(
             of: command.statements, isTransaction: command.transaction)
         if let refusal { return .result(CommandResult([], error: refusal)) }
+        counts.began(command)
         var answer = ReadAnswer(stream, limits, budget: budget, watchdog: watchdog)
         var control = ReadTransaction(isFlagged: command.transaction)
         for (ordinal, text) in command.statements.enumerated() where !text.sql.isEmpty {
@@ -121,10 +123,14 @@ package final class Reader {
                 + UInt64(clamping: elapsed.attoseconds / 1_000_000_000)
             // As in the log: a text of blanks and comments is no read.
             let isRead = command.kind == .query || !text.isBlank
+            counts.ended(outcome, isRead: true, of: command.kind)
             answer.add(outcome, isRead: isRead, nanoseconds: nanoseconds)
         }
         return answer.finish()
     }
+
+    /// What it ran since it was asked last.
+    package func takeCounts() -> StatementCounts { counts.take() }
 
     /// Fixes what the request sees, and makes the schema in memory that of the snapshot: SQLite would
     /// look whether it has changed only when a statement runs, and what is asked of a statement when

@@ -127,6 +127,8 @@ struct ApplyWorker {
 
     /// Sends the results of what is committed to those who wait for them.
     private mutating func deliver(_ answers: inout ArraySlice<AppliedAnswer>) {
+        // Who has an answer finds it counted.
+        links.timings.database.add(applier.takeCounts())
         guard !answers.isEmpty else { return }
         var replies = ReplyBatch()
         for entry in results {

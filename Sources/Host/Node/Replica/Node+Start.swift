@@ -75,7 +75,7 @@ extension Node {
                 path: directory.file(of: generation),
                 limits: ReaderPool.Limits(
                     threads: settings.maxReaders, atWork: max(2, System.coreCount)),
-                core: core, open: open)
+                core: core, open: open, counters: timings.database)
             readers = pool
             return try ApplyThread.start(
                 generation: generation,

@@ -20,6 +20,7 @@ package struct NodeTimings: Sendable {
     /// How often this node learned of a leader that it did not know just before.
     let leaderChanges: Counter
     let peers: PeerRequestCounters
+    let database: DatabaseCounters
 
     package init(_ metrics: MetricRegistry) {
         func histogram(_ name: String) -> Histogram { metrics.histogram(Self.module, name) }
@@ -31,5 +32,6 @@ package struct NodeTimings: Sendable {
         appliedEntries = metrics.counter(Self.module, "applied_entries")
         leaderChanges = metrics.counter(Self.module, "leader_changes")
         peers = PeerRequestCounters(metrics)
+        database = DatabaseCounters(metrics)
     }
 }

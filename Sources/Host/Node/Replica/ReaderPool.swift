@@ -85,6 +85,8 @@ final class ReaderPool: Sendable {
     }
 
     private let system: System
+    /// Nil: nobody asks what was read.
+    private let counters: DatabaseCounters?
     private let queue = ReaderQueue()
     private let state: Mutex<State>
     private let core: Mailbox<NodeEvent>
@@ -99,9 +101,10 @@ final class ReaderPool: Sendable {
 
     init(
         path: String, limits: Limits, core: Mailbox<NodeEvent>, open: OpenRequests,
-        system: System = System()
+        counters: DatabaseCounters? = nil, system: System = System()
     ) {
         self.system = system
+        self.counters = counters
         state = Mutex(State(path: path))
         self.core = core
         self.open = open
@@ -372,6 +375,7 @@ extension ReaderPool {
         if let mark = options?.unless, job.command != nil, commits.isStill(at: mark) {
             return .unchanged
         }
+        defer { counters?.add(reader.takeCounts()) }
         return job.command.map { system.run(reader, $0, deadline, stream) }
     }
 
