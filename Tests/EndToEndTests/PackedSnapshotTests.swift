@@ -79,6 +79,9 @@ import Testing
         try late.start()
         try await late.waitUntilReady(within: .seconds(40))
         try await expectSame(late, leader)
+        let counted = try await late.client.get("/debug/vars?key=store").json()["store"]
+        #expect((counted["num_restores"].int ?? 0) > 0)
+        #expect(counted["num_restores_failed"].int == 0)
         let sent = try await Shipped(leader, "sent")
         let received = try await Shipped(late, "received")
         #expect(sent.file >= Self.rows * 20_000, "\(sent)")

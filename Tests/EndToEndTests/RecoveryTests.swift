@@ -58,6 +58,8 @@ import Testing
             let raft = node.dataDirectory + "/raft"
             #expect(try FileManager.default.contentsOfDirectory(atPath: raft) == ["peers.info"])
         }
+        let counted = try await pair[0].client.get("/debug/vars?key=store").json()["store"]
+        #expect(counted["num_recoveries"].int == 1)
         let rows = try await pair[0].client.rows("SELECT count(*) FROM t", level: "linearizable")
         #expect(rows[0][0].int == 20)
         let store = try await pair[0].client.get("/status").json()["store"]

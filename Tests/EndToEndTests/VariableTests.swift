@@ -31,4 +31,33 @@ import Testing
             }
         }
     }
+
+    @Test func `Checkpoints are counted, also those that the size of SQLite's log brought about`()
+        async throws
+    {
+        let cluster = try TestCluster.joined(1, arguments: ["-raft-snap-wal-size", "65536"])
+        defer { cluster.stop() }
+        try cluster.start()
+        let node = cluster.nodes[0]
+        try await node.waitUntilReady()
+        _ = try await node.client.execute(["CREATE TABLE t(v)"])
+        try await eventually("a checkpoint comes by itself") {
+            _ = try await node.client.execute(["INSERT INTO t VALUES(zeroblob(200000))"])
+            let counted = try await variables(node, "store")["num_wal_snapshots"].int ?? 0
+            return counted > 0 ? true : nil
+        }
+        _ = try await node.client.send("POST", "/snapshot")
+        let (database, store) = (
+            try await variables(node, "db"), try await variables(node, "store")
+        )
+        let made = try #require(store["num_snapshots"].int)
+        #expect(made > 0)
+        #expect(store["num_snapshots_incremental"].int == made)
+        #expect(store["num_snapshots_failed"].int == 0)
+        #expect(database["checkpoints"].int == made)
+        #expect((database["checkpoint_total"].int ?? 0) >= made)
+        #expect((database["checkpointed_moves"].int ?? 0) > 40)
+        #expect((store["fsm_apply_duration_us"].int ?? 0) > 0)
+        #expect(store["num_db_stats_errors"].int == 0)
+    }
 }

@@ -98,8 +98,7 @@ struct ApplyWorker {
         var remaining = answers[...]
         let start = MonotonicTime.now
         defer {
-            links.timings.apply.record(.now - start)
-            links.timings.appliedEntries.add(entries.count)
+            note(MonotonicTime.now - start, of: entries.count)
         }
         do throws(ApplyFault) {
             var next = 0
@@ -123,6 +122,13 @@ struct ApplyWorker {
                 DatabaseTrouble(error, entries), after: applier.applied.position.index,
                 Array(remaining))
         }
+    }
+
+    private func note(_ time: Duration, of entries: Int) {
+        links.timings.apply.record(time)
+        links.timings.appliedEntries.add(entries)
+        let microseconds = time.nanosecondsClamped / 1000 / Int64(max(1, entries))
+        links.timings.lastApply.set(Int(clamping: microseconds))
     }
 
     /// Sends the results of what is committed to those who wait for them.
@@ -207,8 +213,11 @@ struct ApplyWorker {
             outcome = try applier.checkpoint(
                 patience: keeper.patience, givesRoomBack: keeper.lacksRoom)
         } catch {
+            links.timings.checkpoints.failed(isForSize: keeper.isForSize)
             return keeper.notCheckpointed(DatabaseTrouble(error))
         }
+        links.timings.checkpoints.ended(
+            outcome, isForSize: keeper.isForSize, after: MonotonicTime.now - start)
         publishStatistics()
         keeper.checkpointed(
             through: outcome.covered.index,
@@ -230,6 +239,7 @@ struct ApplyWorker {
         do throws(ApplyFault) {
             links.board.publish(try applier.statistics())
         } catch {
+            links.timings.failedStatistics.add()
             links.logger.warning("no statistics of the database", ["cause": "\(error)"])
         }
     }
@@ -262,6 +272,7 @@ struct ApplyWorker {
             // It may be as large as the database, and nobody wants it any more.
             discard(links.snapshots.path(of: id))
             discard(incoming)
+            links.timings.failedRestores.add()
             keeper.prepared(mark, .failure(.init("\(error)")))
         }
     }
@@ -279,8 +290,10 @@ struct ApplyWorker {
         do throws(ApplyFault) {
             applier = try Applier(path: links.directory.file(of: generation), marker: marker)
         } catch {
+            links.timings.failedRestores.add()
             return keeper.failed(DatabaseTrouble(error))
         }
+        links.timings.restores.add()
         watchMarkers()
         scrub.replaced()
         publishStatistics()

@@ -58,6 +58,7 @@ extension Node {
         if let peers = settings.peers {
             logger.announce("attempting node recovery using \(peers.path)")
             try ClusterRecovery.run(peers, in: settings.dataDirectory, bootID: bootID())
+            timings.recoveries.add()
             logger.announce("node recovered successfully using \(peers.path)")
         }
         let core = Mailbox<NodeEvent>()

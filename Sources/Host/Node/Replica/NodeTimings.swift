@@ -21,6 +21,17 @@ package struct NodeTimings: Sendable {
     let leaderChanges: Counter
     let peers: PeerRequestCounters
     let database: DatabaseCounters
+    let checkpoints: CheckpointCounters
+    // Under rqlite's names for `/debug/vars`:
+    /// In microseconds, of an entry of the last batch.
+    let lastApply: Gauge
+    /// Databases that came from another node, and took the place of this one's.
+    let restores: Counter
+    let failedRestores: Counter
+    /// By an operator's list of peers; in a run it is at most one.
+    let recoveries: Counter
+    /// What the database says of itself could not be read.
+    let failedStatistics: Counter
 
     package init(_ metrics: MetricRegistry) {
         func histogram(_ name: String) -> Histogram { metrics.histogram(Self.module, name) }
@@ -33,5 +44,11 @@ package struct NodeTimings: Sendable {
         leaderChanges = metrics.counter(Self.module, "leader_changes")
         peers = PeerRequestCounters(metrics)
         database = DatabaseCounters(metrics)
+        checkpoints = CheckpointCounters(metrics)
+        lastApply = metrics.gauge("store", "fsm_apply_duration_us")
+        restores = metrics.counter("store", "num_restores")
+        failedRestores = metrics.counter("store", "num_restores_failed")
+        recoveries = metrics.counter("store", "num_recoveries")
+        failedStatistics = metrics.counter("store", "num_db_stats_errors")
     }
 }

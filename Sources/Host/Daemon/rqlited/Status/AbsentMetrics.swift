@@ -137,7 +137,6 @@ enum AbsentMetrics {
     ]
 
     private static func value(of name: String, among modules: [JSONValue.Member]) -> JSONValue {
-        if name == "num_snapshots" { return checkpoints(among: modules) }
         if name == "leader_changes_observed" {
             return modules.first { $0.name == NodeTimings.module }?.value["leader_changes"] ?? 0
         }
@@ -145,14 +144,5 @@ enum AbsentMetrics {
             let http = modules.first(where: { $0.name == "http" })?.value.members
         else { return 0 }
         return http.first { $0.name == counted }?.value ?? 0
-    }
-
-    /// The database file is the snapshot, and a checkpoint brings it up to date.
-    private static func checkpoints(among modules: [JSONValue.Member]) -> JSONValue {
-        func member(_ name: String, of members: [JSONValue.Member]?) -> JSONValue? {
-            members?.first { $0.name == name }?.value
-        }
-        let timings = member(NodeTimings.module, of: modules)?.members
-        return member("count", of: member("checkpoint", of: timings)?.members) ?? 0
     }
 }

@@ -79,6 +79,8 @@ package struct ApplyKeeper: Sendable {
     private var lastCheckpointTime: MonotonicTime
     /// The checkpoint that is handed out was asked for.
     private var isCheckpointAsked = false
+    /// The checkpoint that is handed out comes because SQLite's log has outgrown its bound.
+    package private(set) var isForSize = false
     /// How long the checkpoint that is handed out waits for reads.
     package private(set) var patience = Duration.zero
     /// When one waited for them last, and how long at most.
@@ -230,6 +232,7 @@ package struct ApplyKeeper: Sendable {
             lastCheckpoint = index
             lastCheckpointTime = now
             patience = patienceNow(walBytes, now)
+            isForSize = walBytes > limits.checkpointBytes
             due.append(.checkpoint)
         }
         // What is written while a snapshot is sent can't be checkpointed.
@@ -344,6 +347,7 @@ package struct ApplyKeeper: Sendable {
 
     private mutating func checkpointEnded(_ index: LogIndex?) {
         patience = .zero
+        isForSize = false
         guard isCheckpointAsked else { return }
         isCheckpointAsked = false
         due.append(.report([.checkpointEnded(through: index)]))
