@@ -253,6 +253,16 @@ import Testing
         let nodes = try await leader.client.get("/nodes").json()
         #expect(nodes[others[1].id]["reachable"].bool == false, "\(nodes)")
         #expect(nodes["4"]["reachable"].bool == true, "\(nodes)")
+        // Whoever led at the time counted them.
+        try await eventually("both joins are counted") {
+            var (joins, replaced) = (0, 0)
+            for node in [leader, others[0]] {
+                let store = try await node.client.get("/debug/vars?key=store").json()["store"]
+                joins += store["num_joins"].int ?? 0
+                replaced += store["num_removed_before_joins"].int ?? 0
+            }
+            return joins == 2 && replaced == 1 ? true : nil
+        }
     }
 
     /// Until the leader counts the member as one that doesn't answer.

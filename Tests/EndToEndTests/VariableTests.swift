@@ -32,6 +32,26 @@ import Testing
         }
     }
 
+    @Test func `A leader counts how often it asked whether it leads, and who fell silent`()
+        async throws
+    {
+        let cluster = try TestCluster.joined(3)
+        defer { cluster.stop() }
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement()
+        try await eventually("the read is counted") {
+            _ = try await leader.client.rows("SELECT 1", level: "linearizable")
+            let store = try await variables(leader, "store")
+            return (store["num_verify_leader"].int ?? 0) > 0 ? true : nil
+        }
+        let before = try await variables(leader, "store")["failed_heartbeat_observed"].int ?? 0
+        try #require(cluster.nodes.first { $0.id != leader.id }).kill()
+        try await eventually("its silence is counted") {
+            let store = try await variables(leader, "store")
+            return store["failed_heartbeat_observed"].int ?? 0 > before ? true : nil
+        }
+    }
+
     @Test func `Checkpoints are counted, also those that the size of SQLite's log brought about`()
         async throws
     {

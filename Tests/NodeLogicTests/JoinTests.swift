@@ -62,6 +62,21 @@ import Testing
         #expect(member.suffrage == .learner)
     }
 
+    @Test func `Joins are counted by what they brought about`() {
+        var joins = Joins()
+        let (new, known, wiped) = (PeerQuestionID(1), PeerQuestionID(2), PeerQuestionID(3))
+        // The first proposal came to nothing.
+        joins.proposed(.add(Samples.member("4", .learner)), for: new)
+        joins.proposed(.add(Samples.member("4", .learner)), for: new)
+        joins.granted(new)
+        joins.granted(known)
+        #expect([joins.added, joins.ignored, joins.replaced] == [1, 1, 0])
+        joins.proposed(.remove(NodeID("2")), for: wiped)
+        joins.proposed(.add(Samples.member("2", .learner, incarnation: 9)), for: wiped)
+        joins.granted(wiped)
+        #expect([joins.added, joins.ignored, joins.replaced] == [2, 1, 1])
+    }
+
     @Test func `Whether a member votes is not changed by joining again`() {
         #expect(MembershipDesk.change(toAdd: Samples.join("2", .nonvoter), to: three) == nil)
         let replica = three.setting(Samples.member("4", .nonvoter))

@@ -83,6 +83,7 @@ struct MembershipDesk {
     /// Members whose reaping failed, and until when it isn't tried again.
     private var reapingPausedUntil: [NodeID: MonotonicTime] = [:]
     private var decisions: [Decision] = []
+    private(set) var joins = Joins()
 
     init(_ options: NodeOptions) {
         identity = options.identity
@@ -383,6 +384,7 @@ struct MembershipDesk {
                 joined(request, question, raft, leader)
                 return true
             }
+            joins.proposed(change, for: question)
             return propose(change)
         case .remove(_, nil):
             queue.finishFirst()
@@ -486,6 +488,7 @@ struct MembershipDesk {
         _ leader: LeaderHint?
     ) {
         let suffrage = raft.membership[request.identity.id]?.suffrage ?? .nonvoter
+        joins.granted(question)
         decisions.append(.joined(request, suffrage))
         let acceptance = JoinAcceptance(
             cluster: raft.cluster, membership: raft.membership, leader: leader)

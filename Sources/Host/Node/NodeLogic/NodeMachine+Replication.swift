@@ -20,8 +20,12 @@ extension NodeMachine {
             if router.refused(id, refusal) { membership.settled() }
         case .discarded(let ids):
             for id in ids where router.discarded(id) { membership.settled() }
-        case .readable(let ids): router.readable(ids)
-        case .readsFailed(let ids): router.readsFailed(ids)
+        case .readable(let ids):
+            confirmedReads.ended(ids, at: now)
+            router.readable(ids)
+        case .readsFailed(let ids):
+            confirmedReads.ended(inVain: ids)
+            router.readsFailed(ids)
         case .fetchLog(let fetch): emit(.log(.fetch(fetch)))
         case .sendSnapshot(let peer):
             // A database that is not to be trusted is nobody's: the next leader sends its own.

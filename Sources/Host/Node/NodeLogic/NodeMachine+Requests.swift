@@ -100,6 +100,7 @@ extension NodeMachine {
         if !decisions.confirmations.isEmpty {
             let id = ReadID(newID())
             router.confirming(id, decisions.confirmations)
+            confirmedReads.began(id, at: now)
             replicated?.requestRead(id)
         }
         if !decisions.reads.isEmpty { emit(.read(decisions.reads)) }

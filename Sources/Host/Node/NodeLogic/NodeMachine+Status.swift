@@ -23,6 +23,9 @@ extension NodeMachine {
         status.registry?.notShared = rendezvous.sharingProblem
         status.droppedMessages = droppedMessages
         status.reapings = reapings
+        status.joins = membership.joins
+        status.confirmedReads = confirmedReads
+        status.silences = followerContact.silences
         status.waitingFor = waitingFor
         status.exclusion = exclusion
         status.halt = halt

@@ -100,6 +100,7 @@ package struct NodeMachine: Sendable {
     var fault: String?
     var droppedMessages: [DropReason: Int] = [:]
     var reapings = Reapings()
+    var confirmedReads = ConfirmedReads()
 
     var now: MonotonicTime
     /// When the last turn was taken.

@@ -72,6 +72,12 @@ package struct NodeStatus: Sendable {
     package var droppedMessages: [DropReason: Int] = [:]
     /// Since the start of the process.
     package var reapings = Reapings()
+    /// Since the start of the process.
+    package var joins = Joins()
+    /// Since the start of the process.
+    package var confirmedReads = ConfirmedReads()
+    /// How often a follower of this node, as leader, fell silent; since the start of the process.
+    package var silences = 0
 
     package init() {}
 

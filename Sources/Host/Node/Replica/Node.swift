@@ -138,9 +138,6 @@ package final class Node: NodeService, Sendable {
             .map { ($0.key, $0.value) }
     }
 
-    /// How often this node, as leader, removed a silent member, and could not.
-    package var reapings: Reapings { status.reapings }
-
     /// What is wrong now, as the log said when it began.
     package var troubles: [StateLog.Trouble] { links.states.troubles }
 

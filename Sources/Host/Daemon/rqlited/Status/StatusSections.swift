@@ -66,13 +66,10 @@ struct StatusSections: Sendable {
         let dropped = node.droppedMessages.map {
             JSONValue.Member($0.reason.rawValue, .integer($0.count))
         }
-        let reapings = node.reapings
         let readers = node.readers
         let words = CommandWords.shown(CommandLine.arguments).map { JSONValue.string($0) }
-        let counted = metrics.snapshot()
-        let store = counted.first { $0.name == "store" }?.value.members ?? []
         return AbsentMetrics.completing(
-            counted.filter { $0.name != "store" } + [
+            NodeCounts.adding(to: metrics.snapshot(), of: node) + [
                 .init("cmdline", .array(words)), .init("memstats", .object([])),
                 .init("raft.dropped_messages", .object(dropped)),
                 .init(
@@ -92,13 +89,6 @@ struct StatusSections: Sendable {
                             "days_left",
                             encryption.leastDaysLeft.map { .integer($0) } ?? .null)
                     ])),
-                .init(
-                    "store",
-                    .object(
-                        store + [
-                            .init("nodes_reaped_failed", .integer(reapings.failed)),
-                            .init("nodes_reaped_ok", .integer(reapings.succeeded)),
-                        ])),
             ])
     }
 
