@@ -62,6 +62,10 @@ import Testing
         let nodes = try Program.run(
             ["curl", "-s", "-m", "20"] + trust + ["\(url)/nodes"])
         #expect(nodes.contains("\"api_addr\":\"\(url)\""), "\(nodes)")
+        let counted = try Program.run(
+            ["curl", "-s", "-m", "20"] + trust + ["\(url)/debug/vars?key=http"])
+        #expect(counted.contains("\"tls_cert_fetched\": "), "\(counted)")
+        #expect(!counted.contains("\"tls_cert_fetched\": 0,"), "\(counted)")
         let status = try Program.run(["curl", "-s", "-m", "20"] + trust + ["\(url)/status"])
         #expect(status.contains("\"days_left\":"))
         #expect(node.log.contains("available at \(url)"))
@@ -275,6 +279,11 @@ import Testing
         defer { cluster.stop() }
         try cluster.start()
         try await exercise(cluster, "t")
+        for node in cluster.nodes {
+            let mux = try await node.client.get("/debug/vars?key=mux").json()["mux"]
+            #expect((mux["num_tls_cert_fetched"].int ?? 0) > 0)
+            #expect(mux["num_tls_cert_fetched"].int == mux["num_connections_handled"].int)
+        }
         // Accepted by all, then shown by all, then alone.
         for text in [old + new, new + old, new] {
             let count = cluster.nodes.map { $0.log.components(separatedBy: "read again").count }

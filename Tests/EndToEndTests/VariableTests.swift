@@ -52,6 +52,25 @@ import Testing
         }
     }
 
+    @Test func `Connections of nodes are counted, and looks at rights where everybody has all`()
+        async throws
+    {
+        let cluster = try TestCluster.joined(3)
+        defer { cluster.stop() }
+        try cluster.start()
+        try await cluster.waitForAgreement()
+        for node in cluster.nodes {
+            let mux = try await variables(node, "mux")
+            #expect((mux["num_connections_handled"].int ?? 0) > 0)
+            #expect(mux["num_tls_cert_fetched"].int == 0)
+            #expect(mux["num_unregistered_handlers"].int == 0)
+            let http = try await variables(node, "http")
+            #expect((http["auth_ok"].int ?? 0) > 0)
+            #expect(http["auth_fail"].int == 0)
+            #expect(try await variables(node, "cluster")["num_conn_rejected"].int == 0)
+        }
+    }
+
     @Test func `Checkpoints are counted, also those that the size of SQLite's log brought about`()
         async throws
     {

@@ -88,6 +88,20 @@ private final class FakeJudge: RightsJudge {
         }
     }
 
+    @Test func `Where everybody may do everything each look at a right counts as one that passed`()
+        throws
+    {
+        let client = try client(nil)
+        _ = try client.get("/status")
+        _ = try client.get("/db/execute")
+        // No right is needed for these, or there is no such path.
+        for target in ["/licenses", "/openapi.json", "/nowhere"] { _ = try client.get(target) }
+        #expect(client.metrics.counter("http", "open_checks").current == 2)
+        let judged = try self.client(FakeJudge("all"))
+        _ = try judged.get("/status")
+        #expect(judged.metrics.counter("http", "open_checks").current == 0)
+    }
+
     @Test func `A right to read opens what changes nothing`() throws {
         let changing = [
             "execute", "request", "change limits", "try an entry again", "leave an entry out",

@@ -33,8 +33,11 @@ import Wire
         try await channel.say(Array("GET / HTTP/1.1\r\n".utf8))
         let answer = try await raw.bytesUntilClosed()
         #expect(String(decoding: answer, as: UTF8.self) == "HTTP:GET / HTTP/1.1\r\n")
-        #expect(node.transport.statistics.inbound.httpConnections == 1)
-        #expect(node.transport.statistics.inbound.unidentified == 0)
+        let inbound = node.transport.statistics.inbound
+        #expect(inbound.httpConnections == 1)
+        #expect(inbound.nodeConnections == 0)
+        #expect(inbound.httpHandshakes + inbound.nodeHandshakes == 0)
+        #expect(inbound.unidentified == 0)
         try await node.stop()
     }
 
@@ -49,6 +52,7 @@ import Wire
         let (raw, channel) = try await RawConnection.open(to: node.listener.port)
         try await channel.say(Array("POST".utf8))
         #expect(try await raw.bytesUntilClosed() == Array("HTTP:POST".utf8))
+        #expect(node.transport.statistics.inbound.nodeConnections == 1)
         try await node.stop()
         try await other.stop()
     }

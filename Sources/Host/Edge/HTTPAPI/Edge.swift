@@ -69,7 +69,8 @@ struct Edge: Sendable {
             let asked = found ?? path.operations[0]
             let answer = verdict.map { $0 ? HTTPDoor.Answer.mayPass : .refused }
             switch answer ?? door.ask(asked, request.credential, for: asker, later: later) {
-            case .mayPass: break
+            case .mayPass:
+                if door.judge == nil, !asked.permissions.isEmpty { desk.counters.openChecks.add() }
             case .refused: return planned(Response(.unauthorized, path.content))
             case .wait: return nil
             }

@@ -25,6 +25,8 @@ struct HTTPCounters: Sendable {
     let statusReads: Counter
     let readinessChecks: Counter
     let leaderNotFound: Counter
+    /// Looks at a right that passed because everybody may do everything.
+    let openChecks: Counter
     /// Requests that were refused because their client has its share.
     let overShare: Counter
     /// Of clients, open now.
@@ -60,6 +62,7 @@ struct HTTPCounters: Sendable {
         statusReads = counter("num_status")
         readinessChecks = counter("num_readyz")
         leaderNotFound = counter("leader_not_found")
+        openChecks = counter("open_checks")
         overShare = counter("over_share")
         connections = metrics.gauge("http", "connections")
         http2 = HTTP2Counters(metrics)

@@ -107,6 +107,11 @@ final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
         _ context: ChannelHandlerContext, _ security: (any ConnectionSecurity)?
     ) {
         decide(context)
+        let isSecure = security != nil
+        transport.inbound.count {
+            $0.nodeConnections += 1
+            if isSecure { $0.nodeHandshakes += 1 }
+        }
         let transport = transport
         let install: @Sendable (any Channel) -> EventLoopFuture<Void> = { channel in
             channel.eventLoop.makeCompletedFuture {
@@ -125,7 +130,11 @@ final class SniffHandler: ChannelInboundHandler, RemovableChannelHandler {
         if security == nil, !transport.inbound.admitClient(context.channel) {
             return context.close(promise: nil)
         }
-        transport.inbound.count { $0.httpConnections += 1 }
+        let isSecure = security != nil
+        transport.inbound.count {
+            $0.httpConnections += 1
+            if isSecure { $0.httpHandshakes += 1 }
+        }
         let (transport, http) = (transport, http)
         become(context, .clients) { channel in
             do {

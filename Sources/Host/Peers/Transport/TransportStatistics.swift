@@ -62,6 +62,12 @@ package struct TransportStatistics: Equatable, Sendable {
         package var receivedBytes: UInt64 = 0
         /// Connections that turned out to be clients'.
         package var httpConnections: UInt64 = 0
+        /// Connections that turned out to be other nodes'.
+        package var nodeConnections: UInt64 = 0
+        /// Of clients' connections, those that began with TLS, and were answered by it.
+        package var httpHandshakes: UInt64 = 0
+        /// The same of nodes'.
+        package var nodeHandshakes: UInt64 = 0
         /// Connections refused because they began with TLS.
         package var refusedTLS: UInt64 = 0
         /// Connections refused because the certificate is another node's.

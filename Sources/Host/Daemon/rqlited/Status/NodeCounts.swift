@@ -3,13 +3,14 @@ import NodeLogic
 import Replica
 import Telemetry
 import Time
+import Transport
 
-/// What the node's machine counts by itself, under rqlite's names for `/debug/vars`.
+/// What the node's machine and its transport count by themselves, under rqlite's names for `/debug/vars`.
 enum NodeCounts {
     /// Beside what the registry of metrics has of the same modules.
     static func adding(to modules: [JSONValue.Member], of node: Node) -> [JSONValue.Member] {
         var modules = modules
-        for (name, members) in counted(node.status) {
+        for (name, members) in counted(node.status) + counted(node.transport.statistics.inbound) {
             if let place = modules.firstIndex(where: { $0.name == name }) {
                 modules[place].value = .object((modules[place].value.members ?? []) + members)
             } else {
@@ -40,6 +41,23 @@ enum NodeCounts {
                         .integer(reads.lastTime.nanosecondsClamped / 1_000_000)),
                 ]
             )
+        ]
+    }
+
+    private static func counted(
+        _ inbound: TransportStatistics.Inbound
+    ) -> [(module: String, members: [JSONValue.Member])] {
+        [
+            ("cluster", [.init("num_conn_rejected", .integer(inbound.refusedOverLimit))]),
+            ("http", [.init("tls_cert_fetched", .integer(inbound.httpHandshakes))]),
+            (
+                "mux",
+                [
+                    .init("num_connections_handled", .integer(inbound.nodeConnections)),
+                    .init("num_tls_cert_fetched", .integer(inbound.nodeHandshakes)),
+                    .init("num_unregistered_handlers", .integer(inbound.refusedUnknown)),
+                ]
+            ),
         ]
     }
 }
