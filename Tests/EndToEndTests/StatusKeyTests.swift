@@ -255,6 +255,41 @@ import Testing
         #expect(http["allow_origin"].string == "*")
     }
 
+    @Test func `The status tells what flags decided, and where log and database stand`()
+        async throws
+    {
+        let cluster = try TestCluster.joined(
+            1,
+            arguments: [
+                "-compress-snap-transport", "-raft-log-level", "INFO", "-raft-commit-timeout",
+                "20ms",
+            ])
+        defer { cluster.stop() }
+        try cluster.start()
+        let client = cluster.nodes[0].client
+        try await cluster.nodes[0].waitUntilReady()
+        _ = try await client.execute(["CREATE TABLE t(v)"])
+        #expect(try await client.send("POST", "/snapshot").status == 200)
+        let store = try await eventually("the portrait shows the snapshot") {
+            let store = try await client.get("/status").json()["store"]
+            return (store["raft"]["last_snapshot_term"].int ?? 0) > 0 ? store : nil
+        }
+        let raft = store["raft"]
+        #expect(store["commit_timeout"].string == "20ms")
+        #expect(raft["config"]["CommitTimeout"].int == 20_000_000)
+        #expect(raft["config"]["LogLevel"].string == "INFO")
+        #expect(raft["config"]["MaxAppendEntries"].int == 4096)
+        #expect(raft["transport"]["compress_snap"].bool == true)
+        #expect(raft["last_snapshot_term"].int == raft["term"].int)
+        #expect(store["fsm_term"].int == raft["term"].int)
+        for name in ["fsm_update_time", "leader_appended_at_time"] {
+            #expect(store[name].string?.hasPrefix("20") == true, "\(name) \(store[name])")
+        }
+        let memory = store["sqlite3"]["mem_stats"]
+        #expect(memory["cache_size"].int ?? 0 != 0)
+        #expect((memory["max_page_count"].int ?? 0) >= (memory["page_count"].int ?? 0))
+    }
+
     @Test func `What other nodes ask of a leader is counted under rqlite's names`() async throws {
         let cluster = try TestCluster.joined(3)
         defer { cluster.stop() }

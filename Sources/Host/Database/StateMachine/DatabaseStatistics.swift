@@ -21,6 +21,10 @@ package struct DatabaseStatistics: Equatable, Sendable {
     package var pageCount: Int64
     /// Of these, pages without content.
     package var freePageCount: Int64
+    /// Of the connection that writes, as SQLite has it: negative in KiB, else in pages.
+    package var cacheSize: Int64
+    /// To which the last write could have made the database grow.
+    package var maxPageCount: Int64
     /// The cluster enforces them.
     package var foreignKeys: Bool
 }
@@ -36,6 +40,8 @@ extension Applier {
                 pageSize: try session.connection.integer("PRAGMA page_size") ?? 0,
                 pageCount: try session.connection.integer("PRAGMA page_count") ?? 0,
                 freePageCount: try session.connection.integer("PRAGMA freelist_count") ?? 0,
+                cacheSize: try session.connection.integer("PRAGMA cache_size") ?? 0,
+                maxPageCount: try session.connection.integer("PRAGMA max_page_count") ?? 0,
                 foreignKeys: applied.settings.foreignKeys)
         } catch {
             throw .storage("reading the statistics of the database \(path)", error)

@@ -44,6 +44,8 @@ extension NodeMachine {
         status.durableIndex = replicated.durableIndex
         status.lastPosition = raft.lastPosition
         status.checkpointedIndex = replicated.checkpointedIndex
+        status.appliedTerm = raft.term(at: replicated.appliedIndex) ?? .zero
+        status.checkpointedTerm = raft.term(at: replicated.checkpointedIndex) ?? .zero
         status.membership = raft.membership
         status.membershipIndex = raft.membershipIndex
         status.progress = raft.role == .leader ? raft.progress : []

@@ -23,6 +23,10 @@ package struct NodeStatus: Sendable {
     package var lastPosition: LogPosition = .zero
     /// The database file alone, without SQLite's WAL, holds everything through here.
     package var checkpointedIndex: LogIndex = .zero
+    /// Of the entry at `appliedIndex` when the portrait was made.
+    package var appliedTerm: Term = .zero
+    /// The same at `checkpointedIndex`.
+    package var checkpointedTerm: Term = .zero
     /// The newest in the log, which counts from the moment it is there (thesis §4.1).
     package var membership = Membership()
     /// The entry that holds `membership`.

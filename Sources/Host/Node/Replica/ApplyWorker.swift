@@ -47,6 +47,7 @@ struct ApplyWorker {
     mutating func run() {
         publishStatistics()
         noteStanding()
+        noteTimes(appliedAt: .never)
         keeper.limited(to: applier.applied.settings.limits)
         while true {
             switch keeper.next() {
@@ -111,6 +112,7 @@ struct ApplyWorker {
                     return next < answers.count && answers[next].index == index
                 }, into: &results)
             noteStanding()
+            noteTimes(appliedAt: .now())
             deliver(&remaining)
             keeper.limited(to: applier.applied.settings.limits)
             keeper.applied(
@@ -175,6 +177,17 @@ struct ApplyWorker {
         else { return }
         shownClock = clock
         links.core.post([.database(.clockAhead(clock))])
+    }
+
+    private func noteTimes(appliedAt time: WallTime) {
+        let stamp = applier.applied.lastMilliseconds
+        let isStamped = stamp > 0
+        links.board.publish(
+            ApplyTimes(
+                applied: time,
+                proposed: isStamped
+                    ? WallTime(seconds: stamp / 1000, nanoseconds: Int32(stamp % 1000) * 1_000_000)
+                    : .never))
     }
 
     private static func outcome(_ result: CommandResult, _ entry: AppliedEntry) -> Outcome {

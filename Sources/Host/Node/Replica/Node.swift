@@ -119,6 +119,9 @@ package final class Node: NodeService, Sendable {
     /// When VACUUM and the like were last run, as far as this node has applied the log. From any thread.
     package var upkeep: UpkeepTimes { links.board.upkeep }
 
+    /// When this node applied something last, and when that was proposed. From any thread.
+    package var applyTimes: ApplyTimes { links.board.applyTimes }
+
     /// The load whose parts are kept and has no end yet, as far as this node has applied the log. From any
     /// thread.
     package var openLoad: OpenLoad? { links.board.load }

@@ -3,7 +3,16 @@ import PeerProtocol
 import Raft
 import StateMachine
 import Synchronization
+package import Telemetry
 import Wire
+
+/// Of the last entries that the database got, for people.
+package struct ApplyTimes: Sendable {
+    /// When they were applied, by this machine's clock; never: none was in this run.
+    package var applied = WallTime.never
+    /// When the last of them that is a command was proposed, by its leader's clock.
+    package var proposed = WallTime.never
+}
 
 /// Holds the last published status and counters that other threads read.
 final class StatusBoard: Sendable {
@@ -15,6 +24,7 @@ final class StatusBoard: Sendable {
         var database: DatabaseStatistics?
         var upkeep = UpkeepTimes()
         var load: OpenLoad?
+        var times = ApplyTimes()
         var onSeeking: (@Sendable () -> Void)?
         var onFault: (@Sendable (String) -> Void)?
 
@@ -79,6 +89,12 @@ final class StatusBoard: Sendable {
     }
 
     var load: OpenLoad? { state.withLock(\.load) }
+
+    func publish(_ times: ApplyTimes) {
+        state.withLock { $0.times = times }
+    }
+
+    var applyTimes: ApplyTimes { state.withLock(\.times) }
 
     var database: DatabaseStatistics? { state.withLock(\.database) }
 

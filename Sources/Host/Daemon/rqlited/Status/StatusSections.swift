@@ -244,8 +244,10 @@ struct StatusSections: Sendable {
             .init(
                 "mem_stats",
                 .object([
-                    .init("cache_size", 0), .init("hard_heap_limit", 0),
-                    .init("max_page_count", 0), .init("soft_heap_limit", 0),
+                    .init("cache_size", .integer(statistics.cacheSize)),
+                    .init("max_page_count", .integer(statistics.maxPageCount)),
+                    // Nobody sets one.
+                    .init("hard_heap_limit", 0), .init("soft_heap_limit", 0),
                     .init("freelist_count", .integer(statistics.freePageCount)),
                     .init("page_count", .integer(statistics.pageCount)),
                     .init("page_size", .integer(statistics.pageSize)),
