@@ -127,6 +127,10 @@ import Testing
             let number = try await count("num_uploads_ok", of: one)
             return number > 0 ? number : nil
         }
+        let copies = try await count("num_provider_provides", of: one, in: "store")
+        #expect(copies >= uploads)
+        #expect(try await count("num_provider_checks", of: one, in: "store") >= copies)
+        #expect(try await count("num_provider_provides_fail", of: one, in: "store") == 0)
         // Nothing changes: many intervals, and a restart, after which the log has moved.
         let skipped = try await count("num_uploads_skipped", of: one)
         try await eventually("intervals pass") {

@@ -23,6 +23,15 @@ import Testing
         #expect(more("execution_errors") == 1)
         #expect(more("executions_force_queries") == 1)
         #expect(more("queries") > 0)
+        let (encoded, store) = (
+            try await variables(leader, "proto"), try await variables(leader, "store")
+        )
+        let entries = try #require(encoded["num_requests"].int)
+        #expect(entries > 0)
+        #expect(encoded["num_uncompressed_requests"].int == entries)
+        #expect((encoded["num_uncompressed_bytes"].int ?? 0) > entries)
+        #expect(encoded["num_compressed_requests"].int == 0)
+        #expect((store["num_uncompressed_commands"].int ?? 0) >= entries)
         for follower in cluster.nodes where follower.id != leader.id {
             try await eventually("the follower has run the statements") {
                 let counted = try await variables(follower, "db")

@@ -172,7 +172,9 @@ final class MachineThread {
 
     private func post(_ work: LogWork) {
         switch work {
-        case .write(let write): commits.handed(write.entries, at: machine.presentTurn)
+        case .write(let write):
+            commits.handed(write.entries, at: machine.presentTurn)
+            links.timings.entries.add(write.entries)
         case .reset: commits.forget()
         default: break
         }

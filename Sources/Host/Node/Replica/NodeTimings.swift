@@ -22,6 +22,7 @@ package struct NodeTimings: Sendable {
     let peers: PeerRequestCounters
     let database: DatabaseCounters
     let checkpoints: CheckpointCounters
+    let entries: EntryCounters
     // Under rqlite's names for `/debug/vars`:
     /// In microseconds, of an entry of the last batch.
     let lastApply: Gauge
@@ -45,6 +46,7 @@ package struct NodeTimings: Sendable {
         peers = PeerRequestCounters(metrics)
         database = DatabaseCounters(metrics)
         checkpoints = CheckpointCounters(metrics)
+        entries = EntryCounters(metrics)
         lastApply = metrics.gauge("store", "fsm_apply_duration_us")
         restores = metrics.counter("store", "num_restores")
         failedRestores = metrics.counter("store", "num_restores_failed")

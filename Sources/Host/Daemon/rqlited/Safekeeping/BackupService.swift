@@ -28,8 +28,15 @@ final class BackupService: Sendable {
         let bytes: Counter
         let lastBytes: Gauge
         let lastTime: Gauge
+        /// Looks whether there is something to upload; copies that were gathered, and that could not be.
+        let checks: Counter
+        let copies: Counter
+        let failedCopies: Counter
 
         init(_ metrics: MetricRegistry) {
+            checks = metrics.counter("store", "num_provider_checks")
+            copies = metrics.counter("store", "num_provider_provides")
+            failedCopies = metrics.counter("store", "num_provider_provides_fail")
             succeeded = metrics.counter(BackupService.module, "num_uploads_ok")
             failed = metrics.counter(BackupService.module, "num_uploads_fail")
             skipped = metrics.counter(BackupService.module, "num_uploads_skipped")
@@ -114,10 +121,12 @@ final class BackupService: Sendable {
             case .rest(let deadline): worker.rest(until: deadline)
             case .readMarker: schedule.markerRead(readMarker())
             case .skip:
+                counters.checks.add()
                 counters.skipped.add()
                 // There is another look before anything is put there.
                 _ = lookAgain(for: &schedule)
             case .upload:
+                counters.checks.add()
                 do throws(StorageFault) {
                     try upload(&schedule, cluster)
                 } catch {
@@ -156,14 +165,8 @@ final class BackupService: Sendable {
     }
 
     private func upload(_ schedule: inout UploadSchedule, _ cluster: String) throws(StorageFault) {
-        let taker = DatabaseCopyTaker(
-            node: NodeEnquiry(node), directory: directory, isCompressed: settings.isCompressed,
-            vacuums: settings.vacuums)
         let begin = MonotonicTime.now
-        let gathered = try room.turn(while: { !worker.isStopped }) { () throws(StorageFault) in
-            try taker.take(cluster: cluster, while: { !worker.isStopped })
-        }
-        guard let copy = gathered else { return schedule.passed(at: .now) }
+        guard let copy = try gather(cluster) else { return schedule.passed(at: .now) }
         // It may be another cluster's copy whose place it would take.
         if let fault = lookAgain(for: &schedule), settings.logInterval != nil { throw fault }
         if let digest = copy.marker.digest, schedule.holds(digest: digest) {
@@ -204,6 +207,23 @@ final class BackupService: Sendable {
                 "to": place.name, "size": ByteSize(bytes: copy.file.byteCount),
                 "index": copy.marker.index, "duration": elapsed.goText,
             ])
+    }
+
+    /// - Returns: nil where this node does not lead.
+    private func gather(_ cluster: String) throws(StorageFault) -> DatabaseCopyTaker.Copy? {
+        let taker = DatabaseCopyTaker(
+            node: NodeEnquiry(node), directory: directory, isCompressed: settings.isCompressed,
+            vacuums: settings.vacuums)
+        do throws(StorageFault) {
+            let copy = try room.turn(while: { !worker.isStopped }) { () throws(StorageFault) in
+                try taker.take(cluster: cluster, while: { !worker.isStopped })
+            }
+            if copy != nil { counters.copies.add() }
+            return copy
+        } catch {
+            counters.failedCopies.add()
+            throw error
+        }
     }
 
     private func note(_ fault: StorageFault) {
