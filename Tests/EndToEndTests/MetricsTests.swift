@@ -80,6 +80,7 @@ import Testing
         #expect(values["rqlited_raft_members{suffrage=\"voter\"}"] == 3)
         let lags = values.keys.filter { $0.hasPrefix("rqlited_raft_follower_lag_entries{") }
         #expect(lags.count == 2)
+        #expect(values[#"rqlited_requests_waiting{for="write queue"}"#] == 0)
         for name in [
             "rqlited_raft_commit_seconds_count", "rqlited_log_sync_seconds_count",
             "rqlited_log_append_seconds_count", "rqlited_db_apply_seconds_count",

@@ -33,7 +33,9 @@ import Wire
         #expect(
             try client.post("/db/execute?queue", #"["c"]"#).body
                 == #"{"results":[],"sequence_number":102}"#)
+        #expect(client.metrics.gauge("queue", "waiting").current == 2)
         pass(client)
+        #expect(client.metrics.gauge("queue", "waiting").current == 0)
         #expect(client.node.batches.count == 1)
         #expect(client.node.requests.count == 2)
         #expect(client.node.lastCommand?.statements == [Statement("c")])

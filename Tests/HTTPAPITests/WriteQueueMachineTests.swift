@@ -101,6 +101,22 @@ import Wire
         #expect(bench.texts == ["c", "d"])
     }
 
+    @Test func `What waits for its batch or a place is counted until its batch goes out`() {
+        var bench = Bench()
+        for text in ["a", "b", "c", "d", "e"] { bench.put(text, waits: true) }
+        // The first two are under way.
+        #expect(bench.machine.waitingCount == 3)
+        bench.put("f", waits: true)
+        bench.put("no place", waits: true, timeout: .seconds(1))
+        #expect(bench.machine.waitingCount == 5)
+        bench.pass(.seconds(2))
+        #expect(bench.verdicts[7] == .full)
+        #expect(bench.machine.waitingCount == 4)
+        for _ in 0..<3 { bench.finish() }
+        #expect(bench.machine.waitingCount == 0)
+        #expect(bench.machine.isIdle)
+    }
+
     @Test func `However many wait for a place, one more costs the same, and each is told in time`()
     {
         var bench = Bench()

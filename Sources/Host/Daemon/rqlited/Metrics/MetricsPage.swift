@@ -123,6 +123,7 @@ struct MetricsPage: Sendable {
     private func requests(_ now: NodeStatus) -> [MetricFamily] {
         let readers = status.node.readers
         let http = metrics.values(of: "http")
+        let queued = metrics.values(of: "queue").first { $0.name == "waiting" }
         return times()
             + HTTPMetrics(counted: http, answers: metrics.values(of: AnswerCounters.module))
             .families + [
@@ -135,6 +136,7 @@ struct MetricsPage: Sendable {
                         .init(readers.waiting, [("for", "reader")]),
                         .init(readers.resting, [("for", "turn at reading")]),
                         .init(now.pendingMembershipChanges, [("for", "membership change")]),
+                        .init(queued?.value ?? 0, [("for", "write queue")]),
                     ]),
                 MetricFamily(
                     "rqlited_readers", .gauge, "Threads that serve reads, by what they do",

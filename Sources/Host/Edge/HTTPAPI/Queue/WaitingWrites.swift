@@ -9,6 +9,7 @@ struct WaitingWrites: Sendable {
     private var lines: [Int: CircularBuffer<Arrival>] = [:]
     /// Whose turn is next, in front; each owner of a line once.
     private var turns = CircularBuffer<Int>()
+    private(set) var count = 0
 
     var isEmpty: Bool { turns.isEmpty }
 
@@ -16,6 +17,7 @@ struct WaitingWrites: Sendable {
     var first: Arrival? { turns.first.flatMap { lines[$0]?.first } }
 
     mutating func append(_ arrival: Arrival) {
+        count += 1
         if lines[arrival.owner] == nil { turns.append(arrival.owner) }
         // In its place: a second owner of the line would make appending copy it.
         lines[arrival.owner, default: CircularBuffer()].append(arrival)
@@ -26,6 +28,7 @@ struct WaitingWrites: Sendable {
         guard let owner = turns.popFirst(), let arrival = lines[owner]?.popFirst() else {
             return nil
         }
+        count -= 1
         if lines[owner]?.isEmpty ?? true { lines[owner] = nil } else { turns.append(owner) }
         return arrival
     }
@@ -55,6 +58,7 @@ struct WaitingWrites: Sendable {
             if !rest.isEmpty { left.append(owner) }
         }
         turns = left
+        count -= gone.count
         return gone.sorted { $0.client.number < $1.client.number }
     }
 }

@@ -138,6 +138,7 @@ final class WriteQueue: ReplySink, @unchecked Sendable {
             }
             effects = machine.takeEffects()
         }
+        counters.waiting.set(machine.waitingCount)
         counters.show(machine.counts, since: shown, completed: machine.completedSequence)
         shown = machine.counts
         schedule()

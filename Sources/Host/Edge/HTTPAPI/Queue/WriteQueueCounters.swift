@@ -18,6 +18,8 @@ struct WriteQueueCounters: Sendable {
     private let objectsSent: Counter
     private let byTimer: Counter
     private let completed: Gauge
+    /// Writes that wait for their batch, or for a place.
+    let waiting: Gauge
 
     init(_ metrics: MetricRegistry) {
         func http(_ name: String) -> Counter { metrics.counter("http", "queued_executions\(name)") }
@@ -36,6 +38,7 @@ struct WriteQueueCounters: Sendable {
         objectsSent = metrics.counter("queue", "objects_tx")
         byTimer = metrics.counter("queue", "num_timeout")
         completed = metrics.gauge("queue", "sequence_number")
+        waiting = metrics.gauge("queue", "waiting")
     }
 
     /// An attempt failed.

@@ -150,6 +150,9 @@ struct WriteQueueMachine: Sendable {
     /// Nothing waits to be carried out.
     var isIdle: Bool { queue.isEmpty && batch == nil && blocked.isEmpty }
 
+    /// Writes that wait for their batch, or for a place.
+    var waitingCount: Int { queue.count + blocked.count }
+
     /// When `tick` is due, if nothing else happens; nil: never.
     var nextTick: Duration? {
         var due = hasClients ? firstDeadline : nil
