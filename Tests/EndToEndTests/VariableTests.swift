@@ -78,6 +78,13 @@ import Testing
             #expect(http["auth_fail"].int == 0)
             #expect(try await variables(node, "cluster")["num_conn_rejected"].int == 0)
         }
+        let node = cluster.nodes[0]
+        let before = try await variables(node, "cluster")["num_get_node_api_req_local"].int ?? 0
+        #expect(try await node.client.get("/nodes").status == 200)
+        try await eventually("it told who it is without the network") {
+            let told = try await variables(node, "cluster")["num_get_node_api_req_local"].int ?? 0
+            return told > before ? true : nil
+        }
     }
 
     @Test func `Checkpoints are counted, also those that the size of SQLite's log brought about`()

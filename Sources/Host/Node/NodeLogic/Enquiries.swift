@@ -22,12 +22,17 @@ struct Enquiries {
     /// Readiness checks that wait for the leader's word.
     private var checks: [PeerCallID: (pending: PendingRequest, sync: Bool)] = [:]
     private var lastSurvey: UInt64 = 0
+    /// Members that this node described by itself, for it is one of them.
+    private(set) var ownDescriptions = 0
 
     /// - Parameter own: this node's own description, if it is among them.
     mutating func begin(_ survey: Survey, own: NodeDescription?, asking: [PeerCallID: Member]) {
         lastSurvey += 1
         var survey = survey
-        if let own { survey.found.append(own) }
+        if let own {
+            survey.found.append(own)
+            ownDescriptions += 1
+        }
         surveys[lastSurvey] = survey
         for (call, member) in asking { members[call] = (lastSurvey, member) }
     }

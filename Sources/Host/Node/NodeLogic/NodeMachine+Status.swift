@@ -26,6 +26,7 @@ extension NodeMachine {
         status.joins = membership.joins
         status.confirmedReads = confirmedReads
         status.silences = followerContact.silences
+        status.ownDescriptions = enquiries.ownDescriptions
         status.waitingFor = waitingFor
         status.exclusion = exclusion
         status.halt = halt

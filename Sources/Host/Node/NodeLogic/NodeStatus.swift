@@ -82,6 +82,8 @@ package struct NodeStatus: Sendable {
     package var confirmedReads = ConfirmedReads()
     /// How often a follower of this node, as leader, fell silent; since the start of the process.
     package var silences = 0
+    /// How often this node told who it is without asking over the network; since the start of the process.
+    package var ownDescriptions = 0
 
     package init() {}
 

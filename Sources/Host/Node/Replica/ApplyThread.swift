@@ -53,8 +53,10 @@ final class ApplyThread: Sendable {
         thread = try NamedThread("apply", stack: NamedThread.deepStack) {
             do {
                 let marker = try ApplyMarker(path: links.directory.markerFile)
+                let start = MonotonicTime.now
                 let applier = try Applier(
                     path: links.directory.file(of: generation), marker: marker)
+                links.timings.database.opened(in: MonotonicTime.now - start)
                 opening.post(.success(applier.applied))
                 var worker = ApplyWorker(
                     applier: applier, generation: generation, marker: marker, links: links,

@@ -300,8 +300,10 @@ struct ApplyWorker {
     }
 
     private mutating func switchTo(_ generation: Generation, _ mark: SnapshotMark) {
+        let start = MonotonicTime.now
         do throws(ApplyFault) {
             applier = try Applier(path: links.directory.file(of: generation), marker: marker)
+            links.timings.database.opened(in: MonotonicTime.now - start)
         } catch {
             links.timings.failedRestores.add()
             return keeper.failed(DatabaseTrouble(error))

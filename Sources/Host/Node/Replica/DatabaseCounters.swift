@@ -1,5 +1,6 @@
 import StateMachine
 import Telemetry
+import Time
 
 /// What the database's connections ran on this node, under rqlite's names for `/debug/vars`.
 struct DatabaseCounters: Sendable {
@@ -12,6 +13,7 @@ struct DatabaseCounters: Sendable {
     private let executionErrors: Counter
     private let queryErrors: Counter
     private let writesWithRows: Counter
+    private let openingMilliseconds: Gauge
 
     init(_ metrics: MetricRegistry) {
         func counter(_ name: String) -> Counter { metrics.counter("db", name) }
@@ -24,6 +26,12 @@ struct DatabaseCounters: Sendable {
         executionErrors = counter("execution_errors")
         queryErrors = counter("query_errors")
         writesWithRows = counter("executions_force_queries")
+        openingMilliseconds = metrics.gauge("db", "open_duration_ms")
+    }
+
+    /// The file to which the log is applied was opened.
+    func opened(in time: Duration) {
+        openingMilliseconds.set(Int(clamping: time.nanosecondsClamped / 1_000_000))
     }
 
     /// On the thread of the connection.

@@ -26,6 +26,10 @@ enum NodeCounts {
         let (joins, reads) = (status.joins, status.confirmedReads)
         return [
             (
+                "cluster",
+                [.init("num_get_node_api_req_local", .integer(status.ownDescriptions))]
+            ),
+            (
                 "store",
                 [
                     .init("failed_heartbeat_observed", .integer(status.silences)),
@@ -40,7 +44,7 @@ enum NodeCounts {
                         "verify_leader_duration",
                         .integer(reads.lastTime.nanosecondsClamped / 1_000_000)),
                 ]
-            )
+            ),
         ]
     }
 
