@@ -21,6 +21,7 @@ import Wire
         let answer = try client.post("/db/load", "SQLite format 3")
         #expect(answer.status == 200)
         #expect(answer.body == #"{"results":[]}"#)
+        #expect(client.metrics.counter("store", "num_loads").current == 1)
         guard case .load(let image)? = client.node.requests.first?.operation else {
             Issue.record("not asked for")
             return
@@ -71,6 +72,7 @@ import Wire
         #expect(answer.status == status)
         #expect(answer.body == text)
         #expect(client.node.requests.isEmpty)
+        #expect(client.metrics.counter("store", "num_loads").current == 0)
         #expect((answer.headers["retry-after"] != nil) == (status == 503))
     }
 

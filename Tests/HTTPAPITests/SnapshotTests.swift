@@ -11,6 +11,7 @@ import Testing
         let answer = try client.request("POST", target)
         #expect(answer.status == 200)
         #expect(answer.body.isEmpty)
+        #expect(client.metrics.counter("store", "num_user_snapshots").current == 1)
         guard case .checkpoint(let keeping)? = client.node.requests.first?.operation else {
             return nil
         }
@@ -43,6 +44,7 @@ import Testing
         let head = text.components(separatedBy: "\r\n\r\n")[0]
         #expect(!head.lowercased().contains("content-length"))
         #expect(!head.lowercased().contains("transfer-encoding"))
+        #expect(client.metrics.counter("store", "num_user_snapshots").current == 0)
         #expect(text.contains("HTTP/1.1 404"))
     }
 
@@ -51,6 +53,8 @@ import Testing
         let answer = try client.request("POST", "/snapshot")
         #expect(answer.status == 500)
         #expect(answer.body == "readers hold it back\n")
+        #expect(client.metrics.counter("store", "num_user_snapshots_failed").current == 1)
+        #expect(client.metrics.counter("store", "num_user_snapshots").current == 0)
     }
 
     @Test func `There is never anything to reap`() throws {

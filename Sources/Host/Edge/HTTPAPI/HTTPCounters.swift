@@ -1,3 +1,4 @@
+import Service
 import Telemetry
 
 /// The metrics of module `http`. A request is counted on arrival, before anything about it is
@@ -38,7 +39,8 @@ struct HTTPCounters: Sendable {
     let sentBytes: Counter
     let answers: AnswerCounters
     let times: RequestTimes
-    let forwards: ForwardCounters
+    private let forwards: ForwardCounters
+    private let copies: CopyCounters
 
     init(_ metrics: MetricRegistry) {
         func counter(_ name: String) -> Counter { metrics.counter("http", name) }
@@ -71,6 +73,13 @@ struct HTTPCounters: Sendable {
         answers = AnswerCounters(metrics)
         times = RequestTimes(metrics)
         forwards = ForwardCounters(metrics)
+        copies = CopyCounters(metrics)
+    }
+
+    /// - Parameter reply: the last one to a request, or the first of an answer in parts.
+    func count(_ reply: Reply, to operation: HTTPOperation) {
+        forwards.count(reply, to: operation)
+        copies.count(reply, to: operation)
     }
 }
 

@@ -258,7 +258,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
             if waiting.source == nil { edge.desk.counters.times.record(waiting.pending) }
             // Behind the first part of an answer comes no news; the lines of a load are its progress.
             if waiting.source == nil || waiting.shipment != nil {
-                edge.desk.counters.forwards.count(reply, to: waiting.pending.operation)
+                edge.desk.counters.count(reply, to: waiting.pending.operation)
             }
             // Rendering for a client that has gone would be for nothing.
             guard waiting.connection.isOpen, !waiting.isOver else { continue }
@@ -290,7 +290,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
             return connection
         }
         edge.desk.counters.times.record(found.pending)
-        edge.desk.counters.forwards.count(reply, to: found.pending.operation)
+        edge.desk.counters.count(reply, to: found.pending.operation)
         let response = edge.desk.answer(reply, to: found.pending)
         found.source = response.source
         found.isOver = response.source == nil

@@ -130,20 +130,15 @@ enum AbsentMetrics {
         return modules.sorted { $0.name < $1.name }
     }
 
-    /// The requests stand for what was done. Without `-auth` there is nobody who judges, and counts.
-    private static let nearest = [
-        "auth_ok": "open_checks",
-        "num_backups": "backups", "num_boots": "boot", "num_loads": "loads",
-        "num_user_snapshots": "user_snapshots",
-    ]
-
     private static func value(of name: String, among modules: [JSONValue.Member]) -> JSONValue {
-        if name == "leader_changes_observed" {
-            return modules.first { $0.name == NodeTimings.module }?.value["leader_changes"] ?? 0
+        func counted(_ name: String, in module: String) -> JSONValue {
+            modules.first { $0.name == module }?.value[name] ?? 0
         }
-        guard let counted = nearest[name],
-            let http = modules.first(where: { $0.name == "http" })?.value.members
-        else { return 0 }
-        return http.first { $0.name == counted }?.value ?? 0
+        switch name {
+        case "leader_changes_observed": return counted("leader_changes", in: NodeTimings.module)
+        // Without `-auth` there is nobody who judges, and counts.
+        case "auth_ok": return counted("open_checks", in: "http")
+        default: return 0
+        }
     }
 }
