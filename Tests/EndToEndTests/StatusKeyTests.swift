@@ -181,7 +181,7 @@ import Testing
             """
             num_get_node_api_req num_get_node_api_resp num_get_node_api_req_local num_execute_req \
             num_query_req num_request_req num_backup_req num_load_req num_remove_node_req \
-            num_notify_req num_join_req num_stepdown_req num_broadcast_hwm_req \
+            num_notify_req num_join_req num_join_requests num_stepdown_req num_broadcast_hwm_req \
             num_hwm_update_dropped num_conn_rejected num_client_retries \
             num_get_node_api_req_retries num_client_execute_retries num_client_query_retries \
             num_client_request_retries num_client_load_retries num_client_read_timeouts \

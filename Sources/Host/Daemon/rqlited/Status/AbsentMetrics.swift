@@ -11,7 +11,7 @@ enum AbsentMetrics {
             """
             num_get_node_api_req num_get_node_api_resp num_get_node_api_req_local num_execute_req \
             num_query_req num_request_req num_backup_req num_load_req num_remove_node_req \
-            num_notify_req num_join_req num_stepdown_req num_broadcast_hwm_req \
+            num_notify_req num_join_req num_join_requests num_stepdown_req num_broadcast_hwm_req \
             num_hwm_update_dropped num_conn_rejected num_client_retries \
             num_get_node_api_req_retries num_client_execute_retries num_client_query_retries \
             num_client_request_retries num_client_load_retries num_client_read_timeouts \
@@ -136,6 +136,8 @@ enum AbsentMetrics {
         }
         switch name {
         case "leader_changes_observed": return counted("leader_changes", in: NodeTimings.module)
+        // A name by which scripts look for it, too.
+        case "num_join_requests": return counted("num_join_req", in: "cluster")
         // Without `-auth` there is nobody who judges, and counts.
         case "auth_ok": return counted("open_checks", in: "http")
         default: return 0
