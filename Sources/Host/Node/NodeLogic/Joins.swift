@@ -25,7 +25,7 @@ package struct Joins: Equatable, Sendable {
 
     /// The node is a member.
     mutating func granted(_ question: PeerQuestionID) {
-        defer { change = nil }
+        defer { self.change = nil }
         guard let change, change.question == question else {
             ignored += 1
             return
