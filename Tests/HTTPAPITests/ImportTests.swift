@@ -280,6 +280,8 @@ import Wire
         let answer = try client.post("/db/import?table=t&format=csv", "a\n1\n")
         #expect(answer.status == 503)
         #expect(answer.body.contains("whether this batch took effect is unknown"))
+        #expect(answer.headers["x-rqlited-error"] == "leadership_lost")
+        #expect(answer.headers["retry-after"] == nil)
         #expect(commands(client).count == 1)
         let other = try self.client { _ in .failed(.notLeader(leaderURL: "http://n2")) }
         #expect(try other.post("/db/import?table=t&format=csv&redirect", "a\n1\n").status == 301)

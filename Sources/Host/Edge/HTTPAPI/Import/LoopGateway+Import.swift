@@ -64,13 +64,17 @@ extension LoopGateway {
                 reply.id,
                 ImportFault(
                     line: run.batch?.lines.first, text: ErrorTable.text(error) + doubt),
-                isService: true)
+                failedBy: error)
         default: return false
         }
         return true
     }
 
-    private func endImport(_ id: RequestID, _ fault: ImportFault?, isService: Bool = false) {
+    /// - Parameter error: the node's or the cluster's, and none of the rows'. There is no word of trying
+    ///   again: what went in would go in twice.
+    private func endImport(
+        _ id: RequestID, _ fault: ImportFault?, failedBy error: ServiceError? = nil
+    ) {
         guard let found = remove(id), let run = found.importing else { return }
         edge.desk.counters.times.record(found.pending)
         defer { endDrainingIfDue() }
@@ -81,9 +85,10 @@ extension LoopGateway {
             var body: [UInt8] = []
             JSONValue.object(run.summary(fault)).write(
                 to: &body, pretty: found.pending.format.pretty)
-            let failure: HTTPResponseStatus = isService ? .serviceUnavailable : .badRequest
-            found.connection.complete(
-                found.exchange, with: Response(fault == nil ? .ok : failure, .json, body: body))
+            let failure: HTTPResponseStatus = error == nil ? .badRequest : .serviceUnavailable
+            var response = Response(fault == nil ? .ok : failure, .json, body: body)
+            response.errorCode = error.map { Problem.code(of: $0) }
+            found.connection.complete(found.exchange, with: response)
         }
         found.connection.flush()
     }
