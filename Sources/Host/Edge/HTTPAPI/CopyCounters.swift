@@ -21,6 +21,8 @@ struct CopyCounters: Sendable {
 
     /// - Parameter reply: the last one to a request, or the first of an answer in parts.
     func count(_ reply: Reply, to operation: HTTPOperation) {
+        // Most requests carry statements, and pay for no look-up.
+        guard operation.code != .command else { return }
         switch reply.outcome {
         case .failed: if operation === HTTPOperation.snapshot { failedSnapshots.add() }
         case .results(let result) where result.error != nil: break
