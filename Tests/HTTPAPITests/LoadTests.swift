@@ -1,3 +1,4 @@
+import Telemetry
 import Raft
 import Service
 import Synchronization

@@ -1,3 +1,4 @@
+import Replication
 import PeerProtocol
 import Raft
 import Testing

@@ -1,3 +1,4 @@
+import Wire
 import Service
 import Telemetry
 
