@@ -61,6 +61,17 @@ extension NodeMachine {
         answerShortened()
     }
 
+    /// The log has no room. A checkpoint lets it get shorter, which a database that is held for a snapshot keeps from
+    /// doing anything; and without room for what is written nothing is applied that would bring one.
+    mutating func endHoldForLog() {
+        guard snapshots.logFull(now: now), let replicated else { return }
+        // The hold ends before the checkpoint begins.
+        _ = performSnapshots()
+        checkpoints.waiting.append(
+            CheckpointWaiters.Waiter(pending: nil, index: replicated.appliedIndex, keeping: nil))
+        emit(.database(.checkpoint))
+    }
+
     /// The log stands as short as it gets for now.
     mutating func answerShortened() {
         guard !checkpoints.shortening.isEmpty, replicated?.isCompacting != true else { return }

@@ -248,6 +248,7 @@ extension NodeMachine {
         case .full(let isFull):
             isLogFull = isFull
             replicated?.storageFull(isFull)
+            if isFull { endHoldForLog() }
         }
     }
 

@@ -170,6 +170,15 @@ struct SnapshotTraffic {
         giveUp("what was written meanwhile has outgrown its bound", now)
     }
 
+    /// This node's log has no room. It can't get shorter while the database is held, and of a node that leads on, for
+    /// nobody else can, the transfer may be hours from its end.
+    /// - Returns: whether one was given up.
+    mutating func logFull(now: MonotonicTime) -> Bool {
+        guard outgoing?.isOpen ?? false else { return false }
+        giveUp("this node's log has no room, and gets no shorter meanwhile", now)
+        return true
+    }
+
     /// A node that does not lead sends none: its successor does.
     mutating func stoppedLeading(now: MonotonicTime) {
         waiting = []

@@ -14,8 +14,9 @@ package import Wire
 ///   apply too many entries and the last one is long enough ago; and once when the node stops. One
 ///   that finds no room can wait. As long as SQLite's log has outgrown its bound by far, writes wait now and then
 ///   for reads: with some in flight at all times no checkpoint would ever be complete;
-/// - a snapshot that is being sent holds the main file: past a bound of SQLite's log it is given up,
-///   and readers that hold a checkpoint back past theirs are named to the machine. So are those that keep a
+/// - a snapshot that is being sent holds the main file: past a bound of SQLite's log it is given up, and past a
+///   lesser one where a batch waits for room, for that log can't start over meanwhile;
+/// - readers that hold a checkpoint back past a bound are named to the machine. So are those that keep a
 ///   snapshot from being begun again and again: a read must not keep a member away for long;
 /// - one generation is live. A received snapshot becomes the next one's file; those before it
 ///   are deleted after the first checkpoint of the new, when no reader opens them any more;
@@ -63,6 +64,8 @@ package struct ApplyKeeper: Sendable {
     private static let mostWaitsInVain = 4
     /// What is written while a file is held may be one part in so many of it, where that is more than the bound.
     private static let heldShare: Int64 = 8
+    /// … and where a batch waits for room no more than this, or the bound, if that is less.
+    private static let heldBytesWithoutRoom: Int64 = 256 << 20
     /// Attempts to begin a snapshot, about a second apart, from which on each that readers hold back names them.
     private static let patientOpenings = 10
 
@@ -75,6 +78,8 @@ package struct ApplyKeeper: Sendable {
     private var held: [SnapshotSendID] = []
     /// How large that was when it was held last.
     private var heldBytes: Int64 = 0
+    /// Of SQLite's log, as of the last batch that was applied.
+    private var lastWalBytes: Int64 = 0
     private var lastCheckpoint: LogIndex
     private var lastCheckpointTime: MonotonicTime
     /// The checkpoint that is handed out was asked for.
@@ -228,6 +233,7 @@ package struct ApplyKeeper: Sendable {
         through index: LogIndex, walBytes: Int64, at now: MonotonicTime
     ) {
         due.append(.report(endBatch() + [.applied(through: index)]))
+        lastWalBytes = walBytes
         if mustCheckpoint(index, walBytes, now) {
             lastCheckpoint = index
             lastCheckpointTime = now
@@ -275,7 +281,12 @@ package struct ApplyKeeper: Sendable {
         mayCheckpoint = true
         guard !isFull else { return }
         isFull = true
-        due.append(.report([.full(true)]))
+        var reports: [DatabaseReport] = [.full(true)]
+        // It may be what fills the disk, and the transfer hours from its end.
+        if lastWalBytes > min(limits.holdBytes, Self.heldBytesWithoutRoom) {
+            reports += held.map { DatabaseReport.holdOutgrown($0) }
+        }
+        due.append(.report(reports))
     }
 
     private mutating func leave(_ answers: [AppliedAnswer], waitingFor what: String) {

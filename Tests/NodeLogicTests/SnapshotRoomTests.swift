@@ -1,0 +1,35 @@
+import Raft
+import Testing
+
+@testable import NodeLogic
+
+/// A snapshot on its way holds the database, and so the log, while a disk has no room for more.
+@Suite struct SnapshotRoomTests {
+    private func role(_ number: Int, of scenario: NodeScenario) -> RoleName? {
+        scenario.ensemble.nodes[number]?.machine?.replicated?.raft.role
+    }
+
+    /// 3 lags, so that 1 must go on leading whatever its disk says.
+    @Test
+    func `A leader whose log has no room gives up a snapshot that keeps it from getting shorter`() {
+        var scenario = NodeScenario()
+        _ = scenario.run((1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1 threshold=5" })
+        _ = scenario.run(["run 1500", "kill 3", "run 1500"])
+        _ = scenario.run((1...8).map { "write 1 x:\($0)" })
+        _ = scenario.run(["run 500"])
+        #expect(role(1, of: scenario) == .leader)
+        let sent = scenario.run(["hold on", "start 3", "run 3000"])
+        #expect(sent.contains("3: receives a snapshot of 1"), "\(sent)")
+        let lines = scenario.run(["full 1 on"])
+        #expect(lines.contains("1: cancels snapshot 1"), "\(lines)")
+        #expect(
+            lines.contains { $0.hasPrefix("1: snapshot not sent node.id=3 cause=this node's log") })
+        // What it asked of the database's thread has come to its end, and stands in nobody's way.
+        #expect(scenario.ensemble.nodes[1]?.machine?.checkpoints.waiting.isEmpty == true)
+        #expect(scenario.ensemble.nodes[1]?.snapshots.isEmpty == true)
+        _ = scenario.run(["full 1 off", "hold off", "run 5000"])
+        #expect(role(1, of: scenario) == .leader)
+        let read = scenario.run(["read 3 x level=none"])
+        #expect(read.contains { $0.hasPrefix("read 3 x -> x=8") }, "\(read)")
+    }
+}
