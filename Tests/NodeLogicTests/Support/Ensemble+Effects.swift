@@ -259,7 +259,7 @@ extension Ensemble {
     private mutating func database(
         _ work: DatabaseWork, _ effect: NodeEffect, of number: Int
     ) {
-        if nodes[number]?.isHung == true {
+        if nodes[number]?.isHung == true || nodes[number]?.isDatabaseHung == true {
             nodes[number]?.held.append(effect)
             return
         }

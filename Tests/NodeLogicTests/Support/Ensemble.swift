@@ -22,6 +22,8 @@ struct Ensemble {
         var inbox: [NodeEvent] = []
         /// The log and the database do nothing while this is set.
         var isHung = false
+        /// The database alone does nothing.
+        var isDatabaseHung = false
         /// Its process stands still: no turn, and events wait.
         var isStalled = false
         var held: [NodeEffect] = []

@@ -60,7 +60,7 @@ struct NodeScenario {
             ensemble.settle()
         case "cut": for pair in pairs(command) { ensemble.cuts.insert(pair) }
         case "heal": ensemble.cuts = []
-        case "hang": ensemble.nodes[command.node]?.isHung = true
+        case "hang": hang(command)
         case "revive": revive(command.node)
         case "stall": stall(command)
         case "full":
@@ -193,8 +193,16 @@ struct NodeScenario {
             identity: identity, engine: "e", settings: node.options.settings)
     }
 
+    /// All of its disk, or its database alone.
+    private mutating func hang(_ command: ScenarioCommand) {
+        let isDatabase = command.words.last == "database"
+        ensemble.nodes[command.node]?.isDatabaseHung = isDatabase
+        ensemble.nodes[command.node]?.isHung = !isDatabase
+    }
+
     private mutating func revive(_ number: Int) {
         ensemble.nodes[number]?.isHung = false
+        ensemble.nodes[number]?.isDatabaseHung = false
         let held = ensemble.nodes[number]?.held ?? []
         ensemble.nodes[number]?.held = []
         for effect in held { ensemble.perform(effect, of: number) }

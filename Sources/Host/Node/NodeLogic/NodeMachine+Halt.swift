@@ -141,16 +141,25 @@ extension NodeMachine {
     // MARK: Leading
 
     /// Nothing is applied here, so that this node, as leader, takes no writes though others could.
-    private var leadsInVain: Bool { servesNothing || isDatabaseFull }
+    private var leadsInVain: Bool { lacksDatabase || appliesNothing }
 
-    /// A leader that serves nothing, or whose database has no room, looks for a member that is ready, and
-    /// hands over to it. While there is none it stays: somebody must lead for a decision to be committed.
+    /// That nothing is applied is known for sure: it is not only that a batch takes long.
+    private var lacksDatabase: Bool { servesNothing || isDatabaseFull }
+
+    /// A leader that serves nothing, or whose database has no room or stands still, looks for a member that is ready,
+    /// and hands over to it. While there is none it stays: somebody must lead for a decision to be committed.
     mutating func handOverIfHalted() {
-        guard leadsInVain, let raft = replicated?.raft, raft.isReadyLeader,
-            now - soughtSuccessorAt >= Self.successorPause
-        else { return }
+        // Of a log that can't be written the core knows more: who follows may need the vote that this node can't
+        // give (decision 21).
+        guard leadsInVain, let replicated, replicated.raft.isReadyLeader,
+            !replicated.isStorageStalled
+        else {
+            if !ableSince.isEmpty { ableSince = [:] }
+            return
+        }
+        guard now - soughtSuccessorAt >= Self.successorPause else { return }
         soughtSuccessorAt = now
-        for member in raft.membership.members
+        for member in replicated.raft.membership.members
         where member.suffrage == .voter && member.id != options.identity.id {
             call(
                 .successor(member.id), .hello, at: address(of: member.id) ?? member.address,
@@ -160,8 +169,16 @@ extension NodeMachine {
 
     mutating func successorAnswered(_ id: NodeID, _ result: PeerResult) {
         guard case .success(.hello(let hello)) = result, hello.identity.id == id, hello.isReady,
-            leadsInVain, replicated?.raft.isReadyLeader ?? false
-        else { return }
+            leadsInVain, replicated?.raft.isReadyLeader ?? false,
+            replicated?.isStorageStalled == false
+        else {
+            ableSince[id] = nil
+            return
+        }
+        let since = ableSince[id] ?? now
+        ableSince[id] = since
+        // Who has the same to apply and got it a moment later is not ready either, but says so that much later.
+        guard lacksDatabase || now - since >= options.standstillTime else { return }
         do throws(Refusal) {
             try replicated?.transferLeadership(to: id)
             say(

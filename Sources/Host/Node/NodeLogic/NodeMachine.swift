@@ -88,6 +88,8 @@ package struct NodeMachine: Sendable {
     var halt: ApplyHalt?
     /// When a leader that applies nothing last looked for another node to lead.
     var soughtSuccessorAt = MonotonicTime(nanoseconds: 0)
+    /// Since when others have answered, whenever they were asked, that they could lead in this node's place.
+    var ableSince: [NodeID: MonotonicTime] = [:]
     /// What the log holds of a cluster that the database doesn't know yet.
     var unestablished: RestoredState?
     /// Skips of a recovery by hand that this run, as leader, has not put into the log: whoever joins

@@ -1,0 +1,56 @@
+import Raft
+import Testing
+
+@testable import NodeLogic
+
+/// A leader whose database applies nothing, whatever its log does.
+@Suite struct DatabaseHangTests {
+    private static let forming =
+        (1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1" } + ["run 1500"]
+
+    private func leads(_ number: Int, in scenario: NodeScenario) -> Bool {
+        scenario.ensemble.nodes[number]?.machine?.replicated?.raft.role == .leader
+    }
+
+    @Test func `A leader whose database stands still hands over to a node that applies its log`() {
+        var scenario = NodeScenario()
+        _ = scenario.run(Self.forming)
+        #expect(leads(3, in: scenario))
+        let lines = scenario.run(["hang 3 database", "write 3 x:1 timeout=60000", "run 15000"])
+        #expect(!leads(3, in: scenario))
+        #expect(
+            lines.contains { $0.hasPrefix("3: leadership goes to a node that applies its log") },
+            "\(lines)")
+        let written = scenario.run(["write 1 y:1", "run 1000"])
+        #expect(written.contains("write 1 y:1 -> ok"), "\(written)")
+        let revived = scenario.run(["revive 3", "run 1000"])
+        #expect(revived.contains("write 3 x:1 -> ok"), "\(revived)")
+    }
+
+    /// As with a write that takes long everywhere: the others have it a moment later than the leader.
+    @Test func `Where all databases stand still leadership stays`() {
+        var scenario = NodeScenario()
+        _ = scenario.run(Self.forming)
+        let hanging = (1...3).map { "hang \($0) database" }
+        let lines = scenario.run(hanging + ["write 3 x:1 timeout=60000", "run 30000"])
+        #expect(leads(3, in: scenario))
+        #expect(!lines.contains { $0.contains("leadership goes") }, "\(lines)")
+    }
+
+    /// The follower could not be elected without the vote that the leader can't write.
+    @Test
+    func `Of two voters one whose log has no room stays leader, though its database has none`() {
+        var scenario = NodeScenario()
+        _ = scenario.run((1...2).map { "node \($0) plan=expect:2 join=n1:1,n2:1" } + ["run 1500"])
+        let leader = leads(1, in: scenario) ? 1 : 2
+        #expect(leads(leader, in: scenario))
+        scenario.say(.log(.full(true)), to: leader)
+        scenario.say(.database(.full(true)), to: leader)
+        _ = scenario.run(["run 5000"])
+        #expect(leads(leader, in: scenario))
+        // Its log can be written again, and with it its vote.
+        scenario.say(.log(.full(false)), to: leader)
+        _ = scenario.run(["run 5000"])
+        #expect(leads(3 - leader, in: scenario))
+    }
+}
