@@ -59,6 +59,21 @@ import Testing
         #expect(raft.hardState == HardState(term: Term(4), votedFor: own))
     }
 
+    /// Who led it has stepped down since, and nobody has acknowledged anything to it.
+    @Test
+    func `It votes no more in a term that its disk does not know, though nobody leads there now`() {
+        var raft = Elected.follower()
+        #expect(raft.heard(testimony(4, nil, hasLeader: false)) == nil)
+        #expect(raft.term == Term(4) && raft.missing == nil)
+        #expect(answers(&raft, term: 4, position(20, 3)) == false)
+        let own = HardState.Vote(candidate: nodeID(1), incarnation: identity(1).incarnation)
+        #expect(raft.hardState == HardState(term: Term(4), votedFor: own))
+        // It lets itself be asked, and stands, in the next.
+        #expect(answers(&raft, term: 5, position(20, 3)) == true)
+        for _ in 0..<100 { raft.tick() }
+        #expect(raft.role == .preCandidate)
+    }
+
     @Test func `A candidate that hears of its loss is none any more`() {
         var raft = Elected.follower()
         raft.campaign()

@@ -4,7 +4,8 @@
 ///
 /// - It votes for nobody whose log is not at least as complete as the one it acknowledged, as if it held
 ///   that still (thesis §3.6.1), and does not stand for election, until its own log is so complete again.
-/// - It votes no more in a term that has a leader: it may have voted there already.
+/// - It votes no more in a term that has a leader, nor in one that others are in and its disk does not know: it may
+///   have voted there already, and who led by that vote may have stepped down.
 ///
 /// What it acknowledges is what its log holds, so a leader may count it. Nothing of this is kept on the
 /// disk, and it counts for this node alone: of a whole cluster that was restored from copies nobody is
@@ -52,7 +53,7 @@ extension RaftMachine {
         {
             witnessed = acknowledged
         }
-        if testimony.hasLeader { settle(testimony.term) }
+        if testimony.hasLeader || testimony.term > term { settle(testimony.term) }
         switch roleState {
         case .preCandidate, .candidate:
             if missing != nil { becomeFollower(term: term, leader: nil, because: nil) }
@@ -77,7 +78,8 @@ extension RaftMachine {
         }
     }
 
-    /// Another node leads the term: this one's vote in it is spent, given or not.
+    /// Others have been in the term without this node, as far as its disk knows, or one leads it: this node's vote in
+    /// it is spent, given or not.
     private mutating func settle(_ other: Term) {
         guard other > term || (other == term && missing != nil && leader == nil) else { return }
         if other > term {
