@@ -33,4 +33,15 @@ import Testing
         let read = scenario.run(["read 3 x level=none"])
         #expect(read.contains { $0.hasPrefix("read 3 x -> x=8") }, "\(read)")
     }
+
+    /// Of one that is alone nobody will ever ask for an entry.
+    @Test func `A log keeps nothing for others where the database has no room`() {
+        var scenario = NodeScenario()
+        _ = scenario.run(["node 1", "run 1000", "write 1 x:1", "write 1 x:2", "run 100"])
+        #expect(role(1, of: scenario) == .leader)
+        #expect(scenario.ensemble.nodes[1]?.disk.base.index == .zero)
+        scenario.say(.database(.full(true)), to: 1)
+        let applied = scenario.ensemble.nodes[1]?.disk.applied.index
+        #expect(scenario.ensemble.nodes[1]?.disk.base.index == applied)
+    }
 }

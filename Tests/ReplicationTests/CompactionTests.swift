@@ -13,10 +13,10 @@ import Testing
         var node: Fixture
         private var lastProposal: UInt64 = 0
 
-        init() {
+        init(trailing: Int = 1) {
             var settings = ReplicationSettings()
             settings.compactionThreshold = 2
-            settings.trailingEntries = 1
+            settings.trailingEntries = trailing
             node = Fixture(voters: ["a", "b", "c"], settings: settings)
             node.elect()
             answer()
@@ -103,6 +103,44 @@ import Testing
         cluster.node.log.storageFull(true)
         cluster.node.settle()
         #expect(cluster.node.effects.contains(.compactLog(through: LogIndex(59))))
+    }
+
+    // MARK: Without room
+
+    @Test(arguments: [true, false])
+    func `A follower's log keeps nothing for others where a disk has no room`(isForDatabase: Bool) {
+        var node = Fixture(voters: ["a", "b", "c"])
+        let entries = (1...10 as ClosedRange<UInt64>).map { entry($0, term: 1) }
+        node.hear(term: 1, entries: entries, commit: 10)
+        node.settle()
+        node.log.checkpointed(through: LogIndex(8))
+        node.settle()
+        #expect(!node.log.isCompacting)
+        if isForDatabase {
+            node.log.databaseFull(true)
+        } else {
+            node.log.storageFull(true)
+        }
+        #expect(node.take().contains(.compactLog(through: LogIndex(8))))
+        // Once: what is left is not in the database's file yet.
+        node.log.compacted(through: LogPosition(index: LogIndex(8), term: Term(1)))
+        node.settle()
+        #expect(!node.log.isCompacting)
+    }
+
+    @Test func `A leader's keeps what a member lacks`() {
+        var cluster = Cluster(trailing: 100)
+        cluster.write(through: 10)
+        cluster.tick(1, holding: 4)
+        cluster.checkpoint(through: 10)
+        #expect(!cluster.isCompacting)
+        cluster.node.log.storageFull(true)
+        cluster.node.settle()
+        compact(&cluster, through: 4)
+        #expect(!cluster.isCompacting)
+        cluster.node.hear(Self.matched(10), term: 1)
+        cluster.node.settle()
+        compact(&cluster, through: 10)
     }
 
     // MARK: What is copied elsewhere

@@ -39,6 +39,12 @@ extension RaftMachine {
         return leader.progress.compactMap { $0.neededBehind(settings) }.min()
     }
 
+    /// Through here no other member lacks anything, as far as this leader knows; nil: it does not lead, or is alone.
+    package var matchedByAll: LogIndex? {
+        guard case .leader(let leader) = roleState else { return nil }
+        return leader.progress.map(\.matchIndex).min()
+    }
+
     // MARK: On every node
 
     /// Why a snapshot of this mark must not be taken from a peer; nil when it may. Asked when it is

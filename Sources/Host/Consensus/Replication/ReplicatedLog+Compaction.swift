@@ -2,7 +2,7 @@ package import Raft
 
 /// When the log loses its oldest entries: only what a finished checkpoint covers, by the settings, or
 /// once as somebody asks; and, but for that one, nothing that a member lacks which has just installed a snapshot, nor
-/// what is still to be copied elsewhere.
+/// what is still to be copied elsewhere. Without room nothing is kept for members that may come to lag.
 extension ReplicatedLog {
     /// Drops what the last checkpoint covers, and keeps so many entries behind it; nil: as many as
     /// always. Members that lack what was dropped get a snapshot. Over when `isCompacting` is false.
@@ -29,6 +29,12 @@ extension ReplicatedLog {
         drain()
     }
 
+    /// There is no room for the database, or there is again: the log may be what fills the disk.
+    package mutating func databaseFull(_ isFull: Bool) {
+        isDatabaseFull = isFull
+        drain()
+    }
+
     /// - Parameter base: where the log begins now. One that did not move tells that the compaction
     ///   failed, for lack of room; it is proposed again after a while.
     package mutating func compacted(through base: LogPosition) {
@@ -46,6 +52,18 @@ extension ReplicatedLog {
         return min(checkpointedIndex, LogIndex(last > tail ? last - tail : 0))
     }
 
+    /// Here, or on the same disk.
+    private var lacksRoom: Bool { isStorageFull || isDatabaseFull }
+
+    /// What the settings keep is for members that may come to lag, in entries, however large. Without room none of
+    /// it stays but what some lack now, by what a leader knows; a follower sends nobody anything.
+    private var usualTarget: LogIndex {
+        let target = compactionTarget(keeping: UInt64(settings.trailingEntries))
+        guard lacksRoom else { return target }
+        let end = compactionTarget(keeping: 0)
+        return max(target, min(end, raft.matchedByAll ?? end))
+    }
+
     mutating func proposeCompaction() {
         if raft.role != .leader { heldTail = nil }
         guard !compacting else { return }
@@ -55,15 +73,16 @@ extension ReplicatedLog {
             if target > baseIndex { return startCompaction(target) }
         }
         guard ticks >= compactionPausedUntil else { return }
-        var target = compactionTarget(keeping: UInt64(settings.trailingEntries))
-        guard target.distance(from: baseIndex) >= settings.compactionThreshold else { return }
+        var target = usualTarget
+        let least = lacksRoom ? 1 : settings.compactionThreshold
+        guard target.distance(from: baseIndex) >= least else { return }
         // Who has just installed a snapshot gets the rest from the log, or needs the next one at once, and so does
         // who copies the log. One that can't be written must get shorter all the same.
         if !isStorageStalled {
             if let needed = raft.neededBehind { target = min(target, needed) }
             if let needed = heldTail?.needed { target = min(target, needed) }
         }
-        guard target.distance(from: baseIndex) >= settings.compactionThreshold else { return }
+        guard target.distance(from: baseIndex) >= least else { return }
         startCompaction(target)
     }
 

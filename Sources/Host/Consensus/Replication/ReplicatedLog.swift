@@ -24,7 +24,9 @@ package struct ReplicatedLog: Sendable {
     /// Ticks of this run.
     var ticks: UInt64 = 0
     /// The shell says that there is no room for the log.
-    private var isStorageFull = false
+    private(set) var isStorageFull = false
+    /// … or for the database.
+    var isDatabaseFull = false
     /// The oldest write takes longer than `RaftSettings.stallTicks`.
     private var isWriteStuck = false
     /// Everything through here is durable in this node's log. appliedIndex <= durableIndex.

@@ -265,7 +265,9 @@ extension NodeMachine {
         case .damaged(let text, let index): databaseDamaged(text, after: index)
         case .checkpointed(let index): replicated?.checkpointed(through: index)
         case .checkpointEnded(let index): checkpointEnded(through: index)
-        case .full(let isFull): isDatabaseFull = isFull
+        case .full(let isFull):
+            isDatabaseFull = isFull
+            replicated?.databaseFull(isFull)
         case .readersHoldCheckpoint: emit(.evictOldestRead)
         case .snapshotOpened(let id, let result):
             snapshots.opened(
