@@ -34,6 +34,8 @@ package struct PendingRequest: Sendable {
     package var encoded: [UInt8]
     /// Reads of a `/db/request` turned out to write: don't try the readers again.
     package var isWrite = false
+    /// While it is parked: until when, in the database, if nothing else changes. Nil: it waits for something else.
+    var awaited: LogIndex?
     /// A readiness check that waits until everything through here is applied.
     package var syncIndex: LogIndex?
 

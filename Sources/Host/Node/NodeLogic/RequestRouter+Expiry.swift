@@ -21,13 +21,10 @@ extension RequestRouter {
         let isLate = { [applyTimeout] (pending: PendingRequest) in
             pending.parkedDeadline(applyTimeout: applyTimeout) <= now
         }
-        let late = parked.filter(isLate)
-        guard !late.isEmpty else { return }
-        if !limits.rules.breaks(.answersParkedTwice) { parked.removeAll(where: isLate) }
-        for pending in late {
-            parkedBytes -= pending.byteCount
-            answer(pending, expiry(of: pending, standing))
-        }
+        let late =
+            limits.rules.breaks(.answersParkedTwice)
+            ? parked.filter(isLate) : unpark { isLate($1) }
+        for pending in late { answer(pending, expiry(of: pending, standing)) }
     }
 
     private func expiry(of pending: PendingRequest, _ standing: Standing) -> Outcome {

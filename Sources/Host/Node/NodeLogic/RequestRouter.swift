@@ -24,8 +24,10 @@ struct RequestRouter {
     var forwarded: [RequestKey: Forwarded] = [:]
     /// Who led when that was last looked at.
     var lastLeader: NodeID?
-    /// What the standing was when all that is parked was last tried.
+    /// What the standing was when what is parked was last tried …
     private var triedAt: Standing.Gate?
+    /// … of which these are the first so many; what was parked since then was not.
+    private var triedCount = 0
     private var decisions = Decisions()
     /// Nothing that is open can be late before.
     var nextExpiry = MonotonicTime(nanoseconds: .max)
@@ -152,7 +154,10 @@ struct RequestRouter {
     /// Whether this database has what the read must have seen; otherwise the read waits for it, or is
     /// refused where it can't come.
     private mutating func hasSeen(_ pending: PendingRequest, _ standing: Standing) -> Bool {
-        guard let demand = pending.request.operation.readOptions?.demand else { return true }
+        guard let options = pending.request.operation.readOptions, let demand = options.demand
+        else {
+            return true
+        }
         if case .mark(let mark) = demand, let cluster = standing.cluster,
             mark.cluster != cluster || mark.epoch != standing.epoch
         {
@@ -160,7 +165,10 @@ struct RequestRouter {
             return false
         }
         if standing.cluster != nil, demand.index <= standing.appliedIndex { return true }
-        park(pending)
+        var waiting = pending
+        // Whether the database is fresh is looked at again whenever it has gone on.
+        if options.freshness.limit == nil { waiting.awaited = demand.index }
+        park(waiting)
         return false
     }
 
@@ -225,25 +233,51 @@ struct RequestRouter {
         else { return answer(pending, .failed(.busy)) }
         parkedBytes += pending.byteCount
         parked.append(pending)
-        // What it waits for may have come to be in this very turn.
-        triedAt = nil
         expires(pending.parkedDeadline(applyTimeout: applyTimeout))
     }
 
-    private mutating func unparkAll() -> [PendingRequest] {
-        defer {
-            parked.removeAll(keepingCapacity: true)
-            parkedBytes = 0
+    /// Takes out of what is parked what the condition says of a place and of what stands there.
+    mutating func unpark(where isDue: (Int, PendingRequest) -> Bool) -> [PendingRequest] {
+        var due: [PendingRequest] = []
+        var places: [Int] = []
+        for (place, pending) in parked.enumerated() where isDue(place, pending) {
+            due.append(pending)
+            due[due.count - 1].awaited = nil
+            places.append(place)
+            parkedBytes -= pending.byteCount
         }
-        return parked
+        // As a rule nothing is, and nothing moves.
+        guard !due.isEmpty else { return [] }
+        var kept: [PendingRequest] = []
+        kept.reserveCapacity(parked.count - due.count)
+        var next = places[...]
+        for (place, pending) in parked.enumerated() {
+            if next.first == place { next.removeFirst() } else { kept.append(pending) }
+        }
+        let triedBefore = triedCount
+        triedCount -= places.count { $0 < triedBefore }
+        parked = kept
+        return due
     }
 
-    /// Those that may go on since the standing changed; each must be dispatched again.
+    /// Those that may go on since the standing changed; each must be dispatched again. There may be thousands, and
+    /// the database goes on all the time: who waits for it alone is not tried before it has come so far.
     mutating func retry(_ standing: Standing) -> [PendingRequest] {
-        if limits.rules.breaks(.resendsForwards), triedAt != standing.gate { resendAll() }
-        guard !parked.isEmpty, triedAt != standing.gate else { return [] }
-        let waiting = unparkAll()
-        return waiting
+        let gate = standing.gate
+        if limits.rules.breaks(.resendsForwards), triedAt != gate { resendAll() }
+        let count = triedCount
+        let isSame = triedAt == gate
+        guard !isSame || count < parked.count else { return [] }
+        var former = triedAt
+        former?.appliedIndex = gate.appliedIndex
+        let isSameButApplied = former == gate
+        return unpark { place, pending in
+            // What it waits for may have come to be in the very turn in which it was parked.
+            guard place < count else { return true }
+            guard !isSame else { return false }
+            guard isSameButApplied, let awaited = pending.awaited else { return true }
+            return awaited <= gate.appliedIndex
+        }
     }
 
     /// As no node may: some of it has had its effect.
@@ -255,7 +289,10 @@ struct RequestRouter {
     }
 
     /// All that could go on with this standing did.
-    mutating func tried(_ standing: Standing) { triedAt = standing.gate }
+    mutating func tried(_ standing: Standing) {
+        triedAt = standing.gate
+        triedCount = parked.count
+    }
 
     mutating func answer(_ pending: PendingRequest, _ outcome: Outcome) {
         answer(pending.key, outcome)
@@ -357,8 +394,7 @@ struct RequestRouter {
     /// Nobody waits for the requests any more. What is in the log takes its course, and so does what
     /// the other node has in its log; but it hears of it.
     mutating func cancelled(_ gone: Set<RequestKey>) {
-        for pending in parked where gone.contains(pending.key) { parkedBytes -= pending.byteCount }
-        parked.removeAll { gone.contains($0.key) }
+        _ = unpark { gone.contains($1.key) }
         for id in openReads.keys.sorted() {
             openReads[id]?.removeAll { gone.contains($0.key) }
         }
@@ -371,6 +407,6 @@ struct RequestRouter {
 
     /// The node stops: what can't come to its end is answered.
     mutating func refuseAll(_ error: ServiceError) {
-        for pending in unparkAll() { answer(pending, .failed(error)) }
+        for pending in unpark(where: { _, _ in true }) { answer(pending, .failed(error)) }
     }
 }
