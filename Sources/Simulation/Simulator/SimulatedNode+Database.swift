@@ -30,6 +30,7 @@ extension SimulatedNode {
 
     func databaseDone(at now: Int) {
         guard let step = databaseStep else { return }
+        guard !isDatabaseHung else { return output.append(.after(Self.hangStep, .databaseDone)) }
         databaseStep = nil
         perform(step, at: now)
         advanceDatabase()

@@ -33,7 +33,7 @@ extension SimulatedNode {
         if mutation == .acknowledgesAtAppend { answerEarly(write.entries) }
     }
 
-    private static var hangStep: Int { 20 }
+    static var hangStep: Int { 20 }
 
     /// Something was posted.
     func logWakes() {

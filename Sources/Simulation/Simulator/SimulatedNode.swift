@@ -123,6 +123,8 @@ final class SimulatedNode {
     var wallOffset = 0
     /// Whatever its log asks of the disk takes until this ends.
     var isDiskHung = false
+    /// So does whatever its database asks, which may lie on another.
+    var isDatabaseHung = false
     /// Now and then something fails that may.
     var isMishapPossible = true
     var output: [NodeOutput] = []

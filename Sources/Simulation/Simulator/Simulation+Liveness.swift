@@ -66,6 +66,7 @@ extension Simulation {
             node.isMishapPossible = false
             node.disk.capacity = nil
             node.isDiskHung = false
+            node.isDatabaseHung = false
             node.disk.forgetPlans()
             node.syncDelay = 1...10
             node.databaseDelay = 0...4

@@ -3,11 +3,13 @@ import NodeLogic
 import Raft
 import Replication
 
-/// The leader's disk is full, or hangs, for longer than anybody waits, while all else is well and
-/// others have room: writes must go on meanwhile, not only afterwards.
+/// The leader's disk is full, or hangs, or that of its database alone does, for longer than anybody waits, while
+/// all else is well and others have room: writes must go on meanwhile, not only afterwards.
 extension Simulation {
     /// Until then another node leads that can write.
     private static var handOverTime: Int { 10_000 }
+    /// By then, where its database alone hangs, and whoever waits for that has given up.
+    private static var databaseTime: Int { 40_000 }
     /// In each such time some write is acknowledged.
     private static var progressTime: Int { 5000 }
 
@@ -20,13 +22,17 @@ extension Simulation {
         }
         guard invariants.violation == nil, isWhole, let leader = presentLeader else { return }
         let struck = leader.slot
-        if random.chance(1, of: 2) {
+        switch random.below(3) {
+        case 0: leader.disk.capacity = 0
+        case 1:
             leader.isDiskHung = true
             faults.hungDisks += 1
-        } else {
-            leader.disk.capacity = 0
+        default:
+            leader.isDatabaseHung = true
+            faults.hungDisks += 1
         }
-        advance(through: now + Self.handOverTime) { false }
+        let patience = leader.isDatabaseHung ? Self.databaseTime : Self.handOverTime
+        advance(through: now + patience) { false }
         let rest = isLong ? 180_000 : 15_000
         let end = now + rest
         while invariants.violation == nil, now < end {
@@ -48,8 +54,12 @@ extension Simulation {
             }
             faults.sieges += 1
         }
-        nodes[struck].isDiskHung = false
-        nodes[struck].disk.capacity = nil
+        if leader.isDatabaseHung, leader.machine?.replicated?.raft.role == .leader {
+            invariants.broke("\(leader.id) leads though its database stands still")
+        }
+        leader.isDiskHung = false
+        leader.isDatabaseHung = false
+        leader.disk.capacity = nil
     }
 
     /// No large entries are on their way: what is behind them could be committed by nobody meanwhile.
