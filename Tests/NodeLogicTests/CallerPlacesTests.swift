@@ -59,4 +59,41 @@ import Testing
         ])
         #expect(lines.contains { $0.hasPrefix("read 3 x -> x=1") }, "\(lines)")
     }
+
+    /// As above, and 3 was restarted since: it does not remember who acknowledged what.
+    @Test func `What is committed binds a disk that went back, whoever remembers it`() {
+        var scenario = NodeScenario()
+        _ = scenario.run((1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1" })
+        _ = scenario.run([
+            "run 1500", "save 1", "kill 2", "run 1000", "write 3 x:1", "run 500", "kill 1",
+            "kill 3",
+        ])
+        func raft(_ number: Int) -> RaftMachine? {
+            scenario.ensemble.nodes[number]?.machine?.replicated?.raft
+        }
+        // It answers, and can't be elected meanwhile.
+        _ = scenario.run([
+            "start 3", "run 2000", "hang 3", "restore 1", "start 1", "run 2000",
+        ])
+        #expect(raft(1)?.missing == nil)
+        #expect(raft(1)?.lackedCommitted == LogPosition(index: LogIndex(2), term: Term(1)))
+        _ = scenario.run(["kill 3", "start 2", "run 10000"])
+        #expect(raft(1)?.leader == nil && raft(2)?.leader == nil)
+        let wait = scenario.ensemble.nodes[1]?.machine?.status.waitingFor ?? ""
+        #expect(wait.contains("others had committed entry 2 of term 1"), "\(wait)")
+        let lines = scenario.run([
+            "revive 3", "start 3", "run 5000", "read 3 x level=linearizable", "run 500",
+        ])
+        #expect(lines.contains { $0.hasPrefix("read 3 x -> x=1") }, "\(lines)")
+    }
+
+    @Test func `What a read replica knows to be committed binds no voter`() {
+        var scenario = NodeScenario()
+        _ = scenario.run(
+            ["node 1", "run 1000", "node 2 plan=join replica=yes join=n1:1", "run 3000", "save 1"])
+        _ = scenario.run(["write 1 x:1", "run 500", "kill 1", "restore 1", "start 1", "run 3000"])
+        let raft = scenario.ensemble.nodes[1]?.machine?.replicated?.raft
+        #expect(raft?.lackedCommitted == nil)
+        #expect(raft?.role == .leader)
+    }
 }

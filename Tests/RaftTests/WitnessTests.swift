@@ -5,10 +5,12 @@ import Testing
 /// A disk that went back to an older state: what others saw of this node binds it still.
 @Suite struct WitnessTests {
     private func testimony(
-        _ term: UInt64, _ acknowledged: LogPosition?, hasLeader: Bool = true
+        _ term: UInt64, _ acknowledged: LogPosition?, hasLeader: Bool = true,
+        committed: LogPosition? = nil
     ) -> RaftMachine.Testimony {
         RaftMachine.Testimony(
-            term: Term(term), hasLeader: hasLeader, acknowledged: acknowledged)
+            term: Term(term), hasLeader: hasLeader, acknowledged: acknowledged,
+            committed: committed)
     }
 
     private func answers(
@@ -74,6 +76,30 @@ import Testing
         #expect(raft.role == .preCandidate)
     }
 
+    /// Who saw it acknowledge may have been restarted since, and knows what is committed all the same.
+    @Test
+    func `It votes for nobody who lacks what others know to be committed, and does not stand`() {
+        var raft = Elected.follower()
+        #expect(raft.heard(testimony(4, nil, committed: position(9, 3))) == nil)
+        #expect(raft.missing == nil && raft.lackedCommitted == position(9, 3))
+        #expect(answers(&raft, term: 5, position(8, 3)) == false)
+        for _ in 0..<100 { raft.tick() }
+        #expect(raft.role == .follower)
+        #expect(answers(&raft, term: 6, position(9, 3)) == true)
+        #expect(answers(&raft, term: 7, position(2, 4)) == true)
+    }
+
+    @Test func `What is committed and in its log binds it to nothing`() {
+        var raft = Elected.follower()
+        #expect(raft.heard(testimony(1, nil, hasLeader: false, committed: position(1, 1))) == nil)
+        #expect(raft.lackedCommitted == nil)
+        for _ in 0..<100 { raft.tick() }
+        #expect(raft.role == .preCandidate)
+        // As a candidate it hears of more.
+        #expect(raft.heard(testimony(1, nil, hasLeader: false, committed: position(2, 1))) == nil)
+        #expect(raft.role == .follower)
+    }
+
     @Test func `A candidate that hears of its loss is none any more`() {
         var raft = Elected.follower()
         raft.campaign()
@@ -105,6 +131,7 @@ import Testing
                 position(number, 1), position(1, number), position(number, number),
             ] {
                 var raft = Elected.follower()
+                _ = raft.heard(testimony(term, nil, committed: acknowledged))
                 _ = raft.heard(testimony(term, acknowledged))
                 #expect(raft.term.rawValue <= 1 + Reach.terms)
                 for _ in 0..<50 { raft.tick() }

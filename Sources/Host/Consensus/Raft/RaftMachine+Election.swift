@@ -7,7 +7,8 @@ extension RaftMachine {
     /// Only voters campaign. A voter that the log's last membership removes may still be needed
     /// until that membership is committed: its log may be the only complete one (thesis §4.2.2).
     private var mayCampaign: Bool {
-        if isRetired || isStalled || term.isLastOfEpoch || missing != nil { return false }
+        if isRetired || isStalled || term.isLastOfEpoch { return false }
+        if missing != nil || lackedCommitted != nil { return false }
         if membership[identity.id] != nil { return isVoter(in: membership) }
         return memberships.previous.map { isVoter(in: $0.membership) } ?? false
     }
@@ -104,9 +105,8 @@ extension RaftMachine {
             hardState.votedFor == vote || isFree || (request.isPreVote && message.term > term)
         // A stalled node's vote would never come: whoever counts on it disturbs for nothing.
         let isWorthless = request.isPreVote && isStalled
-        let isComplete =
-            request.lastLog.isUpToDate(with: log.lastPosition)
-            && missing.map { request.lastLog.isUpToDate(with: $0) } ?? true
+        let isComplete = [log.lastPosition, missing, lackedCommitted].compactMap(\.self)
+            .allSatisfy { request.lastLog.isUpToDate(with: $0) }
         let granted = mayVote && !isWorthless && isComplete
         if granted && !request.isPreVote {
             setHardState(HardState(term: term, votedFor: vote))

@@ -6,6 +6,9 @@
 ///   that still (thesis §3.6.1), and does not stand for election, until its own log is so complete again.
 /// - It votes no more in a term that has a leader, nor in one that others are in and its disk does not know: it may
 ///   have voted there already, and who led by that vote may have stepped down.
+/// - It neither stands nor votes for who holds less as long as its own log lacks what a voter knows to be committed:
+///   every leader holds that (thesis §3.6.3), and who saw this node acknowledge it may have been restarted since. A node
+///   that merely lags could not be elected either.
 ///
 /// What it acknowledges is what its log holds, so a leader may count it. Nothing of this is kept on the
 /// disk, and it counts for this node alone: of a whole cluster that was restored from copies nobody is
@@ -20,11 +23,16 @@ extension RaftMachine {
         package var hasLeader: Bool
         /// The last entry that this node acknowledged to the member, as its leader then or before.
         package var acknowledged: LogPosition?
+        /// The last entry that the member, which may lead, knows to be committed.
+        package var committed: LogPosition?
 
-        package init(term: Term, hasLeader: Bool, acknowledged: LogPosition?) {
+        package init(
+            term: Term, hasLeader: Bool, acknowledged: LogPosition?, committed: LogPosition? = nil
+        ) {
             self.term = term
             self.hasLeader = hasLeader
             self.acknowledged = acknowledged
+            self.committed = committed
         }
     }
 
@@ -35,17 +43,26 @@ extension RaftMachine {
         return witnessed
     }
 
+    /// An entry that others know to be committed, and this node's log does not hold; nil: it holds all of them.
+    package var lackedCommitted: LogPosition? {
+        guard let committedElsewhere, !log.lastPosition.isUpToDate(with: committedElsewhere) else {
+            return nil
+        }
+        return committedElsewhere
+    }
+
     /// Another member saw what this node promised before it started.
     /// - Returns: what no member says that keeps to the protocol; then it is not believed.
     package mutating func heard(_ testimony: Testimony) -> DropReason? {
         // One of the two was recovered by hand since: what was said before does not count.
         guard testimony.term.epoch == term.epoch else { return nil }
-        if let acknowledged = testimony.acknowledged {
-            let index = acknowledged.index
-            guard index <= Reach.lastIndex, acknowledged.term <= testimony.term else {
+        for position in [testimony.acknowledged, testimony.committed].compactMap(\.self) {
+            guard position.index <= Reach.lastIndex, position.term <= testimony.term else {
                 return .malformed
             }
-            guard index.distance(from: log.lastIndex) <= Reach.indexes else { return .indexTooFar }
+            guard position.index.distance(from: log.lastIndex) <= Reach.indexes else {
+                return .indexTooFar
+            }
         }
         if let breach = termBreach(testimony.term, isFromLeader: false) { return breach }
         if let acknowledged = testimony.acknowledged,
@@ -53,10 +70,17 @@ extension RaftMachine {
         {
             witnessed = acknowledged
         }
+        if let committed = testimony.committed,
+            committedElsewhere.map({ !$0.isUpToDate(with: committed) }) ?? true
+        {
+            committedElsewhere = committed
+        }
         if testimony.hasLeader || testimony.term > term { settle(testimony.term) }
         switch roleState {
         case .preCandidate, .candidate:
-            if missing != nil { becomeFollower(term: term, leader: nil, because: nil) }
+            if missing != nil || lackedCommitted != nil {
+                becomeFollower(term: term, leader: nil, because: nil)
+            }
         case .follower, .leader: break
         }
         return nil

@@ -48,6 +48,8 @@ package struct RaftMachine: Sendable {
     var fetchCount: UInt64 = 0
     /// The end of the log as others saw this node acknowledge it before it started.
     var witnessed: LogPosition?
+    /// The last entry that others knew to be committed when they were asked at this node's start.
+    var committedElsewhere: LogPosition?
     /// The last entry that each member acknowledged to this node in the terms of this run in which it led before.
     package internal(set) var acknowledgedBefore: [NodeIdentity: LogPosition] = [:]
     /// The leader said that this node is no member any more.
@@ -249,6 +251,11 @@ package struct RaftMachine: Sendable {
     /// that its own log does not hold yet, and who loses the leader knows it still. Not before `commitIndex`.
     package var knownCommitIndex: LogIndex {
         if case .leader = roleState { commitIndex } else { max(commitIndex, heardCommit.index) }
+    }
+
+    /// The last entry that this node knows to be committed in its own log.
+    package var committedPosition: LogPosition {
+        LogPosition(index: commitIndex, term: log.term(at: commitIndex) ?? log.base.term)
     }
 
     /// This node leads and an entry of its own term is committed (thesis §6.4): it may serve reads.

@@ -190,6 +190,7 @@ extension NodeMachine {
             suffrage: raft?.membership[options.identity.id]?.suffrage ?? options.plan.suffrage,
             bootstrapExpect: options.plan.expect, leader: leaderHint, term: raft?.term ?? .zero,
             commitIndex: raft?.commitIndex ?? .zero, isReady: isReady, run: identityWatch.run)
+        if let raft, raft.commitIndex > .zero { hello.committed = raft.committedPosition }
         if let caller { hello.address(caller, by: callerPlaces) }
         return hello
     }

@@ -156,6 +156,14 @@ extension NodeMachine {
                 + "it is lost for good, stop this node, run 'rqlited recover --force' on its data "
                 + "directory, and start it"
         }
+        let present = voters.count { !isSilent($0) }
+        if present >= raft.membership.quorum, let committed = raft.lackedCommitted {
+            return
+                "a leader: others had committed entry \(committed.index) of term \(committed.term), and this "
+                + "node holds \(raft.lastPosition.index) of term \(raft.lastPosition.term), so it does not lead, "
+                + "and votes for nobody who holds less. If all that hold it are lost for good, stop what is left of "
+                + "them and restart this node: then what it holds counts"
+        }
         return "a leader: \(raft.membership.quorum) of the \(voters.count) voters must reach each "
             + "other: \(names.joined(separator: ", "))"
     }

@@ -11,7 +11,7 @@ extension NodeMachine {
         guard let (restored, cluster) = beginning, hello.cluster == cluster,
             isWitness(hello, in: restored.membership)
         else { return }
-        identityWatch.note(hello)
+        identityWatch.note(believed(hello, in: restored.membership))
     }
 
     /// The leader is asked where it speaks from and where it is known: the log of a node that went back to
@@ -41,7 +41,18 @@ extension NodeMachine {
         else { return }
         // Where the leader was once there may be another, or a copy of its directory.
         if hello.leader?.id == hello.identity.id { identityWatch.leaderTestified() }
-        heard(RaftMachine.Testimony(hello), of: hello.identity)
+        heard(RaftMachine.Testimony(believed(hello, in: raft.membership)), of: hello.identity)
+    }
+
+    /// What a member that can't lead knows to be committed binds nobody: where all voters were restored from older
+    /// copies, and a read replica was not, they go on without it.
+    private func believed(_ hello: Hello, in membership: Membership) -> Hello {
+        guard let member = membership[hello.identity.id], member.suffrage != .voter else {
+            return hello
+        }
+        var hello = hello
+        hello.committed = nil
+        return hello
     }
 
     /// Others than members have nothing to say of this one.
@@ -85,7 +96,7 @@ extension RaftMachine.Testimony {
     init(_ hello: Hello) {
         self.init(
             term: hello.term, hasLeader: hello.leader != nil,
-            acknowledged: hello.callerAcknowledged)
+            acknowledged: hello.callerAcknowledged, committed: hello.committed)
     }
 }
 

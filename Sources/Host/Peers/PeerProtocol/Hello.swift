@@ -8,6 +8,7 @@ package import Wire
 ///     | optional u32 bootstrap-expect | optional leader | u64 term | u64 commit index | bool ready
 ///     | optional run | optional address of the caller             (since minor version 1)
 ///     | optional last position that the caller acknowledged       (since minor version 1)
+///     | optional last position that is known to be committed      (since minor version 4)
 package struct Hello: Equatable, Sendable {
     /// What a node was built as, for others to compare and for people.
     package struct Versions: Equatable, Sendable {
@@ -61,6 +62,9 @@ package struct Hello: Equatable, Sendable {
     /// The last entry that the member which asks acknowledged to this node, which leads or led before in its
     /// run, so that it learns, should it have started on an older state of its disk, what it promised.
     package var callerAcknowledged: LogPosition?
+    /// The last entry that it knows to be committed: what `commitIndex` lacks to be compared with another log. Nil
+    /// where there is none, and from a node that does not say.
+    package var committed: LogPosition?
 
     package init(
         identity: NodeIdentity, cluster: ClusterID?, address: PeerAddress, apiURL: String?,
@@ -104,6 +108,7 @@ extension Hello {
         writer.write(run) { $1.encode(into: &$0) }
         writer.write(callerAddress) { $1.encode(into: &$0) }
         writer.write(callerAcknowledged) { $1.encode(into: &$0) }
+        writer.write(committed) { $1.encode(into: &$0) }
     }
 
     package init(from reader: inout ByteReader) throws(WireError) {
@@ -135,6 +140,10 @@ extension Hello {
         }
         guard !reader.isAtEnd else { return }
         callerAcknowledged = try reader.readOptional { (r) throws(WireError) in
+            try LogPosition(from: &r)
+        }
+        guard !reader.isAtEnd else { return }
+        committed = try reader.readOptional { (r) throws(WireError) in
             try LogPosition(from: &r)
         }
     }
