@@ -65,6 +65,21 @@ import Testing
         }
     }
 
+    @Test func `A founding that was left for another cluster is settled`() throws {
+        var log = LogState()
+        let founding = RegistryState(
+            claim: nil,
+            founding: BootstrapValue(cluster: cluster, members: [Samples.member("1")]))
+        log.registry = founding.encoded()
+        log.abandonedClusters = [cluster]
+        for plan in plans {
+            #expect(try StartPlan.formation(log: log, plan: plan) == StoredFormation())
+        }
+        // Until the log says so.
+        log.cluster = cluster
+        #expect(try StartPlan.formation(log: log, plan: registryPlan).registry == founding)
+    }
+
     @Test func `Nobody founds a second cluster who has agreed with others on one`() throws {
         let member = Samples.member("1")
         let own = FormationIntroduction(

@@ -39,6 +39,12 @@ package struct RegistryState: Equatable, Sendable {
         self.claim = claim
         self.founding = founding
     }
+
+    /// Drops for good what would make this node a founder of the cluster.
+    package mutating func abandon(_ cluster: ClusterID) {
+        if claim?.value.cluster == cluster { claim = nil }
+        if founding?.cluster == cluster { founding = nil }
+    }
 }
 
 extension RegistryState {

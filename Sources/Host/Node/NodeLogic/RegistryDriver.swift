@@ -69,6 +69,14 @@ struct RegistryDriver {
 
     private var ownName: String? { RecordName.node(keeper.record.identity.id) }
 
+    /// The cluster that the record `leader` named when it was last read or written; nil: none, or not known.
+    var namedCluster: ClusterID? {
+        guard case .found(let record) = entry,
+            case .entry(let content) = LeaderContent(parsing: record.value)
+        else { return nil }
+        return content.cluster
+    }
+
     /// What a node without a cluster waits for.
     var waitingFor: String? { formation?.waitingFor }
 

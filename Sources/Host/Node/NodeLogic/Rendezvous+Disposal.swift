@@ -21,6 +21,8 @@ extension Rendezvous {
         case .ask(let address):
             call(.hello, .hello, at: address, Self.helloTime)
             return false
+        // A registry's word stands above what is met elsewhere: by it the node would be a founder again at once.
+        case .abandon(let cluster) where registry?.namedCluster == cluster: return false
         case .abandon(let cluster):
             abandonBootstrap(of: cluster, for: hello)
             return true
@@ -43,7 +45,12 @@ extension Rendezvous {
         disposal = BootstrapDisposal()
         situation = Situation()
         acceptor.abandon(abandoned)
-        decisions.append(
-            .record([.formation(acceptor.encoded()), .abandoned(abandoned)], .disposal))
+        var records = [MetadataRecord.formation(acceptor.encoded())]
+        if var state = registry?.state {
+            state.abandon(abandoned)
+            registry?.state = state
+            records.append(.registry(state.encoded()))
+        }
+        decisions.append(.record(records + [.abandoned(abandoned)], .disposal))
     }
 }

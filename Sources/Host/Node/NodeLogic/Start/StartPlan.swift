@@ -206,6 +206,10 @@ package enum StartPlan {
         } catch {
             throw .storage("what the log says of the forming of a cluster is unreadable: \(error)")
         }
+        // Dropped while the node had another plan, or by a version that left it in place.
+        for cluster in log.abandonedClusters where cluster != log.cluster {
+            stored.registry.abandon(cluster)
+        }
         if log.cluster == nil { try check(stored, against: plan) }
         return stored
     }
