@@ -73,12 +73,27 @@ extension RegistryKeeper {
 
     /// What a node that follows a leader sees: somebody's entry, if all use one registry.
     private mutating func follow(_ record: StoredRecord?) {
-        guard isFollowing, let cluster = self.record.cluster else { return leaderDue = nil }
+        guard isFollowing, let cluster = self.record.cluster else {
+            if standing == .member(isLost: true) { locate(record) }
+            return leaderDue = nil
+        }
         absences = record == nil ? absences + 1 : 0
         let isUnseen = absences >= Self.neededAbsences
         setAlarms(about: .leaderEntry, isUnseen ? [.leaderUnseen(own: cluster)] : [])
         let isDoubtful = absences > 0 && !isUnseen
         leaderDue = now + (isDoubtful ? Self.doubtInterval : Self.followInterval)
+    }
+
+    /// Where a member that lost contact may find the leader of its cluster.
+    private mutating func locate(_ record: StoredRecord?) {
+        leaderPlace = nil
+        if let record, case .entry(let entry) = LeaderContent(parsing: record.value),
+            entry.cluster == self.record.cluster, entry.id != self.record.identity.id,
+            entry.address.isWellFormed
+        {
+            leaderPlace = entry.address
+        }
+        tellCandidates()
     }
 
     /// An entry of the own cluster: is it what this node would write?

@@ -64,11 +64,9 @@ extension RegistryKeeper {
             $0.identity.id != record.identity.id
         }
         if isLost {
-            let found = others.filter { $0.cluster == record.cluster }.map(\.address)
-            if found != candidates {
-                candidates = found
-                emit(.candidates(found))
-            }
+            listed = others.filter { $0.cluster == record.cluster }.map(\.address)
+            tellCandidates()
+            if listed.isEmpty, !keepsLeader { leaderDue = now }
         }
         guard keepsLeader else { return }
         noticeOthers(others)
@@ -77,6 +75,14 @@ extension RegistryKeeper {
         {
             stale.saw(stored, of: cluster, members: members, now)
         }
+    }
+
+    mutating func tellCandidates() {
+        let places = [leaderPlace].compactMap(\.self).filter { !listed.contains($0) }
+        let found = listed + places
+        guard found != candidates else { return }
+        candidates = found
+        emit(.candidates(found))
     }
 
     mutating func erased(_ name: String, _ answer: RegistryAnswer) {
@@ -113,8 +119,13 @@ extension RegistryKeeper {
 
     private mutating func refusedList(_ answer: RegistryAnswer) {
         guard refusal(answer) != nil else { return listDue = now }
-        // The own record tells whether they are off.
-        listDue = now + jitter.pause(5_000, 10_000)
+        guard standing == .member(isLost: true) else {
+            // The own record tells whether they are off.
+            return listDue = now + jitter.pause(5_000, 10_000)
+        }
+        listDue = now + jitter.pause(1_500, 2_500)
+        listed = []
+        leaderDue = now
     }
 
     private func refusal(_ answer: RegistryAnswer) -> String? {

@@ -18,7 +18,8 @@ package import Raft
 ///   registries are not one.
 /// - A node that was removed from its cluster leaves the registry alone.
 /// - Every update and every erasure compares against the revision last read.
-/// - A member that lost contact reads the records of its cluster's nodes, for their addresses.
+/// - A member that lost contact reads the records of its cluster's nodes, for their addresses; where there are
+///   none, or none are permitted, the entry, for its leader's.
 ///
 /// At most one request is under way. A registry that is down, slow or answers nonsense costs a
 /// request with a short deadline now and then (`RegistryPatience`), and nothing else.
@@ -84,6 +85,9 @@ package struct RegistryKeeper: Sendable {
     var refusalText = ""
     var listDue: Duration?
     var candidates: [PeerAddress]?
+    /// Where a member that lost contact may find its cluster: by the records of nodes, and by the entry.
+    var listed: [PeerAddress] = []
+    var leaderPlace: PeerAddress?
     /// The members of the own cluster, for a leader.
     var members: [NodeID] = []
     var stale = StaleRecords()
@@ -216,6 +220,8 @@ package struct RegistryKeeper: Sendable {
         later = nil
         publishedAt = nil
         candidates = nil
+        listed = []
+        leaderPlace = nil
         ownsEntry = false
         stale = StaleRecords()
         ownDue = min(ownDue, now + .seconds(10))

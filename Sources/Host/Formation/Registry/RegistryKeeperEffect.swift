@@ -4,8 +4,9 @@ package import Raft
 package enum RegistryKeeperEffect: Equatable, Sendable {
     /// Call the plugin; report `answered`, in the end in any case.
     case ask(RegistryRequest, RegistryRequestID, timeout: Duration)
-    /// Where members of the own cluster say they are, this node left out: for a member that has no
-    /// contact to its leader. Said when it loses contact, and once per change while it has none.
+    /// Where members of the own cluster say they are, this node left out, or where its entry says that the leader
+    /// is: for a member that has no contact to its leader. Said when it loses contact, and once per change while
+    /// it has none.
     case candidates([PeerAddress])
     /// The leader's entry names this node now, by its own write, for the first time since it leads.
     case published(LeaderEntry)
