@@ -83,6 +83,42 @@ import Testing
         #expect(node.log.contains("told: joined voter leaving"), "\(node.log)")
     }
 
+    @Test func `A plugin that is being told for the first time gets its goodbye`() async throws {
+        let node = try node([
+            "-disco-plugin-path", try compile("telling.c"), "-disco-mode", "telling",
+            "-disco-config", #"{"hung":true}"#,
+        ])
+        defer { node.kill() }
+        try node.start()
+        try await eventually("the plugin is being told") {
+            node.log.contains("told:") ? true : nil
+        }
+        _ = try await node.terminate()
+        #expect(node.log.contains("has said goodbye"), "\(node.log)")
+    }
+
+    @Test func `Plugins say goodbye at the same time`() async throws {
+        let config = #"{"telling":{"lingers":true},"telling-too":{"lingers":true}}"#
+        let node = try node([
+            "-disco-plugin-path", try compile("telling.c"), "-disco-mode", "telling,telling-too",
+            "-disco-config", config,
+        ])
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        try await eventually("both plugins are told") {
+            node.log.ranges(of: "told: joined voter leads ready").count >= 2 ? true : nil
+        }
+        #expect(try await node.terminate() == 0)
+        let log = node.log
+        let begins = log.ranges(of: "leaving at")
+        let ends = log.ranges(of: "has said goodbye")
+        #expect(begins.count == 2 && ends.count == 2, "\(log)")
+        let last = try #require(begins.last)
+        let first = try #require(ends.first)
+        #expect(last.upperBound < first.lowerBound, "\(log)")
+    }
+
     @Test func `A plugin that wants to know of the node only from SIGHUP on is told`() async throws
     {
         let folder = try compile("telling.c")

@@ -1,10 +1,16 @@
-/* A resolver that always answers with the node's own host, and logs what it is told of the node, when it is
- * made and later, unless its configuration has the word "deaf"; with "late" it says that it was told too late. */
+/* A resolver, under two names, that always answers with the node's own host, and logs what it is told of the
+ * node, when it is made and later, unless its configuration has the word "deaf"; with "late" it says that it was
+ * told too late, with "hung" it does not say so until it is given up, and with "lingers" its goodbye lasts as long
+ * as it may. */
+#define _GNU_SOURCE
 #include "rqlite_disco.h"
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 RQD_NOTE(1, RQD_ROLE_RESOLVER, "telling");
+RQD_NOTE(1, RQD_ROLE_RESOLVER, "telling-too");
 
 struct rqd_instance {
     const rqd_host *host;
@@ -21,11 +27,21 @@ static rqd_code resolve(rqd_instance *self, const rqd_call *call, const rqd_sink
     return sink->address(sink, &address);
 }
 
+/* Until the deadline, or until the host gives the call up. */
+static void wait_for_end(const rqd_call *call) {
+    struct pollfd cancel = {call->cancel_fd, POLLIN, 0};
+    struct timespec now;
+    uint64_t time;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    time = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    if (time < call->deadline_ns) poll(&cancel, 1, (int)((call->deadline_ns - time) / 1000000u));
+}
+
 static rqd_code update(rqd_instance *self, const rqd_call *call, const rqd_node *node,
                        const rqd_sink *sink) {
     char line[256];
     rqd_text text = {line, 0};
-    (void)call;
+    int leaves = (node->flags & RQD_NODE_LEAVING) != 0;
     (void)sink;
     if (strstr(self->config, "deaf")) {
         static const rqd_text refusal = RQD_TEXT("won't be told");
@@ -39,6 +55,11 @@ static rqd_code update(rqd_instance *self, const rqd_call *call, const rqd_node 
         node->flags & RQD_NODE_LEAVING ? " leaving" : "", (int)node->api_url.length,
         node->api_url.data);
     self->host->log(self->host, RQD_LOG_INFO, text);
+    if (strstr(self->config, leaves ? "lingers" : "hung")) wait_for_end(call);
+    if (leaves) {
+        static const rqd_text words = RQD_TEXT("has said goodbye");
+        self->host->log(self->host, RQD_LOG_INFO, words);
+    }
     return strstr(self->config, "late") ? RQD_TIMEOUT : RQD_OK;
 }
 
@@ -70,11 +91,12 @@ static const void *get_interface(rqd_instance *self, rqd_text id) {
 }
 
 static const rqd_mode mode = {sizeof mode, RQD_ROLE_RESOLVER, RQD_TEXT("telling")};
-static const rqd_mode *const modes[] = {&mode};
+static const rqd_mode mode_too = {sizeof mode_too, RQD_ROLE_RESOLVER, RQD_TEXT("telling-too")};
+static const rqd_mode *const modes[] = {&mode, &mode_too};
 static const rqd_plugin plugin = {
     sizeof plugin, RQD_ABI_MAJOR, RQD_ABI_MINOR, 1,
     RQD_TEXT("org.example.telling"), RQD_TEXT("1"), RQD_TEXT(""), RQD_TEXT(""), RQD_TEXT(""),
-    modes, 1, 0, RQD_TEXT(""), create, destroy, get_interface};
+    modes, 2, 0, RQD_TEXT(""), create, destroy, get_interface};
 
 const rqd_plugin *rqlite_disco_entry(uint32_t host_major, uint32_t host_minor) {
     (void)host_minor;

@@ -78,7 +78,9 @@ struct DiscoveryService {
     /// Lets the plugins say goodbye, and cancels what is under way in them, without waiting for that.
     func stop() {
         witness?.stop()
-        for teller in tellers { teller.stop() }
+        // All at once: what waits for one doesn't wait for the next.
+        let goodbyes = tellers.map { $0.stop() }
+        for waitForEnd in goodbyes { waitForEnd() }
         for part in sources.parts { part.instance.stop {} }
         if case .resolvers(let loops) = role { for loop in loops { loop.stop() } }
     }

@@ -56,18 +56,20 @@ final class NodeTeller: Sendable {
     /// Another instance may have taken the place of the one at work, and want to know. Any thread may call.
     func renewed() { wakes.post(.renewed) }
 
-    /// Ends the telling, and says goodbye; waits for that, but not for long.
-    func stop() {
+    /// Ends the telling, and begins to say goodbye.
+    /// - Returns: waits for that, but not for long.
+    func stop() -> () -> Void {
         wakes.post(.stop)
-        guard mayBeTold.load(ordering: .acquiring) else { return }
+        guard mayBeTold.load(ordering: .acquiring) else { return {} }
         let answer = Mailbox<Void>()
+        let end = MonotonicTime.now + Self.goodbye + .seconds(1)
         instance.tell(state(isLeaving: true), timeout: Self.goodbye) { [logger] result in
             if case .failure(let error) = result {
                 logger.warning("the plugin did not say goodbye", ["cause": "\(error)"])
             }
             answer.post(())
         }
-        _ = answer.take(until: .now + Self.goodbye + .seconds(1))
+        return { _ = answer.take(until: end) }
     }
 
     private func run() {
@@ -77,10 +79,13 @@ final class NodeTeller: Sendable {
             let now = state(isLeaving: false)
             var pause = Self.interval
             if now != last || !instance.knows(now) {
+                // It may tell others long before it says so, and the node may end meanwhile.
+                let wasBefore = mayBeTold.exchange(true, ordering: .acquiringAndReleasing)
                 instance.tell(now, timeout: patience) { [wakes] in wakes.post(.told($0)) }
                 guard let result = awaitAnswer() else { return }
                 switch result {
                 case .success(.unwanted):
+                    mayBeTold.store(false, ordering: .releasing)
                     states.cleared("the plugin can't be told of this node")
                     states.flush()
                     // One that took its place during the call is told at once.
@@ -88,12 +93,11 @@ final class NodeTeller: Sendable {
                     continue
                 case .success(.told):
                     last = now
-                    mayBeTold.store(true, ordering: .releasing)
                     states.cleared("the plugin can't be told of this node")
                 case .failure(let error):
-                    // It may have told others of the node, and been too late to say so.
-                    if error.outcomeIsUnknown, error.retry != .never {
-                        mayBeTold.store(true, ordering: .releasing)
+                    // Else it may have told others of the node, and been too late to say so.
+                    if !error.outcomeIsUnknown || error.retry == .never {
+                        mayBeTold.store(wasBefore, ordering: .releasing)
                     }
                     states.troubled("the plugin can't be told of this node", reason: "\(error)")
                     pause = Self.retry
