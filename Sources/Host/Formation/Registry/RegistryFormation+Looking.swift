@@ -49,6 +49,7 @@ extension RegistryFormation {
         default: return lookFailed(answer)
         }
         lookFailure = nil
+        couldLook = true
         view = RegistryView(
             leader: leader, records: records, isCut: isCut, startedAt: sentAt, endedAt: now)
         isDecisionDue = true
@@ -76,6 +77,8 @@ extension RegistryFormation {
         switch failure.kind {
         case .unavailable, .timeout: nextLook = now + jitter.pause(300, 700)
         case .forbidden: nextLook = now + jitter.pause(1_000, 3_000)
+        // A plugin that was lost is made anew, perhaps just when a file of its configuration is exchanged.
+        case .permanent where couldLook: nextLook = now + jitter.pause(1_000, 3_000)
         case .permanent: finish(.fatal(failure.description))
         }
     }

@@ -57,6 +57,8 @@ package struct RegistryFormation: Sendable {
     var recordsRefused: String?
     /// The longest time that an answer took.
     private var slowestAnswer: Duration = .zero
+    /// A look came to its end in this run: the plugin could use what it was given.
+    var couldLook = false
     /// The registry was out of reach, or answered too late, at some time in this run.
     private var hasRegistryFailed = false
 
@@ -174,8 +176,7 @@ package struct RegistryFormation: Sendable {
 
     private mutating func measure(_ answer: RegistryAnswer, since start: Duration) {
         if case .failed(let failure) = answer {
-            hasRegistryFailed =
-                hasRegistryFailed || failure.kind == .timeout || failure.kind == .unavailable
+            hasRegistryFailed = hasRegistryFailed || failure.kind != .forbidden
         } else if now - start <= settings.requestTimeout {
             // Longer: this process slept, which tells nothing of the registry.
             slowestAnswer = max(slowestAnswer, now - start)

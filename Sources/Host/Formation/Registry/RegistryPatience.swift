@@ -56,6 +56,7 @@ struct RegistryPatience: Sendable {
         failures += 1
         if kind == .timeout { timeouts += 1 }
         switch kind {
+        case .permanent where isUrgent: return jitter.pause(3_000, 6_000)
         case .permanent: return jitter.pause(30_000, 60_000)
         case .forbidden: return isUrgent ? jitter.pause(3_000, 6_000) : jitter.pause(5_000, 10_000)
         case .timeout where isUrgent: return jitter.pause(20, 60)

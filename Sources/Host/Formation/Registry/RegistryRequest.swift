@@ -57,7 +57,8 @@ package struct RegistryFailure: Error, Equatable, Sendable, CustomStringConverti
         case timeout
         /// The registry refuses the credentials, or this record to them.
         case forbidden
-        /// The plugin can't serve this configuration: asking again is of no use.
+        /// The plugin can't serve this configuration: asking again is of no use, unless it could before. Then a file
+        /// that it needs may be on its way.
         case permanent
     }
 
