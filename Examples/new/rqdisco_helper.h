@@ -255,6 +255,10 @@ RQDISCO_UNUSED static rqd_code rqdisco_get(const rqd_call *call, const rqd_sink 
     document->limit = limit;
     if (!multi) return RQD_INTERNAL;
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* Before 7.87 a name that the system is slow to look up holds up the end of the call. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, rqdisco_take);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, document);
     curl_multi_add_handle(multi, easy);
