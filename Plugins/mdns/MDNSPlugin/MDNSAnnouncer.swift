@@ -22,7 +22,6 @@ final class MDNSAnnouncer: @unchecked Sendable {
     private var thread: NamedThread?
 
     private var ports: [MDNSInterfaces.Interface: MDNSPort] = [:]
-    private var announcedAt: [MDNSInterfaces.Interface: UInt64] = [:]
 
     /// Nil: the system has no thread or descriptor to give.
     init?(_ announcement: MDNSAnnouncement, interface: String) {
@@ -80,7 +79,7 @@ final class MDNSAnnouncer: @unchecked Sendable {
             guard let port = MDNSPort(interface) else { continue }
             ports[interface] = port
             port.announce(announcement.message())
-            announcedAt[interface] = Call.now
+            port.announcedAt = Call.now
         }
     }
 
@@ -89,28 +88,26 @@ final class MDNSAnnouncer: @unchecked Sendable {
         while true {
             let now = Call.now
             guard now < end else { return true }
-            let listening = Array(ports)
+            let listening = Array(ports.values)
             var sources =
                 [pollfd(fd: wake.1, events: Int16(POLLIN), revents: 0)]
                 + listening.map {
-                    pollfd(fd: $0.value.descriptor, events: Int16(POLLIN), revents: 0)
+                    pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0)
                 }
             let count = poll(
                 &sources, nfds_t(sources.count), Int32(clamping: (end - now) / 1_000_000 + 1))
             guard count > 0 else { continue }
             if sources[0].revents != 0 { return false }
-            for (place, source) in zip(listening, sources.dropFirst()) where source.revents != 0 {
+            for (port, source) in zip(listening, sources.dropFirst()) where source.revents != 0 {
                 for _ in 0..<Self.mostAtOnce {
-                    guard let datagram = place.value.receive() else { break }
-                    answer(datagram, at: place.key, place.value)
+                    guard let datagram = port.receive() else { break }
+                    answer(datagram, port)
                 }
             }
         }
     }
 
-    private func answer(
-        _ datagram: MDNSDatagram, at interface: MDNSInterfaces.Interface, _ port: MDNSPort
-    ) {
+    private func answer(_ datagram: MDNSDatagram, _ port: MDNSPort) {
         guard
             let bytes = announcement.answer(
                 to: datagram.bytes, isLegacy: datagram.isLegacy)
@@ -118,8 +115,8 @@ final class MDNSAnnouncer: @unchecked Sendable {
         if datagram.isLegacy { return port.answer(bytes, to: datagram) }
         // All have just heard it (section 6).
         let now = Call.now
-        guard now >= (announcedAt[interface] ?? 0) + Self.pause else { return }
-        announcedAt[interface] = now
+        guard now >= port.announcedAt + Self.pause else { return }
+        port.announcedAt = now
         port.announce(bytes)
     }
 }

@@ -7,6 +7,8 @@ final class MDNSPort {
     private static let hops: Int32 = 255
 
     let descriptor: Int32
+    /// When all were told here last, on the clock of calls.
+    var announcedAt: UInt64 = 0
     private let interface: MDNSInterfaces.Interface
     private let group: MDNSAddress
 
