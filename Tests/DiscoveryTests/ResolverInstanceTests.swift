@@ -168,6 +168,28 @@ import Testing
         #expect(subject.lines.filter { $0.text == "destroyed" }.count == 1)
     }
 
+    /// Its own time is over before it begins, and would be with the grace.
+    @Test(arguments: Place.allCases)
+    func `A call that waits behind a long one is not given up for that`(_ place: Place) async throws
+    {
+        let subject = try subject("{obey}", place)
+        _ = try await subject.start().get()
+        let error: PluginError? = await withCheckedContinuation { waiter in
+            subject.instance.resolve(timeout: .seconds(4)) { _ in }
+            subject.instance.resolve(timeout: .milliseconds(1)) { result in
+                if case .failure(let error) = result {
+                    waiter.resume(returning: error)
+                } else {
+                    waiter.resume(returning: nil)
+                }
+            }
+        }
+        #expect(error?.code == .timeout)
+        #expect(subject.instance.status()["abandoned"] == 0)
+        await subject.stop()
+        #expect(subject.lines.filter { $0.text == "destroyed" }.count == 1)
+    }
+
     @Test(arguments: ["{hang}", "{hang create}"])
     func `After three lost calls the mode is off`(_ config: String) async throws {
         let subject = try subject(config)

@@ -7,18 +7,18 @@ import Time
 /// A discovery mode at work: calls of one plugin, made on threads of their own, one at a time (and
 /// `wait` beside them), each under a deadline.
 ///
-/// A call must be back soon after its deadline or cancellation. If it is not, it is *abandoned* with
-/// the instance it was made on, which is never called or freed again; the next call makes a new one,
-/// no sooner than a back-off allows. After three of them the mode moves to isolation, or, where no child
-/// program is given, is off until the program is restarted.
+/// A call must be back soon after its deadline or cancellation, or after its begin, where that comes later.
+/// If it is not, it is *abandoned* with the instance it was made on, which is never called or freed again; the
+/// next call makes a new one, no sooner than a back-off allows. After three of them the mode moves to
+/// isolation, or, where no child program is given, is off until the program is restarted.
 ///
 /// Every call is answered exactly once, through its completion, on a thread of this object, which
 /// must not be blocked. `stop` must be called in the end.
 package final class PluginInstance: Sendable {
     /// Times that tests shorten.
     package struct Timing: Sendable {
-        /// From deadline or cancellation to abandonment: one second in which a plugin must return,
-        /// and two more.
+        /// From deadline or cancellation, or the call's begin if that is later, to abandonment: one second in which
+        /// a plugin must return, and two more.
         package var grace = Duration.seconds(3)
         /// Before a process that ended is started again.
         package var firstBackoff = Duration.seconds(1)
@@ -187,7 +187,8 @@ extension PluginInstance {
             let outcome = CallOutcome()
             let grace = timing.grace
             let begin = MonotonicTime.now
-            let isBack = worker.run(until: { context.end + grace }) { [self] in
+            // What waited in line for longer than it may take is still given the time to come back.
+            let isBack = worker.run(until: { max(context.end, begin) + grace }) { [self] in
                 outcome.set(performBlocking(request, context, epoch: epoch))
             }
             statistics.withLock { $0.record(request, took: .now - begin) }
