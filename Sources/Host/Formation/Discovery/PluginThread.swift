@@ -4,6 +4,12 @@ import Time
 /// A named thread that runs one job at a time for someone who does not wait for ever: when a job
 /// does not come back the thread is given up with it, and another one takes its place.
 final class PluginThread: Sendable {
+    /// Who sees that a time is over only so much later stood still meanwhile, and the job with it: a machine that is
+    /// paused, a process that is stopped.
+    private static let standstill = Duration.seconds(1)
+    /// Then the job is waited for so much longer, once.
+    private static let respite = Duration.seconds(3)
+
     private struct State {
         var job: (@Sendable () -> Void)?
         var isBusy = false
@@ -31,7 +37,10 @@ final class PluginThread: Sendable {
             $0.job = job
             $0.isBusy = true
         }
-        return monitor.wait(until: limit) { $0.isBusy ? nil : true } ?? false
+        if monitor.wait(until: limit, { $0.isBusy ? nil : true }) != nil { return true }
+        let now = MonotonicTime.now
+        guard now - limit() > Self.standstill else { return false }
+        return monitor.wait(until: { now + Self.respite }, { $0.isBusy ? nil : true }) ?? false
     }
 
     func poke() { monitor.withLock { _ in } }
