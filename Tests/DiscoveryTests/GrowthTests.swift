@@ -100,6 +100,21 @@ import Testing
         await subject.stop()
     }
 
+    /// Whoever may have told others of the node is owed a goodbye.
+    @Test(arguments: Place.allCases)
+    func `A plugin may have heard of the node from the call on, whatever it answers`(
+        _ place: Place
+    ) async throws {
+        for (config, isHeard) in [("", true), ("refuses once", true), ("deaf", false)] {
+            let subject = try subject(place, config)
+            try await subject.start().get()
+            #expect(!subject.instance.mayHaveHeard)
+            _ = await tell(subject, node([.joined]))
+            #expect(subject.instance.mayHaveHeard == isHeard, "\(config)")
+            await subject.stop()
+        }
+    }
+
     @Test(arguments: Place.allCases)
     func `A plugin that does not want to know is not asked again`(_ place: Place) async throws {
         let subject = try subject(place, "deaf")

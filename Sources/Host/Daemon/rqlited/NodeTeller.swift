@@ -2,7 +2,6 @@ import Discovery
 import NodeLogic
 import Raft
 import Replica
-import Synchronization
 import Telemetry
 import Threads
 import Time
@@ -34,8 +33,6 @@ final class NodeTeller: Sendable {
     private let addresses: (raft: String, api: String)
     private let logger: Logger
     private let wakes = Mailbox<Wake>()
-    /// Who can't have heard of the node needs no goodbye.
-    private let mayBeTold = Atomic(false)
 
     /// - Parameter addresses: as the node advertises them, the API's as a URL.
     init(
@@ -60,7 +57,8 @@ final class NodeTeller: Sendable {
     /// - Returns: waits for that, but not for long.
     func stop() -> () -> Void {
         wakes.post(.stop)
-        guard mayBeTold.load(ordering: .acquiring) else { return {} }
+        // Who can't have heard of the node needs no goodbye.
+        guard instance.mayHaveHeard else { return {} }
         let answer = Mailbox<Void>()
         let end = MonotonicTime.now + Self.goodbye + .seconds(1)
         instance.tell(state(isLeaving: true), timeout: Self.goodbye) { [logger] result in
@@ -79,13 +77,10 @@ final class NodeTeller: Sendable {
             let now = state(isLeaving: false)
             var pause = Self.interval
             if now != last || !instance.knows(now) {
-                // It may tell others long before it says so, and the node may end meanwhile.
-                let wasBefore = mayBeTold.exchange(true, ordering: .acquiringAndReleasing)
                 instance.tell(now, timeout: patience) { [wakes] in wakes.post(.told($0)) }
                 guard let result = awaitAnswer() else { return }
                 switch result {
                 case .success(.unwanted):
-                    mayBeTold.store(false, ordering: .releasing)
                     states.cleared("the plugin can't be told of this node")
                     states.flush()
                     // One that took its place during the call is told at once.
@@ -95,10 +90,6 @@ final class NodeTeller: Sendable {
                     last = now
                     states.cleared("the plugin can't be told of this node")
                 case .failure(let error):
-                    // Else it may have told others of the node, and been too late to say so.
-                    if !error.outcomeIsUnknown || error.retry == .never {
-                        mayBeTold.store(wasBefore, ordering: .releasing)
-                    }
                     states.troubled("the plugin can't be told of this node", reason: "\(error)")
                     pause = Self.retry
                 }

@@ -14,6 +14,10 @@ extension PluginInstance {
     /// Whether the instance at hand wants to be told of the node, as far as is known.
     package var listens: Bool { supervision.withLock { $0.listens } }
 
+    /// Whether the plugin may have told others of the node, in this instance or in one before it: then it is owed a
+    /// goodbye.
+    package var mayHaveHeard: Bool { supervision.withLock { $0.mayHaveHeard } }
+
     /// Whether the instance at hand was told so.
     package func knows(_ node: PluginNode) -> Bool { supervision.withLock { $0.told == node } }
 

@@ -211,6 +211,11 @@ extension PluginInstance {
         do throws(PluginError) {
             let session = try session(for: request, context, epoch: epoch)
             do throws(PluginError) {
+                if case .update = request {
+                    // Made first: a plugin that can't be has told nobody.
+                    _ = try session.perform(.start, context)
+                    supervision.withLock { $0.beginTelling() }
+                }
                 return .success(try session.perform(request, context))
             } catch {
                 if session.hasEnded { lose(epoch, request, isStrike: false, cause: error) }

@@ -24,6 +24,8 @@ struct PluginSupervision: Sendable {
     private(set) var told: PluginNode?
     /// Whether the instance at hand wants to be told of the node, as far as is known.
     private(set) var listens = true
+    /// The plugin was called with what the node is, and may have told others, whatever it said.
+    private(set) var mayHaveHeard = false
     /// Since an instance last worked for long.
     private var lossesInARow = 0
     private var pause: (end: MonotonicTime, cause: PluginError)?
@@ -91,10 +93,18 @@ struct PluginSupervision: Sendable {
         return true
     }
 
+    /// The plugin is about to hear what the node is.
+    mutating func beginTelling() { mayHaveHeard = true }
+
     /// Notes what the instance of `epoch` was told; nil: it does not listen.
     mutating func tell(_ node: PluginNode?, epoch: Int) {
         guard self.epoch == epoch else { return }
-        if let node { told = node } else { listens = false }
+        if let node {
+            told = node
+        } else {
+            listens = false
+            mayHaveHeard = false
+        }
     }
 
     /// Puts another instance in the place of the one at hand, which is not to be asked again.
