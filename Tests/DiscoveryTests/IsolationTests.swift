@@ -20,7 +20,10 @@ import Time
     private func subject(_ config: String, pause: Duration = .zero) throws -> Subject {
         var timing = PluginInstance.Timing()
         // Only what hangs is given up soon: on a busy machine others need their time.
-        if config.contains("hang") { timing.grace = .milliseconds(500) }
+        if config.contains("hang") {
+            timing.grace = .milliseconds(500)
+            timing.creation = .zero
+        }
         timing.firstBackoff = pause
         timing.lastBackoff = max(timing.lastBackoff, pause)
         return try Subject(workshop, "tested", .isolated, config: config, timing: timing)

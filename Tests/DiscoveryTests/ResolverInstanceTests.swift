@@ -16,7 +16,10 @@ import Testing
     /// Only what hangs is given up soon: on a busy machine others need their time.
     private func subject(_ config: String, _ place: Place = .inProcess) throws -> Subject {
         var timing = PluginInstance.Timing()
-        if config.contains("hang") { timing.grace = .milliseconds(200) }
+        if config.contains("hang") {
+            timing.grace = .milliseconds(200)
+            timing.creation = .zero
+        }
         timing.firstBackoff = .zero
         return try Subject(workshop, "tested", place, config: config, timing: timing)
     }
@@ -188,6 +191,28 @@ import Testing
         #expect(subject.instance.status()["abandoned"] == 0)
         await subject.stop()
         #expect(subject.lines.filter { $0.text == "destroyed" }.count == 1)
+    }
+
+    /// As a process has on a machine that is busy, and where a leader asks, who has no patience.
+    @Test(arguments: Place.allCases)
+    func `An instance that is long in the making is not given up with a short call`(
+        _ place: Place
+    ) async throws {
+        var timing = PluginInstance.Timing()
+        timing.grace = .seconds(1)
+        timing.creation = Subject.patience
+        let go = "\(workshop.path)/go"
+        let subject = try Subject(
+            workshop, "tested", place, config: "{await \(go)}", timing: timing)
+        let hanging = try Subject(workshop, "tested", .inProcess, config: "{hang}", timing: timing)
+        async let result = subject.resolve(.milliseconds(1))
+        // That takes longer than the short call and its grace.
+        _ = await hanging.resolve(.seconds(1))
+        #expect(FileManager.default.createFile(atPath: go, contents: nil))
+        #expect(try await result.get().addresses.count == 2)
+        #expect(subject.instance.status()["abandoned"] == 0)
+        await subject.stop()
+        await hanging.stop()
     }
 
     @Test(arguments: ["{hang}", "{hang create}"])

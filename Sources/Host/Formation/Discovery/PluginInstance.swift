@@ -20,6 +20,9 @@ package final class PluginInstance: Sendable {
         /// From deadline or cancellation, or the call's begin if that is later, to abandonment: one second in which
         /// a plugin must return, and two more.
         package var grace = Duration.seconds(3)
+        /// Before the grace, for a call that needs an instance made first: a leader's calls are short, and a process
+        /// takes its time to start on a machine that is busy.
+        package var creation = Duration.seconds(5)
         /// Before a process that ended is started again.
         package var firstBackoff = Duration.seconds(1)
         /// The pause doubles up to this.
@@ -185,11 +188,17 @@ extension PluginInstance {
             lane.occupy(worker)
             defer { lane.occupy(nil) }
             let outcome = CallOutcome()
-            let grace = timing.grace
             let begin = MonotonicTime.now
-            // What waited in line for longer than it may take is still given the time to come back.
-            let isBack = worker.run(until: { max(context.end, begin) + grace }) { [self] in
-                outcome.set(performBlocking(request, context, epoch: epoch))
+            let isBack = worker.run(until: { [timing] in
+                // What waited in line for longer than it may take is still given the time to come back.
+                let last = outcome.madeAt ?? (context.isCancelled ? begin : begin + timing.creation)
+                return max(context.end, last) + timing.grace
+            }) { [self] in
+                let result = performBlocking(request, context, epoch: epoch) {
+                    outcome.made()
+                    worker.poke()
+                }
+                outcome.set(result)
             }
             statistics.withLock { $0.record(request, took: .now - begin) }
             guard isBack else {
@@ -205,17 +214,22 @@ extension PluginInstance {
     }
 
     /// On the plugin's thread.
+    /// - Parameter isMade: called when the instance is there, and the call itself begins.
     private func performBlocking(
-        _ request: PluginRequest, _ context: CallContext, epoch: Int
+        _ request: PluginRequest, _ context: CallContext, epoch: Int, isMade: () -> Void
     ) -> Result<Int32, PluginError> {
         do throws(PluginError) {
             let session = try session(for: request, context, epoch: epoch)
             do throws(PluginError) {
-                if case .update = request {
-                    // Made first: a plugin that can't be has told nobody.
-                    _ = try session.perform(.start, context)
-                    supervision.withLock { $0.beginTelling() }
+                switch request {
+                // It makes none.
+                case .wait: break
+                // In a process of its own the plugin is loaded only now.
+                default: _ = try session.perform(.start, context)
                 }
+                isMade()
+                // A plugin that can't be made has told nobody.
+                if case .update = request { supervision.withLock { $0.beginTelling() } }
                 return .success(try session.perform(request, context))
             } catch {
                 if session.hasEnded { lose(epoch, request, isStrike: false, cause: error) }
@@ -337,12 +351,22 @@ extension PluginInstance {
 
 /// Where a plugin's thread leaves what its call returned.
 private final class CallOutcome: Sendable {
-    private let result = Mutex<Result<Int32, PluginError>?>(nil)
+    private struct State {
+        var result: Result<Int32, PluginError>?
+        var madeAt: MonotonicTime?
+    }
 
-    func set(_ new: Result<Int32, PluginError>) { result.withLock { $0 = new } }
+    private let state = Mutex(State())
+
+    /// When the instance was there; nil: it isn't yet.
+    var madeAt: MonotonicTime? { state.withLock { $0.madeAt } }
+
+    func made() { state.withLock { $0.madeAt = .now } }
+
+    func set(_ new: Result<Int32, PluginError>) { state.withLock { $0.result = new } }
 
     func get() throws(PluginError) -> Int32 {
-        guard let result = result.withLock({ $0 }) else {
+        guard let result = state.withLock({ $0.result }) else {
             throw PluginError(.internal, "the call left no result")
         }
         return try result.get()
