@@ -172,9 +172,7 @@ extension PluginInstance {
         _ request: PluginRequest, _ context: CallContext, _ lane: PluginLane,
         _ thread: inout PluginThread?
     ) -> Result<CallAnswer, PluginError> {
-        if context.isCancelled {
-            return .failure(PluginError(.cancelled, "the call was given up before it began"))
-        }
+        if context.isCancelled { return .failure(Self.givenUp) }
         let (epoch, refusal) = supervision.withLock { ($0.epoch, $0.refusal(at: .now)) }
         if let refusal { return .failure(refusal) }
         do throws(PluginError) {
@@ -213,6 +211,10 @@ extension PluginInstance {
         }
     }
 
+    private static var givenUp: PluginError {
+        PluginError(.cancelled, "the call was given up before it began")
+    }
+
     /// On the plugin's thread.
     /// - Parameter isMade: called when the instance is there, and the call itself begins.
     private func performBlocking(
@@ -228,6 +230,7 @@ extension PluginInstance {
                 default: _ = try session.perform(.start, context)
                 }
                 isMade()
+                guard !context.isCancelled else { throw Self.givenUp }
                 // A plugin that can't be made has told nobody.
                 if case .update = request { supervision.withLock { $0.beginTelling() } }
                 return .success(try session.perform(request, context))
@@ -267,7 +270,7 @@ extension PluginInstance {
             } else {
                 _ = new.giveUp(during: request.name)
             }
-            throw PluginError(.cancelled, "the call was given up before it began")
+            throw Self.givenUp
         }
         return new
     }
