@@ -58,17 +58,33 @@ import WriteAheadLog
         for second: UInt64 in 1...8 {
             rendezvous.tick(situation, MonotonicTime(nanoseconds: second * 1_000_000_000))
             rendezvous.answered(.hello, at: place, .success(.hello(leader)))
-            for decision in rendezvous.takeDecisions() {
-                switch decision {
-                case .askRegistry(.read(RecordName.leader), let id, timeout: _):
-                    rendezvous.registryAnswered(
-                        .read(RecordName.leader), id, RegistryReply(.record(entry)))
-                case .record(let records, .disposal): return records
-                default: break
+            var decisions = rendezvous.takeDecisions()
+            while !decisions.isEmpty {
+                for decision in decisions {
+                    switch decision {
+                    case .askRegistry(let request, let id, timeout: _):
+                        let answer = answer(to: request, showing: entry)
+                        rendezvous.registryAnswered(request, id, RegistryReply(answer))
+                    case .record(let records, .disposal): return records
+                    default: break
+                    }
                 }
+                decisions = rendezvous.takeDecisions()
             }
         }
         return nil
+    }
+
+    private func answer(
+        to request: RegistryRequest, showing entry: StoredRecord
+    ) -> RegistryAnswer {
+        switch request {
+        case .read(RecordName.leader): .record(entry)
+        case .read: .record(nil)
+        case .list: .records([])
+        case .write: .written(Revision([2]))
+        case .erase: .erased
+        }
     }
 
     @Test func `It leaves its founding with its cluster, and looks at the registry anew`() throws {
