@@ -37,10 +37,15 @@ final class PluginThread: Sendable {
             $0.job = job
             $0.isBusy = true
         }
-        if monitor.wait(until: limit, { $0.isBusy ? nil : true }) != nil { return true }
+        if waitForEnd(until: limit) { return true }
         let now = MonotonicTime.now
         guard now - limit() > Self.standstill else { return false }
-        return monitor.wait(until: { now + Self.respite }, { $0.isBusy ? nil : true }) ?? false
+        return waitForEnd { now + Self.respite }
+    }
+
+    /// False when the job is not over by then.
+    private func waitForEnd(until limit: () -> MonotonicTime) -> Bool {
+        monitor.wait(until: limit) { $0.isBusy ? nil : true } ?? false
     }
 
     func poke() { monitor.withLock { _ in } }
