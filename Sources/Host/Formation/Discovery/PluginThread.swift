@@ -45,7 +45,7 @@ final class PluginThread: Sendable {
 
     /// False when the job is not over by then.
     private func waitForEnd(until limit: () -> MonotonicTime) -> Bool {
-        monitor.wait(until: limit) { $0.isBusy ? nil : true } ?? false
+        monitor.wait(until: { limit() }) { $0.isBusy ? nil : true } ?? false
     }
 
     func poke() { monitor.withLock { _ in } }
