@@ -75,9 +75,10 @@ extension PluginInstance {
         var awaited = 0
         do throws(PluginError) {
             for lane in [serial, watching] {
-                // What comes behind the calls on the old instance runs on the new one.
+                // What comes behind the calls on the old instance runs on the new one. However late that is, it
+                // has the grace then; more would be what a third one, made for it, could hold up the lane for.
                 let context = try CallContext(
-                    deadline: .now + .seconds(3_600), kinds: PluginRequest.start.results)
+                    deadline: .now + timing.grace, kinds: PluginRequest.start.results)
                 try startKeeper(of: lane)
                 let behind = PluginLane.Pending(request: .start, context: context) { _ in
                     passed.post(())
