@@ -1,3 +1,4 @@
+import Registry
 import Cluster
 import PeerProtocol
 import Raft
