@@ -250,6 +250,10 @@ import Wire
         ("CREATE VIRTUAL TABLE t USING dbstat;", "can't be made here"),
         ("CREATE TABLE t(a DEFAULT (fts5_source_id()));", "can't be made here"),
         (
+            "CREATE VIRTUAL TABLE f USING fts5(a); CREATE TABLE t(a); CREATE TRIGGER f_data "
+                + "AFTER INSERT ON t BEGIN SELECT sqlite_version(); END;", "can't be made here"
+        ),
+        (
             "CREATE VIRTUAL TABLE f USING fts5(a); PRAGMA writable_schema=ON; "
                 + "UPDATE sqlite_schema SET type = 'view', rootpage = 0, sql = 'CREATE VIEW f_config AS "
                 + "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "

@@ -9,9 +9,19 @@ internal import Wire
 struct LoadedSchema {
     private struct SchemaRow {
         var name: String
+        /// The table or view that it belongs to; its own name, where it is one.
+        var owner: String
         var sql: String
         var isVirtual: Bool
+        var kind: Kind
+
+        enum Kind {
+            case tableOrIndex, view, trigger
+        }
     }
+
+    /// Objects that are made together: each such command has the steps of a request for itself.
+    private static let objectsPerCommand = 16
 
     private let path: String
     private let directory: DatabaseDirectory
@@ -81,7 +91,7 @@ struct LoadedSchema {
         } catch {
             throw .unfit(path: path, reason: error.message)
         }
-        try replay(items)
+        try replay(items, unless: flag)
     }
 
     /// No client can make an object with a name of SQLite's own: nothing comes in under one but what SQLite
@@ -138,7 +148,7 @@ struct LoadedSchema {
     {
         let rows = try connection.prepare(
             """
-            SELECT name, sql, type = 'table' AND rootpage = 0 FROM main.sqlite_schema
+            SELECT name, sql, type = 'table' AND rootpage = 0, tbl_name, type FROM main.sqlite_schema
             WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
             ORDER BY type <> 'table', rowid
             """)
@@ -154,9 +164,21 @@ struct LoadedSchema {
                     extendedCode: SQLITE_CORRUPT,
                     message: "what the schema says of \"\(name)\" makes no such table")
             }
-            items.append(SchemaRow(name: name, sql: sql, isVirtual: isVirtual))
+            items.append(
+                SchemaRow(
+                    name: name, owner: rows.text(at: 3) ?? "", sql: sql, isVirtual: isVirtual,
+                    kind: kind(rows.text(at: 4) ?? "")))
         }
         return items
+    }
+
+    /// SQLite compares it with the text, and finds the schema damaged where they differ.
+    private static func kind(_ type: String) -> SchemaRow.Kind {
+        switch type {
+        case "table", "index": .tableOrIndex
+        case "view": .view
+        default: .trigger
+        }
     }
 
     /// - Parameter sql: an object's, as the schema has it.
@@ -172,7 +194,7 @@ struct LoadedSchema {
 
     /// Makes each object in an empty database, as if a client did: whatever is refused there may
     /// not come in with a file either.
-    private func replay(_ items: [SchemaRow]) throws(DirectoryError) {
+    private func replay(_ items: [SchemaRow], unless flag: LoadFlag) throws(DirectoryError) {
         let scratch = DatabaseDirectory(path: "\(path)_schema")
         guard mkdir(scratch.path, 0o700) == 0 || errno == EEXIST else {
             throw .system(operation: "making", path: scratch.path, code: errno)
@@ -190,10 +212,38 @@ struct LoadedSchema {
         } catch {
             throw unfit("\(error)")
         }
-        // Virtual tables first: they make the tables that they keep their rows in.
-        try replay(items.filter(\.isVirtual), [], applier)
+        // Beside a virtual table each CREATE has SQLite read the whole schema again, which costs steps, and time. So what is no
+        // part of one comes first; one may also take its columns from there.
+        let (plain, others) = Self.divided(items)
+        try replay(plain, applier, unless: flag)
+        // They make the tables that they keep their rows in.
+        try replay(others.filter(\.isVirtual), applier, unless: flag)
         let made = try names(applier)
-        try replay(items.filter { !$0.isVirtual }, made, applier)
+        let rest = others.filter { item in
+            // A trigger may have the name of a table, and is none.
+            let isMade = item.kind == .tableOrIndex && made.contains(Array(item.name.utf8))
+            return !item.isVirtual && !isMade
+        }
+        try replay(rest, applier, unless: flag)
+    }
+
+    /// - Returns: what can be made without virtual tables, and the rest, either in its order.
+    private static func divided(
+        _ items: [SchemaRow]
+    ) -> (plain: [SchemaRow], others: [SchemaRow]) {
+        let virtual = Set(items.filter(\.isVirtual).map { ByteText($0.name.loweredASCII.utf8) })
+        var (plain, others): ([SchemaRow], [SchemaRow]) = ([], [])
+        for item in items {
+            let isPart = [item.name, item.owner].contains {
+                ShadowTables.isName($0, beside: virtual)
+            }
+            if item.isVirtual || isPart || item.kind == .trigger {
+                others.append(item)
+            } else {
+                plain.append(item)
+            }
+        }
+        return (plain, others)
     }
 
     private func unfit(_ reason: String) -> DirectoryError { .unfit(path: path, reason: reason) }
@@ -209,12 +259,21 @@ struct LoadedSchema {
         }
     }
 
-    private func replay(_ items: [SchemaRow], _ made: Set<[UInt8]>, _ applier: Applier)
-        throws(DirectoryError)
-    {
-        let missing = items.filter { !made.contains(Array($0.name.utf8)) }
-        guard !missing.isEmpty else { return }
-        let command = Command(kind: .execute, statements: missing.map { Statement($0.sql) })
+    /// - Parameter flag: ends it, between two commands.
+    private func replay(
+        _ items: [SchemaRow], _ applier: Applier, unless flag: LoadFlag
+    ) throws(DirectoryError) {
+        var rest = items[...]
+        while !rest.isEmpty {
+            if flag.isRaised { throw unfit(LoadFault.unwanted.text) }
+            let some = Array(rest.prefix(Self.objectsPerCommand))
+            rest = rest.dropFirst(some.count)
+            try make(some, applier)
+        }
+    }
+
+    private func make(_ items: [SchemaRow], _ applier: Applier) throws(DirectoryError) {
+        let command = Command(kind: .execute, statements: items.map { Statement($0.sql) })
         let result: CommandResult?
         do throws(ApplyFault) {
             result = try applier.apply(alone: command)
@@ -226,7 +285,7 @@ struct LoadedSchema {
         if let error = result.error { throw unfit(error) }
         for (place, statement) in result.statements.enumerated() {
             guard case .failed(let message) = statement.outcome else { continue }
-            throw unfit("its \"\(missing[place].name)\" can't be made here: \(message)")
+            throw unfit("its \"\(items[place].name)\" can't be made here: \(message)")
         }
     }
 }

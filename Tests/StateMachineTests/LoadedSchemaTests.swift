@@ -1,0 +1,54 @@
+import Testing
+import Wire
+
+@testable import StateMachine
+
+/// What comes of the schema of a file that is to be loaded, where it holds virtual tables.
+@Suite struct LoadedSchemaTests {
+    private let shell: ShellDumpTests.Shell
+    private let database: Database
+    private let reader: LoadReader
+
+    init() throws {
+        shell = try ShellDumpTests.Shell()
+        database = try Database()
+        reader = LoadReader(
+            directory: database.directory.path, packedBytes: 60 << 20,
+            newID: { LoadID(high: 1, low: 2) })
+    }
+
+    private func isTaken(_ script: String) throws -> Bool {
+        _ = try shell.run(script, on: "source")
+        let bytes = try #require(LoadFile.bytes(of: shell.path("source"), at: 0, 16 << 20))
+        let upload = reader.begin()
+        _ = upload.add(bytes)
+        let content = upload.finish()
+        guard case .image = content else {
+            Issue.record("\(content)")
+            return false
+        }
+        return true
+    }
+
+    /// Beside a virtual table each CREATE costs a reading of the schema so far: in one request these would
+    /// have no steps left.
+    @Test func `A file with many objects and a full-text table is taken`() throws {
+        let comment = String(repeating: "x", count: 30_000)
+        let tables = (0..<200).map { "CREATE TABLE t\($0)(a /* \(comment) */);" }
+        #expect(
+            try isTaken(
+                """
+                BEGIN; CREATE VIRTUAL TABLE words USING fts5(w);
+                \(tables.joined(separator: "\n"))
+                CREATE INDEX i ON t1(a); CREATE VIEW v AS SELECT w FROM words;
+                CREATE TRIGGER r AFTER INSERT ON t0 BEGIN INSERT INTO words VALUES(new.a); END;
+                COMMIT;
+                """))
+    }
+
+    @Test func `A full-text table finds what it takes its columns from`() throws {
+        #expect(
+            try isTaken(
+                "CREATE TABLE t(a, b); CREATE VIRTUAL TABLE f USING fts4(content=\"t\");"))
+    }
+}
