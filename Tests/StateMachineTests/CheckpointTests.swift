@@ -70,6 +70,11 @@ import Wire
         #expect(!database.applier.isHeldBack(outcome))
         // On a disk that is full it may be the log that fills it.
         #expect(database.applier.isHeldBack(outcome, lacksRoom: true))
+        // Nor may it come to that.
+        database.applier.room = { _ in 1_000_000 }
+        #expect(database.applier.isHeldBack(outcome))
+        database.applier.room = { _ in 4_000_000 }
+        #expect(!database.applier.isHeldBack(outcome))
         try database.execute("INSERT INTO t VALUES(zeroblob(400000))")
         #expect(try database.applier.isHeldBack(database.applier.checkpoint()))
         try reader.execute("ROLLBACK")

@@ -68,7 +68,7 @@ extension Applier {
     package func isHeldBack(_ outcome: CheckpointOutcome, lacksRoom: Bool = false) -> Bool {
         guard outcome.extent == .partial else { return false }
         let left = Self.walBytes(ofPages: outcome.walPages - outcome.copiedPages)
-        let share = lacksRoom ? 0 : fileBytes / Self.heldShare
+        let share = lacksRoom ? 0 : min(fileBytes / Self.heldShare, freeBytes / Self.freeShare)
         let bound = max(limits.walEvictionBytes, share)
         return left > bound || walBytes > max(limits.walEvictionBytes * 16, bound * 2)
     }
@@ -76,6 +76,11 @@ extension Applier {
     /// Whoever reads all of a large database, as a backup does, needs more time than a fixed bound lasts: readers may
     /// hold back as much as one part in so many of it.
     private static let heldShare: Int64 = 16
+    /// … but never so much that it may fill the disk, where the Raft log is, too: one part in so many of what is free.
+    private static let freeShare: Int64 = 4
+
+    /// On the disk; all there can be where the system does not tell.
+    private var freeBytes: Int64 { Int64(clamping: room(path) ?? .max) }
 
     /// Of the main file; 0 where the system does not tell.
     private var fileBytes: Int64 {
