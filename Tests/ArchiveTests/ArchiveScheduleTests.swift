@@ -135,6 +135,31 @@ struct ArchiveScheduleTests {
         #expect(step(20, index: 18) == .base(behind: Self.end(18), mustProve: false))
     }
 
+    @Test mutating func `A base that failed is tried again ever later, and pieces go on`() {
+        #expect(step(0) == .survey)
+        schedule.surveyed(Self.end(15), age: .seconds(100), at: at(0))
+        #expect(step(0) == .base(behind: Self.end(15), mustProve: true))
+        schedule.baseFailed(at: at(0))
+        #expect(step(0) == .piece(behind: Self.end(15), mustProve: true))
+        #expect(step(1) == .base(behind: Self.end(15), mustProve: true))
+        schedule.baseFailed(at: at(1))
+        #expect(step(2) == .piece(behind: Self.end(15), mustProve: true))
+        #expect(step(3) == .base(behind: Self.end(15), mustProve: true))
+    }
+
+    @Test
+    mutating func `Pieces follow a base that took its time, if the log holds what comes behind it`()
+    {
+        #expect(step(0) == .survey)
+        schedule.surveyed(Self.end(15), age: .seconds(100), at: at(0))
+        schedule.shipped(Self.end(18), isBehind: true, at: at(0))
+        schedule.begun(Self.base, isFollowed: false, at: at(1))
+        #expect(step(1) == .piece(behind: Self.end(18), mustProve: false))
+        schedule.begun(Self.base, at: at(2))
+        // What went behind the one before, too.
+        #expect(step(2) == .piece(behind: ArchiveEnd(of: Self.base), mustProve: false))
+    }
+
     @Test mutating func `The log must hold what follows the end, and the entry there`() {
         #expect(step(0) == .survey)
         #expect(schedule.needs(at: LogIndex(20)) == .zero)

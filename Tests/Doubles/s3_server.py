@@ -6,10 +6,11 @@ JSON and answers each:
     {"objects": null}     lists them with size and metadata
     {"uploads": null}     lists uploads in parts that were begun and neither completed nor aborted
     {"faults": {"part": ["refuse", "cut"]}}   what becomes of the next requests of a kind: begin, part, complete,
-                          abort, put. refuse: 503. cut: the connection ends in the middle of the body. lose: it is
+                          abort, base (of an archive), put. refuse: 503. cut: the connection ends in the middle of the body. lose: it is
                           carried out, and the connection ends in place of an answer. inner: an error behind a 200.
                           hold: it is carried out when the connection's other end is gone, or after a minute.
-                          pass: nothing
+                          wait: it is carried out when the test says so. pass: nothing
+    {"release": null}     what waits goes on
     {"requests": null}    how many there were of each kind
 """
 
@@ -39,12 +40,15 @@ class Front:
         self.lock = threading.Lock()
         self.faults = {}
         self.counts = {}
+        self.released = threading.Event()
 
     @staticmethod
     def kind(environ):
         method, query = environ["REQUEST_METHOD"], environ.get("QUERY_STRING", "")
         if method == "PUT":
-            return "part" if "partNumber=" in query else "put"
+            if "partNumber=" in query:
+                return "part"
+            return "base" if environ.get("PATH_INFO", "").endswith("/base") else "put"
         if method == "POST" and "uploadId=" in query:
             return "complete"
         if method == "POST" and query.startswith("uploads"):
@@ -92,6 +96,8 @@ class Front:
                 connection.recv(1)
             except OSError:
                 pass
+        if fault == "wait":
+            self.released.wait(60)
         if fault == "lose":
             for _ in self.app(environ, lambda *_: None):
                 pass
@@ -150,6 +156,8 @@ def main():
             elif "faults" in asked:
                 with front.lock:
                     front.faults = asked["faults"]
+            elif "release" in asked:
+                front.released.set()
             elif "requests" in asked:
                 with front.lock:
                     answer = dict(front.counts)

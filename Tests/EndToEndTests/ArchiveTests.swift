@@ -307,6 +307,43 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(5)))
+    func `Pieces go on while a whole database is on its way`() async throws {
+        let server = try StorageDouble(.s3)
+        try server.spoil("base", ["pass", "wait"])
+        let backup = try directory.write(
+            "backup.json",
+            configuration("s3", s3(server), [.init("log_full_interval", "1s")]))
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            arguments: ["-auto-backup", backup])
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        var all = [try await note(#"["CREATE TABLE t(a)"]"#, on: node)]
+        try await eventually("another base is on its way", within: .seconds(60)) {
+            try server.requests("base") >= 2 ? true : nil
+        }
+        for value in 0..<3 {
+            all.append(try await note("[\"INSERT INTO t VALUES(\(value))\"]", on: node))
+            try await waitForArchive(node, of: all[all.count - 1].index)
+        }
+        let bases = try server.objects().filter { $0.key.hasSuffix("/base") }
+        #expect(bases.count == 1, "\(node.log.suffix(2_000))")
+        try server.control([.init("release", .null)])
+        try await eventually("it is there", within: .seconds(60)) {
+            try server.objects().count { $0.key.hasSuffix("/base") } >= 2 ? true : nil
+        }
+        all.append(try await note(#"["INSERT INTO t VALUES('behind')"]"#, on: node))
+        try await waitForArchive(node, of: all[all.count - 1].index)
+        for seen in all.dropFirst() {
+            let file = "\(directory.path)/at-\(seen.index)"
+            _ = try restore("--from", backup, "--at", "\(seen.index)", "--to", file)
+            try check(file, seen)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(5)))
     func `Google's storage takes an archive, and gives it back`() async throws {
         let server = try StorageDouble(.gcs)
         let key = try directory.write("key.json", server.announced["key"] ?? .null)

@@ -10,15 +10,16 @@ package import Time
 /// old, or has very many pieces, it begins anew with a base. Where more was written than the logs of others
 /// may hold, it does not wait for its interval: who leads next must be able to go on. After a failure it tries again after a
 /// second, two, four, up to five minutes; and looks again where the archive ends, for it can't know what
-/// of its request was carried out.
+/// of its request was carried out. A base takes its time, in which pieces go on behind the one before: it is asked for
+/// again and again until it is there.
 package struct ArchiveSchedule: Equatable, Sendable {
     package enum Step: Equatable, Sendable {
         /// Nothing until then.
         case rest(until: MonotonicTime)
         /// Find where the archive ends.
         case survey
-        /// Put the whole database there; before that, the entries that are between the end and the
-        /// database, so that the history has no hole.
+        /// Put the whole database there, beside what follows the end meanwhile; before that, the entries that are
+        /// between the end and the database, so that the history has no hole.
         /// - behind: nil: nothing is there that it could follow.
         case base(behind: ArchiveEnd?, mustProve: Bool)
         /// Put the entries there that follow.
@@ -37,11 +38,14 @@ package struct ArchiveSchedule: Equatable, Sendable {
     private let fullInterval: Duration
     private let mostBehind: Int
     private var leadership: UInt64?
-    private var end: ArchiveEnd?
+    /// Where the archive ends; nil: nothing is there, or it is not known.
+    package private(set) var end: ArchiveEnd?
     /// Where the archive ended when this leadership last knew.
     private var knownEnd: LogIndex?
-    private var hasSurveyed = false
-    private var mustProve = true
+    /// Somebody has looked where the archive ends.
+    package private(set) var hasSurveyed = false
+    /// The entry at the end must be looked for in the log first.
+    package private(set) var mustProve = true
     /// Put there in this leadership: the log that it came from is the same.
     private var ownBase: BaseName?
     private var due = MonotonicTime.zero
@@ -51,6 +55,10 @@ package struct ArchiveSchedule: Equatable, Sendable {
     private var lastBase: BaseName?
     /// In a row.
     private var failures = 0
+    /// Of bases, in a row.
+    private var baseFailures = 0
+    /// No base is made before: one failed.
+    private var baseMayBegin = MonotonicTime.zero
 
     /// - Parameters:
     ///   - interval: between pieces.
@@ -74,6 +82,8 @@ package struct ArchiveSchedule: Equatable, Sendable {
             knownEnd = nil
             ownBase = nil
             failures = 0
+            baseFailures = 0
+            baseMayBegin = now
             due = now
         }
         let soon = now + min(interval, Self.watch)
@@ -83,9 +93,8 @@ package struct ArchiveSchedule: Equatable, Sendable {
         guard let end, end.position.index <= index else {
             return .base(behind: nil, mustProve: true)
         }
-        guard now < baseDue, end.pieces < Self.mostPieces else {
-            return .base(behind: end, mustProve: mustProve)
-        }
+        let isBaseDue = now >= baseDue || end.pieces >= Self.mostPieces
+        if isBaseDue, now >= baseMayBegin { return .base(behind: end, mustProve: mustProve) }
         guard end.position.index < index else {
             due = now + interval
             return .rest(until: min(due, soon))
@@ -130,14 +139,28 @@ package struct ArchiveSchedule: Equatable, Sendable {
     }
 
     /// A base is there now.
-    package mutating func begun(_ base: BaseName, at now: MonotonicTime) {
+    /// - Parameter isFollowed: the log holds what comes behind it; else, for too much was written while it was made,
+    ///   pieces go on behind the one before, if there is one.
+    package mutating func begun(
+        _ base: BaseName, isFollowed: Bool = true, at now: MonotonicTime
+    ) {
+        baseFailures = 0
+        baseDue = now + fullInterval
+        guard isFollowed || end == nil || mustProve else { return }
+        // What went behind the one before goes behind this one, too.
+        due = end == nil ? now + interval : now
         end = ArchiveEnd(of: base)
         ownBase = base
         lastBase = base
         mustProve = false
         failures = 0
-        baseDue = now + fullInterval
-        due = now + interval
+    }
+
+    /// A base could not be made. Pieces go on.
+    package mutating func baseFailed(at now: MonotonicTime) {
+        guard end != nil else { return failed(at: now) }
+        baseFailures += 1
+        baseMayBegin = now + Self.pause(behind: baseFailures)
     }
 
     /// A piece is there now.
@@ -167,7 +190,10 @@ package struct ArchiveSchedule: Equatable, Sendable {
     package mutating func failed(at now: MonotonicTime) {
         forget()
         failures += 1
-        let pause = Self.firstPause * (1 << min(failures - 1, 9))
-        due = now + min(pause, Self.longestPause)
+        due = now + Self.pause(behind: failures)
+    }
+
+    private static func pause(behind failures: Int) -> Duration {
+        min(firstPause * (1 << min(failures - 1, 9)), longestPause)
     }
 }

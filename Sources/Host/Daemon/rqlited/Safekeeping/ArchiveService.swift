@@ -49,14 +49,15 @@ final class ArchiveService: Sendable {
     private let store: ArchiveAccess
     private let node: Node
     private let directory: String
-    /// Where copies take turns.
-    private let room: CopyRoom
     private let counters: Counters
     private let logger: Logger
     /// At its stop an upload that is under way is broken off.
     let worker = ServiceThread()
+    /// Makes the bases.
+    let base: ArchiveBaseWork
     private let shown = Mutex(Shown())
     private let recentFault: RecentFault
+    private let recentBaseFault: RecentFault
     /// A restore is still to come: what is there now is not to be kept.
     private let isHeld: @Sendable () -> Bool
 
@@ -68,12 +69,16 @@ final class ArchiveService: Sendable {
     ///   - interval: between pieces.
     ///   - mostBehind: entries with which the interval is not waited for.
     ///   - directory: of temporary files.
+    ///   - room: where copies take turns.
     init(
         _ settings: AutoBackupSettings, every interval: Duration, mostBehind: Int,
         place: any StoragePlace, node: Node, directory: String, room: CopyRoom,
         metrics: MetricRegistry, logger: Logger, isHeld: @escaping @Sendable () -> Bool
     ) {
-        self.room = room
+        let worker = worker
+        base = ArchiveBaseWork(place, node: node, directory: directory, room: room) {
+            worker.wake()
+        }
         self.mostBehind = mostBehind
         self.settings = settings
         self.interval = interval
@@ -82,6 +87,7 @@ final class ArchiveService: Sendable {
         self.directory = directory
         self.logger = logger
         recentFault = RecentFault(logger)
+        recentBaseFault = RecentFault(logger)
         self.isHeld = isHeld
         counters = Counters(metrics)
     }
@@ -90,6 +96,7 @@ final class ArchiveService: Sendable {
     func start() throws {
         logger.announce(
             "archiving the log beside \(store.place.name) every \(interval.goText)")
+        try base.start()
         try worker.start("log-archive") { self.run() }
     }
 
@@ -105,7 +112,9 @@ final class ArchiveService: Sendable {
                 "last_log_time",
                 shown.end.map { .string(ArchivePlan.text($0.clock.milliseconds)) } ?? .null),
             .init("last_upload_time", .string(shown.lastUpload.wholeSeconds.rfc3339)),
-            .init("last_error", recentFault.json),
+            .init(
+                "last_error",
+                recentFault.json == .null ? recentBaseFault.json : recentFault.json),
         ])
     }
 
@@ -118,22 +127,36 @@ final class ArchiveService: Sendable {
             let status = node.status
             let leads = status.role == .leader && status.isReady && !isHeld()
             let leadership = leads && status.cluster != nil ? status.term : nil
+            attend(&schedule, status, leadership)
             let step = schedule.step(
                 at: .now, leadership: leadership?.rawValue, index: status.appliedIndex)
-            if leadership != nil { node.keepLog(behind: schedule.needs(at: status.appliedIndex)) }
-            do throws(StorageFault) {
+            if leadership != nil {
+                let needs = schedule.needs(at: status.appliedIndex)
+                node.keepLog(behind: min(needs, base.needs ?? needs))
+            }
+            trying(&schedule) { schedule throws(StorageFault) in
                 switch step {
                 case .rest(let deadline): worker.rest(until: deadline)
                 case .survey: try survey(&schedule, status.cluster)
                 case .base(let end, let mustProve):
-                    try putBase(&schedule, behind: end, mustProve, status)
+                    base.begin(in: status.term, at: status.appliedIndex)
+                    try goOn(&schedule, behind: end, mustProve, status)
                 case .piece(let end, let mustProve):
                     try putPiece(&schedule, behind: end, mustProve, status)
                 }
-            } catch {
-                schedule.failed(at: .now)
-                note(error)
             }
+        }
+    }
+
+    private func trying(
+        _ schedule: inout ArchiveSchedule,
+        _ body: (inout ArchiveSchedule) throws(StorageFault) -> Void
+    ) {
+        do throws(StorageFault) {
+            try body(&schedule)
+        } catch {
+            schedule.failed(at: .now)
+            note(error, recentFault)
         }
     }
 
@@ -158,58 +181,89 @@ final class ArchiveService: Sendable {
         schedule.surveyed(end, age: .milliseconds(age ?? 0), at: .now)
     }
 
-    private func putBase(
-        _ schedule: inout ArchiveSchedule, behind end: ArchiveEnd?, _ mustProve: Bool,
-        _ status: NodeStatus
-    ) throws(StorageFault) {
-        let taker = ArchiveBaseTaker(
-            node: NodeEnquiry(node), directory: directory, term: status.term)
-        var looks = 0
-        // Who can go on with pieces does not wait for another's copy, which may be vacuumed for hours.
-        let mayWait: () -> Bool = {
-            looks += 1
-            return !self.worker.isStopped && (end == nil || looks == 1)
+    // MARK: Bases
+
+    /// Looks after the base that is on its way.
+    private func attend(
+        _ schedule: inout ArchiveSchedule, _ status: NodeStatus, _ leadership: Term?
+    ) {
+        if let prepared = base.prepared, prepared.term == leadership {
+            trying(&schedule) { schedule throws(StorageFault) in
+                guard try lead(to: prepared, &schedule, status) else { return }
+                base.storePrepared()
+            }
         }
-        let gathered = try room.turn(while: mayWait) { () throws(StorageFault) in
-            try taker.take(while: { !worker.isStopped })
+        switch base.takeOutcome() {
+        case nil, .dropped: break
+        case .failed(let fault):
+            schedule.baseFailed(at: .now)
+            note(fault, recentBaseFault)
+        case .stored(let base, let size):
+            counters.bases.add()
+            uploaded(size)
+            recentBaseFault.clear()
+            logger.info(
+                "archived the whole database",
+                [
+                    "to": store.place.name, "index": base.name.position.index,
+                    "size": ByteSize(bytes: size),
+                ])
+            // Another leadership looks what is there.
+            if base.term == leadership { goOn(&schedule, behind: base.name, status) }
         }
-        guard let base = gathered, base.cluster == status.cluster else {
-            return try postponeBase(&schedule, behind: end, mustProve, status)
-        }
-        // First the way there: who ends in between leaves no hole.
-        var way = end
-        var mustProve = mustProve
-        while let behind = way, behind.position.index < base.name.position.index {
-            let shipment = try ship(
-                behind: behind, mustProve, through: base.name.position.index, base.cluster,
-                status.term)
-            if case .piece(let end) = shipment { way = end }
-            if shipment == .gap { way = nil }
-            mustProve = false
-        }
-        // What is written while it goes there must be in the log when it is there.
-        node.keepLog(behind: base.name.position.index.previous)
-        try store.put(base.file, as: base.name, of: base.cluster)
-        schedule.begun(base.name, at: .now)
-        counters.bases.add()
-        stored(ArchiveEnd(of: base.name), base.file.byteCount)
-        logger.info(
-            "archived the whole database",
-            [
-                "to": store.place.name, "index": base.name.position.index,
-                "size": ByteSize(bytes: base.file.byteCount),
-            ])
     }
 
-    /// There is no base now: pieces go on behind the one before, until it is tried again.
-    private func postponeBase(
+    /// First the way there: who ends in between leaves no hole.
+    /// - Returns: whether all of it is there that the log has.
+    private func lead(
+        to base: ArchiveBaseWork.Prepared, _ schedule: inout ArchiveSchedule, _ status: NodeStatus
+    ) throws(StorageFault) -> Bool {
+        guard schedule.hasSurveyed else { return false }
+        while let end = schedule.end, end.position.index < base.name.position.index {
+            switch try ship(
+                behind: end, schedule.mustProve, through: base.name.position.index, base.cluster,
+                status.term)
+            {
+            case .piece(let end): schedule.shipped(end, isBehind: true, at: .now)
+            case .proved: schedule.proved()
+            case .gap: schedule.broke()
+            }
+        }
+        return true
+    }
+
+    private func goOn(
+        _ schedule: inout ArchiveSchedule, behind base: BaseName, _ status: NodeStatus
+    ) {
+        var isFollowed = true
+        if base.position.index < status.appliedIndex {
+            let found = node.appliedEntries(
+                from: base.position.index.next, byteLimit: 1, until: .now + Self.readTime)
+            isFollowed = found?.isEmpty == false
+        }
+        schedule.begun(base, isFollowed: isFollowed, at: .now)
+        if schedule.end?.base == base {
+            shown.withLock { $0.end = schedule.end }
+            counters.lastIndex.set(Int(clamping: base.position.index.rawValue))
+        } else {
+            logger.warning(
+                "the log doesn't go on from the whole database, which took long: pieces follow the one before",
+                ["index": base.position.index])
+        }
+    }
+
+    /// A base is on its way: pieces go on behind the one before.
+    private func goOn(
         _ schedule: inout ArchiveSchedule, behind end: ArchiveEnd?, _ mustProve: Bool,
         _ status: NodeStatus
     ) throws(StorageFault) {
-        guard let end else { return schedule.passed(at: .now) }
-        guard end.position.index < status.appliedIndex else { return schedule.postponed(at: .now) }
+        guard let end, end.position.index < status.appliedIndex else {
+            return schedule.postponed(at: .now)
+        }
         try putPiece(&schedule, behind: end, mustProve, status)
     }
+
+    // MARK: Pieces
 
     private func putPiece(
         _ schedule: inout ArchiveSchedule, behind end: ArchiveEnd, _ mustProve: Bool,
@@ -260,25 +314,23 @@ final class ArchiveService: Sendable {
             entries, behind: end, cluster: cluster, term: term, in: directory)
         try store.put(piece, of: cluster)
         counters.pieces.add()
-        stored(piece.end, piece.file.byteCount)
+        uploaded(piece.file.byteCount)
+        counters.lastIndex.set(Int(clamping: piece.end.position.index.rawValue))
+        shown.withLock { $0.end = piece.end }
+        recentFault.clear()
         return .piece(piece.end)
     }
 
-    private func stored(_ end: ArchiveEnd, _ size: Int64) {
+    private func uploaded(_ size: Int64) {
         let now = WallTime.now()
         counters.bytes.add(Int(size))
-        counters.lastIndex.set(Int(clamping: end.position.index.rawValue))
         counters.lastTime.set(Int(now.seconds))
-        shown.withLock {
-            $0.end = end
-            $0.lastUpload = now
-        }
-        recentFault.clear()
+        shown.withLock { $0.lastUpload = now }
     }
 
-    private func note(_ fault: StorageFault) {
+    private func note(_ fault: StorageFault, _ place: RecentFault) {
         guard !worker.isStopped else { return }
         counters.failed.add()
-        recentFault.note(fault, "failed to archive the log")
+        place.note(fault, "failed to archive the log")
     }
 }

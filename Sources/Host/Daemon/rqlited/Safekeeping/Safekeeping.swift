@@ -149,8 +149,8 @@ struct Safekeeping {
     func stop() {
         let workers: [(name: String, worker: ServiceThread?)] = [
             ("auto-restore", restore?.worker), ("auto-backup", backup?.worker),
-            ("log-archive", archive?.worker), ("upkeep", upkeep?.worker),
-            ("load-watch", loadWatch?.worker),
+            ("log-archive", archive?.worker), ("archive-base", archive?.base.worker),
+            ("upkeep", upkeep?.worker), ("load-watch", loadWatch?.worker),
         ]
         for (_, worker) in workers { worker?.beginStop() }
         let deadline = MonotonicTime.now + Self.stopTime

@@ -26,13 +26,16 @@ final class ServiceThread: Sendable {
         thread.withLock { $0 = started }
     }
 
-    /// Until `deadline` or the stop. By the thread itself.
+    /// Until `deadline`, the stop, or a call. By the thread itself.
     func rest(until deadline: MonotonicTime) { _ = wakes.take(until: deadline) }
+
+    /// Ends a rest: there is something to look at.
+    func wake() { wakes.post(()) }
 
     /// Tells the thread to end, and does not wait for that.
     func beginStop() {
         flag.raise()
-        wakes.post(())
+        wake()
     }
 
     /// Waits until the thread has ended, if it was started. Who is where nothing ends it, as in SQLite, or at
