@@ -96,7 +96,7 @@ import Wire
         #expect(try client.post("/db/load", "x").status == status)
     }
 
-    @Test func `A node that is alone boots from a file, and answers without a body`() throws {
+    @Test func `A leader boots from a file, and answers without a body`() throws {
         let file = "SQLite format 3" + String(repeating: "x", count: 100)
         let client = try client(.image(Self.image))
         let answer = try client.post("/boot", file)
@@ -109,7 +109,7 @@ import Wire
         #expect(image == Self.image)
         let refusals: [(ServiceError, String)] = [
             (.notLeader(leaderURL: "http://n2:4001"), "not leader\n"),
-            (.unsuitable("not single-node"), "not single-node\n"),
+            (.unsuitable("node n2 is older"), "node n2 is older\n"),
         ]
         for (error, text) in refusals {
             let client = try self.client(.image(Self.image), .failed(error))

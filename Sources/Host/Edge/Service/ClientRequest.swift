@@ -69,13 +69,13 @@ package struct ClientRequest: Sendable {
         /// The database is replaced, on all nodes.
         case load(DatabaseImage)
         /// A part of a database that is too large for one request is kept.
-        /// - isBoot: for a node that is alone, as `boot`.
+        /// - isBoot: by the leader alone, as `boot`.
         case loadPart(LoadPart, isBoot: Bool)
         /// What was kept takes the place of the database, or is not wanted any more.
         case loadEnd(LoadEnd, isBoot: Bool)
         /// A dump is run: the same as a command that executes, to who may load.
         case loadDump(Command)
-        /// As `load`, on the leader of a cluster of one.
+        /// As `load`, but asked of the leader itself: no other node sends it on.
         case boot(DatabaseImage)
         case remove(NodeID)
         /// Hand leadership over; with `wait` the reply comes when it has moved.

@@ -38,12 +38,6 @@ extension NodeMachine {
             router.answer(pending, refusal.map { .failed(.unsuitable($0)) } ?? .done)
         case .checkpoint(let pending, let keeping): checkpointAsked(pending, keeping)
         case .load(let pending): load(pending, standing)
-        case .boot(let pending):
-            if replicated?.raft.membership.members.count == 1 {
-                load(pending, standing)
-            } else {
-                router.answer(pending, .failed(.unsuitable("not single-node")))
-            }
         }
     }
 

@@ -37,7 +37,6 @@ extension RequestRouter {
         case drop(PendingRequest, [PeerAddress])
         case checkpoint(PendingRequest, keeping: UInt64?)
         case load(PendingRequest)
-        case boot(PendingRequest)
     }
 
     /// What a turn gathered.

@@ -65,8 +65,8 @@ struct RequestRouter {
             dispatch(pending, readNeed(options, standing), standing, now)
             return nil
         case .boot, .loadPart(_, isBoot: true), .loadEnd(_, isBoot: true):
-            // Never sent on: it is meant for a node that is alone.
-            if standing.role == .leader { return .boot(pending) }
+            // Never sent on: who asks means the node that leads.
+            if standing.role == .leader { return .load(pending) }
             answer(pending, .failed(.notLeader(leaderURL: standing.leaderURL)))
             return nil
         case .loadDump:

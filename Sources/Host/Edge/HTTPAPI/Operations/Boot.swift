@@ -5,16 +5,16 @@ import Service
 import Telemetry
 import Wire
 
-/// `/boot`: a database file takes the place of the database of a node that is alone in its cluster.
+/// `/boot`: a database file takes the place of the leader's database, and of those of all members.
 extension HTTPOperation {
     static let boot = HTTPOperation(
         "boot", [.exact("/boot")], [.POST], [.load], body: .database, need: .leader, code: .boot,
         note: OperationNote(
-            "Replace the database of a node that is alone in its cluster by a file.", [.timeout],
+            "Replace the database by a file, through the node that leads.", [.timeout],
             bodies: [.bytes],
             [
                 .empty(200, "The file is the database."),
-                .text(503, "It is no file, or the node is not alone or does not lead."),
+                .text(503, "It is no file, or the node does not lead."),
             ]),
         content: .none, counting: { $0.boots }, isSlow: true,
         work: { _, request in
