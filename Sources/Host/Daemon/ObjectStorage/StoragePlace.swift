@@ -3,8 +3,8 @@ internal import Synchronization
 internal import Threads
 internal import Time
 
-/// Where copies go to and come from. Calls block, for minutes where copies are large; from one thread at
-/// a time.
+/// Where copies go to and come from. Calls block, for minutes where copies are large; any number of threads
+/// may call.
 package protocol StoragePlace: Sendable {
     /// For status and log, in rqlite's form.
     var name: String { get }
