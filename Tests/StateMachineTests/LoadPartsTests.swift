@@ -387,6 +387,44 @@ import Wire
         #expect(rows == 500)
     }
 
+    /// SQLite's shell has the row that makes a virtual table before those of the tables in which it keeps its own.
+    @Test(arguments: [true, false])
+    func `A dump of many pieces brings virtual tables`(isByShell: Bool) throws {
+        let script = [
+            "CREATE TABLE z(a)", "CREATE VIRTUAL TABLE words USING fts5(w)",
+            "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000) "
+                + "INSERT INTO words SELECT 'the number ' || i FROM n",
+            "CREATE VIRTUAL TABLE boxes USING rtree(id, x0, x1)",
+            "INSERT INTO boxes VALUES(1, 2, 3)",
+            "CREATE VIEW v AS SELECT w FROM words WHERE words MATCH '7777'",
+            "CREATE TRIGGER r AFTER INSERT ON z BEGIN SELECT 1; SELECT 2; END",
+        ]
+        let text: [UInt8]
+        if isByShell {
+            _ = try shell.run(script.joined(separator: ";\n") + ";\n", on: "source")
+            text = Array(try shell.run(".dump\n", on: "source").utf8)
+        } else {
+            let source = try Database()
+            for sql in script { try source.execute(sql) }
+            text = try source.reader().sqlDump().bytes
+        }
+        // More than one is read at once.
+        #expect(text.count > 1 << 20)
+        let file = try LoadFile(shell.path("dump"))
+        try file.write(text)
+        var dump = LoadedDump(of: file)
+        dump.pieceBytes = 64
+        dump.lastBytes = 40
+        let made = try dump.build()
+        defer { DatabaseDirectory.drop(made) }
+        let connection = try Connection(path: made, access: .readOnly)
+        #expect(try connection.text("SELECT w FROM v") == "the number 7777")
+        #expect(try connection.integer("SELECT x1 FROM boxes") == 3)
+        #expect(
+            try connection.integer("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'")
+                == 1)
+    }
+
     /// As SQLite itself has it.
     @Test(arguments: [
         "", ";", ";\n", "SELECT 1;\nSELECT 2; \t\r\nSELECT", "SELECT 'a;\n';\nSELECT 'b;\n",

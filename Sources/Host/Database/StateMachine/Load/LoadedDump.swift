@@ -6,7 +6,7 @@ internal import Wire
 /// time, in an empty database under the rules for clients, as if a client had sent each piece.
 ///
 /// Pieces end where a statement does. The transaction around a whole dump is left out, for nothing of
-/// a dump that fails is kept; one within it must fit a piece.
+/// a dump that fails is kept; one within it must fit a piece. Virtual tables come last (`DumpedTables`).
 struct LoadedDump {
     private let file: LoadFile
     private let scratch: DatabaseDirectory
@@ -92,6 +92,7 @@ struct LoadedDump {
         }
         if let refusal { throw refusal }
         try runner.run(rest, isLast: true)
+        try runner.makeVirtualTables()
     }
 
     /// Behind the last line at whose end all that stands before it is whole statements; nil: there
@@ -110,6 +111,7 @@ struct LoadedDump {
         private(set) var line = 1
         /// The dump began a transaction, which is left out.
         private var hasBegun = false
+        private var tables = DumpedTables()
 
         init(on path: String, sparing spareBytes: UInt64) throws(LoadRefusal) {
             self.spareBytes = spareBytes
@@ -139,8 +141,18 @@ struct LoadedDump {
                 }
                 text.removeSubrange(end)
             }
+            // Outside of a transaction they are refused where they stand.
+            if hasBegun { text = tables.take(outOf: text) }
             let failure = try apply(text)
             if let failure { throw LoadRefusal("lines \(first) to \(line): \(failure)") }
+        }
+
+        func makeVirtualTables() throws(LoadRefusal) {
+            for command in tables.commands {
+                if let failure = try apply(command) {
+                    throw LoadRefusal("the virtual tables of the dump: \(failure)")
+                }
+            }
         }
 
         /// - Returns: what the text failed by.
