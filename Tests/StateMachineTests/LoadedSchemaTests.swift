@@ -47,6 +47,13 @@ import Wire
                 """))
     }
 
+    @Test func `A table with the name of a virtual one before its own is taken`() throws {
+        #expect(
+            try isTaken(
+                "CREATE TABLE docs_history(a); CREATE VIRTUAL TABLE docs USING fts5(w);"
+                    + "CREATE INDEX docs_i ON docs_history(a); CREATE VIEW docs_v AS SELECT 1;"))
+    }
+
     @Test func `A full-text table finds what it takes its columns from`() throws {
         #expect(
             try isTaken(

@@ -234,16 +234,22 @@ struct LoadedSchema {
         let virtual = Set(items.filter(\.isVirtual).map { ByteText($0.name.loweredASCII.utf8) })
         var (plain, others): ([SchemaRow], [SchemaRow]) = ([], [])
         for item in items {
-            let isPart = [item.name, item.owner].contains {
-                ShadowTables.isName($0, beside: virtual)
-            }
-            if item.isVirtual || isPart || item.kind == .trigger {
+            let mayBePart = [item.name, item.owner].contains { isPart($0, of: virtual) }
+            if item.isVirtual || mayBePart || item.kind == .trigger {
                 others.append(item)
             } else {
                 plain.append(item)
             }
         }
         return (plain, others)
+    }
+
+    /// Modules, also those of extensions, name the tables in which they keep rows after the virtual table.
+    private static func isPart(_ name: String, of virtual: Set<ByteText>) -> Bool {
+        let bytes = Array(name.loweredASCII.utf8)
+        return bytes.indices.contains { place in
+            bytes[place] == UInt8(ascii: "_") && virtual.contains(ByteText(bytes[..<place]))
+        }
     }
 
     private func unfit(_ reason: String) -> DirectoryError { .unfit(path: path, reason: reason) }
