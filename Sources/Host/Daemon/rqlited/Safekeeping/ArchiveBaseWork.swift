@@ -1,4 +1,5 @@
 import Archive
+import NodeLogic
 import ObjectStorage
 import Raft
 import Replica
