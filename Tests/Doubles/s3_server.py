@@ -6,10 +6,11 @@ JSON and answers each:
     {"objects": null}     lists them with size and metadata
     {"uploads": null}     lists uploads in parts that were begun and neither completed nor aborted
     {"faults": {"part": ["refuse", "cut"]}}   what becomes of the next requests of a kind: begin, part, complete,
-                          abort, base (of an archive), put. refuse: 503. cut: the connection ends in the middle of the body. lose: it is
+                          abort, base (of an archive), put, get. refuse: 503. cut: the connection ends in the middle of the body. lose: it is
                           carried out, and the connection ends in place of an answer. inner: an error behind a 200.
                           hold: it is carried out when the connection's other end is gone, or after a minute.
-                          wait: it is carried out when the test says so. pass: nothing
+                          wait: it is carried out when the test says so. half: the connection ends in the middle of
+                          the answer. pass: nothing
     {"release": null}     what waits goes on
     {"requests": null}    how many there were of each kind
 """
@@ -49,6 +50,8 @@ class Front:
             if "partNumber=" in query:
                 return "part"
             return "base" if environ.get("PATH_INFO", "").endswith("/base") else "put"
+        if method == "GET" and not query:
+            return "get"
         if method == "POST" and "uploadId=" in query:
             return "complete"
         if method == "POST" and query.startswith("uploads"):
@@ -68,6 +71,11 @@ class Front:
         environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
         start("500 Gone", [])
         return []
+
+    @staticmethod
+    def half(environ, body):
+        yield body[: len(body) // 2]
+        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
 
     def __call__(self, environ, start):
         kind = self.kind(environ)
@@ -98,6 +106,11 @@ class Front:
                 pass
         if fault == "wait":
             self.released.wait(60)
+        if fault == "half":
+            made = []
+            body = b"".join(self.app(environ, lambda status, headers, *_: made.append((status, headers))))
+            start(*made[0])
+            return self.half(environ, body)
         if fault == "lose":
             for _ in self.app(environ, lambda *_: None):
                 pass

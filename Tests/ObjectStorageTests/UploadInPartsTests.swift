@@ -142,6 +142,29 @@ import Time
         }
     }
 
+    @Test func `A download from the archive goes on where it broke off`() throws {
+        let storage = try storage()
+        let size = 20 * Self.partBytes
+        try storage.store(try copy(size), inArchive: "a/b-1", stop)
+        try server.spoil("get", ["half", "refuse", "half"])
+        let taken = Taken()
+        try storage.fetch(fromArchive: "a/b-1", stop) { taken.bytes += $0 }
+        #expect(taken.bytes == Self.bytes(size), "\(taken.bytes.count) bytes")
+        #expect(try server.requests("get") == 4)
+        // What whoever takes it does not want is not asked for again.
+        let said = refusal {
+            try storage.fetch(fromArchive: "a/b-1", stop) { _ throws(StorageFault) in
+                throw StorageFault("no room", isTransient: true)
+            }
+        }
+        #expect(said.contains("no room"), "\(said)")
+        #expect(try server.requests("get") == 5)
+        try server.spoil("get", Array(repeating: "refuse", count: 4))
+        let refused = refusal { try storage.fetch(fromArchive: "a/b-1", stop) { _ in } }
+        #expect(refused.contains("SlowDown"), "\(refused)")
+        #expect(try server.requests("get") == 9)
+    }
+
     @Test func `An error behind a good status is one, and the completion is tried again`() throws {
         let storage = try storage()
         try server.spoil("complete", ["inner", "inner"])

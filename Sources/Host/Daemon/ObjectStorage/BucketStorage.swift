@@ -5,15 +5,20 @@ protocol BucketStorage: StoragePlace {
     /// Of the copy in the bucket.
     var path: String { get }
 
+    /// How often a request is tried.
+    var rules: UploadRules { get }
+
     /// Puts an object there, whole or not at all.
     func put(
         _ file: UploadFile, _ path: String, _ metadata: [Metadatum], _ stop: StopFlag
     ) throws(StorageFault)
 
     /// Brings an object.
-    /// - Parameter timeout: for all of it; nil: as long as something moves.
+    /// - Parameters:
+    ///   - offset: bytes of it that are there already.
+    ///   - timeout: for all of it; nil: as long as something moves.
     func get(
-        _ path: String, timeout: Duration?, _ stop: StopFlag,
+        _ path: String, from offset: Int64, timeout: Duration?, _ stop: StopFlag,
         _ receive: @escaping ([UInt8]) throws(StorageFault) -> Void
     ) throws(StorageFault)
 }
@@ -27,14 +32,28 @@ extension BucketStorage {
         try put(file, archive + name, [], stop)
     }
 
+    /// What breaks off goes on where it was, for an object of an archive never changes, and whoever takes it knows its
+    /// hash. Failures are counted anew whenever some of it has come.
     func fetch(
         fromArchive name: String, _ stop: StopFlag,
         receive: @escaping ([UInt8]) throws(StorageFault) -> Void
     ) throws(StorageFault) {
-        do throws(StorageFault) {
-            try get(archive + name, timeout: nil, stop, receive)
-        } catch {
-            throw StorageFault("\(name): \(error)", isTransient: error.isTransient)
+        let download = Download(receive)
+        var failures = 0
+        while true {
+            let before = download.byteCount
+            do throws(StorageFault) {
+                return try get(archive + name, from: before, timeout: nil, stop) {
+                    bytes throws(StorageFault) in try download.take(bytes)
+                }
+            } catch {
+                failures = download.byteCount > before ? 1 : failures + 1
+                let mayPass = error.isTransient && !download.isRefused && !stop.isRaised
+                guard mayPass, failures < rules.tries else {
+                    throw StorageFault("\(name): \(error)", isTransient: error.isTransient)
+                }
+            }
+            stop.pause(rules.pause * (1 << (failures - 1)))
         }
     }
 

@@ -88,13 +88,17 @@ final class GCSStorage: StoragePlace {
     }
 
     func get(
-        _ object: String, timeout: Duration?, _ stop: StopFlag,
+        _ object: String, from offset: Int64 = 0, timeout: Duration?, _ stop: StopFlag,
         _ receive: @escaping ([UInt8]) throws(StorageFault) -> Void
     ) throws(StorageFault) {
         var exchange = try exchange("GET", "\(target(of: object))?alt=media", stop: stop)
+        exchange.headers += DownloadRange.headers(from: offset)
+        exchange.receivedStatus = DownloadRange.status(from: offset)
         exchange.timeout = timeout
         let answer = try exchange.run(name, stop, receive: receive)
-        guard answer.status == 200 else { throw fault("the download", answer) }
+        guard DownloadRange.isGood(answer, from: offset) else {
+            throw fault("the download", answer)
+        }
     }
 
     var bucket: String { "/storage/v1/b/\(PercentEncoding.encode(settings.bucket))/o" }

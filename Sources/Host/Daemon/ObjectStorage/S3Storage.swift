@@ -84,13 +84,14 @@ struct S3Storage: StoragePlace {
     }
 
     func get(
-        _ path: String, timeout: Duration?, _ stop: StopFlag,
+        _ path: String, from offset: Int64 = 0, timeout: Duration?, _ stop: StopFlag,
         _ receive: @escaping ([UInt8]) throws(StorageFault) -> Void
     ) throws(StorageFault) {
-        var exchange = try exchange("GET", path)
+        var exchange = try exchange("GET", path, DownloadRange.headers(from: offset))
+        exchange.receivedStatus = DownloadRange.status(from: offset)
         exchange.timeout = timeout
         let answer = try exchange.run(name, stop, receive: receive)
-        guard answer.status == 200 else { throw fault("GET", answer) }
+        guard DownloadRange.isGood(answer, from: offset) else { throw fault("GET", answer) }
     }
 
     /// A signed request.

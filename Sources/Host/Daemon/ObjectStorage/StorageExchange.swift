@@ -33,6 +33,8 @@ struct StorageExchange {
     var timeout: Duration? = .seconds(30)
     /// In which at least a byte must move.
     var stallTime = Duration.seconds(60)
+    /// Of answers whose bodies are received; those of others say what is wrong.
+    var receivedStatus = 200
 
     /// Of an answer that nobody receives, bytes are kept up to here.
     private static let kept = 64 << 10
@@ -40,7 +42,7 @@ struct StorageExchange {
 
     /// - Parameters:
     ///   - place: for texts.
-    ///   - receive: takes the body of an answer of status 200, piece by piece.
+    ///   - receive: takes the body of an answer of `receivedStatus`, piece by piece.
     func run(
         _ place: String, _ stop: StopFlag,
         receive: (([UInt8]) throws(StorageFault) -> Void)? = nil
@@ -55,7 +57,7 @@ struct StorageExchange {
         guard lines.allSatisfy({ $0.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F } }) else {
             throw StorageFault("\(place): a name or a key holds control characters")
         }
-        let intake = Intake(receive, stop)
+        let intake = Intake(receive, of: receivedStatus, stop)
         let (code, status, said) = perform(lines, intake)
         if let fault = intake.fault { throw fault }
         guard code == 0 else {
@@ -145,10 +147,14 @@ struct StorageExchange {
         var fault: StorageFault?
         let stop: StopFlag
         private let receive: (([UInt8]) throws(StorageFault) -> Void)?
-        private var size = 0
+        private let receivedStatus: Int
 
-        init(_ receive: (([UInt8]) throws(StorageFault) -> Void)?, _ stop: StopFlag) {
+        init(
+            _ receive: (([UInt8]) throws(StorageFault) -> Void)?, of receivedStatus: Int,
+            _ stop: StopFlag
+        ) {
             self.receive = receive
+            self.receivedStatus = receivedStatus
             self.stop = stop
         }
 
@@ -166,7 +172,7 @@ struct StorageExchange {
         }
 
         func take(_ status: Int, _ bytes: UnsafeRawBufferPointer) -> Bool {
-            guard status == 200, let receive else {
+            guard status == receivedStatus, let receive else {
                 body += bytes.prefix(StorageExchange.kept - body.count)
                 return true
             }
