@@ -14,7 +14,7 @@ enum PlainWords {
         control counter counts crc32 creation csv current cursor daemon data database date decimal
         decision decoding
         delegate description descriptor detail digest directory discovered disk
-        distribution document draining due durations elf encoded encoder encoding encryption end
+        distribution document download draining due durations elf encoded encoder encoding encryption end
         endpoint engine entity environment error event execution expectation explicit extent facts failure
         family fault fetch field file finished flag fnv form folder format found frame freshness function
         gateway gather gauge gcs generated go goal handler handover hard hash head held hex
