@@ -144,8 +144,11 @@ final class ArchiveBaseWork: Sendable {
         let taker = ArchiveBaseTaker(
             node: NodeEnquiry(node), directory: directory, term: term)
         let gathered = try room.turn(while: { isWanted(in: term) }) {
-            () throws(StorageFault) in
-            try taker.take(while: { isWanted(in: term) })
+            () throws(StorageFault) -> ArchiveBaseTaker.Base? in
+            // Another copy may have had its turn for hours.
+            let index = node.status.appliedIndex
+            stage.withLock { $0 = .gathering(term, from: index) }
+            return try taker.take(while: { isWanted(in: term) })
         }
         guard let base = gathered else { return .dropped }
         let prepared = Prepared(name: base.name, cluster: base.cluster, term: term)
