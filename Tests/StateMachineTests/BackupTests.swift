@@ -83,6 +83,31 @@ import Wire
         return names
     }
 
+    /// No restore would take it.
+    @Test func `A copy for the archive is made of no damaged database`() throws {
+        try database.execute(
+            "CREATE TABLE t(a)",
+            "INSERT INTO t VALUES(zeroblob(3000)), (zeroblob(3000)), (zeroblob(3000))")
+        var bytes = try database.bytes().bytes
+        let last = bytes.count - 4096
+        for place in last..<last + 200 { bytes[place] = 0xA5 }
+        let other = try Database()
+        let path = other.databases.file(of: Generation(2))
+        try bytes.write(to: path)
+        other.applier = try Applier(path: path)
+        try other.applier.establish(
+            cluster: ClusterID(RandomID(high: 1, low: 2)), membership: Membership([]))
+        let reader = try other.reader()
+        var request = BackupRequest()
+        request.isForArchive = true
+        _ = reader.backUp(request, to: taker)
+        #expect(taker.error?.contains("damaged") == true, "\(taker.error ?? "none")")
+        // Who asks for it may have it as it is.
+        taker.parts = []
+        #expect(reader.backUp(BackupRequest(), to: taker) == .streamed)
+        #expect(taker.error == nil)
+    }
+
     @Test(
         arguments: ShellDumpTests.schemas.indices,
         [

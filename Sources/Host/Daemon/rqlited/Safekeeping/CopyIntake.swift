@@ -11,8 +11,8 @@ protocol CopyIntake: AnyObject {
 extension NodeEnquiry {
     /// Of each wait for the node while it makes the copy ready.
     private static let copyTimeout = Duration.seconds(30)
-    /// Nothing is heard while SQLite vacuums the copy: at 4 MiB a second, 80 GiB.
-    private static let vacuumPatience = Duration.seconds(6 * 3600)
+    /// Nothing is heard while SQLite vacuums the copy, or checks one for the archive: at 4 MiB a second, 80 GiB.
+    private static let longPatience = Duration.seconds(6 * 3600)
 
     /// Has the leader copy its database.
     /// - Returns: whether the intake was given all of it; false where this node does not lead.
@@ -21,7 +21,8 @@ extension NodeEnquiry {
     ) throws(StorageFault) -> Bool {
         var fault: StorageFault?
         let operation = ClientRequest.Operation.backup(request, ReadOptions(level: .weak))
-        let patience = request.vacuum ? Self.vacuumPatience : Self.patience
+        let isLong = request.vacuum || request.isForArchive
+        let patience = isLong ? Self.longPatience : Self.patience
         let outcome = ask(
             operation, timeout: Self.copyTimeout, patience: patience, while: isWanted
         ) { part in

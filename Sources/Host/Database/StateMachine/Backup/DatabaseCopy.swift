@@ -84,7 +84,11 @@ final class DatabaseCopy {
                 throw SQLiteError(
                     extendedCode: SQLITE_ERROR, message: "the copy can't leave WAL mode")
             }
-            if request.form != .sql, !request.isForArchive { try removeOwnTable() }
+            if request.isForArchive {
+                try checkAsBase(&answer)
+            } else if request.form != .sql {
+                try removeOwnTable()
+            }
             if request.vacuum { try vacuum(&answer) }
         } catch {
             throw .sqlite("preparing the copy", error)
@@ -97,6 +101,22 @@ final class DatabaseCopy {
             if let tag { kept.begin(file, as: tag, showing: answer.logIndex) }
             defer { if let tag { kept.end(tag) } }
             try file.send(0..<file.length, &answer)
+        }
+    }
+
+    /// Pages are copied as they lie there. With one that is damaged no restore takes the copy, nor what was archived
+    /// behind it.
+    private func checkAsBase(_ answer: inout BackupAnswer) throws(SQLiteError) {
+        // It says nothing until it is done, which may take minutes.
+        guard answer.begin() else { throw .unwantedCopy }
+        try check(csqlite_reveal(connection.pointer))
+        let verdicts = try connection.prepare("PRAGMA main.quick_check(100)")
+        while try verdicts.step() {
+            let verdict = verdicts.text(at: 0) ?? "no verdict"
+            guard verdict == "ok" || DatabaseDirectory.isAboutContent(verdict) else {
+                throw SQLiteError(
+                    extendedCode: SQLITE_CORRUPT, message: "the database is damaged: \(verdict)")
+            }
         }
     }
 
