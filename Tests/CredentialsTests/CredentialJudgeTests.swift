@@ -267,6 +267,59 @@ import Time
         #expect(place < guesses / 2, "after \(place) guesses")
     }
 
+    /// What a closure holds that waits for a verdict.
+    private final class Held: Sendable {}
+
+    private struct Weak {
+        weak var held: Held?
+    }
+
+    @Test func `Who has gone is not kept while somebody else waits for the same verdict`() throws {
+        let slow = try PasswordHash.make("p", .yescrypt)
+        let bench = try Bench(
+            #"[{"username": "a", "hash": "\#(slow)", "perms": ["query"]}]"#)
+        defer { bench.store.stop() }
+        func ask(_ password: String, for asker: Asker, holding held: Held) {
+            let verdict = bench.store.judge(
+                .password(user: "a", password: password), RightsNeed([.query]), for: asker
+            ) { _ in withExtendedLifetime(held) {} }
+            #expect(verdict == nil)
+        }
+        let stays = Asker(address: "10.0.0.1:1")
+        // These are looked at before, one after the other.
+        for guess in 0..<20 { ask("x\(guess)", for: stays, holding: Held()) }
+        ask("last", for: stays, holding: Held())
+        var gone: [Weak] = []
+        for _ in 0..<1000 {
+            let (asker, held) = (Asker(address: "10.0.0.1:1"), Held())
+            ask("last", for: asker, holding: held)
+            asker.leave()
+            gone.append(Weak(held: held))
+        }
+        #expect(gone.count { $0.held != nil } < 20)
+    }
+
+    @Test func `Credentials of who has gone make room for others`() throws {
+        let slow = try PasswordHash.make("p", .yescrypt)
+        let text = #"[{"username": "a", "hash": "\#(slow)", "perms": ["query"]}]"#
+        let judge = try CredentialJudge(
+            CredentialTable(parsing: Array(text.utf8)), metrics: MetricRegistry(),
+            logger: Logger(module: "test", threshold: nil), mostJobs: 20)
+        defer { judge.stop() }
+        func ask(_ password: String, for asker: Asker) -> Bool? {
+            judge.judge(
+                .password(user: "a", password: password), RightsNeed([.query]), for: asker
+            ) { _ in }
+        }
+        // The first is looked at meanwhile.
+        for guess in 0..<20 {
+            let asker = Asker(address: "10.0.0.2:1")
+            #expect(ask("x\(guess)", for: asker) == nil)
+            if guess > 0 { asker.leave() }
+        }
+        #expect(ask("p", for: Asker(address: "10.0.0.3:1")) == nil)
+    }
+
     @Test func `An entry that has expired grants nothing, known or not`() throws {
         let bench = try Bench(
             """

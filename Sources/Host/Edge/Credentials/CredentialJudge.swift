@@ -29,10 +29,30 @@ package final class CredentialJudge: RightsJudge {
         let connection: String
         let due: MonotonicTime
         var waiting: [Waiting]
+        /// At how many those are looked for that are gone.
+        var sweepSize = Job.leastSweepSize
+
+        private static let leastSweepSize = 4
+
+        /// Somebody waits for it.
+        var isWanted: Bool { !waiting.allSatisfy(\.asker.isGone) }
+
+        /// What waits holds its connection, and clients may come and go while the job has not its turn.
+        mutating func add(_ another: Waiting) {
+            if waiting.count >= sweepSize {
+                waiting.removeAll(where: \.asker.isGone)
+                sweepSize = max(Self.leastSweepSize, 2 * waiting.count)
+            }
+            waiting.append(another)
+        }
     }
 
     private struct State {
         var table: CredentialTable
+        /// There may be so many of `jobs`.
+        let mostJobs: Int
+        /// Jobs that nobody waits for are not looked for before, where there are too many.
+        var nextSweep = MonotonicTime.zero
         /// Of the table; grows with each change.
         var generation = 0
         /// Of entries, by whom a right credential is.
@@ -66,15 +86,22 @@ package final class CredentialJudge: RightsJudge {
             servedConnections[job.connection] = now
         }
 
+        /// Whether there is room for another job: those that nobody waits for any more make some. To look for
+        /// them at each request would hold up all others.
+        mutating func hasRoom(at now: MonotonicTime) -> Bool {
+            if jobs.count < mostJobs { return true }
+            guard now >= nextSweep else { return false }
+            nextSweep = now + .milliseconds(10)
+            jobs = jobs.filter { $0.value.isWanted }
+            return jobs.count < mostJobs
+        }
+
         /// A hash may have several texts that it looks at in part, so even these are bounded.
         mutating func remember(_ entry: CredentialTable.Entry, _ fingerprint: Fingerprint) {
             if known.count >= 65_536 { known = [:] }
             known[fingerprint] = entry
         }
     }
-
-    /// More than there may be connections; only who breaks connections off all the time gets there.
-    private static let mostJobs = 16_384
 
     private enum Found {
         case verdict(Bool)
@@ -95,13 +122,16 @@ package final class CredentialJudge: RightsJudge {
     private let refused: Counter
     private let log: RepeatLog
 
-    /// - Parameter repeats: which refusals are logged.
+    /// - Parameters:
+    ///   - repeats: which refusals are logged.
+    ///   - mostJobs: credentials that may wait to be looked at; beyond, they are refused. As many as there may
+    ///     be connections.
     /// - Throws: `ThreadShortage`.
     package init(
         _ table: CredentialTable, metrics: MetricRegistry, logger: Logger,
-        repeats: RepeatLimiter = RepeatLimiter()
+        repeats: RepeatLimiter = RepeatLimiter(), mostJobs: Int = 16_384
     ) throws {
-        state = Mutex(State(table: table))
+        state = Mutex(State(table: table, mostJobs: mostJobs))
         accepted = metrics.counter("http", "auth_ok")
         refused = metrics.counter("http", "auth_fail")
         log = RepeatLog(logger, limiter: repeats)
@@ -166,7 +196,7 @@ package final class CredentialJudge: RightsJudge {
         if credential == .none || state.isOver { return .verdict(false) }
         // Behind those that were asked before with the same credential.
         if state.jobs[fingerprint] != nil {
-            state.jobs[fingerprint]?.waiting.append(waiting)
+            state.jobs[fingerprint]?.add(waiting)
             return .later
         }
         if let entry = state.known[fingerprint] {
@@ -183,7 +213,7 @@ package final class CredentialJudge: RightsJudge {
             state.remember(entry, fingerprint)
             return .verdict(meets(need, everybody, entry))
         }
-        guard state.jobs.count < mostJobs else { return .failed }
+        guard state.hasRoom(at: now) else { return .failed }
         state.jobs[fingerprint] = Job(
             credential: credential, lane: lane, connection: waiting.asker.address, due: due,
             waiting: [waiting])
@@ -275,7 +305,7 @@ package final class CredentialJudge: RightsJudge {
         var first: (fingerprint: Fingerprint, job: Job)?
         var place = (MonotonicTime.zero, MonotonicTime.zero, MonotonicTime.zero, MonotonicTime.zero)
         for (fingerprint, job) in state.jobs {
-            guard !job.waiting.allSatisfy(\.asker.isGone) else {
+            guard job.isWanted else {
                 gone.append(fingerprint)
                 continue
             }

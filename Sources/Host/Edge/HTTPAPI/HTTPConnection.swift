@@ -39,6 +39,8 @@ final class HTTPConnection: ChannelDuplexHandler {
     private(set) var context: ChannelHandlerContext?
     var incoming: Incoming?
     private let asker: Asker
+    /// Whose sender's rights are being found out.
+    private var awaited: HTTPRequestHead?
     /// What came behind a head whose sender's rights are being found out, or behind a body in parts
     /// of which some are not taken yet.
     var held: HeldParts?
@@ -136,8 +138,9 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     /// What was held back is taken now; another head in it may have to wait for a verdict again.
-    private func judged(_ head: HTTPRequestHead, _ verdict: Bool) {
-        guard isOpen, let parts = held else { return }
+    private func judged(_ verdict: Bool) {
+        guard isOpen, let head = awaited, let parts = held else { return }
+        awaited = nil
         held = nil
         begin(head, verdict: verdict)
         take(parts)
@@ -175,9 +178,11 @@ final class HTTPConnection: ChannelDuplexHandler {
         let planned = edge.plan(
             head, from: client, at: place, asker: asker, verdict: verdict
         ) { verdict in
-            loop.execute { here.value.judged(head, verdict) }
+            loop.execute { here.value.judged(verdict) }
         }
         guard let planned else {
+            // Not with who judges: it may have this connection in its line long after it has gone.
+            awaited = head
             held = held ?? HeldParts(edge, for: client.account)
             return
         }
@@ -431,6 +436,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         guard isOpen else { return }
         asker.leave()
         gateway.left(self)
+        awaited = nil
         held = nil
         machine.closed()
         perform()
