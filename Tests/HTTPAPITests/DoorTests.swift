@@ -274,6 +274,27 @@ private final class FakeJudge: RightsJudge {
         #expect(client.goAways == [])
     }
 
+    @Test func `A body that has waited for a verdict counts once`() throws {
+        var limits = HTTPLimits()
+        limits.bodyBytesInFlight = 100_000
+        let judge = FakeJudge(isLate: true)
+        let client = try FrameClient(client(judge, limits: limits))
+        let bodies = client.client.server.budgets.bodyBytes
+        try client.send(client.head(1, "POST", "/db/execute", ends: false))
+        let text = Array("[\"\(String(repeating: "a", count: 59_996))\"]".utf8)
+        for start in stride(from: 0, to: text.count, by: 15_000) {
+            let isLast = start + 15_000 == text.count
+            try client.send(
+                Frame(
+                    .data, isLast ? Frame.endStream : 0, 1, Array(text[start..<(start + 15_000)])))
+        }
+        #expect(bodies.inUse > 60_000 && bodies.inUse < 62_000)
+        judge.decide(true)
+        try client.advance()
+        #expect(client.streams[1]?.status == "200")
+        #expect(bodies.inUse == 0)
+    }
+
     @Test func `Who goes while a verdict is awaited is waited for no longer`() throws {
         let judge = FakeJudge(isLate: true)
         let client = try client(judge)

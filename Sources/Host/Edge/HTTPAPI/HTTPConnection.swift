@@ -123,11 +123,17 @@ final class HTTPConnection: ChannelDuplexHandler {
             meter.requestEnded()
             machine.endReceived(at: now)
             if machine.isCompleting {
-                held = held ?? HeldParts(edge, for: client.account)
+                hold()
             } else {
                 queueIncoming()
             }
         }
+    }
+
+    /// What comes from here on waits.
+    private func hold() {
+        guard held == nil else { return }
+        held = HeldParts(countedIn: Share(of: edge.budgets.bodyBytes, for: client.account))
     }
 
     func queueIncoming() {
@@ -183,7 +189,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         guard let planned else {
             // Not with who judges: it may have this connection in its line long after it has gone.
             awaited = head
-            held = held ?? HeldParts(edge, for: client.account)
+            hold()
             return
         }
         // After a request to upgrade, the decoder reads no further.

@@ -123,6 +123,13 @@ final class Share: @unchecked Sendable {
         return nil
     }
 
+    /// So many of them are needed no longer.
+    func shrink(by less: Int) {
+        precondition(less <= count, "\(less) of \(count) given back")
+        count -= less
+        budget.giveBack(less, for: account)
+    }
+
     deinit { if count > 0 { budget.giveBack(count, for: account) } }
 }
 
