@@ -233,13 +233,14 @@ extension HTTPWorkshop {
     }
 }
 
-/// Stands for a connection that is one too many: says so at once and closes.
+/// Stands for a connection that is one too many: says so once and closes.
 private final class HTTPRefusalHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private let edge: Edge
     private var deadline: Scheduled<Void>?
+    private var isSaid = false
 
     init(_ edge: Edge) { self.edge = edge }
 
@@ -253,12 +254,16 @@ private final class HTTPRefusalHandler: ChannelInboundHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) { deadline?.cancel() }
 
+    /// What comes behind is taken and dropped: with bytes of the client unread the end of the connection would
+    /// be a reset, which may take from the client what was written before.
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isSaid else { return }
+        isSaid = true
         var output = ByteBuffer()
         edge.writer.write(
             edge.tooManyConnections(.ofNode), ResponseFraming(keepAlive: false), to: &output)
         let written = context.eventLoop.makePromise(of: Void.self)
-        written.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
+        context.close(after: written.futureResult, lingering: edge.limits.lingerTimeout)
         context.writeAndFlush(wrapOutboundOut(output), promise: written)
     }
 }
