@@ -24,6 +24,43 @@ import Wire
         client.channel.embeddedEventLoop.advanceTime(by: .seconds(3))
         #expect(!client.channel.isActive)
     }
+
+    private static let query = "GET /db/query?q=x HTTP/1.1\r\nHost: a\r\n"
+
+    @Test func `A large head counts as long as its request is under way`() throws {
+        var limits = HTTPLimits()
+        limits.bodyBytesInFlight = 60_000
+        let node = FakeNode { _ in nil }
+        let client = try Client(node, limits: limits)
+        let large = "\(Self.query)X-A: \(String(repeating: "a", count: 40_000))\r\n\r\n"
+        try client.send(large)
+        #expect(node.requests.count == 1)
+        let bodies = client.server.budgets.bodyBytes
+        #expect(bodies.inUse > 40_000 && bodies.inUse < 60_000)
+        let other = try Client(beside: client)
+        try other.send(large)
+        #expect(Client.answers(in: try other.output()).map(\.status) == [503])
+        // A small one doesn't count.
+        let third = try Client(beside: client)
+        try third.send("\(Self.query)\r\n")
+        #expect(node.requests.count == 2)
+        node.deliver(to: 0, [Reply(id: node.requests[0].id, outcome: .results(.oneInsert))])
+        #expect(bodies.inUse == 0)
+    }
+
+    @Test func `A small body does not keep the buffer of its read`() throws {
+        let most = HTTPLimits().uncountedBytes
+        let read = ByteBuffer(repeating: 0x20, count: 1 << 16)
+        let part = try #require(read.getSlice(at: 7, length: 10))
+        let own = part.withoutIdleMemory(above: most)
+        #expect(own == part)
+        #expect(own.storageCapacity < 1 << 12)
+        // What fills its buffer is not copied, and neither is what lies in a small one.
+        #expect(read.withoutIdleMemory(above: most).storageCapacity == read.storageCapacity)
+        let small = ByteBuffer(repeating: 0x20, count: 1 << 12)
+        let piece = try #require(small.getSlice(at: 0, length: 10))
+        #expect(piece.withoutIdleMemory(above: most).storageCapacity == small.storageCapacity)
+    }
 }
 
 /// Ends what goes out alone where that is asked, as a socket does.

@@ -178,7 +178,10 @@ final class HTTPConnection: ChannelDuplexHandler {
     private func begin(_ head: HTTPRequestHead, verdict: Bool?) {
         guard let context else { return }
         let expectation = Expectation(head)
-        if let fault = HeadFault(head, expectation, limits) { return refuse(fault.refusal) }
+        var size = 0
+        if let fault = HeadFault(head, expectation, limits, size: &size) {
+            return refuse(fault.refusal)
+        }
         let here = NIOLoopBound(self, eventLoop: context.eventLoop)
         let loop = context.eventLoop
         let planned = edge.plan(
@@ -206,9 +209,9 @@ final class HTTPConnection: ChannelDuplexHandler {
         if isTaken, let (operation, request) = planned.work {
             incoming = Incoming(operation: operation, request: request)
             // What one read brings in may be thousands, which wait for their places.
-            if ready.count >= limits.pipelinedRequests,
-                let shortage = incoming?.request.reserve(edge)
-            {
+            let isWaiting = ready.count >= limits.pipelinedRequests
+            let ofHead = head.heldBytes(fields: size)
+            if let shortage = incoming?.request.reserve(ofHead, isWaiting: isWaiting, edge) {
                 refuse(.bodiesExhausted(shortage))
             }
         }

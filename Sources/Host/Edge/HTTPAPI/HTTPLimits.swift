@@ -63,8 +63,8 @@ package struct HTTPLimits: Sendable {
     package var observerPatience = TimeAmount.seconds(5)
     /// Requests that the node has not answered yet.
     package var requestsInFlight = 16_384
-    /// Bytes of request bodies that are being received or not answered yet. What a request holds
-    /// up to `uncountedBytes` is covered by the bound on requests.
+    /// Bytes of request bodies, and of heads, that are being received or not answered yet. What a request
+    /// holds of either up to `uncountedBytes` is covered by the bound on requests.
     package var bodyBytesInFlight = 1 << 30
     /// Bodies that are kept in files at a time: each of them takes as much room on the disk as
     /// its database has.
@@ -74,7 +74,7 @@ package struct HTTPLimits: Sendable {
     /// How long clients must keep to their shares of these behind the last refusal of one that has next to
     /// nothing: see `Pressure`.
     var sharePatience = Pressure.patience
-    /// Bodies and answers up to this size are not counted.
+    /// Heads, bodies and answers up to this size are not counted.
     package var uncountedBytes = 16 * 1024
 
     // The end of the server.

@@ -36,28 +36,35 @@ struct HTTPRequest: Sendable {
     /// Adds a part of the body.
     /// - Returns: nil: there was room for it.
     mutating func append(_ part: ByteBuffer, _ edge: Edge) -> Shortage? {
-        let size = (body?.readableBytes ?? 0) + part.readableBytes
+        let before = body?.readableBytes ?? 0
+        let size = before + part.readableBytes
         if size > edge.limits.uncountedBytes {
-            let share = share ?? Share(of: edge.budgets.bodyBytes, for: account)
-            let more = self.share == nil ? size : part.readableBytes
-            if let shortage = share.grow(by: more) { return shortage }
-            self.share = share
+            let more = before > edge.limits.uncountedBytes ? part.readableBytes : size
+            if let shortage = take(more, edge) { return shortage }
         }
         if body == nil {
-            body = part
+            body = part.withoutIdleMemory(above: edge.limits.uncountedBytes)
         } else {
             body?.writeImmutableBuffer(part)
         }
         return nil
     }
 
-    /// Counts what the request takes besides its body.
-    /// - Returns: nil: there was room for it.
-    mutating func reserve(_ edge: Edge) -> Shortage? {
-        let share = Share(of: edge.budgets.bodyBytes, for: account)
-        if let shortage = share.grow(by: Self.ownBytes) { return shortage }
+    private mutating func take(_ byteCount: Int, _ edge: Edge) -> Shortage? {
+        let share = share ?? Share(of: edge.budgets.bodyBytes, for: account)
+        if let shortage = share.grow(by: byteCount) { return shortage }
         self.share = share
         return nil
+    }
+
+    /// Counts what the request takes besides its body: its head is kept until it is answered.
+    /// - Parameters:
+    ///   - byteCount: of its head, in memory.
+    ///   - isWaiting: many are before it; else a small head is covered by the bound on requests.
+    /// - Returns: nil: there was room for it.
+    mutating func reserve(_ byteCount: Int, isWaiting: Bool, _ edge: Edge) -> Shortage? {
+        guard isWaiting || byteCount > edge.limits.uncountedBytes else { return nil }
+        return take(max(byteCount, Self.ownBytes), edge)
     }
 
     /// In memory, about.
@@ -173,4 +180,20 @@ struct PendingReply {
     /// The client follows redirects to the leader itself.
     var redirects: Bool { parameters.has(.redirect) }
     var elapsed: Duration { head.elapsed }
+}
+
+extension HTTPRequestHead {
+    /// In memory, about.
+    /// - Parameter size: of all fields, in bytes.
+    func heldBytes(fields size: Int) -> Int {
+        512 + uri.utf8.count + size + 64 * headers.count
+    }
+}
+
+extension ByteBuffer {
+    /// The same, without the buffer that one read has filled, where that is large and this little of it.
+    func withoutIdleMemory(above most: Int) -> ByteBuffer {
+        let isLoose = storageCapacity > 2 * most && readableBytes < storageCapacity / 4
+        return isLoose ? ByteBuffer(bytes: readableBytesView) : self
+    }
 }

@@ -8,11 +8,15 @@ struct HeadFault {
     let refusal: HTTPRefusal
 
     /// Nil where nothing is wrong. One pass over the fields.
-    init?(_ head: HTTPRequestHead, _ expectation: Expectation, _ limits: HTTPLimits) {
+    /// - Parameter size: of all fields, in bytes, where nothing is wrong.
+    init?(
+        _ head: HTTPRequestHead, _ expectation: Expectation, _ limits: HTTPLimits,
+        size: inout Int
+    ) {
         var hosts = 0
         var credentials = 0
         var codings = 0
-        var size = 0
+        size = 0
         for (name, value) in head.headers {
             size += name.utf8.count + value.utf8.count
             // Lengths first: hardly any other field has these.

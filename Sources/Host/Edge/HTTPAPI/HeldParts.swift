@@ -63,9 +63,8 @@ struct HeldParts {
     private static func byteCount(of part: HTTPServerRequestPart) -> Int {
         switch part {
         case .head(let head):
-            head.headers.reduce(512 + head.uri.utf8.count) { sum, field in
-                sum + 64 + field.name.utf8.count + field.value.utf8.count
-            }
+            head.heldBytes(
+                fields: head.headers.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count })
         case .body(let bytes): 128 + bytes.readableBytes
         case .end: 128
         }
