@@ -2,6 +2,7 @@ import JSON
 import NIOEmbedded
 import Raft
 import Service
+import Synchronization
 import Testing
 import Wire
 
@@ -69,6 +70,28 @@ import Wire
         bench.doNext()
         client.channel.embeddedEventLoop.run()
         #expect(Client.answers(in: try client.output()).map(\.status) == [200])
+    }
+
+    @Test func `For who has gone the status is not made`() throws {
+        let bench = UploadTests.Bench()
+        let looks = Atomic(0)
+        let documents = Documents(status: [
+            .init("store") { JSONValue.integer(looks.add(1, ordering: .relaxed).newValue) }
+        ])
+        let first = try Client(
+            FakeNode { _ in .done }, documents: documents, lookout: bench.workshop)
+        let status = "GET /status HTTP/1.1\r\nHost: a\r\n\r\n"
+        for _ in 0..<10 {
+            let gone = try Client(beside: first)
+            try gone.send(status)
+            try gone.channel.close().wait()
+            gone.channel.embeddedEventLoop.run()
+        }
+        try first.send(status)
+        #expect(bench.count == 11)
+        while bench.doNext() {}
+        first.channel.embeddedEventLoop.run()
+        #expect(Client.answers(in: try first.output()).map(\.body) == [#"{"store":1}"#])
     }
 
     @Test func `The status does not wait for bodies, nor they for it, where a disk hangs`() throws {

@@ -38,7 +38,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     var machine: Machine
     private(set) var context: ChannelHandlerContext?
     var incoming: Incoming?
-    private let asker: Asker
+    let asker: Asker
     /// Whose sender's rights are being found out.
     private var awaited: HTTPRequestHead?
     /// What came behind a head whose sender's rights are being found out, or behind a body in parts

@@ -154,8 +154,13 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         let workshop =
             operation.isObservation
             ? edge.lookout : operation.isSlow ? edge.files : edge.workshop
+        let asker = connection.asker
         workshop.run { [self] in
-            let action = operation.work(desk, request)
+            // What only the client would see of it is not made when that has gone: who asks and hangs up, over
+            // and over, would keep all others waiting.
+            let isForNobody = operation.need == .edge && asker.isGone
+            let action: Action =
+                isForNobody ? .respond(Response(.ok)) : operation.work(desk, request)
             switch action {
             case .submit(let asked):
                 service.submit([Self.request(id, asked, pending)], replyTo: self)
