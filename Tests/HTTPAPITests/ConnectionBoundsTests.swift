@@ -48,6 +48,48 @@ import Wire
         #expect(bodies.inUse == 0)
     }
 
+    @Test func `Of small answers that wait for an earlier one those behind the fourth count`()
+        throws
+    {
+        let node = FakeNode { _ in nil }
+        let client = try Client(node)
+        try client.send(String(repeating: "\(Self.query)\r\n", count: 10))
+        let ids = node.requests.map(\.id)
+        try #require(ids.count == 10)
+        let blob = rows(["c"], ["blob"], [[.blob([UInt8](repeating: 1, count: 10_000))]])
+        let outcome = Outcome.results(CommandResult([StatementResult(blob)]))
+        let answers = client.server.budgets.answerBytes
+        for id in ids[1...4] { node.deliver([Reply(id: id, outcome: outcome)]) }
+        #expect(answers.inUse == 0)
+        for id in ids[5...] { node.deliver([Reply(id: id, outcome: outcome)]) }
+        #expect(answers.inUse > 60_000)
+        node.deliver([Reply(id: ids[0], outcome: .results(.oneInsert))])
+        client.channel.embeddedEventLoop.run()
+        let statuses = Client.answers(in: try client.output()).map(\.status)
+        #expect(statuses == Array(repeating: 200, count: 10))
+        #expect(answers.inUse == 0)
+    }
+
+    @Test func `Who looks at the node again and again without taking it is refused some time`()
+        throws
+    {
+        var limits = HTTPLimits()
+        limits.answerBytesInFlight = 250_000
+        let text = String(repeating: "a", count: 100_000)
+        let documents = Documents(variables: { [.init("large", .string(text))] })
+        let node = FakeNode { _ in nil }
+        let client = try Client(node, documents: documents, limits: limits)
+        let look = "GET /debug/vars HTTP/1.1\r\nHost: a\r\n\r\n"
+        try client.send("\(Self.query)\r\n" + String(repeating: look, count: 10))
+        #expect(client.server.budgets.answerBytes.inUse > 200_000)
+        #expect(try Client(beside: client).get("/debug/vars").status == 200)
+        node.deliver(to: 0, [Reply(id: node.requests[0].id, outcome: .results(.oneInsert))])
+        client.channel.embeddedEventLoop.run()
+        let statuses = Client.answers(in: try client.output()).map(\.status)
+        #expect(statuses == Array(repeating: 200, count: 7) + Array(repeating: 503, count: 4))
+        #expect(client.server.budgets.answerBytes.inUse == 0)
+    }
+
     @Test func `A small body does not keep the buffer of its read`() throws {
         let most = HTTPLimits().uncountedBytes
         let read = ByteBuffer(repeating: 0x20, count: 1 << 16)

@@ -17,7 +17,10 @@ struct AnswerDesk: Sendable {
     let budgets: EdgeBudgets
 
     /// Turns what the node replied into an answer on the wire.
-    func answer(_ reply: Reply, to pending: PendingReply) -> Response {
+    /// - Parameter isKept: see `finished`.
+    func answer(
+        _ reply: Reply, to pending: PendingReply, isKept: Bool = false
+    ) -> Response {
         if case .failed(let error) = reply.outcome { return failure(error, to: pending) }
         if var response = pending.operation.answer(self, reply, pending) {
             // A copy that was kept shows less.
@@ -30,7 +33,7 @@ struct AnswerDesk: Sendable {
                 case .results(let result), .repeated(let result): result.error != nil
                 default: false
                 }
-            return finished(response, for: pending, hasFailed: hasFailed)
+            return finished(response, for: pending, hasFailed: hasFailed, isKept: isKept)
         }
         return .plain(
             .internalServerError,
@@ -38,16 +41,19 @@ struct AnswerDesk: Sendable {
     }
 
     /// Packed, where its client takes that, and counted until it has taken it.
-    /// - Parameter hasFailed: nothing of the request was carried out.
+    /// - Parameters:
+    ///   - hasFailed: nothing of the request was carried out.
+    ///   - isKept: its client does not take it now, and others are kept for it already: so it counts, however
+    ///     small it is, and whatever it is about.
     func finished(
-        _ response: Response, for pending: PendingReply, hasFailed: Bool = false
+        _ response: Response, for pending: PendingReply, hasFailed: Bool = false,
+        isKept: Bool = false
     ) -> Response {
         var response = response
         response.pack(for: pending)
         let size = response.body.count
-        guard size > limits.uncountedBytes, !pending.operation.isObservation else {
-            return response
-        }
+        let isLarge = size > limits.uncountedBytes && !pending.operation.isObservation
+        guard size > 0, isLarge || isKept else { return response }
         let share = Share(of: budgets.answerBytes, for: pending.account)
         if let shortage = share.grow(by: size) {
             return noRoom(shortage, for: pending, hasFailed: hasFailed)

@@ -72,6 +72,8 @@ struct HTTPConnectionMachine<Answer> {
     /// Exchanges before this place are over; they are dropped together.
     private var front = 0
     private var firstNumber = 0
+    /// Answers that are known and have not their turn.
+    private(set) var keptAnswers = 0
     private var owesContinue = false
     /// A request is worked on elsewhere; those after it wait, so that a connection's requests reach
     /// the node in their order.
@@ -283,6 +285,7 @@ struct HTTPConnectionMachine<Answer> {
     private mutating func put(_ content: Content, _ id: ExchangeID) {
         guard isAwaited(id) else { return }
         exchanges[id.number - firstNumber].content = content
+        keptAnswers += 1
         if unanswered == id { unanswered = nil }
         advance()
     }
@@ -316,7 +319,10 @@ struct HTTPConnectionMachine<Answer> {
         askForSlice()
     }
 
-    private mutating func append(_ exchange: Exchange) { exchanges.append(exchange) }
+    private mutating func append(_ exchange: Exchange) {
+        if case .awaited = exchange.content {} else { keptAnswers += 1 }
+        exchanges.append(exchange)
+    }
 
     /// Writes what has its turn.
     private mutating func advance() {
@@ -326,6 +332,7 @@ struct HTTPConnectionMachine<Answer> {
             // Its memory is not kept until those behind it are answered, too.
             exchanges[front].content = .awaited
             front += 1
+            keptAnswers -= 1
             bodyBytes -= exchange.bodySize
             var framing = exchange.framing
             if mustSendAway { framing.keepAlive = false }
@@ -474,6 +481,7 @@ struct HTTPConnectionMachine<Answer> {
         firstNumber += exchanges.count
         exchanges = []
         front = 0
+        keptAnswers = 0
         bodyBytes = 0
         held = []
         isBeginning = false

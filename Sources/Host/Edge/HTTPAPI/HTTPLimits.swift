@@ -76,6 +76,9 @@ package struct HTTPLimits: Sendable {
     var sharePatience = Pressure.patience
     /// Heads, bodies and answers up to this size are not counted.
     package var uncountedBytes = 16 * 1024
+    /// Answers of a connection that wait for an earlier one, or for its client, and of which small ones are
+    /// not counted. All behind them are: else a connection would hold 2 MiB that nobody knows of.
+    package var uncountedAnswers = 4
 
     // The end of the server.
 

@@ -95,7 +95,9 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         switch operation.work(edge.desk, request) {
         case .respond(let response):
             edge.desk.counters.times.record(pending)
-            connection.complete(exchange, with: edge.desk.finished(response, for: pending))
+            let isKept = keepsAnswers(connection)
+            connection.complete(
+                exchange, with: edge.desk.finished(response, for: pending, isKept: isKept))
         case .enqueue(let write):
             guard let id = enroll(pending, for: connection, exchange, request.share) else { break }
             enqueue(write, id)
@@ -201,8 +203,10 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
     private func returned(_ id: RequestID, _ exchange: ExchangeID, _ response: Response?) {
         if let response, let waiting = remove(id) {
             edge.desk.counters.times.record(waiting.pending)
+            let isKept = keepsAnswers(waiting.connection)
             waiting.connection.complete(
-                exchange, with: edge.desk.finished(response, for: waiting.pending))
+                exchange,
+                with: edge.desk.finished(response, for: waiting.pending, isKept: isKept))
         }
         away.removeValue(forKey: id)?.connection.workReturned()
         endDrainingIfDue()
@@ -274,13 +278,21 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
                 source.fail()
                 waiting.connection.fed(source)
             } else {
+                let isKept = keepsAnswers(waiting.connection)
                 waiting.connection.complete(
-                    waiting.exchange, with: edge.desk.answer(reply, to: waiting.pending))
+                    waiting.exchange,
+                    with: edge.desk.answer(reply, to: waiting.pending, isKept: isKept))
             }
             if waiting.connection.noteUnflushed() { touched.append(waiting.connection) }
         }
         for connection in touched { connection.flush() }
         endDrainingIfDue()
+    }
+
+    /// What is answered now is kept, as others are already: they wait for an earlier one, or for the client.
+    private func keepsAnswers(_ connection: HTTPConnection) -> Bool {
+        connection.machine.keptAnswers >= edge.limits.uncountedAnswers
+            || connection.context?.channel.isWritable == false
     }
 
     /// - Returns: who is to be flushed.
