@@ -398,7 +398,7 @@ let package = Package(
             "Transport",
             [
                 "Transport", "Chance", "Gzip", "PeerProtocol", "Raft", "Rights", "ServerTesting",
-                "Service", "TLS", "Wire",
+                "Service", "TLS", "Wire", nioEmbedded,
             ] + nio
                 + [.product(name: "NIOTLS", package: "swift-nio")]),
         tests("Replication", ["Replication", "Raft", "Wire"]),

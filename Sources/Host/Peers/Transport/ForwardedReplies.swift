@@ -24,9 +24,13 @@ final class ForwardedReplies: ReplySink {
         /// of whose answer a part went out.
         var open: [RequestID: Int] = [:]
         var openBytes = 0
+        /// Of these, those that change nothing.
+        var reads: Set<RequestID> = []
         var held: [RequestID: Held] = [:]
         var heldBytes = 0
         var replies: [Reply] = []
+        /// Bytes of `replies`, and of those handed to the connection that it has not written.
+        var unsentBytes = 0
         /// Replies to requests that are answered in parts, in their order; those before `front` are
         /// written.
         var parts: [Reply] = []
@@ -49,7 +53,15 @@ final class ForwardedReplies: ReplySink {
 
         mutating func end(_ id: RequestID) {
             openBytes -= open.removeValue(forKey: id) ?? 0
+            reads.remove(id)
             if let held = held.removeValue(forKey: id) { heldBytes -= held.size }
+        }
+
+        /// Nobody waits for what is left of these, where they go in parts.
+        mutating func drop(_ ids: Set<RequestID>) {
+            guard front < parts.count else { return }
+            parts = parts[front...].filter { !ids.contains($0.id) }
+            front = 0
         }
 
         /// The request itself is not needed any more; its answer is under way.
@@ -92,6 +104,7 @@ final class ForwardedReplies: ReplySink {
             for request in requests {
                 let size = request.approximateSize
                 state.openBytes += size - (state.open.updateValue(size, forKey: request.id) ?? 0)
+                if request.operation.onlyReads { state.reads.insert(request.id) }
             }
         }
     }
@@ -109,7 +122,8 @@ final class ForwardedReplies: ReplySink {
     /// - Returns: those that the node still is at.
     func recall(_ ids: [RequestID]) -> [RequestID] {
         state.withLock { state in
-            ids.filter { id in
+            state.drop(Set(ids))
+            return ids.filter { id in
                 let isElsewhere = state.open[id] != nil && state.held[id] == nil
                 state.end(id)
                 return isElsewhere
@@ -149,7 +163,7 @@ final class ForwardedReplies: ReplySink {
     /// Answers a request that never was whole, and so is not known as open.
     func refuse(_ id: RequestID, _ error: ServiceError) {
         let mustSchedule = state.withLock { state -> Bool in
-            state.replies.append(Reply(id: id, outcome: .failed(error)))
+            keep(Reply(id: id, outcome: .failed(error)), &state)
             return Self.mustFlush(&state)
         }
         if mustSchedule { channel.eventLoop.execute { self.flush() } }
@@ -174,6 +188,7 @@ final class ForwardedReplies: ReplySink {
     private func take(_ reply: Reply, _ state: inout State) {
         // What was recalled, or has ended, may still be answered.
         guard let size = state.open[reply.id] else { return }
+        let isRead = state.reads.contains(reply.id)
         let isInParts = size == 0 || !reply.outcome.isLast
         if !reply.outcome.isLast {
             state.begin(reply.id)
@@ -191,8 +206,29 @@ final class ForwardedReplies: ReplySink {
         } else {
             state.end(reply.id)
         }
-        if isInParts { state.parts.append(reply) } else { state.replies.append(reply) }
+        if isInParts {
+            state.parts.append(reply)
+        } else {
+            let isTooMuch = isRead && lacksRoom(reply, state.unsentBytes, held: state.heldBytes)
+            keep(isTooMuch ? Reply(id: reply.id, outcome: .failed(.busy)) : reply, &state)
+        }
     }
+
+    private func keep(_ reply: Reply, _ state: inout State) {
+        state.unsentBytes += reply.approximateSize
+        state.replies.append(reply)
+    }
+
+    /// Whether the reply is too much beside those that the connection has not taken. Each of all requests that may be
+    /// open can have an answer of `wholeReplyBytes`, and a dialer may ask faster than it takes: so these have
+    /// the bound of what is held. Small ones are bounded by their number.
+    private func lacksRoom(_ reply: Reply, _ unsent: Int, held: Int) -> Bool {
+        let size = reply.approximateSize
+        return size > Self.smallReplyBytes && unsent > 0
+            && unsent + held + size > limits.maxHeldReplyBytes
+    }
+
+    private static let smallReplyBytes = 16 << 10
 
     /// Sends as much of a held result as is asked for.
     private func pump(_ id: RequestID, _ state: inout State) {
@@ -217,10 +253,14 @@ final class ForwardedReplies: ReplySink {
             return state.replies
         }
         guard channel.isActive else { return }
-        if replies.reduce(0, { $0 + $1.approximateSize }) > limits.largeFrameBytes {
-            codec.submit { _ in self.write(replies) }
+        let size = replies.reduce(0) { $0 + $1.approximateSize }
+        if size > limits.largeFrameBytes {
+            codec.submit { _ in
+                let pieces = self.encoded(replies)
+                self.channel.eventLoop.execute { self.send(pieces, of: size) }
+            }
         } else if !replies.isEmpty {
-            write(replies)
+            send(encoded(replies), of: size)
         }
         writeParts()
         answered()
@@ -230,13 +270,14 @@ final class ForwardedReplies: ReplySink {
     func writeParts() {
         while channel.isWritable, let part = state.withLock({ $0.nextPart() }) {
             guard part.approximateSize > limits.largeFrameBytes else {
-                write([part])
+                send(encoded([part]), of: 0)
                 continue
             }
             state.withLock { $0.isEncoding = true }
             codec.submit { _ in
-                self.write([part])
+                let pieces = self.encoded([part])
                 self.channel.eventLoop.execute {
+                    self.send(pieces, of: 0)
                     self.state.withLock { $0.isEncoding = false }
                     self.writeParts()
                 }
@@ -245,16 +286,32 @@ final class ForwardedReplies: ReplySink {
     }
 
     /// On the loop, or where large frames are encoded: whole replies are paired by number, not by order.
-    private func write(_ replies: [Reply]) {
+    private func encoded(_ replies: [Reply]) -> [ByteBuffer] {
+        var pieces: [ByteBuffer] = []
         var writer = ByteWriter(reserving: 256 * replies.count)
         for reply in replies {
             fitting(reply).encode(asFrameInto: &writer)
             if writer.count >= limits.writeBatchBytes {
-                channel.write(ByteBuffer(bytes: writer.bytes), promise: nil)
+                pieces.append(ByteBuffer(bytes: writer.bytes))
                 writer = ByteWriter()
             }
         }
-        channel.writeAndFlush(ByteBuffer(bytes: writer.bytes), promise: nil)
+        if writer.count > 0 { pieces.append(ByteBuffer(bytes: writer.bytes)) }
+        return pieces
+    }
+
+    /// On the loop.
+    /// - Parameter size: of the replies, as `unsentBytes` has it.
+    private func send(_ pieces: [ByteBuffer], of size: Int) {
+        for piece in pieces.dropLast() { channel.write(piece, promise: nil) }
+        guard let last = pieces.last else { return }
+        guard size > 0 else { return channel.writeAndFlush(last, promise: nil) }
+        let written = channel.eventLoop.makePromise(of: Void.self)
+        written.futureResult.whenComplete { [self] _ in
+            // What there was of a connection that is gone counts no more.
+            state.withLock { $0.unsentBytes = max(0, $0.unsentBytes - size) }
+        }
+        channel.writeAndFlush(last, promise: written)
     }
 
     private func fitting(_ reply: Reply) -> Reply {
@@ -273,5 +330,12 @@ final class ForwardedReplies: ReplySink {
 extension Reply {
     fileprivate func encode(asFrameInto writer: inout ByteWriter) {
         writer.writeFrame(.reply) { encode(into: &$0) }
+    }
+}
+
+extension ClientRequest.Operation {
+    /// Who is told that it is busy can send it again.
+    fileprivate var onlyReads: Bool {
+        if case .command(let command, _) = self { command.kind == .query } else { false }
     }
 }

@@ -67,7 +67,8 @@ package struct TransportLimits: Sendable {
     /// Replies above it, or above `maxReplyBytes`, go in parts, as they are asked for, to nodes that
     /// take parts.
     package var wholeReplyBytes: Int = 1 << 20
-    /// Replies to one connection that wait to be asked for, bytes; more fail.
+    /// Replies to one connection that wait to be asked for, or for the connection to take them, bytes; to reads more
+    /// fail.
     package var maxHeldReplyBytes: Int = 2 << 30
     /// How long a connection for questions may be idle.
     package var callIdleTimeout: TimeAmount = .minutes(1)

@@ -1,0 +1,114 @@
+import NIOCore
+import NIOEmbedded
+import NIOPosix
+import PeerProtocol
+import Raft
+import Service
+import Testing
+import Wire
+
+@testable import Transport
+
+/// Replies to a node whose connection takes nothing for a while.
+@Suite struct ForwardedRepliesTests {
+    /// Keeps what is written until it is let go.
+    private final class SlowSocket: ChannelOutboundHandler {
+        typealias OutboundIn = ByteBuffer
+
+        private(set) var bytes = 0
+        private var promises: [EventLoopPromise<Void>] = []
+
+        func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+            bytes += unwrapOutboundIn(data).readableBytes
+            if let promise { promises.append(promise) }
+        }
+
+        func letGo() {
+            let done = promises
+            promises = []
+            for promise in done { promise.succeed() }
+        }
+    }
+
+    private struct Bench {
+        let transport: PeerTransport
+        let channel = EmbeddedChannel()
+        let socket = SlowSocket()
+        let sink: ForwardedReplies
+
+        init(_ limits: TransportLimits = .quick) throws {
+            transport = PeerTransport(
+                group: MultiThreadedEventLoopGroup.singleton, identity: WireBytes.identity,
+                limits: limits, security: TransportSecurity())
+            sink = ForwardedReplies(channel: channel, transport: transport, takesParts: true) {}
+            try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+            try channel.pipeline.syncOperations.addHandler(socket)
+        }
+
+        func open(_ ids: ClosedRange<UInt64>, _ kind: CommandKind = .query) {
+            sink.opened(
+                ids.map { id in
+                    let command = Command(kind: kind, statements: [Statement("SELECT a")])
+                    return ClientRequest(
+                        id: RequestID(id), operation: .command(command, ReadOptions()))
+                })
+        }
+
+        func deliver(_ id: UInt64, _ outcome: Outcome) {
+            sink.deliver([Reply(id: RequestID(id), outcome: outcome)])
+            channel.embeddedEventLoop.run()
+        }
+
+        func end() throws {
+            socket.letGo()
+            _ = try channel.finish(acceptAlreadyClosed: true)
+            _ = transport.shutdown()
+        }
+    }
+
+    private static func result(_ size: Int) -> Outcome {
+        let rows = RowSet(
+            columns: ["a"], types: ["blob"], rowCount: 1, cells: [UInt8](repeating: 7, count: size))
+        return .results(CommandResult([StatementResult(.rows(rows), isRead: true)]))
+    }
+
+    @Test func `Reads whose answers find no room behind others are answered as busy`() throws {
+        var limits = TransportLimits.quick
+        limits.snapshotChunkBytes = 10_000
+        limits.maxCallBytes = 20_000
+        limits.maxFrameBytes = 50_000
+        limits.maxReplyBytes = 100_000
+        limits.maxHeldReplyBytes = 100_000
+        let bench = try Bench(limits)
+        bench.open(1...10)
+        bench.open(11...11, .execute)
+        for id in 1...10 as ClosedRange<UInt64> { bench.deliver(id, Self.result(30_000)) }
+        #expect(bench.socket.bytes > 90_000 && bench.socket.bytes < 100_000)
+        // Who has written something hears of it.
+        bench.deliver(11, Self.result(30_000))
+        #expect(bench.socket.bytes > 120_000 && bench.socket.bytes < 130_000)
+        bench.socket.letGo()
+        bench.open(12...12)
+        bench.deliver(12, Self.result(30_000))
+        #expect(bench.socket.bytes > 150_000)
+        try bench.end()
+    }
+
+    @Test func `Of an answer that is recalled nothing more goes out`() throws {
+        let bench = try Bench()
+        bench.open(1...2)
+        bench.channel.isWritable = false
+        for _ in 0..<8 {
+            for id in [1, 2] as [UInt64] {
+                let cells = ResultPart.Piece.cells([UInt8](repeating: 7, count: 100_000))
+                bench.deliver(id, .part(ResultPart([cells])))
+            }
+        }
+        #expect(bench.socket.bytes == 0)
+        #expect(bench.sink.recall([RequestID(1)]) == [RequestID(1)])
+        bench.channel.isWritable = true
+        bench.sink.writeParts()
+        #expect(bench.socket.bytes > 800_000 && bench.socket.bytes < 900_000)
+        try bench.end()
+    }
+}
