@@ -70,6 +70,21 @@ import Wire
         #expect(answers.inUse == 0)
     }
 
+    @Test func `There is always room to say that a write was carried out`() throws {
+        var limits = HTTPLimits()
+        limits.answerBytesInFlight = 100
+        let node = FakeNode { _ in nil }
+        let client = try Client(node, limits: limits)
+        let write = "POST /db/execute HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n[\"a\"]"
+        try client.send(String(repeating: write, count: 10))
+        for id in node.requests.map(\.id).reversed() {
+            node.deliver([Reply(id: id, outcome: .results(.oneInsert))])
+        }
+        client.channel.embeddedEventLoop.run()
+        let statuses = Client.answers(in: try client.output()).map(\.status)
+        #expect(statuses == Array(repeating: 200, count: 10))
+    }
+
     @Test func `Who looks at the node again and again without taking it is refused some time`()
         throws
     {

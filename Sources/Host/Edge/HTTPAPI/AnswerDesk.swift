@@ -43,8 +43,8 @@ struct AnswerDesk: Sendable {
     /// Packed, where its client takes that, and counted until it has taken it.
     /// - Parameters:
     ///   - hasFailed: nothing of the request was carried out.
-    ///   - isKept: its client does not take it now, and others are kept for it already: so it counts, however
-    ///     small it is, and whatever it is about.
+    ///   - isKept: its client does not take it now, and others are kept for it already: so it counts, whatever it
+    ///     is about, unless it is no larger than a refusal would be.
     func finished(
         _ response: Response, for pending: PendingReply, hasFailed: Bool = false,
         isKept: Bool = false
@@ -53,7 +53,7 @@ struct AnswerDesk: Sendable {
         response.pack(for: pending)
         let size = response.body.count
         let isLarge = size > limits.uncountedBytes && !pending.operation.isObservation
-        guard size > 0, isLarge || isKept else { return response }
+        guard isLarge || isKept && size > limits.freeAnswerBytes else { return response }
         let share = Share(of: budgets.answerBytes, for: pending.account)
         if let shortage = share.grow(by: size) {
             return noRoom(shortage, for: pending, hasFailed: hasFailed)

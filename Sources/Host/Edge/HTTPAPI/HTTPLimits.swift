@@ -77,8 +77,11 @@ package struct HTTPLimits: Sendable {
     /// Heads, bodies and answers up to this size are not counted.
     package var uncountedBytes = 16 * 1024
     /// Answers of a connection that wait for an earlier one, or for its client, and of which small ones are
-    /// not counted. All behind them are: else a connection would hold 2 MiB that nobody knows of.
+    /// not counted. Behind them only those up to `freeAnswerBytes` are not: else a connection would hold 2 MiB
+    /// that nobody knows of.
     package var uncountedAnswers = 4
+    /// See `uncountedAnswers`.
+    package var freeAnswerBytes = 1024
 
     // The end of the server.
 
