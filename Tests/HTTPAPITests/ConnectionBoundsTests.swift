@@ -26,6 +26,16 @@ import Wire
         #expect(!client.channel.isActive)
     }
 
+    @Test
+    func `Where descriptors are few some connections are left to say so, and to look at the node`()
+    {
+        let limits = HTTPLimits(clientConnections: 3000)
+        #expect(limits.connections == 3000 - 2 * limits.observerConnections)
+        #expect(HTTPLimits(clientConnections: 1 << 20).connections == HTTPLimits().connections)
+        #expect(HTTPLimits(clientConnections: 60).connections == 45)
+        #expect(HTTPLimits(clientConnections: 0).connections == 1)
+    }
+
     private static let query = "GET /db/query?q=x HTTP/1.1\r\nHost: a\r\n"
 
     @Test func `A large head counts as long as its request is under way`() throws {

@@ -77,8 +77,8 @@ struct Daemon {
             loadParts: Self.loadParts(metrics), sessions: Self.sessions(metrics),
             lastBackup: metrics.gauge("http", "last_backup_time"), safekeeping: safekeeping)
         let http = server(
-            settings, status, metrics, service: service, door: access.door, loads: loads,
-            queue: queue(settings, node, on: group))
+            settings, status, metrics, service: service, door: access.door,
+            limits: limits(descriptors), loads: loads, queue: queue(settings, node, on: group))
         let listeners: [Listener]
         do {
             let sides: [Listener.Side] = [.nodes, .clients]
@@ -106,7 +106,8 @@ struct Daemon {
 
     private static func server(
         _ settings: NodeSettings, _ status: StatusSections, _ metrics: MetricRegistry,
-        service: any NodeService, door: HTTPDoor, loads: LoadDesk, queue: HTTPServer.Queue
+        service: any NodeService, door: HTTPDoor, limits: HTTPLimits, loads: LoadDesk,
+        queue: HTTPServer.Queue
     ) -> HTTPServer {
         let page = MetricsPage(status: status, metrics: metrics)
         return HTTPServer(
@@ -117,7 +118,14 @@ struct Daemon {
             documents: Documents(
                 status: status.sections, variables: { status.variables(metrics) },
                 metrics: { page.families() }),
-            metrics: metrics, door: door, loads: loads.begin, queue: queue)
+            metrics: metrics, door: door, limits: limits, loads: loads.begin, queue: queue)
+    }
+
+    /// Clients are refused, and make room for each other, before descriptors are short.
+    private static func limits(_ descriptors: DescriptorLimit) -> HTTPLimits {
+        var transport = TransportLimits()
+        transport.maxConnections = descriptors.budget.connections
+        return HTTPLimits(clientConnections: transport.connectionsForClients)
     }
 
     /// Nil without a discovery mode.

@@ -92,6 +92,14 @@ package struct HTTPLimits: Sendable {
 
     package init() {}
 
+    /// For a process that takes so many connections of clients at most. Of these some are left for the ones that
+    /// may only look at the node, and as many to tell others why they are refused: else these would be closed
+    /// without a word, and nobody would have to make room.
+    package init(clientConnections: Int) {
+        let spare = min(2 * observerConnections, clientConnections / 4)
+        connections = max(1, min(connections, clientConnections - spare))
+    }
+
     /// For a connection that may only look at the node.
     var forObservers: HTTPLimits {
         var limits = self

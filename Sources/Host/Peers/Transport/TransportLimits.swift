@@ -142,6 +142,9 @@ package struct TransportLimits: Sendable {
     /// Of `maxConnections`, what clients leave to nodes, however many they are.
     var connectionsForNodes: Int { min(maxInboundPeers, maxConnections / 4) }
 
+    /// Of `maxConnections`, what clients may have at most; those beyond are closed without a word.
+    package var connectionsForClients: Int { maxConnections - connectionsForNodes }
+
     /// How long a frame may take to arrive.
     func frameTime(for length: Int) -> TimeAmount {
         frameGrace + .milliseconds(Int64(length) * 1000 / Int64(minFrameRate))
