@@ -116,6 +116,20 @@ import Wire
         #expect(client.server.budgets.answerBytes.inUse == 0)
     }
 
+    @Test func `A result that is there counts as lines what it takes, and no window`() throws {
+        var limits = HTTPLimits()
+        limits.answerBytesInFlight = 2000
+        let node = FakeNode { _ in .results(.oneInsert) }
+        let client = try Client(node, limits: limits)
+        let head = "POST /db/execute HTTP/1.1\r\nHost: a\r\nAccept: application/x-ndjson\r\n"
+        try client.send("\(head)Content-Length: 5\r\n\r\n[\"a\"]")
+        client.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
+        let output = try client.output()
+        #expect(output.hasPrefix("HTTP/1.1 200 OK"))
+        #expect(output.contains("{\"end\":true}"))
+        #expect(client.server.budgets.answerBytes.inUse == 0)
+    }
+
     @Test func `A small body does not keep the buffer of its read`() throws {
         let most = HTTPLimits().uncountedBytes
         let read = ByteBuffer(repeating: 0x20, count: 1 << 16)

@@ -201,12 +201,13 @@ struct AnswerDesk: Sendable {
         let pieces = result.statements.map { ResultPart.Piece.statement($0) }
         let share = Share(of: budgets.answerBytes, for: pending.account)
         let part = ResultPart(pieces + [.end(error: nil, logIndex: result.logIndex)])
-        if let shortage = share.grow(by: max(ResultWindow.bytes, part.byteCount)) {
-            return noRoom(shortage, for: pending)
-        }
+        // All of it is there: nothing comes ahead of the client.
+        let size = part.byteCount
+        if let shortage = share.grow(by: size) { return noRoom(shortage, for: pending) }
         var response = Response(.ok, .lines)
         let source = AnswerSource(
-            StreamedDocument(pending.format, elapsed: { pending.elapsed }), holding: share)
+            StreamedDocument(pending.format, elapsed: { pending.elapsed }), holding: share,
+            of: size)
         source.feed(part)
         response.source = source
         response.servedBy = server?.rawValue ?? advertisedAddress

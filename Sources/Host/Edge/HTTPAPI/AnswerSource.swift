@@ -20,7 +20,7 @@ final class AnswerSource: @unchecked Sendable {
     private var body: Body
     /// Memory that the rows take until the last of them is written, and what packs them.
     private let share: Share?
-    /// Bytes of `share`.
+    /// Bytes of `share`, without what packs.
     private var covered = ResultWindow.bytes
     /// Bytes of parts that were used up and not asked for anew.
     private var unasked = 0
@@ -36,10 +36,13 @@ final class AnswerSource: @unchecked Sendable {
         self.share = share
     }
 
-    /// - Parameter share: `ResultWindow.bytes` are taken of it.
-    init(_ document: StreamedDocument, holding share: Share) {
+    /// - Parameter bytes: so many are taken of the share.
+    init(
+        _ document: StreamedDocument, holding share: Share, of bytes: Int = ResultWindow.bytes
+    ) {
         body = .parts(document)
         self.share = share
+        covered = bytes
     }
 
     /// - Parameter share: `ResultWindow.bytes` are taken of it.
