@@ -17,6 +17,16 @@ struct Enquiries {
         var found: [NodeDescription] = []
     }
 
+    // Each question takes a connection, and stays open when the client has gone: a member that is switched off
+    // or stands still answers none, and clients come again.
+
+    /// Members that may be asked at a time; a survey that is begun asks all of its own.
+    static let mostQuestions = 256
+    /// Checks that may wait for the leader's word at a time.
+    static let mostChecks = 128
+    /// Nobody is waited for any longer, whatever the client says.
+    static let longestQuestion = Duration.seconds(60)
+
     private var surveys: [UInt64: Survey] = [:]
     private var members: [PeerCallID: (survey: UInt64, member: Member)] = [:]
     /// Readiness checks that wait for the leader's word.
@@ -24,6 +34,17 @@ struct Enquiries {
     private var lastSurvey: UInt64 = 0
     /// Members that this node described by itself, for it is one of them.
     private(set) var ownDescriptions = 0
+
+    /// See `mostQuestions`.
+    var hasMostQuestions: Bool { members.count >= Self.mostQuestions }
+    /// See `mostChecks`.
+    var hasMostChecks: Bool { checks.count >= Self.mostChecks }
+
+    /// How long a question may take.
+    /// - Parameter deadline: of the client.
+    static func time(until deadline: MonotonicTime, now: MonotonicTime) -> Duration {
+        min(max(.milliseconds(1), deadline - now), longestQuestion)
+    }
 
     /// - Parameter own: this node's own description, if it is among them.
     mutating func begin(_ survey: Survey, own: NodeDescription?, asking: [PeerCallID: Member]) {

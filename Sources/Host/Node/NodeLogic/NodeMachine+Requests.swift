@@ -202,8 +202,12 @@ extension NodeMachine {
     private mutating func survey(
         _ members: [Member], for pending: PendingRequest, isOfLeader: Bool
     ) {
+        let asksOthers = members.contains { $0.id != options.identity.id }
+        guard !asksOthers || !enquiries.hasMostQuestions else {
+            return router.answer(pending, .failed(.busy))
+        }
         let leader = replicated?.raft.leader
-        let timeout = max(.milliseconds(1), pending.deadline - now)
+        let timeout = Enquiries.time(until: pending.deadline, now: now)
         var own: NodeDescription?
         var asking: [PeerCallID: Member] = [:]
         for member in members {
@@ -257,11 +261,14 @@ extension NodeMachine {
         guard leader != options.identity.id else {
             return leaderAnswered(pending, sync: check.sync, raft.commitIndex)
         }
+        guard !enquiries.hasMostChecks else {
+            let cause = "\(Enquiries.mostChecks) checks wait for its word already"
+            return answer(pending, .leaderUnreachable(cause))
+        }
         let id = PeerCallID(newID())
         enquiries.beginCheck(pending, sync: check.sync, call: id)
-        call(
-            .readiness, .hello, at: address, timeout: max(.milliseconds(1), pending.deadline - now),
-            id: id)
+        let timeout = Enquiries.time(until: pending.deadline, now: now)
+        call(.readiness, .hello, at: address, timeout: timeout, id: id)
     }
 
     mutating func readinessAnswered(_ id: PeerCallID, _ result: PeerResult) {

@@ -1,0 +1,58 @@
+import Raft
+import Testing
+
+@testable import NodeLogic
+
+/// What clients have other nodes asked: each question takes a connection, and stays open when its client goes.
+@Suite struct EnquiryTests {
+    private static let forming = (1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1" }
+
+    private func leader(_ scenario: NodeScenario) throws -> Int {
+        let machine = try #require(scenario.ensemble.nodes[1]?.machine)
+        let leader = try #require(machine.replicated?.raft.leader)
+        return try #require(Int(leader.rawValue))
+    }
+
+    /// Questions of a node that are not answered.
+    private func open(_ scenario: NodeScenario, at number: Int) -> (surveys: Int, checks: Int) {
+        var found = (surveys: 0, checks: 0)
+        let calls = scenario.ensemble.nodes[number]?.machine?.calls ?? [:]
+        for purpose in calls.values {
+            switch purpose {
+            case .survey: found.surveys += 1
+            case .readiness: found.checks += 1
+            default: break
+            }
+        }
+        return found
+    }
+
+    @Test func `So many members are asked at a time, and none for longer than a minute`() throws {
+        var scenario = NodeScenario()
+        _ = scenario.run(Self.forming + ["run 1500"])
+        let leader = try leader(scenario)
+        let silent = leader % 3 + 1
+        _ = scenario.run(["cut \(leader) \(silent)"])
+        let said = scenario.run(["nodes \(leader) count=600 timeout=3600000"])
+        #expect(said.count { $0.hasSuffix(" -> busy") } == 472)
+        #expect(open(scenario, at: leader).surveys == 128)
+        let later = scenario.run(["run 61000"])
+        #expect(later.count { $0.hasPrefix("nodes \(leader) #") } == 128)
+        #expect(open(scenario, at: leader).surveys == 0)
+        _ = scenario.run(["nodes \(leader) timeout=3600000"])
+        #expect(open(scenario, at: leader).surveys == 1)
+    }
+
+    @Test func `So many checks wait for a leader that does not answer`() throws {
+        var scenario = NodeScenario()
+        _ = scenario.run(Self.forming + ["run 1500"])
+        let leader = try leader(scenario)
+        let follower = leader % 3 + 1
+        _ = scenario.run(["cut \(leader) \(follower)"])
+        let said = scenario.run(["ready \(follower) count=300 timeout=3600000"])
+        #expect(said.count { $0.contains("checks wait for its word already") } == 172, "\(said)")
+        #expect(open(scenario, at: follower).checks == 128)
+        _ = scenario.run(["run 61000"])
+        #expect(open(scenario, at: follower).checks == 0)
+    }
+}
