@@ -244,36 +244,40 @@ import Wire
             "\(numbered) INSERT INTO sqlite_schema VALUES('\(type)','sqlite_x','\(table)',0,'\(sql)');"
     }
 
-    @Test(arguments: [
-        ("CREATE VIEW v AS SELECT sqlite_version();", "can't be made here"),
-        ("PRAGMA encoding='UTF-16le'; CREATE TABLE t(a);", "UTF-8"),
-        ("CREATE VIRTUAL TABLE t USING dbstat;", "can't be made here"),
-        ("CREATE TABLE t(a DEFAULT (fts5_source_id()));", "can't be made here"),
-        (
-            "CREATE VIRTUAL TABLE f USING fts5(a); CREATE TABLE t(a); CREATE TRIGGER f_data "
-                + "AFTER INSERT ON t BEGIN SELECT sqlite_version(); END;", "can't be made here"
-        ),
-        (
-            "CREATE VIRTUAL TABLE f USING fts5(a); PRAGMA writable_schema=ON; "
-                + "UPDATE sqlite_schema SET type = 'view', rootpage = 0, sql = 'CREATE VIEW f_config AS "
-                + "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
-                + "SELECT 1 AS k, i AS v FROM n' WHERE name = 'f_config';", "keeps its rows"
-        ),
-        (
-            "\(numbered) DELETE FROM sqlite_schema WHERE name = 'sqlite_sequence';",
-            "no sqlite_sequence"
-        ),
-        (
-            "\(numbered) UPDATE sqlite_schema SET sql = 'CREATE TABLE sqlite_sequence(name,seq,x)' "
-                + "WHERE name = 'sqlite_sequence';", "not what SQLite makes"
-        ),
-        (own("table", "CREATE VIRTUAL TABLE sqlite_x USING dbstat"), "not what SQLite makes"),
-        (own("view", "CREATE VIEW sqlite_x AS SELECT sqlite_version()"), "not what SQLite makes"),
-        (
-            own("trigger", "CREATE TRIGGER sqlite_x AFTER INSERT ON t BEGIN SELECT 1; END"),
-            "not what SQLite makes"
-        ),
-    ])
+    @Test(
+        arguments: [
+            ("CREATE VIEW v AS SELECT sqlite_version();", "can't be made here"),
+            ("PRAGMA encoding='UTF-16le'; CREATE TABLE t(a);", "UTF-8"),
+            ("CREATE VIRTUAL TABLE t USING dbstat;", "can't be made here"),
+            ("CREATE TABLE t(a DEFAULT (fts5_source_id()));", "can't be made here"),
+            (
+                "CREATE VIRTUAL TABLE f USING fts5(a); CREATE TABLE t(a); CREATE TRIGGER f_data "
+                    + "AFTER INSERT ON t BEGIN SELECT sqlite_version(); END;", "can't be made here"
+            ),
+            (
+                "CREATE VIRTUAL TABLE f USING fts5(a); PRAGMA writable_schema=ON; "
+                    + "UPDATE sqlite_schema SET type = 'view', rootpage = 0, sql = 'CREATE VIEW f_config AS "
+                    + "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+                    + "SELECT 1 AS k, i AS v FROM n' WHERE name = 'f_config';", "keeps its rows"
+            ),
+            (
+                "\(numbered) DELETE FROM sqlite_schema WHERE name = 'sqlite_sequence';",
+                "no sqlite_sequence"
+            ),
+            (
+                "\(numbered) UPDATE sqlite_schema SET sql = 'CREATE TABLE sqlite_sequence(name,seq,x)' "
+                    + "WHERE name = 'sqlite_sequence';", "not what SQLite makes"
+            ),
+            (own("table", "CREATE VIRTUAL TABLE sqlite_x USING dbstat"), "not what SQLite makes"),
+            (
+                own("view", "CREATE VIEW sqlite_x AS SELECT sqlite_version()"),
+                "not what SQLite makes"
+            ),
+            (
+                own("trigger", "CREATE TRIGGER sqlite_x AFTER INSERT ON t BEGIN SELECT 1; END"),
+                "not what SQLite makes"
+            ),
+        ] as [(String, String)])
     func `What a client could not make does not come in with a file`(script: String, text: String)
         throws
     {

@@ -44,7 +44,7 @@ package final class Applier {
     var decisions: [EntrySkip] = []
     let counts = AppliedCounts()
     /// What the disk of a path has free, in bytes; only tests say otherwise.
-    var room: (String) -> UInt64? = { DiskRoom.bytes(at: $0) }
+    package var room: (String) -> UInt64? = { DiskRoom.bytes(at: $0) }
     /// Told of each marker for checksums right behind the commit that it ends, before anything else
     /// is applied: the database stands at the marker.
     package var reachedMarker: ((ReachedMarker) -> Void)?
