@@ -247,6 +247,72 @@ import Testing
         }
     }
 
+    @Test func `A file that can't be read again is an alarm until it can`() async throws {
+        let directory = try TestDirectory()
+        let file = "\(directory.path)/users.json"
+        let bob = Self.user("bob", "all")
+        try write("[\(bob)]", to: file)
+        let node = try Daemon.guarded(by: file, in: directory)
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        let client = node.client.speaking(as: "bob", "pw-bob")
+        func alarms() async throws -> Int {
+            try await client.get("/metrics").text.split(separator: "\n")
+                .count { $0.hasPrefix("rqlited_alarm{") && $0.contains("can't be read again") }
+        }
+        #expect(try await alarms() == 0)
+        try write("[\(bob)", to: file)
+        try await eventually("it is an alarm", within: .seconds(30)) {
+            try await alarms() == 1 ? true : nil
+        }
+        let status = try await client.get("/status").json()
+        let troubles = status["store"]["troubles"].array ?? []
+        let isNamed = troubles.contains { $0["about"].string == "-auth \(file)" }
+        #expect(isNamed, "\(node.log)")
+        try write("[\(bob)]", to: file)
+        try await eventually("it is over", within: .seconds(30)) {
+            try await alarms() == 0 ? true : nil
+        }
+    }
+
+    /// A pipe into which nobody writes is a file server that hangs.
+    @Test func `A certificate's key that hangs keeps no credentials from being read again`()
+        async throws
+    {
+        let directory = try TestDirectory()
+        let authority = try CertificateAuthority()
+        let (file, key) = ("\(directory.path)/users.json", "\(directory.path)/key.pem")
+        try write("[\(Self.user("bob", "all"))]", to: file)
+        try FileManager.default.copyItem(atPath: authority.server.key, toPath: key)
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            arguments: [
+                "-auth", file, "-auth-open", "ready", "-node-cert", authority.server.certificate,
+                "-node-key", key,
+            ])
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        try #require(mkfifo("\(key).pipe", 0o600) == 0)
+        try #require(rename("\(key).pipe", key) == 0)
+        try await eventually("the log names what hangs", within: .seconds(60)) {
+            node.log.contains("reading again does not come back") ? true : nil
+        }
+        try write("[\(Self.user("eve", "all"))]", to: file)
+        try await eventually("the other user counts", within: .seconds(30)) {
+            try await node.client.speaking(as: "eve", "pw-eve").get("/status").status == 200
+                ? true : nil
+        }
+        let status = try await node.client.speaking(as: "eve", "pw-eve").get("/status").json()
+        let troubles = status["store"]["troubles"].array ?? []
+        let isNamed = troubles.contains { $0["about"].string?.contains(key) ?? false }
+        #expect(isNamed, "\(node.log)")
+        // Nor does it keep the node from stopping.
+        #expect(try await node.terminate() == 0, "\(node.log.suffix(2_000))")
+    }
+
     @Test func `Tokens and hashes that the program makes are accepted`() async throws {
         let directory = try TestDirectory()
         let binary = "\(Daemon.binaries)/rqlited"

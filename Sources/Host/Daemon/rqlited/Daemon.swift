@@ -70,9 +70,12 @@ struct Daemon {
         let service = safekeeping.attach(node)
         let discovery = try Self.discovery(
             sources, registry, node, settings, metrics, logger.named("disco"))
+        let reloader = Reloader(
+            access.reloading + encryption.reloading + (discovery?.reloading ?? []),
+            daily: encryption.warnOfEnds, logger: logger.named("reload"))
         let status = StatusSections(
             node: node, settings: settings, process: process, discovery: discovery,
-            access: access, encryption: encryption,
+            access: access, encryption: encryption, reloader: reloader,
             queueNumber: metrics.gauge("queue", "sequence_number"),
             loadParts: Self.loadParts(metrics), sessions: Self.sessions(metrics),
             lastBackup: metrics.gauge("http", "last_backup_time"), safekeeping: safekeeping)
@@ -94,10 +97,7 @@ struct Daemon {
         node.join(settings.formation.join.map { PeerAddress($0.address.description) })
         try discovery?.start()
         try safekeeping.start()
-        let reloader = try Reloader(
-            access.reloading + encryption.reloading + (discovery?.reloading ?? []),
-            daily: encryption.warnOfEnds,
-            logger: logger.named("reload"))
+        try reloader.start()
         return Daemon(
             settings: settings, logger: logger, group: group, peerGroup: peerGroup, node: node,
             http: http, listeners: listeners, discovery: discovery, access: access,

@@ -28,7 +28,7 @@ struct MetricsPage: Sendable {
     // MARK: The node
 
     private func own(_ now: NodeStatus) -> [MetricFamily] {
-        let alarms = status.node.troubles.map { trouble in
+        let alarms = status.troubles.map { trouble in
             MetricFamily.Sample(1, [("alarm", trouble.what), ("about", trouble.subject)])
         }
         let ends = status.encryption.firstEnd.map { end in

@@ -18,6 +18,7 @@ struct StatusSections: Sendable {
     let discovery: DiscoveryService?
     let access: AccessControl
     let encryption: Encryption
+    let reloader: Reloader
     /// Of the last queued write that is done.
     let queueNumber: Gauge
     /// Of loads in parts under way here: all parts, and those that are kept.
@@ -31,7 +32,9 @@ struct StatusSections: Sendable {
     var sections: [Documents.Section] {
         let node = self.node
         let usage = DiskUsage(of: node.options.dataDirectory)
-        let store = StoreSection(node: node, settings: settings, usage: usage) { changed in
+        let store = StoreSection(
+            node: node, settings: settings, usage: usage, troubles: { self.troubles }
+        ) { changed in
             node.databaseStatistics.map { Self.database($0, lastModified: changed) } ?? .null
         }
         let process = self.process
@@ -59,6 +62,9 @@ struct StatusSections: Sendable {
         if let discovery { all.append(.init("disco") { discovery.status() }) }
         return all
     }
+
+    /// What is wrong now, with the node and with files that are read while it runs.
+    var troubles: [StateLog.Trouble] { node.troubles + reloader.troubles }
 
     /// `/debug/vars`.
     func variables(_ metrics: MetricRegistry) -> [JSONValue.Member] {

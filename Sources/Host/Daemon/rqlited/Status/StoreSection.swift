@@ -16,6 +16,8 @@ struct StoreSection: Sendable {
     var node: Node
     var settings: NodeSettings
     var usage: DiskUsage
+    /// What is wrong now.
+    var troubles: @Sendable () -> [StateLog.Trouble]
     /// Gets when the database's files were changed last.
     var database: @Sendable (WallTime) -> JSONValue
 
@@ -92,7 +94,7 @@ struct StoreSection: Sendable {
             .init("strong_read_term", 0),
             .init("sqlite3", database(usage.lastModified)),
             .init("trailing_logs", .integer(settings.checkpoint.trailingEntries)),
-            .init("troubles", .array(node.troubles.map(trouble))),
+            .init("troubles", .array(troubles().map(trouble))),
             .init("waiting_for", .string(status.waitingFor)),
         ])
     }
