@@ -27,7 +27,7 @@ extension NodeMachine {
         status.confirmedReads = confirmedReads
         status.silences = followerContact.silences
         status.ownDescriptions = enquiries.ownDescriptions
-        status.waitingFor = waitingFor
+        status.waitingFor = shutdown.hasBegun ? "nothing: this node is stopping" : waitingFor
         status.exclusion = exclusion
         status.halt = halt
         status.haltNote = halt?.note(options)
@@ -62,9 +62,9 @@ extension NodeMachine {
         return status
     }
 
-    /// This node may serve what its role allows.
+    /// This node may serve what its role allows. One that leaves still does, but nobody is to be sent to it.
     var isReady: Bool {
-        guard let raft = replicated?.raft else { return false }
+        guard let raft = replicated?.raft, !shutdown.hasBegun else { return false }
         return raft.leader != nil && isMember && exclusion == .none && canServeLocally
             && halt == nil && standstill == nil && raft.missing == nil
             && (raft.role != .leader || canServeAsLeader)
