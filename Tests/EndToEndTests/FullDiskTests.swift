@@ -151,4 +151,30 @@ import Testing
         #expect(written["results"][0]["rows_affected"].int == 1, "\(written)")
         #expect(try await node.terminate() == 0)
     }
+
+    /// The system kills who is not prepared for `ulimit -f`.
+    @Test(.timeLimit(.minutes(5)))
+    func `Files that may grow no further are a full disk, and end no node`() async throws {
+        let directory = try TestDirectory()
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            prefix: ["prlimit", "--fsize=25000000:"])
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        _ = try await node.client.execute(["CREATE TABLE t(b)"])
+        try await eventually("no room is left", within: .seconds(60)) {
+            let result = try await node.client.execute(
+                ["INSERT INTO t VALUES(zeroblob(1000000))"], parameters: "?timeout=500ms")
+            return result["error"].string == "database or disk is full" ? true : nil
+        }
+        let pid = try #require(node.pid)
+        try run("prlimit", "--pid", "\(pid)", "--fsize=unlimited:")
+        try await eventually("a write succeeds", within: .seconds(30)) {
+            let result = try await node.client.execute(["INSERT INTO t VALUES(1)"])
+            return result["results"][0]["rows_affected"].int == 1 ? true : nil
+        }
+        #expect(try await node.terminate() == 0)
+    }
 }

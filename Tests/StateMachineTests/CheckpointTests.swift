@@ -31,6 +31,38 @@ import Wire
         #expect(outcome.covered == database.applier.applied.position)
     }
 
+    /// As a quota has it, and `ulimit -f`.
+    @Test func `Files that may grow no further are a full disk for checkpoints and writes`() async {
+        await #expect(processExitsWith: .success) {
+            signal(SIGXFSZ, SIG_IGN)
+            let database = try Database()
+            try database.execute("CREATE TABLE t(a)")
+            _ = try database.applier.checkpoint()
+            try database.execute("INSERT INTO t VALUES(zeroblob(400000))")
+            var limit = rlimit()
+            getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+            var small = limit
+            small.rlim_cur = 200_000
+            setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &small)
+            do throws(ApplyFault) {
+                _ = try database.applier.checkpoint()
+                exit(3)
+            } catch {
+                guard error == .diskFull else { exit(4) }
+            }
+            do {
+                try database.execute("INSERT INTO t VALUES(zeroblob(400000))")
+                exit(5)
+            } catch ApplyFault.diskFull {
+                // It is applied when there is room.
+            }
+            setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+            guard try database.applier.checkpoint().extent == .complete else { exit(6) }
+            try database.execute("INSERT INTO t VALUES(zeroblob(400000))")
+            guard try database.rows("SELECT count(*) FROM t") == ["2"] else { exit(7) }
+        }
+    }
+
     /// And not for what came before it.
     @Test func `A reader is ended for what was written since it began`() throws {
         var limits = ApplierLimits()

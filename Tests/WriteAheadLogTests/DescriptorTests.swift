@@ -84,6 +84,33 @@ import Testing
         }
     }
 
+    @Test func `A log whose files may grow no further waits for room`() async {
+        await #expect(processExitsWith: .success) {
+            signal(SIGXFSZ, SIG_IGN)
+            let directory = try TemporaryDirectory("wal", isInMemory: false)
+            defer { withExtendedLifetime(directory) {} }
+            var log = try SegmentedLog<PosixDisk>.open(
+                on: PosixDisk(), directory: directory.path + "/log", limits: smallLimits,
+                bootID: boot)
+            try log.append(LogBatch(entries: entries(1...1)))
+            var limit = rlimit()
+            getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+            var none = limit
+            none.rlim_cur = 1
+            setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &none)
+            do throws(LogError) {
+                try log.append(LogBatch(entries: entries(2...2, size: 5000)))
+                exit(3)
+            } catch {
+                guard case .diskFull(let cause) = error, cause.code == EFBIG else { exit(4) }
+            }
+            setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+            try log.append(LogBatch(entries: entries(2...2, size: 5000)))
+            try log.sync()
+            guard log.segmentCount == 2, log.state.last.index == LogIndex(2) else { exit(5) }
+        }
+    }
+
     // MARK: Large batches
 
     @Test func `A batch past the limit is written in parts, and found whole`() throws {

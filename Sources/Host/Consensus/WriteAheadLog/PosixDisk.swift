@@ -201,7 +201,7 @@ extension DiskError {
     /// The failure that a code of the system, or `errno`, tells of.
     fileprivate init(_ operation: Operation, _ path: String, code: Int32 = errno) {
         self.init(
-            operation, path, code: code, isNoSpace: code == ENOSPC || code == EDQUOT,
+            operation, path, code: code, isNoSpace: [ENOSPC, EDQUOT, EFBIG].contains(code),
             isOutOfDescriptors: code == EMFILE || code == ENFILE,
             reason: String(cString: strerror(code)))
     }

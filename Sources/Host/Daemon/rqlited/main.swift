@@ -20,6 +20,8 @@ for (descriptor, mode) in [
 setenv("TZ", "UTC", 1)
 // A peer or a client that goes away is an error of that connection, not a signal.
 signal(SIGPIPE, SIG_IGN)
+// A file that may grow no further (ulimit -f) is a full disk, and no reason to end, least of all that of the log's lines.
+signal(SIGXFSZ, SIG_IGN)
 // What is written holds everybody's data: other users of the machine have no part in it, whatever the mask was.
 umask(umask(0o077) | 0o007)
 

@@ -1,6 +1,7 @@
 // The VFS "rqlited"; see CSQLite.h for what it adds to "unix-excl".
 #include "CSQLite.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -104,6 +105,15 @@ static int count_temporary(sqlite3_file *file, int64_t end) {
     return 1;
 }
 
+// SQLite knows one lack of room. A quota that is used up, and a limit on the size of files, are the same:
+// they pass, and nothing is damaged.
+static int lack_of_room(sqlite3_file *file, int rc) {
+    int code = 0;
+    if (rc != SQLITE_IOERR_WRITE) return rc;
+    if (original_of(file)->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &code) != SQLITE_OK) return rc;
+    return code == EDQUOT || code == EFBIG ? SQLITE_FULL : rc;
+}
+
 static int shim_write(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 offset) {
     int rc;
     if (fault_code != 0 && writes_before_fault-- <= 0) {
@@ -111,7 +121,7 @@ static int shim_write(sqlite3_file *file, const void *bytes, int count, sqlite3_
     } else {
         // No lack of room of this node's: not counted as such.
         if (!count_temporary(file, offset + count)) return SQLITE_FULL;
-        rc = original_of(file)->xWrite(file, bytes, count, offset);
+        rc = lack_of_room(file, original_of(file)->xWrite(file, bytes, count, offset));
     }
     if (rc == SQLITE_FULL) disk_full_count++;
     return rc;

@@ -1,5 +1,4 @@
 internal import CSQLite
-internal import Glibc
 package import Raft
 internal import SQLite
 package import Wire
@@ -78,7 +77,7 @@ extension ApplyFault {
             // An AUTOINCREMENT table at its last rowid says the same as a full disk.
             return before.hasFilledDisk ? .diskFull : nil
         case SQLITE_IOERR:
-            return isOutOfSpace(sqlite3_system_errno(connection.pointer))
+            return DiskRoom.isLacking(sqlite3_system_errno(connection.pointer))
                 ? .diskFull : storage(operation, error)
         case SQLITE_CORRUPT:
             // SQLITE_CORRUPT_VTAB: a full-text or R*Tree index disagrees with its content, which a
@@ -101,9 +100,5 @@ extension ApplyFault {
     /// SQLite says of a schema that it can't parse what it says of a damaged file.
     static func isOfSchema(_ error: SQLiteError) -> Bool {
         error.extendedCode == SQLITE_CORRUPT && error.message.hasPrefix("malformed database schema")
-    }
-
-    private static func isOutOfSpace(_ code: Int32) -> Bool {
-        code == ENOSPC || code == EDQUOT
     }
 }

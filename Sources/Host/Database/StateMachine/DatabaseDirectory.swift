@@ -29,7 +29,7 @@ package enum DirectoryError: Error, Equatable, Sendable, CustomStringConvertible
     /// There is no room: the same can be done again when there is.
     package var isDiskFull: Bool {
         guard case .system(_, _, let code) = self else { return false }
-        return code == ENOSPC || code == EDQUOT
+        return DiskRoom.isLacking(code)
     }
 }
 

@@ -3,6 +3,10 @@ internal import Glibc
 /// How many bytes this process may still write on a file system. Nil: the system does not tell; what no
 /// number holds is the most that one does.
 package enum DiskRoom {
+    /// The system's code of a call that found no room: on the file system, in a quota, or below a limit on the size of
+    /// files.
+    static func isLacking(_ code: Int32) -> Bool { [ENOSPC, EDQUOT, EFBIG].contains(code) }
+
     static func bytes(of descriptor: Int32) -> UInt64? {
         var facts = statvfs()
         return fstatvfs(descriptor, &facts) == 0 ? bytes(facts) : nil

@@ -6,7 +6,8 @@
 //   clock   while a thread has frozen its clock, SQLite's "now" is the frozen time, wherever it is
 //           asked for: statements, defaults, triggers, views;
 //   full    a write that failed for lack of disk space is counted, so that a full disk can be told
-//           from the other causes of SQLITE_FULL (an AUTOINCREMENT table at its last rowid);
+//           from the other causes of SQLITE_FULL (an AUTOINCREMENT table at its last rowid); a quota and a
+//           limit on the size of files are a full disk, too;
 //   temp    what the temporary files of a statement hold is counted and limited;
 //   faults  a test can make the writes of its thread fail.
 #ifndef CSQLITE_H
