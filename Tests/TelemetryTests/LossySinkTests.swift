@@ -155,6 +155,43 @@ private final class HungDisk: Sendable {
         #expect(sink.lostLines.current == 0)
     }
 
+    @Test func `A file without room tells how many lines it lost, and tears none that follow`()
+        async
+    {
+        await #expect(processExitsWith: .success) {
+            signal(SIGXFSZ, SIG_IGN)
+            var path = Array("/tmp/lossy-sink-XXXXXX".utf8CString)
+            let file = mkstemp(&path)
+            unlink(path)
+            var limit = rlimit()
+            getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+            var small = limit
+            small.rlim_cur = 10
+            setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &small)
+            let sink = LossySink(file)
+            let deadline = ContinuousClock.now + .seconds(60)
+            for line in ["first", "second", "third"] { sink.write(Array("\(line)\n".utf8)) }
+            while sink.lostLines.current < 2, ContinuousClock.now < deadline { sched_yield() }
+            setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+            for line in ["fourth", "fifth"] { sink.write(Array("\(line)\n".utf8)) }
+            let expected = """
+                first
+                seco
+                [log] 2 lines were lost, for their file could not be written
+                fourth
+                fifth
+
+                """
+            var content = ""
+            while content != expected, ContinuousClock.now < deadline {
+                var bytes = [UInt8](repeating: 0, count: 4096)
+                let count = pread(file, &bytes, bytes.count, 0)
+                content = String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+            }
+            guard content == expected, sink.lostLines.current == 2 else { exit(3) }
+        }
+    }
+
     private func content(of file: Int32) -> String {
         var bytes = [UInt8](repeating: 0, count: 4096)
         let count = pread(file, &bytes, bytes.count, 0)

@@ -17,7 +17,7 @@ package struct StandardErrorSink: LogSink {
 
     /// What can't be written is lost: a log has nowhere else to report to.
     package func write(_ line: [UInt8]) {
-        LossySink.put(line, to: STDERR_FILENO)
+        _ = LossySink.put(line, to: STDERR_FILENO)
     }
 }
 
@@ -36,8 +36,8 @@ package final class LossySink: LogSink {
     /// Of standard error there is one, however many loggers write to it.
     package static let standardError = LossySink(STDERR_FILENO)
 
-    /// Lines that nobody took since the process began.
-    package let lostLines = Counter()
+    /// Lines that nobody took, or that their file had no room for, since the process began.
+    package let lostLines: Counter
     private let descriptor: Int32
     /// Of a file, which is always ready for a write that then waits for the disk.
     private let writer: LineWriter?
@@ -54,14 +54,18 @@ package final class LossySink: LogSink {
     package convenience init(_ descriptor: Int32) {
         var facts = stat()
         let isFile = fstat(descriptor, &facts) == 0 && facts.st_mode & S_IFMT == S_IFREG
-        self.init(
-            descriptor, isFile ? LineWriter { LossySink.put($0, to: descriptor) } : nil)
+        let lostLines = Counter()
+        let file = LogFile(descriptor, lostLines)
+        self.init(descriptor, isFile ? LineWriter { file.put($0) } : nil, lostLines)
     }
 
-    /// - Parameter writer: where a write may wait though the descriptor is ready.
-    init(_ descriptor: Int32, _ writer: LineWriter?) {
+    /// - Parameters:
+    ///   - writer: where a write may wait though the descriptor is ready.
+    ///   - lostLines: counts what is lost behind `writer`, too.
+    init(_ descriptor: Int32, _ writer: LineWriter?, _ lostLines: Counter = Counter()) {
         self.descriptor = descriptor
         self.writer = writer
+        self.lostLines = lostLines
     }
 
     deinit { writer?.end() }
@@ -103,11 +107,62 @@ package final class LossySink: LogSink {
     }
 
     private func deliver(_ line: [UInt8], _ patience: Int32) {
-        guard let writer else { return Self.put(line, to: descriptor) }
+        guard let writer else {
+            _ = Self.put(line, to: descriptor)
+            return
+        }
         writer.put(line, atMost: .milliseconds(patience))
     }
 
-    fileprivate static func put(_ line: [UInt8], to descriptor: Int32) {
-        while Glibc.write(descriptor, line, line.count) < 0, errno == EINTR {}
+    /// - Returns: bytes that were written; fewer than there are where the rest can't be.
+    fileprivate static func put(_ line: [UInt8], to descriptor: Int32) -> Int {
+        var done = 0
+        while done < line.count {
+            let count = line[done...].withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress, $0.count)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { break }
+            done += count
+        }
+        return done
+    }
+}
+
+/// A file of lines whose disk may be full. How many were lost is told before the first that isn't, and counted.
+private final class LogFile: Sendable {
+    private struct State {
+        /// Lines lost since the last that was written.
+        var lost: UInt64 = 0
+        /// The last one was written in part.
+        var isTorn = false
+    }
+
+    private let descriptor: Int32
+    private let lostLines: Counter
+    private let state = Mutex(State())
+
+    init(_ descriptor: Int32, _ lostLines: Counter) {
+        self.descriptor = descriptor
+        self.lostLines = lostLines
+    }
+
+    /// Waits for the disk.
+    func put(_ line: [UInt8]) {
+        state.withLock { state in
+            var text = state.isTorn ? "\n" : ""
+            if state.lost > 0 {
+                text += "[log] \(state.lost) lines were lost, for their file could not be written\n"
+            }
+            let bytes = Array(text.utf8) + line
+            let count = LossySink.put(bytes, to: descriptor)
+            if count == bytes.count {
+                state = State()
+                return
+            }
+            if count > 0 { state.isTorn = true }
+            state.lost += 1
+            lostLines.add(1)
+        }
     }
 }
