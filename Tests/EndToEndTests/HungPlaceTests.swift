@@ -50,6 +50,21 @@ struct HungPlaceTests {
         #expect(!node.log.contains("received signal"))
     }
 
+    @Test func `A crash of a plugin ends its node, also while the disk of the log hangs`()
+        async throws
+    {
+        let plugin = try MisbehavingPlugin()
+        let node = try await start(
+            try plugin.arguments(mode: "own-host", name: "crash", isolation: "none")
+                + ["-bootstrap-expect", "1"])
+        defer { node.kill() }
+        try shim.hang(0, .log)
+        try plugin.misbehave("crash", "resolve crash")
+        // Then it is asked at once.
+        node.signal(SIGHUP)
+        #expect(try await node.waitForExit(within: .seconds(60)) != 0)
+    }
+
     @Test func `The status is answered while the disk hangs, with the sizes of before`()
         async throws
     {

@@ -135,6 +135,13 @@ static void say(const char *text) {
     }
 }
 
+/* A file can always be written, if one asks, and who does waits for its disk. */
+static void end_after(unsigned seconds) {
+    struct sigaction end = {.sa_handler = SIG_DFL};
+    sigaction(SIGALRM, &end, NULL);
+    alarm(seconds);
+}
+
 /* Says its line, and lets happen what would have happened: the instruction is met again, or the
  * signal sent again. Who would say more then, as Swift's runtime does, waits for whoever takes it: where
  * nobody does the process ends at once. */
@@ -142,10 +149,12 @@ static void crashed(int number, siginfo_t *information, void *context) {
     (void)context;
     if (activity) {
         const char *name = sigabbrev_np(number);
+        end_after(2);
         say(activity);
         say(" (SIG");
         say(name ? name : "?");
         say(")\n");
+        alarm(0);
         activity = NULL;
     }
     struct sigaction end = {.sa_handler = SIG_DFL};
