@@ -63,6 +63,29 @@ import Testing
         }
     }
 
+    @Test func `What is read again while the plugin is asked counts at once`() async throws {
+        let places = try DiscoveryMode.Place.onLoopback(1)
+        let asked = "\(directory.path)/asked"
+        let words = "echo >>\(asked); /bin/sleep 3; echo \(places[0].host):\(places[0].raftPort)"
+        try #"{"command":["/bin/sh","-c","\#(words)"]}"#
+            .write(toFile: config, atomically: true, encoding: .utf8)
+        let cluster = try TestCluster(at: places) { _ in
+            ["-disco-mode=exec", "-disco-config", config, "-bootstrap-expect", "1"]
+        }
+        defer { cluster.stop() }
+        try cluster.start()
+        // Behind the second answer it has its cluster, and rests for 30 s.
+        try await eventually("the plugin is asked again", within: .seconds(60)) {
+            try String(contentsOfFile: asked, encoding: .utf8).count >= 2 ? true : nil
+        }
+        try #"{"command":["/bin/echo","127.0.0.9:4002"]}"#
+            .write(toFile: config, atomically: true, encoding: .utf8)
+        cluster.nodes[0].signal(SIGHUP)
+        try await eventually("the new configuration counts", within: .seconds(15)) {
+            cluster.nodes[0].log.contains("resolved addresses: [127.0.0.9:4002]") ? true : nil
+        }
+    }
+
     @Test(arguments: ["file,exec", "exec,file"])
     func `Of several modes each is read for itself, and those that were are named`(_ modes: String)
         async throws

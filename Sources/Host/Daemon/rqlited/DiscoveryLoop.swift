@@ -87,7 +87,7 @@ final class DiscoveryLoop: Sendable {
         var pause = Duration.zero
         var watch = ResolverWatch()
         while true {
-            guard let result = resolve(after: pause, known, &watch) else { return }
+            guard let (result, isSought) = resolve(after: pause, known, &watch) else { return }
             states.flush()
             switch result {
             case .success(let resolution):
@@ -110,6 +110,7 @@ final class DiscoveryLoop: Sendable {
                 union.report(place, known, problem: "\(label): \(error)")
                 pause = interval(timeToLive: nil)
             }
+            if isSought { pause = Self.shortestInterval }
         }
     }
 
@@ -118,10 +119,11 @@ final class DiscoveryLoop: Sendable {
         mode.map { "mode \($0): \(error)" } ?? "\(error)"
     }
 
-    /// Nil when the loop shall end.
+    /// - Returns: nil when the loop shall end; `isSought`: that was asked for while the plugin was at it, perhaps by
+    ///   what it was configured with before.
     private func resolve(
         after pause: Duration, _ known: [DiscoveredAddress], _ watch: inout ResolverWatch
-    ) -> Result<Resolution, PluginError>? {
+    ) -> (result: Result<Resolution, PluginError>, isSought: Bool)? {
         let begin = MonotonicTime.now
         var deadline = begin + pause
         while MonotonicTime.now < deadline {
@@ -140,18 +142,20 @@ final class DiscoveryLoop: Sendable {
         instance.resolve(timeout: Self.patience) { [wakes] in wakes.post(.resolved($0)) }
         var told = Self.noticeable
         let start = MonotonicTime.now
+        var isSought = false
         while true {
             guard let woken = wake(until: start + told) else { return nil }
             var answer: Result<Resolution, PluginError>?
             for wake in woken {
                 switch wake {
-                case .seek, .stop: break
+                case .seek: isSought = true
+                case .stop: break
                 // What is being resolved shows the change, or the next wait does at once.
                 case .waited(let number, let result): _ = watch.ended(number, result)
                 case .resolved(let result): answer = result
                 }
             }
-            if let answer { return answer }
+            if let answer { return (answer, isSought) }
             guard MonotonicTime.now >= start + told else { continue }
             let problem = "waiting for \(label), \(told.components.seconds) s"
             union.report(place, known, problem: problem, isAnswer: false)
