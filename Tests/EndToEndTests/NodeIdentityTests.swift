@@ -50,6 +50,35 @@ import Testing
         try await node.client.get("/nodes?nonvoters").json().members
     }
 
+    @Test func `A certificate that comes later and is another node's is named, as at the start`()
+        async throws
+    {
+        let authority = try CertificateAuthority()
+        let directory = try TestDirectory()
+        let good = try authority.pair("good", names: "IP:127.0.0.1,URI:rqlited:node:1")
+        let other = try authority.pair("other", names: "IP:127.0.0.9,URI:rqlited:node:2")
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            arguments: arguments(good, authority))
+        defer { node.kill() }
+        try node.start()
+        try await node.waitUntilReady()
+        let words = [
+            "the certificate is not for this node",
+            "other nodes dial an address that the certificate is not for",
+        ]
+        for text in words { #expect(!node.log.contains(text)) }
+        for (from, to) in [(other.key, good.key), (other.certificate, good.certificate)] {
+            try Data(contentsOf: URL(filePath: from)).write(to: URL(filePath: to), options: .atomic)
+        }
+        for text in words {
+            try await eventually("the log says so: \(text)", within: .seconds(30)) {
+                node.log.contains(text) ? true : nil
+            }
+        }
+    }
+
     @Test
     func `A node whose certificate names another is refused, by whom it dials and who dials it`()
         async throws

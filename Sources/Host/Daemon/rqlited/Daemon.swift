@@ -70,9 +70,7 @@ struct Daemon {
         let service = safekeeping.attach(node)
         let discovery = try Self.discovery(
             sources, registry, node, settings, metrics, logger.named("disco"))
-        let reloader = Reloader(
-            access.reloading + encryption.reloading + (discovery?.reloading ?? []),
-            daily: encryption.warnOfEnds, logger: logger.named("reload"))
+        let reloader = Self.reloader(access, encryption, discovery, node, logger)
         let status = StatusSections(
             node: node, settings: settings, process: process, discovery: discovery,
             access: access, encryption: encryption, reloader: reloader,
@@ -102,6 +100,17 @@ struct Daemon {
             settings: settings, logger: logger, group: group, peerGroup: peerGroup, node: node,
             http: http, listeners: listeners, discovery: discovery, access: access,
             reloader: reloader, safekeeping: safekeeping)
+    }
+
+    private static func reloader(
+        _ access: AccessControl, _ encryption: Encryption, _ discovery: DiscoveryService?,
+        _ node: Node, _ logger: Logger
+    ) -> Reloader {
+        let certificates = encryption.reloading(
+            of: node.options.identity.id.rawValue, logger.named("tls"))
+        return Reloader(
+            access.reloading + certificates + (discovery?.reloading ?? []),
+            daily: encryption.warnOfEnds, logger: logger.named("reload"))
     }
 
     private static func server(

@@ -85,16 +85,31 @@ struct Encryption: Sendable {
             clients: clients?.keeper)
     }
 
-    /// What is to be read again when it changes.
-    var reloading: [Reloader.Item] {
-        [("-http-cert", clients), ("-node-cert", nodes)].compactMap { what, files in
-            files.map { files in
-                let keeper = files.keeper
-                return Reloader.Item(
-                    what: "\(what) \(keeper.paths.joined(separator: " "))", paths: keeper.paths,
-                    seen: files.seen
-                ) { try keeper.reload() }
-            }
+    /// What is to be read again when it changes. What can be used, and others will refuse, is named as at the start.
+    /// - Parameter id: of this node.
+    func reloading(of id: String, _ logger: Logger) -> [Reloader.Item] {
+        let items = [
+            clients.map { Self.item("-http-cert", $0) {} },
+            nodes.map { files in
+                Self.item("-node-cert", files) {
+                    warnOfNames(logger)
+                    warnOfIdentity(id, logger)
+                }
+            },
+        ]
+        return items.compactMap(\.self)
+    }
+
+    private static func item(
+        _ what: String, _ files: Files, _ look: @escaping @Sendable () -> Void
+    ) -> Reloader.Item {
+        let keeper = files.keeper
+        return Reloader.Item(
+            what: "\(what) \(keeper.paths.joined(separator: " "))", paths: keeper.paths,
+            seen: files.seen
+        ) {
+            try keeper.reload()
+            look()
         }
     }
 
