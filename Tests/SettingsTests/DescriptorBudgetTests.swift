@@ -5,7 +5,8 @@ import Testing
 /// How descriptors are shared between a node's own files and its clients.
 @Suite struct DescriptorBudgetTests {
     @Test(arguments: [
-        (1024, 256, 512), (65536, 256, 704), (1 << 20, 4096, 8384), (0, 256, 32), (256, 1, 128),
+        (1024, 256, 512), (4096, 256, 1248), (65536, 256, 1248), (1 << 20, 4096, 12768),
+        (0, 256, 32), (256, 1, 128),
     ])
     func `Clients never get what log and database need`(
         limit: Int, readers: Int, reserve: Int
@@ -14,6 +15,23 @@ import Testing
         #expect(budget.reserve == reserve)
         #expect(budget.connections == budget.limit - reserve)
         #expect(budget.connections >= budget.limit / 2)
+    }
+
+    /// All of them at once: those that serve, those whose answers go out in parts, and those that were given up.
+    @Test(arguments: [1024, 1100, 1408, 2048, 4096, 65536, 1 << 20], [1, 256, 4096])
+    func `Readers leave the log and the database theirs`(limit: Int, readConnections: Int) {
+        let budget = DescriptorBudget(limit: limit, readConnections: readConnections)
+        #expect(budget.readers <= readConnections)
+        let files = 2 * (budget.readers + Limits.spareReaders)
+        #expect(Limits.ownDescriptors + files <= budget.reserve)
+    }
+
+    @Test(arguments: [(0, 256, 2), (160, 256, 2), (1024, 256, 64), (4096, 256, 256), (64, 1, 1)])
+    func `Where there are few descriptors there are few readers`(
+        limit: Int, readConnections: Int, readers: Int
+    ) {
+        let budget = DescriptorBudget(limit: limit, readConnections: readConnections)
+        #expect(budget.readers == readers)
     }
 
     @Test func `The limit is raised as far as is permitted and of use, and never lowered`() {

@@ -7,18 +7,25 @@ package struct DescriptorBudget: Equatable, Sendable {
     /// Never given to accepted connections.
     package let reserve: Int
 
+    /// SQLite's read-only connections that serve requests, at most: as many as are wanted, or as the reserve holds
+    /// beside what is the node's own.
+    package let readers: Int
+
     /// Connections that may be accepted from clients and other nodes together.
     package var connections: Int { limit - reserve }
 
     /// - Parameters:
     ///   - limit: the soft limit, after it was raised.
-    ///   - readConnections: SQLite's read-only connections at most; each has two files open.
+    ///   - readConnections: SQLite's read-only connections that are wanted at most.
     package init(limit: Int, readConnections: Int) {
         let limit = max(Limits.minDescriptors, limit)
-        let wanted = Limits.ownDescriptors + 2 * readConnections
+        // Two files each, and a temporary one of what is sorted.
+        let wanted = Limits.ownDescriptors + 3 * (readConnections + Limits.spareReaders)
         self.limit = limit
         // Where there is little, clients get half of it, and fewer readers are made.
         reserve = min(wanted, limit / 2)
+        let held = (reserve - Limits.ownDescriptors) / 2 - Limits.spareReaders
+        readers = min(readConnections, max(Limits.leastReaders, held))
     }
 
     /// What the soft limit is raised to: as far as the system permits, and no further than is of use

@@ -23,6 +23,11 @@ package enum Limits {
 
     /// Files of the log and the database, sockets to other nodes, event loops, plugins.
     package static let ownDescriptors = 192
+    /// Read-only connections of SQLite beside those that serve requests: answers that go out in parts, and
+    /// reads that were given up and still run.
+    package static let spareReaders = 96
+    /// However few descriptors there are.
+    package static let leastReaders = 2
     /// With fewer a node is not worth starting.
     package static let minDescriptors = 64
     /// What the limit of descriptors is raised to at most.

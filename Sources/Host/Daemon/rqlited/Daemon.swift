@@ -57,6 +57,7 @@ struct Daemon {
         let registry = sources?.registry.map { PluginRegistry($0.instance, metrics: metrics) }
         var machine = machineSettings(settings, hasRegistry: registry != nil)
         machine.maxConnections = descriptors.budget.connections
+        machine.maxReaders = min(machine.maxReaders, descriptors.budget.readers)
         machine.peers = try PeersFile(in: settings.dataDirectory)?.recovery
         let node = try Node.start(
             machine, registry: registry, access: access.access(encryption.security),

@@ -37,10 +37,13 @@ struct DescriptorLimit: Sendable {
             }
         }
         budget = DescriptorBudget(limit: Int(clamping: soft), readConnections: readConnections)
-        if budget.reserve < Limits.ownDescriptors {
+        if budget.reserve < Limits.ownDescriptors || budget.readers < readConnections {
             logger.warning(
                 "few descriptors: raise ulimit -n, or LimitNOFILE of systemd",
-                ["limit": budget.limit, "connections": budget.connections])
+                [
+                    "limit": budget.limit, "connections": budget.connections,
+                    "readers": budget.readers,
+                ])
         }
     }
 
