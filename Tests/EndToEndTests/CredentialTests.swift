@@ -247,6 +247,42 @@ import Testing
         }
     }
 
+    @Test func `A key that came through a pipe is not looked for there again`() async throws {
+        let directory = try TestDirectory()
+        let authority = try CertificateAuthority()
+        let (file, key) = ("\(directory.path)/users.json", "\(directory.path)/key.pem")
+        func change(to name: String, on node: Daemon) async throws {
+            try write("[\(Self.user(name, "all"))]", to: file)
+            try await eventually("\(name) counts", within: .seconds(30)) {
+                try await node.client.speaking(as: name, "pw-\(name)").get("/status").status == 200
+                    ? true : nil
+            }
+        }
+        try write("[\(Self.user("eve", "all"))]", to: file)
+        try #require(mkfifo(key, 0o600) == 0)
+        let ports = try freePorts(2)
+        let node = Daemon(
+            id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path,
+            arguments: [
+                "-auth", file, "-auth-open", "ready", "-node-cert", authority.server.certificate,
+                "-node-key", key,
+            ])
+        defer { node.kill() }
+        try node.start()
+        try await eventually("it has read the credentials", within: .seconds(30)) {
+            node.log.contains("can read the credentials") ? true : nil
+        }
+        let pipe = open(key, O_RDWR | O_CLOEXEC)
+        let text = Array(try Data(contentsOf: URL(filePath: authority.server.key)))
+        try #require(Glibc.write(pipe, text, text.count) == text.count)
+        try await node.waitUntilReady()
+        // Files are looked at each second.
+        for name in ["bob", "eve", "bob"] { try await change(to: name, on: node) }
+        close(pipe)
+        for name in ["eve", "bob"] { try await change(to: name, on: node) }
+        #expect(!node.log.contains("can't be read again"), "\(node.log)")
+    }
+
     @Test func `A file that can't be read again is an alarm until it can`() async throws {
         let directory = try TestDirectory()
         let file = "\(directory.path)/users.json"

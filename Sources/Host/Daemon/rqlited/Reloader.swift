@@ -113,6 +113,8 @@ final class Reloader: Sendable {
                 cause != nil && !seen.isEmpty && seen.allSatisfy { $0?.isRegular ?? true }
                     && nextAttempt <= .now
             }
+
+            var hasPipe: Bool { seen.contains { $0?.isPipe ?? false } }
         }
 
         let item: Item
@@ -150,13 +152,16 @@ final class Reloader: Sendable {
             let isNews = isAsked || current != progress.seen
             guard isNews || progress.mayTryAgain else { return }
             progress.seen = current
-            progress.cause = reload(said: isNews ? nil : progress.cause)
+            progress.cause = reload(
+                said: isNews ? nil : progress.cause, isLasting: !progress.hasPipe)
             progress.nextAttempt = .now + Reloader.pause
         }
 
-        /// - Parameter said: the cause that the log has already.
+        /// - Parameters:
+        ///   - said: the cause that the log has already.
+        ///   - isLasting: what can't be read now is to be read; where the node was started with a pipe nothing is.
         /// - Returns: why it could not be read; nil: it was.
-        private func reload(said: String?) -> String? {
+        private func reload(said: String?, isLasting: Bool) -> String? {
             do {
                 try item.reload()
                 failures.cleared(Reloader.failure, about: item.what)
@@ -164,8 +169,10 @@ final class Reloader: Sendable {
                 return nil
             } catch {
                 let cause = "\(error)"
-                failures.troubled(
-                    Reloader.failure, about: item.what, reason: cause, level: .error)
+                if isLasting {
+                    failures.troubled(
+                        Reloader.failure, about: item.what, reason: cause, level: .error)
+                }
                 if cause != said {
                     logger.error(Reloader.failure, ["what": item.what, "cause": cause])
                 }
