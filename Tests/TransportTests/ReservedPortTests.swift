@@ -48,6 +48,55 @@ import Testing
         #expect(error?.description.contains(address) == true)
     }
 
+    /// What the system finds for addresses in numbers, one after the other, as for a name that has all of them.
+    private static func found(_ hosts: String...) throws -> UnsafeMutablePointer<addrinfo> {
+        var lists: [UnsafeMutablePointer<addrinfo>] = []
+        for host in hosts {
+            var hints = addrinfo()
+            hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+            hints.ai_flags = AI_NUMERICHOST
+            var list: UnsafeMutablePointer<addrinfo>?
+            try #require(getaddrinfo(host, "0", &hints, &list) == 0)
+            lists.append(try #require(list))
+        }
+        for (list, next) in zip(lists, lists.dropFirst()) { list.pointee.ai_next = next }
+        return lists[0]
+    }
+
+    @Test func `Of a name's addresses the IPv4 one comes first, as with rqlite`() throws {
+        let list = try Self.found("::1", "127.0.0.1", "fd00::1", "10.0.0.1")
+        defer { freeaddrinfo(list) }
+        let families = ReservedPort.ordered(list).map(\.ai_family)
+        #expect(families == [AF_INET, AF_INET, AF_INET6, AF_INET6])
+        let taken = try ReservedPort.listening(
+            at: ReservedPort.ordered(list), PeerAddress("both:0"))
+        defer { close(taken.descriptor) }
+        #expect(taken.numbers == "127.0.0.1")
+    }
+
+    @Test func `An address of another machine is passed over, and a port in use is not`() throws {
+        let list = try Self.found("192.0.2.1", "127.0.0.1")
+        defer { freeaddrinfo(list) }
+        let taken = try ReservedPort.listening(
+            at: ReservedPort.ordered(list), PeerAddress("two:0"))
+        defer { close(taken.descriptor) }
+        #expect(taken.numbers == "127.0.0.1")
+
+        let reserved = try ReservedPort(PeerAddress("127.0.0.1:0"))
+        let port = try #require(Self.port(of: reserved))
+        let other = try Self.found("127.0.0.1", "127.0.0.2")
+        defer { freeaddrinfo(other) }
+        let infos = ReservedPort.ordered(other)
+        for info in infos {
+            info.ai_addr.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
+                $0.pointee.sin_port = UInt16(port).bigEndian
+            }
+        }
+        #expect(throws: TransportError.self) {
+            try ReservedPort.listening(at: infos, PeerAddress("two:\(port)"))
+        }
+    }
+
     private static func port(of reserved: ReservedPort?) -> Int? {
         reserved.flatMap { $0.boundPort }
     }

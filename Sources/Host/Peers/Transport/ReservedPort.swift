@@ -17,7 +17,8 @@ package final class ReservedPort: Sendable {
     /// What the name led to, where a name was given; nil otherwise.
     package let resolved: KnownNames.Line?
 
-    /// Resolves a name on the calling thread, and takes its first address.
+    /// Resolves a name on the calling thread, and takes the first of its addresses that is this machine's, an
+    /// IPv4 one before others.
     /// - Parameters:
     ///   - address: `host:port`, IPv6 in brackets; no host means all interfaces, port 0 one that is
     ///     free.
@@ -105,30 +106,50 @@ package final class ReservedPort: Sendable {
         var found: UnsafeMutablePointer<addrinfo>?
         let code = getaddrinfo(host, "\(port)", &hints, &found)
         guard code == 0, let first = found else {
-            if code == EAI_AGAIN, let last = memory?.addresses(of: host).first {
-                return try open(last, port, address)
-            }
+            let known = memory?.addresses(of: host) ?? []
+            let last = known.first { !$0.contains(":") } ?? known.first
+            if code == EAI_AGAIN, let last { return try open(last, port, address) }
             throw TransportError(
                 .noSuchHost, address: address.rawValue,
                 cause: String(cString: gai_strerror(code)))
         }
         defer { freeaddrinfo(first) }
-        let descriptor = socket(
-            first.pointee.ai_family,
-            Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw failure(address) }
+        let (descriptor, numbers) = try listening(at: ordered(first), address)
+        return (descriptor, numbers ?? host)
+    }
+
+    /// As rqlite has it: who asks at 127.0.0.1 for what listens on localhost finds it, also where the system names
+    /// ::1 before it.
+    static func ordered(_ first: UnsafeMutablePointer<addrinfo>) -> [addrinfo] {
+        let all = sequence(first: first) { $0.pointee.ai_next }.map { $0.pointee }
+        return all.filter { $0.ai_family == AF_INET } + all.filter { $0.ai_family != AF_INET }
+    }
+
+    /// At the first of these that is this machine's.
+    /// - Returns: also its numbers.
+    static func listening(
+        at infos: [addrinfo], _ address: PeerAddress
+    ) throws(TransportError) -> (descriptor: Int32, numbers: String?) {
+        var code = EADDRNOTAVAIL
+        for info in infos {
+            let descriptor = socket(
+                info.ai_family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+            if descriptor >= 0, listens(descriptor, info) { return (descriptor, numbers(info)) }
+            code = errno
+            if descriptor >= 0 { close(descriptor) }
+            // A name may have addresses of other machines, and of a family that the system lacks.
+            guard code == EADDRNOTAVAIL || code == EAFNOSUPPORT else { break }
+        }
+        throw failure(code, address)
+    }
+
+    private static func listens(_ descriptor: Int32, _ info: addrinfo) -> Bool {
         var yes: Int32 = 1
         let size = socklen_t(MemoryLayout<Int32>.size)
-        guard setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, size) == 0,
-            bind(descriptor, first.pointee.ai_addr, first.pointee.ai_addrlen) == 0,
+        return setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, size) == 0
+            && bind(descriptor, info.ai_addr, info.ai_addrlen) == 0
             // Only now nobody else can have the port: two may bind it before either listens.
-            listen(descriptor, backlog) == 0
-        else {
-            let failure = failure(address)
-            close(descriptor)
-            throw failure
-        }
-        return (descriptor, numbers(first.pointee) ?? host)
+            && listen(descriptor, backlog) == 0
     }
 
     private static func numbers(_ info: addrinfo) -> String? {
@@ -140,11 +161,11 @@ package final class ReservedPort: Sendable {
             decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    private static func failure(_ address: PeerAddress) -> TransportError {
-        errno == EADDRNOTAVAIL
+    private static func failure(_ code: Int32, _ address: PeerAddress) -> TransportError {
+        code == EADDRNOTAVAIL
             ? TransportError(
                 .invalidAddress, address: address.rawValue,
                 cause: "no network interface of this machine has the address")
-            : TransportError(errno: errno, address: address.rawValue)
+            : TransportError(errno: code, address: address.rawValue)
     }
 }
