@@ -307,4 +307,18 @@ import Wire
         servers.answer(.failure(NameFailure(.unknown)))
         try await until { names.pending.isEmpty }
     }
+
+    /// Debian's file of hosts has the machine's own name at 127.0.1.1.
+    @Test(arguments: [
+        ("host1", ["127.0.1.1"], true), ("host1", ["::1", "127.0.0.1"], true),
+        ("host1", ["10.0.0.1"], false), ("host1", ["127.0.1.1", "10.0.0.1"], false),
+        ("host1", [], false), ("localhost", ["127.0.0.1"], false),
+        ("db.localhost", ["::1"], false),
+    ])
+    func `A name that other machines can't mean is known`(
+        host: String, addresses: [String], isAlone: Bool
+    ) {
+        let line = KnownNames.Line(host: host, addresses: addresses)
+        #expect(line.leadsHereAlone == isAlone)
+    }
 }

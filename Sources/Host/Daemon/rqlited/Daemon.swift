@@ -63,8 +63,7 @@ struct Daemon {
             machine, registry: registry, access: access.access(encryption.security),
             group: peerGroup, metrics: metrics, logger: logger.named("store")
         ) { try safekeeping.prepare() }
-        let names = KnownNames(in: settings.dataDirectory)
-        for line in ports.compactMap(\.resolved) { names.remember(line.host, line.addresses) }
+        remember(ports, settings, logger)
         encryption.warnOfIdentity(node.options.identity.id.rawValue, logger.named("tls"))
         try sources?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
         let process = ProcessSections(descriptors: descriptors)
@@ -101,6 +100,25 @@ struct Daemon {
             settings: settings, logger: logger, group: group, peerGroup: peerGroup, node: node,
             http: http, listeners: listeners, discovery: discovery, access: access,
             reloader: reloader, safekeeping: safekeeping)
+    }
+
+    /// For when no name server answers.
+    private static func remember(
+        _ ports: [ReservedPort], _ settings: NodeSettings, _ logger: Logger
+    ) {
+        let names = KnownNames(in: settings.dataDirectory)
+        var warned: Set<String> = []
+        for line in ports.compactMap(\.resolved) {
+            names.remember(line.host, line.addresses)
+            guard line.leadsHereAlone, warned.insert(line.host).inserted else { continue }
+            logger.warning(
+                "other machines can't reach this node: the name it listens on leads to a loopback address here",
+                [
+                    "name": line.host, "address": line.addresses.joined(separator: " "),
+                    "instead":
+                        "an address, or no host with the name as -raft-adv-addr, -http-adv-addr",
+                ])
+        }
     }
 
     private static func reloader(

@@ -1,3 +1,4 @@
+import Addresses
 import Glibc
 import NIOCore
 import Synchronization
@@ -81,5 +82,13 @@ package struct KnownNames: Sendable {
     private static func isAddress(_ text: String) -> Bool {
         var bytes = [UInt8](repeating: 0, count: 16)
         return [AF_INET, AF_INET6].contains { inet_pton($0, text, &bytes) == 1 }
+    }
+}
+
+extension KnownNames.Line {
+    /// The name is no loopback's, and leads to one all the same: as the machine's own in Debian's file of hosts.
+    package var leadsHereAlone: Bool {
+        func isLoopback(_ host: String) -> Bool { HostPort(host: host, port: 0).isLoopback }
+        return !isLoopback(host) && !addresses.isEmpty && addresses.allSatisfy(isLoopback)
     }
 }
