@@ -192,6 +192,15 @@ import Testing
         for folder in folders { #expect(unit.contains("\nRuntimeDirectory=\(folder)\n")) }
     }
 
+    /// systemd takes the end by SIGHUP for one that was wanted.
+    @Test func `The service starts a node again that a signal for reading files again ended`()
+        throws
+    {
+        let unit = try repository.text("packaging/systemd/rqlited.service")
+        #expect(unit.contains("\nRestart=on-failure\n"))
+        #expect(unit.contains("\nRestartForceExitStatus=SIGHUP\n"))
+    }
+
     @Test func `Scripts are POSIX shell that stops at the first error`() throws {
         let scripts = try repository.plainFiles(in: "scripts")
         #expect(scripts.count >= 5)
