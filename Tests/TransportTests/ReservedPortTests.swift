@@ -88,9 +88,9 @@ import Testing
         defer { freeaddrinfo(other) }
         let infos = ReservedPort.ordered(other)
         for info in infos {
-            info.ai_addr.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
-                $0.pointee.sin_port = UInt16(port).bigEndian
-            }
+            // The port follows the family, in two bytes (ip(7)).
+            UnsafeMutableRawPointer(info.ai_addr).storeBytes(
+                of: UInt16(port).bigEndian, toByteOffset: 2, as: UInt16.self)
         }
         #expect(throws: TransportError.self) {
             try ReservedPort.listening(at: infos, PeerAddress("two:\(port)"))
