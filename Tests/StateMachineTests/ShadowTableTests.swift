@@ -23,8 +23,13 @@ private let endless =
         ("f", "fts5(a)", "CREATE VIEW f_idx AS \(endless)"),
         ("r", "rtree(id, x0, x1)", "CREATE VIEW r_node(nodeno, data) AS \(endless)"),
         ("g", "fts4(a)", "CREATE VIEW g_stat(id, value) AS \(endless)"),
+        ("f", "fts5(a)", "CREATE VIRTUAL TABLE f_config USING fts5(k, v, content=endless)"),
+        (
+            "r", "rtree(id, x0, x1)",
+            "CREATE VIRTUAL TABLE R_NODE USING fts5(nodeno, data, content=e)"
+        ),
     ])
-    func `A dump brings no view and no generated column where a module reads its own tables`(
+    func `A dump brings nothing but ordinary tables where a module reads its own`(
         name: String, module: String, object: String
     ) throws {
         for isFirst in [false, true] {
@@ -41,6 +46,30 @@ private let endless =
             #expect(try database.execute("CREATE TABLE t(a)") == [.empty])
             #expect(ContinuousClock.now - start < .seconds(30))
         }
+    }
+
+    @Test(arguments: [false, true])
+    func `Of two virtual tables of a dump none has the name of what the other reads`(
+        isReversed: Bool
+    ) throws {
+        let database = try Database()
+        #expect(try database.execute("CREATE VIEW endless AS \(endless)") == [.empty])
+        let rows = [row("f", "fts5(a)"), row("f_config", "fts5(k, v, content=endless)")]
+        let outcomes = try database.execute(
+            "PRAGMA writable_schema=ON", "BEGIN", rows[isReversed ? 1 : 0],
+            rows[isReversed ? 0 : 1], "COMMIT")
+        let refused = outcomes.filter { "\($0)".contains("keeps its rows") }
+        #expect(refused.count == 1, "\(outcomes)")
+        database.applier = try Applier(path: database.applier.path)
+        #expect(try database.execute("CREATE TABLE t(a)") == [.empty])
+    }
+
+    @Test func `A virtual table that no module reads has any name in a dump`() throws {
+        let database = try Database()
+        let outcomes = try database.execute(
+            "PRAGMA writable_schema=ON", "BEGIN", row("f", "fts5(a)"), row("f_parent", "fts5(a)"),
+            "ROLLBACK")
+        for case .failed(let text) in outcomes { Issue.record("\(text)") }
     }
 
     @Test func `Views and generated columns with other names come with a dump`() throws {

@@ -159,8 +159,10 @@ final class Guard {
 
     /// What must not happen beside rows of a dump that SQLite can't see yet.
     private func clash(_ request: Request) -> String? {
-        if request.action == SQLITE_CREATE_TABLE || request.action == SQLITE_CREATE_VIEW,
-            ShadowTables.isName(request.name, beside: catalogueNames)
+        let isVirtual = request.action == SQLITE_CREATE_VTABLE
+        if isVirtual || request.action == SQLITE_CREATE_TABLE
+            || request.action == SQLITE_CREATE_VIEW,
+            ShadowTables.isName(request.name, beside: catalogueNames, isVirtual: isVirtual)
         {
             facts.shadowTable = request.name
         }

@@ -3,8 +3,9 @@ internal import SQLite
 /// What may stand in place of the tables in which virtual tables keep their rows, where modules don't
 /// make them: in dumps and in files that are loaded.
 ///
-/// Modules read some of them when a connection opens the file, outside of all counting. A view there, or
-/// a column that is generated, may run for ever, at every start of every node.
+/// Modules read some of them when a connection opens the file, outside of all counting. A view there, a
+/// column that is generated, or a virtual table whose rows are those of a view, may run for ever, at every
+/// start of every node.
 enum ShadowTables {
     private static let suffixes = [
         "data", "idx", "content", "docsize", "config", "segments", "segdir", "stat", "node",
@@ -12,10 +13,18 @@ enum ShadowTables {
         "parent",
     ]
 
-    /// - Parameter tables: the virtual tables, in lower case.
-    static func isName(_ name: String, beside tables: Set<ByteText>) -> Bool {
+    /// Of those that are read when a table is connected: no virtual table may stand there. Elsewhere one may be
+    /// called so by its own right, for it is no module's.
+    private static let readSuffixes = ["config", "node"]
+
+    /// - Parameters:
+    ///   - tables: the virtual tables, in lower case.
+    ///   - isVirtual: what has the name is a virtual table itself.
+    static func isName(_ name: String, beside tables: Set<ByteText>, isVirtual: Bool = false)
+        -> Bool
+    {
         let lower = name.loweredASCII
-        return suffixes.contains { suffix in
+        return (isVirtual ? readSuffixes : suffixes).contains { suffix in
             guard lower.utf8.count > suffix.utf8.count + 1, lower.hasSuffix("_\(suffix)") else {
                 return false
             }
@@ -23,12 +32,14 @@ enum ShadowTables {
         }
     }
 
-    /// Whether it is text that makes an ordinary table: no view, and nothing in it is generated.
+    /// Whether it is text that makes an ordinary table: no view, no virtual table, and nothing in it is
+    /// generated.
     static func isOrdinary(_ sql: UnsafeRawBufferPointer) -> Bool {
         var tokens = SQLTokenizer(sql)
         var isTable = false
         while let token = tokens.next() {
             guard case .word(let range) = token else { continue }
+            if !isTable, tokens.isKeyword(range, "VIRTUAL") { return false }
             if tokens.isKeyword(range, "TABLE") { isTable = true }
             if tokens.isKeyword(range, "AS") || tokens.isKeyword(range, "GENERATED") {
                 return false
@@ -43,8 +54,8 @@ enum ShadowTables {
     }
 
     static func refusal(_ name: String) -> String {
-        "\(name) has the name of a table in which a virtual table keeps its rows, and may be no view and "
-            + "have no generated columns"
+        "\(name) has the name of a table in which a virtual table keeps its rows, and may be no view, no "
+            + "virtual table, and have no generated columns"
     }
 
     /// The first object of the database that may not stand there.
@@ -54,12 +65,14 @@ enum ShadowTables {
     {
         let objects = try connection.prepare(
             """
-            SELECT name, sql FROM main.sqlite_schema
-            WHERE type = 'view' OR type = 'table' AND rootpage > 0
+            SELECT name, sql, type = 'table' AND rootpage = 0 FROM main.sqlite_schema
+            WHERE type = 'view' OR type = 'table'
             """)
         while try objects.step() {
             let name = objects.text(at: 0) ?? ""
-            if isName(name, beside: tables), !isOrdinary(objects.text(at: 1) ?? "") { return name }
+            let isVirtual = objects.integer(at: 2) != 0
+            guard isName(name, beside: tables, isVirtual: isVirtual) else { continue }
+            if isVirtual || !isOrdinary(objects.text(at: 1) ?? "") { return name }
         }
         return nil
     }

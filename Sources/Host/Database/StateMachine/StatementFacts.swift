@@ -61,7 +61,8 @@ struct StatementFacts: Equatable, Sendable {
     /// in lower case.
     var storedLiteralBytes: Int64 = 0
     var literalOwners: Set<ByteText> = []
-    /// It makes a table or view with the name of one in which a virtual table of a dump keeps its rows.
+    /// It makes a table, virtual or not, or a view with the name of one in which a virtual table of a dump keeps
+    /// its rows.
     var shadowTable: String?
     /// It makes a view.
     var makesView = false

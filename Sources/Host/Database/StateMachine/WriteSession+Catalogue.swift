@@ -17,7 +17,13 @@ extension WriteSession {
                     extendedCode: SQLITE_ERROR, message: "table \(stored.name) already exists")
             }
             let key = ByteText(stored.name.loweredASCII.utf8)
-            if let strange = try ShadowTables.strange(beside: [key], on: connection) {
+            var strange = try ShadowTables.strange(beside: [key], on: connection)
+            // Those before it in the dump may read it.
+            let others = guardian.virtualTables.union(guardian.catalogueNames)
+            if ShadowTables.isName(stored.name, beside: others, isVirtual: true) {
+                strange = stored.name
+            }
+            if let strange {
                 throw SQLiteError(
                     extendedCode: SQLITE_ERROR, message: ShadowTables.refusal(strange))
             }
