@@ -167,6 +167,52 @@ import Wire
     }
 
     @Test(arguments: [
+        ("SELECT length(concat(?1, ?1))", "3200000", 200_000),
+        ("SELECT length(concat_ws('-', ?1, NULL, ?1))", "3200001", 200_000),
+        ("SELECT unhex(?1) IS NULL", "1", 800_000),
+    ])
+    func `The functions of later versions are charged for what they go through`(
+        sql: String, row: String, steps: Int
+    ) throws {
+        let database = try Database()
+        let before = database.applier.session.budget.charged
+        let text = String(repeating: "a", count: 1_599_998) + "zz"
+        let result = try database.apply(
+            Command(kind: .request, statements: [Statement(sql, positional: [.text(text)])]))
+        guard case .rows(let rows)? = result.statements.first?.outcome else {
+            Issue.record("\(result)")
+            return
+        }
+        #expect(try rows.lines() == [row])
+        #expect(database.applier.session.budget.charged - before > steps)
+    }
+
+    /// A hundred times the longest text is more memory than there is.
+    @Test(arguments: ["concat(", "concat_ws('-', "])
+    func `What would be too long a text is refused before it is put together`(function: String)
+        throws
+    {
+        let database = try Database()
+        let reader = try database.reader()
+        let sql =
+            "SELECT length(\(function)" + Array(repeating: "?1", count: 120).joined(separator: ",")
+            + "))"
+        let text = Value.text(String(repeating: "a", count: 3_000_000))
+        let command = Command(kind: .request, statements: [Statement(sql, positional: [text])])
+        let before = database.applier.session.budget.charged
+        let written = try database.apply(command)
+        #expect(database.applier.session.budget.charged - before < 100_000)
+        guard case .result(let read) = reader.run(command) else {
+            Issue.record("it is a read")
+            return
+        }
+        for result in [written, read] {
+            #expect(
+                result.statements.map(\.outcome) == [.failed("string or blob too big")])
+        }
+    }
+
+    @Test(arguments: [
         ("SELECT * FROM t WHERE a GLOB 'x*'", "SEARCH t USING COVERING INDEX ta"),
         ("SELECT * FROM t WHERE b LIKE 'x%'", "SEARCH t USING INDEX tb"),
     ])

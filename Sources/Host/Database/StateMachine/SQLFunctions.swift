@@ -67,11 +67,11 @@ enum SQLFunctions {
     {
         let db = connection.pointer
         // Functions that newer versions of SQLite have built in.
-        try register("unhex", 1, pure, nil, unhex, on: db)
-        try register("unhex", 2, pure, nil, unhex, on: db)
+        try register("unhex", 1, pure, context, unhex, on: db)
+        try register("unhex", 2, pure, context, unhex, on: db)
         try register("octet_length", 1, pure, nil, octetLength, on: db)
-        try register("concat", -1, pure, nil, concat, on: db)
-        try register("concat_ws", -1, pure, nil, concatWithSeparator, on: db)
+        try register("concat", -1, pure, context, concat, on: db)
+        try register("concat_ws", -1, pure, context, concatWithSeparator, on: db)
         try registerLinear(on: db, context)
         try register("random", 0, impure, context, random, on: db)
         try register("randomblob", 1, impure, context, randomBlob, on: db)
@@ -184,7 +184,9 @@ enum SQLFunctions {
         switch sqlite3_value_type(argument) {
         case SQLITE_NULL: sqlite3_result_null(call)
         case SQLITE_BLOB: sqlite3_result_int64(call, Int64(sqlite3_value_bytes(argument)))
-        default: sqlite3_result_int64(call, Int64(bytes(argument).count))
+        default:
+            _ = sqlite3_value_text(argument)
+            sqlite3_result_int64(call, Int64(sqlite3_value_bytes(argument)))
         }
     }
 
@@ -193,8 +195,11 @@ enum SQLFunctions {
         for index in 0..<Int(count) where sqlite3_value_type(arguments[index]) == SQLITE_NULL {
             return sqlite3_result_null(call)
         }
-        let ignored = count == 2 ? String(decoding: bytes(arguments[1]), as: UTF8.self) : ""
-        let text = String(decoding: bytes(arguments[0]), as: UTF8.self)
+        let given = (bytes(arguments[0]), count == 2 ? bytes(arguments[1]) : [])
+        // To look at a character is about as much work as going through it eight times.
+        guard mayGoThrough(8 * (given.0.count + given.1.count), in: call) else { return }
+        let ignored = String(decoding: given.1, as: UTF8.self)
+        let text = String(decoding: given.0, as: UTF8.self)
         guard let decoded = decodeHex(text, ignoring: Set(ignored.unicodeScalars)) else {
             return sqlite3_result_null(call)
         }
@@ -240,9 +245,7 @@ enum SQLFunctions {
             return sqlite3_result_error(
                 call, "wrong number of arguments to function concat()", -1)
         }
-        var text: [UInt8] = []
-        for index in 0..<Int(count) { text += bytes(arguments[index]) }
-        setText(call, text)
+        join((0..<Int(count)).map { arguments[$0] }, separator: nil, in: call)
     }
 
     private static let concatWithSeparator: Function = { call, count, arguments in
@@ -251,15 +254,51 @@ enum SQLFunctions {
                 call, "wrong number of arguments to function concat_ws()", -1)
         }
         if sqlite3_value_type(arguments[0]) == SQLITE_NULL { return sqlite3_result_null(call) }
-        let separator = bytes(arguments[0])
+        let values = (1..<Int(count)).map { arguments[$0] }
+            .filter { sqlite3_value_type($0) != SQLITE_NULL }
+        join(values, separator: arguments[0], in: call)
+    }
+
+    /// Gives the texts of values in one, with the separator between them.
+    ///
+    /// How long it gets is asked before it is made: SQLite would refuse what is too long only then, and the
+    /// arguments of one call may be a hundred times as much as that.
+    private static func join(
+        _ values: [OpaquePointer?], separator: OpaquePointer?, in call: OpaquePointer?
+    ) {
+        let between = textBytes(separator)
+        let pieces = values.map { textBytes($0) }
+        let count =
+            pieces.reduce(0) { $0 + $1.count } + max(0, pieces.count - 1) * between.count
+        let limit = sqlite3_limit(sqlite3_context_db_handle(call), SQLITE_LIMIT_LENGTH, -1)
+        guard count <= Int(limit) else { return sqlite3_result_error_toobig(call) }
+        guard mayGoThrough(count, in: call) else { return }
         var text: [UInt8] = []
-        var isFirst = true
-        for index in 1..<Int(count) where sqlite3_value_type(arguments[index]) != SQLITE_NULL {
-            if !isFirst { text += separator }
-            isFirst = false
-            text += bytes(arguments[index])
+        text.reserveCapacity(count)
+        for (index, piece) in pieces.enumerated() {
+            if index > 0 { text.append(contentsOf: between) }
+            text.append(contentsOf: piece)
         }
         setText(call, text)
+    }
+
+    /// The bytes of a value as text, where SQLite has them: until something else is asked of the value. None for
+    /// NULL.
+    private static func textBytes(_ value: OpaquePointer?) -> UnsafeBufferPointer<UInt8> {
+        guard let value, let text = sqlite3_value_text(value) else {
+            return UnsafeBufferPointer(start: nil, count: 0)
+        }
+        return UnsafeBufferPointer(start: text, count: Int(sqlite3_value_bytes(value)))
+    }
+
+    /// Counts what a call goes through, in bytes, as work of the entry. False: it is beyond the budget, and the
+    /// call's error is set.
+    private static func mayGoThrough(_ bytes: Int, in call: OpaquePointer?) -> Bool {
+        guard let budget = context(call)?.budget, !budget.charge(bytes: Int64(bytes)) else {
+            return true
+        }
+        sqlite3_result_error(call, budget.text, -1)
+        return false
     }
 
     // MARK: Bounds
