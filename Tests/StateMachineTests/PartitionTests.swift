@@ -181,10 +181,24 @@ import Wire
         }
     }
 
-    @Test(arguments: ["fts4", "fts5"])
-    func `The segments of a full-text index don't show the batches`(module: String) throws {
+    /// A table of FTS4 as SQLite's shell dumps it.
+    private static let dump = """
+        PRAGMA writable_schema=ON; BEGIN TRANSACTION;
+        CREATE TABLE 'words_content'(docid INTEGER PRIMARY KEY, 'c0w');
+        CREATE TABLE 'words_segments'(blockid INTEGER PRIMARY KEY, block BLOB);
+        CREATE TABLE 'words_segdir'(level INTEGER,idx INTEGER,start_block INTEGER,leaves_end_block INTEGER,end_block INTEGER,root BLOB,PRIMARY KEY(level, idx));
+        CREATE TABLE 'words_docsize'(docid INTEGER PRIMARY KEY, size BLOB);
+        CREATE TABLE 'words_stat'(id INTEGER PRIMARY KEY, value BLOB);
+        INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','words','words',0,'CREATE VIRTUAL TABLE words USING fts4(w)');
+        COMMIT;
+        """
+
+    @Test(arguments: [("fts4", false), ("fts4", true), ("fts5", false)])
+    func `The segments of a full-text index don't show the batches`(
+        module: String, isOfDump: Bool
+    ) throws {
         var entries = [
-            "CREATE VIRTUAL TABLE words USING \(module)(w)",
+            isOfDump ? Self.dump : "CREATE VIRTUAL TABLE words USING \(module)(w)",
             module == "fts4" ? "INSERT INTO words(words) VALUES('automerge=2')" : "SELECT 1",
         ]
         for number in 0..<120 {

@@ -34,6 +34,8 @@ extension WriteSession {
                 """)
             hasNewCatalogueRows = true
             guardian.catalogueNames.insert(key)
+            // Nobody compiles a statement here that would make the table.
+            try learnUnits()
             // What was compiled before was not asked about these names.
             compiler.forget()
         } catch {

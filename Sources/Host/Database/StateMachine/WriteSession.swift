@@ -100,7 +100,7 @@ final class WriteSession {
         foreignKeys = try connection.integer("PRAGMA foreign_keys") != 0
     }
 
-    private func learnUnits() throws(SQLiteError) {
+    func learnUnits() throws(SQLiteError) {
         guardian.needsUnits =
             try connection.integer(
                 """
