@@ -99,6 +99,7 @@ final class CommandRunner {
             error = refusal
             return
         }
+        session.room.readsAlone = command.kind == .query
         do throws(SQLiteError) {
             try session.beginCommand(
                 progress, settings: state.settings, isShared: mode == .shared)

@@ -275,7 +275,7 @@ package final class Reader {
     ) -> StatementOutcome {
         let compiled = script.compiled
         guard compiled.isReadOnly else { return .failed(CommandRunner.readOnlyText) }
-        WriteRoom.limitMemory()
+        WriteRoom.limitMemoryOfRead()
         csqlite_limit_temporary(limits.readTemporaryBytes)
         csqlite_share_temporary(limits.allReadsTemporaryBytes)
         guardian.isRunning = true

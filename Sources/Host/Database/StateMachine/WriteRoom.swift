@@ -32,10 +32,16 @@ final class WriteRoom {
     /// What one statement may hold in blocks of a size that only values have.
     private static let valueBytes: Int64 = 1 << 30
     private static let smallestValue: Int64 = 256 << 10
+    /// Of a read that one node carries out alone all blocks count but for the smallest, of which there are many:
+    /// registers that keep short values, and cursors of full-text tables, which keep a page for each word of a
+    /// query and each segment of the index. How many of these a node has at hand already is no matter there.
+    private static let smallestOfReads: Int64 = 256
     /// ALTER TABLE compiles the whole schema anew, many times over.
     private static let schemaAllocations: Int64 = 100_000_000
 
     private var shortagesBefore = Shortages.met
+    /// What runs belongs to a query, which no other node carries out.
+    var readsAlone = false
 
     init(_ connection: borrowing Connection) throws(SQLiteError) {
         pageCount = try connection.prepare("PRAGMA main.page_count", isPersistent: true)
@@ -101,13 +107,13 @@ final class WriteRoom {
         shortagesBefore = .met
         temporary = copiesDatabase ? limits.copy : limits.temporary
         csqlite_limit_temporary(Int64(clamping: temporary))
-        Self.limitMemory(allocations: changesSchema ? Self.schemaAllocations : .max)
+        if readsAlone { return Self.limitMemoryOfRead() }
+        csqlite_limit_memory(
+            Self.valueBytes, Self.smallestValue, changesSchema ? Self.schemaAllocations : .max)
     }
 
-    /// What a statement may hold in memory, from here on until `csqlite_unlimit_memory`.
-    static func limitMemory(allocations: Int64 = .max) {
-        csqlite_limit_memory(valueBytes, smallestValue, allocations)
-    }
+    /// What a read may hold in memory, from here on until `csqlite_unlimit_memory`.
+    static func limitMemoryOfRead() { csqlite_limit_memory(valueBytes, smallestOfReads, .max) }
 
     static let memoryText =
         "the statement needs more memory than the \(valueBytes >> 20) MiB that a request may take: "

@@ -1,0 +1,53 @@
+import Raft
+import SQLite
+import Testing
+import Wire
+
+@testable import StateMachine
+
+/// A read can't take the memory of the node that carries it out, whatever it holds it in.
+@Suite(.serialized) struct ReadMemoryTests {
+    /// Expects that the query ends with the bound on memory, on a reader and on the connection that writes, and
+    /// that both go on.
+    private func expectBound(_ sql: String, _ value: Value, in database: Database) throws {
+        let reader = try database.reader()
+        let command = Command(kind: .query, statements: [Statement(sql, positional: [value])])
+        guard case .result(let read) = reader.run(command) else {
+            Issue.record("it is a read")
+            return
+        }
+        for result in [read, try database.apply(command)] {
+            #expect(result.statements.map(\.outcome) == [.failed(WriteRoom.memoryText)])
+        }
+        #expect(try reader.rows("SELECT 1") == ["1"])
+        #expect(
+            try database.execute("INSERT INTO t VALUES(1)")
+                == [.changed(lastInsertID: 1, rowsAffected: 1)])
+    }
+
+    /// Each has a register of its own, which keeps its value.
+    @Test func `Subqueries that keep values of less than 256 KiB have a bound together`() throws {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a)")
+        let columns = (0..<1500).map { column in
+            (0..<3).map { "length((SELECT hex(zeroblob(?1 + \(3 * column + $0)))))" }
+                .joined(separator: "+")
+        }
+        try expectBound(
+            "SELECT \(columns.joined(separator: ","))", .integer(125_000), in: database)
+    }
+
+    /// Each cursor keeps a page of the index for each word of its query.
+    @Test func `Cursors on full-text tables have a bound together`() throws {
+        let database = try Database()
+        let words = (0..<2000).map { "b\($0)" }.joined(separator: " ")
+        try database.execute(
+            "CREATE TABLE t(a)", "CREATE VIRTUAL TABLE f USING fts5(w)",
+            "INSERT INTO f VALUES('a \(words)')")
+        let queries = Array(repeating: "(SELECT 1 FROM f(?1))", count: 60)
+        let phrase = "\"" + String(repeating: "a ", count: 16_000) + "\""
+        try expectBound(
+            "SELECT \(queries.joined(separator: ","))", .text(phrase), in: database)
+        #expect(try database.reader().rows("SELECT count(*) FROM f('a b7')") == ["1"])
+    }
+}
