@@ -145,6 +145,21 @@ import Wire
 
     // MARK: Compiling
 
+    @Test func `A short text that compiles to much is not kept`() throws {
+        let database = try Database()
+        let sum = Array(repeating: "a", count: 300).joined(separator: "+")
+        let columns = (0..<200).map { "\(sum) AS c\($0)" }.joined(separator: ", ")
+        try database.execute("CREATE TABLE t(a)", "CREATE VIEW v AS SELECT \(columns) FROM t")
+        let compiler = database.applier.session.compiler
+        for (sql, isKept) in [("SELECT * FROM v", false), ("SELECT c7 FROM v", true)] {
+            guard case .rows? = try database.request(sql).first else {
+                Issue.record("\(sql) gives no rows")
+                continue
+            }
+            #expect((compiler.cached(sql) != nil) == isKept, "\(sql)")
+        }
+    }
+
     private static func doubling(_ levels: Int) -> String {
         "WITH t0 AS (SELECT 1 x)"
             + (0..<levels).map { ", t\($0 + 1) AS (SELECT a.x FROM t\($0) a, t\($0) b)" }.joined()

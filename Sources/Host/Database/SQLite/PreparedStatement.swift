@@ -214,6 +214,11 @@ package struct PreparedStatement: ~Copyable {
         withBytes(at: index, isText: false) { Array($0) }
     }
 
+    /// About how many bytes SQLite keeps for it. Takes time that grows with its program.
+    package var byteCount: Int {
+        Int(UInt32(bitPattern: sqlite3_stmt_status(pointer, SQLITE_STMTSTATUS_MEMUSED, 0)))
+    }
+
     /// Starts the count of virtual machine steps anew.
     package func resetStepCount() {
         _ = sqlite3_stmt_status(pointer, SQLITE_STMTSTATUS_VM_STEP, 1)

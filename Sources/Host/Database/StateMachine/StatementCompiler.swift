@@ -79,6 +79,8 @@ final class StatementCompiler {
 
     /// The texts kept are short: a long one is hardly ever sent twice.
     private static let longestKept = 16_384
+    /// What is compiled of a short text, over views and triggers, may still take hundreds of megabytes.
+    private static let largestKept = 1 << 20
 
     init(connection: borrowing Connection, guardian: Guard, capacity: Int = 64) {
         self.connection = connection.pointer
@@ -266,7 +268,9 @@ final class StatementCompiler {
         guard statement.compiled.facts.nodeLocal == nil else { return }
         guard statement.compiled.facts.catalogueRow == nil else { return }
         guard !statement.compiled.facts.hasSensitiveLike else { return }
-        guard sql.utf8.count <= Self.longestKept else { return }
+        guard sql.utf8.count <= Self.longestKept,
+            statement.compiled.statement.byteCount <= Self.largestKept
+        else { return }
         insert(statement, for: SQLText(sql))
     }
 
