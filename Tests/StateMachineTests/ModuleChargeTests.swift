@@ -312,6 +312,55 @@ import Wire
         #expect(try old.dump() == new.dump())
     }
 
+    private func fullTextTables(_ count: Int) throws -> Database {
+        let database = try Database()
+        let tables = (0..<count).map { "CREATE VIRTUAL TABLE f\($0) USING fts5(a);" }.joined()
+        let outcomes = try database.execute("CREATE TABLE t(a)", tables)
+        for case .failed(let text) in outcomes { Issue.record("\(text)") }
+        return database
+    }
+
+    @Test func `Full-text tables of one transaction write what they hold when they are many`()
+        throws
+    {
+        let database = try fullTextTables(17)
+        let inserts = (0..<17).map { "INSERT INTO f\($0) VALUES('x')" }
+        let texts =
+            ["BEGIN"] + inserts + ["SELECT count(*) FROM f0_data"] + inserts
+            + ["SELECT count(*) FROM f16_data", "COMMIT"]
+        let result = try database.apply(
+            Command(
+                kind: .request, statements: texts.map { Statement($0) },
+                stamp: stamp(database.applier.applied.position.index.next)))
+        var counts: [String] = []
+        for outcome in result.statements.map(\.outcome) {
+            if case .failed(let text) = outcome { Issue.record("\(text)") }
+            if case .rows(let rows) = outcome { counts += try rows.lines() }
+        }
+        // Two rows are there from the first on; the other holds the words.
+        #expect(counts == ["3", "3"])
+        #expect(try database.rows("SELECT count(*) FROM f5('x')") == ["2"])
+    }
+
+    @Test(arguments: [(32, true), (33, false)])
+    func `How many full-text tables one statement writes is limited`(count: Int, isTaken: Bool)
+        throws
+    {
+        let database = try fullTextTables(count)
+        let inserts = (0..<count).map { "INSERT INTO f\($0) VALUES(new.a);" }.joined(separator: " ")
+        let outcomes = try database.execute(
+            "CREATE TRIGGER all_of_them AFTER INSERT ON t BEGIN \(inserts) END",
+            "INSERT INTO t VALUES('x')")
+        let expected: StatementOutcome =
+            isTaken
+            ? .changed(lastInsertID: 1, rowsAffected: 1)
+            : .failed(
+                "too many full-text tables: a statement, with its triggers, writes at most 32")
+        #expect(outcomes == [.empty, expected])
+        #expect(
+            try database.rows("SELECT count(*) FROM f0('x')") == [isTaken ? "1" : "0"])
+    }
+
     @Test func `What full-text tables keep in memory is limited, whoever sets it`() throws {
         let database = try Database()
         try database.execute(

@@ -97,8 +97,18 @@ extension CommandRunner {
         }
     }
 
+    /// Why a statement can't be run beside what full-text tables hold; nil: it can.
+    private func refusalOfFullText(_ compiled: CompiledStatement) throws(Interruption) -> String? {
+        do throws(SQLiteError) {
+            return try session.writeOutFullText(before: compiled)
+        } catch {
+            return try message(of: error, during: "writing what full-text tables hold")
+        }
+    }
+
     /// Runs a bound statement and says what it did.
     private func execute(_ compiled: CompiledStatement) throws(Interruption) -> StatementOutcome {
+        if let refusal = try refusalOfFullText(compiled) { return .failed(refusal) }
         let givesRows = command.kind != .execute || !compiled.isReadOnly
         let isUnshown = wantsRows && !hasRoomForRows
         let keepsRows = wantsRows && givesRows && !isUnshown

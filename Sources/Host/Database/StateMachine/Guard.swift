@@ -198,6 +198,8 @@ final class Guard {
                     if trees.contains(name) {
                         facts.writesTree = true
                         if request.action != SQLITE_INSERT { facts.shrinksTree = true }
+                    } else {
+                        facts.writtenFullText.insert(name)
                     }
                     if oversized.contains(name) { return deny(ModuleMemory.oversizedText) }
                 }

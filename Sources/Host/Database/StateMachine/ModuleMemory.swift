@@ -171,6 +171,31 @@ final class ModuleMemory {
     /// A statement ran that writes R-Trees.
     func noteWrittenTrees() { treesWereWritten = true }
 
+    /// Full-text tables that may hold something new in memory, in lower case.
+    private var holding: Set<ByteText> = []
+    /// Each of them holds up to `csqlite_most_pending`, so many at most from one statement to the next.
+    private static let mostHolding = 16
+    /// And so many in one statement.
+    private static let mostWritten = 32
+
+    /// All that is new was written, or a unit begins.
+    func nothingIsHeld() { holding.removeAll(keepingCapacity: true) }
+
+    /// Why a statement that writes these full-text tables is refused in words for the client; nil when it isn't.
+    static func refusal(ofWriting tables: Set<ByteText>) -> String? {
+        guard tables.count > mostWritten else { return nil }
+        return
+            "too many full-text tables: a statement, with its triggers, writes at most \(mostWritten)"
+    }
+
+    /// Whether what is held must be written before a statement that writes these tables as well.
+    func isFull(beside tables: Set<ByteText>) -> Bool {
+        !holding.isEmpty && holding.union(tables).count > Self.mostHolding
+    }
+
+    /// A statement that writes these tables is about to run.
+    func hold(_ tables: Set<ByteText>) { holding.formUnion(tables) }
+
     /// Why a statement is refused in words for the client.
     static let shrinkingBesideDumpText =
         "taking rows out of an R-Tree must wait until the virtual tables of the dump are committed"

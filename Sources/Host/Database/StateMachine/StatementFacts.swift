@@ -42,6 +42,8 @@ struct StatementFacts: Equatable, Sendable {
     var usesPatterns = false
     /// It writes rows of a virtual table, whose module keeps memory between statements.
     var writesVirtualTable = false
+    /// Those of them that are no R-Trees, in lower case, also by triggers.
+    var writtenFullText: Set<ByteText> = []
     /// It writes an R-Tree.
     var writesTree = false
     /// It fires triggers that may replace rows; known where there are R-Trees.

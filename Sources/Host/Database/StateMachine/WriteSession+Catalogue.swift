@@ -43,6 +43,13 @@ extension WriteSession {
         }
     }
 
+    /// Virtual tables that were put into the schema as rows are there from now on.
+    func readCatalogueRows() {
+        guard hasNewCatalogueRows else { return }
+        hasNewCatalogueRows = false
+        invalidateSchema()
+    }
+
     /// Before the end of the transaction: makes all connections read the schema anew, and with it the
     /// statistics: SQLite's ANALYZE leaves those that others hold in memory as they are.
     func announceSchema() throws(SQLiteError) {

@@ -53,6 +53,18 @@ extension WriteSession {
         return try refreshSchema()
     }
 
+    /// Full-text modules keep what is new in memory, for each table, until a savepoint or the end of the unit. Before
+    /// a statement by which more tables would than may, what they hold is written.
+    /// - Returns: why the statement is refused, in words for the client; nil when it isn't.
+    func writeOutFullText(before compiled: CompiledStatement) throws(SQLiteError) -> String? {
+        let tables = compiled.facts.writtenFullText
+        guard !tables.isEmpty, !compiled.isReadOnly else { return nil }
+        if let refusal = ModuleMemory.refusal(ofWriting: tables) { return refusal }
+        if modules.isFull(beside: tables) { try flushVirtualTables() }
+        modules.hold(tables)
+        return nil
+    }
+
     /// The schema can't be read anew then.
     func refusalBesideDump(_ statement: ScriptStatement) -> SQLiteError? {
         guard hasNewCatalogueRows, statement.compiled.facts.shrinksTree else { return nil }

@@ -191,13 +191,6 @@ final class WriteSession {
     /// It is read anew before the next statement of a client is compiled.
     func invalidateSchema() { schema.invalidate() }
 
-    /// Virtual tables that were put into the schema as rows are there from now on.
-    func readCatalogueRows() {
-        guard hasNewCatalogueRows else { return }
-        hasNewCatalogueRows = false
-        schema.invalidate()
-    }
-
     /// Reading it now keeps it out of what is counted while a statement runs.
     private func schemaWasRead() throws(SQLiteError) {
         // The daemon's own table has a place in SQLite's lists: always the last one.
@@ -273,6 +266,7 @@ final class WriteSession {
 
     func openUnit() throws(SQLiteError) {
         unitChangesSchema = false
+        modules.nothingIsHeld()
         try statements.savepoint.statement.run()
     }
 
@@ -302,6 +296,7 @@ final class WriteSession {
     /// comes after it, a savepoint is made there.
     func flushVirtualTables() throws(SQLiteError) {
         try connection.execute("SAVEPOINT flush; RELEASE flush")
+        modules.nothingIsHeld()
     }
 
     private func resetDeferral() throws(SQLiteError) {
