@@ -282,6 +282,19 @@ import Wire
         #expect(last.contains("needs more than 300000 steps"), "\(last)")
     }
 
+    /// SQLite counts their rows in one step.
+    @Test(arguments: ["ANALYZE", "ANALYZE pages", "PRAGMA optimize"])
+    func `Statistics cost steps by the pages of tables that have no index`(sql: String) throws {
+        let empty = try Database()
+        try empty.execute("CREATE TABLE t(a)", "CREATE TABLE pages(a)", "CREATE TABLE long(a, b)")
+        let charges = try [empty, widePages(steps: 1_000_000_000)].map { database in
+            let before = database.applier.session.budget.charged
+            #expect(try database.execute(sql) == [.empty])
+            return database.applier.session.budget.charged - before
+        }
+        #expect(charges[1] - charges[0] > 14_000, "\(charges)")
+    }
+
     @Test func `VACUUM costs steps by the pages that it copies`() throws {
         let outcomes = try [false, true].map { restarting in
             let database = try widePages(steps: 2_000_000)

@@ -44,7 +44,11 @@ extension WriteSession {
         let statement = try connection.prepare("ANALYZE")
         budget.start(
             statement, on: connection.pointer, all: guardian.mayHaveVirtualTables)
-        defer { budget.stop() }
+        budget.countPages()
+        defer {
+            budget.chargeRest()
+            budget.stop()
+        }
         do throws(SQLiteError) {
             try statement.run()
         } catch {
