@@ -84,6 +84,37 @@ import Wire
             try run(texts, after: preparation, under: limits, inOneBatch: true) == singly)
     }
 
+    /// Each of them is far below the unit in which steps are counted.
+    @Test func `Small statements add up, in a batch, unit by unit and over a restart`() throws {
+        var limits = WriteLimits.initial
+        limits.steps = 1_000_000
+        let text = String(repeating: "INSERT INTO t VALUES(1);\n", count: 5000)
+        let entries = [entry(LogIndex(2), command(text))]
+        var counts: [[String]] = []
+        for (inUnits, writes) in [(false, nil), (true, nil), (true, 900)] as [(Bool, Int64?)] {
+            let database = try Database(writes: limits)
+            try database.execute("CREATE TABLE t(a)")
+            database.applier.avoidsSharedTransactions = inUnits
+            var results: [AppliedEntry] = []
+            if let writes {
+                WriteFault.full(after: writes)
+                defer { WriteFault.end() }
+                #expect(throws: ApplyFault.diskFull) {
+                    try database.applier.apply(entries, reporting: { _ in true }, into: &results)
+                }
+                WriteFault.end()
+                #expect(database.applier.applied.progress != nil)
+                database.applier = try Applier(path: database.applier.path)
+            }
+            try database.applier.apply(entries, reporting: { _ in true }, into: &results)
+            let outcome = results.last?.result?.statements.last?.outcome ?? .empty
+            #expect("\(outcome)".contains("needs more than 1000000 steps"), "\(outcome)")
+            counts.append(try database.rows("SELECT count(*) FROM t"))
+        }
+        #expect(counts[0] == counts[1])
+        #expect(counts[0] == counts[2])
+    }
+
     @Test func `Each request of a batch may take half of the limit without being run again`()
         throws
     {

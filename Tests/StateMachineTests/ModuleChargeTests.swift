@@ -320,6 +320,18 @@ import Wire
         return database
     }
 
+    /// All tables are asked before a statement that reads the index of one.
+    @Test func `What full-text tables are asked before a statement costs steps`() throws {
+        let charges = try [2, 22].map { count in
+            let database = try fullTextTables(count)
+            try database.execute("CREATE VIRTUAL TABLE words USING fts5vocab(f0, row)")
+            let before = database.applier.session.budget.charged
+            #expect(try database.rows("SELECT count(*) FROM words") == ["0"])
+            return database.applier.session.budget.charged - before
+        }
+        #expect(charges[1] - charges[0] >= 10_000, "\(charges)")
+    }
+
     @Test func `Full-text tables of one transaction write what they hold when they are many`()
         throws
     {

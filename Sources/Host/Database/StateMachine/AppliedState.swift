@@ -58,6 +58,8 @@ struct EntryProgress: Equatable, Sendable {
     var positionalUsed = 0
     /// Of the budget, in callbacks of SQLite's progress handler.
     var steps = 0
+    /// And in steps, less than a callback's.
+    var stepsBeside = 0
     var lastInsertRowid: Int64 = 0
     var changes: Int64 = 0
     var totalChanges: Int64 = 0

@@ -171,9 +171,10 @@ final class CommandRunner {
                 if let fault { throw .fault(fault) }
                 // What can't be compiled for want of steps is told so, as what can't be run.
                 let isSpent = session.budget.isSpent
+                let textBytes = text.sql.utf8.count - progress.offset
+                session.budget.charge(textBytes: textBytes, parameters: 0)
                 session.budget.charge(
-                    allocations: session.compiler.allocations,
-                    textBytes: text.sql.utf8.count - progress.offset,
+                    allocations: session.compiler.allocations, textBytes: textBytes,
                     listSteps: session.compiler.listSteps)
                 let reason = isSpent ? session.budget.text : error.message
                 finish(nil, .failed(reason), supply)

@@ -32,8 +32,8 @@ struct CompilationMemory {
                     + text * Self.allocationsPerByte)
     }
 
-    /// What a statement may take beside the cost of its text.
-    private static let freeAllocations: Int64 = 4000
+    /// What a statement may take beside the cost of its text: a tenth of a millisecond's work.
+    private static let freeAllocations: Int64 = 1000
 
     static func free(textBytes: Int) -> Int64 {
         freeAllocations + Int64(textBytes) * allocationsPerByte

@@ -29,12 +29,13 @@ internal import Wire
 ///           24     1  1: the next entry is partly applied, 0: all below is zero
 ///           25     1  foreign keys within that entry: 0 as set, 1 off, 2 on
 ///           26     1  flags within that entry, see RequestFlags
-///           27     5  zero
+///           27     2  steps used beside those below, less than 10,000
+///           29     3  zero
 ///           32     4  next statement of the command
 ///           36     4  byte offset in its SQL
 ///           40     4  positional parameters used of it
 ///           44     4  zero
-///           48     8  steps used
+///           48     8  steps used, in units of 10,000
 ///           56     8  last insert rowid
 ///           64     8  changes()
 ///           72     8  total_changes()
@@ -307,7 +308,9 @@ enum MetadataTable {
         let progress = state.progress ?? EntryProgress()
         writer.write(state.progress != nil)
         writer.write(progress.foreignKeys.map { $0 ? UInt8(2) : 1 } ?? 0)
-        writer.writeRaw([progress.flags.rawValue, 0, 0, 0, 0, 0])
+        writer.write(progress.flags.rawValue)
+        writer.write(UInt16(clamping: progress.stepsBeside))
+        writer.writeRaw([0, 0, 0])
         writer.write(UInt32(progress.statement))
         writer.write(UInt32(progress.offset))
         writer.write(UInt32(progress.positionalUsed))
@@ -334,7 +337,8 @@ enum MetadataTable {
         let foreignKeys = try reader.readByte()
         var progress = EntryProgress()
         progress.flags = RequestFlags(rawValue: try reader.readByte())
-        try reader.skip(5)
+        progress.stepsBeside = Int(try reader.read(UInt16.self))
+        try reader.skip(3)
         progress.foreignKeys = foreignKeys == 0 ? nil : foreignKeys == 2
         progress.statement = Int(try reader.read(UInt32.self))
         progress.offset = Int(try reader.read(UInt32.self))

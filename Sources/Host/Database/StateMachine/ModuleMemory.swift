@@ -201,14 +201,19 @@ final class ModuleMemory {
         "taking rows out of an R-Tree must wait until the virtual tables of the dump are committed"
 
     /// Makes the modules of these tables read what a statement would read of them first.
+    /// - Returns: how many tables were asked, which follows from the statement and the schema.
     /// - Throws: for want of memory.
-    func warm(_ tables: Set<ByteText>, on connection: borrowing Connection) throws(SQLiteError) {
-        guard !fullText.isEmpty else { return }
+    func warm(_ tables: Set<ByteText>, on connection: borrowing Connection) throws(SQLiteError)
+        -> Int
+    {
+        guard !fullText.isEmpty else { return 0 }
         let shortages = Shortages.met
         csqlite_find_nothing(1)
         defer { csqlite_find_nothing(0) }
         let all = !tables.isDisjoint(with: vocabularies)
+        var count = 0
         for table in fullText where all || tables.contains(table.key) {
+            count += 1
             do throws(SQLiteError) {
                 try query(table, on: connection).statement.run()
             } catch {
@@ -217,6 +222,7 @@ final class ModuleMemory {
                 if error.code == SQLITE_NOMEM, shortages.hasLackedMemory { throw error }
             }
         }
+        return count
     }
 
     private func query(_ table: Table, on connection: borrowing Connection)

@@ -60,6 +60,11 @@ final class StepBudget {
 
     /// Of SQLite's compiler, which does little else.
     private static let stepsPerAllocation = 4
+    /// What a statement takes beside all that is counted: to be compiled and begun, by far the most of many small
+    /// ones.
+    private static let stepsPerStatement = 250
+    /// What is asked of a full-text table before each statement that names it (see `ModuleMemory`).
+    private static let stepsPerFullTextTable = 500
 
     private var limit: Int
     /// By the command so far, in callbacks.
@@ -67,11 +72,10 @@ final class StepBudget {
     private(set) var isExhausted = false
     /// All that was ever charged, in steps, modulo 2^64.
     private(set) var charged = 0
-    /// What the command may still be charged before a first look decides nothing any more, in steps. In
-    /// `used` what a statement takes is rounded, which would hide small differences of many statements.
+    /// What the command may still be charged before a first look decides nothing any more, in steps.
     private var decidable = Int.max
-    /// Steps charged by the statement that runs and not in `used` yet: less than a callback's.
-    private var remainder = 0
+    /// Steps of the command that are not in `used` yet: less than a callback's.
+    var remainder = 0
     /// Steps that are charged already for blocks; nil: they don't count.
     private var chargedBlocks: Int64?
     /// Bytes of large values in the statement's text, and in that of the schema that it uses.
@@ -243,9 +247,11 @@ final class StepBudget {
     /// number of its named parameters, of which SQLite keeps a list. Whether it was compiled now or
     /// kept from before makes no difference.
     func charge(textBytes: Int, parameters: Int) {
-        remainder = 0
-        charge(steps: textBytes + parameters * parameters / 2)
+        charge(steps: Self.stepsPerStatement + textBytes + parameters * parameters / 2)
     }
+
+    /// Counts what so many tables were asked before a statement.
+    func charge(fullTextTables count: Int) { charge(steps: count * Self.stepsPerFullTextTable) }
 
     /// What a statement that is compiled costs beside its text: by the allocations it took, and by the
     /// lists that SQLite goes through again for each of their members (`StatementSize.steps`).
@@ -308,7 +314,6 @@ final class StepBudget {
     func start(_ statement: borrowing PreparedStatement, on connection: OpaquePointer, all: Bool) {
         isExhausted = used > limit
         isCounting = true
-        remainder = 0
         decidable -= Self.stepsForJournal
         guard all else { return statement.resetStepCount() }
         var next = sqlite3_next_stmt(connection, nil)

@@ -323,6 +323,7 @@ final class WriteSession {
         compiledAgainst = SchemaSize()
         budget.allow(steps: settings.limits.steps, isFirstLook: isShared)
         budget.used = progress.steps
+        budget.remainder = progress.stepsBeside
         try setForeignKeys(progress.foreignKeys ?? settings.foreignKeys)
         try setFlags(progress.flags)
         try setChanges(to: progress.changes)
@@ -332,6 +333,7 @@ final class WriteSession {
 
     func recordSession(in progress: inout EntryProgress) {
         progress.steps = budget.used
+        progress.stepsBeside = budget.remainder
         progress.changes = connection.changes
         progress.lastInsertRowid = connection.lastInsertRowid
         progress.totalChanges = connection.totalChanges - functions.totalChangesBase
@@ -382,7 +384,8 @@ final class WriteSession {
         do throws(SQLiteError) {
             try forgetViewNames()
             if !compiled.facts.virtualTables.isEmpty {
-                try modules.warm(compiled.facts.virtualTables, on: connection)
+                let count = try modules.warm(compiled.facts.virtualTables, on: connection)
+                budget.charge(fullTextTables: count)
             }
         } catch {
             throw .storage("preparing a statement's run", error)
