@@ -170,6 +170,25 @@ import Wire
         #expect(ContinuousClock.now - start < .seconds(60))
     }
 
+    /// Where the text is short that is most of the work.
+    @Test func `What LIKE takes to prepare a long segment counts as work`() throws {
+        let database = try Database()
+        let before = database.applier.session.budget.charged
+        let values: [Value] = [
+            .text(String(repeating: "a", count: 500)),
+            .text("%" + String(repeating: "a", count: 400) + "b"),
+        ]
+        let result = try database.apply(
+            Command(
+                kind: .request, statements: [Statement("SELECT ?1 LIKE ?2", positional: values)]))
+        guard case .rows(let rows)? = result.statements.first?.outcome else {
+            Issue.record("\(result)")
+            return
+        }
+        #expect(try rows.lines() == ["0"])
+        #expect(database.applier.session.budget.charged - before > 3000)
+    }
+
     @Test func `What LIKE takes counts as work of the request`() throws {
         var limits = WriteLimits.initial
         limits.steps = 10_000_000

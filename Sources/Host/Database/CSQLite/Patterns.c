@@ -263,7 +263,9 @@ static int match_rest(struct search *search, const byte *pattern, const byte *te
         else if (segment.count > 0) {
             const byte *found = segment_find(&segment, text);
             int64_t bytes = found ? found - text : (int64_t)strlen((const char *)text);
-            search->work += 2 * bytes * (4 + segment.words);
+            // To look what each row of words fits is most of the work where the text is short.
+            search->work +=
+                2 * bytes * (4 + segment.words) + (int64_t)(128 + segment.beginnings) * segment.count;
             if (!found) result = is_not;
             else text = found;
         }
