@@ -84,6 +84,44 @@ import Wire
             try run(texts, after: preparation, under: limits, inOneBatch: true) == singly)
     }
 
+    /// Else they would all be in memory until the last entry of the batch is applied.
+    @Test(arguments: [false, true])
+    func `A call that has gathered many rows hands them out, and the next goes on`(inUnits: Bool)
+        throws
+    {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a)")
+        database.applier.avoidsSharedTransactions = inUnits
+        database.applier.answerBytes = 1 << 20
+        var markers: [LogIndex] = []
+        database.applier.reachedMarker = { markers.append($0.position.index) }
+        var entries = (2...7).map { number in
+            entry(
+                LogIndex(UInt64(number)),
+                Command(
+                    kind: .request,
+                    statements: [
+                        Statement(
+                            "INSERT INTO t VALUES(\(number)) RETURNING a, hex(zeroblob(400000))")
+                    ]))
+        }
+        entries.append(
+            Entry(
+                index: LogIndex(8), term: Term(1),
+                payload: .command(
+                    LogCommand.checksum(ChecksumMarker()).encoded())))
+        var ends: [UInt64] = []
+        var results: [AppliedEntry] = []
+        while database.applier.applied.position.index < LogIndex(8), ends.count < 9 {
+            try database.applier.apply(entries, reporting: { _ in true }, into: &results)
+            ends.append(database.applier.applied.position.index.rawValue)
+        }
+        #expect(ends == [3, 5, 7, 8])
+        #expect(markers == [LogIndex(8)])
+        #expect(results.map(\.index) == entries.map(\.index))
+        #expect(try database.rows("SELECT count(*), sum(a) FROM t") == ["6|27"])
+    }
+
     /// Each of them is far below the unit in which steps are counted.
     @Test func `Small statements add up, in a batch, unit by unit and over a restart`() throws {
         var limits = WriteLimits.initial

@@ -17,7 +17,7 @@ struct AnswerRoom {
 
     private let rowLimit: Int
     private var textBytes = 0
-    private var rowBytes = 0
+    private(set) var rowBytes = 0
 
     /// - Parameter rowLimit: bytes of rows behind which those of further statements are not shown.
     init(rowLimit: Int) { self.rowLimit = rowLimit }

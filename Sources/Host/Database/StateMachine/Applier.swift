@@ -45,6 +45,10 @@ package final class Applier {
     let counts = AppliedCounts()
     /// What the disk of a path has free, in bytes; only tests say otherwise.
     package var room: (String) -> UInt64? = { DiskRoom.bytes(at: $0) }
+    /// A call that has gathered more rows than this, in bytes, to hand out ends behind the entry that it is at.
+    package var answerBytes = Int.max
+    private var gatheredBytes = 0
+    private var mustHandOut: Bool { gatheredBytes > answerBytes }
     /// Told of each marker for checksums right behind the commit that it ends, before anything else
     /// is applied: the database stands at the marker.
     package var reachedMarker: ((ReachedMarker) -> Void)?
@@ -90,7 +94,8 @@ package final class Applier {
 
     /// Applies entries that follow each other. Those applied already are passed over, so that a
     /// batch can be handed in again after a fault. Results of what is committed are appended to
-    /// `results` even when a later entry fails.
+    /// `results` even when a later entry fails. Beyond `answerBytes` of them the call ends before the last
+    /// entry, and another goes on behind it.
     ///
     /// `reporting`: whether somebody waits for the result of an entry.
     package func apply(
@@ -99,6 +104,7 @@ package final class Applier {
     ) throws(ApplyFault) {
         var pending: [Pending] = []
         pending.reserveCapacity(entries.count)
+        gatheredBytes = 0
         var fault: ApplyFault?
         var expected = applied.position.index.next
         for entry in entries where entry.index >= expected {
@@ -124,7 +130,7 @@ package final class Applier {
         }
         try applyBetweenMarkers(pending, into: &results)
         marker?.applied(through: applied.position.index)
-        if let fault { throw fault }
+        if let fault, !mustHandOut { throw fault }
     }
 
     // MARK: Content
@@ -195,7 +201,7 @@ package final class Applier {
         throws(ApplyFault)
     {
         var rest = pending[...]
-        while !rest.isEmpty {
+        while !rest.isEmpty, !mustHandOut {
             if let first = rest.first, first.standsAlone {
                 try applyLoad(first, into: &results)
                 rest = rest.dropFirst()
@@ -212,6 +218,7 @@ package final class Applier {
             // What the marker finds is what was traced before it.
             let batch = rest[..<end]
             let found = try apply(Array(batch), into: &results)
+            guard applied.position == batch.last?.position else { return }
             if let place, let marker = rest[place].marker {
                 reachedMarker?(
                     ReachedMarker(position: rest[place].position, marker: marker, trace: found))
@@ -228,7 +235,10 @@ package final class Applier {
         let mayShare =
             applied.progress == nil && !session.guardian.needsUnits && !avoidsSharedTransactions
         if mayShare, try applyShared(pending, into: &results) { return traceAtMarker }
-        for entry in pending { try applyInUnits(entry, into: &results) }
+        for entry in pending {
+            try applyInUnits(entry, into: &results)
+            if mustHandOut { break }
+        }
         return traceAtMarker
     }
 
@@ -253,6 +263,7 @@ package final class Applier {
                         try session.boundRoom(state.settings.limits, exactly: false)
                     }
                 }
+                if mustHandOut { break }
             }
             marker?.end()
             try attempt("committing a batch") { () throws(SQLiteError) in
@@ -418,6 +429,7 @@ package final class Applier {
             }
         }
         try runner.run()
+        if entry.isReported { gatheredBytes += runner.rowBytes }
         return (runner.result, runner.keptAnswer())
     }
 
@@ -483,20 +495,5 @@ package final class Applier {
         }
         applied = state
         for skip in state.decided { decide(skip) }
-    }
-}
-
-extension MetadataError {
-    var cause: SQLiteError {
-        switch self {
-        case .missing:
-            SQLiteError(
-                extendedCode: SQLITE_CORRUPT, message: "the daemon's table is missing")
-        case .unreadable(let error): error
-        case .otherFormat(let found, let supported):
-            SQLiteError(
-                extendedCode: SQLITE_SCHEMA,
-                message: "the daemon's table has format \(found), this program reads \(supported)")
-        }
     }
 }

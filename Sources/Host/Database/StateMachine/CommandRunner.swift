@@ -88,6 +88,9 @@ final class CommandRunner {
         for result in resuming.results { _ = room.admit(result.outcome) }
     }
 
+    /// Of the rows that the answer shows, in bytes.
+    var rowBytes: Int { room.rowBytes }
+
     var result: CommandResult {
         error.map { CommandResult([], error: $0) } ?? CommandResult(room.shown(results))
     }

@@ -367,6 +367,21 @@ enum MetadataError: Error, Equatable {
     case otherFormat(found: Int64, supported: Int64)
 }
 
+extension MetadataError {
+    var cause: SQLiteError {
+        switch self {
+        case .missing:
+            SQLiteError(
+                extendedCode: SQLITE_CORRUPT, message: "the daemon's table is missing")
+        case .unreadable(let error): error
+        case .otherFormat(let found, let supported):
+            SQLiteError(
+                extendedCode: SQLITE_SCHEMA,
+                message: "the daemon's table has format \(found), this program reads \(supported)")
+        }
+    }
+}
+
 extension SQLiteError {
     fileprivate static let missingTable = SQLiteError(
         extendedCode: SQLITE_ERROR, message: "the daemon's table is missing")

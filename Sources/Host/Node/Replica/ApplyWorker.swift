@@ -35,10 +35,15 @@ struct ApplyWorker {
         keeper = ApplyKeeper(
             links.limits, generation: generation, applied: applier.applied.position.index,
             now: .now)
-        watchMarkers()
+        prepareApplier()
     }
 
-    private func watchMarkers() {
+    /// Of the rows that wait in memory until all that was handed to the applier at once is applied: so many clients
+    /// may have asked for as much as one may get.
+    private static let answerBytes = 64 << 20
+
+    private func prepareApplier() {
+        applier.answerBytes = Self.answerBytes
         applier.reachedMarker = { [scrub, path = applier.path] found in
             scrub.reached(found, path: path)
         }
@@ -102,18 +107,22 @@ struct ApplyWorker {
             note(MonotonicTime.now - start, of: entries.count)
         }
         do throws(ApplyFault) {
-            var next = 0
-            if let last = entries.last { links.readers.commits.begins(through: last.position) }
-            try applier.apply(
-                entries,
-                reporting: { index in
-                    // Entries come in order, and so do those that somebody waits for.
-                    while next < answers.count, answers[next].index < index { next += 1 }
-                    return next < answers.count && answers[next].index == index
-                }, into: &results)
-            noteStanding()
-            noteTimes(appliedAt: .now())
-            deliver(&remaining)
+            let last = entries.last?.position
+            if let last { links.readers.commits.begins(through: last) }
+            repeat {
+                var next = 0
+                try applier.apply(
+                    entries,
+                    reporting: { index in
+                        // Entries come in order, and so do those that somebody waits for.
+                        while next < answers.count, answers[next].index < index { next += 1 }
+                        return next < answers.count && answers[next].index == index
+                    }, into: &results)
+                noteStanding()
+                noteTimes(appliedAt: .now())
+                deliver(&remaining)
+                // Many rows were gathered: they are on their way, and the next call goes on.
+            } while last.map { applier.applied.position.index < $0.index } ?? false
             keeper.limited(to: applier.applied.settings.limits)
             keeper.applied(
                 through: applier.applied.position.index, walBytes: applier.walBytes, at: .now)
@@ -309,7 +318,7 @@ struct ApplyWorker {
             return keeper.failed(DatabaseTrouble(error))
         }
         links.timings.restores.add()
-        watchMarkers()
+        prepareApplier()
         scrub.replaced()
         publishStatistics()
         // Who begins to read meanwhile sees the one or the other.
