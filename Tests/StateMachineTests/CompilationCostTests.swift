@@ -10,7 +10,7 @@ import Wire
 @Suite(.serialized) struct CompilationCostTests {
     /// Views that each name the one before twice: the compiler goes through the first of them
     /// 2^depth times.
-    private static func doublingViews(_ depth: Int) -> String {
+    static func doublingViews(_ depth: Int) -> String {
         "CREATE VIEW v0 AS SELECT 1 AS x;"
             + (0..<depth).map {
                 "CREATE VIEW v\($0 + 1) AS SELECT max(a.x) AS x FROM v\($0) a, v\($0) b;"

@@ -14,6 +14,9 @@ extension CommandRunner {
             allocations: statement.compiled.allocations,
             textBytes: statement.end - progress.offset, listSteps: statement.compiled.size.steps)
         session.chargeReading(before: statement.compiled)
+        if let failure = try failureOfViews(before: statement.compiled) {
+            return finish(statement, .failed(failure), supply)
+        }
         if let refusal = refusal(of: statement.compiled) {
             return finish(statement, .failed(refusal), supply)
         }
@@ -39,6 +42,17 @@ extension CommandRunner {
         if facts.keyword == .vacuum { return try runVacuum(statement, supply) }
         if facts.optimizes { return try runOptimize(statement, supply) }
         try runOrdinary(statement, supply)
+    }
+
+    /// Why what a statement works out of views can't be charged; nil: it is.
+    private func failureOfViews(before compiled: CompiledStatement) throws(Interruption) -> String?
+    {
+        do throws(SQLiteError) {
+            try session.chargeViews(before: compiled)
+            return nil
+        } catch {
+            return try message(of: error, during: "working out views")
+        }
     }
 
     static let readOnlyText = "attempt to change database via query operation"

@@ -140,6 +140,7 @@ final class Guard {
         case SQLITE_ANALYZE, SQLITE_REINDEX, SQLITE_ALTER_TABLE:
             facts.followsSchemaOrder = true
             if request.action == SQLITE_ANALYZE { facts.changesStatistics = true }
+            if request.action == SQLITE_ALTER_TABLE { facts.altersTable = true }
             return SQLITE_OK
         case SQLITE_CREATE_TEMP_INDEX, SQLITE_CREATE_TEMP_TABLE, SQLITE_CREATE_TEMP_TRIGGER,
             SQLITE_CREATE_TEMP_VIEW, SQLITE_DROP_TEMP_INDEX, SQLITE_DROP_TEMP_TABLE,
@@ -233,6 +234,7 @@ final class Guard {
     /// A PRAGMA as a table.
     private func judgeList(_ name: String, prefix: String) -> Int32 {
         let pragma = String(name.utf8.dropFirst(prefix.utf8.count))?.loweredASCII ?? ""
+        if PragmaRules.isAboutColumns(pragma) { facts.listsTables = true }
         if pragma == "foreign_keys" { facts.asksForeignKeys = true }
         if PragmaRules.isCheck(pragma) { noteAllLiterals() }
         return PragmaRules.isReplicated(pragma) ? SQLITE_OK : nodeLocal(name)

@@ -61,6 +61,11 @@ enum PragmaRules {
     /// What tells of tables and the like.
     static func isAboutObjects(_ name: String) -> Bool { describesSchema.contains(name) }
 
+    /// Those that tell of columns, for which those of views are worked out.
+    static func isAboutColumns(_ name: String) -> Bool {
+        name == "table_list" || name == "table_info" || name == "table_xinfo"
+    }
+
     /// Those that go through the whole database.
     static func isCheck(_ name: String) -> Bool {
         name == "integrity_check" || name == "quick_check"

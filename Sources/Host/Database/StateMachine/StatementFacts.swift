@@ -32,6 +32,10 @@ struct StatementFacts: Equatable, Sendable {
     var changesStatistics = false
     /// It goes through the schema in the order in which SQLite has it in memory.
     var followsSchemaOrder = false
+    /// It asks for tables or columns by a PRAGMA as a table, which works out those of views while it runs.
+    var listsTables = false
+    /// It is an ALTER TABLE, which works out all views and triggers while it runs.
+    var altersTable = false
     /// Something it reads may differ between nodes.
     var nodeLocal: String?
     /// A virtual table that a dump puts into the schema.

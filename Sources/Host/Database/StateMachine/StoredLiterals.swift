@@ -14,6 +14,9 @@ struct StoredLiterals {
     /// Of all objects.
     private(set) var schemaSize = SchemaSize()
 
+    /// What it takes to work out all views, in allocations, once it was asked for (`WriteSession.chargeViews`).
+    var viewAllocations: Int64?
+
     /// The last row of the schema that was looked at.
     private var lastRow = Int64.min
 
@@ -27,6 +30,7 @@ struct StoredLiterals {
     /// With those of objects that were added since, where none is gone or another one: a new object gets
     /// the last row of the schema.
     mutating func extend(on connection: borrowing Connection) throws(SQLiteError) {
+        viewAllocations = nil
         let objects = try connection.prepare(
             """
             SELECT name, tbl_name, type, sql, rowid, type = 'table' AND rootpage = 0
@@ -40,7 +44,7 @@ struct StoredLiterals {
             constants += size.constants
             schemaSize.add(
                 bytes: objects.byteCount(at: 3, isText: false), uniques: size.cost.uniques,
-                isVirtual: objects.integer(at: 5) != 0)
+                isVirtual: objects.integer(at: 5) != 0, isTrigger: objects.text(at: 2) == "trigger")
             let literals = size.literalBytes
             guard literals > 0 else { continue }
             add(literals, to: objects.text(at: 0))

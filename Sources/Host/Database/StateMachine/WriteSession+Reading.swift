@@ -13,6 +13,7 @@ struct SchemaSize: Equatable {
 
     private var objectSteps = 0
     private(set) var hasVirtualTables = false
+    private(set) var triggers = 0
     /// What reading them takes, in steps; nil: there is no table for them.
     var statistics: Int?
 
@@ -26,9 +27,10 @@ struct SchemaSize: Equatable {
     }
 
     /// - Parameter uniques: constraints of a table, for each of which SQLite goes through all.
-    mutating func add(bytes: Int, uniques: Int, isVirtual: Bool) {
+    mutating func add(bytes: Int, uniques: Int, isVirtual: Bool, isTrigger: Bool) {
         objectSteps += Self.stepsPerObject + bytes * Self.stepsPerByte + uniques * uniques
         if isVirtual { hasVirtualTables = true }
+        if isTrigger { triggers += 1 }
     }
 }
 
@@ -93,5 +95,49 @@ extension WriteSession {
     /// For what is read after the unit, or a part of it, was undone.
     func chargeUndoing() {
         if unitChangesSchema || compiledAgainst.hasVirtualTables { chargeReading() }
+    }
+
+    // MARK: Views
+
+    /// ALTER TABLE works out each view so often; and as often again for so many triggers.
+    private static let passesOfAlter = 4
+    private static let triggersPerPass = 8
+
+    /// For the views that are worked out anew while the statement runs, which shows in none of its steps: what it would cost to
+    /// compile them with it.
+    func chargeViews(before compiled: CompiledStatement) throws(SQLiteError) {
+        let facts = compiled.facts
+        let isChange = facts.altersTable && !compiled.isReadOnly
+        guard facts.listsTables || isChange, !budget.isSpent else { return }
+        let passes =
+            isChange
+            ? Self.passesOfAlter * (1 + compiledAgainst.triggers / Self.triggersPerPass) : 1
+        budget.charge(
+            allocations: try allocationsOfViews() * Int64(passes), textBytes: 0, listSteps: 0)
+    }
+
+    /// Follows from the schema: what SQLite notes of tables when they are used first doesn't count.
+    private func allocationsOfViews() throws(SQLiteError) -> Int64 {
+        if let known = guardian.storedLiterals.viewAllocations { return known }
+        try forgetViewNames()
+        _ = try countAllocationsOfViews()
+        try forgetViewNames()
+        let found = try countAllocationsOfViews()
+        guardian.storedLiterals.viewAllocations = found
+        return found
+    }
+
+    /// A list of all tables works out the columns of those views of which they are not known.
+    private func countAllocationsOfViews() throws(SQLiteError) -> Int64 {
+        let memory = CompilationMemory(textBytes: 0)
+        do throws(SQLiteError) {
+            _ = try connection.prepare("PRAGMA main.table_list")
+            _ = memory.end(SQLITE_OK)
+        } catch {
+            // More than a statement may take: it fails where it is run.
+            let isOfSchema = memory.end(error.extendedCode) != nil || error.code == SQLITE_ERROR
+            if !isOfSchema { throw error }
+        }
+        return csqlite_allocations()
     }
 }

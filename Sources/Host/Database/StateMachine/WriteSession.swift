@@ -186,7 +186,7 @@ final class WriteSession {
         return outcome
     }
 
-    private func forgetViewNames() throws(SQLiteError) { try views.forget(on: connection) }
+    func forgetViewNames() throws(SQLiteError) { try views.forget(on: connection) }
 
     /// It is read anew before the next statement of a client is compiled.
     func invalidateSchema() { schema.invalidate() }

@@ -1,0 +1,35 @@
+import Raft
+import Testing
+import Wire
+
+@testable import StateMachine
+
+/// What SQLite compiles of views while a statement runs is no step of it, and is charged all the same.
+@Suite struct ViewCostTests {
+    /// The columns of views, and the views and triggers of a schema that is changed.
+    @Test(arguments: [
+        ["INSERT INTO t SELECT count(*) FROM pragma_table_list"],
+        ["INSERT INTO t SELECT count(*) FROM pragma_table_info('v9')"],
+        ["ALTER TABLE other RENAME TO another", "ALTER TABLE another RENAME TO other"],
+    ])
+    func `What is worked out of views while a statement runs costs steps`(texts: [String]) throws {
+        var limits = WriteLimits.initial
+        limits.steps = 10_000_000
+        let outcomes = try [false, true].map { restarting in
+            let database = try Database(writes: limits)
+            try database.execute(
+                "CREATE TABLE t(a)", "CREATE TABLE other(a)", CompilationCostTests.doublingViews(9))
+            if restarting { database.applier = try Applier(path: database.applier.path) }
+            let result = try database.apply(
+                Command(
+                    kind: .execute,
+                    statements: (0..<60).flatMap { _ in texts.map { Statement($0) } },
+                    stamp: stamp(database.applier.applied.position.index.next)))
+            return result.statements.map { "\($0.outcome)" }
+        }
+        #expect(outcomes[0] == outcomes[1])
+        #expect(outcomes[0].first?.contains("needs more") == false, "\(outcomes[0][0])")
+        let last = outcomes[0].last ?? ""
+        #expect(last.contains("needs more than 10000000 steps"), "\(last)")
+    }
+}
