@@ -129,6 +129,15 @@ final class StatementCompiler {
         last = nil
     }
 
+    /// Drops what was kept of this text.
+    func forget(_ sql: String) {
+        guard sql.utf8.count <= Self.longestKept else { return }
+        let text = SQLText(sql)
+        recent[text] = nil
+        older[text] = nil
+        if last?.text == text { last = nil }
+    }
+
     private func insert(_ statement: ScriptStatement, for sql: SQLText) {
         if recent.count >= capacity / 2 {
             swap(&recent, &older)

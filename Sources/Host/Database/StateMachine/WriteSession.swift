@@ -168,7 +168,7 @@ final class WriteSession {
         // What is charged must not depend on what SQLite noted of tables when they were used first.
         if compiler.allocations > CompilationMemory.free(textBytes: sql.utf8.count - offset) {
             try forgetViewNames()
-            compiler.forget()
+            if offset == 0 { compiler.forget(sql) }
             outcome = compiler.compile(sql, from: offset)
         }
         if guardian.facts.changesSchema {
