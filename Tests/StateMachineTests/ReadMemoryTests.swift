@@ -7,8 +7,8 @@ import Wire
 
 /// A read can't take the memory of the node that carries it out, whatever it holds it in.
 @Suite(.serialized) struct ReadMemoryTests {
-    /// Expects that the query ends with the bound on memory, on a reader and on the connection that writes, and
-    /// that both go on.
+    /// Expects that the query ends on a reader with the bound on memory, on the connection that writes with this one or
+    /// that on steps, and that both go on.
     private func expectBound(_ sql: String, _ value: Value, in database: Database) throws {
         let reader = try database.reader()
         let command = Command(kind: .query, statements: [Statement(sql, positional: [value])])
@@ -16,9 +16,11 @@ import Wire
             Issue.record("it is a read")
             return
         }
-        for result in [read, try database.apply(command)] {
-            #expect(result.statements.map(\.outcome) == [.failed(WriteRoom.memoryText)])
-        }
+        #expect(read.statements.map(\.outcome) == [.failed(WriteRoom.memoryText)])
+        let written = "\(try database.apply(command).statements.map(\.outcome))"
+        #expect(
+            written.contains(WriteRoom.memoryText) || written.contains("needs more than"),
+            "\(written)")
         #expect(try reader.rows("SELECT 1") == ["1"])
         #expect(
             try database.execute("INSERT INTO t VALUES(1)")
