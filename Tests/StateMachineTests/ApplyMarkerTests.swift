@@ -155,6 +155,18 @@ import Wire
         }
     }
 
+    @Test func `A skip holds where the entries must be handed in again`() throws {
+        let database = try Database()
+        database.applier.decide(EntrySkip(index: 2, hash: Applier.hash(of: Self.entries[1])))
+        WriteFault.full(after: 0)
+        defer { WriteFault.end() }
+        #expect(throws: ApplyFault.diskFull) { _ = try apply(database, Self.entries) }
+        WriteFault.end()
+        let results = try apply(database, Self.entries)
+        #expect(results[1].result?.error == CommandRunner.skippedText)
+        #expect(try database.rows("SELECT a FROM t") == ["5"])
+    }
+
     @Test func `A skip that names another entry is not followed`() throws {
         let database = try Database()
         database.applier.decide(EntrySkip(index: 2, hash: 1))

@@ -48,7 +48,8 @@ extension Applier {
         let suspicion = marker?.suspicion
         let isSuspected = suspicion?.index == entry.index
         guard isSuspected || !decisions.isEmpty else { return nil }
-        decisions.removeAll { $0.index < entry.index.rawValue }
+        // Not those of entries that were only handed in: without room, or with many rows to hand out, they are once more.
+        decisions.removeAll { $0.index <= applied.position.index.rawValue }
         let hash = Self.hash(of: entry)
         let skip = decisions.first { $0.index == entry.index.rawValue && $0.hash == hash }
         guard let skip else {
