@@ -1,3 +1,4 @@
+import Replication
 import Raft
 import Testing
 
