@@ -23,6 +23,8 @@ struct CompilationCost {
     private var terms = 0
     /// Constraints of a table.
     private(set) var uniques = 0
+    /// Between parts that stand in no parentheses, as the columns of a view, and in one pair, as those of a table.
+    private(set) var commas = (outer: 0, inner: 0)
     private var bytes = 0
     private var depth = 0
     /// The depths of parentheses at which a list of ORDER BY or GROUP BY goes on.
@@ -37,6 +39,8 @@ struct CompilationCost {
             while let last = lists.last, last > depth { lists.removeLast() }
         case .other(UInt8(ascii: ",")):
             if lists.last == depth { terms += 1 }
+            if depth == 0 { commas.outer += 1 }
+            if depth == 1 { commas.inner += 1 }
         case .word(let range): add(word: range, tokens)
         case .semicolon, .quoted, .other: break
         }

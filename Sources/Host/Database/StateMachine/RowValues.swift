@@ -20,6 +20,10 @@ struct RowValues {
 
     /// The innermost last.
     private var open: [Level] = []
+    /// Those within the last that are not looked at.
+    private var deeper = 0
+    /// SQLite takes nothing that stands in more parentheses, of which a text has room for millions.
+    private static let mostOpen = 10_000
     /// What an opening parenthesis would be, were it the next token.
     private var next: Side?
 
@@ -29,12 +33,20 @@ struct RowValues {
     mutating func terms(_ token: SQLTokenizer.Token, _ tokens: SQLTokenizer) -> Int {
         switch token {
         case .other(UInt8(ascii: "(")):
+            guard open.count < Self.mostOpen else {
+                deeper += 1
+                return 0
+            }
             // Those in one another are sides alike.
             open.append(Level(side: next, isQuery: Self.beginsQuery(tokens)))
         case .other(UInt8(ascii: ")")):
+            guard deeper == 0 else {
+                deeper -= 1
+                return 0
+            }
             return close(tokens)
         case .other(UInt8(ascii: ",")):
-            if !open.isEmpty { open[open.count - 1].commas += 1 }
+            if !open.isEmpty, deeper == 0 { open[open.count - 1].commas += 1 }
             next = nil
         case .word(let range):
             if Self.isOne(of: Self.conditions, range, tokens) {

@@ -167,7 +167,8 @@ final class StatementCompiler {
         let previous = guardian.subject
         guardian.subject = .client
         defer { guardian.subject = previous }
-        let size = StatementSize(sql)
+        var size = StatementSize(sql)
+        size.lookupSteps = NameLookups(sql).steps(columns: guardian.storedLiterals.mostColumns)
         listSteps = size.steps
         allocations = 0
         if let refusal = size.refusal(stepsLeft: stepsLeft) { return .failed(refusal) }

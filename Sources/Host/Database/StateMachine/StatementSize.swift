@@ -23,6 +23,8 @@ struct StatementSize {
     private(set) var constants = 0
     /// What compiling it costs beside its text and what it allocates, in steps; see `CompilationCost`.
     private(set) var cost = CompilationCost()
+    /// What its names cost to be looked for, in steps; see `NameLookups`.
+    var lookupSteps = 0
     /// The bytes of its large values: of those that, bound, would count as held.
     private(set) var literalBytes: Int64 = 0
     static let largeLiteral = 16 << 10
@@ -85,7 +87,7 @@ struct StatementSize {
     static let mostFactored = 2000
 
     /// Steps that are charged for compiling it, beside its text and what it allocates.
-    var steps: Int { min(terms * terms / 2 + cost.steps, CompilationCost.most) }
+    var steps: Int { min(terms * terms / 2 + cost.steps + lookupSteps, CompilationCost.most) }
 
     /// AS [NOT] MATERIALIZED (
     private static func namesCommonTable(_ tokens: SQLTokenizer) -> Bool {
@@ -117,6 +119,13 @@ struct StatementSize {
                 extendedCode: SQLITE_ERROR,
                 message: "compiling the statement takes more steps than the request may: use fewer "
                     + "window functions, aggregates and terms of ORDER BY and GROUP BY")
+        }
+        if lookupSteps > max(stepsLeft, CompilationCost.free) {
+            return SQLiteError(
+                extendedCode: SQLITE_ERROR,
+                message:
+                    "compiling the statement takes more steps than the request may: say of which "
+                    + "table its columns are, and join fewer tables by NATURAL JOIN")
         }
         if terms > Self.mostTerms || stepsLeft <= 0 && terms > Self.freeTerms {
             return SQLiteError(

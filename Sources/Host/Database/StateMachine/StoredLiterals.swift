@@ -13,6 +13,8 @@ struct StoredLiterals {
     private(set) var constants = 0
     /// Of all objects.
     private(set) var schemaSize = SchemaSize()
+    /// Of the table or view that has most, or a few more.
+    private(set) var mostColumns = 0
 
     /// What it takes to work out all views, in allocations, once it was asked for (`WriteSession.chargeViews`).
     var viewAllocations: Int64?
@@ -45,6 +47,11 @@ struct StoredLiterals {
             schemaSize.add(
                 bytes: objects.byteCount(at: 3, isText: false), uniques: size.cost.uniques,
                 isVirtual: objects.integer(at: 5) != 0, isTrigger: objects.text(at: 2) == "trigger")
+            switch objects.text(at: 2) {
+            case "table": mostColumns = max(mostColumns, size.cost.commas.inner + 1)
+            case "view": mostColumns = max(mostColumns, size.cost.commas.outer + 1)
+            default: break
+            }
             let literals = size.literalBytes
             guard literals > 0 else { continue }
             add(literals, to: objects.text(at: 0))

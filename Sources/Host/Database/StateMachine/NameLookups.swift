@@ -1,0 +1,130 @@
+internal import SQLite
+
+/// How often SQLite looks for a name among the columns of a table while it compiles a statement, which shows neither in
+/// steps nor in what it allocates: for each name that no table is said of it goes through the columns of all tables that
+/// the SELECT around it reads, and for NATURAL JOIN it does so for each column of the table on its right.
+///
+/// Only the statement's own tokens are looked at, as for `StatementSize`.
+struct NameLookups {
+    /// Columns that it passes in the time of a step.
+    private static let columnsPerStep = 32
+    /// Tables that have fewer columns are taken to have as many: those of modules are in no schema.
+    private static let leastColumns = 16
+    /// No table has more columns.
+    private static let mostColumns = 2000
+    /// No SELECT reads more tables.
+    private static let mostTables = 200
+    /// What is in more parentheses isn't looked at: SQLite takes none of it.
+    private static let mostOpen = 10_000
+    /// More of either is days, and no number that grows.
+    private static let most = 1 << 36
+
+    /// A SELECT, or what stands in parentheses.
+    private struct Level {
+        /// In it and in those within, which look further in this one.
+        var names = 0
+        var naturals = 0
+        var tables = 0
+        var isInList = false
+    }
+
+    /// The innermost last.
+    private var open = [Level()]
+    private var deeper = 0
+    /// Names by the tables in whose columns they are looked for.
+    private(set) var names = 0
+    /// The tables on the right of NATURAL JOIN, likewise.
+    private(set) var naturals = 0
+
+    /// - Parameter sql: begins with the statement.
+    init(_ sql: UnsafeRawBufferPointer) {
+        var tokens = SQLTokenizer(sql)
+        var trigger = TriggerRule()
+        var hasBegun = false
+        while let token = tokens.next() {
+            if token == .semicolon {
+                guard hasBegun else { continue }
+                if trigger.endsStatement(at: &tokens) { break }
+                endSelect()
+                continue
+            }
+            if !hasBegun {
+                hasBegun = true
+                if case .word(let range) = token { trigger.begin(with: range, &tokens) }
+            }
+            add(token, in: sql, tokens)
+        }
+        while open.count > 1 { close() }
+        endSelect()
+    }
+
+    /// What they take, in steps.
+    /// - Parameter columns: of the widest table.
+    func steps(columns: Int) -> Int {
+        let width = min(max(columns, Self.leastColumns), Self.mostColumns)
+        return (names * width + naturals * width * width) / Self.columnsPerStep
+    }
+
+    private mutating func add(
+        _ token: SQLTokenizer.Token, in sql: UnsafeRawBufferPointer, _ tokens: SQLTokenizer
+    ) {
+        let last = open.count - 1
+        switch token {
+        case .other(UInt8(ascii: "(")):
+            if open.count < Self.mostOpen { open.append(Level()) } else { deeper += 1 }
+        case .other(UInt8(ascii: ")")):
+            // One too many is an error of its own.
+            if deeper > 0 { deeper -= 1 } else if last > 0 { close() }
+        case .other(UInt8(ascii: ",")):
+            if open[last].isInList { open[last].tables += 1 }
+        case .word(let range): add(word: range, in: sql, tokens)
+        case .quoted(let range):
+            if sql[range.lowerBound - 1] != UInt8(ascii: "'") { open[last].names += 1 }
+        case .semicolon, .other: break
+        }
+    }
+
+    private static let compounds: [StaticString] = ["UNION", "INTERSECT", "EXCEPT"]
+    private static let endsOfLists: [StaticString] = [
+        "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "WINDOW", "SELECT", "RETURNING",
+    ]
+
+    private mutating func add(
+        word range: Range<Int>, in sql: UnsafeRawBufferPointer, _ tokens: SQLTokenizer
+    ) {
+        // A number.
+        if (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(sql[range.lowerBound]) { return }
+        let last = open.count - 1
+        if tokens.isKeyword(range, "FROM") {
+            open[last].tables += 1
+            open[last].isInList = true
+        } else if tokens.isKeyword(range, "JOIN") {
+            open[last].tables += 1
+        } else if tokens.isKeyword(range, "NATURAL") {
+            open[last].naturals += 1
+        } else if Self.compounds.contains(where: { tokens.isKeyword(range, $0) }) {
+            endSelect()
+        } else if Self.endsOfLists.contains(where: { tokens.isKeyword(range, $0) }) {
+            open[last].isInList = false
+        } else {
+            open[last].names += 1
+        }
+    }
+
+    /// The SELECT of the innermost level is over; what is in parentheses goes on.
+    private mutating func endSelect() {
+        let last = open.count - 1
+        let level = open[last]
+        let tables = min(level.tables, Self.mostTables)
+        names = min(names + level.names * tables, Self.most)
+        naturals = min(naturals + level.naturals * tables, Self.most)
+        open[last] = Level()
+        guard last > 0 else { return }
+        open[last - 1].names += level.names
+    }
+
+    private mutating func close() {
+        endSelect()
+        open.removeLast()
+    }
+}

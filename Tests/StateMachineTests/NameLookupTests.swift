@@ -1,0 +1,63 @@
+import Raft
+import Testing
+import Wire
+
+@testable import StateMachine
+
+/// Names are looked for in all columns of all tables that a SELECT reads.
+@Suite struct NameLookupTests {
+    private func lookups(_ sql: String) -> NameLookups {
+        Array(sql.utf8).withUnsafeBytes { NameLookups($0) }
+    }
+
+    @Test(arguments: [
+        ("SELECT a, b FROM t, u WHERE c", 10, 0), ("INSERT INTO t VALUES(1, NULL)", 0, 0),
+        ("SELECT 1 FROM t NATURAL JOIN u", 4, 2), ("SELECT (SELECT a FROM t) FROM u, v", 10, 0),
+        ("SELECT a FROM t UNION SELECT 'b', 2 FROM u; SELECT c FROM v, w", 3, 0),
+        (";;SELECT \"a\" FROM t", 2, 0), ("SELECT a FROM t)))) ORDER BY b, c, d", 6, 0),
+    ])
+    func `A name counts for each table in which it is looked for`(
+        sql: String, names: Int, naturals: Int
+    ) {
+        let found = lookups(sql)
+        #expect(found.names == names, "\(sql)")
+        #expect(found.naturals == naturals, "\(sql)")
+    }
+
+    /// Each that is open takes memory where it is counted.
+    @Test func `What stands in millions of parentheses is a number`() {
+        let text = "SELECT " + String(repeating: "(a, ", count: 1 << 20)
+        let closed = text + String(repeating: ")", count: 1 << 21) + " FROM t"
+        for sql in [text, closed] {
+            #expect(lookups(sql).steps(columns: .max) >= 0)
+            let size = Array(sql.utf8).withUnsafeBytes { StatementSize($0) }
+            #expect(size.steps >= 0)
+        }
+        let joins = "SELECT a FROM t" + String(repeating: " NATURAL JOIN t", count: 1 << 20)
+        #expect(lookups(joins).steps(columns: .max) > 1_000_000_000)
+    }
+
+    @Test func `NATURAL JOIN of wide tables costs steps by their columns`() throws {
+        let outcomes = try [false, true].map { restarting in
+            var limits = WriteLimits.initial
+            limits.steps = 2_000_000
+            let database = try Database(writes: limits)
+            let wide = ["w", "x"].map { table in
+                let columns = (0..<1000).map { "\(table)\($0)" }.joined(separator: ", ")
+                return "CREATE TABLE \(table)(\(columns));"
+            }
+            #expect(try database.execute("CREATE TABLE t(a); " + wide.joined()) == [.empty])
+            if restarting { database.applier = try Applier(path: database.applier.path) }
+            let sql = "INSERT INTO t SELECT count(*) FROM w NATURAL JOIN x"
+            let result = try database.apply(
+                Command(
+                    kind: .execute, statements: (0..<60).map { _ in Statement(sql) },
+                    stamp: stamp(database.applier.applied.position.index.next)))
+            return result.statements.map { "\($0.outcome)" }
+        }
+        #expect(outcomes[0] == outcomes[1])
+        #expect(outcomes[0].first?.contains("needs more") == false, "\(outcomes[0][0])")
+        let last = outcomes[0].last ?? ""
+        #expect(last.contains("needs more than 2000000 steps"), "\(last)")
+    }
+}
