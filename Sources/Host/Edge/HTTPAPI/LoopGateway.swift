@@ -1,3 +1,5 @@
+import Rights
+import NIOHTTP1
 import NIOCore
 import Service
 import Telemetry
