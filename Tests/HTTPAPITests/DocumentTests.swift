@@ -1,3 +1,4 @@
+import NIOCore
 import JSON
 import NIOEmbedded
 import Raft
