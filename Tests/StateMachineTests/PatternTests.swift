@@ -176,7 +176,7 @@ import Wire
         let before = database.applier.session.budget.charged
         let values: [Value] = [
             .text(String(repeating: "a", count: 500)),
-            .text("%" + String(repeating: "a", count: 400) + "b"),
+            .text("%" + String(repeating: "a", count: 400) + "b%"),
         ]
         let result = try database.apply(
             Command(

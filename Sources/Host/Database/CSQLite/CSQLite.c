@@ -186,6 +186,8 @@ static int shim_open(
     // The base finds its locking rules by the name of the VFS it is handed: its own.
     csqlite_pause_chance(1);
     int rc = base->xOpen(base, name, file, flags, out_flags);
+    // The folder for temporary files went while a name in it was chosen: there are others.
+    if (rc == SQLITE_CANTOPEN && !name) rc = base->xOpen(base, name, file, flags, out_flags);
     csqlite_pause_chance(0);
     if (rc == SQLITE_OK && file->pMethods) {
         const sqlite3_io_methods *methods = shimmed(file->pMethods);

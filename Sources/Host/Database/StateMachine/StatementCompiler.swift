@@ -168,7 +168,7 @@ final class StatementCompiler {
         guardian.subject = .client
         defer { guardian.subject = previous }
         var size = StatementSize(sql)
-        size.lookupSteps = NameLookups(sql).steps(columns: guardian.storedLiterals.mostColumns)
+        size.lookupSteps = ColumnLookups(sql).steps(columns: guardian.storedLiterals.mostColumns)
         listSteps = size.steps
         allocations = 0
         if let refusal = size.refusal(stepsLeft: stepsLeft) { return .failed(refusal) }

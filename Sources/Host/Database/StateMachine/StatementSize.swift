@@ -23,7 +23,7 @@ struct StatementSize {
     private(set) var constants = 0
     /// What compiling it costs beside its text and what it allocates, in steps; see `CompilationCost`.
     private(set) var cost = CompilationCost()
-    /// What its names cost to be looked for, in steps; see `NameLookups`.
+    /// What its names cost to be looked for, in steps; see `ColumnLookups`.
     var lookupSteps = 0
     /// The bytes of its large values: of those that, bound, would count as held.
     private(set) var literalBytes: Int64 = 0

@@ -4,7 +4,7 @@ import Time
 /// How often this node, as leader, asked a quorum whether it still leads, for reads that wait for that together; since
 /// the start of the process.
 package struct ConfirmedReads: Equatable, Sendable {
-    private struct Asked: Equatable {
+    private struct Question: Equatable {
         var id: ReadID
         var time: MonotonicTime
     }
@@ -16,11 +16,11 @@ package struct ConfirmedReads: Equatable, Sendable {
     /// Of the last one that was answered, and behind which the database came to stand where it had to.
     package private(set) var lastTime = Duration.zero
     /// Of several at a time only the last is timed.
-    private var last: Asked?
+    private var last: Question?
 
     mutating func began(_ id: ReadID, at now: MonotonicTime) {
         asked += 1
-        last = Asked(id: id, time: now)
+        last = Question(id: id, time: now)
     }
 
     mutating func ended(_ ids: [ReadID], at now: MonotonicTime) {

@@ -55,12 +55,7 @@ extension Node {
         // What is prepared may need room there, which what an earlier start left may have taken.
         try start.directory.prepareTemporaryFiles()
         try prepare()
-        if let peers = settings.peers {
-            logger.announce("attempting node recovery using \(peers.path)")
-            try ClusterRecovery.run(peers, in: settings.dataDirectory, bootID: bootID())
-            timings.recoveries.add()
-            logger.announce("node recovered successfully using \(peers.path)")
-        }
+        if let peers = settings.peers { try recover(by: peers, settings, timings, logger) }
         let core = Mailbox<NodeEvent>()
         let board = StatusBoard()
         let open = OpenRequests()
@@ -73,9 +68,7 @@ extension Node {
             // Of a database that proved damaged.
             readers?.stop()
             let pool = ReaderPool(
-                path: directory.file(of: generation),
-                limits: ReaderPool.Limits(
-                    threads: settings.maxReaders, atWork: max(2, System.coreCount)),
+                path: directory.file(of: generation), limits: readerLimits(settings),
                 core: core, open: open, counters: timings.database)
             readers = pool
             return try ApplyThread.start(
@@ -113,6 +106,21 @@ extension Node {
             let machine = NodeMachine(options, chance: Xoshiro256(seed), now: .now)
             MachineThread(machine, links: links).run(beginning)
         }
+    }
+
+    private static func recover(
+        by peers: PeersRecovery, _ settings: MachineSettings, _ timings: NodeTimings,
+        _ logger: Logger
+    ) throws {
+        logger.announce("attempting node recovery using \(peers.path)")
+        try ClusterRecovery.run(peers, in: settings.dataDirectory, bootID: bootID())
+        timings.recoveries.add()
+        logger.announce("node recovered successfully using \(peers.path)")
+    }
+
+    /// Reads that take long leave nobody behind them without a processor.
+    private static func readerLimits(_ settings: MachineSettings) -> ReaderPool.Limits {
+        ReaderPool.Limits(threads: settings.maxReaders, atWork: max(2, System.coreCount))
     }
 
     /// Loads the extensions that the operator named.

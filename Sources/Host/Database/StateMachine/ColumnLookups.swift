@@ -5,7 +5,7 @@ internal import SQLite
 /// the SELECT around it reads, and for NATURAL JOIN it does so for each column of the table on its right.
 ///
 /// Only the statement's own tokens are looked at, as for `StatementSize`.
-struct NameLookups {
+struct ColumnLookups {
     /// Columns that it passes in the time of a step.
     private static let columnsPerStep = 32
     /// Tables that have fewer columns are taken to have as many: those of modules are in no schema.

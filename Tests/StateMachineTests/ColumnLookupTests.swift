@@ -5,9 +5,9 @@ import Wire
 @testable import StateMachine
 
 /// Names are looked for in all columns of all tables that a SELECT reads.
-@Suite struct NameLookupTests {
-    private func lookups(_ sql: String) -> NameLookups {
-        Array(sql.utf8).withUnsafeBytes { NameLookups($0) }
+@Suite struct ColumnLookupTests {
+    private func lookups(_ sql: String) -> ColumnLookups {
+        Array(sql.utf8).withUnsafeBytes { ColumnLookups($0) }
     }
 
     @Test(arguments: [
