@@ -19,6 +19,12 @@ extension NodeMachine {
         {
             return refuse(pending, because: older, lacks: "remember writes by their keys")
         }
+        if let leader = standing.leader, standing.role != .leader,
+            let needed = Self.version(ofLoad: pending.request.operation),
+            isOlder(leader, than: needed)
+        {
+            return refuse(pending, because: leader, lacks: Self.loading)
+        }
         switch router.dispatch(pending, standing, now: now) {
         case nil: break
         case .remove(let id, _): membership.remove(id, pending)
@@ -41,27 +47,40 @@ extension NodeMachine {
         }
     }
 
+    private static let loading = "load such a database"
+
+    /// Since when nodes can read a load. An older leader to whom one is sent on takes the sender for broken, and ends all
+    /// else that is under way between the two. Nil: it is no load.
+    private static func version(ofLoad operation: ClientRequest.Operation) -> ProtocolVersion? {
+        switch operation {
+        case .loadPart, .loadEnd: .loadParts
+        // Older ones take what says so for a size that no file has.
+        case .load(let image) where image.needsEmpty: .loadParts
+        case .load, .boot: .loads
+        default: nil
+        }
+    }
+
     /// Who can't read the entry could apply nothing after it.
     private mutating func load(_ pending: PendingRequest, _ standing: Standing) {
-        let needed: ProtocolVersion =
-            switch pending.request.operation {
-            case .loadPart, .loadEnd: .loadParts
-            // Older ones take what says so for a size that no file has.
-            case .load(let image) where image.needsEmpty: .loadParts
-            default: .loads
-            }
-        guard let older = member(before: needed) else { return router.propose(pending, standing) }
-        refuse(pending, because: older, lacks: "load such a database")
+        if let needed = Self.version(ofLoad: pending.request.operation),
+            let older = member(before: needed)
+        {
+            return refuse(pending, because: older, lacks: Self.loading)
+        }
+        router.propose(pending, standing)
     }
 
     /// A member whose program is known to be older than a version of the protocol.
     private func member(before version: ProtocolVersion) -> NodeID? {
-        (replicated?.raft.membership.members ?? []).first { member in
-            guard member.id != options.identity.id, let known = acquaintances[member.id] else {
-                return false
-            }
-            return !known.versions.protocolVersion.includes(version)
-        }?.id
+        (replicated?.raft.membership.members ?? []).map(\.id).first {
+            isOlder($0, than: version)
+        }
+    }
+
+    private func isOlder(_ id: NodeID, than version: ProtocolVersion) -> Bool {
+        guard id != options.identity.id, let known = acquaintances[id] else { return false }
+        return !known.versions.protocolVersion.includes(version)
     }
 
     private mutating func refuse(
