@@ -55,6 +55,23 @@ import Wire
         #expect(reader.isAtEnd)
     }
 
+    /// Nodes of the same minor version were built before hellos said it.
+    @Test func `A hello says what is committed, and one that does not is read all the same`() throws
+    {
+        var hello = Samples.hello
+        hello.callerAcknowledged = LogPosition(index: LogIndex(98), term: Term(3))
+        hello.committed = LogPosition(index: LogIndex(99), term: Term(4))
+        let answer = PeerAnswer.hello(hello)
+        let whole = bytes { answer.encode(into: &$0) }
+        var reader = ByteReader(whole)
+        #expect(try PeerAnswer(from: &reader) == answer)
+        #expect(reader.isAtEnd)
+        hello.committed = nil
+        // A flag, and 8 bytes each of index and term.
+        var earlier = ByteReader(Array(whole.dropLast(17)))
+        #expect(try PeerAnswer(from: &earlier) == .hello(hello))
+    }
+
     @Test func `A snapshot offer survives encoding`() throws {
         var reader = ByteReader(bytes { Samples.offer.encode(into: &$0) })
         #expect(try SnapshotOffer(from: &reader) == Samples.offer)
