@@ -9,6 +9,8 @@ struct PartedRestore {
     enum Outcome: Equatable {
         /// To be tried again after a pause.
         case later
+        /// The same; a state of the cluster is in the way that somebody must change, in words.
+        case refused(String)
         /// The file of the parts can't be read any more: they must be made anew.
         case partsLost
         case restored
@@ -54,6 +56,7 @@ struct PartedRestore {
                 id: parcel.id, number: kept, byteCount: parcel.byteCount, bytes: bytes)
             let outcome = enquiry.ask(
                 .loadPart(part, isBoot: false), timeout: Self.partTimeout, while: isWanted)
+            if case .failed(.unsuitable(let text))? = outcome { return .refused(text) }
             guard case .results(let result) = outcome else { return .later }
             guard result.error == nil else {
                 // Another node's parts came before, or these were given up.

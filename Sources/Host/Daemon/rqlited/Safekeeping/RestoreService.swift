@@ -115,6 +115,7 @@ final class RestoreService: Sendable {
             parts = restore
             switch outcome {
             case .later: worker.rest(until: .now + .seconds(1))
+            case .refused(let text): wait(for: text)
             case .partsLost:
                 parts = nil
                 throw StorageFault("the file of its parts can't be read any more")
@@ -141,6 +142,7 @@ final class RestoreService: Sendable {
     private func bring(_ image: DatabaseImage, _ enquiry: NodeEnquiry) {
         let outcome = enquiry.ask(
             .load(image), timeout: Self.patience, while: { !worker.isStopped })
+        if case .failed(.unsuitable(let text))? = outcome { return wait(for: text) }
         // Anything else may be tried again, by whoever leads then.
         guard case .results(let result) = outcome else { return }
         switch result.error {
@@ -154,6 +156,12 @@ final class RestoreService: Sendable {
             counters.failed.add()
             settle("failed to restore: \(error)")
         }
+    }
+
+    /// Writes wait, too, so whoever can change what is in the way must hear of it.
+    private func wait(for text: String) {
+        recentFault.note(StorageFault(text), "the restore waits, and all writes with it")
+        worker.rest(until: .now + .seconds(1))
     }
 
     private func settle(_ what: String) {
