@@ -17,8 +17,8 @@ package final class ReservedPort: Sendable {
     /// What the name led to, where a name was given; nil otherwise.
     package let resolved: KnownNames.Line?
 
-    /// Resolves a name on the calling thread, and takes the first of its addresses that is this machine's, an
-    /// IPv4 one before others.
+    /// Resolves a name on the calling thread, and takes the first of its addresses that is this machine's: one that
+    /// other machines reach before others, and of these an IPv4 one.
     /// - Parameters:
     ///   - address: `host:port`, IPv6 in brackets; no host means all interfaces, port 0 one that is
     ///     free.
@@ -119,10 +119,20 @@ package final class ReservedPort: Sendable {
     }
 
     /// As rqlite has it: who asks at 127.0.0.1 for what listens on localhost finds it, also where the system names
-    /// ::1 before it.
+    /// ::1 before it. But what other machines can't reach comes last: Debian's file of hosts has the machine's own name at
+    /// 127.0.1.1 also where all nodes know each other by IPv6.
     static func ordered(_ first: UnsafeMutablePointer<addrinfo>) -> [addrinfo] {
         let all = sequence(first: first) { $0.pointee.ai_next }.map { $0.pointee }
-        return all.filter { $0.ai_family == AF_INET } + all.filter { $0.ai_family != AF_INET }
+        let places = [all.filter { !isNearAlone($0) }, all.filter(isNearAlone)]
+        return places.flatMap { infos in
+            infos.filter { $0.ai_family == AF_INET } + infos.filter { $0.ai_family != AF_INET }
+        }
+    }
+
+    /// An address of loopback, or of IPv6 within one link (RFC 4291 §2.5.6), which others would need an interface for.
+    private static func isNearAlone(_ info: addrinfo) -> Bool {
+        guard let host = numbers(info) else { return false }
+        return HostPort(host: host, port: 0).isLoopback || host.hasPrefix("fe80:")
     }
 
     /// At the first of these that is this machine's.
