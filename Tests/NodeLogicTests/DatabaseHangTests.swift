@@ -1,3 +1,4 @@
+import PeerProtocol
 import Raft
 import Replication
 import Testing
@@ -36,6 +37,24 @@ import Testing
         let lines = scenario.run(hanging + ["write 3 x:1 timeout=60000", "run 30000"])
         #expect(leads(3, in: scenario))
         #expect(!lines.contains { $0.contains("leadership goes") }, "\(lines)")
+    }
+
+    /// It would begin with the same write from the front, or not come so far in time.
+    @Test func `Who has not come to where the leader stands does not count as one that goes on`()
+        throws
+    {
+        var scenario = NodeScenario()
+        _ = scenario.run(Self.forming)
+        _ = scenario.run(["hang 3 database", "write 3 x:1 timeout=60000", "run 6500"])
+        let follower = NodeID("1")
+        var leader = try #require(scenario.ensemble.nodes[3]?.machine)
+        var hello = try #require(scenario.ensemble.nodes[1]?.machine?.hello)
+        let applied = try #require(leader.replicated?.appliedIndex)
+        #expect(hello.isReady && hello.commitIndex > applied)
+        #expect(leader.ableSince[follower] != nil)
+        hello.commitIndex = applied
+        leader.successorAnswered(follower, .success(.hello(hello)))
+        #expect(leader.ableSince[follower] == nil)
     }
 
     /// The follower could not be elected without the vote that the leader can't write.

@@ -170,7 +170,9 @@ extension NodeMachine {
     mutating func successorAnswered(_ id: NodeID, _ result: PeerResult) {
         guard case .success(.hello(let hello)) = result, hello.identity.id == id, hello.isReady,
             leadsInVain, replicated?.raft.isReadyLeader ?? false,
-            replicated?.isStorageStalled == false
+            replicated?.isStorageStalled == false,
+            // Who has not come to the entry at which this node stands has not been held up by it yet.
+            lacksDatabase || hello.commitIndex > replicated?.appliedIndex ?? .zero
         else {
             ableSince[id] = nil
             return
