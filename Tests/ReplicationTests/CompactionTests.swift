@@ -109,7 +109,7 @@ import Testing
 
     @Test(arguments: [true, false])
     func `A follower's log keeps nothing for others where a disk has no room`(isForDatabase: Bool) {
-        var node = Fixture(voters: ["a", "b", "c"])
+        var node = Fixture(voters: ["a", "b", "c"], raft: { $0.maxCachedBytes = 0 })
         let entries = (1...10 as ClosedRange<UInt64>).map { entry($0, term: 1) }
         node.hear(term: 1, entries: entries, commit: 10)
         node.settle()
@@ -123,6 +123,22 @@ import Testing
         }
         #expect(node.take().contains(.compactLog(through: LogIndex(8))))
         // Once: what is left is not in the database's file yet.
+        node.log.compacted(through: LogPosition(index: LogIndex(8), term: Term(1)))
+        node.settle()
+        #expect(!node.log.isCompacting)
+    }
+
+    /// Another may lack a few entries, and have no room for a snapshot when this one leads.
+    @Test func `A follower's keeps what is in its memory`() {
+        let size = entry(1, term: 1).size
+        var node = Fixture(voters: ["a", "b", "c"], raft: { $0.maxCachedBytes = 2 * size })
+        let entries = (1...10 as ClosedRange<UInt64>).map { entry($0, term: 1) }
+        node.hear(term: 1, entries: entries, commit: 10)
+        node.settle()
+        node.log.checkpointed(through: LogIndex(10))
+        node.settle()
+        node.log.storageFull(true)
+        #expect(node.take().contains(.compactLog(through: LogIndex(8))))
         node.log.compacted(through: LogPosition(index: LogIndex(8), term: Term(1)))
         node.settle()
         #expect(!node.log.isCompacting)

@@ -45,6 +45,9 @@ extension RaftMachine {
         return leader.progress.map(\.matchIndex).min()
     }
 
+    /// From here on all entries are in memory, and so take no more than a bound.
+    package var firstCachedIndex: LogIndex { log.firstCachedIndex }
+
     // MARK: On every node
 
     /// Why a snapshot of this mark must not be taken from a peer; nil when it may. Asked when it is

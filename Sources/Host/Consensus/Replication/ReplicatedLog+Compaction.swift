@@ -2,7 +2,7 @@ package import Raft
 
 /// When the log loses its oldest entries: only what a finished checkpoint covers, by the settings, or
 /// once as somebody asks; and, but for that one, nothing that a member lacks which has just installed a snapshot, nor
-/// what is still to be copied elsewhere. Without room nothing is kept for members that may come to lag.
+/// what is still to be copied elsewhere. Without room little is kept for members that may come to lag.
 extension ReplicatedLog {
     /// Drops what the last checkpoint covers, and keeps so many entries behind it; nil: as many as
     /// always. Members that lack what was dropped get a snapshot. Over when `isCompacting` is false.
@@ -56,12 +56,15 @@ extension ReplicatedLog {
     private var lacksRoom: Bool { isStorageFull || isDatabaseFull }
 
     /// What the settings keep is for members that may come to lag, in entries, however large. Without room none of
-    /// it stays but what some lack now, by what a leader knows; a follower sends nobody anything.
+    /// it stays but what some lack now, by what a leader knows. A follower knows nothing of that and may lead next, when
+    /// nobody has room for a snapshot: there the newest stay, as far as they are in memory.
     private var usualTarget: LogIndex {
         let target = compactionTarget(keeping: UInt64(settings.trailingEntries))
         guard lacksRoom else { return target }
         let end = compactionTarget(keeping: 0)
-        return max(target, min(end, raft.matchedByAll ?? end))
+        let needless =
+            raft.role == .leader ? raft.matchedByAll ?? end : raft.firstCachedIndex.previous
+        return max(target, min(end, needless))
     }
 
     mutating func proposeCompaction() {
