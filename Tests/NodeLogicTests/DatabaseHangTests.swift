@@ -39,6 +39,20 @@ import Testing
         #expect(!lines.contains { $0.contains("leadership goes") }, "\(lines)")
     }
 
+    /// It serves reads and may send a snapshot, which would begin anew, so that a long write may take it longer.
+    @Test func `A leader gets as long again as the others took`() {
+        var scenario = NodeScenario()
+        _ = scenario.run(Self.forming)
+        let hanging = (1...3).map { "hang \($0) database" }
+        _ = scenario.run(
+            hanging + [
+                "write 3 x:1 timeout=120000", "run 20000", "revive 1", "revive 2", "run 10000",
+            ])
+        #expect(leads(3, in: scenario))
+        _ = scenario.run(["run 15000"])
+        #expect(!leads(3, in: scenario))
+    }
+
     /// It would begin with the same write from the front, or not come so far in time.
     @Test func `Who has not come to where the leader stands does not count as one that goes on`()
         throws

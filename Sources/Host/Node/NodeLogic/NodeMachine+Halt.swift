@@ -155,10 +155,12 @@ extension NodeMachine {
             !replicated.isStorageStalled
         else {
             if !ableSince.isEmpty { ableSince = [:] }
+            soughtSince = nil
             return
         }
         guard now - soughtSuccessorAt >= Self.successorPause else { return }
         soughtSuccessorAt = now
+        soughtSince = soughtSince ?? now
         for member in replicated.raft.membership.members
         where member.suffrage == .voter && member.id != options.identity.id {
             call(
@@ -179,8 +181,11 @@ extension NodeMachine {
         }
         let since = ableSince[id] ?? now
         ableSince[id] = since
-        // Who has the same to apply and got it a moment later is not ready either, but says so that much later.
-        guard lacksDatabase || now - since >= options.standstillTime else { return }
+        // Who has the same to apply and got it a moment later is not ready either, but says so that much later. And
+        // what took the others long may take a leader longer, which serves reads and may send a snapshot.
+        let shortest = options.standstillTime
+        let patience = min(max(shortest, since - (soughtSince ?? since)), shortest * 12)
+        guard lacksDatabase || now - since >= patience else { return }
         do throws(Refusal) {
             try replicated?.transferLeadership(to: id)
             say(

@@ -88,6 +88,8 @@ package struct NodeMachine: Sendable {
     var halt: ApplyHalt?
     /// When a leader that applies nothing last looked for another node to lead.
     var soughtSuccessorAt = MonotonicTime(nanoseconds: 0)
+    /// … and since when it has done so without a break.
+    var soughtSince: MonotonicTime?
     /// Since when others have answered, whenever they were asked, that they could lead in this node's place.
     var ableSince: [NodeID: MonotonicTime] = [:]
     /// What the log holds of a cluster that the database doesn't know yet.
