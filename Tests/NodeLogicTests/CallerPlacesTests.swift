@@ -96,4 +96,19 @@ import Testing
         #expect(raft?.lackedCommitted == nil)
         #expect(raft?.role == .leader)
     }
+
+    /// The voters go on from copies of before, while it still runs; it would stand for no election.
+    @Test func `Nor does what a member knows that was removed`() {
+        var scenario = NodeScenario()
+        _ = scenario.run((1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1" })
+        _ = scenario.run([
+            "run 1500", "save 2", "save 3", "write 3 x:1", "run 500", "kill 2", "kill 3",
+        ])
+        let removed = scenario.ensemble.nodes[1]?.machine?.replicated?.raft
+        #expect(removed?.commitIndex == LogIndex(2) && removed?.role == .follower)
+        _ = scenario.run(["mislead 1", "restore 2", "restore 3", "start 2", "start 3", "run 5000"])
+        let rafts = [2, 3].map { scenario.ensemble.nodes[$0]?.machine?.replicated?.raft }
+        #expect(rafts.allSatisfy { $0?.lackedCommitted == nil })
+        #expect(rafts.contains { $0?.role == .leader })
+    }
 }

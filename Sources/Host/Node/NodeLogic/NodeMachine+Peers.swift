@@ -190,7 +190,11 @@ extension NodeMachine {
             suffrage: raft?.membership[options.identity.id]?.suffrage ?? options.plan.suffrage,
             bootstrapExpect: options.plan.expect, leader: leaderHint, term: raft?.term ?? .zero,
             commitIndex: raft?.commitIndex ?? .zero, isReady: isReady, run: identityWatch.run)
-        if let raft, raft.commitIndex > .zero { hello.committed = raft.committedPosition }
+        // Who was removed can't lead with what it holds: where voters were restored from copies of before, it would
+        // keep them from going on.
+        if let raft, raft.commitIndex > .zero, exclusion == .none {
+            hello.committed = raft.committedPosition
+        }
         if let caller { hello.address(caller, by: callerPlaces) }
         return hello
     }
