@@ -32,7 +32,7 @@ package final class Reader {
     /// Where SQLite's temporary files are.
     let temporaryFiles: String
     /// Opens and ends the snapshot that a request reads.
-    let beginning: PreparedStatement
+    private let beginning: PreparedStatement
     private let ending: PreparedStatement
     /// Takes the snapshot, and makes SQLite read the schema where it has changed.
     private let look: PreparedStatement
@@ -136,7 +136,7 @@ package final class Reader {
     /// look whether it has changed only when a statement runs, and what is asked of a statement when
     /// it is compiled (whether it only reads, whether it can be compiled at all) must be as of now.
     private func beginSnapshot() throws(SQLiteError) {
-        try beginning.run()
+        try beginTransaction()
         defer { look.reset() }
         do throws(SQLiteError) {
             _ = try look.step()
@@ -161,8 +161,18 @@ package final class Reader {
         }
     }
 
-    /// Nothing was changed, so nothing is lost whichever way the snapshot ends.
+    /// The snapshot begins with the first look at the database.
+    func beginTransaction() throws(SQLiteError) {
+        watchdog.isOff = true
+        defer { watchdog.isOff = false }
+        try beginning.run()
+    }
+
+    /// Nothing was changed, so nothing is lost whichever way the snapshot ends. But it must end: the next
+    /// request could not begin, and the checkpoint would wait for ever.
     func endSnapshot() {
+        watchdog.isOff = true
+        defer { watchdog.isOff = false }
         _ = sqlite3_step(ending.pointer)
         ending.reset()
         settings.end(on: connection)

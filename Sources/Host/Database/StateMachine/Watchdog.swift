@@ -10,6 +10,9 @@ final class Watchdog {
     private let activity: ReaderActivity
     private let onProgress: (@Sendable () -> Void)?
     private var deadline: ContinuousClock.Instant?
+    /// What runs comes to its end whatever there is against it. BEGIN and ROLLBACK must: SQLite counts the
+    /// steps of a kept statement over all its runs, and so calls in the middle of these, too, now and then.
+    var isOff = false
 
     /// - Parameter onProgress: called on the reader's thread while a statement takes long, about
     ///   every millisecond.
@@ -26,6 +29,7 @@ final class Watchdog {
                 guard let context else { return 1 }
                 let watchdog = Unmanaged<Watchdog>.fromOpaque(context).takeUnretainedValue()
                 csqlite_end_nested()
+                guard !watchdog.isOff else { return 0 }
                 watchdog.onProgress?()
                 return watchdog.reason == nil ? 0 : 1
             }, Unmanaged.passUnretained(self).toOpaque())

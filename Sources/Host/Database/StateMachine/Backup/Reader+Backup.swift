@@ -42,7 +42,7 @@ extension Reader {
         throws(BackupFault) -> DatabaseCopy
     {
         do throws(SQLiteError) {
-            try beginning.run()
+            try beginTransaction()
             defer { endSnapshot() }
             let state: AppliedState
             do throws(MetadataError) {
