@@ -84,4 +84,25 @@ import Testing
         #expect(turns.ask(late, at: at(1001)) == nil)
         #expect(turns.resting == 1)
     }
+
+    /// As where all of the process stood still: its thread has not seen that it may work.
+    @Test func `Who has not seen that its turn has come does not lose it`() {
+        var turns = makeTurns(places: 1)
+        _ = turns.ask(a, at: at(0))
+        _ = turns.ask(b, at: at(1))
+        _ = turns.ask(c, at: at(2))
+        let next = turns.ask(a, at: at(10))
+        #expect(next === b)
+        let early = turns.replaceLate(at: at(1000))
+        #expect(early.isEmpty)
+        let isBegun = turns.begin(b, at: at(1001))
+        #expect(isBegun)
+        // It lasts from there on, and then it can be late.
+        let other = turns.ask(b, at: at(1010))
+        #expect(other == nil)
+        let replaced = turns.replaceLate(at: at(1052))
+        #expect(replaced.map(ObjectIdentifier.init) == [ObjectIdentifier(c)])
+        let isAgain = turns.begin(b, at: at(1053))
+        #expect(!isAgain)
+    }
 }

@@ -10,6 +10,8 @@ struct ReadTurns<Reader: AnyObject> {
     private struct Turn {
         let reader: Reader
         var end: ContinuousClock.Instant
+        /// The reader knows of it. Else it does not run yet, and can't be late.
+        var isSeen: Bool
     }
 
     /// How many work at once.
@@ -37,11 +39,19 @@ struct ReadTurns<Reader: AnyObject> {
     /// Whether it is its turn.
     func has(_ reader: Reader) -> Bool { turns.contains { $0.reader === reader } }
 
+    /// For a reader that waits: whether its turn has come, which begins now then.
+    mutating func begin(_ reader: Reader, at now: ContinuousClock.Instant) -> Bool {
+        guard let place = turns.firstIndex(where: { $0.reader === reader }) else { return false }
+        turns[place] = Turn(reader: reader, end: now + length, isSeen: true)
+        return true
+    }
+
     /// Asks for a turn, or to keep the one that it has; to be called again and again.
     /// - Returns: whose turn begins with that: `reader` may work, or another in its place, and then
     ///   it waits behind all others; nil: nobody's, it waits, or its own goes on.
     mutating func ask(_ reader: Reader, at now: ContinuousClock.Instant) -> Reader? {
         if let place = turns.firstIndex(where: { $0.reader === reader }) {
+            turns[place].isSeen = true
             guard now >= turns[place].end else { return nil }
             guard !waiting.isEmpty else {
                 turns[place].end = now + length
@@ -50,7 +60,7 @@ struct ReadTurns<Reader: AnyObject> {
             turns.remove(at: place)
         }
         if !waiting.contains(where: { $0 === reader }) { waiting.append(reader) }
-        return fill(at: now)
+        return fill(at: now, asked: reader)
     }
 
     /// It works no longer, or wants no turn any more.
@@ -67,11 +77,11 @@ struct ReadTurns<Reader: AnyObject> {
     /// Those whose turns begin in the places of such as are late.
     mutating func replaceLate(at now: ContinuousClock.Instant) -> [Reader] {
         guard !waiting.isEmpty else { return [] }
-        let late = turns.count { now > $0.end + patience }
+        let late = turns.count { isLate($0, at: now) }
         guard late > 0 else { return [] }
         // No more than can be replaced: a place that nobody wants is not lost.
         for _ in 0..<min(late, waiting.count) {
-            guard let place = turns.firstIndex(where: { now > $0.end + patience }) else { break }
+            guard let place = turns.firstIndex(where: { isLate($0, at: now) }) else { break }
             turns.remove(at: place)
         }
         var begun: [Reader] = []
@@ -79,10 +89,14 @@ struct ReadTurns<Reader: AnyObject> {
         return begun
     }
 
-    private mutating func fill(at now: ContinuousClock.Instant) -> Reader? {
+    private func isLate(_ turn: Turn, at now: ContinuousClock.Instant) -> Bool {
+        turn.isSeen && now > turn.end + patience
+    }
+
+    private mutating func fill(at now: ContinuousClock.Instant, asked: Reader? = nil) -> Reader? {
         guard turns.count < places, !waiting.isEmpty else { return nil }
         let next = waiting.removeFirst()
-        turns.append(Turn(reader: next, end: now + length))
+        turns.append(Turn(reader: next, end: now + length, isSeen: next === asked))
         return next
     }
 }
@@ -97,6 +111,10 @@ final class TurnBoard: Sendable {
         var loading: ReadTurns<ReaderSlot>
 
         func has(_ slot: ReaderSlot) -> Bool { working.has(slot) || loading.has(slot) }
+
+        mutating func begin(_ slot: ReaderSlot, at now: ContinuousClock.Instant) -> Bool {
+            working.begin(slot, at: now) || loading.begin(slot, at: now)
+        }
 
         /// - Returns: whose turns begin with that.
         mutating func leave(_ slot: ReaderSlot, at now: ContinuousClock.Instant) -> [ReaderSlot] {
@@ -138,7 +156,7 @@ final class TurnBoard: Sendable {
         }
         for other in begun where other !== slot { other.wake() }
         guard !isMine else { return }
-        while !state.withLock({ $0.has(slot) }) {
+        while !state.withLock({ $0.begin(slot, at: .now) }) {
             if !slot.sleep() { return leave(slot) }
         }
     }
