@@ -67,6 +67,15 @@ final class ReaderPool: Sendable {
         var isClosed = false
         /// Threads for what waits.
         var serving: Int { slots.count - streams }
+
+        /// - Returns: whether more threads than that serve what waits; then this one is none of the pool any more.
+        mutating func dismiss(_ slot: ReaderSlot, beyond count: Int) -> Bool {
+            guard serving > count, let place = slots.firstIndex(where: { $0 === slot })
+            else { return false }
+            slots.remove(at: place)
+            return true
+        }
+
         /// No thread is added before.
         var mayGrowAt: ContinuousClock.Instant = .now
         var lastRefusal: String?
@@ -312,13 +321,7 @@ final class ReaderPool: Sendable {
 
     /// - Returns: whether the thread is one too many; then it is none of the pool any more.
     private func retire(_ slot: ReaderSlot) -> Bool {
-        state.withLock { state in
-            guard state.serving > limits.idleThreads,
-                let place = state.slots.firstIndex(where: { $0 === slot })
-            else { return false }
-            state.slots.remove(at: place)
-            return true
-        }
+        state.withLock { $0.dismiss(slot, beyond: limits.idleThreads) }
     }
 }
 
@@ -359,7 +362,7 @@ extension ReaderPool {
                 case .abandoned:
                     slot.finish(.failed(.timedOut(waitingFor: "a client that has gone")))
                 }
-            guard mayGoOn, !endStream(slot) else { return }
+            guard mayGoOn, !endStream(slot), !job.isUrgent || !endCheck(slot) else { return }
         }
     }
 
@@ -384,12 +387,15 @@ extension ReaderPool {
         guard slot.releaseStream() else { return false }
         return state.withLock { state in
             state.streams -= 1
-            guard state.serving > limits.threads,
-                let place = state.slots.firstIndex(where: { $0 === slot })
-            else { return false }
-            state.slots.remove(at: place)
-            return true
+            return state.dismiss(slot, beyond: limits.threads)
         }
+    }
+
+    /// What a check of the node had a thread more for is done: in a long read it would be missed by the next.
+    /// - Returns: as `endStream`.
+    private func endCheck(_ slot: ReaderSlot) -> Bool {
+        guard !queue.hasUrgent else { return false }
+        return state.withLock { $0.dismiss(slot, beyond: limits.threads) }
     }
 
     /// Whether one more answer may go out in parts; its thread serves nobody else from here on.
