@@ -197,6 +197,24 @@ import Wire
         #expect(try bench.eventually { pool.counts.resting == 0 && pool.counts.busy == 0 })
     }
 
+    @Test func `A long read asks for a turn when it has none, and a check of the node never`() {
+        let board = TurnBoard(places: 1)
+        let slot = ReaderSlot(number: 1)
+        var job = bench.sink().read(1, "SELECT 1")
+        _ = slot.begin(job)
+        let start = ContinuousClock.now
+        #expect(slot.needsTurn(at: start))
+        board.take(for: slot)
+        #expect(!slot.needsTurn(at: start))
+        #expect(slot.needsTurn(at: start + .seconds(60)))
+        board.leave(slot)
+        #expect(slot.needsTurn(at: start))
+        #expect(slot.finish(nil))
+        job.isUrgent = true
+        _ = slot.begin(job)
+        #expect(!slot.needsTurn(at: start))
+    }
+
     @Test func `A reader that is caught in one step keeps no long read waiting`() throws {
         let held = Gate()
         defer { held.open() }

@@ -25,7 +25,7 @@ struct ReadTurns<Reader: AnyObject> {
     private var waiting: [Reader] = []
 
     init(
-        places: Int, length: Duration = .milliseconds(10), patience: Duration = .milliseconds(40)
+        places: Int, length: Duration, patience: Duration = .milliseconds(40)
     ) {
         self.places = max(1, places)
         self.length = length
@@ -130,6 +130,8 @@ final class TurnBoard: Sendable {
         }
     }
 
+    private static var length: Duration { .milliseconds(10) }
+
     private let state: Mutex<State>
     private let blocksRead: @Sendable () -> Int
 
@@ -138,14 +140,17 @@ final class TurnBoard: Sendable {
     ///   - blocksRead: how much the calling thread has had read from a disk so far.
     init(places: Int, blocksRead: @escaping @Sendable () -> Int = CurrentThread.blocksRead) {
         state = Mutex(
-            State(working: ReadTurns(places: places), loading: ReadTurns(places: 4 * places)))
+            State(
+                working: ReadTurns(places: places, length: Self.length),
+                loading: ReadTurns(places: 4 * places, length: Self.length)))
         self.blocksRead = blocksRead
     }
 
     /// How many wait for their turn.
     var resting: Int { state.withLock { $0.working.resting + $0.loading.resting } }
 
-    /// Waits for a turn, unless `slot` has one or its read must end. On its thread, between two steps
+    /// Waits for a turn, unless `slot` has one or its read must end; to be called when it `needsTurn`: the lock
+    /// is one for all processors, and SQLite asks many times in a turn. On its thread, between two steps
     /// of SQLite: it holds nothing there that another reader waits for.
     func take(for slot: ReaderSlot) {
         let loads = slot.loads(blocksRead: blocksRead())
@@ -155,10 +160,12 @@ final class TurnBoard: Sendable {
             return (begun, state.has(slot))
         }
         for other in begun where other !== slot { other.wake() }
-        guard !isMine else { return }
-        while !state.withLock({ $0.begin(slot, at: .now) }) {
-            if !slot.sleep() { return leave(slot) }
+        if !isMine {
+            while !state.withLock({ $0.begin(slot, at: .now) }) {
+                if !slot.sleep() { return leave(slot) }
+            }
         }
+        slot.works(until: .now + Self.length)
     }
 
     /// It works no longer.
@@ -169,6 +176,7 @@ final class TurnBoard: Sendable {
             slot.asksForTurns.store(false, ordering: .relaxed)
             return state.leave(slot, at: .now)
         }
+        slot.works(until: nil)
         for other in begun { other.wake() }
     }
 

@@ -462,10 +462,10 @@ extension ReaderPool {
     private func isLong(_ slot: ReaderSlot) {
         slot.flush()
         if queue.count > 0 { queue.handOver() }
-        guard let startedAt = slot.startedAt, ContinuousClock.now - startedAt > Self.longRead
-        else { return }
+        let now = ContinuousClock.now
+        guard let startedAt = slot.startedAt, now - startedAt > Self.longRead else { return }
         if queue.count > 0 { growIfNeeded() }
-        turns.take(for: slot)
+        if slot.needsTurn(at: now) { turns.take(for: slot) }
     }
 
     /// The thread ends. Others may serve the job, which have their files open; without any it is

@@ -24,6 +24,8 @@ final class ReaderSlot: Sendable {
         /// than before.
         var blocksRead: Int?
         var loadedAt: ContinuousClock.Instant?
+        /// It has a turn, and works until then.
+        var turnEnd: ContinuousClock.Instant?
         /// Since when nobody asks for more.
         var waitsSince: ContinuousClock.Instant?
         /// What the database had applied before it was looked at.
@@ -154,6 +156,19 @@ final class ReaderSlot: Sendable {
 
     /// It is its turn.
     func wake() { bell.post(true) }
+
+    /// Whether its long read lets others come in between now: not during its turn, and never while it checks the node.
+    func needsTurn(at now: ContinuousClock.Instant) -> Bool {
+        state.withLock { state in
+            guard state.running?.job.isUrgent == false else { return false }
+            return state.running?.turnEnd.map { now >= $0 } ?? true
+        }
+    }
+
+    /// Its turn lasts until then; nil: it has none.
+    func works(until end: ContinuousClock.Instant?) {
+        state.withLock { $0.running?.turnEnd = end }
+    }
 
     /// Whether the read waits for the disk: it has lately had more read from there.
     /// - Parameter blocksRead: what its thread has had read so far.
