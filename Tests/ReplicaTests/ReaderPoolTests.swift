@@ -239,6 +239,23 @@ import Wire
         #expect(pool.counts.busy == 1)
     }
 
+    @Test func `What came with a read that is caught in one step goes to a reader that sleeps`()
+        throws
+    {
+        let held = Gate()
+        var system = ReaderPool.System()
+        system.run = { reader, command, deadline, stream in
+            if command.statements[0].sql == "held" { held.wait() }
+            return reader.run(command, deadline: deadline, stream: stream)
+        }
+        let pool = bench.pool(ReaderPool.Limits(threads: 2), system)
+        defer { pool.stop(patience: .zero) }
+        defer { held.open() }
+        let sink = bench.sink()
+        pool.post([sink.read(1, "held"), sink.read(2, "SELECT 2")])
+        #expect(try sink.replies(1) { pool.grow() }.map(bench.text) == ["2"])
+    }
+
     @Test func `Readers that nobody asks let go of a file that was replaced`() throws {
         let held = Gate()
         var system = ReaderPool.System()

@@ -161,6 +161,8 @@ final class ReaderPool: Sendable {
         let now = ContinuousClock.now
         if kept.isDue(at: now) { endCopies() }
         turns.replaceLate(at: now)
+        // Who would do it may be in one long step.
+        queue.handOver()
         let slots = state.withLock { $0.slots }
         for slot in slots {
             // What is answered does not wait for the read after it.
