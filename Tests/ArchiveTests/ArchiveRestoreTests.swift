@@ -173,6 +173,28 @@ struct ArchiveRestoreTests {
         #expect(try fixture.store.end(of: HistoryFixture.cluster) == fixture.end)
     }
 
+    @Test func `What a leader left behind a base while it caught up ends no search`() throws {
+        let fixture = try HistoryFixture()
+        try fixture.execute("CREATE TABLE t(a TEXT)", at: 1000)
+        try fixture.base()
+        try fixture.execute("INSERT INTO t VALUES('two')", at: 2000)
+        try fixture.piece()
+        let late = try fixture.base(isLate: true)
+        try fixture.execute("INSERT INTO t VALUES('three')", at: 3000)
+        try fixture.execute("INSERT INTO t VALUES('four')", at: 4000)
+        try fixture.catchUp(behind: late, with: 1)
+        try fixture.piece()
+        try fixture.base(isLate: true)
+        // Nothing was written since: the last piece proves where the newest base stands.
+        var end = try #require(try fixture.store.end(of: HistoryFixture.cluster))
+        #expect(end.pieces == 0 && end.entryHash == fixture.end?.entryHash)
+        try fixture.execute("INSERT INTO t VALUES('five')", at: 5000)
+        try fixture.piece()
+        #expect(try fixture.restore(.newest).rows == fixture.rows())
+        end = try #require(try fixture.store.end(of: HistoryFixture.cluster))
+        #expect(end == fixture.end)
+    }
+
     @Test func `Of a cluster that was set back the new history counts, and the old one is there`()
         throws
     {

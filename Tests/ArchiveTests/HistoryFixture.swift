@@ -95,6 +95,14 @@ final class HistoryFixture {
         waiting = []
     }
 
+    /// Puts the first entries that wait behind a late base, too: its leader ends while that catches up.
+    func catchUp(behind base: BaseName, with count: Int) throws {
+        let piece = try ArchivePiece(
+            Array(waiting.prefix(count)), behind: ArchiveEnd(of: base), cluster: Self.cluster,
+            term: Term(2), in: "\(directory.path)/spool")
+        try store.put(piece, of: Self.cluster)
+    }
+
     /// Files of the archive, by their paths.
     func objects() throws -> [String] {
         let root = "\(directory.path)/store/db.archive"

@@ -49,17 +49,25 @@ package struct ArchiveAccess: Sendable {
         _ newest: ArchiveChain, or older: some Sequence<BaseName>, of cluster: ClusterID
     ) throws(StorageFault) -> ArchiveChain {
         var farthest = newest
+        var newer = newest.base
+        var rest = Self.mostGivenUp
         for base in older {
             guard let chain = try chain(of: cluster, from: base) else { continue }
             if chain.leadsFarther(than: farthest) {
                 farthest = chain
             } else if !chain.pieces.isEmpty {
-                // Nobody goes on behind what ends before. One without pieces may have come late itself.
-                break
+                // Nobody goes on behind what ends before, if it led to the base that followed. What did not was given up
+                // while it caught up with the one before it. One without pieces may have come late itself.
+                rest -= 1
+                if rest == 0 || chain.end >= newer.position.index { break }
             }
+            newer = base
         }
         return farthest
     }
+
+    /// Chains in a row that are looked at though they lead nowhere: each is a listing.
+    private static let mostGivenUp = 16
 
     /// Where a leader goes on: behind the chain that leads farthest. The last of its pieces is read, and must
     /// be what its name says; behind a base alone, the last of those that led to it.
@@ -88,10 +96,12 @@ package struct ArchiveAccess: Sendable {
     private func lastEntry(
         of base: BaseName, _ older: some Sequence<BaseName>, _ cluster: ClusterID
     ) throws(StorageFault) -> String? {
-        for other in older where other != base {
+        var rest = Self.mostGivenUp
+        for other in older where other != base && rest > 0 {
             guard let chain = try chain(of: cluster, from: other), let last = chain.pieces.last
             else { continue }
-            guard last.last == base.position.index else { return nil }
+            rest -= 1
+            guard last.last == base.position.index else { continue }
             let (header, entries) = try read(last, of: other, cluster)
             return try header.last == base.position ? entries.last?.digest() : nil
         }
