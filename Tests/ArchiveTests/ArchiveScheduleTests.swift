@@ -160,6 +160,50 @@ struct ArchiveScheduleTests {
         #expect(step(2) == .piece(behind: ArchiveEnd(of: Self.base), mustProve: false))
     }
 
+    @Test
+    mutating func `Where the log breaks behind a new base pieces go on behind the one before`() {
+        #expect(step(0) == .survey)
+        schedule.surveyed(Self.end(15), age: .seconds(100), at: at(0))
+        schedule.shipped(Self.end(18), isBehind: true, at: at(0))
+        schedule.begun(Self.base, at: at(1))
+        #expect(schedule.needs(at: LogIndex(20)) == LogIndex(17))
+        #expect(schedule.wishes == LogIndex(9))
+        schedule.broke()
+        #expect(step(1) == .piece(behind: Self.end(18), mustProve: false))
+        #expect(schedule.wishes == nil)
+        // What leads as far needs no other.
+        schedule.begun(Self.base, at: at(2))
+        schedule.shipped(Self.end(19), isBehind: true, at: at(2))
+        #expect(schedule.wishes == nil)
+        #expect(schedule.needs(at: LogIndex(20)) == LogIndex(18))
+        schedule.broke()
+        #expect(step(2) == .base(behind: nil, mustProve: true))
+    }
+
+    @Test
+    mutating func
+        `A base that is there makes no other due where pieces lead farther behind the one before`()
+    {
+        var own = Self.base
+        own.position.index = LogIndex(17)
+        #expect(step(0) == .survey)
+        schedule.surveyed(Self.end(15), age: .seconds(100), at: at(0))
+        schedule.shipped(Self.end(18), isBehind: true, at: at(0))
+        schedule.begun(own, at: at(1))
+        schedule.failed(at: at(1))
+        #expect(schedule.needs(at: LogIndex(20)) == LogIndex(17))
+        #expect(step(2) == .survey)
+        schedule.surveyed(Self.end(18), age: .seconds(102), at: at(2))
+        #expect(step(2) == .piece(behind: Self.end(18), mustProve: true))
+        #expect(step(101) == .base(behind: Self.end(18), mustProve: true))
+        // Very many pieces that can't go behind it make none due at once either.
+        let many = Self.end(19, pieces: 50_000)
+        schedule.shipped(many, isBehind: true, at: at(101))
+        schedule.begun(own, isFollowed: false, at: at(102))
+        #expect(step(102) == .piece(behind: many, mustProve: false))
+        #expect(step(202) == .base(behind: many, mustProve: false))
+    }
+
     @Test mutating func `The log must hold what follows the end, and the entry there`() {
         #expect(step(0) == .survey)
         #expect(schedule.needs(at: LogIndex(20)) == .zero)

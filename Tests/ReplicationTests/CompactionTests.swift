@@ -1,6 +1,7 @@
 import Raft
-import Replication
 import Testing
+
+@testable import Replication
 
 /// What a leader keeps in its log for a member that has just installed a snapshot, and how long.
 @Suite struct CompactionTests {
@@ -191,6 +192,22 @@ import Testing
         cluster.write(through: 20)
         cluster.checkpoint(through: 20)
         compact(&cluster, through: 19)
+    }
+
+    @Test func `What is only wished for goes where it is too much, and what is needed stays`() {
+        var tail = HeldTail()
+        tail.advance(to: LogIndex(3), wishing: LogIndex(3), atMost: 4 << 20)
+        for index: UInt64 in 4...7 { tail.add(1 << 20, through: LogIndex(index)) }
+        tail.advance(to: LogIndex(6), wishing: LogIndex(3), atMost: 4 << 20)
+        #expect(tail.needed == LogIndex(3))
+        tail.add(1 << 20, through: LogIndex(8))
+        #expect(tail.needed == LogIndex(6))
+        tail.advance(to: LogIndex(7), wishing: LogIndex(5), atMost: 4 << 20)
+        #expect(tail.needed == LogIndex(5))
+        tail.add(4 << 20, through: LogIndex(9))
+        #expect(tail.needed == nil)
+        tail.advance(to: LogIndex(9), wishing: LogIndex(9), atMost: 4 << 20)
+        #expect(tail.needed == LogIndex(9))
     }
 
     @Test func `It does not stay in a log without room, or that is to be shortened`() {

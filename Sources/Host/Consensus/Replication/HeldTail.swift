@@ -10,12 +10,16 @@ struct HeldTail: Sendable {
 
     /// Through here nothing is needed any more.
     private var index = LogIndex.zero
+    /// What is between it and `index` is wished for, and not needed.
+    private var wish = LogIndex.zero
     /// Bytes that may stay.
     private var byteLimit = 0
     /// Bytes that were handed out for the database since something is held.
     private var total = 0
     /// Those of them through `index`, roughly.
     private var passed = 0
+    /// … and through `wish`.
+    private var wishPassed = 0
     /// How many had been handed out through some indexes, ascending.
     private var marks: [Mark] = []
 
@@ -23,7 +27,10 @@ struct HeldTail: Sendable {
     private static let spacing = 1 << 20
 
     /// What follows this must stay; nil: nothing must, for it is too much.
-    var needed: LogIndex? { total - passed <= byteLimit ? index : nil }
+    var needed: LogIndex? {
+        if total - wishPassed <= byteLimit { return wish }
+        return total - passed <= byteLimit ? index : nil
+    }
 
     /// Entries were handed out for the database.
     mutating func add(_ bytes: Int, through index: LogIndex) {
@@ -34,13 +41,16 @@ struct HeldTail: Sendable {
 
     /// - Parameters:
     ///   - index: through here nothing is needed from now on.
+    ///   - wish: what follows this is wished for; at `index` at most.
     ///   - byteLimit: how much of what follows may stay.
-    mutating func advance(to index: LogIndex, atMost byteLimit: Int) {
+    mutating func advance(to index: LogIndex, wishing wish: LogIndex, atMost byteLimit: Int) {
         self.index = index
+        self.wish = min(wish, index)
         self.byteLimit = byteLimit
-        let gone = marks.prefix { $0.index <= index }
+        if let last = marks.last(where: { $0.index <= index }) { passed = last.total }
+        let gone = marks.prefix { $0.index <= self.wish }
         guard let last = gone.last else { return }
-        passed = last.total
+        wishPassed = last.total
         marks.removeFirst(gone.count)
     }
 }

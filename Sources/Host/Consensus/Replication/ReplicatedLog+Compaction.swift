@@ -22,9 +22,12 @@ extension ReplicatedLog {
 
     /// What follows `index` is copied elsewhere by and by. While this node leads it stays in the log, as long as no more
     /// of it comes than `byteLimit` bytes, and the log can be written.
-    package mutating func keep(behind index: LogIndex, atMost byteLimit: Int) {
+    /// - Parameter wish: what follows this stays, too, where it is not more either; nil: nothing else.
+    package mutating func keep(
+        behind index: LogIndex, wishing wish: LogIndex? = nil, atMost byteLimit: Int
+    ) {
         var tail = heldTail ?? HeldTail()
-        tail.advance(to: index, atMost: byteLimit)
+        tail.advance(to: index, wishing: wish ?? index, atMost: byteLimit)
         heldTail = tail
         drain()
     }

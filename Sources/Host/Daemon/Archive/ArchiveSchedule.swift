@@ -40,6 +40,8 @@ package struct ArchiveSchedule: Equatable, Sendable {
     private var leadership: UInt64?
     /// Where the archive ends; nil: nothing is there, or it is not known.
     package private(set) var end: ArchiveEnd?
+    /// Where it ended when pieces began to go behind a new base as well; nil: what went there leads as far.
+    private var former: ArchiveEnd?
     /// Where the archive ended when this leadership last knew.
     private var knownEnd: LogIndex?
     /// Somebody has looked where the archive ends.
@@ -113,13 +115,18 @@ package struct ArchiveSchedule: Equatable, Sendable {
     package func needs(at index: LogIndex) -> LogIndex {
         guard hasSurveyed else { return knownEnd?.previous ?? .zero }
         // A base follows, which holds all that is applied.
-        guard let end, end.position.index <= index else { return index.previous }
+        guard let end = former ?? end, end.position.index <= index else { return index.previous }
         return end.position.index.previous
     }
 
+    /// What follows this is to go into the archive once more, behind a new base; nil: nothing is. Without it pieces go
+    /// on behind the base before.
+    package var wishes: LogIndex? { former == nil ? nil : end?.position.index.previous }
+
     private mutating func forget() {
-        knownEnd = end?.position.index ?? knownEnd
+        knownEnd = (former ?? end)?.position.index ?? knownEnd
         end = nil
+        former = nil
         hasSurveyed = false
         mustProve = true
     }
@@ -134,7 +141,9 @@ package struct ArchiveSchedule: Equatable, Sendable {
         let left = fullInterval - min(max(age, .zero), fullInterval)
         // Where the wall clock is behind the log's the base has no age: another look makes it no younger.
         let isKnown = lastBase != nil && end?.base == lastBase
-        baseDue = isKnown ? min(baseDue, now + left) : now + left
+        // One of this leadership's own is there, though pieces lead farther behind the one before.
+        let isOlder = ownBase != nil && end != nil && end?.base != ownBase
+        if !isOlder { baseDue = isKnown ? min(baseDue, now + left) : now + left }
         lastBase = end?.base
     }
 
@@ -146,11 +155,17 @@ package struct ArchiveSchedule: Equatable, Sendable {
     ) {
         baseFailures = 0
         baseDue = now + fullInterval
-        guard isFollowed || end == nil || mustProve else { return }
+        ownBase = base
+        guard isFollowed || end == nil || mustProve else {
+            // Pieces that are very many make the next one due, but not at once.
+            baseMayBegin = baseDue
+            return
+        }
         // What went behind the one before goes behind this one, too.
         due = end == nil ? now + interval : now
+        let isPassed = end.map { $0.position.index > base.position.index } ?? false
+        former = isPassed && !mustProve ? end : nil
         end = ArchiveEnd(of: base)
-        ownBase = base
         lastBase = base
         mustProve = false
         failures = 0
@@ -167,6 +182,7 @@ package struct ArchiveSchedule: Equatable, Sendable {
     /// - Parameter isBehind: the log holds more than went into it.
     package mutating func shipped(_ end: ArchiveEnd, isBehind: Bool, at now: MonotonicTime) {
         self.end = end
+        if let former, former.position.index <= end.position.index { self.former = nil }
         mustProve = false
         failures = 0
         due = isBehind ? now : now + interval
@@ -175,8 +191,12 @@ package struct ArchiveSchedule: Equatable, Sendable {
     /// The log holds the entry at the end; what follows it was not read with it.
     package mutating func proved() { mustProve = false }
 
-    /// The log does not hold what follows the end, or holds another entry there.
-    package mutating func broke() { end = nil }
+    /// The log does not hold what follows the end, or holds another entry there. Behind a new base the pieces go on behind
+    /// the one before.
+    package mutating func broke() {
+        end = former
+        former = nil
+    }
 
     /// It can't be done now.
     package mutating func postponed(at now: MonotonicTime) { due = now + interval }

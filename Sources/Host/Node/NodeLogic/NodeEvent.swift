@@ -48,8 +48,8 @@ package enum NodeEvent: Sendable {
     case registryWatched(RegistryWatchOutcome)
 
     /// What follows the index is still to be copied from the log of a leader: it stays there, as long as no more
-    /// comes than so many bytes.
-    case keepLog(behind: LogIndex, atMost: Int)
+    /// comes than so many bytes. What follows the other index is wished for, within the same bound.
+    case keepLog(behind: LogIndex, wishing: LogIndex, atMost: Int)
 
     // From the log.
     case log(LogReport)

@@ -238,7 +238,8 @@ package struct NodeMachine: Sendable {
         case .registryAnswered(let request, let id, let reply):
             rendezvous.registryAnswered(request, id, reply)
         case .registryWatched(let outcome): rendezvous.registryWatched(outcome)
-        case .keepLog(let index, let bytes): replicated?.keep(behind: index, atMost: bytes)
+        case .keepLog(let index, let wish, let bytes):
+            replicated?.keep(behind: index, wishing: wish, atMost: bytes)
         case .log(let report): take(report)
         case .database(let report): take(report)
         case .snapshot(let report): take(report)

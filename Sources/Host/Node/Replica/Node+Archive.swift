@@ -30,10 +30,13 @@ extension Node {
     /// What follows is still to be read by `appliedEntries`, and stays in the log while this node leads: a GiB of it
     /// at most, and no more than a quarter of what the disk has free now. To be said again as copying goes on.
     /// Asks the file system, so not on a thread of the node's own.
-    package func keepLog(behind index: LogIndex) {
+    /// - Parameter wish: what follows this stays, too, as long as all of it is not more than that.
+    package func keepLog(behind index: LogIndex, wishing wish: LogIndex) {
         let free = DiskRoom.bytes(at: options.dataDirectory) ?? 0
         links.mailbox.post(
-            .keepLog(behind: index, atMost: Int(clamping: min(free / 4, Self.mostKeptBytes))))
+            .keepLog(
+                behind: index, wishing: wish,
+                atMost: Int(clamping: min(free / 4, Self.mostKeptBytes))))
     }
 
     private static let mostKeptBytes: UInt64 = 1 << 30

@@ -132,7 +132,9 @@ final class ArchiveService: Sendable {
                 at: .now, leadership: leadership?.rawValue, index: status.appliedIndex)
             if leadership != nil {
                 let needs = schedule.needs(at: status.appliedIndex)
-                node.keepLog(behind: min(needs, base.needs ?? needs))
+                // A base that takes too long must not cost the pieces what they go on with.
+                let wishes = [schedule.wishes, base.needs].compactMap { $0 }
+                node.keepLog(behind: needs, wishing: wishes.reduce(needs, min))
             }
             trying(&schedule) { schedule throws(StorageFault) in
                 switch step {
