@@ -232,9 +232,10 @@ struct LoadedSchema {
         _ items: [SchemaRow]
     ) -> (plain: [SchemaRow], others: [SchemaRow]) {
         let virtual = Set(items.filter(\.isVirtual).map { ByteText($0.name.loweredASCII.utf8) })
+        let sizes = Set(virtual.map(\.bytes.count))
         var (plain, others): ([SchemaRow], [SchemaRow]) = ([], [])
         for item in items {
-            let mayBePart = [item.name, item.owner].contains { isPart($0, of: virtual) }
+            let mayBePart = [item.name, item.owner].contains { isPart($0, of: virtual, sizes) }
             if item.isVirtual || mayBePart || item.kind == .trigger {
                 others.append(item)
             } else {
@@ -245,10 +246,14 @@ struct LoadedSchema {
     }
 
     /// Modules, also those of extensions, name the tables in which they keep rows after the virtual table.
-    private static func isPart(_ name: String, of virtual: Set<ByteText>) -> Bool {
+    /// - Parameter sizes: of the virtual tables' names. A name may be a MB of underscores.
+    private static func isPart(
+        _ name: String, of virtual: Set<ByteText>, _ sizes: Set<Int>
+    ) -> Bool {
         let bytes = Array(name.loweredASCII.utf8)
-        return bytes.indices.contains { place in
-            bytes[place] == UInt8(ascii: "_") && virtual.contains(ByteText(bytes[..<place]))
+        return sizes.contains { size in
+            size < bytes.count && bytes[size] == UInt8(ascii: "_")
+                && virtual.contains(ByteText(bytes[..<size]))
         }
     }
 
