@@ -145,6 +145,10 @@ struct ArchiveScheduleTests {
         schedule.baseFailed(at: at(1))
         #expect(step(2) == .piece(behind: Self.end(15), mustProve: true))
         #expect(step(3) == .base(behind: Self.end(15), mustProve: true))
+        // Each try copies the whole database.
+        for _ in 0..<20 { schedule.baseFailed(at: at(3)) }
+        #expect(step(3602) == .piece(behind: Self.end(15), mustProve: true))
+        #expect(step(3603) == .base(behind: Self.end(15), mustProve: true))
     }
 
     @Test

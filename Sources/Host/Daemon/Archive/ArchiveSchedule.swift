@@ -29,6 +29,8 @@ package struct ArchiveSchedule: Equatable, Sendable {
 
     private static let firstPause = Duration.seconds(1)
     private static let longestPause = Duration.seconds(300)
+    /// Behind a base that failed: each try copies the whole database and checks it, and pieces go on meanwhile.
+    private static let longestBasePause = Duration.seconds(3600)
     /// How soon a new leadership is seen.
     private static let watch = Duration.seconds(1)
     /// Of one base. A listing of them takes some tens of requests.
@@ -175,7 +177,7 @@ package struct ArchiveSchedule: Equatable, Sendable {
     package mutating func baseFailed(at now: MonotonicTime) {
         guard end != nil else { return failed(at: now) }
         baseFailures += 1
-        baseMayBegin = now + Self.pause(behind: baseFailures)
+        baseMayBegin = now + Self.pause(behind: baseFailures, atMost: Self.longestBasePause)
     }
 
     /// A piece is there now.
@@ -213,7 +215,9 @@ package struct ArchiveSchedule: Equatable, Sendable {
         due = now + Self.pause(behind: failures)
     }
 
-    private static func pause(behind failures: Int) -> Duration {
-        min(firstPause * (1 << min(failures - 1, 9)), longestPause)
+    private static func pause(
+        behind failures: Int, atMost longest: Duration = Self.longestPause
+    ) -> Duration {
+        min(firstPause * (1 << min(failures - 1, 12)), longest)
     }
 }
