@@ -425,6 +425,30 @@ import Wire
                 == 1)
     }
 
+    /// They wait in memory until the dump is through.
+    @Test func `What makes the virtual tables of a dump has a bound`() throws {
+        let rows = (0..<40).map { number in
+            """
+            INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) \
+            VALUES('table','t\(number)','t\(number)',0,'CREATE VIRTUAL TABLE t\(number) USING fts5(w)');
+
+            """
+        }
+        let file = try LoadFile(shell.path("dump"))
+        try file.write(
+            Array("BEGIN;\nPRAGMA writable_schema=ON;\n\(rows.joined())COMMIT;\n".utf8))
+        var dump = LoadedDump(of: file)
+        dump.pieceBytes = 64
+        dump.lastBytes = 40
+        dump.statementBytes = 4096
+        do throws(LoadRefusal) {
+            DatabaseDirectory.drop(try dump.build())
+            Issue.record("it was taken")
+        } catch {
+            #expect("\(error)".contains("virtual tables"), "\(error)")
+        }
+    }
+
     /// As SQLite itself has it.
     @Test(arguments: [
         "", ";", ";\n", "SELECT 1;\nSELECT 2; \t\r\nSELECT", "SELECT 'a;\n';\nSELECT 'b;\n",

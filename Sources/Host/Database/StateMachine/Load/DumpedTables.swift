@@ -7,6 +7,8 @@ internal import SQLite
 struct DumpedTables {
     /// Statements of the dump.
     private var rows: [[UInt8]] = []
+    /// Of all of them; they stay in memory until the dump is through.
+    private(set) var byteCount = 0
 
     /// Rows that are put into the schema together: each such command has the steps of a request for itself.
     private static let rowsPerCommand = 16
@@ -33,7 +35,10 @@ struct DumpedTables {
                     let rest = UnsafeRawBufferPointer(rebasing: sql[start...])
                     let row = CatalogueRow(rest)
                     guard let count = row?.end ?? Self.permission(rest) else { break }
-                    if row != nil { rows.append(Array(bytes[start..<start + count])) }
+                    if row != nil {
+                        rows.append(Array(bytes[start..<start + count]))
+                        byteCount += count
+                    }
                     kept += bytes[place..<start]
                     place = start + count
                     while tokens.offset < place, tokens.next() != nil {}

@@ -15,7 +15,7 @@ struct LoadedDump {
     var pieceBytes = 4 << 20
     /// Bytes at the end that are run last, in one piece: the words that end a dump are among them.
     var lastBytes = 4096
-    /// Bytes that one statement may have.
+    /// Bytes that one statement may have, and all rows of the schema that make virtual tables.
     var statementBytes = 64 << 20
     /// What the database leaves free of the disk, beside room for a copy of itself, in bytes.
     var spareBytes: UInt64 = 64 << 20
@@ -55,7 +55,7 @@ struct LoadedDump {
     }
 
     private func run(on path: String) throws(LoadRefusal) {
-        var runner = try Runner(on: path, sparing: spareBytes)
+        var runner = try Runner(on: path, sparing: spareBytes, rowBytes: statementBytes)
         var rest: [UInt8] = []
         var refusal: LoadRefusal?
         // How many bytes are looked at next.
@@ -107,14 +107,18 @@ struct LoadedDump {
     private struct Runner {
         private let applier: Applier
         private let spareBytes: UInt64
+        private let rowBytes: Int
         /// At which the next piece begins, from 1.
         private(set) var line = 1
         /// The dump began a transaction, which is left out.
         private var hasBegun = false
         private var tables = DumpedTables()
 
-        init(on path: String, sparing spareBytes: UInt64) throws(LoadRefusal) {
+        init(
+            on path: String, sparing spareBytes: UInt64, rowBytes: Int
+        ) throws(LoadRefusal) {
             self.spareBytes = spareBytes
+            self.rowBytes = rowBytes
             do throws(ApplyFault) {
                 applier = try Applier(path: path)
             } catch {
@@ -143,6 +147,10 @@ struct LoadedDump {
             }
             // Outside of a transaction they are refused where they stand.
             if hasBegun { text = tables.take(outOf: text) }
+            guard tables.byteCount <= rowBytes else {
+                throw LoadRefusal(
+                    "what makes the virtual tables of the dump has more than \(rowBytes) bytes")
+            }
             let failure = try apply(text)
             if let failure { throw LoadRefusal("lines \(first) to \(line): \(failure)") }
         }
