@@ -156,6 +156,9 @@ struct ArchiveScheduleTests {
     {
         #expect(step(0) == .survey)
         schedule.surveyed(Self.end(15), age: .seconds(100), at: at(0))
+        // Also where nothing went there since somebody looked.
+        schedule.begun(Self.base, isFollowed: false, at: at(0))
+        #expect(step(0) == .piece(behind: Self.end(15), mustProve: true))
         schedule.shipped(Self.end(18), isBehind: true, at: at(0))
         schedule.begun(Self.base, isFollowed: false, at: at(1))
         #expect(step(1) == .piece(behind: Self.end(18), mustProve: false))

@@ -158,7 +158,7 @@ package struct ArchiveSchedule: Equatable, Sendable {
         baseFailures = 0
         baseDue = now + fullInterval
         ownBase = base
-        guard isFollowed || end == nil || mustProve else {
+        guard isFollowed || end == nil else {
             // Pieces that are very many make the next one due, but not at once.
             baseMayBegin = baseDue
             return
