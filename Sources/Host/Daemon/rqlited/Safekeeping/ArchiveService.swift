@@ -210,9 +210,21 @@ final class ArchiveService: Sendable {
                     "to": store.place.name, "index": base.name.position.index,
                     "size": ByteSize(bytes: size),
                 ])
-            // Another leadership looks what is there.
-            if base.term == leadership { goOn(&schedule, behind: base.name, status) }
+            let isOwn = base.term == leadership
+            if leadership != nil, isOwn || isNewer(base, than: schedule, status) {
+                goOn(&schedule, behind: base.name, status)
+            }
         }
+    }
+
+    /// One of an earlier leadership of this node, in whose log all is that was committed then.
+    private func isNewer(
+        _ base: ArchiveBaseWork.Prepared, than schedule: ArchiveSchedule, _ status: NodeStatus
+    ) -> Bool {
+        guard schedule.hasSurveyed, base.cluster == status.cluster, let end = schedule.end else {
+            return false
+        }
+        return end.base.position.index < base.name.position.index
     }
 
     /// First the way there: who ends in between leaves no hole.
