@@ -133,8 +133,8 @@ final class ArchiveService: Sendable {
             if leadership != nil {
                 let needs = schedule.needs(at: status.appliedIndex)
                 // A base that takes too long must not cost the pieces what they go on with.
-                let wishes = [schedule.wishes, base.needs].compactMap { $0 }
-                node.keepLog(behind: needs, wishing: wishes.reduce(needs, min))
+                let wish = min(schedule.wishes ?? needs, base.needs ?? needs)
+                node.keepLog(behind: needs, wishing: wish)
             }
             trying(&schedule) { schedule throws(StorageFault) in
                 switch step {
