@@ -18,11 +18,11 @@ import WriteAheadLog
     /// A founder's, where a node of the other cluster lives now.
     private let place = PeerAddress("n1:4002")
 
-    private func founder() -> Rendezvous {
+    private func founder(timeout: Duration? = nil) -> Rendezvous {
         var settings = MachineSettings(
             explicitID: nil, fallbackID: identity.id, address: PeerAddress("n3:4002"),
             apiURL: "", dataDirectory: "", version: "")
-        settings.plan = .registry(expect: 3, timeout: nil, suffrage: .voter)
+        settings.plan = .registry(expect: 3, timeout: timeout, suffrage: .voter)
         var rendezvous = Rendezvous(
             NodeOptions(identity: identity, engine: "", settings: settings),
             chance: Xoshiro256((1, 2, 3, 4)))
@@ -101,6 +101,20 @@ import WriteAheadLog
         rendezvous.tick(Rendezvous.Situation(), MonotonicTime(nanoseconds: 9_000_000_000))
         for decision in rendezvous.takeDecisions() {
             if case .record = decision { Issue.record("it founds again: \(decision)") }
+        }
+        #expect(rendezvous.registry?.formation?.isFinished == false)
+    }
+
+    /// What passed while it waited for its own cluster does not count.
+    @Test func `It has all its time to come to the cluster that works`() throws {
+        var rendezvous = founder(timeout: .seconds(5))
+        let written = left(&rendezvous, whereRegistryShows: entry(of: other))
+        _ = try #require(written)
+        rendezvous.recorded(.disposal)
+        _ = rendezvous.takeDecisions()
+        rendezvous.tick(Rendezvous.Situation(), MonotonicTime(nanoseconds: 9_000_000_000))
+        for decision in rendezvous.takeDecisions() {
+            if case .fail(let text) = decision { Issue.record("it gave up: \(text)") }
         }
         #expect(rendezvous.registry?.formation?.isFinished == false)
     }

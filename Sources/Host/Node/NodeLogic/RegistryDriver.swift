@@ -16,16 +16,25 @@ struct RegistryDriver {
     private var entry = RegistryStatus.Sighting.unknown
     private var ownRecord = RegistryStatus.Sighting.unknown
     private let start: MonotonicTime
+    /// When the formation began: long after the driver, on a node that left its cluster.
+    private var formationStart: MonotonicTime
 
     init(_ keeper: RegistryKeeper, state: RegistryState, now: MonotonicTime) {
         self.keeper = keeper
         self.state = state
         start = now
+        formationStart = now
+    }
+
+    /// The node has no cluster, and has all its time to come to one.
+    mutating func begin(_ formation: RegistryFormation, now: MonotonicTime) {
+        self.formation = formation
+        formationStart = now
     }
 
     mutating func tick(_ now: MonotonicTime) {
         keeper.tick(now - start)
-        formation?.tick(now - start)
+        formation?.tick(now - formationStart)
     }
 
     /// Notes what the answer shows and hands it to the machine that asked.

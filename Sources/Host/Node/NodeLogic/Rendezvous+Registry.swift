@@ -26,8 +26,9 @@ extension Rendezvous {
             introduction, apiURL: options.apiURL, limit: limit)
         settings.clearCommand = clearCommand
         settings.foundsAnew = options.foundsAnew
-        registry?.formation = RegistryFormation(
+        let formation = RegistryFormation(
             settings, state: state, freshID: chance.nextID(), seed: chance.next())
+        registry?.begin(formation, now: now)
     }
 
     /// What an operator types to repair the registry by hand, but for the last flag.
