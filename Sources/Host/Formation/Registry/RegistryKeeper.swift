@@ -139,6 +139,8 @@ package struct RegistryKeeper: Sendable {
     ) {
         self.members = members
         if record != self.record {
+            // By the founders of another cluster a node would found this one a second time.
+            if record.cluster != self.record.cluster { founders = [] }
             self.record = record
             ownDue = now
         }
