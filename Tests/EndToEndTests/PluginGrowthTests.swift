@@ -119,6 +119,24 @@ import Testing
         #expect(last.upperBound < first.lowerBound, "\(log)")
     }
 
+    /// The second's telling waits behind a call that ends while the first says goodbye.
+    @Test func `Nobody is told of a node that stops without a goodbye`() async throws {
+        let node = try node([
+            "-disco-plugin-path", try compile("telling.c"), "-disco-mode", "telling,telling-too",
+            "-disco-isolation", "none", "-disco-config",
+            #"{"telling":{"lingers":true},"telling-too":{"stuck":true}}"#,
+        ])
+        defer { node.kill() }
+        try node.start()
+        try await eventually("the first plugin is told") {
+            node.log.contains("told:") ? true : nil
+        }
+        _ = try await node.terminate()
+        #expect(node.log.contains("has said goodbye"), "\(node.log)")
+        let stuck = node.log.split(separator: "\n").filter { $0.contains("stuck:") }
+        #expect(stuck.last?.contains("leaving at") ?? true, "\(node.log)")
+    }
+
     @Test func `A plugin that wants to know of the node only from SIGHUP on is told`() async throws
     {
         let folder = try compile("telling.c")

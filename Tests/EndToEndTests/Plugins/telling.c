@@ -1,10 +1,11 @@
 /* A resolver, under two names, that always answers with the node's own host, and logs what it is told of the
  * node, when it is made and later, unless its configuration has the word "deaf"; with "late" it says that it was
- * told too late, with "hung" it does not say so until it is given up, and with "lingers" its goodbye lasts as long
- * as it may. */
+ * told too late, with "hung" it does not say so until it is given up, with "lingers" its goodbye lasts as long as it
+ * may, and with "stuck" it does not answer before another instance in the process says goodbye. */
 #define _GNU_SOURCE
 #include "rqlite_disco.h"
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -17,11 +18,13 @@ struct rqd_instance {
     char config[64];
 };
 
+static atomic_int goodbyes;
+
 static rqd_code resolve(rqd_instance *self, const rqd_call *call, const rqd_sink *sink) {
     static const rqd_text host = RQD_TEXT("127.0.0.1");
     rqd_address address = {0};
-    (void)self;
-    (void)call;
+    if (strstr(self->config, "stuck"))
+        while (atomic_load(&goodbyes) == 0 && !call->cancelled(call)) poll(NULL, 0, 10);
     address.size = sizeof address;
     address.host = host;
     return sink->address(sink, &address);
@@ -49,12 +52,14 @@ static rqd_code update(rqd_instance *self, const rqd_call *call, const rqd_node 
         return RQD_UNSUPPORTED;
     }
     text.length = (uint64_t)snprintf(
-        line, sizeof line, "told:%s%s%s%s%s at %.*s", node->flags & RQD_NODE_JOINED ? " joined" : "",
+        line, sizeof line, "%s:%s%s%s%s%s at %.*s", strstr(self->config, "stuck") ? "stuck" : "told",
+        node->flags & RQD_NODE_JOINED ? " joined" : "",
         node->flags & RQD_NODE_VOTER ? " voter" : "", node->flags & RQD_NODE_LEADS ? " leads" : "",
         node->flags & RQD_NODE_READY ? " ready" : "",
         node->flags & RQD_NODE_LEAVING ? " leaving" : "", (int)node->api_url.length,
         node->api_url.data);
     self->host->log(self->host, RQD_LOG_INFO, text);
+    if (leaves) atomic_fetch_add(&goodbyes, 1);
     if (strstr(self->config, leaves ? "lingers" : "hung")) wait_for_end(call);
     if (leaves) {
         static const rqd_text words = RQD_TEXT("has said goodbye");

@@ -57,8 +57,12 @@ final class NodeTeller: Sendable {
     /// - Returns: waits for that, but not for long.
     func stop() -> () -> Void {
         wakes.post(.stop)
-        // Who can't have heard of the node needs no goodbye.
-        guard instance.mayHaveHeard else { return {} }
+        // Who can't have heard of the node needs no goodbye, and must not hear of it now: what waits in line would
+        // begin while others say theirs.
+        guard instance.mayHaveHeard else {
+            instance.stop {}
+            return {}
+        }
         let answer = Mailbox<Void>()
         let end = MonotonicTime.now + Self.goodbye + .seconds(1)
         instance.tell(state(isLeaving: true), timeout: Self.goodbye) { [logger] result in

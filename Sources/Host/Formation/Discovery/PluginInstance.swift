@@ -104,7 +104,7 @@ package final class PluginInstance: Sendable {
     }
 
     /// Cancels everything and destroys the plugin's instance. Returns at once; the process need not
-    /// wait for the completion to exit.
+    /// wait for the completion to exit. May be called again.
     package func stop(completion: @escaping @Sendable () -> Void) {
         watching.stop()
         serial.stop()
