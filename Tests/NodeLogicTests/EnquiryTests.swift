@@ -8,8 +8,8 @@ import Testing
 @Suite struct EnquiryTests {
     private static let forming = (1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1" }
 
-    private func leader(_ scenario: NodeScenario) throws -> Int {
-        let machine = try #require(scenario.ensemble.nodes[1]?.machine)
+    private func leader(_ scenario: NodeScenario, seenBy number: Int = 1) throws -> Int {
+        let machine = try #require(scenario.ensemble.nodes[number]?.machine)
         let leader = try #require(machine.replicated?.raft.leader)
         return try #require(Int(leader.rawValue))
     }
@@ -55,5 +55,28 @@ import Testing
         #expect(open(scenario, at: follower).checks == 128)
         _ = scenario.run(["run 61000"])
         #expect(open(scenario, at: follower).checks == 0)
+    }
+
+    @Test func `Who waits for a leader that is gone keeps nobody from the next one`() throws {
+        var scenario = NodeScenario()
+        _ = scenario.run(Self.forming + ["run 1500"])
+        let gone = try leader(scenario)
+        let others = (1...3).filter { $0 != gone }
+        _ = scenario.run(others.map { "cut \(gone) \($0)" })
+        for other in others {
+            _ = scenario.run([
+                "ready \(other) count=300 timeout=3600000",
+                "leader \(other) count=300 timeout=3600000",
+            ])
+        }
+        _ = scenario.run(["run 5000"])
+        let next = try leader(scenario, seenBy: others[0])
+        let follower = try #require(others.first { $0 != next })
+        #expect(next != gone)
+        #expect(open(scenario, at: follower).checks == 128)
+        #expect(open(scenario, at: follower).surveys == 64)
+        let said = scenario.run(["ready \(follower)", "leader \(follower)", "run 100"])
+        #expect(said.contains { $0.contains(" -> ready(") }, "\(said)")
+        #expect(said.contains { $0.hasSuffix(" -> leader \(next)") }, "\(said)")
     }
 }

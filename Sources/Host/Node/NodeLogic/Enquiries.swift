@@ -17,28 +17,57 @@ struct Enquiries {
         var found: [NodeDescription] = []
     }
 
+    private struct Question {
+        var survey: UInt64
+        var member: Member
+        var isOfLeader: Bool
+    }
+
+    /// Of readiness, by the word of the leader.
+    struct Check {
+        var pending: PendingRequest
+        var sync: Bool
+        var leader: NodeID
+    }
+
     // Each question takes a connection, and stays open when the client has gone: a member that is switched off
     // or stands still answers none, and clients come again.
 
-    /// Members that may be asked at a time; a survey that is begun asks all of its own.
+    /// Members that may be asked at a time for lists; a survey that is begun asks all of its own.
     static let mostQuestions = 256
-    /// Checks that may wait for the leader's word at a time.
+    /// Questions who it is that may wait for one leader at a time, and twice as many for all: who waits for one
+    /// that is gone must not keep others from the one that leads now.
+    static let mostOfLeader = 64
+    /// The same of checks.
     static let mostChecks = 128
     /// Nobody is waited for any longer, whatever the client says.
     static let longestQuestion = Duration.seconds(60)
 
     private var surveys: [UInt64: Survey] = [:]
-    private var members: [PeerCallID: (survey: UInt64, member: Member)] = [:]
+    private var members: [PeerCallID: Question] = [:]
     /// Readiness checks that wait for the leader's word.
-    private var checks: [PeerCallID: (pending: PendingRequest, sync: Bool)] = [:]
+    private var checks: [PeerCallID: Check] = [:]
     private var lastSurvey: UInt64 = 0
     /// Members that this node described by itself, for it is one of them.
     private(set) var ownDescriptions = 0
 
-    /// See `mostQuestions`.
-    var hasMostQuestions: Bool { members.count >= Self.mostQuestions }
-    /// See `mostChecks`.
-    var hasMostChecks: Bool { checks.count >= Self.mostChecks }
+    /// Whether no survey may begin.
+    /// - Parameter leader: who alone is asked who it is; nil: a list is asked for.
+    func hasMostQuestions(of leader: NodeID?) -> Bool {
+        let most = leader == nil ? Self.mostQuestions : Self.mostOfLeader
+        // As a rule.
+        guard members.count >= most else { return false }
+        guard let leader else { return members.values.count { !$0.isOfLeader } >= most }
+        let asked = members.values.filter(\.isOfLeader)
+        return asked.count >= 2 * most || asked.count { $0.member.id == leader } >= most
+    }
+
+    /// Whether no check may wait for this leader's word. See `mostChecks`.
+    func hasMostChecks(of leader: NodeID) -> Bool {
+        guard checks.count >= Self.mostChecks else { return false }
+        return checks.count >= 2 * Self.mostChecks
+            || checks.values.count { $0.leader == leader } >= Self.mostChecks
+    }
 
     /// How long a question may take.
     /// - Parameter deadline: of the client.
@@ -55,19 +84,21 @@ struct Enquiries {
             ownDescriptions += 1
         }
         surveys[lastSurvey] = survey
-        for (call, member) in asking { members[call] = (lastSurvey, member) }
+        for (call, member) in asking {
+            members[call] = Question(
+                survey: lastSurvey, member: member, isOfLeader: survey.isOfLeader)
+        }
     }
 
     /// - Returns: the answer that is complete with this one.
     mutating func surveyed(
         _ call: PeerCallID, _ result: PeerResult, now: MonotonicTime
     ) -> ClientAnswer? {
-        guard let (number, member) = members.removeValue(forKey: call),
-            var survey = surveys[number]
+        guard let asked = members.removeValue(forKey: call), var survey = surveys[asked.survey]
         else { return nil }
-        survey.found.append(Self.describe(member, survey, result, now))
-        surveys[number] = survey
-        return finish(number)
+        survey.found.append(Self.describe(asked.member, survey, result, now))
+        surveys[asked.survey] = survey
+        return finish(asked.survey)
     }
 
     /// - Returns: the answer, if nobody else is waited for.
@@ -110,12 +141,8 @@ struct Enquiries {
 
     // MARK: Readiness
 
-    mutating func beginCheck(_ pending: PendingRequest, sync: Bool, call: PeerCallID) {
-        checks[call] = (pending, sync)
-    }
+    mutating func begin(_ check: Check, call: PeerCallID) { checks[call] = check }
 
     /// The check that waited for this answer.
-    mutating func checked(_ call: PeerCallID) -> (pending: PendingRequest, sync: Bool)? {
-        checks.removeValue(forKey: call)
-    }
+    mutating func checked(_ call: PeerCallID) -> Check? { checks.removeValue(forKey: call) }
 }

@@ -222,7 +222,8 @@ extension NodeMachine {
         _ members: [Member], for pending: PendingRequest, isOfLeader: Bool
     ) {
         let asksOthers = members.contains { $0.id != options.identity.id }
-        guard !asksOthers || !enquiries.hasMostQuestions else {
+        let sought = isOfLeader ? members.first?.id : nil
+        guard !asksOthers || !enquiries.hasMostQuestions(of: sought) else {
             return router.answer(pending, .failed(.busy))
         }
         let leader = replicated?.raft.leader
@@ -280,23 +281,25 @@ extension NodeMachine {
         guard leader != options.identity.id else {
             return leaderAnswered(pending, sync: check.sync, raft.commitIndex)
         }
-        guard !enquiries.hasMostChecks else {
+        guard !enquiries.hasMostChecks(of: leader) else {
             let cause = "\(Enquiries.mostChecks) checks wait for its word already"
             return answer(pending, .leaderUnreachable(cause))
         }
         let id = PeerCallID(newID())
-        enquiries.beginCheck(pending, sync: check.sync, call: id)
+        enquiries.begin(
+            Enquiries.Check(pending: pending, sync: check.sync, leader: leader), call: id)
         let timeout = Enquiries.time(until: pending.deadline, now: now)
         call(.readiness, .hello, at: address, timeout: timeout, id: id)
     }
 
     mutating func readinessAnswered(_ id: PeerCallID, _ result: PeerResult) {
-        guard let (pending, sync) = enquiries.checked(id) else { return }
+        guard let check = enquiries.checked(id) else { return }
         switch result {
         case .success(.hello(let hello)):
-            leaderAnswered(pending, sync: sync, hello.commitIndex)
-        case .success: answer(pending, .leaderUnreachable("it gave no hello"))
-        case .failure(let failure): answer(pending, .leaderUnreachable("\(failure)"))
+            leaderAnswered(check.pending, sync: check.sync, hello.commitIndex)
+        case .success: answer(check.pending, .leaderUnreachable("it gave no hello"))
+        case .failure(let failure):
+            answer(check.pending, .leaderUnreachable("\(failure)"))
         }
     }
 
