@@ -44,6 +44,13 @@ import Testing
         #expect(open(scenario, at: leader).surveys == 1)
     }
 
+    @Test func `Where there are many descriptors more members are asked at a time`() {
+        #expect(Enquiries.mostQuestions(besides: 200) == 256)
+        #expect(Enquiries.mostQuestions(besides: 4096) == 256)
+        #expect(Enquiries.mostQuestions(besides: 65_536) == 1024)
+        #expect(Enquiries.mostQuestions(besides: 1 << 20) == 4096)
+    }
+
     @Test func `So many checks wait for a leader that does not answer`() throws {
         var scenario = NodeScenario()
         _ = scenario.run(Self.forming + ["run 1500"])

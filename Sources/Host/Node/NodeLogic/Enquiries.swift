@@ -33,8 +33,12 @@ struct Enquiries {
     // Each question takes a connection, and stays open when the client has gone: a member that is switched off
     // or stands still answers none, and clients come again.
 
-    /// Members that may be asked at a time for lists; a survey that is begun asks all of its own.
-    static let mostQuestions = 256
+    /// Members that may be asked at a time for lists; a survey that is begun asks all of its own. Clients ask for
+    /// lists by the hundred when a leader is lost: so these are as many as descriptors allow.
+    /// - Parameter connections: that may be accepted; of more than some 18,000 most are never taken.
+    static func mostQuestions(besides connections: Int) -> Int {
+        min(max(256, connections / 64), 4096)
+    }
     /// Questions who it is that may wait for one leader at a time, and twice as many for all: who waits for one
     /// that is gone must not keep others from the one that leads now.
     static let mostOfLeader = 64
@@ -52,9 +56,12 @@ struct Enquiries {
     private(set) var ownDescriptions = 0
 
     /// Whether no survey may begin.
-    /// - Parameter leader: who alone is asked who it is; nil: a list is asked for.
-    func hasMostQuestions(of leader: NodeID?) -> Bool {
-        let most = leader == nil ? Self.mostQuestions : Self.mostOfLeader
+    /// - Parameters:
+    ///   - leader: who alone is asked who it is; nil: a list is asked for.
+    ///   - connections: see `mostQuestions`.
+    func hasMostQuestions(of leader: NodeID?, besides connections: Int) -> Bool {
+        let most =
+            leader == nil ? Self.mostQuestions(besides: connections) : Self.mostOfLeader
         // As a rule.
         guard members.count >= most else { return false }
         guard let leader else { return members.values.count { !$0.isOfLeader } >= most }

@@ -223,7 +223,8 @@ extension NodeMachine {
     ) {
         let asksOthers = members.contains { $0.id != options.identity.id }
         let sought = isOfLeader ? members.first?.id : nil
-        guard !asksOthers || !enquiries.hasMostQuestions(of: sought) else {
+        let connections = options.maxConnections
+        guard !asksOthers || !enquiries.hasMostQuestions(of: sought, besides: connections) else {
             return router.answer(pending, .failed(.busy))
         }
         let leader = replicated?.raft.leader
