@@ -135,6 +135,23 @@ import Wire
         #expect(client.client.server.budgets.connections.inUse == 0)
     }
 
+    @Test func `Where descriptors are few streams have places of their own`() throws {
+        let limits = HTTPLimits(clientConnections: 4)
+        #expect(limits.connections == 3)
+        let client = try client(limits)
+        let streams = [1, 3, 5, 7, 9, 11] as [UInt32]
+        for stream in streams { try client.request(stream, "GET", "/db/query?q=S") }
+        #expect(client.client.node.requests.count == streams.count)
+        let budgets = client.client.server.budgets
+        #expect(budgets.connections.inUse == 1)
+        #expect(budgets.furtherStreams.inUse == streams.count - 1)
+        _ = try client.channel.finish()
+        #expect(budgets.connections.inUse == 0)
+        #expect(budgets.furtherStreams.inUse == 0)
+        #expect(budgets.observers.inUse == 0)
+        #expect(HTTPLimits(clientConnections: 1 << 20).furtherStreams == nil)
+    }
+
     // MARK: Floods
 
     @Test func `Streams that are opened to be reset end the connection`() throws {

@@ -57,6 +57,8 @@ package struct HTTPLimits: Sendable {
 
     /// Connections that may ask for anything.
     package var connections = 16_384
+    /// Streams of HTTP/2 but the first of each connection; nil: they count among `connections`.
+    package private(set) var furtherStreams: Int?
     /// Connections beyond, which may only look at the node: `/readyz`, `/status`, `/debug/vars`.
     package var observerConnections = 64
     /// How long one of these may take for its head, or do nothing.
@@ -97,7 +99,10 @@ package struct HTTPLimits: Sendable {
     /// without a word, and nobody would have to make room.
     package init(clientConnections: Int) {
         let spare = min(2 * observerConnections, clientConnections / 4)
-        connections = max(1, min(connections, clientConnections - spare))
+        let most = connections
+        connections = max(1, min(most, clientConnections - spare))
+        // They take no descriptors.
+        if connections < most { furtherStreams = most }
     }
 
     /// For a connection that may only look at the node.

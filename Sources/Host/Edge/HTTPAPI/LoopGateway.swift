@@ -378,7 +378,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
 
     /// - Returns: nil: there are as many as the process may have.
     func connectionOpened(by account: ClientAccount) -> ConnectionPlace? {
-        guard let place = takePlace(for: account) else { return nil }
+        guard let place = takePlace(in: edge.budgets.connections, for: account) else { return nil }
         openConnections += 1
         edge.desk.counters.connections.add(1)
         return place
@@ -391,19 +391,23 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         endDrainingIfDue()
     }
 
-    /// One among all connections, or else among those that only look at the node; nil: there is neither.
-    func takePlace(for account: ClientAccount) -> ConnectionPlace? {
-        let shortage = edge.budgets.connections.take(1, for: account)
-        if shortage != nil, edge.budgets.observers.take(1, for: nil) != nil { return nil }
-        return ConnectionPlace(account: account, shortage: shortage)
+    /// One for a further stream of a connection, as for a connection.
+    func takePlaceOfStream(for account: ClientAccount) -> ConnectionPlace? {
+        takePlace(in: edge.budgets.furtherStreams, for: account)
+    }
+
+    /// One among all, or else among those that only look at the node; nil: there is neither.
+    private func takePlace(in budget: Budget, for account: ClientAccount) -> ConnectionPlace? {
+        guard let shortage = budget.take(1, for: account) else {
+            return ConnectionPlace(account: account, shortage: nil, budget: budget)
+        }
+        let observers = edge.budgets.observers
+        guard observers.take(1, for: nil) == nil else { return nil }
+        return ConnectionPlace(account: account, shortage: shortage, budget: observers)
     }
 
     func giveBack(_ place: ConnectionPlace) {
-        if place.isObserver {
-            edge.budgets.observers.giveBack(1, for: nil)
-        } else {
-            edge.budgets.connections.giveBack(1, for: place.account)
-        }
+        place.budget.giveBack(1, for: place.isObserver ? nil : place.account)
     }
 
     /// An open connection speaks HTTP/2.

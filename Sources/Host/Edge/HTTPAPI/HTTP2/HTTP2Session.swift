@@ -75,7 +75,7 @@ final class HTTP2Session: ChannelInboundHandler {
     /// Nil: there is none.
     private func takePlace() -> ConnectionPlace? {
         guard machine.streams > 0 else { return place }
-        guard let further = gateway.takePlace(for: client.account) else { return nil }
+        guard let further = gateway.takePlaceOfStream(for: client.account) else { return nil }
         furtherPlaces.append(further)
         return further
     }

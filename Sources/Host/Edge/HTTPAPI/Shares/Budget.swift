@@ -136,7 +136,9 @@ final class Share: @unchecked Sendable {
 /// What the edge holds for all its clients together, within the bounds of `HTTPLimits`.
 struct EdgeBudgets: Sendable {
     let connections: Budget
-    /// Of connections for which there is no place among `connections`.
+    /// Of streams of HTTP/2 but the first of each connection; the same as `connections`, unless these are few.
+    let furtherStreams: Budget
+    /// Of connections, or streams, for which there is no place among these.
     let observers: Budget
     var bodyBytes: Budget
     let uploads: Budget
@@ -149,7 +151,13 @@ struct EdgeBudgets: Sendable {
                 limit, of: item, leastShare: leastShare ?? limit / 64,
                 patience: limits.sharePatience)
         }
-        connections = budget(limits.connections, of: .connections)
+        let connections = budget(limits.connections, of: .connections)
+        self.connections = connections
+        if let most = limits.furtherStreams {
+            furtherStreams = budget(most, of: .furtherStreams)
+        } else {
+            furtherStreams = connections
+        }
         observers = Budget(limits.observerConnections)
         // One body, however large, is a share.
         bodyBytes = budget(

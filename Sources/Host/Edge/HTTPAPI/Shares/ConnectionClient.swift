@@ -46,6 +46,8 @@ struct ConnectionPlace {
     let account: ClientAccount
     /// Why nothing may be asked for here but looking at the node; nil: all may.
     let shortage: Shortage?
+    /// Of which it is taken.
+    let budget: Budget
 
     var isObserver: Bool { shortage != nil }
 }
