@@ -94,6 +94,25 @@ import Wire
         try bench.end()
     }
 
+    @Test func `What waits for a slow client takes no room that others' reads need`() throws {
+        var limits = TransportLimits.quick
+        limits.snapshotChunkBytes = 10_000
+        limits.maxCallBytes = 20_000
+        limits.maxFrameBytes = 50_000
+        limits.maxReplyBytes = 200_000
+        limits.maxHeldReplyBytes = 2_020_000
+        let bench = try Bench(limits)
+        bench.open(1...1, .execute)
+        bench.open(2...3)
+        // As much of it goes out as may be ahead of its client.
+        bench.deliver(1, Self.result(2_000_000))
+        let before = bench.socket.bytes
+        #expect(before > 1_000_000 && before < 1_500_000)
+        for id in [2, 3] as [UInt64] { bench.deliver(id, Self.result(30_000)) }
+        #expect(bench.socket.bytes - before > 60_000)
+        try bench.end()
+    }
+
     @Test func `Of an answer that is recalled nothing more goes out`() throws {
         let bench = try Bench()
         bench.open(1...2)

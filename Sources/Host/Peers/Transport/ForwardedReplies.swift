@@ -221,11 +221,13 @@ final class ForwardedReplies: ReplySink {
 
     /// Whether the reply is too much beside those that the connection has not taken. Each of all requests that may be
     /// open can have an answer of `wholeReplyBytes`, and a dialer may ask faster than it takes: so these have
-    /// the bound of what is held. Small ones are bounded by their number.
+    /// what is left of the bound of what is held, and a quarter of it in any case: what is held waits for single
+    /// clients, for as long as they like. Small ones are bounded by their number.
     private func lacksRoom(_ reply: Reply, _ unsent: Int, held: Int) -> Bool {
         let size = reply.approximateSize
+        let most = limits.maxHeldReplyBytes
         return size > Self.smallReplyBytes && unsent > 0
-            && unsent + held + size > limits.maxHeldReplyBytes
+            && unsent + size > max(most - held, most / 4)
     }
 
     private static let smallReplyBytes = 16 << 10
