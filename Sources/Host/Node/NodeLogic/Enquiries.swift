@@ -34,10 +34,11 @@ struct Enquiries {
     // or stands still answers none, and clients come again.
 
     /// Members that may be asked at a time for lists; a survey that is begun asks all of its own. Clients ask for
-    /// lists by the hundred when a leader is lost: so these are as many as descriptors allow.
+    /// lists by the hundred when a leader is lost: so these are more where descriptors allow it, but no more than
+    /// a member bears that stood still and takes them all at once.
     /// - Parameter connections: that may be accepted; of more than some 18,000 most are never taken.
     static func mostQuestions(besides connections: Int) -> Int {
-        min(max(256, connections / 64), 4096)
+        min(max(256, connections / 64), 1024)
     }
     /// Questions who it is that may wait for one leader at a time, and twice as many for all: who waits for one
     /// that is gone must not keep others from the one that leads now.
