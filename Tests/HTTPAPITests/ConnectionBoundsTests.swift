@@ -96,6 +96,23 @@ import Wire
         #expect(statuses == Array(repeating: 200, count: 10))
     }
 
+    @Test func `An answer that has its turn needs no room, whatever waits behind it`() throws {
+        let node = FakeNode { _ in nil }
+        var limits = HTTPLimits()
+        limits.answerBytesInFlight = 75_000
+        let client = try Client(node, limits: limits)
+        try client.send(String(repeating: "\(Self.query)\r\n", count: 10))
+        let blob = rows(["c"], ["blob"], [[.blob([UInt8](repeating: 1, count: 10_000))]])
+        let outcome = Outcome.results(CommandResult([StatementResult(blob)]))
+        let ids = node.requests.map(\.id)
+        try #require(ids.count == 10)
+        for id in ids[1...] + ids[..<1] { node.deliver([Reply(id: id, outcome: outcome)]) }
+        client.channel.embeddedEventLoop.run()
+        let statuses = Client.answers(in: try client.output()).map(\.status)
+        #expect(statuses == Array(repeating: 200, count: 10))
+        #expect(client.server.budgets.answerBytes.inUse == 0)
+    }
+
     @Test func `Who looks at the node again and again without taking it is refused some time`()
         throws
     {

@@ -245,6 +245,11 @@ struct HTTPConnectionMachine<Answer> {
         return false
     }
 
+    /// Its answer does not wait for an earlier one.
+    func hasTurn(_ id: ExchangeID) -> Bool {
+        if case .between = outflow { id.number - firstNumber == front } else { false }
+    }
+
     /// The request that is being received gets no further; after its refusal the connection ends.
     mutating func refuse(_ refusal: HTTPRefusal) {
         if case .ended = intake { return }

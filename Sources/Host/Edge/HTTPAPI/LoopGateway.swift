@@ -97,7 +97,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         switch operation.work(edge.desk, request) {
         case .respond(let response):
             edge.desk.counters.times.record(pending)
-            let isKept = keepsAnswers(connection)
+            let isKept = keepsAnswer(exchange, of: connection)
             connection.complete(
                 exchange, with: edge.desk.finished(response, for: pending, isKept: isKept))
         case .enqueue(let write):
@@ -205,7 +205,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
     private func returned(_ id: RequestID, _ exchange: ExchangeID, _ response: Response?) {
         if let response, let waiting = remove(id) {
             edge.desk.counters.times.record(waiting.pending)
-            let isKept = keepsAnswers(waiting.connection)
+            let isKept = keepsAnswer(exchange, of: waiting.connection)
             waiting.connection.complete(
                 exchange,
                 with: edge.desk.finished(response, for: waiting.pending, isKept: isKept))
@@ -280,7 +280,7 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
                 source.fail()
                 waiting.connection.fed(source)
             } else {
-                let isKept = keepsAnswers(waiting.connection)
+                let isKept = keepsAnswer(waiting.exchange, of: waiting.connection)
                 waiting.connection.complete(
                     waiting.exchange,
                     with: edge.desk.answer(reply, to: waiting.pending, isKept: isKept))
@@ -292,8 +292,9 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
     }
 
     /// What is answered now is kept, as others are already: they wait for an earlier one, or for the client.
-    private func keepsAnswers(_ connection: HTTPConnection) -> Bool {
+    private func keepsAnswer(_ exchange: ExchangeID, of connection: HTTPConnection) -> Bool {
         connection.machine.keptAnswers >= edge.limits.uncountedAnswers
+            && !connection.machine.hasTurn(exchange)
             || connection.context?.channel.isWritable == false
     }
 
