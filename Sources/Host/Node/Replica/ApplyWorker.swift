@@ -108,8 +108,9 @@ struct ApplyWorker {
         }
         do throws(ApplyFault) {
             let last = entries.last?.position
-            if let last { links.readers.commits.begins(through: last) }
             repeat {
+                // Also behind a part, after which it was told that nothing is under way.
+                if let last { links.readers.commits.begins(through: last) }
                 var next = 0
                 try applier.apply(
                     entries,
