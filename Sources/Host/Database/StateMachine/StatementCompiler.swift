@@ -55,6 +55,13 @@ enum CompileOutcome {
     /// Only blanks and comments were left.
     case nothing
     case failed(SQLiteError)
+
+    /// How much of the text it is about, in bytes: a statement's own, and all that is left where there is none. By
+    /// that much is judged what compiling it may take for nothing.
+    func textBytes(of sql: String, from offset: Int) -> Int {
+        if case .statement(let statement) = self { return statement.end - offset }
+        return sql.utf8.count - offset
+    }
 }
 
 /// Compiles clients' SQL under the guard and keeps the statements that are likely to come again.

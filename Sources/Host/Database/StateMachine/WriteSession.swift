@@ -166,7 +166,8 @@ final class WriteSession {
             outcome = compiler.compile(sql, from: offset)
         }
         // What is charged must not depend on what SQLite noted of tables when they were used first.
-        if compiler.allocations > CompilationMemory.free(textBytes: sql.utf8.count - offset) {
+        let textBytes = outcome.textBytes(of: sql, from: offset)
+        if compiler.allocations > CompilationMemory.free(textBytes: textBytes) {
             try forgetViewNames()
             if offset == 0 { compiler.forget(sql) }
             outcome = compiler.compile(sql, from: offset)

@@ -1,0 +1,43 @@
+import Raft
+import Testing
+import Wire
+
+@testable import StateMachine
+
+/// Nodes have different pasts, and charge the same: where a request's steps end its rows do.
+@Suite struct EqualChargeTests {
+    /// What the statements of one request are charged together.
+    private func charge(_ texts: [String], on database: Database) throws -> Int {
+        let before = database.applier.session.budget.charged
+        let result = try database.apply(
+            Command(
+                kind: .execute, statements: texts.map { Statement($0) },
+                stamp: stamp(database.applier.applied.position.index.next)))
+        for statement in result.statements {
+            if case .failed(let text) = statement.outcome { Issue.record("\(text.prefix(200))") }
+        }
+        return database.applier.session.budget.charged - before
+    }
+
+    /// SQLite notes things of a table when it is used first; what is compiled is large, and its text short.
+    @Test(arguments: [" SELECT '%';", " -- %"])
+    func `What compiling a statement costs is the same before a long text and at its first time`(
+        rest: String
+    ) throws {
+        let database = try Database()
+        let tables = (0..<200).map { "CREATE TABLE u\($0)(a TEXT, b INTEGER);" }.joined()
+        let inserts = (0..<200).map { "INSERT INTO u\($0) VALUES(new.a, 1);" }.joined()
+        try database.execute(
+            tables, "CREATE TABLE t(a)",
+            "CREATE TRIGGER r AFTER INSERT ON t BEGIN \(inserts) END")
+        database.applier = try Applier(path: database.applier.path)
+        let long = String(repeating: "x", count: 20_000)
+        let text =
+            "INSERT INTO t VALUES('y');"
+            + rest.split(separator: "%", omittingEmptySubsequences: false).joined(separator: long)
+        let charges = try (0..<3).map { _ in try charge([text], on: database) }
+        // More than its text and what every statement costs.
+        #expect(charges[0] > 2000, "\(charges)")
+        #expect(Set(charges).count == 1, "\(charges)")
+    }
+}
