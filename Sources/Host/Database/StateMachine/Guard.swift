@@ -234,7 +234,12 @@ final class Guard {
     /// A PRAGMA as a table.
     private func judgeList(_ name: String, prefix: String) -> Int32 {
         let pragma = String(name.utf8.dropFirst(prefix.utf8.count))?.loweredASCII ?? ""
-        if PragmaRules.isAboutColumns(pragma) { facts.listsTables = true }
+        if PragmaRules.isAboutColumns(pragma) {
+            facts.listsTables = true
+            // Our own list has an order for its rows; which views are worked out for themselves, and not with another
+            // one, depends on that of the schema, and is charged.
+            facts.followsSchemaOrder = true
+        }
         if pragma == "foreign_keys" { facts.asksForeignKeys = true }
         if PragmaRules.isCheck(pragma) { noteAllLiterals() }
         return PragmaRules.isReplicated(pragma) ? SQLITE_OK : nodeLocal(name)
