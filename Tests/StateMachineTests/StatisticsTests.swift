@@ -168,4 +168,25 @@ import Wire
             #expect(try fresh(database, query) == right)
         }
     }
+
+    /// It is charged when it is compiled, for that alone brings a reading about.
+    @Test(arguments: [
+        "CREATE TABLE z(a)", "DROP TABLE t7", "CREATE TABLE IF NOT EXISTS t7(a)",
+        "CREATE INDEX i ON nowhere(a)",
+    ])
+    func `A change of the schema beside statistics costs one reading of it`(sql: String) throws {
+        let database = try Database()
+        let tables = (0..<300).map { "CREATE TABLE t\($0)(a);" }.joined()
+        try database.execute(tables, "CREATE INDEX j ON t1(a); INSERT INTO t1 VALUES(1); ANALYZE")
+        let session = database.applier.session
+        let before = session.budget.charged
+        try database.execute(sql)
+        let charged = session.budget.charged - before
+        let reading = session.compiledAgainst.steps
+        #expect(reading > 90_000)
+        let most = 2 * reading
+        // One that doesn't compile asks nobody whether it may.
+        let least = sql.contains("nowhere") ? 0 : reading
+        #expect((least..<most).contains(charged), "\(charged) of \(reading)")
+    }
 }

@@ -86,10 +86,10 @@ extension WriteSession {
             if isUndone || facts.changesStatistics { chargeReading() }
             return
         }
+        // Beside statistics it was charged when it was compiled, whatever came of it: the schema is read once for both.
+        if facts.changesSchema, compiledAgainst.hasStatistics { return }
         let isAddition = facts.keyword == .create && succeeded
-        if !isAddition || compiledAgainst.hasStatistics || compiledAgainst.hasVirtualTables {
-            chargeReading()
-        }
+        if !isAddition || compiledAgainst.hasVirtualTables { chargeReading() }
     }
 
     /// For what is read after the unit, or a part of it, was undone.
