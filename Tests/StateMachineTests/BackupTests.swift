@@ -185,6 +185,31 @@ import Wire
         #expect(try other.rows("SELECT name FROM sqlite_schema") == ["b"])
     }
 
+    /// Beside statistics each statement that makes an object costs a reading of the schema, and so does each that writes some.
+    @Test func `A dump with statistics loads for few steps`() throws {
+        for place in 0..<200 {
+            try database.execute(
+                "CREATE TABLE t\(place)(a)", "CREATE INDEX i\(place) ON t\(place)(a)",
+                "INSERT INTO t\(place) VALUES(1)")
+        }
+        try database.execute("ANALYZE")
+        let dump = try database.reader().sqlDump()
+        #expect(dump.error == nil)
+        let text = String(decoding: dump.bytes, as: UTF8.self)
+        #expect(text.split(separator: "\n").contains("ANALYZE \"sqlite_master\";"))
+        var limits = WriteLimits.initial
+        limits.steps = 5_000_000
+        let other = try Database(writes: limits)
+        #expect(try other.execute(text) == [.empty])
+        for sql in [
+            "SELECT count(*) FROM sqlite_stat1",
+            "SELECT group_concat(tbl || idx || stat) FROM (SELECT * FROM sqlite_stat1 ORDER BY 1)",
+        ] {
+            #expect(try other.rows(sql) == (try database.rows(sql)), "\(sql)")
+        }
+        #expect(try other.rows("SELECT count(*) FROM sqlite_stat1") == ["200"])
+    }
+
     @Test func `Texts that are no UTF-8 come back from a dump as they were`() throws {
         let texts = ["FF41", "27FF27", "636166E9", "FF0027", "C3A9", "EDA080", "27", ""]
         try database.execute(

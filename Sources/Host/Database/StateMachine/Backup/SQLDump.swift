@@ -12,8 +12,8 @@ internal import Wire
 ///     …
 ///     COMMIT;
 ///
-/// What SQLite keeps for itself comes behind all tables, when it is there to be filled. A virtual
-/// table is a row of the schema, and its module's own tables hold its rows.
+/// What SQLite keeps for itself comes behind all tables, when it is there to be filled, and statistics at the end
+/// (`writeStatistics`). A virtual table is a row of the schema, and its module's own tables hold its rows.
 struct SQLDump {
     private struct Table {
         var name: String
@@ -58,18 +58,22 @@ struct SQLDump {
         line("BEGIN TRANSACTION;")
         let tables = try self.tables
         let isNumbered = tables.contains(where: \.isNumbered)
+        let hasVirtual = tables.contains(where: \.isVirtual)
         for table in tables where !table.isVirtual {
             switch table.name {
             // It stays when the last table that it is for goes, and nothing would make it anew.
             case "sqlite_sequence" where !isNumbered: continue
             case "sqlite_sequence": line("DELETE FROM \"sqlite_sequence\";")
-            case "sqlite_stat1": line("ANALYZE \"sqlite_master\";")
+            case "sqlite_stat1":
+                // Behind virtual tables, which are rows of the schema, nothing is read before the end.
+                if hasVirtual { try writeStatistics(to: &answer) }
+                continue
             case let name where name.hasPrefix("sqlite_"): continue
             default: line("\(table.sql);")
             }
             try writeRows(of: table.name, to: &answer)
         }
-        if tables.contains(where: \.isVirtual) { try writeVirtual(tables) }
+        if hasVirtual { try writeVirtual(tables) }
         let others = try query(
             """
             SELECT name, sql FROM main.sqlite_schema WHERE type IN ('index', 'trigger', 'view')
@@ -80,9 +84,20 @@ struct SQLDump {
             dump.line("\(sql);")
             try dump.flush(to: &answer, from: ResultWindow.partBytes)
         }
-        if tables.contains(where: \.isVirtual) { line("PRAGMA writable_schema=OFF;") }
+        if hasVirtual {
+            line("PRAGMA writable_schema=OFF;")
+        } else if tables.contains(where: { $0.name == "sqlite_stat1" }) {
+            try writeStatistics(to: &answer)
+        }
         line("COMMIT;")
         try flush(to: &answer, from: 1)
+    }
+
+    /// The schema is read again for each statement that writes statistics, and for each by which an object is made where there
+    /// are some. So they come last, and in few statements.
+    private mutating func writeStatistics(to answer: inout BackupAnswer) throws(BackupFault) {
+        line("ANALYZE \"sqlite_master\";")
+        try writeRows(of: "sqlite_stat1", bytesPerStatement: 64 << 10, to: &answer)
     }
 
     private mutating func writeVirtual(_ tables: [Table]) throws(BackupFault) {
@@ -145,9 +160,10 @@ struct SQLDump {
         return (names, areAll)
     }
 
-    private mutating func writeRows(of table: String, to answer: inout BackupAnswer)
-        throws(BackupFault)
-    {
+    /// - Parameter bytesPerStatement: a statement takes rows until it has so many of them; zero: one.
+    private mutating func writeRows(
+        of table: String, bytesPerStatement: Int = 0, to answer: inout BackupAnswer
+    ) throws(BackupFault) {
         let (columns, areAll) = try columns(of: table)
         guard !columns.isEmpty else { return }
         var head = "INSERT INTO \(table.quotedName)"
@@ -155,16 +171,25 @@ struct SQLDump {
         let start = Array("\(head) VALUES(".utf8)
         let values = columns.map { Self.literal($0.quotedName) }.joined(separator: ", ")
         let statement = try query("SELECT \(values) FROM main.\(table.quotedName)")
+        // Of the rows in the statement that is open; nil: there is none.
+        var bytes: Int?
         try rows(of: statement) { dump, row throws(BackupFault) in
-            dump.buffer += start
+            if let taken = bytes, taken < bytesPerStatement {
+                dump.buffer += "),\n(".utf8
+            } else {
+                if bytes != nil { dump.line(");") }
+                dump.buffer += start
+                bytes = 0
+            }
             for place in columns.indices {
                 if place > 0 { dump.buffer.append(UInt8(ascii: ",")) }
+                bytes = (bytes ?? 0) + row.byteCount(at: place, isText: true)
                 dump.append(valueOf: row, at: place)
                 try dump.flush(to: &answer, from: ResultWindow.partBytes)
             }
-            dump.line(");")
             try dump.flush(to: &answer, from: ResultWindow.partBytes)
         }
+        if bytes != nil { line(");") }
     }
 
     /// As SQLite's quote(), but for what that loses: infinite numbers, and texts behind a NUL.
