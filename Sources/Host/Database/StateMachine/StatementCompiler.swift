@@ -145,6 +145,12 @@ final class StatementCompiler {
         if last?.text == text { last = nil }
     }
 
+    /// What is told of the last text holds for that alone: it may end before anything of the next is compiled.
+    func beginText() {
+        allocations = 0
+        listSteps = 0
+    }
+
     private func insert(_ statement: ScriptStatement, for sql: SQLText) {
         if recent.count >= capacity / 2 {
             swap(&recent, &older)

@@ -141,6 +141,7 @@ final class WriteSession {
 
     /// The statement of `sql` at `offset`, compiled against the schema as the file has it.
     func compile(_ sql: String, from offset: Int) throws(SQLiteError) -> CompileOutcome {
+        compiler.beginText()
         _ = try refreshSchema()
         if schema.hasAdditions {
             try guardian.storedLiterals.extend(on: connection)
