@@ -60,4 +60,36 @@ import Wire
         let last = outcomes[0].last ?? ""
         #expect(last.contains("needs more than 2000000 steps"), "\(last)")
     }
+
+    /// They are compiled with each statement that uses them, and stand in none.
+    @Test(arguments: [
+        ("CREATE TRIGGER r AFTER INSERT ON t BEGIN % END", "INSERT INTO t VALUES(1)"),
+        ("CREATE VIEW v AS %", "INSERT INTO t SELECT 1 FROM v"),
+    ])
+    func `Names in a view or trigger cost steps where it is used`(
+        form: String, use: String
+    ) throws {
+        // Whether the widest table was there before or came behind the names.
+        let charges = try [[0, 1], [1, 0], [0, 1, 2]].map { order in
+            let database = try Database()
+            let columns = (0..<1990).map { "c\($0)" }.joined(separator: ", ")
+            let names = (0..<900).map { "c1989 AS x\($0)" }.joined(separator: ", ")
+            let parts = form.split(separator: "%", omittingEmptySubsequences: false)
+            let select = "SELECT \(names) FROM w" + (parts[1].isEmpty ? "" : ";")
+            try database.execute("CREATE TABLE t(a)")
+            for step in order {
+                switch step {
+                case 0: try database.execute("CREATE TABLE w(\(columns))")
+                case 1: try database.execute(parts.joined(separator: select))
+                default: database.applier = try Applier(path: database.applier.path)
+                }
+            }
+            let before = database.applier.session.budget.charged
+            let outcomes = try database.execute(use)
+            if case .failed(let text)? = outcomes.first { Issue.record("\(text)") }
+            return database.applier.session.budget.charged - before
+        }
+        #expect(charges[0] > 900 * 1990 / 32, "\(charges)")
+        #expect(Set(charges).count == 1, "\(charges)")
+    }
 }

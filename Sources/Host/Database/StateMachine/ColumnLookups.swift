@@ -4,8 +4,27 @@ internal import SQLite
 /// steps nor in what it allocates: for each name that no table is said of it goes through the columns of all tables that
 /// the SELECT around it reads, and for NATURAL JOIN it does so for each column of the table on its right.
 ///
-/// Only the statement's own tokens are looked at, as for `StatementSize`.
+/// Only the statement's own tokens are looked at, as for `StatementSize`; what is in the views and triggers that it uses
+/// is known of these (`StoredLiterals`).
 struct ColumnLookups {
+    /// Names, and tables on the right of NATURAL JOIN, each by the tables in whose columns it is looked for.
+    struct Count: Equatable, Sendable {
+        var names = 0
+        var naturals = 0
+
+        mutating func add(_ other: Count) {
+            names = min(names + other.names, ColumnLookups.most)
+            naturals = min(naturals + other.naturals, ColumnLookups.most)
+        }
+
+        /// What they take, in steps.
+        /// - Parameter columns: of the widest table.
+        func steps(columns: Int) -> Int {
+            let width = min(max(columns, ColumnLookups.leastColumns), ColumnLookups.mostColumns)
+            return (names * width + naturals * width * width) / ColumnLookups.columnsPerStep
+        }
+    }
+
     /// Columns that it passes in the time of a step.
     private static let columnsPerStep = 32
     /// Tables that have fewer columns are taken to have as many: those of modules are in no schema.
@@ -60,10 +79,9 @@ struct ColumnLookups {
 
     /// What they take, in steps.
     /// - Parameter columns: of the widest table.
-    func steps(columns: Int) -> Int {
-        let width = min(max(columns, Self.leastColumns), Self.mostColumns)
-        return (names * width + naturals * width * width) / Self.columnsPerStep
-    }
+    func steps(columns: Int) -> Int { count.steps(columns: columns) }
+
+    var count: Count { Count(names: names, naturals: naturals) }
 
     private mutating func add(
         _ token: SQLTokenizer.Token, in sql: UnsafeRawBufferPointer, _ tokens: SQLTokenizer

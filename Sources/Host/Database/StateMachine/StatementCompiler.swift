@@ -194,6 +194,9 @@ final class StatementCompiler {
         csqlite_factor_constants(connection, 1)
         let refusal = memory.end(result.code)
         allocations = csqlite_allocations()
+        let columns = guardian.storedLiterals.mostColumns
+        size.lookupSteps += guardian.facts.storedLookups.steps(columns: columns)
+        listSteps = size.steps
         guard result.code == SQLITE_OK else {
             let error = SQLiteError(extendedCode: result.code, connection: connection)
             return .failed(refusal ?? guardian.explaining(error))

@@ -67,6 +67,8 @@ struct StatementFacts: Equatable, Sendable {
     /// in lower case.
     var storedLiteralBytes: Int64 = 0
     var literalOwners: Set<ByteText> = []
+    /// Names in these objects, which are views and triggers, that are looked for in columns.
+    var storedLookups = ColumnLookups.Count()
     /// It makes a table, virtual or not, or a view with the name of one in which a virtual table of a dump keeps
     /// its rows.
     var shadowTable: String?

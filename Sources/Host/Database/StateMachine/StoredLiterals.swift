@@ -15,6 +15,12 @@ struct StoredLiterals {
     private(set) var schemaSize = SchemaSize()
     /// Of the table or view that has most, or a few more.
     private(set) var mostColumns = 0
+    /// The names in views and triggers, of the former and the latter in lower case.
+    private var lookups: [(owner: ByteText, count: ColumnLookups.Count)] = []
+    /// Those that are worth a charge among the columns of the widest table.
+    private var costlyLookups: [ByteText: ColumnLookups.Count] = [:]
+    /// So many steps are little beside what it takes to compile a view or trigger at all.
+    private static let freeLookupSteps = 1000
 
     /// What it takes to work out all views, in allocations, once it was asked for (`WriteSession.chargeViews`).
     var viewAllocations: Int64?
@@ -22,7 +28,7 @@ struct StoredLiterals {
     /// The last row of the schema that was looked at.
     private var lastRow = Int64.min
 
-    var isEmpty: Bool { bytes.isEmpty }
+    var isEmpty: Bool { bytes.isEmpty && costlyLookups.isEmpty }
 
     init() {}
 
@@ -40,9 +46,11 @@ struct StoredLiterals {
             WHERE sql IS NOT NULL AND rowid > ? ORDER BY rowid
             """)
         try objects.bind(lastRow, at: 1)
+        let (columns, first) = (mostColumns, lookups.count)
         while try objects.step() {
             lastRow = objects.integer(at: 4)
-            let size = objects.blob(at: 3).withUnsafeBytes { StatementSize(stored: $0) }
+            let sql = objects.blob(at: 3)
+            let size = sql.withUnsafeBytes { StatementSize(stored: $0) }
             constants += size.constants
             schemaSize.add(
                 bytes: objects.byteCount(at: 3, isText: false), uniques: size.cost.uniques,
@@ -52,22 +60,51 @@ struct StoredLiterals {
             case "view": mostColumns = max(mostColumns, size.cost.commas.outer + 1)
             default: break
             }
+            if objects.text(at: 2) == "view" || objects.text(at: 2) == "trigger" {
+                let count = sql.withUnsafeBytes { ColumnLookups($0).count }
+                lookups.append((Self.key(of: objects.text(at: 0)), count))
+            }
             let literals = size.literalBytes
             guard literals > 0 else { continue }
             add(literals, to: objects.text(at: 0))
             if objects.text(at: 2) == "index" { add(literals, to: objects.text(at: 1)) }
             total += literals
         }
+        noteLookups(from: first, whenWiderThan: columns)
     }
 
     private mutating func add(_ count: Int64, to name: String?) {
-        bytes[ByteText((name ?? "").loweredASCII.utf8), default: 0] += count
+        bytes[Self.key(of: name), default: 0] += count
     }
 
-    /// Zero for what has none.
-    func bytes(of name: String) -> (key: ByteText, count: Int64) {
-        let key = ByteText(name.loweredASCII.utf8)
-        return (key, bytes[key] ?? 0)
+    /// In wider tables all cost more than they did.
+    private mutating func noteLookups(from first: Int, whenWiderThan columns: Int) {
+        let isWider = mostColumns > columns
+        if isWider { costlyLookups = [:] }
+        for (owner, count) in lookups[(isWider ? 0 : first)...]
+        where count.steps(columns: mostColumns) > Self.freeLookupSteps {
+            costlyLookups[owner, default: ColumnLookups.Count()].add(count)
+        }
+    }
+
+    private static func key(of name: String?) -> ByteText {
+        ByteText((name ?? "").loweredASCII.utf8)
+    }
+
+    /// What is known of an object.
+    struct Found {
+        var key: ByteText
+        /// Of its large literals.
+        var bytes: Int64
+        var lookups: ColumnLookups.Count
+
+        var isNothing: Bool { bytes == 0 && lookups == ColumnLookups.Count() }
+    }
+
+    func found(of name: String) -> Found {
+        let key = Self.key(of: name)
+        return Found(
+            key: key, bytes: bytes[key] ?? 0, lookups: costlyLookups[key] ?? ColumnLookups.Count())
     }
 }
 
@@ -75,15 +112,16 @@ extension Guard {
     /// Learns of the objects that what is compiled names, or is compiled for: a view or trigger in which
     /// it stands.
     func noteLiterals(_ request: Request) {
-        note(storedLiterals.bytes(of: request.name))
+        note(storedLiterals.found(of: request.name))
         if let context = request.trigger {
-            note(storedLiterals.bytes(of: String(cString: context)))
+            note(storedLiterals.found(of: String(cString: context)))
         }
     }
 
-    private func note(_ literals: (key: ByteText, count: Int64)) {
-        guard literals.count > 0, facts.literalOwners.insert(literals.key).inserted else { return }
-        facts.storedLiteralBytes += literals.count
+    private func note(_ found: StoredLiterals.Found) {
+        guard !found.isNothing, facts.literalOwners.insert(found.key).inserted else { return }
+        facts.storedLiteralBytes += found.bytes
+        facts.storedLookups.add(found.lookups)
     }
 
     /// A check of the database computes what it has, whatever the tables are.
