@@ -11,7 +11,7 @@ enum PlainWords {
         cause certificate change channel check checksum choice chunk cleared clearing client
         closing code collector column committed comparison compilation compile completion config
         confirmed conflict connection consensus consistency constants contact content context
-        control counter counts crc32 creation csv current cursor daemon data database date decimal
+        control count counter counts crc32 creation csv current cursor daemon data database date decimal
         decision decoding
         delegate description descriptor detail digest directory discovered disk
         distribution document download draining due durations elf encoded encoder encoding encryption end
