@@ -137,11 +137,20 @@ static void say(const char *text) {
 
 static void give_up(int number) { _exit(128 + number); }
 
+/* On the thread that asks. Who started the process may have had it blocked, and that is inherited. */
+static void hear_alarm(void) {
+    sigset_t alarms;
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
+}
+
 /* A file can always be written, if one asks, and who does waits for its disk. With a handler, for the first
  * process of a container dies of no signal by itself. */
 static void end_after(unsigned seconds) {
     struct sigaction end = {.sa_handler = give_up};
     sigaction(SIGALRM, &end, NULL);
+    hear_alarm();
     alarm(seconds);
 }
 
@@ -174,6 +183,8 @@ void cplatform_explain_crashes(void) {
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < CRASHES; i++) sigaction(crashes[i], &action, &before[i]);
+    /* For a thread that waits for a disk that hangs hears of nothing. */
+    hear_alarm();
 }
 
 void cplatform_begin_activity(const char *text) {
