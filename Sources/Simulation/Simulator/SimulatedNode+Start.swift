@@ -271,6 +271,8 @@ extension SimulatedNode {
         settings.replication = replication
         settings.tick = Self.tick
         settings.applyTimeout = .seconds(3)
+        // The database stands still with the log, which would be a reason, too.
+        if mutation == .leadsWithoutDisk { settings.standstillTime = .seconds(100_000) }
         settings.plan = plan
         settings.snapshotSendTime = .seconds(6)
         settings.reapTimeouts = reapTimeouts
