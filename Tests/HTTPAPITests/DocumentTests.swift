@@ -1,5 +1,5 @@
-import NIOCore
 import JSON
+import NIOCore
 import NIOEmbedded
 import Raft
 import Service

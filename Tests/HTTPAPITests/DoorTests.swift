@@ -1,10 +1,10 @@
-import Telemetry
 import NIOCore
 import NIOEmbedded
 import NIOHTTP1
 import Rights
 import Service
 import Synchronization
+import Telemetry
 import Testing
 import Wire
 

@@ -1,7 +1,7 @@
-import Telemetry
 import Raft
 import Service
 import Synchronization
+import Telemetry
 import Testing
 import Wire
 

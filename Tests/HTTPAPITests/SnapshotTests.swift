@@ -1,6 +1,6 @@
-import Telemetry
 import Foundation
 import Service
+import Telemetry
 import Testing
 
 @testable import HTTPAPI

@@ -1,6 +1,6 @@
-import Replication
 import PeerProtocol
 import Raft
+import Replication
 import Testing
 
 @testable import NodeLogic

@@ -1,5 +1,5 @@
-import Replication
 import Raft
+import Replication
 import Testing
 
 @testable import NodeLogic

@@ -1,6 +1,6 @@
-import Wire
 import Service
 import Telemetry
+import Wire
 
 /// Counts what of copies, loads and snapshots was done for clients of this node, by whichever node, under rqlite's
 /// names (module `store`). An answer in parts counts when it begins.

@@ -1,6 +1,6 @@
-import Rights
-import NIOHTTP1
 import NIOCore
+import NIOHTTP1
+import Rights
 import Service
 import Telemetry
 import Wire

@@ -1,7 +1,7 @@
-import Registry
 import Cluster
 import PeerProtocol
 import Raft
+import Registry
 import Time
 import WriteAheadLog
 

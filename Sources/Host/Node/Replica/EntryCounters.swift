@@ -4,19 +4,16 @@ import Telemetry
 /// Entries with commands that this node handed to its log, its own and those of its leader, under rqlite's names for
 /// `/debug/vars`. None is packed.
 struct EntryCounters: Sendable {
-    private let requests: Counter
-    private let plainRequests: Counter
-    private let plainBytes: Counter
-    private let bytesBefore: Counter
-    private let commands: Counter
+    private let counts: [Counter]
+    private let sizes: [Counter]
 
     init(_ metrics: MetricRegistry) {
         func proto(_ name: String) -> Counter { metrics.counter("proto", name) }
-        requests = proto("num_requests")
-        plainRequests = proto("num_uncompressed_requests")
-        plainBytes = proto("num_uncompressed_bytes")
-        bytesBefore = proto("num_precompressed_bytes")
-        commands = metrics.counter("store", "num_uncompressed_commands")
+        counts = [
+            proto("num_requests"), proto("num_uncompressed_requests"),
+            metrics.counter("store", "num_uncompressed_commands"),
+        ]
+        sizes = [proto("num_uncompressed_bytes"), proto("num_precompressed_bytes")]
     }
 
     func add(_ entries: [Entry]) {
@@ -27,10 +24,7 @@ struct EntryCounters: Sendable {
             size += entry.payload.size
         }
         guard count > 0 else { return }
-        requests.add(count)
-        plainRequests.add(count)
-        commands.add(count)
-        plainBytes.add(size)
-        bytesBefore.add(size)
+        for counter in counts { counter.add(count) }
+        for counter in sizes { counter.add(size) }
     }
 }

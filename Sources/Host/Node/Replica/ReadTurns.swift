@@ -76,16 +76,12 @@ struct ReadTurns<Reader: AnyObject> {
 
     /// Those whose turns begin in the places of such as are late.
     mutating func replaceLate(at now: ContinuousClock.Instant) -> [Reader] {
-        guard !waiting.isEmpty else { return [] }
-        let late = turns.count { isLate($0, at: now) }
-        guard late > 0 else { return [] }
-        // No more than can be replaced: a place that nobody wants is not lost.
-        for _ in 0..<min(late, waiting.count) {
-            guard let place = turns.firstIndex(where: { isLate($0, at: now) }) else { break }
-            turns.remove(at: place)
-        }
         var begun: [Reader] = []
-        while let next = fill(at: now) { begun.append(next) }
+        // A place that nobody wants is not lost.
+        while !waiting.isEmpty, let place = turns.firstIndex(where: { isLate($0, at: now) }) {
+            turns.remove(at: place)
+            if let next = fill(at: now) { begun.append(next) }
+        }
         return begun
     }
 
