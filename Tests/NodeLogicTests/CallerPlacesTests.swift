@@ -111,4 +111,24 @@ import Testing
         #expect(rafts.allSatisfy { $0?.lackedCommitted == nil })
         #expect(rafts.contains { $0?.role == .leader })
     }
+
+    /// What they acknowledged to it is in its memory, and once it has started anew its log alone says that it is no member.
+    @Test(arguments: [false, true])
+    func `Nor does what a leader holds that removed itself`(isStartedAnew: Bool) {
+        var scenario = NodeScenario()
+        _ = scenario.run((1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1" })
+        _ = scenario.run([
+            "run 1500", "save 1", "save 2", "write 3 x:1", "run 500", "remove 3 3", "run 3000",
+        ])
+        let removed = scenario.ensemble.nodes[3]?.machine?.replicated?.raft
+        #expect(removed?.membership.contains(NodeID("3")) == false)
+        #expect(removed?.acknowledgedBefore.isEmpty == false)
+        if isStartedAnew { _ = scenario.run(["kill 3", "start 3"]) }
+        _ = scenario.run([
+            "kill 1", "kill 2", "restore 1", "restore 2", "start 1", "start 2", "run 5000",
+        ])
+        let rafts = [1, 2].map { scenario.ensemble.nodes[$0]?.machine?.replicated?.raft }
+        #expect(rafts.allSatisfy { $0?.missing == nil && $0?.lackedCommitted == nil })
+        #expect(rafts.contains { $0?.role == .leader })
+    }
 }

@@ -4,11 +4,15 @@ import Chance
 extension RaftMachine {
     // MARK: Who may
 
-    /// Only voters campaign. A voter that the log's last membership removes may still be needed
-    /// until that membership is committed: its log may be the only complete one (thesis §4.2.2).
     private var mayCampaign: Bool {
         if isRetired || isStalled || term.isLastOfEpoch { return false }
         if missing != nil || lackedCommitted != nil { return false }
+        return isElectable
+    }
+
+    /// Only voters campaign. A voter that the log's last membership removes may still be needed
+    /// until that membership is committed: its log may be the only complete one (thesis §4.2.2).
+    package var isElectable: Bool {
         if membership[identity.id] != nil { return isVoter(in: membership) }
         return memberships.previous.map { isVoter(in: $0.membership) } ?? false
     }

@@ -190,20 +190,23 @@ extension NodeMachine {
             suffrage: raft?.membership[options.identity.id]?.suffrage ?? options.plan.suffrage,
             bootstrapExpect: options.plan.expect, leader: leaderHint, term: raft?.term ?? .zero,
             commitIndex: raft?.commitIndex ?? .zero, isReady: isReady, run: identityWatch.run)
-        // Who was removed can't lead with what it holds: where voters were restored from copies of before, it would
-        // keep them from going on.
-        if let raft, raft.commitIndex > .zero, exclusion == .none {
-            hello.committed = raft.committedPosition
-        }
+        if let raft, raft.commitIndex > .zero, isHeard { hello.committed = raft.committedPosition }
         if let caller { hello.address(caller, by: callerPlaces) }
         return hello
+    }
+
+    /// Who was removed, or became a read replica, can't lead with what it holds: where voters were restored from
+    /// copies of before, its word on what is committed, and on what they acknowledged to it, would keep them from
+    /// going on. After a restart its own log alone says so.
+    private var isHeard: Bool {
+        exclusion == .none && replicated?.raft.isElectable ?? false
     }
 
     /// Where this node knows others to be.
     package var callerPlaces: CallerPlaces {
         CallerPlaces(
             progress: replicated?.raft.progress ?? [],
-            acknowledgedBefore: replicated?.raft.acknowledgedBefore ?? [:],
+            acknowledgedBefore: isHeard ? replicated?.raft.acknowledgedBefore ?? [:] : [:],
             heard: identityWatch.places, membership: replicated?.raft.membership)
     }
 
