@@ -1,6 +1,7 @@
 import Raft
 import Replication
 import Testing
+import Time
 
 @testable import NodeLogic
 
@@ -43,5 +44,30 @@ import Testing
         scenario.say(.database(.full(true)), to: 1)
         let applied = scenario.ensemble.nodes[1]?.disk.applied.index
         #expect(scenario.ensemble.nodes[1]?.disk.base.index == applied)
+    }
+
+    @Test func `That the database can't be opened once more for a snapshot is no end`() {
+        let limits = ApplyKeeper.Limits(
+            checkpointBytes: 1 << 20, checkpointEntries: 100, checkpointInterval: .seconds(1),
+            holdBytes: 1 << 20)
+        var keeper = ApplyKeeper(limits, generation: .first, applied: .zero, now: .zero)
+        let id = SnapshotSendID(1)
+        keeper.post(.openSnapshot(id))
+        guard case .openSnapshot = keeper.next() else {
+            Issue.record("it is not opened")
+            return
+        }
+        keeper.notOpened(id, cause: "no descriptor")
+        guard case .report(let reports) = keeper.next(),
+            case .snapshotOpened(_, .failure(let failure))? = reports.first
+        else {
+            Issue.record("nothing is said of it")
+            return
+        }
+        #expect(failure.description == "no descriptor")
+        guard case .wait(nil) = keeper.next() else {
+            Issue.record("it does not go on")
+            return
+        }
     }
 }

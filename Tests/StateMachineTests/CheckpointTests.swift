@@ -63,6 +63,45 @@ import Wire
         }
     }
 
+    /// What is sorted here does not fit in memory.
+    @Test
+    func `A write that finds no descriptor waits for one as for room, and a snapshot ends nothing`()
+        async
+    {
+        await #expect(processExitsWith: .success) {
+            let database = try Database()
+            try database.execute("CREATE TABLE t(a)", "CREATE TABLE u(a)")
+            try database.execute(
+                """
+                WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM c WHERE x < 20000)
+                INSERT INTO t SELECT randomblob(400) FROM c
+                """)
+            var limit = rlimit()
+            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            let free = open("/dev/null", O_RDONLY)
+            close(free)
+            var none = limit
+            none.rlim_cur = rlim_t(free)
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &none)
+            do {
+                try database.execute("INSERT INTO u SELECT a FROM t ORDER BY a")
+                exit(3)
+            } catch ApplyFault.diskFull {
+                // It is applied when there is one.
+            }
+            do throws(ApplyFault) {
+                _ = try database.applier.beginSnapshot()
+                exit(4)
+            } catch {
+                guard error.passingCause != nil else { exit(5) }
+            }
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            try database.execute("INSERT INTO u SELECT a FROM t ORDER BY a")
+            guard try database.rows("SELECT count(*) FROM u") == ["20000"] else { exit(6) }
+            guard try database.applier.beginSnapshot() != nil else { exit(7) }
+        }
+    }
+
     /// And not for what came before it.
     @Test func `A reader is ended for what was written since it began`() throws {
         var limits = ApplierLimits()

@@ -6,7 +6,7 @@ package import Wire
 /// Why entries could not be applied. Each is a failure of this node or of its version; none is ever an answer to a client.
 package enum ApplyFault: Error, Equatable, Sendable, CustomStringConvertible {
     /// Nothing of the open transaction was kept; the same entries can be applied again when there
-    /// is room.
+    /// is room. So it is where no descriptor was left.
     case diskFull
     /// The file, or the memory, failed: the node must stop.
     case storage(operation: String, code: Int32, message: String)
@@ -57,6 +57,15 @@ extension ApplyFault {
         return code & 0xFF == SQLITE_CORRUPT || code & 0xFF == SQLITE_NOTADB
     }
 
+    /// Why a file could not be opened, or memory was not to be had: another time it may be. Nil: the fault is
+    /// another.
+    package var passingCause: String? {
+        guard case .storage(let operation, let code, let message) = self,
+            [SQLITE_CANTOPEN, SQLITE_NOMEM].contains(code & 0xFF)
+        else { return nil }
+        return "\(operation) failed: \(message)"
+    }
+
     /// A failure of an operation of our own, which no SQL of a client can make fail.
     static func storage(_ operation: String, _ error: SQLiteError) -> ApplyFault {
         error.code == SQLITE_FULL
@@ -76,8 +85,9 @@ extension ApplyFault {
         case SQLITE_FULL:
             // An AUTOINCREMENT table at its last rowid says the same as a full disk.
             return before.hasFilledDisk ? .diskFull : nil
-        case SQLITE_IOERR:
-            return DiskRoom.isLacking(sqlite3_system_errno(connection.pointer))
+        case SQLITE_IOERR, SQLITE_CANTOPEN:
+            // What a statement sorts and gathers goes to files, which wait for a descriptor as for room.
+            return DiskRoom.mayPass(sqlite3_system_errno(connection.pointer))
                 ? .diskFull : storage(operation, error)
         case SQLITE_CORRUPT:
             // SQLITE_CORRUPT_VTAB: a full-text or R*Tree index disagrees with its content, which a
@@ -89,8 +99,8 @@ extension ApplyFault {
             // Without a refusal of the system it is a value or a program that is too large for
             // SQLite, or a bound of ours.
             return before.hasLackedMemory ? storage(operation, error) : nil
-        case SQLITE_NOTADB, SQLITE_CANTOPEN, SQLITE_MISUSE, SQLITE_PROTOCOL,
-            SQLITE_BUSY, SQLITE_INTERNAL, SQLITE_READONLY, SQLITE_PERM:
+        case SQLITE_NOTADB, SQLITE_MISUSE, SQLITE_PROTOCOL, SQLITE_BUSY, SQLITE_INTERNAL,
+            SQLITE_READONLY, SQLITE_PERM:
             return storage(operation, error)
         default:
             return nil

@@ -7,6 +7,11 @@ package enum DiskRoom {
     /// files.
     static func isLacking(_ code: Int32) -> Bool { [ENOSPC, EDQUOT, EFBIG].contains(code) }
 
+    /// As `isLacking`, or neither the process nor the machine had a descriptor left: the same can be done again.
+    static func mayPass(_ code: Int32) -> Bool {
+        isLacking(code) || [EMFILE, ENFILE].contains(code)
+    }
+
     static func bytes(of descriptor: Int32) -> UInt64? {
         var facts = statvfs()
         return fstatvfs(descriptor, &facts) == 0 ? bytes(facts) : nil

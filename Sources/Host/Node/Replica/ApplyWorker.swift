@@ -275,6 +275,7 @@ struct ApplyWorker {
             if let source { links.snapshots.hold(source, as: id) }
             keeper.opened(id, .success(source.map { ($0.mark, UInt64($0.byteCount)) }))
         } catch {
+            if let cause = error.passingCause { return keeper.notOpened(id, cause: cause) }
             keeper.opened(id, .failure(DatabaseTrouble(error)))
         }
     }

@@ -89,7 +89,7 @@ extension Applier {
             case .gzip:
                 try note(&state)
                 return "the database in the log can't be unpacked: \(error.text)"
-            case .system(_, let code) where DiskRoom.isLacking(code): throw .diskFull
+            case .system(_, let code) where DiskRoom.mayPass(code): throw .diskFull
             case .noRoom: throw .diskFull
             case .system(let operation, _):
                 throw .storage(operation: operation, code: SQLITE_IOERR, message: error.text)

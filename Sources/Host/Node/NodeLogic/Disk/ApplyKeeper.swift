@@ -389,6 +389,10 @@ package struct ApplyKeeper: Sendable {
         }
     }
 
+    /// The main file can't be opened once more to be read from, as where no descriptor is left. Another time it may
+    /// be, and nothing else depends on it.
+    package mutating func notOpened(_ id: SnapshotSendID, cause: String) { refuse(id, cause) }
+
     private mutating func refuse(_ id: SnapshotSendID, _ cause: String) {
         due.append(.report([.snapshotOpened(id, .failure(.init(cause)))]))
     }

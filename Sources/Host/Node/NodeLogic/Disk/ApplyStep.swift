@@ -20,7 +20,7 @@ package enum ApplyStep: Sendable {
     /// by `checkpointed` or `notCheckpointed`.
     case checkpoint
     /// Hold the main file as it is for a snapshot, and wait for reads as long as `ApplyKeeper.openingPatience`
-    /// says. Answered by `opened`.
+    /// says. Answered by `opened` or `notOpened`.
     case openSnapshot(SnapshotSendID)
     /// Forget the snapshot; the database is held for it still, or not any more. Answered by `closed`.
     case closeSnapshot(SnapshotSendID, isHeld: Bool)
