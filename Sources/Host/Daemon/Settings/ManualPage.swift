@@ -48,7 +48,8 @@ enum ManualPage {
             0 after an orderly stop, 1 if the node could not start or go on, 2 if the command line is
             wrong. What went wrong is said in one line on standard error.
             .SH SIGNALS
-            SIGTERM and SIGINT stop a node in order: it hands leadership over and closes its files.
+            SIGTERM and SIGINT stop a node in order: it hands leadership over and closes its files. A second
+            one, two seconds later or more, ends it at once.
             SIGHUP makes a node with \fB\-auth\fR read that file again; it does so by itself when the
             file changes.
 

@@ -82,6 +82,7 @@ case .run(let settings):
             endProcess(1)
         }
         logger.announce("received signal \"\(reason.name)\"")
+        signals.limitStop(logger)
         let isComplete = daemon.stop()
         logger.announce("rqlite server stopped")
         // Plugins were let go without waiting for them, and what hung was left behind.
