@@ -291,6 +291,9 @@ extension NodeMachine {
         case .leaveBootstrap:
             replicated = nil
             cluster = nil
+            // Nobody is a member any more with whom it founded. Who is one of the next cluster is learnt of anew.
+            for id in acquaintances.hinted { forget(id) }
+            unnamed = []
         case .introduced(let acceptance): introduced(acceptance)
         case .met(let hello): meet(hello)
         case .wasRemoved(let cause): wasRemoved(cause)
