@@ -3,6 +3,7 @@ package import Time
 /// For how long the end of a process is waited for that stops in order. A disk may hang, or what is being applied take an
 /// hour. What a stop does behind handing over makes the next start quicker, and nothing depends on it.
 package struct StopWatch: Equatable, Sendable {
+    /// What is to be done now.
     package enum Verdict: Equatable, Sendable {
         case waits
         /// Worth a word to whoever waits; said once.
@@ -21,6 +22,7 @@ package struct StopWatch: Equatable, Sendable {
     private let begun: MonotonicTime
     private var hasTold = false
 
+    /// - Parameter now: when the stop begins.
     package init(at now: MonotonicTime) { begun = now }
 
     /// To be asked again and again.
