@@ -180,6 +180,31 @@ import Wire
         #expect(fixture.log.appliedIndex == LogIndex(8))
     }
 
+    /// They are committed, here before they are durable.
+    @Test func `What was read before other entries took its place is not applied`() throws {
+        var fixture = haltedFollower()
+        let kept = [entry(1, term: 1), entry(2, term: 1)]
+        let gone = [entry(3, term: 1), entry(4, term: 1)]
+        let present = [entry(3, term: 2), entry(4, term: 2)]
+        fixture.hear(
+            term: 1, previous: LogPosition(index: LogIndex(1), term: Term(1)),
+            entries: [kept[1]] + gone, commit: 2)
+        fixture.settle()
+        fixture.log.resumeApplying()
+        let asked = fixture.take().compactMap { effect -> Effects.LogFetch? in
+            if case .fetchLog(let fetch) = effect { fetch } else { nil }
+        }
+        let fetch = try #require(asked.first)
+        fixture.hear(
+            term: 2, previous: LogPosition(index: LogIndex(2), term: Term(1)), entries: present,
+            commit: 4)
+        #expect(fixture.log.raft.commitIndex == LogIndex(4))
+        fixture.log.fetched(kept + gone, for: fetch)
+        fixture.settle()
+        #expect(fixture.effects.batches.flatMap(\.entries) == kept + present)
+        #expect(fixture.log.appliedIndex == LogIndex(4))
+    }
+
     @Test func `A skip in the log is told at a start before anything is applied`() throws {
         let entries = [
             Entry(index: LogIndex(1), term: Term(1), payload: .noop),

@@ -43,7 +43,11 @@ extension ReplicatedLog {
         precondition(
             entries.first?.index == fetch.from,
             "entry \(fetch.from) is committed, and the log has \(entries.count) others")
-        hold(entries.filter { $0.index <= raft.commitIndex }.map(raft.withoutOldMembership))
+        // Behind what was committed when they were read others may have taken their places since.
+        let committed = entries.prefix { entry in
+            entry.index <= raft.commitIndex && raft.term(at: entry.index) == entry.term
+        }
+        hold(committed.map(raft.withoutOldMembership))
     }
 }
 
