@@ -83,10 +83,10 @@ struct LogKeeperScenario: KeeperScenario {
             }
         case .fetch(let fetch):
             name = "fetch"
-            if disk == "read-fails" {
-                keeper.failed(.failed(error(.read)))
-            } else {
-                keeper.fetched([], for: fetch)
+            switch disk {
+            case "read-fails": keeper.failed(.failed(error(.read)))
+            case "no-descriptors": keeper.failed(lack)
+            default: keeper.fetched([], for: fetch)
             }
         case .compact(let index):
             name = "compact through \(index)"

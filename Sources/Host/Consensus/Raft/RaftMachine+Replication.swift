@@ -199,7 +199,8 @@ extension RaftMachine {
         precondition(
             first.index == fetch.from && first.term == log.term(at: fetch.from),
             "fetched \(first.position) instead of \(fetch.from)")
-        let batch = entries.batch(
+        // A read may overtake a write that waits for room, and so see what stood there before.
+        let batch = entries.prefix { log.term(at: $0.index) == $0.term }.batch(
             maxBytes: settings.maxMessageBytes, maxCount: settings.maxMessageEntries)
         send(batch, after: previous, to: &leader.progress[i], round: leader.reads.round)
     }

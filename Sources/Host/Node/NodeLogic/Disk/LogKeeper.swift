@@ -10,7 +10,8 @@ package import WriteAheadLog
 ///   node stops: nothing that depends on it is said before it is done. What was written before is
 ///   made durable and reported first, then the machine is told. Compactions overtake the write that
 ///   waits, for they make room; one that finds none itself is given up, for the machine proposes it
-///   again (`ReplicationSettings.compactionRetryTicks`);
+///   again (`ReplicationSettings.compactionRetryTicks`). So do reads: what is in the log already may have to be applied
+///   before a compaction can come;
 /// - a log that was quiet for `quietTime` is marked clean, so that the next start can tell damage
 ///   from a write that never finished. A mark that finds no room is left out;
 /// - every other error is fatal: what the log holds is unknown then.
@@ -31,6 +32,12 @@ package struct LogKeeper: Sendable {
     private var due: [LogReport] = []
     /// Compactions that overtake a write that waits for room, oldest first.
     private var urgent: [LogIndex] = []
+    /// A read that overtakes a write that waits for room.
+    private var reading: Effects.LogFetch?
+    /// It is handed out.
+    private var isReading = false
+    /// It found no descriptor: the write has its turn before the next attempt.
+    private var mustWrite = false
     /// The disk had no room at the last attempt.
     package private(set) var isFull = false
     /// The machine does not know yet that there is no room.
@@ -106,13 +113,34 @@ package struct LogKeeper: Sendable {
         if let index = urgent.first { return .compact(through: index) }
         guard !isStopping else {
             backlog = []
+            reading = nil
             isFull = false
             mustTell = false
             return nextWhenIdle()
         }
         if mustPause { return .wait(Self.fullDiskPause) }
+        if !mustWrite {
+            if reading == nil { takeRead() }
+            isReading = reading != nil
+            if let reading { return .fetch(reading) }
+        }
+        mustWrite = false
         guard let work = backlog.first else { return .wait(Self.fullDiskPause) }
         return step(work)
+    }
+
+    /// Takes out the first read behind what waits. Not behind a reset: what is asked for stands in another log then.
+    private mutating func takeRead() {
+        for place in backlog.indices {
+            switch backlog[place] {
+            case .reset: return
+            case .fetch(let fetch) where place > backlog.startIndex:
+                backlog.remove(at: place)
+                reading = fetch
+                return
+            case .write, .record, .fetch, .compact: break
+            }
+        }
     }
 
     private func step(_ work: LogWork) -> LogStep {
@@ -143,6 +171,10 @@ package struct LogKeeper: Sendable {
     /// What `fetch` found.
     package mutating func fetched(_ entries: [Entry], for fetch: Effects.LogFetch) {
         due.append(.fetched(fetch, entries))
+        guard !isReading else {
+            (reading, isReading) = (nil, false)
+            return
+        }
         finish()
     }
 
@@ -185,6 +217,7 @@ package struct LogKeeper: Sendable {
             return
         }
         mustPause = true
+        (mustWrite, isReading) = (isReading, false)
         guard !isFull else { return }
         isFull = true
         mustTell = true
@@ -196,6 +229,9 @@ package struct LogKeeper: Sendable {
         guard isFull else { return }
         isFull = false
         mustPause = false
+        mustWrite = false
+        if let reading { backlog.insert(.fetch(reading), at: backlog.startIndex) }
+        reading = nil
         due.append(.full(false))
     }
 
