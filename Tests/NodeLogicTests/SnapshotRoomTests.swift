@@ -35,6 +35,25 @@ import Time
         #expect(read.contains { $0.hasPrefix("read 3 x -> x=8") }, "\(read)")
     }
 
+    /// It could be put in place only behind the write that waits, and the node would hear nobody until then.
+    @Test func `A node whose log has no room takes no snapshot, and one when it has`() {
+        var scenario = NodeScenario()
+        _ = scenario.run((1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1 threshold=5" })
+        _ = scenario.run(["run 1500", "kill 3", "run 1500"])
+        _ = scenario.run((1...8).map { "write 1 x:\($0)" })
+        _ = scenario.run(["run 500"])
+        let lines = scenario.run(["start 3", "full 3 on", "run 3000"])
+        #expect(
+            lines.contains {
+                $0.hasPrefix("1: snapshot not sent node.id=3") && $0.contains("log has no room")
+            }, "\(lines)")
+        #expect(scenario.ensemble.nodes[3]?.machine?.replicated?.isInstalling == false)
+        #expect(scenario.ensemble.nodes[3]?.machine?.replicated?.raft.leader == NodeID("1"))
+        _ = scenario.run(["full 3 off", "run 5000"])
+        let read = scenario.run(["read 3 x level=none"])
+        #expect(read.contains { $0.hasPrefix("read 3 x -> x=8") }, "\(read)")
+    }
+
     /// Of one that is alone nobody will ever ask for an entry.
     @Test func `A log keeps nothing for others where the database has no room`() {
         var scenario = NodeScenario()

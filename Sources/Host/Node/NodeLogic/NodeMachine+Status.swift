@@ -219,6 +219,10 @@ extension NodeMachine {
         switch report {
         case .sent(let id, let result): snapshots.sent(id, result, now: now)
         case .offered(let id, let offer):
+            // It would wait for the write that waits for room, and the node hear nobody meanwhile.
+            guard !isLogFull else {
+                return emit(.answerOffer(id, refusal: "this node's log has no room"))
+            }
             snapshots.offered(
                 id, offer, cluster: cluster, leader: replicated?.raft.leader,
                 term: replicated?.raft.term ?? .zero, breach: replicated?.breach(of: offer.mark))
