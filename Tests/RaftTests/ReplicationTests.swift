@@ -129,6 +129,30 @@ import Testing
         #expect(throws: Refusal.busy) { try raft.requestRead(ReadID(3)) }
     }
 
+    /// A write that waits for room may be what cuts it off.
+    @Test func `What a disk holds behind what was asked for, and the log does not, is not sent`()
+        throws
+    {
+        var settings = Elected.settings
+        settings.maxCachedBytes = 0
+        var raft = Elected.leader(settings: settings)
+        _ = try raft.propose([[1]])
+        raft.settleWrites()
+        raft.receive(Elected.matched(2, 3))
+        raft.applied(through: index(3))
+        raft.receive(
+            Elected.message(
+                3, term: 2,
+                .appendAnswer(
+                    .init(
+                        result: .mismatched(previous: index(3), hint: position(2, 2)), round: 0)
+                )))
+        let fetch = try #require(raft.takeEffects().logFetches.first)
+        raft.fetched([Entry(3, 2, "new"), Entry(4, 1, "old")], for: fetch)
+        let sent = raft.takeEffects().appends(to: 3).flatMap(\.entries)
+        #expect(sent == [Entry(3, 2, "new")])
+    }
+
     @Test func `Entries that a disk no longer has call for a snapshot`() throws {
         var settings = Elected.settings
         settings.maxCachedBytes = 0
