@@ -9,7 +9,7 @@ import Time
 
     private mutating func verdict(after seconds: Double, isAsked: Bool = false) -> StopWatch.Verdict
     {
-        watch.look(at: .zero + .seconds(100) + .seconds(seconds), isAsked: isAsked)
+        watch.look(at: .zero + .seconds(100 + seconds), isAsked: isAsked)
     }
 
     @Test mutating func `A second signal ends it, unless it is an echo of the first`() {
