@@ -65,11 +65,42 @@ import Time
         #expect(scenario.ensemble.nodes[1]?.disk.base.index == applied)
     }
 
-    @Test func `That the database can't be opened once more for a snapshot is no end`() {
+    private func keeper() -> ApplyKeeper {
         let limits = ApplyKeeper.Limits(
             checkpointBytes: 1 << 20, checkpointEntries: 100, checkpointInterval: .seconds(1),
             holdBytes: 1 << 20)
-        var keeper = ApplyKeeper(limits, generation: .first, applied: .zero, now: .zero)
+        return ApplyKeeper(limits, generation: .first, applied: .zero, now: .zero)
+    }
+
+    private func switches(_ step: ApplyStep) -> Bool {
+        if case .switchTo = step { true } else { false }
+    }
+
+    @Test func `A database that a snapshot brings is opened when there is a descriptor for it`() {
+        let mark = SnapshotMark(
+            position: LogPosition(index: LogIndex(9), term: Term(1)),
+            membership: Samples.voters("1"), membershipIndex: .zero)
+        let next = Generation(2)
+        var keeper = keeper()
+        keeper.post(.switchTo(next, mark))
+        for attempt in 1...151 {
+            #expect(switches(keeper.next()))
+            // What does not pass ends the node.
+            guard keeper.notSwitched(to: next, mark) else {
+                #expect(attempt == 151)
+                return
+            }
+            guard case .wait(.some) = keeper.next() else {
+                Issue.record("it does not rest")
+                return
+            }
+            keeper.woke(at: .zero)
+        }
+        Issue.record("it is tried for ever")
+    }
+
+    @Test func `That the database can't be opened once more for a snapshot is no end`() {
+        var keeper = keeper()
         let id = SnapshotSendID(1)
         keeper.post(.openSnapshot(id))
         guard case .openSnapshot = keeper.next() else {

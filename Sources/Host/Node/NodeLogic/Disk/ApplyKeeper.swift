@@ -52,6 +52,8 @@ package struct ApplyKeeper: Sendable {
 
     /// Between two attempts to write to a full disk.
     package static let fullDiskPause = Duration.milliseconds(200)
+    /// Attempts to open a database that a snapshot brings, with that pause between two.
+    private static let mostSwitches = 150
     /// How far beyond its bound SQLite's log is when writes wait for reads so that it can start over …
     private static let outgrownBytes: Int64 = 64 << 20
     /// … and how long, for each time that it has grown by as much; at most eight times as long, and a fifth of
@@ -107,6 +109,10 @@ package struct ApplyKeeper: Sendable {
     private var appliedOfWaiting = LogIndex.zero
     /// The next attempt comes after a pause.
     private var mustPause = false
+    /// So does whatever comes next: the database could not be opened.
+    private var mustRest = false
+    /// How often in a row.
+    private var switchesInVain = 0
     private var isFull = false
     /// One may make room, and none was tried since the last attempt.
     private var mayCheckpoint = false
@@ -140,6 +146,7 @@ package struct ApplyKeeper: Sendable {
     /// A `wait` is over: its time has passed, or something was posted.
     package mutating func woke(at now: MonotonicTime) {
         mustPause = false
+        mustRest = false
         guard let waiting else { return }
         let late = waiting.answers.filter { $0.deadline <= now }
         guard !late.isEmpty else { return }
@@ -163,6 +170,7 @@ package struct ApplyKeeper: Sendable {
     package mutating func next() -> ApplyStep {
         if let failure { return .fail(failure) }
         if !due.isEmpty { return due.removeFirst() }
+        if mustRest, !isStopping { return .wait(Self.fullDiskPause) }
         if let waiting, !isStopping {
             if isFull, let step = stepForRoom() { return step }
             return mustPause
@@ -412,11 +420,23 @@ package struct ApplyKeeper: Sendable {
 
     /// The live database is the generation's.
     package mutating func switched(to generation: Generation, _ mark: SnapshotMark) {
+        switchesInVain = 0
         replaced.append(self.generation)
         self.generation = generation
         // A snapshot of the generation before is none of the present file's.
         held = []
         due.append(.report([.switched(mark, generation)]))
+    }
+
+    /// The generation's file could not be opened, as where no descriptor is left. The log names it already, so
+    /// nothing else can be done before it is.
+    /// - Returns: whether it is tried again: for half a minute. A node that stops leaves it to the next start.
+    package mutating func notSwitched(to generation: Generation, _ mark: SnapshotMark) -> Bool {
+        guard !isStopping, switchesInVain < Self.mostSwitches else { return false }
+        switchesInVain += 1
+        backlog.insert(.switchTo(generation, mark), at: backlog.startIndex)
+        mustRest = true
+        return true
     }
 
     /// What failed can't be done again: the node must stop.

@@ -28,7 +28,7 @@ package enum ApplyStep: Sendable {
     /// `prepared`.
     case prepare(SnapshotReceiptID, SnapshotMark, as: Generation)
     /// From now on the database is the file of the generation, for readers too. Answered by
-    /// `switched` or `failed`.
+    /// `switched`, `notSwitched` or `failed`.
     case switchTo(Generation, SnapshotMark)
     /// Delete what was received. Answered by `discarded`.
     case discard(SnapshotReceiptID)
