@@ -54,6 +54,20 @@ import Time
             ])
     }
 
+    @Test func `Who comes to a cluster asks where that knows it, if elsewhere, and each time`() {
+        let members = Samples.voters("1", "2")
+        #expect(Self.watch().formerPlace(in: members) == nil)
+        #expect(Self.watch().formerPlace(in: Membership()) == nil)
+        var watch = Self.watch(at: "m1:4002")
+        for number in 0..<2 as Range<UInt64> {
+            let place = watch.formerPlace(in: members)
+            #expect(place == PeerAddress("n1:4002"))
+            watch.asking(PeerCallID(number), at: PeerAddress("n1:4002"))
+            let verdict = watch.answered(PeerCallID(number), Self.hello("1")).verdict
+            #expect(verdict == .doubled(at: PeerAddress("n1:4002")))
+        }
+    }
+
     @Test func `Whoever names ever new places does not hold up the start for ever`() {
         for liar in ["2", "8"] {
             var watch = Self.watch()

@@ -11,6 +11,8 @@ import Time
 ///   run answers at any of these places, this one ends. Who can't be asked delays the start by
 ///   `patience` at most: the others may all be gone, or all have moved. A member's word on where
 ///   this identity is leads to one more place, once for each member.
+/// - *When it comes to its cluster* a node asks where that knows it, if elsewhere: a data directory that was
+///   copied before it had a cluster is named by the founding of its original (decision 201).
 /// - *Later* a member that hears an identity speak from another place than before asks who is at the
 ///   former place. If the identity is alive there, the newcomer is refused and the operator told.
 struct IdentityWatch {
@@ -113,6 +115,11 @@ struct IdentityWatch {
         let elsewhere = (former + others.map(\.address)).filter { $0 != address }
         guard !elsewhere.isEmpty else { return [] }
         return ([address] + elsewhere).filter { known.insert($0).inserted }
+    }
+
+    /// Where a cluster to which this node has just come knows it, if elsewhere than it is.
+    func formerPlace(in membership: Membership) -> PeerAddress? {
+        membership[identity.id].flatMap { $0.address == address ? nil : $0.address }
     }
 
     mutating func asking(_ id: PeerCallID, at place: PeerAddress) { asked[id] = place }

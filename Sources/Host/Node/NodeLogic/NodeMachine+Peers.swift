@@ -77,8 +77,21 @@ extension NodeMachine {
     /// A member asks whether another process bears its identity before it takes part.
     private mutating func askForOwnIdentity(_ restored: RestoredState, in cluster: ClusterID) {
         self.cluster = cluster
-        beginning = (restored, cluster)
+        beginning = (restored, cluster, false)
         for place in identityWatch.questions(restored.membership) { askOwnIdentity(at: place) }
+        if !identityWatch.isAsking { takePart() }
+    }
+
+    /// The node has just come to its cluster. Named by ID and incarnation is a copy of its data directory, too, from
+    /// before that had a cluster: where the cluster knows it elsewhere, that place is asked first.
+    private mutating func arrive(
+        in cluster: ClusterID, with restored: RestoredState, campaigns: Bool
+    ) {
+        self.cluster = cluster
+        beginning = (restored, cluster, campaigns)
+        if let place = identityWatch.formerPlace(in: restored.membership) {
+            askOwnIdentity(at: place)
+        }
         if !identityWatch.isAsking { takePart() }
     }
 
@@ -105,12 +118,16 @@ extension NodeMachine {
     }
 
     private mutating func takePart() {
-        guard let (restored, cluster) = beginning else { return }
+        guard let (restored, cluster, campaigns) = beginning else { return }
         beginning = nil
         startReplication(restored, in: cluster)
         if quarantine.cause != nil { replicated?.distrustDatabase() }
         let testimonies = identityWatch.testimonies
         for (witness, testimony) in testimonies { heard(testimony, of: witness) }
+        if campaigns {
+            replicated?.campaign()
+            firstCampaign.begin(now)
+        }
     }
 
     /// A node that dialed this one said where it is.
@@ -283,11 +300,7 @@ extension NodeMachine {
             var restored = unestablished ?? RestoredState(membership: membership)
             unestablished = nil
             restored.appliedMembership = membership
-            startReplication(restored, in: cluster)
-            if campaign {
-                replicated?.campaign()
-                firstCampaign.begin(now)
-            }
+            arrive(in: cluster, with: restored, campaigns: campaign)
         case .leaveBootstrap:
             replicated = nil
             cluster = nil

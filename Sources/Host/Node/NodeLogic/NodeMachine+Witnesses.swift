@@ -8,7 +8,7 @@ import Replication
 extension NodeMachine {
     /// A hello that came before this node takes part.
     mutating func note(_ hello: Hello) {
-        guard let (restored, cluster) = beginning, hello.cluster == cluster,
+        guard let (restored, cluster, _) = beginning, hello.cluster == cluster,
             isWitness(hello, in: restored.membership)
         else { return }
         identityWatch.note(believed(hello, in: restored.membership))

@@ -61,8 +61,8 @@ package struct NodeMachine: Sendable {
     var leaderlessSince: MonotonicTime?
     var identityWatch: IdentityWatch
     var firstCampaign = FirstCampaign()
-    /// What the node goes on with once it knows that nobody else bears its identity.
-    var beginning: (restored: RestoredState, cluster: ClusterID)?
+    /// What the node goes on with once it knows that nobody else bears its identity. `campaigns`: at once.
+    var beginning: (restored: RestoredState, cluster: ClusterID, campaigns: Bool)?
     /// Whether the node was removed from its cluster and knows it.
     package internal(set) var exclusion = Exclusion.none
 
