@@ -72,4 +72,57 @@ import Testing
         #expect(next.machine.state.chosen == nil)
         #expect(next.settled().allSatisfy { if case .start = $0 { false } else { true } })
     }
+
+    /// Of node 1, which accepted a bootstrap of nodes 1 to 3 and left it.
+    private func left() -> AcceptorState {
+        var bench = Bench(1)
+        bench.list([1, 2, 3])
+        let first = ballot(1, by: 2)
+        bench.ask(.prepare(first, list([1, 2, 3]), from: node(2)))
+        bench.ask(.accept(first, list([1, 2, 3]), value(1, [1, 2, 3]), from: node(2)), id: 2)
+        _ = bench.settled()
+        var state = bench.machine.state
+        #expect(state.accepted?.value == value(1, [1, 2, 3]))
+        state.abandon(own)
+        return state
+    }
+
+    /// It was sent to all again with each answer to that, as often as there were answers.
+    @Test func `What was dropped is proposed and announced no more, and the reason is said`() {
+        let state = left()
+        var bench = Bench(1, state: state)
+        bench.list([1, 2, 3])
+        bench.meet([1, 2, 3])
+        let second = ballot(2, by: 1)
+        #expect(bench.settled().ballots == [second, second, second])
+        bench.promise(1, second, accepted: state.accepted)
+        for k in 2...3 { bench.promise(k, second) }
+        var said = bench.settled().sent
+        for k in 2...3 {
+            bench.machine.answered(.accepted(second, by: incarnation(k)), from: address(k))
+        }
+        bench.machine.answered(.accepted(second, by: incarnation(1)), from: address(1))
+        for k in 2...3 {
+            let formed = FormationMessage.formed(own, value(1, [1, 2, 3]))
+            bench.machine.answered(formed, from: address(k))
+        }
+        said += bench.settled().sent
+        #expect(said.isEmpty, "\(said)")
+        #expect(bench.machine.waitingFor.hasPrefix("this node left cluster \(own), which"))
+    }
+
+    @Test func `It does not say that it joins what it left`() {
+        var bench = Bench(1, state: left())
+        bench.list([1, 2, 3])
+        bench.machine.helloAnswered(
+            facts(node(2), cluster: 1, leader: address(2)), from: address(2))
+        bench.pass(300)
+        #expect(bench.settled().sent.isEmpty)
+        #expect(bench.machine.waitingFor.hasPrefix("this node left cluster \(own), which"))
+        bench.list([1, 2, 3, 5])
+        bench.machine.helloAnswered(
+            facts(node(5), cluster: 2, leader: address(5)), from: address(5))
+        bench.pass(300)
+        #expect(!bench.machine.waitingFor.hasPrefix("this node left"))
+    }
 }

@@ -28,6 +28,15 @@ extension Formation {
                 "cluster \(chosen.cluster) was agreed on by \(chosen.memberNames); joining it",
                 missing(besides: chosen.cluster) + wayOut(of: chosen))
         }
+        if let left = leftBehind, survey.clusters.allSatisfy({ $0 == left }) {
+            return parts(
+                "this node left cluster \(left), which never had a leader, for one that worked, and meets "
+                    + "nobody of that one, but others that hold to cluster \(left)",
+                missing(besides: left) + [
+                    "list a node of a cluster that works, or, if nothing was ever written, stop all "
+                        + "nodes, remove their data directories and start them again"
+                ])
+        }
         if let cluster = survey.clusters.first {
             if let other = survey.clusters.first(where: { $0 != cluster }) {
                 return "candidates are in two clusters, \(cluster) and \(other): "

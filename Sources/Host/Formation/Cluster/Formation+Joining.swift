@@ -7,8 +7,8 @@ extension Formation {
 
     /// A candidate is in a cluster: ask it for the bootstrap, which may name this node, or join.
     mutating func approach(_ address: PeerAddress, _ facts: CandidateFacts) {
-        guard let cluster = facts.cluster, starting == nil,
-            !state.abandoned.contains(cluster), isClusterToJoin(cluster)
+        guard let cluster = facts.cluster, !hasLeft(cluster), starting == nil,
+            isClusterToJoin(cluster)
         else { return }
         if let since = roster[address]?.contactedAt, now < since + settings.answerPatience {
             return
@@ -21,6 +21,14 @@ extension Formation {
         }
     }
 
+    /// Whether this node has left the cluster for good: it says so, and brings nothing to its end there.
+    mutating func hasLeft(_ cluster: ClusterID) -> Bool {
+        guard state.abandoned.contains(cluster) else { return false }
+        leftBehind = cluster
+        if proposal != nil { endProposal(pause: .seconds(1)) }
+        return true
+    }
+
     /// The one this node knows of, else the one that works; never one of two that both work.
     private func isClusterToJoin(_ cluster: ClusterID) -> Bool {
         if let chosen = state.chosen { return chosen.cluster == cluster }
@@ -30,7 +38,7 @@ extension Formation {
     /// A member's answer to anything it was asked.
     mutating func formed(_ cluster: ClusterID, _ value: BootstrapValue?, at address: PeerAddress) {
         roster.update(address) { $0.contactedAt = nil }
-        guard !state.abandoned.contains(cluster) else { return }
+        guard !hasLeft(cluster) else { return }
         if let value { learn(value, campaign: false) }
         endProposalForCluster()
         guard starting == nil, isClusterToJoin(cluster) else { return }

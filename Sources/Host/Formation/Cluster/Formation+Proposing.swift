@@ -79,7 +79,11 @@ extension Formation {
         }
         let fresh = RandomID(
             high: freshClusterID.high, low: freshClusterID.low &+ current.ballot.counter)
-        if let value = current.value(fresh: ClusterID(fresh)) { current.propose(value, now: now) }
+        if let value = current.value(fresh: ClusterID(fresh)) {
+            // Others may bring it to its end.
+            guard !hasLeft(value.cluster) else { return }
+            current.propose(value, now: now)
+        }
         if let value = current.chosen {
             proposal = current
             announce(value)
@@ -124,7 +128,7 @@ extension Formation {
 
     /// The agreement has come to its end. A member starts once that is durable; anyone else joins.
     mutating func learn(_ value: BootstrapValue, campaign: Bool) {
-        guard !state.abandoned.contains(value.cluster) else { return }
+        guard !hasLeft(value.cluster) else { return }
         if let known = state.chosen {
             if known.cluster != value.cluster {
                 contradict(.otherBootstrap(value.cluster, known: known.cluster))

@@ -50,6 +50,10 @@ package struct Formation: Sendable {
     }
     /// Nodes that were not told of all that was dropped here, as they answered to a ballot.
     var unaware: [(id: NodeID, address: PeerAddress)] = []
+    /// A bootstrap that others hold to, and that this node has left for good.
+    var leftBehind: ClusterID? {
+        didSet { if leftBehind != oldValue { isExplanationDue = true } }
+    }
     /// A bootstrap learnt as one of its members, until it is durable.
     var starting: (ticket: PersistTicket, campaign: Bool)?
     /// Joins under way, by the address asked.
@@ -125,7 +129,9 @@ package struct Formation: Sendable {
         // list may have lost them.
         let founders = state.chosen.map { $0.members.map(\.address) } ?? []
         isListKnown = true
+        let before = roster.candidates.map(\.address)
         roster.replace(by: candidates + founders.map { CandidateAddress($0) }, now: now)
+        if roster.candidates.map(\.address) != before { leftBehind = nil }
         failures = 0
         drive()
     }
