@@ -17,7 +17,10 @@ import Testing
     }
 
     /// Where it is told to look within ten seconds, each time.
-    private func told(entry: StoredRecord?, list: RegistryAnswer) -> [[PeerAddress]] {
+    private func told(
+        entry: StoredRecord?, list: RegistryAnswer,
+        as standing: RegistryKeeper.Standing = .member(isLost: true)
+    ) -> [[PeerAddress]] {
         let record = NodeRecord(
             identity: NodeIdentity(
                 id: NodeID("1"), incarnation: Incarnation(RandomID(high: 0, low: 1))),
@@ -28,7 +31,7 @@ import Testing
         var now = Duration.zero
         while now < .seconds(10) {
             keeper.tick(now)
-            keeper.update(record, .member(isLost: true))
+            keeper.update(record, standing)
             for effect in keeper.takeEffects() {
                 switch effect {
                 case .ask(.read(RecordName.leader), let id, _):
@@ -62,5 +65,20 @@ import Testing
         let other = ClusterID(RandomID(high: 2, low: 2))
         #expect(told(entry: entry(of: other, by: "2"), list: list) == [[]])
         #expect(told(entry: nil, list: list) == [[]])
+    }
+
+    /// It may leave its own cluster for that one, whose nodes need not be where the founders were.
+    @Test func `A founder without a leader looks where the entry of another cluster leads, too`() {
+        let founders = ["1", "3"].map { id in
+            Member(
+                id: NodeID(id), incarnation: Incarnation(RandomID(high: 0, low: 1)),
+                address: PeerAddress("10.0.0.\(id):4002"), suffrage: .voter)
+        }
+        let founder = RegistryKeeper.Standing.founder(
+            BootstrapValue(cluster: cluster, members: founders))
+        let other = ClusterID(RandomID(high: 2, low: 2))
+        #expect(
+            told(entry: entry(of: other, by: "2"), list: .records([]), as: founder) == [[leader]])
+        #expect(told(entry: entry(of: cluster, by: "2"), list: .records([]), as: founder) == [[]])
     }
 }

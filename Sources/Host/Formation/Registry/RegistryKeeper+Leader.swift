@@ -38,6 +38,7 @@ extension RegistryKeeper {
         guard keepsLeader, let cluster = self.record.cluster else { return follow(record) }
         lookAgain()
         ownsEntry = false
+        meetOther(record, than: cluster)
         guard let record else {
             setAlarms(about: .leaderEntry, [])
             return write(at: nil)
@@ -93,6 +94,21 @@ extension RegistryKeeper {
         {
             leaderPlace = entry.address
         }
+        tellCandidates()
+    }
+
+    /// A founder whose cluster never had a leader meets one that works where the entry says that its leader is, and may
+    /// leave its own for it: nobody of it need be where the founders were (decision 204).
+    private mutating func meetOther(_ record: StoredRecord?, than cluster: ClusterID) {
+        guard case .founder = standing else { return }
+        var place: PeerAddress?
+        if let record, case .entry(let entry) = LeaderContent(parsing: record.value),
+            entry.state == .formed, entry.cluster != cluster, entry.address != self.record.address
+        {
+            place = entry.address
+        }
+        guard place != leaderPlace else { return }
+        leaderPlace = place
         tellCandidates()
     }
 

@@ -20,6 +20,7 @@ package import Raft
 /// - Every update and every erasure compares against the revision last read.
 /// - A member that lost contact reads the records of its cluster's nodes, for their addresses; where there are
 ///   none, or none are permitted, the entry, for its leader's.
+/// - A founder whose cluster never had a leader looks where the entry of another cluster leads, too.
 ///
 /// At most one request is under way. A registry that is down, slow or answers nonsense costs a
 /// request with a short deadline now and then (`RegistryPatience`), and nothing else.

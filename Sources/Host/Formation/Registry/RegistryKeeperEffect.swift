@@ -6,7 +6,8 @@ package enum RegistryKeeperEffect: Equatable, Sendable {
     case ask(RegistryRequest, RegistryRequestID, timeout: Duration)
     /// Where members of the own cluster say they are, this node left out, or where its entry says that the leader
     /// is: for a member that has no contact to its leader. Said when it loses contact, and once per change while
-    /// it has none.
+    /// it has none. For a founder whose cluster never had a leader also where the leader of another cluster is, if
+    /// the entry is that one's.
     case candidates([PeerAddress])
     /// The leader's entry names this node now, by its own write, for the first time since it leads.
     case published(LeaderEntry)
