@@ -94,6 +94,21 @@ import Testing
         #expect(bench.settled().ballots == [])
     }
 
+    /// As machines made from one image.
+    @Test func `Nodes with copies of one data directory are named`() {
+        var bench = Bench()
+        bench.list([1, 2, 3])
+        bench.meet([1, 2])
+        let copy = FormationIntroduction(
+            identity: node(2).identity, address: address(3), suffrage: .voter, expect: 3)
+        bench.machine.helloAnswered(facts(copy), from: address(3))
+        bench.pass(1_000)
+        #expect(
+            bench.machine.waitingFor
+                == "2 of 3 nodes seen: 1, 2; node 2 at 10.0.0.2:4002 and node 2 at 10.0.0.3:4002 have copies "
+                + "of one data directory and count as one: start one of them with an empty one")
+    }
+
     @Test func `A node restarted under another ID counts once`() {
         var bench = Bench()
         bench.list([1, 2, 3])

@@ -77,10 +77,11 @@ extension Formation {
         }
         if voters.count < expect {
             let more = expect - voters.count
+            let copies = copies
             return parts(
                 "\(voters.count) of \(expect) nodes seen: " + names(voters),
-                missing(besides: nil)
-                    + (survey.refusals.isEmpty
+                missing(besides: nil) + copies
+                    + (survey.refusals.isEmpty && copies.isEmpty
                         ? ["start \(more) more, or see why no more are reached"] : []))
         }
         if !survey.attendance.contains(identity.incarnation) {
@@ -93,6 +94,21 @@ extension Formation {
             return parts(difference(from: blocked), unawareNodes + dropAdvice)
         }
         return parts("agreeing on the first members among " + names(voters), unawareNodes)
+    }
+
+    /// Nodes that say to be at several places, with one data directory: they count as one.
+    private var copies: [String] {
+        let known = roster.candidates.compactMap { $0.facts?.introduction }
+        return known.indices.compactMap { place in
+            let copy = known[place]
+            let original = known[..<place].first {
+                $0.identity.incarnation == copy.identity.incarnation && $0.address != copy.address
+            }
+            return original.map {
+                "node \($0.identity.id) at \($0.address) and node \(copy.identity.id) at \(copy.address) have "
+                    + "copies of one data directory and count as one: start one of them with an empty one"
+            }
+        }
     }
 
     /// What an operator can do where the list is longer than the nodes that are there.

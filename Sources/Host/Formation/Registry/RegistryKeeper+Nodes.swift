@@ -30,8 +30,10 @@ extension RegistryKeeper {
             setAlarms(about: .ownID, [])
             return ownDue = now + jitter.pause(9_000, 10_000)
         }
+        // Also of a copy of this node's data directory, elsewhere.
         if hasOwn, let found, let other = try? NodeRecord(parsing: found.value),
             other.identity.incarnation != record.identity.incarnation
+                || other.address != record.address
         {
             setAlarms(about: .ownID, [.nodeIDTaken(record.identity.id, other: other.address)])
         }

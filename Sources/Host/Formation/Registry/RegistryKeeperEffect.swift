@@ -74,7 +74,7 @@ package enum RegistryAlarm: Hashable, Sendable, CustomStringConvertible {
                 + "its records where all can see them"
         case .nodeIDTaken(let id, let other):
             "another node, at \(other), keeps its record in the registry under the ID \(id) of this "
-                + "one: give each a -node-id of its own"
+                + "one: give each a -node-id and a data directory of its own"
         }
     }
 }
