@@ -79,6 +79,8 @@ import Wire
         limits.maxUntrustedBytes = 1 << 20
         limits.maxUntrustedFrameBytes = 1 << 20
         limits.maxOpenForwards = 4
+        // What was announced is given up in its time, which many turns of a busy machine may take.
+        limits.frameGrace = .hours(1)
         let node = try await TestNode.start("b", limits: limits)
         let (raw, channel) = try await RawConnection.open(to: node.listener.port)
         try await channel.say(WireBytes.preamble(purpose: 3) + WireBytes.introduction())

@@ -68,12 +68,17 @@ import Wire
     {
         let b = try await target()
         let servers = Servers()
-        let a = node(servers)
+        var limits = TransportLimits.quick
+        // The next dial may have to wait for a processor.
+        limits.nameFreshness = .hours(1)
+        let a = node(servers, limits)
         let address = PeerAddress("slow:\(b.listener.port)")
         let error = await #expect(throws: TransportError.self) {
             try await a.call(.hello, at: address, timeout: .milliseconds(30)).get()
         }
         #expect(error?.reason == .timedOut)
+        // The call's time may be over before its dial begins.
+        try await servers.asked.wait(count: 1)
         #expect(a.pendingResolutions.map(\.name) == ["slow"])
         let waiting = a.pendingResolutions.first?.description ?? ""
         #expect(waiting.hasPrefix("waiting for DNS: slow, ") && waiting.hasSuffix(" s"))
@@ -267,6 +272,7 @@ import Wire
         for call in calls {
             await #expect(throws: TransportError.self) { try await call.get() }
         }
+        try await servers.asked.wait(count: 2)
         #expect(servers.asked.items.count == 2)
         // Literal addresses need none.
         #expect(
