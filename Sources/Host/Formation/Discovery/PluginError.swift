@@ -43,9 +43,6 @@ package struct PluginError: Error, Equatable, Sendable, CustomStringConvertible 
         self.message = message
     }
 
-    /// Whether the call may have taken effect nonetheless; matters after `write`, `erase` and `update`.
-    package var outcomeIsUnknown: Bool { code != .busy && code != .off }
-
     /// By the code.
     package var retry: Retry {
         switch code {

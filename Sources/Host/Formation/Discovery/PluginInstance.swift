@@ -148,7 +148,7 @@ package final class PluginInstance: Sendable {
         do {
             try PluginThread.start(name: "disco-keeper") { [self] in keep(lane) }
         } catch {
-            lane.abandonKeeper()
+            for call in lane.abandonKeeper() { call.completion(.failure(error)) }
             throw error
         }
     }

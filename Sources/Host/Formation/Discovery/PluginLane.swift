@@ -41,7 +41,16 @@ final class PluginLane: Sendable {
         }
     }
 
-    func abandonKeeper() { monitor.withLock { $0.hasKeeper = false } }
+    /// There is no thread to keep the lane.
+    /// - Returns: the calls that came from others meanwhile, to be answered: nobody else would.
+    func abandonKeeper() -> [Pending] {
+        monitor.withLock { state in
+            state.hasKeeper = false
+            if state.isStopping { state.hasEnded = true }
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+    }
 
     /// Waits for the next call; nil when the lane has ended.
     func next() -> Pending? {
