@@ -68,7 +68,7 @@ struct Daemon {
         try sources?.judge(beganInCluster: node.beganInCluster, logger: logger.named("disco"))
         let process = ProcessSections(descriptors: descriptors)
         let service = safekeeping.attach(node)
-        let discovery = try Self.discovery(
+        let discovery = Self.discovery(
             sources, registry, node, settings, metrics, logger.named("disco"))
         let reloader = Self.reloader(access, encryption, discovery, node, logger)
         let status = StatusSections(
@@ -168,9 +168,9 @@ struct Daemon {
     private static func discovery(
         _ sources: DiscoverySources?, _ registry: PluginRegistry?, _ node: Node,
         _ settings: NodeSettings, _ metrics: MetricRegistry, _ logger: Logger
-    ) throws -> DiscoveryService? {
+    ) -> DiscoveryService? {
         guard let sources, let chosen = settings.formation.discovery else { return nil }
-        return try DiscoveryService(
+        return DiscoveryService(
             sources, registry: registry, node: node, settings: chosen,
             addresses: (settings.raft.advertised.description, settings.apiURL), metrics: metrics,
             logger: logger)

@@ -15,22 +15,20 @@ final class DiscoveryReload: Sendable {
 
     private let sources: DiscoverySources
     private let discovery: NodeSettings.Discovery
-    /// The files of the parts as they were loaded.
-    private let loaded: Mutex<[PluginFingerprint]>
+    /// The files of the parts as they were loaded; nil: one that was exchanged before it could be looked at.
+    private let loaded: Mutex<[PluginFingerprint?]>
     /// Gets what went wrong, or nil.
     private let finished: @Sendable (String?) -> Void
 
-    /// - Throws: `PluginRefusal` if a file can't be read any more.
+    /// A plugin's file that was exchanged, or is gone, since it was loaded ends no start: the node may be of a cluster.
     init(
         _ sources: DiscoverySources, _ discovery: NodeSettings.Discovery,
         finished: @escaping @Sendable (String?) -> Void
-    ) throws(PluginRefusal) {
+    ) {
         self.sources = sources
         self.discovery = discovery
         self.finished = finished
-        var files: [PluginFingerprint] = []
-        for part in sources.parts { files.append(try PluginFingerprint(part.choice.file)) }
-        loaded = Mutex(files)
+        loaded = Mutex(sources.parts.map { try? PluginFingerprint($0.choice.file) })
     }
 
     /// Only when it is asked for: a file that is written in pieces must not be read between two.
@@ -84,10 +82,11 @@ final class DiscoveryReload: Sendable {
 
     /// Where an instance is to be made; nil: as before.
     private func plan(
-        _ choice: PluginChoice, in process: PluginProcess, loadedAs old: PluginFingerprint
+        _ choice: PluginChoice, in process: PluginProcess, loadedAs old: PluginFingerprint?
     ) throws -> (source: PluginSource?, file: PluginFingerprint) {
         let file = try PluginFingerprint(choice.file)
-        switch file.change(since: old) {
+        let change: PluginFingerprint.Change = old.map { file.change(since: $0) } ?? .replaced
+        switch change {
         case .none: return (nil, file)
         case .overwritten:
             throw Daemon.StartFailure(

@@ -29,7 +29,7 @@ struct DiscoveryService {
         _ sources: DiscoverySources, registry: PluginRegistry?, node: Node,
         settings: NodeSettings.Discovery, addresses: (raft: String, api: String),
         metrics: MetricRegistry, logger: Logger
-    ) throws {
+    ) {
         self.sources = sources
         self.node = node
         let tellers = sources.parts.map {
@@ -55,7 +55,7 @@ struct DiscoveryService {
             }
             role = .resolvers(loops)
         }
-        reload = try DiscoveryReload(sources, settings) { [loops] problem in
+        reload = DiscoveryReload(sources, settings) { [loops] problem in
             node.discoveryTrouble(.notReloaded, problem)
             for loop in loops { loop.seek() }
             // Also where a later mode could not be read.
