@@ -61,4 +61,14 @@ import Time
         watch.seen(token: [8])
         #expect(watch.begin(now: start + .seconds(3_600)) == nil)
     }
+
+    @Test func `Where it is not possible it is tried again when the plugin was read again`() {
+        var watch = RegistryWatch()
+        watch.seen(token: [7])
+        _ = watch.begin(now: start)
+        watch.ended(.unsupported, now: start)
+        #expect(watch.begin(now: start + .seconds(60)) == nil)
+        watch.renewed()
+        #expect(watch.begin(now: start + .seconds(60)) == [7])
+    }
 }

@@ -130,7 +130,9 @@ final class DiscoveryLoop: Sendable {
             guard let woken = wake(until: deadline) else { return nil }
             for wake in woken {
                 switch wake {
-                case .seek: deadline = begin
+                case .seek:
+                    deadline = begin
+                    watch.renewed()
                 case .waited(let number, let result):
                     guard watch.ended(number, result) else { continue }
                     deadline = min(deadline, begin + Self.shortestInterval)
@@ -148,7 +150,9 @@ final class DiscoveryLoop: Sendable {
             var answer: Result<Resolution, PluginError>?
             for wake in woken {
                 switch wake {
-                case .seek: isSought = true
+                case .seek:
+                    isSought = true
+                    watch.renewed()
                 case .stop: break
                 // What is being resolved shows the change, or the next wait does at once.
                 case .waited(let number, let result): _ = watch.ended(number, result)

@@ -23,6 +23,9 @@ struct ResolverWatch {
         call = instance.wait(token: new, timeout: Self.patience) { [number] in end(number, $0) }
     }
 
+    /// The plugin may have been read again: what it could not do before it may be able to.
+    mutating func renewed() { isPossible = true }
+
     /// Whether what the plugin finds may have changed.
     mutating func ended(_ number: Int, _ result: Result<WatchOutcome, PluginError>) -> Bool {
         guard number == self.number else { return false }

@@ -21,6 +21,9 @@ struct RegistryWatch: Equatable {
         if !token.isEmpty { self.token = token }
     }
 
+    /// The plugin was read again: what it could not do before it may be able to.
+    mutating func renewed() { isOff = false }
+
     /// The state to watch from, if a watch shall begin now; it then counts as under way.
     mutating func begin(now: MonotonicTime) -> [UInt8]? {
         guard !isUnderWay, !isOff, !token.isEmpty, now >= notBefore else { return nil }

@@ -302,7 +302,9 @@ struct Rendezvous {
 
     mutating func note(_ trouble: DiscoveryTrouble, _ problem: String?) {
         switch trouble {
-        case .notReloaded: reloadProblem = problem
+        case .notReloaded:
+            reloadProblem = problem
+            if problem == nil { registry?.watch.renewed() }
         case .notShared:
             guard problem != sharingProblem else { return }
             if let problem {
