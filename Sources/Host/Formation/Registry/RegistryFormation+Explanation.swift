@@ -35,8 +35,11 @@ extension RegistryFormation {
                         + "over when it has not changed for "
                         + "\(settings.takeover.components.seconds) s", explainFounders(view))
             case .formed:
+                // Who answers there under this node's ID is another node.
                 let isOwn =
-                    entry.id == identity.id || entry.address == settings.introduction.address
+                    entry.address == settings.introduction.address
+                    || entry.id == identity.id
+                        && !hellos.contains { $0.address == entry.address }
                 return explainJoining(
                     "joining cluster \(entry.cluster), by the registry led by \(place)"
                         + (isOwn ? ", which is this node, without data" : ""),

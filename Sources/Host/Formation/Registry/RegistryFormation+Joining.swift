@@ -28,7 +28,9 @@ extension RegistryFormation {
             joining.unreachable(address, reason: "to be looked up in the registry")
             lookSoon()
         } else {
-            failures.removeAll { $0.address == address }
+            if facts.cluster == nil || !refusers.contains(address) {
+                failures.removeAll { $0.address == address }
+            }
             joining.helloAnswered(facts, from: address)
         }
         drive()
@@ -119,13 +121,16 @@ extension RegistryFormation {
         via address: PeerAddress, reason: String, leader: PeerAddress?
     ) {
         guard !isFinished else { return }
-        if leader == nil { fail(address, reason) }
+        if leader == nil || leader == address { fail(address, reason) }
+        // It is asked again soon, and will say the same: the waiting line is not to change each time.
+        if leader == address { refusers.insert(address) }
         joining.joinRefused(via: address, reason: reason, leader: leader)
         drive()
     }
 
     private mutating func fail(_ address: PeerAddress, _ reason: String) {
         guard candidates.contains(address) else { return }
+        refusers.remove(address)
         failures.removeAll { $0.address == address }
         failures.append((address, reason))
         failures.sort { $0.address < $1.address }
@@ -166,6 +171,7 @@ extension RegistryFormation {
         candidates = sorted
         hellos.removeAll { !sorted.contains($0.address) }
         failures.removeAll { !sorted.contains($0.address) }
+        refusers.formIntersection(sorted)
         joining.candidatesChanged(sorted)
     }
 

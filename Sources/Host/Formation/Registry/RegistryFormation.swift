@@ -78,6 +78,8 @@ package struct RegistryFormation: Sendable {
     // Others.
     var hellos: [Acquaintance] = []
     var failures: [(address: PeerAddress, reason: String)] = []
+    /// Leaders that refused to take this node in: why is among the failures until they say otherwise.
+    var refusers: Set<PeerAddress> = []
     var candidates: [PeerAddress] = []
     var turns = RecordTurns()
     var target = Target.nothing
