@@ -15,12 +15,15 @@ import Testing
             address: PeerAddress(address), suffrage: .voter, expect: 0)
     }
 
-    /// What it says while the leader refuses it for ten seconds.
-    private func waitingLines(refusedFor reason: String) -> [String] {
+    /// What it says while the leader refuses it for ten seconds, and what it wants written to its disk.
+    private func outcome(
+        ofRefusalFor reason: String, foundsAnew: Bool
+    ) -> (lines: [String], writes: Int) {
+        var settings = RegistryFormationSettings(
+            introduction(2, at: "10.0.0.2:4002"), apiURL: nil, limit: nil)
+        settings.foundsAnew = foundsAnew
         var machine = RegistryFormation(
-            RegistryFormationSettings(
-                introduction(2, at: "10.0.0.2:4002"), apiURL: nil, limit: nil),
-            state: RegistryState(), freshID: RandomID(high: 0, low: 256), seed: 7)
+            settings, state: RegistryState(), freshID: RandomID(high: 0, low: 256), seed: 7)
         let entry = LeaderEntry(
             id: NodeID("1"), apiURL: nil, address: leader, cluster: cluster, state: .formed,
             nonce: RandomID(high: 1, low: 2), term: Term(1), founders: [])
@@ -29,6 +32,7 @@ import Testing
         let facts = CandidateFacts(
             introduction: introduction(1, at: "10.0.0.1:4002"), cluster: cluster, leader: leader)
         var lines: [String] = []
+        var writes = 0
         var now = Duration.zero
         while now < .seconds(10) {
             machine.tick(now)
@@ -40,20 +44,27 @@ import Testing
                 case .attemptJoin(let address):
                     machine.joinRefused(via: address, reason: reason, leader: leader)
                 case .waiting(let line): lines.append(line)
+                case .persist: writes += 1
                 default: break
                 }
             }
             now += .milliseconds(1)
         }
-        return lines
+        return (lines, writes)
     }
 
     /// By a node with its own ID: nothing is to be cleared for that.
     @Test func `Its waiting line has the leader's reason, and does not change each time`() {
-        let lines = waitingLines(refusedFor: "node ID 1 is in use")
+        let (lines, _) = outcome(ofRefusalFor: "node ID 1 is in use", foundsAnew: false)
         let last = lines.last ?? ""
         #expect(last.contains("; 10.0.0.1:4002: node ID 1 is in use; "), "\(last)")
         #expect(!last.contains("without data"), "\(last)")
         #expect(lines.count <= 4, "\(lines)")
+    }
+
+    /// It looked as if nobody but itself had to be asked.
+    @Test func `With another's ID it founds no successor before that one was asked`() {
+        let (_, writes) = outcome(ofRefusalFor: "node ID 1 is in use", foundsAnew: true)
+        #expect(writes == 0)
     }
 }

@@ -238,7 +238,12 @@ extension RegistryFormation {
     private func isAbandoned(_ entry: LeaderEntry, _ view: RegistryView) -> Bool {
         let members = view.records.filter { $0.cluster == entry.cluster }.map(\.identity.id)
         let named = [entry.id] + entry.founders.map(\.id) + members
-        return hellos.allSatisfy { $0.facts.cluster == nil }
+        // Also under this node's own ID another may live where the leader is said to be.
+        let place = entry.address
+        let isAsked =
+            place == settings.introduction.address || hellos.contains { $0.address == place }
+            || failures.contains { $0.address == place }
+        return isAsked && hellos.allSatisfy { $0.facts.cluster == nil }
             && named.allSatisfy { id in
                 id == identity.id
                     || hellos.contains { $0.facts.introduction.identity.id == id }
