@@ -1,6 +1,7 @@
 import Chance
 import PeerProtocol
 import Raft
+import Registry
 import Testing
 import Time
 
@@ -83,5 +84,24 @@ import Time
         let (machine, asked) = Self.founder(at: Self.original)
         #expect(asked.isEmpty)
         #expect(Self.takesPart(machine))
+    }
+
+    /// As by a list of addresses: it would ask for ever.
+    @Test func `A copy that a registry leads to its original's cluster ends when it is refused`() {
+        var settings = MachineSettings(
+            explicitID: nil, fallbackID: Self.identity.id, address: PeerAddress("n9:4002"),
+            apiURL: "", dataDirectory: "", version: "")
+        settings.plan = .registry(expect: nil, timeout: nil, suffrage: .voter)
+        var rendezvous = Rendezvous(
+            NodeOptions(identity: Self.identity, engine: "e", settings: settings),
+            chance: Xoshiro256((1, 2, 3, 4)))
+        rendezvous.beginRegistry(RegistryState())
+        rendezvous.beginForming()
+        let refusal = JoinRefusal(code: .identityInUse, text: "in use twice", leader: nil)
+        rendezvous.answered(.join, at: Self.original, .success(.joinRefused(refusal)))
+        let ends = rendezvous.takeDecisions().filter {
+            if case .fail("in use twice") = $0 { true } else { false }
+        }
+        #expect(ends.count == 1)
     }
 }

@@ -96,6 +96,9 @@ extension Rendezvous {
         case .success(.joined(let acceptance)):
             noteJoining(acceptance, via: address)
             stepRegistry { $0.formation?.joined(acceptance.cluster) }
+        // Another process lives with this identity: only one of the two may act as the member.
+        case .success(.joinRefused(let refusal)) where refusal.code == .identityInUse:
+            decisions.append(.fail(refusal.text))
         case .success(.joinRefused(let refusal)):
             noteFailedJoin(via: address, refusal.text)
             stepRegistry {
