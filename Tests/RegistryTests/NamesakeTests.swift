@@ -12,12 +12,12 @@ import Testing
             cluster: nil, address: PeerAddress(address), apiURL: nil, suffrage: .voter, expect: 0)
     }
 
-    /// The alarms, where this stands there a while after the own one was written.
-    private func alarms(over other: NodeRecord) -> [RegistryAlarm] {
+    /// The alarms at the end, where this stands there from some time after the own one was written.
+    private func alarms(over other: NodeRecord, until end: Duration) -> [RegistryAlarm] {
         let own = record(at: "10.0.0.1:4002")
         var keeper = RegistryKeeper(own, nonce: RandomID(high: 0, low: 192), seed: 7)
         var now = Duration.zero
-        while now < .seconds(15) {
+        while now < end {
             keeper.tick(now)
             keeper.update(own, .fresh)
             for effect in keeper.takeEffects() {
@@ -38,10 +38,12 @@ import Testing
 
     @Test func `A copy of the data directory, elsewhere, is an alarm`() {
         let place = "10.0.0.9:4002"
+        // The second time in a row: what comes late was perhaps this node's own.
+        #expect(alarms(over: record(at: place), until: .seconds(15)) == [])
         #expect(
-            alarms(over: record(at: place)) == [
+            alarms(over: record(at: place), until: .seconds(25)) == [
                 .nodeIDTaken(NodeID("1"), other: PeerAddress(place))
             ])
-        #expect(alarms(over: record(at: "10.0.0.1:4002")) == [])
+        #expect(alarms(over: record(at: "10.0.0.1:4002"), until: .seconds(25)) == [])
     }
 }

@@ -27,17 +27,27 @@ extension RegistryKeeper {
         let wanted = record.encoded()
         guard found?.value != wanted else {
             hasOwn = true
+            isOwnWritten = true
+            copies = 0
             setAlarms(about: .ownID, [])
             return ownDue = now + jitter.pause(9_000, 10_000)
         }
-        // Also of a copy of this node's data directory, elsewhere.
-        if hasOwn, let found, let other = try? NodeRecord(parsing: found.value),
-            other.identity.incarnation != record.identity.incarnation
-                || other.address != record.address
-        {
-            setAlarms(about: .ownID, [.nodeIDTaken(record.identity.id, other: other.address)])
+        if hasOwn, let found, let other = try? NodeRecord(parsing: found.value) {
+            noticeNamesake(other)
         }
         ask(.write(ownName, value: wanted, expected: found?.revision), .writeOwn)
+    }
+
+    /// Who wrote over the own record: another node, or a copy of this one's data directory, elsewhere. Once that may be
+    /// what this node wrote itself before it moved, and what came late.
+    private mutating func noticeNamesake(_ other: NodeRecord) {
+        if other.identity.incarnation == record.identity.incarnation {
+            guard other.address != record.address, isOwnWritten else { return }
+            isOwnWritten = false
+            copies += 1
+            guard copies > 1 else { return }
+        }
+        setAlarms(about: .ownID, [.nodeIDTaken(record.identity.id, other: other.address)])
     }
 
     mutating func wroteOwn(_ answer: RegistryAnswer) {
@@ -45,6 +55,7 @@ extension RegistryKeeper {
         case .written:
             permitted()
             hasOwn = true
+            isOwnWritten = true
             ownDue = now + jitter.pause(9_000, 10_000)
         case .conflict: ownDue = now + jitter.pause(20, 200)
         default: refusedOwn(answer)

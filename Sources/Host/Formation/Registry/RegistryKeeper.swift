@@ -81,6 +81,10 @@ package struct RegistryKeeper: Sendable {
     var ownDue: Duration = .zero
     /// The own record has stood in the registry in this run.
     var hasOwn = false
+    /// It has stood there since it was last found to be written over.
+    var isOwnWritten = false
+    /// How often in a row it was written over by the record of this very data directory at another address.
+    var copies = 0
     /// Refusals of the own record in a row, and the last one's text.
     var refusals = 0
     var refusalText = ""
