@@ -70,6 +70,22 @@ import Testing
         #expect(bench.machine.state.accepted == nil)
     }
 
+    /// Two processes with copies of one data directory have the same ballots.
+    @Test func `In one ballot one value is accepted`() {
+        var bench = Bench(2)
+        bench.ask(.prepare(one, three, from: node(1)))
+        bench.ask(.accept(one, three, value(1, [1, 2, 3]), from: node(1)))
+        _ = bench.settled()
+        bench.ask(.accept(one, three, value(2, [1, 2, 3]), from: node(1)), id: 2)
+        #expect(bench.settled() == [])
+        bench.ask(.accept(one, three, value(1, [1, 2, 3]), from: node(1)), id: 3)
+        #expect(
+            bench.settled() == [
+                .answer(.accepted(one, by: incarnation(2)), to: FormationRequestID(3))
+            ])
+        #expect(bench.machine.state.accepted?.value == value(1, [1, 2, 3]))
+    }
+
     @Test func `A promise tells the accepted value and every list that may hold another`() {
         var bench = Bench(2)
         bench.ask(.prepare(one, three, from: node(1)))

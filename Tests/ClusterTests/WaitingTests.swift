@@ -109,6 +109,28 @@ import Testing
                 + "of one data directory and count as one: start one of them with an empty one")
     }
 
+    /// Each of them would be the one that is needed.
+    @Test func `Copies of one data directory found nothing by themselves`() {
+        var bench = Bench(1, expect: 1)
+        bench.list([1, 3])
+        bench.meet([1], expect: 1)
+        let copy = FormationIntroduction(
+            identity: node(1).identity, address: address(3), suffrage: .voter, expect: 1)
+        bench.machine.helloAnswered(facts(copy), from: address(3))
+        bench.pass(1_000)
+        #expect(bench.settled().ballots == [])
+        let text = bench.machine.waitingFor
+        #expect(
+            text.hasPrefix("needs 2 of the 2 listed, 1 seen: 1; node 1 at 10.0.0.1:4002"), "\(text)"
+        )
+        // It has moved, and nobody is any more where it was.
+        bench.machine.unreachable(address(1), reason: refusedText)
+        bench.list([3])
+        bench.machine.helloAnswered(facts(copy), from: address(3))
+        bench.pass(100)
+        #expect(!bench.settled().ballots.isEmpty)
+    }
+
     @Test func `A node restarted under another ID counts once`() {
         var bench = Bench()
         bench.list([1, 2, 3])

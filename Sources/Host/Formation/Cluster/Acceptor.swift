@@ -6,8 +6,8 @@ struct Acceptor: Sendable {
     let introduction: FormationIntroduction
     var state: AcceptorState
 
-    /// Nil for what is no request, and for an acceptance that was never promised: it is then meant
-    /// for another incarnation.
+    /// Nil for what is no request, and for an acceptance that was never promised, which is meant for another
+    /// incarnation, or of another value than was accepted in the ballot.
     mutating func answer(_ request: FormationMessage) -> FormationMessage? {
         if let chosen = state.chosen, request.isRequest {
             return .formed(chosen.cluster, chosen)
@@ -61,7 +61,10 @@ struct Acceptor: Sendable {
     ) -> FormationMessage? {
         guard let promised = state.promised, promised >= ballot else { return nil }
         guard promised == ballot else { return .outpaced(ballot, by: promised) }
-        if state.accepted?.ballot != ballot {
+        if let accepted = state.accepted, accepted.ballot == ballot {
+            // One proposer has one value in a ballot. Two processes with copies of one data directory may not.
+            guard accepted.value == value else { return nil }
+        } else {
             state.accept(value, in: ballot, for: list.withoutDrops)
         }
         return .accepted(ballot, by: introduction.identity.incarnation)

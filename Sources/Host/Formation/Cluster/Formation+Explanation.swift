@@ -73,7 +73,7 @@ extension Formation {
             return parts(
                 "needs \(tally.needed) of the \(list.entries.count) listed, \(tally.present) seen: "
                     + names(survey.acceptors),
-                missing(besides: nil) + unawareNodes + [wayOut(of: tally)])
+                missing(besides: nil) + copies + unawareNodes + [wayOut(of: tally)])
         }
         if voters.count < expect {
             let more = expect - voters.count

@@ -35,13 +35,7 @@ struct Survey: Sendable {
                 $0.identity.id != voter.identity.id || $0.identity == voter.identity
             }
         }.sorted { $0.identity.id < $1.identity.id }
-        var attendance = Attendance()
-        for candidate in roster.candidates {
-            guard let facts = candidate.facts, Self.takesPart(facts, expect: expect) else {
-                continue
-            }
-            attendance.seat(facts.introduction.identity.incarnation, at: candidate.address)
-        }
+        let attendance = Self.attendance(in: roster, expect: expect)
         self.attendance = attendance
         list = CandidateList(
             expect: expect,
@@ -56,6 +50,30 @@ struct Survey: Sendable {
             && roster.candidates.allSatisfy(\.isSurveyed)
         showsAcceptance = roster.candidates.contains(where: \.holdsAcceptance)
         refusals = Self.refusals(among: nodes, for: own)
+    }
+
+    /// Who stands for which address. Copies of one data directory, which say that they are at different places, are
+    /// several nodes with disks of their own: the one that was heard last stands for its address, and the others' count
+    /// as silent.
+    private static func attendance(in roster: Roster, expect: Int) -> Attendance {
+        let present = roster.candidates.filter { candidate in
+            candidate.facts.map { takesPart($0, expect: expect) } ?? false
+        }
+        var places: [Incarnation: (place: PeerAddress, heardAt: Duration)] = [:]
+        for candidate in present {
+            guard let node = candidate.facts?.introduction else { continue }
+            let known = places[node.identity.incarnation]
+            guard known.map({ $0.heardAt < candidate.heardAt }) ?? true else { continue }
+            places[node.identity.incarnation] = (node.address, candidate.heardAt)
+        }
+        var attendance = Attendance()
+        for candidate in present {
+            guard let node = candidate.facts?.introduction,
+                places[node.identity.incarnation]?.place == node.address
+            else { continue }
+            attendance.seat(node.identity.incarnation, at: candidate.address)
+        }
+        return attendance
     }
 
     private static func newestFacts(in roster: Roster) -> [CandidateFacts] {
