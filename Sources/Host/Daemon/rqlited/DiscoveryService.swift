@@ -78,11 +78,12 @@ struct DiscoveryService {
     /// Lets the plugins say goodbye, and cancels what is under way in them, without waiting for that.
     func stop() {
         witness?.stop()
+        // Nobody looks for addresses any more: what ends meanwhile for that reason is no trouble of discovery.
+        if case .resolvers(let loops) = role { for loop in loops { loop.stop() } }
         // All at once: what waits for one doesn't wait for the next.
         let goodbyes = tellers.map { $0.stop() }
         for waitForEnd in goodbyes { waitForEnd() }
         for part in sources.parts { part.instance.stop {} }
-        if case .resolvers(let loops) = role { for loop in loops { loop.stop() } }
     }
 
     /// `/status`, member `disco`: of several resolvers a member for each, by its mode.
