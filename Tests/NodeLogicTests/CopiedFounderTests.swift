@@ -53,7 +53,7 @@ import Time
 
     @Test func `The copy ends before it takes part, and names the place of its original`() throws {
         var (machine, asked) = Self.founder(at: PeerAddress("n9:4002"))
-        #expect(asked.map(\.place) == [Self.original])
+        #expect(asked.map { $0.place } == [Self.original])
         #expect(!Self.takesPart(machine))
         let call = try #require(asked.first)
         machine.turn(
