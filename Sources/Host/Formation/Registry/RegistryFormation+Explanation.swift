@@ -30,6 +30,14 @@ extension RegistryFormation {
             case .forming where state.claim?.value.cluster == entry.cluster:
                 return parts("founding cluster \(entry.cluster)", explainFounders(view))
             case .forming:
+                // Nobody takes its place then.
+                let clusters = view.members(besides: identity.id).compactMap(\.cluster)
+                if let cluster = clusters.first(where: { $0 != entry.cluster }) {
+                    return explainJoining(
+                        "\(place) has claimed to found cluster \(entry.cluster), but the registry has records of "
+                            + "nodes of cluster \(cluster); joining through them",
+                        clear: "--cluster \(cluster)")
+                }
                 return parts(
                     "\(place) has claimed to found cluster \(entry.cluster); the claim may be taken "
                         + "over when it has not changed for "
