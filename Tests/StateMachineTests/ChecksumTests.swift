@@ -237,6 +237,36 @@ import Wire
         }
     }
 
+    @Test func `Rows that break a rule of their table hide no damage from the check at the end`()
+        throws
+    {
+        let database = try traced()
+        try database.execute(
+            "CREATE TABLE t(a, c)",
+            "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100) INSERT INTO t SELECT i, NULL FROM n",
+            "INSERT INTO t VALUES(1000, 3)", "CREATE INDEX i ON t(a) WHERE a < 1000")
+        func check(_ sql: String) throws -> ScrubOutcome {
+            let connection = try Connection(path: database.applier.path, access: .readWrite)
+            try connection.execute("PRAGMA writable_schema=ON; \(sql)")
+            let scrubber = try Scrubber(path: database.applier.path)
+            #expect(scrubber.hold())
+            return scrubber.scan(from: .start)
+        }
+        let rows = try check(
+            "UPDATE sqlite_schema SET sql = 'CREATE TABLE t(a, c NOT NULL)' WHERE name = 't'")
+        guard case .read = rows else {
+            Issue.record("\(rows)")
+            return
+        }
+        let index = try check(
+            "UPDATE sqlite_schema SET sql = 'CREATE INDEX i ON t(a)' WHERE name = 'i'")
+        guard case .damaged(let text) = index else {
+            Issue.record("\(index)")
+            return
+        }
+        #expect(text.contains("index i"), "\(text)")
+    }
+
     private func filled() throws -> Database {
         let database = try traced()
         try database.execute(

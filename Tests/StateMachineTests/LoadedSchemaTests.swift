@@ -19,16 +19,60 @@ import Wire
     }
 
     private func isTaken(_ script: String) throws -> Bool {
-        _ = try shell.run(script, on: "source")
-        let bytes = try #require(LoadFile.bytes(of: shell.path("source"), at: 0, 16 << 20))
-        let upload = reader.begin()
-        _ = upload.add(bytes)
-        let content = upload.finish()
+        let content = try content(of: script)
         guard case .image = content else {
             Issue.record("\(content)")
             return false
         }
         return true
+    }
+
+    /// Of a file in which the script is run, behind those before.
+    private func content(of script: String) throws -> LoadContent {
+        _ = try shell.run(script, on: "source")
+        let bytes = try #require(LoadFile.bytes(of: shell.path("source"), at: 0, 16 << 20))
+        let upload = reader.begin()
+        _ = upload.add(bytes)
+        return upload.finish()
+    }
+
+    @Test func `Rows that break a rule of their table hide no damage behind them`() throws {
+        // They alone are none.
+        #expect(
+            try isTaken(
+                """
+                CREATE TABLE t(a, c);
+                WITH RECURSIVE n(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM n WHERE x < 100)
+                INSERT INTO t SELECT x, NULL FROM n;
+                INSERT INTO t VALUES(1000, 3);
+                CREATE INDEX i ON t(a) WHERE a < 1000;
+                PRAGMA writable_schema=ON;
+                UPDATE sqlite_schema SET sql = 'CREATE TABLE t(a, c NOT NULL)' WHERE name = 't';
+                """))
+        let damaged = try content(
+            of: """
+                PRAGMA writable_schema=ON;
+                UPDATE sqlite_schema SET sql = 'CREATE INDEX i ON t(a)' WHERE name = 'i';
+                """)
+        guard case .unfit(let text) = damaged else {
+            Issue.record("\(damaged)")
+            return
+        }
+        #expect(text.contains("index i"), "\(text)")
+    }
+
+    @Test func `An index with doubles is refused, whatever its name`() throws {
+        let found = try content(
+            of: """
+                CREATE TABLE t(a); INSERT INTO t VALUES(1), (1); CREATE INDEX "a value in b" ON t(a);
+                PRAGMA writable_schema=ON;
+                UPDATE sqlite_schema SET sql = 'CREATE UNIQUE INDEX "a value in b" ON t(a)' WHERE type = 'index';
+                """)
+        guard case .unfit(let text) = found else {
+            Issue.record("\(found)")
+            return
+        }
+        #expect(text.contains("non-unique"), "\(text)")
     }
 
     /// Beside a virtual table each CREATE costs a reading of the schema so far: in one request these would

@@ -151,28 +151,64 @@ extension DatabaseDirectory {
         _ connection: borrowing Connection, _ path: String, by pragma: String = "quick_check"
     ) throws(DirectoryError) {
         do throws(SQLiteError) {
-            let verdicts = try connection.prepare("PRAGMA \(pragma)(1000000)")
-            var isEmpty = true
-            while try verdicts.step() {
-                let verdict = verdicts.text(at: 0) ?? "no verdict"
-                isEmpty = false
-                if verdict == "ok" || Self.isAboutContent(verdict) { continue }
-                throw SQLiteError(extendedCode: SQLITE_CORRUPT, message: verdict)
-            }
-            if isEmpty {
-                throw SQLiteError(extendedCode: SQLITE_CORRUPT, message: "no verdict")
-            }
+            guard let damage = try Self.damage(of: connection, by: pragma).text else { return }
+            throw SQLiteError(extendedCode: SQLITE_CORRUPT, message: damage)
         } catch {
             throw .unfit(path: path, reason: error.message)
         }
     }
 
+    /// Lines of a check that are looked at first: of pages that are damaged SQLite gathers all of them in one text.
+    private static let fewVerdicts = 100
+    /// Where those are of rows that break a rule of their table: what is wrong with the file may stand behind them.
+    static let mostVerdicts = 1_000_000
+
+    /// - Parameter pragma: `quick_check` or `integrity_check`.
+    /// - Returns: the first thing that SQLite finds wrong with the file itself; nil: nothing. `isAll`: nothing may stand
+    ///   behind what was looked at.
+    static func damage(
+        of connection: borrowing Connection, by pragma: String
+    ) throws(SQLiteError) -> (text: String?, isAll: Bool) {
+        for most in [fewVerdicts, mostVerdicts] {
+            let verdicts = try connection.prepare("PRAGMA \(pragma)(\(most))")
+            var count = 0
+            while try verdicts.step() {
+                count += 1
+                if let damage = Self.damage(in: verdicts.text(at: 0) ?? noVerdict) {
+                    return (damage, true)
+                }
+            }
+            if count == 0 { return (noVerdict, true) }
+            if count < most { return (nil, true) }
+        }
+        return (nil, false)
+    }
+
+    private static let noVerdict = "no verdict"
+
+    /// - Returns: nil: the verdict tells of none.
+    private static func damage(in verdict: String) -> String? {
+        if verdict == "ok" || isAboutContent(verdict) { return nil }
+        let pages = "*** in database "
+        guard verdict.utf8.starts(with: pages.utf8) else { return verdict }
+        // In the file of a node the page of the daemon's own table is in no schema, unless it was revealed. Later versions
+        // of SQLite say it in other words.
+        let hidden = [
+            "Page \(CSQLITE_HIDDEN_ROOT) is never used", "Page \(CSQLITE_HIDDEN_ROOT): never used",
+        ]
+        let lines = verdict.split(separator: "\n").dropFirst().map { String($0) }
+        return lines.first { !hidden.contains($0) }
+    }
+
     /// Rows that break a rule of their table are no damage: a client can bring them about, with
     /// `ALTER TABLE … ADD COLUMN … DEFAULT` of another type, and a snapshot must hold them too.
     static func isAboutContent(_ verdict: String) -> Bool {
-        ["NULL value in ", "NUMERIC value in ", "TEXT value in ", "CHECK constraint failed in "]
-            .contains { verdict.hasPrefix($0) }
-            || verdict.hasPrefix("non-") && verdict.contains(" value in ")
+        // An index with doubles may have any name: "non-unique entry in index a value in b".
+        let types = ["ANY", "BLOB", "INT", "INTEGER", "REAL", "TEXT"].map { "non-\($0)" }
+        let values = (["NULL", "NUMERIC", "TEXT"] + types).map { "\($0) value in " }
+        return (values + ["CHECK constraint failed in "]).contains {
+            verdict.utf8.starts(with: $0.utf8)
+        }
     }
 
     private func preparing(

@@ -111,11 +111,7 @@ package final class Scrubber: @unchecked Sendable {
         defer { limit.end(at: nil) }
         guard csqlite_reveal(connection.pointer) == SQLITE_OK else { throw connection.lastError }
         do throws(SQLiteError) {
-            let verdicts = try connection.prepare("PRAGMA main.integrity_check(100)")
-            while try verdicts.step() {
-                let verdict = verdicts.text(at: 0) ?? "no verdict"
-                if verdict != "ok", !DatabaseDirectory.isAboutContent(verdict) { return verdict }
-            }
+            return try DatabaseDirectory.damage(of: connection, by: "main.integrity_check").text
         } catch {
             guard error.code == SQLITE_INTERRUPT, !limit.isCancelled else { throw error }
         }

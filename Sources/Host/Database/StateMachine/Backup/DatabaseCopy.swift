@@ -110,15 +110,11 @@ final class DatabaseCopy {
         // It says nothing until it is done, which may take minutes.
         guard answer.begin() else { throw .unwantedCopy }
         try check(csqlite_reveal(connection.pointer))
-        // As many lines as a restore looks at: rows that break a rule of their table hide no damage behind them.
-        let verdicts = try connection.prepare("PRAGMA main.quick_check(1000000)")
-        while try verdicts.step() {
-            let verdict = verdicts.text(at: 0) ?? "no verdict"
-            guard verdict == "ok" || DatabaseDirectory.isAboutContent(verdict) else {
-                throw SQLiteError(
-                    extendedCode: SQLITE_CORRUPT, message: "the database is damaged: \(verdict)")
-            }
-        }
+        guard
+            let damage = try DatabaseDirectory.damage(of: connection, by: "main.quick_check").text
+        else { return }
+        throw SQLiteError(
+            extendedCode: SQLITE_CORRUPT, message: "the database is damaged: \(damage)")
     }
 
     /// It makes another copy, which may have as many pages.

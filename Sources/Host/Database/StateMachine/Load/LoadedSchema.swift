@@ -131,16 +131,14 @@ struct LoadedSchema {
     /// An index that lacks rows would fail a later statement on every node, as if the machine had
     /// damaged the file.
     private static func checkContent(of connection: borrowing Connection) throws(SQLiteError) {
-        let verdicts = try connection.prepare("PRAGMA integrity_check(100)")
-        while try verdicts.step() {
-            let lines = (verdicts.text(at: 0) ?? "no verdict").split(separator: "\n")
-            for line in lines where line != "ok" && !DatabaseDirectory.isAboutContent(String(line))
-            {
-                // In the file of a node the page of the daemon's own table is in no schema.
-                if line == "Page \(CSQLITE_HIDDEN_ROOT) is never used" { continue }
-                if line.hasPrefix("*** in database") { continue }
-                throw SQLiteError(extendedCode: SQLITE_CORRUPT, message: String(line))
-            }
+        let (damage, isAll) = try DatabaseDirectory.damage(of: connection, by: "integrity_check")
+        if let damage { throw SQLiteError(extendedCode: SQLITE_CORRUPT, message: damage) }
+        guard isAll else {
+            throw SQLiteError(
+                extendedCode: SQLITE_CORRUPT,
+                message:
+                    "\(DatabaseDirectory.mostVerdicts) rows break a rule of their table, so whether the file is whole is "
+                    + "not known")
         }
     }
 
