@@ -53,6 +53,13 @@ import Wire
         database = try Database()
     }
 
+    /// As -auto-backup asks for it.
+    private static func checked(_ vacuum: Bool) -> BackupRequest {
+        var request = BackupRequest(form: vacuum ? .binary : .delete, vacuum: vacuum)
+        request.isChecked = true
+        return request
+    }
+
     private func fill(_ schema: Int) throws {
         _ = try shell.run(ShellDumpTests.schemas[schema], on: "source")
         let text = try shell.run(".dump\n", on: "source")
@@ -83,8 +90,11 @@ import Wire
         return names
     }
 
-    /// No restore would take it.
-    @Test func `A copy for the archive is made of no damaged database`() throws {
+    /// No restore would take it, and another copy may be whole whose place it would take.
+    @Test(arguments: [true, false])
+    func `A copy for the archive, or for another one's place, is made of no damaged database`(
+        isForArchive: Bool
+    ) throws {
         try database.execute(
             "CREATE TABLE t(a)",
             "INSERT INTO t VALUES(zeroblob(3000)), (zeroblob(3000)), (zeroblob(3000))")
@@ -98,8 +108,9 @@ import Wire
         try other.applier.establish(
             cluster: ClusterID(RandomID(high: 1, low: 2)), membership: Membership([]))
         let reader = try other.reader()
-        var request = BackupRequest()
-        request.isForArchive = true
+        var request = BackupRequest(form: isForArchive ? .binary : .delete)
+        request.isForArchive = isForArchive
+        request.isChecked = !isForArchive
         _ = reader.backUp(request, to: taker)
         #expect(taker.error?.contains("damaged") == true, "\(taker.error ?? "none")")
         // Who asks for it may have it as it is.
@@ -112,6 +123,8 @@ import Wire
         arguments: ShellDumpTests.schemas.indices,
         [
             BackupRequest(), BackupRequest(vacuum: true), BackupRequest(form: .delete),
+            BackupTests.checked(false),
+            BackupTests.checked(true),
         ])
     func `A copy is a whole database of its own, with no trace of the daemon's table`(
         schema: Int, request: BackupRequest

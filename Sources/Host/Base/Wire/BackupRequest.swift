@@ -25,6 +25,8 @@ package struct BackupRequest: Equatable, Sendable {
     /// For the daemon's archive alone: a file in WAL mode with the daemon's own table in it, as it stands
     /// between two entries of the log; its tag is an `ArchiveMark`. It never travels.
     package var isForArchive = false
+    /// For who puts the file in the place of another copy: of a database that is damaged there is none. It never travels.
+    package var isChecked = false
 
     package init(
         form: Form = .binary, vacuum: Bool = false, compress: Bool = false, tables: [String]? = nil,

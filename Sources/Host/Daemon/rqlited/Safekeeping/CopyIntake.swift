@@ -11,7 +11,7 @@ protocol CopyIntake: AnyObject {
 extension NodeEnquiry {
     /// Of each wait for the node while it makes the copy ready.
     private static let copyTimeout = Duration.seconds(30)
-    /// Nothing is heard while SQLite vacuums the copy, or checks one for the archive: at 4 MiB a second, 80 GiB.
+    /// Nothing is heard while SQLite vacuums the copy, or checks it: at 4 MiB a second, 80 GiB.
     private static let longPatience = Duration.seconds(6 * 3600)
 
     /// Has the leader copy its database.
@@ -21,7 +21,7 @@ extension NodeEnquiry {
     ) throws(StorageFault) -> Bool {
         var fault: StorageFault?
         let operation = ClientRequest.Operation.backup(request, ReadOptions(level: .weak))
-        let isLong = request.vacuum || request.isForArchive
+        let isLong = request.vacuum || request.isForArchive || request.isChecked
         let patience = isLong ? Self.longPatience : Self.patience
         let outcome = ask(
             operation, timeout: Self.copyTimeout, patience: patience, while: isWanted

@@ -25,7 +25,9 @@ struct DatabaseCopyTaker {
         let intake = Intake(
             file: try UploadFile(in: directory), content: try ContentFingerprint(),
             packing: isCompressed)
-        let request = BackupRequest(form: vacuums ? .binary : .delete, vacuum: vacuums)
+        var request = BackupRequest(form: vacuums ? .binary : .delete, vacuum: vacuums)
+        // It takes the place of the copy before, which may be the last good one.
+        request.isChecked = true
         guard try node.copy(request, while: isWanted, into: intake) else { return nil }
         let (index, digest, isEmpty) = try intake.finish()
         return Copy(

@@ -85,10 +85,11 @@ final class DatabaseCopy {
                     extendedCode: SQLITE_ERROR, message: "the copy can't leave WAL mode")
             }
             if request.isForArchive {
-                try checkAsBase(&answer)
+                try check(csqlite_reveal(connection.pointer))
             } else if request.form != .sql {
                 try removeOwnTable()
             }
+            if request.isForArchive || request.isChecked { try checkPages(&answer) }
             if request.vacuum { try vacuum(&answer) }
         } catch {
             throw .sqlite("preparing the copy", error)
@@ -106,10 +107,9 @@ final class DatabaseCopy {
 
     /// Pages are copied as they lie there. With one that is damaged no restore takes the copy, nor what was archived
     /// behind it.
-    private func checkAsBase(_ answer: inout BackupAnswer) throws(SQLiteError) {
+    private func checkPages(_ answer: inout BackupAnswer) throws(SQLiteError) {
         // It says nothing until it is done, which may take minutes.
         guard answer.begin() else { throw .unwantedCopy }
-        try check(csqlite_reveal(connection.pointer))
         guard
             let damage = try DatabaseDirectory.damage(of: connection, by: "main.quick_check").text
         else { return }
