@@ -218,8 +218,8 @@ struct MetricsPage: Sendable {
                 samples([("num_bases", "base"), ("num_pieces", "piece")])),
             MetricFamily(
                 "rqlited_archive_failures_total", .counter,
-                "Failed tries of this node as leader to archive something",
-                samples([("num_failed", nil)])),
+                "Failed tries of this node as leader to archive something, by kind",
+                samples([("num_failed_bases", "base"), ("num_failed", "piece")])),
             MetricFamily(
                 "rqlited_archive_uploaded_bytes_total", .counter,
                 "Bytes that this node put into the archive", samples([("upload_bytes", nil)])),

@@ -23,6 +23,7 @@ final class ArchiveService: Sendable {
         let bases: Counter
         let pieces: Counter
         let failed: Counter
+        let failedBases: Counter
         let gaps: Counter
         let bytes: Counter
         /// Of the last entry that is there.
@@ -34,6 +35,7 @@ final class ArchiveService: Sendable {
             bases = metrics.counter(ArchiveService.module, "num_bases")
             pieces = metrics.counter(ArchiveService.module, "num_pieces")
             failed = metrics.counter(ArchiveService.module, "num_failed")
+            failedBases = metrics.counter(ArchiveService.module, "num_failed_bases")
             gaps = metrics.counter(ArchiveService.module, "num_gaps")
             bytes = metrics.counter(ArchiveService.module, "upload_bytes")
             lastIndex = metrics.gauge(ArchiveService.module, "last_index")
@@ -158,7 +160,7 @@ final class ArchiveService: Sendable {
             try body(&schedule)
         } catch {
             schedule.failed(at: .now)
-            note(error, recentFault)
+            note(error, recentFault, counters.failed)
         }
     }
 
@@ -199,7 +201,7 @@ final class ArchiveService: Sendable {
         case nil, .dropped: break
         case .failed(let fault):
             schedule.baseFailed(at: .now)
-            note(fault, recentBaseFault)
+            note(fault, recentBaseFault, counters.failedBases)
         case .stored(let base, let size):
             counters.bases.add()
             uploaded(size)
@@ -342,9 +344,9 @@ final class ArchiveService: Sendable {
         shown.withLock { $0.lastUpload = now }
     }
 
-    private func note(_ fault: StorageFault, _ place: RecentFault) {
+    private func note(_ fault: StorageFault, _ place: RecentFault, _ counter: Counter) {
         guard !worker.isStopped else { return }
-        counters.failed.add()
+        counter.add()
         place.note(fault, "failed to archive the log")
     }
 }
