@@ -42,4 +42,10 @@ import Testing
         RestoreDirectory.removeAbandoned(in: parent.path)
         #expect(try names.isEmpty)
     }
+
+    @Test func `A place for temporary files that is named by nothing is the usual one`() {
+        #expect(RestoreDirectory.usualParent { _ in "" } == "/tmp")
+        #expect(RestoreDirectory.usualParent { _ in nil } == "/tmp")
+        #expect(RestoreDirectory.usualParent { $0 == "TMPDIR" ? "/var/tmp" : nil } == "/var/tmp")
+    }
 }

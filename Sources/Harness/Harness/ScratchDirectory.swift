@@ -6,7 +6,8 @@ final class ScratchDirectory {
     let path: String
 
     init() throws(BackendError) {
-        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        let parent =
+            getenv("TMPDIR").flatMap { $0.pointee == 0 ? nil : String(cString: $0) } ?? "/tmp"
         var template = Array("\(parent)/disco-harness-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else {
             throw BackendError("\(parent): \(String(cString: strerror(errno)))")

@@ -11,7 +11,8 @@ package final class TemporaryDirectory: Sendable {
     ///     below `TMPDIR`, or `/tmp`.
     /// - Throws: the system's error.
     package init(_ name: String, isInMemory: Bool = true) throws(SystemFailure) {
-        let usual = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        let usual =
+            getenv("TMPDIR").flatMap { $0.pointee == 0 ? nil : String(cString: $0) } ?? "/tmp"
         let base = isInMemory && access("/dev/shm", W_OK) == 0 ? "/dev/shm" : usual
         var template = Array("\(base)/\(name)-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else {

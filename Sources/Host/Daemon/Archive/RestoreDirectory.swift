@@ -14,6 +14,12 @@ package final class RestoreDirectory {
     private static let folders = ["tmp", "extensions"]
     private static let tries = 10
 
+    /// Where files go that are to lie nowhere else. A variable that is empty is as if it were not set.
+    /// - Parameter environment: the variables by their names.
+    package static func usualParent(environment: (String) -> String?) -> String {
+        environment("TMPDIR").flatMap { $0.isEmpty ? nil : $0 } ?? "/tmp"
+    }
+
     /// - Parameter parent: where there is room for what it is to hold; what a restore that was killed left
     ///   there is removed.
     package init(in parent: String) throws(StorageFault) {

@@ -19,7 +19,8 @@ struct RestoreExtensions {
             directory = nil
             return
         }
-        let directory = try RestoreDirectory(in: Environment.value("TMPDIR") ?? "/tmp")
+        let directory = try RestoreDirectory(
+            in: RestoreDirectory.usualParent(environment: Environment.value))
         self.directory = directory
         interruption.work(in: directory)
         do throws(ExtensionFault) {

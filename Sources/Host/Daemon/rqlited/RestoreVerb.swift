@@ -159,7 +159,9 @@ struct RestoreVerb {
 
     /// Where the work is done: beside what comes of it.
     private static func directory(for target: String?) throws(StorageFault) -> String {
-        guard let target else { return Environment.value("TMPDIR") ?? "/tmp" }
+        guard let target else {
+            return RestoreDirectory.usualParent(environment: Environment.value)
+        }
         let end = target.lastIndex(of: "/") ?? target.startIndex
         let directory = end == target.startIndex ? "/" : String(target[..<end])
         guard FileStamp(target) == nil else {
