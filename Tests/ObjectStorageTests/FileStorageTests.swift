@@ -116,6 +116,21 @@ struct FileStorageTests {
         #expect(names == ["METADATA.json", "copy"])
     }
 
+    @Test func `What of an archive can't be looked at is not taken for missing`() throws {
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        let storage = try storage()
+        #expect(try storage.list(archive: "c/", stop).isEmpty)
+        try storage.store(try copy("one"), inArchive: "c/b/base", stop)
+        let folder = "\(root)/a/b/copy.archive/c/b"
+        // One that leads nowhere is gone.
+        try FileManager.default.createSymbolicLink(
+            atPath: "\(folder)/gone", withDestinationPath: "\(folder)/nothing")
+        #expect(try storage.list(archive: "c/b/", stop) == ["base"])
+        try FileManager.default.createSymbolicLink(
+            atPath: "\(folder)/loop", withDestinationPath: "\(folder)/loop")
+        #expect(throws: StorageFault.self) { try storage.list(archive: "c/b/", stop) }
+    }
+
     @Test func `What an ended process left unfinished goes after a day`() throws {
         defer { try? FileManager.default.removeItem(atPath: root) }
         let storage = try storage()

@@ -8,14 +8,31 @@ package enum DirectoryNames {
     /// - Parameter directory: closed then; nil: it could not be opened.
     package static func of(_ directory: OpaquePointer?) -> [String] {
         guard let directory else { return [] }
+        return read(directory).names
+    }
+
+    /// Of who must not take a part for all of it.
+    /// - Parameter directory: as `path` opened; closed then.
+    /// - Throws: where it can't be read to its end.
+    static func all(
+        of path: String, _ directory: OpaquePointer
+    ) throws(StorageFault) -> [String] {
+        let (names, code) = read(directory)
+        guard code == 0 else { throw StorageFault("listing \(path)", code: code) }
+        return names
+    }
+
+    /// - Returns: an error number beside what came before; 0: that is all.
+    private static func read(_ directory: OpaquePointer) -> (names: [String], code: Int32) {
         defer { closedir(directory) }
         var names: [String] = []
-        while let entry = readdir(directory) {
+        while true {
+            errno = 0
+            guard let entry = readdir(directory) else { return (names, errno) }
             let name = withUnsafeBytes(of: entry.pointee.d_name) {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
             if name != ".", name != ".." { names.append(name) }
         }
-        return names
     }
 }

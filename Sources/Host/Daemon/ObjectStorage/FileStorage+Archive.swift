@@ -13,9 +13,13 @@ extension FileStorage {
             throw StorageFault("listing \(path)", code: errno)
         }
         var names: [String] = []
-        for name in DirectoryNames.of(directory) where !name.hasPrefix(".") {
+        for name in try DirectoryNames.all(of: path, directory) where !name.hasPrefix(".") {
             var about = stat()
-            guard stat(path + name, &about) == 0 else { continue }
+            guard stat(path + name, &about) == 0 else {
+                // Somebody took it away. What can't be looked at is there, and would be missed.
+                if errno == ENOENT { continue }
+                throw StorageFault("looking at \(path)\(name)", code: errno)
+            }
             names.append(about.st_mode & S_IFMT == S_IFDIR ? name + "/" : name)
         }
         return names
