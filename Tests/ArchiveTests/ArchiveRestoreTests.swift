@@ -108,6 +108,27 @@ struct ArchiveRestoreTests {
         #expect(!left.contains { $0.hasPrefix(".rqlited-restore") }, "\(left)")
     }
 
+    @Test func `A base that was broken off on its way is in the way of no restore`() throws {
+        let (fixture, seen) = try history()
+        var name = try #require(fixture.end).base
+        let newest =
+            "\(fixture.directory.path)/store/db.archive/\(HistoryFixture.cluster)/\(name.text)"
+        name.position.index = LogIndex(9)
+        name.milliseconds = 99_000
+        let folder = URL(filePath: newest).deletingLastPathComponent().appending(path: name.text)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        #expect(try fixture.restore(.newest).rows == fixture.rows())
+        #expect(try fixture.restore(.index(LogIndex(9))).rows == seen[LogIndex(9)])
+        #expect(try fixture.store.end(of: HistoryFixture.cluster) == fixture.end)
+        // One behind which something lies that is nowhere else was taken away.
+        try FileManager.default.removeItem(atPath: "\(newest)/base")
+        for target in [ArchiveTarget.newest, .index(LogIndex(9)), .time(7000)] {
+            let text = refusal { _ = try fixture.restore(target) }
+            #expect(text.contains("base of") && text.contains("is missing"), "\(text)")
+        }
+        #expect(try fixture.restore(.index(LogIndex(8))).rows == seen[LogIndex(8)])
+    }
+
     @Test func `An object of another place under a name that fits is refused`() throws {
         let (fixture, _) = try history()
         let pieces = try fixture.objects().filter { !$0.hasSuffix("base") }

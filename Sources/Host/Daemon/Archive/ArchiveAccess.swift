@@ -35,9 +35,17 @@ package struct ArchiveAccess: Sendable {
     package func chain(
         of cluster: ClusterID, from base: BaseName
     ) throws(StorageFault) -> ArchiveChain? {
+        let (chain, hasBase) = try folder(of: cluster, from: base)
+        return hasBase ? chain : nil
+    }
+
+    /// What lies behind a base, which may not be there: its folder is made before it comes, and who puts it there may
+    /// end, or it was taken away.
+    func folder(
+        of cluster: ClusterID, from base: BaseName
+    ) throws(StorageFault) -> (chain: ArchiveChain, hasBase: Bool) {
         let names = try place.list(archive: "\(cluster)/\(base.text)/", stop)
-        guard names.contains("base") else { return nil }
-        return ArchiveChain(base: base, names: names)
+        return (ArchiveChain(base: base, names: names), names.contains("base"))
     }
 
     /// The chain that leads farthest: as a rule that of the newest base, for the one before it ends there. But a

@@ -57,11 +57,13 @@ package struct ArchivePlan: Equatable, Sendable {
         let bases = try store.bases(of: cluster)
         let near = try Self.bases(for: target, among: bases, store.place.name)
         var rest = near[...]
-        guard let base = rest.popFirst(), var chain = try store.chain(of: cluster, from: base)
-        else {
-            throw StorageFault(
-                "the base \(cluster)/\(near[0].text)/base of \(store.place.name) is missing, and "
-                    + "nothing can be restored without it from index \(near[0].position.index) on")
+        var (found, baseless): (ArchiveChain?, [ArchiveChain]) = (nil, [])
+        while found == nil, let base = rest.popFirst() {
+            let (chain, hasBase) = try store.folder(of: cluster, from: base)
+            if hasBase { found = chain } else { baseless.append(chain) }
+        }
+        guard var chain = found else {
+            throw Self.missing(near[0], of: cluster, store.place.name)
         }
         if target == .newest {
             chain = try store.farthest(chain, or: rest, of: cluster)
@@ -77,8 +79,13 @@ package struct ArchivePlan: Equatable, Sendable {
                 chain = other
             }
         }
-        try self.init(
-            cluster: cluster, chain: chain, next: chain.next(among: bases), target: target)
+        let next = chain.next(among: bases)
+        // One that never came has nothing that the chain before it lacks.
+        let lost = baseless.first { !$0.pieces.isEmpty && $0.leadsFarther(than: chain) }
+        if let lost, target == .newest || !chain.reaches(target, before: next) {
+            throw Self.missing(lost.base, of: cluster, store.place.name)
+        }
+        try self.init(cluster: cluster, chain: chain, next: next, target: target)
     }
 
     /// - Parameters:
@@ -158,6 +165,14 @@ package struct ArchivePlan: Equatable, Sendable {
                     + "\(text(first.milliseconds)): what was before is not there")
         }
         return found.sorted { $0.isNewer(than: $1) }
+    }
+
+    private static func missing(
+        _ base: BaseName, of cluster: ClusterID, _ place: String
+    ) -> StorageFault {
+        StorageFault(
+            "the base \(cluster)/\(base.text)/base of \(place) is missing, and nothing can be restored "
+                + "without it from index \(base.position.index) on")
     }
 
     private static func missing(
