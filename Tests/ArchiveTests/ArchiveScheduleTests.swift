@@ -211,6 +211,54 @@ struct ArchiveScheduleTests {
         #expect(step(202) == .base(behind: many, mustProve: false))
     }
 
+    @Test mutating func `What follows a first base goes there while that is on its way`() {
+        schedule = ArchiveSchedule(
+            interval: .seconds(10), fullInterval: .seconds(100), mostBehind: 9)
+        #expect(step(0) == .survey)
+        schedule.surveyed(nil, age: .zero, at: at(0))
+        #expect(step(0) == .base(behind: nil, mustProve: true))
+        schedule.sends(Self.base, at: at(1))
+        #expect(schedule.pieceAhead(at: at(10), index: LogIndex(18))?.through == nil)
+        // Not later than others may go on from there.
+        #expect(schedule.pieceAhead(at: at(10), index: LogIndex(19))?.through == LogIndex(19))
+        let first = schedule.pieceAhead(at: at(11), index: LogIndex(18))
+        #expect(first?.behind == ArchiveEnd(of: Self.base))
+        #expect(first?.through == LogIndex(18))
+        schedule.shippedAhead(Self.end(18), isBehind: false, at: at(11))
+        #expect(schedule.pieceAhead(at: at(30), index: LogIndex(18))?.through == nil)
+        // A pause behind a failure is kept, and no look finds a base yet.
+        schedule.failed(at: at(30))
+        #expect(schedule.pieceAhead(at: at(30), index: LogIndex(40))?.through == nil)
+        #expect(step(31) == .survey)
+        schedule.surveyed(nil, age: .zero, at: at(31))
+        #expect(schedule.pieceAhead(at: at(31), index: LogIndex(20))?.behind == Self.end(18))
+        schedule.begun(Self.base, at: at(40))
+        #expect(schedule.ahead == nil)
+        #expect(step(50) == .piece(behind: Self.end(18), mustProve: false))
+    }
+
+    @Test
+    mutating func `Behind a base on its way nothing leads farther than behind the one before`() {
+        #expect(step(0) == .survey)
+        schedule.surveyed(Self.end(15), age: .seconds(100), at: at(0))
+        schedule.shipped(Self.end(18), isBehind: true, at: at(0))
+        schedule.sends(Self.base, at: at(0))
+        #expect(schedule.pieceAhead(at: at(10), index: LogIndex(20))?.through == LogIndex(18))
+        schedule.shippedAhead(Self.end(18), isBehind: false, at: at(10))
+        #expect(schedule.pieceAhead(at: at(20), index: LogIndex(20))?.through == nil)
+        schedule.begun(Self.base, at: at(21))
+        // It leads as far: nothing is to go there once more.
+        #expect(schedule.wishes == nil)
+        #expect(step(21) == .piece(behind: Self.end(18), mustProve: false))
+        // One that failed, and that of another leadership, are forgotten.
+        schedule.sends(Self.base, at: at(22))
+        schedule.forgetAhead()
+        #expect(schedule.pieceAhead(at: at(40), index: LogIndex(20))?.through == nil)
+        schedule.sends(Self.base, at: at(40))
+        #expect(step(41, leads: 2) == .survey)
+        #expect(schedule.ahead == nil)
+    }
+
     @Test mutating func `The log must hold what follows the end, and the entry there`() {
         #expect(step(0) == .survey)
         #expect(schedule.needs(at: LogIndex(20)) == .zero)

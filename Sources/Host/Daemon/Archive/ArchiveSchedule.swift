@@ -44,6 +44,11 @@ package struct ArchiveSchedule: Equatable, Sendable {
     package private(set) var end: ArchiveEnd?
     /// Where it ended when pieces began to go behind a new base as well; nil: what went there leads as far.
     private var former: ArchiveEnd?
+    /// Where pieces end that go behind a base which is on its way, beside those behind the one before: what follows it is
+    /// there when it comes, whatever time that takes. Nil: none is on its way, or the log does not go on from there.
+    package private(set) var ahead: ArchiveEnd?
+    /// When the next of them goes.
+    private var aheadDue = MonotonicTime.zero
     /// Where the archive ended when this leadership last knew.
     private var knownEnd: LogIndex?
     /// Somebody has looked where the archive ends.
@@ -84,6 +89,7 @@ package struct ArchiveSchedule: Equatable, Sendable {
             self.leadership = leadership
             forget()
             knownEnd = nil
+            ahead = nil
             ownBase = nil
             failures = 0
             baseFailures = 0
@@ -125,6 +131,19 @@ package struct ArchiveSchedule: Equatable, Sendable {
     /// on behind the base before.
     package var wishes: LogIndex? { former == nil ? nil : end?.position.index.previous }
 
+    /// The piece that goes behind the base on its way next, and the last entry for it; nil: none, or not yet. It leads
+    /// no farther than the chain before, if there is one: where the base does not come nothing is missing.
+    /// - Parameter index: how far the log is applied.
+    package func pieceAhead(
+        at now: MonotonicTime, index: LogIndex
+    ) -> (behind: ArchiveEnd, through: LogIndex)? {
+        guard hasSurveyed, let ahead else { return nil }
+        let last = end.map { min($0.position.index, index) } ?? index
+        guard ahead.position.index < last else { return nil }
+        let isFar = last.distance(from: ahead.position.index) >= mostBehind
+        return now >= aheadDue || isFar ? (ahead, last) : nil
+    }
+
     private mutating func forget() {
         knownEnd = (former ?? end)?.position.index ?? knownEnd
         end = nil
@@ -149,12 +168,32 @@ package struct ArchiveSchedule: Equatable, Sendable {
         lastBase = end?.base
     }
 
+    /// A base is on its way to the storage from now on.
+    package mutating func sends(_ base: BaseName, at now: MonotonicTime) {
+        ahead = ArchiveEnd(of: base)
+        aheadDue = now + interval
+    }
+
+    /// A piece behind the base on its way is there.
+    /// - Parameter isBehind: more of it may go.
+    package mutating func shippedAhead(
+        _ end: ArchiveEnd, isBehind: Bool, at now: MonotonicTime
+    ) {
+        ahead = end
+        aheadDue = isBehind ? now : now + interval
+    }
+
+    /// No base is on its way any more, or the log does not hold what comes next behind it.
+    package mutating func forgetAhead() { ahead = nil }
+
     /// A base is there now.
     /// - Parameter isFollowed: the log holds what comes behind it; else, for too much was written while it was made,
     ///   pieces go on behind the one before, if there is one.
     package mutating func begun(
         _ base: BaseName, isFollowed: Bool = true, at now: MonotonicTime
     ) {
+        let start = ahead.flatMap { $0.base == base ? $0 : nil } ?? ArchiveEnd(of: base)
+        ahead = nil
         baseFailures = 0
         baseDue = now + fullInterval
         ownBase = base
@@ -163,11 +202,11 @@ package struct ArchiveSchedule: Equatable, Sendable {
             baseMayBegin = baseDue
             return
         }
-        // What went behind the one before goes behind this one, too.
+        // What went behind the one before goes behind this one, too, as far as it did not yet.
         due = end == nil ? now + interval : now
-        let isPassed = end.map { $0.position.index > base.position.index } ?? false
+        let isPassed = end.map { $0.position.index > start.position.index } ?? false
         former = isPassed && !mustProve ? end : nil
-        end = ArchiveEnd(of: base)
+        end = start
         lastBase = base
         mustProve = false
         failures = 0

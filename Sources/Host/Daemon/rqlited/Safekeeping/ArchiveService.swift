@@ -135,18 +135,27 @@ final class ArchiveService: Sendable {
             if leadership != nil {
                 let needs = schedule.needs(at: status.appliedIndex)
                 // A base that takes too long must not cost the pieces what they go on with.
-                let wish = min(schedule.wishes ?? needs, base.needs ?? needs)
+                let behindBase = schedule.ahead?.position.index.previous ?? base.needs
+                let wish = min(schedule.wishes ?? needs, behindBase ?? needs)
                 node.keepLog(behind: needs, wishing: wish)
             }
             trying(&schedule) { schedule throws(StorageFault) in
                 switch step {
-                case .rest(let deadline): worker.rest(until: deadline)
+                case .rest(let deadline):
+                    let isDue =
+                        schedule.pieceAhead(at: .now, index: status.appliedIndex) != nil
+                    if !isDue { worker.rest(until: deadline) }
                 case .survey: try survey(&schedule, status.cluster)
                 case .base(let end, let mustProve):
                     base.begin(in: status.term, at: status.appliedIndex)
                     try goOn(&schedule, behind: end, mustProve, status)
                 case .piece(let end, let mustProve):
                     try putPiece(&schedule, behind: end, mustProve, status)
+                }
+            }
+            if leadership != nil, !worker.isStopped {
+                trying(&schedule) { schedule throws(StorageFault) in
+                    try putAhead(&schedule, status)
                 }
             }
         }
@@ -195,11 +204,14 @@ final class ArchiveService: Sendable {
             trying(&schedule) { schedule throws(StorageFault) in
                 guard try lead(to: prepared, &schedule, status) else { return }
                 base.storePrepared()
+                schedule.sends(prepared.name, at: .now)
             }
         }
         switch base.takeOutcome() {
-        case nil, .dropped: break
+        case nil: break
+        case .dropped: schedule.forgetAhead()
         case .failed(let fault):
+            schedule.forgetAhead()
             schedule.baseFailed(at: .now)
             note(fault, recentBaseFault, counters.failedBases)
         case .stored(let base, let size):
@@ -251,16 +263,18 @@ final class ArchiveService: Sendable {
     private func goOn(
         _ schedule: inout ArchiveSchedule, behind base: BaseName, _ status: NodeStatus
     ) {
+        let ahead = schedule.ahead.flatMap { $0.base == base ? $0 : nil }
+        let start = ahead?.position.index ?? base.position.index
         var isFollowed = true
-        if base.position.index < status.appliedIndex {
+        if start < status.appliedIndex {
             let found = node.appliedEntries(
-                from: base.position.index.next, byteLimit: 1, until: .now + Self.readTime)
+                from: start.next, byteLimit: 1, until: .now + Self.readTime)
             isFollowed = found?.isEmpty == false
         }
         schedule.begun(base, isFollowed: isFollowed, at: .now)
-        if schedule.end?.base == base {
-            shown.withLock { $0.end = schedule.end }
-            counters.lastIndex.set(Int(clamping: base.position.index.rawValue))
+        if let end = schedule.end, end.base == base {
+            shown.withLock { $0.end = end }
+            counters.lastIndex.set(Int(clamping: end.position.index.rawValue))
         } else {
             logger.warning(
                 "the log doesn't go on from the whole database, which took long: pieces follow the one before",
@@ -326,15 +340,41 @@ final class ArchiveService: Sendable {
                 ["end": end.position])
             return .gap
         }
+        let next = try put(entries, behind: end, cluster, term)
+        counters.lastIndex.set(Int(clamping: next.position.index.rawValue))
+        shown.withLock { $0.end = next }
+        return .piece(next)
+    }
+
+    /// The same once more behind a base that is on its way: one that takes long would have nothing behind it.
+    private func putAhead(
+        _ schedule: inout ArchiveSchedule, _ status: NodeStatus
+    ) throws(StorageFault) {
+        guard let cluster = status.cluster,
+            let (end, last) = schedule.pieceAhead(at: .now, index: status.appliedIndex)
+        else { return }
+        let found = node.appliedEntries(
+            from: end.position.index.next, byteLimit: Self.pieceBytes,
+            until: .now + Self.readTime)
+        guard let entries = found?.filter({ $0.index <= last }) else {
+            throw StorageFault("the log can't be read now", isTransient: true)
+        }
+        guard !entries.isEmpty else { return schedule.forgetAhead() }
+        let next = try put(entries, behind: end, cluster, status.term)
+        schedule.shippedAhead(next, isBehind: next.position.index < last, at: .now)
+    }
+
+    /// - Returns: where the archive ends with it.
+    private func put(
+        _ entries: [Entry], behind end: ArchiveEnd, _ cluster: ClusterID, _ term: Term
+    ) throws(StorageFault) -> ArchiveEnd {
         let piece = try ArchivePiece(
             entries, behind: end, cluster: cluster, term: term, in: directory)
         try store.put(piece, of: cluster)
         counters.pieces.add()
         uploaded(piece.file.byteCount)
-        counters.lastIndex.set(Int(clamping: piece.end.position.index.rawValue))
-        shown.withLock { $0.end = piece.end }
         recentFault.clear()
-        return .piece(piece.end)
+        return piece.end
     }
 
     private func uploaded(_ size: Int64) {
