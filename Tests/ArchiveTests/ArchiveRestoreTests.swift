@@ -317,6 +317,29 @@ struct ArchiveRestoreTests {
         #expect(try fixture.restore(.index(index)).rows == [])
     }
 
+    @Test func `Without the extensions that the nodes had nothing is restored`() throws {
+        let (fixture, seen) = try history()
+        let base = try #require(fixture.end).base
+        func note(_ extensions: [(name: String, hash: String)]) throws {
+            try fixture.store.note(
+                extensions: extensions, behind: base, of: HistoryFixture.cluster,
+                in: "\(fixture.directory.path)/spool")
+        }
+        try note([])
+        #expect(try fixture.restore(.newest).rows == fixture.rows())
+        // Another leader may have had others, and each says it whenever it leads.
+        for _ in 0..<2 { try note([("sums.so", "0123456789abcdef"), ("a b.so", "00")]) }
+        try note([("sums.so", "1123456789abcdef")])
+        #expect(try fixture.store.end(of: HistoryFixture.cluster) == fixture.end)
+        let text = refusal { _ = try fixture.restore(.newest) }
+        #expect(text.contains("--extensions-path with a b.so, sums.so"), "\(text)")
+        // Behind the base before there were none.
+        #expect(try fixture.restore(.index(LogIndex(7))).rows == seen[LogIndex(7)])
+        let object = try #require(try fixture.objects().first { $0.contains("/extensions-") })
+        try Data("00 b.so".utf8).write(to: URL(filePath: object))
+        #expect(refusal { _ = try fixture.restore(.newest) }.contains("spoilt"))
+    }
+
     @Test func `Targets are an index or a moment and nothing else`() {
         #expect(ArchiveTarget("7") == .index(LogIndex(7)))
         #expect(ArchiveTarget("1970-01-01T00:00:01Z") == .time(1000))

@@ -65,6 +65,7 @@ package final class ArchiveRestore {
     /// - Parameter path: absolute, of a file that is not there yet; nil: all is done but for that.
     /// - Throws: `StorageFault` that says what can't be had, or used.
     package func run(to path: String?) throws(StorageFault) -> Report {
+        try requireExtensions()
         let position = try fetchBase()
         try fetchPieces()
         let applied = try replay(from: position)
@@ -79,6 +80,17 @@ package final class ArchiveRestore {
 
     private var database: DatabaseDirectory { DatabaseDirectory(path: scratch.path) }
     private let generation = Generation(1)
+
+    /// Before anything is fetched. A file of the same name may be another version: that is the operator's to know.
+    private func requireExtensions() throws(StorageFault) {
+        let own = Set(SQLExtensions.current.files.map(\.name))
+        let missing = try store.extensions(behind: plan.base, of: plan.cluster)
+            .filter { !own.contains($0) }
+        guard !missing.isEmpty else { return }
+        throw StorageFault(
+            "the cluster had SQLite extensions, without which what calls their functions would be missing: give "
+                + "--extensions-path with \(missing.joined(separator: ", "))")
+    }
 
     private func fetchBase() throws(StorageFault) -> LogPosition {
         let file = try OutputFile(database.incomingFile(of: generation))

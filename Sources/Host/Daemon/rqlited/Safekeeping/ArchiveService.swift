@@ -5,6 +5,7 @@ import ObjectStorage
 import Raft
 import Replica
 import Settings
+import StateMachine
 import Synchronization
 import Telemetry
 import Threads
@@ -186,12 +187,22 @@ final class ArchiveService: Sendable {
             logger.warning("the archive can't be gone on with", ["cause": error.description])
             end = nil
         }
+        // Who led before may have had others.
+        if let end { try noteExtensions(behind: end.base, cluster) }
         // A base from before there was a clock has no age that anybody knows.
         let age = end.map { end in
             end.base.milliseconds == 0
                 ? 0 : WallTime.now().milliseconds &- end.base.milliseconds
         }
         schedule.surveyed(end, age: .milliseconds(age ?? 0), at: .now)
+    }
+
+    private func noteExtensions(
+        behind base: BaseName, _ cluster: ClusterID
+    ) throws(StorageFault) {
+        try store.note(
+            extensions: SQLExtensions.current.files.map { (name: $0.name, hash: $0.hash) },
+            behind: base, of: cluster, in: directory)
     }
 
     // MARK: Bases
@@ -203,6 +214,7 @@ final class ArchiveService: Sendable {
         if let prepared = base.prepared, prepared.term == leadership {
             trying(&schedule) { schedule throws(StorageFault) in
                 guard try lead(to: prepared, &schedule, status) else { return }
+                try noteExtensions(behind: prepared.name, prepared.cluster)
                 base.storePrepared()
                 schedule.sends(prepared.name, at: .now)
             }
