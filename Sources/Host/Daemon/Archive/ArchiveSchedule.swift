@@ -141,7 +141,8 @@ package struct ArchiveSchedule: Equatable, Sendable {
         let last = end.map { min($0.position.index, index) } ?? index
         guard ahead.position.index < last else { return nil }
         let isFar = last.distance(from: ahead.position.index) >= mostBehind
-        return now >= aheadDue || isFar ? (ahead, last) : nil
+        guard now >= aheadDue || isFar else { return nil }
+        return (ahead, last)
     }
 
     private mutating func forget() {
