@@ -151,6 +151,22 @@ struct ArchiveScheduleTests {
         #expect(step(3603) == .base(behind: Self.end(15), mustProve: true))
     }
 
+    @Test mutating func `A base that failed after a long time is not tried again for as long`() {
+        #expect(step(0) == .survey)
+        schedule.surveyed(Self.end(15), age: .seconds(100), at: at(0))
+        #expect(step(0) == .base(behind: Self.end(15), mustProve: true))
+        #expect(step(500) == .base(behind: Self.end(15), mustProve: true))
+        schedule.baseFailed(at: at(900))
+        #expect(step(1799) == .piece(behind: Self.end(15), mustProve: true))
+        #expect(step(1800) == .base(behind: Self.end(15), mustProve: true))
+        // The same of a first one, for which all waits.
+        schedule.broke()
+        #expect(step(2000) == .base(behind: nil, mustProve: true))
+        schedule.baseFailed(at: at(12_000))
+        #expect(step(15_599) == .rest(until: at(15_600)))
+        #expect(step(15_600) == .survey)
+    }
+
     @Test
     mutating func `Pieces follow a base that took its time, if the log holds what comes behind it`()
     {

@@ -134,7 +134,7 @@ struct UploadScheduleTests {
         var now: UInt64 = 0
         for pause: UInt64 in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
             #expect(step(now) == .upload)
-            schedule.failed(at: Self.at(now))
+            schedule.failed(at: Self.at(now), begunAt: Self.at(now))
             let before = Self.at(now + pause)
             let almost = MonotonicTime(nanoseconds: before.nanoseconds - 1)
             guard
@@ -149,8 +149,25 @@ struct UploadScheduleTests {
         #expect(step(now) == .upload)
         schedule.done(Self.marker(7), begunAt: Self.at(now))
         #expect(step(now + 60, index: 8) == .upload)
-        schedule.failed(at: Self.at(now + 60))
+        schedule.failed(at: Self.at(now + 60), begunAt: Self.at(now + 60))
         #expect(step(now + 61, index: 8) == .upload)
+    }
+
+    @Test mutating func `What failed after a long time is not tried again for as long`() {
+        for (took, rest) in [(900, 900), (36_000, 3600)] as [(UInt64, UInt64)] {
+            let begin = MonotonicTime.zero
+            schedule = UploadSchedule(interval: .seconds(60))
+            #expect(step(0) == .readMarker)
+            schedule.markerRead(nil)
+            #expect(step(0) == .upload)
+            schedule.failed(at: begin + .seconds(took), begunAt: begin)
+            let due = begin + .seconds(took + rest)
+            for (time, isDue) in [(due + .milliseconds(-1), false), (due, true)] {
+                let next = schedule.step(
+                    at: time, leadership: 1, cluster: Self.cluster, index: 7)
+                #expect((next == .upload) == isDue, "\(took)")
+            }
+        }
     }
 
     @Test mutating func `An upload that takes longer than the interval is followed by the next`() {

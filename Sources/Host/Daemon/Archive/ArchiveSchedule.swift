@@ -68,6 +68,8 @@ package struct ArchiveSchedule: Equatable, Sendable {
     private var baseFailures = 0
     /// No base is made before: one failed.
     private var baseMayBegin = MonotonicTime.zero
+    /// Since when one was asked for that is not there.
+    private var baseSince: MonotonicTime?
 
     /// - Parameters:
     ///   - interval: between pieces.
@@ -94,6 +96,7 @@ package struct ArchiveSchedule: Equatable, Sendable {
             failures = 0
             baseFailures = 0
             baseMayBegin = now
+            baseSince = nil
             due = now
         }
         let soon = now + min(interval, Self.watch)
@@ -101,10 +104,14 @@ package struct ArchiveSchedule: Equatable, Sendable {
         guard now >= due || isFarBehind(index) else { return .rest(until: min(due, soon)) }
         guard hasSurveyed else { return .survey }
         guard let end, end.position.index <= index else {
+            baseSince = baseSince ?? now
             return .base(behind: nil, mustProve: true)
         }
         let isBaseDue = now >= baseDue || end.pieces >= Self.mostPieces
-        if isBaseDue, now >= baseMayBegin { return .base(behind: end, mustProve: mustProve) }
+        if isBaseDue, now >= baseMayBegin {
+            baseSince = baseSince ?? now
+            return .base(behind: end, mustProve: mustProve)
+        }
         guard end.position.index < index else {
             due = now + interval
             return .rest(until: min(due, soon))
@@ -196,6 +203,7 @@ package struct ArchiveSchedule: Equatable, Sendable {
         let start = ahead.flatMap { $0.base == base ? $0 : nil } ?? ArchiveEnd(of: base)
         ahead = nil
         baseFailures = 0
+        baseSince = nil
         baseDue = now + fullInterval
         ownBase = base
         guard isFollowed || end == nil else {
@@ -213,11 +221,19 @@ package struct ArchiveSchedule: Equatable, Sendable {
         failures = 0
     }
 
-    /// A base could not be made. Pieces go on.
+    /// A base could not be made. Pieces go on. What took long is not tried again for as long, an hour at most: each try
+    /// copies the whole database and checks it.
     package mutating func baseFailed(at now: MonotonicTime) {
-        guard end != nil else { return failed(at: now) }
+        let rest = min(baseSince.map { now - $0 } ?? .zero, Self.longestBasePause)
+        baseSince = nil
+        guard end != nil else {
+            failed(at: now)
+            due = max(due, now + rest)
+            return
+        }
         baseFailures += 1
-        baseMayBegin = now + Self.pause(behind: baseFailures, atMost: Self.longestBasePause)
+        let pause = Self.pause(behind: baseFailures, atMost: Self.longestBasePause)
+        baseMayBegin = now + max(pause, rest)
     }
 
     /// A piece is there now.

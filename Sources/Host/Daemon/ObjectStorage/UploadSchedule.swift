@@ -5,7 +5,8 @@ package import Time
 ///
 /// Only a leader does anything. At the begin of its leadership it reads what the storage holds; then, at
 /// most once in an interval, it uploads if the log has moved since, and skips where it has not. After a
-/// failure it tries again after a second, two, four, up to five minutes.
+/// failure it tries again after a second, two, four, up to five minutes, or what the try took,
+/// an hour at most.
 package struct UploadSchedule: Equatable, Sendable {
     package enum Step: Equatable, Sendable {
         /// Nothing until then; or ask again when something is known to have changed.
@@ -20,6 +21,8 @@ package struct UploadSchedule: Equatable, Sendable {
 
     private static let firstPause = Duration.seconds(1)
     private static let longestPause = Duration.seconds(300)
+    /// Behind a try that took as long.
+    private static let longestRest = Duration.seconds(3600)
     /// How soon a new leadership is seen.
     private static let watch = Duration.seconds(1)
 
@@ -102,9 +105,11 @@ package struct UploadSchedule: Equatable, Sendable {
     /// There is nothing to be backed up, or it is not this node's to do.
     package mutating func passed(at now: MonotonicTime) { due = now + interval }
 
-    package mutating func failed(at now: MonotonicTime) {
+    /// What took long is not tried again for as long, an hour at most: each try copies the whole database.
+    /// - Parameter begin: when the try was begun.
+    package mutating func failed(at now: MonotonicTime, begunAt begin: MonotonicTime) {
         failures += 1
         let pause = Self.firstPause * (1 << min(failures - 1, 9))
-        due = now + min(pause, Self.longestPause)
+        due = now + max(min(pause, Self.longestPause), min(now - begin, Self.longestRest))
     }
 }

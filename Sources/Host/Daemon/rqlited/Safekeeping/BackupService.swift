@@ -127,10 +127,11 @@ final class BackupService: Sendable {
                 _ = lookAgain(for: &schedule)
             case .upload:
                 counters.checks.add()
+                let begin = MonotonicTime.now
                 do throws(StorageFault) {
                     try upload(&schedule, cluster)
                 } catch {
-                    schedule.failed(at: .now)
+                    schedule.failed(at: .now, begunAt: begin)
                     note(error)
                 }
             }
