@@ -131,6 +131,20 @@ struct FileStorageTests {
         #expect(throws: StorageFault.self) { try storage.list(archive: "c/b/", stop) }
     }
 
+    @Test func `A copy that can't be looked at is not taken for none`() throws {
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        let storage = try storage()
+        #expect(try storage.lookup(stop) == .nothing)
+        try storage.store(
+            try copy("one"), BackupMarker(index: 7, cluster: "c"), at: .init(seconds: 1), stop)
+        for name in ["METADATA.json", "copy"] {
+            let path = "\(root)/a/b/\(name)"
+            try FileManager.default.removeItem(atPath: path)
+            try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: path)
+            #expect(throws: StorageFault.self) { try storage.lookup(stop) }
+        }
+    }
+
     @Test func `What an ended process left unfinished goes after a day`() throws {
         defer { try? FileManager.default.removeItem(atPath: root) }
         let storage = try storage()

@@ -22,15 +22,24 @@ struct FileStorage: StoragePlace {
     private var markerPath: String { "\(settings.directory)/\(Self.markerName)" }
 
     func lookup(_ stop: StopFlag) throws(StorageFault) -> StoredCopy {
-        let isThere = hasTimestamp || access("\(settings.directory)/\(settings.name)", F_OK) == 0
-        guard isThere else { return .nothing }
-        guard access(markerPath, F_OK) == 0 else { return .unmarked }
+        let path = "\(settings.directory)/\(settings.name)"
+        if !hasTimestamp, try !isThere(path) { return .nothing }
+        guard try isThere(markerPath) else { return .unmarked }
         let text = try SmallText.read(markerPath)
         // What is no document of ours, or of a copy that is gone or has another name, says nothing.
         guard let value = try? JSONValue(parsing: text), let path = value["name"]?.string,
             isOurs(path), access(path, F_OK) == 0
         else { return .unmarked }
         return StoredCopy(BackupMarker(prefix: "") { value[$0]?.string })
+    }
+
+    /// - Throws: where it can't be looked at: it may be there, and somebody else's.
+    private func isThere(_ path: String) throws(StorageFault) -> Bool {
+        if access(path, F_OK) == 0 { return true }
+        guard errno == ENOENT || errno == ENOTDIR else {
+            throw StorageFault("looking at \(path)", code: errno)
+        }
+        return false
     }
 
     /// The directory may hold copies of other names.
