@@ -29,10 +29,6 @@ package enum Mutation: String, CaseIterable, Sendable {
     case startsWithoutItsLog
     /// A log that can't be written is no reason to hand over.
     case leadsWithoutDisk
-    /// Reads go by a leadership that was confirmed long ago.
-    case leasesTooLong
-    /// The database that a received one replaces is deleted before the log names the new one.
-    case deletesBeforeDurable
     /// Whoever asks for a second process of its identity is told that there is none.
     case toleratesCopies
     /// What arrives of a snapshot is taken for what was offered.
@@ -70,6 +66,12 @@ package enum Mutation: String, CaseIterable, Sendable {
     case actsOnRemovalsEarly
     /// `BrokenRule.sendsOverTransfers`.
     case sendsOverTransfers
+    /// `BrokenRule.installsOverTransfers`.
+    case installsOverTransfers
+    /// `BrokenRule.deletesBeforeDurable`.
+    case deletesBeforeDurable
+    /// `BrokenRule.leasesTooLong`.
+    case leasesTooLong
     /// `BrokenRule.answersParkedTwice`.
     case answersParkedTwice
 

@@ -50,8 +50,7 @@ extension SimulatedNode {
             case .report(let reports): for report in reports { post(.database(report)) }
             case .answer(let answers):
                 for answer in answers { self.answer(answer.key, answer.outcome) }
-            case .removeReplaced(let generation):
-                databases.removeAll { $0.generation == generation }
+            case .removeReplaced(let generation): remove(generation)
             case .fail(let cause): return post(.fault(cause))
             case .end: return
             default:
@@ -136,8 +135,14 @@ extension SimulatedNode {
         if walBytes > 6000, !holds.isEmpty { counts.holdsOutgrown += 1 }
     }
 
-    /// The file is gone for the next start; who has it open goes on with it.
-    private func removeLive() { isLiveRemoved = true }
+    /// The live file is gone for the next start only; who has it open goes on with it.
+    private func remove(_ generation: Generation) {
+        if generation == live {
+            isLiveRemoved = true
+        } else {
+            databases.removeAll { $0.generation == generation }
+        }
+    }
 
     private func checkpoint() {
         guard holds.isEmpty else {
@@ -201,7 +206,6 @@ extension SimulatedNode {
         databases.removeAll { $0.generation == generation }
         databases.append(ModelDatabase(generation: generation, state: state))
         databases.sort { $0.generation < $1.generation }
-        if mutation == .deletesBeforeDurable { removeLive() }
         applyKeeper.prepared(mark, .success(generation))
         output.append(.preparedSnapshot)
     }

@@ -61,15 +61,8 @@ extension SimulatedNode {
 
     private func renewGate() {
         guard let turn = machine?.lastTurn() else { return }
-        let isLong = mutation == .leasesTooLong
-        let lease = turn.servesUntil - turn.at
-        let until = turn.at + lease * (isLong ? 20 : 1)
-        localReadsUntil = turn.outline.servesLocally ? until : .zero
-        if turn.outline.servesAsLeader {
-            leaderReadsUntil = until
-        } else if !isLong {
-            leaderReadsUntil = .zero
-        }
+        localReadsUntil = turn.outline.servesLocally ? turn.servesUntil : .zero
+        leaderReadsUntil = turn.outline.servesAsLeader ? turn.servesUntil : .zero
     }
 
     // MARK: Effects

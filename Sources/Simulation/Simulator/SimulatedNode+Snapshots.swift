@@ -1,6 +1,7 @@
 import NodeLogic
 import PeerProtocol
 import Raft
+import Replication
 
 /// Files of snapshots that come in, as the transport and the node's shell deal with them.
 extension SimulatedNode {
@@ -17,6 +18,12 @@ extension SimulatedNode {
 
     func isForeign(_ id: SnapshotReceiptID) -> Bool {
         receipts.contains { $0.id == id && $0.isForeign }
+    }
+
+    /// Whether another snapshot than this one is on its way into the node, or being put in place.
+    func takesInAnother(than id: SnapshotReceiptID) -> Bool {
+        if machine?.replicated?.isInstalling == true { return true }
+        return receipts.contains { $0.id != id && $0.isAccepted && $0.state == nil }
     }
 
     func decideReceipt(_ id: SnapshotReceiptID, isAccepted: Bool) {

@@ -230,9 +230,11 @@ extension SimulatedNode {
 
     /// A checkpoint comes after some twenty entries, and a hold ends after sixty.
     private var applyLimits: ApplyKeeper.Limits {
-        ApplyKeeper.Limits(
+        var limits = ApplyKeeper.Limits(
             checkpointBytes: Int64(random.within(1500...3500)), checkpointEntries: 15,
             checkpointInterval: .seconds(1), holdBytes: 6000)
+        if let mutation { limits.rules = mutation.rules }
+        return limits
     }
 
     private var logLimits: LogLimits {

@@ -110,6 +110,9 @@ extension Simulation {
     func answerOffer(
         _ receipt: SnapshotReceiptID, _ refusal: String?, from node: SimulatedNode
     ) {
+        if refusal == nil, node.takesInAnother(than: receipt) {
+            invariants.broke("\(node.id) takes in a snapshot while another one comes in")
+        }
         node.decideReceipt(receipt, isAccepted: refusal == nil)
         guard let number = number(at: node, receipt), let transfer = transfers[number] else {
             // What a stranger offers goes on by itself.

@@ -55,6 +55,12 @@ package enum BrokenRule: String, Sendable {
     case actsOnRemovalsEarly
     /// A snapshot is sent while another one is, which is forgotten.
     case sendsOverTransfers
+    /// A snapshot is taken in while another one comes in or is being installed, which goes on.
+    case installsOverTransfers
+    /// The database that a received one replaces is deleted before the log names the new one.
+    case deletesBeforeDurable
+    /// Reads go by a leadership that was confirmed long ago.
+    case leasesTooLong
     /// What was answered because it waited too long stays where it waits.
     case answersParkedTwice
 }

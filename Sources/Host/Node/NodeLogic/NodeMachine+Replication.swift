@@ -66,7 +66,7 @@ extension NodeMachine {
             if role == .leader {
                 becameLeader()
             } else {
-                leaderReadsFrom = nil
+                endLeadership()
                 snapshots.stoppedLeading(now: now)
             }
         case .leaderChanged(let leader, _): leaderChanged(leader)
@@ -168,12 +168,13 @@ extension NodeMachine {
 
     /// Notes from where on this leader's database holds all that its predecessors acknowledged.
     mutating func updateLeadership() {
-        guard let raft = replicated?.raft, raft.isReadyLeader else {
-            leaderReadsFrom = nil
-            return
-        }
+        guard let raft = replicated?.raft, raft.isReadyLeader else { return endLeadership() }
         guard leaderReadsFrom == nil else { return }
         leaderReadsFrom = raft.commitIndex
+    }
+
+    private mutating func endLeadership() {
+        if !options.raft.rules.breaks(.leasesTooLong) { leaderReadsFrom = nil }
     }
 
     mutating func transfer(_ key: RequestKey, to target: NodeID?, wait: Bool) {

@@ -77,9 +77,10 @@ extension NodeMachine {
     /// Cheap; to be asked at the end of every turn.
     package mutating func lastTurn() -> NodeTurn {
         let log = replicated?.summary()
+        let lease =
+            options.raft.rules.breaks(.leasesTooLong) ? options.quorumTime * 20 : options.quorumTime
         return NodeTurn(
-            outline: outline(log), servesUntil: now + options.quorumTime,
-            positions: NodePositions(log), at: now)
+            outline: outline(log), servesUntil: now + lease, positions: NodePositions(log), at: now)
     }
 
     private mutating func outline(_ log: LogSummary?) -> NodeOutline {
@@ -87,7 +88,9 @@ extension NodeMachine {
             cluster: cluster, role: log?.role ?? .follower, term: log?.term ?? .zero,
             leader: log?.leader, membershipIndex: log?.membershipIndex ?? .zero,
             exclusion: exclusion, isHalted: halt != nil, isSeeking: rendezvous.isSeeking,
-            servesLocally: servesLocally(log), servesAsLeader: servesAsLeader(log))
+            servesLocally: servesLocally(log),
+            servesAsLeader: servesAsLeader(log)
+                || (options.raft.rules.breaks(.leasesTooLong) && leaderReadsFrom != nil))
     }
 
     /// Costs about as much as a write; to be asked when somebody may read it.

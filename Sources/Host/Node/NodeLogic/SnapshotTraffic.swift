@@ -211,7 +211,7 @@ struct SnapshotTraffic {
         if let theirs = offer.term, theirs < term {
             return refuse(id, "term \(theirs) has passed, this node is in term \(term)")
         }
-        if let present = incoming {
+        if let present = incoming, !rules.breaks(.installsOverTransfers) {
             guard present.token == nil else {
                 return refuse(id, "another snapshot is being installed")
             }
@@ -232,7 +232,7 @@ struct SnapshotTraffic {
     /// What a former leader still sends is not wanted any more.
     mutating func leaderChanged(_ leader: NodeID?) {
         guard let leader, let present = incoming, present.token == nil,
-            present.offer.id.sender != leader
+            present.offer.id.sender != leader, !rules.breaks(.installsOverTransfers)
         else { return }
         incoming = nil
         decisions.append(.stopReceiving(present.id, cause: "node \(leader) leads now"))

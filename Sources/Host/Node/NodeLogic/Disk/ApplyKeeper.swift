@@ -38,6 +38,8 @@ package struct ApplyKeeper: Sendable {
         package var checkpointInterval: Duration
         /// How large SQLite's log may grow for the sake of a snapshot that is being sent.
         package var holdBytes: Int64
+        /// Which rules are kept: all, unless a simulation breaks one.
+        package var rules = RuleBook()
 
         package init(
             checkpointBytes: Int64, checkpointEntries: Int, checkpointInterval: Duration,
@@ -415,6 +417,9 @@ package struct ApplyKeeper: Sendable {
     package mutating func prepared(
         _ mark: SnapshotMark, _ result: Result<Generation, DatabaseReport.Failure>
     ) {
+        if limits.rules.breaks(.deletesBeforeDurable), case .success = result {
+            due.append(.removeReplaced(generation))
+        }
         due.append(.report([.prepared(mark, result)]))
     }
 
