@@ -143,6 +143,8 @@ let package = Package(
         host(.edge, "Service", ["Wire", "Rights", "Raft"], isSimulated: true),
         .target(
             name: "CSQLite", path: "Sources/Host/Database/CSQLite",
+            // What SQLite calls for each step, page and block takes most of the time of many tests.
+            cSettings: [.unsafeFlags(["-O2"], .when(configuration: .debug))],
             linkerSettings: [.linkedLibrary("sqlite3")]),
         host(.database, "SQLite", ["CSQLite"], isSimulated: true),
         host(

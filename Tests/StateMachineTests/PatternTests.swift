@@ -163,7 +163,7 @@ import Wire
             "CREATE TABLE big(a)",
             "INSERT INTO big VALUES(replace(hex(zeroblob(2000000)), '0', 'a'))",
             "INSERT INTO big VALUES(replace(hex(zeroblob(250000)), '0', 'ää€'))")
-        // SQLite's own takes tens of seconds for the first, which is not optimised here.
+        // SQLite's own takes tens of seconds for the first.
         let start = ContinuousClock.now
         #expect(try database.request(sql).count == 1)
         #expect(try database.reader().rows(sql).count == 2)
