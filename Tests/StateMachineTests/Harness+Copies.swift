@@ -28,6 +28,14 @@ extension Database {
         return other
     }
 
+    /// A database on a file of these bytes.
+    convenience init(holding file: [UInt8]) throws {
+        try self.init()
+        let path = databases.file(of: Generation(2))
+        try file.write(to: path)
+        applier = try Applier(path: path)
+    }
+
     /// A copy of the file in which somebody changed things while no node ran.
     func copied(changing change: (borrowing Connection) throws(SQLiteError) -> Void) throws
         -> Database

@@ -228,29 +228,50 @@ import Wire
         }
     }
 
-    /// Each has a database of its own: SQLite looks through all objects when one is created.
+    /// A database with tables in a row, each of which fires a trigger that writes to the next.
+    private static func triggers(_ count: Int) throws -> Database {
+        try Database().copied { (connection) throws(SQLiteError) in
+            let tables = (0...count).map { "CREATE TABLE t\($0)(a);" }.joined()
+            // SQLite looks through all objects when one is created, but for those that come as rows.
+            try connection.execute(
+                """
+                BEGIN; \(tables) PRAGMA writable_schema=ON;
+                WITH n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < \(count - 1))
+                INSERT INTO sqlite_schema(type, name, tbl_name, rootpage, sql)
+                SELECT 'trigger', 'g' || i, 't' || i, 0,
+                    'CREATE TRIGGER g' || i || ' AFTER INSERT ON t' || i || ' BEGIN INSERT INTO t'
+                    || (i + 1) || ' VALUES(new.a); END'
+                FROM n; COMMIT
+                """)
+        }
+    }
+
+    /// A database with tables in a row, each of which takes its rows along with those of the one before.
+    private static func keys(_ count: Int) throws -> Database {
+        try Database(foreignKeys: true).copied { (connection) throws(SQLiteError) in
+            let tables = (0..<count).map {
+                "CREATE TABLE k\($0 + 1)(a PRIMARY KEY REFERENCES k\($0) ON DELETE CASCADE);"
+            }.joined()
+            try connection.execute("BEGIN; CREATE TABLE k0(a PRIMARY KEY); \(tables) COMMIT")
+        }
+    }
+
+    /// Each has a database of its own, made without the looks at all objects that a statement of a client takes.
     @Test func `No depth of triggers, foreign keys, views and queries ends the process`() {
         onDeepStack {
             do {
                 let count = 9000
-                let triggers = try Database()
-                try triggers.execute(
-                    (0...count).map { "CREATE TABLE t\($0)(a);" }.joined()
-                        + (0..<count).map {
-                            "CREATE TRIGGER g\($0) AFTER INSERT ON t\($0) BEGIN "
-                                + "INSERT INTO t\($0 + 1) VALUES(new.a); END;"
-                        }.joined())
+                let triggers = try Self.triggers(count)
+                #expect(
+                    try triggers.rows(
+                        "SELECT type, count(*) FROM sqlite_schema "
+                            + "WHERE name GLOB '[tg][0-9]*' GROUP BY 1 ORDER BY 1")
+                        == ["table|9001", "trigger|9000"])
                 #expect(
                     try triggers.execute("INSERT INTO t0 VALUES(1)")
                         == [.failed("too many levels of trigger recursion")])
 
-                let keys = try Database(foreignKeys: true)
-                try keys.execute(
-                    "CREATE TABLE k0(a PRIMARY KEY);"
-                        + (0..<count).map {
-                            "CREATE TABLE k\($0 + 1)(a PRIMARY KEY REFERENCES k\($0) "
-                                + "ON DELETE CASCADE);"
-                        }.joined())
+                let keys = try Self.keys(count)
                 #expect(try keys.execute("DELETE FROM k0") == [.empty])
 
                 let views = try Database()

@@ -15,7 +15,16 @@ import Wire
     private static let numbers =
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000)"
 
-    private func database(steps: UInt64 = steps) throws -> Database {
+    /// Made once: it takes longer than much of what is tried on it.
+    private static let file: Result<[UInt8], any Error> = Result {
+        try prepared(steps: steps).bytes().bytes
+    }
+
+    private func database() throws -> Database {
+        try Database(holding: Self.file.get())
+    }
+
+    private static func prepared(steps: UInt64) throws -> Database {
         var limits = WriteLimits.initial
         limits.steps = steps
         let database = try Database(writes: limits)
@@ -155,7 +164,7 @@ import Wire
     {
         var ends: Set<[String]> = []
         for way in 0..<3 {
-            let database = try database(steps: 1_000_000)
+            let database = try Self.prepared(steps: 1_000_000)
             var texts = (0..<4).map { "INSERT INTO g VALUES('y \($0)')" }
             for size in stride(from: 100_000, to: 4_000_000, by: 300_000) {
                 texts.append(
@@ -192,7 +201,7 @@ import Wire
     }
 
     @Test func `Copying large rows is no matter`() throws {
-        let database = try database(steps: WriteLimits.initial.steps / 20)
+        let database = try Self.prepared(steps: WriteLimits.initial.steps / 20)
         let outcomes = try database.execute(
             "DELETE FROM big",
             """
