@@ -4,22 +4,34 @@ import Testing
 /// Data directories of other versions: an older one starts and holds all that was written, a newer one is
 /// refused by name.
 @Suite(.serialized) struct UpgradeTests {
-    private static let fixture = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent()
-        .appendingPathComponent("Fixtures/data-directory-05a756f.tar.gz").path
+    private static let folder = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Fixtures")
 
-    private func node(_ directory: TestDirectory) throws -> Daemon {
-        try run("tar", "-xzf", Self.fixture, "-C", directory.path)
+    /// What `scripts/keep-release` kept of each release: names that begin so.
+    private static func fixtures(_ kind: String) -> [String] {
+        let names = try? FileManager.default.contentsOfDirectory(atPath: folder.path)
+        return (names ?? []).filter { $0.hasPrefix(kind) }.sorted()
+    }
+
+    private static func unpack(_ fixture: String, into directory: String) throws {
+        try run("tar", "-xzf", folder.appendingPathComponent(fixture).path, "-C", directory)
+    }
+
+    private func node(
+        _ directory: TestDirectory, _ fixture: String = "data-directory-05a756f.tar.gz"
+    ) throws -> Daemon {
+        try Self.unpack(fixture, into: directory.path)
         let ports = try freePorts(2)
         return Daemon(
             id: "1", httpPort: ports[0], raftPort: ports[1], directory: directory.path)
     }
 
-    @Test func `What an earlier version wrote and a kill left behind is there, and goes on`()
-        async throws
-    {
+    @Test(arguments: fixtures("data-directory-"))
+    func `What an earlier version wrote and a kill left behind is there, and goes on`(
+        _ fixture: String
+    ) async throws {
         let directory = try TestDirectory()
-        let node = try node(directory)
+        let node = try node(directory, fixture)
         defer { node.kill() }
         try node.start()
         try await node.waitUntilReady(within: .seconds(60))
@@ -37,6 +49,38 @@ import Testing
         try await node.waitUntilReady(within: .seconds(60))
         let count = try await node.client.rows("SELECT count(*) FROM numbers")
         #expect(count.first?[0].int == 151)
+    }
+
+    @Test(arguments: fixtures("cluster-"))
+    func `Three nodes start on what an earlier version's left, elsewhere, and take in a fourth`(
+        _ fixture: String
+    ) async throws {
+        let cluster = try TestCluster.joined(3)
+        let directory = try TestDirectory()
+        let fourth = try cluster.another("4", in: directory)
+        defer {
+            for node in cluster.nodes + [fourth] { node.kill() }
+            withExtendedLifetime(directory) {}
+        }
+        let folder = URL(fileURLWithPath: cluster.nodes[0].dataDirectory)
+            .deletingLastPathComponent().path
+        try Self.unpack(fixture, into: folder)
+        try cluster.start()
+        let leader = try await cluster.waitForAgreement(within: .seconds(60))
+        try fourth.start()
+        _ = try await leader.client.execute(["INSERT INTO numbers VALUES (151)"])
+        try await fourth.waitUntilReady(within: .seconds(60))
+        for node in cluster.nodes + [fourth] {
+            try await eventually("node \(node.id) has all rows") {
+                let rows = try await node.client.rows(
+                    "SELECT count(*), sum(n) FROM numbers", level: "none")
+                return rows[0][0].int == 151 && rows[0][1].int == 151 * 152 / 2 ? true : nil
+            }
+        }
+    }
+
+    @Test func `What is kept of earlier versions is found`() {
+        #expect(Self.fixtures("data-directory-").contains("data-directory-05a756f.tar.gz"))
     }
 
     @Test func `A log of a version that is too new is refused with both numbers, and left alone`()
