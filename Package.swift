@@ -443,8 +443,9 @@ let package = Package(
 /// What the targets of the fuzzers need; the tests play their seeds.
 let fuzzed: [Target.Dependency] =
     [
-        "Addresses", "Chance", "Cluster", "Discovery", "HTTPAPI", "JSON", "PeerProtocol", "Raft",
-        "Registry", "Service", "Settings", "Threads", "Time", "Transport", "Wire", "WriteAheadLog",
+        "Addresses", "Chance", "Cluster", "Credentials", "Discovery", "Gzip", "HTTPAPI", "JSON",
+        "PeerProtocol", "Raft", "Registry", "Service", "Settings", "Threads", "Time", "Transport",
+        "Wire", "WriteAheadLog",
         nioEmbedded,
     ] + nioHTTP
 

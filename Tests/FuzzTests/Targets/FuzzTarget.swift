@@ -16,7 +16,7 @@ struct FuzzTarget: Sendable {
 
     static let all = [
         frames, messages, log, snapshots, formation, registry, http, http2, json, flags,
-        pluginFrames,
+        pluginFrames, rows, gzip, credentials,
     ]
 
     static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }
