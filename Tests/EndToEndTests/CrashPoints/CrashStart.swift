@@ -28,9 +28,6 @@ struct CrashStart {
         case broken(String)
     }
 
-    /// For a start to show what it holds; a machine of many tests is slow.
-    private static let patience = Duration.seconds(20)
-
     private struct Silence: LogSink {
         func write(_ line: [UInt8]) {}
     }
@@ -39,6 +36,8 @@ struct CrashStart {
     /// Its address, as the others know it.
     var raftPort: Int
     var mayFound: Bool
+    /// For a start to show what it holds; a machine of many tests is slow.
+    var patience = Duration.seconds(20)
 
     func judge(_ directory: String, _ promise: Promise) -> Verdict {
         var settings = MachineSettings(
@@ -71,7 +70,7 @@ struct CrashStart {
 
     /// Waits until the node holds what it promised, or serves if it can; its last state after a while.
     private func settle(_ node: Node, _ promise: Promise) -> NodeStatus {
-        let deadline = MonotonicTime.now + Self.patience
+        let deadline = MonotonicTime.now + patience
         var status = node.status
         while MonotonicTime.now < deadline {
             status = node.status
