@@ -41,9 +41,11 @@ struct MutationSurvey {
         let open = invocation.seeds.filter { results[rule, $0] == nil }
         let lanes = invocation.lanes ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         SeedProcess.run(open.map { (broken, $0) }, lanes: lanes) { place, end in
+            // It stays open, for the next time.
+            guard end.isPlayed else { return }
             let outcome: SurveyResults.Outcome =
                 end.status == 0
-                ? .held : complaint(in: end.text).map { .noticed($0) } ?? .trapped
+                ? .held : end.complaint(words: 9).map { .noticed($0) } ?? .trapped
             results.note(outcome, rule, open[place])
         }
     }
@@ -68,16 +70,5 @@ struct MutationSurvey {
         let start = first.map { "\($0)" } ?? "none"
         return "| \(rule.rawValue) | \(noticed) of \(invocation.seeds.count) | \(start) "
             + "| \(kinds) | \(trapped) |"
-    }
-
-    /// What was violated, without the numbers that differ between histories.
-    private func complaint(in text: String) -> String? {
-        for line in text.split(separator: "\n") where line.hasPrefix("seed ") {
-            let words = line.split(separator: " ")
-            guard words.count > 3, words[2] == "failed:" else { continue }
-            return words[3...].prefix(9).map { $0.contains(where: \.isNumber) ? "N" : String($0) }
-                .joined(separator: " ")
-        }
-        return nil
     }
 }

@@ -9,6 +9,30 @@ struct SeedProcess {
         var status: Int32 = -1
         /// What it printed.
         var text = ""
+
+        /// Whether it was played; otherwise nothing is known of the history.
+        var isPlayed: Bool { status != -1 }
+
+        /// What was violated, without the numbers that differ between histories; nil: nothing was said.
+        /// - Parameter words: so many of its words, at most.
+        func complaint(words count: Int) -> String? {
+            for line in text.split(separator: "\n") where line.hasPrefix("seed ") {
+                let words = line.split(separator: " ")
+                guard words.count > 3, words[2] == "failed:" else { continue }
+                return words[3...].prefix(count)
+                    .map { $0.contains(where: \.isNumber) ? "N" : String($0) }
+                    .joined(separator: " ")
+            }
+            return nil
+        }
+
+        /// In which way the history failed; nil: it held, or was not played.
+        var failure: String? {
+            guard isPlayed, status != 0 else { return nil }
+            // A signal ended it, which is what a precondition comes to.
+            let isTrap = status & 0x7F != 0
+            return complaint(words: 5) ?? (isTrap ? "a trap" : nil)
+        }
     }
 
     private let process: pid_t

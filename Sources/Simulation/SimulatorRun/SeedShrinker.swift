@@ -1,8 +1,10 @@
 /// Makes a history that fails small: less time, fewer nodes, fewer faults, as long as it fails in
-/// some way. Each attempt is a process of its own, for some histories end theirs.
+/// the same way. Each attempt is a process of its own, for some histories end theirs.
 struct SeedShrinker {
     private let seed: UInt64
     private var best: Invocation
+    /// In which way it fails.
+    private var failure: String?
     private var attempts = 0
 
     private static var mostAttempts: Int { 400 }
@@ -18,7 +20,8 @@ struct SeedShrinker {
 
     /// - Returns: the smallest history that was found to fail; nil: the seed does not fail.
     mutating func run() -> Invocation? {
-        guard fails(best) else { return nil }
+        failure = SeedProcess.run(best, seed).failure
+        guard failure != nil else { return nil }
         shorten()
         for nodes in 1..<(best.nodes ?? 6) {
             if adopt({ $0.nodes = nodes }) { break }
@@ -64,6 +67,6 @@ struct SeedShrinker {
 
     private mutating func fails(_ invocation: Invocation) -> Bool {
         attempts += 1
-        return SeedProcess.run(invocation, seed).status != 0
+        return SeedProcess.run(invocation, seed).failure == failure
     }
 }
