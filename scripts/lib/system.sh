@@ -83,8 +83,13 @@ commit() {
     fi
 }
 
-# Builds the programs and plugins for release; sets $bin to the folder they are in.
+# Builds the programs and plugins for release; sets $bin to the folder they are in. RQLITED_BUILT is that folder
+# where somebody has just built them: to find that nothing is to be done takes a second or two for each product.
 build_release() {
+    if [ -n "${RQLITED_BUILT:-}" ]; then
+        bin=$RQLITED_BUILT
+        return 0
+    fi
     RQLITED_COMMIT=$(commit)
     export RQLITED_COMMIT
     for product in $(programs) $(plugin_products); do
