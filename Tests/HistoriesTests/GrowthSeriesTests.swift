@@ -24,6 +24,18 @@ import Testing
         #expect(grows(slack: 8) { 20 + 64 * $0 })
     }
 
+    /// As 50 MB of a node, of which 20 leak in each hour of two.
+    @Test
+    func
+        `A leak that keeps within the slack grows, and a cache that fills ever more slowly does not`()
+    {
+        #expect(grows(slack: 16) { 50 + 40 * $0 })
+        #expect(
+            grows(slack: 16) { 50 + 40 * $0 + 6 * ($0 * 40).truncatingRemainder(dividingBy: 1) })
+        #expect(!grows(slack: 16) { 50 + 30 * $0 })
+        #expect(!grows(slack: 16) { 100 - 60 / (1 + 6 * $0) })
+    }
+
     @Test func `What stays within the slack does not grow`() {
         #expect(!grows(slack: 50) { 100 + 100 * $0 })
     }

@@ -73,14 +73,15 @@ final class SoakSampler: Sendable {
             try? file.close()
         }
         if isJudged {
-            note("resident MB of node \(node.id)", slack: 64, taken.residentMegabytes)
-            note("descriptors of node \(node.id)", slack: 24, taken.descriptors)
-            note("threads of node \(node.id)", slack: 12, taken.threads)
+            note("resident MB of node \(node.id)", slack: 16, taken.residentMegabytes)
+            note("descriptors of node \(node.id)", slack: 8, taken.descriptors)
+            note("threads of node \(node.id)", slack: 4, taken.threads)
         }
-        note("bytes of the log of node \(node.id)", slack: 67_108_864, log)
+        // Two segments.
+        note("bytes of the log of node \(node.id)", slack: 33_554_432, log)
         // That much of the data itself: a row has its index, and SQLite's log may stand beside.
         note(
-            "bytes of database for each write, node \(node.id)", slack: 200,
+            "bytes of database for each write, node \(node.id)", slack: 60,
             database / (count + 20_000))
     }
 
