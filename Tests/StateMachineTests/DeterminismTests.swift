@@ -96,6 +96,32 @@ import Wire
         }
     }
 
+    /// A strong read is carried out where somebody waits for it, and nowhere else.
+    @Test(arguments: ["SELECT optimize(f) FROM f LIMIT 1", "SELECT * FROM v"])
+    func `A function that writes an index within a SELECT writes it on every node or on none`(
+        select: String
+    ) throws {
+        let count = "SELECT count(*) FROM f_segdir"
+        let outcome = try expectEqual(
+            requests([
+                "CREATE VIRTUAL TABLE f USING fts4(w); "
+                    + "CREATE VIEW v AS SELECT optimize(f) AS done FROM f LIMIT 1",
+                "INSERT INTO f VALUES('one two')", "INSERT INTO f VALUES('two three')",
+            ]) + [Command(kind: .query, statements: [Statement(select)])]
+                + requests([count, select, "INSERT INTO f VALUES('three four')"])
+                + [Command(kind: .execute, statements: [Statement(select)])]
+                + requests([count, "EXPLAIN QUERY PLAN \(select)"]))
+        #expect(
+            outcome.answers[3].statements.map(\.outcome) == [.failed(CommandRunner.readOnlyText)])
+        let counts = try [4, 8].map { place in
+            guard case .rows(let rows)? = outcome.answers[place].statements.first?.outcome else {
+                throw HarnessError.noResult
+            }
+            return try rows.lines()
+        }
+        #expect(counts == [["2"], ["1"]])
+    }
+
     func requests(_ texts: [String]) -> [Command] {
         texts.map { Command(kind: .request, statements: [Statement($0)]) }
     }

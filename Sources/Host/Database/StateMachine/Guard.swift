@@ -271,6 +271,10 @@ final class Guard {
         if strncasecmp(second, "json", 4) == 0 || strncmp(second, "->", 2) == 0 {
             facts.usesJSON = true
         }
+        if strcasecmp(second, "optimize") == 0 {
+            facts.writesByFunction = true
+            facts.writesVirtualTable = true
+        }
         // All of them begin so, and few others do.
         if strncasecmp(second, "sqlite_", 7) == 0 || strncasecmp(second, "fts5_", 5) == 0 {
             let name = (request.detail ?? "").loweredASCII

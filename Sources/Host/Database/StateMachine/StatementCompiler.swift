@@ -35,7 +35,7 @@ final class CompiledStatement {
         self.allocations = allocations
         self.size = size
         self.facts = facts
-        isReadOnly = statement.isReadOnly
+        isReadOnly = statement.isReadOnly && !facts.writesByFunction
         parameterCount = statement.parameterCount
         self.statement = statement
     }

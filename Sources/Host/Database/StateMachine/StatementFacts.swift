@@ -61,6 +61,9 @@ struct StatementFacts: Equatable, Sendable {
     var newVirtualTable: ByteText?
     /// It calls functions for JSON, which go through a whole document for a part of it.
     var usesJSON = false
+    /// It calls `optimize()` of FTS3 and FTS4, which writes a table's index anew within a SELECT; SQLite says of that
+    /// that it only reads.
+    var writesByFunction = false
     /// It reads a document as a table (`json_each`, `json_tree`).
     var usesJSONTable = false
     /// The bytes of large literals in the schema that it may go through, and the objects that they are of,
@@ -85,6 +88,7 @@ struct StatementFacts: Equatable, Sendable {
         control = nil
         toggle = nil
         optimizes = false
+        writesByFunction = false
     }
 }
 
