@@ -3,7 +3,7 @@ internal import SQLite
 internal import Wire
 
 /// In which order the rows of a table are read, and how one goes on behind a row: by rowid, or by
-/// the primary key of a table without rowid; by counting, where neither can be said.
+/// the primary key of a table without rowid; by counting, where neither can be said or there is no room for it.
 struct TableOrder {
     /// The parts of the key: expressions to select and compare, in SQL.
     private let key: [String]
@@ -30,14 +30,21 @@ struct TableOrder {
         guard !columns.isEmpty else { return nil }
         self.columns = columns
         hasRowid = try Self.hasRowid(quoted, on: connection)
+        var key: [String]
         if hasRowid {
             let alias = ["rowid", "_rowid_", "oid"].first { !names.contains($0) }
             key = alias.map { [$0] } ?? []
         } else {
             key = try Self.primaryKey(quoted, on: connection)
         }
+        // SQLite gives no row of more: such a table is counted.
+        if key.count + columns.count > Self.mostColumns { key = [] }
+        self.key = key
         keyed = !key.isEmpty
     }
+
+    /// Of a result, and of a table (`SessionSetup`).
+    private static let mostColumns = 2000
 
     /// A table without rowid is the b-tree of its primary key.
     private static func hasRowid(_ quoted: [UInt8], on connection: borrowing Connection)
@@ -104,7 +111,8 @@ struct TableOrder {
         // An index that holds all columns would give another order.
         if hasRowid { sql += Array(" NOT INDEXED".utf8) }
         let values = keyed ? KeyBytes.values(of: cursor.key) : []
-        let goesByKey = !cursor.key.isEmpty && values.count == key.count
+        // The table of the cursor may be gone, and another one have its name.
+        let goesByKey = keyed && !cursor.key.isEmpty && values.count == key.count
         if goesByKey {
             let places = values.indices.map { "?\($0 + 1)" }.joined(separator: ", ")
             sql += Array(" WHERE (\(parts)) > (\(places))".utf8)
