@@ -122,6 +122,42 @@ import Wire
         #expect(counts == [["2"], ["1"]])
     }
 
+    /// The daemon's own row grows with the cluster, and takes pages of the same file.
+    @Test func `Where the root of a table lies does not show which entries came in one batch`()
+        throws
+    {
+        let members = (0..<60).map { number in
+            Member(
+                id: NodeID("node-\(number)"),
+                incarnation: Incarnation(RandomID(high: 1, low: UInt64(number))),
+                address: PeerAddress(String(repeating: "a", count: 80) + "\(number):4002"),
+                suffrage: .nonvoter)
+        }
+        let commands = requests([
+            "CREATE TABLE t(a)", "", "CREATE TABLE x(a)",
+            "INSERT INTO t SELECT rootpage FROM sqlite_schema WHERE name = 'x'",
+        ])
+        let entries = commands.enumerated().map { place, command in
+            let index = LogIndex(UInt64(place) + 1)
+            return place == 1
+                ? Entry(index: index, term: Term(1), payload: .membership(Membership(members)))
+                : entry(index, command)
+        }
+        let dumps = try [1, entries.count].map { count in
+            let database = try Database()
+            for start in stride(from: 0, to: entries.count, by: count) {
+                var results: [AppliedEntry] = []
+                try database.applier.apply(
+                    entries[start..<start + count], reporting: { _ in true }, into: &results)
+            }
+            #expect(database.applier.applied.membership == Membership(members))
+            database.applier = try Applier(path: database.applier.path)
+            #expect(database.applier.applied.membership == Membership(members))
+            return try database.dump()
+        }
+        #expect(dumps[0] == dumps[1])
+    }
+
     func requests(_ texts: [String]) -> [Command] {
         texts.map { Command(kind: .request, statements: [Statement($0)]) }
     }

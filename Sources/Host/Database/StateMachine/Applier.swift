@@ -247,6 +247,7 @@ package final class Applier {
         throws(ApplyFault) -> Bool
     {
         var state = applied
+        var stored = applied
         var batch: [AppliedEntry] = []
         batch.reserveCapacity(pending.count)
         do throws(CommandRunner.Interruption) {
@@ -257,17 +258,12 @@ package final class Applier {
             for entry in pending {
                 let (applied, finished) = try apply(entry, .shared, &state)
                 batch.append(applied)
-                if let finished {
-                    try attempt("remembering a write") { () throws(SQLiteError) in
-                        try remember(finished)
-                        try session.boundRoom(state.settings.limits, exactly: false)
-                    }
-                }
+                try store(finished, state, since: &stored)
                 if mustHandOut { break }
             }
             marker?.end()
             try attempt("committing a batch") { () throws(SQLiteError) in
-                try write(state)
+                try MetadataTable.writeProgress(state, on: session.connection)
                 try session.commit()
             }
         } catch {
@@ -293,7 +289,7 @@ package final class Applier {
             try attempt("committing an entry") { () throws(SQLiteError) in
                 try session.begin()
                 if let finished { try remember(finished) }
-                try write(state)
+                try write(state, since: self.applied)
                 try session.commit()
             }
             repeats.commit()
@@ -433,19 +429,6 @@ package final class Applier {
         return (runner.result, runner.keptAnswer())
     }
 
-    private func write(_ state: AppliedState) throws(SQLiteError) {
-        if state.settings != applied.settings || state.membershipIndex != applied.membershipIndex
-            || state.cluster != applied.cluster || state.membership != applied.membership
-            || state.skips != applied.skips || state.decided != applied.decided
-            || state.upkeep != applied.upkeep
-        {
-            // It must fit whatever the limit on clients' writes is.
-            try session.room.lift(on: session.connection)
-            try MetadataTable.writeSettings(state, on: session.connection)
-        }
-        try MetadataTable.writeProgress(state, on: session.connection)
-    }
-
     /// Puts failures of our own statements in their two classes: those of the machine, and those of
     /// virtual tables that judge their rows late.
     func attempt(_ operation: String, _ body: () throws(SQLiteError) -> Void)
@@ -487,7 +470,7 @@ package final class Applier {
         if let skip, !state.knows(skip) { state.decided.append(skip) }
         do throws(SQLiteError) {
             try session.begin()
-            try write(state)
+            try write(state, since: applied)
             try session.commit()
         } catch {
             try rollBack()
