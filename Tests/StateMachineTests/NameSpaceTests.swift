@@ -135,6 +135,39 @@ import Wire
         #expect(try database.rows("SELECT name FROM v") == ["t", "v"])
     }
 
+    @Test(arguments: [
+        ("dbstat", "TABLE dbstat(a)"), ("pragma_notes", "TABLE \"Pragma_Notes\"(a)"),
+        ("pragma_function_list", "TABLE pragma_function_list(a)"),
+        ("pragma_table_list", "TABLE pragma_table_list(a)"),
+        ("pragma_words", "VIRTUAL TABLE pragma_words USING fts5(a)"),
+        ("pragma_words", "VIRTUAL TABLE pragma_words USING fts4(a)"),
+        ("dbstat", "VIRTUAL TABLE dbstat USING fts5(a)"),
+    ])
+    func `A client's table is its own though a module of SQLite's has the name`(
+        name: String, sql: String
+    ) throws {
+        let database = try Database()
+        try database.execute(
+            "CREATE TABLE t(a)",
+            "CREATE TRIGGER r AFTER INSERT ON t BEGIN INSERT INTO \(name)(a) VALUES(new.a); END")
+        for isReopened in [false, true] {
+            #expect(try database.execute("CREATE \(sql)") == [.empty])
+            if isReopened { database.applier = try Applier(path: database.applier.path) }
+            let outcomes = try database.execute(
+                "INSERT INTO \(name)(a) VALUES('x')", "UPDATE \(name) SET a = 'y' WHERE a = 'x'",
+                "INSERT INTO t VALUES('z')")
+            for case .failed(let text) in outcomes { Issue.record("\(text)") }
+            #expect(try database.rows("SELECT group_concat(a) FROM \(name)") == ["y,z"])
+            #expect(try database.execute("DROP TABLE \(name)") == [.empty])
+            // Now it is SQLite's, or nobody's.
+            guard case .failed? = try database.execute("INSERT INTO \(name)(a) VALUES(1)").first
+            else {
+                Issue.record("\(name) takes rows")
+                return
+            }
+        }
+    }
+
     @Test func `A client that drops every table it finds leaves the daemon whole`() throws {
         let database = try Database()
         try database.execute(

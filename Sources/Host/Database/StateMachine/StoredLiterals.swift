@@ -22,6 +22,9 @@ struct StoredLiterals {
     /// So many steps are little beside what it takes to compile a view or trigger at all.
     private static let freeLookupSteps = 1000
 
+    /// Tables and views that clients called as modules of SQLite's are, in lower case: under these names SQLite finds them.
+    private(set) var likeModules: Set<ByteText> = []
+
     /// What it takes to work out all views, in allocations, once it was asked for (`WriteSession.chargeViews`).
     var viewAllocations: Int64?
 
@@ -60,6 +63,10 @@ struct StoredLiterals {
             case "view": mostColumns = max(mostColumns, size.cost.commas.outer + 1)
             default: break
             }
+            if objects.text(at: 2) == "view" || objects.text(at: 2) == "table" {
+                let key = Self.key(of: objects.text(at: 0))
+                if Self.isModule(key) { likeModules.insert(key) }
+            }
             if objects.text(at: 2) == "view" || objects.text(at: 2) == "trigger" {
                 let count = sql.withUnsafeBytes { ColumnLookups($0).count }
                 lookups.append((Self.key(of: objects.text(at: 0)), count))
@@ -85,6 +92,11 @@ struct StoredLiterals {
         where count.steps(columns: mostColumns) > Self.freeLookupSteps {
             costlyLookups[owner, default: ColumnLookups.Count()].add(count)
         }
+    }
+
+    /// Whether SQLite may have a table of the name, in lower case, that is in no schema.
+    private static func isModule(_ key: ByteText) -> Bool {
+        key == ByteText("dbstat".utf8) || key.bytes.starts(with: "pragma_".utf8)
     }
 
     private static func key(of name: String?) -> ByteText {
