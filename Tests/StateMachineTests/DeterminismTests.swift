@@ -122,6 +122,35 @@ import Wire
         #expect(counts == [["2"], ["1"]])
     }
 
+    /// It opens a savepoint, which SQLite refuses beside a statement that writes as if the file were locked.
+    @Test(arguments: [
+        "INSERT INTO t SELECT optimize(f) FROM f LIMIT 1",
+        "INSERT INTO t VALUES((SELECT optimize(f) FROM f LIMIT 1)) RETURNING a",
+        "CREATE TABLE x AS SELECT optimize(f) AS a FROM f", "INSERT INTO u VALUES(1)",
+        "BEGIN; INSERT INTO t VALUES(2); INSERT INTO t SELECT optimize(f) FROM f; COMMIT",
+        "INSERT INTO g(g) VALUES('rebuild')", "SELECT * FROM g",
+    ])
+    func `A function that can't write where it stands ends no node`(sql: String) throws {
+        let made = requests([
+            "CREATE VIRTUAL TABLE f USING fts4(w); CREATE TABLE t(a); CREATE TABLE u(a); "
+                + "CREATE TRIGGER r AFTER INSERT ON u BEGIN "
+                + "INSERT INTO t SELECT optimize(f) FROM f LIMIT 1; END; "
+                + "CREATE VIEW v AS SELECT docid AS id, optimize(f) AS a FROM f; "
+                + "CREATE VIRTUAL TABLE g USING fts5(a, content='v', content_rowid='id')",
+            "INSERT INTO f VALUES('one two')", "INSERT INTO f VALUES('two three')",
+        ])
+        let query = Command(kind: .query, statements: [Statement("SELECT a FROM g")])
+        let outcome = try expectEqual(
+            made + [query] + requests([sql, "INSERT INTO t VALUES(9)", "SELECT max(a) FROM t"]))
+        guard case .failed? = outcome.answers[4].statements.first?.outcome else {
+            Issue.record("\(outcome.answers[4])")
+            return
+        }
+        #expect(
+            outcome.answers[5].statements.map(\.outcome)
+                == [.changed(lastInsertID: 1, rowsAffected: 1)])
+    }
+
     /// The daemon's own row grows with the cluster, and takes pages of the same file.
     @Test func `Where the root of a table lies does not show which entries came in one batch`()
         throws

@@ -280,6 +280,10 @@ final class Guard {
             facts.usesJSON = true
         }
         if strcasecmp(second, "optimize") == 0 {
+            // A module would keep what it compiles, and run it also within a read that one node alone carries out.
+            if isRunning {
+                return deny("optimize() is not supported in what a virtual table reads")
+            }
             facts.writesByFunction = true
             facts.writesVirtualTable = true
         }

@@ -42,6 +42,14 @@ extension WriteSession {
         return !found.isEmpty
     }
 
+    /// Full-text modules keep what is new in memory until a savepoint or COMMIT, and then write it
+    /// with statements that show in changes(). So that this happens at the end of a unit whatever
+    /// comes after it, a savepoint is made there.
+    func flushVirtualTables() throws(SQLiteError) {
+        try connection.execute("SAVEPOINT flush; RELEASE flush")
+        modules.nothingIsHeld()
+    }
+
     /// Connects R-Trees anew before a statement that takes something out of one. True when they were,
     /// and what was compiled before is void.
     func renewTrees(before statement: ScriptStatement) throws(SQLiteError) -> Bool {

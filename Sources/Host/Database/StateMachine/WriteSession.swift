@@ -293,14 +293,6 @@ final class WriteSession {
         try resetDeferral()
     }
 
-    /// Full-text modules keep what is new in memory until a savepoint or COMMIT, and then write it
-    /// with statements that show in changes(). So that this happens at the end of a unit whatever
-    /// comes after it, a savepoint is made there.
-    func flushVirtualTables() throws(SQLiteError) {
-        try connection.execute("SAVEPOINT flush; RELEASE flush")
-        modules.nothingIsHeld()
-    }
-
     private func resetDeferral() throws(SQLiteError) {
         guard defersForeignKeys else { return }
         defersForeignKeys = false
@@ -486,7 +478,10 @@ final class WriteSession {
     }
 
     private func machineFault(of error: SQLiteError) -> ApplyFault? {
-        ApplyFault.judging(
+        // Within a transaction no lock is waited for. It is a savepoint that can't be opened beside a statement that writes,
+        // as by optimize() of FTS3 and FTS4.
+        if error.code == SQLITE_BUSY, !connection.isAutocommit { return nil }
+        return ApplyFault.judging(
             error, during: "applying a statement", on: connection, since: shortagesBefore)
     }
 
