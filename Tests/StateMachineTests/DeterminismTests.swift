@@ -151,6 +151,37 @@ import Wire
                 == [.changed(lastInsertID: 1, rowsAffected: 1)])
     }
 
+    /// SQLite 3.40 computes 5.0 of a generated column, and keeps 5.
+    @Test(arguments: [
+        "DELETE FROM t WHERE b = 7", "UPDATE t SET b = 1",
+        "INSERT INTO t(b) SELECT n FROM u WHERE typeof(n) = 'real' AND k > 1",
+        "SELECT n FROM u WHERE typeof(n) = 'real' AND k > 1",
+        "BEGIN; INSERT INTO z VALUES(1); SELECT n FROM u WHERE typeof(n) = 'real' AND k > 1; COMMIT",
+        "SAVEPOINT a; INSERT INTO z VALUES(1); DELETE FROM t WHERE b > 1; RELEASE a",
+    ])
+    func `An index that SQL makes disagree with its table ends no node`(sql: String) throws {
+        let outcome = try expectEqual(
+            requests([
+                "CREATE TABLE z(a); CREATE TABLE u(n INT, k); "
+                    + "CREATE TABLE t(b INT, g REAL AS (abs(b)) VIRTUAL, s AS (iif(b, g, 1)) STORED)",
+                "CREATE INDEX i ON t(g || s)", "CREATE INDEX j ON u(k) WHERE typeof(n) = 'real'",
+                "INSERT INTO t(b) VALUES(5), (7)", "INSERT INTO u SELECT g, b FROM t",
+                "DELETE FROM u WHERE +k = 7", sql, sql,
+            ]) + [Command(kind: .query, statements: [Statement(sql)])]
+                + requests(["REINDEX", "DELETE FROM t WHERE b = 7", "INSERT INTO z VALUES(2)"]))
+        let first = outcome.answers[6].statements.map(\.outcome)
+        // A later SQLite may be right.
+        guard case .failed(let text)? = first.last else { return }
+        #expect(text == CommandRunner.indexText)
+        #expect(outcome.answers[7].statements.map(\.outcome) == first)
+        let last = outcome.answers.suffix(3).map { $0.statements.map(\.outcome) }
+        #expect(
+            Array(last) == [
+                [.empty], [.changed(lastInsertID: 0, rowsAffected: 1)],
+                [.changed(lastInsertID: 1, rowsAffected: 1)],
+            ])
+    }
+
     /// The daemon's own row grows with the cluster, and takes pages of the same file.
     @Test func `Where the root of a table lies does not show which entries came in one batch`()
         throws

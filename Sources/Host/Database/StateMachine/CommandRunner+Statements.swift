@@ -120,6 +120,26 @@ extension CommandRunner {
         }
     }
 
+    static let indexText =
+        "an index disagrees with its table (SQLite: database disk image is malformed): REINDEX makes it anew"
+
+    /// What a client is told of an index that SQL made disagree with its table, which SQLite calls damage. It lets nothing
+    /// be written in the transaction any more: the unit is undone.
+    private func failureOfIndex(_ fault: ApplyFault) throws(Interruption) -> String {
+        guard fault.isDamage else { throw .fault(fault) }
+        if mode == .shared { throw .needsUnits }
+        let isWhole: Bool
+        do throws(SQLiteError) {
+            try session.rollBack()
+            isWhole = try session.hasWholeTrees()
+        } catch {
+            // It is damaged in other places as well.
+            throw .fault(fault)
+        }
+        guard isWhole else { throw .fault(fault) }
+        return Self.indexText
+    }
+
     /// Runs a bound statement and says what it did.
     private func execute(_ compiled: CompiledStatement) throws(Interruption) -> StatementOutcome {
         if let refusal = try refusalOfFullText(compiled) { return .failed(refusal) }
@@ -144,7 +164,7 @@ extension CommandRunner {
                 if isRow, givesRows { collector?.add(running) }
             }
         } catch {
-            throw .fault(error)
+            return .failed(try failureOfIndex(error))
         }
         switch execution {
         case .finished: break

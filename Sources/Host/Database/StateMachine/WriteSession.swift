@@ -47,6 +47,9 @@ final class WriteSession {
         didSet { if !hasNewCatalogueRows { guardian.catalogueNames = [] } }
     }
 
+    /// Times that what SQLite calls damage is a disagreeing index without another look; see `hasWholeTrees`.
+    var looksToSpare = 0
+
     /// The open unit wrote statistics, which other connections must read anew.
     private var hasNewStatistics = false
 
@@ -113,6 +116,7 @@ final class WriteSession {
     func databaseWasReplaced() throws(SQLiteError) {
         compiler.forget()
         modules.forgetQueries()
+        looksToSpare = 0
         try connection.execute("PRAGMA writable_schema=RESET")
         try schemaWasRead()
         try learnUnits()
