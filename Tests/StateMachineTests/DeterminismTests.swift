@@ -102,15 +102,18 @@ import Wire
         select: String
     ) throws {
         let count = "SELECT count(*) FROM f_segdir"
-        let outcome = try expectEqual(
-            requests([
-                "CREATE VIRTUAL TABLE f USING fts4(w); "
-                    + "CREATE VIEW v AS SELECT optimize(f) AS done FROM f LIMIT 1",
-                "INSERT INTO f VALUES('one two')", "INSERT INTO f VALUES('two three')",
-            ]) + [Command(kind: .query, statements: [Statement(select)])]
-                + requests([count, select, "INSERT INTO f VALUES('three four')"])
-                + [Command(kind: .execute, statements: [Statement(select)])]
-                + requests([count, "EXPLAIN QUERY PLAN \(select)"]))
+        let made = """
+            CREATE VIRTUAL TABLE f USING fts4(w);
+            CREATE VIEW v AS SELECT optimize(f) AS done FROM f LIMIT 1
+            """
+        var commands = requests([
+            made, "INSERT INTO f VALUES('one two')", "INSERT INTO f VALUES('two three')",
+        ])
+        commands.append(Command(kind: .query, statements: [Statement(select)]))
+        commands += requests([count, select, "INSERT INTO f VALUES('three four')"])
+        commands.append(Command(kind: .execute, statements: [Statement(select)]))
+        commands += requests([count, "EXPLAIN QUERY PLAN \(select)"])
+        let outcome = try expectEqual(commands)
         #expect(
             outcome.answers[3].statements.map(\.outcome) == [.failed(CommandRunner.readOnlyText)])
         let counts = try [4, 8].map { place in
@@ -131,17 +134,19 @@ import Wire
         "INSERT INTO g(g) VALUES('rebuild')", "SELECT * FROM g",
     ])
     func `A function that can't write where it stands ends no node`(sql: String) throws {
-        let made = requests([
-            "CREATE VIRTUAL TABLE f USING fts4(w); CREATE TABLE t(a); CREATE TABLE u(a); "
-                + "CREATE TRIGGER r AFTER INSERT ON u BEGIN "
-                + "INSERT INTO t SELECT optimize(f) FROM f LIMIT 1; END; "
-                + "CREATE VIEW v AS SELECT docid AS id, optimize(f) AS a FROM f; "
-                + "CREATE VIRTUAL TABLE g USING fts5(a, content='v', content_rowid='id')",
-            "INSERT INTO f VALUES('one two')", "INSERT INTO f VALUES('two three')",
+        let made = """
+            CREATE VIRTUAL TABLE f USING fts4(w); CREATE TABLE t(a); CREATE TABLE u(a);
+            CREATE TRIGGER r AFTER INSERT ON u BEGIN
+            INSERT INTO t SELECT optimize(f) FROM f LIMIT 1; END;
+            CREATE VIEW v AS SELECT docid AS id, optimize(f) AS a FROM f;
+            CREATE VIRTUAL TABLE g USING fts5(a, content='v', content_rowid='id')
+            """
+        var commands = requests([
+            made, "INSERT INTO f VALUES('one two')", "INSERT INTO f VALUES('two three')",
         ])
-        let query = Command(kind: .query, statements: [Statement("SELECT a FROM g")])
-        let outcome = try expectEqual(
-            made + [query] + requests([sql, "INSERT INTO t VALUES(9)", "SELECT max(a) FROM t"]))
+        commands.append(Command(kind: .query, statements: [Statement("SELECT a FROM g")]))
+        commands += requests([sql, "INSERT INTO t VALUES(9)", "SELECT max(a) FROM t"])
+        let outcome = try expectEqual(commands)
         guard case .failed? = outcome.answers[4].statements.first?.outcome else {
             Issue.record("\(outcome.answers[4])")
             return
@@ -160,26 +165,27 @@ import Wire
         "SAVEPOINT a; INSERT INTO z VALUES(1); DELETE FROM t WHERE b > 1; RELEASE a",
     ])
     func `An index that SQL makes disagree with its table ends no node`(sql: String) throws {
-        let outcome = try expectEqual(
-            requests([
-                "CREATE TABLE z(a); CREATE TABLE u(n INT, k); "
-                    + "CREATE TABLE t(b INT, g REAL AS (abs(b)) VIRTUAL, s AS (iif(b, g, 1)) STORED)",
-                "CREATE INDEX i ON t(g || s)", "CREATE INDEX j ON u(k) WHERE typeof(n) = 'real'",
-                "INSERT INTO t(b) VALUES(5), (7)", "INSERT INTO u SELECT g, b FROM t",
-                "DELETE FROM u WHERE +k = 7", sql, sql,
-            ]) + [Command(kind: .query, statements: [Statement(sql)])]
-                + requests(["REINDEX", "DELETE FROM t WHERE b = 7", "INSERT INTO z VALUES(2)"]))
+        let made = """
+            CREATE TABLE z(a); CREATE TABLE u(n INT, k);
+            CREATE TABLE t(b INT, g REAL AS (abs(b)) VIRTUAL, s AS (iif(b, g, 1)) STORED)
+            """
+        var commands = requests([
+            made, "CREATE INDEX i ON t(g || s)", "CREATE INDEX j ON u(k) WHERE typeof(n) = 'real'",
+            "INSERT INTO t(b) VALUES(5), (7)", "INSERT INTO u SELECT g, b FROM t",
+            "DELETE FROM u WHERE +k = 7", sql, sql,
+        ])
+        commands.append(Command(kind: .query, statements: [Statement(sql)]))
+        commands += requests(["REINDEX", "DELETE FROM t WHERE b = 7", "INSERT INTO z VALUES(2)"])
+        let outcome = try expectEqual(commands)
         let first = outcome.answers[6].statements.map(\.outcome)
         // A later SQLite may be right.
         guard case .failed(let text)? = first.last else { return }
         #expect(text == CommandRunner.indexText)
         #expect(outcome.answers[7].statements.map(\.outcome) == first)
-        let last = outcome.answers.suffix(3).map { $0.statements.map(\.outcome) }
-        #expect(
-            Array(last) == [
-                [.empty], [.changed(lastInsertID: 0, rowsAffected: 1)],
-                [.changed(lastInsertID: 1, rowsAffected: 1)],
-            ])
+        let last = outcome.answers.suffix(3).compactMap { $0.statements.first?.outcome }
+        let deleted = StatementOutcome.changed(lastInsertID: 0, rowsAffected: 1)
+        let inserted = StatementOutcome.changed(lastInsertID: 1, rowsAffected: 1)
+        #expect(last == [.empty, deleted, inserted])
     }
 
     /// The daemon's own row grows with the cluster, and takes pages of the same file.
