@@ -39,6 +39,33 @@ import Wire
             "SELECT \(columns.joined(separator: ","))", .integer(125_000), in: database)
     }
 
+    private func reader(_ database: Database, all: Int64) throws -> Reader {
+        var limits = ApplierLimits()
+        limits.allReadsMemoryBytes = all
+        return try Reader(path: database.applier.path, limits: limits)
+    }
+
+    /// Each may hold 16 MiB beside that.
+    @Test func `All reads together have a bound on memory, and give back what they held`() throws {
+        let database = try Database()
+        let large = "SELECT length(hex(zeroblob(30000000)))"
+        let poor = try reader(database, all: 8 << 20)
+        #expect(try poor.rows(large) == ["failed: \(WriteRoom.readersText)"])
+        #expect(try poor.rows("SELECT length(hex(zeroblob(3000000)))") == ["6000000"])
+        let rich = try reader(database, all: 1 << 30)
+        for _ in 0..<15 { #expect(try rich.rows(large) == ["60000000"]) }
+    }
+
+    @Test func `What compiling takes counts among what all reads hold`() throws {
+        let database = try Database()
+        let list = String(repeating: "1,", count: 400_000)
+        let sql = "SELECT 1 IN (\(list)1)"
+        let poor = try reader(database, all: 8 << 20)
+        #expect(try poor.rows(sql) == ["failed: \(WriteRoom.readersText)"])
+        #expect(try poor.rows("SELECT 1 IN (1, 2)") == ["1"])
+        #expect(try reader(database, all: 1 << 30).rows(sql) == ["1"])
+    }
+
     /// Each cursor keeps a page of the index for each word of its query.
     @Test func `Cursors on full-text tables have a bound together`() throws {
         let database = try Database()

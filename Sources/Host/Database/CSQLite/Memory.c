@@ -1,6 +1,8 @@
 // SQLite's allocator, wrapped; see CSQLite.h for what for.
 #include "CSQLite.h"
 
+#include <stdatomic.h>
+
 static sqlite3_mem_methods system_memory;
 static int is_installed;
 
@@ -13,6 +15,12 @@ static _Thread_local int64_t held;
 static _Thread_local int exceeded;
 static _Thread_local uint64_t failures;
 static _Thread_local int64_t allocations_before_fault = -1;
+
+// What all threads that share hold together, and how much of it this thread has told.
+static _Atomic int64_t shared;
+static _Thread_local int64_t shared_limit = INT64_MAX;
+static _Thread_local int64_t shared_beside;
+static _Thread_local int64_t told;
 
 // Smaller blocks need nothing but to be counted by their number: almost all that there are.
 static _Thread_local int64_t plain_below = INT64_MAX;
@@ -34,8 +42,37 @@ static void find_plain(void) {
     plain_below = nested_left >= 0 || allocations_before_fault >= 0 ? 0 : smallest;
 }
 
+// What a thread holds up to it is its own matter, and so much is told at a time beyond it.
+enum { shared_from = 16 << 20, shared_step = 1 << 20 };
+
+static void tell_less(int64_t holds) {
+    atomic_fetch_sub_explicit(&shared, told - holds, memory_order_relaxed);
+    told = holds;
+}
+
+// Whether this thread may hold `more` bytes of counted blocks beside what it holds.
+static int may_share(int64_t more) {
+    if (shared_limit == INT64_MAX) return 1;
+    int64_t holds = shared_beside + held + more - shared_from;
+    if (holds < told + shared_step) return 1;
+    int64_t added = holds - told;
+    if (atomic_fetch_add_explicit(&shared, added, memory_order_relaxed) + added > shared_limit) {
+        atomic_fetch_sub_explicit(&shared, added, memory_order_relaxed);
+        return 0;
+    }
+    told = holds;
+    return 1;
+}
+
+void csqlite_share_memory(int64_t bytes, int64_t beside) {
+    shared_limit = bytes;
+    shared_beside = beside;
+    if (told > 0) tell_less(0);
+}
+
 void csqlite_limit_memory(int64_t bytes, int64_t smallest, int64_t allocations) {
     csqlite_forget_query_words();
+    if (told > 0) tell_less(0);
     limit = bytes;
     allocations_left = allocations_allowed = allocations;
     nested_left = -1;
@@ -46,6 +83,7 @@ void csqlite_limit_memory(int64_t bytes, int64_t smallest, int64_t allocations) 
 }
 
 void csqlite_unlimit_memory(void) {
+    if (told > 0) tell_less(0);
     limit = nested_left = -1;
     find_plain();
 }
@@ -133,12 +171,16 @@ static int64_t counted(int64_t size) { return size >= smallest_counted ? size : 
 // Whether a block may grow by so many counted bytes.
 static int may_hold(int64_t more) {
     if (limit < 0) return 1;
-    if (allocations_left > 0 && (more <= 0 || held + more <= limit)) {
-        allocations_left--;
-        return 1;
+    if (allocations_left <= 0 || (more > 0 && held + more > limit)) {
+        exceeded = 1;
+        return 0;
     }
-    exceeded = 1;
-    return 0;
+    if (more > 0 && !may_share(more)) {
+        exceeded = 2;
+        return 0;
+    }
+    allocations_left--;
+    return 1;
 }
 
 // Pages, and what goes with them, are no smaller: a node has more or fewer of them in memory.
@@ -197,13 +239,23 @@ static void *counting_malloc(int asked) {
     return block;
 }
 
+// What is no longer held is there for others.
+static void give_back(void) {
+    if (told == 0) return;
+    int64_t holds = shared_beside + held - shared_from;
+    if (holds <= told - shared_step) tell_less(holds > 0 ? holds : 0);
+}
+
 static void counting_free(void *block) {
     // Blocks from before the limit was set count too, so that giving one back and taking another
     // is even.
     if (plain_below < INT64_MAX && block) {
         int64_t size = system_memory.xSize(block);
         if (size >= plain_below) {
-            if (limit >= 0) held -= counted(size);
+            if (limit >= 0) {
+                held -= counted(size);
+                give_back();
+            }
             if (work_limit >= 0) hold_work(0, size);
         }
     }
@@ -224,6 +276,7 @@ static void *counting_realloc(void *block, int size) {
         failures++;
     } else if (limit >= 0) {
         held += more;
+        give_back();
     }
     if (grown && work_limit >= 0) hold_work(size, before);
     return grown;

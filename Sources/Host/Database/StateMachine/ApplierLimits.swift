@@ -11,6 +11,8 @@ package struct ApplierLimits: Sendable {
     package var readTemporaryBytes: Int64 = 4 << 30
     /// What those of all readers of this process may hold together, in bytes.
     package var allReadsTemporaryBytes: Int64 = 16 << 30
+    /// What reads of this process may hold in memory together, in bytes, beside 16 MiB for each.
+    package var allReadsMemoryBytes: Int64 = 4 << 30
     /// Prepared statements kept per connection.
     package var keptStatements = 64
     /// Readers that keep so much of the write-ahead log from being copied must end; or 16 times as much

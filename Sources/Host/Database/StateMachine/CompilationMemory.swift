@@ -47,11 +47,15 @@ struct CompilationMemory {
     static let connectingAllocations: Int64 = 100_000
 
     /// Ends the count. The error in place of SQLite's "out of memory" where the statement itself
-    /// brought that about, and not a lack of memory: it is the same on every node.
+    /// brought that about, and not a lack of memory: it is the same on every node, but for a reader's, which meets what
+    /// all readers hold together.
     func end(_ code: Int32) -> SQLiteError? {
         csqlite_unlimit_memory()
         guard code & 0xFF == SQLITE_NOMEM, !shortagesBefore.hasLackedMemory
         else { return nil }
+        if csqlite_memory_exceeded() == 2 {
+            return SQLiteError(extendedCode: SQLITE_ERROR, message: WriteRoom.readersText)
+        }
         return SQLiteError(
             extendedCode: SQLITE_ERROR,
             message: "the statement is too large or too deeply nested to be compiled: split it, or "

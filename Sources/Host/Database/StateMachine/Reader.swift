@@ -204,6 +204,8 @@ package final class Reader {
     private func compile(_ sql: String, from offset: Int) -> CompileOutcome {
         if isSchemaTouched, forgetSchema() { isSchemaTouched = false }
         guardian.facts.changesSchema = false
+        csqlite_share_memory(limits.allReadsMemoryBytes, 0)
+        defer { csqlite_share_memory(.max, 0) }
         var outcome = compiler.compile(sql, from: offset)
         if case .statement(let statement) = outcome, needsSecondLook(statement.compiled) {
             outcome = compiler.compile(sql, from: offset)
@@ -286,6 +288,7 @@ package final class Reader {
         let compiled = script.compiled
         guard compiled.isReadOnly else { return .failed(CommandRunner.readOnlyText) }
         WriteRoom.limitMemoryOfRead()
+        csqlite_share_memory(limits.allReadsMemoryBytes, compiled.largeProgramBytes)
         csqlite_limit_temporary(limits.readTemporaryBytes)
         csqlite_share_temporary(limits.allReadsTemporaryBytes)
         guardian.isRunning = true
@@ -294,6 +297,7 @@ package final class Reader {
         defer {
             csqlite_factor_constants(connection.pointer, 1)
             csqlite_unlimit_memory()
+            csqlite_share_memory(.max, 0)
             guardian.isRunning = false
             guardian.subject = .daemon
             compiled.statement.reset()
@@ -324,7 +328,9 @@ package final class Reader {
                 return .failed(reason)
             }
             if error.code == SQLITE_NOMEM, csqlite_memory_exceeded() != 0 {
-                return .failed(WriteRoom.memoryText)
+                return .failed(
+                    csqlite_memory_exceeded() == 2
+                        ? WriteRoom.readersText : WriteRoom.memoryText)
             }
             if error.code == SQLITE_FULL, let text = temporaryText { return .failed(text) }
             if error.code == SQLITE_READONLY { return .failed(CommandRunner.readOnlyText) }

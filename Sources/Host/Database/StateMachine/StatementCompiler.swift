@@ -23,6 +23,13 @@ final class CompiledStatement {
         statement.parameterName(at: index + 1).map { ByteText($0.utf8.dropFirst()) }
     }
 
+    /// What it takes in memory.
+    private(set) lazy var byteCount: Int = statement.byteCount
+    /// To ask for that takes as long as the program is.
+    private static let smallProgram: Int64 = 10_000
+    /// Of a program that can be large; else zero.
+    var largeProgramBytes: Int64 { allocations > Self.smallProgram ? Int64(byteCount) : 0 }
+
     var ownColumnNames: [String] {
         (0..<statement.columnCount).map { statement.columnName(at: $0) }
     }
@@ -81,6 +88,8 @@ final class StatementCompiler {
     /// too many, the second are dropped and take their place.
     private var recent: [SQLText: ScriptStatement] = [:]
     private var older: [SQLText: ScriptStatement] = [:]
+    /// Of the first, or more.
+    private var recentBytes = 0
     /// The one used last: often it comes again at once, and comparing is cheaper than hashing.
     private var last: (text: SQLText, statement: ScriptStatement)?
 
@@ -88,6 +97,8 @@ final class StatementCompiler {
     private static let longestKept = 16_384
     /// What is compiled of a short text, over views and triggers, may still take hundreds of megabytes.
     private static let largestKept = 1 << 20
+    /// What those of one turn may take together: each of hundreds of readers keeps some.
+    private static let mostKept = 2 << 20
 
     init(connection: borrowing Connection, guardian: Guard, capacity: Int = 64) {
         self.connection = connection.pointer
@@ -133,6 +144,7 @@ final class StatementCompiler {
     func forget() {
         recent.removeAll(keepingCapacity: true)
         older.removeAll(keepingCapacity: true)
+        recentBytes = 0
         last = nil
     }
 
@@ -152,11 +164,14 @@ final class StatementCompiler {
     }
 
     private func insert(_ statement: ScriptStatement, for sql: SQLText) {
-        if recent.count >= capacity / 2 {
+        let bytes = statement.compiled.byteCount
+        if recent.count >= capacity / 2 || recentBytes + bytes > Self.mostKept {
             swap(&recent, &older)
             recent.removeAll(keepingCapacity: true)
+            recentBytes = 0
         }
         recent[sql] = statement
+        recentBytes += bytes
     }
 
     /// The statement of `sql` that begins at `offset` or after blanks there.
@@ -295,7 +310,7 @@ final class StatementCompiler {
         guard statement.compiled.facts.catalogueRow == nil else { return }
         guard !statement.compiled.facts.hasSensitiveLike else { return }
         guard sql.utf8.count <= Self.longestKept,
-            statement.compiled.statement.byteCount <= Self.largestKept
+            statement.compiled.byteCount <= Self.largestKept
         else { return }
         insert(statement, for: SQLText(sql))
     }

@@ -119,6 +119,10 @@ final class WriteRoom {
         "the statement needs more memory than the \(valueBytes >> 20) MiB that a request may take: "
         + "split it"
 
+    static let readersText =
+        "the reads of this node hold as much memory as they may together: try again later, or ask for less at "
+        + "once"
+
     func end() {
         csqlite_unlimit_memory()
         csqlite_limit_temporary(.max)

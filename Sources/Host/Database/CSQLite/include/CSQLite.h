@@ -74,6 +74,11 @@ int csqlite_install_allocator(void);
 // if there were no memory.
 void csqlite_limit_memory(int64_t bytes, int64_t smallest, int64_t allocations);
 void csqlite_unlimit_memory(void);
+// From here on what this thread's blocks hold that count for such a limit counts for all threads of the
+// process that share, too, beyond 16 MiB for each, with `beside`, which it holds already; each may say how
+// much all may hold, in bytes. INT64_MAX: it shares no longer. What it holds is given back, too, where a limit is set
+// or lifted. [thread]
+void csqlite_share_memory(int64_t bytes, int64_t beside);
 // How many allocations there were since the limit was set; also once it is lifted.
 int64_t csqlite_allocations(void);
 // What a module compiles while a statement runs may take so many allocations of less
@@ -82,7 +87,7 @@ int64_t csqlite_allocations(void);
 // change nothing.
 void csqlite_limit_nested(int64_t allocations);
 void csqlite_end_nested(void);
-// Whether an allocation was refused for the limit since it was set.
+// Whether an allocation was refused for the limit since it was set, 1, or for what all that share hold, 2.
 int csqlite_memory_exceeded(void);
 // How many allocations of this thread the system refused, ever. SQLITE_NOMEM without any lies in
 // the statement: a value or a program too large for SQLite, or the limit above.
