@@ -24,6 +24,61 @@ import Wire
         #expect(found.naturals == naturals, "\(sql)")
     }
 
+    @Test(arguments: [
+        ("SELECT 1, 2 FROM (SELECT 1, 2, 3) WHERE a IN (1, 2, 3, 4, 5)", 3, 1),
+        ("WITH c(a, b) AS (VALUES (1, 2), (3, 4), (5, 6), (7, 8)) SELECT 1 FROM c, d, e", 2, 3),
+        ("INSERT INTO t VALUES(1, 2, 3, 4)", 4, 0),
+        ("SELECT a UNION SELECT 1, 2 FROM t JOIN u", 2, 2),
+    ])
+    func `The widest list and the most tables of a SELECT are known`(
+        sql: String, columns: Int, tables: Int
+    ) {
+        let found = lookups(sql)
+        #expect(found.widest == columns, "\(sql)")
+        #expect(found.count.tables == tables, "\(sql)")
+    }
+
+    /// SQLite looks through a view or common table expression for each use.
+    @Test(arguments: [("", "WITH c AS (%)"), ("CREATE VIEW c AS %", "")])
+    func `Names cost steps as often as what they stand in is used`(
+        view: String, front: String
+    ) throws {
+        let charges = try [false, true].map { restarting in
+            var limits = WriteLimits.initial
+            limits.steps = 2_000_000
+            let database = try Database(writes: limits)
+            try database.execute("CREATE TABLE t(a)")
+            for table in 0..<10 {
+                let columns = (0..<999).map { "c\(table)_\($0), " }.joined()
+                try database.execute("CREATE TABLE w\(table)(\(columns)z\(table))")
+            }
+            let names = (0..<50).map { "z\($0 % 10)" }.joined(separator: "+")
+            let tables = (0..<10).map { "w\($0)" }.joined(separator: ", ")
+            let select = "SELECT \(names) AS n FROM \(tables)"
+            func filled(_ form: String) -> String {
+                form.split(separator: "%", omittingEmptySubsequences: false).joined(
+                    separator: select)
+            }
+            if !view.isEmpty { try database.execute(filled(view)) }
+            if restarting { database.applier = try Applier(path: database.applier.path) }
+            func outcome(uses: Int) throws -> String {
+                let selects = Array(repeating: "SELECT n FROM c", count: uses)
+                let all = selects.joined(separator: " UNION ALL ")
+                let outcomes = try database.execute("INSERT INTO t \(filled(front)) \(all)")
+                return "\(outcomes)"
+            }
+            let before = database.applier.session.budget.charged
+            let some = try outcome(uses: 40)
+            #expect(!some.contains("failed"), "\(some)")
+            let charged = database.applier.session.budget.charged - before
+            let many = try outcome(uses: 200)
+            #expect(many.contains("compiling the statement takes more steps"), "\(many)")
+            return charged
+        }
+        #expect(charges[0] > 40 * 50 * 10 * 1000 / 32, "\(charges)")
+        #expect(charges[0] == charges[1], "\(charges)")
+    }
+
     /// Each that is open takes memory where it is counted.
     @Test func `What stands in millions of parentheses is a number`() {
         let text = "SELECT " + String(repeating: "(a, ", count: 1 << 20)

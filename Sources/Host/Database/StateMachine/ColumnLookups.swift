@@ -5,14 +5,18 @@ internal import SQLite
 /// the SELECT around it reads, and for NATURAL JOIN it does so for each column of the table on its right.
 ///
 /// Only the statement's own tokens are looked at, as for `StatementSize`; what is in the views and triggers that it uses
-/// is known of these (`StoredLiterals`).
+/// is known of these (`StoredLiterals`). A view or common table expression that is used many times is looked through as
+/// often: those names count that SQLite tells the authorizer of (`Guard.noteName`).
 struct ColumnLookups {
     /// Names, and tables on the right of NATURAL JOIN, each by the tables in whose columns it is looked for.
     struct Count: Equatable, Sendable {
         var names = 0
         var naturals = 0
+        /// The most that one SELECT reads.
+        var tables = 0
 
         mutating func add(_ other: Count) {
+            tables = max(tables, other.tables)
             names = min(names + other.names, ColumnLookups.most)
             naturals = min(naturals + other.naturals, ColumnLookups.most)
         }
@@ -24,6 +28,18 @@ struct ColumnLookups {
             return (names * width + naturals * width * width) / ColumnLookups.columnsPerStep
         }
     }
+
+    /// How many names, each by the tables in whose columns it is looked for, take so many steps.
+    /// - Parameter columns: of the widest table.
+    static func names(steps: Int, columns: Int) -> Int {
+        let width = min(max(columns, leastColumns), mostColumns)
+        let (passed, isOver) = steps.multipliedReportingOverflow(by: columnsPerStep)
+        return isOver ? .max : passed / width
+    }
+
+    static let tooManyText =
+        "compiling the statement takes more steps than the request may: use fewer views and common table "
+        + "expressions that join wide tables, and say of which table their columns are"
 
     /// Columns that it passes in the time of a step.
     private static let columnsPerStep = 32
@@ -45,11 +61,20 @@ struct ColumnLookups {
         var naturals = 0
         var tables = 0
         var isInList = false
+        /// Between columns, or other parts of a list.
+        var commas = 0
+        /// The members of its list are no columns: they are rows, or values behind IN.
+        var hasNoColumns = false
     }
 
     /// The innermost last.
     private var open = [Level()]
     private var deeper = 0
+    private var isBehindIn = false
+    /// The most tables that one SELECT reads.
+    private var tables = 0
+    /// Columns of the widest list, which may be those of a subquery or common table expression, or more.
+    private(set) var widest = 0
     /// Names by the tables in whose columns they are looked for.
     private(set) var names = 0
     /// The tables on the right of NATURAL JOIN, likewise.
@@ -79,22 +104,28 @@ struct ColumnLookups {
 
     /// What they take, in steps.
     /// - Parameter columns: of the widest table.
-    func steps(columns: Int) -> Int { count.steps(columns: columns) }
+    func steps(columns: Int) -> Int { count.steps(columns: max(columns, widest)) }
 
-    var count: Count { Count(names: names, naturals: naturals) }
+    var count: Count { Count(names: names, naturals: naturals, tables: tables) }
 
     private mutating func add(
         _ token: SQLTokenizer.Token, in sql: UnsafeRawBufferPointer, _ tokens: SQLTokenizer
     ) {
         let last = open.count - 1
+        let holdsMembers = isBehindIn
+        isBehindIn = false
         switch token {
         case .other(UInt8(ascii: "(")):
-            if open.count < Self.mostOpen { open.append(Level()) } else { deeper += 1 }
+            if open.count < Self.mostOpen {
+                open.append(Level(hasNoColumns: holdsMembers))
+            } else {
+                deeper += 1
+            }
         case .other(UInt8(ascii: ")")):
             // One too many is an error of its own.
             if deeper > 0 { deeper -= 1 } else if last > 0 { close() }
         case .other(UInt8(ascii: ",")):
-            if open[last].isInList { open[last].tables += 1 }
+            if open[last].isInList { open[last].tables += 1 } else { open[last].commas += 1 }
         case .word(let range): add(word: range, in: sql, tokens)
         case .quoted(let range):
             if sql[range.lowerBound - 1] != UInt8(ascii: "'") { open[last].names += 1 }
@@ -125,6 +156,8 @@ struct ColumnLookups {
         } else if Self.endsOfLists.contains(where: { tokens.isKeyword(range, $0) }) {
             open[last].isInList = false
         } else {
+            isBehindIn = tokens.isKeyword(range, "IN")
+            if tokens.isKeyword(range, "VALUES") { open[last].hasNoColumns = true }
             open[last].names += 1
         }
     }
@@ -133,9 +166,11 @@ struct ColumnLookups {
     private mutating func endSelect() {
         let last = open.count - 1
         let level = open[last]
-        let tables = min(level.tables, Self.mostTables)
-        names = min(names + level.names * tables, Self.most)
-        naturals = min(naturals + level.naturals * tables, Self.most)
+        let joined = min(level.tables, Self.mostTables)
+        names = min(names + level.names * joined, Self.most)
+        naturals = min(naturals + level.naturals * joined, Self.most)
+        tables = max(tables, joined)
+        if !level.hasNoColumns { widest = max(widest, level.commas + 1) }
         open[last] = Level()
         guard last > 0 else { return }
         open[last - 1].names += level.names

@@ -45,6 +45,10 @@ final class Guard {
     var catalogueNames: Set<ByteText> = []
     /// Of the schema.
     var storedLiterals = StoredLiterals()
+    /// The most tables that a SELECT of the text reads that is compiled.
+    var tablesOfText = 0
+    /// So many names may be found in columns when it is, each by the tables in which it is looked for.
+    var mostFoundNames = Int.max
     /// FTS3 and FTS4 merge their segments by what was written since the transaction began, so with
     /// such a table every unit is a transaction of its own.
     var needsUnits = false
@@ -183,6 +187,7 @@ final class Guard {
 
     private func judgeTable(_ request: Request) -> Int32 {
         guard let first = request.first else { return SQLITE_OK }
+        if request.action == SQLITE_READ, let refusal = noteName(request) { return deny(refusal) }
         if request.action == SQLITE_INSERT, request.trigger == nil { facts.inserts = true }
         let isData = facts.keyword == .data && request.action != SQLITE_READ
         if isData, !replacingTriggers.isEmpty, let trigger = request.trigger,

@@ -196,7 +196,12 @@ final class StatementCompiler {
         guardian.subject = .client
         defer { guardian.subject = previous }
         var size = StatementSize(sql)
-        size.lookupSteps = ColumnLookups(sql).steps(columns: guardian.storedLiterals.mostColumns)
+        let lookups = ColumnLookups(sql)
+        let columns = max(guardian.storedLiterals.mostColumns, lookups.widest)
+        size.lookupSteps = lookups.steps(columns: columns)
+        guardian.tablesOfText = lookups.count.tables
+        guardian.mostFoundNames = ColumnLookups.names(
+            steps: max(stepsLeft, CompilationCost.free), columns: columns)
         listSteps = size.steps
         allocations = 0
         if let refusal = size.refusal(stepsLeft: stepsLeft) { return .failed(refusal) }
@@ -209,8 +214,7 @@ final class StatementCompiler {
         csqlite_factor_constants(connection, 1)
         let refusal = memory.end(result.code)
         allocations = csqlite_allocations()
-        let columns = guardian.storedLiterals.mostColumns
-        size.lookupSteps += guardian.facts.storedLookups.steps(columns: columns)
+        size.noteLookups(guardian.facts, columns: columns)
         listSteps = size.steps
         guard result.code == SQLITE_OK else {
             let error = SQLiteError(extendedCode: result.code, connection: connection)

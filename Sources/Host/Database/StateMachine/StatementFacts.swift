@@ -72,6 +72,8 @@ struct StatementFacts: Equatable, Sendable {
     var literalOwners: Set<ByteText> = []
     /// Names in these objects, which are views and triggers, that are looked for in columns.
     var storedLookups = ColumnLookups.Count()
+    /// Names that were found in columns, as often as they were, by the tables in whose columns they were looked for.
+    var foundNames = 0
     /// It makes a table, virtual or not, or a view with the name of one in which a virtual table of a dump keeps
     /// its rows.
     var shadowTable: String?

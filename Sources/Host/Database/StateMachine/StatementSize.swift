@@ -89,6 +89,14 @@ struct StatementSize {
     /// Steps that are charged for compiling it, beside its text and what it allocates.
     var steps: Int { min(terms * terms / 2 + cost.steps + lookupSteps, CompilationCost.most) }
 
+    /// Adds what is known once it is compiled: what it uses of the schema, and what it uses many times.
+    /// - Parameter columns: of the widest table.
+    mutating func noteLookups(_ facts: StatementFacts, columns: Int) {
+        lookupSteps += facts.storedLookups.steps(columns: columns)
+        let found = ColumnLookups.Count(names: facts.foundNames).steps(columns: columns)
+        if found > CompilationCost.free { lookupSteps = max(lookupSteps, found) }
+    }
+
     /// AS [NOT] MATERIALIZED (
     private static func namesCommonTable(_ tokens: SQLTokenizer) -> Bool {
         var following = tokens

@@ -13,7 +13,7 @@ struct StoredLiterals {
     private(set) var constants = 0
     /// Of all objects.
     private(set) var schemaSize = SchemaSize()
-    /// Of the table or view that has most, or a few more.
+    /// Of the table or view that has most, or of what has more within a view or trigger; or a few more.
     private(set) var mostColumns = 0
     /// The names in views and triggers, of the former and the latter in lower case.
     private var lookups: [(owner: ByteText, count: ColumnLookups.Count)] = []
@@ -68,8 +68,9 @@ struct StoredLiterals {
                 if Self.isModule(key) { likeModules.insert(key) }
             }
             if objects.text(at: 2) == "view" || objects.text(at: 2) == "trigger" {
-                let count = sql.withUnsafeBytes { ColumnLookups($0).count }
-                lookups.append((Self.key(of: objects.text(at: 0)), count))
+                let found = sql.withUnsafeBytes { ColumnLookups($0) }
+                mostColumns = max(mostColumns, found.widest)
+                lookups.append((Self.key(of: objects.text(at: 0)), found.count))
             }
             let literals = size.literalBytes
             guard literals > 0 else { continue }
@@ -128,6 +129,20 @@ extension Guard {
         if let context = request.trigger {
             note(storedLiterals.found(of: String(cString: context)))
         }
+    }
+
+    /// Counts a name that was found in a column, by the tables in whose columns it was looked for, or more: by the most
+    /// that a SELECT of the text, or of the view or trigger in which it stands, reads.
+    /// - Returns: why the statement is refused, in words for the client; nil when it isn't.
+    func noteName(_ request: Request) -> String? {
+        // What is compiled anew while it runs was looked at before.
+        guard !isRunning else { return nil }
+        var tables = tablesOfText
+        if !storedLiterals.isEmpty, let context = request.trigger {
+            tables = max(tables, storedLiterals.found(of: String(cString: context)).lookups.tables)
+        }
+        facts.foundNames += tables
+        return facts.foundNames > mostFoundNames ? ColumnLookups.tooManyText : nil
     }
 
     private func note(_ found: StoredLiterals.Found) {
