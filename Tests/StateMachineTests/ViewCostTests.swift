@@ -33,4 +33,21 @@ import Wire
         let last = outcomes[0].last ?? ""
         #expect(last.contains("needs more than 10000000 steps"), "\(last)")
     }
+
+    /// SQLite works out none for it: it succeeds beside a view that can't be worked out.
+    @Test func `A column that is added costs nothing for views`() throws {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a)", CompilationCostTests.doublingViews(10))
+        func charge(_ sql: String) throws -> Int {
+            let before = database.applier.session.budget.charged
+            #expect(try database.execute(sql) == [.empty], "\(sql)")
+            return database.applier.session.budget.charged - before
+        }
+        let added = try charge("ALTER TABLE t ADD COLUMN b")
+        let renamed = try charge("ALTER TABLE main.t RENAME COLUMN b TO c")
+        #expect(added < renamed / 2, "\(added), \(renamed)")
+        #expect(try charge("ALTER TABLE main.\"t\" ADD d") < renamed / 2)
+        try database.execute("CREATE VIEW lost AS SELECT missing FROM nowhere")
+        #expect(try charge("ALTER TABLE t ADD COLUMN e") < renamed / 2)
+    }
 }

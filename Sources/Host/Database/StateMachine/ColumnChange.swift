@@ -39,6 +39,14 @@ struct ColumnChange {
         guard !isRemoval || Self.special.contains(column) else { return nil }
     }
 
+    /// Whether the statement is an ALTER TABLE that adds a column.
+    static func isAddition(_ sql: UnsafeRawBufferPointer) -> Bool {
+        var reader = Reader(sql)
+        guard reader.skip("ALTER"), reader.skip("TABLE"), reader.name() != nil else { return false }
+        if reader.skipDot(), reader.name() == nil { return false }
+        return reader.skip("ADD")
+    }
+
     /// Why the statement is refused, in words for the client; nil when it isn't.
     func refusal(on connection: borrowing Connection) throws(SQLiteError) -> String? {
         let objects = try connection.prepare(

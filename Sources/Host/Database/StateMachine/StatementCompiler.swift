@@ -226,6 +226,9 @@ final class StatementCompiler {
             _ = PreparedStatement(owning: compiled)
             return .failed(SQLiteError(extendedCode: SQLITE_ERROR, message: refusal))
         }
+        if guardian.facts.altersTable, ColumnChange.isAddition(text) {
+            guardian.facts.altersTable = false
+        }
         // A trigger's INSERT replaces where the statement or the trigger that fires it says so.
         if guardian.facts.writesTree, guardian.facts.mayReplace || Self.hasReplace(text) {
             guardian.facts.shrinksTree = true

@@ -34,7 +34,7 @@ struct StatementFacts: Equatable, Sendable {
     var followsSchemaOrder = false
     /// It asks for tables or columns by a PRAGMA as a table, which works out those of views while it runs.
     var listsTables = false
-    /// It is an ALTER TABLE, which works out all views and triggers while it runs.
+    /// It is an ALTER TABLE that works out all views and triggers while it runs: any but one that adds a column.
     var altersTable = false
     /// Something it reads may differ between nodes.
     var nodeLocal: String?
