@@ -53,7 +53,7 @@ package final class Reader {
     /// - Parameters:
     ///   - budget: what results may take while they are gathered; nil: each only has its own limit.
     ///   - kept: takes files of backups; readers of one node share it.
-    ///   - onProgress: called on the reader's thread while a statement takes long, about every
+    ///   - onProgress: called on the reader's thread while a statement, or many of them, take long, about every
     ///     millisecond.
     package init(
         path: String, limits: ApplierLimits = ApplierLimits(),
@@ -188,6 +188,9 @@ package final class Reader {
     private func isRead(_ sql: String) -> Bool {
         var offset = 0
         while true {
+            watchdog.passStatement()
+            // Each of its statements fails, and none is written.
+            if watchdog.isCancelled { return true }
             switch compile(sql, from: offset) {
             case .nothing: return true
             case .failed: return false
@@ -252,6 +255,7 @@ package final class Reader {
         var outcome = StatementOutcome.empty
         var offset = 0
         while true {
+            watchdog.passStatement()
             if let reason = watchdog.reason { return .failed(reason) }
             switch compile(text.sql, from: offset) {
             case .nothing: return outcome

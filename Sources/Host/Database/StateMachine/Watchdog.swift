@@ -10,12 +10,14 @@ final class Watchdog {
     private let activity: ReaderActivity
     private let onProgress: (@Sendable () -> Void)?
     private var deadline: ContinuousClock.Instant?
+    /// When it was told between two statements last that the read takes long, or the read began.
+    private var toldAt = ContinuousClock.now
     /// What runs comes to its end whatever there is against it. BEGIN and ROLLBACK must: SQLite counts the
     /// steps of a kept statement over all its runs, and so calls in the middle of these, too, now and then.
     var isOff = false
 
-    /// - Parameter onProgress: called on the reader's thread while a statement takes long, about
-    ///   every millisecond.
+    /// - Parameter onProgress: called on the reader's thread while a statement, or many of them, take long,
+    ///   about every millisecond.
     init(activity: ReaderActivity, onProgress: (@Sendable () -> Void)?) {
         self.activity = activity
         self.onProgress = onProgress
@@ -37,6 +39,15 @@ final class Watchdog {
 
     func start(deadline: ContinuousClock.Instant?) {
         self.deadline = deadline
+        toldAt = .now
+    }
+
+    /// Between two statements. Of a short one SQLite reports nothing, and a read may have a million.
+    func passStatement() {
+        let now = ContinuousClock.now
+        guard now - toldAt >= .milliseconds(1) else { return }
+        toldAt = now
+        onProgress?()
     }
 
     /// The read did nothing for so long, because nobody asked for more of it.
