@@ -22,15 +22,19 @@ struct CompilationMemory {
     /// - Parameters:
     ///   - textBytes: what is left of the text: the statement is somewhere in it.
     ///   - isPoor: the request has nothing left of its steps, so only what costs none is compiled.
-    init(textBytes: Int, isPoor: Bool = false) {
+    ///   - isBrief: what takes longer is compiled anew, when it may.
+    init(textBytes: Int, isPoor: Bool = false, isBrief: Bool = false) {
         let text = Int64(textBytes)
+        let most =
+            isPoor
+            ? Self.free(textBytes: textBytes) : Self.allocations + text * Self.allocationsPerByte
         csqlite_limit_memory(
             min(Self.bytes + text * Self.bytesPerByte, Self.mostBytes), 0,
-            isPoor
-                ? Self.free(textBytes: textBytes)
-                : Self.allocations
-                    + text * Self.allocationsPerByte)
+            isBrief ? min(most, Self.briefAllocations) : most)
     }
+
+    /// Some milliseconds' work.
+    private static let briefAllocations: Int64 = 30_000
 
     /// What a statement may take beside the cost of its text: a tenth of a millisecond's work.
     private static let freeAllocations: Int64 = 1000

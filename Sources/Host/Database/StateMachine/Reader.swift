@@ -39,6 +39,8 @@ package final class Reader {
     private let compiler: StatementCompiler
     private let guardian = Guard()
     let watchdog: Watchdog
+    /// Nil: it compiles whatever comes at once.
+    private let gate: CompilationGate?
     private let limits: ApplierLimits
     private let settings = ReaderSettings()
     /// The guard knows the literals of the schema that is read.
@@ -53,17 +55,20 @@ package final class Reader {
     /// - Parameters:
     ///   - budget: what results may take while they are gathered; nil: each only has its own limit.
     ///   - kept: takes files of backups; readers of one node share it.
+    ///   - gate: as do those that may not all compile at once what takes long.
     ///   - onProgress: called on the reader's thread while a statement, or many of them, take long, about every
     ///     millisecond.
     package init(
         path: String, limits: ApplierLimits = ApplierLimits(),
         activity: ReaderActivity = ReaderActivity(), budget: GatherBudget? = nil,
-        kept: KeptCopies = KeptCopies(), onProgress: (@Sendable () -> Void)? = nil
+        kept: KeptCopies = KeptCopies(), gate: CompilationGate? = nil,
+        onProgress: (@Sendable () -> Void)? = nil
     ) throws(ApplyFault) {
         self.limits = limits
         self.activity = activity
         self.budget = budget
         self.kept = kept
+        self.gate = gate
         let directory = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[..<$0]) }
         temporaryFiles = DatabaseDirectory(path: directory ?? ".").temporaryFiles
         watchdog = Watchdog(activity: activity, onProgress: onProgress)
@@ -193,7 +198,8 @@ package final class Reader {
             if watchdog.isCancelled { return true }
             switch compile(sql, from: offset) {
             case .nothing: return true
-            case .failed: return false
+            // What ended for its time is no write for that.
+            case .failed: return watchdog.reason != nil
             case .statement(let statement):
                 if !statement.compiled.isReadOnly { return false }
                 if statement.isLast { return true }
@@ -209,13 +215,30 @@ package final class Reader {
         guardian.facts.changesSchema = false
         csqlite_share_memory(limits.allReadsMemoryBytes, 0)
         defer { csqlite_share_memory(.max, 0) }
-        var outcome = compiler.compile(sql, from: offset)
+        var outcome = compileAtOnceOrLater(sql, from: offset)
         if case .statement(let statement) = outcome, needsSecondLook(statement.compiled) {
-            outcome = compiler.compile(sql, from: offset)
+            outcome = compileAtOnceOrLater(sql, from: offset)
         }
         // To compile CREATE INDEX raises what SQLite takes for the size of a small table.
         isSchemaTouched = guardian.facts.changesSchema
         return outcome
+    }
+
+    /// What takes long waits until few others compile.
+    private func compileAtOnceOrLater(_ sql: String, from offset: Int) -> CompileOutcome {
+        guard let gate else { return compiler.compile(sql, from: offset) }
+        compiler.isBrief = true
+        let outcome = compiler.compile(sql, from: offset)
+        compiler.isBrief = false
+        guard compiler.wasCutShort else { return outcome }
+        guard gate.enter(unless: { watchdog.reason != nil }) else {
+            return .failed(
+                SQLiteError(
+                    extendedCode: SQLITE_INTERRUPT,
+                    message: watchdog.reason ?? Reader.timeoutText))
+        }
+        defer { gate.leave() }
+        return compiler.compile(sql, from: offset)
     }
 
     /// What doesn't run SQLite compiles without a look whether the schema has changed. And changes of

@@ -80,6 +80,10 @@ final class StatementCompiler {
     /// requests without a limit what it usually is.
     var stepsLeft = Int(clamping: WriteLimits.initial.steps)
     private var isPoor: Bool { stepsLeft <= 0 }
+    /// What takes long is cut short: a reader compiles it when there is a place for that.
+    var isBrief = false
+    /// The last text was.
+    private(set) var wasCutShort = false
     /// What compiling took, the last time, in allocations.
     private(set) var allocations: Int64 = 0
     /// What lists in it cost, the last time, in steps.
@@ -176,6 +180,7 @@ final class StatementCompiler {
 
     /// The statement of `sql` that begins at `offset` or after blanks there.
     func compile(_ sql: String, from offset: Int) -> CompileOutcome {
+        wasCutShort = false
         if offset == 0, let kept = cached(sql) { return .statement(kept) }
         let count = sql.utf8.count
         let outcome = sql.withCString { text in
@@ -201,18 +206,25 @@ final class StatementCompiler {
         size.lookupSteps = lookups.steps(columns: columns)
         guardian.tablesOfText = lookups.count.tables
         guardian.mostFoundNames = ColumnLookups.names(
-            steps: max(stepsLeft, CompilationCost.free), columns: columns)
+            steps: isBrief ? CompilationCost.free : max(stepsLeft, CompilationCost.free),
+            columns: columns)
         listSteps = size.steps
         allocations = 0
         if let refusal = size.refusal(stepsLeft: stepsLeft) { return .failed(refusal) }
+        if isBrief, size.steps > CompilationCost.free { return cutShort() }
         let constants = size.constants + guardian.storedLiterals.constants
         let isFactored = constants <= StatementSize.mostFactored
         if !isFactored { csqlite_factor_constants(connection, 0) }
-        let memory = CompilationMemory(textBytes: sql.count, isPoor: isPoor)
+        let memory = CompilationMemory(textBytes: sql.count, isPoor: isPoor, isBrief: isBrief)
         let result = compileTranslated(sql)
         // What modules compile while it runs is compiled as ever.
         csqlite_factor_constants(connection, 1)
         let refusal = memory.end(result.code)
+        let hasLookedLong = guardian.facts.foundNames > guardian.mostFoundNames
+        if isBrief, hasLookedLong || refusal != nil && csqlite_memory_exceeded() == 1 {
+            if let compiled = result.statement { _ = PreparedStatement(owning: compiled) }
+            return cutShort()
+        }
         allocations = csqlite_allocations()
         size.noteLookups(guardian.facts, columns: columns)
         listSteps = size.steps
@@ -243,6 +255,12 @@ final class StatementCompiler {
             isLast: SQLTokenizer.isBlank(UnsafeRawBufferPointer(rebasing: sql[result.consumed...])))
         guard guardian.likeIsSensitive, !hasSensitiveLike else { return .statement(script) }
         return withSensitiveLike(script, text)
+    }
+
+    /// Nobody sees the error.
+    private func cutShort() -> CompileOutcome {
+        wasCutShort = true
+        return .failed(SQLiteError(extendedCode: SQLITE_NOMEM, message: "cut short"))
     }
 
     /// The statement with the LIKE of PRAGMA case_sensitive_like=ON, if it has any. That it can be

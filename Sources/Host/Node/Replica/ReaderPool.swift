@@ -105,6 +105,7 @@ final class ReaderPool: Sendable {
     private let recent = Mutex(RecentCancellations())
     private let kept = KeptCopies()
     private let turns: TurnBoard
+    private let gate: CompilationGate
     /// Told by each thread that ends.
     private let ended = Mailbox<Int>()
 
@@ -120,6 +121,7 @@ final class ReaderPool: Sendable {
         self.limits = limits
         budget = GatherBudget(limit: limits.gatheredBytes)
         turns = TurnBoard(places: limits.atWork)
+        gate = CompilationGate(places: limits.atWork)
         for _ in 0..<min(limits.idleThreads, limits.threads) { addThread() }
     }
 
@@ -453,8 +455,9 @@ extension ReaderPool {
     private func openReader(_ path: String, _ slot: ReaderSlot) throws(ApplyFault) -> Reader {
         state.withLock { $0.opening += 1 }
         defer { state.withLock { $0.opening -= 1 } }
-        return try Reader(path: path, activity: slot.activity, budget: budget, kept: kept) {
-            [weak self, slot] in
+        return try Reader(
+            path: path, activity: slot.activity, budget: budget, kept: kept, gate: gate
+        ) { [weak self, slot] in
             self?.isLong(slot)
         }
     }
