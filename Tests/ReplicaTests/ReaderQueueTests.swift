@@ -1,5 +1,6 @@
 import Service
 import Testing
+import Wire
 
 @testable import Replica
 
@@ -40,6 +41,30 @@ import Testing
         #expect(queue.remove([RequestID(1)], of: sink).count == 1)
         #expect(queue.removeAll().map(\.target.id.rawValue) == [2])
         #expect(take().isEmpty && queue.count == 0)
+    }
+
+    @Test func `A read waits for a reader little longer than its statement may take`() throws {
+        let jobs = (1...3 as ClosedRange<UInt64>).map { id in
+            sink.read(id, "SELECT 1", database: id == 2 ? nil : .seconds(5))
+        }
+        #expect(queue.post(jobs))
+        let now = ContinuousClock.now
+        queue.endOverdue(at: now + .seconds(5))
+        #expect(sink.isEmpty && queue.count == 3)
+        queue.endOverdue(at: now + .seconds(10))
+        let replies = try sink.replies(2)
+        #expect(replies.map(\.id.rawValue) == [1, 3])
+        let result = StatementResult(.failed("query timeout"), isRead: true)
+        for reply in replies {
+            guard case .results(let found) = reply.outcome else {
+                Issue.record("\(reply.outcome)")
+                continue
+            }
+            #expect(found.statements == [result])
+        }
+        #expect(queue.remove([RequestID(1)], of: sink).isEmpty)
+        #expect(take() == [2])
+        #expect(queue.count == 0)
     }
 
     @Test func `A client that goes costs no walk over all that wait`() {

@@ -12,12 +12,19 @@ struct ReadJob: Sendable {
     var isUrgent = false
     /// A reader could not open the database; it is not tried a third time.
     var wasPutBack = false
+    /// Until when it waits for a reader; nil: as long as its client does.
+    let waitsUntil: ContinuousClock.Instant?
 
     init(_ pending: PendingRequest, _ target: ReplyTarget, isUrgent: Bool = false) {
         self.pending = pending
         self.target = target
         self.isUrgent = isUrgent
+        let time = pending.request.operation.readOptions?.databaseTimeout
+        waitsUntil = time.map { ContinuousClock.now + $0 + Self.patience }
     }
+
+    /// It waits for a reader a little longer than its statement may take.
+    private static var patience: Duration { .seconds(1) }
 
     var command: Command? {
         guard case .command(let command, _) = pending.request.operation else { return nil }

@@ -165,6 +165,7 @@ final class ReaderPool: Sendable {
         turns.replaceLate(at: now)
         // Who would do it may be in one long step.
         queue.handOver()
+        queue.endOverdue(at: now)
         let slots = state.withLock { $0.slots }
         for slot in slots {
             // What is answered does not wait for the read after it.

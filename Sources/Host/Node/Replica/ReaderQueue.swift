@@ -1,7 +1,9 @@
 import Service
+import StateMachine
 import Synchronization
 import Threads
 import Time
+import Wire
 
 /// The reads that wait for a reader. Readers take one at a time, so that none waits behind another
 /// that takes long while a reader is free. Thread-safe.
@@ -44,6 +46,8 @@ final class ReaderQueue: @unchecked Sendable {
     private var sleepers = 0
     private var isClosed = false
     private let waiting = Atomic<Int>(0)
+    /// Nobody looks before for those that have waited for too long.
+    private var nextLook = ContinuousClock.now
 
     /// How many wait; costs no lock.
     var count: Int { waiting.load(ordering: .relaxed) }
@@ -167,6 +171,36 @@ final class ReaderQueue: @unchecked Sendable {
             waiting.subtract(removed.count, ordering: .relaxed)
             return removed
         }
+    }
+
+    /// Answers those that have waited for a reader for longer than their statements may take; to be called about every
+    /// tick.
+    func endOverdue(at now: ContinuousClock.Instant) {
+        guard count > 0 else { return }
+        let overdue = gate.locked { removeOverdue(at: now) }
+        guard !overdue.isEmpty else { return }
+        let result = StatementResult(.failed(Reader.timeoutText), isRead: true)
+        var replies = ReplyBatch()
+        for job in overdue { replies.add(.results(CommandResult([result])), to: job.target) }
+        replies.deliver()
+    }
+
+    private func removeOverdue(at now: ContinuousClock.Instant) -> [ReadJob] {
+        guard now >= nextLook else { return [] }
+        nextLook = now + .milliseconds(250)
+        var removed: [ReadJob] = []
+        for place in front..<jobs.count {
+            guard let end = jobs[place]?.waitsUntil, end <= now, let job = jobs[place] else {
+                continue
+            }
+            jobs[place] = nil
+            gaps += 1
+            places?[Name(job)] = nil
+            removed.append(job)
+        }
+        closeGaps()
+        waiting.subtract(removed.count, ordering: .relaxed)
+        return removed
     }
 
     private func findPlaces() {
