@@ -281,6 +281,7 @@ final class Guard {
         if strcasecmp(second, "like") == 0 || strcasecmp(second, "glob") == 0 {
             facts.usesPatterns = true
         }
+        if strcasecmp(second, "matchinfo") == 0 { facts.usesHitCounts = true }
         if strncasecmp(second, "json", 4) == 0 || strncmp(second, "->", 2) == 0 {
             facts.usesJSON = true
         }

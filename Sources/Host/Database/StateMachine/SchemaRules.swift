@@ -24,6 +24,7 @@ enum SchemaRules {
             return "the view or trigger takes too long to be compiled: use fewer window functions, "
                 + "aggregates and terms of ORDER BY and GROUP BY in it"
         }
+        if isCompiledByUsers(tokens), let refusal = FormatRule.refusal(of: sql) { return refusal }
         if isNamedIf(tokens) {
             return
                 "SQLite can't read back what it stores of an object whose name is IF: put the name in quotes"

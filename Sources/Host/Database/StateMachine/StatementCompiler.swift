@@ -234,7 +234,7 @@ final class StatementCompiler {
         }
         guard let compiled = result.statement else { return .nothing }
         let text = UnsafeRawBufferPointer(rebasing: sql[..<result.consumed])
-        if let refusal = refusalOfSchema(text) {
+        if let refusal = refusalOfText(text) {
             _ = PreparedStatement(owning: compiled)
             return .failed(SQLiteError(extendedCode: SQLITE_ERROR, message: refusal))
         }
@@ -340,8 +340,11 @@ final class StatementCompiler {
         insert(statement, for: SQLText(sql))
     }
 
-    /// Why what it makes may not be part of the schema.
-    private func refusalOfSchema(_ text: UnsafeRawBufferPointer) -> String? {
+    /// Why it may not run, or what it makes not be part of the schema.
+    private func refusalOfText(_ text: UnsafeRawBufferPointer) -> String? {
+        if guardian.facts.usesHitCounts, let refusal = FormatRule.refusal(of: text) {
+            return refusal
+        }
         if let name = guardian.facts.shadowTable, !ShadowTables.isOrdinary(text) {
             return ShadowTables.refusal(name)
         }

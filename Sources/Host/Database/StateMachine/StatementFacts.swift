@@ -59,6 +59,8 @@ struct StatementFacts: Equatable, Sendable {
     var virtualTables: Set<ByteText> = []
     /// The one that it makes, in lower case.
     var newVirtualTable: ByteText?
+    /// It calls `matchinfo()`, by itself or through a view or trigger.
+    var usesHitCounts = false
     /// It calls functions for JSON, which go through a whole document for a part of it.
     var usesJSON = false
     /// It calls `optimize()` of FTS3 and FTS4, which writes a table's index anew within a SELECT; SQLite says of that
