@@ -49,6 +49,8 @@ final class Guard {
     var tablesOfText = 0
     /// So many names may be found in columns when it is, each by the tables in which it is looked for.
     var mostFoundNames = Int.max
+    /// What the schema may have; tests set less.
+    var mostSchemaBytes = SchemaSize.mostBytes
     /// FTS3 and FTS4 merge their segments by what was written since the transaction began, so with
     /// such a table every unit is a transaction of its own.
     var needsUnits = false

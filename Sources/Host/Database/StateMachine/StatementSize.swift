@@ -16,6 +16,8 @@ struct StatementSize {
     /// So many are hardly measurable.
     private static let freeTerms = 1000
 
+    /// Words, texts, operators and the like.
+    private(set) var tokens = 0
     private var commonTables = 0
     /// Of AND and OR in all the statement's expressions, and of row values that are compared.
     private(set) var terms = 0
@@ -44,6 +46,7 @@ struct StatementSize {
         var rowValues = RowValues()
         var hasBegun = isStored
         while let token = tokens.next() {
+            self.tokens += 1
             if token == .semicolon, !isStored {
                 // SQLite passes over those in front of a statement, and a trigger has some within.
                 guard hasBegun else { continue }

@@ -56,7 +56,8 @@ struct StoredLiterals {
             let size = sql.withUnsafeBytes { StatementSize(stored: $0) }
             constants += size.constants
             schemaSize.add(
-                bytes: objects.byteCount(at: 3, isText: false), uniques: size.cost.uniques,
+                bytes: objects.byteCount(at: 3, isText: false), tokens: size.tokens,
+                uniques: size.cost.uniques,
                 isVirtual: objects.integer(at: 5) != 0, isTrigger: objects.text(at: 2) == "trigger")
             switch objects.text(at: 2) {
             case "table": mostColumns = max(mostColumns, size.cost.commas.inner + 1)

@@ -11,6 +11,15 @@ struct SchemaSize: Equatable {
     private static let stepsPerStatistic = 5
     private static let statisticBytesPerStep = 64
 
+    /// What a connection has in memory of a schema, at most, and about three times as much while it reads it: of texts, and of
+    /// what each of their tokens becomes.
+    static let mostBytes = 256 << 20
+    private static let bytesPerToken = 32
+    /// By an ALTER TABLE each token may become as long as its text.
+    private static let mostTimesOfAlter = 4
+
+    private(set) var bytes = 0
+    private var tokens = 0
     private var objectSteps = 0
     private(set) var hasVirtualTables = false
     private(set) var triggers = 0
@@ -26,11 +35,57 @@ struct SchemaSize: Equatable {
             + Int(clamping: bytes) / statisticBytesPerStep
     }
 
+    /// Whether it is too large with an object, or a column, of this text.
+    /// - Parameter most: in bytes.
+    func isTooLarge(with text: UnsafeRawBufferPointer, most: Int) -> Bool {
+        bytes + text.count + StatementSize(stored: text).tokens * Self.bytesPerToken > most
+    }
+
+    /// Whether it may become too large by an ALTER TABLE of this text, which gives something another name.
+    func isTooLarge(renamedBy text: UnsafeRawBufferPointer, most: Int) -> Bool {
+        // No text has more than 2^28 bytes, and no schema that was let in as many tokens.
+        bytes + tokens * text.count > Self.mostTimesOfAlter * most
+    }
+
     /// - Parameter uniques: constraints of a table, for each of which SQLite goes through all.
-    mutating func add(bytes: Int, uniques: Int, isVirtual: Bool, isTrigger: Bool) {
+    mutating func add(
+        bytes: Int, tokens: Int, uniques: Int, isVirtual: Bool, isTrigger: Bool
+    ) {
+        self.bytes += bytes + tokens * Self.bytesPerToken
+        self.tokens += tokens
         objectSteps += Self.stepsPerObject + bytes * Self.stepsPerByte + uniques * uniques
         if isVirtual { hasVirtualTables = true }
         if isTrigger { triggers += 1 }
+    }
+}
+
+extension WriteSession {
+    /// Why a statement by which the schema grows is refused: each connection has all of it in memory, and reads it at the
+    /// start, before anything could be dropped.
+    /// - Parameter sql: the statement begins at `offset` of it.
+    func refusalOfGrowth(_ statement: ScriptStatement, of sql: String, from offset: Int)
+        -> SQLiteError?
+    {
+        let facts = statement.compiled.facts
+        guard facts.changesSchema || facts.catalogueRow != nil, !statement.compiled.isReadOnly
+        else { return nil }
+        let most = guardian.mostSchemaBytes
+        var copy = sql
+        let isTooLarge = copy.withUTF8 { utf8 in
+            let text = UnsafeRawBufferPointer(
+                rebasing: UnsafeRawBufferPointer(utf8)[offset..<statement.end])
+            if facts.altersTable { return compiledAgainst.isTooLarge(renamedBy: text, most: most) }
+            let grows =
+                facts.keyword == .create || facts.catalogueRow != nil
+                || ColumnChange.isAddition(text)
+            return grows && compiledAgainst.isTooLarge(with: text, most: most)
+        }
+        guard isTooLarge else { return nil }
+        return SQLiteError(
+            extendedCode: SQLITE_ERROR,
+            message:
+                "the schema would be too large, for each connection has it in memory: use shorter views, "
+                + "triggers and constraints, and keep data in tables")
     }
 }
 
