@@ -70,6 +70,15 @@ import Wire
         #expect(try sink.replies(1).map(bench.text) == ["8"])
     }
 
+    @Test func `There are fewer readers where each has a large schema in memory`() {
+        let limits = ReaderPool.Limits(threads: 256)
+        #expect(
+            [0, 8 << 20, 64 << 20, 256 << 20, 8 << 30].map(limits.threads(schemaBytes:)) == [
+                256, 256, 32, 8, 2,
+            ])
+        #expect(ReaderPool.Limits(threads: 1).threads(schemaBytes: 0) == 1)
+    }
+
     @Test func `The limit for the database ends a read, the one for other nodes does not`() throws {
         let pool = bench.pool(ReaderPool.Limits(threads: 2))
         defer { pool.stop(patience: .zero) }

@@ -134,6 +134,9 @@ package final class Reader {
         return answer.finish()
     }
 
+    /// Of the schema that it has in memory, roughly.
+    package var schemaBytes: Int { guardian.storedLiterals.schemaSize.bytes }
+
     /// What it ran since it was asked last.
     package func takeCounts() -> StatementCounts { counts.take() }
 

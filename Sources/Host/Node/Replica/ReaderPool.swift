@@ -106,6 +106,7 @@ final class ReaderPool: Sendable {
     private let kept = KeptCopies()
     private let turns: TurnBoard
     private let gate: CompilationGate
+    private let schemaBytes = Atomic<Int>(0)
     /// Told by each thread that ends.
     private let ended = Mailbox<Int>()
 
@@ -212,7 +213,8 @@ final class ReaderPool: Sendable {
         guard queue.count > 0, !queue.hasSleeper else { return }
         let hasUrgent = queue.hasUrgent
         let (mayGrow, isEmpty) = state.withLock { state in
-            let limit = limits.threads + (hasUrgent ? 1 : 0)
+            let most = limits.threads(schemaBytes: schemaBytes.load(ordering: .relaxed))
+            let limit = most + (hasUrgent ? 1 : 0)
             // What is on its way may be enough; and to open the database takes time from those that
             // have.
             let mayStart = hasUrgent || state.starting + state.opening < limits.opening
@@ -356,6 +358,7 @@ extension ReaderPool {
             }
             let outcome = reader.flatMap { run(job, on: $0, slot, deadline) }
             turns.leave(slot)
+            if let reader { schemaBytes.store(reader.schemaBytes, ordering: .relaxed) }
             guard let outcome else { return }
             let mayGoOn =
                 switch outcome {
