@@ -79,6 +79,42 @@ struct ParkedTests {
         #expect(router.parked.isEmpty && router.parkedBytes == 0)
     }
 
+    /// On the leader, to go through its log.
+    private mutating func propose(
+        _ key: UInt64, _ kind: CommandKind, demanding demand: CommitDemand
+    ) {
+        var options = ReadOptions(level: .strong)
+        options.demand = demand
+        let command = Command(kind: kind, statements: [Statement("x")])
+        let request = ClientRequest(id: RequestID(key), operation: .command(command, options))
+        _ = router.dispatch(
+            PendingRequest(request, key: RequestKey(key), now: .zero), leading(at: 10), now: .zero)
+    }
+
+    private func leading(at applied: UInt64) -> Standing {
+        var standing = node(at: applied)
+        standing.role = .leader
+        return standing
+    }
+
+    @Test mutating func `What goes through the log must have seen what it demands, too`() {
+        propose(1, .query, demanding: .index(LogIndex(10)))
+        #expect(router.takeDecisions().proposals.map(\.key) == [RequestKey(1)])
+        propose(2, .query, demanding: .index(LogIndex(20)))
+        #expect(router.takeDecisions().proposals.isEmpty)
+        #expect(retry(leading(at: 20)) == [2])
+        #expect(router.takeDecisions().proposals.map(\.key) == [RequestKey(2)])
+        let other = CommitMark(
+            cluster: ClusterID(RandomID(high: 0, low: 2)), epoch: 0, index: LogIndex(1))
+        propose(3, .request, demanding: .mark(other))
+        let decisions = router.takeDecisions()
+        #expect(decisions.proposals.isEmpty)
+        let errors = decisions.answers.compactMap { answer -> ServiceError? in
+            if case .failed(let error) = answer.outcome { error } else { nil }
+        }
+        #expect(errors == [.otherHistory(wanted: other)])
+    }
+
     /// It may be refused though what it waits for has not come.
     @Test mutating func `Who wants a fresh database is tried whenever it has gone on`() {
         park(1, awaiting: 20, freshness: Freshness(limit: .seconds(1)))

@@ -146,7 +146,9 @@ struct RequestRouter {
             else { return }
             decisions.confirmations.append(pending)
         case .proposal:
-            guard leads(pending, standing, now) else { return }
+            guard leads(pending, standing, now), !isHalted(pending, standing),
+                hasSeen(pending, standing)
+            else { return }
             propose(pending, standing)
         }
     }
