@@ -1,6 +1,8 @@
 import Raft
 import Replication
+import Service
 import Testing
+import Time
 
 @testable import NodeLogic
 
@@ -85,5 +87,38 @@ import Testing
         let said = scenario.run(["ready \(follower)", "leader \(follower)", "run 100"])
         #expect(said.contains { $0.contains(" -> ready(") }, "\(said)")
         #expect(said.contains { $0.hasSuffix(" -> leader \(next)") }, "\(said)")
+    }
+
+    @Test
+    func `Nothing comes of a check whose client has gone, and it counts until it is answered`() {
+        let leader = NodeID("b")
+        var enquiries = Enquiries()
+        let request = ClientRequest(
+            id: RequestID(1), operation: .readiness(.init(nodeOnly: false, sync: true)))
+        for number in 1...UInt64(Enquiries.mostChecks) {
+            let pending = PendingRequest(request, key: RequestKey(number), now: .zero)
+            enquiries.begin(
+                Enquiries.Check(pending: pending, sync: true, leader: leader),
+                call: PeerCallID(number))
+        }
+        enquiries.cancelled([RequestKey(1)])
+        #expect(enquiries.hasMostChecks(of: leader))
+        let gone = enquiries.checked(PeerCallID(1))
+        #expect(gone == nil)
+        #expect(!enquiries.hasMostChecks(of: leader))
+        let other = enquiries.checked(PeerCallID(2))
+        #expect(other?.pending.key == RequestKey(2))
+    }
+
+    /// Each is looked at once for all that is applied meanwhile.
+    @Test func `A check that waits for the database is not tried before it has come so far`() {
+        var scenario = NodeScenario()
+        _ = scenario.run(Self.forming + ["run 1500", "hang 1 database", "write 3 x:1", "run 200"])
+        _ = scenario.run(["ready 1 sync=yes timeout=60000", "run 200"])
+        let parked = scenario.ensemble.nodes[1]?.machine?.router.parked ?? []
+        #expect(parked.count == 1)
+        #expect(parked.allSatisfy { $0.awaited != nil })
+        let said = scenario.run(["revive 1", "run 200"])
+        #expect(said.contains { $0.hasSuffix(" -> ready(synced: true)") }, "\(said)")
     }
 }

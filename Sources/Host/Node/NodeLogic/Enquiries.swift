@@ -28,6 +28,8 @@ struct Enquiries {
         var pending: PendingRequest
         var sync: Bool
         var leader: NodeID
+        /// Its client has not gone.
+        var isWanted = true
     }
 
     // Each question takes a connection, and stays open when the client has gone: a member that is switched off
@@ -151,6 +153,16 @@ struct Enquiries {
 
     mutating func begin(_ check: Check, call: PeerCallID) { checks[call] = check }
 
-    /// The check that waited for this answer.
-    mutating func checked(_ call: PeerCallID) -> Check? { checks.removeValue(forKey: call) }
+    /// The check that waited for this answer; nil where nobody waits for it any more.
+    mutating func checked(_ call: PeerCallID) -> Check? {
+        guard let check = checks.removeValue(forKey: call), check.isWanted else { return nil }
+        return check
+    }
+
+    /// Clients have gone. What they had asked stays open, and counts until it is answered; then nothing comes of it.
+    mutating func cancelled(_ gone: Set<RequestKey>) {
+        for (call, check) in checks where gone.contains(check.pending.key) {
+            checks[call]?.isWanted = false
+        }
+    }
 }

@@ -275,7 +275,7 @@ extension NodeMachine {
         else { return answer(pending, .noLeader(waitingFor: waitingFor)) }
         if let index = pending.syncIndex {
             guard replicated.map({ $0.appliedIndex >= index }) ?? false else {
-                return router.park(pending)
+                return park(pending, until: index)
             }
             return emit(.probeDatabase(pending.key, synced: true))
         }
@@ -313,11 +313,17 @@ extension NodeMachine {
         }
         guard isReady else { return answer(pending, .storeNotReady(waitingFor)) }
         if sync, let applied = replicated?.appliedIndex, applied < commitIndex {
-            var waiting = pending
-            waiting.syncIndex = commitIndex
-            return router.park(waiting)
+            return park(pending, until: commitIndex)
         }
         emit(.probeDatabase(pending.key, synced: sync))
+    }
+
+    /// Thousands may wait, and the database goes on all the time: see `RequestRouter.retry`.
+    private mutating func park(_ pending: PendingRequest, until index: LogIndex) {
+        var waiting = pending
+        waiting.syncIndex = index
+        waiting.awaited = index
+        router.park(waiting)
     }
 
     private mutating func answer(_ pending: PendingRequest, _ readiness: Readiness) {

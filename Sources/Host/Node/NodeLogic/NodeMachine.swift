@@ -191,7 +191,10 @@ package struct NodeMachine: Sendable {
             default: take(event)
             }
         }
-        if !gone.isEmpty { router.cancelled(gone) }
+        if !gone.isEmpty {
+            router.cancelled(gone)
+            enquiries.cancelled(gone)
+        }
         settle()
         if now >= nextTick { tick() }
         for event in events {
