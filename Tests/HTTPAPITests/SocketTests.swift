@@ -84,6 +84,37 @@ import Wire
         try await clients.shutdownGracefully()
     }
 
+    /// A socket takes megabytes at once: its client would be done, or stand still for a quarter of an hour.
+    @Test(.timeLimit(.minutes(15)))
+    func `What the other side has not acknowledged is not taken`() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop = group.next()
+        let accepted = loop.makePromise(of: (any Channel).self)
+        let listener = try await ServerBootstrap(group: group)
+            .childChannelInitializer { channel in
+                accepted.succeed(channel)
+                return channel.eventLoop.makeSucceededVoidFuture()
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let address = try #require(listener.localAddress)
+        let client = try await ClientBootstrap(group: group)
+            .channelOption(.socketOption(.so_rcvbuf), value: 4096)
+            .channelOption(.autoRead, value: false)
+            .connect(to: address).get()
+        let channel = try await accepted.futureResult.get()
+        let written = loop.makePromise(of: Void.self)
+        channel.writeAndFlush(ByteBuffer(repeating: 0x20, count: 1 << 20), promise: written)
+        #expect(try await loop.submit { meterUnacknowledged(channel) }.get() > 0)
+        try await client.setOption(.autoRead, value: true).get()
+        try await written.futureResult.get()
+        while try await loop.submit({ meterUnacknowledged(channel) }).get() > 0 {
+            await Task.yield()
+        }
+        try await client.close()
+        try await listener.close()
+        try await group.shutdownGracefully()
+    }
+
     private static func open(
         _ address: SocketAddress, _ group: MultiThreadedEventLoopGroup
     ) async throws -> (

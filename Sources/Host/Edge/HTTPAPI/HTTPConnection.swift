@@ -476,7 +476,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     private func traffic(of channel: any Channel) -> HTTPTraffic {
-        let unsent = meterUnsent(channel)
+        let unsent = meterUnsent(channel) + meterUnacknowledged(channel)
         return HTTPTraffic(
             received: meter.received, taken: output.written - unsent, unsent: unsent,
             isMidHead: meter.isMidHead && held == nil)

@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import Telemetry
 
@@ -96,4 +97,19 @@ func meterUnsent(_ channel: any Channel) -> Int {
     guard let options = channel.syncOptions else { return 0 }
     // A channel without a socket has no such option, and keeps nothing back.
     return (try? options.getOption(.bufferedWritableBytes)) ?? 0
+}
+
+/// Bytes that the socket has taken and the other side has not: a socket takes megabytes at once, and then nothing more until a
+/// third of them is gone. Of a Unix socket that is little, and what its reader has not looked at counts there.
+/// On the channel's event loop.
+func meterUnacknowledged(_ channel: any Channel) -> Int {
+    guard channel.remoteAddress?.ipAddress != nil else { return 0 }
+    let found = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+        of: NIOBSDSocket.Handle.self
+    ) { descriptor -> Int in
+        var count: CInt = 0
+        // SIOCOUTQ (tcp(7)), by the name that it has for terminals.
+        return ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? max(0, Int(count)) : 0
+    }
+    return found ?? 0
 }

@@ -23,6 +23,11 @@ final class HTTP2Session: ChannelInboundHandler {
     private var streams: [ObjectIdentifier: HTTPConnection] = [:]
     private var lastStream = HTTP2StreamID.rootStream
     private var tick: Scheduled<Void>?
+    /// Bytes that the client has taken while the socket had no room: what streams have written waits for that then,
+    /// as far as can be seen, and not for their windows.
+    private(set) var drained = 0
+    /// Bytes that the client had taken at the last look.
+    private var lastTaken = 0
 
     init(
         gateway: LoopGateway, edge: Edge, meter: HTTP2Meter, client: ConnectionClient,
@@ -202,17 +207,23 @@ final class HTTP2Session: ChannelInboundHandler {
     private func scheduleTick(after delay: TimeAmount, _ context: ChannelHandlerContext) {
         tick = context.eventLoop.assumeIsolated().scheduleTask(in: delay) {
             guard self.context != nil else { return }
+            let traffic = self.traffic(of: context.channel)
             for stream in self.streams.values { stream.timePassed() }
-            let unsent = meterUnsent(context.channel)
-            let scan = self.meter.incoming
-            self.machine.tick(
-                HTTPTraffic(
-                    received: self.meter.received, taken: self.meter.sent - unsent,
-                    unsent: unsent,
-                    isMidHead: scan.isMidHead || scan.isMidFrame && self.machine.streams == 0),
-                at: self.now)
+            self.machine.tick(traffic, at: self.now)
             self.perform()
             self.scheduleTick(after: delay, context)
         }
+    }
+
+    private func traffic(of channel: any Channel) -> HTTPTraffic {
+        let waiting = meterUnsent(channel)
+        let unsent = waiting + meterUnacknowledged(channel)
+        let taken = meter.sent - unsent
+        if waiting > 0 { drained += max(0, taken - lastTaken) }
+        lastTaken = taken
+        let scan = meter.incoming
+        return HTTPTraffic(
+            received: meter.received, taken: taken, unsent: unsent,
+            isMidHead: scan.isMidHead || scan.isMidFrame && machine.streams == 0)
     }
 }

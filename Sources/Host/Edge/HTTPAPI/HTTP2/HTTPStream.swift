@@ -44,9 +44,10 @@ final class HTTPStream: ChannelDuplexHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
-    /// Of this stream alone.
+    /// Of this stream alone, but for what the client takes of the socket that all streams share.
     var traffic: HTTPTraffic {
-        HTTPTraffic(received: meter.received, taken: taken, unsent: written - taken)
+        HTTPTraffic(
+            received: meter.received, taken: taken + session.drained, unsent: written - taken)
     }
 
     // MARK: The request
