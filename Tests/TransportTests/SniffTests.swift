@@ -153,6 +153,37 @@ import Wire
         try await b.stop()
     }
 
+    /// As nobody that is known, and in the name of a member.
+    @Test(arguments: [false, true])
+    func `However many introduce themselves, a member is let in`(asMember: Bool) async throws {
+        var limits = TransportLimits.quick
+        limits.maxInboundPeers = 10
+        let node = try await TestNode.start("a", limits: limits)
+        let b = try await TestNode.start("b")
+        let known = [b.transport.identity] + (asMember ? [WireBytes.identity] : [])
+        node.delegate.ownPresence.withLock { presence in
+            presence.members = known.map {
+                Member(
+                    id: $0.id, incarnation: $0.incarnation, address: PeerAddress("h:1"),
+                    suffrage: .voter)
+            }
+        }
+        var strangers: [(RawConnection, any Channel)] = []
+        for count in 1...10 {
+            let stranger = try await RawConnection.open(to: node.listener.port)
+            try await stranger.1.say(WireBytes.preamble(purpose: 1) + WireBytes.introduction())
+            strangers.append(stranger)
+            try await until { node.transport.statistics.inbound.peers == count }
+        }
+        b.knows(node)
+        b.transport.send([b.message(1, to: node.id)])
+        try await node.delegate.batches.wait(count: 1)
+        #expect(try await strangers[0].0.bytesUntilClosed() == [])
+        #expect(node.transport.statistics.inbound.refusedOverLimit >= 1)
+        try await node.stop()
+        try await b.stop()
+    }
+
     @Test func `However many clients there are, a node still gets a connection`() async throws {
         var limits = TransportLimits.quick
         limits.maxConnections = 16

@@ -12,6 +12,10 @@ final class InboundConnections: Sendable {
         /// Where the speaker says that it is reached.
         var place: PeerAddress?
         var purpose: ConnectionPurpose
+        /// The speaker says that it is a member of this node's cluster.
+        var isMember: Bool
+        /// Counts those that were introduced.
+        var number: UInt64
     }
 
     /// Nothing is taken from this identity at this place for a while.
@@ -35,7 +39,31 @@ final class InboundConnections: Sendable {
         /// Refusals said since `refusalsSince`.
         var refusals = 0
         var refusalsSince = NIODeadline.now()
+        var lastIntroduced: UInt64 = 0
+
+        /// A place for a connection of a member, where there is none left.
+        /// - Returns: who must go for that, to be closed; not under the lock. Nil: nobody.
+        mutating func makeRoom(for purpose: ConnectionPurpose) -> (any Channel)? {
+            if let gone = removeOldest(where: { !$0.isMember }) { return gone }
+            guard purpose != .calls else { return nil }
+            if let gone = removeOldest(where: { $0.purpose == .calls }) { return gone }
+            var counts: [NodeIdentity: Int] = [:]
+            for peer in peers.values { counts[peer.speaker, default: 0] += 1 }
+            guard let most = counts.values.max(), most > InboundConnections.usualOfMember else {
+                return nil
+            }
+            return removeOldest { counts[$0.speaker] == most }
+        }
+
+        private mutating func removeOldest(where mayGo: (Peer) -> Bool) -> (any Channel)? {
+            let oldest = peers.filter { mayGo($0.value) }.min { $0.value.number < $1.value.number }
+            return oldest.flatMap { peers.removeValue(forKey: $0.key)?.channel }
+        }
     }
+
+    /// A member needs no more, but for questions: for messages and signs of life, for clients' requests, for a
+    /// snapshot, and the same again while those from before a loss of the network are not known to be lost.
+    private static let usualOfMember = 8
 
     private let limits: TransportLimits
     /// Frames that are arriving, of nodes that say that they are of this cluster, and of others.
@@ -123,20 +151,31 @@ final class InboundConnections: Sendable {
         }
     }
 
-    /// The dialer has said who it is, and may speak.
-    /// - Returns: false when there are too many connections of nodes.
+    /// The dialer has said who it is, and may speak. Without encryption nothing of that is proved: so where there
+    /// are too many connections of nodes, one goes for a member's, first of all one that no member has opened.
+    /// - Parameter isMember: it says that it is a member of this node's cluster.
+    /// - Returns: false when there are too many.
     func introduced(
-        _ channel: any Channel, _ introduction: Introduction, _ purpose: ConnectionPurpose
+        _ channel: any Channel, _ introduction: Introduction, _ purpose: ConnectionPurpose,
+        isMember: Bool
     ) -> Bool {
         let key = ObjectIdentifier(channel)
-        let isAdmitted = state.withLock { state in
-            guard !state.isClosed, state.peers.count < limits.maxInboundPeers else { return false }
+        let (isAdmitted, gone) = state.withLock { state -> (Bool, (any Channel)?) in
+            guard !state.isClosed else { return (false, nil) }
+            var gone: (any Channel)?
+            if state.peers.count >= limits.maxInboundPeers {
+                gone = isMember ? state.makeRoom(for: purpose) : nil
+                guard gone != nil else { return (false, nil) }
+                state.statistics.refusedOverLimit += 1
+            }
             state.strangers.remove(channel)
+            state.lastIntroduced += 1
             state.peers[key] = Peer(
                 channel: channel, speaker: introduction.identity, place: introduction.address,
-                purpose: purpose)
-            return true
+                purpose: purpose, isMember: isMember, number: state.lastIntroduced)
+            return (true, gone)
         }
+        gone?.close(promise: nil)
         guard isAdmitted else { return false }
         channel.closeFuture.whenComplete { [self] _ in
             state.withLock { _ = $0.peers.removeValue(forKey: key) }

@@ -106,7 +106,10 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
         if let cause = transport.inbound.refusal(of: introduction, purpose) {
             return refuse(context, .unwanted, cause)
         }
-        guard transport.inbound.introduced(context.channel, introduction, purpose) else {
+        guard
+            transport.inbound.introduced(
+                context.channel, introduction, purpose, isMember: isMember(introduction, delegate))
+        else {
             return refuse(context, .tooManyConnections, "too many connections between nodes")
         }
         isDone = true
@@ -140,10 +143,16 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func isTrusted(
         _ introduction: Introduction, _ delegate: any PeerDelegate
     ) -> Bool {
-        let presence = delegate.presence
-        if let theirs = introduction.cluster, theirs == presence.cluster ?? theirs { return true }
+        if let theirs = introduction.cluster, theirs == delegate.presence.cluster ?? theirs {
+            return true
+        }
+        return isMember(introduction, delegate)
+    }
+
+    /// Says that it is a member.
+    private func isMember(_ introduction: Introduction, _ delegate: any PeerDelegate) -> Bool {
         let identity = introduction.identity
-        return presence.members.contains {
+        return delegate.presence.members.contains {
             $0.id == identity.id && $0.incarnation == identity.incarnation
         }
     }
