@@ -1,3 +1,4 @@
+import PeerProtocol
 import Raft
 import Replication
 import Service
@@ -120,5 +121,21 @@ import Time
         #expect(parked.allSatisfy { $0.awaited != nil })
         let said = scenario.run(["revive 1", "run 200"])
         #expect(said.contains { $0.hasSuffix(" -> ready(synced: true)") }, "\(said)")
+    }
+
+    /// Who moved to its address, say: the leader is heard all the same, and nothing is sent on to it.
+    @Test func `Another node that answers where the leader should be is not the leader`() throws {
+        var scenario = NodeScenario()
+        _ = scenario.run(Self.forming + ["run 1500"])
+        let leader = try leader(scenario)
+        let (asking, other) = (leader % 3 + 1, (leader + 1) % 3 + 1)
+        let hello = try #require(scenario.ensemble.nodes[other]?.machine?.hello)
+        _ = scenario.run(["cut \(leader) \(asking)", "ready \(asking) timeout=60000"])
+        let calls = scenario.ensemble.nodes[asking]?.machine?.calls ?? [:]
+        let call = calls.first { if case .readiness = $0.value { true } else { false } }
+        let id = try #require(call?.key)
+        let said = scenario.say(.answered(id, .success(.hello(hello))), to: asking)
+        #expect(
+            said.contains { $0.contains("node \(other) answers where it should be") }, "\(said)")
     }
 }

@@ -296,8 +296,11 @@ extension NodeMachine {
     mutating func readinessAnswered(_ id: PeerCallID, _ result: PeerResult) {
         guard let check = enquiries.checked(id) else { return }
         switch result {
-        case .success(.hello(let hello)):
+        case .success(.hello(let hello)) where hello.identity.id == check.leader:
             leaderAnswered(check.pending, sync: check.sync, hello.commitIndex)
+        case .success(.hello(let hello)):
+            let found = "node \(hello.identity.id) answers where it should be"
+            answer(check.pending, .leaderUnreachable(found))
         case .success: answer(check.pending, .leaderUnreachable("it gave no hello"))
         case .failure(let failure):
             answer(check.pending, .leaderUnreachable("\(failure)"))
