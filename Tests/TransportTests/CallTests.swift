@@ -17,6 +17,27 @@ import Wire
         }
     }
 
+    @Test func `A question for one node is not answered by another that is there`() async throws {
+        let a = try await TestNode.start("a")
+        let b = try await TestNode.start("b")
+        b.delegate.answering.withLock { $0 = { _, _, reply in reply(.checksums([])) } }
+        let identity = b.transport.identity
+        let other = NodeIdentity(id: NodeID("c"), incarnation: identity.incarnation)
+        let error = await #expect(throws: TransportError.self) {
+            try await a.transport.call(
+                .checksums, at: b.address, of: other, timeout: .seconds(20)
+            ).get()
+        }
+        #expect(
+            error?.cause.contains("node b is here, not node c") == true, "\(error?.cause ?? "")")
+        let answer = try await a.transport.call(
+            .checksums, at: b.address, of: identity, timeout: .seconds(20)
+        ).get()
+        #expect(answer == .checksums([]))
+        try await a.stop()
+        try await b.stop()
+    }
+
     @Test(arguments: Array(zip(Samples.requests, Samples.answers)))
     func `A question is answered, and the caller known`(
         request: PeerRequest, answer: PeerAnswer

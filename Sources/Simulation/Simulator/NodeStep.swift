@@ -38,7 +38,7 @@ enum NodeOutput {
     case send(Message, to: PeerAddress)
     case answer(RequestOrigin, Outcome)
     case forward([ForwardedRequest], to: PeerAddress)
-    case call(PeerCallID, PeerRequest, at: PeerAddress, timeout: Int)
+    case call(PeerCallID, PeerRequest, at: PeerAddress, of: NodeIdentity?, timeout: Int)
     case answerPeer(PeerQuestionID, PeerAnswer)
     case askRegistry(RegistryRequest, RegistryRequestID, timeout: Int)
     case watchRegistry(token: [UInt8], timeout: Int)

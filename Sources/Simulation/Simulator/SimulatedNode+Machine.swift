@@ -82,8 +82,9 @@ extension SimulatedNode {
         case .recall: break
         case .send(let messages): for message in messages { send(message) }
         case .setAddress(let address, let id): book[id] = address
-        case .call(let id, let request, let address, let timeout):
-            output.append(.call(id, request, at: address, timeout: Self.milliseconds(timeout)))
+        case .call(let id, let request, let address, let node, let timeout):
+            output.append(
+                .call(id, request, at: address, of: node, timeout: Self.milliseconds(timeout)))
         case .removeAddress(let id): book[id] = nil
         case .acceptPeer(let identity, let place):
             refused.removeAll { $0.identity == identity && $0.address == place }

@@ -145,13 +145,14 @@ extension Simulation {
     // MARK: Questions
 
     func call(
-        _ id: PeerCallID, _ request: PeerRequest, at address: PeerAddress, _ timeout: Int,
-        from node: SimulatedNode
+        _ id: PeerCallID, _ request: PeerRequest, at address: PeerAddress,
+        of wanted: NodeIdentity?, _ timeout: Int, from node: SimulatedNode
     ) {
         lastCall += 1
         let number = lastCall
         calls[number] = Call(
-            caller: node.slot, run: node.run, id: id, request: request, address: address)
+            caller: node.slot, run: node.run, id: id, request: request, address: address,
+            wanted: wanted)
         faults.calls += 1
         let late = PeerFailure(cause: "no answer in time", isTimeout: true)
         schedule(.call(number, .fails(late)), in: max(1, timeout))
@@ -193,6 +194,10 @@ extension Simulation {
             return
         }
         guard !isPostponed(node.slot, .call(number, .arrives)) else { return }
+        if let wanted = call.wanted, wanted != node.identity {
+            let refusal = PeerFailure(cause: "another node is here")
+            return schedule(.call(number, .fails(refusal)), in: random.within(1...20))
+        }
         meet(caller, call.run, at: node)
         if !isCalm, random.chance(1, of: 60) { attack(node) }
         let question = PeerQuestionID(UInt64(number))

@@ -73,6 +73,8 @@ package final class Simulation {
         var id: PeerCallID
         var request: PeerRequest
         var address: PeerAddress
+        /// Nil: whoever is there.
+        var wanted: NodeIdentity?
     }
 
     let settings: SimulationSettings
@@ -303,8 +305,8 @@ package final class Simulation {
         case .send(let message, let address): send(message, to: address, from: node)
         case .answer(let origin, let outcome): answer(origin, outcome, from: node)
         case .forward(let requests, let address): forward(requests, to: address, from: node)
-        case .call(let id, let request, let address, let timeout):
-            call(id, request, at: address, timeout, from: node)
+        case .call(let id, let request, let address, let wanted, let timeout):
+            call(id, request, at: address, of: wanted, timeout, from: node)
         case .answerPeer(let question, let answer): answerPeer(question, answer, from: node)
         case .askRegistry(let request, let id, let timeout):
             askRegistry(request, id, timeout, from: node)

@@ -21,8 +21,8 @@ extension Ensemble {
         case .recall(let keys, let address): recall(keys, at: address, from: number)
         case .send(let messages): for message in messages { send(message, from: number) }
         case .setAddress(let address, let id): nodes[number]?.book[id] = address
-        case .call(let id, let request, let address, let timeout):
-            call(id, request, at: address, timeout, from: number)
+        case .call(let id, let request, let address, let node, let timeout):
+            call(id, request, at: address, of: node, timeout, from: number)
         case .answerPeer(let id, let answer):
             guard let waiting = questions.removeValue(forKey: id) else { return }
             post(.answered(waiting.call, .success(answer)), to: waiting.node)
@@ -201,8 +201,8 @@ extension Ensemble {
     }
 
     private mutating func call(
-        _ id: PeerCallID, _ request: PeerRequest, at address: PeerAddress, _ timeout: Duration,
-        from number: Int
+        _ id: PeerCallID, _ request: PeerRequest, at address: PeerAddress,
+        of wanted: NodeIdentity?, _ timeout: Duration, from number: Int
     ) {
         guard let target = listener(at: address, from: number) else {
             let isBlackHole = nodes.values.contains { $0.options.address == address }
@@ -213,6 +213,10 @@ extension Ensemble {
                 post(.answered(id, .failure(failure)), to: number)
             }
             return
+        }
+        if let wanted, wanted != nodes[target]?.options.identity {
+            let failure = PeerFailure(cause: "another node is here")
+            return post(.answered(id, .failure(failure)), to: number)
         }
         guard let caller = nodes[number]?.options.identity else { return }
         let question = PeerQuestionID(newID())

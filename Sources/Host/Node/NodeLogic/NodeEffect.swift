@@ -28,7 +28,8 @@ package enum NodeEffect: Sendable {
     case setAddress(PeerAddress, for: NodeID)
     /// It is no member any more: nothing is sent to it.
     case removeAddress(of: NodeID)
-    case call(PeerCallID, PeerRequest, at: PeerAddress, timeout: Duration)
+    /// Where a node is named nobody else at that address is asked.
+    case call(PeerCallID, PeerRequest, at: PeerAddress, of: NodeIdentity?, timeout: Duration)
     case answerPeer(PeerQuestionID, PeerAnswer)
     /// Take nothing more from the connections of who bears this identity, and tell it why. With an
     /// address: from who is there, at once and for a while; another bears the identity rightly.

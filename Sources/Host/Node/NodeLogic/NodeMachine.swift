@@ -327,13 +327,14 @@ package struct NodeMachine: Sendable {
         outgoing = []
     }
 
+    /// - Parameter node: who is asked, where the answer does not tell whose it is.
     mutating func call(
-        _ purpose: CallPurpose, _ request: PeerRequest, at address: PeerAddress, timeout: Duration,
-        id: PeerCallID? = nil
+        _ purpose: CallPurpose, _ request: PeerRequest, at address: PeerAddress,
+        of node: NodeIdentity? = nil, timeout: Duration, id: PeerCallID? = nil
     ) {
         let id = id ?? PeerCallID(newID())
         calls[id] = purpose
-        emit(.call(id, request, at: address, timeout: timeout))
+        emit(.call(id, request, at: address, of: node, timeout: timeout))
     }
 
     /// The node can't go on: it stops taking part at once, and says why.

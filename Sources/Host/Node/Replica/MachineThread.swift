@@ -132,8 +132,8 @@ final class MachineThread {
         case .recall(let keys, let address): links.forwarder.recall(keys, at: address)
         case .send(let messages): links.transport.send(messages)
         case .setAddress(let address, let id): links.transport.setAddress(address, for: id)
-        case .call(let id, let request, let address, let timeout):
-            call(id, request, address, timeout)
+        case .call(let id, let request, let address, let node, let timeout):
+            call(id, request, address, node, timeout)
         case .lookUp(let host): lookUp(host)
         case .answerPeer(let id, let answer): links.questions.answer(id, answer)
         case .removeAddress(let id): links.transport.removeAddress(of: id)
@@ -210,12 +210,14 @@ final class MachineThread {
     // MARK: Other nodes and the registry
 
     private func call(
-        _ id: PeerCallID, _ request: PeerRequest, _ address: PeerAddress, _ timeout: Duration
+        _ id: PeerCallID, _ request: PeerRequest, _ address: PeerAddress, _ node: NodeIdentity?,
+        _ timeout: Duration
     ) {
         let mailbox = links.mailbox
-        links.transport.call(request, at: address, timeout: .init(timeout)).whenComplete { result in
-            mailbox.post(.answered(id, result.mapError(PeerFailure.init(any:))))
-        }
+        links.transport.call(request, at: address, of: node, timeout: .init(timeout))
+            .whenComplete { result in
+                mailbox.post(.answered(id, result.mapError(PeerFailure.init(any:))))
+            }
     }
 
     private func lookUp(_ host: String) {

@@ -241,18 +241,21 @@ package final class PeerTransport: Sendable {
 
     /// Asks the node at an address, known or not. Names are resolved and all their addresses tried.
     /// Fails with `TransportError`.
+    /// - Parameter node: another one that is there refuses to answer; nil: whoever is there is asked.
     package func call(
-        _ request: PeerRequest, at address: PeerAddress, timeout: TimeAmount
+        _ request: PeerRequest, at address: PeerAddress, of node: NodeIdentity? = nil,
+        timeout: TimeAmount
     ) -> EventLoopFuture<PeerAnswer> {
         let loop = group.next()
         let text = address.rawValue
         if state.withLock({ $0.isShutDown }) {
             return loop.makeFailedFuture(TransportError.shutDown(text))
         }
+        let wanted = node.map { Introduction.Wanted(id: $0.id, incarnation: $0.incarnation) }
         let promise = loop.makePromise(of: PeerAnswer.self)
         let limit = limits.maxCallBytes
         let dial = dialer.connect(
-            to: address, as: introduction(), for: .calls, on: loop, timeout: timeout
+            to: address, as: introduction(wanting: wanted), for: .calls, on: loop, timeout: timeout
         ) { [self] channel in
             try channel.pipeline.syncOperations.addHandlers([
                 FrameHandler(limit: limit, role: .dialer, address: text, transport: self),

@@ -34,7 +34,7 @@ extension NodeMachine {
         for member in checksums.toAsk(situation, now: now) {
             call(
                 .checksums(member.id), .checksums, at: address(of: member.id) ?? member.address,
-                timeout: .seconds(2))
+                of: NodeIdentity(member: member), timeout: .seconds(2))
         }
         judgeChecksums(situation)
         reviewEngines()
