@@ -53,6 +53,39 @@ import Testing
         withExtendedLifetime(second) {}
     }
 
+    /// Without waiting for a place in the line.
+    /// - Returns: nil: there is none.
+    private func connection(to path: String) -> Int32? {
+        var target = sockaddr_un()
+        target.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &target.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
+        let descriptor = socket(
+            AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+        let result = withUnsafePointer(to: &target) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        if result == 0 { return descriptor }
+        close(descriptor)
+        return nil
+    }
+
+    @Test(.timeLimit(.minutes(15)))
+    func `A socket whose line is full is somebody's, and nobody waits there`() throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let (listening, file) = try SocketFile.open(path, mode: 0o600, backlog: 0)
+        var clients: [Int32] = []
+        while let client = connection(to: path) { clients.append(client) }
+        #expect(!clients.isEmpty)
+        let error = #expect(throws: TransportError.self) {
+            try SocketFile.open(path, mode: 0o600, backlog: 0)
+        }
+        #expect(error?.description.contains("in use") == true)
+        for descriptor in clients + [listening] { close(descriptor) }
+        file.remove()
+    }
+
     @Test func `A file that is no socket stays, and so does what a link leads to`() throws {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try Data("x".utf8).write(to: URL(filePath: path))

@@ -68,8 +68,11 @@ struct SocketFile: Sendable {
     private static func isLeftBehind(_ path: String, _ target: inout sockaddr_un) -> Bool {
         var status = stat()
         guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return false }
+        // Who stands still, or is still starting, may have a line that is full: it would be waited for a place in it.
         let descriptor = socket(
-            AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+            AF_UNIX,
+            Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+                | Int32(SOCK_NONBLOCK.rawValue), 0)
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }
         return call(connect, descriptor, &target) != 0 && errno == ECONNREFUSED
