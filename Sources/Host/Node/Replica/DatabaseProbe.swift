@@ -1,44 +1,104 @@
 import NodeLogic
 import Service
+import Synchronization
+import Threads
 import Time
 import Wire
 
-/// The last check of `/readyz`: the database answers a query through a reader.
+/// The last check of `/readyz`: the database answers a query through a reader. Checks that come while one is under way
+/// have the next one together: however many there are, and whether their clients wait or hang up, they take one place
+/// in the line of the readers. Thread-safe.
 final class DatabaseProbe: ReplySink {
-    private let target: ReplyTarget
-    private let synced: Bool
-    /// A database that takes longer is none to send clients to.
-    private static let databaseTimeout: Duration = .seconds(30)
-
-    init(target: ReplyTarget, synced: Bool) {
-        self.target = target
-        self.synced = synced
+    private struct Check {
+        var target: ReplyTarget
+        var synced: Bool
     }
 
-    func run(on readers: ReaderPool, now: MonotonicTime) {
+    private struct State {
+        /// By the queries that are under way.
+        var asked: [RequestID: [Check]] = [:]
+        var waiting: [Check] = []
+        var queries: UInt64 = 0
+        var lastBegun = MonotonicTime.zero
+
+        /// - Returns: what the next query is called; nil: there is none now.
+        mutating func begin(at now: MonotonicTime) -> RequestID? {
+            guard !waiting.isEmpty,
+                asked.isEmpty || now - lastBegun >= DatabaseProbe.patience
+            else { return nil }
+            queries += 1
+            let id = RequestID(queries)
+            asked[id] = waiting
+            waiting = []
+            lastBegun = now
+            return id
+        }
+    }
+
+    /// A database that takes longer is none to send clients to.
+    private static let databaseTimeout: Duration = .seconds(30)
+    /// Beside a query that is under way for so long another one begins: its reader may not come back.
+    private static let patience: Duration = .seconds(1)
+    /// Checks that may wait; those beyond fail.
+    private static let mostWaiting = 16_384
+
+    private let post: @Sendable ([ReadJob]) -> Void
+    private let state = Mutex(State())
+
+    /// - Parameter post: hands the readers a job, which is answered once.
+    init(_ post: @escaping @Sendable ([ReadJob]) -> Void) { self.post = post }
+
+    /// A check has come as far as that. It is answered once.
+    func check(_ target: ReplyTarget, synced: Bool, now: MonotonicTime) {
+        let check = Check(target: target, synced: synced)
+        let (isTaken, next) = state.withLock { state -> (Bool, RequestID?) in
+            guard state.waiting.count < Self.mostWaiting else { return (false, nil) }
+            state.waiting.append(check)
+            return (true, state.begin(at: now))
+        }
+        if !isTaken { Self.answer([check], failedBy: "too many checks wait for SELECT 1") }
+        if let next { ask(next, now) }
+    }
+
+    private func ask(_ id: RequestID, _ now: MonotonicTime) {
         let query = Command(kind: .query, statements: [Statement("SELECT 1")])
         let request = ClientRequest(
-            id: target.id,
+            id: id,
             operation: .command(
                 query, ReadOptions(level: .none, databaseTimeout: Self.databaseTimeout)))
         let pending = PendingRequest(request, key: RequestKey(0), now: now)
-        readers.post([ReadJob(pending, ReplyTarget(sink: self, id: target.id), isUrgent: true)])
+        post([ReadJob(pending, ReplyTarget(sink: self, id: id), isUrgent: true)])
     }
 
     func deliver(_ replies: [Reply]) {
+        let now = MonotonicTime.now
         for reply in replies {
-            let isSound: Bool
-            if case .results(let result) = reply.outcome, result.error == nil,
-                case .rows(let rows) = result.statements.first?.outcome
-            {
-                isSound = rows.rowCount == 1
-            } else {
-                isSound = false
+            let (checks, next) = state.withLock { state -> ([Check], RequestID?) in
+                let checks = state.asked.removeValue(forKey: reply.id) ?? []
+                return (checks, state.begin(at: now))
             }
-            let readiness: Readiness =
-                isSound
-                ? .ready(synced: synced) : .databaseFailed("SELECT 1 failed: \(reply.outcome)")
-            target.sink.deliver([Reply(id: target.id, outcome: .readiness(readiness))])
+            if let next { ask(next, now) }
+            Self.answer(checks, failedBy: Self.fault(in: reply.outcome))
         }
+    }
+
+    /// - Returns: nil: the database has answered.
+    private static func fault(in outcome: Outcome) -> String? {
+        if case .results(let result) = outcome, result.error == nil,
+            case .rows(let rows) = result.statements.first?.outcome, rows.rowCount == 1
+        {
+            return nil
+        }
+        return "SELECT 1 failed: \(outcome)"
+    }
+
+    private static func answer(_ checks: [Check], failedBy fault: String?) {
+        var batch = ReplyBatch()
+        for check in checks {
+            let readiness =
+                fault.map { Readiness.databaseFailed($0) } ?? .ready(synced: check.synced)
+            batch.add(.readiness(readiness), to: check.target)
+        }
+        batch.deliver()
     }
 }

@@ -56,6 +56,7 @@ final class MachineThread {
     }
 
     private var notes: NoteLog
+    private let probe: DatabaseProbe
     private var commits = CommitWatch()
     /// Who led at the last turn.
     private var leader: NodeID?
@@ -64,6 +65,7 @@ final class MachineThread {
         self.machine = machine
         self.links = links
         notes = NoteLog(links.logger, now: .now)
+        probe = DatabaseProbe { [readers = links.readers] jobs in readers.post(jobs) }
     }
 
     // MARK: The loop
@@ -204,7 +206,7 @@ final class MachineThread {
 
     private func probeDatabase(_ key: RequestKey, _ synced: Bool) {
         guard let target = links.open.take(key) else { return }
-        DatabaseProbe(target: target, synced: synced).run(on: links.readers, now: .now)
+        probe.check(target, synced: synced, now: .now)
     }
 
     // MARK: Other nodes and the registry
