@@ -320,6 +320,32 @@ import Time
         #expect(ask("p", for: Asker(address: "10.0.0.3:1")) == nil)
     }
 
+    /// As over a connection for the requests of another node's clients.
+    @Test func `However many credentials wait of one address, there are places for others`() throws
+    {
+        let slow = try PasswordHash.make("p", .yescrypt)
+        let text = #"[{"username": "a", "hash": "\#(slow)", "perms": ["query"]}]"#
+        let judge = try CredentialJudge(
+            CredentialTable(parsing: Array(text.utf8)), metrics: MetricRegistry(),
+            logger: Logger(module: "test", threshold: nil), mostJobs: 20)
+        defer { judge.stop() }
+        let flood = Asker(address: "10.0.0.2:1")
+        var waiting = 0
+        for guess in 0..<100 {
+            let verdict = judge.judge(
+                .password(user: "a", password: "x\(guess)"), RightsNeed([.query]), for: flood
+            ) { _ in }
+            if verdict == nil { waiting += 1 }
+        }
+        // One may have been looked at meanwhile.
+        #expect(waiting < 20)
+        let other = judge.judge(
+            .password(user: "a", password: "p"), RightsNeed([.query]),
+            for: Asker(address: "10.0.0.3:1")
+        ) { _ in }
+        #expect(other == nil)
+    }
+
     @Test func `An entry that has expired grants nothing, known or not`() throws {
         let bench = try Bench(
             """

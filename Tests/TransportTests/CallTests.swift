@@ -1,6 +1,7 @@
 import NIOCore
 import PeerProtocol
 import Raft
+import Rights
 import Synchronization
 import Testing
 import Transport
@@ -64,6 +65,8 @@ import Wire
         #expect(asked == request)
         #expect(caller.identity == a.transport.identity)
         #expect(caller.remoteAddress.hasPrefix("127.0.0.1:"))
+        // Nobody finds out for it any more what it may ask.
+        try await until { caller.asker.isGone }
         try await a.stop()
         try await b.stop()
     }

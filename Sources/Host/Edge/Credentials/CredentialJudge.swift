@@ -58,6 +58,8 @@ package final class CredentialJudge: RightsJudge {
         /// Of entries, by whom a right credential is.
         var known: [Fingerprint: CredentialTable.Entry] = [:]
         var jobs: [Fingerprint: Job] = [:]
+        /// How many of them were asked for from where.
+        var jobsOfOrigins: [Guesses.Origin: Int] = [:]
         var guesses = Guesses()
         /// When an address last had its turn, when a lane, and when a connection.
         var served: [Guesses.Origin: MonotonicTime] = [:]
@@ -88,12 +90,28 @@ package final class CredentialJudge: RightsJudge {
 
         /// Whether there is room for another job: those that nobody waits for any more make some. To look for
         /// them at each request would hold up all others.
-        mutating func hasRoom(at now: MonotonicTime) -> Bool {
-            if jobs.count < mostJobs { return true }
+        mutating func hasRoom(for origin: Guesses.Origin, at now: MonotonicTime) -> Bool {
+            if isFree(for: origin) { return true }
             guard now >= nextSweep else { return false }
             nextSweep = now + .milliseconds(10)
-            jobs = jobs.filter { $0.value.isWanted }
-            return jobs.count < mostJobs
+            for (fingerprint, job) in jobs where !job.isWanted { end(fingerprint) }
+            return isFree(for: origin)
+        }
+
+        /// From one address there are no more than there are places left: so there are always some for others.
+        private func isFree(for origin: Guesses.Origin) -> Bool {
+            jobsOfOrigins[origin] ?? 0 < mostJobs - jobs.count
+        }
+
+        mutating func begin(_ job: Job, _ fingerprint: Fingerprint) {
+            jobs[fingerprint] = job
+            jobsOfOrigins[job.lane.origin, default: 0] += 1
+        }
+
+        mutating func end(_ fingerprint: Fingerprint) {
+            guard let origin = jobs.removeValue(forKey: fingerprint)?.lane.origin else { return }
+            let left = (jobsOfOrigins[origin] ?? 1) - 1
+            jobsOfOrigins[origin] = left > 0 ? left : nil
         }
 
         /// A hash may have several texts that it looks at in part, so even these are bounded.
@@ -125,7 +143,7 @@ package final class CredentialJudge: RightsJudge {
     /// - Parameters:
     ///   - repeats: which refusals are logged.
     ///   - mostJobs: credentials that may wait to be looked at; beyond, they are refused. As many as there may
-    ///     be connections.
+    ///     be connections; of one address half of these.
     /// - Throws: `ThreadShortage`.
     package init(
         _ table: CredentialTable, metrics: MetricRegistry, logger: Logger,
@@ -213,10 +231,11 @@ package final class CredentialJudge: RightsJudge {
             state.remember(entry, fingerprint)
             return .verdict(meets(need, everybody, entry))
         }
-        guard state.hasRoom(at: now) else { return .failed }
-        state.jobs[fingerprint] = Job(
-            credential: credential, lane: lane, connection: waiting.asker.address, due: due,
-            waiting: [waiting])
+        guard state.hasRoom(for: lane.origin, at: now) else { return .failed }
+        state.begin(
+            Job(
+                credential: credential, lane: lane, connection: waiting.asker.address, due: due,
+                waiting: [waiting]), fingerprint)
         return .later
     }
 
@@ -316,7 +335,7 @@ package final class CredentialJudge: RightsJudge {
             first = (fingerprint: fingerprint, job: job)
             place = other
         }
-        for fingerprint in gone { state.jobs[fingerprint] = nil }
+        for fingerprint in gone { state.end(fingerprint) }
         guard let first else { return turn }
         state.serve(first.job, at: now)
         turn.job = DueJob(
@@ -337,7 +356,7 @@ package final class CredentialJudge: RightsJudge {
                     return nil
                 }
                 guard !job.waiting.isEmpty else {
-                    state.jobs[fingerprint] = nil
+                    state.end(fingerprint)
                     return nil
                 }
                 state.jobs[fingerprint]?.waiting = []

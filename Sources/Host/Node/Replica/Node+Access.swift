@@ -15,12 +15,11 @@ extension Node {
     ) {
         for request in requests { links.timings.peers.forwarded(request.operation) }
         guard let judge = links.access.judge else { return submit(requests, replyTo: sink) }
-        let asker = Asker(address: caller.remoteAddress)
         var granted: [ClientRequest] = []
         var refused: [ClientRequest] = []
         for request in requests {
             let verdict = judge.judge(
-                request.credential, request.operation.need, for: asker
+                request.credential, request.operation.need, for: caller.asker
             ) { [self] verdict in
                 if verdict {
                     submit([request], replyTo: sink)
@@ -56,7 +55,7 @@ extension Node {
             if verdict { goOn() } else { reply(Self.refusal(of: request, hadNone: hadNone)) }
         }
         let verdict = judge.judge(
-            caller.credential, need, for: Asker(address: caller.remoteAddress), later: end)
+            caller.credential, need, for: caller.asker, later: end)
         if let verdict { end(verdict) }
     }
 

@@ -77,6 +77,8 @@ package struct PeerCaller: Equatable, Sendable {
     package var remoteAddress: String
     /// What came with the question; the machine never sees it.
     package var credential: Credential
+    /// Waits for verdicts on what it may ask, until its connection is gone.
+    package let asker: Asker
 
     package init(
         identity: NodeIdentity, remoteAddress: String, credential: Credential = .none
@@ -84,6 +86,13 @@ package struct PeerCaller: Equatable, Sendable {
         self.identity = identity
         self.remoteAddress = remoteAddress
         self.credential = credential
+        asker = Asker(address: remoteAddress)
+    }
+
+    /// Who waits for verdicts is the same as the rest is.
+    package static func == (a: PeerCaller, b: PeerCaller) -> Bool {
+        a.identity == b.identity && a.remoteAddress == b.remoteAddress
+            && a.credential == b.credential
     }
 }
 

@@ -42,6 +42,7 @@ final class CallResponder: ChannelDuplexHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         watchdog?.cancel()
         waiting = []
+        caller.asker.leave()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -2,6 +2,7 @@ import NIOCore
 import NIOPosix
 import PeerProtocol
 import Raft
+import Rights
 import Service
 import Synchronization
 import Wire
@@ -58,6 +59,7 @@ final class ForwardResponder: ChannelDuplexHandler {
 
     /// The sink knows this handler, and may outlive it. What is under way for it may last for ever.
     func handlerRemoved(context: ChannelHandlerContext) {
+        caller.asker.leave()
         if let sink {
             let open = sink.close()
             if !open.isEmpty { delegate.recalled(open, replyTo: sink) }
