@@ -330,15 +330,11 @@ import Time
             logger: Logger(module: "test", threshold: nil), mostJobs: 20)
         defer { judge.stop() }
         let flood = Asker(address: "10.0.0.2:1")
-        var waiting = 0
         for guess in 0..<100 {
-            let verdict = judge.judge(
+            _ = judge.judge(
                 .password(user: "a", password: "x\(guess)"), RightsNeed([.query]), for: flood
             ) { _ in }
-            if verdict == nil { waiting += 1 }
         }
-        // One may have been looked at meanwhile.
-        #expect(waiting < 20)
         let other = judge.judge(
             .password(user: "a", password: "p"), RightsNeed([.query]),
             for: Asker(address: "10.0.0.3:1")
