@@ -79,6 +79,30 @@ struct ParkedTests {
         #expect(router.parked.isEmpty && router.parkedBytes == 0)
     }
 
+    /// For an index that never comes, say.
+    @Test mutating func `What waits for the database leaves places for what waits for a leader`() {
+        var limits = RouterLimits()
+        limits.parkedRequests = 4
+        router = RequestRouter(applyTimeout: .seconds(10), limits: limits)
+        for key in 1...3 as ClosedRange<UInt64> { park(key, awaiting: 20) }
+        #expect(router.takeDecisions().answers.map(\.key) == [RequestKey(3)])
+        let command = Command(kind: .execute, statements: [Statement("x")])
+        for key in 4...6 as ClosedRange<UInt64> {
+            let request = ClientRequest(
+                id: RequestID(key), operation: .command(command, ReadOptions()))
+            _ = router.dispatch(
+                PendingRequest(request, key: RequestKey(key), now: .zero), node(at: 10), now: .zero)
+        }
+        #expect(router.takeDecisions().answers.map(\.key) == [RequestKey(6)])
+        router.cancelled([RequestKey(4)])
+        park(7, awaiting: 20)
+        #expect(router.takeDecisions().answers.map(\.key) == [RequestKey(7)])
+        router.cancelled([RequestKey(1)])
+        park(8, awaiting: 20)
+        #expect(router.takeDecisions().answers.isEmpty)
+        #expect(router.parked.map(\.key.rawValue) == [2, 5, 8])
+    }
+
     /// On the leader, to go through its log.
     private mutating func propose(
         _ key: UInt64, _ kind: CommandKind, demanding demand: CommitDemand

@@ -326,6 +326,7 @@ extension NodeMachine {
         var waiting = pending
         waiting.syncIndex = index
         waiting.awaited = index
+        waiting.waitsForDatabase = true
         router.park(waiting)
     }
 

@@ -36,6 +36,8 @@ package struct PendingRequest: Sendable {
     package var isWrite = false
     /// While it is parked: until when, in the database, if nothing else changes. Nil: it waits for something else.
     var awaited: LogIndex?
+    /// While it is parked: it waits for what the database has not seen, and not for a leader.
+    var waitsForDatabase = false
     /// A readiness check that waits until everything through here is applied.
     package var syncIndex: LogIndex?
 

@@ -21,6 +21,8 @@ struct RequestRouter {
     var openReads: [ReadID: [PendingRequest]] = [:]
     var parked: [PendingRequest] = []
     var parkedBytes = 0
+    /// Of `parked`, those that wait for the database.
+    private var behindCount = 0
     var forwarded: [RequestKey: Forwarded] = [:]
     /// Who led when that was last looked at.
     var lastLeader: NodeID?
@@ -170,6 +172,7 @@ struct RequestRouter {
         var waiting = pending
         // Whether the database is fresh is looked at again whenever it has gone on.
         if options.freshness.limit == nil { waiting.awaited = demand.index }
+        waiting.waitsForDatabase = true
         park(waiting)
         return false
     }
@@ -231,8 +234,10 @@ struct RequestRouter {
     /// Keeps the request until something changes; the process holds a bounded number of bytes so.
     mutating func park(_ pending: PendingRequest) {
         guard parked.count < limits.parkedRequests,
+            !pending.waitsForDatabase || behindCount < limits.parkedRequests / 2,
             parkedBytes + pending.byteCount <= limits.parkedBytes
         else { return answer(pending, .failed(.busy)) }
+        if pending.waitsForDatabase { behindCount += 1 }
         parkedBytes += pending.byteCount
         parked.append(pending)
         expires(pending.parkedDeadline(applyTimeout: applyTimeout))
@@ -243,8 +248,10 @@ struct RequestRouter {
         var due: [PendingRequest] = []
         var places: [Int] = []
         for (place, pending) in parked.enumerated() where isDue(place, pending) {
+            if pending.waitsForDatabase { behindCount -= 1 }
             due.append(pending)
             due[due.count - 1].awaited = nil
+            due[due.count - 1].waitsForDatabase = false
             places.append(place)
             parkedBytes -= pending.byteCount
         }

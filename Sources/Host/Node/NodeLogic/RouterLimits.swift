@@ -2,7 +2,8 @@ package import Raft
 
 /// Bounds of what a node holds on behalf of clients.
 package struct RouterLimits: Sendable {
-    /// Requests that wait for a leader or the database, and their bytes; more are answered as busy.
+    /// Requests that wait for a leader or the database; more are answered as busy. For the database half of these may
+    /// wait: what a client wants to have seen may never come, and there is no leader for seconds at most.
     package var parkedRequests = 10_000
     /// Bytes of parked requests; more are answered as busy.
     package var parkedBytes = 256 << 20
