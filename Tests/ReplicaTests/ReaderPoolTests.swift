@@ -21,6 +21,15 @@ import Wire
 
     init() throws { bench = try Bench() }
 
+    @Test(arguments: [(96, 64, 32), (1000, 64, 32), (48, 32, 16), (8, 6, 2), (0, 1, 1)])
+    func `Threads beside those that serve reads are for answers in parts and readers given up`(
+        spare: Int, streams: Int, givenUp: Int
+    ) {
+        let limits = ReaderPool.Limits(threads: 4, spare: spare)
+        #expect(limits.streams == streams)
+        #expect(limits.givenUp == givenUp)
+    }
+
     @Test func `A fast read does not wait behind a slow one`() throws {
         let pool = bench.pool(ReaderPool.Limits(threads: 4))
         defer { pool.stop(patience: .zero) }

@@ -34,6 +34,20 @@ import Testing
         #expect(budget.readers == readers)
     }
 
+    /// Few of them are shared between those that serve requests and those beside them.
+    @Test(arguments: [
+        (512, 256, 16, 16), (770, 256, 48, 48), (900, 256, 64, 65), (1024, 256, 64, 96),
+        (1024, 1, 1, 96),
+        (400, 256, 2, 8), (64, 256, 2, 8), (4096, 256, 256, 96),
+    ])
+    func `Where there are few descriptors not all go to what is beside the readers`(
+        limit: Int, readConnections: Int, readers: Int, spare: Int
+    ) {
+        let budget = DescriptorBudget(limit: limit, readConnections: readConnections)
+        #expect(budget.readers == readers)
+        #expect(budget.spareReaders == spare)
+    }
+
     @Test func `The limit is raised as far as is permitted and of use, and never lowered`() {
         #expect(DescriptorBudget.raised(soft: 1024, hard: 4096) == 4096)
         #expect(DescriptorBudget.raised(soft: 1024, hard: 1024) == 1024)

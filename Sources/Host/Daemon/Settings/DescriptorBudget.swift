@@ -11,6 +11,10 @@ package struct DescriptorBudget: Equatable, Sendable {
     /// beside what is the node's own.
     package let readers: Int
 
+    /// The same beside these, for answers that go out in parts and reads that were given up: half of what there is
+    /// where there is little.
+    package let spareReaders: Int
+
     /// Connections that may be accepted from clients and other nodes together.
     package var connections: Int { limit - reserve }
 
@@ -24,8 +28,10 @@ package struct DescriptorBudget: Equatable, Sendable {
         self.limit = limit
         // Where there is little, clients get half of it, and fewer readers are made.
         reserve = min(wanted, limit / 2)
-        let held = (reserve - Limits.ownDescriptors) / 2 - Limits.spareReaders
-        readers = min(readConnections, max(Limits.leastReaders, held))
+        let held = max(0, (reserve - Limits.ownDescriptors) / 2)
+        let spare = max(held - min(readConnections, Limits.usualReaders), held / 2)
+        spareReaders = min(Limits.spareReaders, max(Limits.leastSpareReaders, spare))
+        readers = min(readConnections, max(Limits.leastReaders, held - spareReaders))
     }
 
     /// What the soft limit is raised to: as far as the system permits, and no further than is of use

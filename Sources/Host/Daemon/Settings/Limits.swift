@@ -28,6 +28,10 @@ package enum Limits {
     package static let spareReaders = 96
     /// However few descriptors there are.
     package static let leastReaders = 2
+    /// The same of those beside them.
+    package static let leastSpareReaders = 8
+    /// Readers that serve requests, from which on more descriptors are for those beside them.
+    package static let usualReaders = 64
     /// With fewer a node is not worth starting.
     package static let minDescriptors = 64
     /// What the limit of descriptors is raised to at most.

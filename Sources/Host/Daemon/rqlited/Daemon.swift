@@ -58,6 +58,7 @@ struct Daemon {
         var machine = machineSettings(settings, hasRegistry: registry != nil)
         machine.maxConnections = descriptors.budget.connections
         machine.maxReaders = min(machine.maxReaders, descriptors.budget.readers)
+        machine.spareReaders = descriptors.budget.spareReaders
         machine.peers = try PeersFile(in: settings.dataDirectory)?.recovery
         let node = try Node.start(
             machine, registry: registry, access: access.access(encryption.security),

@@ -27,6 +27,8 @@ package struct MachineSettings: Sendable {
     package var checkpointBytes: Int = 4 << 20
     /// Threads that read the database, at most.
     package var maxReaders: Int = 256
+    /// The same beside these: for answers that go out in parts, and reads that were given up.
+    package var spareReaders: Int = 96
     /// Connections of clients and other nodes together; more are closed as they come.
     package var maxConnections: Int = 4096
     /// Snapshots that this node sends go packed to who takes them so.

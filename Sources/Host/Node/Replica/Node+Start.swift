@@ -120,7 +120,9 @@ extension Node {
 
     /// Reads that take long leave nobody behind them without a processor.
     private static func readerLimits(_ settings: MachineSettings) -> ReaderPool.Limits {
-        ReaderPool.Limits(threads: settings.maxReaders, atWork: max(2, System.coreCount))
+        ReaderPool.Limits(
+            threads: settings.maxReaders, atWork: max(2, System.coreCount),
+            spare: settings.spareReaders)
     }
 
     /// Loads the extensions that the operator named.

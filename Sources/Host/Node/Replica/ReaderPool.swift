@@ -42,9 +42,13 @@ final class ReaderPool: Sendable {
         /// Threads that open the database at once because reads wait.
         var opening = 2
 
-        init(threads: Int, atWork: Int = 4) {
+        /// - Parameter spare: threads beside `threads`: a third of them for readers that are given up, the others for
+        ///   answers that go out in parts, as far as so many are of use.
+        init(threads: Int, atWork: Int = 4, spare: Int = 96) {
             self.threads = max(1, threads)
             self.atWork = atWork
+            givenUp = max(1, min(givenUp, spare / 3))
+            streams = max(1, min(streams, spare - givenUp))
         }
     }
 
