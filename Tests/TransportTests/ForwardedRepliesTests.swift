@@ -113,6 +113,29 @@ import Wire
         try bench.end()
     }
 
+    @Test func `Of a write whose large answer finds no room it is said that it was carried out`()
+        throws
+    {
+        var limits = TransportLimits.quick
+        limits.snapshotChunkBytes = 10_000
+        limits.maxCallBytes = 20_000
+        limits.maxFrameBytes = 50_000
+        limits.wholeReplyBytes = 50_000
+        limits.maxReplyBytes = 1_000_000
+        limits.maxHeldReplyBytes = 2_020_000
+        let bench = try Bench(limits)
+        bench.open(1...4, .execute)
+        // The first waits for its client, and the second is on its way.
+        bench.deliver(1, Self.result(2_000_000))
+        bench.deliver(2, Self.result(100_000))
+        let before = bench.socket.bytes
+        bench.deliver(3, Self.result(450_000))
+        #expect(bench.socket.bytes > before && bench.socket.bytes < before + 1000)
+        bench.deliver(4, Self.result(30_000))
+        #expect(bench.socket.bytes > before + 30_000)
+        try bench.end()
+    }
+
     @Test func `Of an answer that is recalled nothing more goes out`() throws {
         let bench = try Bench()
         bench.open(1...2)

@@ -209,9 +209,23 @@ final class ForwardedReplies: ReplySink {
         if isInParts {
             state.parts.append(reply)
         } else {
-            let isTooMuch = isRead && lacksRoom(reply, state.unsentBytes, held: state.heldBytes)
-            keep(isTooMuch ? Reply(id: reply.id, outcome: .failed(.busy)) : reply, &state)
+            let mayBeDropped = isRead || reply.approximateSize > limits.wholeReplyBytes
+            let isTooMuch =
+                mayBeDropped && lacksRoom(reply, state.unsentBytes, held: state.heldBytes)
+            keep(isTooMuch ? dropped(reply, isRead: isRead) : reply, &state)
         }
+    }
+
+    /// What is said in place of an answer for which there is no room.
+    private func dropped(_ reply: Reply, isRead: Bool) -> Reply {
+        let cause =
+            "the request was carried out, and there is no room for its answer of "
+            + "\(reply.approximateSize) bytes: too much waits for other clients of the node that asked"
+        let error =
+            isRead
+            ? ServiceError.busy
+            : .forwardingFailed(to: PeerAddress(channel.localText), cause: cause)
+        return Reply(id: reply.id, outcome: .failed(error))
     }
 
     private func keep(_ reply: Reply, _ state: inout State) {
