@@ -216,16 +216,16 @@ final class ForwardedReplies: ReplySink {
         }
     }
 
-    /// What is said in place of an answer for which there is no room.
+    /// What is said in place of an answer for which there is no room. Of a write nothing that would have it sent again.
     private func dropped(_ reply: Reply, isRead: Bool) -> Reply {
-        let cause =
+        guard !isRead else { return Reply(id: reply.id, outcome: .failed(.busy)) }
+        var index: UInt64 = 0
+        if case .results(let result) = reply.outcome { index = result.logIndex }
+        let text =
             "the request was carried out, and there is no room for its answer of "
             + "\(reply.approximateSize) bytes: too much waits for other clients of the node that asked"
-        let error =
-            isRead
-            ? ServiceError.busy
-            : .forwardingFailed(to: PeerAddress(channel.localText), cause: cause)
-        return Reply(id: reply.id, outcome: .failed(error))
+        return Reply(
+            id: reply.id, outcome: .results(CommandResult([], error: text, logIndex: index)))
     }
 
     private func keep(_ reply: Reply, _ state: inout State) {
