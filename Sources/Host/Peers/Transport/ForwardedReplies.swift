@@ -209,9 +209,11 @@ final class ForwardedReplies: ReplySink {
         if isInParts {
             state.parts.append(reply)
         } else {
-            let mayBeDropped = isRead || reply.approximateSize > limits.wholeReplyBytes
+            let size = reply.approximateSize
+            let mayBeDropped = isRead || size > limits.wholeReplyBytes
             let isTooMuch =
                 mayBeDropped && lacksRoom(reply, state.unsentBytes, held: state.heldBytes)
+                || !isRead && size > limits.maxReplyBytes
             keep(isTooMuch ? dropped(reply, isRead: isRead) : reply, &state)
         }
     }
@@ -222,8 +224,8 @@ final class ForwardedReplies: ReplySink {
         var index: UInt64 = 0
         if case .results(let result) = reply.outcome { index = result.logIndex }
         let text =
-            "the request was carried out, and there is no room for its answer of "
-            + "\(reply.approximateSize) bytes: too much waits for other clients of the node that asked"
+            "the request was carried out, and there is no room between nodes for its answer of "
+            + "\(reply.approximateSize) bytes"
         return Reply(
             id: reply.id, outcome: .results(CommandResult([], error: text, logIndex: index)))
     }
