@@ -64,6 +64,7 @@ import Wire
         (LoadContent.unfit("row 3 is missing"), 400, "row 3 is missing\n"),
         (.tooLarge("too large"), 413, "too large\n"),
         (.busy, 503, "another load is under way here: nothing was done, try again\n"),
+        (.unable("no thread for load"), 503, "no thread for load\n"),
     ])
     func `What is refused is not asked of the node`(
         content: LoadContent, status: Int, text: String

@@ -59,4 +59,6 @@ package enum LoadContent: Equatable, Sendable {
     case busy
     /// It can't be loaded; why, in words for the client.
     case unfit(String)
+    /// This node has not what it takes to look at it, for now: nothing was done. Why, in words for the client.
+    case unable(String)
 }

@@ -39,7 +39,8 @@ final class LoadDesk: Sendable {
             }
             thread.join()
         } catch {
-            return .unfit("\(error)")
+            upload.discard()
+            return .unable("\(error)")
         }
         return content.withLock { $0 }
     }

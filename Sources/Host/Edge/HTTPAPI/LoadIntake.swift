@@ -30,7 +30,7 @@ extension LoadContent {
         switch self {
         case .tooLarge(let text): .bodyUnfit(text, isTooLarge: true)
         case .unfit(let text): .bodyUnfit(text, isTooLarge: false)
-        case .sql, .image, .parcel, .busy: nil
+        case .sql, .image, .parcel, .busy, .unable: nil
         }
     }
 }

@@ -204,7 +204,7 @@ struct RestoreFile {
         switch content {
         case .image, .parcel: return content
         case .sql: throw StorageFault("\(place.name) is no SQLite database, nor one that is packed")
-        case .tooLarge(let text), .unfit(let text):
+        case .tooLarge(let text), .unfit(let text), .unable(let text):
             throw StorageFault("\(place.name) can't be loaded: \(text)")
         case .busy: throw StorageFault("\(place.name) can't be loaded: another load is under way")
         }

@@ -49,7 +49,7 @@ package struct KeptUploadFault: Error, Equatable {
 
     init(_ refusal: LoadRefusal) {
         switch refusal.content {
-        case .unfit(let text), .tooLarge(let text): self.text = text
+        case .unfit(let text), .tooLarge(let text), .unable(let text): self.text = text
         case .sql, .image, .parcel, .busy: text = "the body can't be read"
         }
     }

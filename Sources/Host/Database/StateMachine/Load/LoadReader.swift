@@ -60,7 +60,7 @@ package struct LoadReader: Sendable {
         mkdir(folder, 0o700)
         guard let path = DatabaseDirectory.makeTemporaryFile("loading", in: folder) else {
             throw LoadRefusal(
-                "no file can be made in \(folder): " + String(cString: strerror(errno)))
+                unable: "no file can be made in \(folder): " + String(cString: strerror(errno)))
         }
         do throws(LoadFault) {
             return try LoadFile(path, keepsRoom: true)
@@ -196,6 +196,7 @@ struct LoadRefusal: Error {
     let content: LoadContent
 
     init(_ text: String) { content = .unfit(text) }
+    init(unable text: String) { content = .unable(text) }
     init(tooLarge text: String) { content = .tooLarge(text) }
 
     init(_ fault: LoadFault) {
