@@ -138,4 +138,20 @@ import Time
         #expect(
             said.contains { $0.contains("node \(other) answers where it should be") }, "\(said)")
     }
+
+    @Test func `Who asks to join and waits for no answer has few places asked whether it is there`()
+    {
+        var scenario = NodeScenario()
+        // Nobody answers where the second one was, nor refuses to.
+        _ = scenario.run(["node 1", "node 2 plan=join join=n9:1", "run 1500", "kill 2"])
+        for number in 0..<200 as Range<UInt64> {
+            let request = Samples.join("j\(number)", at: "n2:1")
+            let caller = PeerCaller(identity: request.identity, remoteAddress: "test")
+            scenario.say(
+                .peerAsked(PeerQuestionID(1 << 50 + number), .join(request), caller), to: 1)
+        }
+        let calls = scenario.ensemble.nodes[1]?.machine?.calls ?? [:]
+        let asked = calls.values.count { if case .membership = $0 { true } else { false } }
+        #expect(asked == 64)
+    }
 }

@@ -150,4 +150,32 @@ import Time
                 of: NodeIdentity(id: other.id, incarnation: .init(RandomID(high: 9, low: 9))))
                 == nil)
     }
+
+    /// Each question takes a connection, to wherever it was said.
+    @Test func `However often others say that they are elsewhere, few questions are open`() {
+        var watch = Self.watch()
+        let member = Samples.member("2")
+        let other = NodeIdentity(member: member)
+        var asked = 0
+        for number in 0..<100 as Range<UInt64> {
+            let place = PeerAddress("m\(number):4002")
+            let former = watch.heard(other, at: place, member: member, call: PeerCallID(number))
+            if former != nil { asked += 1 }
+            #expect(watch.place(of: other) == place)
+        }
+        #expect(asked == 4)
+        // Its former place answers: it is the last one that is refused.
+        let found = watch.reviewed(PeerCallID(3), Self.hello("2"))
+        #expect(found?.at == PeerAddress("m99:4002"))
+        for number in 100..<300 as Range<UInt64> {
+            let stranger = NodeIdentity(
+                id: NodeID("s\(number)"), incarnation: Samples.incarnation(1))
+            for place in ["a:1", "b:1"] {
+                let former = watch.heard(
+                    stranger, at: PeerAddress(place), member: nil, call: PeerCallID(number))
+                if former != nil { asked += 1 }
+            }
+        }
+        #expect(asked < 4 + 65)
+    }
 }

@@ -166,13 +166,25 @@ struct IdentityWatch {
                 $0.incarnation == speaker.incarnation ? $0.address : nil
             }
             ?? member.flatMap { $0.incarnation == speaker.incarnation ? $0.address : nil }
-        guard let former, former != place else {
+        let isMember = member?.incarnation == speaker.incarnation
+        guard let former, former != place, isMember || suspects.count < Self.mostStrangers else {
             places[speaker.id] = Place(incarnation: speaker.incarnation, address: place)
+            return nil
+        }
+        // Who names ever new places has no more questions asked about it: each takes a connection.
+        let open = suspects.filter { $0.value.identity == speaker }.keys
+        if open.count >= Self.mostOfOne, let last = open.max(by: { $0.rawValue < $1.rawValue }) {
+            suspects[last]?.at = place
             return nil
         }
         suspects[call] = (speaker, place)
         return former
     }
+
+    /// Questions about one identity that are open at a time.
+    private static var mostOfOne: Int { 4 }
+    /// Those who are no members are asked about only while so few are open.
+    private static var mostStrangers: Int { 64 }
 
     /// The former place of a newcomer answered, or did not.
     /// - Returns: the newcomer, if its identity is alive elsewhere; then it must be refused.

@@ -180,6 +180,10 @@ extension NodeMachine {
             emit(.answerPeer(id, .hello(hello(for: caller.identity))))
             disowned(by: caller.identity, of: theirs)
         case .join(let request):
+            guard openDialBacks < Self.mostDialBacks else {
+                let refusal = JoinRefusal(code: .busy, text: "too many nodes ask to join at once")
+                return emit(.answerPeer(id, .joinRefused(refusal)))
+            }
             membership.joinAsked(
                 request, id, call: PeerCallID(newID()), replicated?.raft, leader: leaderHint)
         case .formation(let bytes):
@@ -189,6 +193,14 @@ extension NodeMachine {
             rendezvous.formationAsked(bytes, id)
         }
     }
+
+    /// Who asks to join is asked in turn where it says that it is, whether it still waits or not.
+    private var openDialBacks: Int {
+        calls.values.count { if case .membership = $0 { true } else { false } }
+    }
+
+    /// Each takes a connection, and a place that is none may keep it for as long as a dial takes.
+    private static var mostDialBacks: Int { 64 }
 
     /// Questions of the agreement whose askers are remembered, should one prove false.
     private static var mostAskers: Int { 64 }
