@@ -161,8 +161,10 @@ struct Enquiries {
 
     /// Clients have gone. What they had asked stays open, and counts until it is answered; then nothing comes of it.
     mutating func cancelled(_ gone: Set<RequestKey>) {
-        for (call, check) in checks where gone.contains(check.pending.key) {
-            checks[call]?.isWanted = false
+        checks = checks.mapValues { check in
+            var check = check
+            if gone.contains(check.pending.key) { check.isWanted = false }
+            return check
         }
     }
 }
