@@ -184,6 +184,29 @@ import Wire
         try await b.stop()
     }
 
+    @Test func `However many introduce themselves, a client still gets a connection`() async throws
+    {
+        var limits = TransportLimits.quick
+        limits.maxConnections = 16
+        limits.maxUnidentified = 4
+        limits.maxUnidentifiedOfOrigin = 4
+        let node = try await TestNode.start("a", limits: limits, http: http)
+        var strangers: [(RawConnection, any Channel)] = []
+        for _ in 0..<16 {
+            let stranger = try await RawConnection.open(to: node.listener.port)
+            try? await stranger.1.say(WireBytes.preamble(purpose: 1) + WireBytes.introduction())
+            strangers.append(stranger)
+        }
+        try await until {
+            let inbound = node.transport.statistics.inbound
+            return inbound.peers >= 16 || UInt64(inbound.peers) + inbound.refusedOverLimit >= 16
+        }
+        let (raw, channel) = try await RawConnection.open(to: node.listener.port)
+        try? await channel.say(Array("GET".utf8))
+        #expect(try await raw.bytesUntilClosed() == Array("HTTP:GET".utf8))
+        try await node.stop()
+    }
+
     @Test func `However many clients there are, a node still gets a connection`() async throws {
         var limits = TransportLimits.quick
         limits.maxConnections = 16

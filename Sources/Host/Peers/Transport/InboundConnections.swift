@@ -163,7 +163,7 @@ final class InboundConnections: Sendable {
         let (isAdmitted, gone) = state.withLock { state -> (Bool, (any Channel)?) in
             guard !state.isClosed else { return (false, nil) }
             var gone: (any Channel)?
-            if state.peers.count >= limits.maxInboundPeers {
+            if state.peers.count >= limits.placesOfNodes {
                 gone = isMember ? state.makeRoom(for: purpose) : nil
                 guard gone != nil else { return (false, nil) }
                 state.statistics.refusedOverLimit += 1

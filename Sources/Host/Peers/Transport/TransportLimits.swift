@@ -85,7 +85,7 @@ package struct TransportLimits: Sendable {
     /// Accepted connections of every kind; more are closed, so that descriptors are left for the
     /// node's files.
     package var maxConnections: Int = 4096
-    /// Connections from other nodes; more are closed.
+    /// Connections from other nodes; more are closed. Half of `maxConnections` at most: see `placesOfNodes`.
     package var maxInboundPeers: Int = 512
     /// Accepted connections that have not shown yet what they are, see `Strangers`.
     package var maxUnidentified: Int = 1024
@@ -141,6 +141,9 @@ package struct TransportLimits: Sendable {
 
     /// Of `maxConnections`, what clients leave to nodes, however many they are.
     var connectionsForNodes: Int { min(maxInboundPeers, maxConnections / 4) }
+
+    /// Of `maxConnections`, what nodes may have at most: anybody can say that he is one.
+    var placesOfNodes: Int { min(maxInboundPeers, max(1, maxConnections / 2)) }
 
     /// Of `maxConnections`, what clients may have at most; those beyond are closed without a word.
     package var connectionsForClients: Int { maxConnections - connectionsForNodes }
