@@ -196,6 +196,22 @@ import Wire
         #expect(bench.machine.completedSequence == 101)
     }
 
+    @Test func `Times that end one after the other are looked at together`() {
+        var bench = Bench()
+        for number in 1...1000 {
+            bench.put("a", waits: true, timeout: .seconds(10) + .milliseconds(number))
+        }
+        var looks = 0
+        while let due = bench.machine.nextTick, due <= .seconds(12) {
+            bench.now = due
+            bench.machine.tick(at: due)
+            looks += 1
+        }
+        bench.look()
+        #expect(bench.verdicts.count == 1000)
+        #expect(looks < 200)
+    }
+
     @Test func `A write without a place waits for one, in its turn, and no longer than its time`() {
         var bench = Bench()
         for text in ["a", "b", "c", "d", "e", "f"] { bench.put(text) }

@@ -129,6 +129,8 @@ struct WriteQueueMachine: Sendable {
     /// Nobody in `waiting` or `blocked` waits in vain before. It is not looked for who was answered in
     /// time: that would be a walk over all of them for each write.
     private var firstDeadline: Duration?
+    /// Whose time is over is not looked for before: that is a walk over all who wait.
+    private var nextExpiry = Duration.zero
     private var lastID: UInt64 = 0
     /// Batches don't wait until they are full.
     private var isHurried = false
@@ -155,7 +157,7 @@ struct WriteQueueMachine: Sendable {
 
     /// When `tick` is due, if nothing else happens; nil: never.
     var nextTick: Duration? {
-        var due = hasClients ? firstDeadline : nil
+        var due = hasClients ? firstDeadline.map { max($0, nextExpiry) } : nil
         func consider(_ time: Duration?) {
             if let time { due = min(due ?? time, time) }
         }
@@ -335,7 +337,7 @@ struct WriteQueueMachine: Sendable {
 
     /// Times have passed, or may have.
     mutating func tick(at now: Duration) {
-        if let first = firstDeadline, first <= now { expire(now) }
+        if let first = firstDeadline, max(first, nextExpiry) <= now { expire(now) }
         if let batch, let again = batch.againAt, again <= now { submit(batch.failed, now) }
         startIfDue(now)
     }
@@ -351,7 +353,11 @@ struct WriteQueueMachine: Sendable {
             effects.append(.answer(write.client, .full))
         }
         firstDeadline = [waiting.values.min(), blocked.firstDeadline].compactMap(\.self).min()
+        nextExpiry = now + Self.expiryPause
     }
+
+    /// Thousands may wait, each for a time of its own.
+    private static let expiryPause = Duration.milliseconds(10)
 
     // MARK: The end
 
