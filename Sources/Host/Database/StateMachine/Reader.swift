@@ -48,8 +48,6 @@ package final class Reader {
     /// A statement was compiled that would change the schema if it ran.
     private var isSchemaTouched = false
     private var counts = StatementCounts()
-    /// From compiling, so that no text is compiled twice.
-    private typealias Script = [ScriptStatement]
 
     /// Opens the file of an applier that is open: its locks are shared within the process.
     /// - Parameters:

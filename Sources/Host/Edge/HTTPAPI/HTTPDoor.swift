@@ -7,10 +7,8 @@ package struct HTTPDoor: Sendable {
     /// The names of operations that nobody needs a right for.
     let open: Set<String>
 
-    /// What may be left open: these look at a node, and tell little.
-    package static let canBeOpen = ["ready", "metrics"]
-
-    /// - Parameter open: of `canBeOpen`.
+    /// - Parameter open: `ready` and `metrics` at most, as `-auth-open` is checked to say: these look at a node, and
+    ///   tell little.
     package init(judge: (any RightsJudge)? = nil, open: [String] = []) {
         self.judge = judge
         self.open = Set(open.map { $0 == "ready" ? HTTPOperation.readiness.name : $0 })

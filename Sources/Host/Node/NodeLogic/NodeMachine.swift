@@ -106,9 +106,8 @@ package struct NodeMachine: Sendable {
     var reapings = Reapings()
     var confirmedReads = ConfirmedReads()
 
-    var now: MonotonicTime
     /// When the last turn was taken.
-    package var turnedAt: MonotonicTime { now }
+    var now: MonotonicTime
     /// Of the wall clock, in milliseconds since 1970; for the stamps of entries alone.
     var wallMilliseconds: Int64 = 0
     /// The clock of the log when it was ahead of the wall clock last, in milliseconds since 1970.

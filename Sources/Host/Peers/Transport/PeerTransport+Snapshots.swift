@@ -30,11 +30,6 @@ extension PeerTransport {
         state.withLock { $0.transfers[peer] }?.cancel()
     }
 
-    /// Ends all transfers out of this node: it leads no more.
-    package func cancelSnapshots() {
-        for transfer in state.withLock({ Array($0.transfers.values) }) { transfer.cancel() }
-    }
-
     /// Ends a transfer into this node: its sender hears the reason, its file is closed and deleted,
     /// then the delegate's `snapshotFailed` is called. One that has arrived or ended is left alone.
     package func stopReceiving(_ id: IncomingSnapshotID, reason: String) {
