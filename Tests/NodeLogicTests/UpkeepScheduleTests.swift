@@ -17,7 +17,7 @@ import Wire
     ) -> UpkeepSchedule.Step {
         schedule.step(
             at: Self.start + elapsed,
-            wall: Self.wall + elapsed.nanosecondsClamped / 1_000_000 + wallStep, leads: leads,
+            wall: Self.wall + elapsed.millisecondsClamped + wallStep, leads: leads,
             times: times)
     }
 

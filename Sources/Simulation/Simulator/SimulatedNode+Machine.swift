@@ -119,7 +119,7 @@ extension SimulatedNode {
     private static var unwantedTime: Int { 10_000 }
 
     static func milliseconds(_ duration: Duration) -> Int {
-        Int(duration.nanosecondsClamped / 1_000_000)
+        Int(duration.millisecondsClamped)
     }
 
     private func sendSnapshot(_ id: SnapshotSendID, _ offer: SnapshotOffer, _ peer: NodeID) {

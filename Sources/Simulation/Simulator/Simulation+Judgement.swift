@@ -34,7 +34,7 @@ extension Simulation {
             oldest = clients.known(at: operation.invoked - leaseMilliseconds)
         case .none where options.freshness.strict, .auto where options.freshness.strict:
             faults.localReads += 1
-            let limit = Int((options.freshness.limit ?? .zero).nanosecondsClamped / 1_000_000)
+            let limit = Int((options.freshness.limit ?? .zero).millisecondsClamped)
             oldest = clients.known(at: operation.invoked - leaseMilliseconds - 500 - limit)
         case .none, .auto:
             faults.localReads += 1

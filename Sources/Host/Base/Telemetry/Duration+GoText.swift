@@ -1,9 +1,10 @@
+import Time
+
 /// Durations as Go prints them, which is how rqlite's documents have them.
 extension Duration {
     /// `1h2m3.5s`, `2m0s`, `50ms`, `18.2µs`, `0s`.
     package var goText: String {
-        let (seconds, attoseconds) = components
-        let total = Int128(seconds) * 1_000_000_000 + Int128(attoseconds) / 1_000_000_000
+        let total = exactNanoseconds
         if total == 0 { return "0s" }
         let sign = total < 0 ? "-" : ""
         let magnitude = total.magnitude

@@ -1,4 +1,5 @@
 import Synchronization
+import Time
 
 /// How long something took, as counts in buckets that grow with the value: 8 per power of two, so
 /// a quantile is off by an eighth of its value at most. Any thread may record, without a lock.
@@ -19,9 +20,7 @@ package final class Histogram: Sendable {
 
     /// From any thread: a few relaxed additions. Negative durations count as zero.
     package func record(_ duration: Duration) {
-        let (seconds, attoseconds) = duration.components
-        let whole = Int128(seconds) * 1_000_000_000 + Int128(attoseconds) / 1_000_000_000
-        let nanoseconds = UInt64(clamping: whole)
+        let nanoseconds = UInt64(clamping: duration.exactNanoseconds)
         buckets[Self.bucket(of: nanoseconds)].wrappingAdd(1, ordering: .relaxed)
         total.wrappingAdd(nanoseconds, ordering: .relaxed)
         if largest.load(ordering: .relaxed) < nanoseconds {

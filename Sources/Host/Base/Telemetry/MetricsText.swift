@@ -1,3 +1,5 @@
+import Time
+
 /// Writes families of metrics as text: Prometheus' format, version 0.0.4,
 ///
 ///     # HELP rqlited_log_sync_seconds Time of a sync of the log
@@ -89,8 +91,7 @@ package struct MetricsText: Sendable {
 extension Duration {
     /// To the nanosecond and without an exponent: `1.5`, `0.000016383`, `-2.0`.
     package var decimalSeconds: String {
-        let (seconds, attoseconds) = components
-        let total = Int128(seconds) * 1_000_000_000 + Int128(attoseconds) / 1_000_000_000
+        let total = exactNanoseconds
         let magnitude = total.magnitude
         // The leading 1 keeps the zeros that stand first.
         var fraction = String(magnitude % 1_000_000_000 + 1_000_000_000).dropFirst()

@@ -37,10 +37,17 @@ package struct MonotonicTime: Comparable, Hashable, Sendable {
 }
 
 extension Duration {
-    /// In nanoseconds, at most about 146 years either way.
+    /// In whole nanoseconds, rounded towards zero; at most about 146 years either way.
     package var nanosecondsClamped: Int64 {
+        Int64(max(-(1 << 62), min(exactNanoseconds, 1 << 62)))
+    }
+
+    /// In whole milliseconds, rounded towards zero; at most about 146 years either way.
+    package var millisecondsClamped: Int64 { nanosecondsClamped / 1_000_000 }
+
+    /// In whole nanoseconds, rounded towards zero, however long it is.
+    package var exactNanoseconds: Int128 {
         let (seconds, attoseconds) = components
-        guard abs(seconds) < 4_600_000_000 else { return seconds < 0 ? -(1 << 62) : 1 << 62 }
-        return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+        return Int128(seconds) * 1_000_000_000 + Int128(attoseconds / 1_000_000_000)
     }
 }

@@ -1,5 +1,6 @@
 internal import CRemote
 internal import Glibc
+internal import Time
 
 /// One HTTP request over libcurl, and its answer. Redirects are answers like others.
 struct StorageExchange {
@@ -97,7 +98,8 @@ struct StorageExchange {
                             request.tail = tail.baseAddress
                             request.tail_size = tail.count
                             request.connect_time = Self.connectTime
-                            request.total_time = timeout.map { max(1, $0.milliseconds) } ?? 0
+                            request.total_time =
+                                timeout.map { max(1, Int($0.millisecondsClamped)) } ?? 0
                             request.stall_time = Int(stallTime.components.seconds)
                             request.is_local = isLocal ? 1 : 0
                             request.context = Unmanaged.passUnretained(intake).toOpaque()
@@ -184,12 +186,5 @@ struct StorageExchange {
                 return false
             }
         }
-    }
-}
-
-extension Duration {
-    /// Rounded down.
-    fileprivate var milliseconds: Int {
-        Int(components.seconds) * 1000 + Int(components.attoseconds / 1_000_000_000_000_000)
     }
 }

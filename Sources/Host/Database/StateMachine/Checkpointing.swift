@@ -137,8 +137,7 @@ extension Applier {
             return (walPages, copied)
         }
         // For all waits of the one call together.
-        _ = sqlite3_busy_timeout(
-            pointer, Int32(clamping: patience.nanosecondsClamped / 1_000_000))
+        _ = sqlite3_busy_timeout(pointer, Int32(clamping: patience.millisecondsClamped))
         defer { _ = sqlite3_busy_timeout(pointer, 0) }
         let rc = sqlite3_wal_checkpoint_v2(
             pointer, "main", SQLITE_CHECKPOINT_RESTART, &walPages, &copied)

@@ -1,5 +1,6 @@
 internal import CSQLite
 internal import SQLite
+internal import Time
 package import Wire
 
 /// What a reader made of a command.
@@ -120,10 +121,8 @@ package final class Reader {
             let start = ContinuousClock.now - answer.waited
             let outcome = run(text, at: ordinal, of: command, &control, &answer)
             if answer.isOver { break }
-            let elapsed = (ContinuousClock.now - start - answer.waited).components
-            let nanoseconds =
-                UInt64(clamping: elapsed.seconds) * 1_000_000_000
-                + UInt64(clamping: elapsed.attoseconds / 1_000_000_000)
+            let elapsed = ContinuousClock.now - start - answer.waited
+            let nanoseconds = UInt64(clamping: elapsed.nanosecondsClamped)
             // As in the log: a text of blanks and comments is no read.
             let isRead = command.kind == .query || !text.isBlank
             counts.ended(outcome, isRead: true, of: command.kind)

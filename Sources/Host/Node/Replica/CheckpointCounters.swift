@@ -37,7 +37,7 @@ struct CheckpointCounters: Sendable {
 
     /// - Parameter isForSize: SQLite's log had outgrown its bound.
     func ended(_ outcome: CheckpointOutcome, isForSize: Bool, after time: Duration) {
-        let elapsed = Int(clamping: time.nanosecondsClamped / 1_000_000)
+        let elapsed = Int(clamping: time.millisecondsClamped)
         attempts.add()
         pages.add(outcome.copiedPages)
         milliseconds.set(elapsed)

@@ -31,7 +31,7 @@ struct DatabaseCounters: Sendable {
 
     /// The file to which the log is applied was opened.
     func opened(in time: Duration) {
-        openingMilliseconds.set(Int(clamping: time.nanosecondsClamped / 1_000_000))
+        openingMilliseconds.set(Int(clamping: time.millisecondsClamped))
     }
 
     /// On the thread of the connection.

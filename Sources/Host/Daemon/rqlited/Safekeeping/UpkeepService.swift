@@ -75,7 +75,7 @@ final class UpkeepService: Sendable {
     private func status(of task: UpkeepTask, every interval: Duration) -> JSONValue {
         let last = node.upkeep[task]
         let error = shown.withLock { $0.errors[task] }
-        let step = interval.nanosecondsClamped / 1_000_000
+        let step = interval.millisecondsClamped
         let next = last.map { WallTime(clamping: $0.addingReportingOverflow(step).partialValue) }
         var members: [JSONValue.Member] = [
             .init("last_error", error.map { .string($0) } ?? .null),
@@ -136,7 +136,7 @@ final class UpkeepService: Sendable {
         guard !worker.isStopped else { return true }
         let failure = Self.failure(outcome)
         shown.withLock { $0.errors[task] = failure }
-        counters.duration.set(Int(elapsed.nanosecondsClamped / 1_000_000))
+        counters.duration.set(Int(elapsed.millisecondsClamped))
         if let failure {
             counters.failed.add()
             logger.warning(

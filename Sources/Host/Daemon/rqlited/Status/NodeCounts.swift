@@ -40,9 +40,7 @@ enum NodeCounts {
                     .init("num_removed_before_joins", .integer(joins.replaced)),
                     .init("num_verify_leader", .integer(reads.asked)),
                     .init("num_verify_leader_failed", .integer(reads.failed)),
-                    .init(
-                        "verify_leader_duration",
-                        .integer(reads.lastTime.nanosecondsClamped / 1_000_000)),
+                    .init("verify_leader_duration", .integer(reads.lastTime.millisecondsClamped)),
                 ]
             ),
         ]

@@ -8,6 +8,7 @@ import Service
 import Settings
 import StateMachine
 import Telemetry
+import Time
 import Transport
 
 /// The `store` section of `/status`, with rqlite's member names where the thing exists here, and
@@ -220,8 +221,7 @@ struct StoreSection: Sendable {
     /// As rqlite's Raft library names its settings; times in nanoseconds.
     private func config(_ own: NodeID) -> JSONValue {
         func nanoseconds(_ duration: Duration) -> JSONValue {
-            let (seconds, attoseconds) = duration.components
-            return .integer(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+            .integer(duration.nanosecondsClamped)
         }
         let timing = settings.raft.timing
         return .object([
