@@ -27,6 +27,18 @@ import Testing
         #expect(time.rfc3339 == text)
     }
 
+    @Test(arguments: [
+        (Int64.min, "1970-01-01T00:00:00Z"), (-1, "1970-01-01T00:00:00Z"),
+        (1_767_366_245_120, "2026-01-02T15:04:05.12Z"),
+        (253_402_300_800_000, "9999-12-31T23:59:59.999Z"),
+        (Int64.max, "9999-12-31T23:59:59.999Z"),
+    ])
+    func `A clock that stood anywhere is shown within the calendar`(
+        milliseconds: Int64, text: String
+    ) {
+        #expect(WallTime(clampingMilliseconds: milliseconds).rfc3339 == text)
+    }
+
     @Test func `Now is after this was written`() {
         #expect(WallTime.now() > WallTime(seconds: 1_767_225_600))
     }

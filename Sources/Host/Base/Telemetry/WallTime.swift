@@ -14,6 +14,13 @@ package struct WallTime: Hashable, Sendable, Comparable {
         self.nanoseconds = nanoseconds
     }
 
+    /// What people are shown of a leader's clock, which may have stood anywhere: within the calendar.
+    /// - Parameter milliseconds: since 1970; before it counts as 1970, beyond the year 9999 as its end.
+    package init(clampingMilliseconds milliseconds: Int64) {
+        let within = max(0, min(milliseconds, 253_402_300_799_999))
+        self.init(seconds: within / 1000, nanoseconds: Int32(within % 1000) * 1_000_000)
+    }
+
     /// Go's zero time, which stands for "never".
     package static let never = WallTime(seconds: -62_135_596_800)
 

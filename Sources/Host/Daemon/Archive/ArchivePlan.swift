@@ -193,10 +193,7 @@ package struct ArchivePlan: Equatable, Sendable {
 
     /// A moment of the log's clock.
     package static func text(_ milliseconds: Int64) -> String {
-        let clamped = max(0, min(milliseconds, 253_402_300_799_999))
-        return WallTime(
-            seconds: clamped / 1000, nanoseconds: Int32(clamped % 1000) * 1_000_000
-        ).rfc3339
+        WallTime(clampingMilliseconds: milliseconds).rfc3339
     }
 }
 

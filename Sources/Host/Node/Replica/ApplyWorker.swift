@@ -191,13 +191,10 @@ struct ApplyWorker {
 
     private func noteTimes(appliedAt time: WallTime) {
         let stamp = applier.applied.lastMilliseconds
-        let isStamped = stamp > 0
         links.board.publish(
             ApplyTimes(
                 applied: time,
-                proposed: isStamped
-                    ? WallTime(seconds: stamp / 1000, nanoseconds: Int32(stamp % 1000) * 1_000_000)
-                    : .never))
+                proposed: stamp > 0 ? WallTime(clampingMilliseconds: stamp) : .never))
     }
 
     private static func outcome(_ result: CommandResult, _ entry: AppliedEntry) -> Outcome {

@@ -76,13 +76,16 @@ final class UpkeepService: Sendable {
         let last = node.upkeep[task]
         let error = shown.withLock { $0.errors[task] }
         let step = interval.millisecondsClamped
-        let next = last.map { WallTime(clamping: $0.addingReportingOverflow(step).partialValue) }
+        let next = last.map {
+            WallTime(clampingMilliseconds: $0.addingReportingOverflow(step).partialValue)
+        }
         var members: [JSONValue.Member] = [
             .init("last_error", error.map { .string($0) } ?? .null),
             .init("next_\(task.name)_after", .string((next ?? .never).rfc3339)),
         ]
         if let last {
-            members.append(.init("last_\(task.name)", .string(WallTime(clamping: last).rfc3339)))
+            members.append(
+                .init("last_\(task.name)", .string(WallTime(clampingMilliseconds: last).rfc3339)))
         }
         return .object(members)
     }
@@ -179,13 +182,5 @@ extension NodeSettings.Upkeep {
         case .vacuum: vacuum
         case .optimize: optimize
         }
-    }
-}
-
-extension WallTime {
-    /// A leader's clock may have stood anywhere; what people are shown lies within the calendar.
-    fileprivate init(clamping milliseconds: Int64) {
-        let whole = max(0, min(milliseconds, 253_402_300_799_999))
-        self.init(seconds: whole / 1000, nanoseconds: Int32(whole % 1000) * 1_000_000)
     }
 }
