@@ -267,7 +267,7 @@ struct ExplicitTransaction: Equatable {
     }
 
     private static func key(_ name: String) -> ByteText {
-        ByteText(name.utf8.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 })
+        ByteText(name.loweredASCII.utf8)
     }
 
     /// Nothing when it is full: the statement fails.

@@ -21,7 +21,7 @@ struct TableOrder {
         let list = try connection.prepare(
             utf8: Array("PRAGMA main.table_xinfo(".utf8) + quoted + [41])
         while try list.step() {
-            names.insert((list.text(at: 1) ?? "").lowercased())
+            names.insert((list.text(at: 1) ?? "").loweredASCII)
             // Virtual generated columns have no bytes of their own, and may fail.
             if [0, 3].contains(list.integer(at: 6)) {
                 columns.append(list.withBytes(at: 1, isText: true) { Array($0) })

@@ -233,15 +233,11 @@ extension HPACKHeaders {
         self.init([(":status", String(decoding: status, as: UTF8.self))])
         reserveCapacity(24)
         while let line = lines.next(), let colon = line.firstIndex(of: UInt8(ascii: ":")) {
-            let name = String(decoding: line[..<colon].map(Self.lowercase), as: UTF8.self)
+            let name = String(decoding: line[..<colon].map(\.loweredASCII), as: UTF8.self)
             // Frames do what these are for.
             if name == "connection" || name == "transfer-encoding" { continue }
             let value = line[(colon + 1)...].dropFirst().dropLast()
             add(name: name, value: String(decoding: value, as: UTF8.self))
         }
-    }
-
-    private static func lowercase(_ byte: UInt8) -> UInt8 {
-        (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
     }
 }

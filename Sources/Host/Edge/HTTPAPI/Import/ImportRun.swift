@@ -88,10 +88,7 @@ final class ImportRun: @unchecked Sendable {
     /// those of the other.
     private static func repeated(_ columns: [String]) -> String? {
         var known: Set<[UInt8]> = []
-        return columns.first { name in
-            let folded = name.utf8.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
-            return !known.insert(folded).inserted
-        }
+        return columns.first { !known.insert($0.utf8.map(\.loweredASCII)).inserted }
     }
 
     /// By bytes: a quote with a combining character behind it is a quote to SQLite.
