@@ -14,6 +14,11 @@ import Wire
         address: PeerAddress("a:1"), suffrage: .voter)
     private let cluster = ClusterID(RandomID(high: 7, low: 8))
 
+    @Test func `A file system that has no blocks says nothing of its room`() {
+        #expect(DiskRoom.bytes(at: "/proc") == nil)
+        #expect(DiskRoom.bytes(at: "/tmp") != nil)
+    }
+
     /// Files that were loaded before that was looked for may be so.
     @Test func `A sqlite_sequence that is not SQLite's is its statements' error`() throws {
         let database = try Database()

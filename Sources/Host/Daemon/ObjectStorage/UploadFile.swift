@@ -46,7 +46,7 @@ package final class UploadFile {
     private func look() throws(StorageFault) {
         guard byteCount >= nextLook else { return }
         var facts = statvfs()
-        guard fstatvfs(descriptor, &facts) == 0 else { return }
+        guard fstatvfs(descriptor, &facts) == 0, facts.f_blocks > 0 else { return }
         // Some file systems tell numbers beyond any.
         let (free, isMore) = UInt64(facts.f_bavail).multipliedReportingOverflow(
             by: UInt64(facts.f_frsize))

@@ -1,7 +1,7 @@
 internal import Glibc
 
-/// How many bytes this process may still write on a file system. Nil: the system does not tell; what no
-/// number holds is the most that one does.
+/// How many bytes this process may still write on a file system. Nil: the system does not tell, or the file system
+/// says that it has no blocks at all, as some do that are no disk; what no number holds is the most that one does.
 package enum DiskRoom {
     /// The system's code of a call that found no room: on the file system, in a quota, or below a limit on the size of
     /// files.
@@ -23,7 +23,8 @@ package enum DiskRoom {
         return statvfs(path, &facts) == 0 ? bytes(facts) : nil
     }
 
-    private static func bytes(_ facts: statvfs) -> UInt64 {
+    private static func bytes(_ facts: statvfs) -> UInt64? {
+        guard facts.f_blocks > 0 else { return nil }
         let (bytes, overflow) = UInt64(facts.f_bavail)
             .multipliedReportingOverflow(by: UInt64(facts.f_frsize))
         return overflow ? .max : bytes
