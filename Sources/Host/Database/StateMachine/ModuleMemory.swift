@@ -86,7 +86,12 @@ final class ModuleMemory {
             replacingTriggers = try names(
                 "type = 'trigger' AND instr(upper(sql), 'REPLACE')", on: connection)
         }
-        guard !fullText.isEmpty else { return }
+        if !fullText.isEmpty { try judgeFullText(on: connection) }
+    }
+
+    /// Which full-text tables may be read: those whose rows and index lie in tables as FTS5 makes them, and are not
+    /// too large.
+    private func judgeFullText(on connection: borrowing Connection) throws(SQLiteError) {
         var strange: Set<ByteText> = []
         var shadows: Set<ByteText> = []
         for (suffix, columns) in Self.shadowTables {

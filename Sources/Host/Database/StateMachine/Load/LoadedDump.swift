@@ -62,25 +62,10 @@ struct LoadedDump {
         var enough = pieceBytes + lastBytes
         do throws(LoadFault) {
             try LoadFile.read(file.path) { part in
-                if flag.isRaised {
-                    refusal = LoadRefusal(LoadFault.unwanted)
-                    return false
-                }
-                rest += part
-                guard rest.count >= enough else { return true }
                 do throws(LoadRefusal) {
-                    if let end = self.end(of: rest) {
-                        try runner.run(Array(rest[..<end]), isLast: false)
-                        rest.removeFirst(end)
-                        enough = pieceBytes + lastBytes
-                    } else if rest.count > statementBytes {
-                        throw LoadRefusal(
-                            "the statement at line \(runner.line) has more than "
-                                + "\(statementBytes) bytes")
-                    } else {
-                        // A long statement is looked at anew when there is twice as much of it.
-                        enough = min(2 * rest.count, statementBytes + 1)
-                    }
+                    if flag.isRaised { throw LoadRefusal(LoadFault.unwanted) }
+                    rest += part
+                    if rest.count >= enough { enough = try runPiece(of: &rest, by: &runner) }
                     return true
                 } catch {
                     refusal = error
@@ -93,6 +78,24 @@ struct LoadedDump {
         if let refusal { throw refusal }
         try runner.run(rest, isLast: true)
         try runner.makeVirtualTables()
+    }
+
+    /// Runs the whole statements that `rest` begins with, and takes them off it.
+    /// - Returns: with how many bytes it is to be looked at next.
+    private func runPiece(of rest: inout [UInt8], by runner: inout Runner) throws(LoadRefusal)
+        -> Int
+    {
+        if let end = self.end(of: rest) {
+            try runner.run(Array(rest[..<end]), isLast: false)
+            rest.removeFirst(end)
+            return pieceBytes + lastBytes
+        }
+        guard rest.count <= statementBytes else {
+            throw LoadRefusal(
+                "the statement at line \(runner.line) has more than \(statementBytes) bytes")
+        }
+        // A long statement is looked at anew when there is twice as much of it.
+        return min(2 * rest.count, statementBytes + 1)
     }
 
     /// Behind the last line at whose end all that stands before it is whole statements; nil: there
