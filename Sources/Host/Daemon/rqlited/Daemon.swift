@@ -81,18 +81,7 @@ struct Daemon {
         let http = server(
             settings, status, metrics, service: service, door: access.door,
             limits: limits(descriptors), loads: loads, queue: queue(settings, node, on: group))
-        let listeners: [Listener]
-        do {
-            let sides: [Listener.Side] = [.nodes, .clients]
-            listeners = try zip(ports, sides).map { port, side in
-                try Listener.serve(
-                    port, transport: node.transport, side: side, clients: group,
-                    http: http.configure
-                ).wait()
-            }
-        } catch {
-            throw StartFailure(description: "failed to listen on \(error)")
-        }
+        let listeners = try openListeners(at: ports, node, group, http)
         node.join(settings.formation.join.map { PeerAddress($0.address.description) })
         try discovery?.start()
         try safekeeping.start()
@@ -101,6 +90,24 @@ struct Daemon {
             settings: settings, logger: logger, group: group, peerGroup: peerGroup, node: node,
             http: http, listeners: listeners, discovery: discovery, access: access,
             reloader: reloader, safekeeping: safekeeping)
+    }
+
+    /// From here on who has waited at the ports is served.
+    private static func openListeners(
+        at ports: [ReservedPort], _ node: Node, _ group: MultiThreadedEventLoopGroup,
+        _ http: HTTPServer
+    ) throws -> [Listener] {
+        let sides: [Listener.Side] = [.nodes, .clients]
+        do {
+            return try zip(ports, sides).map { port, side in
+                try Listener.serve(
+                    port, transport: node.transport, side: side, clients: group,
+                    http: http.configure
+                ).wait()
+            }
+        } catch {
+            throw StartFailure(description: "failed to listen on \(error)")
+        }
     }
 
     /// For when no name server answers.
@@ -157,7 +164,7 @@ struct Daemon {
         return HTTPLimits(clientConnections: transport.connectionsForClients)
     }
 
-    /// Nil without a discovery mode.
+    /// Of loads that go through this node in parts.
     private static func loadParts(_ metrics: MetricRegistry) -> (all: Gauge, kept: Gauge) {
         (metrics.gauge("http", "load_parts"), metrics.gauge("http", "load_parts_kept"))
     }
@@ -166,6 +173,7 @@ struct Daemon {
         (metrics.gauge("http", "http2_connections"), metrics.gauge("http", "http2_streams"))
     }
 
+    /// Nil without a discovery mode.
     private static func discovery(
         _ sources: DiscoverySources?, _ registry: PluginRegistry?, _ node: Node,
         _ settings: NodeSettings, _ metrics: MetricRegistry, _ logger: Logger
