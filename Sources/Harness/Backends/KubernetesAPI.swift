@@ -115,24 +115,23 @@ struct KubernetesAPI: Sendable {
                     }
                     for event in now.events where event.version > seen {
                         seen = event.version
-                        let isBookmark = event.type == "BOOKMARK"
                         let isWanted =
-                            isBookmark
+                            event.type == "BOOKMARK"
                             ? wantsBookmarks
                             : event.key.hasPrefix(namespace + "/") && selector.matches(event.object)
-                        // In two chunks, as a connection may cut it.
+                        guard isWanted else { continue }
                         let line = Self.event(event.type, event.object)
-                        let middle = line.count / 2
-                        if isWanted,
-                            !exchange.write(Array(line[..<middle]))
-                                || !exchange.write(Array(line[middle...]))
-                        {
-                            return
-                        }
+                        guard Self.writeInTwo(line, to: exchange) else { return }
                     }
                     exchange.pause()
                 }
             })
+    }
+
+    /// In two chunks, as a connection may cut it.
+    private static func writeInTwo(_ line: [UInt8], to exchange: HTTPExchange) -> Bool {
+        let middle = line.count / 2
+        return exchange.write(Array(line[..<middle])) && exchange.write(Array(line[middle...]))
     }
 
     private static func event(_ type: String, _ object: JSONValue) -> [UInt8] {

@@ -77,43 +77,42 @@ struct StorageExchange {
             UnsafePointer($0)
         }
         let (head, file, range, tail) = parts
+        var request = cremote_request()
+        request.file = file
+        request.file_offset = range.lowerBound
+        request.file_size = hasBody ? Int64(range.count) : -1
+        request.connect_time = Self.connectTime
+        request.total_time = timeout.map { max(1, Int($0.millisecondsClamped)) } ?? 0
+        request.stall_time = Int(stallTime.components.seconds)
+        request.is_local = isLocal ? 1 : 0
+        request.context = Unmanaged.passUnretained(intake).toOpaque()
+        Self.install(&request)
         var status = 0
         var code: Int32 = 0
-        var said = ""
+        // What is lent by pointers is lent for the call alone.
         method.withCString { method in
             url.withCString { url in
                 pointers.withUnsafeBufferPointer { pointers in
                     head.withUnsafeBytes { head in
                         tail.withUnsafeBytes { tail in
-                            var request = cremote_request()
                             request.method = method
                             request.url = url
                             request.headers = pointers.baseAddress
                             request.header_count = pointers.count
                             request.head = head.baseAddress
                             request.head_size = head.count
-                            request.file = file
-                            request.file_offset = range.lowerBound
-                            request.file_size = hasBody ? Int64(range.count) : -1
                             request.tail = tail.baseAddress
                             request.tail_size = tail.count
-                            request.connect_time = Self.connectTime
-                            request.total_time =
-                                timeout.map { max(1, Int($0.millisecondsClamped)) } ?? 0
-                            request.stall_time = Int(stallTime.components.seconds)
-                            request.is_local = isLocal ? 1 : 0
-                            request.context = Unmanaged.passUnretained(intake).toOpaque()
-                            Self.install(&request)
                             code = withExtendedLifetime(intake) {
                                 cremote_perform(&request, &status)
-                            }
-                            said = withUnsafeBytes(of: request.error) {
-                                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
                             }
                         }
                     }
                 }
             }
+        }
+        let said = withUnsafeBytes(of: request.error) {
+            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
         }
         return (code, status, said)
     }

@@ -94,13 +94,12 @@ extension RequestRouter {
         for (key, sent) in late.sorted(by: { $0.key < $1.key }) {
             recall(key)
             let isOver = sent.pending.deadline + limits.forwardGrace <= now
-            answer(
-                key,
-                .failed(
-                    isOver
-                        ? .timedOut(waitingFor: "the leader at \(sent.address)")
-                        : .forwardingFailed(
-                            to: sent.address, cause: "it leads no more, and did not answer")))
+            let error: ServiceError =
+                isOver
+                ? .timedOut(waitingFor: "the leader at \(sent.address)")
+                : .forwardingFailed(
+                    to: sent.address, cause: "it leads no more, and did not answer")
+            answer(key, .failed(error))
         }
     }
 
