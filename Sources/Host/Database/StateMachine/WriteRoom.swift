@@ -6,7 +6,7 @@ internal import Wire
 /// in memory. What is counted is the same on every node:
 ///
 /// - pages of the database: which there are follows from the statements, whatever the batches, the
-///   restarts and the snapshots were (`WriteBoundTests` shows it);
+///   restarts and the snapshots were (`WriteLimitTests` shows it);
 /// - bytes of temporary files: what SQLite spills follows from the statement alone, for each sort and
 ///   each temporary table has a cache of its own;
 /// - memory in large blocks: values, not pages.
