@@ -1,5 +1,3 @@
-import Glibc
-
 /// The value of `-disco-config`: a JSON text, or the path of a file that holds one. The bytes go to
 /// the plugin as they are, neither parsed nor expanded here.
 package enum DiscoveryConfig: Equatable, Sendable {
@@ -40,30 +38,12 @@ package enum DiscoveryConfig: Equatable, Sendable {
     }
 
     private static func read(_ path: String) throws(Failure) -> [UInt8] {
-        func failure(_ cause: String) -> Failure {
-            Failure(
+        do throws(SmallFile.Fault) {
+            return try SmallFile.read(path, atMost: Limits.maxDiscoveryConfigBytes)
+        } catch {
+            throw Failure(
                 description: "-disco-config is neither JSON (it does not begin with {) nor a "
-                    + "readable file: \(path): \(cause)")
-        }
-        // Without O_NONBLOCK a FIFO would hold the start for ever.
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw failure(String(cString: strerror(errno))) }
-        defer { close(descriptor) }
-        var information = stat()
-        guard fstat(descriptor, &information) == 0 else {
-            throw failure(String(cString: strerror(errno)))
-        }
-        guard information.st_mode & S_IFMT == S_IFREG else { throw failure("not a regular file") }
-        let limit = Limits.maxDiscoveryConfigBytes
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 64 << 10)
-        while true {
-            let count = Glibc.read(descriptor, &chunk, chunk.count)
-            if count < 0 && errno == EINTR { continue }
-            guard count >= 0 else { throw failure(String(cString: strerror(errno))) }
-            if count == 0 { return bytes }
-            bytes += chunk[..<count]
-            guard bytes.count <= limit else { throw failure("larger than \(limit) bytes") }
+                    + "readable file: \(path): \(error)")
         }
     }
 }
