@@ -39,7 +39,8 @@ package struct MonotonicTime: Comparable, Hashable, Sendable {
 extension Duration {
     /// In whole nanoseconds, rounded towards zero; at most about 146 years either way.
     package var nanosecondsClamped: Int64 {
-        Int64(max(-(1 << 62), min(exactNanoseconds, 1 << 62)))
+        let limit: Int128 = 1 << 62
+        return Int64(max(-limit, min(exactNanoseconds, limit)))
     }
 
     /// In whole milliseconds, rounded towards zero; at most about 146 years either way.
