@@ -26,36 +26,11 @@ package struct RestoreCommand: Equatable, Sendable {
     init(
         parsing arguments: some Sequence<String>, workingDirectory: String
     ) throws(Invalid) {
-        var values: [String: String] = [:]
-        var (rehearses, printsJSON) = (false, false)
-        var waiting: String?
-        for argument in arguments {
-            if let name = waiting {
-                values[name] = argument
-                waiting = nil
-                continue
-            }
-            guard argument.hasPrefix("-") else { throw Invalid("\(argument) is not expected") }
-            let word = argument.drop { $0 == "-" }
-            let name = String(word.prefix { $0 != "=" })
-            switch name {
-            case "rehearse" where name.count == word.count: rehearses = true
-            case "json" where name.count == word.count: printsJSON = true
-            case "from", "at", "to", "cluster", "extensions-path":
-                guard values[name] == nil else { throw Invalid("--\(name) stands there twice") }
-                if name.count == word.count {
-                    waiting = name
-                } else {
-                    values[name] = String(word.dropFirst(name.count + 1))
-                }
-            default: throw Invalid("\(argument) is not known")
-            }
-        }
-        if let waiting { throw Invalid("--\(waiting) needs a value") }
+        let (values, words) = try Self.split(arguments)
         guard let source = values["from"], !source.isEmpty else {
             throw Invalid("--from is missing: an address, or the file of -auto-backup")
         }
-        guard (values["to"] == nil) == rehearses else {
+        guard (values["to"] == nil) == words.contains("rehearse") else {
             throw Invalid("give --to FILE, or --rehearse")
         }
         if let cluster = values["cluster"] {
@@ -75,7 +50,40 @@ package struct RestoreCommand: Equatable, Sendable {
             source.contains("://") ? source : NodeSettings.absolute(source, in: workingDirectory)
         cluster = values["cluster"]?.lowercased()
         target = values["to"].map { NodeSettings.absolute($0, in: workingDirectory) }
-        self.printsJSON = printsJSON
+        printsJSON = words.contains("json")
+    }
+
+    /// - Returns: what the options that take a value have, and the others that were given.
+    private static func split(
+        _ arguments: some Sequence<String>
+    ) throws(Invalid) -> (values: [String: String], words: Set<String>) {
+        var values: [String: String] = [:]
+        var words: Set<String> = []
+        var waiting: String?
+        for argument in arguments {
+            if let name = waiting {
+                values[name] = argument
+                waiting = nil
+                continue
+            }
+            guard argument.hasPrefix("-") else { throw Invalid("\(argument) is not expected") }
+            let word = argument.drop { $0 == "-" }
+            let name = String(word.prefix { $0 != "=" })
+            switch name {
+            case "rehearse" where name.count == word.count, "json" where name.count == word.count:
+                words.insert(name)
+            case "from", "at", "to", "cluster", "extensions-path":
+                guard values[name] == nil else { throw Invalid("--\(name) stands there twice") }
+                if name.count == word.count {
+                    waiting = name
+                } else {
+                    values[name] = String(word.dropFirst(name.count + 1))
+                }
+            default: throw Invalid("\(argument) is not known")
+            }
+        }
+        if let waiting { throw Invalid("--\(waiting) needs a value") }
+        return (values, words)
     }
 
     static let usage = """

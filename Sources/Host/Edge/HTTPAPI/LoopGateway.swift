@@ -251,44 +251,44 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
     private func finish(_ replies: [Reply]) {
         var touched: [HTTPConnection] = []
         for reply in replies {
-            if case .part(let part) = reply.outcome {
-                if let connection = take(part, of: reply), connection.noteUnflushed() {
-                    touched.append(connection)
-                }
-                continue
+            if let connection = finish(reply), connection.noteUnflushed() {
+                touched.append(connection)
             }
-            // Whoever answers twice finds nobody waiting.
-            guard let place = waiting.index(forKey: reply.id) else { continue }
-            if waiting.values[place].hasSteps,
-                goOn(with: reply) || goOnImporting(with: reply)
-            {
-                continue
-            }
-            guard let waiting = remove(reply.id) else { continue }
-            if let shipment = waiting.shipment { ended(shipment, reply, waiting.pending) }
-            if waiting.source == nil { edge.desk.counters.times.record(waiting.pending) }
-            // Behind the first part of an answer comes no news; the lines of a load are its progress.
-            if waiting.source == nil || waiting.shipment != nil {
-                edge.desk.counters.count(reply, to: waiting.pending.operation)
-            }
-            // Rendering for a client that has gone would be for nothing.
-            guard waiting.connection.isOpen, !waiting.isOver else { continue }
-            if waiting.shipment != nil, waiting.source != nil {
-                close(waiting, with: reply.outcome)
-            } else if let source = waiting.source {
-                // A part went out: the client sees the missing end.
-                source.fail()
-                waiting.connection.fed(source)
-            } else {
-                let isKept = keepsAnswer(waiting.exchange, of: waiting.connection)
-                waiting.connection.complete(
-                    waiting.exchange,
-                    with: edge.desk.answer(reply, to: waiting.pending, isKept: isKept))
-            }
-            if waiting.connection.noteUnflushed() { touched.append(waiting.connection) }
         }
         for connection in touched { connection.flush() }
         endDrainingIfDue()
+    }
+
+    /// - Returns: the connection that has something to send by it.
+    private func finish(_ reply: Reply) -> HTTPConnection? {
+        if case .part(let part) = reply.outcome { return take(part, of: reply) }
+        // Whoever answers twice finds nobody waiting.
+        guard let place = waiting.index(forKey: reply.id) else { return nil }
+        if waiting.values[place].hasSteps, goOn(with: reply) || goOnImporting(with: reply) {
+            return nil
+        }
+        guard let waiting = remove(reply.id) else { return nil }
+        if let shipment = waiting.shipment { ended(shipment, reply, waiting.pending) }
+        if waiting.source == nil { edge.desk.counters.times.record(waiting.pending) }
+        // Behind the first part of an answer comes no news; the lines of a load are its progress.
+        if waiting.source == nil || waiting.shipment != nil {
+            edge.desk.counters.count(reply, to: waiting.pending.operation)
+        }
+        // Rendering for a client that has gone would be for nothing.
+        guard waiting.connection.isOpen, !waiting.isOver else { return nil }
+        if waiting.shipment != nil, waiting.source != nil {
+            close(waiting, with: reply.outcome)
+        } else if let source = waiting.source {
+            // A part went out: the client sees the missing end.
+            source.fail()
+            waiting.connection.fed(source)
+        } else {
+            let isKept = keepsAnswer(waiting.exchange, of: waiting.connection)
+            waiting.connection.complete(
+                waiting.exchange,
+                with: edge.desk.answer(reply, to: waiting.pending, isKept: isKept))
+        }
+        return waiting.connection
     }
 
     /// What is answered now is kept, as others are already: they wait for an earlier one, or for the client.

@@ -171,6 +171,26 @@ struct ResponseWriter: Sendable {
             output.writeBytes(common)
             output.writeStaticString(response.content.header)
         }
+        writeFields(of: response, to: &output)
+        if !framing.keepAlive {
+            output.writeStaticString("Connection: close\r\n")
+        } else if framing.isHTTP10 {
+            output.writeStaticString("Connection: keep-alive\r\n")
+        }
+        if framing.isChunked {
+            output.writeStaticString("Transfer-Encoding: chunked\r\n")
+        } else if !framing.hasNoLength, response.status != .noContent,
+            response.status != .notModified
+        {
+            // A 204 must not have it (RFC 9110 §8.6), and a 304 tells that of its 200.
+            writeField("Content-Length: ", String(response.body.count), to: &output)
+        }
+        output.writeStaticString("\r\n")
+        if !framing.omitsBody { output.writeBytes(response.body) }
+    }
+
+    /// Those that only some answers have, whatever the connection is.
+    private func writeFields(of response: Response, to output: inout ByteBuffer) {
         if let servedBy = response.servedBy {
             writeField("X-Rqlite-Served-By: ", servedBy, to: &output)
         }
@@ -205,21 +225,6 @@ struct ResponseWriter: Sendable {
         if let seconds = response.retryAfter {
             writeField("Retry-After: ", String(seconds), to: &output)
         }
-        if !framing.keepAlive {
-            output.writeStaticString("Connection: close\r\n")
-        } else if framing.isHTTP10 {
-            output.writeStaticString("Connection: keep-alive\r\n")
-        }
-        if framing.isChunked {
-            output.writeStaticString("Transfer-Encoding: chunked\r\n")
-        } else if !framing.hasNoLength, response.status != .noContent,
-            response.status != .notModified
-        {
-            // A 204 must not have it (RFC 9110 §8.6), and a 304 tells that of its 200.
-            writeField("Content-Length: ", String(response.body.count), to: &output)
-        }
-        output.writeStaticString("\r\n")
-        if !framing.omitsBody { output.writeBytes(response.body) }
     }
 
     /// A part of a body of unknown length, and its end (RFC 9112 §7.1).
