@@ -44,14 +44,7 @@ struct StoreSection: Sendable {
                 "cdc", .object([.init("enabled", .bool(false)), .init("registered", .bool(false))])),
             .init("commit_timeout", .string(settings.raft.timing.heartbeatInterval.goText)),
             .init("db_applied_index", .integer(status.appliedIndex.rawValue)),
-            .init(
-                "db_conf",
-                .object(
-                    [
-                        .init(
-                            "fk_constraints",
-                            .bool(node.databaseStatistics?.foreignKeys ?? false))
-                    ] + extensions)),
+            .init("db_conf", databaseSettings),
             .init("dir", .string(options.dataDirectory)),
             .init("dir_size", .integer(usage.all)),
             .init("dir_size_friendly", .string("\(ByteSize(bytes: usage.all))")),
@@ -85,18 +78,26 @@ struct StoreSection: Sendable {
             .init("observer", .object([.init("dropped", 0), .init("observed", 0)])),
             .init("snapshot_cas", .object([.init("owner", .null)])),
             .init("snapshot_interval", .string(settings.checkpoint.interval.goText)),
-            .init(
-                "snapshot_store",
-                .object([
-                    .init("dir", .string(options.dataDirectory)), .init("dir_size", 0),
-                    .init("snapshots", .array([])),
-                ])),
+            .init("snapshot_store", snapshotStore),
             .init("snapshot_threshold", .integer(settings.checkpoint.entries)),
             .init("strong_read_term", 0),
             .init("sqlite3", database(usage.lastModified)),
             .init("trailing_logs", .integer(settings.checkpoint.trailingEntries)),
             .init("troubles", .array(troubles().map(trouble))),
             .init("waiting_for", .string(status.waitingFor)),
+        ])
+    }
+
+    private var databaseSettings: JSONValue {
+        let foreignKeys = node.databaseStatistics?.foreignKeys ?? false
+        return .object([.init("fk_constraints", .bool(foreignKeys))] + extensions)
+    }
+
+    /// There is none here: the database file is the one snapshot.
+    private var snapshotStore: JSONValue {
+        .object([
+            .init("dir", .string(node.options.dataDirectory)), .init("dir_size", 0),
+            .init("snapshots", .array([])),
         ])
     }
 
