@@ -13,10 +13,12 @@
 // what comes out.
 #include "CSQLite.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 static sqlite3_mutex_methods system_mutexes;
-static sqlite3_mutex *generator_mutex;
+// Named anew by each thread that looks for it, and always the same.
+static _Atomic(sqlite3_mutex *) generator_mutex;
 static int is_installed;
 
 static _Thread_local uint64_t key;
@@ -38,6 +40,10 @@ void csqlite_activate_chance(int is_on) { is_active = is_on; }
 void csqlite_pause_chance(int is_on) { is_paused = is_on; }
 void csqlite_count_changed_row(void) { changed_rows++; }
 
+static int is_generators(sqlite3_mutex *mutex) {
+    return mutex == atomic_load_explicit(&generator_mutex, memory_order_relaxed);
+}
+
 static void reset_generator(void) {
     is_resetting = 1;
     sqlite3_randomness(0, 0);
@@ -45,7 +51,7 @@ static void reset_generator(void) {
 }
 
 static void enter(sqlite3_mutex *mutex) {
-    if (mutex != generator_mutex) {
+    if (!is_generators(mutex)) {
         system_mutexes.xMutexEnter(mutex);
         return;
     }
@@ -58,7 +64,7 @@ static void enter(sqlite3_mutex *mutex) {
 }
 
 static void leave(sqlite3_mutex *mutex) {
-    if (mutex == generator_mutex) {
+    if (is_generators(mutex)) {
         if (is_resetting) return;
         if (is_drawing) {
             reset_generator();
@@ -71,7 +77,9 @@ static void leave(sqlite3_mutex *mutex) {
 static sqlite3_mutex *allocate(int kind) {
     sqlite3_mutex *mutex = system_mutexes.xMutexAlloc(kind);
     // Static mutexes are found again and again: always the same one.
-    if (kind == SQLITE_MUTEX_STATIC_PRNG) generator_mutex = mutex;
+    if (kind == SQLITE_MUTEX_STATIC_PRNG) {
+        atomic_store_explicit(&generator_mutex, mutex, memory_order_relaxed);
+    }
     return mutex;
 }
 
