@@ -32,7 +32,7 @@ import Time
         machine.turn([.database(.established)], at: start, wallMilliseconds: 0)
         var asked: [(id: PeerCallID, place: PeerAddress)] = []
         for effect in machine.takeEffects() {
-            if case .call(let id, .hello, at: let place, timeout: _) = effect {
+            if case .call(let id, .hello, at: let place, of: _, timeout: _) = effect {
                 asked.append((id, place))
             }
         }

@@ -53,7 +53,7 @@ import Wire
         check(1)
         let first = line.take()
         #expect(first.count == 1)
-        #expect(first.allSatisfy(\.isUrgent))
+        #expect(first.allSatisfy { $0.isUrgent })
         for id in 2...1000 as ClosedRange<UInt64> { check(id, synced: id == 7) }
         #expect(line.take().isEmpty)
         for job in first { answer(job) }

@@ -117,16 +117,9 @@ import Wire
             setrlimit(__rlimit_resource_t(7), &limit)
             var held: [Int32] = []
             while case let descriptor = dup(0), descriptor >= 0 { held.append(descriptor) }
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_port = UInt16(node.listener.port).bigEndian
-            address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+            let address = try SocketAddress(ipAddress: "127.0.0.1", port: node.listener.port)
             for client in clients {
-                let result = withUnsafePointer(to: &address) {
-                    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                        connect(client, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-                    }
-                }
+                let result = address.withSockAddr { connect(client, $0, socklen_t($1)) }
                 #expect(result == 0)
             }
             // Each hears that it is turned away, instead of waiting for ever.
