@@ -86,6 +86,39 @@ import Wire
                 256, 256, 32, 8, 2,
             ])
         #expect(ReaderPool.Limits(threads: 1).threads(schemaBytes: 0) == 1)
+        #expect(
+            [0, 32 << 20, 64 << 20, 256 << 20, 8 << 30].map(limits.streams(schemaBytes:)) == [
+                64, 64, 32, 8, 1,
+            ])
+    }
+
+    /// These reads look at no schema, so nothing is known of it but what is said here.
+    @Test
+    func `Threads end behind their reads where there are too many for a schema that has grown`()
+        throws
+    {
+        let held = Gate()
+        var system = ReaderPool.System()
+        system.run = { _, _, _, _ in
+            held.wait()
+            return .busy
+        }
+        var limits = ReaderPool.Limits(threads: 6)
+        limits.idleTime = .seconds(1000)
+        let pool = bench.pool(limits, system)
+        defer { pool.stop(patience: .zero) }
+        let sink = bench.sink()
+        pool.post((1...6).map { sink.read(UInt64($0), "held") })
+        #expect(
+            try bench.eventually {
+                pool.grow()
+                return pool.counts.busy == 6
+            })
+        pool.schemaBytes.store(8 << 30, ordering: .relaxed)
+        held.open()
+        #expect(try sink.replies(6) { pool.grow() }.count == 6)
+        #expect(try bench.eventually { pool.counts.threads == 2 })
+        #expect(pool.mostThreads == 2)
     }
 
     @Test func `The limit for the database ends a read, the one for other nodes does not`() throws {

@@ -1,5 +1,6 @@
 import Service
 import StateMachine
+import Synchronization
 import Testing
 import Threads
 import Wire
@@ -138,6 +139,20 @@ import Wire
         #expect(try bench.eventually { pool.counts.busy == 1 })
         pool.post([sink.read(5, Self.endless)])
         #expect(try window(of: sink).allSatisfy { $0.id == RequestID(5) })
+    }
+
+    @Test func `There are fewer streams where each has a large schema in memory`() throws {
+        let pool = bench.pool(ReaderPool.Limits(threads: 2))
+        defer { pool.stop(patience: .zero) }
+        pool.schemaBytes.store(8 << 30, ordering: .relaxed)
+        let sink = bench.sink(takesParts: true)
+        pool.post([sink.read(1, Self.endless)])
+        _ = try window(of: sink)
+        pool.post([sink.read(2, Self.endless)])
+        guard case .failed(.busy)? = try sink.replies(1).first?.outcome else {
+            Issue.record("it was not refused")
+            return
+        }
     }
 
     @Test func `A stream that nobody asks for makes room for one that somebody does`() throws {

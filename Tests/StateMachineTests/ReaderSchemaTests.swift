@@ -50,6 +50,15 @@ import Wire
         }
     }
 
+    @Test func `What the schema takes is known when a reader has looked at it`() throws {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a)")
+        let reader = try database.reader()
+        #expect(reader.schemaBytes == nil)
+        #expect(try reader.rows("SELECT 1") == ["1"])
+        #expect(reader.schemaBytes.map { $0 > 0 } == true)
+    }
+
     @Test(arguments: changes.indices)
     func `A reader judges a statement by the schema that it answers from`(index: Int) throws {
         let change = Self.changes[index]

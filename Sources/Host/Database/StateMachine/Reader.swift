@@ -131,8 +131,10 @@ package final class Reader {
         return answer.finish()
     }
 
-    /// Of the schema that it has in memory, roughly.
-    package var schemaBytes: Int { guardian.storedLiterals.schemaSize.bytes }
+    /// Of the schema that it has in memory, roughly; nil: it has not looked yet, or was interrupted.
+    package var schemaBytes: Int? {
+        knowsLiterals ? guardian.storedLiterals.schemaSize.bytes : nil
+    }
 
     /// What it ran since it was asked last.
     package func takeCounts() -> StatementCounts { counts.take() }

@@ -85,18 +85,6 @@ final class ReaderPool: Sendable {
         var lastRefusal: String?
     }
 
-    /// What the pool asks of the system; tests put something else in its place.
-    struct System: Sendable {
-        var startThread:
-            @Sendable (String, @escaping @Sendable () -> Void) throws(ThreadShortage) -> Void =
-                { (name, body) throws(ThreadShortage) in
-                    try NamedThread(name, stack: NamedThread.deepStack, body).detach()
-                }
-        var run:
-            @Sendable (Reader, Command, ContinuousClock.Instant?, (any ResultStream)?) ->
-                ReadOutcome = { $0.run($1, deadline: $2, stream: $3) }
-    }
-
     private let system: System
     /// Nil: nobody asks what was read.
     private let counters: DatabaseCounters?
@@ -104,13 +92,14 @@ final class ReaderPool: Sendable {
     private let state: Mutex<State>
     private let core: Mailbox<NodeEvent>
     private let open: OpenRequests
-    private let limits: Limits
+    let limits: Limits
     private let budget: GatherBudget
     private let recent = Mutex(RecentCancellations())
     private let kept = KeptCopies()
     private let turns: TurnBoard
     private let gate: CompilationGate
-    private let schemaBytes = Atomic<Int>(0)
+    /// What the schema takes in each reader, as far as any has found that out.
+    let schemaBytes = Atomic<Int>(0)
     /// Told by each thread that ends.
     private let ended = Mailbox<Int>()
 
@@ -217,8 +206,7 @@ final class ReaderPool: Sendable {
         guard queue.count > 0, !queue.hasSleeper else { return }
         let hasUrgent = queue.hasUrgent
         let (mayGrow, isEmpty) = state.withLock { state in
-            let most = limits.threads(schemaBytes: schemaBytes.load(ordering: .relaxed))
-            let limit = most + (hasUrgent ? 1 : 0)
+            let limit = mostThreads + (hasUrgent ? 1 : 0)
             // What is on its way may be enough; and to open the database takes time from those that
             // have.
             let mayStart = hasUrgent || state.starting + state.opening < limits.opening
@@ -362,7 +350,7 @@ extension ReaderPool {
             }
             let outcome = reader.flatMap { run(job, on: $0, slot, deadline) }
             turns.leave(slot)
-            if let reader { schemaBytes.store(reader.schemaBytes, ordering: .relaxed) }
+            if let bytes = reader?.schemaBytes { schemaBytes.store(bytes, ordering: .relaxed) }
             guard let outcome else { return }
             let mayGoOn =
                 switch outcome {
@@ -374,7 +362,7 @@ extension ReaderPool {
                 case .abandoned:
                     slot.finish(.failed(.timedOut(waitingFor: "a client that has gone")))
                 }
-            guard mayGoOn, !endStream(slot), !job.isUrgent || !endCheck(slot) else { return }
+            guard mayGoOn, !endStream(slot), !isOneTooMany(slot, behind: job) else { return }
         }
     }
 
@@ -399,15 +387,17 @@ extension ReaderPool {
         guard slot.releaseStream() else { return false }
         return state.withLock { state in
             state.streams -= 1
-            return state.dismiss(slot, beyond: limits.threads)
+            return state.dismiss(slot, beyond: mostThreads)
         }
     }
 
-    /// What a check of the node had a thread more for is done: in a long read it would be missed by the next.
+    /// What a check of the node had a thread more for is done: in a long read it would be missed by the next. And the
+    /// schema may have grown since there are so many threads.
     /// - Returns: as `endStream`.
-    private func endCheck(_ slot: ReaderSlot) -> Bool {
-        guard !queue.hasUrgent else { return false }
-        return state.withLock { $0.dismiss(slot, beyond: limits.threads) }
+    private func isOneTooMany(_ slot: ReaderSlot, behind job: ReadJob) -> Bool {
+        let most = mostThreads
+        guard job.isUrgent || most < limits.threads, !queue.hasUrgent else { return false }
+        return state.withLock { $0.dismiss(slot, beyond: most) }
     }
 
     /// Whether one more answer may go out in parts; its thread serves nobody else from here on.
@@ -415,7 +405,7 @@ extension ReaderPool {
         let longest = ContinuousClock.now - limits.streamPatience
         let (isAdmitted, stalled, isMissed) = state.withLock { state -> (Bool, ReaderSlot?, Bool) in
             var stalled: ReaderSlot?
-            if state.streams >= limits.streams {
+            if state.streams >= mostStreams {
                 let waiting = state.slots.compactMap { slot in
                     slot.waitsSince.map { (since: $0, slot) }
                 }
