@@ -16,10 +16,13 @@ import Wire
         typealias OutboundIn = ByteBuffer
 
         private(set) var bytes = 0
+        private(set) var last = ""
         private var promises: [EventLoopPromise<Void>] = []
 
         func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-            bytes += unwrapOutboundIn(data).readableBytes
+            let buffer = unwrapOutboundIn(data)
+            bytes += buffer.readableBytes
+            last = String(buffer: buffer)
             if let promise { promises.append(promise) }
         }
 
@@ -66,10 +69,11 @@ import Wire
         }
     }
 
-    private static func result(_ size: Int) -> Outcome {
+    private static func result(_ size: Int, _ others: StatementOutcome...) -> Outcome {
         let rows = RowSet(
             columns: ["a"], types: ["blob"], rowCount: 1, cells: [UInt8](repeating: 7, count: size))
-        return .results(CommandResult([StatementResult(.rows(rows), isRead: true)]))
+        let outcomes: [StatementOutcome] = [.rows(rows)] + others
+        return .results(CommandResult(outcomes.map { StatementResult($0, isRead: true) }))
     }
 
     @Test func `Reads whose answers find no room behind others are answered as busy`() throws {
@@ -124,13 +128,19 @@ import Wire
         limits.maxReplyBytes = 1_000_000
         limits.maxHeldReplyBytes = 2_020_000
         let bench = try Bench(limits)
-        bench.open(1...4, .execute)
+        bench.open(1...5, .execute)
         // The first waits for its client, and the second is on its way.
         bench.deliver(1, Self.result(2_000_000))
         bench.deliver(2, Self.result(100_000))
         let before = bench.socket.bytes
         bench.deliver(3, Self.result(450_000))
         #expect(bench.socket.bytes > before && bench.socket.bytes < before + 1000)
+        #expect(bench.socket.last.contains("was carried out"))
+        // What has failed may have undone all of it.
+        bench.deliver(5, Self.result(450_000, .failed("no such table: t")))
+        #expect(bench.socket.bytes < before + 2000)
+        #expect(bench.socket.last.contains("no such table: t"))
+        #expect(!bench.socket.last.contains("was carried out"))
         bench.deliver(4, Self.result(30_000))
         #expect(bench.socket.bytes > before + 30_000)
         try bench.end()

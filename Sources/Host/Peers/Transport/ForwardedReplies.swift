@@ -218,16 +218,31 @@ final class ForwardedReplies: ReplySink {
         }
     }
 
-    /// What is said in place of an answer for which there is no room. Of a write nothing that would have it sent again.
+    /// What is said in place of an answer for which there is no room. Of a write nothing that would have it sent again,
+    /// and that it was carried out only if all of it was: what has failed may have undone the rest.
     private func dropped(_ reply: Reply, isRead: Bool) -> Reply {
         guard !isRead else { return Reply(id: reply.id, outcome: .failed(.busy)) }
-        var index: UInt64 = 0
-        if case .results(let result) = reply.outcome { index = result.logIndex }
+        var result = CommandResult([])
+        switch reply.outcome {
+        case .results(let found), .repeated(let found): result = found
+        default: break
+        }
+        let room =
+            "there is no room between nodes for the answer of \(reply.approximateSize) bytes"
         let text =
-            "the request was carried out, and there is no room between nodes for its answer of "
-            + "\(reply.approximateSize) bytes"
+            Self.failure(in: result).map { "\(room), by which a statement has failed: \($0)" }
+            ?? "the request was carried out, and \(room)"
         return Reply(
-            id: reply.id, outcome: .results(CommandResult([], error: text, logIndex: index)))
+            id: reply.id,
+            outcome: .results(CommandResult([], error: text, logIndex: result.logIndex)))
+    }
+
+    /// The beginning of the first.
+    private static func failure(in result: CommandResult) -> String? {
+        for statement in result.statements {
+            if case .failed(let text) = statement.outcome { return String(text.prefix(200)) }
+        }
+        return result.error.map { String($0.prefix(200)) }
     }
 
     private func keep(_ reply: Reply, _ state: inout State) {
