@@ -83,4 +83,21 @@ import Wire
         for job in held { answer(job) }
         #expect(try said(1) == [1: .ready(synced: false)])
     }
+
+    @Test func `Who came while a query is held waits for no other check`() throws {
+        check(1)
+        let held = line.take()
+        check(2)
+        probe.lookAgain(at: .zero + .milliseconds(900))
+        #expect(line.take().isEmpty)
+        probe.lookAgain(at: .zero + .seconds(1))
+        let next = line.take()
+        #expect(next.count == 1)
+        for job in next { answer(job) }
+        #expect(try said(1) == [2: .ready(synced: false)])
+        probe.lookAgain(at: .zero + .seconds(9))
+        #expect(line.take().isEmpty)
+        for job in held { answer(job) }
+        #expect(try said(1) == [1: .ready(synced: false)])
+    }
 }

@@ -60,6 +60,11 @@ final class DatabaseProbe: ReplySink {
         if let next { ask(next, now) }
     }
 
+    /// To be called about every tick: who came while a query is held waits for no other check to come.
+    func lookAgain(at now: MonotonicTime) {
+        if let next = state.withLock({ $0.begin(at: now) }) { ask(next, now) }
+    }
+
     private func ask(_ id: RequestID, _ now: MonotonicTime) {
         let query = Command(kind: .query, statements: [Statement("SELECT 1")])
         let request = ClientRequest(

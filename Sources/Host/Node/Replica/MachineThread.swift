@@ -146,7 +146,9 @@ final class MachineThread {
         case .watchRegistry(let token, let timeout): watch(token, timeout)
         case .log(let work): post(work)
         case .database(let work): links.apply.post(work)
-        case .growReaders: links.readers.grow()
+        case .growReaders:
+            links.readers.grow()
+            probe.lookAgain(at: .now)
         case .evictOldestRead: links.readers.evictOldest()
         case .sendSnapshot(let id, let offer, let peer): sendSnapshot(id, offer, peer)
         case .cancelSnapshot(let id):
