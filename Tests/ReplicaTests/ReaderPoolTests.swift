@@ -121,6 +121,35 @@ import Wire
         #expect(pool.mostThreads == 2)
     }
 
+    @Test
+    func `Checks are served while there are more threads than a schema that has grown allows`()
+        throws
+    {
+        let held = Gate()
+        var system = ReaderPool.System()
+        system.run = { reader, command, deadline, stream in
+            if command.statements[0].sql == "held" { held.wait() }
+            return reader.run(command, deadline: deadline, stream: stream)
+        }
+        let pool = bench.pool(ReaderPool.Limits(threads: 5), system)
+        defer { pool.stop(patience: .zero) }
+        defer { held.open() }
+        let slow = bench.sink()
+        pool.post((1...5).map { slow.read(UInt64($0), "held") })
+        #expect(
+            try bench.eventually {
+                pool.grow()
+                return pool.counts.busy == 5
+            })
+        pool.schemaBytes.store(8 << 30, ordering: .relaxed)
+        let check = bench.sink()
+        var job = check.read(1, "SELECT 1")
+        job.isUrgent = true
+        pool.post([job])
+        #expect(try check.replies(1) { pool.grow() }.map(bench.text) == ["1"])
+        #expect(slow.isEmpty)
+    }
+
     @Test func `The limit for the database ends a read, the one for other nodes does not`() throws {
         let pool = bench.pool(ReaderPool.Limits(threads: 2))
         defer { pool.stop(patience: .zero) }

@@ -20,4 +20,13 @@ extension ReaderPool {
     /// By the schema, as far as a reader has looked at it.
     var mostThreads: Int { limits.threads(schemaBytes: schemaBytes.load(ordering: .relaxed)) }
     var mostStreams: Int { limits.streams(schemaBytes: schemaBytes.load(ordering: .relaxed)) }
+
+    /// Fewer than so many must serve for another one. A check of the node has one beside all others, also where
+    /// there are more than the schema allows since it has grown; then one at a time.
+    func growthLimit(beside serving: Int, starting: Int, hasUrgent: Bool) -> Int {
+        guard hasUrgent else { return mostThreads }
+        let most = mostThreads + 1
+        guard serving > most else { return most }
+        return starting == 0 ? min(serving, limits.threads) + 1 : most
+    }
 }

@@ -206,7 +206,8 @@ final class ReaderPool: Sendable {
         guard queue.count > 0, !queue.hasSleeper else { return }
         let hasUrgent = queue.hasUrgent
         let (mayGrow, isEmpty) = state.withLock { state in
-            let limit = mostThreads + (hasUrgent ? 1 : 0)
+            let limit = growthLimit(
+                beside: state.serving, starting: state.starting, hasUrgent: hasUrgent)
             // What is on its way may be enough; and to open the database takes time from those that
             // have.
             let mayStart = hasUrgent || state.starting + state.opening < limits.opening
