@@ -100,4 +100,21 @@ import Wire
         for job in held { answer(job) }
         #expect(try said(1) == [1: .ready(synced: false)])
     }
+
+    @Test func `Checks whose queries are held have a bound`() throws {
+        let most: UInt64 = 16_384
+        check(1)
+        var held = line.take()
+        for id in 2...most { check(id) }
+        probe.lookAgain(at: .zero + .seconds(1))
+        held += line.take()
+        #expect(held.count == 2)
+        check(most + 1, at: 2)
+        #expect(try said(1)[most + 1] != .ready(synced: false))
+        #expect(line.take().isEmpty)
+        for job in held { answer(job) }
+        #expect(try said(Int(most)).count == Int(most))
+        check(1, at: 3)
+        #expect(line.take().count == 1)
+    }
 }

@@ -18,6 +18,8 @@ final class DatabaseProbe: ReplySink {
         /// By the queries that are under way.
         var asked: [RequestID: [Check]] = [:]
         var waiting: [Check] = []
+        /// Of both.
+        var count = 0
         var queries: UInt64 = 0
         var lastBegun = MonotonicTime.zero
 
@@ -39,7 +41,7 @@ final class DatabaseProbe: ReplySink {
     private static let databaseTimeout: Duration = .seconds(30)
     /// Beside a query that is under way for so long another one begins: its reader may not come back.
     private static let patience: Duration = .seconds(1)
-    /// Checks that may wait; those beyond fail.
+    /// Checks that may wait, for a query or its answer; those beyond fail.
     private static let mostWaiting = 16_384
 
     private let post: @Sendable ([ReadJob]) -> Void
@@ -52,7 +54,8 @@ final class DatabaseProbe: ReplySink {
     func check(_ target: ReplyTarget, synced: Bool, now: MonotonicTime) {
         let check = Check(target: target, synced: synced)
         let (isTaken, next) = state.withLock { state -> (Bool, RequestID?) in
-            guard state.waiting.count < Self.mostWaiting else { return (false, nil) }
+            guard state.count < Self.mostWaiting else { return (false, nil) }
+            state.count += 1
             state.waiting.append(check)
             return (true, state.begin(at: now))
         }
@@ -80,6 +83,7 @@ final class DatabaseProbe: ReplySink {
         for reply in replies {
             let (checks, next) = state.withLock { state -> ([Check], RequestID?) in
                 let checks = state.asked.removeValue(forKey: reply.id) ?? []
+                state.count -= checks.count
                 return (checks, state.begin(at: now))
             }
             if let next { ask(next, now) }
