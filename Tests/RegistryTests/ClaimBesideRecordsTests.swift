@@ -3,8 +3,26 @@ import Raft
 import Registry
 import Testing
 
-/// Another's claim to found a cluster, where the registry has a record of a member of one.
+/// A claim to found a cluster, where the registry has a record of a member of one.
 @Suite struct ClaimBesideRecordsTests {
+    private let cluster = ClusterID(RandomID(high: 2, low: 2))
+
+    private func machine(foundsAnew: Bool = false) -> RegistryFormation {
+        let introduction = FormationIntroduction(
+            identity: identity(1), address: PeerAddress("10.0.0.1:4002"), suffrage: .voter,
+            expect: 0)
+        var settings = RegistryFormationSettings(introduction, apiURL: nil, limit: nil)
+        settings.foundsAnew = foundsAnew
+        return RegistryFormation(
+            settings, state: RegistryState(), freshID: RandomID(high: 0, low: 256), seed: 7)
+    }
+
+    private var member: NodeRecord {
+        NodeRecord(
+            identity: identity(2), cluster: cluster, address: PeerAddress("10.0.0.2:4002"),
+            apiURL: nil, suffrage: .voter, expect: 0)
+    }
+
     private func identity(_ number: UInt64) -> NodeIdentity {
         NodeIdentity(
             id: NodeID("\(number)"), incarnation: Incarnation(RandomID(high: 0, low: number)))
@@ -12,20 +30,11 @@ import Testing
 
     /// It would wait for a cluster that nobody founds any more.
     @Test func `It says that the claim is not taken over, and what can be done`() {
-        let introduction = FormationIntroduction(
-            identity: identity(1), address: PeerAddress("10.0.0.1:4002"), suffrage: .voter,
-            expect: 0)
-        var machine = RegistryFormation(
-            RegistryFormationSettings(introduction, apiURL: nil, limit: nil),
-            state: RegistryState(), freshID: RandomID(high: 0, low: 256), seed: 7)
+        var machine = self.machine()
         let claim = LeaderEntry(
             id: NodeID("3"), apiURL: nil, address: PeerAddress("10.0.0.3:4002"),
             cluster: ClusterID(RandomID(high: 1, low: 1)), state: .forming,
             nonce: RandomID(high: 1, low: 2), term: .zero, founders: [])
-        let cluster = ClusterID(RandomID(high: 2, low: 2))
-        let member = NodeRecord(
-            identity: identity(2), cluster: cluster, address: PeerAddress("10.0.0.2:4002"),
-            apiURL: nil, suffrage: .voter, expect: 0)
         var last = ""
         var writes = 0
         var now = Duration.zero
@@ -53,5 +62,70 @@ import Testing
         #expect(writes == 0)
         #expect(last.contains("records of nodes of cluster \(cluster); joining"), "\(last)")
         #expect(last.hasSuffix("disco clear --cluster \(cluster)"), "\(last)")
+    }
+    /// What comes of a claim where a member puts its record back, that the registry had lost, as soon as the claim
+    /// stands there.
+    private func outcome(
+        of machine: RegistryFormation, fate: RegistryAnswer? = nil
+    ) -> (founded: Bool, joined: [PeerAddress], registry: SimulatedRegistry) {
+        var machine = machine
+        var registry = SimulatedRegistry()
+        var founded = false
+        var joined: [PeerAddress] = []
+        var now = Duration.zero
+        while now < .seconds(3) {
+            machine.tick(now)
+            for effect in machine.takeEffects() {
+                switch effect {
+                case .ask(.erase, let id, _) where fate != nil:
+                    if let fate { machine.answered(fate, to: id) }
+                case .ask(let request, let id, _):
+                    let answer = registry.perform(request)
+                    if registry.leader != nil, registry["nodes/2"] == nil {
+                        registry.put("nodes/2", member.encoded())
+                    }
+                    machine.answered(answer, to: id)
+                case .persist(_, let ticket): machine.persisted(ticket)
+                case .sendHello(let address):
+                    let introduction = FormationIntroduction(
+                        identity: identity(2), address: address, suffrage: .voter, expect: 0)
+                    machine.helloAnswered(
+                        CandidateFacts(
+                            introduction: introduction, cluster: cluster, leader: address),
+                        from: address)
+                case .attemptJoin(let address):
+                    joined.append(address)
+                    machine.joined(cluster)
+                case .start: founded = true
+                default: break
+                }
+            }
+            now += .milliseconds(1)
+        }
+        return (founded, joined, registry)
+    }
+
+    /// There would be two clusters: its leader, which is not elected yet, will find another's entry.
+    @Test
+    func `Who finds a record of a member before its claim is complete withdraws it and joins`() {
+        let (founded, joined, registry) = outcome(of: machine())
+        #expect(!founded)
+        #expect(joined == [PeerAddress("10.0.0.2:4002")])
+        #expect(registry.leader == nil)
+    }
+
+    /// A write of this node that is late may bring the claim to its end as long as the entry stands.
+    @Test func `While the entry can't be erased it neither founds nor joins`() {
+        let failure = RegistryFailure(.unavailable, "connection refused")
+        let (founded, joined, registry) = outcome(of: machine(), fate: .failed(failure))
+        #expect(!founded && joined.isEmpty)
+        #expect(registry.leader?.state == .forming)
+    }
+
+    /// What that one replaces may have left records.
+    @Test func `A claim with -bootstrap-anew is completed beside records of another cluster`() {
+        let (founded, joined, registry) = outcome(of: machine(foundsAnew: true))
+        #expect(founded && joined.isEmpty)
+        #expect(registry.leader?.state == .formed)
     }
 }

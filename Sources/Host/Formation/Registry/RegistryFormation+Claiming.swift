@@ -144,6 +144,10 @@ extension RegistryFormation {
         guard let claim = state.claim else { return }
         target = .nothing
         basis = nil
+        guard !showsCluster(besides: claim.value.cluster, view) else {
+            // An own write of before may still be on its way: it must not bring a claim to its end that is dropped.
+            return ask(.erase(RecordName.leader, expected: revision), .eraseForming)
+        }
         guard let watched, view.startedAt >= watched.since + probation else {
             return lookSoon(max(.zero, (watched?.since ?? now) + probation - now))
         }
@@ -155,6 +159,26 @@ extension RegistryFormation {
             .write(
                 RecordName.leader, value: self.entry(of: claim, .formed).encoded(),
                 expected: revision), .writeFormed)
+    }
+
+    /// Somebody is in another cluster than the claimed one. With `-bootstrap-anew` records of others may have been there
+    /// when this node claimed.
+    private func showsCluster(besides claimed: ClusterID, _ view: RegistryView) -> Bool {
+        guard !settings.foundsAnew else { return false }
+        return view.members(besides: identity.id).contains { $0.cluster != claimed }
+            || hellos.contains { $0.facts.cluster.map { $0 != claimed } ?? false }
+    }
+
+    /// The claim is dropped as if a look had shown no entry.
+    mutating func erasedForming(_ answer: RegistryAnswer) {
+        guard case .erased = answer, let view else { return uncertain(answer) }
+        watched = nil
+        shown = nil
+        absentSince = now
+        self.view = RegistryView(
+            leader: .absent, records: view.records, isCut: view.isCut, startedAt: now, endedAt: now)
+        isDecisionDue = true
+        lookSoon()
     }
 
     /// Most of those that the claim names are gone since: after the time that others would have to

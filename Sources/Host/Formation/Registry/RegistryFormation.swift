@@ -14,7 +14,8 @@ package import Raft
 ///   writes it as *formed*, if the entry is still the one it wrote; only then does it start Raft.
 ///   With `-bootstrap-expect` it
 ///   claims only when N voters that have records have answered a hello with the incarnation in
-///   their record, and the entry names N of them.
+///   their record, and the entry names N of them. Where it finds a node of another cluster before
+///   (d) it erases its entry, and then drops the claim: the registry had lost what told of that one.
 /// - `leader` is *forming*: the node waits. When the entry's revision has not changed for 15 s on
 ///   the node's own clock, it may claim in its place, at that revision; the other's (d) then finds
 ///   a conflict. So whoever stops or stalls between (b) and (d) holds nobody up and splits nothing.
@@ -98,6 +99,7 @@ package struct RegistryFormation: Sendable {
             case lookAtNodes(RegistryView.Leader)
             case writeForming
             case writeFormed
+            case eraseForming
         }
 
         let id: RegistryRequestID
@@ -206,6 +208,7 @@ package struct RegistryFormation: Sendable {
         case .lookAtNodes(let leader): sawNodes(answer, leader, sentAt: request.sentAt)
         case .writeForming: wroteForming(answer)
         case .writeFormed: wroteFormed(answer)
+        case .eraseForming: erasedForming(answer)
         }
         drive()
     }
