@@ -180,7 +180,9 @@ extension NodeMachine {
             emit(.answerPeer(id, .hello(hello(for: caller.identity))))
             disowned(by: caller.identity, of: theirs)
         case .join(let request):
-            guard openDialBacks < Self.mostDialBacks else {
+            // Members that moved find places of their own: by strangers they would be kept out.
+            let places = isMember(caller) ? Self.mostDialBacks * 2 : Self.mostDialBacks
+            guard openDialBacks < places else {
                 let refusal = JoinRefusal(code: .busy, text: "too many nodes ask to join at once")
                 return emit(.answerPeer(id, .joinRefused(refusal)))
             }
