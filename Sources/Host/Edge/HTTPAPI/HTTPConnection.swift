@@ -476,10 +476,10 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     private func traffic(of channel: any Channel) -> HTTPTraffic {
-        let unsent = meterUnsent(channel) + meterUnacknowledged(channel)
-        return HTTPTraffic(
-            received: meter.received, taken: output.written - unsent, unsent: unsent,
-            isMidHead: meter.isMidHead && held == nil)
+        HTTPTraffic(
+            received: meter.received, written: output.written, waiting: meterUnsent(channel),
+            unacknowledged: meterUnacknowledged(channel),
+            isMidHead: meter.isMidHead && held == nil, limits.pace)
     }
 
     private func write(_ response: Response, _ framing: ResponseFraming) {

@@ -10,6 +10,25 @@ struct HTTPTraffic {
     var isMidHead = false
 }
 
+extension HTTPTraffic {
+    /// Of a connection with a socket. The end of an answer that is all in the socket counts as taken: it is there for a
+    /// round trip at least, so that of a client which asks for little at the beat of these looks each may see one, if
+    /// never the same.
+    /// - Parameters:
+    ///   - written: bytes for the client so far.
+    ///   - waiting: those of them that the socket has not taken.
+    ///   - unacknowledged: those that the socket has taken, and the other side has not.
+    init(
+        received: Int, written: Int, waiting: Int, unacknowledged: Int, isMidHead: Bool,
+        _ limits: HTTPPaceLimits
+    ) {
+        let isEnd = waiting == 0 && unacknowledged < limits.takenBytes
+        let unsent = isEnd ? 0 : waiting + unacknowledged
+        self.init(
+            received: received, taken: written - unsent, unsent: unsent, isMidHead: isMidHead)
+    }
+}
+
 /// How slow a client may be. A rate is so many bytes within a window: a steady client reaches it
 /// however slow its network is, one that only keeps the connection busy does not.
 struct HTTPPaceLimits: Equatable, Sendable {

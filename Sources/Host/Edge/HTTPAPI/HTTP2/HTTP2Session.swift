@@ -217,13 +217,13 @@ final class HTTP2Session: ChannelInboundHandler {
 
     private func traffic(of channel: any Channel) -> HTTPTraffic {
         let waiting = meterUnsent(channel)
-        let unsent = waiting + meterUnacknowledged(channel)
-        let taken = meter.sent - unsent
-        if waiting > 0 { drained += max(0, taken - lastTaken) }
-        lastTaken = taken
         let scan = meter.incoming
-        return HTTPTraffic(
-            received: meter.received, taken: taken, unsent: unsent,
-            isMidHead: scan.isMidHead || scan.isMidFrame && machine.streams == 0)
+        let traffic = HTTPTraffic(
+            received: meter.received, written: meter.sent, waiting: waiting,
+            unacknowledged: meterUnacknowledged(channel),
+            isMidHead: scan.isMidHead || scan.isMidFrame && machine.streams == 0, limits.pace)
+        if waiting > 0 { drained += max(0, traffic.taken - lastTaken) }
+        lastTaken = traffic.taken
+        return traffic
     }
 }
