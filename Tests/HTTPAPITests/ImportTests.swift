@@ -287,6 +287,16 @@ import Wire
         #expect(try other.post("/db/import?table=t&format=csv&redirect", "a\n1\n").status == 301)
     }
 
+    @Test func `What the node has no file for is no fault of the body`() throws {
+        let loads = LoadsDouble(fault: { _ in .unable("no file") }, { _ in .busy })
+        let client = try Client(FakeNode { _ in nil }, loads: loads)
+        let answer = try client.post("/db/import?table=t&format=csv", "a\n1\n")
+        #expect(answer.status == 503)
+        #expect(answer.body == "no file\n")
+        #expect(answer.headers["retry-after"] == "1")
+        #expect(client.node.requests.isEmpty)
+    }
+
     @Test func `A client that wants lines hears of each batch`() throws {
         let client = try client()
         let body = #"{"a":1}"# + "\n" + #"{"a":2}"# + "\n" + #"{"a":3}"# + "\n"

@@ -67,7 +67,11 @@ final class LoadsDouble: Sendable {
         func keep() throws(KeptFileFault) -> any KeptFile {
             loads.state.withLock { $0.finished += 1 }
             let body = body.withLock { $0 }
-            if case .unfit(let text) = loads.fault(body) { throw KeptFileFault(text: text) }
+            switch loads.fault(body) {
+            case .unfit(let text): throw KeptFileFault(text: text)
+            case .unable(let text): throw KeptFileFault(text: text, isOfNode: true)
+            default: break
+            }
             return MemoryFile(body) { [loads] in loads.state.withLock { $0.removed += 1 } }
         }
 

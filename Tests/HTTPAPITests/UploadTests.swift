@@ -162,6 +162,7 @@ import Wire
     @Test(arguments: [
         (LoadContent.unfit("damaged"), 400, "damaged\n"),
         (.tooLarge("too much"), 413, "too much\n"),
+        (.unable("no file"), 503, "no file\n"),
     ])
     func `A body of which nothing can become is refused as soon as that shows`(
         fault: LoadContent, status: Int, text: String
@@ -175,6 +176,7 @@ import Wire
         #expect(answer.status == status)
         #expect(answer.body == text)
         #expect(answer.headers["connection"] == "close")
+        #expect((answer.headers["retry-after"] != nil) == (status == 503))
         #expect(loads.discarded == 1)
         try client.send("more")
         #expect(loads.parts.count == 2)

@@ -16,5 +16,9 @@ import Wire
             }
             #expect(text.hasPrefix("no file can be made in "), "\(text)")
         }
+        let kept = reader.begin()
+        _ = kept.add(Array("a,b".utf8))
+        let fault = #expect(throws: KeptUploadFault.self) { _ = try kept.keep() }
+        #expect(fault?.isOfNode == true)
     }
 }

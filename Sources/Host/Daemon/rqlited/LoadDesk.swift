@@ -63,7 +63,7 @@ final class LoadDesk: Sendable {
             do throws(KeptUploadFault) {
                 return File(try upload.keep())
             } catch {
-                throw KeptFileFault(text: error.text)
+                throw KeptFileFault(text: error.text, isOfNode: error.isOfNode)
             }
         }
     }

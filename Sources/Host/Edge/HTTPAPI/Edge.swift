@@ -131,6 +131,7 @@ struct Edge: Sendable {
             return response
         case .bodyUnfit(let text, let isTooLarge):
             return .plain(isTooLarge ? .payloadTooLarge : .badRequest, text)
+        case .bodyUnkept(let text): return .unable(text)
         case .bodyTooSlow:
             return .plain(.requestTimeout, "the request's body came too slowly: nothing was done")
         case .malformed(let text): return .plain(.badRequest, text)

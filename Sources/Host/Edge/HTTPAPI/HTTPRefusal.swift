@@ -8,6 +8,8 @@ enum HTTPRefusal: Equatable {
     case uploadsExhausted(Shortage)
     /// What takes the body in parts can do nothing with it; why, in words for the client.
     case bodyUnfit(String, isTooLarge: Bool)
+    /// This node lacks what it takes to keep the body, for now; what, in words for the client.
+    case bodyUnkept(String)
     case malformed(String)
     case headerTooLarge
     case targetTooLong

@@ -6,8 +6,8 @@ package import Wire
 /// Calls may take their time: never on an event loop. One at a time, on any thread, but for `abandon`.
 package protocol LoadIntake: AnyObject, Sendable {
     /// The next bytes, as the client sent them.
-    /// - Returns: nil: they were taken. Otherwise `tooLarge` or `unfit`: nothing can become of the
-    ///   body, which `finish` says as well.
+    /// - Returns: nil: they were taken. Otherwise `tooLarge`, `unfit` or `unable`: nothing can become of
+    ///   the body, which `finish` says as well.
     func add(_ part: [UInt8]) -> LoadContent?
 
     /// The body has come to its end. To be called once.
@@ -30,7 +30,8 @@ extension LoadContent {
         switch self {
         case .tooLarge(let text): .bodyUnfit(text, isTooLarge: true)
         case .unfit(let text): .bodyUnfit(text, isTooLarge: false)
-        case .sql, .image, .parcel, .busy, .unable: nil
+        case .unable(let text): .bodyUnkept(text)
+        case .sql, .image, .parcel, .busy: nil
         }
     }
 }

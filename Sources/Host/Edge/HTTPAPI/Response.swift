@@ -99,6 +99,13 @@ struct Response: Sendable {
         Response(status, .plainError, body: Array("\(text)\n".utf8))
     }
 
+    /// This node lacks something, for now: nothing was done, and the client may try again.
+    static func unable(_ text: String) -> Response {
+        var response = Response.plain(.serviceUnavailable, text)
+        response.retryAfter = 1
+        return response
+    }
+
     static func redirect(_ status: HTTPResponseStatus, to location: String) -> Response {
         var response = Response(status)
         response.location = location

@@ -44,12 +44,17 @@ package final class KeptUpload: Sendable {
 /// Why nothing more can be read of what is imported, in words for the client.
 package struct KeptUploadFault: Error, Equatable {
     package var text: String
+    /// This node lacks what it takes to keep it, for now: nothing is known of the body.
+    package var isOfNode = false
 
     init(text: String) { self.text = text }
 
     init(_ refusal: LoadRefusal) {
         switch refusal.content {
-        case .unfit(let text), .tooLarge(let text), .unable(let text): self.text = text
+        case .unfit(let text), .tooLarge(let text): self.text = text
+        case .unable(let text):
+            self.text = text
+            isOfNode = true
         case .sql, .image, .parcel, .busy: text = "the body can't be read"
         }
     }

@@ -37,7 +37,7 @@ package final class LoadUpload: Sendable {
     deinit { discard() }
 
     /// The next bytes.
-    /// - Returns: nil when they are in the file, else `tooLarge` or `unfit`.
+    /// - Returns: nil when they are in the file, else `tooLarge`, `unfit` or `unable`.
     package func add(_ part: [UInt8]) -> LoadContent? {
         let reader = reader
         return state.withLock { state -> LoadContent? in

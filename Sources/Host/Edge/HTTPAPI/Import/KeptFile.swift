@@ -21,6 +21,11 @@ package protocol KeptTable: AnyObject {
 /// Why a body can't be read, in words for the client.
 package struct KeptFileFault: Error, Equatable {
     package var text: String
+    /// This node lacks what it takes to keep it, for now: nothing is known of the body.
+    package var isOfNode: Bool
 
-    package init(text: String) { self.text = text }
+    package init(text: String, isOfNode: Bool = false) {
+        self.text = text
+        self.isOfNode = isOfNode
+    }
 }

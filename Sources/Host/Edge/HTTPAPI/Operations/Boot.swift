@@ -29,10 +29,7 @@ extension HTTPOperation {
             case .parcel(let parcel): return .ship(parcel, isBoot: true)
             case .tooLarge(let text): return .respond(.plain(.payloadTooLarge, text))
             case .unfit(let text): return .respond(.plain(.badRequest, text))
-            case .unable(let text):
-                var response = Response.plain(.serviceUnavailable, text)
-                response.retryAfter = 1
-                return .respond(response)
+            case .unable(let text): return .respond(.unable(text))
             case .sql: return .respond(.plain(.badRequest, "invalid SQLite data"))
             case .busy:
                 var response = Response.plain(.serviceUnavailable, "load in progress")

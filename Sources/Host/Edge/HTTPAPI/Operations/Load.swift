@@ -32,10 +32,7 @@ extension HTTPOperation {
             case .parcel(let parcel): return .ship(parcel, isBoot: false)
             case .tooLarge(let text): return .respond(.plain(.payloadTooLarge, text))
             case .unfit(let text): return .respond(.plain(.badRequest, text))
-            case .unable(let text):
-                var response = Response.plain(.serviceUnavailable, text)
-                response.retryAfter = 1
-                return .respond(response)
+            case .unable(let text): return .respond(.unable(text))
             case .busy:
                 var response = Response.plain(
                     .serviceUnavailable,

@@ -32,7 +32,8 @@ extension HTTPOperation {
             do throws(KeptFileFault) {
                 return .importRows(try ImportRequest.run(request.parameters, kept.intake.keep()))
             } catch {
-                return .respond(.plain(.badRequest, error.text))
+                return .respond(
+                    error.isOfNode ? .unable(error.text) : .plain(.badRequest, error.text))
             }
         },
         // Each batch has its reply; the client's answer is made of all of them.
