@@ -221,11 +221,14 @@ final class ForwardedReplies: ReplySink {
     /// What is said in place of an answer for which there is no room. Of a write nothing that would have it sent again,
     /// and that it was carried out only if all of it was: what has failed may have undone the rest.
     private func dropped(_ reply: Reply, isRead: Bool) -> Reply {
-        guard !isRead else { return Reply(id: reply.id, outcome: .failed(.busy)) }
         var result = CommandResult([])
         switch reply.outcome {
         case .results(let found), .repeated(let found): result = found
         default: break
+        }
+        // What may write and has come to no index has only read.
+        guard !isRead, result.logIndex > 0 else {
+            return Reply(id: reply.id, outcome: .failed(.busy))
         }
         let room =
             "there is no room between nodes for the answer of \(reply.approximateSize) bytes"
