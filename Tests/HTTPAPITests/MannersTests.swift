@@ -278,4 +278,23 @@ import Wire
         let refused = Client.answers(in: try client.output())
         #expect(refused.first?.headers["access-control-allow-origin"] == origin)
     }
+
+    @Test func `Pages of other origins may send, and see, what rqlite does not know`() throws {
+        let client = try Client(FakeNode { _ in .results(.oneInsert) }, allowOrigin: "*")
+        try client.send(
+            "OPTIONS /db/execute HTTP/1.1\r\nHost: x\r\nOrigin: https://other.example\r\n"
+                + "Access-Control-Request-Method: POST\r\n"
+                + "Access-Control-Request-Headers: content-type,if-none-match, idempotency-key,x-a\r\n"
+                + "\r\n")
+        let text = try client.output()
+        #expect(text.contains("Access-Control-Allow-Headers: Content-Type\r\n"))
+        #expect(
+            text.contains("Access-Control-Allow-Headers: Idempotency-Key, If-None-Match\r\n"))
+        let exposed = try client.get("/nowhere").headers["access-control-expose-headers"] ?? ""
+        for name in OperationNote.AnswerField.allCases.map(\.rawValue) + ["X-Rqlited-Error"] {
+            #expect(exposed.contains(name), "\(name)")
+        }
+        let other = try Client(FakeNode { _ in nil }).get("/nowhere")
+        #expect(other.headers["access-control-expose-headers"] == nil)
+    }
 }

@@ -99,6 +99,7 @@ struct Edge: Sendable {
     /// Always 200, as rqlite has it, whatever else is wrong with the request.
     private func options(_ head: HTTPRequestHead) -> Response {
         var response = Response(.ok)
+        response.allowedFields = Self.allowedFields(head.headers)
         do throws(QueryParameters.Invalid) {
             let request = try HTTPRequest(head, arrival: .now())
             response.allow = OperationTable.path(for: request.path)?.allow
@@ -106,6 +107,17 @@ struct Edge: Sendable {
             // Then there is no path to tell of.
         }
         return response
+    }
+
+    /// Of the fields that a page of another origin would send, those that mean something here and that rqlite,
+    /// which does not know them, does not allow.
+    private static func allowedFields(_ headers: HTTPHeaders) -> String? {
+        let asked = headers[canonicalForm: "access-control-request-headers"]
+        guard !asked.isEmpty else { return nil }
+        let names = Set(asked.map { $0.lowercased() })
+        let known = OperationNote.RequestField.allCases.map(\.rawValue)
+            .filter { names.contains($0.lowercased()) }
+        return known.isEmpty ? nil : known.joined(separator: ", ")
     }
 
     func response(to refusal: HTTPRefusal) -> Response {

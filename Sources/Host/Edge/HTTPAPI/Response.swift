@@ -67,6 +67,8 @@ struct Response: Sendable {
     var retryAfter: Int?
     /// The methods that the path takes.
     var allow: String?
+    /// Header fields that a page of another origin may send, beside those that every answer allows.
+    var allowedFields: String?
     /// The address of the node that did the work.
     var servedBy: String?
     /// What went wrong, for programs: the header `X-Rqlited-Error`.
@@ -156,7 +158,11 @@ struct ResponseWriter: Sendable {
             text += "Access-Control-Allow-Credentials: true\r\n"
             text += "WWW-Authenticate: Basic realm=\"rqlite\"\r\n"
         }
-        if let allowOrigin { text += "Access-Control-Allow-Origin: \(allowOrigin)\r\n" }
+        if let allowOrigin {
+            text += "Access-Control-Allow-Origin: \(allowOrigin)\r\n"
+            // Without it a page sees hardly more of an answer's header than its type.
+            text += "Access-Control-Expose-Headers: \(Self.exposedFields)\r\n"
+        }
         text += "Access-Control-Allow-Methods: OPTIONS, GET, POST\r\n"
         let allowed = asksForCredentials ? "Content-Type, Authorization" : "Content-Type"
         text += "Access-Control-Allow-Headers: \(allowed)\r\n"
@@ -165,6 +171,11 @@ struct ResponseWriter: Sendable {
             Array("HTTP/1.1 200 OK\r\n".utf8) + common
             + Array(Response.Content.json.header.description.utf8)
     }
+
+    /// Header fields of answers that a page of another origin may look at.
+    private static let exposedFields =
+        "Accept-Ranges, Content-Range, ETag, Idempotency-Replayed, Retry-After, "
+        + "X-Rqlite-Raft-Index, X-Rqlite-Served-By, X-Rqlite-Version, X-Rqlited-Commit, X-Rqlited-Error"
 
     /// A complete answer, or the head of one in slices.
     func write(_ response: Response, _ framing: ResponseFraming, to output: inout ByteBuffer) {
@@ -229,6 +240,10 @@ struct ResponseWriter: Sendable {
         }
         if let location = response.location { writeField("Location: ", location, to: &output) }
         if let allow = response.allow { writeField("Allow: ", allow, to: &output) }
+        if let fields = response.allowedFields {
+            // A second line, which says as much as one longer one (RFC 9110 §5.3).
+            writeField("Access-Control-Allow-Headers: ", fields, to: &output)
+        }
         if let seconds = response.retryAfter {
             writeField("Retry-After: ", String(seconds), to: &output)
         }

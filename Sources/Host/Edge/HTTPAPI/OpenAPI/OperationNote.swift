@@ -2,7 +2,7 @@
 /// notes, and the parameters named here are those that the operation is given.
 struct OperationNote: Sendable {
     /// A header field of requests that changes what an operation does.
-    enum RequestField: String, Sendable {
+    enum RequestField: String, CaseIterable, Sendable {
         case idempotencyKey = "Idempotency-Key"
         case ifNoneMatch = "If-None-Match"
         case ifMatch = "If-Match"
@@ -21,7 +21,7 @@ struct OperationNote: Sendable {
     }
 
     /// A header field of answers that clients look at.
-    enum AnswerField: String, Sendable {
+    enum AnswerField: String, CaseIterable, Sendable {
         case servedBy = "X-Rqlite-Served-By"
         case logIndex = "X-Rqlite-Raft-Index"
         case commit = "X-Rqlited-Commit"
