@@ -61,6 +61,19 @@ import Wire
         #expect(text.contains("index i"), "\(text)")
     }
 
+    /// SQLite keeps the number, and says of each that it is none that the column has.
+    @Test func `A file is taken though a million values break a rule of their table`() throws {
+        let columns = (0..<10).map { "ALTER TABLE t ADD COLUMN c\($0) TEXT DEFAULT TRUE;" }
+        #expect(
+            try isTaken(
+                """
+                CREATE TABLE t(a);
+                WITH RECURSIVE n(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM n WHERE x < 100001)
+                INSERT INTO t SELECT 'a row of an honest table' FROM n;
+                \(columns.joined(separator: "\n"))
+                """))
+    }
+
     @Test func `An index with doubles is refused, whatever its name`() throws {
         let found = try content(
             of: """

@@ -159,9 +159,20 @@ extension DatabaseDirectory {
     }
 
     /// Lines of a check that are looked at first: of pages that are damaged SQLite gathers all of them in one text.
-    private static let fewVerdicts = 100
-    /// Where those are of rows that break a rule of their table: what is wrong with the file may stand behind them.
-    static let mostVerdicts = 1_000_000
+    private static let fewVerdicts: Int64 = 100
+    /// Where those are of rows that break a rule of their table: what is wrong with the file may stand behind them. A column
+    /// that is added as `TEXT DEFAULT TRUE` has one for each row. More than the file has bytes no rows of clients have, but a
+    /// few MB of rows of 2000 columns could; some million take a second.
+    private static func mostVerdicts(
+        of connection: borrowing Connection
+    ) throws(SQLiteError) -> Int64 {
+        let pages = try connection.integer("PRAGMA main.page_count") ?? 0
+        let size = try connection.integer("PRAGMA main.page_size") ?? 0
+        let (bytes, isMore) = pages.multipliedReportingOverflow(by: size)
+        // SQLite takes no larger number.
+        let most = Int64(Int32.max)
+        return isMore ? most : min(max(bytes, 1_000_000), most)
+    }
 
     /// - Parameter pragma: `quick_check` or `integrity_check`.
     /// - Returns: the first thing that SQLite finds wrong with the file itself; nil: nothing. `isAll`: nothing may stand
@@ -169,9 +180,10 @@ extension DatabaseDirectory {
     static func damage(
         of connection: borrowing Connection, by pragma: String
     ) throws(SQLiteError) -> (text: String?, isAll: Bool) {
-        for most in [fewVerdicts, mostVerdicts] {
+        for isFirst in [true, false] {
+            let most = try isFirst ? fewVerdicts : mostVerdicts(of: connection)
             let verdicts = try connection.prepare("PRAGMA \(pragma)(\(most))")
-            var count = 0
+            var count: Int64 = 0
             while try verdicts.step() {
                 count += 1
                 if let damage = Self.damage(in: verdicts.text(at: 0) ?? noVerdict) {
@@ -203,13 +215,15 @@ extension DatabaseDirectory {
     /// Rows that break a rule of their table are no damage: a client can bring them about, with
     /// `ALTER TABLE … ADD COLUMN … DEFAULT` of another type, and a snapshot must hold them too.
     static func isAboutContent(_ verdict: String) -> Bool {
-        // An index with doubles may have any name: "non-unique entry in index a value in b".
+        contentVerdicts.contains { verdict.utf8.starts(with: $0.utf8) }
+    }
+
+    /// How they begin. An index with doubles may have any name: "non-unique entry in index a value in b".
+    private static let contentVerdicts: [String] = {
         let types = ["ANY", "BLOB", "INT", "INTEGER", "REAL", "TEXT"].map { "non-\($0)" }
         let values = (["NULL", "NUMERIC", "TEXT"] + types).map { "\($0) value in " }
-        return (values + ["CHECK constraint failed in "]).contains {
-            verdict.utf8.starts(with: $0.utf8)
-        }
-    }
+        return values + ["CHECK constraint failed in "]
+    }()
 
     private func preparing(
         _ path: String, access: Connection.Access,

@@ -137,8 +137,8 @@ struct LoadedSchema {
             throw SQLiteError(
                 extendedCode: SQLITE_CORRUPT,
                 message:
-                    "\(DatabaseDirectory.mostVerdicts) rows break a rule of their table, so whether the file is whole is "
-                    + "not known")
+                    "more values in it than it has bytes break a rule of their table, so whether the file is whole is not "
+                    + "known: load its dump instead")
         }
     }
 
