@@ -338,6 +338,10 @@ struct ArchiveRestoreTests {
         let object = try #require(try fixture.objects().first { $0.contains("/extensions-") })
         try Data("00 b.so".utf8).write(to: URL(filePath: object))
         #expect(refusal { _ = try fixture.restore(.newest) }.contains("spoilt"))
+        // Nothing that is there is written over: a key may not be allowed to.
+        try note([("sums.so", "0123456789abcdef"), ("a b.so", "00")])
+        try note([("sums.so", "1123456789abcdef")])
+        #expect(refusal { _ = try fixture.restore(.newest) }.contains("spoilt"))
     }
 
     @Test func `Targets are an index or a moment and nothing else`() {

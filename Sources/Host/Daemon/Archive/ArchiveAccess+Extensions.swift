@@ -8,7 +8,8 @@ extension ArchiveAccess {
     private static let prefix = "extensions-"
     private static let mostBytes = 1 << 20
 
-    /// Says it of what follows a base from now on. The same once more changes nothing.
+    /// Says it of what follows a base from now on. The same once more is not written: there are keys, and storages, that
+    /// let nobody write over what is there.
     /// - Parameters:
     ///   - extensions: by their names in the data directory.
     ///   - directory: of temporary files.
@@ -21,7 +22,9 @@ extension ArchiveAccess {
         let lines = extensions.map { "\($0.hash) \($0.name)\n" }.sorted()
         try file.add(Array(lines.joined().utf8))
         let name = Self.prefix + (try file.finish())
-        try place.store(file, inArchive: "\(cluster)/\(base.text)/\(name)", stop)
+        let folder = "\(cluster)/\(base.text)/"
+        guard try !place.list(archive: folder, stop).contains(name) else { return }
+        try place.store(file, inArchive: folder + name, stop)
     }
 
     /// The names of all that were there behind a base at one time or another, each once.
