@@ -125,6 +125,7 @@ struct ArchiveRestoreTests {
         for target in [ArchiveTarget.newest, .index(LogIndex(9)), .time(7000)] {
             let text = refusal { _ = try fixture.restore(target) }
             #expect(text.contains("base of") && text.contains("is missing"), "\(text)")
+            #expect(text.contains("--at 8 restores it"), "\(text)")
         }
         #expect(try fixture.restore(.index(LogIndex(8))).rows == seen[LogIndex(8)])
     }

@@ -83,7 +83,7 @@ package struct ArchivePlan: Equatable, Sendable {
         // One that never came has nothing that the chain before it lacks.
         let lost = baseless.first { !$0.pieces.isEmpty && $0.leadsFarther(than: chain) }
         if let lost, target == .newest || !chain.reaches(target, before: next) {
-            throw Self.missing(lost.base, of: cluster, store.place.name)
+            throw Self.missing(lost.base, of: cluster, store.place.name, beside: chain)
         }
         try self.init(cluster: cluster, chain: chain, next: next, target: target)
     }
@@ -167,12 +167,16 @@ package struct ArchivePlan: Equatable, Sendable {
         return found.sorted { $0.isNewer(than: $1) }
     }
 
+    /// - Parameter chain: what can be restored. A base may be on its way still, behind what the log lost.
     private static func missing(
-        _ base: BaseName, of cluster: ClusterID, _ place: String
+        _ base: BaseName, of cluster: ClusterID, _ place: String, beside chain: ArchiveChain? = nil
     ) -> StorageFault {
-        StorageFault(
+        let rest = chain.map {
+            "; what is there whole ends at index \($0.end), \($0.endText): --at \($0.end) restores it"
+        }
+        return StorageFault(
             "the base \(cluster)/\(base.text)/base of \(place) is missing, and nothing can be restored "
-                + "without it from index \(base.position.index) on")
+                + "without it from index \(base.position.index) on" + (rest ?? ""))
     }
 
     private static func missing(
