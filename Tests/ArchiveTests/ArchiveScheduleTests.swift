@@ -257,8 +257,11 @@ struct ArchiveScheduleTests {
     mutating func `Behind a base on its way nothing leads farther than behind the one before`() {
         #expect(step(0) == .survey)
         schedule.surveyed(Self.end(15), age: .seconds(100), at: at(0))
-        schedule.shipped(Self.end(18), isBehind: true, at: at(0))
+        schedule.shipped(Self.end(17), isBehind: true, at: at(0))
         schedule.sends(Self.base, at: at(0))
+        // That one goes first.
+        #expect(schedule.pieceAhead(at: at(10), index: LogIndex(20))?.through == nil)
+        schedule.shipped(Self.end(18), isBehind: false, at: at(10))
         #expect(schedule.pieceAhead(at: at(10), index: LogIndex(20))?.through == LogIndex(18))
         schedule.shippedAhead(Self.end(18), isBehind: false, at: at(10))
         #expect(schedule.pieceAhead(at: at(20), index: LogIndex(20))?.through == nil)

@@ -49,6 +49,8 @@ package struct ArchiveSchedule: Equatable, Sendable {
     package private(set) var ahead: ArchiveEnd?
     /// When the next of them goes.
     private var aheadDue = MonotonicTime.zero
+    /// The log holds more than went behind the base before.
+    private var isBehind = false
     /// Where the archive ended when this leadership last knew.
     private var knownEnd: LogIndex?
     /// Somebody has looked where the archive ends.
@@ -139,12 +141,13 @@ package struct ArchiveSchedule: Equatable, Sendable {
     package var wishes: LogIndex? { former == nil ? nil : end?.position.index.previous }
 
     /// The piece that goes behind the base on its way next, and the last entry for it; nil: none, or not yet. It leads
-    /// no farther than the chain before, if there is one: where the base does not come nothing is missing.
+    /// no farther than the chain before, if there is one: where the base does not come nothing is missing. And that one goes
+    /// first: where the line has room for one alone, it must not come to lag until the log lets go of what it needs.
     /// - Parameter index: how far the log is applied.
     package func pieceAhead(
         at now: MonotonicTime, index: LogIndex
     ) -> (behind: ArchiveEnd, through: LogIndex)? {
-        guard hasSurveyed, let ahead else { return nil }
+        guard hasSurveyed, !isBehind, let ahead else { return nil }
         let last = end.map { min($0.position.index, index) } ?? index
         guard ahead.position.index < last else { return nil }
         let isFar = last.distance(from: ahead.position.index) >= mostBehind
@@ -156,6 +159,7 @@ package struct ArchiveSchedule: Equatable, Sendable {
         knownEnd = (former ?? end)?.position.index ?? knownEnd
         end = nil
         former = nil
+        isBehind = false
         hasSurveyed = false
         mustProve = true
     }
@@ -215,6 +219,7 @@ package struct ArchiveSchedule: Equatable, Sendable {
         due = end == nil ? now + interval : now
         let isPassed = end.map { $0.position.index > start.position.index } ?? false
         former = isPassed && !mustProve ? end : nil
+        isBehind = false
         end = start
         lastBase = base
         mustProve = false
@@ -240,6 +245,7 @@ package struct ArchiveSchedule: Equatable, Sendable {
     /// - Parameter isBehind: the log holds more than went into it.
     package mutating func shipped(_ end: ArchiveEnd, isBehind: Bool, at now: MonotonicTime) {
         self.end = end
+        self.isBehind = isBehind
         if let former, former.position.index <= end.position.index { self.former = nil }
         mustProve = false
         failures = 0
@@ -254,6 +260,7 @@ package struct ArchiveSchedule: Equatable, Sendable {
     package mutating func broke() {
         end = former
         former = nil
+        isBehind = false
     }
 
     /// It can't be done now.
