@@ -106,6 +106,8 @@ extension Applier {
             try replaceAll(by: path, state)
         } catch {
             try forgetReplacement()
+            // The file was made a moment ago: what can't be opened now finds no descriptor.
+            guard error.code != SQLITE_CANTOPEN else { throw .diskFull }
             throw .storage("loading a database", error)
         }
         return nil
