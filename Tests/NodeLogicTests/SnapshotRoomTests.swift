@@ -54,6 +54,26 @@ import Time
         #expect(read.contains { $0.hasPrefix("read 3 x -> x=8") }, "\(read)")
     }
 
+    @Test func `A node whose log has no room asks for no database before it has`() {
+        var scenario = NodeScenario()
+        _ = scenario.run(
+            (1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1 checksums=1000" })
+        _ = scenario.run(["run 1500", "write 1 a:1", "write 1 b:2", "run 3000"])
+        let leader = (1...3).first { role($0, of: scenario) == .leader } ?? 1
+        let other = leader % 3 + 1
+        let lines = scenario.run(["full \(other) on", "rot \(other) a:9", "run 15000"])
+        #expect(
+            lines.contains {
+                $0.hasPrefix("\(other): [ this node's database is not to be trusted")
+            },
+            "\(lines)")
+        #expect(!lines.contains { $0.contains("snapshot not sent") }, "\(lines)")
+        let later = scenario.run(["full \(other) off", "run 8000"])
+        #expect(
+            later.contains { $0.hasPrefix("\(other): this node's database was replaced") },
+            "\(later)")
+    }
+
     /// Of one that is alone nobody will ever ask for an entry.
     @Test func `A log keeps nothing for others where the database has no room`() {
         var scenario = NodeScenario()

@@ -76,7 +76,8 @@ extension NodeMachine {
         troubles.set(.quarantined, quarantineText)
         tellTroubles()
         guard quarantine.cause != nil, exclusion == .none, let replicated else { return }
-        guard replicated.raft.role != .leader, seedsNow, !replicated.isSeeding,
+        // No offer is taken while the log has no room.
+        guard replicated.raft.role != .leader, seedsNow, !isLogFull, !replicated.isSeeding,
             !replicated.isInstalling, !snapshots.isReceiving,
             askedForSeedAt.map({ now - $0 >= Self.seedPause }) ?? true,
             let leader = replicated.raft.leader, let address = address(of: leader)
