@@ -54,6 +54,25 @@ import Time
         #expect(read.contains { $0.hasPrefix("read 3 x -> x=8") }, "\(read)")
     }
 
+    @Test func `A snapshot that is whole when the log has no room any more is dropped`() {
+        var scenario = NodeScenario()
+        _ = scenario.run((1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1 threshold=5" })
+        _ = scenario.run(["run 1500", "kill 3", "run 1500"])
+        _ = scenario.run((1...8).map { "write 1 x:\($0)" })
+        _ = scenario.run(["run 500"])
+        let sent = scenario.run(["hold on", "start 3", "run 3000"])
+        #expect(sent.contains("3: receives a snapshot of 1"), "\(sent)")
+        let lines = scenario.run(["full 3 on", "hold off", "deliver 3"])
+        #expect(
+            lines.contains {
+                $0.hasPrefix("1: snapshot not sent node.id=3") && $0.contains("log has no room")
+            }, "\(lines)")
+        #expect(scenario.ensemble.nodes[3]?.received.isEmpty == true)
+        _ = scenario.run(["full 3 off", "run 5000"])
+        let read = scenario.run(["read 3 x level=none"])
+        #expect(read.contains { $0.hasPrefix("read 3 x -> x=8") }, "\(read)")
+    }
+
     @Test func `A node whose log has no room asks for no database before it has`() {
         var scenario = NodeScenario()
         _ = scenario.run(

@@ -215,19 +215,23 @@ extension NodeMachine {
         }
     }
 
+    /// Why none can be put in place: it would wait for the write that waits for room, and the node hear nobody
+    /// meanwhile. It may itself be what filled the disk.
+    private var snapshotObstacle: String? { isLogFull ? "this node's log has no room" : nil }
+
     mutating func take(_ report: SnapshotReport) {
         switch report {
         case .sent(let id, let result): snapshots.sent(id, result, now: now)
         case .offered(let id, let offer):
-            // It would wait for the write that waits for room, and the node hear nobody meanwhile.
-            guard !isLogFull else {
-                return emit(.answerOffer(id, refusal: "this node's log has no room"))
+            if let snapshotObstacle {
+                return emit(.answerOffer(id, refusal: snapshotObstacle))
             }
             snapshots.offered(
                 id, offer, cluster: cluster, leader: replicated?.raft.leader,
                 term: replicated?.raft.term ?? .zero, breach: replicated?.breach(of: offer.mark))
         case .received(let id):
-            snapshots.received(id, cluster: replicated == nil ? nil : cluster)
+            snapshots.received(
+                id, cluster: replicated == nil ? nil : cluster, obstacle: snapshotObstacle)
         case .failed(let id, let cause): snapshots.failed(id, cause: cause)
         }
     }

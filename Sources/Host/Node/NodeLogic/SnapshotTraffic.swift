@@ -239,17 +239,20 @@ struct SnapshotTraffic {
     }
 
     /// The snapshot lies complete on disk.
-    mutating func received(_ id: SnapshotReceiptID, cluster: ClusterID?) {
+    /// - Parameter obstacle: why it can't be put in place; nil: it can.
+    mutating func received(_ id: SnapshotReceiptID, cluster: ClusterID?, obstacle: String?) {
         guard let present = incoming, present.id == id, present.token == nil else {
             decisions.append(.discard(id))
             decisions.append(.done(id, problem: "it is not wanted any more"))
             return
         }
-        guard present.offer.cluster == cluster else {
+        let problem =
+            present.offer.cluster == cluster
+            ? obstacle : "this node is not in cluster \(present.offer.cluster)"
+        if let problem {
             incoming = nil
             decisions.append(.discard(id))
-            decisions.append(
-                .done(id, problem: "this node is not in cluster \(present.offer.cluster)"))
+            decisions.append(.done(id, problem: problem))
             return
         }
         let token = SnapshotToken(newID())
