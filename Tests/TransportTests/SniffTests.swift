@@ -207,6 +207,40 @@ import Wire
         try await node.stop()
     }
 
+    /// As all do that dial in while the node is starting.
+    @Test func `Whose connection came before the membership was known is a member`() async throws {
+        var limits = TransportLimits.quick
+        limits.maxInboundPeers = 3
+        let node = try await TestNode.start("a", limits: limits)
+        let early = try await TestNode.start("b")
+        let late = try await TestNode.start("c")
+        early.knows(node)
+        early.transport.send([early.message(1, to: node.id)])
+        try await node.delegate.batches.wait(count: 1)
+        let members = [early.transport.identity, late.transport.identity].map {
+            Member(
+                id: $0.id, incarnation: $0.incarnation, address: PeerAddress("h:1"),
+                suffrage: .voter)
+        }
+        node.delegate.ownPresence.withLock { $0.members = members }
+        var strangers: [(RawConnection, any Channel)] = []
+        for count in 2...3 {
+            let stranger = try await RawConnection.open(to: node.listener.port)
+            try await stranger.1.say(WireBytes.preamble(purpose: 1) + WireBytes.introduction())
+            strangers.append(stranger)
+            try await until { node.transport.statistics.inbound.peers == count }
+        }
+        late.knows(node)
+        late.transport.send([late.message(1, to: node.id)])
+        try await node.delegate.batches.wait(count: 2)
+        #expect(try await strangers[0].0.bytesUntilClosed() == [])
+        // The first one did not have to come again.
+        #expect(node.transport.statistics.inbound.nodeConnections == 4)
+        try await node.stop()
+        try await early.stop()
+        try await late.stop()
+    }
+
     @Test func `However many clients there are, a node still gets a connection`() async throws {
         var limits = TransportLimits.quick
         limits.maxConnections = 16

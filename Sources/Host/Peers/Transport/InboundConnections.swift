@@ -12,8 +12,6 @@ final class InboundConnections: Sendable {
         /// Where the speaker says that it is reached.
         var place: PeerAddress?
         var purpose: ConnectionPurpose
-        /// The speaker says that it is a member of this node's cluster.
-        var isMember: Bool
         /// Counts those that were introduced.
         var number: UInt64
     }
@@ -42,9 +40,12 @@ final class InboundConnections: Sendable {
         var lastIntroduced: UInt64 = 0
 
         /// A place for a connection of a member, where there is none left.
+        /// - Parameter members: as the membership is now: when others were introduced it may not have been known yet.
         /// - Returns: who must go for that, to be closed; not under the lock. Nil: nobody.
-        mutating func makeRoom(for purpose: ConnectionPurpose) -> (any Channel)? {
-            if let gone = removeOldest(where: { !$0.isMember }) { return gone }
+        mutating func makeRoom(
+            for purpose: ConnectionPurpose, members: [NodeIdentity]
+        ) -> (any Channel)? {
+            if let gone = removeOldest(where: { !members.contains($0.speaker) }) { return gone }
             guard purpose != .calls else { return nil }
             if let gone = removeOldest(where: { $0.purpose == .calls }) { return gone }
             var counts: [NodeIdentity: Int] = [:]
@@ -153,18 +154,19 @@ final class InboundConnections: Sendable {
 
     /// The dialer has said who it is, and may speak. Without encryption nothing of that is proved: so where there
     /// are too many connections of nodes, one goes for a member's, first of all one that no member has opened.
-    /// - Parameter isMember: it says that it is a member of this node's cluster.
+    /// - Parameter members: of this node's cluster.
     /// - Returns: false when there are too many.
     func introduced(
         _ channel: any Channel, _ introduction: Introduction, _ purpose: ConnectionPurpose,
-        isMember: Bool
+        members: [NodeIdentity]
     ) -> Bool {
         let key = ObjectIdentifier(channel)
+        let isMember = members.contains(introduction.identity)
         let (isAdmitted, gone) = state.withLock { state -> (Bool, (any Channel)?) in
             guard !state.isClosed else { return (false, nil) }
             var gone: (any Channel)?
             if state.peers.count >= limits.placesOfNodes {
-                gone = isMember ? state.makeRoom(for: purpose) : nil
+                gone = isMember ? state.makeRoom(for: purpose, members: members) : nil
                 guard gone != nil else { return (false, nil) }
                 state.statistics.refusedOverLimit += 1
             }
@@ -172,7 +174,7 @@ final class InboundConnections: Sendable {
             state.lastIntroduced += 1
             state.peers[key] = Peer(
                 channel: channel, speaker: introduction.identity, place: introduction.address,
-                purpose: purpose, isMember: isMember, number: state.lastIntroduced)
+                purpose: purpose, number: state.lastIntroduced)
             return (true, gone)
         }
         gone?.close(promise: nil)

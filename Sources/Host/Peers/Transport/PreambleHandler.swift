@@ -108,7 +108,8 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
         guard
             transport.inbound.introduced(
-                context.channel, introduction, purpose, isMember: isMember(introduction, delegate))
+                context.channel, introduction, purpose,
+                members: delegate.presence.members.map(NodeIdentity.init(member:)))
         else {
             return refuse(context, .tooManyConnections, "too many connections between nodes")
         }
@@ -146,11 +147,6 @@ final class PreambleHandler: ChannelInboundHandler, RemovableChannelHandler {
         if let theirs = introduction.cluster, theirs == delegate.presence.cluster ?? theirs {
             return true
         }
-        return isMember(introduction, delegate)
-    }
-
-    /// Says that it is a member.
-    private func isMember(_ introduction: Introduction, _ delegate: any PeerDelegate) -> Bool {
         let identity = introduction.identity
         return delegate.presence.members.contains {
             $0.id == identity.id && $0.incarnation == identity.incarnation
