@@ -168,6 +168,31 @@ import Wire
         }
     }
 
+    /// Where the schema in front has no such table SQLite takes its own, also where that schema isn't there.
+    @Test(arguments: ["temp", "nowhere", "/* a */ \"Temp\" "])
+    func `A client's table lends no module of SQLite's its name`(schema: String) throws {
+        let database = try Database()
+        try database.execute(
+            "CREATE TABLE t(a)", "CREATE TABLE dbstat(path)",
+            "CREATE TABLE pragma_database_list(file)",
+            "INSERT INTO pragma_database_list VALUES('x')")
+        for sql in [
+            "INSERT INTO t SELECT path FROM \(schema).dbstat",
+            "INSERT INTO t SELECT file FROM \(schema).'PRAGMA_database_list'",
+            "WITH w AS (SELECT file FROM \(schema).[pragma_database_list]) INSERT INTO t SELECT * FROM w",
+            "CREATE TABLE u AS SELECT file FROM \(schema).pragma_database_list",
+        ] {
+            guard case .failed? = try database.execute(sql).first else {
+                Issue.record("\(sql) is carried out")
+                continue
+            }
+        }
+        #expect(
+            try database.execute("INSERT INTO t SELECT l.file FROM main.pragma_database_list AS l")
+                == [.changed(lastInsertID: 1, rowsAffected: 1)])
+        #expect(try database.rows("SELECT group_concat(a) FROM t") == ["x"])
+    }
+
     @Test func `A client that drops every table it finds leaves the daemon whole`() throws {
         let database = try Database()
         try database.execute(

@@ -45,6 +45,8 @@ final class Guard {
     var catalogueNames: Set<ByteText> = []
     /// Of the schema.
     var storedLiterals = StoredLiterals()
+    /// The text that is compiled may mean a module by the name of a client's table, with another schema in front.
+    var reachesModules = false
     /// The most tables that a SELECT of the text reads that is compiled.
     var tablesOfText = 0
     /// So many names may be found in columns when it is, each by the tables in which it is looked for.
@@ -241,7 +243,9 @@ final class Guard {
 
     /// A table or view of a client's, though a module of SQLite's has the name as well.
     private func isClients(_ name: String) -> Bool {
-        storedLiterals.likeModules.contains(ByteText(name.loweredASCII.utf8))
+        // What runs was judged when it was compiled, and modules name the schema that they are in.
+        (isRunning || !reachesModules)
+            && storedLiterals.likeModules.contains(ByteText(name.loweredASCII.utf8))
             // Their modules write them while the tables are made.
             || ShadowTables.isName(name, beside: virtualTables)
     }

@@ -204,6 +204,7 @@ final class StatementCompiler {
         let lookups = ColumnLookups(sql)
         let columns = max(guardian.storedLiterals.mostColumns, lookups.widest)
         size.lookupSteps = lookups.steps(columns: columns)
+        guardian.reachesModules = guardian.storedLiterals.reachesModules(sql)
         guardian.tablesOfText = lookups.count.tables
         guardian.mostFoundNames = ColumnLookups.names(
             steps: isBrief ? CompilationCost.free : max(stepsLeft, CompilationCost.free),

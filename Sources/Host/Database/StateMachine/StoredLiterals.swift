@@ -101,6 +101,34 @@ struct StoredLiterals {
         key == ByteText("dbstat".utf8) || key.bytes.starts(with: "pragma_".utf8)
     }
 
+    /// Whether a text has the name of such a table or view behind that of another schema, TEMP or one that isn't there: it is not
+    /// found there, and then SQLite takes its module. What stands in the schema can't name another one.
+    func reachesModules(_ sql: UnsafeRawBufferPointer) -> Bool {
+        guard !likeModules.isEmpty else { return false }
+        var tokens = SQLTokenizer(sql)
+        var name: Range<Int>?
+        var schema: Range<Int>?
+        while let token = tokens.next() {
+            switch token {
+            case .word(let range), .quoted(let range):
+                if let schema, tokens.lowercased(schema) != "main",
+                    likeModules.contains(ByteText(tokens.lowercased(range).utf8))
+                {
+                    return true
+                }
+                name = range
+                schema = nil
+            case .other(UInt8(ascii: ".")):
+                schema = name
+                name = nil
+            case .semicolon, .other:
+                name = nil
+                schema = nil
+            }
+        }
+        return false
+    }
+
     private static func key(of name: String?) -> ByteText {
         ByteText((name ?? "").loweredASCII.utf8)
     }
