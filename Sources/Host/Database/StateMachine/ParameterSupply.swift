@@ -61,7 +61,7 @@ struct ParameterSupply {
         let left = positional.count - positionalUsed
         try check(wanted: wanted, got: left, isLast: isLast)
         for index in 0..<wanted {
-            try set(positional[positionalUsed + index], at: index + 1, of: compiled.statement)
+            try set(positional[positionalUsed + index], at: index + 1, of: compiled)
         }
         positionalUsed += wanted
     }
@@ -99,7 +99,7 @@ struct ParameterSupply {
             }
         }
         for (index, value) in sources.enumerated() {
-            try set(value, at: index + 1, of: compiled.statement)
+            try set(value, at: index + 1, of: compiled)
         }
         positionalUsed = used
     }
@@ -122,16 +122,21 @@ struct ParameterSupply {
         "\(amount) args to execute query: want \(wanted) got \(got)"
     }
 
-    private func set(_ value: Value, at index: Int, of statement: borrowing PreparedStatement)
+    private func set(_ value: Value, at index: Int, of compiled: CompiledStatement)
         throws(ParameterFailure)
     {
+        if compiled.facts.usesHitCounts, compiled.facts.formatParameters.contains(index),
+            FormatRule.isTooLong(value)
+        {
+            throw ParameterFailure(message: FormatRule.text)
+        }
         do throws(SQLiteError) {
             switch value {
-            case .null: try statement.bindNull(at: index)
-            case .integer(let integer): try statement.bind(integer, at: index)
-            case .real(let real): try statement.bind(real, at: index)
-            case .text(let text): try statement.bind(text, at: index)
-            case .blob(let bytes): try statement.bind(bytes, at: index)
+            case .null: try compiled.statement.bindNull(at: index)
+            case .integer(let integer): try compiled.statement.bind(integer, at: index)
+            case .real(let real): try compiled.statement.bind(real, at: index)
+            case .text(let text): try compiled.statement.bind(text, at: index)
+            case .blob(let bytes): try compiled.statement.bind(bytes, at: index)
             }
         } catch {
             throw ParameterFailure(message: error.message, cause: error)

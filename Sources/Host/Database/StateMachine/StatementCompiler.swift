@@ -341,10 +341,11 @@ final class StatementCompiler {
         insert(statement, for: SQLText(sql))
     }
 
-    /// Why it may not run, or what it makes not be part of the schema.
+    /// Why it may not run, or what it makes not be part of the schema. Notes which parameters are to be looked at.
     private func refusalOfText(_ text: UnsafeRawBufferPointer) -> String? {
-        if guardian.facts.usesHitCounts, let refusal = FormatRule.refusal(of: text) {
-            return refusal
+        if guardian.facts.usesHitCounts {
+            guard let parameters = FormatRule.parameters(of: text) else { return FormatRule.text }
+            guardian.facts.formatParameters = parameters
         }
         if let name = guardian.facts.shadowTable, !ShadowTables.isOrdinary(text) {
             return ShadowTables.refusal(name)

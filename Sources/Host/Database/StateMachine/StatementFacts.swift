@@ -61,6 +61,8 @@ struct StatementFacts: Equatable, Sendable {
     var newVirtualTable: ByteText?
     /// It calls `matchinfo()`, by itself or through a view or trigger.
     var usesHitCounts = false
+    /// The parameters that tell it what to find out, by their numbers from 1.
+    var formatParameters: Set<Int> = []
     /// It calls functions for JSON, which go through a whole document for a part of it.
     var usesJSON = false
     /// It calls `optimize()` of FTS3 and FTS4, which writes a table's index anew within a SELECT; SQLite says of that
