@@ -133,8 +133,11 @@ extension CommandRunner {
             try session.rollBack()
             isWhole = try session.hasWholeTrees()
         } catch {
-            // It is damaged in other places as well.
-            throw .fault(fault)
+            // It is damaged in other places as well, or the machine lacks what it takes to look.
+            let other = ApplyFault.judging(
+                error, during: "looking whether the database is damaged", on: session.connection,
+                since: session.shortagesBefore)
+            throw .fault(other ?? fault)
         }
         guard isWhole else { throw .fault(fault) }
         return Self.indexText
