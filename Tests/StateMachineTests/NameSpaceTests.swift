@@ -193,6 +193,25 @@ import Wire
         #expect(try database.rows("SELECT group_concat(a) FROM t") == ["x"])
     }
 
+    @Test func `Beside virtual tables of a dump no table that is gone lends a module its name`()
+        throws
+    {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a)", "CREATE TABLE pragma_database_list(file)")
+        let outcomes = try database.execute(
+            "BEGIN", "PRAGMA writable_schema=ON",
+            "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) "
+                + "VALUES('table','w','w',0,'CREATE VIRTUAL TABLE w USING fts5(a)')",
+            "DROP TABLE pragma_database_list",
+            "INSERT INTO t SELECT file FROM pragma_database_list",
+            "ROLLBACK")
+        try #require(outcomes.count == 6)
+        guard case .failed = outcomes[4] else {
+            Issue.record("\(outcomes)")
+            return
+        }
+    }
+
     @Test func `A client that drops every table it finds leaves the daemon whole`() throws {
         let database = try Database()
         try database.execute(
