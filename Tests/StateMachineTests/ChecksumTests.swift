@@ -332,6 +332,19 @@ import Wire
         }
     }
 
+    @Test func `Who asks often whether the file is whole has it looked at now and then`() throws {
+        let database = try filled()
+        let session = database.applier.session
+        var looks = 0
+        var before = session.lookAgainAt
+        for _ in 0..<1000 {
+            #expect(try session.hasWholeTrees())
+            if session.lookAgainAt != before { looks += 1 }
+            before = session.lookAgainAt
+        }
+        #expect((1..<500).contains(looks), "\(looks)")
+    }
+
     private func filled() throws -> Database {
         let database = try traced()
         try database.execute(

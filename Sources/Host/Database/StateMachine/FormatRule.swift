@@ -41,7 +41,7 @@ enum FormatRule {
             case .other: return nil
             }
         }
-        return places.isEmpty ? [] : Parameter.numbers(of: places, in: sql)
+        return places.isEmpty ? [] : SQLParameter.numbers(of: places, in: sql)
     }
 
     private static func isName(_ token: SQLTokenizer.Token, _ tokens: SQLTokenizer) -> Bool {
@@ -89,13 +89,13 @@ enum FormatRule {
             let isText = sql[range.lowerBound - 1] == UInt8(ascii: "'")
             return isText && range.count <= mostBytes ? .short : .other
         }
-        guard let parameter = Parameter(token, &tokens, in: sql) else { return .other }
+        guard let parameter = SQLParameter(token, &tokens, in: sql) else { return .other }
         return .parameter(parameter.place)
     }
 }
 
 /// A parameter in the text of a statement (https://sqlite.org/lang_expr.html#varparam).
-private struct Parameter {
+private struct SQLParameter {
     /// Where it begins, in bytes.
     let place: Int
     /// As it is written: one with a name or a number of its own is the same wherever it stands.
@@ -148,7 +148,7 @@ private struct Parameter {
         var most = 0
         var numbers: Set<Int> = []
         while let token = tokens.next() {
-            guard let parameter = Parameter(token, &tokens, in: sql) else { continue }
+            guard let parameter = SQLParameter(token, &tokens, in: sql) else { continue }
             if parameter.mayGoOn { return nil }
             let number = parameter.ownNumber ?? known[parameter.name] ?? most + 1
             if parameter.name.count > 1 { known[parameter.name] = number }

@@ -1,4 +1,5 @@
 import Chance
+import Time
 
 internal import CSQLite
 internal import SQLite
@@ -47,8 +48,8 @@ final class WriteSession {
         didSet { if !hasNewCatalogueRows { guardian.catalogueNames = [] } }
     }
 
-    /// Times that what SQLite calls damage is a disagreeing index without another look; see `hasWholeTrees`.
-    var looksToSpare = 0
+    /// Until then what SQLite calls damage is a disagreeing index without another look; see `hasWholeTrees`.
+    var lookAgainAt: MonotonicTime?
 
     /// The open unit wrote statistics, which other connections must read anew.
     private var hasNewStatistics = false
@@ -116,7 +117,7 @@ final class WriteSession {
     func databaseWasReplaced() throws(SQLiteError) {
         compiler.forget()
         modules.forgetQueries()
-        looksToSpare = 0
+        lookAgainAt = nil
         try connection.execute("PRAGMA writable_schema=RESET")
         try schemaWasRead()
         try learnUnits()
