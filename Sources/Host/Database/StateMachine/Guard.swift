@@ -245,7 +245,7 @@ final class Guard {
     private func isClients(_ name: String) -> Bool {
         // What runs was judged when it was compiled, and modules name the schema that they are in. Beside rows of a dump that
         // SQLite can't see yet what is known of the schema is not learnt anew: the table may be gone.
-        (isRunning || !reachesModules && catalogueNames.isEmpty)
+        catalogueNames.isEmpty && (isRunning || !reachesModules)
             && storedLiterals.likeModules.contains(ByteText(name.loweredASCII.utf8))
             // Their modules write them while the tables are made.
             || ShadowTables.isName(name, beside: virtualTables)
