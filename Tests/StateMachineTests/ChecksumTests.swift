@@ -316,11 +316,15 @@ import Wire
         #expect(text.contains("index i"), "\(text)")
     }
 
-    @Test func `A row whose CHECK can't be worked out is no end of a pass`() throws {
+    @Test(arguments: [
+        "PRAGMA ignore_check_constraints=ON; CREATE TABLE t(a, CHECK(abs(a) >= 0)); "
+            + "INSERT INTO t VALUES(-9223372036854775808)",
+        "CREATE TABLE t(a); INSERT INTO t VALUES(-9223372036854775808); "
+            + "ALTER TABLE t ADD COLUMN b INT AS (abs(a))",
+    ])
+    func `A row of which something can't be worked out is no end of a pass`(sql: String) throws {
         let database = try traced()
-        try database.execute(
-            "CREATE TABLE t(a, CHECK(abs(a) >= 0))", "PRAGMA ignore_check_constraints=ON",
-            "INSERT INTO t VALUES(-9223372036854775808)")
+        #expect(try database.execute(sql, "SELECT 1 FROM t LIMIT 1").count == 2)
         let scrubber = try Scrubber(path: database.applier.path)
         for _ in 0..<2 {
             #expect(scrubber.hold())

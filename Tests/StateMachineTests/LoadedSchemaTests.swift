@@ -88,6 +88,15 @@ import Wire
             !DatabaseDirectory.isAboutContent("malformed inverted index for FTS5 table main.f"))
     }
 
+    @Test func `A file is taken though a column can't be worked out for a row`() throws {
+        #expect(
+            try isTaken(
+                """
+                CREATE TABLE t(a); INSERT INTO t VALUES(-9223372036854775808);
+                ALTER TABLE t ADD COLUMN b INT AS (abs(a));
+                """))
+    }
+
     @Test func `An index with doubles is refused, whatever its name`() throws {
         let found = try content(
             of: """

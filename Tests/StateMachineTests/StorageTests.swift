@@ -173,13 +173,23 @@ import Wire
         try expectSnapshot(of: database)
     }
 
+    @Test func `A snapshot is taken though a column can't be worked out for a row`() throws {
+        let database = try Database()
+        let made = try database.execute(
+            "CREATE TABLE t(a)", "INSERT INTO t VALUES(-9223372036854775808)",
+            "ALTER TABLE t ADD COLUMN b INT AS (abs(a))")
+        #expect(made.last == .empty)
+        try expectSnapshot(of: database, isReadable: false)
+    }
+
     /// That it can be installed, and holds the same.
-    private func expectSnapshot(of database: Database) throws {
+    private func expectSnapshot(of database: Database, isReadable: Bool = true) throws {
         guard let source = try database.applier.beginSnapshot() else { return }
         let bytes = try source.read(offset: 0, count: Int(source.byteCount))
         try write(bytes, to: database.databases.incomingFile(of: Generation(2)))
         try database.databases.installSnapshot(
             as: Generation(2), mark: source.mark, cluster: cluster)
+        guard isReadable else { return }
         #expect(try dump(database.databases.file(of: Generation(2))) == database.dump())
     }
 
