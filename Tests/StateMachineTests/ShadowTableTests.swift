@@ -15,6 +15,29 @@ private let endless =
         "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) VALUES('table','\(name)','\(name)',0,'CREATE VIRTUAL TABLE \(name) USING \(module)')"
     }
 
+    @Test(arguments: ["fts5(a)", "fts4(a)", "fts3(a)", "rtree(a, b, c)"])
+    func `A virtual table that is dropped takes its own tables with it`(module: String) throws {
+        let database = try Database()
+        let make = ["CREATE VIRTUAL TABLE f USING \(module)", "INSERT INTO f(a) VALUES(1)"]
+        let schema = "SELECT group_concat(name) FROM sqlite_schema"
+        for round in 0..<3 {
+            for case .failed(let text) in try database.execute(make[0], make[1]) {
+                Issue.record("\(round): \(text)")
+            }
+            #expect(try database.rows("SELECT count(*) FROM f") == ["1"])
+            if round == 1 { database.applier = try Applier(path: database.applier.path) }
+            #expect(try database.execute("DROP TABLE f") == [.empty])
+            #expect(try database.rows(schema) == ["NULL"])
+        }
+        // Its own DELETE of all rows goes row by row, as before.
+        for case .failed(let text) in try database.execute(make[0], make[1], "DELETE FROM f") {
+            Issue.record("\(text)")
+        }
+        #expect(
+            try database.execute("ALTER TABLE f RENAME TO g", "DROP TABLE g") == [.empty, .empty])
+        #expect(try database.rows(schema) == ["NULL"])
+    }
+
     @Test(arguments: [
         ("f", "fts5(a)", "CREATE VIEW f_config AS \(endless)"),
         ("F", "fts5(a)", "CREATE VIEW \"f_CONFIG\" AS \(endless)"),
