@@ -24,6 +24,7 @@ package struct History: Equatable, Sendable {
         )
         // Of some seeds only: histories of others stay what they were.
         temper.hasSettings = hasChance && seed % 2 == 0 && seed % 10 != 8
+        if !hasChance, seed % 5 == 3 { temper.hasVirtualTables = true }
         foreignKeys = temper.foreignKeys
         isJudged = !hasChance
         var maker = StatementMaker(temper: temper, dice: dice)

@@ -137,7 +137,8 @@ final class PlainSQLite {
         if givesRows, columnCount > 0 {
             return .rows(RowSet(columns: [], types: [], rowCount: rowCount, cells: writer.bytes))
         }
-        guard connection.totalChanges != before else { return .empty }
+        // What modules keep until the end of a transaction and write then is no row of a client.
+        guard connection.totalChanges != before, !statement.isReadOnly else { return .empty }
         return .changed(lastInsertID: 0, rowsAffected: connection.changes)
     }
 

@@ -28,6 +28,13 @@ extension SimulatedNode {
         databaseWakes(at: now)
     }
 
+    /// Whatever waited for the database's disk is done only now, and so is the end of a hold.
+    func endDatabaseHang(at now: Int) {
+        guard isDatabaseHung else { return }
+        isDatabaseHung = false
+        for place in holds.indices { holds[place].since = now }
+    }
+
     func databaseDone(at now: Int) {
         guard let step = databaseStep else { return }
         guard !isDatabaseHung else { return output.append(.after(Self.hangStep, .databaseDone)) }

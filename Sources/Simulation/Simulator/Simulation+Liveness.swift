@@ -66,7 +66,7 @@ extension Simulation {
             node.isMishapPossible = false
             node.disk.capacity = nil
             node.isDiskHung = false
-            node.isDatabaseHung = false
+            node.endDatabaseHang(at: now)
             node.disk.forgetPlans()
             node.syncDelay = 1...10
             node.databaseDelay = 0...4

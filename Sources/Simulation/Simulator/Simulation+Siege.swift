@@ -58,7 +58,7 @@ extension Simulation {
             invariants.broke("\(leader.id) leads though its database stands still")
         }
         leader.isDiskHung = false
-        leader.isDatabaseHung = false
+        leader.endDatabaseHang(at: now)
         leader.disk.capacity = nil
     }
 
