@@ -38,10 +38,14 @@ final class ApplyThread: Sendable {
         generation: Generation, links: Links
     ) throws -> (ApplyThread, AppliedState) {
         let opening = Mailbox<Result<AppliedState, any Error>>()
-        let thread = try ApplyThread(generation: generation, links: links, opening: opening)
+        let apply = try ApplyThread(generation: generation, links: links, opening: opening)
         let opened = opening.take(atMost: 1)[0]
-        if case .failure = opened { thread.scrub.stop() }
-        return (thread, try opened.get())
+        if case .failure = opened {
+            // It has ended; nobody else would take back what it holds.
+            apply.thread.join()
+            apply.scrub.stop()
+        }
+        return (apply, try opened.get())
     }
 
     private init(

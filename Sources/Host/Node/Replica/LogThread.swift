@@ -36,9 +36,12 @@ final class LogThread: Sendable {
         directory: String, bootID: RandomID, core: Mailbox<NodeEvent>, timings: NodeTimings
     ) throws -> (LogThread, OpenedLog) {
         let opening = Mailbox<Result<OpenedLog, LogError>>()
-        let thread = try LogThread(
+        let log = try LogThread(
             directory: directory, bootID: bootID, core: core, timings: timings, opening: opening)
-        return (thread, try opening.take(atMost: 1)[0].get())
+        let opened = opening.take(atMost: 1)[0]
+        // It has ended; nobody else would take back what it holds.
+        if case .failure = opened { log.thread.join() }
+        return (log, try opened.get())
     }
 
     private init(
