@@ -210,26 +210,25 @@ final class ForwardedReplies: ReplySink {
             state.parts.append(reply)
         } else {
             let size = reply.approximateSize
-            let mayBeDropped = isRead || size > limits.wholeReplyBytes
+            let hasOnlyRead = isRead || Self.onlyRead(reply.outcome)
+            // Of what has only read and is over the limit it is told so: to ask again would be in vain.
             let isTooMuch =
-                mayBeDropped && lacksRoom(reply, state.unsentBytes, held: state.heldBytes)
-                || !isRead && size > limits.maxReplyBytes
-            keep(isTooMuch ? dropped(reply, isRead: isRead) : reply, &state)
+                (isRead || size > limits.wholeReplyBytes)
+                && lacksRoom(reply, state.unsentBytes, held: state.heldBytes)
+                || !hasOnlyRead && size > limits.maxReplyBytes
+            keep(isTooMuch ? dropped(reply, hasOnlyRead: hasOnlyRead) : reply, &state)
         }
     }
 
     /// What is said in place of an answer for which there is no room. Of a write nothing that would have it sent again,
     /// and that it was carried out only if all of it was: what has failed may have undone the rest.
-    private func dropped(_ reply: Reply, isRead: Bool) -> Reply {
+    private func dropped(_ reply: Reply, hasOnlyRead: Bool) -> Reply {
         var result = CommandResult([])
         switch reply.outcome {
         case .results(let found), .repeated(let found): result = found
         default: break
         }
-        // What may write and has come to no index has only read.
-        guard !isRead, result.logIndex > 0 else {
-            return Reply(id: reply.id, outcome: .failed(.busy))
-        }
+        guard !hasOnlyRead else { return Reply(id: reply.id, outcome: .failed(.busy)) }
         let room =
             "there is no room between nodes for the answer of \(reply.approximateSize) bytes"
         let text =
@@ -238,6 +237,11 @@ final class ForwardedReplies: ReplySink {
         return Reply(
             id: reply.id,
             outcome: .results(CommandResult([], error: text, logIndex: result.logIndex)))
+    }
+
+    /// What may write, and stands nowhere in the log, has only read.
+    private static func onlyRead(_ outcome: Outcome) -> Bool {
+        if case .results(let result) = outcome { result.logIndex == 0 } else { false }
     }
 
     /// The beginning of the first.
