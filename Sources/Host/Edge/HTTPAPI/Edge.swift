@@ -127,20 +127,14 @@ struct Edge: Sendable {
                 .payloadTooLarge, "request body is larger than the limit of \(limit) bytes")
         case .bodiesExhausted(.ofClient): return overShare(of: "bodies under way")
         case .bodiesExhausted(.ofNode):
-            var response = Response.plain(
-                .serviceUnavailable,
+            return .unable(
                 "the bodies of all requests under way reached the limit of "
                     + "\(limits.bodyBytesInFlight) bytes: nothing was done, try again")
-            response.retryAfter = 1
-            return response
         case .uploadsExhausted(.ofClient): return overShare(of: "loads that are received")
         case .uploadsExhausted(.ofNode):
-            var response = Response.plain(
-                .serviceUnavailable,
+            return .unable(
                 "\(limits.uploads) loads are being received here, which is the limit: nothing was "
                     + "done, try again")
-            response.retryAfter = 1
-            return response
         case .bodyUnfit(let text, let isTooLarge):
             return .plain(isTooLarge ? .payloadTooLarge : .badRequest, text)
         case .bodyUnkept(let text): return .unable(text)
@@ -166,10 +160,7 @@ struct Edge: Sendable {
     /// The node has more clients than it can serve, or this one has its share of the connections.
     func tooManyConnections(_ shortage: Shortage) -> Response {
         guard shortage == .ofNode else { return overShare(of: "connections") }
-        var response = Response.plain(
-            .serviceUnavailable, "too many connections: try again, or ask another node")
-        response.retryAfter = 1
-        return response
+        return .unable("too many connections: try again, or ask another node")
     }
 
     private func overShare(of things: String) -> Response {

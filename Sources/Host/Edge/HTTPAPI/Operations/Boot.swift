@@ -31,10 +31,7 @@ extension HTTPOperation {
             case .unfit(let text): return .respond(.plain(.badRequest, text))
             case .unable(let text): return .respond(.unable(text))
             case .sql: return .respond(.plain(.badRequest, "invalid SQLite data"))
-            case .busy:
-                var response = Response.plain(.serviceUnavailable, "load in progress")
-                response.retryAfter = 1
-                return .respond(response)
+            case .busy: return .respond(.unable("load in progress"))
             }
         },
         answer: { _, reply, _ in

@@ -34,11 +34,8 @@ extension HTTPOperation {
             case .unfit(let text): return .respond(.plain(.badRequest, text))
             case .unable(let text): return .respond(.unable(text))
             case .busy:
-                var response = Response.plain(
-                    .serviceUnavailable,
-                    "another load is under way here: nothing was done, try again")
-                response.retryAfter = 1
-                return .respond(response)
+                return .respond(
+                    .unable("another load is under way here: nothing was done, try again"))
             }
         },
         answer: { desk, reply, pending in
