@@ -337,11 +337,7 @@ final class ArchiveService: Sendable {
         _ term: Term
     ) throws(StorageFault) -> Shipment {
         let first = mustProve ? end.position.index : end.position.index.next
-        let found = node.appliedEntries(
-            from: first, byteLimit: Self.pieceBytes, until: .now + Self.readTime)
-        guard var entries = found?.filter({ $0.index <= last }) else {
-            throw StorageFault("the log can't be read now", isTransient: true)
-        }
+        var entries = try entries(from: first, through: last)
         if mustProve, let entry = entries.first, try end.isLast(entry) {
             entries.removeFirst()
             if entries.isEmpty { return .proved }
@@ -365,15 +361,20 @@ final class ArchiveService: Sendable {
         guard let cluster = status.cluster,
             let (end, last) = schedule.pieceAhead(at: .now, index: status.appliedIndex)
         else { return }
-        let found = node.appliedEntries(
-            from: end.position.index.next, byteLimit: Self.pieceBytes,
-            until: .now + Self.readTime)
-        guard let entries = found?.filter({ $0.index <= last }) else {
-            throw StorageFault("the log can't be read now", isTransient: true)
-        }
+        let entries = try entries(from: end.position.index.next, through: last)
         guard !entries.isEmpty else { return schedule.forgetAhead() }
         let next = try put(entries, behind: end, cluster, status.term)
         schedule.shippedAhead(next, isBehind: next.position.index < last, at: .now)
+    }
+
+    /// What a piece has room for.
+    private func entries(
+        from first: LogIndex, through last: LogIndex
+    ) throws(StorageFault) -> [Entry] {
+        let found = node.appliedEntries(
+            from: first, byteLimit: Self.pieceBytes, until: .now + Self.readTime)
+        guard let found else { throw StorageFault("the log can't be read now", isTransient: true) }
+        return found.filter { $0.index <= last }
     }
 
     /// - Returns: where the archive ends with it.
