@@ -1,3 +1,4 @@
+internal import ObjectStorage
 package import Raft
 package import Time
 
@@ -27,7 +28,6 @@ package struct ArchiveSchedule: Equatable, Sendable {
         case piece(behind: ArchiveEnd, mustProve: Bool)
     }
 
-    private static let firstPause = Duration.seconds(1)
     private static let longestPause = Duration.seconds(300)
     /// Behind a base that failed: each try copies the whole database and checks it, and pieces go on meanwhile.
     private static let longestBasePause = Duration.seconds(3600)
@@ -229,16 +229,12 @@ package struct ArchiveSchedule: Equatable, Sendable {
     /// A base could not be made. Pieces go on. What took long is not tried again for as long, an hour at most: each try
     /// copies the whole database and checks it.
     package mutating func baseFailed(at now: MonotonicTime) {
-        let rest = min(baseSince.map { now - $0 } ?? .zero, Self.longestBasePause)
+        let tried = baseSince.map { now - $0 } ?? .zero
         baseSince = nil
-        guard end != nil else {
-            failed(at: now)
-            due = max(due, now + rest)
-            return
-        }
+        guard end != nil else { return failed(at: now, lasting: tried) }
         baseFailures += 1
-        let pause = Self.pause(behind: baseFailures, atMost: Self.longestBasePause)
-        baseMayBegin = now + max(pause, rest)
+        baseMayBegin =
+            now + .pause(behind: baseFailures, lasting: tried, atMost: Self.longestBasePause)
     }
 
     /// A piece is there now.
@@ -272,15 +268,10 @@ package struct ArchiveSchedule: Equatable, Sendable {
         due = now + interval
     }
 
-    package mutating func failed(at now: MonotonicTime) {
+    /// - Parameter tried: how long the try took, if it copied the whole database.
+    package mutating func failed(at now: MonotonicTime, lasting tried: Duration = .zero) {
         forget()
         failures += 1
-        due = now + Self.pause(behind: failures)
-    }
-
-    private static func pause(
-        behind failures: Int, atMost longest: Duration = Self.longestPause
-    ) -> Duration {
-        min(firstPause * (1 << min(failures - 1, 12)), longest)
+        due = now + .pause(behind: failures, lasting: tried, atMost: Self.longestPause)
     }
 }

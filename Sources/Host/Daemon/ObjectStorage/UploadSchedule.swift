@@ -19,10 +19,7 @@ package struct UploadSchedule: Equatable, Sendable {
         case skip
     }
 
-    private static let firstPause = Duration.seconds(1)
     private static let longestPause = Duration.seconds(300)
-    /// Behind a try that took as long.
-    private static let longestRest = Duration.seconds(3600)
     /// How soon a new leadership is seen.
     private static let watch = Duration.seconds(1)
 
@@ -109,7 +106,6 @@ package struct UploadSchedule: Equatable, Sendable {
     /// - Parameter begin: when the try was begun.
     package mutating func failed(at now: MonotonicTime, begunAt begin: MonotonicTime) {
         failures += 1
-        let pause = Self.firstPause * (1 << min(failures - 1, 9))
-        due = now + max(min(pause, Self.longestPause), min(now - begin, Self.longestRest))
+        due = now + .pause(behind: failures, lasting: now - begin, atMost: Self.longestPause)
     }
 }
