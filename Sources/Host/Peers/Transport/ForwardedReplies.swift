@@ -223,12 +223,12 @@ final class ForwardedReplies: ReplySink {
     /// What is said in place of an answer for which there is no room. Of a write nothing that would have it sent again,
     /// and that it was carried out only if all of it was: what has failed may have undone the rest.
     private func dropped(_ reply: Reply, hasOnlyRead: Bool) -> Reply {
+        guard !hasOnlyRead else { return Reply(id: reply.id, outcome: .failed(.busy)) }
         var result = CommandResult([])
         switch reply.outcome {
         case .results(let found), .repeated(let found): result = found
         default: break
         }
-        guard !hasOnlyRead else { return Reply(id: reply.id, outcome: .failed(.busy)) }
         let room =
             "there is no room between nodes for the answer of \(reply.approximateSize) bytes"
         let text =
