@@ -128,7 +128,8 @@ import Wire
                 #expect(recv(client, &byte, 1, 0) <= 0)
                 close(client)
             }
-            #expect(node.transport.statistics.inbound.acceptFailures > 0)
+            // Counted once they have heard it.
+            try await until { node.transport.statistics.inbound.acceptFailures > 0 }
             for descriptor in held { close(descriptor) }
             let other = try await TestNode.start("b")
             let answer = try await other.transport.call(
