@@ -200,4 +200,10 @@ void cplatform_begin_activity(const char *text) {
     activity = text;
 }
 
+/* One alone would fix the other at its default, and have each block of 128 KiB mapped and cleared anew. */
+void cplatform_bound_free_memory(void) {
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+    mallopt(M_MMAP_THRESHOLD, 4 << 20);
+}
+
 void cplatform_give_back_memory(void) { malloc_trim(0); }

@@ -4,6 +4,7 @@ import HTTPAPI
 import SQLite
 import Settings
 import Telemetry
+import Threads
 
 // The one place that reads the command line and ends the process.
 
@@ -18,6 +19,8 @@ for (descriptor, mode) in [
 
 // Dates in SQL are UTC on every node, whatever the machine's zone; set before any thread starts.
 setenv("TZ", "UTC", 1)
+// What was freed goes back to the system, also where a thread that ended has left it.
+ProcessMemory.boundWhatIsKept()
 // A peer or a client that goes away is an error of that connection, not a signal.
 signal(SIGPIPE, SIG_IGN)
 // A file that may grow no further (ulimit -f) is a full disk, and no reason to end, least of all that of the log's lines.

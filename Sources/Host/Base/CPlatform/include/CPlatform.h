@@ -45,6 +45,11 @@ void cplatform_explain_crashes(void);
  * nothing that is worth a line. `text` must live until the next call. */
 void cplatform_begin_activity(const char *text);
 
+/* Bounds what stays at the end of each heap of the C library's, once it is free: for the whole process, and
+ * best before its threads begin. Without it the bound grows with the largest block that was ever freed, to
+ * 64 MiB for each heap, and cplatform_give_back_memory does not reach there. mallopt(3), M_TRIM_THRESHOLD. */
+void cplatform_bound_free_memory(void);
+
 /* Gives pages of the heap in which nothing is any more back to the system, of all threads; takes about a
  * millisecond for each 10 MiB, and other threads that allocate may wait for it. */
 void cplatform_give_back_memory(void);
