@@ -88,6 +88,17 @@ import Testing
     }
 
     @Test(arguments: [CollectionHistory.Kind.list, .set])
+    func `What somebody saw and is not there at the end is found at any level`(
+        kind: CollectionHistory.Kind
+    ) {
+        let open = Attempt(1, invoked: 0, returned: nil, .unknown)
+        for isLinearizable in [true, false] {
+            let seen = read([1], 2, 3, isLinearizable: isLinearizable)
+            #expect(list([open], final: [], [seen], kind).count == 1)
+        }
+    }
+
+    @Test(arguments: [CollectionHistory.Kind.list, .set])
     func `What can be is accepted`(kind: CollectionHistory.Kind) {
         let attempts = [
             done(1, 0, 5), done(2, 1, 4), Attempt(3, invoked: 2, returned: nil, .unknown),
@@ -120,6 +131,22 @@ import Testing
         #expect(register([done(1, 4, 5)], [(1, 0, 1)]) == 1)
         let refused = Attempt(1, invoked: 0, returned: 1, .refused)
         #expect(register([refused], [(1, 2, 3)]) == 1)
+    }
+
+    @Test func `A read of a register at a lower level sees what somebody had written by then`() {
+        let refused = Attempt(3, invoked: 0, returned: 1, .refused)
+        func found(_ value: Int, _ returned: Int) -> Int {
+            var history = RegisterHistory(name: "it")
+            for write in [done(1, 0, 1), done(2, 4, 5), refused] { history.note(write) }
+            history.noteGlimpse(value, returned: returned)
+            return history.violations().count
+        }
+        // Nothing yet, an older value, and one whose write is under way.
+        for (value, returned) in [(0, 9), (1, 9), (2, 4), (2, 9)] {
+            #expect(found(value, returned) == 0)
+        }
+        // From the future, refused, and never written.
+        for (value, returned) in [(2, 3), (3, 9), (7, 9)] { #expect(found(value, returned) == 1) }
     }
 
     @Test func `A register whose writes overlap may show either, and an open write may come late`()

@@ -81,8 +81,16 @@ package struct CollectionHistory: Sendable {
         for attempt in attempts where attempt.outcome != .refused {
             invoked[attempt.value] = attempt.invoked
         }
+        let kept = Set(final)
         for sighting in sightings {
             let seen = Set(sighting.values)
+            for value in seen.subtracting(kept).sorted() {
+                violations.append(
+                    Violation(
+                        .lost,
+                        "\(name): a read at \(sighting.invoked) saw \(value), which is not there at "
+                            + "the end"))
+            }
             if seen.count != sighting.values.count {
                 violations.append(
                     Violation(.doubled, "\(name): a read at \(sighting.invoked) saw a value twice"))

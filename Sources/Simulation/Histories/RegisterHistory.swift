@@ -6,6 +6,8 @@ package struct RegisterHistory: Sendable {
     package let name: String
     /// All that may have taken effect, and all reads that were to see it; times in microseconds.
     package private(set) var operations: [RegisterOperation] = []
+    /// What reads of other levels saw, and when they were over, in microseconds.
+    private var glimpses: [(value: UInt64, returned: Int)] = []
 
     /// - Parameter name: for the texts of violations.
     package init(name: String) { self.name = name }
@@ -25,15 +27,36 @@ package struct RegisterHistory: Sendable {
             RegisterOperation(.read(UInt64(value)), invoked: invoked, returned: returned))
     }
 
+    /// One more read, of a level that may see an older state; when it was over, in microseconds since the run
+    /// began.
+    package mutating func noteGlimpse(_ value: Int, returned: Int) {
+        glimpses.append((UInt64(value), returned))
+    }
+
     /// What of it can't be.
     package func violations() -> [Violation] {
-        guard !LinearizabilityChecker.accepts(operations) else { return [] }
+        guard !LinearizabilityChecker.accepts(operations) else { return strangeGlimpses }
         let story = operations.sorted { $0.invoked < $1.invoked }.map(Self.line)
-        return [
+        return strangeGlimpses + [
             Violation(
                 .contradiction,
                 "\(name) is not linearizable:\n\(story.joined(separator: "\n"))")
         ]
+    }
+
+    /// Reads that saw what was in the register at no time before: what nobody had tried to write then, or what was
+    /// refused.
+    private var strangeGlimpses: [Violation] {
+        var invoked: [UInt64: Int] = [0: .min]
+        for operation in operations {
+            if case .write(let value) = operation.action { invoked[value] = operation.invoked }
+        }
+        return glimpses.filter { (invoked[$0.value] ?? .max) > $0.returned }.map {
+            Violation(
+                .contradiction,
+                "\(name): a read that was over at \($0.returned) saw \($0.value), which nobody had written "
+                    + "then")
+        }
     }
 
     /// When it was asked for and answered, and what it was.

@@ -109,11 +109,15 @@ struct NemesisWorker {
 
     private mutating func read(register key: Int, _ note: Note) {
         let sql = "SELECT value FROM registers WHERE key=?"
-        guard let found = read([sql, key], .register, note), found.isLinearizable else { return }
+        guard let found = read([sql, key], .register, note) else { return }
         let value = found.rows.first?[0].int ?? 0
         note {
             $0.change(register: key) {
-                $0.noteRead(value, invoked: found.invoked, returned: found.returned)
+                if found.isLinearizable {
+                    $0.noteRead(value, invoked: found.invoked, returned: found.returned)
+                } else {
+                    $0.noteGlimpse(value, returned: found.returned)
+                }
             }
         }
     }
