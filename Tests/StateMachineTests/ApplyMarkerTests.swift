@@ -218,4 +218,31 @@ import Wire
             #expect(database.applier.suspicion == nil)
         }
     }
+
+    @Test func `Whatever the file's words hold, a start goes on, and a full count stays full`()
+        throws
+    {
+        let database = try Database()
+        /// What a start says of a file with these words.
+        func suspicion(_ words: [UInt64]) throws -> PoisonSuspicion? {
+            let descriptor = open(path(database), O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+            let bytes = words.map(\.littleEndian)
+            _ = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            close(descriptor)
+            return try ApplyMarker(path: path(database)).suspicion
+        }
+        // Entry 2 ended the process twice, and was being applied once more.
+        let words: [UInt64] = [0x3179_6C70_7061_7172, 2, 1 << 32, 2, 1 << 32 | 5, 2]
+        #expect(try suspicion(words)?.count == 3)
+        #expect(try suspicion(words)?.place == StatementPlace(text: 1, offset: 0))
+        for place in words.indices {
+            for value in [0, 1, 1 << 63, .max] as [UInt64] {
+                var spoilt = words
+                spoilt[place] = value
+                let count = try suspicion(spoilt)?.count
+                #expect((count ?? 2) >= 2, "word \(place), \(value)")
+            }
+        }
+        #expect(try suspicion(words.dropLast() + [.max])?.count == Int.max)
+    }
 }

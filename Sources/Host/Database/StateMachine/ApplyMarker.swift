@@ -84,7 +84,8 @@ package final class ApplyMarker {
         guard index != 0 else { return }
         if index == self[.suspectIndex] {
             self[.suspectPlace] = min(self[.suspectPlace], self[.place])
-            self[.suspectCount] += 1
+            // The file may hold anything: a trap here would end every start.
+            if self[.suspectCount] < .max { self[.suspectCount] += 1 }
         } else {
             self[.suspectIndex] = index
             self[.suspectPlace] = self[.place]
