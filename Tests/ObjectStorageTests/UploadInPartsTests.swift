@@ -256,10 +256,24 @@ import Time
         try notes.begin(note)
         #expect(notes.left().isEmpty)
         #expect(UploadNotes(directory: noteFolder).left() == [note])
+        let names = self.notes
         for (name, text) in [("x", "{"), ("y", "[]"), ("z", #"{"bucket":1}"#), (".note-1", "")] {
             try Data(text.utf8).write(to: URL(filePath: "\(noteFolder)/\(name)"))
         }
         #expect(UploadNotes(directory: noteFolder).left() == [note])
+        // Nor are those that a disk has spoilt: they name another upload, or none.
+        let file = URL(filePath: "\(noteFolder)/\(try #require(names.first))")
+        let whole = try Data(contentsOf: file)
+        for place in whole.indices {
+            var spoilt = whole
+            spoilt[place] ^= 1 << UInt8(place % 8)
+            for content in [spoilt, whole.prefix(place)] {
+                try content.write(to: file)
+                let left = UploadNotes(directory: noteFolder).left()
+                #expect(left.isEmpty || left == [note], "byte \(place): \(left)")
+            }
+        }
+        try whole.write(to: file)
         notes.end(note)
         #expect(UploadNotes(directory: noteFolder).left().isEmpty)
     }

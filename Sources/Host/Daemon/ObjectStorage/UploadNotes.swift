@@ -4,7 +4,8 @@ internal import Synchronization
 
 /// Which uploads in parts were begun and not ended, in a file each: a storage keeps the parts, and asks
 /// money for them, until it is told what becomes of them, which a process that was killed can't do. The
-/// next one finds the note. Any thread may call.
+/// next one finds the note. A note's file has the hash of what it says as its name, so one that is spoilt is none. Any
+/// thread may call.
 package final class UploadNotes: Sendable {
     /// One upload.
     struct Note: Hashable, Sendable {
@@ -72,7 +73,10 @@ package final class UploadNotes: Sendable {
                 let value = try? JSONValue(parsing: text), let bucket = value["bucket"]?.string,
                 let object = value["path"]?.string, let id = value["id"]?.string
             else { continue }
-            notes.append(Note(bucket: bucket, path: object, id: id))
+            let note = Note(bucket: bucket, path: object, id: id)
+            // What a disk has changed names an upload that there is not, and would be asked about for ever: only
+            // the note that has this name can be ended.
+            if (try? file(of: note)) == path { notes.append(note) }
         }
         return own.withLock { own in notes.filter { !own.contains($0) } }
     }
