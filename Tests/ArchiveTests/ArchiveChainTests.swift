@@ -1,5 +1,6 @@
 import Raft
 import Testing
+import Wire
 
 @testable import Archive
 
@@ -32,6 +33,30 @@ struct ArchiveChainTests {
             BaseName(Self.base.text) == Self.base && BaseName(Self.base.text + "/") == Self.base)
         for text in ["base", "", "1-2-3-4", piece.text + "-d", piece.text.uppercased() + "x"] {
             #expect(PieceName(text) == nil && BaseName(text) == nil, "\(text)")
+        }
+    }
+
+    @Test func `A spoilt header is another or none, and a later one is refused by its number`()
+        throws
+    {
+        let header = ArchiveHeader(
+            kind: .piece, cluster: Self.cluster, predecessor: Self.hash("a"), term: Term(3),
+            first: LogIndex(11), last: LogPosition(index: LogIndex(12), term: Term(2)),
+            times: (first: 1000, last: 2000))
+        let bytes = header.encoded()
+        #expect(try ArchiveHeader(decoding: bytes) == header)
+        for place in bytes.indices {
+            #expect(throws: WireError.self) { try ArchiveHeader(decoding: Array(bytes[..<place])) }
+            // Two bytes say nothing yet.
+            guard !(6..<8).contains(place) else { continue }
+            var spoilt = bytes
+            spoilt[place] ^= 1 << UInt8(place % 8)
+            #expect((try? ArchiveHeader(decoding: spoilt)) != header, "byte \(place)")
+        }
+        var later = bytes
+        later[4] = 2
+        #expect(throws: WireError.unsupportedVersion(found: 2, supported: 1)) {
+            try ArchiveHeader(decoding: later)
         }
     }
 

@@ -122,6 +122,24 @@ import Testing
         #expect(error?.description.contains("unreadable") == true)
     }
 
+    @Test func `What a later version wrote is refused with both numbers`() {
+        var (agreement, registry, database) = (LogState(), LogState(), LogState())
+        agreement.formation = [4]
+        registry.registry = [2]
+        database.quarantine = [2]
+        let first = #expect(throws: StartError.self) {
+            try StartPlan.formation(log: agreement, plan: registryPlan)
+        }
+        let second = #expect(throws: StartError.self) {
+            try StartPlan.formation(log: registry, plan: registryPlan)
+        }
+        let third = #expect(throws: StartError.self) { try StartPlan.quarantine(log: database) }
+        let found = [first, second, third].map { $0?.description ?? "none" }
+        #expect(found[0].contains("format version 4 is newer than 3"), "\(found[0])")
+        #expect(found[1].contains("format version 2 is newer than 1"), "\(found[1])")
+        #expect(found[2].contains("format version 2 is newer than 1"), "\(found[2])")
+    }
+
     @Test func `A database that names a dropped bootstrap keeps nobody from starting`() throws {
         var database = StoredDatabase()
         database.cluster = cluster

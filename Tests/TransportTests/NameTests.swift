@@ -224,6 +224,35 @@ import Wire
         #expect(names.lines().isEmpty)
     }
 
+    @Test func `Whatever a disk makes of the file of names, what is read of it are addresses`()
+        throws
+    {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "\(UUID())").path
+        try FileManager.default.createDirectory(
+            atPath: directory, withIntermediateDirectories: true)
+        defer { remove(directory) }
+        let names = KnownNames(in: directory)
+        names.remember("h1.example", ["10.0.0.1", "fd00::1"])
+        names.remember("h2.example", ["10.0.0.2"])
+        let file = URL(filePath: "\(directory)/names")
+        let whole = try Data(contentsOf: file)
+        for place in whole.indices {
+            var spoilt = whole
+            // Of each second character the bit that makes nothing of a blank.
+            spoilt[place] ^= 1 << UInt8(place % 2 == 0 ? 5 : place % 8)
+            for content in [spoilt, whole.prefix(place)] {
+                try content.write(to: file)
+                let addresses = names.lines().flatMap(\.addresses)
+                let areAll = addresses.allSatisfy {
+                    !$0.utf8.contains(0) && (try? SocketAddress(ipAddress: $0, port: 1)) != nil
+                }
+                #expect(areAll, "byte \(place): \(addresses)")
+            }
+        }
+        names.remember("h2.example", ["10.0.0.3"])
+        #expect(names.addresses(of: "h2.example") == ["10.0.0.3"])
+    }
+
     /// Of what a test made.
     private func remove(_ directory: String) {
         do { try FileManager.default.removeItem(atPath: directory) } catch {

@@ -80,6 +80,8 @@ package struct KnownNames: Sendable {
     }
 
     private static func isAddress(_ text: String) -> Bool {
+        // The system reads no further than to the first of these.
+        guard !text.utf8.contains(0) else { return false }
         var bytes = [UInt8](repeating: 0, count: 16)
         return [AF_INET, AF_INET6].contains { inet_pton($0, text, &bytes) == 1 }
     }
