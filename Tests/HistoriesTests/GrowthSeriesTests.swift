@@ -42,5 +42,11 @@ import Testing
 
     @Test func `Too few samples are a complaint`() {
         #expect(GrowthSeries("it", slack: 0, values: [1, 1, 1]).complaint != nil)
+        #expect(GrowthSeries("it", slack: 9).complaint != nil)
+    }
+
+    @Test func `What was never anything was not measured`() {
+        #expect(grows(slack: 50) { _ in 0 })
+        #expect(!grows(slack: 50) { $0 < 0.9 ? 0 : 1 })
     }
 }

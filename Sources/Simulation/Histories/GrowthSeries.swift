@@ -48,6 +48,10 @@ package struct GrowthSeries: Sendable {
         guard values.count >= Self.fewest else {
             return "\(name): \(values.count) samples say nothing, \(Self.fewest) are needed"
         }
+        // Processes and files that are there take something.
+        guard values.contains(where: { $0 > 0 }) else {
+            return "\(name): 0 in each of \(values.count) samples, so it was not measured"
+        }
         let (settled, last) = levels
         guard last <= settled * 1.05 + slack else {
             return

@@ -7,6 +7,15 @@ final class SoakSampler: Sendable {
     private static let header =
         "seconds,node,resident_mb,descriptors,threads,log_bytes,database_bytes,acknowledged\n"
 
+    /// What is measured of each node, and by how much it may differ; the first three of processes that live on.
+    private static let quantities: [(name: String, slack: Double)] = [
+        ("resident MB", 16), ("descriptors", 8), ("threads", 4),
+        // Two segments.
+        ("bytes of the log", 33_554_432),
+        // That much of the data itself: a row has its index, and SQLite's log may stand beside.
+        ("bytes of database for each write", 60),
+    ]
+
     private let nodes: [Daemon]
     private let path: String
     private let isStopping = Atomic(false)
@@ -25,6 +34,14 @@ final class SoakSampler: Sendable {
         self.nodes = nodes
         self.path = path
         try Self.header.write(toFile: path, atomically: true, encoding: .utf8)
+        // What is never seen is a complaint, too.
+        for node in nodes {
+            for (place, quantity) in Self.quantities.enumerated()
+            where place > 2 || judged.contains(node.id) {
+                let name = Self.name(place, node)
+                series.withLock { $0[name] = GrowthSeries(name, slack: quantity.slack) }
+            }
+        }
         let start = ContinuousClock.now
         Thread.detachNewThread { [self] in
             var due = start
@@ -32,9 +49,7 @@ final class SoakSampler: Sendable {
                 due += interval
                 pause(until: due)
                 let seconds = Int((ContinuousClock.now - start) / .seconds(1))
-                for node in nodes {
-                    sample(node, at: seconds, judged.contains(node.id), acknowledged())
-                }
+                for node in nodes { sample(node, at: seconds, acknowledged()) }
             }
         }
     }
@@ -59,7 +74,11 @@ final class SoakSampler: Sendable {
         }
     }
 
-    private func sample(_ node: Daemon, at seconds: Int, _ isJudged: Bool, _ count: Int) {
+    private static func name(_ place: Int, _ node: Daemon) -> String {
+        "\(quantities[place].name) of node \(node.id)"
+    }
+
+    private func sample(_ node: Daemon, at seconds: Int, _ count: Int) {
         // A node that is being started again has nothing to show.
         guard node.isRunning, let taken = try? Footprint(node) else { return }
         let log = Self.size(of: node.dataDirectory + "/log") { _ in true }
@@ -72,22 +91,14 @@ final class SoakSampler: Sendable {
             try? file.write(contentsOf: Data(line.utf8))
             try? file.close()
         }
-        if isJudged {
-            note("resident MB of node \(node.id)", slack: 16, taken.residentMegabytes)
-            note("descriptors of node \(node.id)", slack: 8, taken.descriptors)
-            note("threads of node \(node.id)", slack: 4, taken.threads)
-        }
-        // Two segments.
-        note("bytes of the log of node \(node.id)", slack: 33_554_432, log)
-        // That much of the data itself: a row has its index, and SQLite's log may stand beside.
-        note(
-            "bytes of database for each write, node \(node.id)", slack: 60,
-            database / (count + 20_000))
-    }
-
-    private func note(_ name: String, slack: Double, _ value: Int) {
-        series.withLock {
-            $0[name, default: GrowthSeries(name, slack: slack)].values.append(Double(value))
+        let values = [
+            taken.residentMegabytes, taken.descriptors, taken.threads, log,
+            database / (count + 20_000),
+        ]
+        series.withLock { series in
+            for (place, value) in values.enumerated() {
+                series[Self.name(place, node)]?.values.append(Double(value))
+            }
         }
     }
 

@@ -10,13 +10,17 @@ struct Footprint: Sendable {
         guard let pid = node.pid else { throw CocoaError(.fileNoSuchFile) }
         // Foundation takes the kernel's first piece of such a file for all of it.
         let status = try run("cat", "/proc/\(pid)/status")
-        func number(_ name: String) -> Int {
+        // What the kernel does not say is not nothing.
+        func number(_ name: String) throws -> Int {
             let line = status.split(separator: "\n").first { $0.hasPrefix(name + ":") }
-            return line?.split(whereSeparator: \.isWhitespace).dropFirst().first
-                .flatMap { Int($0) } ?? 0
+            let word = line?.split(whereSeparator: \.isWhitespace).dropFirst().first
+            guard let number = word.flatMap({ Int($0) }) else {
+                throw CocoaError(.fileReadCorruptFile)
+            }
+            return number
         }
-        threads = number("Threads")
-        residentMegabytes = number("VmRSS") / 1024
+        threads = try number("Threads")
+        residentMegabytes = try number("VmRSS") / 1024
         descriptors = try FileManager.default
             .contentsOfDirectory(atPath: "/proc/\(pid)/fd").count
     }
