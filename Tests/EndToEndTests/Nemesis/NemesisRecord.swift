@@ -76,6 +76,14 @@ struct NemesisRecord: Sendable {
     /// Writes that were acknowledged.
     var acknowledged: Int { counts.values.reduce(0) { $0 + $1.writes.done } }
 
+    /// Of which nobody wrote anything, or nobody read: what became of them was not tried.
+    var idle: [Workload] {
+        Workload.allCases.filter { workload in
+            guard let (writes, reads) = counts[workload] else { return true }
+            return writes.done == 0 || reads.done == 0
+        }
+    }
+
     /// A table of what was done, for a report.
     var table: String {
         var lines = ["workload: writes done/refused/unknown, reads done/refused/unknown"]

@@ -52,6 +52,9 @@ import Testing
             "\(violations.prefix(5))\n\(done.diary.suffix(40))\n\(site.cluster.logs)")
         #expect(done.ends.isEmpty, "\(done.ends)")
         #expect(record.acknowledged > Self.seconds, "\(record.table)")
+        #expect(record.idle.isEmpty, "\(record.table)")
+        // Eight kinds, one after the other, each for four seconds and a pause at most.
+        if Self.seconds >= 120 { #expect(!done.counts.contains(0), "\(done.table)") }
         try await Self.areEqual(site.cluster.nodes)
     }
 
