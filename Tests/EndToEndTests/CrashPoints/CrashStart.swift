@@ -103,6 +103,11 @@ struct CrashStart {
             return .broken("the database can't be read: \(error)")
         }
         guard Set(rows).count == rows.count else { return .broken("a row is there twice") }
+        // One client wrote them, one behind the other, so they are the first so many of all that were written: one
+        // that is missing shows by those behind it, and one write may be under way.
+        guard rows == Array(0..<rows.count),
+            promise.values.isEmpty || rows.count <= promise.values.count + 1
+        else { return .broken("\(rows.count) rows, the last ones \(rows.suffix(8))") }
         let present = Set(rows)
         let missing = promise.values.filter { $0.index <= applied && !present.contains($0.value) }
         guard missing.isEmpty else {
