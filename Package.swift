@@ -444,8 +444,8 @@ let package = Package(
 let fuzzed: [Target.Dependency] =
     [
         "Addresses", "Chance", "Cluster", "Credentials", "Discovery", "Gzip", "HTTPAPI", "JSON",
-        "PeerProtocol", "Raft", "Registry", "Service", "Settings", "Threads", "Time", "Transport",
-        "Wire", "WriteAheadLog",
+        "PeerProtocol", "Raft", "Registry", "Rights", "Service", "Settings", "Threads", "Time",
+        "Transport", "Wire", "WriteAheadLog",
         nioEmbedded,
     ] + nioHTTP
 

@@ -34,6 +34,10 @@ import Testing
         for seed in files + target.seeds() { play(seed.bytes, target, seed.name) }
     }
 
+    @Test func `Each form of what nodes tell each other has a seed`() throws {
+        #expect(try PeerMessageKind.missingForms() == [])
+    }
+
     @Test(arguments: FuzzTarget.all.map { $0.name })
     func `What becomes of seeds by chance is taken or refused in words`(_ name: String) throws {
         let target = try #require(FuzzTarget.named(name))

@@ -49,6 +49,32 @@ enum Samples {
         cluster: cluster,
         members: [1, 2, 3].map { member($0) })
 
+    static let mark = CommitMark(cluster: cluster, epoch: 1, index: LogIndex(9))
+    static let keyed = Command(
+        kind: .execute, statements: statements, qualifyColumns: true,
+        key: RepeatKey(name: Digest(low: 1, high: 2), content: Digest(low: 3, high: .max)))
+    static let loadPart = LoadPart(
+        id: LoadID(high: 5, low: .max), number: 1, byteCount: 1 << 40, bytes: [1, 2, 3],
+        stamp: Stamp(milliseconds: 1_700_000_000_000, seed: 7))
+    static let loadEnd = LoadEnd(
+        id: LoadID(high: 5, low: .max), action: .replace, onlyEmpty: true, parts: 2,
+        byteCount: 1 << 40)
+
+    /// For an empty database alone.
+    static var restored: DatabaseImage {
+        var image = DatabaseImage(byteCount: 4096, packed: [1, 2, 3])
+        image.needsEmpty = true
+        return image
+    }
+
+    /// Of a read that must have seen something, and has seen something.
+    static var demanding: ReadOptions {
+        var options = Samples.options
+        options.demand = .mark(mark)
+        options.unless = mark
+        return options
+    }
+
     static func incarnation(_ number: UInt64) -> Incarnation {
         Incarnation(RandomID(high: 9, low: number))
     }
