@@ -1,4 +1,5 @@
 import Glibc
+import Gzip
 import NIOCore
 import NIOPosix
 import PeerProtocol
@@ -16,6 +17,7 @@ import Wire
 ///     1  an offer of so many bytes (u16)        4  an end as it stands there
 ///     2  a chunk as it stands there             5  an end that fits what was sent
 ///                                               6  a frame, its kind first
+///     7  a packed chunk where the next belongs  8  the same, packed already, behind its size (u32)
 ///
 /// A fitting end is sent behind the last step.
 extension FuzzTarget {
@@ -25,12 +27,17 @@ extension FuzzTarget {
         try transfer.play(bytes)
     } seeds: {
         let offer = Samples.bytes { Samples.offer.encode(into: &$0) }
+        let stream = SnapshotCheck.packed([9, 9])
         return [
             FuzzSeed("offer", [0, UInt8(offer.count)] + offer + [3, 8, 1, 2, 3, 4, 5, 6, 7, 8]),
             FuzzSeed("whole", [1, 2, 5, 0, 3, 2, 9, 9, 3, 3, 7, 7, 7, 5, 0]),
             FuzzSeed("gap", [1, 2, 4, 0, 2, 10, 1, 0, 0, 0, 0, 0, 0, 0, 9, 9]),
             FuzzSeed("bad end", [1, 2, 1, 0, 3, 1, 5, 4, 12] + [UInt8](repeating: 1, count: 12)),
             FuzzSeed("out of turn", [6, 1, 9, 3, 1, 7]),
+            FuzzSeed("packed", [1, 2, 5, 0, 7, 2, 9, 9, 7, 3, 7, 7, 7, 5, 0]),
+            FuzzSeed(
+                "packed stream",
+                [1, 2, 2, 0, 8, UInt8(4 + stream.count), 2, 0, 0, 0] + stream + [5, 0]),
         ]
     }
 }
@@ -116,7 +123,7 @@ final class SnapshotCheck {
     }
 
     private func take(_ step: UInt8, _ content: [UInt8]) {
-        switch step % 7 {
+        switch step % 9 {
         case 0: offer(content)
         case 1:
             var offer = Samples.offer
@@ -139,8 +146,42 @@ final class SnapshotCheck {
                 $0.write(CRC32C(sent).value)
             }
             frame(.end, end)
-        default: frame(Frame.Kind(rawValue: content.first ?? 0) ?? .demand, content)
+        case 6: frame(Frame.Kind(rawValue: content.first ?? 0) ?? .demand, content)
+        case 7: packedChunk(content.count, Self.packed(content))
+        default:
+            let count = content.prefix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
+            packedChunk(count, Array(content.dropFirst(4)))
         }
+    }
+
+    /// At the place where the next belongs, with the size that it is said to have unpacked.
+    private func packedChunk(_ count: Int, _ stream: [UInt8]) {
+        frame(
+            .packedChunk,
+            Samples.bytes {
+                $0.write(UInt64(sent.count))
+                $0.write(UInt32(clamping: count))
+                $0.writeRaw(stream)
+            })
+        sent += Self.unpacked(stream, count)
+    }
+
+    static func packed(_ bytes: [UInt8]) -> [UInt8] {
+        let writer = GzipWriter()
+        do throws(GzipError) { return try writer.add(bytes, isLast: true) } catch { return [] }
+    }
+
+    /// What a receiver makes of it; nothing of what it refuses.
+    private static func unpacked(_ stream: [UInt8], _ count: Int) -> [UInt8] {
+        var reader = GzipReader(limit: count)
+        var bytes: [UInt8] = []
+        do throws(GzipError) {
+            try reader.add(stream) { bytes += $0 }
+            try reader.end()
+        } catch {
+            return []
+        }
+        return bytes.count == count ? bytes : []
     }
 
     /// A sender waits for what is said to its offer.
