@@ -1,6 +1,11 @@
 import Chance
 import Foundation
+import Registry
 import Testing
+import Wire
+
+@testable import Cluster
+@testable import WriteAheadLog
 
 /// The fuzzers' targets without a fuzzer: their seeds, what their encoders write now, inputs that
 /// once did harm, and what becomes of all these by chance.
@@ -32,6 +37,34 @@ import Testing
         let files = try corpus(target)
         #expect(!files.isEmpty)
         for seed in files + target.seeds() { play(seed.bytes, target, seed.name) }
+    }
+
+    /// As messages are by `EarlierPeerTests`: the files stay as earlier versions wrote them.
+    @Test func `What was kept of the agreement, of registries and of the log's records is read`()
+        throws
+    {
+        func kept(_ target: FuzzTarget, _ name: String) throws -> [[UInt8]] {
+            let found = try corpus(target).filter { $0.name.hasPrefix(name) }
+            #expect(!found.isEmpty, "\(target.name): \(name)")
+            return found.map { Array($0.bytes.dropFirst()) }
+        }
+        for bytes in try kept(.formation, "message-") { _ = try FormationMessage(decoding: bytes) }
+        for bytes in try kept(.formation, "fresh") + kept(.formation, "state") {
+            _ = try AcceptorState(decoding: bytes)
+        }
+        for bytes in try kept(.formation, "bootstrap") { _ = try BootstrapValue(decoding: bytes) }
+        for bytes in try kept(.registry, "node") { _ = try NodeRecord(parsing: bytes) }
+        for bytes in try kept(.registry, "leader") {
+            guard case .entry = LeaderContent(parsing: bytes) else {
+                Issue.record("the entry is none: \(bytes)")
+                continue
+            }
+        }
+        for bytes in try kept(.registry, "state") { _ = try RegistryState(decoding: bytes) }
+        for bytes in try kept(.log, "record-") {
+            var reader = ByteReader(bytes + [0])
+            #expect(try LogRecord.all(in: &reader).count == 1)
+        }
     }
 
     @Test func `Each form of what nodes tell each other has a seed`() throws {

@@ -4,7 +4,7 @@ import Glibc
 /// `fuzz-inputs`: feeds a target with inputs that libFuzzer makes up.
 ///
 ///     fuzz-inputs list
-///     fuzz-inputs seeds DIRECTORY         writes every target's seeds into a folder of its name
+///     fuzz-inputs seeds DIRECTORY         writes every target's seeds into a folder of its name, but those that are there
 ///     fuzz-inputs TARGET [option of libFuzzer | file | folder]...
 ///
 /// An input of which something is complained ends the process, as libFuzzer wants it.
@@ -55,7 +55,9 @@ enum FuzzDriver {
             mkdir("\(directory)/\(target.name)", 0o755)
             for seed in target.seeds() {
                 let path = "\(directory)/\(target.name)/\(seed.name)"
-                guard let file = fopen(path, "w") else {
+                // One that is there may be what an earlier version wrote.
+                guard let file = fopen(path, "wx") else {
+                    if errno == EEXIST { continue }
                     perror(path)
                     return false
                 }
