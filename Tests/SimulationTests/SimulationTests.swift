@@ -22,6 +22,14 @@ import Testing
         }
     }
 
+    /// One that is in no list would be added up by nobody, and could stay at nothing for ever.
+    @Test func `Each count of faults is in the list, under a name of its own`() {
+        let names = FaultCounts.all.map { $0.name }
+        #expect(Mirror(reflecting: FaultCounts()).children.count == names.count)
+        #expect(Set(names).count == names.count)
+        #expect(Set(FaultCounts.all.map { $0.path }).count == names.count)
+    }
+
     private static func simulate(_ seeds: ClosedRange<UInt64>) async -> FaultCounts {
         var faults = FaultCounts()
         for seed in seeds {
