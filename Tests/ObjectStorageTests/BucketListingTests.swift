@@ -24,6 +24,15 @@ struct BucketListingTests {
         #expect(page.bytes.count <= 32 << 20)
     }
 
+    @Test func `Without a key nothing is known of what is there`() throws {
+        let place = try StorageSettings(url: "s3://bucket/path") { _ in nil }.place { _ in nil }
+        let fault = #expect(throws: StorageFault.self) {
+            try place.list(archive: "", StopFlag())
+        }
+        #expect(fault?.isUnseen == true)
+        #expect(fault?.isTransient == false)
+    }
+
     @Test func `A listing that does not end is given up`() throws {
         var listing = BucketListing(of: "place")
         let page = Self.names(1000)
@@ -31,6 +40,8 @@ struct BucketListingTests {
             for _ in 0..<1000 { try listing.add(page) }
         }
         #expect(fault?.description == "place: the archive has too many objects to be listed")
+        // No other key shows what is behind it.
+        #expect(fault?.isUnseen == false)
         #expect(listing.names.count > 400_000)
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Telemetry
 import Testing
 
@@ -129,6 +130,15 @@ struct FileStorageTests {
         try FileManager.default.createSymbolicLink(
             atPath: "\(folder)/loop", withDestinationPath: "\(folder)/loop")
         #expect(throws: StorageFault.self) { try storage.list(archive: "c/b/", stop) }
+    }
+
+    @Test func `A file that can't be opened for now is no file that is not there`() {
+        for code in [EIO, EMFILE, ENFILE, ENOMEM, ESTALE, ETIMEDOUT] {
+            #expect(FileStorage.fault(opening: "/a", code).isTransient, "\(code)")
+        }
+        for code in [EACCES, ENOENT, ENOTDIR] {
+            #expect(!FileStorage.fault(opening: "/a", code).isTransient, "\(code)")
+        }
     }
 
     @Test func `A copy that can't be looked at is not taken for none`() throws {

@@ -57,7 +57,7 @@ extension BucketStorage {
         }
     }
 
-    /// Goes through a listing page by page.
+    /// Goes through a listing page by page. Where it is refused, or there is no key to ask with, the fault is `isUnseen`.
     /// - Parameters:
     ///   - question: asks for the page behind a token; nil: for the first.
     ///   - refusal: what an answer is that brings no page.
@@ -71,10 +71,16 @@ extension BucketStorage {
         var token: String?
         repeat {
             let page = ListedPage(of: name)
-            let answer = try question(token).run(name, stop) {
+            let exchange: StorageExchange
+            do throws(StorageFault) {
+                exchange = try question(token)
+            } catch {
+                throw error.unseen
+            }
+            let answer = try exchange.run(name, stop) {
                 bytes throws(StorageFault) in try page.add(bytes)
             }
-            guard answer.status == 200 else { throw refusal(answer) }
+            guard answer.status == 200 else { throw refusal(answer).unseen }
             let (found, next) = try read(page.bytes)
             try listing.add(found)
             token = next

@@ -9,6 +9,8 @@ struct FileStorage: StoragePlace {
     private static let unfinished = ".upload-"
     /// What is older was left by a process that ended.
     private static let abandonedAfter = 24 * 3600
+    /// Why a file can't be opened now, nor in a second.
+    private static let lasting = [EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR]
 
     let settings: FileSettings
     private let hasTimestamp: Bool
@@ -93,12 +95,16 @@ struct FileStorage: StoragePlace {
         _ path: String, _ receive: @escaping ([UInt8]) throws(StorageFault) -> Void
     ) throws(StorageFault) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        // What is not there now won't be in a second.
-        guard descriptor >= 0 else {
-            throw StorageFault("opening \(path): \(SystemText.of(errno))")
-        }
+        guard descriptor >= 0 else { throw Self.fault(opening: path, errno) }
         defer { close(descriptor) }
         try FileBytes.read(descriptor, path, receive)
+    }
+
+    /// What is not there now won't be in a second. A file server may be, or a descriptor.
+    static func fault(opening path: String, _ code: Int32) -> StorageFault {
+        lasting.contains(code)
+            ? StorageFault("opening \(path): \(SystemText.of(code))")
+            : StorageFault("opening \(path)", code: code)
     }
 
     /// - Parameter folder: below the directory; nil: the directory itself.

@@ -182,8 +182,9 @@ final class ArchiveService: Sendable {
         do throws(StorageFault) {
             end = try store.end(of: cluster)
         } catch {
-            // What is there and can't be used is left alone; a new base needs nothing of it.
-            guard !error.isTransient else { throw error }
+            // What is there and can't be used is left alone; a new base needs nothing of it. What was not seen may be whole:
+            // begun anew, the archive would lack what leads to the base, and the log would let go of it.
+            guard !error.isTransient, !error.isUnseen else { throw error }
             logger.warning("the archive can't be gone on with", ["cause": error.description])
             end = nil
         }
