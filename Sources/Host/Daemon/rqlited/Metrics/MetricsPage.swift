@@ -199,7 +199,20 @@ struct MetricsPage: Sendable {
                 "rqlited_backup_last_upload_seconds", .gauge,
                 "When -auto-backup stored a copy from this node last, in seconds since 1970; 0: never",
                 samples([("last_upload_time", nil)])),
+            MetricFamily(
+                "rqlited_backup_busy_seconds", .gauge,
+                "For how long -auto-backup has been at one copy, base or piece; 0: it rests", busy),
         ]
+    }
+
+    private var busy: [MetricFamily.Sample] {
+        let (copies, log) = (status.safekeeping.backup, status.safekeeping.archive)
+        let workers = [
+            ("copy", copies?.worker), ("base", log?.base.worker), ("piece", log?.worker),
+        ]
+        return workers.compactMap { name, worker in
+            worker.map { .init(.duration($0.busyTime), [("of", name)]) }
+        }
     }
 
     private func archive() -> [MetricFamily] {

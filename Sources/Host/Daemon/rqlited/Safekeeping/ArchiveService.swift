@@ -393,6 +393,7 @@ final class ArchiveService: Sendable {
 
     private func uploaded(_ size: Int64) {
         let now = WallTime.now()
+        worker.goesOn()
         counters.bytes.add(Int(size))
         counters.lastTime.set(Int(now.seconds))
         shown.withLock { $0.lastUpload = now }

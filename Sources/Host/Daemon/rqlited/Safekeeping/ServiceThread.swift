@@ -11,23 +11,39 @@ final class ServiceThread: Sendable {
     private let wakes = Mailbox<Void>()
     private let thread = Mutex<NamedThread?>(nil)
     private let hasEnded = Monitor(false)
+    /// Since when it is at what it does; nil: it rests, or is not there.
+    private let begun = Mutex<MonotonicTime?>(nil)
 
     var isStopped: Bool { flag.isRaised }
+
+    /// For how long it is at what it does, and nothing has come of that yet. What hangs at a disk or a file server
+    /// fails nothing, so nothing else tells of it.
+    var busyTime: Duration {
+        begun.withLock { $0 }.map { MonotonicTime.now - $0 } ?? .zero
+    }
 
     /// - Parameter name: what the system shows it by.
     func start(
         _ name: String, _ body: @escaping @Sendable () -> Void
     ) throws(ThreadShortage) {
-        let hasEnded = hasEnded
-        let started = try NamedThread(name) {
+        let started = try NamedThread(name) { [self] in
+            goesOn()
             body()
+            begun.withLock { $0 = nil }
             hasEnded.withLock { $0 = true }
         }
         thread.withLock { $0 = started }
     }
 
     /// Until `deadline`, the stop, or a call. By the thread itself.
-    func rest(until deadline: MonotonicTime) { _ = wakes.take(until: deadline) }
+    func rest(until deadline: MonotonicTime) {
+        begun.withLock { $0 = nil }
+        _ = wakes.take(until: deadline)
+        goesOn()
+    }
+
+    /// Something has come of what it does, and it goes on. By the thread itself.
+    func goesOn() { begun.withLock { $0 = MonotonicTime.now } }
 
     /// Ends a rest: there is something to look at.
     func wake() { wakes.post(()) }
