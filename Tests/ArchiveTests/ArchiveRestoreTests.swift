@@ -345,6 +345,22 @@ struct ArchiveRestoreTests {
         #expect(refusal { _ = try fixture.restore(.newest) }.contains("spoilt"))
     }
 
+    @Test func `A restore tells what the leaders said of their software, each thing once`() throws {
+        let (fixture, _) = try history()
+        let base = try #require(fixture.end).base
+        #expect(try fixture.restore(.newest).0.engines.isEmpty)
+        for engine in ["3.40.1 a; options=", "3.53.0 b; options=", "3.40.1 a; options="] {
+            try fixture.store.note(
+                extensions: [], engine: engine, behind: base, of: HistoryFixture.cluster,
+                in: "\(fixture.directory.path)/spool")
+        }
+        #expect(
+            try fixture.restore(.newest).0.engines == ["3.40.1 a; options=", "3.53.0 b; options="])
+        #expect(try fixture.store.end(of: HistoryFixture.cluster) == fixture.end)
+        // Behind the base before nothing was said.
+        #expect(try fixture.restore(.index(LogIndex(7))).0.engines.isEmpty)
+    }
+
     @Test func `Targets are an index or a moment and nothing else`() {
         #expect(ArchiveTarget("7") == .index(LogIndex(7)))
         #expect(ArchiveTarget("1970-01-01T00:00:01Z") == .time(1000))

@@ -6,6 +6,7 @@ package import Raft
 ///     <cluster>/<index>-<term>-<milliseconds>-<hash>/base
 ///     <cluster>/<index>-<term>-<milliseconds>-<hash>/<first>-<last>-<milliseconds>-<hash before>-<hash>[-d]
 ///     <cluster>/<index>-<term>-<milliseconds>-<hash>/extensions-<hash>
+///     <cluster>/<index>-<term>-<milliseconds>-<hash>/engine-<hash>
 ///
 /// Numbers have 20 digits, hashes 64, and the hash of the object before is cut to 16 digits; the whole
 /// of it stands in the header. So what is there and how it hangs together is known from names alone, and

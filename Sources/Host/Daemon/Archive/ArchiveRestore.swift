@@ -32,6 +32,8 @@ package final class ArchiveRestore {
         package var entries: Int
         /// Of the restored file.
         package var fileBytes: Int64
+        /// What leaders said of their SQLite and their own rules, as nodes tell each other; nothing: they said nothing.
+        package var engines: [String]
     }
 
     private let store: ArchiveAccess
@@ -66,6 +68,8 @@ package final class ArchiveRestore {
     /// - Throws: `StorageFault` that says what can't be had, or used.
     package func run(to path: String?) throws(StorageFault) -> Report {
         try requireExtensions()
+        // Nothing of the database hangs on it.
+        let engines = (try? store.engines(behind: plan.base, of: plan.cluster)) ?? []
         let position = try fetchBase()
         try fetchPieces()
         let applied = try replay(from: position)
@@ -73,7 +77,8 @@ package final class ArchiveRestore {
         return Report(
             cluster: plan.cluster, baseIndex: plan.base.position.index, pieces: plan.pieces.count,
             fetchedBytes: fetchedBytes, position: applied.position,
-            milliseconds: applied.lastMilliseconds, entries: entries, fileBytes: bytes)
+            milliseconds: applied.lastMilliseconds, entries: entries, fileBytes: bytes,
+            engines: engines)
     }
 
     // MARK: Fetching

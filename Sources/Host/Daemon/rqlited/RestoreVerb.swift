@@ -5,6 +5,7 @@ import ObjectStorage
 import Raft
 import SQLite
 import Settings
+import StateMachine
 import Synchronization
 import Telemetry
 import Threads
@@ -174,8 +175,27 @@ struct RestoreVerb {
         return directory
     }
 
+    /// In which ways this program may carry out entries otherwise than the nodes did, in words.
+    /// - Parameter engines: what their leaders said.
+    private static func differences(from engines: [String]) -> [String] {
+        guard !engines.isEmpty else {
+            return ["the archive does not say by which SQLite, and which rqlited, they were"]
+        }
+        var own = Engine.fingerprint
+        own.extensions = SQLExtensions.current.probes
+        return engines.flatMap {
+            EngineFingerprint.differences(between: own.description, and: $0)
+        }
+    }
+
     private func say(_ report: ArchiveRestore.Report) {
         let time = ArchivePlan.text(report.milliseconds)
+        let differences = Self.differences(from: report.engines)
+        if !differences.isEmpty {
+            Self.complain(
+                "warning: some entries may have been carried out otherwise on the nodes: "
+                    + differences.joined(separator: "; "))
+        }
         if command.printsJSON {
             let document = JSONValue.object([
                 .init("cluster_id", .string("\(report.cluster)")),
@@ -188,6 +208,7 @@ struct RestoreVerb {
                 .init("log_time", .string(time)),
                 .init("file_bytes", .integer(report.fileBytes)),
                 .init("file", command.target.map { .string($0) } ?? .null),
+                .init("differences", .array(differences.map { .string($0) })),
             ])
             _ = StandardOutput.write(document.text(pretty: true) + "\n")
             return

@@ -189,7 +189,7 @@ final class ArchiveService: Sendable {
             end = nil
         }
         // Who led before may have had others.
-        if let end { try noteExtensions(behind: end.base, cluster) }
+        if let end { try noteSoftware(behind: end.base, cluster) }
         // A base from before there was a clock has no age that anybody knows.
         let age = end.map { end in
             end.base.milliseconds == 0
@@ -198,12 +198,12 @@ final class ArchiveService: Sendable {
         schedule.surveyed(end, age: .milliseconds(age ?? 0), at: .now)
     }
 
-    private func noteExtensions(
+    private func noteSoftware(
         behind base: BaseName, _ cluster: ClusterID
     ) throws(StorageFault) {
         try store.note(
             extensions: SQLExtensions.current.files.map { (name: $0.name, hash: $0.hash) },
-            behind: base, of: cluster, in: directory)
+            engine: node.options.engine, behind: base, of: cluster, in: directory)
     }
 
     // MARK: Bases
@@ -215,7 +215,7 @@ final class ArchiveService: Sendable {
         if let prepared = base.prepared, prepared.term == leadership {
             trying(&schedule) { schedule throws(StorageFault) in
                 guard try lead(to: prepared, &schedule, status) else { return }
-                try noteExtensions(behind: prepared.name, prepared.cluster)
+                try noteSoftware(behind: prepared.name, prepared.cluster)
                 base.storePrepared()
                 schedule.sends(prepared.name, at: .now)
             }
