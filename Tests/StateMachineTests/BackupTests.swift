@@ -327,6 +327,8 @@ import Wire
             try copy?.fill(from: reader.connection) { true }
         }
         #expect(failure?.message.contains("no room for a copy") == true)
+        // With a name by chance each try would have a cause of its own.
+        #expect(failure?.message.contains("etilqs") == false)
         copy = nil
         #expect(try leftovers().isEmpty)
     }

@@ -160,6 +160,25 @@ enum AnswerText {
             "\(place): \(what) was answered \(answer.status)\(said)", isTransient: isTransient)
     }
 
+    /// libcurl's words without how long it took, which differs from try to try: `after 13 ms`. One cause has one text, for the
+    /// log tells it once.
+    static func withoutTimes(_ text: String) -> String {
+        var kept: [Substring] = []
+        var rest = text.split(separator: " ", omittingEmptySubsequences: false)[...]
+        while let word = rest.popFirst() {
+            let number = rest.first.flatMap { Int($0) }
+            let unit = rest.dropFirst().first ?? ""
+            let isUnit = ["ms", "milliseconds"].contains(unit.prefix { $0.isLetter })
+            guard word == "after", number != nil, isUnit else {
+                kept.append(word)
+                continue
+            }
+            rest = rest.dropFirst(2)
+            if let last = kept.popLast() { kept.append(last + unit.drop { $0.isLetter }) }
+        }
+        return kept.joined(separator: " ")
+    }
+
     /// The text of an XML element.
     static func element(_ name: String, of text: String) -> String? {
         guard let begin = text.firstRange(of: "<\(name)>"),

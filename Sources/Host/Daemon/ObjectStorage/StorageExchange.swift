@@ -63,7 +63,9 @@ struct StorageExchange {
         if let fault = intake.fault { throw fault }
         guard code == 0 else {
             if stop.isRaised { throw StorageFault("\(place): given up, for the node stops") }
-            let text = said.isEmpty ? String(cString: cremote_text(code)) : said
+            let text =
+                said.isEmpty
+                ? String(cString: cremote_text(code)) : AnswerText.withoutTimes(said)
             throw StorageFault("\(place): \(method) failed: \(text)", isTransient: true)
         }
         return Answer(status: status, headers: intake.headers, body: intake.body)

@@ -62,7 +62,7 @@ final class DatabaseCopy {
             hasRoom = self.hasRoom(for: UInt64(sqlite3_backup_remaining(copying)) * pageSize)
         }
         let end = sqlite3_backup_finish(copying)
-        guard hasRoom || code != SQLITE_OK else { throw .noRoomForCopy(path) }
+        guard hasRoom || code != SQLITE_OK else { throw noRoom }
         guard code != SQLITE_OK else { throw .unwantedCopy }
         guard end == SQLITE_OK else {
             throw SQLiteError(extendedCode: end, connection: connection.pointer)
@@ -71,6 +71,15 @@ final class DatabaseCopy {
 
     private func hasRoom(for bytes: UInt64) -> Bool {
         DiskRoom.bytes(at: path).map { $0 >= bytes + spareBytes } ?? true
+    }
+
+    /// The file has a name by chance: with it in the text each try would have a cause of its own.
+    private var noRoom: SQLiteError {
+        SQLiteError(
+            extendedCode: SQLITE_FULL,
+            message:
+                "the disk of \(DatabaseDirectory(beside: path).path) has no room for a copy of the "
+                + "database: free some")
     }
 
     /// Hands the copy on in the form that is asked for.
@@ -121,7 +130,7 @@ final class DatabaseCopy {
     private func vacuum(_ answer: inout BackupAnswer) throws(SQLiteError) {
         let pages = UInt64(clamping: try connection.integer("PRAGMA main.page_count") ?? 0)
         let pageSize = UInt64(clamping: try connection.integer("PRAGMA main.page_size") ?? 4096)
-        guard hasRoom(for: pages * pageSize) else { throw .noRoomForCopy(path) }
+        guard hasRoom(for: pages * pageSize) else { throw noRoom }
         try SessionSetup.leaveJournal(of: connection)
         // It says nothing until it is done, which may be in an hour.
         guard answer.begin() else { throw .unwantedCopy }
@@ -159,12 +168,6 @@ final class DatabaseCopy {
 }
 
 extension SQLiteError {
-    fileprivate static func noRoomForCopy(_ path: String) -> SQLiteError {
-        SQLiteError(
-            extendedCode: SQLITE_FULL,
-            message: "the disk of \(path) has no room for a copy of the database: free some")
-    }
-
     static let unwantedCopy = SQLiteError(
         extendedCode: SQLITE_INTERRUPT, message: "nobody waits for the copy any more")
 }
