@@ -165,6 +165,17 @@ struct FileStorageTests {
         let later = WallTime(seconds: WallTime.now().seconds + 90_000)
         try storage.store(try copy("x"), BackupMarker(index: 1), at: later, stop)
         #expect(names == ["METADATA.json", "copy"])
+        // A base is as large, and may come where no copy does.
+        let left = "\(root)/a/b/.upload-def"
+        try Data().write(to: URL(filePath: left))
+        try storage.store(try copy("x"), inArchive: "c/b/base", stop)
+        #expect(names.contains(".upload-def"))
+        try FileManager.default.setAttributes(
+            [.modificationDate: Date(timeIntervalSinceNow: -90_000)], ofItemAtPath: left)
+        try storage.store(try copy("x"), inArchive: "c/b/1-2", stop)
+        #expect(names.contains(".upload-def"))
+        try storage.store(try copy("x"), inArchive: "c/b/base", stop)
+        #expect(names == ["METADATA.json", "copy", "copy.archive"])
     }
 
     @Test func `What is to be uploaded leaves room on the disk for log and database`() throws {

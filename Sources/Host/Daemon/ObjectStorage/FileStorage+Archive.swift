@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Telemetry
 
 /// The archive in a directory: files in directories below it, beside the copy.
 extension FileStorage {
@@ -31,6 +32,8 @@ extension FileStorage {
         let path = folder + name
         let end = path.lastIndex(of: "/") ?? path.startIndex
         try makeDirectory(String(path[..<end]))
+        // Also where no copy goes, as beside another cluster's. Before each piece it would be a listing of all copies.
+        if name.hasSuffix("/base") { removeAbandoned(at: .now()) }
         try put(file, path, stop)
         // The folders' own entries, which may be new.
         var parent = path[..<end]

@@ -125,7 +125,8 @@ struct FileStorage: StoragePlace {
             to: path, by: "\(settings.directory)/\(Self.unfinished)XXXXXX", body)
     }
 
-    private func removeAbandoned(at time: WallTime) {
+    /// What processes left that ended while they wrote: a copy each, or a base.
+    func removeAbandoned(at time: WallTime) {
         for name in DirectoryNames.of(settings.directory) where name.hasPrefix(Self.unfinished) {
             let path = "\(settings.directory)/\(name)"
             var about = stat()
