@@ -198,12 +198,14 @@ final class ArchiveService: Sendable {
         schedule.surveyed(end, age: .milliseconds(age ?? 0), at: .now)
     }
 
+    /// - Parameter isThere: the base has come. Before it go the extensions alone, without which nobody may restore: each that
+    ///   fails on its way leaves the folder that they are in.
     private func noteSoftware(
-        behind base: BaseName, _ cluster: ClusterID
+        behind base: BaseName, _ cluster: ClusterID, isThere: Bool = true
     ) throws(StorageFault) {
         try store.note(
             extensions: SQLExtensions.current.files.map { (name: $0.name, hash: $0.hash) },
-            engine: node.options.engine, behind: base, of: cluster, in: directory)
+            engine: isThere ? node.options.engine : nil, behind: base, of: cluster, in: directory)
     }
 
     // MARK: Bases
@@ -215,7 +217,7 @@ final class ArchiveService: Sendable {
         if let prepared = base.prepared, prepared.term == leadership {
             trying(&schedule) { schedule throws(StorageFault) in
                 guard try lead(to: prepared, &schedule, status) else { return }
-                try noteSoftware(behind: prepared.name, prepared.cluster)
+                try noteSoftware(behind: prepared.name, prepared.cluster, isThere: false)
                 base.storePrepared()
                 schedule.sends(prepared.name, at: .now)
             }
@@ -240,6 +242,9 @@ final class ArchiveService: Sendable {
             let isOwn = base.term == leadership
             if leadership != nil, isOwn || isNewer(base, than: schedule, status) {
                 goOn(&schedule, behind: base.name, status)
+                trying(&schedule) { _ throws(StorageFault) in
+                    try noteSoftware(behind: base.name, base.cluster)
+                }
             }
         }
     }
