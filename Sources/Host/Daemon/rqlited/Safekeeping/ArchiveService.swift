@@ -61,6 +61,8 @@ final class ArchiveService: Sendable {
     private let shown = Mutex(Shown())
     private let recentFault: RecentFault
     private let recentBaseFault: RecentFault
+    /// Behind which base all is said of this program: another look would be a listing of all that is behind it.
+    private let noted = Mutex<BaseName?>(nil)
     /// A restore is still to come: what is there now is not to be kept.
     private let isHeld: @Sendable () -> Bool
 
@@ -203,9 +205,11 @@ final class ArchiveService: Sendable {
     private func noteSoftware(
         behind base: BaseName, _ cluster: ClusterID, isThere: Bool = true
     ) throws(StorageFault) {
+        guard noted.withLock({ $0 != base }) else { return }
         try store.note(
             extensions: SQLExtensions.current.files.map { (name: $0.name, hash: $0.hash) },
             engine: isThere ? node.options.engine : nil, behind: base, of: cluster, in: directory)
+        if isThere { noted.withLock { $0 = base } }
     }
 
     // MARK: Bases
