@@ -38,6 +38,7 @@ struct ArchiveScheduleTests {
         schedule.shipped(Self.end(20), isBehind: false, at: at(11))
         // Nothing is new.
         #expect(step(21) == .rest(until: at(22)))
+        #expect(schedule.isComplete(at: LogIndex(20)) && !schedule.isComplete(at: LogIndex(21)))
         #expect(step(31, index: 21) == .piece(behind: Self.end(20), mustProve: false))
         schedule.shipped(Self.end(21), isBehind: true, at: at(31))
         #expect(step(31, index: 40) == .piece(behind: Self.end(21), mustProve: false))
@@ -99,7 +100,9 @@ struct ArchiveScheduleTests {
         schedule.failed(at: at(0))
         #expect(step(0) == .rest(until: at(1)))
         #expect(step(1) == .survey)
+        #expect(!schedule.isComplete(at: LogIndex(15)))
         schedule.surveyed(Self.end(15), age: .zero, at: at(1))
+        #expect(schedule.isComplete(at: LogIndex(15)))
         schedule.failed(at: at(1))
         #expect(step(2) == .rest(until: at(3)))
         #expect(step(3) == .survey)

@@ -126,6 +126,12 @@ package struct ArchiveSchedule: Equatable, Sendable {
         return index.distance(from: end.position.index) >= mostBehind
     }
 
+    /// All that is applied is in the archive, by all that this node knows.
+    /// - Parameter index: how far the log is applied.
+    package func isComplete(at index: LogIndex) -> Bool {
+        hasSurveyed && end?.position.index == index
+    }
+
     /// What follows this is still to go into the archive, by all that this node knows. The entry at the end is
     /// among it, for that proves that the log goes on from there.
     /// - Parameter index: how far the log is applied.

@@ -145,6 +145,8 @@ final class ArchiveService: Sendable {
             trying(&schedule) { schedule throws(StorageFault) in
                 switch step {
                 case .rest(let deadline):
+                    // Where nothing is written no piece tells that it goes well again.
+                    if schedule.isComplete(at: status.appliedIndex) { recentFault.clear() }
                     let isDue =
                         schedule.pieceAhead(at: .now, index: status.appliedIndex) != nil
                     if !isDue { worker.rest(until: deadline) }
