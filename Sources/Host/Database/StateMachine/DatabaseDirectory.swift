@@ -161,20 +161,31 @@ package struct DatabaseDirectory: Sendable {
         name == file || name == "\(file)-wal" || name == "\(file)-shm"
     }
 
-    /// What is in a directory, in order.
-    static func names(in path: String) throws(DirectoryError) -> [String] {
+    /// What is in a directory, in order: all of it.
+    /// - Parameter next: the system's; tests put another one in its place.
+    static func names(
+        in path: String,
+        by next: (OpaquePointer) -> UnsafeMutablePointer<dirent>? = { readdir($0) }
+    ) throws(DirectoryError) -> [String] {
         guard let directory = opendir(path) else {
             throw .system(operation: "listing", path: path, code: errno)
         }
         defer { closedir(directory) }
         var names: [String] = []
-        while let entry = readdir(directory) {
+        while true {
+            errno = 0
+            guard let entry = next(directory) else {
+                let code = errno
+                guard code == 0 else {
+                    throw .system(operation: "listing", path: path, code: code)
+                }
+                return names.sorted()
+            }
             let name = withUnsafeBytes(of: entry.pointee.d_name) {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
             if name != ".", name != ".." { names.append(name) }
         }
-        return names.sorted()
     }
 
     /// Waits until a file, or the directory's entries, are on stable storage. Only for files to
