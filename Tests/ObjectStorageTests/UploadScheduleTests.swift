@@ -149,7 +149,9 @@ struct UploadScheduleTests {
         #expect(step(now) == .upload)
         schedule.done(Self.marker(7), begunAt: Self.at(now))
         #expect(step(now + 60, index: 8) == .upload)
+        #expect(!schedule.hasFailed)
         schedule.failed(at: Self.at(now + 60), begunAt: Self.at(now + 60))
+        #expect(schedule.hasFailed)
         #expect(step(now + 61, index: 8) == .upload)
     }
 
@@ -167,6 +169,16 @@ struct UploadScheduleTests {
                     at: time, leadership: 1, cluster: Self.cluster, index: 7)
                 #expect((next == .upload) == isDue, "\(took)")
             }
+        }
+    }
+
+    @Test func `No copy is made while the storage is away, or where another cluster's may lie`() {
+        let away = StorageFault("no route", isTransient: true)
+        let refused = StorageFault("HEAD was answered 403")
+        for isGuarded in [true, false] {
+            #expect(UploadSchedule.isVain(after: away, isGuarded: isGuarded))
+            // It may be put there all the same.
+            #expect(UploadSchedule.isVain(after: refused, isGuarded: isGuarded) == isGuarded)
         }
     }
 

@@ -79,6 +79,16 @@ package struct UploadSchedule: Equatable, Sendable {
         known = marker
     }
 
+    /// The last try failed.
+    package var hasFailed: Bool { failures > 0 }
+
+    /// Whether a copy would be made for nothing, for it can't be known what lies at its place: the storage is away for now, or
+    /// none is put where another cluster's may lie. There are keys that permit nothing but to put a copy there.
+    /// - Parameter isGuarded: another cluster's copy stays.
+    package static func isVain(after fault: StorageFault, isGuarded: Bool) -> Bool {
+        isGuarded || fault.isTransient
+    }
+
     /// Whether the storage holds the same content already.
     package func holds(digest: String) -> Bool { known?.digest == digest }
 

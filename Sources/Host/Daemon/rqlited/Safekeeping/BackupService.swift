@@ -167,9 +167,18 @@ final class BackupService: Sendable {
 
     private func upload(_ schedule: inout UploadSchedule, _ cluster: String) throws(StorageFault) {
         let begin = MonotonicTime.now
+        let isGuarded = settings.logInterval != nil
+        // A large database is copied and checked for hours.
+        if let fault = lookAgain(for: &schedule),
+            UploadSchedule.isVain(after: fault, isGuarded: isGuarded)
+        {
+            throw fault
+        }
+        // What it was refused for once stays so until somebody acts.
+        if schedule.hasFailed { try requireOwn(schedule, cluster) }
         guard let copy = try gather(cluster) else { return schedule.passed(at: .now) }
         // It may be another cluster's copy whose place it would take.
-        if let fault = lookAgain(for: &schedule), settings.logInterval != nil { throw fault }
+        if let fault = lookAgain(for: &schedule), isGuarded { throw fault }
         if let digest = copy.marker.digest, schedule.holds(digest: digest) {
             counters.skippedByMarker.add()
             recentFault.clear()
@@ -180,13 +189,7 @@ final class BackupService: Sendable {
             counters.skipped.add()
             return schedule.passed(at: .now)
         }
-        if settings.logInterval != nil, !settings.hasTimestamp,
-            let other = schedule.other(than: cluster)
-        {
-            throw StorageFault(
-                "\(place.name) is the copy of another cluster, \(other), and stays: give this cluster "
-                    + "another place, or take that copy away (its archive goes on meanwhile)")
-        }
+        try requireOwn(schedule, cluster)
         let sending = MonotonicTime.now
         let time = WallTime.now()
         try place.store(copy.file, copy.marker, at: time, worker.flag)
@@ -208,6 +211,18 @@ final class BackupService: Sendable {
                 "to": place.name, "size": ByteSize(bytes: copy.file.byteCount),
                 "index": copy.marker.index, "duration": elapsed.goText,
             ])
+    }
+
+    /// - Throws: where another cluster's copy lies there, and stays.
+    private func requireOwn(
+        _ schedule: UploadSchedule, _ cluster: String
+    ) throws(StorageFault) {
+        guard settings.logInterval != nil, !settings.hasTimestamp,
+            let other = schedule.other(than: cluster)
+        else { return }
+        throw StorageFault(
+            "\(place.name) is the copy of another cluster, \(other), and stays: give this cluster "
+                + "another place, or take that copy away (its archive goes on meanwhile)")
     }
 
     /// - Returns: nil where this node does not lead.
