@@ -2,21 +2,26 @@ import Chance
 import PeerProtocol
 import Raft
 import Registry
+import Replication
 import Testing
 import Time
 
 @testable import NodeLogic
 
-/// A data directory that was copied before it had a cluster, by whose founding both are named.
+/// A data directory that was copied before it had a cluster, by whose founding both are named, or that went back to
+/// that state.
 @Suite struct CopiedFounderTests {
     private static let identity = NodeIdentity(
         id: NodeID("1"), incarnation: Samples.incarnation(1))
     private static let original = PeerAddress("n1:4002")
+    private static let cluster = ClusterID(RandomID(high: 7, low: 7))
     private static let start = MonotonicTime(nanoseconds: 1_000_000_000)
 
-    /// A node that has just learnt that it is the one founder of a cluster, which knows it at n1.
+    /// A node that has just learnt that it is a founder of a cluster, which knows it at n1: the one founder, as a rule.
+    /// - Parameter met: who answered it on the way there.
     private static func founder(
-        at address: PeerAddress
+        at address: PeerAddress, among founders: Membership = Samples.voters("1"),
+        met: [Hello] = []
     ) -> (machine: NodeMachine, asked: [(id: PeerCallID, place: PeerAddress)]) {
         let settings = MachineSettings(
             explicitID: nil, fallbackID: identity.id, address: address, apiURL: "",
@@ -24,19 +29,26 @@ import Time
         var machine = NodeMachine(
             NodeOptions(identity: identity, engine: "e", settings: settings),
             chance: Xoshiro256((1, 2, 3, 4)), now: start)
+        for hello in met { machine.rendezvous.noteWork(of: hello) }
         machine.begin(
             NodeMachine.Beginning(
-                restored: RestoredState(membership: Samples.voters("1")),
-                cluster: ClusterID(RandomID(high: 7, low: 7)), isEstablished: false,
-                formation: StoredFormation(), hasRegistry: false))
+                restored: RestoredState(membership: founders), cluster: cluster,
+                isEstablished: false, formation: StoredFormation(), hasRegistry: false))
         machine.turn([.database(.established)], at: start, wallMilliseconds: 0)
+        let asked = asked(by: &machine)
+        return (machine, asked)
+    }
+
+    private static func asked(
+        by machine: inout NodeMachine
+    ) -> [(id: PeerCallID, place: PeerAddress)] {
         var asked: [(id: PeerCallID, place: PeerAddress)] = []
         for effect in machine.takeEffects() {
             if case .call(let id, .hello, at: let place, of: _, timeout: _) = effect {
                 asked.append((id, place))
             }
         }
-        return (machine, asked)
+        return asked
     }
 
     private static func takesPart(_ machine: NodeMachine) -> Bool { machine.replicated != nil }
@@ -84,6 +96,55 @@ import Time
         let (machine, asked) = Self.founder(at: Self.original)
         #expect(asked.isEmpty)
         #expect(Self.takesPart(machine))
+    }
+
+    /// What node 2 says, which leads the cluster.
+    private static func leader(
+        knowing acknowledged: LogPosition? = nil, at place: PeerAddress? = nil
+    ) -> Hello {
+        var hello = Hello(
+            identity: NodeIdentity(id: NodeID("2"), incarnation: Samples.incarnation(1)),
+            cluster: cluster, address: PeerAddress("n2:4002"), apiURL: nil,
+            versions: Hello.Versions(data: 1, program: "test", engine: "e"), suffrage: .voter,
+            bootstrapExpect: nil, leader: nil, term: Term(3), commitIndex: LogIndex(9),
+            isReady: true, callerAddress: place)
+        hello.callerAcknowledged = acknowledged
+        return hello
+    }
+
+    /// Its disk may be that of a voter, from before the founding.
+    @Test func `A founder that comes to a cluster which works asks what it promised there`() throws
+    {
+        var (machine, asked) = Self.founder(
+            at: Self.original, among: Samples.voters("1", "2", "3"), met: [Self.leader()])
+        #expect(asked.map { $0.place.rawValue } == ["n1:4002", "n2:4002", "n3:4002"])
+        #expect(!Self.takesPart(machine))
+        try #require(asked.count == 3)
+        let promised = LogPosition(index: LogIndex(8), term: Term(2))
+        let silence = PeerResult.failure(PeerFailure(cause: "connection refused"))
+        let answers = [silence, .success(.hello(Self.leader(knowing: promised))), silence]
+        for (call, answer) in zip(asked, answers) {
+            machine.turn([.answered(call.id, answer)], at: Self.start, wallMilliseconds: 0)
+        }
+        #expect(Self.takesPart(machine))
+        #expect(machine.replicated?.raft.missing == promised)
+    }
+
+    @Test func `A copy at the place of the founding ends where its original has moved since`()
+        throws
+    {
+        var (machine, asked) = Self.founder(
+            at: Self.original, among: Samples.voters("1", "2"), met: [Self.leader()])
+        let call = try #require(asked.first { $0.place == PeerAddress("n2:4002") })
+        let moved = PeerAddress("n9:4002")
+        machine.turn(
+            [.answered(call.id, .success(.hello(Self.leader(at: moved))))], at: Self.start,
+            wallMilliseconds: 0)
+        let next = try #require(Self.asked(by: &machine).first { $0.place == moved })
+        machine.turn(
+            [.answered(next.id, Self.hello(run: RandomID(high: 9, low: 9)))], at: Self.start,
+            wallMilliseconds: 0)
+        #expect(machine.isOver && !Self.takesPart(machine))
     }
 
     /// As by a list of addresses: it would ask for ever.

@@ -45,6 +45,23 @@ import Time
         #expect(driver.status.entry == .found(written))
     }
 
+    @Test func `Whether a cluster has had a leader is known by its entry's term`() {
+        let (own, other) = (
+            ClusterID(RandomID(high: 0, low: 7)), ClusterID(RandomID(high: 0, low: 8))
+        )
+        var driver = driver()
+        #expect(!driver.hasHadLeader(own))
+        for term in [Term.zero, Term(1)] {
+            let entry = LeaderEntry(
+                id: NodeID("1"), apiURL: nil, address: PeerAddress("h:1"), cluster: own,
+                state: .formed, nonce: RandomID(high: 0, low: 1), term: term, founders: [])
+            let record = StoredRecord(name: "leader", value: entry.encoded(), revision: revision)
+            driver.answered(.read("leader"), id, RegistryReply(.record(record)))
+            #expect(driver.hasHadLeader(own) == (term > .zero))
+            #expect(!driver.hasHadLeader(other))
+        }
+    }
+
     @Test func `The own record is found in lists, too, under its encoded name`() {
         var driver = driver()
         driver.answered(

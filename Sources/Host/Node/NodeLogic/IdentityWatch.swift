@@ -12,7 +12,8 @@ import Time
 ///   `patience` at most: the others may all be gone, or all have moved. A member's word on where
 ///   this identity is leads to one more place, once for each member.
 /// - *When it comes to its cluster* a node asks where that knows it, if elsewhere: a data directory that was
-///   copied before it had a cluster is named by the founding of its original (decision 201).
+///   copied before it had a cluster is named by the founding of its original (decision 201). Where others have
+///   worked there already, the founding may be an old one: then it asks as at a start (decision 260).
 /// - *Later* a member that hears an identity speak from another place than before asks who is at the
 ///   former place. If the identity is alive there, the newcomer is refused and the operator told.
 struct IdentityWatch {
@@ -106,7 +107,8 @@ struct IdentityWatch {
 
     // MARK: At start
 
-    /// Whom to ask before this node takes part; nobody, if it is its cluster alone and where it was.
+    /// Whom to ask before this node takes part, at a start or as a founder that comes late; nobody, if it is its
+    /// cluster alone and where it was.
     mutating func questions(_ membership: Membership) -> [PeerAddress] {
         awaitsLeader = true
         let former = membership[identity.id].map { [$0.address] } ?? []

@@ -83,15 +83,20 @@ extension NodeMachine {
     }
 
     /// The node has just come to its cluster. Named by ID and incarnation is a copy of its data directory, too, from
-    /// before that had a cluster: where the cluster knows it elsewhere, that place is asked first.
+    /// before that had a cluster: where the cluster knows it elsewhere, that place is asked first. And a founding may
+    /// be an old one, and this the disk of a founder from before it: then all are asked, as at a start.
     private mutating func arrive(
         in cluster: ClusterID, with restored: RestoredState, campaigns: Bool
     ) {
         self.cluster = cluster
         beginning = (restored, cluster, campaigns)
-        if let place = identityWatch.formerPlace(in: restored.membership) {
-            askOwnIdentity(at: place)
-        }
+        let isLate =
+            rendezvous.hasWorked(cluster) && restored.membership.contains(options.identity.id)
+        let places =
+            isLate
+            ? identityWatch.questions(restored.membership)
+            : [identityWatch.formerPlace(in: restored.membership)].compactMap(\.self)
+        for place in places { askOwnIdentity(at: place) }
         if !identityWatch.isAsking { takePart() }
     }
 

@@ -79,11 +79,18 @@ struct RegistryDriver {
     private var ownName: String? { RecordName.node(keeper.record.identity.id) }
 
     /// The cluster that the record `leader` named when it was last read or written; nil: none, or not known.
-    var namedCluster: ClusterID? {
+    var namedCluster: ClusterID? { leaderEntry?.cluster }
+
+    /// It told that the cluster has had a leader.
+    func hasHadLeader(_ cluster: ClusterID) -> Bool {
+        leaderEntry.map { $0.cluster == cluster && $0.term > .zero } ?? false
+    }
+
+    private var leaderEntry: LeaderEntry? {
         guard case .found(let record) = entry,
             case .entry(let content) = LeaderContent(parsing: record.value)
         else { return nil }
-        return content.cluster
+        return content
     }
 
     /// What a node without a cluster waits for.

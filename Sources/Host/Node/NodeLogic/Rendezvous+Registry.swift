@@ -89,6 +89,7 @@ extension Rendezvous {
     ) {
         switch result {
         case .success(.hello(let hello)):
+            noteWork(of: hello)
             if let reason = unfitness(ofFounder: hello) {
                 return registryUnreachable(address, purpose, reason)
             }

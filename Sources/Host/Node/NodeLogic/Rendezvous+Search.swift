@@ -155,6 +155,7 @@ extension Rendezvous {
         case .failure(let error):
             step { $0.machine.unreachable(address, reason: error.cause) }
         case .success(.hello(let hello)):
+            noteWork(of: hello)
             decisions.append(.met(hello))
             if reviewBootstrap(hello) { return }
             if let reason = unfitness(ofFounder: hello) {

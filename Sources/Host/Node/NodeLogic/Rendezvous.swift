@@ -142,6 +142,8 @@ struct Rendezvous {
     var isDoubted = false
     /// In this run the node became a member, or a leader took it for one.
     var isRecognized = false
+    /// Clusters, not more than `mostWorking`, of which nodes were met that know of something committed there.
+    private var working: Set<ClusterID> = []
     var situation = Situation()
     var now = MonotonicTime.zero
     var chance: Xoshiro256
@@ -223,6 +225,23 @@ struct Rendezvous {
         isRecognized = true
         decisions.append(
             .begin(pending.cluster, pending.membership, campaign: pending.campaign))
+    }
+
+    // MARK: Coming late
+
+    private static var mostWorking: Int { 16 }
+
+    /// A candidate said who it is, while this node has no cluster.
+    mutating func noteWork(of hello: Hello) {
+        guard situation.cluster == nil, let cluster = hello.cluster, hello.commitIndex > .zero,
+            working.count < Self.mostWorking
+        else { return }
+        working.insert(cluster)
+    }
+
+    /// The cluster was not founded just now: its members may have seen more of this node than its disk knows.
+    func hasWorked(_ cluster: ClusterID) -> Bool {
+        working.contains(cluster) || registry?.hasHadLeader(cluster) ?? false
     }
 
     // MARK: A member's contact with the others
