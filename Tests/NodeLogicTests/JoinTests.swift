@@ -38,10 +38,10 @@ import Testing
 
     @Test func `A data directory that became the member since is not replaced`() {
         let request = Samples.join("2", incarnation: 9)
-        let known = Samples.member("2", .voter).incarnation
+        let known = Samples.member("2", .voter)
         #expect(MembershipDesk.refusal(toAdd: request, replacing: known, to: three) == nil)
         let other = three.setting(Samples.member("2", .learner, incarnation: 8))
-        for replaced in [nil, known, request.identity.incarnation] {
+        for replaced in [nil, known, Samples.member("2", .learner, incarnation: 9)] {
             let text = MembershipDesk.refusal(toAdd: request, replacing: replaced, to: other)
             #expect(text?.contains("node ID 2 was taken meanwhile") == true)
         }
@@ -49,6 +49,23 @@ import Testing
         #expect(MembershipDesk.refusal(toAdd: request, replacing: known, to: own) == nil)
         let without = three.removing(NodeID("2"))
         #expect(MembershipDesk.refusal(toAdd: request, replacing: known, to: without) == nil)
+    }
+
+    /// Of two copies of one data directory that ask together the second finds the first alive.
+    @Test func `A member is not moved from where nobody looked for it`() {
+        let request = Samples.join("2", at: "elsewhere:4002")
+        let known = Samples.member("2", .voter)
+        #expect(MembershipDesk.refusal(toAdd: request, replacing: known, to: three) == nil)
+        var moved = known
+        moved.address = PeerAddress("third:4002")
+        let since = three.setting(moved)
+        for replaced in [nil, known, Samples.member("2", .voter, incarnation: 8)] {
+            let text = MembershipDesk.refusal(toAdd: request, replacing: replaced, to: since)
+            #expect(text?.contains("node 2 came to third:4002 meanwhile") == true)
+        }
+        #expect(MembershipDesk.refusal(toAdd: request, replacing: moved, to: since) == nil)
+        let there = Samples.join("2", at: "third:4002")
+        #expect(MembershipDesk.refusal(toAdd: there, replacing: nil, to: since) == nil)
     }
 
     @Test func `A new ID on the address of a member leaves that member alone`() {

@@ -21,6 +21,25 @@ extension MembershipDesk {
             && (other.identity != request.identity || isOther(other, than: request))
     }
 
+    /// Why the node can't be added any more: since it asked, another data directory has become the member
+    /// of its ID, or another process with its own has, and nobody was asked where that is. The joiner may have ended
+    /// before, and its answer have been late; it asks anew.
+    /// - Parameter known: the member of its ID when it asked; nil: there was none.
+    static func refusal(
+        toAdd request: JoinRequest, replacing known: Member?, to membership: Membership
+    ) -> String? {
+        let identity = request.identity
+        guard let member = membership[identity.id] else { return nil }
+        guard member.incarnation == identity.incarnation else {
+            guard member.incarnation != known?.incarnation else { return nil }
+            return "node ID \(identity.id) was taken meanwhile, by the member at \(member.address)"
+        }
+        let wasLookedFor =
+            known?.incarnation == member.incarnation && known?.address == member.address
+        guard member.address != request.address, !wasLookedFor else { return nil }
+        return "node \(identity.id) came to \(member.address) meanwhile: ask again"
+    }
+
     /// Whether two that bear one identity are two processes: by their runs, or, of one that does not
     /// say, by their addresses, for two can't listen at one.
     func isOther(_ hello: Hello, than request: JoinRequest) -> Bool {

@@ -42,7 +42,7 @@ struct MembershipDesk {
         var request: JoinRequest
         var question: PeerQuestionID
         /// Who was the member of its ID when it asked; nil: nobody.
-        var replaced: Incarnation?
+        var replaced: Member?
         var stage: Stage
         /// The joiner bears the very identity of a member that is known elsewhere.
         var isCopy = false
@@ -130,7 +130,7 @@ struct MembershipDesk {
         }
         let member = raft.membership[request.identity.id]
         checks[call] = Check(
-            request: request, question: question, replaced: member?.incarnation, stage: .dialBack)
+            request: request, question: question, replaced: member, stage: .dialBack)
         decisions.append(.askHello(call, at: request.address))
     }
 
@@ -450,18 +450,6 @@ struct MembershipDesk {
         return reachability.quorumLost(without: id, in: raft.membership).map {
             .wouldLoseQuorum(silent: $0)
         }
-    }
-
-    /// Why the node can't be added any more: since it asked, another data directory has become the member
-    /// of its ID. The joiner may have ended before that, and its answer have been late; it asks anew.
-    static func refusal(
-        toAdd request: JoinRequest, replacing replaced: Incarnation?, to membership: Membership
-    ) -> String? {
-        let identity = request.identity
-        guard let member = membership[identity.id], member.incarnation != identity.incarnation,
-            member.incarnation != replaced
-        else { return nil }
-        return "node ID \(identity.id) was taken meanwhile, by the member at \(member.address)"
     }
 
     /// What must change next for the node to be a member as it asks; nil when it is one.

@@ -8,7 +8,7 @@ struct MembershipQueue {
     enum Operation {
         /// Answered with the membership once the joiner is a member. `replaced`: who was the member of
         /// its ID when it asked; nil: nobody.
-        case add(JoinRequest, PeerQuestionID, replaced: Incarnation?)
+        case add(JoinRequest, PeerQuestionID, replaced: Member?)
         /// Nil: the change is on its way, and nobody waits for it any more.
         case remove(NodeID, PendingRequest?)
         /// The leader's own wish: the member was silent for too long.
