@@ -90,7 +90,15 @@ import Testing
         #expect(throws: RecoveryError.protocolInAddress("http://a:1")) {
             try made(peers(("1", "http://a:1")))
         }
-        #expect(throws: RecoveryError.invalidAddress("a")) { try made(peers(("1", "a"))) }
-        #expect(throws: RecoveryError.invalidAddress("a:x")) { try made(peers(("1", "a:x"))) }
+        let long = String(repeating: "a", count: 300)
+        for text in [
+            "a", "a:x", "a:", "a:0", "a:+1", ":1", "a b:1", "a\n:1", "::1:1", "[::1:1", "a/b:1",
+            "\(long):1",
+        ] {
+            #expect(throws: RecoveryError.invalidAddress(text)) { try made(peers(("1", text))) }
+        }
+        for text in ["[::1]:1", "b\u{FC}cher:1", "a.b-c_d:65535"] {
+            #expect(try made(peers(("1", text))).contains(own.id))
+        }
     }
 }

@@ -50,6 +50,18 @@ import Wire
         #expect(error?.description.contains(reason) == true, "\(String(describing: error))")
     }
 
+    @Test func `What nobody could read of a node is known before it is written`() {
+        #expect(Self.record.flaw == nil)
+        for place in ["b\u{FC}cher:1", "a@h:1", "h:0", String(repeating: "h", count: 300) + ":1"] {
+            var record = Self.record
+            record.address = PeerAddress(place)
+            #expect(record.flaw?.description.hasPrefix("member addr ") == true, "\(place)")
+        }
+        var record = Self.record
+        record.identity.id = NodeID("1\r")
+        #expect(record.flaw?.description == "member id has a control character")
+    }
+
     @Test func `No noise ends the process`() {
         var dice = SplitMix64(seed: 5)
         let bytes = Self.record.encoded()

@@ -188,6 +188,15 @@ import Testing
         #expect(refusal("-http-addr", "httpd1:4001") == nil)
     }
 
+    @Test func `A host is told to others if it is no longer than names are`() {
+        let host = String(repeating: "x", count: 255)
+        for (flag, which) in [("-raft-adv-addr", "Raft"), ("-http-adv-addr", "HTTP")] {
+            #expect(refusal("-node-id", "1", flag, "\(host):1") == nil)
+            let text = "advertised \(which) address has a host of more than 255 bytes"
+            #expect(refusal(flag, "\(host)x:1")?.hasPrefix(text) == true)
+        }
+    }
+
     @Test func `An ID that is too long for a registry's key is refused`() {
         let id = String(repeating: "x", count: 256)
         #expect(refusal("-node-id", id) == "-node-id must not be longer than 255 bytes")

@@ -8,6 +8,8 @@ package enum Limits {
 
     /// A node's ID is sent with every message and becomes part of a registry's key.
     package static let maxNodeIDBytes = 255
+    /// A host's name that is told to others: DNS has names of 253 bytes.
+    package static let maxHostBytes = 255
     /// Addresses in `-join`.
     package static let maxJoinEntries = 256
     /// Voters that found a cluster together.

@@ -206,6 +206,11 @@ struct NodeAddresses {
         guard address.port != 0 else {
             throw .init("advertised \(which) address has port 0, specify it via \(flags)")
         }
+        guard address.host.utf8.count <= Limits.maxHostBytes else {
+            throw .init(
+                "advertised \(which) address has a host of more than \(Limits.maxHostBytes) bytes, "
+                    + "specify another via \(flags)")
+        }
     }
 }
 

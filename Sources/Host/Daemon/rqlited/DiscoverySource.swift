@@ -2,6 +2,7 @@ import Addresses
 import Discovery
 import Glibc
 import Raft
+import Registry
 import Replica
 import Settings
 import Synchronization
@@ -36,6 +37,13 @@ struct DiscoverySource {
         let role: DiscoveryRole = choice.mode.role == .resolver ? .resolver : .registry
         if let problem = settings.problem(withDiscoveryRole: role) {
             throw Daemon.StartFailure(description: problem)
+        }
+        if role == .registry, !Self.isUsed(settings.dataDirectory),
+            let flaw = Self.flawInRecord(of: settings)
+        {
+            throw Daemon.StartFailure(
+                description: "nobody can read what this node would write into a registry: \(flaw): "
+                    + "see -node-id, -raft-adv-addr and -http-adv-addr")
         }
         for path in choice.shadowed {
             logger.info("plugin is shadowed", ["path": path, "by": choice.file.path])
@@ -87,6 +95,16 @@ struct DiscoverySource {
     /// Whether a node was here before; what it left is looked at later.
     private static func isUsed(_ dataDirectory: String) -> Bool {
         access(dataDirectory + "/log", F_OK) == 0
+    }
+
+    /// A node that has nothing yet would wait for what it wrote itself. A member is one without a record.
+    private static func flawInRecord(of settings: NodeSettings) -> RecordError? {
+        let id = NodeID(settings.identity.explicit ?? settings.identity.fallback)
+        return NodeRecord(
+            identity: NodeIdentity(id: id, incarnation: Incarnation(RandomID(high: 0, low: 0))),
+            cluster: nil, address: PeerAddress(settings.raft.advertised.description),
+            apiURL: settings.apiURL, suffrage: settings.raft.isVoter ? .voter : .nonvoter, expect: 0
+        ).flaw
     }
 
     /// What a registry tells other machines must lead here from there.

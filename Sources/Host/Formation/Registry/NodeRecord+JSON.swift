@@ -19,6 +19,16 @@ extension NodeRecord {
         return bytes
     }
 
+    /// Why nobody can read the record, made of what an operator gave a node; nil if it can be read.
+    package var flaw: RecordError? {
+        do throws(RecordError) {
+            _ = try NodeRecord(parsing: encoded())
+            return nil
+        } catch {
+            return error
+        }
+    }
+
     /// - Throws: `RecordError` for what no node wrote.
     package init(parsing bytes: [UInt8]) throws(RecordError) {
         let reader = try RecordReader(bytes)

@@ -101,10 +101,7 @@ extension RecoveryPlan {
         for peer in peers {
             let text = peer.address.rawValue
             if text.contains("://") { throw .protocolInAddress(text) }
-            let port = text.split(separator: ":", omittingEmptySubsequences: false).last
-            guard text.contains(":"), let port, UInt16(port) != nil else {
-                throw .invalidAddress(text)
-            }
+            guard isPlace(text) else { throw .invalidAddress(text) }
         }
         guard peers.contains(where: { $0.id == own.id }) else { throw .lacksThisNode(own.id) }
         var members: [Member] = []
@@ -117,6 +114,30 @@ extension RecoveryPlan {
                     suffrage: peer.isVoter ? .voter : .nonvoter))
         }
         return Membership(members)
+    }
+
+    /// Bytes of an address: of a name in DNS, with brackets and port, and some more. The log takes no more than
+    /// `Reach.nameBytes` back.
+    private static var longestAddress: Int { 300 }
+
+    /// `host:port`, IPv6 in brackets, as far as its text tells: the cluster would go on without whoever is nowhere.
+    private static func isPlace(_ text: String) -> Bool {
+        guard text.utf8.count <= longestAddress, let colon = text.lastIndex(of: ":") else {
+            return false
+        }
+        let digits = text[text.index(after: colon)...]
+        // No sign: `UInt16` takes "+7".
+        guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = UInt16(digits),
+            port > 0
+        else { return false }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            return false
+        }
+        return !host.isEmpty
+            && host.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && !"[]/".utf8.contains($0) }
     }
 }
 
