@@ -36,6 +36,23 @@ import Time
         #expect(queue.isEmpty)
     }
 
+    @Test func `Few joins wait, and members that moved have places of their own`() {
+        let most = MembershipQueue.mostJoins
+        var queue = queue(removing: 1, 2)
+        for hasRoom in [true, false] {
+            #expect(queue.hasRoomForJoin(ofMember: false) == hasRoom)
+            #expect(queue.hasRoomForJoin(ofMember: true))
+            for number in 0..<UInt64(most) {
+                queue.append(
+                    .add(Samples.join("4"), PeerQuestionID(number), replaced: nil),
+                    deadline: .zero)
+            }
+        }
+        #expect(!queue.hasRoomForJoin(ofMember: true))
+        _ = queue.expired(now: .zero, all: false)
+        #expect(queue.hasRoomForJoin(ofMember: false))
+    }
+
     @Test func `One that is on its way goes on, and nobody waits for it`() {
         var queue = queue(removing: 2, 1)
         queue.proposed()

@@ -175,7 +175,7 @@ struct MembershipDesk {
         case .namesake(let address):
             guard case .success(.hello(let other)) = result,
                 isAlive(other, as: check.request, raft)
-            else { return admit(check, now) }
+            else { return admit(check, raft, leader, now) }
             refuseNamesake(check, at: address, leader)
         }
     }
@@ -220,7 +220,7 @@ struct MembershipDesk {
     ) {
         let request = check.request
         guard let member = raft.membership[request.identity.id] else {
-            return admit(check, now)
+            return admit(check, raft, leader, now)
         }
         if member.id == identity.id, member.incarnation != request.identity.incarnation {
             return refuseNamesake(check, at: address, leader)
@@ -228,14 +228,14 @@ struct MembershipDesk {
         if known.isPlain(member), member.address == request.address,
             member.incarnation == request.identity.incarnation
         {
-            return admit(check, now)
+            return admit(check, raft, leader, now)
         }
         let place = known.met.address(of: member) ?? member.address
         // The joiner itself was found at its address.
         guard place != request.address else {
             guard member.address != request.address,
                 member.incarnation == request.identity.incarnation
-            else { return admit(check, now) }
+            else { return admit(check, raft, leader, now) }
             return ask(check, at: member.address, isCopy: true, next)
         }
         let isCopy = member.incarnation == request.identity.incarnation
@@ -270,7 +270,14 @@ struct MembershipDesk {
                     + "and an empty data directory", leader)
     }
 
-    private mutating func admit(_ check: Check, _ now: MonotonicTime) {
+    private mutating func admit(
+        _ check: Check, _ raft: RaftMachine, _ leader: LeaderHint?, _ now: MonotonicTime
+    ) {
+        let joiner = check.request.identity
+        let isMember = raft.membership[joiner.id]?.incarnation == joiner.incarnation
+        guard queue.hasRoomForJoin(ofMember: isMember) else {
+            return refuse(check.question, .busy, "too many nodes wait to join", leader)
+        }
         queue.append(
             .add(check.request, check.question, replaced: check.replaced),
             deadline: now + Self.joinTime)

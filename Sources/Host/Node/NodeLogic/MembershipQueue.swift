@@ -27,6 +27,15 @@ struct MembershipQueue {
     var isEmpty: Bool { waiting.isEmpty }
     var count: Int { waiting.count }
 
+    /// Joins that may wait, and as many again of members, which have moved.
+    static var mostJoins: Int { 256 }
+
+    /// Each answer to a join goes over all that wait.
+    func hasRoomForJoin(ofMember isMember: Bool) -> Bool {
+        let joins = waiting.count { if case .add = $0.operation { true } else { false } }
+        return joins < (isMember ? 2 : 1) * Self.mostJoins
+    }
+
     mutating func append(_ operation: Operation, deadline: MonotonicTime? = nil) {
         waiting.append(Waiting(operation: operation, deadline: deadline))
     }
