@@ -23,12 +23,7 @@ import Time
         at address: PeerAddress, among founders: Membership = Samples.voters("1"),
         met: [Hello] = []
     ) -> (machine: NodeMachine, asked: [(id: PeerCallID, place: PeerAddress)]) {
-        let settings = MachineSettings(
-            explicitID: nil, fallbackID: identity.id, address: address, apiURL: "",
-            dataDirectory: "", version: "")
-        var machine = NodeMachine(
-            NodeOptions(identity: identity, engine: "e", settings: settings),
-            chance: Xoshiro256((1, 2, 3, 4)), now: start)
+        var machine = machine(at: address)
         for hello in met { machine.rendezvous.noteWork(of: hello) }
         machine.begin(
             NodeMachine.Beginning(
@@ -37,6 +32,15 @@ import Time
         machine.turn([.database(.established)], at: start, wallMilliseconds: 0)
         let asked = asked(by: &machine)
         return (machine, asked)
+    }
+
+    private static func machine(at address: PeerAddress) -> NodeMachine {
+        let settings = MachineSettings(
+            explicitID: nil, fallbackID: identity.id, address: address, apiURL: "",
+            dataDirectory: "", version: "")
+        return NodeMachine(
+            NodeOptions(identity: identity, engine: "e", settings: settings),
+            chance: Xoshiro256((1, 2, 3, 4)), now: start)
     }
 
     private static func asked(
@@ -128,6 +132,34 @@ import Time
         }
         #expect(Self.takesPart(machine))
         #expect(machine.replicated?.raft.missing == promised)
+    }
+
+    /// Where all start together a founder, or a member whose disk went back, may meet nobody who takes part.
+    @Test func `A member that does not take part yet says what its disk knows to be committed`() {
+        let committed = LogPosition(index: LogIndex(5), term: Term(2))
+        let runs = [
+            LogPosition(index: LogIndex(1), term: Term(1)),
+            LogPosition(index: LogIndex(4), term: Term(2)),
+            LogPosition(index: LogIndex(6), term: Term(3)),
+        ]
+        for (members, tells) in [
+            (Samples.voters("1", "2"), true),
+            (Samples.voters("2").setting(Samples.member("1", .nonvoter)), false),
+        ] {
+            var machine = Self.machine(at: Self.original)
+            machine.begin(
+                NodeMachine.Beginning(
+                    restored: RestoredState(
+                        hardState: HardState(term: Term(4)), termRuns: runs,
+                        lastIndex: LogIndex(7), membership: members, commitIndex: LogIndex(5)),
+                    cluster: Self.cluster, isEstablished: true, formation: StoredFormation(),
+                    hasRegistry: false))
+            #expect(!Self.takesPart(machine))
+            let hello = machine.hello
+            #expect(hello.commitIndex == LogIndex(5) && hello.term == Term(4))
+            let told: LogPosition? = tells ? committed : nil
+            #expect(hello.committed == told)
+        }
     }
 
     @Test func `A copy at the place of the founding ends where its original has moved since`()

@@ -108,4 +108,10 @@ package struct RestoredState: Sendable {
         self.commitIndex = commitIndex
         self.appliedIndex = appliedIndex
     }
+
+    /// The last entry that is known to be committed.
+    package var committedPosition: LogPosition {
+        let run = termRuns.last { $0.index <= commitIndex }
+        return LogPosition(index: commitIndex, term: run?.term ?? base.term)
+    }
 }

@@ -227,6 +227,7 @@ extension NodeMachine {
             bootstrapExpect: options.plan.expect, leader: leaderHint, term: raft?.term ?? .zero,
             commitIndex: raft?.commitIndex ?? .zero, isReady: isReady, run: identityWatch.run)
         if let raft, raft.commitIndex > .zero, isHeard { hello.committed = raft.committedPosition }
+        if let restored = beginning?.restored { tell(of: restored, in: &hello) }
         if let caller { hello.address(caller, by: callerPlaces) }
         return hello
     }

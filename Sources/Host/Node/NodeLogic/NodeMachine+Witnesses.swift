@@ -14,6 +14,15 @@ extension NodeMachine {
         identityWatch.note(believed(hello, in: restored.membership))
     }
 
+    /// Who starts together with this node asks it once, and perhaps before it takes part: then its disk answers.
+    func tell(of restored: RestoredState, in hello: inout Hello) {
+        hello.term = restored.hardState.term
+        hello.commitIndex = restored.commitIndex
+        if restored.commitIndex > .zero, restored.membership.isVoter(options.identity.id) {
+            hello.committed = restored.committedPosition
+        }
+    }
+
     /// The leader is asked where it speaks from and where it is known: the log of a node that went back to
     /// an older state names the places of that time.
     mutating func askForTestimony() {

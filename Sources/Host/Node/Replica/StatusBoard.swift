@@ -49,7 +49,8 @@ final class StatusBoard: Sendable {
         let (held, positions) = state.withLock { ($0.portrait, $0.positions) }
         guard let portrait = held else { return nil }
         var hello = portrait.hello
-        hello.commitIndex = positions.commitIndex
+        // There are none while the node does not take part yet.
+        hello.commitIndex = max(hello.commitIndex, positions.commitIndex)
         hello.address(caller, by: portrait.places)
         return hello
     }
