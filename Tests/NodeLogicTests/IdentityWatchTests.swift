@@ -102,6 +102,22 @@ import Time
                 == [PeerAddress("o1:4002")])
     }
 
+    @Test func `Strangers make room for each other, and members keep their places`() {
+        var watch = Self.watch()
+        let members = Samples.voters("1", "2")
+        func hear(_ id: String) {
+            let node = NodeIdentity(id: NodeID(id), incarnation: Samples.incarnation(1))
+            watch.forgetStrangers(besides: members)
+            _ = watch.heard(
+                node, at: PeerAddress("n\(id):4002"), member: members[node.id], call: PeerCallID(1))
+        }
+        hear("2")
+        for number in 0..<3 * IdentityWatch.mostPlaces { hear("x\(number)") }
+        #expect(watch.places.count <= IdentityWatch.mostPlaces + members.members.count + 1)
+        #expect(watch.places[NodeID("2")] != nil)
+        #expect(watch.places[NodeID("x\(3 * IdentityWatch.mostPlaces - 1)")] != nil)
+    }
+
     @Test func `A leader is asked until it has answered, and at once where it is newly heard`() {
         var watch = Self.watch()
         let leader = NodeID("2")

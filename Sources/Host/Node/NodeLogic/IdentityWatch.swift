@@ -183,6 +183,16 @@ struct IdentityWatch {
         return former
     }
 
+    /// Others than members whose places are remembered.
+    static var mostPlaces: Int { 1024 }
+
+    /// Where more others than members were heard than are remembered, all of them make room: who speaks now is of
+    /// more use than who spoke once.
+    mutating func forgetStrangers(besides membership: Membership?) {
+        guard places.count > Self.mostPlaces + (membership?.members.count ?? 0) else { return }
+        places = places.filter { membership?.contains($0.key) ?? false }
+    }
+
     /// Questions about one identity that are open at a time.
     private static var mostOfOne: Int { 4 }
     /// Those who are no members are asked about only while so few are open.

@@ -138,6 +138,7 @@ extension NodeMachine {
     /// A node that dialed this one said where it is.
     mutating func spoke(_ speaker: NodeIdentity, at place: PeerAddress) {
         let id = PeerCallID(newID())
+        identityWatch.forgetStrangers(besides: replicated?.raft.membership)
         guard
             let former = identityWatch.heard(
                 speaker, at: place, member: replicated?.raft.membership[speaker.id], call: id)

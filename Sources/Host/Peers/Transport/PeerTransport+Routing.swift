@@ -17,6 +17,19 @@ struct Whereabouts {
     var isSearching = false
     var searches = 0
 
+    /// A node said where it is. Where as many did as are remembered, all that are nobody's peers make room: who
+    /// speaks now is of more use than who spoke once.
+    /// - Returns: whether that is news.
+    mutating func spoke(
+        _ node: NodeIdentity, at address: PeerAddress, limit: Int, isPeer: (NodeID) -> Bool
+    ) -> Bool {
+        let last = spoken[node.id]
+        if let last, last.incarnation == node.incarnation, last.address == address { return false }
+        if last == nil, spoken.count >= limit { spoken = spoken.filter { isPeer($0.key) } }
+        spoken[node.id] = (node.incarnation, address)
+        return true
+    }
+
     mutating func remember(_ address: PeerAddress, limit: Int) {
         places.removeAll { $0 == address }
         places.append(address)
@@ -89,16 +102,10 @@ extension PeerTransport {
             return
         }
         let isNews = state.withLock { state -> Bool in
-            let last = state.whereabouts.spoken[other.id]
-            if let last, last.incarnation == other.incarnation, last.address == address {
-                return false
+            let links = state.links
+            return state.whereabouts.spoke(other, at: address, limit: limits.maxAcquaintances) {
+                links[$0] != nil
             }
-            guard
-                state.links[other.id] != nil || last != nil
-                    || state.whereabouts.spoken.count < limits.maxAcquaintances
-            else { return false }
-            state.whereabouts.spoken[other.id] = (other.incarnation, address)
-            return true
         }
         if isNews { delegate?.peerSpoke(other, advertised: address, from: remoteAddress) }
         met(other, of: introduction.cluster, at: address)
