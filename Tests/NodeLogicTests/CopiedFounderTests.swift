@@ -172,7 +172,8 @@ import Time
         machine.turn(
             [.answered(call.id, .success(.hello(Self.leader(at: moved))))], at: Self.start,
             wallMilliseconds: 0)
-        let next = try #require(Self.asked(by: &machine).first { $0.place == moved })
+        let further = Self.asked(by: &machine)
+        let next = try #require(further.first { $0.place == moved })
         machine.turn(
             [.answered(next.id, Self.hello(run: RandomID(high: 9, low: 9)))], at: Self.start,
             wallMilliseconds: 0)
