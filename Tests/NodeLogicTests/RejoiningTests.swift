@@ -90,6 +90,26 @@ import Time
         #expect(rendezvous.search?.goal == .rejoin, "it goes on looking")
     }
 
+    /// By its membership the node would look for its own members where that one's are.
+    @Test func `A member is taken in by its own cluster alone`() {
+        let own = ClusterID(RandomID(high: 7, low: 7))
+        let members = Samples.voters("1", "2", "3")
+        for (cluster, isOwn) in [(own, true), (ClusterID(RandomID(high: 8, low: 8)), false)] {
+            var rendezvous = moved(plans[1])
+            rendezvous.tick(
+                situation(.follower, members), MonotonicTime(nanoseconds: 1_000_000_000))
+            _ = rendezvous.takeDecisions()
+            let acceptance = JoinAcceptance(cluster: cluster, membership: members, leader: nil)
+            rendezvous.answered(
+                .join, at: PeerAddress("n2:4002"), .success(.joined(acceptance)))
+            let introductions = rendezvous.takeDecisions().count {
+                if case .introduced = $0 { true } else { false }
+            }
+            #expect(introductions == (isOwn ? 1 : 0))
+            #expect((rendezvous.search == nil) == isOwn)
+        }
+    }
+
     @Test func `Messages that get no answer are not remembered for ever`() {
         var rendezvous = moved(plans[1])
         rendezvous.beginForming()

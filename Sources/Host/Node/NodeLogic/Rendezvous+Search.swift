@@ -173,6 +173,11 @@ extension Rendezvous {
                 step { $0.machine.unreachable(address, reason: "\(error)") }
             }
         case .success(.joined(let acceptance)):
+            // Who was asked before this node came to its cluster may answer late, and know another one.
+            if let own = situation.cluster ?? pending?.cluster, own != acceptance.cluster {
+                let reason = "a node of cluster \(acceptance.cluster)"
+                return step { $0.machine.unreachable(address, reason: reason) }
+            }
             noteJoining(acceptance, via: address)
             step { $0.machine.joined(acceptance.cluster) }
         case .success(.joinRefused(let refusal)): joinRefused(refusal, via: address)
