@@ -141,6 +141,30 @@ import Wire
         }
     }
 
+    /// As a leader elsewhere answers, which keeps the rest of them until it is asked for.
+    @Test
+    func `Of a queued write that returns many rows they are given up, and it was carried out`()
+        throws
+    {
+        let part = ResultPart([
+            .rowsBegin(columns: ["a"], types: ["blob"], isRead: false), .cells([0]),
+        ])
+        let client = try client(.part(part))
+        try client.send(Self.request("queue&wait", #"["a"]"#))
+        pass(client)
+        #expect(try client.output().hasSuffix(#"{"results":[],"sequence_number":101}"#))
+        let ids = client.node.requests.map(\.id)
+        #expect(client.node.cancelled == ids)
+        // Whatever still comes of it.
+        let end = Outcome.failed(.timedOut(waitingFor: "a client that has gone"))
+        for id in ids {
+            client.node.deliver([Reply(id: id, outcome: .part(part)), Reply(id: id, outcome: end)])
+        }
+        pass(client, .seconds(2))
+        #expect(client.node.requests.count == 1)
+        #expect(client.node.cancelled == ids)
+    }
+
     @Test func `At the end what is queued is carried out, and clients that wait are answered`()
         throws
     {

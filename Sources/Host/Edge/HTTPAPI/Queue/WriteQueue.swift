@@ -101,8 +101,11 @@ final class WriteQueue: ReplySink, @unchecked Sendable {
     }
 
     private func finish(_ replies: [Reply]) {
-        for reply in replies {
+        // Of an answer in parts the first tells all, and what else is on its way of it means nothing.
+        for reply in replies where machine.awaits(reply.id.rawValue) {
             machine.finished(reply.id.rawValue, outcome(of: reply.outcome), at: now)
+            // Who leads would keep the rows until they are asked for.
+            if !reply.outcome.isLast { service.cancel([reply.id], replyTo: self) }
         }
         perform()
     }
@@ -119,6 +122,10 @@ final class WriteQueue: ReplySink, @unchecked Sendable {
             case .timedOut: return .late
             default: return .again
             }
+        case .part(let part):
+            // Rows of what was carried out: what failed as a whole has none, and so few bytes.
+            guard case .end(let error, _)? = part.pieces.last else { return .executed(error: nil) }
+            return .executed(error: error)
         default: return .executed(error: "the node answered with something else than results")
         }
     }

@@ -281,6 +281,9 @@ struct WriteQueueMachine: Sendable {
         }
     }
 
+    /// Whether the node still owes its word on a request.
+    func awaits(_ id: UInt64) -> Bool { batch?.open.contains { $0.id == id } ?? false }
+
     /// The node's word on a request. Unknown ones are passed over.
     mutating func finished(_ id: UInt64, _ outcome: Outcome, at now: Duration) {
         guard let place = batch?.open.firstIndex(where: { $0.id == id }),
