@@ -17,12 +17,13 @@ import Wire
         "[\"\(String(repeating: "a", count: size - 4))\"]"
     }
 
-    private func largeResult(_ size: Int) -> Outcome {
+    private func largeResult(_ size: Int, at index: UInt64 = 0) -> Outcome {
         .results(
-            CommandResult([
-                StatementResult(
-                    rows(["c"], ["blob"], [[.blob([UInt8](repeating: 1, count: size))]]))
-            ]))
+            CommandResult(
+                [
+                    StatementResult(
+                        rows(["c"], ["blob"], [[.blob([UInt8](repeating: 1, count: size))]]))
+                ], logIndex: index))
     }
 
     @Test func `One connection too many may only look at the node`() throws {
@@ -238,7 +239,7 @@ import Wire
     @Test func `Of a write that was carried out nobody is told that it was not`() throws {
         var limits = HTTPLimits()
         limits.answerBytesInFlight = 1000
-        let client = try Client(FakeNode { _ in largeResult(300_000) }, limits: limits)
+        let client = try Client(FakeNode { _ in largeResult(300_000, at: 7) }, limits: limits)
         let problems = ["Accept: application/problem+json"]
         let lines = ["Accept: application/x-ndjson"]
         for path in ["/db/execute", "/db/request"] {

@@ -27,6 +27,43 @@ import Wire
         (.notAuthorized("query"), "not_authorized", 401),
     ]
 
+    /// Of a client's request, at a node that has no room for any answer.
+    private func unroomed(_ path: String, _ outcome: Outcome) throws -> Answer {
+        var limits = HTTPLimits()
+        limits.answerBytesInFlight = 1000
+        return try Client(FakeNode { _ in outcome }, limits: limits).post(path, #"["x"]"#)
+    }
+
+    private static let largeResult = StatementResult(
+        rows(["c"], ["blob"], [[.blob([UInt8](repeating: 1, count: 300_000))]]))
+
+    @Test func `A failed statement may have undone the others: nobody hears that all was done`()
+        throws
+    {
+        let failed = StatementResult(.failed("no such table: t"))
+        let answer = try unroomed(
+            "/db/execute?transaction",
+            .results(CommandResult([Self.largeResult, failed], logIndex: 8)))
+        #expect(answer.status == 500)
+        #expect(answer.headers["x-rqlited-error"] == "answer_dropped")
+        #expect(answer.body.contains("no such table: t"))
+        #expect(!answer.body.contains("was carried out"))
+    }
+
+    @Test func `A request that might have written, and only read, is asked again for want of room`()
+        throws
+    {
+        // As a reader of this node begins its answer.
+        let part = ResultPart([
+            .rowsBegin(columns: ["c"], types: ["blob"], isRead: true), .cells([0]),
+        ])
+        for outcome in [Outcome.results(CommandResult([Self.largeResult])), .part(part)] {
+            let answer = try unroomed("/db/request", outcome)
+            #expect(answer.status == 503)
+            #expect(answer.headers["x-rqlited-error"] == "busy")
+        }
+    }
+
     @Test func `Every failure has a code of its own, and a document that says what and why`() throws
     {
         for (error, code, status) in Self.errors {

@@ -60,6 +60,14 @@ package struct CommandResult: Equatable, Sendable {
         self.error = error
         self.logIndex = logIndex
     }
+
+    /// The beginning of what says why the first statement that failed did, or else the whole; nil: nothing failed.
+    package var firstFailure: String? {
+        for statement in statements {
+            if case .failed(let text) = statement.outcome { return String(text.prefix(200)) }
+        }
+        return error.map { String($0.prefix(200)) }
+    }
 }
 
 extension RowSet {

@@ -28,12 +28,12 @@ struct AnswerDesk: Sendable {
             response.commit = reply.sight.flatMap {
                 $0.mark.index.rawValue <= shown ? $0.mark : nil
             }
-            let hasFailed =
+            let result: CommandResult? =
                 switch reply.outcome {
-                case .results(let result), .repeated(let result): result.error != nil
-                default: false
+                case .results(let result), .repeated(let result): result
+                default: nil
                 }
-            return finished(response, for: pending, hasFailed: hasFailed, isKept: isKept)
+            return finished(response, for: pending, of: result, isKept: isKept)
         }
         return .plain(
             .internalServerError,
@@ -42,11 +42,11 @@ struct AnswerDesk: Sendable {
 
     /// Packed, where its client takes that, and counted until it has taken it.
     /// - Parameters:
-    ///   - hasFailed: nothing of the request was carried out.
+    ///   - result: what it is made of, of statements.
     ///   - isKept: its client does not take it now, and others are kept for it already: so it counts, whatever it
     ///     is about, unless it is no larger than a refusal would be.
     func finished(
-        _ response: Response, for pending: PendingReply, hasFailed: Bool = false,
+        _ response: Response, for pending: PendingReply, of result: CommandResult? = nil,
         isKept: Bool = false
     ) -> Response {
         var response = response
@@ -56,7 +56,7 @@ struct AnswerDesk: Sendable {
         guard isLarge || isKept && size > limits.freeAnswerBytes else { return response }
         let share = Share(of: budgets.answerBytes, for: pending.account)
         if let shortage = share.grow(by: size) {
-            return noRoom(shortage, for: pending, hasFailed: hasFailed)
+            return noRoom(shortage, for: pending, of: result)
         }
         response.share = share
         return response
@@ -135,7 +135,9 @@ struct AnswerDesk: Sendable {
             || size + Self.repeatedNames(in: result, pending.format) > limits.sliceBytes
         {
             let share = Share(of: budgets.answerBytes, for: pending.account)
-            if let shortage = share.grow(by: size) { return noRoom(shortage, for: pending) }
+            if let shortage = share.grow(by: size) {
+                return noRoom(shortage, for: pending, of: result)
+            }
             response = Response(.ok, .json)
             response.source = AnswerSource(
                 ResultDocument(result, pending.format, elapsed: { pending.elapsed }),
@@ -182,7 +184,8 @@ struct AnswerDesk: Sendable {
     ) -> Response {
         let share = Share(of: budgets.answerBytes, for: pending.account)
         if let shortage = share.grow(by: ResultWindow.bytes) {
-            return noRoom(shortage, for: pending)
+            // Only readers make parts here: nothing went through the log.
+            return noRoom(shortage, for: pending, of: server == nil ? CommandResult([]) : nil)
         }
         let source = AnswerSource(
             StreamedDocument(pending.format, elapsed: { pending.elapsed }), holding: share)
@@ -203,7 +206,9 @@ struct AnswerDesk: Sendable {
         let part = ResultPart(pieces + [.end(error: nil, logIndex: result.logIndex)])
         // All of it is there: nothing comes ahead of the client.
         let size = part.byteCount
-        if let shortage = share.grow(by: size) { return noRoom(shortage, for: pending) }
+        if let shortage = share.grow(by: size) {
+            return noRoom(shortage, for: pending, of: result)
+        }
         var response = Response(.ok, .lines)
         let source = AnswerSource(
             StreamedDocument(pending.format, elapsed: { pending.elapsed }), holding: share,
@@ -224,13 +229,24 @@ struct AnswerDesk: Sendable {
     }
 
     /// The answer can't be held until its client takes it. Of what may have been done nobody must be told
-    /// that it was not: it would be sent again.
+    /// that it was not: it would be sent again. Nor that all of it was where a statement has failed, which may have
+    /// undone the rest.
+    /// - Parameter result: nil: nothing is known of it.
     private func noRoom(
-        _ shortage: Shortage, for pending: PendingReply, hasFailed: Bool = false
+        _ shortage: Shortage, for pending: PendingReply, of result: CommandResult?
     ) -> Response {
-        pending.operation.mayHaveEffect && !hasFailed
-            ? Problem.droppedAnswer(asDocument: pending.wantsProblem)
-            : noRoom(shortage, of: Self.keptAnswers, for: pending)
+        guard pending.operation.mayHaveEffect, !Self.changedNothing(result, pending) else {
+            return noRoom(shortage, of: Self.keptAnswers, for: pending)
+        }
+        return Problem.droppedAnswer(
+            failedBy: result?.firstFailure, asDocument: pending.wantsProblem)
+    }
+
+    /// It failed as a whole; or it might have written, and stands nowhere in the log.
+    private static func changedNothing(_ result: CommandResult?, _ pending: PendingReply) -> Bool {
+        guard let result else { return false }
+        return result.error != nil
+            || pending.operation.need == .levelOrLog && result.logIndex == 0
     }
 
     private static let keptAnswers = "answers that wait for their clients"

@@ -82,11 +82,16 @@ enum Problem {
     /// Of what was carried out, and whose answer can't be held until its client takes it.
     static let droppedCode = "answer_dropped"
 
-    /// - Parameter asDocument: the client asks for that.
-    static func droppedAnswer(asDocument: Bool) -> Response {
+    /// - Parameters:
+    ///   - failure: of one of its statements, by which others may be undone.
+    ///   - asDocument: the client asks for that.
+    static func droppedAnswer(failedBy failure: String?, asDocument: Bool) -> Response {
+        let room = "there is no room for its answer: too many wait for their clients"
         let text =
-            "the request was carried out, and there is no room for its answer: too many wait for their "
-            + "clients"
+            failure.map {
+                "a statement of the request has failed, and \(room). It failed by: \($0)"
+            }
+            ?? "the request was carried out, and \(room)"
         return failed(
             .internalServerError, code: droppedCode, text, isUncertain: true, asDocument: asDocument
         )

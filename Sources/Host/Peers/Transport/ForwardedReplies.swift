@@ -232,7 +232,7 @@ final class ForwardedReplies: ReplySink {
         let room =
             "there is no room between nodes for the answer of \(reply.approximateSize) bytes"
         let text =
-            Self.failure(in: result).map { "\(room), by which a statement has failed: \($0)" }
+            result.firstFailure.map { "\(room), by which a statement has failed: \($0)" }
             ?? "the request was carried out, and \(room)"
         return Reply(
             id: reply.id,
@@ -242,14 +242,6 @@ final class ForwardedReplies: ReplySink {
     /// What may write, and stands nowhere in the log, has only read.
     private static func onlyRead(_ outcome: Outcome) -> Bool {
         if case .results(let result) = outcome { result.logIndex == 0 } else { false }
-    }
-
-    /// The beginning of the first.
-    private static func failure(in result: CommandResult) -> String? {
-        for statement in result.statements {
-            if case .failed(let text) = statement.outcome { return String(text.prefix(200)) }
-        }
-        return result.error.map { String($0.prefix(200)) }
     }
 
     private func keep(_ reply: Reply, _ state: inout State) {
