@@ -235,6 +235,26 @@ import Wire
         #expect(try fourth.post("/db/load", "abc").status == 200)
     }
 
+    /// Where work may wait for the disk: whoever held it last would remove the file, on an event loop.
+    @Test func `What is kept of a body that is refused when it has come is let go of`() throws {
+        var limits = HTTPLimits()
+        limits.requestsInFlight = 0
+        let full = try client(limits, isHeld: true)
+        try full.send(head(3) + "abc")
+        #expect(bench.doNext())
+        full.channel.embeddedEventLoop.run()
+        #expect(try Client.answers(in: full.output()).map(\.status) == [503])
+        #expect(loads.discarded == 0)
+        run(full)
+        #expect(loads.discarded == 1)
+        // Neither is a database.
+        for body in ["abc", String(repeating: "x", count: 40)] {
+            #expect(try client().post("/boot", body).status != 200)
+        }
+        #expect(loads.discarded == 3)
+        #expect(loads.finished == 0)
+    }
+
     @Test func `Nonsense behind a body takes nothing from its request`() throws {
         let client = try client(isHeld: true)
         let second = head(2) + "de"

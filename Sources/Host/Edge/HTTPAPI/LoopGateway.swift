@@ -148,10 +148,13 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
         _ request: HTTPRequest, _ pending: PendingReply, for connection: HTTPConnection,
         _ exchange: ExchangeID
     ) -> Bool {
+        let kept = request.kept?.intake
         guard let id = enroll(pending, for: connection, exchange, request.share) else {
+            // To remove what is kept may take long.
+            if let kept { edge.files.run { kept.discard() } }
             return false
         }
-        away[id] = (connection, request.kept?.intake)
+        away[id] = (connection, kept)
         // What comes earlier shall reach the node earlier.
         if !gathered.isEmpty { submitGathered() }
         let (desk, operation, service) = (edge.desk, pending.operation, service)
@@ -171,7 +174,8 @@ final class LoopGateway: ReplySink, @unchecked Sendable {
             case .enqueue(let write): enqueue(write, id)
             case .ship(let parcel, let isBoot): ship(parcel, isBoot: isBoot, id, pending)
             case .importRows(let run): importRows(run, id, pending)
-            case .respond: break
+            // Else the event loop, which holds it last, would remove what is kept.
+            case .respond: kept?.discard()
             }
             // Nothing else of it: what else it holds ends here.
             let response: Response? = if case .respond(let said) = action { said } else { nil }
