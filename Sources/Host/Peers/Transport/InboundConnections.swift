@@ -8,12 +8,21 @@ final class InboundConnections: Sendable {
     /// A connection between nodes, and who opened it.
     private struct Peer {
         var channel: any Channel
+        var origin: Strangers.Origin
         var speaker: NodeIdentity
         /// Where the speaker says that it is reached.
         var place: PeerAddress?
         var purpose: ConnectionPurpose
         /// Counts those that were introduced.
         var number: UInt64
+
+        var source: Source { Source(speaker: speaker, origin: origin) }
+    }
+
+    /// Who opens connections in a node's name: without encryption anybody can, though not from that node's host.
+    private struct Source: Hashable {
+        var speaker: NodeIdentity
+        var origin: Strangers.Origin
     }
 
     /// Nothing is taken from this identity at this place for a while.
@@ -46,14 +55,27 @@ final class InboundConnections: Sendable {
             for purpose: ConnectionPurpose, members: [NodeIdentity]
         ) -> (any Channel)? {
             if let gone = removeOldest(where: { !members.contains($0.speaker) }) { return gone }
-            guard purpose != .calls else { return nil }
-            if let gone = removeOldest(where: { $0.purpose == .calls }) { return gone }
-            var counts: [NodeIdentity: Int] = [:]
-            for peer in peers.values { counts[peer.speaker, default: 0] += 1 }
-            guard let most = counts.values.max(), most > InboundConnections.usualOfMember else {
-                return nil
+            let usual = InboundConnections.usualOfMember
+            if let gone = removeOldestOfCrowd(ofQuestions: false, beyond: usual)
+                ?? removeOldestOfCrowd(ofQuestions: true, beyond: peers.count / 2)
+            {
+                return gone
             }
-            return removeOldest { counts[$0.speaker] == most }
+            guard purpose != .calls else { return nil }
+            return removeOldest(where: { $0.purpose == .calls })
+        }
+
+        /// The oldest of who has most in one name and from one host, if these are more than so many.
+        private mutating func removeOldestOfCrowd(
+            ofQuestions: Bool, beyond usual: Int
+        ) -> (any Channel)? {
+            let crowd = peers.values.filter { ($0.purpose == .calls) == ofQuestions }
+            var counts: [Source: Int] = [:]
+            for peer in crowd { counts[peer.source, default: 0] += 1 }
+            guard let most = counts.values.max(), most > usual else { return nil }
+            return removeOldest {
+                ($0.purpose == .calls) == ofQuestions && counts[$0.source] == most
+            }
         }
 
         private mutating func removeOldest(where mayGo: (Peer) -> Bool) -> (any Channel)? {
@@ -162,6 +184,7 @@ final class InboundConnections: Sendable {
     ) -> Bool {
         let key = ObjectIdentifier(channel)
         let isMember = members.contains(introduction.identity)
+        let origin = Strangers.origin(channel.remoteAddress)
         let (isAdmitted, gone) = state.withLock { state -> (Bool, (any Channel)?) in
             guard !state.isClosed else { return (false, nil) }
             var gone: (any Channel)?
@@ -173,8 +196,8 @@ final class InboundConnections: Sendable {
             state.strangers.remove(channel)
             state.lastIntroduced += 1
             state.peers[key] = Peer(
-                channel: channel, speaker: introduction.identity, place: introduction.address,
-                purpose: purpose, number: state.lastIntroduced)
+                channel: channel, origin: origin, speaker: introduction.identity,
+                place: introduction.address, purpose: purpose, number: state.lastIntroduced)
             return (true, gone)
         }
         gone?.close(promise: nil)
