@@ -335,6 +335,8 @@ import Time
                 .password(user: "a", password: "x\(guess)"), RightsNeed([.query]), for: flood
             ) { _ in }
         }
+        // What is not looked at is not refused for what it is.
+        #expect(flood.takeShortage() && !flood.takeShortage())
         let other = judge.judge(
             .password(user: "a", password: "p"), RightsNeed([.query]),
             for: Asker(address: "10.0.0.3:1")

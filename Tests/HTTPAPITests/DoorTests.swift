@@ -134,6 +134,27 @@ private final class FakeJudge: RightsJudge {
         #expect(try client.get("/").status == 302)
     }
 
+    private struct FullJudge: RightsJudge {
+        func judge(
+            _ credential: Credential, _ need: RightsNeed, for asker: Asker,
+            later: @escaping @Sendable (Bool) -> Void
+        ) -> Bool? {
+            asker.noteShortage()
+            return false
+        }
+    }
+
+    @Test func `Whose credential nobody has room to look at may try again`() throws {
+        let client = try Client(
+            FakeNode { _ in .results(.oneInsert) }, door: HTTPDoor(judge: FullJudge()))
+        for _ in 0..<2 {
+            let answer = try client.get("/db/query?q=x")
+            #expect(answer.status == 503)
+            #expect(answer.headers["retry-after"] == "1")
+        }
+        #expect(client.node.requests.isEmpty)
+    }
+
     @Test func `Without a judge nobody is asked who they are`() throws {
         let answer = try client(nil).post("/db/execute", #"["INSERT INTO t VALUES(1)"]"#)
         #expect(answer.status == 200)

@@ -6,7 +6,8 @@ package protocol RightsJudge: Sendable {
     /// - Parameters:
     ///   - later: takes the verdict that is not known at once, on another thread; of requests with one
     ///     credential in the order in which they were asked.
-    /// - Returns: nil when the verdict comes later.
+    /// - Returns: nil when the verdict comes later. False also where too many are waited for to look at one more, which
+    ///   the asker is told (`Asker.noteShortage`).
     func judge(
         _ credential: Credential, _ need: RightsNeed, for asker: Asker,
         later: @escaping @Sendable (Bool) -> Void
@@ -27,6 +28,7 @@ package final class Asker: Sendable {
     /// As numbers, with or without a port: guesses from one address are slowed.
     package let address: String
     private let gone = Atomic(false)
+    private let isShort = Atomic(false)
 
     package init(address: String) {
         self.address = address
@@ -37,4 +39,11 @@ package final class Asker: Sendable {
 
     /// Whether `leave` was called.
     package var isGone: Bool { gone.load(ordering: .relaxed) }
+
+    /// The verdict that is given in this call says nothing of what was shown: there was no room to look at it.
+    package func noteShortage() { isShort.store(true, ordering: .relaxed) }
+
+    /// Whether `noteShortage` was called; to be asked behind each verdict of false that is given at once, where the
+    /// verdict was asked for.
+    package func takeShortage() -> Bool { isShort.exchange(false, ordering: .relaxed) }
 }

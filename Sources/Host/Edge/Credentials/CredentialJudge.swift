@@ -125,6 +125,8 @@ package final class CredentialJudge: RightsJudge {
         case verdict(Bool)
         case later
         case failed
+        /// Too many wait already.
+        case noRoom
     }
 
     private enum Wake: Sendable {
@@ -142,7 +144,7 @@ package final class CredentialJudge: RightsJudge {
 
     /// - Parameters:
     ///   - repeats: which refusals are logged.
-    ///   - mostJobs: credentials that may wait to be looked at; beyond, they are refused. As many as there may
+    ///   - mostJobs: credentials that may wait to be looked at; beyond, there is no room. As many as there may
     ///     be connections; of one address half of these.
     /// - Throws: `ThreadShortage`.
     package init(
@@ -194,6 +196,9 @@ package final class CredentialJudge: RightsJudge {
         case .later:
             wakes.post(.jobAdded)
             return nil
+        case .noRoom:
+            asker.noteShortage()
+            return false
         }
     }
 
@@ -231,7 +236,7 @@ package final class CredentialJudge: RightsJudge {
             state.remember(entry, fingerprint)
             return .verdict(meets(need, everybody, entry))
         }
-        guard state.hasRoom(for: lane.origin, at: now) else { return .failed }
+        guard state.hasRoom(for: lane.origin, at: now) else { return .noRoom }
         state.begin(
             Job(
                 credential: credential, lane: lane, connection: waiting.asker.address, due: due,

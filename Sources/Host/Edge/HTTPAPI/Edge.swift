@@ -72,6 +72,8 @@ struct Edge: Sendable {
             case .mayPass:
                 if door.judge == nil, !asked.permissions.isEmpty { desk.counters.openChecks.add() }
             case .refused: return planned(Response(.unauthorized, path.content))
+            case .noRoom:
+                return planned(.unable("too many credentials wait to be looked at: try again"))
             case .wait: return nil
             }
             guard let operation = found else {

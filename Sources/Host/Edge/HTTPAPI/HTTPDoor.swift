@@ -18,6 +18,8 @@ package struct HTTPDoor: Sendable {
     enum Answer {
         case mayPass
         case refused
+        /// Nobody can look at what was shown, for now.
+        case noRoom
         /// The verdict comes later.
         case wait
     }
@@ -31,7 +33,7 @@ package struct HTTPDoor: Sendable {
         }
         switch judge.judge(credential, operation.rightsNeed, for: asker, later: later) {
         case true?: return .mayPass
-        case false?: return .refused
+        case false?: return asker.takeShortage() ? .noRoom : .refused
         case nil: return .wait
         }
     }

@@ -16,7 +16,7 @@ extension Node {
         for request in requests { links.timings.peers.forwarded(request.operation) }
         guard let judge = links.access.judge else { return submit(requests, replyTo: sink) }
         var granted: [ClientRequest] = []
-        var refused: [ClientRequest] = []
+        var refused: [Reply] = []
         for request in requests {
             let verdict = judge.judge(
                 request.credential, request.operation.need, for: caller.asker
@@ -29,12 +29,17 @@ extension Node {
             }
             switch verdict {
             case true?: granted.append(request)
-            case false?: refused.append(request)
+            case false?:
+                // Who hears that it is busy asks again.
+                refused.append(
+                    caller.asker.takeShortage()
+                        ? Reply(id: request.id, outcome: .failed(.busy))
+                        : Self.refusal(of: request))
             case nil: break
             }
         }
         if !granted.isEmpty { submit(granted, replyTo: sink) }
-        if !refused.isEmpty { sink.deliver(refused.map(Self.refusal)) }
+        if !refused.isEmpty { sink.deliver(refused) }
     }
 
     private static func refusal(of request: ClientRequest) -> Reply {
@@ -56,7 +61,9 @@ extension Node {
         }
         let verdict = judge.judge(
             caller.credential, need, for: caller.asker, later: end)
-        if let verdict { end(verdict) }
+        guard let verdict else { return }
+        if !verdict, caller.asker.takeShortage() { return reply(Self.noRoom(for: request)) }
+        end(verdict)
     }
 
     /// Who returns to its cluster asks for nothing new: a member tells where it is, and whoever is none
@@ -66,6 +73,13 @@ extension Node {
             caller.identity == join.identity, let theirs = join.cluster
         else { return false }
         return theirs == links.board.status.cluster
+    }
+
+    /// Who asks to join asks again.
+    private static func noRoom(for request: PeerRequest) -> PeerAnswer {
+        let text = "too many credentials wait to be looked at"
+        guard case .join = request else { return .failed(text) }
+        return .joinRefused(JoinRefusal(code: .busy, text: text))
     }
 
     private static func refusal(of request: PeerRequest, hadNone: Bool) -> PeerAnswer {
