@@ -1,6 +1,3 @@
-import CSQLite
-import Glibc
-import SQLite
 import Testing
 import Wire
 
@@ -23,25 +20,5 @@ import Wire
         _ = kept.add(Array("a,b".utf8))
         let fault = #expect(throws: KeptUploadFault.self) { _ = try kept.keep() }
         #expect(fault?.isOfNode == true)
-    }
-
-    @Test func `What a node lacks while it looks at a body is no fault of the body`() {
-        func found(_ code: Int32) -> LoadRefusal {
-            LoadRefusal(
-                DirectoryError.judging("a", SQLiteError(extendedCode: code, message: "m")))
-        }
-        for refusal in [
-            LoadRefusal(LoadFault.system("opening a", EMFILE)),
-            LoadRefusal(DirectoryError.system(operation: "opening", path: "a", code: EMFILE)),
-            LoadRefusal(DirectoryError.system(operation: "checking", path: "a", code: ENOSPC)),
-            found(SQLITE_CANTOPEN), found(SQLITE_FULL),
-        ] {
-            guard case .unable = refusal.content else {
-                Issue.record("\(refusal.content)")
-                continue
-            }
-            #expect(KeptUploadFault(refusal).isOfNode)
-        }
-        #expect(found(SQLITE_CORRUPT).content == .unfit("m"))
     }
 }

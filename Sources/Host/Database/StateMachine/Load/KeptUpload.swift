@@ -28,12 +28,15 @@ package final class KeptUpload: Sendable {
         do throws(DirectoryError) {
             try DatabaseDirectory(beside: path).checkHeader(path)
         } catch {
-            throw KeptUploadFault(LoadRefusal(error))
+            guard case .unfit(_, let reason) = error else {
+                throw KeptUploadFault(text: "\(error)")
+            }
+            throw KeptUploadFault(text: reason)
         }
         do throws(SQLiteError) {
             return try ImportTable(path, name, unless: flag)
         } catch {
-            throw KeptUploadFault(LoadRefusal(.judging(path, error)))
+            throw KeptUploadFault(text: error.message)
         }
     }
 }

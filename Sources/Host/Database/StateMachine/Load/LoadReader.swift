@@ -65,7 +65,7 @@ package struct LoadReader: Sendable {
         do throws(LoadFault) {
             return try LoadFile(path, keepsRoom: true)
         } catch {
-            throw LoadRefusal(error)
+            throw LoadRefusal(error.text)
         }
     }
 
@@ -77,7 +77,7 @@ package struct LoadReader: Sendable {
                 return bytes.count < limit
             }
         } catch {
-            throw LoadRefusal(error)
+            throw LoadRefusal(error.text)
         }
         return bytes
     }
@@ -129,7 +129,9 @@ package struct LoadReader: Sendable {
             try LoadedSchema(of: path, directory).check(unless: flag)
             try prepare(path, unless: flag)
         } catch {
-            throw LoadRefusal(error)
+            if error.isDiskFull { throw LoadRefusal("no room is left to check it") }
+            guard case .unfit(_, let reason) = error else { throw LoadRefusal("\(error)") }
+            throw LoadRefusal(reason)
         }
         return try pack(path, onlyEmpty: onlyEmpty, unless: flag)
     }
@@ -143,7 +145,7 @@ package struct LoadReader: Sendable {
             try connection.execute("PRAGMA page_size=4096")
             try MetadataTable.replace(on: connection, with: AppliedState())
         } catch {
-            throw .judging(path, error)
+            throw .unfit(path: path, reason: error.message)
         }
     }
 
@@ -200,27 +202,8 @@ struct LoadRefusal: Error {
     init(_ fault: LoadFault) {
         switch fault {
         case .gzip(.tooLarge), .noRoom: self.init(tooLarge: fault.text)
-        case .gzip(.memory), .system: self.init(unable: fault.text)
-        case .gzip, .database, .unwanted: self.init(fault.text)
+        default: self.init(fault.text)
         }
-    }
-
-    /// What is not said of the file is what this node lacks.
-    init(_ error: DirectoryError) {
-        switch error {
-        case .unfit(_, let reason): self.init(reason)
-        case _ where error.isDiskFull: self.init(unable: "no room is left to check it")
-        default: self.init(unable: "\(error)")
-        }
-    }
-}
-
-extension DirectoryError {
-    /// Of a file that a client sent: what SQLite says of it, but for what this node lacks to look at it.
-    static func judging(_ path: String, _ error: SQLiteError) -> DirectoryError {
-        [SQLITE_CANTOPEN, SQLITE_FULL].contains(error.code)
-            ? .database(operation: "checking", path: path, message: error.message)
-            : .unfit(path: path, reason: error.message)
     }
 }
 

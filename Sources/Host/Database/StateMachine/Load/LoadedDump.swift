@@ -32,7 +32,7 @@ struct LoadedDump {
     func build() throws(LoadRefusal) -> String {
         guard mkdir(scratch.path, 0o700) == 0 || errno == EEXIST else {
             throw LoadRefusal(
-                unable: "making \(scratch.path) failed: " + String(cString: strerror(errno)))
+                "making \(scratch.path) failed: " + String(cString: strerror(errno)))
         }
         let path = scratch.file(of: .first)
         let target = "\(file.path)_made"
@@ -45,12 +45,11 @@ struct LoadedDump {
             DatabaseDirectory.drop(path)
             try scratch.create(.first)
         } catch {
-            throw LoadRefusal(unable: "\(error)")
+            throw LoadRefusal("\(error)")
         }
         try run(on: path)
         guard rename(path, target) == 0 else {
-            throw LoadRefusal(
-                unable: "moving \(path) failed: " + String(cString: strerror(errno)))
+            throw LoadRefusal("moving \(path) failed: " + String(cString: strerror(errno)))
         }
         return target
     }
@@ -126,7 +125,7 @@ struct LoadedDump {
             do throws(ApplyFault) {
                 applier = try Applier(path: path)
             } catch {
-                throw LoadRefusal(unable: "\(error)")
+                throw LoadRefusal("\(error)")
             }
         }
 

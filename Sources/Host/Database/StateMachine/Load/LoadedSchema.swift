@@ -89,7 +89,7 @@ struct LoadedSchema {
             }
             try Self.checkContent(of: connection)
         } catch {
-            throw .judging(path, error)
+            throw .unfit(path: path, reason: error.message)
         }
         try replay(items, unless: flag)
     }
@@ -203,7 +203,13 @@ struct LoadedSchema {
             rmdir(scratch.path)
         }
         DatabaseDirectory.drop(scratch.file(of: .first))
-        let applier = try Self.empty(in: scratch)
+        try scratch.create(.first)
+        let applier: Applier
+        do throws(ApplyFault) {
+            applier = try Applier(path: scratch.file(of: .first))
+        } catch {
+            throw unfit("\(error)")
+        }
         // Beside a virtual table each CREATE has SQLite read the whole schema again, which costs steps, and time. So what is no
         // part of one comes first; one may also take its columns from there.
         let (plain, others) = Self.divided(items)
@@ -217,24 +223,6 @@ struct LoadedSchema {
             return !item.isVirtual && !isMade
         }
         try replay(rest, applier, unless: flag)
-    }
-
-    /// What goes wrong with the node's own file is not said of the client's.
-    private static func empty(in scratch: DatabaseDirectory) throws(DirectoryError) -> Applier {
-        let path = scratch.file(of: .first)
-        func fault(_ cause: any Error) -> DirectoryError {
-            .database(operation: "making", path: path, message: "\(cause)")
-        }
-        do throws(DirectoryError) {
-            try scratch.create(.first)
-        } catch {
-            throw error.isDiskFull ? error : fault(error)
-        }
-        do throws(ApplyFault) {
-            return try Applier(path: path)
-        } catch {
-            throw fault(error)
-        }
     }
 
     /// - Returns: what can be made without virtual tables, and the rest, either in its order.
