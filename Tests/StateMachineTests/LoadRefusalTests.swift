@@ -1,3 +1,5 @@
+import Glibc
+import SQLite
 import Testing
 import Wire
 
@@ -20,5 +22,28 @@ import Wire
         _ = kept.add(Array("a,b".utf8))
         let fault = #expect(throws: KeptUploadFault.self) { _ = try kept.keep() }
         #expect(fault?.isOfNode == true)
+    }
+
+    /// As a disk, a quota or a lack of descriptors makes it.
+    @Test func `What the node lacks later is no fault of the body either`() {
+        func content(_ code: Int32) -> LoadContent {
+            LoadRefusal(LoadFault.system("writing f", code)).content
+        }
+        #expect(content(EMFILE) == .unable("writing f failed: Too many open files"))
+        #expect(content(EIO) == .unable("writing f failed: Input/output error"))
+        for code in [ENOSPC, EDQUOT, EFBIG] {
+            guard case .tooLarge = content(code) else {
+                Issue.record("\(content(code))")
+                continue
+            }
+        }
+        func checked(_ code: Int32) -> LoadContent {
+            let error = SQLiteError(extendedCode: code, message: "m")
+            return LoadRefusal(DirectoryError.judging(error, of: "f")).content
+        }
+        // SQLITE_CANTOPEN, SQLITE_FULL and SQLITE_CORRUPT.
+        #expect(checked(14) == .unable("checking f failed: m"))
+        #expect(checked(13) == .tooLarge("no room is left to check it"))
+        #expect(checked(11) == .unfit("m"))
     }
 }

@@ -78,7 +78,7 @@ final class LoadDesk: Sendable {
             do throws(KeptUploadFault) {
                 return Table(try upload.table(name), of: upload)
             } catch {
-                throw KeptFileFault(text: error.text)
+                throw KeptFileFault(text: error.text, isOfNode: error.isOfNode)
             }
         }
     }

@@ -28,15 +28,12 @@ package final class KeptUpload: Sendable {
         do throws(DirectoryError) {
             try DatabaseDirectory(beside: path).checkHeader(path)
         } catch {
-            guard case .unfit(_, let reason) = error else {
-                throw KeptUploadFault(text: "\(error)")
-            }
-            throw KeptUploadFault(text: reason)
+            throw KeptUploadFault(LoadRefusal(error))
         }
         do throws(SQLiteError) {
             return try ImportTable(path, name, unless: flag)
         } catch {
-            throw KeptUploadFault(text: error.message)
+            throw KeptUploadFault(LoadRefusal(DirectoryError.judging(error, of: path)))
         }
     }
 }

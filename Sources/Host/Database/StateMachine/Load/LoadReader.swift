@@ -65,7 +65,7 @@ package struct LoadReader: Sendable {
         do throws(LoadFault) {
             return try LoadFile(path, keepsRoom: true)
         } catch {
-            throw LoadRefusal(error.text)
+            throw LoadRefusal(error)
         }
     }
 
@@ -77,7 +77,7 @@ package struct LoadReader: Sendable {
                 return bytes.count < limit
             }
         } catch {
-            throw LoadRefusal(error.text)
+            throw LoadRefusal(error)
         }
         return bytes
     }
@@ -129,9 +129,7 @@ package struct LoadReader: Sendable {
             try LoadedSchema(of: path, directory).check(unless: flag)
             try prepare(path, unless: flag)
         } catch {
-            if error.isDiskFull { throw LoadRefusal("no room is left to check it") }
-            guard case .unfit(_, let reason) = error else { throw LoadRefusal("\(error)") }
-            throw LoadRefusal(reason)
+            throw LoadRefusal(error)
         }
         return try pack(path, onlyEmpty: onlyEmpty, unless: flag)
     }
@@ -145,7 +143,7 @@ package struct LoadReader: Sendable {
             try connection.execute("PRAGMA page_size=4096")
             try MetadataTable.replace(on: connection, with: AppliedState())
         } catch {
-            throw .unfit(path: path, reason: error.message)
+            throw .judging(error, of: path)
         }
     }
 
@@ -199,10 +197,22 @@ struct LoadRefusal: Error {
     init(unable text: String) { content = .unable(text) }
     init(tooLarge text: String) { content = .tooLarge(text) }
 
+    /// What the node lacks says nothing of the body.
     init(_ fault: LoadFault) {
         switch fault {
         case .gzip(.tooLarge), .noRoom: self.init(tooLarge: fault.text)
+        case .system(_, let code) where DiskRoom.isLacking(code): self.init(tooLarge: fault.text)
+        case .system, .gzip(.memory): self.init(unable: fault.text)
         default: self.init(fault.text)
+        }
+    }
+
+    /// As above.
+    init(_ error: DirectoryError) {
+        switch error {
+        case .unfit(_, let reason): self.init(reason)
+        case _ where error.isDiskFull: self.init(tooLarge: "no room is left to check it")
+        default: self.init(unable: "\(error)")
         }
     }
 }

@@ -31,8 +31,7 @@ struct LoadedDump {
     /// - Returns: the path of the database, a temporary file for the caller to drop.
     func build() throws(LoadRefusal) -> String {
         guard mkdir(scratch.path, 0o700) == 0 || errno == EEXIST else {
-            throw LoadRefusal(
-                "making \(scratch.path) failed: " + String(cString: strerror(errno)))
+            throw LoadRefusal(LoadFault.system("making \(scratch.path)", errno))
         }
         let path = scratch.file(of: .first)
         let target = "\(file.path)_made"
@@ -45,11 +44,11 @@ struct LoadedDump {
             DatabaseDirectory.drop(path)
             try scratch.create(.first)
         } catch {
-            throw LoadRefusal("\(error)")
+            throw LoadRefusal(error)
         }
         try run(on: path)
         guard rename(path, target) == 0 else {
-            throw LoadRefusal("moving \(path) failed: " + String(cString: strerror(errno)))
+            throw LoadRefusal(LoadFault.system("moving \(path)", errno))
         }
         return target
     }
@@ -125,7 +124,7 @@ struct LoadedDump {
             do throws(ApplyFault) {
                 applier = try Applier(path: path)
             } catch {
-                throw LoadRefusal("\(error)")
+                throw LoadRefusal(unable: "\(error)")
             }
         }
 
@@ -177,7 +176,8 @@ struct LoadedDump {
                 // All of it must stand in the main file at the end.
                 _ = try applier.checkpoint()
             } catch {
-                guard case .diskFull = error else { throw LoadRefusal("\(error)") }
+                // No SQL of a dump can make that fail.
+                guard case .diskFull = error else { throw LoadRefusal(unable: "\(error)") }
                 throw Self.noRoom
             }
             try look()

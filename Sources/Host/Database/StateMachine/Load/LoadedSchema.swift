@@ -89,7 +89,7 @@ struct LoadedSchema {
             }
             try Self.checkContent(of: connection)
         } catch {
-            throw .unfit(path: path, reason: error.message)
+            throw .judging(error, of: path)
         }
         try replay(items, unless: flag)
     }
@@ -208,7 +208,7 @@ struct LoadedSchema {
         do throws(ApplyFault) {
             applier = try Applier(path: scratch.file(of: .first))
         } catch {
-            throw unfit("\(error)")
+            throw .database(operation: "checking", path: path, message: "\(error)")
         }
         // Beside a virtual table each CREATE has SQLite read the whole schema again, which costs steps, and time. So what is no
         // part of one comes first; one may also take its columns from there.
@@ -287,7 +287,9 @@ struct LoadedSchema {
         do throws(ApplyFault) {
             result = try applier.apply(alone: command)
         } catch {
-            guard case .diskFull = error else { throw unfit("\(error)") }
+            guard case .diskFull = error else {
+                throw .database(operation: "checking", path: path, message: "\(error)")
+            }
             throw .system(operation: "checking", path: path, code: ENOSPC)
         }
         guard let result else { return }
@@ -295,6 +297,19 @@ struct LoadedSchema {
         for (place, statement) in result.statements.enumerated() {
             guard case .failed(let message) = statement.outcome else { continue }
             throw unfit("its \"\(items[place].name)\" can't be made here: \(message)")
+        }
+    }
+}
+
+extension DirectoryError {
+    /// What a file is that a client wants to load; or that this node lacks a descriptor or room to find it out, of which
+    /// no file is the cause.
+    static func judging(_ error: SQLiteError, of path: String) -> DirectoryError {
+        switch error.code {
+        case SQLITE_CANTOPEN:
+            .database(operation: "checking", path: path, message: error.message)
+        case SQLITE_FULL: .system(operation: "checking", path: path, code: ENOSPC)
+        default: .unfit(path: path, reason: error.message)
         }
     }
 }
