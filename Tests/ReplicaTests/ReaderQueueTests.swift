@@ -49,12 +49,14 @@ import Wire
         let jobs = (1...3 as ClosedRange<UInt64>).map { id in
             sink.read(id, "SELECT 1", database: id == 2 ? nil : .seconds(5))
         }
-        #expect(queue.post(jobs))
+        var check = sink.read(4, "SELECT 1", database: .seconds(5))
+        check.isUrgent = true
+        #expect(queue.post(jobs + [check]))
         queue.endOverdue(at: now + .seconds(5))
-        #expect(sink.isEmpty && queue.count == 3)
+        #expect(sink.isEmpty && queue.count == 4)
         queue.endOverdue(at: now + .seconds(3600))
-        let replies = try sink.replies(2)
-        #expect(replies.map(\.id.rawValue) == [1, 3])
+        let replies = try sink.replies(3)
+        #expect(replies.map(\.id.rawValue) == [4, 1, 3])
         let result = StatementResult(.failed("query timeout"), isRead: true)
         for reply in replies {
             guard case .results(let found) = reply.outcome else {

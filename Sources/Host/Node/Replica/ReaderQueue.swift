@@ -189,6 +189,12 @@ final class ReaderQueue: @unchecked Sendable {
         guard now >= nextLook else { return [] }
         nextLook = now + .milliseconds(250)
         var removed: [ReadJob] = []
+        // Where a disk holds all readers that there may be, a check of the node finds none either.
+        urgent.removeAll { job in
+            guard let end = job.waitsUntil, end <= now else { return false }
+            removed.append(job)
+            return true
+        }
         for place in front..<jobs.count {
             guard let end = jobs[place]?.waitsUntil, end <= now, let job = jobs[place] else {
                 continue
