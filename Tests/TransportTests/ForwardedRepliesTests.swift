@@ -155,6 +155,44 @@ import Wire
         try bench.end()
     }
 
+    /// As soon as all of it was asked for, which is at once where it is little larger than what goes whole.
+    @Test
+    func `What waits for the connection counts until that has taken it, whoever asked for it`()
+        throws
+    {
+        var limits = TransportLimits.quick
+        limits.snapshotChunkBytes = 10_000
+        limits.maxCallBytes = 20_000
+        limits.maxFrameBytes = 50_000
+        limits.wholeReplyBytes = 1_000_000
+        limits.maxReplyBytes = 2_000_000
+        limits.maxHeldReplyBytes = 2_200_000
+        let bench = try Bench(limits)
+        bench.open(1...5, .execute)
+        bench.channel.isWritable = false
+        for id in 1...2 as ClosedRange<UInt64> {
+            bench.deliver(id, Self.result(1_030_000, at: id))
+        }
+        #expect(bench.socket.bytes == 0)
+        // There is room for one more on its way alone, and for no other.
+        bench.deliver(3, Self.result(1_030_000, at: 3))
+        let before = bench.socket.bytes
+        #expect(before > 1_030_000 && before < 1_040_000)
+        bench.deliver(4, Self.result(1_030_000, at: 4))
+        #expect(bench.socket.bytes < before + 1000)
+        #expect(bench.socket.last.contains("was carried out"))
+        bench.channel.isWritable = true
+        bench.sink.writeParts()
+        #expect(bench.socket.bytes > before + 2_060_000)
+        // They are gone, and there is room again: it goes in parts, and so not whole.
+        bench.channel.isWritable = false
+        let taken = bench.socket.bytes
+        bench.deliver(5, Self.result(1_030_000, at: 5))
+        #expect(bench.socket.bytes == taken)
+        #expect(bench.sink.close().isEmpty)
+        try bench.end()
+    }
+
     @Test func `Of an answer that is recalled nothing more goes out`() throws {
         let bench = try Bench()
         bench.open(1...2)

@@ -28,6 +28,8 @@ final class ForwardedReplies: ReplySink {
         var reads: Set<RequestID> = []
         var held: [RequestID: Held] = [:]
         var heldBytes = 0
+        /// Those of `held` of which something is asked for, whose turn it is in front. Who was recalled may be among them.
+        var due = CircularBuffer<RequestID>()
         var replies: [Reply] = []
         /// Bytes of `replies`, and of those handed to the connection that it has not written.
         var unsentBytes = 0
@@ -35,12 +37,21 @@ final class ForwardedReplies: ReplySink {
         /// written.
         var parts: [Reply] = []
         var front = 0
+        /// The last part was one of what is held.
+        var wasSlice = false
         /// A large one is being encoded elsewhere: those after it stay after it.
         var isEncoding = false
         var isFlushScheduled = false
 
+        /// Those that came and those of what is held take turns.
         mutating func nextPart() -> Reply? {
-            guard !isEncoding, front < parts.count else { return nil }
+            guard !isEncoding else { return nil }
+            wasSlice.toggle()
+            return wasSlice ? nextSlice() ?? nextGiven() : nextGiven() ?? nextSlice()
+        }
+
+        private mutating func nextGiven() -> Reply? {
+            guard front < parts.count else { return nil }
             defer {
                 front += 1
                 if front == parts.count || front >= 256 {
@@ -49,6 +60,24 @@ final class ForwardedReplies: ReplySink {
                 }
             }
             return parts[front]
+        }
+
+        /// Made when the connection takes it, and not before: so what is held is in memory once, and counts until then.
+        private mutating func nextSlice() -> Reply? {
+            while let id = due.popFirst() {
+                guard var found = held.removeValue(forKey: id) else { continue }
+                let part = found.slices.next()
+                found.demand -= part.byteCount
+                held[id] = found
+                if found.slices.isFinished {
+                    end(id)
+                } else if found.demand > 0 {
+                    due.append(id)
+                }
+                return Reply(
+                    id: id, outcome: .part(part), servedBy: found.servedBy, sight: found.sight)
+            }
+            return nil
         }
 
         mutating func end(_ id: RequestID) {
@@ -141,8 +170,9 @@ final class ForwardedReplies: ReplySink {
                     continue
                 }
                 let more = min(max(0, demand.bytes), ResultWindow.bytes)
-                state.held[demand.id]?.demand = min(held.demand + more, ResultWindow.bytes)
-                pump(demand.id, &state)
+                let open = min(held.demand + more, ResultWindow.bytes)
+                state.held[demand.id]?.demand = open
+                if held.demand <= 0, open > 0 { state.due.append(demand.id) }
             }
             return (others, Self.mustFlush(&state))
         }
@@ -178,9 +208,9 @@ final class ForwardedReplies: ReplySink {
     }
 
     private static func mustFlush(_ state: inout State) -> Bool {
-        guard !state.isFlushScheduled, !state.replies.isEmpty || !state.parts.isEmpty else {
-            return false
-        }
+        guard !state.isFlushScheduled,
+            !state.replies.isEmpty || !state.parts.isEmpty || !state.due.isEmpty
+        else { return false }
         state.isFlushScheduled = true
         return true
     }
@@ -202,7 +232,7 @@ final class ForwardedReplies: ReplySink {
                 slices: ResultSlices(result), servedBy: reply.servedBy, sight: reply.sight,
                 size: size)
             state.heldBytes += size
-            return pump(reply.id, &state)
+            return state.due.append(reply.id)
         } else {
             state.end(reply.id)
         }
@@ -261,19 +291,6 @@ final class ForwardedReplies: ReplySink {
     }
 
     private static let smallReplyBytes = 16 << 10
-
-    /// Sends as much of a held result as is asked for.
-    private func pump(_ id: RequestID, _ state: inout State) {
-        guard var held = state.held.removeValue(forKey: id) else { return }
-        while held.demand > 0, !held.slices.isFinished {
-            let part = held.slices.next()
-            held.demand -= part.byteCount
-            state.parts.append(
-                Reply(id: id, outcome: .part(part), servedBy: held.servedBy, sight: held.sight))
-        }
-        state.held[id] = held
-        if held.slices.isFinished { state.end(id) }
-    }
 
     // MARK: Writing
 
