@@ -90,10 +90,14 @@ import Wire
         let bench = try Bench(limits)
         bench.open(1...10)
         bench.open(11...11, .execute)
+        bench.open(13...13, .request)
         for id in 1...10 as ClosedRange<UInt64> { bench.deliver(id, Self.result(30_000)) }
         #expect(bench.socket.bytes > 90_000 && bench.socket.bytes < 100_000)
+        // What might have written, and stands nowhere in the log, is a read.
+        bench.deliver(13, Self.result(30_000))
+        #expect(bench.socket.bytes < 100_000)
         // Who has written something hears of it.
-        bench.deliver(11, Self.result(30_000))
+        bench.deliver(11, Self.result(30_000, at: 7))
         #expect(bench.socket.bytes > 120_000 && bench.socket.bytes < 130_000)
         bench.socket.letGo()
         bench.open(12...12)

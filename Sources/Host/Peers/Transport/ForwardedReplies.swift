@@ -218,7 +218,7 @@ final class ForwardedReplies: ReplySink {
     private func take(_ reply: Reply, _ state: inout State) {
         // What was recalled, or has ended, may still be answered.
         guard let size = state.open[reply.id] else { return }
-        let isRead = state.reads.contains(reply.id)
+        let isQuery = state.reads.contains(reply.id)
         let isInParts = size == 0 || !reply.outcome.isLast
         if !reply.outcome.isLast {
             state.begin(reply.id)
@@ -240,10 +240,10 @@ final class ForwardedReplies: ReplySink {
             state.parts.append(reply)
         } else {
             let size = reply.approximateSize
-            let hasOnlyRead = isRead || Self.onlyRead(reply.outcome)
+            let hasOnlyRead = isQuery || Self.onlyRead(reply.outcome)
             // Of what has only read and is over the limit it is told so: to ask again would be in vain.
             let isTooMuch =
-                (isRead || size > limits.wholeReplyBytes)
+                (hasOnlyRead || size > limits.wholeReplyBytes)
                 && lacksRoom(reply, state.unsentBytes, held: state.heldBytes)
                 || !hasOnlyRead && size > limits.maxReplyBytes
             keep(isTooMuch ? dropped(reply, hasOnlyRead: hasOnlyRead) : reply, &state)
