@@ -297,6 +297,23 @@ import Wire
         #expect(client.node.requests.isEmpty)
     }
 
+    private final class LostFile: KeptFile {
+        func read(at offset: Int, _ count: Int) -> [UInt8]? { nil }
+        func table(_ name: String) throws(KeptFileFault) -> any KeptTable {
+            throw KeptFileFault(text: name)
+        }
+    }
+
+    @Test func `A body that the node can't read any more is no fault of its rows`() {
+        let bodies: [any ImportRows] = [
+            CSVRows(LostFile(), columns: nil), LineRows(LostFile()),
+        ]
+        for rows in bodies {
+            let fault = #expect(throws: ImportFault.self) { _ = try rows.next() }
+            #expect(fault?.isOfNode == true)
+        }
+    }
+
     @Test func `A client that wants lines hears of each batch`() throws {
         let client = try client()
         let body = #"{"a":1}"# + "\n" + #"{"a":2}"# + "\n" + #"{"a":3}"# + "\n"

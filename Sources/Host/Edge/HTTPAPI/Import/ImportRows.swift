@@ -28,6 +28,8 @@ struct ImportFault: Error, Equatable {
     /// From 1; nil: it is about no line.
     var line: Int?
     var text: String
+    /// No row is wrong: this node can't read them any more.
+    var isOfNode = false
 }
 
 /// Gives rows one after the other. Belongs to one thread at a time; waits for the disk.
@@ -52,7 +54,10 @@ struct ImportBytes {
     mutating func next() throws(ImportFault) -> UInt8? {
         if place == piece.count {
             guard let read = file.read(at: offset, 256 << 10) else {
-                throw ImportFault(text: "the body can't be read any more: the disk fails")
+                throw ImportFault(
+                    text:
+                        "the body can't be read any more: the disk fails, or no descriptor is left",
+                    isOfNode: true)
             }
             piece = read
             place = 0

@@ -85,7 +85,8 @@ extension LoopGateway {
             var body: [UInt8] = []
             JSONValue.object(run.summary(fault)).write(
                 to: &body, pretty: found.pending.format.pretty)
-            let failure: HTTPResponseStatus = error == nil ? .badRequest : .serviceUnavailable
+            let isOfRows = error == nil && fault?.isOfNode != true
+            let failure: HTTPResponseStatus = isOfRows ? .badRequest : .serviceUnavailable
             var response = Response(fault == nil ? .ok : failure, .json, body: body)
             response.errorCode = error.map { Problem.code(of: $0) }
             found.connection.complete(found.exchange, with: response)
