@@ -74,8 +74,8 @@ enum ClientHello {
     /// RFC 8446 §5.1.
     private static let longest = 1 << 14
 
-    /// Whether it names the nodes' protocol. Who writes its name into some other field is taken for a
-    /// node, and must then show what a node shows.
+    /// Whether it offers the nodes' protocol. Of what is no hello, or not whole in its first record, the name counts
+    /// wherever it stands: who writes it there must then show what a node shows.
     static func speaker(in bytes: ByteBuffer) -> Speaker {
         guard let length = bytes.getInteger(at: bytes.readerIndex + 3, as: UInt16.self) else {
             return .unknown
@@ -83,12 +83,59 @@ enum ClientHello {
         let end = header + min(Int(length), longest)
         guard bytes.readableBytes >= end else { return .unknown }
         let name = Array(TransportSecurity.nodeProtocol.utf8)
-        let field = [UInt8(name.count)] + name
         let record = Array(bytes.readableBytesView.prefix(end))
-        guard record.count >= field.count else { return .client }
-        for start in 0...(record.count - field.count) where record[start] == field[0] {
-            if record[start..<(start + field.count)].elementsEqual(field) { return .node }
+        // A host may have that name, too, and clients say which one they want.
+        guard let offered = protocols(in: record[header...]) else {
+            return contains([UInt8(name.count)] + name, in: record) ? .node : .client
         }
-        return .client
+        return offered.contains { $0.elementsEqual(name) } ? .node : .client
+    }
+
+    private static func contains(_ field: [UInt8], in record: [UInt8]) -> Bool {
+        guard record.count >= field.count else { return false }
+        return (0...(record.count - field.count)).contains { start in
+            record[start] == field[0]
+                && record[start..<(start + field.count)].elementsEqual(field)
+        }
+    }
+
+    /// What a hello offers by ALPN (RFC 8446 §4.1.2, RFC 7301 §3.1); nil: it is none, or not whole.
+    private static func protocols(in message: ArraySlice<UInt8>) -> [ArraySlice<UInt8>]? {
+        var rest = message
+        // Its kind and length, a version and 32 bytes of chance; then a session, ciphers and compressions.
+        guard rest.first == 1, rest.take(38) != nil, rest.takeCounted(by: 1) != nil,
+            rest.takeCounted(by: 2) != nil, rest.takeCounted(by: 1) != nil
+        else { return nil }
+        if rest.isEmpty { return [] }
+        guard var extensions = rest.takeCounted(by: 2) else { return nil }
+        while !extensions.isEmpty {
+            guard let kind = extensions.take(2), var content = extensions.takeCounted(by: 2) else {
+                return nil
+            }
+            guard kind.elementsEqual([0, 16]) else { continue }
+            guard var list = content.takeCounted(by: 2) else { return nil }
+            var names: [ArraySlice<UInt8>] = []
+            while !list.isEmpty {
+                guard let name = list.takeCounted(by: 1) else { return nil }
+                names.append(name)
+            }
+            return names
+        }
+        return []
+    }
+}
+
+extension ArraySlice<UInt8> {
+    /// Takes so many bytes off the front; nil: there are fewer.
+    fileprivate mutating func take(_ count: Int) -> ArraySlice<UInt8>? {
+        guard self.count >= count else { return nil }
+        defer { removeFirst(count) }
+        return prefix(count)
+    }
+
+    /// Takes off what a length before it counts, which has so many bytes itself.
+    fileprivate mutating func takeCounted(by size: Int) -> ArraySlice<UInt8>? {
+        guard let length = take(size) else { return nil }
+        return take(length.reduce(0) { $0 << 8 | Int($1) })
     }
 }
