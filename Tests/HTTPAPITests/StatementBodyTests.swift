@@ -1,3 +1,5 @@
+import NIOCore
+import NIOEmbedded
 import Service
 import Testing
 import Wire
@@ -116,6 +118,21 @@ import Wire
         let refused = try client.request(
             "POST", "/db/request", headers: ["Content-Type: text/plain"], body: "SELECT 1")
         #expect(refused.body == "invalid JSON body\n")
+    }
+
+    @Test func `A text body of other bytes than UTF-8 is refused, and not changed`() throws {
+        let client = try Client(answering: .results(.oneInsert))
+        for path in ["/db/execute", "/db/execute?queue", "/db/query", "/db/request"] {
+            let head =
+                "POST \(path) HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n"
+                + "Content-Length: 3\r\n\r\n"
+            try client.channel.writeInbound(ByteBuffer(bytes: Array(head.utf8) + [39, 0xE9, 39]))
+            client.channel.embeddedEventLoop.run()
+            let answer = try #require(Client.answers(in: client.output()).first)
+            #expect(answer.status == 400)
+            #expect(answer.body.hasPrefix("the SQL is not UTF-8"))
+        }
+        #expect(client.node.requests.isEmpty)
     }
 
     @Test func `Empty texts are left out`() throws {

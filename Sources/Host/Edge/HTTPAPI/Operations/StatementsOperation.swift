@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import Notation
 import Service
 import Telemetry
 import Wire
@@ -20,6 +21,7 @@ enum StatementsOperation {
             name, [.prefix(path)], methods, permissions, body: .statements, need: need,
             code: .command, note: note, counting: counter, answerToHead: answerToHead,
             work: { desk, request in
+                guard isReadable(request) else { return .respond(.plain(.badRequest, notUTF8)) }
                 let key: String?
                 switch IdempotencyKey.of(request, kind) {
                 case .success(let given): key = given
@@ -95,6 +97,15 @@ enum StatementsOperation {
 
     static func isPlainText(_ request: HTTPRequest) -> Bool {
         request.headers.first(name: "content-type")?.hasPrefix("text/plain") ?? false
+    }
+
+    private static let notUTF8 =
+        "the SQL is not UTF-8: write such texts as CAST(X'…' AS TEXT)"
+
+    /// SQL alone must be UTF-8, as JSON must: other bytes would be replaced, and stored so without a word.
+    private static func isReadable(_ request: HTTPRequest) -> Bool {
+        guard isPlainText(request), let body = request.body else { return true }
+        return body.withUnsafeReadableBytes { UTF8Check.isValid($0) }
     }
 
     /// A body that is SQL and nothing else.
