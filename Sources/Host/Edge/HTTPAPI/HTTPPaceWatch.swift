@@ -36,8 +36,10 @@ struct HTTPPaceLimits: Equatable, Sendable {
     var idle: Duration = .seconds(300)
     /// From the first byte of a head to its last.
     var head: Duration = .seconds(60)
-    /// From a head to the last byte of its body.
+    /// From a head to the last byte of its body, and a second more for each `bodyRate` of its bytes: a database
+    /// may take longer, however steady it comes.
     var body: Duration = .seconds(3600)
+    var bodyRate = 16 * 1024
     /// In which a body must grow by `bodyBytes`.
     var bodyWindow: Duration = .seconds(60)
     var bodyBytes = 512
@@ -74,6 +76,8 @@ struct HTTPPaceWatch {
     private var lastSeen = 0
     /// When the head of the request came that is being received.
     private var headAt: Duration
+    /// What had come at the first look since then.
+    private var receivedAtHead: Int?
 
     init(now: Duration) {
         since = now
@@ -84,6 +88,7 @@ struct HTTPPaceWatch {
 
     mutating func headReceived(at now: Duration) {
         headAt = now
+        receivedAtHead = nil
         lastActivity = now
         // What has come of the next one has its own time.
         if phase == .sendingHead { since = now }
@@ -101,6 +106,8 @@ struct HTTPPaceWatch {
             lastActivity = now
         }
         let moved = phase == .taking ? traffic.taken : traffic.received
+        let start = receivedAtHead ?? traffic.received
+        receivedAtHead = start
         if phase != self.phase {
             // After waiting for us, a client has all its time again.
             if self.phase == .waiting || self.phase == .taking { lastActivity = now }
@@ -114,7 +121,8 @@ struct HTTPPaceWatch {
         case .idle: return now - lastActivity >= limits.idle ? .idle : nil
         case .sendingHead: return now - since >= limits.head ? .headTooSlow : nil
         case .sendingBody:
-            if now - headAt >= limits.body { return .bodyTooSlow }
+            let more = Duration.seconds((traffic.received - start) / limits.bodyRate)
+            if now - headAt >= limits.body + more { return .bodyTooSlow }
             return isTooSlow(moved, limits.bodyWindow, limits.bodyBytes, now)
                 ? .bodyTooSlow : nil
         case .taking:
