@@ -99,6 +99,13 @@ import Wire
         // Who has written something hears of it.
         bench.deliver(11, Self.result(30_000, at: 7))
         #expect(bench.socket.bytes > 120_000 && bench.socket.bytes < 130_000)
+        // But for ever more of them there is no room either.
+        bench.open(14...16, .execute)
+        for id in 14...16 as ClosedRange<UInt64> {
+            bench.deliver(id, Self.result(30_000, at: id))
+        }
+        #expect(bench.socket.bytes > 180_000 && bench.socket.bytes < 200_000)
+        #expect(bench.socket.last.contains("was carried out"))
         bench.socket.letGo()
         bench.open(12...12)
         bench.deliver(12, Self.result(30_000))

@@ -246,6 +246,8 @@ final class ForwardedReplies: ReplySink {
                 (hasOnlyRead || size > limits.wholeReplyBytes)
                 && lacksRoom(reply, state.unsentBytes, held: state.heldBytes)
                 || !hasOnlyRead && size > limits.maxReplyBytes
+                || size > Self.smallReplyBytes
+                    && state.unsentBytes + size > 2 * limits.maxHeldReplyBytes
             keep(isTooMuch ? dropped(reply, hasOnlyRead: hasOnlyRead) : reply, &state)
         }
     }
