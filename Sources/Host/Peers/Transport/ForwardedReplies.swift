@@ -245,9 +245,8 @@ final class ForwardedReplies: ReplySink {
             let isTooMuch =
                 (hasOnlyRead || size > limits.wholeReplyBytes)
                 && lacksRoom(reply, state.unsentBytes, held: state.heldBytes)
-                || !hasOnlyRead && size > limits.maxReplyBytes
-                || size > Self.smallReplyBytes
-                    && state.unsentBytes + size > 2 * limits.maxHeldReplyBytes
+                || !hasOnlyRead
+                    && (size > limits.maxReplyBytes || isTooMuchWritten(size, state.unsentBytes))
             keep(isTooMuch ? dropped(reply, hasOnlyRead: hasOnlyRead) : reply, &state)
         }
     }
@@ -293,6 +292,11 @@ final class ForwardedReplies: ReplySink {
     }
 
     private static let smallReplyBytes = 16 << 10
+
+    /// The same of a write's, which goes out where it can: who hears of none sends again what is done.
+    private func isTooMuchWritten(_ size: Int, _ unsent: Int) -> Bool {
+        size > Self.smallReplyBytes && unsent + size > 2 * limits.maxHeldReplyBytes
+    }
 
     // MARK: Writing
 
