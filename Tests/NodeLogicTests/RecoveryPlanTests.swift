@@ -61,6 +61,32 @@ import Testing
         }
     }
 
+    /// What was set aside has no rows, and its log may be the newest that is left.
+    @Test func `A node whose database is not to be trusted is not recovered alone`() throws {
+        var log = log(before, old)
+        log.identity = NodeIdentity(id: NodeID("1"), incarnation: Samples.incarnation(1))
+        #expect(try RecoveryPlan.distrust(log) == nil)
+        var quarantine = Quarantine()
+        quarantine.cause = Quarantine.Cause(text: "rot", index: LogIndex(7), since: 0)
+        log.apply(.metadata(.quarantine(quarantine.encoded())))
+        #expect(try RecoveryPlan.distrust(log) == "rot")
+        let database = database(before, old)
+        let replica = Member(
+            id: NodeID("2"), incarnation: Samples.incarnation(1), address: PeerAddress("n2:4002"),
+            suffrage: .nonvoter)
+        for alone in [Samples.voters("1"), Samples.voters("1").setting(replica)] {
+            #expect(throws: RecoveryError.untrusted("rot")) {
+                try RecoveryPlan(alone, log: log, database: database)
+            }
+        }
+        // Whoever leads then has sound rows, or hands over to who has.
+        let both = try RecoveryPlan(wanted, log: log, database: database)
+        #expect(both.step != .nothing)
+        log.apply(.metadata(.quarantine(Quarantine().encoded())))
+        #expect(
+            try RecoveryPlan(Samples.voters("1"), log: log, database: database).step != .nothing)
+    }
+
     @Test func `Nodes that were told the same agree on the cluster, others never`() {
         let cluster = RecoveryPlan.cluster(after: before, wanted)
         #expect(cluster == RecoveryPlan.cluster(after: before, wanted))

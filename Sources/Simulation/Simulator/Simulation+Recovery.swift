@@ -48,8 +48,10 @@ extension Simulation {
         else { return false }
         return nodes.allSatisfy { node in
             guard let other = node.machine?.replicated?.raft else { return false }
+            // Alone, one whose database is not to be trusted is recovered by nobody.
             return other.membership == raft.membership
                 && other.membershipIndex <= other.commitIndex
+                && node.machine?.quarantine.cause == nil
                 && NodeIdentity(member: raft.membership[node.id] ?? Member.nobody) == node.identity
         }
     }

@@ -39,6 +39,7 @@ struct RecoverVerb {
                     .init("commit_index", .integer(facts.commitIndex.rawValue)),
                     .init("members", .array(facts.membership.members.map(Self.document))),
                     .init("torn", facts.torn.map { .string($0) } ?? .null),
+                    .init("quarantine", facts.distrust.map { .string($0) } ?? .null),
                 ]))
         }
         var lines = [
@@ -53,6 +54,7 @@ struct RecoverVerb {
             "member       \($0.id) at \($0.address), \($0.suffrage)"
         }
         if let torn = facts.torn { lines.append("log          the next start will \(torn)") }
+        if let cause = facts.distrust { lines.append("database     not to be trusted: \(cause)") }
         say(lines)
     }
 

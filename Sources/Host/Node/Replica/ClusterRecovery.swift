@@ -180,6 +180,8 @@ extension ClusterRecovery {
         package var membership: Membership
         /// What the next start would cut off the log's end.
         package var torn: String?
+        /// Why the node's database is not to be trusted; nil: it is, as far as it was looked at.
+        package var distrust: String?
     }
 
     /// Blocks while it reads the whole log.
@@ -194,6 +196,6 @@ extension ClusterRecovery {
         return Facts(
             identity: identity, cluster: log.cluster, term: log.hardState.term,
             lastPosition: log.last, commitIndex: log.commitIndex, membership: log.membership,
-            torn: torn.map { "\($0)" })
+            torn: torn.map { "\($0)" }, distrust: try RecoveryPlan.distrust(log))
     }
 }

@@ -31,6 +31,12 @@ package struct RecoveryPlan: Equatable, Sendable {
         database: StoredDatabase
     ) throws(RecoveryError) {
         guard let now = log.cluster, let before = database.cluster else { throw .noCluster }
+        // A seed comes from a voter that leads.
+        if !membership.voters.contains(where: { $0.id != log.identity?.id }),
+            let cause = try Self.distrust(log)
+        {
+            throw .untrusted(cause)
+        }
         self.membership = membership
         let derived = Self.cluster(after: before, membership, skipping: skip)
         if now != before {
@@ -42,6 +48,16 @@ package struct RecoveryPlan: Equatable, Sendable {
             step = .nothing
         } else {
             step = .logAndDatabase(derived, from: database.position.index)
+        }
+    }
+
+    /// Why this node's database is not to be trusted, as its log says; nil: it is. One that was set aside for its damage
+    /// has one without rows in its place.
+    package static func distrust(_ log: LogState) throws(RecoveryError) -> String? {
+        do throws(StartError) {
+            return try StartPlan.quarantine(log: log).cause?.text
+        } catch {
+            throw .failed("\(error)")
         }
     }
 
@@ -153,6 +169,7 @@ package enum RecoveryError: Error, Equatable, Sendable, CustomStringConvertible 
     case notMember(NodeID)
     case survivorIsNewer(LogPosition, own: LogPosition, NodeID)
     case damaged(String)
+    case untrusted(String)
     case failed(String)
 
     package var description: String {
@@ -186,6 +203,13 @@ package enum RecoveryError: Error, Equatable, Sendable, CustomStringConvertible 
             data directory
             """
         case .damaged(let text): text
+        case .untrusted(let cause):
+            """
+            this node's database is not to be trusted (\(cause)), and no other voter would be there to \
+            seed it. Let it go on together with a node whose database is sound, by raft/peers.json on \
+            both, or recover that one alone, and empty no directory before one serves. What rows this \
+            node has are in its files db-*.sqlite and damaged-*.sqlite
+            """
         case .failed(let text): text
         }
     }
