@@ -285,6 +285,7 @@ extension NodeMachine {
         case .otherIdentity: otherIdentityAnswered(id, result)
         case .checksums(let member): checksumsAnswered(member, result)
         case .seed: seedAnswered(result)
+        case .reseed(let pending): reseedAnswered(pending, result)
         // What came of it shows in what the other says as a member, or no more.
         case .disowned: break
         }

@@ -139,6 +139,8 @@ package struct NodeMachine: Sendable {
         /// What did it find at the last markers?
         case checksums(NodeID)
         case seed
+        /// The same, as an operator wants who waits for the answer.
+        case reseed(PendingRequest)
         /// To tell a data directory that it is no member.
         case disowned
     }

@@ -50,23 +50,57 @@ extension NodeMachine {
         distrustDatabase(text, at: index.next)
     }
 
-    /// An operator wants this node to be seeded, whatever is known of it.
+    /// An operator wants this node to be seeded, whatever is known of it. It gives up its own database when another node
+    /// has agreed to give it one: there is no way back.
     mutating func reseed(_ pending: PendingRequest) {
         guard let raft = replicated?.raft, exclusion == .none else {
             return router.answer(pending, .failed(.notReady(waitingFor)))
         }
+        func refuse(_ text: String) { router.answer(pending, .failed(.unsuitable(text))) }
         guard raft.membership.members.count > 1 else {
-            let text = "this node is alone: no other can seed it"
-            return router.answer(pending, .failed(.unsuitable(text)))
+            return refuse("this node is alone: no other can seed it")
         }
         let others = raft.membership.voters.filter { $0.id != options.identity.id }
         guard raft.role != .leader || !others.isEmpty else {
-            let text = "this node is the only voter: no other can lead, and seed it"
+            return refuse("this node is the only voter: no other can lead, and seed it")
+        }
+        // It serves nothing as it is.
+        guard quarantine.cause == nil else {
+            askedForSeedAt = nil
+            return letSeed(pending)
+        }
+        guard raft.role != .leader else {
+            return refuse(
+                "this node leads, and who leads seeds the others: hand leadership over first "
+                    + "(POST /leader)")
+        }
+        guard !isLogFull else { return refuse("this node's log has no room: it takes no snapshot") }
+        guard let leader = raft.leader, let address = address(of: leader) else {
+            return refuse("no leader is known, which could seed this node")
+        }
+        call(
+            .reseed(pending), .seed, at: address,
+            of: raft.membership[leader].map(NodeIdentity.init(member:)),
+            timeout: min(Enquiries.time(until: pending.deadline, now: now), Self.seedPause))
+    }
+
+    /// What the leader says of it.
+    mutating func reseedAnswered(_ pending: PendingRequest, _ result: PeerResult) {
+        if let cause = Self.refusal(to: result) {
+            let text = "the leader does not seed this node now: \(cause)"
             return router.answer(pending, .failed(.unsuitable(text)))
         }
+        guard let raft = replicated?.raft, exclusion == .none, raft.role != .leader else {
+            return router.answer(pending, .failed(.notReady(waitingFor)))
+        }
+        askedForSeedAt = now
+        letSeed(pending)
+    }
+
+    private mutating func letSeed(_ pending: PendingRequest) {
         isSeedingWanted = true
-        askedForSeedAt = nil
-        distrustDatabase("an operator asked for another one", at: raft.commitIndex)
+        distrustDatabase(
+            "an operator asked for another one", at: replicated?.raft.commitIndex ?? .zero)
         say(.warning, "an operator lets this node be seeded", [:])
         router.answer(pending, .done)
     }
@@ -122,14 +156,18 @@ extension NodeMachine {
     }
 
     mutating func seedAnswered(_ result: PeerResult) {
-        let cause: String
-        switch result {
-        case .success(.seeding): return
-        case .success(.failed(let text)): cause = text
-        case .success: cause = "it gave no answer to the question"
-        case .failure(let failure): cause = "\(failure)"
-        }
+        guard let cause = Self.refusal(to: result) else { return }
         say(.warning, "no snapshot to be seeded with", ["cause": cause])
+    }
+
+    /// Why the node that was asked seeds nobody; nil: it does.
+    private static func refusal(to result: PeerResult) -> String? {
+        switch result {
+        case .success(.seeding): nil
+        case .success(.failed(let text)): text
+        case .success: "it gave no answer to the question"
+        case .failure(let failure): "\(failure)"
+        }
     }
 
     /// A received snapshot lies ready as the file of a generation, for the database alone: one durable
