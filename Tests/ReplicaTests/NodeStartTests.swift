@@ -245,6 +245,36 @@ import Wire
         }
     }
 
+    /// The rows that can be saved are in the first.
+    @Test func `What was set aside stays when the file in its place is set aside in turn`() throws {
+        try inDirectory { path in
+            let files = FileManager.default
+            try files.createDirectory(atPath: path, withIntermediateDirectories: true)
+            let directory = DatabaseDirectory(path: path)
+            let file = directory.file(of: .first)
+            func put(_ text: String, _ name: String) throws {
+                try Data(text.utf8).write(to: URL(fileURLWithPath: name))
+            }
+            func text(_ name: String) -> String? {
+                files.contents(atPath: name).map { String(decoding: $0, as: UTF8.self) }
+            }
+            try put("rows", file)
+            try put("log", file + "-wal")
+            let first = try directory.setAside(.first, for: AppliedState())
+            try put("none", file)
+            let second = try directory.setAside(.first, for: AppliedState())
+            #expect(text(first) == "rows" && text(first + "-wal") == "log")
+            #expect(text(second) == "none" && text(second + "-wal") == nil)
+            // Cut off when the log was taken away from beside the damaged file.
+            try put("more", file)
+            let third = path + "/damaged-1-3.sqlite"
+            try files.linkItem(atPath: file, toPath: third)
+            try put("its log", third + "-wal")
+            #expect(try directory.setAside(.first, for: AppliedState()) == third)
+            #expect(text(third) == "more" && text(third + "-wal") == "its log")
+        }
+    }
+
     @Test func `A name that no generation would be given is none`() throws {
         try inDirectory { path in
             try makeNode(path)

@@ -37,15 +37,43 @@ extension DatabaseDirectory {
         throws(DirectoryError) -> String
     {
         let target = try prepareEmpty(generation, state)
-        let (damaged, kept) = (file(of: generation), "\(path)/damaged-\(generation).sqlite")
+        let damaged = file(of: generation)
+        let (kept, isKept) = placeAside(of: generation)
+        // One that was cut off may have gone on to take the log away from beside the damaged one.
+        if !isKept {
+            for suffix in ["-wal", ""] { try removeFile(kept + suffix) }
+        }
         for suffix in ["", "-wal"] {
-            try removeFile(kept + suffix)
-            guard link(damaged + suffix, kept + suffix) == 0 || errno == ENOENT else {
+            guard
+                link(damaged + suffix, kept + suffix) == 0 || errno == ENOENT
+                    || (errno == EEXIST && isKept)
+            else {
                 throw .system(operation: "keeping", path: damaged + suffix, code: errno)
             }
         }
         try publish(target, as: generation)
         return kept
+    }
+
+    /// A name for a damaged file under which no other is kept: what took the place of one before it may be damaged in
+    /// turn, and the rows are in that.
+    /// - Returns: `isKept`: it is kept there, by a start that was cut off.
+    private func placeAside(of generation: Generation) -> (path: String, isKept: Bool) {
+        let damaged = Self.identity(of: file(of: generation))
+        var (kept, number) = ("\(path)/damaged-\(generation).sqlite", 1)
+        while let other = Self.identity(of: kept) {
+            if other == damaged { return (kept, true) }
+            number += 1
+            kept = "\(path)/damaged-\(generation)-\(number).sqlite"
+        }
+        return (kept, false)
+    }
+
+    /// What tells a file from all others; nil: there is none.
+    private static func identity(of path: String) -> [UInt64]? {
+        var facts = stat()
+        guard stat(path, &facts) == 0 else { return nil }
+        return [UInt64(facts.st_dev), UInt64(facts.st_ino)]
     }
 
     /// Makes a generation of the file at `incomingFile(of:)` that another node sent. It knows its
