@@ -24,6 +24,12 @@ import WriteAheadLog
             timings: NodeTimings(MetricRegistry()))
     }
 
+    /// As where a file system has no blocks.
+    @Test func `The log is kept for its copies also where nobody knows a disk's room`() {
+        let free: [UInt64?] = [0, 4 << 20, 1 << 40, nil]
+        #expect(free.map { Node.keptBytes(free: $0) } == [0, 1 << 20, 1 << 30, 1 << 30])
+    }
+
     /// What a thread that waits for the log gets; nil: it waits for ever.
     private func failure(
         of wait: @escaping @Sendable (LogThread) throws(LogError) -> Void

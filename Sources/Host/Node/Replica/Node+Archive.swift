@@ -32,11 +32,14 @@ extension Node {
     /// Asks the file system, so not on a thread of the node's own.
     /// - Parameter wish: what follows this stays, too, as long as all of it is not more than that.
     package func keepLog(behind index: LogIndex, wishing wish: LogIndex) {
-        let free = DiskRoom.bytes(at: options.dataDirectory) ?? 0
-        links.mailbox.post(
-            .keepLog(
-                behind: index, wishing: wish,
-                atMost: Int(clamping: min(free / 4, Self.mostKeptBytes))))
+        let most = Self.keptBytes(free: DiskRoom.bytes(at: options.dataDirectory))
+        links.mailbox.post(.keepLog(behind: index, wishing: wish, atMost: most))
+    }
+
+    /// - Parameter free: of the disk, in bytes; nil: the file system says nothing of its room. One that has none left
+    ///   shows when the log is written.
+    static func keptBytes(free: UInt64?) -> Int {
+        Int(clamping: min((free ?? .max) / 4, mostKeptBytes))
     }
 
     private static let mostKeptBytes: UInt64 = 1 << 30
