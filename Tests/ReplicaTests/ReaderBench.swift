@@ -32,11 +32,11 @@ final class Bench {
 
     func pool(
         _ limits: ReaderPool.Limits, _ system: ReaderPool.System = ReaderPool.System(),
-        path: String? = nil
+        path: String? = nil, kept: KeptCopies = KeptCopies()
     ) -> ReaderPool {
         ReaderPool(
             path: path ?? self.path, limits: limits, core: core, open: open,
-            system: system)
+            system: system, kept: kept)
     }
 
     func sink(isRemote: Bool = false, takesParts: Bool = false) -> Sink {

@@ -3,7 +3,6 @@ import NodeLogic
 import Raft
 import Scratch
 import Service
-import StateMachine
 import Synchronization
 import Testing
 import Threads
@@ -11,6 +10,7 @@ import Time
 import Wire
 
 @testable import Replica
+@testable import StateMachine
 
 /// Reads and the threads that serve them. A read called "endless" ends only when it is ended.
 @Suite struct ReaderPoolTests {
@@ -417,6 +417,30 @@ import Wire
         pool.post([sink.read(2, "SELECT 2")])
         #expect(try sink.replies(1) { pool.grow() }.map(bench.text) == ["2"])
         #expect(bench.core.count == 0)
+    }
+
+    /// The thread that asks has all else to do, and a thread is waited for.
+    @Test func `A copy for whose end there is no thread is looked after again behind a pause`()
+        throws
+    {
+        let attempts = Mailbox<Int>()
+        var system = ReaderPool.System()
+        system.startThread = { (name, body) throws(ThreadShortage) in
+            guard name != "copies" else {
+                attempts.post(1)
+                throw ThreadShortage(name: name, code: EAGAIN)
+            }
+            try NamedThread(name, body).detach()
+        }
+        let kept = KeptCopies(.init(age: .zero))
+        kept.begin(try CopyFile("/dev/null", asWAL: false), as: "tag", showing: 1)
+        kept.end("tag", at: ContinuousClock.now - .seconds(1))
+        var limits = ReaderPool.Limits(threads: 2)
+        limits.pause = .seconds(1000)
+        let pool = bench.pool(limits, system, kept: kept)
+        defer { pool.stop(patience: .zero) }
+        for _ in 0..<10 { pool.grow() }
+        #expect(attempts.count == 1)
     }
 }
 

@@ -95,7 +95,7 @@ final class ReaderPool: Sendable {
     let limits: Limits
     private let budget: GatherBudget
     private let recent = Mutex(RecentCancellations())
-    private let kept = KeptCopies()
+    private let kept: KeptCopies
     private let turns: TurnBoard
     private let gate: CompilationGate
     /// What the schema takes in each reader, as far as any has found that out.
@@ -105,8 +105,10 @@ final class ReaderPool: Sendable {
 
     init(
         path: String, limits: Limits, core: Mailbox<NodeEvent>, open: OpenRequests,
-        counters: DatabaseCounters? = nil, system: System = System()
+        counters: DatabaseCounters? = nil, system: System = System(),
+        kept: KeptCopies = KeptCopies()
     ) {
+        self.kept = kept
         self.system = system
         self.counters = counters
         state = Mutex(State(path: path))
@@ -177,12 +179,13 @@ final class ReaderPool: Sendable {
     /// What ends sooner is worth no thread of its own.
     private static var longRead: Duration { .milliseconds(20) }
 
-    /// Not here: who looks after the readers has no time for a disk.
+    /// Not here: who looks after the readers has no time for a disk. Nor to wait for a thread with each tick.
     private func endCopies() {
+        guard state.withLock({ $0.mayGrowAt <= .now }) else { return }
         do throws(ThreadShortage) {
             try system.startThread("copies") { [kept] in kept.expire(at: .now) }
         } catch {
-            // The next time.
+            refused("\(error)")
         }
     }
 

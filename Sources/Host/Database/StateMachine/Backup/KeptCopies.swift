@@ -66,9 +66,10 @@ package final class KeptCopies: Sendable {
         }
     }
 
-    /// Whether `expire` has something to do. Never waits for the disk.
+    /// Whether `expire` has something to do, as far as that can be told at once. Never waits for the disk, nor for who asks
+    /// it for its room.
     package func isDue(at now: ContinuousClock.Instant) -> Bool {
-        state.withLock { $0.copies.contains { isTooOld($0, at: now) } }
+        state.withLockIfAvailable { $0.copies.contains { isTooOld($0, at: now) } } ?? false
     }
 
     /// Lets go what is too old. The file system may take its time to free a large file.
