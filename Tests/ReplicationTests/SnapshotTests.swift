@@ -65,6 +65,27 @@ import Testing
         #expect(node.log.raft.commitIndex == LogIndex(50))
     }
 
+    /// Else the node would hear nobody before there is room.
+    @Test func `A snapshot that waits for a write is dropped when that finds no room`() {
+        var node = Fixture(voters: ["a", "b", "c"])
+        node.hear(term: 1, entries: [entry(1, term: 1)], commit: 1)
+        let write = node.take().writes[0]
+        node.log.snapshotReceived(Self.mark, token: Self.token)
+        #expect(node.log.isInstalling)
+        node.log.storageFull(true)
+        #expect(node.take().contains(.discardSnapshot(Self.token)))
+        #expect(!node.log.isInstalling)
+        node.log.storageFull(false)
+        node.log.persisted(write.ticket)
+        #expect(node.take().batches.count == 1)
+        // It comes again, and one that is being put in place goes on.
+        node.log.applied(through: LogIndex(1))
+        node.log.snapshotReceived(Self.mark, token: SnapshotToken(2))
+        #expect(node.take().contains(.installSnapshot(Self.mark, SnapshotToken(2))))
+        node.log.storageFull(true)
+        #expect(node.log.isInstalling)
+    }
+
     @Test func `What arrives while a snapshot is put in place is lost`() {
         var node = Fixture(voters: ["a", "b", "c"])
         node.log.snapshotReceived(Self.mark, token: Self.token)

@@ -51,6 +51,16 @@ extension ReplicatedLog {
         drain()
     }
 
+    // MARK: A log for which there is no room
+
+    /// A snapshot that is whole waits for what is being written, and that for room now. Nobody would be heard until
+    /// there is some, and the snapshot may be what fills the disk.
+    mutating func dropWaitingSnapshot() {
+        guard case .waiting(_, let token) = snapshot else { return }
+        snapshot = .none
+        effects.append(.discardSnapshot(token))
+    }
+
     // MARK: A database that is not to be trusted
 
     /// The database is not to be trusted: nothing more is handed out once the batch that is out has

@@ -118,6 +118,7 @@ package struct ReplicatedLog: Sendable {
     /// write that merely takes too long is noticed here without it.
     package mutating func storageFull(_ isFull: Bool) {
         isStorageFull = isFull
+        if isFull { dropWaitingSnapshot() }
         reviewStorage()
         drain()
     }

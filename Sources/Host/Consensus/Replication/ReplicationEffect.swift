@@ -68,7 +68,7 @@ package enum ReplicationEffect: Equatable, Sendable {
     /// The same for the database alone: the log holds all of it and stays as it is. Then report
     /// `seeded`, or `snapshotUnusable`.
     case seed(SnapshotMark, SnapshotToken)
-    /// The snapshot is not newer than what is here already.
+    /// The snapshot is not newer than what is here already, or the log has no room, and it would wait for that.
     case discardSnapshot(SnapshotToken)
     case observe(Observation)
 }

@@ -37,7 +37,7 @@ extension NodeMachine {
         case .compactLog(let index): emit(.log(.compact(through: index)))
         case .installSnapshot(let mark, let token), .seed(let mark, let token):
             snapshots.install(mark, token)
-        case .discardSnapshot(let token): snapshots.discard(token)
+        case .discardSnapshot(let token): snapshots.discard(token, problem: snapshotObstacle)
         case .observe(let observation): observe(observation)
         }
     }

@@ -217,7 +217,7 @@ extension NodeMachine {
 
     /// Why none can be put in place: it would wait for the write that waits for room, and the node hear nobody
     /// meanwhile. It may itself be what filled the disk.
-    private var snapshotObstacle: String? { isLogFull ? "this node's log has no room" : nil }
+    var snapshotObstacle: String? { isLogFull ? "this node's log has no room" : nil }
 
     mutating func take(_ report: SnapshotReport) {
         switch report {

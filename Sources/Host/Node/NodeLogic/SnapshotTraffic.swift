@@ -268,12 +268,13 @@ struct SnapshotTraffic {
             ["from": "\(present.offer.id.sender)", "cause": cause])
     }
 
-    /// The log holds all of it already.
-    mutating func discard(_ token: SnapshotToken) {
+    /// It is not put in place.
+    /// - Parameter problem: why not; nil: the log holds all of it already.
+    mutating func discard(_ token: SnapshotToken, problem: String?) {
         guard let present = incoming, present.token == token else { return }
         incoming = nil
         decisions.append(.discard(present.id))
-        decisions.append(.done(present.id, problem: nil))
+        decisions.append(.done(present.id, problem: problem))
     }
 
     mutating func install(_ mark: SnapshotMark, _ token: SnapshotToken) {
