@@ -111,6 +111,13 @@ import Time
         return ApplyKeeper(limits, generation: .first, applied: .zero, now: .zero)
     }
 
+    private func says(_ isFull: Bool, _ step: ApplyStep) -> Bool {
+        guard case .report(let reports) = step, case .full(let said)? = reports.first else {
+            return false
+        }
+        return said == isFull
+    }
+
     private func switches(_ step: ApplyStep) -> Bool {
         if case .switchTo = step { true } else { false }
     }
@@ -136,6 +143,29 @@ import Time
             keeper.woke(at: .zero)
         }
         Issue.record("it is tried for ever")
+    }
+
+    @Test func `A database that a snapshot brings waits for room for as long as that takes`() {
+        let mark = SnapshotMark(
+            position: LogPosition(index: LogIndex(9), term: Term(1)),
+            membership: Samples.voters("1"), membershipIndex: .zero)
+        let next = Generation(2)
+        var keeper = keeper()
+        keeper.post(.switchTo(next, mark))
+        #expect(switches(keeper.next()))
+        for attempt in 1...200 {
+            let isTriedAgain = keeper.notSwitched(to: next, mark, lacksRoom: true)
+            #expect(isTriedAgain)
+            if attempt == 1 { #expect(says(true, keeper.next())) }
+            guard case .wait(.some) = keeper.next() else {
+                Issue.record("it does not rest")
+                return
+            }
+            keeper.woke(at: .zero)
+            #expect(switches(keeper.next()))
+        }
+        keeper.switched(to: next, mark)
+        #expect(says(false, keeper.next()))
     }
 
     @Test func `That the database can't be opened once more for a snapshot is no end`() {

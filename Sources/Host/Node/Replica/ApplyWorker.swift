@@ -313,7 +313,12 @@ struct ApplyWorker {
             applier = try Applier(path: links.directory.file(of: generation), marker: marker)
             links.timings.database.opened(in: MonotonicTime.now - start)
         } catch {
-            if error.passingCause != nil, keeper.notSwitched(to: generation, mark) { return }
+            let lacksRoom = error == .diskFull
+            if lacksRoom || error.passingCause != nil,
+                keeper.notSwitched(to: generation, mark, lacksRoom: lacksRoom)
+            {
+                return
+            }
             links.timings.failedRestores.add()
             return keeper.failed(DatabaseTrouble(error))
         }

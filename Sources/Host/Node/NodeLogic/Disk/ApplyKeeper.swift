@@ -430,15 +430,24 @@ package struct ApplyKeeper: Sendable {
         self.generation = generation
         // A snapshot of the generation before is none of the present file's.
         held = []
-        due.append(.report([.switched(mark, generation)]))
+        due.append(.report(endBatch() + [.switched(mark, generation)]))
     }
 
     /// The generation's file could not be opened, as where no descriptor is left. The log names it already, so
     /// nothing else can be done before it is.
-    /// - Returns: whether it is tried again: for half a minute. A node that stops leaves it to the next start.
-    package mutating func notSwitched(to generation: Generation, _ mark: SnapshotMark) -> Bool {
-        guard !isStopping, switchesInVain < Self.mostSwitches else { return false }
-        switchesInVain += 1
+    /// - Parameter lacksRoom: what opening it writes finds no room.
+    /// - Returns: whether it is tried again: for half a minute, and for room as long as it takes. A node that stops leaves
+    ///   it to the next start.
+    package mutating func notSwitched(
+        to generation: Generation, _ mark: SnapshotMark, lacksRoom: Bool = false
+    ) -> Bool {
+        guard !isStopping, lacksRoom || switchesInVain < Self.mostSwitches else { return false }
+        if !lacksRoom {
+            switchesInVain += 1
+        } else if !isFull {
+            isFull = true
+            due.append(.report([.full(true)]))
+        }
         backlog.insert(.switchTo(generation, mark), at: backlog.startIndex)
         mustRest = true
         return true
