@@ -11,6 +11,15 @@ extension MonotonicTime {
             nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
     }
 
+    /// For how long the machine has been suspended since it was started, which this clock does not count; a moment less
+    /// where the thread is held up meanwhile.
+    package static var suspended: Duration {
+        var time = Glibc.timespec()
+        clock_gettime(CLOCK_BOOTTIME, &time)
+        let awake = now - MonotonicTime.zero
+        return Duration.seconds(time.tv_sec) + Duration.nanoseconds(time.tv_nsec) - awake
+    }
+
     /// As the C library's calls take it.
     package var timespec: Glibc.timespec {
         Glibc.timespec(

@@ -113,6 +113,8 @@ package struct NodeMachine: Sendable {
     /// The clock of the log when it was ahead of the wall clock last, in milliseconds since 1970.
     var logClock: Int64 = 0
     var chance: Xoshiro256
+    /// For how long the machine was suspended since the last tick.
+    private var sleptFor = Duration.zero
     /// When `turn` is due, unless an event comes first.
     package private(set) var nextTick: MonotonicTime
     private var lastID: UInt64 = 0
@@ -208,6 +210,14 @@ package struct NodeMachine: Sendable {
         tellTroubles()
     }
 
+    /// The machine was suspended, which the clock of `turn` does not count: the node heard nobody meanwhile, as where the
+    /// process stood still. Before the next turn.
+    package mutating func slept(_ time: Duration) {
+        sleptFor = sleptFor + time
+        // Ticks in which a leader misses its followers, before it answers anybody.
+        nextTick = nextTick + (Duration.zero - min(time, options.quorumTime * 2))
+    }
+
     /// The node has ended: by its own failure, or because it was asked to.
     package internal(set) var isOver = false
 
@@ -262,9 +272,11 @@ package struct NodeMachine: Sendable {
             due += 1
             if exclusion != .stopped { replicated?.tick() }
         }
-        if nextTick <= now {
+        if nextTick <= now || sleptFor > .zero {
             // More would tell elections nothing; but what this node knows of its leader is as old as that.
-            replicated?.stoodStill(ticks: Int((now - nextTick) / options.tick) + 1)
+            let time = max(Duration.zero, now - nextTick) + sleptFor
+            replicated?.stoodStill(ticks: Int(time / options.tick) + 1)
+            sleptFor = .zero
             nextTick = now + options.tick
         }
         if firstCampaign.isDue(hasLeader: replicated?.raft.leader != nil, now) {

@@ -60,10 +60,14 @@ final class MachineThread {
     private var commits = CommitWatch()
     /// Who led at the last turn.
     private var leader: NodeID?
+    /// For how long the machine was, as far as the node was told.
+    private var suspended: Duration
 
     init(_ machine: NodeMachine, links: Links) {
         self.machine = machine
         self.links = links
+        // One look may be held up.
+        suspended = max(MonotonicTime.suspended, MonotonicTime.suspended)
         notes = NoteLog(links.logger, now: .now)
         probe = DatabaseProbe { [readers = links.readers] jobs in readers.post(jobs) }
     }
@@ -77,10 +81,19 @@ final class MachineThread {
             let events = links.mailbox.take(
                 until: machine.nextTick, patiently: !machine.awaitsDatabase())
             let credits = links.credits.take()
+            reviewSleep()
             machine.turn(events, at: .now, wallMilliseconds: WallTime.now().milliseconds)
             for credit in credits { credit.giveBack() }
             carryOut()
         }
+    }
+
+    /// Shorter than that nothing sleeps.
+    private func reviewSleep() {
+        let time = MonotonicTime.suspended
+        guard time - suspended > .seconds(1) else { return }
+        machine.slept(time - suspended)
+        suspended = time
     }
 
     private func carryOut() {
