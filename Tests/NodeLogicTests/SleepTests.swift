@@ -1,7 +1,6 @@
 import Raft
 import Replication
 import Testing
-import Time
 
 @testable import NodeLogic
 
