@@ -92,6 +92,24 @@ import Testing
         }
     }
 
+    /// As an empty one its node would lose what its log holds.
+    @Test func `Of a damaged database it is said how its log goes on with others`() throws {
+        try inDirectory { path in
+            try makeNode(in: path)
+            let file = URL(fileURLWithPath: path + "/db-1.sqlite")
+            try Data(repeating: 7, count: 8192).write(to: file)
+            try? FileManager.default.removeItem(atPath: path + "/db-1.sqlite-wal")
+            do {
+                _ = try recover(path)
+                Issue.record("it was recovered")
+            } catch let error as RecoveryError {
+                #expect("\(error)".contains("start this one once without that file"), "\(error)")
+            }
+            let log = try openLog(path)
+            #expect(log.state.cluster == cluster)
+        }
+    }
+
     @Test func `A look changes nothing`() throws {
         try inDirectory { path in
             try makeNode(in: path)

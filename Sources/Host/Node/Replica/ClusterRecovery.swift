@@ -42,7 +42,7 @@ package enum ClusterRecovery {
             on: PosixDisk(), directory: directory + "/log", bootID: bootID)
         guard let identity = log.state.identity else { throw RecoveryError.noState(directory) }
         let generation = try RecoveryPlan.generation(found, log: log.state)
-        let database = try Applier(path: DatabaseDirectory(path: directory).file(of: generation))
+        let database = try open(DatabaseDirectory(path: directory).file(of: generation))
         let applied = database.applied
         let known = try RecoveryPlan.known(log: log.state, database: StoredDatabase(applied))
         let membership = try choose(log.state, known)
@@ -72,6 +72,19 @@ package enum ClusterRecovery {
         return Outcome(
             identity: identity, cluster: try cluster(of: log.state),
             membership: plan.membership, lastPosition: log.state.last)
+    }
+
+    /// What a start sets aside is not for a recovery, which would make a member of what has no rows.
+    private static func open(_ path: String) throws -> Applier {
+        do throws(ApplyFault) {
+            return try Applier(path: path)
+        } catch {
+            guard error.isDamage else { throw error }
+            throw RecoveryError.damaged(
+                "\(path) is damaged: \(error). Nothing was changed. Recover another node; or, where several "
+                    + "go on together by raft/peers.json, start this one once without that file, which "
+                    + "sets the database aside and keeps the log, stop it, and put the file back")
+        }
     }
 
     private static func cluster(of log: LogState) throws(RecoveryError) -> ClusterID {
