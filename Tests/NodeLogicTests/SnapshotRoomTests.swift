@@ -35,6 +35,23 @@ import Time
         #expect(read.contains { $0.hasPrefix("read 3 x -> x=8") }, "\(read)")
     }
 
+    /// It may be hours from its end, and the next waits for that.
+    @Test func `A snapshot on its way to who is removed is given up`() {
+        var scenario = NodeScenario()
+        _ = scenario.run((1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1 threshold=5" })
+        _ = scenario.run(["run 1500", "kill 3", "run 1500"])
+        _ = scenario.run((1...8).map { "write 1 x:\($0)" })
+        let sent = scenario.run(["run 500", "hold on", "start 3", "run 3000"])
+        #expect(sent.contains("3: receives a snapshot of 1"), "\(sent)")
+        let lines = scenario.run(["remove 1 3", "run 500"])
+        #expect(lines.contains("remove 1 3 -> done"), "\(lines)")
+        #expect(lines.contains("1: cancels snapshot 1"), "\(lines)")
+        #expect(
+            lines.contains { $0.hasPrefix("1: snapshot not sent node.id=3 cause=it is no member") },
+            "\(lines)")
+        #expect(scenario.ensemble.nodes[1]?.snapshots.isEmpty == true)
+    }
+
     /// It could be put in place only behind the write that waits, and the node would hear nobody until then.
     @Test func `A node whose log has no room takes no snapshot, and one when it has`() {
         var scenario = NodeScenario()

@@ -463,6 +463,7 @@ extension NodeMachine {
     mutating func forget(_ id: NodeID) {
         acquaintances.forget(id)
         spokeAt[id] = nil
+        snapshots.forgotten(id, now: now)
         emit(.removeAddress(of: id))
     }
 

@@ -179,6 +179,12 @@ struct SnapshotTraffic {
         return true
     }
 
+    /// Who is no member any more gets none, and others that need one wait for nobody but members.
+    mutating func forgotten(_ peer: NodeID, now: MonotonicTime) {
+        waiting.removeAll { $0 == peer }
+        if outgoing?.peer == peer { giveUp("it is no member any more", now) }
+    }
+
     /// A node that does not lead sends none: its successor does.
     mutating func stoppedLeading(now: MonotonicTime) {
         waiting = []
