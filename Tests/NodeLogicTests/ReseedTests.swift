@@ -40,4 +40,14 @@ import Testing
             "\(left)")
         #expect(isTrusted(other, in: scenario))
     }
+
+    @Test func `A leader is asked once however often that is wanted`() {
+        var scenario = NodeScenario()
+        _ = scenario.run((1...2).map { "node \($0) plan=expect:2 join=n1:1,n2:1" })
+        _ = scenario.run(["run 1500"])
+        let other = leads(1, in: scenario) ? 2 : 1
+        let lines = scenario.run(["reseed \(other) count=3"])
+        #expect(lines.count { $0.hasSuffix("-> busy") } == 2, "\(lines)")
+        #expect(lines.count { $0.hasSuffix("-> done") } == 1, "\(lines)")
+    }
 }

@@ -78,6 +78,9 @@ extension NodeMachine {
         guard let leader = raft.leader, let address = address(of: leader) else {
             return refuse("no leader is known, which could seed this node")
         }
+        // Each question takes a connection, and has the leader begin anew.
+        let isAsked = calls.values.contains { if case .reseed = $0 { true } else { false } }
+        guard !isAsked else { return router.answer(pending, .failed(.busy)) }
         call(
             .reseed(pending), .seed, at: address,
             of: raft.membership[leader].map(NodeIdentity.init(member:)),
