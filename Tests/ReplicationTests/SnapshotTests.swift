@@ -65,6 +65,30 @@ import Testing
         #expect(node.log.raft.commitIndex == LogIndex(50))
     }
 
+    /// What is under way may be a batch that takes an hour.
+    @Test func `The leader is answered while a snapshot waits for what is under way`() {
+        var node = Fixture(voters: ["a", "b", "c"])
+        node.hear(term: 1, entries: [entry(1, term: 1)], commit: 1)
+        node.log.persisted(node.take().writes[0].ticket)
+        #expect(node.take().batches.count == 1)
+        node.log.snapshotReceived(Self.mark, token: Self.token)
+        #expect(node.log.isInstalling)
+        for _ in 0..<5 { node.log.tick() }
+        #expect(node.log.raft.ticksSinceLeader == 5)
+        let last = entry(1, term: 1).position
+        node.hear(term: 1, previous: last, commit: 1)
+        #expect(node.log.raft.ticksSinceLeader == 0)
+        let answers = node.take().filter { if case .send = $0 { true } else { false } }
+        #expect(answers.count == 1)
+        // What would stand in the log that is to be replaced is lost.
+        node.hear(term: 1, previous: last, entries: [entry(2, term: 1)])
+        #expect(node.log.raft.lastPosition == last)
+        node.log.applied(through: LogIndex(1))
+        #expect(node.take().contains(.installSnapshot(Self.mark, Self.token)))
+        node.hear(term: 2, previous: last)
+        #expect(node.log.raft.term == Term(1))
+    }
+
     /// Else the node would hear nobody before there is room.
     @Test func `A snapshot that waits for a write is dropped when that finds no room`() {
         var node = Fixture(voters: ["a", "b", "c"])

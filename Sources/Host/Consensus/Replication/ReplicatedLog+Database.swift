@@ -51,6 +51,24 @@ extension ReplicatedLog {
         drain()
     }
 
+    // MARK: A snapshot that takes the place of log and database
+
+    /// What arrives while a snapshot is put in place would be appended to the log that is just being replaced. Raft
+    /// tolerates the loss. But as long as it waits, for a batch that may take an hour, the leader is answered and votes
+    /// are given: the others may need this node's voice, and none of that adds to the log.
+    func mayHear(_ message: Message) -> Bool {
+        switch snapshot {
+        case .none, .waitingToSeed, .seeding: return true
+        case .installing: return false
+        case .waiting: break
+        }
+        switch message.body {
+        case .appendEntries(let append): return append.entries.isEmpty
+        case .voteRequest: return true
+        case .voteAnswer, .appendAnswer, .timeoutNow, .termIsBehind: return false
+        }
+    }
+
     // MARK: A log for which there is no room
 
     /// A snapshot that is whole waits for what is being written, and that for room now. Nobody would be heard until

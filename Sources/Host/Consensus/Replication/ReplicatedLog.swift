@@ -137,10 +137,7 @@ package struct ReplicatedLog: Sendable {
 
     /// Messages of other nodes, in the order in which they came.
     package mutating func receive(_ messages: [Message]) {
-        // What arrives while a snapshot is put in place would be appended to the log that is just
-        // being replaced. Raft tolerates the loss.
-        guard !isInstalling else { return }
-        for message in messages { raft.receive(message) }
+        for message in messages where mayHear(message) { raft.receive(message) }
         drain()
     }
 
