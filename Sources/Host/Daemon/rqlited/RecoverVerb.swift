@@ -77,7 +77,7 @@ struct RecoverVerb {
         say([
             "node \(outcome.identity.id) is the only voter of cluster \(outcome.cluster) now, with "
                 + "its log up to \(outcome.lastPosition.recoveryText)",
-            "start it, then start the others with empty data directories and -join",
+            "start it, and when it serves start the others with empty data directories and -join",
         ])
     }
 

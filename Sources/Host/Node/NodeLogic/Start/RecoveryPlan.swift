@@ -200,7 +200,7 @@ package enum RecoveryError: Error, Equatable, Sendable, CustomStringConvertible 
             """
             the survivor at \(other.recoveryText) has a newer log than this node, \(id), at \
             \(own.recoveryText): recover that one instead, and let this one join it with an empty \
-            data directory
+            data directory, but not before that one serves
             """
         case .damaged(let text): text
         case .untrusted(let cause):
