@@ -69,7 +69,8 @@ import Testing
     @Test func `The leader is answered while a snapshot waits for what is under way`() {
         var node = Fixture(voters: ["a", "b", "c"])
         node.hear(term: 1, entries: [entry(1, term: 1)], commit: 1)
-        node.log.persisted(node.take().writes[0].ticket)
+        let write = node.take().writes[0]
+        node.log.persisted(write.ticket)
         #expect(node.take().batches.count == 1)
         node.log.snapshotReceived(Self.mark, token: Self.token)
         #expect(node.log.isInstalling)
