@@ -29,6 +29,19 @@ import Testing
         #expect(revived.contains("write 3 x:1 -> ok"), "\(revived)")
     }
 
+    /// Each would be made when the database goes on, one after the other, before anything else is applied.
+    @Test func `Checkpoints that are asked for have a bound, and who has given up counts`() {
+        var scenario = NodeScenario()
+        _ = scenario.run(["node 1", "run 1000", "hang 1 database", "write 1 x:1", "run 100"])
+        // There is something for a checkpoint to do.
+        let last = scenario.ensemble.nodes[1]?.machine?.replicated?.raft.commitIndex ?? .zero
+        scenario.say(.database(.applied(through: last)), to: 1)
+        let first = scenario.run(["checkpoint 1 count=60 timeout=10", "run 1000"])
+        #expect(!first.contains { $0.hasSuffix("-> busy") }, "\(first)")
+        let lines = scenario.run(["checkpoint 1 count=10"])
+        #expect(lines.count { $0.hasSuffix("-> busy") } == 6, "\(lines)")
+    }
+
     /// As with a write that takes long everywhere: the others have it a moment later than the leader.
     @Test func `Where all databases stand still leadership stays`() {
         var scenario = NodeScenario()

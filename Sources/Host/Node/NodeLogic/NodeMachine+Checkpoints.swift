@@ -15,6 +15,9 @@ struct CheckpointWaiters {
         var keeping: UInt64?
     }
 
+    /// Those who gave up count until their checkpoint is over: it is asked for, and takes the database's thread its time.
+    static let most = 64
+
     /// Their checkpoints are not over.
     var waiting: [Waiter] = []
     /// Their logs are being shortened.
@@ -31,6 +34,9 @@ extension NodeMachine {
             return router.answer(pending, .failed(.unsuitable(text)))
         }
         guard replicated.appliedIndex <= replicated.checkpointedIndex else {
+            guard checkpoints.waiting.count < CheckpointWaiters.most else {
+                return router.answer(pending, .failed(.busy))
+            }
             checkpoints.waiting.append(
                 CheckpointWaiters.Waiter(
                     pending: pending, index: replicated.appliedIndex, keeping: keeping))
