@@ -69,4 +69,12 @@ import Time
         }
         #expect(id == NodeID("2"))
     }
+
+    @Test func `Removals that wait for their turn have a bound`() {
+        var scenario = NodeScenario()
+        _ = scenario.run((1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1" })
+        _ = scenario.run(["run 1500", "hang 1", "hang 2"])
+        let lines = scenario.run(["remove 3 2 count=1030 timeout=10000"])
+        #expect(lines.count { $0.hasSuffix("-> busy") } == 6, "\(lines.prefix(9))")
+    }
 }

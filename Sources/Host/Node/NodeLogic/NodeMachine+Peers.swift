@@ -188,7 +188,7 @@ extension NodeMachine {
         case .join(let request):
             // Members that moved find places of their own: by strangers they would be kept out.
             let places = isMember(caller) ? Self.mostDialBacks * 2 : Self.mostDialBacks
-            guard openDialBacks < places else {
+            guard openDialBacks < places, membership.pendingChanges < Self.mostChanges else {
                 let refusal = JoinRefusal(code: .busy, text: "too many nodes ask to join at once")
                 return emit(.answerPeer(id, .joinRefused(refusal)))
             }
@@ -209,6 +209,9 @@ extension NodeMachine {
 
     /// Each takes a connection, and a place that is none may keep it for as long as a dial takes.
     private static var mostDialBacks: Int { 64 }
+
+    /// Changes of the membership that wait for their turn: all are looked at with each tick.
+    static var mostChanges: Int { 1024 }
 
     /// Questions of the agreement whose askers are remembered, should one prove false.
     private static var mostAskers: Int { 64 }

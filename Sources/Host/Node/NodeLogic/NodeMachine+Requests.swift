@@ -27,7 +27,11 @@ extension NodeMachine {
         }
         switch router.dispatch(pending, standing, now: now) {
         case nil: break
-        case .remove(let id, _): membership.remove(id, pending)
+        case .remove(let id, _):
+            guard membership.pendingChanges < Self.mostChanges else {
+                return router.answer(pending, .failed(.busy))
+            }
+            membership.remove(id, pending)
         case .transfer(let key, let target, let wait): transfer(key, to: target, wait: wait)
         case .nodes(let pending, let includeNonvoters):
             let members = (replicated?.raft.membership.members ?? []).filter {
