@@ -29,6 +29,19 @@ import Testing
             ("a - b / c", ["a", "-", "b", "/", "c"]),
             ("x\0; begin", ["x"]),
             ("größe$1", ["größe$1"]),
+            // A parameter's name may end with anything in parentheses.
+            (
+                "SELECT $a(/*), :b('), @c(;)d; #e(\"), $f::g([) x",
+                [
+                    "select", "$a(/*)", ",", ":", "b(')", ",", "@", "c(;)", "d", ";", "#", "e(\")",
+                    ",", "$f::g([)", "x",
+                ]
+            ),
+            (
+                ": a, :::b /* : */ ?1 $(x)",
+                [":", "a", ",", ":", "::b", "?", "1", "$", "(", "x", ")"]
+            ),
+            ("@a(b /* c", ["@", "a(b"]),
         ])
     func `Texts fall apart as in SQLite`(sql: String, expected: [String]) {
         #expect(words(sql) == expected)

@@ -52,6 +52,9 @@ import Wire
         ("matchinfo(f, /* a */ ?3)", "?", [2, 2, 0, 1]),
         ("matchinfo(f, ?1), matchinfo(f, ?2)", "?3", [0, 0, 1]),
         ("'?' AS \"?\", ? AS [?], \"matchinfo\"(f, ?)", "?", [1, 0, 1]),
+        ("#a AS a, matchinfo(f, $b)", "#a", [1, 0]),
+        ("$a(/*) AS a, matchinfo(f, :b('))", "?", [1, 0, 1]),
+        ("matchinfo(f, @a(x)) /* */", "?", [0, 1]),
     ])
     func `What is bound for matchinfo() is short`(
         columns: String, match: String, parameters: [Int]

@@ -5,7 +5,8 @@ package struct SQLTokenizer {
     /// What SQL is made of, as far as somebody here has to know.
     package enum Token: Equatable, Sendable {
         case semicolon
-        /// A keyword or an unquoted name, as written.
+        /// A keyword or an unquoted name, as written. A parameter's begins right behind its prefix, or with `$`, and may have
+        /// any characters in parentheses at its end.
         case word(Range<Int>)
         /// A quoted name or text, without its outer quotes; quotes inside are still doubled.
         case quoted(Range<Int>)
@@ -16,6 +17,8 @@ package struct SQLTokenizer {
     private let bytes: UnsafeRawBufferPointer
     /// How far the text was read, in bytes.
     package private(set) var offset = 0
+    /// So far goes the name of the parameter whose prefix was read last.
+    private var nameEnd = 0
 
     package init(_ bytes: UnsafeRawBufferPointer) {
         self.bytes = bytes
@@ -23,6 +26,10 @@ package struct SQLTokenizer {
 
     /// Nil at the end.
     package mutating func next() -> Token? {
+        if offset < nameEnd {
+            defer { offset = nameEnd }
+            return .word(offset..<nameEnd)
+        }
         skipBlanks()
         // SQLite reads no further than a NUL.
         guard offset < bytes.count, bytes[offset] != 0 else { return nil }
@@ -35,6 +42,14 @@ package struct SQLTokenizer {
             return quoted(endingWith: byte)
         case UInt8(ascii: "["):
             return quoted(endingWith: UInt8(ascii: "]"))
+        case UInt8(ascii: "$"):
+            let start = offset
+            offset = parameterEnd
+            return .word(start..<offset)
+        case UInt8(ascii: ":"), UInt8(ascii: "@"), UInt8(ascii: "#"):
+            nameEnd = parameterEnd
+            offset += 1
+            return .other(byte)
         case _ where Self.isWordByte(byte):
             let start = offset
             while offset < bytes.count, Self.isWordByte(bytes[offset]) { offset += 1 }
@@ -98,6 +113,32 @@ package struct SQLTokenizer {
             offset += 1
         }
         return .quoted(start..<bytes.count)
+    }
+
+    /// Behind the parameter that begins here. As in Tcl its name may have colons in pairs and, at its end, parentheses: all
+    /// that is in them up to a blank belongs to it, quotes and the beginnings of comments too. Where it is broken SQLite takes no
+    /// more of the text.
+    private var parameterEnd: Int {
+        var end = offset + 1
+        var hasName = false
+        while end < bytes.count {
+            if Self.isWordByte(bytes[end]) {
+                hasName = true
+                end += 1
+            } else if bytes[end] == UInt8(ascii: "("), hasName {
+                repeat { end += 1 } while end < bytes.count && !Self.endsParentheses(bytes[end])
+                return isAt(end, UInt8(ascii: ")")) ? end + 1 : end
+            } else if bytes[end] == UInt8(ascii: ":"), isAt(end + 1, UInt8(ascii: ":")) {
+                end += 2
+            } else {
+                break
+            }
+        }
+        return end
+    }
+
+    private static func endsParentheses(_ byte: UInt8) -> Bool {
+        byte == 0 || (0x09...0x0D).contains(byte) || byte == 0x20 || byte == UInt8(ascii: ")")
     }
 
     private mutating func skipBlanks() {

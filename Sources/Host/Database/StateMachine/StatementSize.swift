@@ -79,9 +79,10 @@ struct StatementSize {
             sql[range.lowerBound] == UInt8(ascii: "$")
                 || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(sql[range.lowerBound])
         case .quoted(let range): sql[range.lowerBound - 1] == UInt8(ascii: "'")
-        case .other(let byte):
-            byte == UInt8(ascii: "?") || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "@")
-        case .semicolon: false
+        case .other(UInt8(ascii: "?")), .other(UInt8(ascii: ":")), .other(UInt8(ascii: "@")),
+            .other(UInt8(ascii: "#")):
+            true
+        case .semicolon, .other: false
         }
     }
 
