@@ -127,6 +127,32 @@ import Wire
         #expect(try database.rows("SELECT * FROM t") == ["3|2", "3|4"])
     }
 
+    /// As where each unit is a transaction, and the process ends behind the first.
+    @Test func `A text goes on behind a restart with names that only its beginning asks for`()
+        throws
+    {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a)")
+        let first = "INSERT INTO t VALUES(:a), ($c(/*));"
+        let named: [Statement.Named] = [
+            .init(name: "a", value: .integer(1)), .init(name: "b", value: .integer(2)),
+            .init(name: "c(/*)", value: .integer(3)),
+        ]
+        var state = database.applier.applied
+        state.progress = EntryProgress(offset: first.utf8.count)
+        let session = database.applier.session
+        try session.begin()
+        try MetadataTable.writeProgress(state, on: session.connection)
+        try session.commit()
+        database.applier = try Applier(path: database.applier.path)
+        let result = try database.apply(
+            Command(
+                kind: .execute,
+                statements: [Statement(first + " INSERT INTO t VALUES(@b)", named: named)]))
+        #expect(
+            result.statements.map(\.outcome) == [.changed(lastInsertID: 1, rowsAffected: 1)])
+    }
+
     @Test func `Savepoints in one another have a bound`() throws {
         let database = try Database()
         try database.execute("CREATE TABLE t(a)")

@@ -149,7 +149,8 @@ final class CommandRunner {
     /// Runs what is left of one text: its last statement's outcome is the text's.
     private func runText(_ text: Statement) throws(Interruption) {
         if text.sql.isEmpty { return nextText() }
-        var supply = ParameterSupply(text, positionalUsed: progress.positionalUsed)
+        var supply = ParameterSupply(
+            text, positionalUsed: progress.positionalUsed, from: progress.offset)
         let start = Self.now()
         let ordinal = progress.statement
         while progress.statement == ordinal {

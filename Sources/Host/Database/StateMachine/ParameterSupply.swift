@@ -24,7 +24,11 @@ struct ParameterSupply {
     /// By place in `named`: some statement asked for the name.
     private var isUsed: [Bool]
 
-    init(_ statement: Statement, positionalUsed: Int = 0) {
+    /// - Parameters:
+    ///   - positionalUsed: by the statements in front of `offset`.
+    ///   - offset: where the text goes on, in bytes: those in front of it were carried out before a restart, or before there was
+    ///     no room.
+    init(_ statement: Statement, positionalUsed: Int = 0, from offset: Int = 0) {
         positional = statement.positional
         named = statement.named
         self.positionalUsed = positionalUsed
@@ -41,6 +45,19 @@ struct ParameterSupply {
         self.places = places
         fault = named.first { !$0.name.startsWithLetter }.map {
             ParameterFailure(message: "name \"\($0.name)\" does not begin with a letter")
+        }
+        if offset > 0 { noteNames(of: statement.sql, before: offset) }
+    }
+
+    /// What these statements asked for is no unknown name.
+    private mutating func noteNames(of sql: String, before offset: Int) {
+        var copy = sql
+        let asked = copy.withUTF8 {
+            SQLParameter.names(
+                in: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer($0).prefix(offset)))
+        }
+        for name in asked {
+            if let place = places[name] { isUsed[place] = true }
         }
     }
 

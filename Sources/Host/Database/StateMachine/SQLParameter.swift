@@ -45,6 +45,37 @@ struct SQLParameter {
             ? Int(String(decoding: name.dropFirst(), as: UTF8.self)) : nil
     }
 
+    /// The names of those in whole statements, as bytes and without prefix. The words of CREATE VIRTUAL TABLE are its module's,
+    /// and no parameters.
+    static func names(in sql: UnsafeRawBufferPointer) -> Set<ByteText> {
+        var tokens = SQLTokenizer(sql)
+        var names: Set<ByteText> = []
+        var isAtStart = true
+        var isModules = false
+        while let token = tokens.next() {
+            guard token != .semicolon else {
+                isAtStart = true
+                continue
+            }
+            if isAtStart { isModules = makesVirtualTable(token, tokens) }
+            isAtStart = false
+            guard !isModules, let parameter = SQLParameter(token, &tokens, in: sql) else {
+                continue
+            }
+            names.insert(ByteText(parameter.name.dropFirst()))
+        }
+        return names
+    }
+
+    private static func makesVirtualTable(
+        _ token: SQLTokenizer.Token, _ tokens: SQLTokenizer
+    ) -> Bool {
+        guard case .word(let first) = token, tokens.isKeyword(first, "CREATE") else { return false }
+        var following = tokens
+        guard case .word(let second)? = following.next() else { return false }
+        return following.isKeyword(second, "VIRTUAL")
+    }
+
     /// The numbers of those that begin at these bytes.
     static func numbers(of places: Set<Int>, in sql: UnsafeRawBufferPointer) -> Set<Int> {
         var tokens = SQLTokenizer(sql)
