@@ -160,6 +160,23 @@ import Wire
         #expect(ContinuousClock.now - start < .seconds(120))
     }
 
+    /// No thousand of them, of which SQLite would tell.
+    @Test func `Statements of a few steps are charged for what is bound to them, too`() throws {
+        let database = try Database()
+        let columns = (0..<200).map { "?1 = \($0)" }.joined(separator: ", ")
+        let charges = try [100, 1_000_000].map { count in
+            let before = database.applier.session.budget.charged
+            let text = Value.text(String(repeating: "a", count: count))
+            let result = try database.apply(
+                Command(
+                    kind: .execute,
+                    statements: [Statement("SELECT \(columns)", positional: [text])]))
+            #expect(result.statements.map(\.outcome) == [.empty])
+            return database.applier.session.budget.charged - before
+        }
+        #expect(charges[1] - charges[0] > 40_000)
+    }
+
     @Test func `The end by costly steps is the same in a batch, alone, and after restarts`() throws
     {
         var ends: Set<[String]> = []

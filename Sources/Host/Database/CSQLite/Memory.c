@@ -31,6 +31,7 @@ static _Thread_local int64_t work_smallest;
 static _Thread_local int is_work_coarse;
 static _Thread_local int64_t work;
 static _Thread_local int64_t work_held;
+static _Thread_local int64_t work_peak;
 static _Thread_local int64_t bound;
 static _Thread_local int is_work_exceeded;
 static _Thread_local int pauses;
@@ -112,7 +113,7 @@ void csqlite_limit_work(int64_t bytes, int64_t smallest, int is_coarse) {
     work_smallest = is_coarse && smallest < smallest_coarse ? smallest_coarse : smallest;
     is_work_coarse = is_coarse;
     work = 0;
-    work_held = bound;
+    work_held = work_peak = bound;
     is_work_exceeded = 0;
     find_plain();
 }
@@ -123,6 +124,11 @@ void csqlite_unlimit_work(void) {
 }
 int64_t csqlite_work(void) { return work; }
 int64_t csqlite_work_held(void) { return work_held; }
+int64_t csqlite_work_peak(void) {
+    int64_t peak = work_peak;
+    work_peak = work_held;
+    return peak;
+}
 int csqlite_work_exceeded(void) { return is_work_exceeded; }
 void csqlite_pause_work(int is_on) { pauses += is_on ? 1 : -1; }
 void csqlite_forget_bound(void) { bound = 0; }
@@ -164,6 +170,7 @@ static int may_work(int64_t size) {
 static void hold_work(int64_t size, int64_t before) {
     if (pauses > 0) return;
     work_held += work_of(size) - work_of(before);
+    if (work_held > work_peak) work_peak = work_held;
 }
 
 static int64_t counted(int64_t size) { return size >= smallest_counted ? size : 0; }

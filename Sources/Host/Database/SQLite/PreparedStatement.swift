@@ -219,6 +219,11 @@ package struct PreparedStatement: ~Copyable {
         Int(UInt32(bitPattern: sqlite3_stmt_status(pointer, SQLITE_STMTSTATUS_MEMUSED, 0)))
     }
 
+    /// Virtual machine steps that it took since the count was started anew, modulo 2^32.
+    package var stepCount: Int {
+        Int(UInt32(bitPattern: sqlite3_stmt_status(pointer, SQLITE_STMTSTATUS_VM_STEP, 0)))
+    }
+
     /// Starts the count of virtual machine steps anew.
     package func resetStepCount() {
         _ = sqlite3_stmt_status(pointer, SQLITE_STMTSTATUS_VM_STEP, 1)

@@ -133,14 +133,9 @@ final class StepBudget {
     private func spend() -> Int32 {
         csqlite_end_nested()
         guard isCounting else { return 0 }
-        var steps = Int64(Self.stepsPerLook)
-        if chargedBlocks != nil {
-            let held = max(0, csqlite_work_held() - Self.freeHeldBytes) * factor
-            let given = (csqlite_bound() + literalBytes) * factor
-            steps +=
-                steps * held / heldBytesPerStep + steps * given / givenBytesPerStep
-        }
-        charge(steps: Int(steps))
+        let values = costOfValues(in: Int64(Self.stepsPerLook), held: csqlite_work_held())
+        _ = csqlite_work_peak()
+        charge(steps: Int(Self.stepsPerLook) + values)
         chargeRest()
         return isExhausted ? 1 : 0
     }
@@ -204,6 +199,15 @@ final class StepBudget {
         pageSize < 2048 ? smallestBesideSmallPages : max(smallestBlock, 2 * pageSize)
     }
 
+    /// What so many steps cost more by the values that each of them may go through.
+    /// - Parameter held: the bytes of those that the statement holds.
+    private func costOfValues(in steps: Int64, held: Int64) -> Int {
+        guard chargedBlocks != nil else { return 0 }
+        let held = max(0, held - Self.freeHeldBytes) * factor
+        let given = (csqlite_bound() + literalBytes) * factor
+        return Int(steps * held / heldBytesPerStep + steps * given / givenBytesPerStep)
+    }
+
     /// What is bound from here on belongs to the statement that runs next.
     func bindingBegins() { csqlite_forget_bound() }
 
@@ -216,6 +220,14 @@ final class StepBudget {
             charge(steps: max(0, cost - Int(Self.stepsPerLook)))
         }
         chargeBlocks()
+    }
+
+    /// … behind its last step, with what the steps may have gone through of which SQLite has not told, for they are no whole
+    /// thousand. A text or view has room for hundreds of calls of a function in fewer.
+    func chargeRest(behind statement: borrowing PreparedStatement) {
+        let steps = statement.stepCount % Int(Self.stepsPerLook)
+        charge(steps: costOfValues(in: Int64(steps), held: csqlite_work_peak()))
+        chargeRest()
     }
 
     private func chargeBlocks() {

@@ -454,7 +454,7 @@ final class WriteSession {
                 if stopsAtFirstRow { break }
             }
             visit(compiled.statement, false)
-            budget.chargeRest()
+            budget.chargeRest(behind: compiled.statement)
             if modules.isRefused { return .failed(ModuleMemory.oversizedText) }
             succeeded = true
             return .finished
@@ -468,7 +468,7 @@ final class WriteSession {
         _ error: SQLiteError, of compiled: CompiledStatement
     ) throws(ApplyFault) -> Execution {
         failureCode = error.extendedCode
-        budget.chargeRest()
+        budget.chargeRest(behind: compiled.statement)
         // What the machine lacked is no outcome, whatever else the statement met with.
         let isOfMachine = error.code == SQLITE_IOERR || shortagesBefore != .met
         if isOfMachine, let fault = machineFault(of: error) { throw fault }

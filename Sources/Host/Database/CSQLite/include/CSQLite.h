@@ -104,6 +104,8 @@ void csqlite_unlimit_work(void);
 // what was bound before.
 int64_t csqlite_work(void);
 int64_t csqlite_work_held(void);
+// The most that was there of them at a time since it was asked for last.
+int64_t csqlite_work_peak(void);
 // Adds work of a module of ours to it, in the same measure. 0: it is beyond the limit, and the call
 // must fail with SQLITE_NOMEM.
 int csqlite_add_work(int64_t bytes);
