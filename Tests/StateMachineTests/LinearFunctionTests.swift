@@ -149,6 +149,15 @@ import Wire
         #expect(try database.execute("CREATE TABLE after(a)") == [.empty])
     }
 
+    /// As many members, and as long, as the names could be.
+    @Test func `A patch of JSON whose names may take long to be compared is refused`() throws {
+        let pair = try Pair()
+        let document =
+            "{\"a\":\"" + String(repeating: ":aaaaaaaaaaaaaaaa", count: 65_000) + "\"}"
+        let found = Pair.answer(pair.ours, "SELECT json_patch(?1, ?1)", [.text(document)])
+        #expect(found.contains("takes too long"), "\(found.prefix(200))")
+    }
+
     @Test func `What functions go through counts as work of the request`() throws {
         var limits = WriteLimits.initial
         limits.steps = 1_000_000
