@@ -4,7 +4,9 @@
 #define _GNU_SOURCE
 #include "CSQLite.h"
 
+#include <pthread.h>
 #include <string.h>
+#include <sys/random.h>
 
 struct bounds {
     csqlite_charge charge;
@@ -148,9 +150,21 @@ static uint32_t packed(const unsigned char *bytes, uint32_t count) {
     return value;
 }
 
+// Of this process. Who knows it could choose characters that all want one slot. What is trimmed doesn't depend on it.
+static uint64_t slot_keys[2] = {UINT64_C(0x9E3779B97F4A7C15), UINT64_C(0xBF58476D1CE4E5B9)};
+static pthread_once_t slot_once = PTHREAD_ONCE_INIT;
+
+static void choose_slot_keys(void) {
+    uint64_t chosen[2];
+    if (getrandom(chosen, sizeof chosen, 0) != (ssize_t)sizeof chosen) return;
+    slot_keys[0] = chosen[0];
+    slot_keys[1] = chosen[1] | 1;
+}
+
 static struct slot *slot_of(const struct trim_set *set, uint32_t bytes, uint32_t count) {
-    uint64_t hash = ((uint64_t)bytes << 3 | count) * UINT64_C(0x9E3779B97F4A7C15);
-    uint32_t index = (uint32_t)(hash >> 32) & set->mask;
+    uint64_t character = (uint64_t)bytes << 3 | count;
+    unsigned __int128 product = (unsigned __int128)(character ^ slot_keys[0]) * slot_keys[1];
+    uint32_t index = (uint32_t)((uint64_t)(product >> 64) ^ (uint64_t)product >> 32) & set->mask;
     while (set->slots[index].order && (set->slots[index].bytes != bytes || set->slots[index].count != count))
         index = (index + 1) & set->mask;
     return &set->slots[index];
@@ -413,6 +427,7 @@ int csqlite_register_text_functions(sqlite3 *db, csqlite_charge charge, void *co
         {"json_set", -1, 1, json_set_function}, {"json_insert", -1, 1, json_insert_function},
         {"json_patch", 2, 0, json_patch_function},
     };
+    pthread_once(&slot_once, choose_slot_keys);
     struct bounds *bounds = sqlite3_malloc64(sizeof *bounds);
     if (!bounds) return SQLITE_NOMEM;
     *bounds = (struct bounds){charge, context, 0, 0};
