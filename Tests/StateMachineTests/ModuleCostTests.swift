@@ -150,6 +150,38 @@ import Wire
         #expect(database.applier.session.budget.charged < 700_000_000)
     }
 
+    /// The hash by which modules find a list is the same where each eighth letter cancels out what stands before it.
+    @Test(arguments: [
+        ("fts4(a)", false), ("fts5(a)", false), ("fts4(a, prefix=\"3,24\")", true),
+        ("fts5(a, pre='24 2')", true),
+    ])
+    func `New words that share a list in memory cost what they go by`(
+        table: String, isByPrefix: Bool
+    ) throws {
+        let database = try Database()
+        try database.execute("CREATE VIRTUAL TABLE w USING \(table)")
+        let charges = try [false, true].map { sharesList -> Int in
+            let words = (0..<1200).map { number -> String in
+                let letters = (0..<16).map { number >> $0 & 1 }
+                let last = (0..<8).map { sharesList ? letters[$0] ^ letters[$0 + 8] : 0 }
+                let word = (letters + last).map { $0 == 0 ? "a" : "b" }.joined()
+                return isByPrefix ? "\(word)\(number)" : word
+            }
+            let before = database.applier.session.budget.charged
+            let result = try database.apply(
+                Command(
+                    kind: .execute,
+                    statements: [
+                        Statement(
+                            "INSERT INTO w VALUES(?)",
+                            positional: [.text(words.joined(separator: " "))])
+                    ]))
+            #expect(!"\(result)".contains("failed"), "\(result)")
+            return database.applier.session.budget.charged - before
+        }
+        #expect(charges[1] - charges[0] > 90_000, "\(charges)")
+    }
+
     @Test func `LIKE on a table of trigrams goes by its index`() throws {
         let database = try Database()
         try database.execute(

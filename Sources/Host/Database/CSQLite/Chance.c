@@ -34,6 +34,7 @@ static _Thread_local int is_resetting;
 void csqlite_begin_chance(uint64_t new_key) {
     key = new_key;
     changed_rows = 0;
+    csqlite_forget_words(new_key);
 }
 
 void csqlite_activate_chance(int is_on) { is_active = is_on; }

@@ -129,6 +129,7 @@ int64_t csqlite_work_peak(void) {
     work_peak = work_held;
     return peak;
 }
+int csqlite_counts_work(void) { return work_limit >= 0 && pauses == 0; }
 int csqlite_work_exceeded(void) { return is_work_exceeded; }
 void csqlite_pause_work(int is_on) { pauses += is_on ? 1 : -1; }
 void csqlite_forget_bound(void) { bound = 0; }

@@ -43,6 +43,18 @@ static fts5_tokenizer unicode_own, ascii_own, trigram_own;
 static _Thread_local uint64_t texts_seen;
 static _Thread_local int finds_nothing;
 
+// Who wants the words of a text that comes into an index.
+struct reader {
+    void *context;
+    token_function token;
+};
+
+static int take_word(void *context, int flags, const char *word, int count, int start, int end) {
+    const struct reader *reader = context;
+    if (!csqlite_may_take_word(word, count, 1)) return SQLITE_NOMEM;
+    return reader->token(reader->context, flags, word, count, start, end);
+}
+
 static int take_apart(
     const fts5_tokenizer *own, int64_t cost, Fts5Tokenizer *tokenizer, void *context, int flags,
     const char *text, int count, token_function token) {
@@ -54,7 +66,9 @@ static int take_apart(
         if (!csqlite_add_work(query_words)) return SQLITE_NOMEM;
     }
     if (!csqlite_add_work(count * cost)) return SQLITE_NOMEM;
-    return own->xTokenize(tokenizer, context, flags, text, count, token);
+    if (!(flags & FTS5_TOKENIZE_DOCUMENT)) return own->xTokenize(tokenizer, context, flags, text, count, token);
+    struct reader reader = {context, token};
+    return own->xTokenize(tokenizer, &reader, flags, text, count, take_word);
 }
 
 static int unicode_tokenize(
@@ -175,6 +189,26 @@ static int unicode3_open(struct tokenizer3 *tokenizer, const char *text, int cou
     return open3(unicode3_own, tokenizer, text, count, cursor);
 }
 
+// A word that was found.
+static int take_word3(int rc, const char *const *word, const int *count) {
+    return rc == SQLITE_OK && !csqlite_may_take_word(*word, *count, 0) ? SQLITE_NOMEM : rc;
+}
+
+static int simple3_next(
+    struct cursor3 *cursor, const char **word, int *count, int *start, int *end, int *position) {
+    return take_word3(simple3_own->next(cursor, word, count, start, end, position), word, count);
+}
+
+static int porter3_next(
+    struct cursor3 *cursor, const char **word, int *count, int *start, int *end, int *position) {
+    return take_word3(porter3_own->next(cursor, word, count, start, end, position), word, count);
+}
+
+static int unicode3_next(
+    struct cursor3 *cursor, const char **word, int *count, int *start, int *end, int *position) {
+    return take_word3(unicode3_own->next(cursor, word, count, start, end, position), word, count);
+}
+
 static int unicode3_create(int count, const char *const *arguments, struct tokenizer3 **made) {
     return are_short(arguments, count) ? unicode3_own->create(count, arguments, made) : SQLITE_ERROR;
 }
@@ -184,12 +218,13 @@ static struct {
     const struct module3 **own;
     int (*open)(struct tokenizer3 *, const char *, int, struct cursor3 **);
     int (*create)(int, const char *const *, struct tokenizer3 **);
+    int (*next)(struct cursor3 *, const char **, int *, int *, int *, int *);
     // For the whole process: it stays as it is once it was made.
     struct module3 made;
 } tokenizers3[] = {
-    {"simple", &simple3_own, simple3_open, 0, {0}},
-    {"porter", &porter3_own, porter3_open, 0, {0}},
-    {"unicode61", &unicode3_own, unicode3_open, unicode3_create, {0}},
+    {"simple", &simple3_own, simple3_open, 0, simple3_next, {0}},
+    {"porter", &porter3_own, porter3_open, 0, porter3_next, {0}},
+    {"unicode61", &unicode3_own, unicode3_open, unicode3_create, unicode3_next, {0}},
 };
 enum { tokenizer3_count = sizeof tokenizers3 / sizeof tokenizers3[0] };
 
@@ -224,7 +259,7 @@ static int replace_tokenizers3(sqlite3 *db) {
             *tokenizers3[i].own = found;
             tokenizers3[i].made = (struct module3){
                 .version = found->version, .create = found->create, .destroy = found->destroy,
-                .open = tokenizers3[i].open, .close = found->close, .next = found->next,
+                .open = tokenizers3[i].open, .close = found->close, .next = tokenizers3[i].next,
                 // Modules of version 0 end before it.
                 .language = found->version >= 1 ? found->language : 0};
             if (tokenizers3[i].create) tokenizers3[i].made.create = tokenizers3[i].create;

@@ -42,6 +42,8 @@ final class ModuleMemory {
     /// Tables of FTS5, in lower case, whose stored `hashsize` is beyond its limit, or whose shadow tables
     /// are not those that FTS5 makes: dumps and loaded files bring it unseen.
     private(set) var oversized: Set<ByteText> = []
+    /// How long the prefixes of words are that have an index of their own in some full-text table, ascending.
+    private var prefixes: [Int16] = []
     private let watch: UnsafeMutablePointer<csqlite_module_watch>
 
     init() {
@@ -73,15 +75,19 @@ final class ModuleMemory {
         replacingTriggers.removeAll(keepingCapacity: true)
         treesWereWritten = false
         oversized.removeAll(keepingCapacity: true)
+        var lengths: Set<Int16> = []
         for (name, sql) in tables {
             let key = ByteText(name.loweredASCII.utf8)
-            switch Self.module(of: sql) {
+            let module = Self.module(of: sql)
+            if module.utf8.starts(with: "fts".utf8) { lengths.formUnion(Self.prefixes(in: sql)) }
+            switch module {
             case "fts5": fullText.append(Table(key: key, name: name))
             case "fts5vocab": vocabularies.insert(key)
             case "rtree", "rtree_i32", "geopoly": trees.insert(key)
             default: break
             }
         }
+        prefixes = lengths.sorted()
         if !trees.isEmpty {
             replacingTriggers = try names(
                 "type = 'trigger' AND instr(upper(sql), 'REPLACE')", on: connection)
@@ -139,6 +145,36 @@ final class ModuleMemory {
             default: return ""
             }
         }
+    }
+
+    /// What the option `prefix` says, whose name FTS5 also takes abbreviated.
+    private static func prefixes(in sql: String) -> Set<Int16> {
+        var copy = sql
+        return copy.withUTF8 { bytes in
+            var tokens = SQLTokenizer(UnsafeRawBufferPointer(bytes))
+            var lengths: Set<Int16> = []
+            while let token = tokens.next() {
+                guard case .word(let name) = token,
+                    "prefix".utf8.starts(with: tokens.lowercased(name).utf8)
+                else { continue }
+                var following = tokens
+                guard following.next() == .other(UInt8(ascii: "=")) else { continue }
+                switch following.next() {
+                case .word(let range), .quoted(let range):
+                    lengths.formUnion(numbers(in: following.lowercased(range)))
+                case .semicolon, .other, nil: break
+                }
+            }
+            return lengths
+        }
+    }
+
+    private static func numbers(in text: String) -> [Int16] {
+        let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
+        return text.utf8.split { !digits.contains($0) }
+            .compactMap { Int16(String(decoding: $0, as: UTF8.self)) }
+            // SQLite takes no others.
+            .filter { (1...999).contains($0) }
     }
 
     /// Objects of the schema, in lower case.
@@ -245,6 +281,9 @@ final class ModuleMemory {
     /// From here on the statements that modules run are looked at.
     /// - Parameter client: the statement that is about to run.
     func beginWatch(_ client: borrowing PreparedStatement, on connection: borrowing Connection) {
+        prefixes.withUnsafeBufferPointer {
+            csqlite_set_prefixes($0.baseAddress, Int32($0.count))
+        }
         csqlite_watch_modules(watch, connection.pointer, client.pointer)
     }
 

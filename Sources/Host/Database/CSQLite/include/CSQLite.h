@@ -35,7 +35,7 @@ void csqlite_inject_write_fault(int code, int64_t after_writes);
 // possible rowid is taken. While chance is active on a thread they are a function of the key and of
 // how many rows the thread counted since; what other threads draw stays the system's.
 
-// Sets this thread's key; no row is counted yet.
+// Sets this thread's key; no row is counted yet, and no new word (see `csqlite_forget_words`).
 void csqlite_begin_chance(uint64_t key);
 // Switches this thread's key on, for the time that a client's statement runs, and off.
 void csqlite_activate_chance(int is_on);
@@ -109,6 +109,8 @@ int64_t csqlite_work_peak(void);
 // Adds work of a module of ours to it, in the same measure. 0: it is beyond the limit, and the call
 // must fail with SQLITE_NOMEM.
 int csqlite_add_work(int64_t bytes);
+// Whether work is added up.
+int csqlite_counts_work(void);
 // Whether work was refused for this limit since it was set.
 int csqlite_work_exceeded(void);
 // What is allocated meanwhile follows from more than the statement; calls nest.
@@ -155,6 +157,14 @@ fts5_api *csqlite_full_text(sqlite3 *db);
 // `csqlite_add_work`) what they are given, and refuse arguments of more than 16 KiB. Those of FTS5 refuse
 // queries of more than 16,384 words, with SQLITE_TOOBIG. Call it before the schema is read.
 int csqlite_register_tokenizers(sqlite3 *db);
+// New words that full-text modules keep in memory (NewWords.c): where far more of them share a list there than others do, those
+// that come to it cost what they go by (see `csqlite_add_work`). Whether a word, or one of its prefixes, may be taken; else
+// the module must fail with SQLITE_NOMEM. [thread]
+int csqlite_may_take_word(const char *word, int count, int is_of_fts5);
+// A unit begins, and nothing is new in memory. The key is one that clients don't know beforehand, the same on all nodes. [thread]
+void csqlite_forget_words(uint64_t key);
+// How long the prefixes are that have an index of their own, in ascending order; copied. [thread]
+void csqlite_set_prefixes(const int16_t *lengths, int count);
 // What was counted of a query doesn't belong to the next: called where a statement begins, and where
 // SQLite reports steps. [thread]
 void csqlite_forget_query_words(void);
