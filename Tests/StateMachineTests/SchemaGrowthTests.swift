@@ -38,4 +38,44 @@ import Wire
                 false, false,
             ])
     }
+
+    /// SQLite has these names in one list.
+    @Test(arguments: [
+        ("TABLE", "", "(a)"), ("VIEW", "", " AS SELECT 1"), ("INDEX", "", " ON t(a)"),
+        ("TRIGGER", "", " AFTER INSERT ON t BEGIN SELECT 1; END"),
+        ("TABLE", "x", "(a REFERENCES ?, b REFERENCES \"?\")"),
+    ])
+    func `A list of names in the schema has a bound`(kind: String, front: String, rest: String)
+        throws
+    {
+        let names = ["t98", "T287", "t368", "t449", "t485", "t566", "t647", "t683"]
+        let database = try Database()
+        database.applier.session.guardian.mostInList = 6
+        try database.execute("CREATE TABLE t(a)")
+        func refused(_ sql: String) throws -> Bool {
+            "\(try database.execute(sql))".contains("keeps in one list")
+        }
+        for (place, name) in names.enumerated() {
+            let text = rest.split(separator: "?", omittingEmptySubsequences: false)
+                .joined(separator: name)
+            let made = front.isEmpty ? name : "\(front)\(place)"
+            #expect(try refused("CREATE \(kind) \(made)\(text)") == (place >= 6), "\(name)")
+        }
+        #expect(try refused("CREATE TABLE z(a)"))
+        #expect(try refused("ALTER TABLE t ADD COLUMN b"))
+        #expect(try !refused("INSERT INTO t VALUES(1)"))
+        #expect(try !refused("DROP \(kind) \(front.isEmpty ? names[0] : "x0")"))
+        #expect(try database.execute("CREATE TABLE z(a)") == [.empty])
+    }
+
+    @Test func `A table has a bound on its foreign keys`() throws {
+        let database = try Database()
+        for (count, isRefused) in [(500, false), (4001, true)] {
+            let keys = String(repeating: ", a REFERENCES p", count: count)
+            let text = "CREATE TABLE t(b\(keys))"
+            let size = Array(text.utf8).withUnsafeBytes { StatementSize($0) }
+            #expect((size.refusal(stepsLeft: 1_000_000) != nil) == isRefused)
+        }
+        #expect(try database.execute("CREATE TABLE t(a REFERENCES t)") == [.empty])
+    }
 }

@@ -23,6 +23,8 @@ struct CompilationCost {
     private var terms = 0
     /// Constraints of a table.
     private(set) var uniques = 0
+    /// Foreign keys.
+    private(set) var references = 0
     /// Between parts that stand in no parentheses, as the columns of a view, and in one pair, as those of a table.
     private(set) var commas = (outer: 0, inner: 0)
     private var bytes = 0
@@ -57,6 +59,8 @@ struct CompilationCost {
             if lists.last == depth { lists.removeLast() }
         } else if tokens.isKeyword(range, "UNIQUE") {
             uniques += 1
+        } else if tokens.isKeyword(range, "REFERENCES") {
+            references += 1
         } else if Self.aggregateNames.contains(where: { tokens.isKeyword(range, $0) }) {
             var following = tokens
             if following.next() == .other(UInt8(ascii: "(")) { aggregates += 1 }

@@ -55,6 +55,7 @@ final class Guard {
     var mostFoundNames = Int.max
     /// What the schema may have; tests set less.
     var mostSchemaBytes = SchemaSize.mostBytes
+    var mostInList = SchemaNames.mostInList
     /// FTS3 and FTS4 merge their segments by what was written since the transaction began, so with
     /// such a table every unit is a transaction of its own.
     var needsUnits = false

@@ -11,6 +11,8 @@ struct StatementSize {
     private static let mostTerms = 5000
     /// In half a second SQLite makes so many.
     private static let mostUniques = 1000
+    /// What they refer to may stand in one list (`SchemaNames`).
+    private static let mostReferences = 4000
     /// Shorter statements can't hold enough to matter.
     private static let shortText = 4096
     /// So many are hardly measurable.
@@ -125,6 +127,11 @@ struct StatementSize {
             return SQLiteError(
                 extendedCode: SQLITE_ERROR,
                 message: "too many UNIQUE constraints: at most \(Self.mostUniques) in a table")
+        }
+        if cost.references > Self.mostReferences {
+            return SQLiteError(
+                extendedCode: SQLITE_ERROR,
+                message: "too many foreign keys: at most \(Self.mostReferences) in a statement")
         }
         if cost.steps > max(stepsLeft, CompilationCost.free) {
             return SQLiteError(

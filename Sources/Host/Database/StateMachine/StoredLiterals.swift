@@ -13,6 +13,7 @@ struct StoredLiterals {
     private(set) var constants = 0
     /// Of all objects.
     private(set) var schemaSize = SchemaSize()
+    private var names = SchemaNames()
     /// Of the table or view that has most, or of what has more within a view or trigger; or a few more.
     private(set) var mostColumns = 0
     /// The names in views and triggers, of the former and the latter in lower case.
@@ -44,17 +45,21 @@ struct StoredLiterals {
         viewAllocations = nil
         let objects = try connection.prepare(
             """
-            SELECT name, tbl_name, type, sql, rowid, type = 'table' AND rootpage = 0
+            SELECT name, tbl_name, type, sql, rowid, type = 'table' AND rootpage = 0, sql IS NULL
             FROM main.sqlite_schema
-            WHERE sql IS NOT NULL AND rowid > ? ORDER BY rowid
+            WHERE rowid > ? ORDER BY rowid
             """)
         try objects.bind(lastRow, at: 1)
         let (columns, first) = (mostColumns, lookups.count)
         while try objects.step() {
             lastRow = objects.integer(at: 4)
+            names.add(objects.text(at: 0) ?? "", type: objects.text(at: 2))
+            // An index that SQLite makes for a constraint.
+            if objects.integer(at: 6) != 0 { continue }
             let sql = objects.blob(at: 3)
             let size = sql.withUnsafeBytes { StatementSize(stored: $0) }
             constants += size.constants
+            if size.cost.references > 0 { sql.withUnsafeBytes { names.addParents(of: $0) } }
             schemaSize.add(
                 bytes: objects.byteCount(at: 3, isText: false), tokens: size.tokens,
                 uniques: size.cost.uniques,
@@ -79,6 +84,7 @@ struct StoredLiterals {
             if objects.text(at: 2) == "index" { add(literals, to: objects.text(at: 1)) }
             total += literals
         }
+        schemaSize.fullestList = names.fullest
         noteLookups(from: first, whenWiderThan: columns)
     }
 

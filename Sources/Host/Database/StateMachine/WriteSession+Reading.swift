@@ -23,6 +23,8 @@ struct SchemaSize: Equatable {
     private var objectSteps = 0
     private(set) var hasVirtualTables = false
     private(set) var triggers = 0
+    /// See `SchemaNames`.
+    var fullestList = 0
     /// What reading them takes, in steps; nil: there is no table for them.
     var statistics: Int?
 
@@ -71,14 +73,23 @@ extension WriteSession {
         else { return nil }
         let most = guardian.mostSchemaBytes
         var copy = sql
-        let isTooLarge = copy.withUTF8 { utf8 in
+        let (grows, isTooLarge) = copy.withUTF8 { utf8 -> (Bool, Bool) in
             let text = UnsafeRawBufferPointer(
                 rebasing: UnsafeRawBufferPointer(utf8)[offset..<statement.end])
-            if facts.altersTable { return compiledAgainst.isTooLarge(renamedBy: text, most: most) }
+            if facts.altersTable {
+                return (false, compiledAgainst.isTooLarge(renamedBy: text, most: most))
+            }
             let grows =
                 facts.keyword == .create || facts.catalogueRow != nil
                 || ColumnChange.isAddition(text)
-            return grows && compiledAgainst.isTooLarge(with: text, most: most)
+            return (grows, grows && compiledAgainst.isTooLarge(with: text, most: most))
+        }
+        if grows, compiledAgainst.fullestList >= guardian.mostInList {
+            return SQLiteError(
+                extendedCode: SQLITE_ERROR,
+                message:
+                    "the schema has too many objects, or too many whose names SQLite keeps in one list: drop "
+                    + "some, and keep data in tables")
         }
         guard isTooLarge else { return nil }
         return SQLiteError(

@@ -1,0 +1,59 @@
+internal import SQLite
+
+/// How many names of the schema SQLite has in one list. It keeps those of tables and views, of indexes, of triggers and of
+/// what foreign keys refer to in 64 lists each, however many there are (`SQLITE_MALLOC_SOFT_LIMIT`), and goes through a list for
+/// each name that it reads or looks for. A client finds any number of names for one list: 40,000 of them take half a minute
+/// whenever a connection reads the schema, and ten times as many an hour.
+struct SchemaNames {
+    private static let lists = 64
+    private static let parentKind = 3
+    private static let kinds = 4
+    /// With so many in each of them a schema has a quarter of a million tables.
+    static let mostInList = 4096
+
+    private var counts = [Int](repeating: 0, count: SchemaNames.kinds * SchemaNames.lists)
+    private var parents: Set<ByteText> = []
+    /// Of the list that has most.
+    private(set) var fullest = 0
+
+    /// - Parameter type: as the schema says it.
+    mutating func add(_ name: String, type: String?) {
+        switch type {
+        case "index": add(name.loweredASCII.utf8, kind: 1)
+        case "trigger": add(name.loweredASCII.utf8, kind: 2)
+        default: add(name.loweredASCII.utf8, kind: 0)
+        }
+    }
+
+    /// What the foreign keys of a table refer to, each name once.
+    mutating func addParents(of sql: UnsafeRawBufferPointer) {
+        var tokens = SQLTokenizer(sql)
+        while let token = tokens.next() {
+            guard case .word(let range) = token, tokens.isKeyword(range, "REFERENCES"),
+                let name = Self.name(&tokens, in: sql), parents.insert(name).inserted
+            else { continue }
+            add(name.bytes, kind: Self.parentKind)
+        }
+    }
+
+    private static func name(_ tokens: inout SQLTokenizer, in sql: UnsafeRawBufferPointer)
+        -> ByteText?
+    {
+        switch tokens.next() {
+        case .word(let range): return ByteText(tokens.lowercased(range).utf8)
+        case .quoted(let range):
+            let bytes = SQLTokenizer.undoubled(sql[range], sql[range.lowerBound - 1])
+            return ByteText(String(decoding: bytes, as: UTF8.self).loweredASCII.utf8)
+        case .semicolon, .other, nil: return nil
+        }
+    }
+
+    /// - Parameter name: in lower case.
+    private mutating func add(_ name: some Sequence<UInt8>, kind: Int) {
+        var hash: UInt32 = 0
+        for byte in name { hash = (hash &+ UInt32(byte)) &* 0x9E37_79B1 }
+        let place = kind * Self.lists + Int(hash % UInt32(Self.lists))
+        counts[place] += 1
+        fullest = max(fullest, counts[place])
+    }
+}
