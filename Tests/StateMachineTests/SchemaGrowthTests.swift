@@ -68,6 +68,19 @@ import Wire
         #expect(try database.execute("CREATE TABLE z(a)") == [.empty])
     }
 
+    @Test func `A table has no more indexes than SQLite reads in no time`() throws {
+        let database = try Database()
+        database.applier.session.guardian.mostIndexes = 3
+        let outcomes = try database.execute(
+            "CREATE TABLE t(a UNIQUE, b)", "CREATE INDEX i ON t(b)", "CREATE INDEX j ON T(a, b)",
+            "CREATE INDEX k ON t(a)", "CREATE INDEX IF NOT EXISTS i ON t(b)", "DROP INDEX j",
+            "CREATE INDEX k ON t(a)")
+        #expect(
+            outcomes.map { "\($0)".contains("too many indexes") }
+                == [false, false, false, true, false, false, false])
+        #expect(outcomes.suffix(1) == [.empty])
+    }
+
     @Test func `A table has a bound on its foreign keys`() throws {
         let database = try Database()
         for (count, isRefused) in [(500, false), (4001, true)] {

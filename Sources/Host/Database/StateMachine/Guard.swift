@@ -56,6 +56,7 @@ final class Guard {
     /// What the schema may have; tests set less.
     var mostSchemaBytes = SchemaSize.mostBytes
     var mostInList = SchemaNames.mostInList
+    var mostIndexes = SchemaNames.mostIndexes
     /// FTS3 and FTS4 merge their segments by what was written since the transaction began, so with
     /// such a table every unit is a transaction of its own.
     var needsUnits = false
@@ -164,6 +165,7 @@ final class Guard {
         case SQLITE_CREATE_TABLE, SQLITE_CREATE_VIEW, SQLITE_CREATE_INDEX, SQLITE_CREATE_TRIGGER:
             if request.action == SQLITE_CREATE_VIEW { facts.makesView = true }
             if request.action == SQLITE_CREATE_TRIGGER { facts.triggerOwner = request.detail }
+            if request.action == SQLITE_CREATE_INDEX { facts.indexOwner = request.detail }
             // `CREATE TABLE temp.x` is not announced as temporary.
             return request.isInTemporary ? deny(Self.noTemporaryObjects) : SQLITE_OK
         case SQLITE_CREATE_VTABLE:

@@ -10,19 +10,44 @@ struct SchemaNames {
     private static let kinds = 4
     /// With so many in each of them a schema has a quarter of a million tables.
     static let mostInList = 4096
+    /// SQLite goes through all indexes of a table for each: 10,000 of them take a second.
+    static let mostIndexes = 1000
 
     private var counts = [Int](repeating: 0, count: SchemaNames.kinds * SchemaNames.lists)
     private var parents: Set<ByteText> = []
+    private var views: Set<ByteText> = []
+    /// How many tables and views have, where they have some.
+    private var indexes: [ByteText: Int] = [:]
+    private var triggers: [ByteText: Int] = [:]
     /// Of the list that has most.
     private(set) var fullest = 0
 
-    /// - Parameter type: as the schema says it.
-    mutating func add(_ name: String, type: String?) {
+    /// - Parameters:
+    ///   - type: as the schema says it.
+    ///   - owner: the table or view that the object belongs to.
+    mutating func add(_ name: String, type: String?, owner: String) {
         switch type {
-        case "index": add(name.loweredASCII.utf8, kind: 1)
-        case "trigger": add(name.loweredASCII.utf8, kind: 2)
-        default: add(name.loweredASCII.utf8, kind: 0)
+        case "index":
+            indexes[Self.key(owner), default: 0] += 1
+            add(Self.key(name).bytes, kind: 1)
+        case "trigger":
+            triggers[Self.key(owner), default: 0] += 1
+            add(Self.key(name).bytes, kind: 2)
+        case "view":
+            views.insert(Self.key(name))
+            add(Self.key(name).bytes, kind: 0)
+        default: add(Self.key(name).bytes, kind: 0)
         }
+    }
+
+    private static func key(_ name: String) -> ByteText { ByteText(name.loweredASCII.utf8) }
+
+    func indexCount(of table: String) -> Int { indexes[Self.key(table)] ?? 0 }
+
+    /// None where it is a table.
+    func triggerCount(ofView name: String) -> Int {
+        let key = Self.key(name)
+        return views.contains(key) ? triggers[key] ?? 0 : 0
     }
 
     /// What the foreign keys of a table refer to, each name once.

@@ -83,8 +83,9 @@ struct StatementFacts: Equatable, Sendable {
     var shadowTable: String?
     /// It makes a view.
     var makesView = false
-    /// What it makes a trigger on.
+    /// What it makes a trigger on, and an index.
     var triggerOwner: String?
+    var indexOwner: String?
     /// It asks whether foreign keys are enforced.
     var asksForeignKeys = false
 

@@ -13,7 +13,7 @@ struct StoredLiterals {
     private(set) var constants = 0
     /// Of all objects.
     private(set) var schemaSize = SchemaSize()
-    private var names = SchemaNames()
+    private(set) var names = SchemaNames()
     /// Of the table or view that has most, or of what has more within a view or trigger; or a few more.
     private(set) var mostColumns = 0
     /// The names in views and triggers, of the former and the latter in lower case.
@@ -53,7 +53,9 @@ struct StoredLiterals {
         let (columns, first) = (mostColumns, lookups.count)
         while try objects.step() {
             lastRow = objects.integer(at: 4)
-            names.add(objects.text(at: 0) ?? "", type: objects.text(at: 2))
+            names.add(
+                objects.text(at: 0) ?? "", type: objects.text(at: 2),
+                owner: objects.text(at: 1) ?? "")
             // An index that SQLite makes for a constraint.
             if objects.integer(at: 6) != 0 { continue }
             let sql = objects.blob(at: 3)

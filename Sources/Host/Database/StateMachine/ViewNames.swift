@@ -56,17 +56,8 @@ struct ViewNames {
     }
 
     /// Why a trigger is refused that is to be made on this table or view; nil when it isn't.
-    static func refusal(ofTriggerOn owner: String, on connection: borrowing Connection)
-        throws(SQLiteError) -> SQLiteError?
-    {
-        let triggers = try connection.prepare(
-            """
-            SELECT count(*) FROM main.sqlite_schema
-            WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE AND EXISTS (
-                SELECT 1 FROM main.sqlite_schema WHERE type = 'view' AND name = ?1 COLLATE NOCASE)
-            """)
-        try triggers.bind(owner, at: 1)
-        guard try triggers.step(), triggers.integer(at: 0) >= mostTriggers else { return nil }
+    static func refusal(ofTriggerOn owner: String, in names: SchemaNames) -> SQLiteError? {
+        guard names.triggerCount(ofView: owner) >= mostTriggers else { return nil }
         return SQLiteError(
             extendedCode: SQLITE_ERROR,
             message: "too many triggers: at most \(mostTriggers) on a view")
@@ -74,10 +65,19 @@ struct ViewNames {
 }
 
 extension WriteSession {
-    /// Why a CREATE TRIGGER is refused; nil for any other statement.
-    func refusalOfTrigger(_ statement: ScriptStatement) throws(SQLiteError) -> SQLiteError? {
-        guard let owner = statement.compiled.facts.triggerOwner, !statement.compiled.isReadOnly
-        else { return nil }
-        return try ViewNames.refusal(ofTriggerOn: owner, on: connection)
+    /// Why a CREATE TRIGGER or CREATE INDEX is refused; nil for any other statement. By what is known of the schema: to look
+    /// through all of it takes long where it is large.
+    func refusalOfOwner(_ statement: ScriptStatement) -> SQLiteError? {
+        guard !statement.compiled.isReadOnly else { return nil }
+        let facts = statement.compiled.facts
+        if let table = facts.indexOwner,
+            guardian.storedLiterals.names.indexCount(of: table) >= guardian.mostIndexes
+        {
+            return SQLiteError(
+                extendedCode: SQLITE_ERROR,
+                message: "too many indexes: at most \(guardian.mostIndexes) on a table")
+        }
+        guard let owner = facts.triggerOwner else { return nil }
+        return ViewNames.refusal(ofTriggerOn: owner, in: guardian.storedLiterals.names)
     }
 }
