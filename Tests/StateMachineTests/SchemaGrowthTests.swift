@@ -81,6 +81,22 @@ import Wire
         #expect(outcomes.suffix(1) == [.empty])
     }
 
+    @Test func `The columns that a table's triggers name have a bound`() throws {
+        let database = try Database()
+        database.applier.session.guardian.mostListed = 10
+        let list = "b, b, c, d, b, b"
+        let body = "ON T BEGIN SELECT 1, 2; END"
+        let outcomes = try database.execute(
+            "CREATE TABLE t(a, b)", "CREATE TRIGGER i UPDATE OF \(list) \(body)",
+            "CREATE TRIGGER j AFTER UPDATE OF \(list) \(body)",
+            "CREATE TRIGGER j AFTER UPDATE OF a, b \(body)", "CREATE TRIGGER k INSERT \(body)",
+            "DROP TRIGGER i", "CREATE TRIGGER i UPDATE OF \(list) \(body)")
+        #expect(
+            outcomes.map { "\($0)".contains("too many columns behind UPDATE OF") }
+                == [false, false, true, false, false, false, false])
+        #expect(outcomes.suffix(1) == [.empty])
+    }
+
     @Test func `A table has a bound on its foreign keys`() throws {
         let database = try Database()
         for (count, isRefused) in [(500, false), (4001, true)] {

@@ -57,6 +57,7 @@ final class Guard {
     var mostSchemaBytes = SchemaSize.mostBytes
     var mostInList = SchemaNames.mostInList
     var mostIndexes = SchemaNames.mostIndexes
+    var mostListed = SchemaNames.mostListed
     /// FTS3 and FTS4 merge their segments by what was written since the transaction began, so with
     /// such a table every unit is a transaction of its own.
     var needsUnits = false

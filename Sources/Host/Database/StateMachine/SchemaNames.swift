@@ -12,6 +12,8 @@ struct SchemaNames {
     static let mostInList = 4096
     /// SQLite goes through all indexes of a table for each: 10,000 of them take a second.
     static let mostIndexes = 1000
+    /// Names behind UPDATE OF, of all triggers of a table: SQLite goes through them for each column that an UPDATE sets.
+    static let mostListed = 10_000
 
     private var counts = [Int](repeating: 0, count: SchemaNames.kinds * SchemaNames.lists)
     private var parents: Set<ByteText> = []
@@ -19,6 +21,7 @@ struct SchemaNames {
     /// How many tables and views have, where they have some.
     private var indexes: [ByteText: Int] = [:]
     private var triggers: [ByteText: Int] = [:]
+    private var listed: [ByteText: Int] = [:]
     /// Of the list that has most.
     private(set) var fullest = 0
 
@@ -41,6 +44,31 @@ struct SchemaNames {
     }
 
     private static func key(_ name: String) -> ByteText { ByteText(name.loweredASCII.utf8) }
+
+    /// What a trigger has behind UPDATE OF.
+    mutating func addListed(of sql: UnsafeRawBufferPointer, owner: String) {
+        let count = Self.listed(in: sql)
+        if count > 1 { listed[Self.key(owner), default: 0] += count }
+    }
+
+    /// Names behind UPDATE OF in a CREATE TRIGGER, or more; one at least.
+    static func listed(in sql: UnsafeRawBufferPointer) -> Int {
+        var tokens = SQLTokenizer(sql)
+        var count = 1
+        var isList = false
+        while let token = tokens.next() {
+            switch token {
+            case .word(let range):
+                if tokens.isKeyword(range, "OF") { isList = true }
+                if tokens.isKeyword(range, "ON") { return count }
+            case .other(UInt8(ascii: ",")): if isList { count += 1 }
+            case .semicolon, .quoted, .other: break
+            }
+        }
+        return count
+    }
+
+    func listedCount(of table: String) -> Int { listed[Self.key(table)] ?? 0 }
 
     func indexCount(of table: String) -> Int { indexes[Self.key(table)] ?? 0 }
 

@@ -62,6 +62,10 @@ struct StoredLiterals {
             let size = sql.withUnsafeBytes { StatementSize(stored: $0) }
             constants += size.constants
             if size.cost.references > 0 { sql.withUnsafeBytes { names.addParents(of: $0) } }
+            if objects.text(at: 2) == "trigger" {
+                let owner = objects.text(at: 1) ?? ""
+                sql.withUnsafeBytes { names.addListed(of: $0, owner: owner) }
+            }
             schemaSize.add(
                 bytes: objects.byteCount(at: 3, isText: false), tokens: size.tokens,
                 uniques: size.cost.uniques,

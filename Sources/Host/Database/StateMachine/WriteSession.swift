@@ -184,7 +184,7 @@ final class WriteSession {
         }
         if case .statement(let statement) = outcome {
             var refusal = try refusalOfColumn(statement, of: sql, from: offset)
-            if refusal == nil { refusal = refusalOfOwner(statement) }
+            if refusal == nil { refusal = refusalOfOwner(statement, of: sql, from: offset) }
             if refusal == nil { refusal = refusalOfGrowth(statement, of: sql, from: offset) }
             if let refusal {
                 compiler.forget()
