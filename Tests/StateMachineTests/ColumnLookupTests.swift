@@ -38,6 +38,25 @@ import Wire
         #expect(found.count.tables == tables, "\(sql)")
     }
 
+    @Test func `Names cost steps where a statement has no FROM, too`() throws {
+        for (count, names) in [(2000, 0), (2001, 2001)] {
+            let list = Array(repeating: "\"a\"", count: count).joined(separator: ",")
+            #expect(lookups("INSERT INTO t(\(list)) VALUES(1, 2)").names == names)
+            #expect(lookups("INSERT INTO t VALUES(\(list))").names == 0)
+        }
+        let columns = (0..<1999).map { ",c\($0)" }.joined()
+        let list = Array(repeating: "b", count: 1700).joined(separator: ",")
+        let charges = try ["", columns].map { more in
+            let database = try Database()
+            try database.execute("CREATE TABLE t(a, b)", "CREATE TABLE w(a\(more))")
+            let before = database.applier.session.budget.charged
+            let outcomes = try database.execute("UPDATE t SET a = a IN (\(list))")
+            #expect(outcomes == [.empty])
+            return database.applier.session.budget.charged - before
+        }
+        #expect(charges[1] - charges[0] > 100_000, "\(charges)")
+    }
+
     /// SQLite looks through a view or common table expression for each use.
     @Test(arguments: [("", "WITH c AS (%)"), ("CREATE VIEW c AS %", "")])
     func `Names cost steps as often as what they stand in is used`(

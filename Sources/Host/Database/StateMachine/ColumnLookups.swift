@@ -65,12 +65,15 @@ struct ColumnLookups {
         var commas = 0
         /// The members of its list are no columns: they are rows, or values behind IN.
         var hasNoColumns = false
+        /// They are the columns that an INSERT fills.
+        var isTarget = false
     }
 
     /// The innermost last.
     private var open = [Level()]
     private var deeper = 0
     private var isBehindIn = false
+    private var isBehindInto = false
     /// The most tables that one SELECT reads.
     private var tables = 0
     /// Columns of the widest list, which may be those of a subquery or common table expression, or more.
@@ -117,7 +120,8 @@ struct ColumnLookups {
         switch token {
         case .other(UInt8(ascii: "(")):
             if open.count < Self.mostOpen {
-                open.append(Level(hasNoColumns: holdsMembers))
+                open.append(Level(hasNoColumns: holdsMembers, isTarget: isBehindInto))
+                isBehindInto = false
             } else {
                 deeper += 1
             }
@@ -133,6 +137,7 @@ struct ColumnLookups {
         }
     }
 
+    private static let sources: [StaticString] = ["VALUES", "SELECT", "WITH", "DEFAULT"]
     private static let compounds: [StaticString] = ["UNION", "INTERSECT", "EXCEPT"]
     private static let endsOfLists: [StaticString] = [
         "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "WINDOW", "SELECT", "RETURNING",
@@ -144,6 +149,11 @@ struct ColumnLookups {
         // A number.
         if (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(sql[range.lowerBound]) { return }
         let last = open.count - 1
+        if tokens.isKeyword(range, "INTO") {
+            isBehindInto = true
+        } else if isBehindInto, Self.sources.contains(where: { tokens.isKeyword(range, $0) }) {
+            isBehindInto = false
+        }
         if tokens.isKeyword(range, "FROM") {
             open[last].tables += 1
             open[last].isInList = true
@@ -177,6 +187,11 @@ struct ColumnLookups {
     }
 
     private mutating func close() {
+        let level = open[open.count - 1]
+        // More than a table has, each of which is looked for.
+        if level.isTarget, level.names > Self.mostColumns {
+            names = min(names + level.names, Self.most)
+        }
         endSelect()
         open.removeLast()
     }

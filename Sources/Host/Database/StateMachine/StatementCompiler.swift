@@ -205,7 +205,8 @@ final class StatementCompiler {
         let columns = max(guardian.storedLiterals.mostColumns, lookups.widest)
         size.lookupSteps = lookups.steps(columns: columns)
         guardian.reachesModules = guardian.storedLiterals.reachesModules(sql)
-        guardian.tablesOfText = lookups.count.tables
+        // An UPDATE looks in its own without a FROM.
+        guardian.tablesOfText = max(1, lookups.count.tables)
         guardian.mostFoundNames = ColumnLookups.names(
             steps: isBrief ? CompilationCost.free : max(stepsLeft, CompilationCost.free),
             columns: columns)
