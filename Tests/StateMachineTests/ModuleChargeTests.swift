@@ -371,6 +371,16 @@ import Wire
         #expect(outcomes == [.empty, expected])
         #expect(
             try database.rows("SELECT count(*) FROM f0('x')") == [isTaken ? "1" : "0"])
+        guard !isTaken else { return }
+        // What the connection ran before is no matter: a restarted one has run nothing.
+        try database.execute("CREATE TABLE s(a INT) STRICT")
+        let charges = try ["1", "'x'"].map { value in
+            try database.execute("INSERT INTO s VALUES(\(value))")
+            let before = database.applier.session.budget.charged
+            #expect(try database.execute("INSERT INTO t VALUES('x')") == [expected])
+            return database.applier.session.budget.charged - before
+        }
+        #expect(charges[0] == charges[1])
     }
 
     @Test func `What full-text tables keep in memory is limited, whoever sets it`() throws {

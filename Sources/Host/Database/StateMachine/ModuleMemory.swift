@@ -219,8 +219,14 @@ final class ModuleMemory {
     /// And so many in one statement.
     private static let mostWritten = 32
 
-    /// All that is new was written, or a unit begins.
+    /// All that is new was written.
     func nothingIsHeld() { holding.removeAll(keepingCapacity: true) }
+
+    /// Nothing is held, and nothing was refused of a statement that ran before: the next may be refused without a run.
+    func unitBegins() {
+        nothingIsHeld()
+        clearRefusal()
+    }
 
     /// Why a statement that writes these full-text tables is refused in words for the client; nil when it isn't.
     static func refusal(ofWriting tables: Set<ByteText>) -> String? {

@@ -273,8 +273,8 @@ final class WriteSession {
     var hasDeferredViolations: Bool { connection.hasDeferredViolations }
 
     func openUnit() throws(SQLiteError) {
-        unitChangesSchema = false
-        modules.nothingIsHeld()
+        (unitChangesSchema, failureCode) = (false, SQLITE_OK)
+        modules.unitBegins()
         try statements.savepoint.statement.run()
     }
 
