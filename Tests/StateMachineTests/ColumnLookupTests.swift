@@ -38,6 +38,25 @@ import Wire
         #expect(found.count.tables == tables, "\(sql)")
     }
 
+    /// Terms by which each table is tied to others.
+    @Test(arguments: [
+        (63, 10, true), (32, 5, true), (10, 2, false), (3, 40, false), (63, 1, false),
+    ])
+    func `A join of many tables by many terms costs steps`(tables: Int, terms: Int, isCostly: Bool)
+    {
+        let names = (0..<tables).map { "x\($0)" }
+        let ties = names.flatMap { name in (0..<terms).map { "\(name).a=x\($0).b" } }
+        let conditions = ties.joined(separator: " AND ")
+        let listed = "SELECT 1 FROM \(names.joined(separator: ", ")) WHERE \(conditions)"
+        let nested =
+            "SELECT 1 FROM (SELECT 1 FROM \(names.joined(separator: " JOIN "))) ON \(conditions)"
+        for sql in [listed, nested] {
+            #expect((lookups(sql).count.joins > 1_000_000) == isCostly, "\(sql)")
+        }
+        let joined = "SELECT 1 FROM " + names.joined(separator: " NATURAL JOIN ")
+        #expect((lookups(joined).count.joins > 1_000_000) == (tables > 10))
+    }
+
     @Test func `Names cost steps where a statement has no FROM, too`() throws {
         for (count, names) in [(2000, 0), (2001, 2001)] {
             let list = Array(repeating: "\"a\"", count: count).joined(separator: ",")

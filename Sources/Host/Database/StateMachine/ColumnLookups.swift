@@ -14,9 +14,12 @@ struct ColumnLookups {
         var naturals = 0
         /// The most that one SELECT reads.
         var tables = 0
+        /// What planning its joins takes, in steps; see `JoinPlan`.
+        var joins = 0
 
         mutating func add(_ other: Count) {
             tables = max(tables, other.tables)
+            joins = min(joins + other.joins, ColumnLookups.most)
             names = min(names + other.names, ColumnLookups.most)
             naturals = min(naturals + other.naturals, ColumnLookups.most)
         }
@@ -25,7 +28,7 @@ struct ColumnLookups {
         /// - Parameter columns: of the widest table.
         func steps(columns: Int) -> Int {
             let width = min(max(columns, ColumnLookups.leastColumns), ColumnLookups.mostColumns)
-            return (names * width + naturals * width * width) / ColumnLookups.columnsPerStep
+            return (names * width + naturals * width * width) / ColumnLookups.columnsPerStep + joins
         }
     }
 
@@ -67,6 +70,8 @@ struct ColumnLookups {
         var hasNoColumns = false
         /// They are the columns that an INSERT fills.
         var isTarget = false
+        /// With those in parentheses, which SQLite may take for parts of this SELECT.
+        var plan = JoinPlan()
     }
 
     /// The innermost last.
@@ -82,6 +87,7 @@ struct ColumnLookups {
     private(set) var names = 0
     /// The tables on the right of NATURAL JOIN, likewise.
     private(set) var naturals = 0
+    private var joins = 0
 
     /// - Parameter sql: begins with the statement.
     init(_ sql: UnsafeRawBufferPointer) {
@@ -109,7 +115,7 @@ struct ColumnLookups {
     /// - Parameter columns: of the widest table.
     func steps(columns: Int) -> Int { count.steps(columns: max(columns, widest)) }
 
-    var count: Count { Count(names: names, naturals: naturals, tables: tables) }
+    var count: Count { Count(names: names, naturals: naturals, tables: tables, joins: joins) }
 
     private mutating func add(
         _ token: SQLTokenizer.Token, in sql: UnsafeRawBufferPointer, _ tokens: SQLTokenizer
@@ -138,6 +144,7 @@ struct ColumnLookups {
     }
 
     private static let sources: [StaticString] = ["VALUES", "SELECT", "WITH", "DEFAULT"]
+    private static let conditions: [StaticString] = ["AND", "ON", "USING"]
     private static let compounds: [StaticString] = ["UNION", "INTERSECT", "EXCEPT"]
     private static let endsOfLists: [StaticString] = [
         "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "WINDOW", "SELECT", "RETURNING",
@@ -153,6 +160,9 @@ struct ColumnLookups {
             isBehindInto = true
         } else if isBehindInto, Self.sources.contains(where: { tokens.isKeyword(range, $0) }) {
             isBehindInto = false
+        }
+        if Self.conditions.contains(where: { tokens.isKeyword(range, $0) }) {
+            open[last].plan.terms += 1
         }
         if tokens.isKeyword(range, "FROM") {
             open[last].tables += 1
@@ -180,10 +190,15 @@ struct ColumnLookups {
         names = min(names + level.names * joined, Self.most)
         naturals = min(naturals + level.naturals * joined, Self.most)
         tables = max(tables, joined)
+        var plan = level.plan
+        plan.tables += level.tables
+        plan.terms += level.naturals * JoinPlan.termsOfNatural
+        joins = min(joins + plan.steps, Self.most)
         if !level.hasNoColumns { widest = max(widest, level.commas + 1) }
         open[last] = Level()
         guard last > 0 else { return }
         open[last - 1].names += level.names
+        open[last - 1].plan.add(plan)
     }
 
     private mutating func close() {

@@ -144,7 +144,7 @@ struct StatementSize {
                 extendedCode: SQLITE_ERROR,
                 message:
                     "compiling the statement takes more steps than the request may: say of which "
-                    + "table its columns are, and join fewer tables by NATURAL JOIN")
+                    + "table its columns are, and join fewer tables at once")
         }
         if terms > Self.mostTerms || stepsLeft <= 0 && terms > Self.freeTerms {
             return SQLiteError(
