@@ -10,15 +10,21 @@ struct Conduct {
     /// What was seen of a node last.
     private struct Sight {
         var run = -1
-        var term = Term.zero
-        var role = RoleName.follower
-        var commitIndex = LogIndex.zero
-        var membershipIndex = LogIndex.zero
+        var shown: MachineSighting?
         var membership = Membership()
         var formerMembership = Membership()
-        var nextTick = MonotonicTime.zero
         /// Where the log ended behind each of the last ticks in which it has led this term, oldest first.
         var ends: [LogIndex] = []
+
+        var term: Term { shown?.term ?? .zero }
+        var role: RoleName { shown?.role ?? .follower }
+        var commitIndex: LogIndex { shown?.commitIndex ?? .zero }
+        var membershipIndex: LogIndex { shown?.membershipIndex ?? .zero }
+
+        mutating func noteEnd(_ index: LogIndex) {
+            if ends.count >= Conduct.endCount { ends.removeFirst() }
+            ends.append(index)
+        }
     }
 
     /// As many ticks as an election timeout has: twice what a leader may look back for what a learner must hold.
@@ -32,6 +38,8 @@ struct Conduct {
     private var sights: [Sight]
     /// The furthest that each node's disk ever held.
     private var durable: [NodeIdentity: LogIndex] = [:]
+    /// Of that, what was noted of each node last, so that each step need not look it up.
+    private var synced: [(incarnation: Incarnation?, index: LogIndex)]
     /// The furthest that a leader committed.
     private var committed = LogIndex.zero
     /// Who said that the candidate could win the term.
@@ -42,44 +50,72 @@ struct Conduct {
     /// Whom a committed membership names no more.
     private var removed: Set<NodeIdentity> = []
 
-    init(nodeCount: Int) { sights = Array(repeating: Sight(), count: nodeCount) }
+    init(nodeCount: Int) {
+        sights = Array(repeating: Sight(), count: nodeCount)
+        synced = Array(repeating: (nil, .zero), count: nodeCount)
+    }
 
     /// - Parameter isExact: nothing was lost that takes back what was committed.
     /// - Returns: which rule the node broke; nil: none.
     mutating func observe(_ node: SimulatedNode, isExact: Bool) -> String? {
-        durable[node.identity] = max(durable[node.identity] ?? .zero, node.syncedIndex)
+        noteDurable(node)
+        guard let shown = node.sighting, shown.takesPart else { return nil }
+        guard !isKnown(shown, of: node) else {
+            tick(shown, node.slot)
+            return (isExact ? breachOfOrder(shown, node) : nil).map { "\(node.id) \($0)" }
+        }
         guard let raft = node.machine?.replicated?.raft else { return nil }
         let former = sights[node.slot].run == node.run ? sights[node.slot] : Sight()
-        note(raft, former, node)
+        note(raft, shown, former, node)
         var breach = breachOfCommit(raft, former) ?? breachOfQuorum(raft, former)
         let leads = raft.role == .leader || former.role == .leader
         if leads { committed = max(committed, raft.commitIndex) }
-        if isExact, raft.term.epoch == 0 {
-            breach = breach ?? breachOfOrder(raft, node)
-        }
+        if isExact { breach = breach ?? breachOfOrder(shown, node) }
         breach = breach ?? breachOfMembership(raft, former)
         return breach.map { "\(node.id) \($0)" }
     }
 
-    private mutating func note(_ raft: RaftMachine, _ former: Sight, _ node: SimulatedNode) {
-        let isNew = raft.membershipIndex != former.membershipIndex || former.run != node.run
-        let leads = raft.role == .leader && former.role == .leader && raft.term == former.term
-        var ends = leads ? former.ends : []
-        let nextTick = node.machine?.nextTick ?? .zero
-        if ends.isEmpty || nextTick != former.nextTick {
-            ends = Array(ends.suffix(Self.endCount - 1)) + [raft.lastPosition.index]
-        }
-        sights[node.slot] = Sight(
-            run: node.run, term: raft.term, role: raft.role, commitIndex: raft.commitIndex,
-            membershipIndex: raft.membershipIndex, membership: raft.membership,
+    private mutating func noteDurable(_ node: SimulatedNode) {
+        let incarnation = node.identity.incarnation
+        let last = synced[node.slot]
+        guard last.incarnation != incarnation || last.index < node.syncedIndex else { return }
+        synced[node.slot] = (incarnation, node.syncedIndex)
+        durable[node.identity] = max(durable[node.identity] ?? .zero, node.syncedIndex)
+    }
+
+    /// Whether the node was seen as it is now: then no rule can be broken that is about how it came to be so.
+    private func isKnown(_ shown: MachineSighting, of node: SimulatedNode) -> Bool {
+        guard sights[node.slot].run == node.run else { return false }
+        return sights[node.slot].shown?.isAlike(shown) ?? false
+    }
+
+    /// A tick may have passed, and nothing else.
+    private mutating func tick(_ shown: MachineSighting, _ slot: Int) {
+        guard shown.nextTick != sights[slot].shown?.nextTick else { return }
+        sights[slot].shown = shown
+        guard shown.role == .leader else { return }
+        sights[slot].noteEnd(shown.lastPosition.index)
+    }
+
+    private mutating func note(
+        _ raft: RaftMachine, _ shown: MachineSighting, _ former: Sight, _ node: SimulatedNode
+    ) {
+        let isNew = shown.membershipIndex != former.membershipIndex || former.run != node.run
+        let leads = shown.role == .leader && former.role == .leader && shown.term == former.term
+        var sight = Sight(
+            run: node.run, shown: shown, membership: raft.membership,
             formerMembership: isNew ? former.membership : former.formerMembership,
-            nextTick: nextTick, ends: ends)
+            ends: leads ? former.ends : [])
+        if sight.ends.isEmpty || shown.nextTick != former.shown?.nextTick {
+            sight.noteEnd(shown.lastPosition.index)
+        }
+        sights[node.slot] = sight
         if isNew { members.formUnion(raft.membership.members.map(NodeIdentity.init(member:))) }
-        if isNew || raft.commitIndex > former.commitIndex {
-            if raft.membershipIndex <= raft.commitIndex { settle(raft.membership) }
+        if isNew || shown.commitIndex > former.commitIndex {
+            if shown.membershipIndex <= shown.commitIndex { settle(raft.membership) }
         }
         var index = former.commitIndex.next
-        while index <= raft.commitIndex {
+        while index <= shown.commitIndex {
             if let term = raft.term(at: index),
                 let membership = memberships[LogPosition(index: index, term: term)]
             {
@@ -118,11 +154,12 @@ struct Conduct {
         return isHeld ? nil : "commits \(raft.commitIndex), which no quorum of voters holds"
     }
 
-    private func breachOfOrder(_ raft: RaftMachine, _ node: SimulatedNode) -> String? {
-        if raft.commitIndex > committed {
-            return "takes \(raft.commitIndex) for committed, and no leader has committed it"
+    private func breachOfOrder(_ shown: MachineSighting, _ node: SimulatedNode) -> String? {
+        guard shown.term.epoch == 0 else { return nil }
+        if shown.commitIndex > committed {
+            return "takes \(shown.commitIndex) for committed, and no leader has committed it"
         }
-        guard node.machine?.exclusion != Exclusion.none, !removed.contains(node.identity) else {
+        guard shown.exclusion != .none, !removed.contains(node.identity) else {
             return nil
         }
         return "takes itself for removed, by a membership that is not committed"

@@ -145,7 +145,8 @@ struct Invariants {
     // MARK: Each step
 
     mutating func observe(_ node: SimulatedNode, at now: Int) {
-        if let own = node.machine?.cluster {
+        guard let sight = node.sighting else { return }
+        if let own = sight.cluster {
             cluster = cluster ?? own
             if own != cluster { broke("\(node.id) is in another cluster than others") }
         }
@@ -153,10 +154,8 @@ struct Invariants {
         where now - hold.since > Self.longestHold && !node.isDatabaseHung {
             broke("\(node.id) holds its database for a snapshot since \(hold.since)")
         }
-        guard let term = node.machine?.replicated?.raft.term,
-            let role = node.machine?.replicated?.raft.role,
-            let commitIndex = node.machine?.replicated?.raft.commitIndex
-        else { return }
+        guard sight.takesPart else { return }
+        let (term, role, commitIndex) = (sight.term, sight.role, sight.commitIndex)
         let slot = node.slot
         if runs[slot].number != node.run { started(node, term) }
         if term < runs[slot].term { broke("\(node.id): term \(runs[slot].term) → \(term)") }

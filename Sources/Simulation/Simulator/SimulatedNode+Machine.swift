@@ -24,7 +24,7 @@ extension SimulatedNode {
             turn(at: now)
         case .tick:
             tickScheduledAt = -1
-            guard let machine, machine.nextTick > clock(now) else { return turn(at: now) }
+            guard let next = machine?.nextTick, next > clock(now) else { return turn(at: now) }
             scheduleTick(at: now)
         case .logWakes: logWakes()
         case .logSlept(let wait): logSlept(wait)
@@ -60,9 +60,9 @@ extension SimulatedNode {
     }
 
     private func renewGate() {
-        guard let turn = machine?.lastTurn() else { return }
-        localReadsUntil = turn.outline.servesLocally ? turn.servesUntil : .zero
-        leaderReadsUntil = turn.outline.servesAsLeader ? turn.servesUntil : .zero
+        guard let sighting else { return }
+        localReadsUntil = sighting.localReadsUntil
+        leaderReadsUntil = sighting.leaderReadsUntil
     }
 
     // MARK: Effects
@@ -140,7 +140,7 @@ extension SimulatedNode {
             }
             if case .appendAnswer(let answer) = message.body,
                 case .matched(let index) = answer.result, index > syncedIndex,
-                message.term == machine?.replicated?.raft.term
+                message.term == sighting?.term
             {
                 output.append(.broke("\(id) acknowledges \(index), durable \(syncedIndex)"))
             }

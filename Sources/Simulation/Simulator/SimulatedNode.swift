@@ -59,7 +59,12 @@ final class SimulatedNode {
     var live = Generation.first
     /// Its name is gone, by a node that breaks a rule.
     var isLiveRemoved = false
-    var machine: NodeMachine?
+    var machine: NodeMachine? {
+        didSet { isSightingOld = true }
+    }
+    /// Of the machine, unless it has changed since.
+    private var lastSighting: MachineSighting?
+    private var isSightingOld = true
     var log: SegmentedLog<SimulatedDisk>?
     var inbox: [NodeEvent] = []
     var isTurnScheduled = false
@@ -180,10 +185,20 @@ final class SimulatedNode {
     }
 
     var isUp: Bool { machine != nil }
-    var term: Term { machine?.replicated?.raft.term ?? .zero }
+    var term: Term { sighting?.term ?? .zero }
     /// Where the live file stands among all.
     var current: Int { databases.firstIndex { $0.generation == live } ?? 0 }
     var database: ModelDatabase { databases[current] }
+
+    /// What the machine is now; nil: it is down.
+    var sighting: MachineSighting? {
+        guard isSightingOld else { return lastSighting }
+        let nextTick = machine?.nextTick ?? .zero
+        let turn = machine?.lastTurn()
+        lastSighting = turn.map { MachineSighting($0, nextTick: nextTick) }
+        isSightingOld = false
+        return lastSighting
+    }
 
     // MARK: Clocks
 

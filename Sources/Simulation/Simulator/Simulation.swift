@@ -289,10 +289,8 @@ package final class Simulation {
             node.output.removeAll(keepingCapacity: true)
             for item in output { perform(item, of: node) }
         }
-        // Read in place: a copy of the machine for each step would cost a tenth of the time.
-        if node.machine != nil {
-            let term = node.machine?.replicated?.raft.term.rawValue ?? 0
-            let commitIndex = node.machine?.replicated?.raft.commitIndex.rawValue ?? 0
+        if let sight = node.sighting {
+            let (term, commitIndex) = (sight.term.rawValue, sight.commitIndex.rawValue)
             trace = HistoryDigest.combine(trace, UInt64(now) << 8 | UInt64(slot))
             trace = HistoryDigest.combine(trace, term << 32 | commitIndex)
         }

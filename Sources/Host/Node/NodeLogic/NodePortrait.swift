@@ -25,13 +25,20 @@ package struct NodePositions: Sendable {
 
 /// What changes seldom and has to show at once where it does.
 package struct NodeOutline: Equatable, Sendable {
-    let cluster: ClusterID?
-    let role: RoleName
-    let term: Term
+    /// Nil until the node belongs to a cluster.
+    package let cluster: ClusterID?
+    /// The node has a log, and so a role and a term: the first of all until then.
+    package let takesPart: Bool
+    /// What it is in its cluster.
+    package let role: RoleName
+    /// Of its hard state.
+    package let term: Term
     /// Nil while none is known.
     package let leader: NodeID?
-    let membershipIndex: LogIndex
-    let exclusion: Exclusion
+    /// Of the entry that set the membership in force, committed or not.
+    package let membershipIndex: LogIndex
+    /// Whether the node was removed from its cluster and knows it.
+    package let exclusion: Exclusion
     let isHalted: Bool
     let isSeeking: Bool
     /// Reads at level `none` may see this database.
@@ -85,8 +92,9 @@ extension NodeMachine {
 
     private mutating func outline(_ log: LogSummary?) -> NodeOutline {
         NodeOutline(
-            cluster: cluster, role: log?.role ?? .follower, term: log?.term ?? .zero,
-            leader: log?.leader, membershipIndex: log?.membershipIndex ?? .zero,
+            cluster: cluster, takesPart: log != nil, role: log?.role ?? .follower,
+            term: log?.term ?? .zero, leader: log?.leader,
+            membershipIndex: log?.membershipIndex ?? .zero,
             exclusion: exclusion, isHalted: halt != nil, isSeeking: rendezvous.isSeeking,
             servesLocally: servesLocally(log),
             servesAsLeader: servesAsLeader(log)
