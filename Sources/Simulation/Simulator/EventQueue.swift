@@ -57,25 +57,27 @@ package struct EventQueue<Event> {
     }
 
     private mutating func rise() {
-        var child = items.count - 1
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard items[child].isBefore(items[parent]) else { return }
-            items.swapAt(child, parent)
-            child = parent
+        var place = items.count - 1
+        let item = items[place]
+        while place > 0 {
+            let parent = (place - 1) / 2
+            guard item.isBefore(items[parent]) else { break }
+            items[place] = items[parent]
+            place = parent
         }
+        items[place] = item
     }
 
     private mutating func sink() {
-        var parent = 0
-        while true {
-            var least = parent
-            for child in 2 * parent + 1...2 * parent + 2 where child < items.count {
-                if items[child].isBefore(items[least]) { least = child }
-            }
-            guard least != parent else { return }
-            items.swapAt(parent, least)
-            parent = least
+        var place = 0
+        let item = items[place]
+        while 2 * place + 1 < items.count {
+            var child = 2 * place + 1
+            if child + 1 < items.count, items[child + 1].isBefore(items[child]) { child += 1 }
+            guard items[child].isBefore(item) else { break }
+            items[place] = items[child]
+            place = child
         }
+        items[place] = item
     }
 }

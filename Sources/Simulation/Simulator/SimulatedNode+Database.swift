@@ -123,16 +123,18 @@ extension SimulatedNode {
                 .noRoom, after: database.live.position.index, answers)
         }
         var waiting = answers[...]
+        let place = current
         for entry in entries {
-            if entry.index != database.live.position.index.next {
-                output.append(
-                    .broke("\(id) applies \(entry.position) at \(database.live.position)"))
+            let position = databases[place].live.position
+            if entry.index != position.index.next {
+                output.append(.broke("\(id) applies \(entry.position) at \(position)"))
             }
             if meetsMarkers { follow(entry) }
-            let result = databases[current].apply(entry)
+            let result = databases[place].apply(entry)
             output.append(
                 .applied(
-                    entry, digest: database.live.digest, registers: database.live.registers))
+                    entry, digest: databases[place].live.digest,
+                    registers: databases[place].live.registers))
             guard let answer = waiting.first, answer.index == entry.index else { continue }
             waiting.removeFirst()
             if let result { self.answer(answer.key, .results(result)) }

@@ -38,9 +38,12 @@ extension SimulatedNode {
 
     private func turn(at now: Int) {
         guard machine?.isOver == false else { return }
-        let events = inbox
-        inbox.removeAll(keepingCapacity: true)
+        var events = spareInbox
+        spareInbox = []
+        swap(&events, &inbox)
         machine?.turn(events, at: clock(now), wallMilliseconds: wall(now))
+        events.removeAll(keepingCapacity: true)
+        spareInbox = events
         carryOut(at: now)
     }
 

@@ -133,6 +133,9 @@ final class SimulatedNode {
     /// Now and then something fails that may.
     var isMishapPossible = true
     var output: [NodeOutput] = []
+    /// Lists that were emptied, to be filled again: a new one for each step would cost more than what it holds.
+    var spareOutput: [NodeOutput] = []
+    var spareInbox: [NodeEvent] = []
     var counts = FaultCounts()
 
     static let folder = "/node"

@@ -14,7 +14,8 @@ import Service
 /// phase the faults stop, nodes that a majority can spare stay away, and the others must elect a
 /// leader, commit, agree and be ready within a bound. At the end the clients' histories are judged.
 package final class Simulation {
-    enum Event {
+    /// Indirect: it is moved into the queue and out again, and the largest are some hundred bytes.
+    indirect enum Event {
         case node(slot: Int, run: Int, NodeStep)
         case arrive(Message, at: PeerAddress, from: Int, run: Int)
         case unreachable(slot: Int, run: Int, NodeID)
@@ -285,9 +286,12 @@ package final class Simulation {
         reviewCopy(node)
         if slot == lostSlot { reviewLoss(node) }
         while !node.output.isEmpty {
-            let output = node.output
-            node.output.removeAll(keepingCapacity: true)
+            var output = node.spareOutput
+            node.spareOutput = []
+            swap(&output, &node.output)
             for item in output { perform(item, of: node) }
+            output.removeAll(keepingCapacity: true)
+            node.spareOutput = output
         }
         if let sight = node.sighting {
             let (term, commitIndex) = (sight.term.rawValue, sight.commitIndex.rawValue)
