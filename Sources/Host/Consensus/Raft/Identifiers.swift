@@ -151,11 +151,10 @@ package struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConverti
 }
 
 extension String {
-    /// What isn't equal to Swift has other bytes; what is may have.
+    /// What isn't equal to Swift has other bytes; what is may have, unless all of it is ASCII.
     fileprivate func hasBytes(of other: String) -> Bool {
         guard self == other else { return false }
-        return utf8.withContiguousStorageIfAvailable { own in
-            other.utf8.withContiguousStorageIfAvailable { own.elementsEqual($0) }
-        }.flatMap(\.self) ?? utf8.elementsEqual(other.utf8)
+        if utf8Span.isKnownASCII, other.utf8Span.isKnownASCII { return true }
+        return utf8.elementsEqual(other.utf8)
     }
 }

@@ -59,7 +59,7 @@ package struct Membership: Hashable, Sendable {
     package func isVoter(_ id: NodeID) -> Bool { self[id]?.suffrage == .voter }
 
     /// More than half of the voters.
-    package var quorum: Int { voters.count / 2 + 1 }
+    package var quorum: Int { members.count { $0.suffrage == .voter } / 2 + 1 }
 
     /// Adds a member or replaces the one with its ID.
     package func setting(_ member: Member) -> Membership {

@@ -46,16 +46,21 @@ extension RaftMachine {
     /// Sends each follower what it lacks, as far as flow control lets, and the heartbeats due.
     mutating func replicate() {
         guard case .leader(var leader) = roleState else { return }
+        // Held once only, its arrays change without being copied.
+        roleState = .follower(Follower())
         startReadRound(&leader)
+        let (round, isHeartbeatDue) = (leader.reads.round, leader.heartbeatDue)
         for i in leader.progress.indices {
-            replicate(to: &leader.progress[i], leader)
+            replicate(to: &leader.progress[i], round: round, isHeartbeatDue: isHeartbeatDue)
         }
         leader.heartbeatDue = false
         roleState = .leader(leader)
         confirmReads()
     }
 
-    private mutating func replicate(to peer: inout Progress, _ leader: Leader) {
+    private mutating func replicate(
+        to peer: inout Progress, round: UInt64, isHeartbeatDue: Bool
+    ) {
         while peer.nextIndex <= log.lastIndex {
             guard let previous = log.term(at: peer.nextIndex.previous) else {
                 wantSnapshot(for: &peer)
@@ -69,11 +74,11 @@ extension RaftMachine {
             let entries = log.batch(
                 from: peer.nextIndex, maxBytes: settings.maxMessageBytes,
                 maxCount: settings.maxMessageEntries)
-            send(entries, after: previous, to: &peer, round: leader.reads.round)
+            send(entries, after: previous, to: &peer, round: round)
         }
         let isCommitNews = peer.isReplicating && peer.sentCommitIndex < commitIndex
-        if leader.heartbeatDue || isCommitNews || peer.sentRound < leader.reads.round {
-            sendHeartbeat(to: &peer, round: leader.reads.round)
+        if isHeartbeatDue || isCommitNews || peer.sentRound < round {
+            sendHeartbeat(to: &peer, round: round)
         }
     }
 
@@ -110,6 +115,8 @@ extension RaftMachine {
         guard case .leader(var leader) = roleState, let i = leader.position(of: sender) else {
             return
         }
+        // Held once only, its arrays change without being copied.
+        roleState = .follower(Follower())
         var peer = leader.progress[i]
         peer.ticksSinceAnswer = 0
         peer.answeredRound = max(peer.answeredRound, answer.round)

@@ -162,20 +162,20 @@ extension NodeMachine {
         }
         standing.isInCluster = true
         standing.cluster = cluster
-        standing.epoch = log.term.epoch
-        standing.role = log.role
-        standing.leader = log.leader
-        if let leader = log.leader, leader != options.identity.id {
+        standing.epoch = log.raft.term.epoch
+        standing.role = log.raft.role
+        standing.leader = log.raft.leader
+        if let leader = log.raft.leader, leader != options.identity.id {
             standing.leaderAddress = address(of: leader)
             standing.leaderURL = acquaintances[leader]?.apiURL
         }
-        standing.isVoter = log.isVoter
-        standing.commitIndex = log.commitIndex
-        standing.knownCommitIndex = log.knownCommitIndex
-        standing.knowsCommitOfTerm = log.knowsCommitOfTerm
+        standing.isVoter = log.raft.isVoter
+        standing.commitIndex = log.raft.commitIndex
+        standing.knownCommitIndex = log.raft.knownCommitIndex
+        standing.knowsCommitOfTerm = log.raft.knowsCommitOfTerm
         standing.appliedIndex = log.appliedIndex
-        standing.sinceLeader = log.ticksSinceLeader.map { options.tick * $0 }
-        if log.leader == nil { standing.waitingFor = waitingFor }
+        standing.sinceLeader = log.raft.ticksSinceLeader.map { options.tick * $0 }
+        if log.raft.leader == nil { standing.waitingFor = waitingFor }
         return standing
     }
 
@@ -208,7 +208,7 @@ extension NodeMachine {
     @inline(__always)
     func servesAsLeader(_ log: LogSummary?) -> Bool {
         guard let log, let from = leaderReadsFrom, !servesNothing else { return false }
-        return log.isReadyLeader && log.appliedIndex >= from
+        return log.raft.isReadyLeader && log.appliedIndex >= from
     }
 
     // MARK: Describing members

@@ -15,11 +15,11 @@ package struct NodePositions: Sendable {
 
     init(_ log: LogSummary?) {
         guard let log else { return }
-        commitIndex = log.commitIndex
+        commitIndex = log.raft.commitIndex
         appliedIndex = log.appliedIndex
         durableIndex = log.durableIndex
         checkpointedIndex = log.checkpointedIndex
-        lastPosition = log.lastPosition
+        lastPosition = log.raft.lastPosition
     }
 }
 
@@ -92,9 +92,9 @@ extension NodeMachine {
 
     private mutating func outline(_ log: LogSummary?) -> NodeOutline {
         NodeOutline(
-            cluster: cluster, takesPart: log != nil, role: log?.role ?? .follower,
-            term: log?.term ?? .zero, leader: log?.leader,
-            membershipIndex: log?.membershipIndex ?? .zero,
+            cluster: cluster, takesPart: log != nil, role: log?.raft.role ?? .follower,
+            term: log?.raft.term ?? .zero, leader: log?.raft.leader,
+            membershipIndex: log?.raft.membershipIndex ?? .zero,
             exclusion: exclusion, isHalted: halt != nil, isSeeking: rendezvous.isSeeking,
             servesLocally: servesLocally(log),
             servesAsLeader: servesAsLeader(log)
