@@ -71,7 +71,7 @@ extension Simulation {
         for node in counted { schedule(.restart(slot: node.slot), in: random.within(0...500)) }
         let isServing = advance(through: now + 500 + Self.formationTime) {
             self.presentLeader != nil
-                && self.counted.allSatisfy { $0.machine?.status.isReady == true }
+                && self.counted.allSatisfy { $0.machine?.isReady == true }
         }
         guard invariants.violation == nil else { return }
         guard isServing else {

@@ -126,7 +126,7 @@ extension Simulation {
         return counted.allSatisfy { node in
             guard let member = membership[node.id] else { return false }
             return NodeIdentity(member: member) == node.identity && member.suffrage != .learner
-                && member.address == node.address && node.machine?.status.isReady == true
+                && member.address == node.address && node.machine?.isReady == true
         }
     }
 
@@ -140,7 +140,7 @@ extension Simulation {
             guard !absent.contains(node.slot) else { return true }
             guard let member = raft.membership[node.id] else { return false }
             return NodeIdentity(member: member) == node.identity && node.isUp
-                && node.machine?.status.isReady == true
+                && node.machine?.isReady == true
                 && node.database.live.position.index == raft.commitIndex
         }
     }

@@ -100,6 +100,7 @@ extension NodeMachine {
 
     /// Requests that wait go on when what they wait for has come to be.
     mutating func retryParked() {
+        guard router.mayRetry else { return }
         let standing = makeStanding()
         let waiting = router.retry(standing)
         guard !waiting.isEmpty else { return }

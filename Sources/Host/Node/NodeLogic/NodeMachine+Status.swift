@@ -63,7 +63,7 @@ extension NodeMachine {
     }
 
     /// This node may serve what its role allows. One that leaves still does, but nobody is to be sent to it.
-    var isReady: Bool {
+    package var isReady: Bool {
         guard let raft = replicated?.raft, !shutdown.hasBegun else { return false }
         return raft.leader != nil && isMember && exclusion == .none && canServeLocally
             && halt == nil && standstill == nil && raft.missing == nil
@@ -257,8 +257,8 @@ extension NodeMachine {
     }
 
     mutating func tickShutdown() {
-        let raft = replicated?.raft
-        let followsAnother = raft?.role != .leader && raft?.leader != nil
+        let followsAnother =
+            replicated?.raft.role != .leader && replicated?.raft.leader != nil
         if shutdown.hasLeft(followsAnother: followsAnother, now: now) { emit(.left) }
         guard shutdown.mayStop(isIdle: router.isIdle, now: now) else { return }
         router.refuseAll(.notReady("node \(options.identity.id) is stopping"))

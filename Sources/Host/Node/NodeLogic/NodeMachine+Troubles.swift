@@ -59,17 +59,17 @@ extension NodeMachine {
     /// A leader says once that a follower is silent, be it dead, hung or cut off, and once that it
     /// is back.
     private mutating func reviewFollowers() {
-        let raft = replicated?.raft
-        let leads = raft?.role == .leader
+        let leads = replicated?.raft.role == .leader
         followerContact.review(
-            leads ? raft?.progress ?? [] : [], limit: options.raft.quorumTicks,
+            leads ? replicated?.raft.progress ?? [] : [], limit: options.raft.quorumTicks,
             busy: snapshots.receiver)
         let silent = followerContact.silentMembers.map { id in
             (subject: id.rawValue, reason: "at \(address(of: id)?.rawValue ?? "unknown address")")
         }
         // Of a former leader's followers, and of former members, nothing is known any more.
+        let membership = leads ? replicated?.raft.membership : nil
         troubles.set(.followerSilent, silent) { id in
-            leads && raft?.membership.contains(NodeID(id)) ?? false
+            membership?.contains(NodeID(id)) ?? false
         }
     }
 

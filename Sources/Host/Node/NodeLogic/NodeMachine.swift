@@ -287,7 +287,8 @@ package struct NodeMachine: Sendable {
         membership.advance(
             replicated?.raft, leader: leaderHint, busy: snapshots.receiver, now: now)
         snapshots.tick(now: now)
-        router.expire(makeStanding(), now: now)
+        router.review(replicated?.raft.leader, now)
+        if router.isExpiryDue(now) { router.expire(makeStanding(), now: now) }
         expireCheckpoints()
         settle()
         retryParked()

@@ -7,7 +7,7 @@ import Time
 struct RegistryDriver {
     var keeper: RegistryKeeper
     /// Nil once the node has a cluster.
-    var formation: RegistryFormation?
+    @Aside var formation: RegistryFormation?
     /// As it was last handed to the disk.
     var state: RegistryState
     var watch = RegistryWatch()
@@ -34,7 +34,8 @@ struct RegistryDriver {
 
     mutating func tick(_ now: MonotonicTime) {
         keeper.tick(now - start)
-        formation?.tick(now - formationStart)
+        let time = now - formationStart
+        formation?.tick(time)
     }
 
     /// Notes what the answer shows and hands it to the machine that asked.

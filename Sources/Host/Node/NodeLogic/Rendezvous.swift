@@ -109,10 +109,10 @@ struct Rendezvous {
     /// caught up.
     static var acceptedFor: Duration { .seconds(2) }
 
-    let options: NodeOptions
+    @Aside private(set) var options: NodeOptions
     /// Of this process.
     var run: RandomID?
-    var search: Search?
+    @Aside var search: Search?
     /// Nil without a registry.
     var registry: RegistryDriver?
     /// What this node promised on the way to its cluster; it goes on telling others of the outcome.

@@ -9,13 +9,16 @@ extension RequestRouter {
     /// Answers what has waited for as long as it may.
     mutating func expire(_ standing: Standing, now: MonotonicTime) {
         review(standing.leader, now)
-        guard now >= nextExpiry else { return }
+        guard isExpiryDue(now) else { return }
         expireParked(standing, now)
         expireProposals(now)
         expireReads(standing, now)
         expireForwarded(now)
         nextExpiry = earliestDeadline
     }
+
+    /// Something may have waited for as long as it may.
+    func isExpiryDue(_ now: MonotonicTime) -> Bool { now >= nextExpiry }
 
     private mutating func expireParked(_ standing: Standing, _ now: MonotonicTime) {
         let isLate = { [applyTimeout] (pending: PendingRequest) in
@@ -72,7 +75,7 @@ extension RequestRouter {
     }
 
     /// The leader is at what was sent on to it, however long that takes. Who leads no more may never answer.
-    private mutating func review(_ leader: NodeID?, _ now: MonotonicTime) {
+    mutating func review(_ leader: NodeID?, _ now: MonotonicTime) {
         guard leader != lastLeader else { return }
         lastLeader = leader
         let end = now + limits.formerLeaderTime

@@ -269,6 +269,9 @@ struct RequestRouter {
         return due
     }
 
+    /// Whether anything waits that may go on.
+    var mayRetry: Bool { !parked.isEmpty || limits.rules.breaks(.resendsForwards) }
+
     /// Those that may go on since the standing changed; each must be dispatched again. There may be thousands, and
     /// the database goes on all the time: who waits for it alone is not tried before it has come so far.
     mutating func retry(_ standing: Standing) -> [PendingRequest] {
