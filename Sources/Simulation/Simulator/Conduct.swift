@@ -13,6 +13,8 @@ struct Conduct {
         var shown: MachineSighting?
         var membership = Membership()
         var formerMembership = Membership()
+        /// How many members were known when the membership was settled last; nil: it was not.
+        var settledAmong: Int?
         /// Where the log ended behind each of the last ticks in which it has led this term, oldest first.
         var ends: [LogIndex] = []
 
@@ -20,6 +22,13 @@ struct Conduct {
         var role: RoleName { shown?.role ?? .follower }
         var commitIndex: LogIndex { shown?.commitIndex ?? .zero }
         var membershipIndex: LogIndex { shown?.membershipIndex ?? .zero }
+
+        /// A tick may have passed, and nothing else.
+        mutating func tick(_ now: MachineSighting) {
+            guard now.nextTick != shown?.nextTick else { return }
+            shown = now
+            if now.role == .leader { noteEnd(now.lastPosition.index) }
+        }
 
         mutating func noteEnd(_ index: LogIndex) {
             if ends.count >= Conduct.endCount { ends.removeFirst() }
@@ -61,7 +70,7 @@ struct Conduct {
         noteDurable(node)
         guard let shown = node.sighting, shown.takesPart else { return nil }
         guard !isKnown(shown, of: node) else {
-            tick(shown, node.slot)
+            sights[node.slot].tick(shown)
             return (isExact ? breachOfOrder(shown, node) : nil).map { "\(node.id) \($0)" }
         }
         guard let raft = node.machine?.replicated?.raft else { return nil }
@@ -89,14 +98,6 @@ struct Conduct {
         return sights[node.slot].shown?.isAlike(shown) ?? false
     }
 
-    /// A tick may have passed, and nothing else.
-    private mutating func tick(_ shown: MachineSighting, _ slot: Int) {
-        guard shown.nextTick != sights[slot].shown?.nextTick else { return }
-        sights[slot].shown = shown
-        guard shown.role == .leader else { return }
-        sights[slot].noteEnd(shown.lastPosition.index)
-    }
-
     private mutating func note(
         _ raft: RaftMachine, _ shown: MachineSighting, _ former: Sight, _ node: SimulatedNode
     ) {
@@ -105,6 +106,7 @@ struct Conduct {
         var sight = Sight(
             run: node.run, shown: shown, membership: raft.membership,
             formerMembership: isNew ? former.membership : former.formerMembership,
+            settledAmong: former.membership == raft.membership ? former.settledAmong : nil,
             ends: leads ? former.ends : [])
         if sight.ends.isEmpty || shown.nextTick != former.shown?.nextTick {
             sight.noteEnd(shown.lastPosition.index)
@@ -112,7 +114,7 @@ struct Conduct {
         sights[node.slot] = sight
         if isNew { members.formUnion(raft.membership.members.map(NodeIdentity.init(member:))) }
         if isNew || shown.commitIndex > former.commitIndex {
-            if shown.membershipIndex <= shown.commitIndex { settle(raft.membership) }
+            if shown.membershipIndex <= shown.commitIndex { settle(raft.membership, node.slot) }
         }
         var index = former.commitIndex.next
         while index <= shown.commitIndex {
@@ -123,6 +125,13 @@ struct Conduct {
             }
             index = index.next
         }
+    }
+
+    /// Who is known becomes ever more: the same membership says nothing new of the same members.
+    private mutating func settle(_ membership: Membership, _ slot: Int) {
+        guard sights[slot].settledAmong != members.count else { return }
+        sights[slot].settledAmong = members.count
+        settle(membership)
     }
 
     private mutating func settle(_ membership: Membership) {

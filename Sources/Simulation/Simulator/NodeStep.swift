@@ -32,8 +32,9 @@ enum RequestOrigin: Equatable {
     case node(slot: Int, run: Int, RequestKey)
 }
 
-/// What a node wants of the world, in order.
-enum NodeOutput {
+/// What a node wants of the world, in order. Indirect: it is handed on as it is, and the largest are some
+/// hundred bytes.
+indirect enum NodeOutput {
     case after(Int, NodeStep)
     case send(Message, to: PeerAddress)
     case answer(RequestOrigin, Outcome)
