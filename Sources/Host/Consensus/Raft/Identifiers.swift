@@ -108,11 +108,22 @@ package struct RandomID: Hashable, Comparable, Sendable, CustomStringConvertible
 
     /// 32 hexadecimal digits, as `description` writes them; nil for anything else.
     package init?(_ text: String) {
-        guard text.utf8.count == 32, text.allSatisfy(\.isHexDigit),
-            let high = UInt64(text.prefix(16), radix: 16),
-            let low = UInt64(text.suffix(16), radix: 16)
-        else { return nil }
+        guard text.utf8.count == 32 else { return nil }
+        var (high, low) = (UInt64(0), UInt64(0))
+        for byte in text.utf8 {
+            guard let digit = Self.digit(byte) else { return nil }
+            (high, low) = (high << 4 | low >> 60, low << 4 | digit)
+        }
         self.init(high: high, low: low)
+    }
+
+    private static func digit(_ byte: UInt8) -> UInt64? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt64(byte - UInt8(ascii: "0"))
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): UInt64(byte - UInt8(ascii: "a") + 10)
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): UInt64(byte - UInt8(ascii: "A") + 10)
+        default: nil
+        }
     }
 }
 

@@ -3,7 +3,7 @@ extension RaftMachine {
     /// Commits what a quorum of voters holds durably. Only entries of the leader's own term are
     /// committed by counting; earlier ones become so with them (thesis figure 3.7).
     mutating func commitByCounting() {
-        guard case .leader(let leader) = roleState else { return }
+        guard log.lastIndex > commitIndex, case .leader(let leader) = roleState else { return }
         let voters = membership.voters
         guard !voters.isEmpty else { return }
         let counted = breaks(.countsNonvoters) ? membership.members : voters

@@ -203,8 +203,10 @@ package struct RaftMachine: Sendable {
     /// All that is to be done since the last call, in the order in which it must be done.
     package mutating func takeEffects() -> Effects {
         replicate()
-        defer { pending = Effects() }
-        return pending
+        // Taken out, not copied.
+        var effects = Effects()
+        swap(&effects, &pending)
+        return effects
     }
 
     // MARK: Queries

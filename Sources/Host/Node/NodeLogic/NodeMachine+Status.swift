@@ -183,6 +183,7 @@ extension NodeMachine {
         situation.membership = raft.membership
         situation.hasVoted = raft.hasVoted
         situation.isLogEmpty = raft.lastPosition.index == .zero
+        situation.places.reserveCapacity(raft.membership.members.count)
         for member in raft.membership.members where member.id != options.identity.id {
             situation.places[member.id] = address(of: member.id)
         }

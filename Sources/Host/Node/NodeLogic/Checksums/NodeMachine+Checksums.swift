@@ -6,14 +6,16 @@ import Wire
 
 /// Checksums through the log: what the machine does for `ChecksumDesk`.
 extension NodeMachine {
-    private var checksumSituation: ChecksumDesk.Situation? {
-        guard let raft = replicated?.raft else { return nil }
+    private mutating func makeChecksumSituation() -> ChecksumDesk.Situation? {
+        guard let log = replicated?.summary(), let membership = replicated?.raft.membership
+        else { return nil }
         let own = options.identity.id
-        let mayPropose = canServeAsLeader && quarantine.cause == nil && !shutdown.hasBegun
+        let mayPropose =
+            servesAsLeader(log) && quarantine.cause == nil && !shutdown.hasBegun
         // Whoever can't read a marker could apply nothing after it.
         let isUnderstood =
             mayPropose
-            && raft.membership.members.allSatisfy { member in
+            && membership.members.allSatisfy { member in
                 member.id == own
                     || acquaintances[member.id].map {
                         $0.identity.incarnation == member.incarnation
@@ -21,13 +23,13 @@ extension NodeMachine {
                     } ?? false
             }
         return ChecksumDesk.Situation(
-            own: own, membership: raft.membership, mayPropose: mayPropose,
-            commitIndex: raft.commitIndex, isUnderstood: isUnderstood)
+            own: own, membership: membership, mayPropose: mayPropose,
+            commitIndex: log.raft.commitIndex, isUnderstood: isUnderstood)
     }
 
     /// With each tick.
     mutating func reviewChecksums() {
-        guard let situation = checksumSituation else { return }
+        guard let situation = makeChecksumSituation() else { return }
         if let marker = checksums.due(situation, now: now) {
             propose([(.own, LogCommand.checksum(marker).encoded())])
         }
