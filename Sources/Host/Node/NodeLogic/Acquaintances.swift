@@ -14,6 +14,8 @@ struct Acquaintances {
     private var lost: Set<NodeID> = []
     /// Those of `hellos` that were no members when they were met, the oldest first.
     private var joiners: [NodeID] = []
+    /// Nobody of these members is due through this time, unless more is learnt of one.
+    private var rest: (through: MonotonicTime, of: Membership)?
 
     /// Joiners that are remembered: whoever asks to join says who it is, as often as it likes.
     static let mostJoiners = 64
@@ -27,16 +29,20 @@ struct Acquaintances {
     mutating func met(_ hello: Hello) {
         hellos[hello.identity.id] = hello
         lost.remove(hello.identity.id)
+        rest = nil
     }
 
     /// A message did not get through.
     mutating func unreachable(_ id: NodeID) {
-        if hints[id] != nil { lost.insert(id) }
+        guard hints[id] != nil else { return }
+        lost.insert(id)
+        rest = nil
     }
 
     /// Who is no member asks to join, and was found where it says.
     mutating func metJoiner(_ hello: Hello) {
         let id = hello.identity.id
+        rest = nil
         if hellos.updateValue(hello, forKey: id) == nil { joiners.append(id) }
         guard joiners.count > Self.mostJoiners else { return }
         let oldest = joiners.removeFirst()
@@ -60,6 +66,7 @@ struct Acquaintances {
 
     /// It is nobody's member any more.
     mutating func forget(_ id: NodeID) {
+        rest = nil
         hints[id] = nil
         hellos[id] = nil
         asked[id] = nil
@@ -78,17 +85,28 @@ struct Acquaintances {
     mutating func due(
         _ membership: Membership, except own: NodeID, now: MonotonicTime
     ) -> [Member] {
-        membership.members.filter { member in
+        if let rest, now <= rest.through, membership == rest.of { return [] }
+        var through = MonotonicTime(nanoseconds: .max)
+        let due = membership.members.filter { member in
             guard member.id != own else { return false }
             let isKnown =
                 hellos[member.id]?.address == member.address && !lost.contains(member.id)
             let pause = isKnown ? Self.refreshPause : Self.pause
-            if let last = asked[member.id], now - last <= pause { return false }
+            if let last = asked[member.id], now - last <= pause {
+                through = min(through, last + pause)
+                return false
+            }
             asked[member.id] = now
+            through = min(through, now + pause)
             return true
         }
+        rest = (through, membership)
+        return due
     }
 
     /// A new leader asks all again at once.
-    mutating func askAgain() { asked = [:] }
+    mutating func askAgain() {
+        asked = [:]
+        rest = nil
+    }
 }

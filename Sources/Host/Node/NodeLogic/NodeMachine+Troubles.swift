@@ -77,7 +77,7 @@ extension NodeMachine {
 
     /// Notes which members spoke.
     mutating func heard(_ messages: [Message]) {
-        for message in messages where spokeAt[message.from.id] != now {
+        for message in messages {
             guard replicated?.raft.membership.contains(message.from.id) ?? false else { continue }
             spokeAt[message.from.id] = now
         }

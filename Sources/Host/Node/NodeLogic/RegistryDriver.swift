@@ -32,7 +32,13 @@ struct RegistryDriver {
         formationStart = now
     }
 
-    mutating func tick(_ now: MonotonicTime) {
+    /// Takes an input, at this time.
+    mutating func step(_ now: MonotonicTime, _ input: (inout RegistryDriver) -> Void) {
+        tick(now)
+        input(&self)
+    }
+
+    private mutating func tick(_ now: MonotonicTime) {
         keeper.tick(now - start)
         let time = now - formationStart
         formation?.tick(time)

@@ -130,11 +130,8 @@ extension Rendezvous {
 
     mutating func stepRegistry(_ input: (inout RegistryDriver) -> Void) {
         // A node on its way out asks for nothing more.
-        guard !situation.isStopping, var driver = registry else { return }
-        registry = nil
-        driver.tick(now)
-        input(&driver)
-        registry = driver
+        guard !situation.isStopping, registry != nil else { return }
+        registry?.step(now, input)
         var isDone = false
         while !isDone {
             let forming = registry?.formation?.takeEffects() ?? []

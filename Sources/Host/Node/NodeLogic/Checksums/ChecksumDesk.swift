@@ -182,6 +182,9 @@ struct ChecksumDesk {
         isNews = true
     }
 
+    /// Something is to be judged that was not yet.
+    var isVerdictDue: Bool { isNews && comparison != nil }
+
     /// What the readings at the last marker say, as far as they are known; nil: no news.
     /// - Parameter tracesAlike: whether a node's trace can be compared with this node's.
     mutating func verdict(

@@ -38,7 +38,7 @@ extension NodeMachine {
                 .checksums(member.id), .checksums, at: address(of: member.id) ?? member.address,
                 of: NodeIdentity(member: member), timeout: .seconds(2))
         }
-        judgeChecksums(situation)
+        if checksums.isVerdictDue { judgeChecksums(situation) }
         reviewEngines()
         reviewQuarantine()
     }
