@@ -241,8 +241,8 @@ import Time
         let faults = other.takeBackUnfinished(stop)
         #expect(faults.count == 1 && faults[0].description.contains("another place"), "\(faults)")
         // Nor does a listing that is refused say that nothing is there.
-        let refused = #expect(throws: StorageFault.self) { try other.list(archive: "", stop) }
-        #expect(refused?.isUnseen == true)
+        let listing = #expect(throws: StorageFault.self) { try other.list(archive: "", stop) }
+        #expect(listing?.isUnseen == true)
         try server.control([.init("faults", .object([]))])
         #expect(next.takeBackUnfinished(stop).isEmpty)
         #expect(try server.unfinished().isEmpty)
