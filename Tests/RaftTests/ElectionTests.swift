@@ -134,6 +134,20 @@ import Testing
         #expect(said(&raft, request(4, term: 2)) == [granted])
     }
 
+    /// What it holds more may be that it took the other's place.
+    @Test func `A data directory in the place of a known one gets a vote where it holds more`() {
+        var raft = Elected.follower()
+        var known = request(2, term: 2, log: raft.lastPosition)
+        known.from = identity(2, 1)
+        #expect(said(&raft, known).isEmpty)
+        let more = position(raft.lastPosition.index.rawValue + 1, 1)
+        var longer = request(2, term: 2, log: more)
+        longer.from = identity(2, 1)
+        #expect(said(&raft, longer) == [granted])
+        // The other has none of the same term.
+        #expect(said(&raft, request(2, term: 2, log: more)) == [refused])
+    }
+
     @Test func `A learner and another incarnation of a voter never campaign`() {
         for members in [
             [member(1, .learner), member(2)], [member(1, .nonvoter), member(2)],

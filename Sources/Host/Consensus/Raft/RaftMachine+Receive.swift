@@ -13,9 +13,8 @@ extension RaftMachine {
         }
     }
 
-    /// A leader's messages count whoever it is: a quorum elected it, by votes that did check its
-    /// incarnation, and this node's membership may be old. Votes and acknowledgements count only
-    /// from the very data directory that the membership names.
+    /// A leader's messages count whoever it is: a quorum elected it, and this node's membership may be
+    /// old. Votes and acknowledgements count only from the very data directory that the membership names.
     private func dropReason(of message: Message) -> DropReason? {
         guard message.cluster == cluster else { return .otherCluster }
         guard message.to == identity.id else { return .otherDestination }
@@ -23,9 +22,11 @@ extension RaftMachine {
         let member = membership[message.from.id]
         let isOtherIncarnation = member.map { $0.incarnation != message.from.incarnation } ?? false
         switch message.body {
-        case .voteRequest:
-            // A candidate this node has not heard of may be a newer member (thesis §4.1).
-            return isOtherIncarnation ? .unknownIncarnation : nil
+        case .voteRequest(let request):
+            // A candidate this node has not heard of may be a newer member (thesis §4.1); so may a data directory
+            // that took the place of the one this node knows, if it holds entries that this node lacks.
+            let holdsNothingNew = log.lastPosition.isUpToDate(with: request.lastLog)
+            return isOtherIncarnation && holdsNothingNew ? .unknownIncarnation : nil
         case .voteAnswer, .appendAnswer, .termIsBehind:
             return isOtherIncarnation ? .unknownIncarnation : member == nil ? .notMember : nil
         case .appendEntries, .timeoutNow:
