@@ -63,6 +63,7 @@ import Wire
             // Less than the index of SQLite's log takes.
             let next = database.databases.file(of: Generation(2))
             try database.databases.create(Generation(2))
+            unlink(next + "-shm")
             small.rlim_cur = 16_000
             setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &small)
             do throws(ApplyFault) {
