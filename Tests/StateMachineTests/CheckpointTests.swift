@@ -60,20 +60,6 @@ import Wire
             guard try database.applier.checkpoint().extent == .complete else { exit(6) }
             try database.execute("INSERT INTO t VALUES(zeroblob(400000))")
             guard try database.rows("SELECT count(*) FROM t") == ["2"] else { exit(7) }
-            // Less than the index of SQLite's log takes.
-            let next = database.databases.file(of: Generation(2))
-            try database.databases.create(Generation(2))
-            unlink(next + "-shm")
-            small.rlim_cur = 16_000
-            setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &small)
-            do throws(ApplyFault) {
-                _ = try Applier(path: next)
-                exit(8)
-            } catch {
-                guard error == .diskFull else { exit(9) }
-            }
-            setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
-            _ = try Applier(path: next)
         }
     }
 

@@ -147,16 +147,12 @@ static int shim_close(sqlite3_file *file) {
     return original_of(file)->xClose(file);
 }
 
-// The index of the write-ahead log is memory of SQLite's here, and when it grows is this node's matter. That its file
-// finds no room is the same as with any other.
+// The index of the write-ahead log is memory of SQLite's here, and when it grows is this node's matter.
 static int shim_shm_map(sqlite3_file *file, int region, int size, int extend, void volatile **out) {
     csqlite_pause_work(1);
     int rc = original_of(file)->xShmMap(file, region, size, extend, out);
-    int code = errno;
     csqlite_pause_work(0);
-    if (rc != SQLITE_IOERR_SHMSIZE || (code != ENOSPC && code != EDQUOT && code != EFBIG)) return rc;
-    disk_full_count++;
-    return SQLITE_FULL;
+    return rc;
 }
 
 // NULL when there are more tables than expected.
