@@ -32,7 +32,7 @@ private final class FakeJudge: RightsJudge {
     func judge(
         _ credential: Credential, _ need: RightsNeed, for asker: Asker,
         later: @escaping @Sendable (Bool) -> Void
-    ) -> Bool? {
+    ) -> RightsVerdict? {
         state.withLock { state in
             state.asked.append(credential)
             state.askers.append(asker)
@@ -40,7 +40,7 @@ private final class FakeJudge: RightsJudge {
                 state.late.append(later)
                 return nil
             }
-            return need.isMet(by: [state.grants])
+            return RightsVerdict(isGranted: need.isMet(by: [state.grants]))
         }
     }
 
@@ -138,10 +138,7 @@ private final class FakeJudge: RightsJudge {
         func judge(
             _ credential: Credential, _ need: RightsNeed, for asker: Asker,
             later: @escaping @Sendable (Bool) -> Void
-        ) -> Bool? {
-            asker.noteShortage()
-            return false
-        }
+        ) -> RightsVerdict? { .noRoom }
     }
 
     @Test func `Whose credential nobody has room to look at may try again`() throws {

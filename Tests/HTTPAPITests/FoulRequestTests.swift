@@ -15,7 +15,7 @@ import Wire
         func judge(
             _ credential: Credential, _ need: RightsNeed, for asker: Asker,
             later: @escaping @Sendable (Bool) -> Void
-        ) -> Bool? { false }
+        ) -> RightsVerdict? { .refused }
     }
 
     private static let body = #"["SELECT 1"]"#

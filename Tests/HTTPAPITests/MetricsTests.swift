@@ -53,7 +53,7 @@ import Wire
             func judge(
                 _ credential: Credential, _ need: RightsNeed, for asker: Asker,
                 later: @escaping @Sendable (Bool) -> Void
-            ) -> Bool? { false }
+            ) -> RightsVerdict? { .refused }
         }
         for (open, status) in [([], 401), (["metrics"], 200), (["ready"], 401)] {
             let client = try Client(

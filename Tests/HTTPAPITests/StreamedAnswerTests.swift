@@ -160,7 +160,7 @@ import Wire
         func judge(
             _ credential: Credential, _ need: RightsNeed, for asker: Asker,
             later: @escaping @Sendable (Bool) -> Void
-        ) -> Bool? { isOver.withLock { !$0 } }
+        ) -> RightsVerdict? { RightsVerdict(isGranted: isOver.withLock { !$0 }) }
     }
 
     @Test func `A token that expires ends no answer under way, and opens nothing more`() throws {

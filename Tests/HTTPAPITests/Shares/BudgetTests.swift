@@ -118,7 +118,7 @@ import Testing
         func judge(
             _ credential: Credential, _ need: RightsNeed, for asker: Asker,
             later: @escaping @Sendable (Bool) -> Void
-        ) -> Bool? { true }
+        ) -> RightsVerdict? { .granted }
 
         func principal(of credential: Credential) -> String? {
             count.withLock { $0 += 1 }

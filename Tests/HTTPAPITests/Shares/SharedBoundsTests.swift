@@ -88,7 +88,7 @@ import Wire
         func judge(
             _ credential: Credential, _ need: RightsNeed, for asker: Asker,
             later: @escaping @Sendable (Bool) -> Void
-        ) -> Bool? { true }
+        ) -> RightsVerdict? { .granted }
 
         func principal(of credential: Credential) -> String? {
             if case .password(let user, _) = credential { user } else { nil }

@@ -1,17 +1,26 @@
 import Synchronization
 
+/// What a judge says at once.
+package enum RightsVerdict: Sendable {
+    case granted
+    case refused
+    /// Nothing of what was shown: too many are waited for to look at one more. Who hears of it asks again.
+    case noRoom
+
+    package init(isGranted: Bool) { self = isGranted ? .granted : .refused }
+}
+
 /// Decides who may do what. From any thread.
 package protocol RightsJudge: Sendable {
     /// Never blocks.
     /// - Parameters:
     ///   - later: takes the verdict that is not known at once, on another thread; of requests with one
     ///     credential in the order in which they were asked.
-    /// - Returns: nil when the verdict comes later. False also where too many are waited for to look at one more, which
-    ///   the asker is told (`Asker.noteShortage`).
+    /// - Returns: nil when the verdict comes later.
     func judge(
         _ credential: Credential, _ need: RightsNeed, for asker: Asker,
         later: @escaping @Sendable (Bool) -> Void
-    ) -> Bool?
+    ) -> RightsVerdict?
 
     /// Whose credential it is, as long as the judge remembers that it was right; nil: nobody has verified it,
     /// be it that everybody may do what was asked for. Never blocks.
@@ -28,7 +37,6 @@ package final class Asker: Sendable {
     /// As numbers, with or without a port: guesses from one address are slowed.
     package let address: String
     private let gone = Atomic(false)
-    private let isShort = Atomic(false)
 
     package init(address: String) {
         self.address = address
@@ -39,11 +47,4 @@ package final class Asker: Sendable {
 
     /// Whether `leave` was called.
     package var isGone: Bool { gone.load(ordering: .relaxed) }
-
-    /// The verdict that is given in this call says nothing of what was shown: there was no room to look at it.
-    package func noteShortage() { isShort.store(true, ordering: .relaxed) }
-
-    /// Whether `noteShortage` was called; to be asked behind each verdict of false that is given at once, where the
-    /// verdict was asked for.
-    package func takeShortage() -> Bool { isShort.exchange(false, ordering: .relaxed) }
 }

@@ -182,23 +182,21 @@ package final class CredentialJudge: RightsJudge {
     package func judge(
         _ credential: Credential, _ need: RightsNeed, for asker: Asker,
         later: @escaping @Sendable (Bool) -> Void
-    ) -> Bool? {
+    ) -> RightsVerdict? {
         let fingerprint = key.fingerprint(credential)
         let waiting = Waiting(need: need, asker: asker, later: later)
         let found = state.withLock { state in
             Self.find(credential, fingerprint, waiting, in: &state, at: .now)
         }
         switch found {
-        case .verdict(let verdict): return counted(verdict)
+        case .verdict(let verdict): return RightsVerdict(isGranted: counted(verdict))
         case .failed:
             logRefusal(of: credential, from: asker.address)
-            return counted(false)
+            return RightsVerdict(isGranted: counted(false))
         case .later:
             wakes.post(.jobAdded)
             return nil
-        case .noRoom:
-            asker.noteShortage()
-            return false
+        case .noRoom: return .noRoom
         }
     }
 

@@ -32,8 +32,9 @@ package struct HTTPDoor: Sendable {
             return .mayPass
         }
         switch judge.judge(credential, operation.rightsNeed, for: asker, later: later) {
-        case true?: return .mayPass
-        case false?: return asker.takeShortage() ? .noRoom : .refused
+        case .granted?: return .mayPass
+        case .refused?: return .refused
+        case .noRoom?: return .noRoom
         case nil: return .wait
         }
     }

@@ -28,13 +28,10 @@ extension Node {
                 }
             }
             switch verdict {
-            case true?: granted.append(request)
-            case false?:
-                // Who hears that it is busy asks again.
-                refused.append(
-                    caller.asker.takeShortage()
-                        ? Reply(id: request.id, outcome: .failed(.busy))
-                        : Self.refusal(of: request))
+            case .granted?: granted.append(request)
+            case .refused?: refused.append(Self.refusal(of: request))
+            // Who hears that it is busy asks again.
+            case .noRoom?: refused.append(Reply(id: request.id, outcome: .failed(.busy)))
             case nil: break
             }
         }
@@ -57,13 +54,18 @@ extension Node {
         else { return goOn() }
         let hadNone = caller.credential == .none
         let end: @Sendable (Bool) -> Void = { verdict in
-            if verdict { goOn() } else { reply(Self.refusal(of: request, hadNone: hadNone)) }
+            guard !verdict else { return goOn() }
+            let hint = hadNone ? " (did you forget to set -join-as?)" : ""
+            reply(Self.refusal(of: request, .unauthorized, "unauthorized\(hint)"))
         }
-        let verdict = judge.judge(
-            caller.credential, need, for: caller.asker, later: end)
-        guard let verdict else { return }
-        if !verdict, caller.asker.takeShortage() { return reply(Self.noRoom(for: request)) }
-        end(verdict)
+        switch judge.judge(caller.credential, need, for: caller.asker, later: end) {
+        case .granted?: end(true)
+        case .refused?: end(false)
+        // Who asks to join asks again.
+        case .noRoom?:
+            reply(Self.refusal(of: request, .busy, "too many credentials wait to be looked at"))
+        case nil: break
+        }
     }
 
     /// Who returns to its cluster asks for nothing new: a member tells where it is, and whoever is none
@@ -75,16 +77,10 @@ extension Node {
         return theirs == links.board.status.cluster
     }
 
-    /// Who asks to join asks again.
-    private static func noRoom(for request: PeerRequest) -> PeerAnswer {
-        let text = "too many credentials wait to be looked at"
+    private static func refusal(
+        of request: PeerRequest, _ code: JoinRefusal.Code, _ text: String
+    ) -> PeerAnswer {
         guard case .join = request else { return .failed(text) }
-        return .joinRefused(JoinRefusal(code: .busy, text: text))
-    }
-
-    private static func refusal(of request: PeerRequest, hadNone: Bool) -> PeerAnswer {
-        let text = "unauthorized" + (hadNone ? " (did you forget to set -join-as?)" : "")
-        guard case .join = request else { return .failed(text) }
-        return .joinRefused(JoinRefusal(code: .unauthorized, text: text))
+        return .joinRefused(JoinRefusal(code: code, text: text))
     }
 }
