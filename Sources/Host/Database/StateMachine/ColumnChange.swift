@@ -148,12 +148,7 @@ extension WriteSession {
         guard statement.compiled.facts.changesSchema, statement.compiled.facts.keyword == .other,
             !statement.compiled.isReadOnly
         else { return nil }
-        var copy = sql
-        let change = copy.withUTF8 {
-            ColumnChange(
-                UnsafeRawBufferPointer(
-                    rebasing: UnsafeRawBufferPointer($0)[offset..<statement.end]))
-        }
+        let change = statement.withText(of: sql, from: offset) { ColumnChange($0) }
         guard let reason = try change?.refusal(on: connection) else { return nil }
         return SQLiteError(extendedCode: SQLITE_ERROR, message: reason)
     }

@@ -1,3 +1,4 @@
+internal import CSQLite
 internal import SQLite
 
 /// How many names of the schema SQLite has in one list. It keeps those of tables and views, of indexes, of triggers and of
@@ -6,8 +7,6 @@ internal import SQLite
 /// whenever a connection reads the schema, and ten times as many an hour.
 struct SchemaNames {
     private static let lists = 64
-    private static let parentKind = 3
-    private static let kinds = 4
     /// With so many in each of them a schema has a quarter of a million tables.
     static let mostInList = 4096
     /// SQLite goes through all indexes of a table for each: 10,000 of them take a second.
@@ -15,7 +14,13 @@ struct SchemaNames {
     /// Names behind UPDATE OF, of all triggers of a table: SQLite goes through them for each column that an UPDATE sets.
     static let mostListed = 10_000
 
-    private var counts = [Int](repeating: 0, count: SchemaNames.kinds * SchemaNames.lists)
+    /// Each has lists of its own. Parents are what foreign keys refer to.
+    private enum Kind: Int, CaseIterable {
+        case table, index, trigger, parent
+    }
+
+    private var counts = [Int](
+        repeating: 0, count: Kind.allCases.count * SchemaNames.lists)
     private var parents: Set<ByteText> = []
     private var views: Set<ByteText> = []
     /// How many tables and views have, where they have some.
@@ -29,17 +34,18 @@ struct SchemaNames {
     ///   - type: as the schema says it.
     ///   - owner: the table or view that the object belongs to.
     mutating func add(_ name: String, type: String?, owner: String) {
+        let key = Self.key(name)
         switch type {
         case "index":
             indexes[Self.key(owner), default: 0] += 1
-            add(Self.key(name).bytes, kind: 1)
+            add(key, .index)
         case "trigger":
             triggers[Self.key(owner), default: 0] += 1
-            add(Self.key(name).bytes, kind: 2)
+            add(key, .trigger)
         case "view":
-            views.insert(Self.key(name))
-            add(Self.key(name).bytes, kind: 0)
-        default: add(Self.key(name).bytes, kind: 0)
+            views.insert(key)
+            add(key, .table)
+        default: add(key, .table)
         }
     }
 
@@ -85,7 +91,7 @@ struct SchemaNames {
             guard case .word(let range) = token, tokens.isKeyword(range, "REFERENCES"),
                 let name = Self.name(&tokens, in: sql), parents.insert(name).inserted
             else { continue }
-            add(name.bytes, kind: Self.parentKind)
+            add(name, .parent)
         }
     }
 
@@ -102,11 +108,40 @@ struct SchemaNames {
     }
 
     /// - Parameter name: in lower case.
-    private mutating func add(_ name: some Sequence<UInt8>, kind: Int) {
+    private mutating func add(_ name: ByteText, _ kind: Kind) {
         var hash: UInt32 = 0
-        for byte in name { hash = (hash &+ UInt32(byte)) &* 0x9E37_79B1 }
-        let place = kind * Self.lists + Int(hash % UInt32(Self.lists))
+        for byte in name.bytes { hash = (hash &+ UInt32(byte)) &* 0x9E37_79B1 }
+        let place = kind.rawValue * Self.lists + Int(hash % UInt32(Self.lists))
         counts[place] += 1
         fullest = max(fullest, counts[place])
+    }
+}
+
+extension WriteSession {
+    /// Why a CREATE TRIGGER or CREATE INDEX is refused; nil for any other statement. By what is known of the schema: to look
+    /// through all of it takes long where it is large.
+    /// - Parameter sql: the statement begins at `offset` of it.
+    func refusalOfOwner(_ statement: ScriptStatement, of sql: String, from offset: Int)
+        -> SQLiteError?
+    {
+        let facts = statement.compiled.facts
+        guard !statement.compiled.isReadOnly, (facts.indexOwner ?? facts.triggerOwner) != nil
+        else { return nil }
+        let names = guardian.storedLiterals.names
+        if let table = facts.indexOwner, names.indexCount(of: table) >= guardian.mostIndexes {
+            return SQLiteError(
+                extendedCode: SQLITE_ERROR,
+                message: "too many indexes: at most \(guardian.mostIndexes) on a table")
+        }
+        guard let owner = facts.triggerOwner else { return nil }
+        let listed = statement.withText(of: sql, from: offset) { SchemaNames.listed(in: $0) }
+        if listed > 1, names.listedCount(of: owner) + listed > guardian.mostListed {
+            return SQLiteError(
+                extendedCode: SQLITE_ERROR,
+                message:
+                    "too many columns behind UPDATE OF: at most \(guardian.mostListed) in all triggers of a table"
+            )
+        }
+        return ViewNames.refusal(ofTriggerOn: owner, in: names)
     }
 }

@@ -55,6 +55,17 @@ struct ScriptStatement {
     var end: Int
     /// Nothing but blanks and comments follow.
     var isLast: Bool
+
+    /// Hands on its own text.
+    /// - Parameter sql: it begins at `offset` of it.
+    func withText<Result>(
+        of sql: String, from offset: Int, _ body: (UnsafeRawBufferPointer) -> Result
+    ) -> Result {
+        var copy = sql
+        return copy.withUTF8 {
+            body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer($0)[offset..<end]))
+        }
+    }
 }
 
 enum CompileOutcome {

@@ -53,41 +53,41 @@ struct StoredLiterals {
         let (columns, first) = (mostColumns, lookups.count)
         while try objects.step() {
             lastRow = objects.integer(at: 4)
-            names.add(
-                objects.text(at: 0) ?? "", type: objects.text(at: 2),
-                owner: objects.text(at: 1) ?? "")
+            let (name, owner, type) = (
+                objects.text(at: 0), objects.text(at: 1), objects.text(at: 2)
+            )
+            names.add(name ?? "", type: type, owner: owner ?? "")
             // An index that SQLite makes for a constraint.
             if objects.integer(at: 6) != 0 { continue }
             let sql = objects.blob(at: 3)
             let size = sql.withUnsafeBytes { StatementSize(stored: $0) }
             constants += size.constants
             if size.cost.references > 0 { sql.withUnsafeBytes { names.addParents(of: $0) } }
-            if objects.text(at: 2) == "trigger" {
-                let owner = objects.text(at: 1) ?? ""
-                sql.withUnsafeBytes { names.addListed(of: $0, owner: owner) }
+            if type == "trigger" {
+                sql.withUnsafeBytes { names.addListed(of: $0, owner: owner ?? "") }
             }
             schemaSize.add(
                 bytes: objects.byteCount(at: 3, isText: false), tokens: size.tokens,
                 uniques: size.cost.uniques,
-                isVirtual: objects.integer(at: 5) != 0, isTrigger: objects.text(at: 2) == "trigger")
-            switch objects.text(at: 2) {
+                isVirtual: objects.integer(at: 5) != 0, isTrigger: type == "trigger")
+            switch type {
             case "table": mostColumns = max(mostColumns, size.cost.commas.inner + 1)
             case "view": mostColumns = max(mostColumns, size.cost.commas.outer + 1)
             default: break
             }
-            if objects.text(at: 2) == "view" || objects.text(at: 2) == "table" {
-                let key = Self.key(of: objects.text(at: 0))
+            if type == "view" || type == "table" {
+                let key = Self.key(of: name)
                 if Self.isModule(key) { likeModules.insert(key) }
             }
-            if objects.text(at: 2) == "view" || objects.text(at: 2) == "trigger" {
+            if type == "view" || type == "trigger" {
                 let found = sql.withUnsafeBytes { ColumnLookups($0) }
                 mostColumns = max(mostColumns, found.widest)
-                lookups.append((Self.key(of: objects.text(at: 0)), found.count))
+                lookups.append((Self.key(of: name), found.count))
             }
             let literals = size.literalBytes
             guard literals > 0 else { continue }
-            add(literals, to: objects.text(at: 0))
-            if objects.text(at: 2) == "index" { add(literals, to: objects.text(at: 1)) }
+            add(literals, to: name)
+            if type == "index" { add(literals, to: owner) }
             total += literals
         }
         schemaSize.fullestList = names.fullest

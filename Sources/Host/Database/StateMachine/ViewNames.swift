@@ -63,38 +63,3 @@ struct ViewNames {
             message: "too many triggers: at most \(mostTriggers) on a view")
     }
 }
-
-extension WriteSession {
-    /// Why a CREATE TRIGGER or CREATE INDEX is refused; nil for any other statement. By what is known of the schema: to look
-    /// through all of it takes long where it is large.
-    /// - Parameter sql: the statement begins at `offset` of it.
-    func refusalOfOwner(_ statement: ScriptStatement, of sql: String, from offset: Int)
-        -> SQLiteError?
-    {
-        guard !statement.compiled.isReadOnly else { return nil }
-        let facts = statement.compiled.facts
-        if let table = facts.indexOwner,
-            guardian.storedLiterals.names.indexCount(of: table) >= guardian.mostIndexes
-        {
-            return SQLiteError(
-                extendedCode: SQLITE_ERROR,
-                message: "too many indexes: at most \(guardian.mostIndexes) on a table")
-        }
-        guard let owner = facts.triggerOwner else { return nil }
-        let names = guardian.storedLiterals.names
-        var copy = sql
-        let listed = copy.withUTF8 {
-            SchemaNames.listed(
-                in: UnsafeRawBufferPointer(
-                    rebasing: UnsafeRawBufferPointer($0)[offset..<statement.end]))
-        }
-        if listed > 1, names.listedCount(of: owner) + listed > guardian.mostListed {
-            return SQLiteError(
-                extendedCode: SQLITE_ERROR,
-                message:
-                    "too many columns behind UPDATE OF: at most \(guardian.mostListed) in all triggers of a table"
-            )
-        }
-        return ViewNames.refusal(ofTriggerOn: owner, in: names)
-    }
-}

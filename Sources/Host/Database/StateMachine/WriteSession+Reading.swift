@@ -72,10 +72,8 @@ extension WriteSession {
         guard facts.changesSchema || facts.catalogueRow != nil, !statement.compiled.isReadOnly
         else { return nil }
         let most = guardian.mostSchemaBytes
-        var copy = sql
-        let (grows, isTooLarge) = copy.withUTF8 { utf8 -> (Bool, Bool) in
-            let text = UnsafeRawBufferPointer(
-                rebasing: UnsafeRawBufferPointer(utf8)[offset..<statement.end])
+        let (grows, isTooLarge) = statement.withText(of: sql, from: offset) {
+            text -> (Bool, Bool) in
             if facts.altersTable {
                 return (false, compiledAgainst.isTooLarge(renamedBy: text, most: most))
             }
