@@ -162,8 +162,8 @@ let package = Package(
         host(
             .node, "NodeLogic",
             [
-                "Chance", "Raft", "Wire", "Time", "PeerProtocol", "Service", "Cluster", "Registry",
-                "Replication", "WriteAheadLog",
+                "Addresses", "Chance", "Raft", "Wire", "Time", "PeerProtocol", "Service", "Cluster",
+                "Registry", "Replication", "WriteAheadLog",
             ], isSimulated: true),
         host(
             .formation, "Discovery",

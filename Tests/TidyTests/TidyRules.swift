@@ -59,7 +59,8 @@ enum TidyRules {
         "Registry": ["Chance", "JSON", "Notation", "Wire", "Raft", "Cluster"],
         "Replication": ["Raft", "Wire"],
         "NodeLogic": [
-            "Wire", "Time", "Chance", "Raft", "PeerProtocol", "Service", "Cluster", "Registry",
+            "Addresses", "Wire", "Time", "Chance", "Raft", "PeerProtocol", "Service", "Cluster",
+            "Registry",
             "Replication", "WriteAheadLog",
         ],
         "Simulator": [

@@ -1,3 +1,4 @@
+import Addresses
 package import Raft
 package import Wire
 package import WriteAheadLog
@@ -138,22 +139,11 @@ extension RecoveryPlan {
 
     /// `host:port`, IPv6 in brackets, as far as its text tells: the cluster would go on without whoever is nowhere.
     private static func isPlace(_ text: String) -> Bool {
-        guard text.utf8.count <= longestAddress, let colon = text.lastIndex(of: ":") else {
+        guard text.utf8.count <= longestAddress, let place = try? HostPort(parsing: text) else {
             return false
         }
-        let digits = text[text.index(after: colon)...]
-        // No sign: `UInt16` takes "+7".
-        guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = UInt16(digits),
-            port > 0
-        else { return false }
-        var host = text[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") {
-            host = host.dropFirst().dropLast()
-        } else if host.contains(":") {
-            return false
-        }
-        return !host.isEmpty
-            && host.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && !"[]/".utf8.contains($0) }
+        return place.port > 0 && !place.host.isEmpty
+            && place.host.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F }
     }
 }
 
