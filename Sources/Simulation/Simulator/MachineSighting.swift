@@ -37,10 +37,7 @@ struct MachineSighting {
     /// Whether the core of the same run is as it was, in all that tells one state of it from another: what the
     /// log holds, what of it is committed, and who the node is.
     func isAlike(_ other: MachineSighting) -> Bool {
-        role == other.role && term.rawValue == other.term.rawValue
-            && commitIndex.rawValue == other.commitIndex.rawValue
-            && lastPosition.index.rawValue == other.lastPosition.index.rawValue
-            && lastPosition.term.rawValue == other.lastPosition.term.rawValue
-            && membershipIndex.rawValue == other.membershipIndex.rawValue
+        role == other.role && term == other.term && commitIndex == other.commitIndex
+            && lastPosition == other.lastPosition && membershipIndex == other.membershipIndex
     }
 }
