@@ -121,6 +121,12 @@ import Time
         #expect(scenario.ensemble.nodes[1]?.disk.base.index == applied)
     }
 
+    /// Of the snapshot that has come, and of its database.
+    private static let mark = SnapshotMark(
+        position: LogPosition(index: LogIndex(9), term: Term(1)),
+        membership: Samples.voters("1"), membershipIndex: .zero)
+    private static let next = Generation(2)
+
     private func keeper() -> ApplyKeeper {
         let limits = ApplyKeeper.Limits(
             checkpointBytes: 1 << 20, checkpointEntries: 100, checkpointInterval: .seconds(1),
@@ -140,10 +146,7 @@ import Time
     }
 
     @Test func `A database that a snapshot brings is opened when there is a descriptor for it`() {
-        let mark = SnapshotMark(
-            position: LogPosition(index: LogIndex(9), term: Term(1)),
-            membership: Samples.voters("1"), membershipIndex: .zero)
-        let next = Generation(2)
+        let (next, mark) = (Self.next, Self.mark)
         var keeper = keeper()
         keeper.post(.switchTo(next, mark))
         for attempt in 1...151 {
@@ -163,10 +166,7 @@ import Time
     }
 
     @Test func `A database that a snapshot brings waits for room for as long as that takes`() {
-        let mark = SnapshotMark(
-            position: LogPosition(index: LogIndex(9), term: Term(1)),
-            membership: Samples.voters("1"), membershipIndex: .zero)
-        let next = Generation(2)
+        let (next, mark) = (Self.next, Self.mark)
         var keeper = keeper()
         keeper.post(.switchTo(next, mark))
         #expect(switches(keeper.next()))

@@ -33,6 +33,23 @@ import Wire
         }
     }
 
+    /// - Parameters:
+    ///   - whole: bytes of an answer that goes out in one piece.
+    ///   - most: bytes of a write's answer.
+    ///   - held: bytes of answers that wait.
+    private static func limits(
+        whole: Int = TransportLimits.quick.wholeReplyBytes, most: Int, held: Int
+    ) -> TransportLimits {
+        var limits = TransportLimits.quick
+        limits.snapshotChunkBytes = 10_000
+        limits.maxCallBytes = 20_000
+        limits.maxFrameBytes = 50_000
+        limits.wholeReplyBytes = whole
+        limits.maxReplyBytes = most
+        limits.maxHeldReplyBytes = held
+        return limits
+    }
+
     private struct Bench {
         let transport: PeerTransport
         let channel = EmbeddedChannel()
@@ -81,13 +98,7 @@ import Wire
     }
 
     @Test func `Reads whose answers find no room behind others are answered as busy`() throws {
-        var limits = TransportLimits.quick
-        limits.snapshotChunkBytes = 10_000
-        limits.maxCallBytes = 20_000
-        limits.maxFrameBytes = 50_000
-        limits.maxReplyBytes = 100_000
-        limits.maxHeldReplyBytes = 100_000
-        let bench = try Bench(limits)
+        let bench = try Bench(Self.limits(most: 100_000, held: 100_000))
         bench.open(1...10)
         bench.open(11...11, .execute)
         bench.open(13...13, .request)
@@ -114,13 +125,7 @@ import Wire
     }
 
     @Test func `What waits for a slow client takes no room that others' reads need`() throws {
-        var limits = TransportLimits.quick
-        limits.snapshotChunkBytes = 10_000
-        limits.maxCallBytes = 20_000
-        limits.maxFrameBytes = 50_000
-        limits.maxReplyBytes = 200_000
-        limits.maxHeldReplyBytes = 2_020_000
-        let bench = try Bench(limits)
+        let bench = try Bench(Self.limits(most: 200_000, held: 2_020_000))
         bench.open(1...1, .execute)
         bench.open(2...3)
         // As much of it goes out as may be ahead of its client.
@@ -135,14 +140,7 @@ import Wire
     @Test func `Of a write whose large answer finds no room it is said that it was carried out`()
         throws
     {
-        var limits = TransportLimits.quick
-        limits.snapshotChunkBytes = 10_000
-        limits.maxCallBytes = 20_000
-        limits.maxFrameBytes = 50_000
-        limits.wholeReplyBytes = 50_000
-        limits.maxReplyBytes = 1_000_000
-        limits.maxHeldReplyBytes = 2_020_000
-        let bench = try Bench(limits)
+        let bench = try Bench(Self.limits(whole: 50_000, most: 1_000_000, held: 2_020_000))
         bench.open(1...5, .execute)
         bench.open(6...6, .request)
         // The first waits for its client, and the second is on its way.
@@ -171,14 +169,7 @@ import Wire
     func `What waits for the connection counts until that has taken it, whoever asked for it`()
         throws
     {
-        var limits = TransportLimits.quick
-        limits.snapshotChunkBytes = 10_000
-        limits.maxCallBytes = 20_000
-        limits.maxFrameBytes = 50_000
-        limits.wholeReplyBytes = 1_000_000
-        limits.maxReplyBytes = 2_000_000
-        limits.maxHeldReplyBytes = 2_200_000
-        let bench = try Bench(limits)
+        let bench = try Bench(Self.limits(whole: 1_000_000, most: 2_000_000, held: 2_200_000))
         bench.open(1...5, .execute)
         bench.channel.isWritable = false
         for id in 1...2 as ClosedRange<UInt64> {
