@@ -96,6 +96,9 @@ enum TidyRules {
                 scope: ["Sources/Host/Database/SQLite/", "Sources/Host/Database/StateMachine/"],
                 instead: "SQLITE_FCNTL_FILE_POINTER: close() drops the locks on the database"),
             Ban(
+                pattern: "_read {", scope: ["Sources/", "Plugins/", "Tests/"],
+                instead: "get, or an object that is read where it lies (decision 276)"),
+            Ban(
                 pattern: "@_cdecl", scope: ["Sources/", "Plugins/", "Tests/"], instead: "@c"),
             Ban(
                 pattern: "DispatchQueue", scope: ["Sources/", "Plugins/", "Tests/"],

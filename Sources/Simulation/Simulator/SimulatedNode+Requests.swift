@@ -62,7 +62,7 @@ extension SimulatedNode {
     /// For the invariants: by the machine's word a quorum confirmed the leadership for these.
     func noteConfirmed(_ requests: [PendingRequest]) {
         for pending in requests {
-            guard case .command(_, let options) = pending.request.operation,
+            guard case .command(_, let options) = pending.content.request.operation,
                 options.level == .linearizable
             else { continue }
             output.append(.confirmed(asked: moment(pending.arrival)))
@@ -71,7 +71,7 @@ extension SimulatedNode {
 
     func serve(_ requests: [PendingRequest]) {
         for var pending in requests {
-            guard case .command(let command, let options) = pending.request.operation else {
+            guard case .command(let command, let options) = pending.content.request.operation else {
                 continue
             }
             let isWrite = command.statements.contains { ModelStatement($0)?.isWrite ?? false }

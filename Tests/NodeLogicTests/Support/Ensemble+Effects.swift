@@ -153,11 +153,11 @@ extension Ensemble {
 
     private mutating func read(_ pending: PendingRequest, at number: Int) {
         guard !holdsReads else { return heldReads.append((pending, number)) }
-        if case .backup = pending.request.operation {
+        if case .backup = pending.content.request.operation {
             let part = ResultPart([.contentBegins(logIndex: 1), .end(error: nil, logIndex: 1)])
             return give(.part(part), to: pending.key)
         }
-        guard case .command(let command, _) = pending.request.operation else { return }
+        guard case .command(let command, _) = pending.content.request.operation else { return }
         let key = command.statements.first?.sql ?? ""
         let value = nodes[number]?.disk.rows[key] ?? "nothing"
         let result = CommandResult([

@@ -14,7 +14,7 @@ struct Aside<Value: Sendable>: Sendable {
     init(wrappedValue: Value) { place = Place(wrappedValue) }
 
     var wrappedValue: Value {
-        _read { yield place.value }
+        get { place.value }
         _modify {
             if !isKnownUniquelyReferenced(&place) { place = Place(place.value) }
             yield &place.value

@@ -81,7 +81,9 @@ extension NodeMachine {
                         + "\(entry.hash): nothing was decided about another one")
             }
             skip = entry.skip
-            pending.request.operation = .applyDecision(.skip(skip, isChecked: true))
+            var request = pending.content.request
+            request.operation = .applyDecision(.skip(skip, isChecked: true))
+            pending.content = .init(request)
         } else if !isChecked, standing.role == .leader {
             return refuse(
                 pending,
@@ -120,7 +122,7 @@ extension NodeMachine {
     /// The entry of the decision is handed out to be applied.
     mutating func awaitDecision(_ pending: PendingRequest, at index: LogIndex) {
         // That it is committed is all there is to a skip.
-        guard case .limits = pending.request.operation else {
+        guard case .limits = pending.content.request.operation else {
             return router.answer(pending, .done)
         }
         awaitedDecisions.append((index, pending))

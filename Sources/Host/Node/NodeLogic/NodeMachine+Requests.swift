@@ -14,13 +14,13 @@ extension NodeMachine {
     }
 
     private mutating func dispatch(_ pending: PendingRequest, _ standing: Standing) {
-        if case .command(let command, _) = pending.request.operation, command.key != nil,
+        if case .command(let command, _) = pending.content.request.operation, command.key != nil,
             let older = member(before: .repeats)
         {
             return refuse(pending, because: older, lacks: "remember writes by their keys")
         }
         if let leader = standing.leader, standing.role != .leader,
-            let needed = Self.version(ofLoad: pending.request.operation),
+            let needed = Self.version(ofLoad: pending.content.request.operation),
             isOlder(leader, than: needed)
         {
             return refuse(pending, because: leader, lacks: Self.loading)
@@ -67,7 +67,7 @@ extension NodeMachine {
 
     /// Who can't read the entry could apply nothing after it.
     private mutating func load(_ pending: PendingRequest, _ standing: Standing) {
-        if let needed = Self.version(ofLoad: pending.request.operation),
+        if let needed = Self.version(ofLoad: pending.content.request.operation),
             let older = member(before: needed)
         {
             return refuse(pending, because: older, lacks: Self.loading)

@@ -16,15 +16,18 @@ package struct RequestKey: Hashable, Comparable, Sendable {
 /// A client's request with what came of it on the way to the machine. Who waits for its answer, the
 /// shell remembers under its key.
 package struct PendingRequest: Sendable {
+    /// What is asked for, apart from what comes of it: it is large, and handed on many times. It is read
+    /// where it lies, and not lent by an accessor (decision 276).
+    package final class Content: Sendable {
+        package let request: ClientRequest
+
+        package init(_ request: ClientRequest) { self.request = request }
+    }
+
     /// Under which the answer is given.
     package var key: RequestKey
-    /// As the client, or the node that forwarded it, asked. It lies elsewhere, for it is large, and is
-    /// handed on many times with what came of it.
-    package var request: ClientRequest {
-        _read { yield content.wrappedValue }
-        _modify { yield &content.wrappedValue }
-    }
-    private var content: Aside<ClientRequest>
+    /// As the client, or the node that forwarded it, asked.
+    package var content: Content
     /// When it came to this node.
     package var arrival: MonotonicTime
     /// When its client stops waiting: arrival and the request's own time.
@@ -45,7 +48,7 @@ package struct PendingRequest: Sendable {
     /// `encode()`.
     package init(_ request: ClientRequest, key: RequestKey, now: MonotonicTime) {
         self.key = key
-        content = Aside(wrappedValue: request)
+        content = Content(request)
         arrival = now
         deadline = now + request.timeout
         encoded = []
@@ -54,7 +57,7 @@ package struct PendingRequest: Sendable {
     /// Makes the log entry, unless that is done.
     package mutating func encode() {
         guard encoded.isEmpty else { return }
-        switch request.operation {
+        switch content.request.operation {
         case .command(let command, _), .loadDump(let command):
             encoded = LogCommand.command(command).encoded()
         case .load(let image), .boot(let image): encoded = LogCommand.load(image).encoded()
@@ -69,12 +72,12 @@ package struct PendingRequest: Sendable {
 
     /// Until when a leader must have taken it in.
     func parkedDeadline(applyTimeout: Duration) -> MonotonicTime {
-        switch request.operation {
+        switch content.request.operation {
         case .load, .loadDump, .boot, .loadPart, .loadEnd:
             return min(deadline, arrival + applyTimeout)
         default: break
         }
-        guard case .command(let command, _) = request.operation,
+        guard case .command(let command, _) = content.request.operation,
             command.isEntry || isWrite
         else { return deadline }
         return min(deadline, arrival + applyTimeout)
@@ -82,7 +85,7 @@ package struct PendingRequest: Sendable {
 
     /// When a linearizable read has waited for long enough.
     var readDeadline: MonotonicTime {
-        guard let options = request.operation.readOptions else { return deadline }
+        guard let options = content.request.operation.readOptions else { return deadline }
         return min(deadline, arrival + options.linearizableTimeout)
     }
 }

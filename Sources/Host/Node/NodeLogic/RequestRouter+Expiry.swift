@@ -34,7 +34,7 @@ extension RequestRouter {
         if pending.syncIndex != nil {
             return .readiness(.notSynced("timeout waiting for commit index"))
         }
-        if let demand = pending.request.operation.readOptions?.demand,
+        if let demand = pending.content.request.operation.readOptions?.demand,
             demand.index > standing.appliedIndex, standing.canServeLocally
         {
             return .failed(.behind(wanted: demand.index, applied: standing.appliedIndex))

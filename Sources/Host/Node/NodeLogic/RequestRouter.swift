@@ -58,7 +58,7 @@ struct RequestRouter {
     mutating func dispatch(
         _ pending: PendingRequest, _ standing: Standing, now: MonotonicTime
     ) -> Handover? {
-        switch pending.request.operation {
+        switch pending.content.request.operation {
         case .command(let command, let options):
             let need = need(pending, command, options, standing)
             dispatch(pending, need, standing, now)
@@ -158,7 +158,8 @@ struct RequestRouter {
     /// Whether this database has what the read must have seen; otherwise the read waits for it, or is
     /// refused where it can't come.
     private mutating func hasSeen(_ pending: PendingRequest, _ standing: Standing) -> Bool {
-        guard let options = pending.request.operation.readOptions, let demand = options.demand
+        guard let options = pending.content.request.operation.readOptions,
+            let demand = options.demand
         else {
             return true
         }
@@ -204,7 +205,7 @@ struct RequestRouter {
             }
             return false
         }
-        guard pending.request.forward else {
+        guard pending.content.request.forward else {
             answer(pending, .failed(.notLeader(leaderURL: standing.leaderURL)))
             return false
         }
@@ -215,7 +216,7 @@ struct RequestRouter {
     private mutating func forward(
         _ pending: PendingRequest, to leader: NodeID, at address: PeerAddress, _ now: MonotonicTime
     ) {
-        var request = pending.request
+        var request = pending.content.request
         request.forward = false
         request.timeout = max(.milliseconds(1), pending.deadline - now)
         forwarded[pending.key] = Forwarded(

@@ -165,7 +165,7 @@ package final class Node: NodeService, Sendable {
         }
         if !reads.isEmpty { links.readers.post(reads) }
         guard !others.isEmpty else { return }
-        let keys = links.open.add(others.map { ReplyTarget(sink: sink, id: $0.request.id) })
+        let keys = links.open.add(others.map { ReplyTarget(sink: sink, id: $0.content.request.id) })
         for (place, key) in keys.enumerated() { others[place].key = key }
         links.mailbox.post(.requests(others))
         // Whether it was posted in time is not known: each is answered once.

@@ -19,7 +19,7 @@ struct ReadJob: Sendable {
         self.pending = pending
         self.target = target
         self.isUrgent = isUrgent
-        let time = pending.request.operation.readOptions?.databaseTimeout
+        let time = pending.content.request.operation.readOptions?.databaseTimeout
         waitsUntil = time.map { ContinuousClock.now + $0 + Self.patience }
     }
 
@@ -27,7 +27,7 @@ struct ReadJob: Sendable {
     private static var patience: Duration { .seconds(1) }
 
     var command: Command? {
-        guard case .command(let command, _) = pending.request.operation else { return nil }
+        guard case .command(let command, _) = pending.content.request.operation else { return nil }
         return command
     }
 
@@ -44,7 +44,7 @@ struct ReadJob: Sendable {
 
     /// At the client's limit for the database; nil: there is none.
     func databaseDeadline(from start: ContinuousClock.Instant) -> ContinuousClock.Instant? {
-        guard let options = pending.request.operation.readOptions else { return nil }
+        guard let options = pending.content.request.operation.readOptions else { return nil }
         return options.databaseTimeout.map { start + $0 }
     }
 }

@@ -375,10 +375,10 @@ extension ReaderPool {
         _ job: ReadJob, on reader: Reader, _ slot: ReaderSlot, _ deadline: ContinuousClock.Instant?
     ) -> ReadOutcome? {
         let stream = job.target.sink.takesParts ? slot : nil
-        if case .backup(let backup, _) = job.pending.request.operation {
+        if case .backup(let backup, _) = job.pending.content.request.operation {
             return reader.backUp(backup, to: stream)
         }
-        let options = job.pending.request.operation.readOptions
+        let options = job.pending.content.request.operation.readOptions
         if let mark = options?.unless, job.command != nil, commits.isStill(at: mark) {
             return .unchanged
         }
