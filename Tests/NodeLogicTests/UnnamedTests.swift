@@ -54,6 +54,33 @@ import Testing
         #expect(lines.contains { $0.hasPrefix("read 4 x -> x=1") }, "\(lines)")
     }
 
+    /// 3 lost its disk and came back as another data directory, which 1 comes back from before.
+    @Test func `A leader of whose ID an older disk knows another data directory binds it, too`() {
+        var scenario = NodeScenario()
+        _ = scenario.run(
+            Self.forming + [
+                "save 1", "kill 3", "wipe 3", "start 3 join=n1:1,n2:1", "run 3000",
+                "transfer 2 3 wait=yes", "run 1000",
+            ])
+        #expect(raft(3, of: scenario)?.role == .leader)
+        let written = scenario.run(["cut 2 3", "write 3 x:1", "run 300"])
+        #expect(written.contains("write 3 x:1 -> ok"), "\(written)")
+        let end = raft(3, of: scenario)?.lastPosition
+        // It can't be caught up before the leader dies.
+        _ = scenario.run([
+            "kill 1", "restore 1", "hang 1", "start 1 join=n1:1,n2:1", "run 200",
+        ])
+        let known = raft(1, of: scenario)?.membership[NodeID("3")]?.incarnation
+        #expect(known != nil && known != raft(3, of: scenario)?.identity.incarnation)
+        #expect(raft(1, of: scenario)?.missing == end)
+        _ = scenario.run(["kill 3", "heal", "revive 1", "run 10000"])
+        for number in 1...2 { #expect(raft(number, of: scenario)?.leader == nil) }
+        let lines = scenario.run([
+            "start 3 join=n1:1,n2:1", "run 8000", "read 3 x level=linearizable", "run 500",
+        ])
+        #expect(lines.contains { $0.hasPrefix("read 3 x -> x=1") }, "\(lines)")
+    }
+
     @Test(arguments: [false, true])
     func `Beside a leader only the candidate that it chose is answered`(isChosen: Bool) {
         var scenario = NodeScenario()

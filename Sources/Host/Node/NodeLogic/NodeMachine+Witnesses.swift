@@ -24,14 +24,15 @@ extension NodeMachine {
     }
 
     /// The leader is asked where it speaks from and where it is known: the log of a node that went back to
-    /// an older state names the places of that time.
+    /// an older state names the places, and the data directories, of that time.
     mutating func askForTestimony() {
         guard identityWatch.awaitsLeader, let raft = replicated?.raft, let leader = raft.leader,
             leader != options.identity.id
         else { return }
-        let spoken = raft.membership[leader].flatMap {
+        let member = raft.membership[leader].flatMap {
             identityWatch.place(of: NodeIdentity(member: $0))
         }
+        let spoken = member ?? identityWatch.places[leader]?.address
         var places: [PeerAddress] = []
         for place in [spoken, address(of: leader)].compactMap(\.self) where !places.contains(place)
         {
@@ -56,9 +57,9 @@ extension NodeMachine {
     /// What a member that can't lead knows to be committed binds nobody: where all voters were restored from older
     /// copies, and a read replica was not, they go on without it.
     private func believed(_ hello: Hello, in membership: Membership) -> Hello {
-        guard let member = membership[hello.identity.id], member.suffrage != .voter else {
-            return hello
-        }
+        guard let member = membership[hello.identity.id], member.suffrage != .voter,
+            member.incarnation == hello.identity.incarnation
+        else { return hello }
         var hello = hello
         hello.committed = nil
         return hello
@@ -70,11 +71,13 @@ extension NodeMachine {
             && membership[hello.identity.id]?.incarnation == hello.identity.incarnation
     }
 
-    /// The log of a node that went back to an older state may not name the present leader. Whom its messages
-    /// move this node to follow may say what this node promised, too.
+    /// The log of a node that went back to an older state may not name the present leader, or know another data
+    /// directory by its ID, which that one replaced. Whom its messages move this node to follow may say what this node
+    /// promised, too.
     private func isUnnamedLeader(_ hello: Hello, _ raft: RaftMachine) -> Bool {
-        let id = hello.identity.id
-        return id != options.identity.id && raft.leader == id && !raft.membership.contains(id)
+        let identity = hello.identity
+        return identity.id != options.identity.id && raft.leader == identity.id
+            && raft.membership[identity.id]?.incarnation != identity.incarnation
     }
 
     mutating func heard(_ testimony: RaftMachine.Testimony, of witness: NodeIdentity) {
