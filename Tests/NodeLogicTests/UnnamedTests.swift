@@ -81,6 +81,33 @@ import Testing
         #expect(lines.contains { $0.hasPrefix("read 3 x -> x=1") }, "\(lines)")
     }
 
+    /// What the core would not take in, nobody would say once more.
+    @Test func `A leader that tells while a snapshot is put in place is asked again`() {
+        var scenario = NodeScenario()
+        _ = scenario.run((1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1 threshold=5" })
+        _ = scenario.run(["run 1500", "kill 3", "run 1500"])
+        _ = scenario.run((1...8).map { "write 1 x:\($0)" })
+        let sent = scenario.run(["run 500", "hold on", "start 3", "run 3000"])
+        #expect(sent.contains("3: receives a snapshot of 1"), "\(sent)")
+        _ = scenario.run(["hang 3 database", "deliver 3"])
+        func machine() -> NodeMachine? { scenario.ensemble.nodes[3]?.machine }
+        #expect(machine()?.replicated?.isInstalling == true)
+        // As if none of its questions at the start had been answered.
+        guard let options = machine()?.options, let run = machine()?.identityWatch.run else {
+            Issue.record("no node")
+            return
+        }
+        var watch = IdentityWatch(options, run: run)
+        _ = watch.questions(raft(3, of: scenario)?.membership ?? Membership())
+        scenario.ensemble.nodes[3]?.machine?.identityWatch = watch
+        _ = scenario.run(["run 2000"])
+        #expect(machine()?.replicated?.isInstalling == true)
+        #expect(machine()?.identityWatch.awaitsLeader == true)
+        _ = scenario.run(["hold off", "revive 3", "run 3000"])
+        #expect(machine()?.replicated?.isInstalling == false)
+        #expect(machine()?.identityWatch.awaitsLeader == false)
+    }
+
     @Test(arguments: [false, true])
     func `Beside a leader only the candidate that it chose is answered`(isChosen: Bool) {
         var scenario = NodeScenario()

@@ -46,7 +46,8 @@ extension NodeMachine {
 
     mutating func testified(_ result: PeerResult) {
         guard case .success(.hello(let hello)) = result, hello.cluster == cluster,
-            let raft = replicated?.raft,
+            // While a snapshot is put in place the core takes nothing in, and the leader is asked again.
+            replicated?.isInstalling == false, let raft = replicated?.raft,
             isWitness(hello, in: raft.membership) || isUnnamedLeader(hello, raft)
         else { return }
         // Where the leader was once there may be another, or a copy of its directory.
