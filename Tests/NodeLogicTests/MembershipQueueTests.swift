@@ -1,4 +1,6 @@
+import PeerProtocol
 import Raft
+import Replication
 import Service
 import Testing
 import Time
@@ -76,5 +78,38 @@ import Time
         _ = scenario.run(["run 1500", "hang 1", "hang 2"])
         let lines = scenario.run(["remove 3 2 count=1030 timeout=10000"])
         #expect(lines.count { $0.hasSuffix("-> busy") } == 6, "\(lines.prefix(9))")
+    }
+
+    /// Who returns needs no right to join.
+    @Test func `Who returns and is removed before its turn comes is not taken in again`() {
+        var scenario = NodeScenario()
+        _ = scenario.run((1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1" })
+        _ = scenario.run(["run 1500"])
+        let found = (1...3).first { number in
+            scenario.ensemble.nodes[number]?.machine?.replicated?.raft.role == .leader
+        }
+        guard let leader = found else {
+            Issue.record("nobody leads")
+            return
+        }
+        let (first, second) = (leader % 3 + 1, (leader + 1) % 3 + 1)
+        _ = scenario.run([
+            "hang \(first)", "hang \(second)", "remove \(leader) \(first)",
+            "remove \(leader) \(second)",
+        ])
+        guard let node = scenario.ensemble.nodes[second], let machine = node.machine else {
+            Issue.record("no node")
+            return
+        }
+        let request = JoinRequest(
+            identity: node.options.identity, address: node.options.address, apiURL: nil,
+            suffrage: .voter, cluster: machine.cluster, intent: .resume,
+            run: machine.identityWatch.run)
+        let caller = PeerCaller(identity: node.options.identity, remoteAddress: "test")
+        scenario.say(.peerAsked(PeerQuestionID(1 << 40), .join(request), caller), to: leader)
+        #expect(scenario.ensemble.nodes[leader]?.machine?.membership.pendingChanges == 3)
+        _ = scenario.run(["revive \(first)", "revive \(second)", "run 3000"])
+        let left = scenario.ensemble.nodes[leader]?.machine?.replicated?.raft.membership
+        #expect(left?.members.map(\.id) == [NodeID("\(leader)")])
     }
 }

@@ -381,6 +381,12 @@ struct MembershipDesk {
         guard raft.membershipIndex <= raft.commitIndex else { return false }
         switch operation {
         case .add(let request, let question, let replaced):
+            // Who only returns needs no right to join, and may have been removed since it asked.
+            if request.intent == .resume, let refusal = refusal(ofReturning: request, raft) {
+                queue.finishFirst()
+                refuse(question, refusal.code, refusal.text, leader)
+                return true
+            }
             if let text = Self.refusal(toAdd: request, replacing: replaced, to: raft.membership) {
                 queue.finishFirst()
                 refuse(question, .busy, text, leader)
