@@ -90,6 +90,25 @@ import Testing
         #expect(node.log.raft.term == Term(1))
     }
 
+    /// What it would have said meanwhile is old when the write is over.
+    @Test func `A write that hangs is noticed while a snapshot waits for it`() {
+        var node = Fixture(voters: ["a", "b", "c"])
+        node.hear(term: 1, entries: [entry(1, term: 1)])
+        let ticket = node.take().writes.first?.ticket
+        node.log.snapshotReceived(Self.mark, token: Self.token)
+        for _ in 0..<100 {
+            node.log.tick()
+            node.hear(term: 1)
+        }
+        #expect(node.log.isInstalling && node.log.isStorageStalled)
+        #expect(node.take().sent.isEmpty)
+        if let ticket { node.log.persisted(ticket) }
+        let effects = node.take()
+        #expect(effects.sent.isEmpty, "\(effects.sent.count)")
+        #expect(effects.contains(.installSnapshot(Self.mark, Self.token)))
+        #expect(!node.log.isStorageStalled)
+    }
+
     /// Else the node would hear nobody before there is room.
     @Test func `A snapshot that waits for a write is dropped when that finds no room`() {
         var node = Fixture(voters: ["a", "b", "c"])

@@ -105,9 +105,9 @@ package struct ReplicatedLog: Sendable {
     /// To be called at every tick of the shell's clock.
     package mutating func tick() {
         ticks += 1
-        guard !isInstalling else { return raft.tickUnheard() }
+        // A snapshot may wait for a write that hangs.
         reviewStorage()
-        raft.tick()
+        if isInstalling { raft.tickUnheard() } else { raft.tick() }
         drain()
     }
 
