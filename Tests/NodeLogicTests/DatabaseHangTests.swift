@@ -42,6 +42,15 @@ import Testing
         #expect(lines.count { $0.hasSuffix("-> busy") } == 6, "\(lines)")
     }
 
+    @Test func `Those who wait for a shorter log have a bound, where its disk hangs`() {
+        var scenario = NodeScenario()
+        _ = scenario.run(["node 1", "run 1000", "write 1 x:1", "run 100", "hang 1"])
+        let lines = scenario.run(["checkpoint 1 keep=0 count=70"])
+        #expect(lines.count { $0.hasSuffix("-> busy") } == 6, "\(lines)")
+        let revived = scenario.run(["revive 1", "run 100"])
+        #expect(revived.count { $0.hasSuffix("-> done") } == 64, "\(revived.count)")
+    }
+
     /// As with a write that takes long everywhere: the others have it a moment later than the leader.
     @Test func `Where all databases stand still leadership stays`() {
         var scenario = NodeScenario()

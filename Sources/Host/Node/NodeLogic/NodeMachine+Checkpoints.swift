@@ -16,12 +16,15 @@ struct CheckpointWaiters {
     }
 
     /// Those who gave up count until their checkpoint is over: it is asked for, and takes the database's thread its time.
-    static let most = 64
+    private static let most = 64
 
     /// Their checkpoints are not over.
     var waiting: [Waiter] = []
     /// Their logs are being shortened.
     var shortening: [PendingRequest] = []
+
+    /// No more may wait: where a disk hangs neither ends.
+    var hasMost: Bool { waiting.count + shortening.count >= Self.most }
 }
 
 /// `/snapshot`: this node's database is checkpointed and its log shortened, whatever its role is.
@@ -34,9 +37,7 @@ extension NodeMachine {
             return router.answer(pending, .failed(.unsuitable(text)))
         }
         guard replicated.appliedIndex <= replicated.checkpointedIndex else {
-            guard checkpoints.waiting.count < CheckpointWaiters.most else {
-                return router.answer(pending, .failed(.busy))
-            }
+            guard !checkpoints.hasMost else { return router.answer(pending, .failed(.busy)) }
             checkpoints.waiting.append(
                 CheckpointWaiters.Waiter(
                     pending: pending, index: replicated.appliedIndex, keeping: keeping))
@@ -46,6 +47,7 @@ extension NodeMachine {
         guard replicated.canCompact(keeping: keeping) else {
             return router.answer(pending, .unchanged)
         }
+        guard !checkpoints.hasMost else { return router.answer(pending, .failed(.busy)) }
         shorten(pending, keeping)
     }
 
