@@ -50,4 +50,19 @@ import Testing
         #expect(lines.count { $0.hasSuffix("-> busy") } == 2, "\(lines)")
         #expect(lines.count { $0.hasSuffix("-> done") } == 1, "\(lines)")
     }
+
+    @Test func `A node in quarantine asks no more often because that is wanted often`() {
+        var scenario = NodeScenario()
+        _ = scenario.run((1...2).map { "node \($0) plan=expect:2 join=n1:1,n2:1" })
+        _ = scenario.run(["run 1500", "cut 1 2"])
+        let other = leads(1, in: scenario) ? 2 : 1
+        scenario.ensemble.nodes[other]?.machine?.distrustDatabase("rot", at: LogIndex(1))
+        for _ in 0..<20 {
+            let lines = scenario.run(["reseed \(other)", "run 10"])
+            #expect(lines.contains("reseed \(other) -> done"), "\(lines)")
+        }
+        let calls = scenario.ensemble.nodes[other]?.machine?.calls ?? [:]
+        let asked = calls.values.count { if case .seed = $0 { true } else { false } }
+        #expect((1...2).contains(asked), "\(asked)")
+    }
 }

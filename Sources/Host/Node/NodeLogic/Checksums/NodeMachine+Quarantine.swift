@@ -66,7 +66,8 @@ extension NodeMachine {
         }
         // It serves nothing as it is.
         guard quarantine.cause == nil else {
-            askedForSeedAt = nil
+            // At once, but not with each time that it is wanted.
+            if !isSeedingWanted { askedForSeedAt = nil }
             return letSeed(pending)
         }
         guard raft.role != .leader else {
