@@ -90,6 +90,23 @@ import Testing
         #expect(node.log.raft.term == Term(1))
     }
 
+    /// It votes meanwhile.
+    @Test func `What others saw of a node binds it while a snapshot waits for what is under way`() {
+        var node = Fixture(voters: ["a", "b", "c"])
+        node.hear(term: 1, entries: [entry(1, term: 1)])
+        let ticket = node.take().writes.first?.ticket
+        node.log.snapshotReceived(Self.mark, token: Self.token)
+        #expect(node.log.isInstalling && !node.log.isReplacing)
+        let seen = LogPosition(index: LogIndex(9), term: Term(1))
+        let breach = node.log.heard(
+            RaftMachine.Testimony(term: Term(1), hasLeader: true, acknowledged: seen))
+        #expect(breach == nil)
+        #expect(node.log.raft.missing == seen)
+        if let ticket { node.log.persisted(ticket) }
+        #expect(node.take().contains(.installSnapshot(Self.mark, Self.token)))
+        #expect(node.log.isReplacing)
+    }
+
     /// What it would have said meanwhile is old when the write is over.
     @Test func `A write that hangs is noticed while a snapshot waits for it`() {
         var node = Fixture(voters: ["a", "b", "c"])

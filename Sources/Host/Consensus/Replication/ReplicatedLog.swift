@@ -130,7 +130,7 @@ package struct ReplicatedLog: Sendable {
     /// Another member saw what this node promised before it started.
     /// - Returns: why it is not believed; nil: it is.
     package mutating func heard(_ testimony: RaftMachine.Testimony) -> DropReason? {
-        guard !isInstalling else { return nil }
+        guard !isReplacing else { return nil }
         defer { drain() }
         return raft.heard(testimony)
     }
@@ -347,6 +347,9 @@ package struct ReplicatedLog: Sendable {
         case .none, .waitingToSeed, .seeding: false
         }
     }
+
+    /// It does so now, and waits for nothing any more: the core takes nothing in, for the log is just being replaced.
+    package var isReplacing: Bool { if case .installing = snapshot { true } else { false } }
 
     /// This node's log can't be written at the moment: it is full, or a write hangs.
     package var isStorageStalled: Bool { isStorageFull || isWriteStuck }

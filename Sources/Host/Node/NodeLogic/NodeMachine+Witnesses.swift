@@ -47,7 +47,7 @@ extension NodeMachine {
     mutating func testified(_ result: PeerResult) {
         guard case .success(.hello(let hello)) = result, hello.cluster == cluster,
             // While a snapshot is put in place the core takes nothing in, and the leader is asked again.
-            replicated?.isInstalling == false, let raft = replicated?.raft,
+            replicated?.isReplacing == false, let raft = replicated?.raft,
             isWitness(hello, in: raft.membership) || isUnnamedLeader(hello, raft)
         else { return }
         // Where the leader was once there may be another, or a copy of its directory.
