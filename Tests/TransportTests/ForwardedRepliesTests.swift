@@ -17,12 +17,15 @@ import Wire
 
         private(set) var bytes = 0
         private(set) var last = ""
+        /// What was written in few bytes.
+        private(set) var notes: [String] = []
         private var promises: [EventLoopPromise<Void>] = []
 
         func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
             let buffer = unwrapOutboundIn(data)
             bytes += buffer.readableBytes
             last = String(buffer: buffer)
+            if buffer.readableBytes < 5000 { notes.append(last) }
             if let promise { promises.append(promise) }
         }
 
@@ -78,6 +81,17 @@ import Wire
             sink.deliver([Reply(id: RequestID(id), outcome: outcome)])
             channel.embeddedEventLoop.run()
         }
+
+        /// - Returns: how many bytes went out for that.
+        func ask(_ id: UInt64, for bytes: Int) -> Int {
+            let before = socket.bytes
+            let others = sink.demand([PartDemand(id: RequestID(id), bytes: bytes)])
+            #expect(others.isEmpty)
+            channel.embeddedEventLoop.run()
+            return socket.bytes - before
+        }
+
+        func pass(_ time: TimeAmount) { channel.embeddedEventLoop.advanceTime(by: time) }
 
         func end() throws {
             socket.letGo()
@@ -192,6 +206,33 @@ import Wire
         bench.deliver(5, Self.result(1_030_000, at: 5))
         #expect(bench.socket.bytes == taken)
         #expect(bench.sink.close().isEmpty)
+        try bench.end()
+    }
+
+    @Test func `Who asks for nothing for long makes room for an answer that finds none`() throws {
+        let bench = try Bench(Self.limits(whole: 50_000, most: 200_000, held: 2_500_000))
+        bench.open(1...4, .execute)
+        bench.deliver(1, Self.result(2_000_000, at: 7))
+        bench.pass(.seconds(8))
+        #expect(bench.ask(1, for: 262_144) > 250_000)
+        bench.pass(.seconds(8))
+        // Its client has asked for more of late.
+        bench.deliver(2, Self.result(1_500_000, at: 8))
+        #expect(bench.socket.notes.last?.contains("was carried out") ?? false)
+        // What it asks for may not have been read.
+        bench.sink.readsNothing()
+        bench.pass(.seconds(8))
+        bench.sink.readsAgain()
+        bench.deliver(3, Self.result(1_500_000, at: 9))
+        #expect(bench.socket.notes.count == 2)
+        #expect(bench.socket.notes.last?.contains("was carried out") ?? false)
+        bench.pass(.seconds(2))
+        let before = bench.socket.bytes
+        bench.deliver(4, Self.result(1_500_000, at: 10))
+        #expect(bench.socket.bytes - before > 1_000_000)
+        #expect(bench.socket.notes.last?.contains("others need its room") ?? false)
+        #expect(bench.ask(1, for: 262_144) == 0)
+        #expect(bench.ask(4, for: 262_144) > 250_000)
         try bench.end()
     }
 

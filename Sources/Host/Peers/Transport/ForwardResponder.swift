@@ -102,7 +102,9 @@ final class ForwardResponder: ChannelDuplexHandler {
     }
 
     func read(context: ChannelHandlerContext) {
-        if isHeld(context) { holdsRead = true } else { context.read() }
+        guard isHeld(context) else { return context.read() }
+        if !holdsRead { sink?.readsNothing() }
+        holdsRead = true
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -118,6 +120,7 @@ final class ForwardResponder: ChannelDuplexHandler {
     private func readAgain(_ context: ChannelHandlerContext) {
         guard holdsRead, !isHeld(context) else { return }
         holdsRead = false
+        sink?.readsAgain()
         context.read()
     }
 }

@@ -17,6 +17,26 @@ final class ForwardedReplies: ReplySink {
         var sight: ReadSight?
         var size: Int
         var demand = ResultWindow.bytes
+        /// Since when nobody asks for more; nil: somebody does.
+        var waitsSince: NIODeadline?
+
+        /// The next part, made.
+        mutating func next(at now: NIODeadline) -> ResultPart {
+            let part = slices.next()
+            demand -= part.byteCount
+            if demand <= 0 { waitsSince = now }
+            return part
+        }
+
+        /// More is asked for.
+        /// - Returns: whether that was waited for.
+        mutating func ask(for bytes: Int) -> Bool {
+            let before = demand
+            demand = min(before + min(max(0, bytes), ResultWindow.bytes), ResultWindow.bytes)
+            guard before <= 0, demand > 0 else { return false }
+            waitsSince = nil
+            return true
+        }
     }
 
     private struct State {
@@ -39,15 +59,18 @@ final class ForwardedReplies: ReplySink {
         var front = 0
         /// The last part was one of what is held.
         var wasSlice = false
+        /// From when on what the other node asks for was last left unread, and until when; without that it still is.
+        var unread: (from: NIODeadline, until: NIODeadline?)?
         /// A large one is being encoded elsewhere: those after it stay after it.
         var isEncoding = false
         var isFlushScheduled = false
 
         /// Those that came and those of what is held take turns.
-        mutating func nextPart() -> Reply? {
+        mutating func nextPart(at now: NIODeadline) -> Reply? {
             guard !isEncoding else { return nil }
             wasSlice.toggle()
-            return wasSlice ? nextSlice() ?? nextGiven() : nextGiven() ?? nextSlice()
+            return wasSlice
+                ? nextSlice(at: now) ?? nextGiven() : nextGiven() ?? nextSlice(at: now)
         }
 
         private mutating func nextGiven() -> Reply? {
@@ -63,11 +86,10 @@ final class ForwardedReplies: ReplySink {
         }
 
         /// Made when the connection takes it, and not before: so what is held is in memory once, and counts until then.
-        private mutating func nextSlice() -> Reply? {
+        private mutating func nextSlice(at now: NIODeadline) -> Reply? {
             while let id = due.popFirst() {
                 guard var found = held.removeValue(forKey: id) else { continue }
-                let part = found.slices.next()
-                found.demand -= part.byteCount
+                let part = found.next(at: now)
                 held[id] = found
                 if found.slices.isFinished {
                     end(id)
@@ -84,6 +106,43 @@ final class ForwardedReplies: ReplySink {
             openBytes -= open.removeValue(forKey: id) ?? 0
             reads.remove(id)
             if let held = held.removeValue(forKey: id) { heldBytes -= held.size }
+        }
+
+        /// Ends answers of which nobody asked for more in so long, those that have waited for longest first, until
+        /// there is room for another one; none where that is not enough.
+        /// - Parameter most: bytes of all that is held.
+        mutating func makeRoom(
+            for size: Int, of most: Int, at now: NIODeadline, patience: TimeAmount
+        ) -> Bool {
+            let heard = heardUntil(now)
+            var stalled: [(since: NIODeadline, id: RequestID, size: Int)] = []
+            for (id, found) in held {
+                guard let since = found.waitsSince, heard - since >= patience else { continue }
+                stalled.append((since, id, found.size))
+            }
+            stalled.sort { ($0.since, $0.id.rawValue) < ($1.since, $1.id.rawValue) }
+            var room = most - heldBytes
+            let gone = stalled.prefix { waiting in
+                guard room < size else { return false }
+                room += waiting.size
+                return true
+            }
+            guard room >= size else { return false }
+            for waiting in gone {
+                end(waiting.id)
+                let cause = "who asked to take the rest of the answer: others need its room"
+                parts.append(
+                    Reply(id: waiting.id, outcome: .failed(.timedOut(waitingFor: cause))))
+            }
+            return true
+        }
+
+        /// Who asked before that was heard: a connection that takes nothing is not read either.
+        private func heardUntil(_ now: NIODeadline) -> NIODeadline {
+            guard let unread else { return now }
+            // What has come meanwhile is read by then.
+            if let until = unread.until, now - until >= .seconds(1) { return now }
+            return unread.from
         }
 
         /// Nobody waits for what is left of these, where they go in parts.
@@ -165,19 +224,27 @@ final class ForwardedReplies: ReplySink {
         let (others, mustSchedule) = state.withLock { state -> ([PartDemand], Bool) in
             var others: [PartDemand] = []
             for demand in demands {
-                guard let held = state.held[demand.id] else {
-                    if state.open[demand.id] != nil { others.append(demand) }
-                    continue
+                if let isDue = state.held[demand.id]?.ask(for: demand.bytes) {
+                    if isDue { state.due.append(demand.id) }
+                } else if state.open[demand.id] != nil {
+                    others.append(demand)
                 }
-                let more = min(max(0, demand.bytes), ResultWindow.bytes)
-                let open = min(held.demand + more, ResultWindow.bytes)
-                state.held[demand.id]?.demand = open
-                if held.demand <= 0, open > 0 { state.due.append(demand.id) }
             }
             return (others, Self.mustFlush(&state))
         }
         if mustSchedule { channel.eventLoop.execute { self.flush() } }
         return others
+    }
+
+    /// What the other node asks for is left unread from now on. On the loop, as is `readsAgain`, which follows.
+    func readsNothing() {
+        let now = channel.eventLoop.now
+        state.withLock { $0.unread = (from: now, until: nil) }
+    }
+
+    func readsAgain() {
+        let now = channel.eventLoop.now
+        state.withLock { $0.unread?.until = now }
     }
 
     /// Asks for more of a request that comes in parts. On the loop.
@@ -224,8 +291,7 @@ final class ForwardedReplies: ReplySink {
             state.begin(reply.id)
         } else if takesParts, case .results(let result) = reply.outcome,
             case let size = reply.approximateSize,
-            size > min(limits.wholeReplyBytes, limits.maxReplyBytes),
-            size <= limits.maxHeldReplyBytes - state.heldBytes
+            size > min(limits.wholeReplyBytes, limits.maxReplyBytes), canHold(reply, &state)
         {
             state.begin(reply.id)
             state.held[reply.id] = Held(
@@ -249,6 +315,19 @@ final class ForwardedReplies: ReplySink {
                     && (size > limits.maxReplyBytes || isTooMuchWritten(size, state.unsentBytes))
             keep(isTooMuch ? dropped(reply, hasOnlyRead: hasOnlyRead) : reply, &state)
         }
+    }
+
+    /// Whether there is room for a result that waits to be asked for. Where there is none, nor for all of it on its
+    /// way, others make some of which nobody asks for more: as with answers that readers make.
+    private func canHold(_ reply: Reply, _ state: inout State) -> Bool {
+        let (size, most) = (reply.approximateSize, limits.maxHeldReplyBytes)
+        if size <= most - state.heldBytes { return true }
+        let goesWhole =
+            size <= limits.maxReplyBytes
+            && !lacksRoom(reply, state.unsentBytes, held: state.heldBytes)
+        if goesWhole { return false }
+        return state.makeRoom(
+            for: size, of: most, at: channel.eventLoop.now, patience: limits.heldReplyPatience)
     }
 
     /// What is said in place of an answer for which there is no room. Of a write nothing that would have it sent again,
@@ -323,7 +402,8 @@ final class ForwardedReplies: ReplySink {
 
     /// On the loop: as much as the connection takes.
     func writeParts() {
-        while channel.isWritable, let part = state.withLock({ $0.nextPart() }) {
+        let now = channel.eventLoop.now
+        while channel.isWritable, let part = state.withLock({ $0.nextPart(at: now) }) {
             guard part.approximateSize > limits.largeFrameBytes else {
                 send(encoded([part]), of: 0)
                 continue

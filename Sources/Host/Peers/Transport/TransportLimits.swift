@@ -70,6 +70,8 @@ package struct TransportLimits: Sendable {
     /// Replies to one connection that wait to be asked for, or for the connection to take them, bytes; to reads more
     /// fail.
     package var maxHeldReplyBytes: Int = 2 << 30
+    /// Where there is no room for another one, a reply of which nobody asked for more in this time makes some.
+    package var heldReplyPatience: TimeAmount = .seconds(10)
     /// How long a connection for questions may be idle.
     package var callIdleTimeout: TimeAmount = .minutes(1)
     /// Refusals of connections that are said per `refusalPeriod`; all are counted.
@@ -187,6 +189,7 @@ package struct TransportLimits: Sendable {
         precondition(requestPartBytes > 0 && requestPartBytes + 64 <= ambientBytes)
         precondition(requestPartBytes <= requestWindowBytes && welcomeTime.nanoseconds > 0)
         precondition(wholeReplyBytes > 0 && maxReplyBytes <= maxHeldReplyBytes)
+        precondition(heldReplyPatience.nanoseconds > 0)
         precondition(backlogBytes > 0 && backlogBytes < largeFrameBytes)
         precondition(maxUnwanted > 0 && unwantedTime.nanoseconds > 0)
         precondition(maxPlaces > 0 && maxAcquaintances >= maxPlaces)
