@@ -28,10 +28,13 @@ import Wire
     ]
 
     /// Of a client's request, at a node that has no room for any answer.
-    private func unroomed(_ path: String, _ outcome: Outcome) throws -> Answer {
+    private func unroomed(
+        _ path: String, _ outcome: Outcome, servedBy: PeerAddress? = nil
+    ) throws -> Answer {
         var limits = HTTPLimits()
         limits.answerBytesInFlight = 1000
-        return try Client(FakeNode { _ in outcome }, limits: limits).post(path, #"["x"]"#)
+        let node = FakeNode(servedBy: servedBy) { _ in outcome }
+        return try Client(node, limits: limits).post(path, #"["x"]"#)
     }
 
     private static let largeResult = StatementResult(
@@ -47,6 +50,21 @@ import Wire
         #expect(answer.status == 500)
         #expect(answer.headers["x-rqlited-error"] == "answer_dropped")
         #expect(answer.body.contains("no such table: t"))
+        #expect(!answer.body.contains("was carried out"))
+    }
+
+    /// The statement that undoes it may come behind the rows of others.
+    @Test func `Of what another node sends in parts nobody hears at the first that all was done`()
+        throws
+    {
+        let part = ResultPart([
+            .rowsBegin(columns: ["c"], types: ["blob"], isRead: false), .cells([0]),
+        ])
+        let answer = try unroomed(
+            "/db/execute?transaction", .part(part), servedBy: PeerAddress("n2:4002"))
+        #expect(answer.status == 500)
+        #expect(answer.headers["x-rqlited-error"] == "answer_dropped")
+        #expect(answer.body.hasPrefix("whether the request failed is not known here"))
         #expect(!answer.body.contains("was carried out"))
     }
 

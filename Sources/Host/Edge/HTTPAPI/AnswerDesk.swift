@@ -184,7 +184,8 @@ struct AnswerDesk: Sendable {
     ) -> Response {
         let share = Share(of: budgets.answerBytes, for: pending.account)
         if let shortage = share.grow(by: ResultWindow.bytes) {
-            // Only readers make parts here: nothing went through the log.
+            // Only readers make parts here: nothing went through the log. Of what another node has done, the parts
+            // that follow may say that it failed.
             return noRoom(shortage, for: pending, of: server == nil ? CommandResult([]) : nil)
         }
         let source = AnswerSource(
@@ -238,8 +239,7 @@ struct AnswerDesk: Sendable {
         guard pending.operation.mayHaveEffect, !Self.changedNothing(result, pending) else {
             return noRoom(shortage, of: Self.keptAnswers, for: pending)
         }
-        return Problem.droppedAnswer(
-            failedBy: result?.firstFailure, asDocument: pending.wantsProblem)
+        return Problem.droppedAnswer(of: result, asDocument: pending.wantsProblem)
     }
 
     /// It failed as a whole; or it might have written, and stands nowhere in the log.

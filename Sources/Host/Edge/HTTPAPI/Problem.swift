@@ -2,6 +2,7 @@ import JSON
 import NIOHTTP1
 import Raft
 import Service
+import Wire
 
 /// What programs are told of a failure beside the text, which is rqlite's: the code in the header field
 /// `X-Rqlited-Error`, and to who asks for it (`Accept: application/problem+json`, RFC 9457) a document
@@ -79,19 +80,22 @@ enum Problem {
             isUncertain: isUncertain(error), members)
     }
 
-    /// Of what was carried out, and whose answer can't be held until its client takes it.
+    /// Of what has come to its end, and whose answer can't be held until its client takes it.
     static let droppedCode = "answer_dropped"
 
     /// - Parameters:
-    ///   - failure: of one of its statements, by which others may be undone.
+    ///   - result: of which a statement may have failed, by which others may be undone; nil: nothing is known of it.
     ///   - asDocument: the client asks for that.
-    static func droppedAnswer(failedBy failure: String?, asDocument: Bool) -> Response {
+    static func droppedAnswer(of result: CommandResult?, asDocument: Bool) -> Response {
         let room = "there is no room for its answer: too many wait for their clients"
-        let text =
-            failure.map {
-                "a statement of the request has failed, and \(room). It failed by: \($0)"
-            }
-            ?? "the request was carried out, and \(room)"
+        let text: String
+        if let failure = result?.firstFailure {
+            text = "a statement of the request has failed, and \(room). It failed by: \(failure)"
+        } else if result != nil {
+            text = "the request was carried out, and \(room)"
+        } else {
+            text = "whether the request failed is not known here, and \(room)"
+        }
         return failed(
             .internalServerError, code: droppedCode, text, isUncertain: true, asDocument: asDocument
         )
