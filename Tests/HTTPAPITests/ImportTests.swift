@@ -299,14 +299,20 @@ import Wire
 
     private final class LostFile: KeptFile {
         func read(at offset: Int, _ count: Int) -> [UInt8]? { nil }
-        func table(_ name: String) throws(KeptFileFault) -> any KeptTable {
-            throw KeptFileFault(text: name)
+        func table(_ name: String) throws(KeptFileFault) -> any KeptTable { LostTable() }
+    }
+
+    private final class LostTable: KeptTable {
+        let columns = ["a"]
+        func next() throws(KeptFileFault) -> [Value]? {
+            throw KeptFileFault(text: "disk I/O error", isOfNode: true)
         }
     }
 
-    @Test func `A body that the node can't read any more is no fault of its rows`() {
+    @Test func `A body that the node can't read any more is no fault of its rows`() throws {
         let bodies: [any ImportRows] = [
             CSVRows(LostFile(), columns: nil), LineRows(LostFile()),
+            TableRows(try LostFile().table("t")),
         ]
         for rows in bodies {
             let fault = #expect(throws: ImportFault.self) { _ = try rows.next() }

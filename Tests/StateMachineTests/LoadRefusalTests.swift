@@ -41,7 +41,8 @@ import Wire
             let error = SQLiteError(extendedCode: code, message: "m")
             return LoadRefusal(DirectoryError.judging(error, of: "f")).content
         }
-        // SQLITE_CANTOPEN, SQLITE_FULL and SQLITE_CORRUPT.
+        // SQLITE_IOERR_READ, SQLITE_CANTOPEN, SQLITE_FULL and SQLITE_CORRUPT.
+        #expect(checked(266) == .unable("checking f failed: m"))
         #expect(checked(14) == .unable("checking f failed: m"))
         #expect(checked(13) == .tooLarge("no room is left to check it"))
         #expect(checked(11) == .unfit("m"))

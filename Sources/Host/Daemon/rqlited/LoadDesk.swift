@@ -99,7 +99,7 @@ final class LoadDesk: Sendable {
             do throws(KeptUploadFault) {
                 return try table.next()
             } catch {
-                throw KeptFileFault(text: error.text)
+                throw KeptFileFault(text: error.text, isOfNode: error.isOfNode)
             }
         }
     }

@@ -63,6 +63,7 @@ package final class ImportTable {
     package let columns: [String]
     private let rows: PreparedStatement
     private let connection: Connection
+    private let path: String
     /// SQLite asks it, and does not hold it.
     private let flag: LoadFlag
     /// A statement that is stepped behind its end begins anew.
@@ -101,12 +102,13 @@ package final class ImportTable {
         let names = columns.map(\.quotedName).joined(separator: ", ")
         rows = try connection.prepare("SELECT \(names) FROM main.\(exact.quotedName) NOT INDEXED")
         self.columns = columns
+        self.path = path
         self.connection = connection
         self.flag = flag
     }
 
     /// - Returns: nil: there is no other.
-    /// - Throws: `KeptUploadFault` where the file is damaged, or holds a text that is no UTF-8.
+    /// - Throws: `KeptUploadFault` where the file is damaged, or can't be read, or holds a text that is no UTF-8.
     package func next() throws(KeptUploadFault) -> [Value]? {
         do throws(SQLiteError) {
             guard !isOver, try rows.step() else {
@@ -114,7 +116,7 @@ package final class ImportTable {
                 return nil
             }
         } catch {
-            throw KeptUploadFault(text: error.message)
+            throw KeptUploadFault(LoadRefusal(DirectoryError.judging(error, of: path)))
         }
         var values: [Value] = []
         for place in columns.indices {

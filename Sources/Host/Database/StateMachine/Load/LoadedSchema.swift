@@ -302,11 +302,11 @@ struct LoadedSchema {
 }
 
 extension DirectoryError {
-    /// What a file is that a client wants to load; or that this node lacks a descriptor or room to find it out, of which
-    /// no file is the cause.
+    /// What a file is that a client wants to load; or that this node lacks a descriptor, room or a disk that works to
+    /// find it out, of which no file is the cause: one that ends too early is damaged to SQLite.
     static func judging(_ error: SQLiteError, of path: String) -> DirectoryError {
         switch error.code {
-        case SQLITE_CANTOPEN:
+        case SQLITE_CANTOPEN, SQLITE_IOERR:
             .database(operation: "checking", path: path, message: error.message)
         case SQLITE_FULL: .system(operation: "checking", path: path, code: ENOSPC)
         default: .unfit(path: path, reason: error.message)

@@ -207,7 +207,8 @@ final class TableRows: ImportRows {
             guard let values = try table.next() else { return nil }
             return ImportRow(line: count, columns: table.columns, values: values)
         } catch {
-            throw ImportFault(line: count, text: error.text)
+            throw ImportFault(
+                line: error.isOfNode ? nil : count, text: error.text, isOfNode: error.isOfNode)
         }
     }
 }
