@@ -70,6 +70,7 @@ final class LoadsDouble: Sendable {
             switch loads.fault(body) {
             case .unfit(let text): throw KeptFileFault(text: text)
             case .unable(let text): throw KeptFileFault(text: text, isOfNode: true)
+            case .tooLarge(let text): throw KeptFileFault(text: text, isTooLarge: true)
             default: break
             }
             return MemoryFile(body) { [loads] in loads.state.withLock { $0.removed += 1 } }

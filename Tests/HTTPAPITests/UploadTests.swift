@@ -186,6 +186,9 @@ import Wire
         #expect(whole.status == status)
         #expect(whole.headers["connection"] != "close")
         #expect(other.node.requests.isEmpty)
+        let rows = try self.client(loads: loads)
+        #expect(try rows.post("/db/import?table=t&format=csv", "abcdefg").status == status)
+        #expect(rows.node.requests.isEmpty)
     }
 
     @Test func `What the head tells is refused before anything is taken`() throws {

@@ -36,6 +36,8 @@ import Wire
                 Issue.record("\(content(code))")
                 continue
             }
+            let fault = KeptUploadFault(LoadRefusal(LoadFault.system("writing f", code)))
+            #expect(fault.isTooLarge && !fault.isOfNode)
         }
         func checked(_ code: Int32) -> LoadContent {
             let error = SQLiteError(extendedCode: code, message: "m")

@@ -63,7 +63,7 @@ final class LoadDesk: Sendable {
             do throws(KeptUploadFault) {
                 return File(try upload.keep())
             } catch {
-                throw KeptFileFault(text: error.text, isOfNode: error.isOfNode)
+                throw KeptFileFault(error)
             }
         }
     }
@@ -78,7 +78,7 @@ final class LoadDesk: Sendable {
             do throws(KeptUploadFault) {
                 return Table(try upload.table(name), of: upload)
             } catch {
-                throw KeptFileFault(text: error.text, isOfNode: error.isOfNode)
+                throw KeptFileFault(error)
             }
         }
     }
@@ -99,8 +99,14 @@ final class LoadDesk: Sendable {
             do throws(KeptUploadFault) {
                 return try table.next()
             } catch {
-                throw KeptFileFault(text: error.text, isOfNode: error.isOfNode)
+                throw KeptFileFault(error)
             }
         }
+    }
+}
+
+extension KeptFileFault {
+    fileprivate init(_ fault: KeptUploadFault) {
+        self.init(text: fault.text, isOfNode: fault.isOfNode, isTooLarge: fault.isTooLarge)
     }
 }

@@ -43,12 +43,17 @@ package struct KeptUploadFault: Error, Equatable {
     package var text: String
     /// This node lacks what it takes to keep it, for now: nothing is known of the body.
     package var isOfNode = false
+    /// The disk has no room for it.
+    package var isTooLarge = false
 
     init(text: String) { self.text = text }
 
     init(_ refusal: LoadRefusal) {
         switch refusal.content {
-        case .unfit(let text), .tooLarge(let text): self.text = text
+        case .unfit(let text): self.text = text
+        case .tooLarge(let text):
+            self.text = text
+            isTooLarge = true
         case .unable(let text):
             self.text = text
             isOfNode = true

@@ -23,9 +23,12 @@ package struct KeptFileFault: Error, Equatable {
     package var text: String
     /// This node lacks what it takes to keep it, for now: nothing is known of the body.
     package var isOfNode: Bool
+    /// The disk has no room for it.
+    package var isTooLarge: Bool
 
-    package init(text: String, isOfNode: Bool = false) {
+    package init(text: String, isOfNode: Bool = false, isTooLarge: Bool = false) {
         self.text = text
         self.isOfNode = isOfNode
+        self.isTooLarge = isTooLarge
     }
 }

@@ -32,8 +32,9 @@ extension HTTPOperation {
             do throws(KeptFileFault) {
                 return .importRows(try ImportRequest.run(request.parameters, kept.intake.keep()))
             } catch {
+                if error.isOfNode { return .respond(.unable(error.text)) }
                 return .respond(
-                    error.isOfNode ? .unable(error.text) : .plain(.badRequest, error.text))
+                    .plain(error.isTooLarge ? .payloadTooLarge : .badRequest, error.text))
             }
         },
         // Each batch has its reply; the client's answer is made of all of them.
