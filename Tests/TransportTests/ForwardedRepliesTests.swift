@@ -178,6 +178,25 @@ import Wire
         try bench.end()
     }
 
+    @Test func `Of a read that could be held if there were room nobody says that it is too large`()
+        throws
+    {
+        var limits = Self.limits(whole: 50_000, most: 200_000, held: 2_020_000)
+        // What is larger is encoded on another thread.
+        limits.largeFrameBytes = 8 << 20
+        let bench = try Bench(limits)
+        bench.open(1...1, .execute)
+        bench.open(2...3)
+        bench.deliver(1, Self.result(2_000_000, at: 7))
+        bench.deliver(2, Self.result(450_000))
+        #expect(bench.socket.notes.count == 1)
+        #expect(!bench.socket.last.contains("over the limit"))
+        bench.deliver(3, Self.result(2_500_000))
+        #expect(bench.socket.notes.count == 2)
+        #expect(bench.socket.last.contains("over the limit"))
+        try bench.end()
+    }
+
     /// As soon as all of it was asked for, which is at once where it is little larger than what goes whole.
     @Test
     func `What waits for the connection counts until that has taken it, whoever asked for it`()

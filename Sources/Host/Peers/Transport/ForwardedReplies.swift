@@ -307,12 +307,15 @@ final class ForwardedReplies: ReplySink {
         } else {
             let size = reply.approximateSize
             let hasOnlyRead = isQuery || Self.onlyRead(reply.outcome)
-            // Of what has only read and is over the limit it is told so: to ask again would be in vain.
+            let findsNone = lacksRoom(reply, state.unsentBytes, held: state.heldBytes)
+            // Of what has only read and is over the limit it is told so: to ask again would be in vain. But what could be
+            // held at another time is over none.
+            let most = takesParts ? limits.maxHeldReplyBytes : limits.maxReplyBytes
             let isTooMuch =
-                (hasOnlyRead || size > limits.wholeReplyBytes)
-                && lacksRoom(reply, state.unsentBytes, held: state.heldBytes)
-                || !hasOnlyRead
-                    && (size > limits.maxReplyBytes || isTooMuchWritten(size, state.unsentBytes))
+                hasOnlyRead
+                ? size <= most && (findsNone || size > limits.maxReplyBytes)
+                : size > limits.maxReplyBytes || size > limits.wholeReplyBytes && findsNone
+                    || isTooMuchWritten(size, state.unsentBytes)
             keep(isTooMuch ? dropped(reply, hasOnlyRead: hasOnlyRead) : reply, &state)
         }
     }
