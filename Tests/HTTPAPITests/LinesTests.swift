@@ -108,6 +108,22 @@ import Wire
         #expect(answer.body == "{\"end\":true,\"error\":\"store not ready: a disk\"}\n")
     }
 
+    @Test func `There is always room to say as lines that a write was carried out`() throws {
+        var limits = HTTPLimits()
+        limits.answerBytesInFlight = 10
+        let client = try Client(FakeNode { _ in .results(.oneInsert) }, limits: limits)
+        for _ in 0..<3 {
+            try client.send(
+                "POST /db/execute HTTP/1.1\r\nHost: x\r\nAccept: application/x-ndjson\r\n"
+                    + "Content-Length: 5\r\n\r\n[\"x\"]")
+            client.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
+            let output = try client.output()
+            #expect(output.hasPrefix("HTTP/1.1 200"))
+            #expect(output.contains("{\"end\":true}\n"))
+        }
+        #expect(client.server.budgets.answerBytes.inUse == 0)
+    }
+
     @Test(arguments: ["application/x-ndjson", "*/*"])
     func `What a write failed by may be too long to wait, and then nothing was done`(
         accept: String
