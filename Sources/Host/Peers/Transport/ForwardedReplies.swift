@@ -291,7 +291,7 @@ final class ForwardedReplies: ReplySink {
             state.begin(reply.id)
         } else if takesParts, case .results(let result) = reply.outcome,
             case let size = reply.approximateSize,
-            size > min(limits.wholeReplyBytes, limits.maxReplyBytes), canHold(reply, &state)
+            size > min(limits.wholeReplyBytes, limits.maxReplyBytes), canHold(size, &state)
         {
             state.begin(reply.id)
             state.held[reply.id] = Held(
@@ -307,7 +307,7 @@ final class ForwardedReplies: ReplySink {
         } else {
             let size = reply.approximateSize
             let hasOnlyRead = isQuery || Self.onlyRead(reply.outcome)
-            let findsNone = lacksRoom(reply, state.unsentBytes, held: state.heldBytes)
+            let findsNone = lacksRoom(size, state.unsentBytes, held: state.heldBytes)
             // Of what has only read and is over the limit it is told so: to ask again would be in vain. But what could be
             // held at another time is over none.
             let most = takesParts ? limits.maxHeldReplyBytes : limits.maxReplyBytes
@@ -322,12 +322,12 @@ final class ForwardedReplies: ReplySink {
 
     /// Whether there is room for a result that waits to be asked for. Where there is none, nor for all of it on its
     /// way, others make some of which nobody asks for more: as with answers that readers make.
-    private func canHold(_ reply: Reply, _ state: inout State) -> Bool {
-        let (size, most) = (reply.approximateSize, limits.maxHeldReplyBytes)
+    private func canHold(_ size: Int, _ state: inout State) -> Bool {
+        let most = limits.maxHeldReplyBytes
         if size <= most - state.heldBytes { return true }
         let goesWhole =
             size <= limits.maxReplyBytes
-            && !lacksRoom(reply, state.unsentBytes, held: state.heldBytes)
+            && !lacksRoom(size, state.unsentBytes, held: state.heldBytes)
         if goesWhole { return false }
         return state.makeRoom(
             for: size, of: most, at: channel.eventLoop.now, patience: limits.heldReplyPatience)
@@ -366,8 +366,7 @@ final class ForwardedReplies: ReplySink {
     /// open can have an answer of `wholeReplyBytes`, and a dialer may ask faster than it takes: so these have
     /// what is left of the bound of what is held, and a quarter of it in any case: what is held waits for single
     /// clients, for as long as they like. Small ones are bounded by their number.
-    private func lacksRoom(_ reply: Reply, _ unsent: Int, held: Int) -> Bool {
-        let size = reply.approximateSize
+    private func lacksRoom(_ size: Int, _ unsent: Int, held: Int) -> Bool {
         let most = limits.maxHeldReplyBytes
         return size > Self.smallReplyBytes && unsent > 0
             && unsent + size > max(most - held, most / 4)
