@@ -287,6 +287,23 @@ import Wire
         #expect(try other.post("/db/import?table=t&format=csv&redirect", "a\n1\n").status == 301)
     }
 
+    @Test func `A node that has no room for a batch says nothing of those before it`() throws {
+        let client = try client { request in
+            guard case .loadDump(let command) = request.operation else { return nil }
+            guard command.statements.first?.positional == [.text("1")] else {
+                return .failed(.busy)
+            }
+            let done = StatementResult(.changed(lastInsertID: 1, rowsAffected: 1))
+            return .results(CommandResult(command.statements.map { _ in done }, logIndex: 7))
+        }
+        let answer = try client.post("/db/import?table=t&format=csv&batch=2", "a\n1\n2\n3\n")
+        #expect(answer.status == 503)
+        #expect(answer.headers["x-rqlited-error"] == "busy")
+        #expect(answer.body.contains("this batch was not carried out"))
+        #expect(!answer.body.contains("nothing was done"))
+        #expect(answer.body.hasPrefix(#"{"rows":2,"batches":1,"raft_index":7,"#))
+    }
+
     @Test func `What the node has no file for is no fault of the body`() throws {
         let loads = LoadsDouble(fault: { _ in .unable("no file") }, { _ in .busy })
         let client = try Client(FakeNode { _ in nil }, loads: loads)

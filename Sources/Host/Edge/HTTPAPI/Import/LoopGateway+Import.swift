@@ -63,7 +63,7 @@ extension LoopGateway {
             endImport(
                 reply.id,
                 ImportFault(
-                    line: run.batch?.lines.first, text: ErrorTable.text(error) + doubt),
+                    line: run.batch?.lines.first, text: error.textOfBatch + doubt),
                 failedBy: error)
         default: return false
         }
@@ -96,6 +96,12 @@ extension LoopGateway {
 }
 
 extension ServiceError {
+    /// Of a batch behind which others are done: nothing that would have all of them sent again.
+    fileprivate var textOfBatch: String {
+        guard case .busy = self else { return ErrorTable.text(self) }
+        return "too many requests are waiting already: this batch was not carried out"
+    }
+
     /// What was asked for may have been done.
     fileprivate var leavesDoubt: Bool {
         switch self {
