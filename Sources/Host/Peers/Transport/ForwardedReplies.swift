@@ -50,6 +50,8 @@ final class ForwardedReplies: ReplySink {
         var heldBytes = 0
         /// Those of `held` of which something is asked for, whose turn it is in front. Who was recalled may be among them.
         var due = CircularBuffer<RequestID>()
+        /// Those that made room. To give back a GiB takes its time: not under the lock.
+        var ended: [Held] = []
         var replies: [Reply] = []
         /// Bytes of `replies`, and of those handed to the connection that it has not written.
         var unsentBytes = 0
@@ -129,6 +131,7 @@ final class ForwardedReplies: ReplySink {
             }
             guard room >= size else { return false }
             for waiting in gone {
+                if let found = held[waiting.id] { ended.append(found) }
                 end(waiting.id)
                 let cause = "who asked to take the rest of the answer: others need its room"
                 parts.append(
@@ -267,10 +270,12 @@ final class ForwardedReplies: ReplySink {
     }
 
     func deliver(_ replies: [Reply]) {
-        let mustSchedule = state.withLock { state -> Bool in
+        let (mustSchedule, ended) = state.withLock { state -> (Bool, [Held]) in
             for reply in replies { take(reply, &state) }
-            return Self.mustFlush(&state)
+            defer { state.ended = [] }
+            return (Self.mustFlush(&state), state.ended)
         }
+        if !ended.isEmpty { codec.submit { _ in withExtendedLifetime(ended) {} } }
         if mustSchedule { channel.eventLoop.execute { self.flush() } }
     }
 
