@@ -255,6 +255,48 @@ import Wire
         try bench.end()
     }
 
+    @Test func `While a connection takes nothing it is not read, and nobody counts as silent`()
+        throws
+    {
+        let transport = PeerTransport(
+            group: MultiThreadedEventLoopGroup.singleton, identity: WireBytes.identity,
+            limits: Self.limits(whole: 50_000, most: 200_000, held: 2_500_000),
+            security: TransportSecurity())
+        let (delegate, channel, socket) = (RecordingDelegate(), EmbeddedChannel(), SlowSocket())
+        let caller = PeerCaller(identity: WireBytes.identity, remoteAddress: "test")
+        try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+        try channel.pipeline.syncOperations.addHandlers([
+            socket,
+            ForwardResponder(
+                transport: transport, delegate: delegate, caller: caller, takesParts: true,
+                budget: ByteBudget(limit: 1 << 20), limit: 1 << 20),
+        ])
+        let command = Command(kind: .execute, statements: [Statement("SELECT a")])
+        let requests = (1...3 as ClosedRange<UInt64>).map {
+            ClientRequest(id: RequestID($0), operation: .command(command, ReadOptions()))
+        }
+        try channel.writeInbound(ForwardedBatch(requests: requests))
+        let sink = try #require(delegate.forwards.items.first?.sink)
+        func deliver(_ id: UInt64, _ size: Int) {
+            sink.deliver([Reply(id: RequestID(id), outcome: Self.result(size, at: id))])
+            channel.embeddedEventLoop.run()
+        }
+        deliver(1, 2_000_000)
+        channel.isWritable = false
+        channel.pipeline.read()
+        channel.embeddedEventLoop.advanceTime(by: .seconds(11))
+        deliver(2, 1_500_000)
+        #expect(socket.notes.last?.contains("was carried out") ?? false)
+        channel.isWritable = true
+        channel.pipeline.fireChannelWritabilityChanged()
+        channel.embeddedEventLoop.advanceTime(by: .seconds(2))
+        deliver(3, 1_500_000)
+        #expect(socket.notes.last?.contains("others need its room") ?? false)
+        socket.letGo()
+        _ = try channel.finish(acceptAlreadyClosed: true)
+        _ = transport.shutdown()
+    }
+
     @Test func `Of an answer that is recalled nothing more goes out`() throws {
         let bench = try Bench()
         bench.open(1...2)
