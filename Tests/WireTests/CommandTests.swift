@@ -121,6 +121,21 @@ import Wire
         #expect(try CommandResult(from: &reader) == result)
         #expect(reader.isAtEnd)
     }
+
+    @Test func `Rows of which the cells can't be there are refused`() {
+        for (columns, count, isTaken) in [
+            (0, 0, true), (0, 3, false), (1, 3, true), (1, 4, false), (2, 1, true), (2, 2, false),
+        ] {
+            let names = [String](repeating: "a", count: columns)
+            var writer = ByteWriter()
+            RowSet(columns: names, types: names, rowCount: count, cells: [0, 0, 0])
+                .encode(into: &writer)
+            var reader = ByteReader(writer.bytes)
+            var wasTaken = true
+            do throws(WireError) { _ = try RowSet(from: &reader) } catch { wasTaken = false }
+            #expect(wasTaken == isTaken, "\(count) rows of \(columns) columns")
+        }
+    }
 }
 
 @Suite struct CRC32CTests {

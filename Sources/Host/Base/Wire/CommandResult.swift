@@ -86,7 +86,8 @@ extension RowSet {
         }
         rowCount = Int(try reader.read(UInt32.self))
         cells = try reader.readBytes()
-        guard rowCount <= cells.count else {
+        // Each cell has a byte at least. Of rows without any there would be no end for who writes them.
+        guard rowCount <= (columns.isEmpty ? 0 : cells.count / columns.count) else {
             throw .invalid(field: "row count", value: UInt64(rowCount))
         }
     }
