@@ -155,6 +155,24 @@ struct FileStorageTests {
         }
     }
 
+    /// It may be another user's, as where nodes share the directory.
+    @Test func `What is said of a copy and can't be read for good keeps no copy away`() throws {
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        let storage = try storage()
+        let marker = BackupMarker(index: 7, cluster: "c")
+        try storage.store(try copy("one"), marker, at: .init(seconds: 1), stop)
+        // Root may read all there is; nobody gets to the end of this.
+        let path = "\(root)/a/b/METADATA.json"
+        try FileManager.default.removeItem(atPath: path)
+        try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: path)
+        let fault = try #require(
+            #expect(throws: StorageFault.self) { try storage.lookup(stop) })
+        #expect(!UploadSchedule.isVain(after: fault, isGuarded: false))
+        #expect(UploadSchedule.isVain(after: fault, isGuarded: true))
+        try storage.store(try copy("two"), marker, at: .init(seconds: 2), stop)
+        #expect(try storage.lookup(stop) == .marked(marker))
+    }
+
     @Test func `What an ended process left unfinished goes after a day`() throws {
         defer { try? FileManager.default.removeItem(atPath: root) }
         let storage = try storage()

@@ -78,6 +78,11 @@ enum SmallText {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw StorageFault("opening \(path)", code: errno) }
         defer { close(descriptor) }
+        return try read(descriptor, path)
+    }
+
+    /// - Parameter path: for texts.
+    static func read(_ descriptor: Int32, _ path: String) throws(StorageFault) -> [UInt8] {
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
         while true {

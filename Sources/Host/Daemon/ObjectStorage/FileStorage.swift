@@ -26,8 +26,7 @@ struct FileStorage: StoragePlace {
     func lookup(_ stop: StopFlag) throws(StorageFault) -> StoredCopy {
         let path = "\(settings.directory)/\(settings.name)"
         if !hasTimestamp, try !isThere(path) { return .nothing }
-        guard try isThere(markerPath) else { return .unmarked }
-        let text = try SmallText.read(markerPath)
+        guard let text = try markerText() else { return .unmarked }
         // What is no document of ours, or of a copy that is gone or has another name, says nothing.
         guard let value = try? JSONValue(parsing: text), let path = value["name"]?.string,
             isOurs(path), access(path, F_OK) == 0
@@ -42,6 +41,20 @@ struct FileStorage: StoragePlace {
             throw StorageFault("looking at \(path)", code: errno)
         }
         return false
+    }
+
+    /// Nil: there is none.
+    /// - Throws: where it can't be read. One that this node may not read for good, for another user wrote it, is no
+    ///   passing fault: the next one takes its place all the same.
+    private func markerText() throws(StorageFault) -> [UInt8]? {
+        let descriptor = open(markerPath, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else {
+            let code = errno
+            if code == ENOENT || code == ENOTDIR { return nil }
+            throw Self.fault(opening: markerPath, code)
+        }
+        defer { close(descriptor) }
+        return try SmallText.read(descriptor, markerPath)
     }
 
     /// The directory may hold copies of other names.
