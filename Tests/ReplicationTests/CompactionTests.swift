@@ -18,6 +18,7 @@ import Testing
             var settings = ReplicationSettings()
             settings.compactionThreshold = 2
             settings.trailingEntries = trailing
+            settings.copyingTicks = 50
             node = Fixture(voters: ["a", "b", "c"], settings: settings)
             node.elect()
             answer()
@@ -223,6 +224,23 @@ import Testing
             cluster.node.settle()
             #expect(cluster.node.effects.contains(.compactLog(through: LogIndex(9))))
         }
+    }
+
+    /// Who copies says each second how much may stay, unless it hangs: what it said when the disk was empty counts no more.
+    @Test func `Beside a database without room it stays as long as who copies is heard of`() {
+        var cluster = copied()
+        cluster.checkpoint(through: 10)
+        compact(&cluster, through: 3)
+        cluster.tick(60, holding: nil)
+        cluster.node.log.keep(behind: LogIndex(3), atMost: 1 << 20)
+        cluster.node.log.databaseFull(true)
+        for _ in 1...3 {
+            cluster.tick(40, holding: nil)
+            #expect(!cluster.isCompacting)
+            cluster.node.log.keep(behind: LogIndex(3), atMost: 1 << 20)
+        }
+        cluster.tick(60, holding: nil)
+        #expect(cluster.node.effects.contains(.compactLog(through: LogIndex(9))))
     }
 
     @Test func `It does not stay with who leads no more`() {

@@ -14,6 +14,8 @@ struct HeldTail: Sendable {
     private var wish = LogIndex.zero
     /// Bytes that may stay.
     private var byteLimit = 0
+    /// In which tick all that was said last.
+    var saidAt: UInt64 = 0
     /// Bytes that were handed out for the database since something is held.
     private var total = 0
     /// Those of them through `index`, roughly.

@@ -21,13 +21,15 @@ extension ReplicatedLog {
     package var isCompacting: Bool { compacting || wantedTail != nil }
 
     /// What follows `index` is copied elsewhere by and by. While this node leads it stays in the log, as long as no more
-    /// of it comes than `byteLimit` bytes, and the log can be written.
+    /// of it comes than `byteLimit` bytes, and the log can be written. To be said again and again: beside a database without
+    /// room an old word counts no more.
     /// - Parameter wish: what follows this stays, too, where it is not more either; nil: nothing else.
     package mutating func keep(
         behind index: LogIndex, wishing wish: LogIndex? = nil, atMost byteLimit: Int
     ) {
         var tail = heldTail ?? HeldTail()
         tail.advance(to: index, wishing: wish ?? index, atMost: byteLimit)
+        tail.saidAt = ticks
         heldTail = tail
         drain()
     }
@@ -70,6 +72,14 @@ extension ReplicatedLog {
         return max(target, min(end, needless))
     }
 
+    /// What follows this is still to be copied elsewhere; nil: nothing stays for that.
+    private var neededByCopies: LogIndex? {
+        guard let heldTail else { return nil }
+        // Who copies hangs, perhaps, and would say now that less may stay.
+        let isOld = ticks - heldTail.saidAt > UInt64(settings.copyingTicks)
+        return isDatabaseFull && isOld ? nil : heldTail.needed
+    }
+
     mutating func proposeCompaction() {
         if raft.role != .leader { heldTail = nil }
         guard !compacting else { return }
@@ -86,7 +96,7 @@ extension ReplicatedLog {
         // who copies the log. One that can't be written must get shorter all the same.
         if !isStorageStalled {
             if let needed = raft.neededBehind { target = min(target, needed) }
-            if let needed = heldTail?.needed { target = min(target, needed) }
+            if let needed = neededByCopies { target = min(target, needed) }
         }
         guard target.distance(from: baseIndex) >= least else { return }
         startCompaction(target)

@@ -9,6 +9,9 @@ package struct ReplicationSettings: Sendable {
     /// Ticks until a compaction is proposed again that did not move the log's base: there was no
     /// room for the record of it.
     package var compactionRetryTicks: Int = 500
+    /// Ticks for which what is still to be copied elsewhere stays beside a database without room, behind the last word of who
+    /// copies.
+    package var copyingTicks: Int = 6000
     /// Entries kept behind a compaction for followers that lag.
     package var trailingEntries: Int = 10240
 
