@@ -31,6 +31,28 @@ struct BucketListingTests {
         }
         #expect(fault?.isUnseen == true)
         #expect(fault?.isTransient == false)
+        // Nor of what a piece holds: the file of the keys may be exchanged behind the listing.
+        let unread = #expect(throws: StorageFault.self) {
+            try place.fetch(fromArchive: "c/b/base", StopFlag()) { _ in }
+        }
+        #expect(unread?.isUnseen == true)
+    }
+
+    @Test(arguments: [true, false])
+    func `Where nothing was asked nothing is known`(isStopped: Bool) throws {
+        let stop = StopFlag()
+        if isStopped { stop.raise() }
+        // A line of the file of keys that its writer had not ended.
+        let token = isStopped ? "token" : "to\u{1}ken"
+        let place = try StorageSettings(url: "s3://bucket/path") { _ in nil }.place {
+            $0 == "AWS_SESSION_TOKEN" ? token : "x"
+        }
+        let listing = #expect(throws: StorageFault.self) { try place.list(archive: "", stop) }
+        #expect(listing?.isUnseen == true)
+        let piece = #expect(throws: StorageFault.self) {
+            try place.fetch(fromArchive: "c/b/base", stop) { _ in }
+        }
+        #expect(piece?.isUnseen == true)
     }
 
     @Test func `A listing that does not end is given up`() throws {

@@ -30,11 +30,11 @@ extension AWSCredentials {
             "give access_key_id and secret_access_key, AWS_ACCESS_KEY_ID and "
             + "AWS_SECRET_ACCESS_KEY in the environment, or a file of credentials"
         guard let path, access(path, R_OK) == 0 else {
-            throw StorageFault("no credentials for S3: \(advice)")
+            throw StorageFault("no credentials for S3: \(advice)").unseen
         }
         let found = AWSCredentials(profile: profile, of: try SmallText.read(path))
         guard let found else {
-            throw StorageFault("\(path) has no keys of the profile \(profile): \(advice)")
+            throw StorageFault("\(path) has no keys of the profile \(profile): \(advice)").unseen
         }
         return found
     }

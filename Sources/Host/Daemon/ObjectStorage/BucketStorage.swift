@@ -50,7 +50,9 @@ extension BucketStorage {
                 failures = download.byteCount > before ? 1 : failures + 1
                 let mayPass = error.isTransient && !download.isRefused && !stop.isRaised
                 guard mayPass, failures < rules.tries else {
-                    throw StorageFault("\(name): \(error)", isTransient: error.isTransient)
+                    throw StorageFault(
+                        "\(name): \(error)", isTransient: error.isTransient,
+                        isUnseen: error.isUnseen)
                 }
             }
             stop.pause(rules.pause * (1 << (failures - 1)))

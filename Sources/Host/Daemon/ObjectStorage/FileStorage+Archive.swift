@@ -50,7 +50,7 @@ extension FileStorage {
         receive: @escaping ([UInt8]) throws(StorageFault) -> Void
     ) throws(StorageFault) {
         try get(folder + name) { bytes throws(StorageFault) in
-            guard !stop.isRaised else { throw StorageFault("\(name): given up") }
+            guard !stop.isRaised else { throw StorageFault("\(name): given up").unseen }
             try receive(bytes)
         }
     }

@@ -133,11 +133,12 @@ final class GCSStorage: StoragePlace {
             let said = try? JSONValue(parsing: answer.body)
             let words = ["error", "error_description"].compactMap { said?[$0]?.string }
             throw AnswerText.fault(
-                place, "the question", answer, words.map { AnswerText.printable($0) })
+                place, "the question", answer, words.map { AnswerText.printable($0) }
+            ).unseen
         }
         let document = try Self.document(answer, place)
         guard let text = document["access_token"]?.string, !text.isEmpty else {
-            throw StorageFault("\(place): the answer has no access_token")
+            throw StorageFault("\(place): the answer has no access_token").unseen
         }
         let lifetime = min(max(0, document["expires_in"]?.integer ?? 0), 86_400)
         // With a reserve for what begins just before its end.

@@ -51,24 +51,29 @@ struct StorageExchange {
         if let cause = cremote_unavailable() {
             throw StorageFault(
                 "\(place): libcurl and libcrypto are needed, and not there: "
-                    + String(cString: cause))
+                    + String(cString: cause)
+            ).unseen
         }
-        if stop.isRaised { throw StorageFault("\(place): given up, for the node stops") }
+        if stop.isRaised { throw Self.givenUp(place) }
         let lines = headers.map { "\($0.name): \($0.value)" }
         guard lines.allSatisfy({ $0.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F } }) else {
-            throw StorageFault("\(place): a name or a key holds control characters")
+            throw StorageFault("\(place): a name or a key holds control characters").unseen
         }
         let intake = Intake(receive, of: receivedStatus, stop)
         let (code, status, said) = perform(lines, intake)
         if let fault = intake.fault { throw fault }
         guard code == 0 else {
-            if stop.isRaised { throw StorageFault("\(place): given up, for the node stops") }
+            if stop.isRaised { throw Self.givenUp(place) }
             let text =
                 said.isEmpty
                 ? String(cString: cremote_text(code)) : AnswerText.withoutTimes(said)
             throw StorageFault("\(place): \(method) failed: \(text)", isTransient: true)
         }
         return Answer(status: status, headers: intake.headers, body: intake.body)
+    }
+
+    private static func givenUp(_ place: String) -> StorageFault {
+        StorageFault("\(place): given up, for the node stops").unseen
     }
 
     private func perform(_ lines: [String], _ intake: Intake) -> (Int32, Int, String) {
