@@ -3,7 +3,7 @@ import Raft
 import Registry
 import Testing
 
-/// A registry whose reads and writes contradict each other.
+/// A registry whose reads and writes contradict each other, or that only lets itself be read.
 @Suite struct ConflictTests {
     private struct Course {
         var writes = 0
@@ -11,8 +11,11 @@ import Testing
         var isFinished = false
     }
 
-    /// What a node that may found alone does where each look shows this record, and each write is refused.
-    private func course(showing record: StoredRecord?, for time: Duration) -> Course {
+    /// What a node that may found alone does where each look shows this record, and this comes of each write.
+    private func course(
+        showing record: StoredRecord?, for time: Duration,
+        answering refusal: RegistryAnswer = .conflict
+    ) -> Course {
         let introduction = FormationIntroduction(
             identity: NodeIdentity(
                 id: NodeID("1"), incarnation: Incarnation(RandomID(high: 0, low: 1))),
@@ -30,7 +33,7 @@ import Testing
                 case .ask(.list, let id, _): machine.answered(.records([]), to: id)
                 case .ask(_, let id, _):
                     course.writes += 1
-                    machine.answered(.conflict, to: id)
+                    machine.answered(refusal, to: id)
                 case .persist(_, let ticket): machine.persisted(ticket)
                 case .waiting(let text): course.said.append(text)
                 default: break
@@ -52,6 +55,16 @@ import Testing
                 "the registry refuses to make the leader entry that it does not show")
                 == true, "\(course.said)")
         #expect(!course.isFinished)
+    }
+
+    /// For as long as nobody gives the node other rights, which may be days.
+    @Test func `A registry that forbids writes is not stormed`() {
+        let forbidden = RegistryAnswer.failed(RegistryFailure(.forbidden, "read only"))
+        let course = course(showing: nil, for: .seconds(30), answering: forbidden)
+        #expect((8...31).contains(course.writes), "\(course.writes)")
+        #expect(!course.isFinished)
+        let passing = RegistryAnswer.failed(RegistryFailure(.unavailable, "no leader"))
+        #expect(self.course(showing: nil, for: .seconds(10), answering: passing).writes > 31)
     }
 
     @Test func `A registry that refuses to replace the entry that it shows is not stormed`() {

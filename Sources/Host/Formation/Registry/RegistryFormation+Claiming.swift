@@ -206,7 +206,9 @@ extension RegistryFormation {
         view = nil
         if case .failed(let failure) = answer {
             lookFailure = failure.description
-            nextLook = now + jitter.pause(50, 250)
+            // What is forbidden stays so until somebody permits it, as with looks.
+            let isForbidden = failure.kind == .forbidden
+            nextLook = now + (isForbidden ? jitter.pause(1_000, 3_000) : jitter.pause(50, 250))
         } else {
             conflicts += 1
             nextLook = now + (conflicts == 1 ? .zero : .milliseconds(100))
