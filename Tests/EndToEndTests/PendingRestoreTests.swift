@@ -132,6 +132,28 @@ import Testing
         try await expectRows(2, on: cluster)
     }
 
+    /// SQLite finds nothing wrong with another letter.
+    @Test func `A download whose bytes have changed on the disk is not restored`() async throws {
+        let cluster = try pair("CREATE TABLE t(a); INSERT INTO t VALUES('sound'),(2)")
+        defer { cluster.stop() }
+        let holder = cluster.nodes[0]
+        try holder.start()
+        try await waitForDownload(holder)
+        holder.kill()
+        let download = URL(filePath: file(holder))
+        var bytes = try Data(contentsOf: download)
+        let letters = try #require(bytes.range(of: Data("sound".utf8)))
+        bytes[letters.lowerBound] ^= 0x20
+        try bytes.write(to: download)
+        try holder.start()
+        #expect(try await holder.waitForExit() == 1)
+        #expect(holder.log.contains("has other bytes than were downloaded"), "\(holder.log)")
+        // What it says helps.
+        try FileManager.default.removeItem(atPath: file(holder) + ".from")
+        for node in cluster.nodes { try node.start() }
+        try await expectRows(2, on: cluster)
+    }
+
     @Test func `A start that is told of another copy restores that, not what it has downloaded`()
         async throws
     {

@@ -11,7 +11,8 @@ import Wire
 /// What `-auto-restore` brings, at the node's start: it is downloaded into a file of the data
 /// directory, under its name only when it is whole, and checked as any load is. The file stays until the
 /// cluster has the data, so that a start that ends at the worst moment is made good by the next one. What it
-/// is a copy of stands beside it: a start that is told of another one downloads that in its place.
+/// is a copy of stands beside it: a start that is told of another one downloads that in its place. So does the SHA-256 of
+/// what came, in a line of its own: SQLite finds nothing wrong with a row that the disk has spoilt.
 struct RestoreFile {
     private let settings: AutoRestoreSettings
     private let place: any StoragePlace
@@ -54,18 +55,27 @@ struct RestoreFile {
     private var isThere: Bool { access(path, F_OK) == 0 }
 
     /// A file is there, and it is of what the configuration names.
-    private var isPending: Bool {
-        guard isThere else { return false }
+    private var isPending: Bool { isThere && notedHash != nil }
+
+    /// Of the file, by the note beside it; empty where an earlier version wrote that. Nil: the file is of something else
+    /// than the configuration names, or nobody knows of what.
+    private var notedHash: ArraySlice<UInt8>? {
         let descriptor = open(notePath, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { return false }
+        guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         var note: [UInt8] = []
         do throws(StorageFault) {
             try FileBytes.read(descriptor, notePath) { note += $0 }
         } catch {
-            return false
+            return nil
         }
-        return note.elementsEqual(settings.source.address.utf8)
+        let address = settings.source.address.utf8
+        guard note.starts(with: address) else { return nil }
+        let rest = note.dropFirst(address.count)
+        if rest.isEmpty { return rest }
+        // What a crash has cut off says nothing.
+        let hash = rest.dropFirst()
+        return rest.first == UInt8(ascii: "\n") && hash.count == 64 ? hash : nil
     }
 
     /// - Returns: what is to be loaded; nil: nothing.
@@ -135,8 +145,10 @@ struct RestoreFile {
         guard descriptor >= 0 else { throw Self.fault("making \(part)") }
         defer { close(descriptor) }
         do throws(StorageFault) {
+            let digest = try ContentDigest()
             try place.fetch(timeout: timeout, StopFlag()) { bytes throws(StorageFault) in
                 try Self.write(bytes, to: descriptor, part)
+                bytes.withUnsafeBytes { digest.add($0) }
                 counters.bytes.add(bytes.count)
             }
             guard fsync(descriptor) == 0 else { throw Self.fault("writing \(part)") }
@@ -145,7 +157,7 @@ struct RestoreFile {
             guard unlink(notePath) == 0 || errno == ENOENT, rename(part, path) == 0 else {
                 throw Self.fault("writing \(path)")
             }
-            try writeNote()
+            try writeNote(try digest.finish())
             counters.downloadsDone.add()
         } catch {
             unlink(part)
@@ -153,11 +165,12 @@ struct RestoreFile {
         }
     }
 
-    private func writeNote() throws(StorageFault) {
+    private func writeNote(_ hash: String) throws(StorageFault) {
         let descriptor = open(notePath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw Self.fault("making \(notePath)") }
         defer { close(descriptor) }
-        try Self.write(Array(settings.source.address.utf8), to: descriptor, notePath)
+        let note = "\(settings.source.address)\n\(hash)"
+        try Self.write(Array(note.utf8), to: descriptor, notePath)
         guard fsync(descriptor) == 0 else { throw Self.fault("writing \(notePath)") }
     }
 
@@ -192,13 +205,25 @@ struct RestoreFile {
         guard descriptor >= 0 else { throw Self.fault("opening \(path)") }
         defer { close(descriptor) }
         let intake = loads.begin()
+        let digest = try ContentDigest()
+        var isWhole = false
         var chunk = [UInt8](repeating: 0, count: 1 << 20)
         while true {
             guard isWanted() else { throw StorageFault("\(path) is not wanted any more") }
             let count = read(descriptor, &chunk, chunk.count)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw Self.fault("reading \(path)") }
-            guard count > 0, intake.add(Array(chunk[..<count])) == nil else { break }
+            isWhole = count == 0
+            let bytes = Array(chunk[..<count])
+            bytes.withUnsafeBytes { digest.add($0) }
+            guard count > 0, intake.add(bytes) == nil else { break }
+        }
+        let hash = try digest.finish()
+        if isWhole, let noted = notedHash, !noted.isEmpty, !noted.elementsEqual(hash.utf8) {
+            intake.discard()
+            throw StorageFault(
+                "\(path) has other bytes than were downloaded: without \(notePath) it is downloaded again"
+            )
         }
         let content = intake.finish()
         switch content {
