@@ -46,6 +46,10 @@ import Testing
         ["recover"], ["recover", "a", "b"], ["recover", "--survivor", "1:2", "d"],
         ["recover", "--force", "--survivor", "d"], ["recover", "--force", "--survivor", "1", "d"],
         ["recover", "--loud", "d"], ["recover", "--survivor=x", "d"],
+        // Without a position nothing would be compared.
+        ["recover", "--force", "d", "--survivor"], ["recover", "d", "--survivor", "--force"],
+        ["recover", "--force", "--survivor", "1:2", "--survivor", "d"],
+        ["recover", "--force", "--survivor=1:2", "d", "--survivor"],
     ])
     func `What makes no sense is refused`(words: [String]) {
         guard case .failure(_, let code) = Invocation.parse(words, workingDirectory: "/w") else {

@@ -33,21 +33,21 @@ package struct RecoverCommand: Equatable, Sendable {
         var directories: [String] = []
         // Positions may follow each other behind one --survivor.
         var takesPositions = false
+        var needsPosition = false
         for argument in arguments {
             if takesPositions, let survivor = Survivor(argument) {
                 survivors.append(survivor)
+                needsPosition = false
                 continue
             }
-            guard !takesPositions || !survivors.isEmpty else {
-                throw .init(
-                    text: "rqlited recover: --survivor takes TERM:INDEX, not \(argument)"
-                        + Self.hint)
-            }
+            guard !needsPosition else { throw Self.noPosition(but: argument) }
             takesPositions = false
             switch argument {
             case "--force", "-force": isForced = true
             case "--json", "-json": printsJSON = true
-            case "--survivor", "-survivor": takesPositions = true
+            case "--survivor", "-survivor":
+                takesPositions = true
+                needsPosition = true
             case let text where text.hasPrefix("-"):
                 guard let survivor = Self.survivor(inFlag: text) else {
                     throw .init(text: "rqlited recover does not know \(text)" + Self.hint)
@@ -56,6 +56,8 @@ package struct RecoverCommand: Equatable, Sendable {
             default: directories.append(argument)
             }
         }
+        // A variable of a script that is empty: without it nothing would be compared.
+        guard !needsPosition else { throw Self.noPosition(but: "nothing") }
         guard let directory = directories.first, directories.count == 1 else {
             throw .init(text: "rqlited recover takes one data directory" + Self.hint)
         }
@@ -66,6 +68,10 @@ package struct RecoverCommand: Equatable, Sendable {
         self.isForced = isForced
         self.survivors = survivors
         self.printsJSON = printsJSON
+    }
+
+    private static func noPosition(but argument: String) -> Invalid {
+        Invalid(text: "rqlited recover: --survivor takes TERM:INDEX, not \(argument)" + hint)
     }
 
     private static func survivor(inFlag text: String) -> Survivor? {
