@@ -54,6 +54,24 @@ import Testing
                 == nil)
     }
 
+    /// Whoever answers in a node's place may say anything, and so may who writes into an archive.
+    @Test func `What nobody would say of a library is read, or is none`() {
+        let texts = [
+            "", ";", "; ;", "a;", "a; options=", "a; options=,", "a; options=; extensions=",
+            "a; options=; extensions=:", "a; options=; extensions=,:,",
+            "a; options=; =; ==; =x; x=",
+            "a; options=; extensions=::,a,b:,:c", "extensions=:", "a; extensions=:; options=",
+        ]
+        let own = Engine.fingerprint.description
+        for text in texts {
+            _ = EngineFingerprint.differences(between: own, and: text)
+            _ = EngineFingerprint.otherExtensions(between: own, and: text)
+        }
+        let extensions = EngineFingerprint(texts[10])?.extensions ?? []
+        #expect(extensions.map(\.name) == ["", "a", "b", ""])
+        #expect(extensions.map(\.hash) == [":", "", "", "c"])
+    }
+
     @Test func `Every probe has results, and not only errors`() {
         let hashes = Engine.fingerprint.probes.map(\.hash)
         #expect(Set(hashes).count == hashes.count)

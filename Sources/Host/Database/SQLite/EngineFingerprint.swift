@@ -71,8 +71,10 @@ package struct EngineFingerprint: Equatable, Sendable, CustomStringConvertible {
     private static func extensions(in parts: [String]) -> [Probe] {
         guard let part = parts.first(where: { $0.hasPrefix(extensionsPrefix) }) else { return [] }
         return part.dropFirst(extensionsPrefix.count).split(separator: ",").map { item in
-            let sides = item.split(separator: ":", maxSplits: 1).map(String.init)
-            return Probe(name: sides[0], hash: sides.count == 2 ? sides[1] : "")
+            // Whoever answers as a node wrote it: a colon may stand alone.
+            let name = item.prefix { $0 != ":" }
+            return Probe(
+                name: String(name), hash: String(item.dropFirst(name.count).dropFirst()))
         }
     }
 
