@@ -196,6 +196,21 @@ struct FileStorageTests {
         #expect(names == ["METADATA.json", "copy", "copy.archive"])
     }
 
+    /// As far as the file system of this directory keeps it; one of them may make another of it.
+    @Test func `An unfinished file may have any time`() throws {
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        let storage = try storage()
+        try storage.store(try copy("x"), BackupMarker(index: 1), at: .now(), stop)
+        let path = "\(root)/a/b/.upload-abc"
+        for seconds in [Int.max, Int.min, 0] {
+            try Data().write(to: URL(filePath: path))
+            let time = timespec(tv_sec: seconds, tv_nsec: 0)
+            guard utimensat(AT_FDCWD, path, [time, time], 0) == 0 else { continue }
+            try storage.store(try copy("x"), BackupMarker(index: 1), at: .now(), stop)
+        }
+        #expect(!names.contains(".upload-abc"))
+    }
+
     @Test func `What is to be uploaded leaves room on the disk for log and database`() throws {
         defer { try? FileManager.default.removeItem(atPath: root) }
         let file = try UploadFile(in: "\(root)/spool")
