@@ -132,6 +132,17 @@ struct FileStorageTests {
         #expect(throws: StorageFault.self) { try storage.list(archive: "c/b/", stop) }
     }
 
+    @Test func `A directory that can't be listed is not taken for one without anything in it`()
+        throws
+    {
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        let path = "\(root)/file"
+        try Data().write(to: URL(filePath: path))
+        #expect(try DirectoryNames.all(of: root) == ["file"])
+        #expect(try DirectoryNames.all(of: "\(root)/none").isEmpty)
+        #expect(throws: StorageFault.self) { try DirectoryNames.all(of: path) }
+    }
+
     @Test func `A file that can't be opened for now is no file that is not there`() {
         for code in [EIO, EMFILE, ENFILE, ENOMEM, ESTALE, ETIMEDOUT] {
             #expect(FileStorage.fault(opening: "/a", code).isTransient, "\(code)")

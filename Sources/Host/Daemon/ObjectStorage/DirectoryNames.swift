@@ -11,6 +11,17 @@ package enum DirectoryNames {
         return read(directory).names
     }
 
+    /// Nothing where there is no such directory.
+    /// - Throws: where it can't be read, or not to its end: of who must not take that for nothing.
+    package static func all(of path: String) throws(StorageFault) -> [String] {
+        guard let directory = opendir(path) else {
+            let code = errno
+            guard code != ENOENT else { return [] }
+            throw StorageFault("listing \(path)", code: code)
+        }
+        return try all(of: path, directory)
+    }
+
     /// Of who must not take a part for all of it.
     /// - Parameter directory: as `path` opened; closed then.
     /// - Throws: where it can't be read to its end.

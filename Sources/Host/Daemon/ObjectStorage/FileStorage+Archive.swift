@@ -9,12 +9,8 @@ extension FileStorage {
         archive folder: String, _ stop: StopFlag
     ) throws(StorageFault) -> [String] {
         let path = self.folder + folder
-        guard let directory = opendir(path) else {
-            guard errno != ENOENT else { return [] }
-            throw StorageFault("listing \(path)", code: errno)
-        }
         var names: [String] = []
-        for name in try DirectoryNames.all(of: path, directory) where !name.hasPrefix(".") {
+        for name in try DirectoryNames.all(of: path) where !name.hasPrefix(".") {
             var about = stat()
             guard stat(path + name, &about) == 0 else {
                 // Somebody took it away. What can't be looked at is there, and would be missed.

@@ -81,7 +81,7 @@ struct RestoreFile {
     /// - Returns: what is to be loaded; nil: nothing.
     /// - Throws: where there must be something, and it can't be had.
     func prepare(_ loads: LoadDesk) throws(Daemon.StartFailure) -> RestoreContent? {
-        if !isThere, Self.hasData(directory) {
+        if !isThere, try hasStarted() {
             counters.skipped.add()
             logger.announce(
                 "auto-restore requested, but data already exists in \(directory), skipping")
@@ -94,7 +94,7 @@ struct RestoreFile {
             counters.failed.add()
             // What an earlier start downloaded would never be downloaded again: this node's own files count
             // as data by now.
-            let isKept = !settings.continuesOnFailure && isThere && Self.hasData(directory)
+            let isKept = !settings.continuesOnFailure && isThere && mayHaveStarted
             var text = "failed to download auto-restore file: \(error)"
             if isKept {
                 text =
@@ -112,10 +112,24 @@ struct RestoreFile {
         }
     }
 
+    private func hasStarted() throws(Daemon.StartFailure) -> Bool {
+        do throws(StorageFault) {
+            return try Self.hasData(directory)
+        } catch {
+            throw Daemon.StartFailure(description: "auto-restore can't be decided on: \(error)")
+        }
+    }
+
+    /// Also where that can't be seen, as without a descriptor: what keeps the file from being looked at may be the same.
+    private var mayHaveStarted: Bool { (try? Self.hasData(directory)) ?? true }
+
     /// Names that only a node that has started makes.
-    private static func hasData(_ directory: String) -> Bool {
-        DirectoryNames.of(directory).contains { $0.hasPrefix("db-") || $0.hasPrefix("incoming-") }
-            || !DirectoryNames.of("\(directory)/log").isEmpty
+    private static func hasData(_ directory: String) throws(StorageFault) -> Bool {
+        let names = try DirectoryNames.all(of: directory)
+        if names.contains(where: { $0.hasPrefix("db-") || $0.hasPrefix("incoming-") }) {
+            return true
+        }
+        return try !DirectoryNames.all(of: "\(directory)/log").isEmpty
     }
 
     // MARK: Download
