@@ -197,6 +197,22 @@ import Wire
         #expect(try old.dump() == new.dump())
     }
 
+    /// Of a database with large rows and full-text tables. Made once: it takes longer than what is tried on it.
+    private static let wideFile: Result<[UInt8], any Error> = Result {
+        let database = try Database()
+        // With FTS3 or FTS4 there are no batches.
+        for sql in schema.filter({ !$0.contains("fts3") && !$0.contains("fts4") }) + [
+            "CREATE TABLE wide(a)",
+            numbers + "INSERT INTO wide SELECT zeroblob(20000) FROM n WHERE i < 200", uses[0],
+            uses[7], "CREATE INDEX w ON wide(length(a))",
+        ] {
+            for case .failed(let text) in try database.execute(sql) {
+                Issue.record("\(sql): \(text)")
+            }
+        }
+        return try database.bytes().bytes
+    }
+
     /// SQLite reads a free page that it takes where it became free in the same transaction, and no other;
     /// and it takes memory for what a statement changes once for a transaction, or once for each.
     @Test(arguments: [
@@ -217,19 +233,8 @@ import Wire
             "DELETE FROM f WHERE rowid % 3 = 0",
             "INSERT INTO less(less) VALUES('delete-all')",
         ]
-        let (single, batch) = (try Database(), try Database())
-        for database in [single, batch] {
-            // With FTS3 or FTS4 there are no batches.
-            for sql in Self.schema.filter({ !$0.contains("fts3") && !$0.contains("fts4") }) + [
-                "CREATE TABLE wide(a)",
-                Self.numbers + "INSERT INTO wide SELECT zeroblob(20000) FROM n WHERE i < 200",
-                Self.uses[0], Self.uses[7], "CREATE INDEX w ON wide(length(a))",
-            ] {
-                for case .failed(let text) in try database.execute(sql) {
-                    Issue.record("\(sql): \(text)")
-                }
-            }
-        }
+        let file = try Self.wideFile.get()
+        let (single, batch) = (try Database(holding: file), try Database(holding: file))
         let first = single.applier.applied.position.index
         let entries = (freeing + [statement]).enumerated().map { place, sql in
             command(sql, LogIndex(first.rawValue + 1 + UInt64(place)))
