@@ -72,7 +72,7 @@ import Testing
     @Test(arguments: [BadPlugin.Role.resolver, .registry])
     func `A plugin that breaks no rule passes every check`(role: BadPlugin.Role) async throws {
         let shop = try PluginShop()
-        let entries = try await PluginShop.judge(shop.compile(BadPlugin("good", role)))
+        let entries = try await PluginShop.judgePatiently(shop.compile(BadPlugin("good", role)))
         for entry in entries {
             #expect(
                 entry.verdict.outcome == .passed || entry.verdict.outcome == .skipped,
@@ -91,7 +91,7 @@ import Testing
     func `It passes in a process of its own, too`(role: BadPlugin.Role) async throws {
         let shop = try PluginShop()
         let plugin = try await shop.compile(BadPlugin("good", role))
-        let entries = try await PluginShop.judge(plugin, isIsolated: true)
+        let entries = try await PluginShop.judgePatiently(plugin, isIsolated: true)
         for entry in entries {
             #expect(
                 entry.verdict.outcome == .passed || entry.verdict.outcome == .skipped,
