@@ -37,10 +37,9 @@ package final class EtcdServer: Sendable {
             .appending(path: "rqd-etcd-\(UUID().uuidString.prefix(8))").path
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true)
-        // Both are held until they are known, so that they differ.
-        let (free, peerPort) = try Self.freePorts()
-        (host, port) = options.address ?? ("127.0.0.1", free)
-        self.peerPort = peerPort
+        let ports = try FreePorts.take(2).map { UInt16($0) }
+        (host, port) = options.address ?? ("127.0.0.1", ports[0])
+        peerPort = ports[1]
         try start()
     }
 
@@ -117,11 +116,5 @@ package final class EtcdServer: Sendable {
         try control(["user", "add", "rqlite:\(password)"])
         try control(["user", "grant-role", "rqlite", "disco"])
         try control(["auth", "enable"])
-    }
-
-    private static func freePorts() throws -> (UInt16, UInt16) {
-        let first = try LoopbackPort()
-        let second = try LoopbackPort()
-        return (first.number, second.number)
     }
 }
