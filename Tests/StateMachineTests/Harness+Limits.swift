@@ -8,9 +8,9 @@ extension Database {
         of steps: UInt64, on sql: String, within limit: Duration,
         _ location: SourceLocation = #_sourceLocation
     ) throws {
-        let start = ContinuousClock.now
+        let start = ThreadTime.now
         let outcomes = try execute(sql)
-        let taken = ContinuousClock.now - start
+        let taken = ThreadTime.now - start
         guard case .failed(let text)? = outcomes.first else {
             Issue.record("\(outcomes)", sourceLocation: location)
             return

@@ -1,5 +1,4 @@
 import CSQLite
-import Glibc
 import Raft
 import SQLite
 import Testing
@@ -10,16 +9,10 @@ import Wire
 
 /// The cost of a request grows with its size, not with the square of it.
 @Suite(.serialized) struct RequestCostTests {
-    /// Of this thread's own work: neighbours on the machine take none of it.
     private func seconds(_ body: () throws -> Void) throws -> Double {
-        func spent() -> Double {
-            var time = timespec()
-            clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-            return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-        }
-        let start = spent()
+        let start = ThreadTime.now
         try body()
-        return spent() - start
+        return (ThreadTime.now - start) / .seconds(1)
     }
 
     /// Of three tries each the least counts: what is new to the processor's memory only adds to it. Eight times the

@@ -145,7 +145,7 @@ import Wire
         expression: String
     ) throws {
         let database = try database()
-        let start = ContinuousClock.now
+        let start = ThreadTime.now
         let text = String(repeating: "a", count: 20_000_000)
         let result = try database.apply(
             Command(
@@ -161,7 +161,7 @@ import Wire
             return
         }
         #expect(words.contains("needs more than \(Self.steps) steps"), "\(words)")
-        #expect(ContinuousClock.now - start < .seconds(120))
+        #expect(ThreadTime.now - start < .seconds(120))
     }
 
     /// No thousand of them, of which SQLite would tell.
