@@ -425,7 +425,7 @@ let package = Package(
         tests(
             "HTTPAPI",
             [
-                "HTTPAPI", "Chance", "Gzip", "JSON", "Wire", "Rights", "Raft", "Service",
+                "HTTPAPI", "Chance", "Gzip", "JSON", "Wire", "Rights", "Raft", "Scratch", "Service",
                 "Telemetry",
                 "ScenarioTesting", nioEmbedded,
             ] + nioHTTP + nioHTTP2, resources: [.copy("Scenarios")]),

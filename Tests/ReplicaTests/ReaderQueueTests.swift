@@ -1,3 +1,4 @@
+import Scratch
 import Service
 import Testing
 import Wire
@@ -73,10 +74,10 @@ import Wire
     @Test func `A client that goes costs no walk over all that wait`() {
         let ids = (1...60_000).map { UInt64($0) }
         #expect(queue.post(ids.map { sink.read($0, "SELECT 1") }))
-        let start = ContinuousClock.now
+        let start = ThreadTime.now
         for id in ids.reversed() { _ = queue.remove([RequestID(id)], of: sink) }
         // To look at all that wait each time takes minutes.
-        #expect(ContinuousClock.now - start < .seconds(30))
+        #expect(ThreadTime.now - start < .seconds(30))
         #expect(queue.count == 0)
         #expect(take().isEmpty)
     }

@@ -188,8 +188,8 @@ import Wire
         pool.cancel([RequestID(1)], from: sink)
         _ = try sink.replies(1)
         #expect(try bench.eventually { pool.counts.busy == 0 })
-        // 100 ms on a machine that is not starved.
-        #expect(ContinuousClock.now - began < .seconds(5))
+        // 100 ms on a machine that is not starved; the request's own time would end it after 30 s.
+        #expect(ContinuousClock.now - began < .seconds(20))
 
         // Its first window is full after 120,000 rows; none of the others is shown.
         let silent =
@@ -203,7 +203,7 @@ import Wire
         pool.cancel([RequestID(2)], from: sink)
         while try sink.replies(1).last?.outcome.isLast == false {}
         #expect(try bench.eventually { pool.counts.busy == 0 })
-        #expect(ContinuousClock.now - began < .seconds(5))
+        #expect(ContinuousClock.now - began < .seconds(20))
     }
 
     @Test func `The limit for the database does not run while nobody asks for more`() throws {

@@ -1,6 +1,7 @@
 import CSQLite
 import Raft
 import SQLite
+import Scratch
 import Testing
 import Wire
 

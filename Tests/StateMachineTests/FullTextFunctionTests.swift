@@ -1,6 +1,7 @@
 import CSQLite
 import Chance
 import SQLite
+import Scratch
 import Testing
 import Wire
 

@@ -1,5 +1,6 @@
 import Raft
 import SQLite
+import Scratch
 import Testing
 import Wire
 
