@@ -32,10 +32,12 @@ final class PluginShop: Sendable {
             .path
     }
 
-    /// Where compilers and harnesses are waited for: the tests' own threads are few.
+    /// Where compilers and harnesses are waited for: the tests' own threads are few. Each harness makes four checks at
+    /// once, many of which wait most of the time; more would keep each other from their time limits.
     private static let workers = {
         let queue = OperationQueue()
-        queue.maxConcurrentOperationCount = 8
+        queue.maxConcurrentOperationCount = max(
+            4, ProcessInfo.processInfo.activeProcessorCount)
         return queue
     }()
 
