@@ -35,7 +35,9 @@ import Testing
 
     /// Inputs of the tests in pyrqlite's repository.
     @Test(arguments: ["drive_pyrqlite.py", "drive_pyrqlite_types.py"])
-    func `What pyrqlite's own tests do works at any of three nodes`(script: String) async throws {
+    func `What pyrqlite's own tests do works at a leader and its followers`(
+        script: String
+    ) async throws {
         let tests = URL(filePath: #filePath).deletingLastPathComponent()
             .deletingLastPathComponent()
         let python = tests.deletingLastPathComponent().appending(path: ".build/python/bin/python3")
@@ -44,7 +46,9 @@ import Testing
         defer { cluster.stop() }
         try cluster.start()
         let leader = try await cluster.waitForAgreement()
-        for node in cluster.nodes where script.contains("types") || node.id != leader.id {
+        // Each follower does the same; what the first script does at a leader is tried where a node is alone.
+        let follower = try #require(cluster.nodes.first { $0.id != leader.id })
+        for node in script.contains("types") ? [leader, follower] : [follower] {
             let output = try Program.run([
                 python.path, "-B", tests.appending(path: "Drivers/\(script)").path, "127.0.0.1",
                 "\(node.httpPort)",
