@@ -63,6 +63,26 @@ import Wire
         #expect(charges[0] == charges[1], "\(charges)")
     }
 
+    /// What a thread counts of words outlives the statement, and the connection.
+    @Test func `Words that are only read cost the same whatever was written before them`() throws {
+        let lengths = (1...200).map { "\($0)" }.joined(separator: ",")
+        let databases = try ["fts4(a, prefix='\(lengths)')", "fts3(a)"].map { table in
+            let database = try Database()
+            let outcomes = try database.execute(
+                "CREATE TABLE t(a)", "CREATE VIRTUAL TABLE f USING \(table)",
+                "INSERT INTO f VALUES('\(String(repeating: "a", count: 400)) one')")
+            for case .failed(let text) in outcomes { Issue.record("\(text)") }
+            return database
+        }
+        let charges = try [0, 0, 1].map { writer in
+            try databases[writer].execute("INSERT INTO f VALUES('x')")
+            return try charge(
+                ["INSERT INTO t SELECT length(offsets(f)) FROM f WHERE f MATCH 'one'"],
+                on: databases[0])
+        }
+        #expect(charges[1] == charges[2], "\(charges)")
+    }
+
     /// SQLite has small blocks at hand for each connection, which are no allocations, and of which some are taken.
     @Test func `What views cost is the same however many small blocks a connection has at hand`()
         throws

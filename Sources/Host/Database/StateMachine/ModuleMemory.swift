@@ -284,12 +284,18 @@ final class ModuleMemory {
         return query
     }
 
+    /// From here on words cost by their prefixes as well, or don't. Said of each statement: what was said of the last one
+    /// a node that has just started doesn't know.
+    /// - Parameter writes: the statement that is about to run writes virtual tables; else no words come into memory.
+    func countPrefixes(ofStatementThatWrites writes: Bool) {
+        (writes ? prefixes : []).withUnsafeBufferPointer {
+            csqlite_set_prefixes($0.baseAddress, Int32($0.count))
+        }
+    }
+
     /// From here on the statements that modules run are looked at.
     /// - Parameter client: the statement that is about to run.
     func beginWatch(_ client: borrowing PreparedStatement, on connection: borrowing Connection) {
-        prefixes.withUnsafeBufferPointer {
-            csqlite_set_prefixes($0.baseAddress, Int32($0.count))
-        }
         csqlite_watch_modules(watch, connection.pointer, client.pointer)
     }
 

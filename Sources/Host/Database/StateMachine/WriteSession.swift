@@ -417,6 +417,7 @@ final class WriteSession {
             changesSchema: !compiled.isReadOnly && compiled.facts.keyword != .data,
             copiesDatabase: compiled.facts.keyword == .vacuum)
         modules.clearRefusal()
+        modules.countPrefixes(ofStatementThatWrites: compiled.facts.writesVirtualTable)
         // Its plan depends on what was bound to LIKE: SQLite compiles it again, as it did before.
         let isCompiledAgain = !compiled.isFactored && compiled.statement.isExpired
         if isCompiledAgain { csqlite_factor_constants(connection.pointer, 0) }

@@ -163,7 +163,8 @@ int csqlite_register_tokenizers(sqlite3 *db);
 int csqlite_may_take_word(const char *word, int count, int is_of_fts5);
 // A unit begins, and nothing is new in memory. The key is one that clients don't know beforehand, the same on all nodes. [thread]
 void csqlite_forget_words(uint64_t key);
-// How long the prefixes are that have an index of their own, in ascending order; copied. [thread]
+// How long the prefixes are that have an index of their own, in ascending order; copied. They stay for the thread: to be
+// set for each statement. [thread]
 void csqlite_set_prefixes(const int16_t *lengths, int count);
 // What was counted of a query doesn't belong to the next: called where a statement begins, and where
 // SQLite reports steps. [thread]
