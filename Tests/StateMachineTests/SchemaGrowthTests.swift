@@ -68,6 +68,37 @@ import Wire
         #expect(try database.execute("CREATE TABLE z(a)") == [.empty])
     }
 
+    /// As dumps bring them; SQLite sees them at the end of the transaction.
+    private static func rows(_ count: Int) -> [String] {
+        (0..<count).map {
+            "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) "
+                + "VALUES('table','t\($0)','t\($0)',0,'CREATE VIRTUAL TABLE t\($0) USING fts4(a)')"
+        }
+    }
+
+    private func load(_ rows: [String], to database: Database) throws -> String {
+        let texts = ["PRAGMA writable_schema=ON", "BEGIN"] + rows + ["ROLLBACK"]
+        let result = try database.apply(
+            Command(kind: .execute, statements: texts.map { Statement($0) }))
+        return "\(result)"
+    }
+
+    @Test func `Virtual tables of a dump count before they are committed`() throws {
+        let database = try Database()
+        let budget = database.applier.session.budget
+        let before = budget.charged
+        #expect(try !load(Self.rows(100), to: database).contains("failed"))
+        // A row that is looked for among few costs a callback's steps, which are 10,000.
+        #expect(budget.charged - before > 2_000_000)
+        #expect(try database.execute("CREATE TABLE t0(a)") == [.empty])
+        let guardian = database.applier.session.guardian
+        guardian.mostInList = 4
+        #expect(try load(Self.rows(200), to: database).contains("keeps in one list"))
+        guardian.mostInList = 4096
+        guardian.mostSchemaBytes = 20_000
+        #expect(try load(Self.rows(100), to: database).contains("would be too large"))
+    }
+
     @Test func `A table has no more indexes than SQLite reads in no time`() throws {
         let database = try Database()
         database.applier.session.guardian.mostIndexes = 3

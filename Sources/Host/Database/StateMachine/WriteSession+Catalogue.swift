@@ -33,6 +33,9 @@ extension WriteSession {
                 VALUES('table', \(name), \(name), 0, \(stored.sql.quotedText))
                 """)
             hasNewCatalogueRows = true
+            // The next row is looked for among them, and has less room.
+            schema.wasChanged(
+                isAddition: true, hasVirtualTables: guardian.mayHaveVirtualTables)
             guardian.catalogueNames.insert(key)
             // Nobody compiles a statement here that would make the table.
             try learnUnits()

@@ -34,7 +34,7 @@ final class WriteSession {
     let modules = ModuleMemory()
     /// SQLite's extended code for the last statement of a client; OK when it did not fail.
     private var failureCode = SQLITE_OK
-    private var schema = SchemaMemory()
+    var schema = SchemaMemory()
     private var views = ViewNames()
     /// The schema as the last statement of the command was compiled against it.
     private(set) var compiledAgainst = SchemaSize()
