@@ -57,6 +57,34 @@ import Wire
         #expect((lookups(joined).count.joins > 1_000_000) == (tables > 10))
     }
 
+    /// A view for each use of it, and a join for each part of a UNION ALL in it.
+    @Test(arguments: [false, true])
+    func `A join that is planned many times costs steps each time`(isView: Bool) throws {
+        let ties = (0..<8).flatMap { table in
+            (0..<6).map { "x\(table).c\($0 % 3) = x\((table + $0 + 1) % 8).a" }
+        }
+        let tables = (1..<8).map { "t x\($0)" }.joined(separator: ", ")
+        func join(_ first: String) -> String {
+            "SELECT x0.a AS a FROM \(first) x0, \(tables) WHERE \(ties.joined(separator: " AND "))"
+        }
+        func parts(of table: String) -> String {
+            Array(repeating: "SELECT * FROM \(table)", count: 20).joined(separator: " UNION ALL ")
+        }
+        let sql = isView ? parts(of: "v") : join("(\(parts(of: "t")))")
+        for isAllowed in [true, false] {
+            var writes = WriteLimits.initial
+            if !isAllowed { writes.steps = 1_000_000 }
+            let database = try Database(writes: writes)
+            try database.execute(
+                "CREATE TABLE t(a, c0, c1, c2)", "CREATE INDEX i ON t(c0, c1, c2)",
+                "CREATE VIEW v AS \(join("t"))")
+            let before = database.applier.session.budget.charged
+            let outcome = "\(try database.execute("INSERT INTO t(a) SELECT a FROM (\(sql))"))"
+            #expect(outcome.contains("failed") == !isAllowed, "\(outcome)")
+            if isAllowed { #expect(database.applier.session.budget.charged - before > 2_000_000) }
+        }
+    }
+
     @Test func `Names cost steps where a statement has no FROM, too`() throws {
         for (count, names) in [(2000, 0), (2001, 2001)] {
             let list = Array(repeating: "\"a\"", count: count).joined(separator: ",")

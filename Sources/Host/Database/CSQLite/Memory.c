@@ -88,6 +88,11 @@ void csqlite_unlimit_memory(void) {
     limit = nested_left = -1;
     find_plain();
 }
+void csqlite_lessen_allocations(int64_t left) {
+    if (limit < 0 || allocations_left <= left) return;
+    allocations_allowed -= allocations_left - left;
+    allocations_left = left;
+}
 int64_t csqlite_allocations(void) { return allocations_allowed - allocations_left; }
 void csqlite_limit_nested(int64_t allocations) {
     if (nested_left < 0) nested_left = allocations;

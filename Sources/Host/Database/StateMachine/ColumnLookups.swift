@@ -16,10 +16,13 @@ struct ColumnLookups {
         var tables = 0
         /// What planning its joins takes, in steps; see `JoinPlan`.
         var joins = 0
+        /// The most that planning one takes for each allocation, likewise.
+        var planned = 0
 
         mutating func add(_ other: Count) {
             tables = max(tables, other.tables)
             joins = min(joins + other.joins, ColumnLookups.most)
+            planned = max(planned, other.planned)
             names = min(names + other.names, ColumnLookups.most)
             naturals = min(naturals + other.naturals, ColumnLookups.most)
         }
@@ -88,6 +91,7 @@ struct ColumnLookups {
     /// The tables on the right of NATURAL JOIN, likewise.
     private(set) var naturals = 0
     private var joins = 0
+    private var planned = 0
 
     /// - Parameter sql: begins with the statement.
     init(_ sql: UnsafeRawBufferPointer) {
@@ -115,7 +119,9 @@ struct ColumnLookups {
     /// - Parameter columns: of the widest table.
     func steps(columns: Int) -> Int { count.steps(columns: max(columns, widest)) }
 
-    var count: Count { Count(names: names, naturals: naturals, tables: tables, joins: joins) }
+    var count: Count {
+        Count(names: names, naturals: naturals, tables: tables, joins: joins, planned: planned)
+    }
 
     private mutating func add(
         _ token: SQLTokenizer.Token, in sql: UnsafeRawBufferPointer, _ tokens: SQLTokenizer
@@ -194,6 +200,7 @@ struct ColumnLookups {
         plan.tables += level.tables
         plan.terms += level.naturals * JoinPlan.termsOfNatural
         joins = min(joins + plan.steps, Self.most)
+        planned = max(planned, plan.stepsPerAllocation)
         if !level.hasNoColumns { widest = max(widest, level.commas + 1) }
         open[last] = Level()
         guard last > 0 else { return }

@@ -53,6 +53,8 @@ final class Guard {
     var tablesOfText = 0
     /// So many names may be found in columns when it is, each by the tables in which it is looked for.
     var mostFoundNames = Int.max
+    /// The steps that planning joins may take when it is, and the allocations that it may take in any case.
+    var planBound = (steps: Int.max, free: Int64(0))
     /// What the schema may have; tests set less.
     var mostSchemaBytes = SchemaSize.mostBytes
     var mostInList = SchemaNames.mostInList

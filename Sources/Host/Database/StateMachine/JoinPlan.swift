@@ -26,11 +26,21 @@ struct JoinPlan: Equatable {
         terms = min(terms + other.terms, 1 << 30)
     }
 
-    var steps: Int {
+    var steps: Int { found * found / Self.waysPerStep }
+
+    /// What it takes for each allocation, about, where there are many ways: a join that stands in a view or common table
+    /// expression is planned anew for each use, and one over a UNION ALL for each part of that.
+    var stepsPerAllocation: Int {
+        found == 0 ? 0 : min(tables, Self.mostTables) * Self.stepsPerAllocationOfTable
+    }
+    private static let stepsPerAllocationOfTable = 64
+
+    /// Ways that it looks at; zero: few.
+    private var found: Int {
         guard tables > 1 else { return 0 }
         let joined = min(tables, Self.mostTables)
         let ties = min(2 * terms / joined, joined - 1, Self.mostTies)
         let found = min(joined << ties, Self.ways + joined * Self.waysPerTable)
-        return found > Self.freeWays ? found * found / Self.waysPerStep : 0
+        return found > Self.freeWays ? found : 0
     }
 }

@@ -218,9 +218,8 @@ final class StatementCompiler {
         guardian.reachesModules = guardian.storedLiterals.reachesModules(sql)
         // An UPDATE looks in its own without a FROM.
         guardian.tablesOfText = max(1, lookups.count.tables)
-        guardian.mostFoundNames = ColumnLookups.names(
-            steps: isBrief ? CompilationCost.free : max(stepsLeft, CompilationCost.free),
-            columns: columns)
+        let most = isBrief ? CompilationCost.free : max(stepsLeft, CompilationCost.free)
+        guardian.mostFoundNames = ColumnLookups.names(steps: most, columns: columns)
         listSteps = size.steps
         allocations = 0
         if let refusal = size.refusal(stepsLeft: stepsLeft) { return .failed(refusal) }
@@ -229,6 +228,7 @@ final class StatementCompiler {
         let isFactored = constants <= StatementSize.mostFactored
         if !isFactored { csqlite_factor_constants(connection, 0) }
         let memory = CompilationMemory(textBytes: sql.count, isPoor: isPoor, isBrief: isBrief)
+        guardian.boundPlans(of: lookups.count, steps: most, textBytes: sql.count)
         let result = compileTranslated(sql)
         // What modules compile while it runs is compiled as ever.
         csqlite_factor_constants(connection, 1)
@@ -240,6 +240,9 @@ final class StatementCompiler {
         }
         allocations = csqlite_allocations()
         size.noteLookups(guardian.facts, columns: columns)
+        size.notePlans(
+            of: lookups.count, guardian.facts, allocations: allocations,
+            textBytes: result.statement == nil ? sql.count : result.consumed)
         listSteps = size.steps
         guard result.code == SQLITE_OK else {
             let error = SQLiteError(extendedCode: result.code, connection: connection)

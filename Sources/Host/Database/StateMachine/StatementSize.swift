@@ -103,6 +103,17 @@ struct StatementSize {
         if found > CompilationCost.free { lookupSteps = max(lookupSteps, found) }
     }
 
+    /// Adds what it took to plan its joins, which shows in allocations alone where one is planned many times; see `JoinPlan`.
+    /// - Parameters:
+    ///   - count: of its own text.
+    ///   - textBytes: for so much text some allocations cost nothing.
+    mutating func notePlans(
+        of count: ColumnLookups.Count, _ facts: StatementFacts, allocations: Int64, textBytes: Int
+    ) {
+        let more = max(0, allocations - CompilationMemory.free(textBytes: textBytes))
+        lookupSteps = max(lookupSteps, Int(more) * max(count.planned, facts.storedLookups.planned))
+    }
+
     /// AS [NOT] MATERIALIZED (
     private static func namesCommonTable(_ tokens: SQLTokenizer) -> Bool {
         var following = tokens

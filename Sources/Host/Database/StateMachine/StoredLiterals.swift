@@ -1,3 +1,4 @@
+internal import CSQLite
 internal import SQLite
 
 /// Large literals in the text of the schema: in views and triggers, and in the defaults, checks, generated
@@ -190,6 +191,19 @@ extension Guard {
         guard !found.isNothing, facts.literalOwners.insert(found.key).inserted else { return }
         facts.storedLiteralBytes += found.bytes
         facts.storedLookups.add(found.lookups)
+        boundPlans(found.lookups.planned)
+    }
+
+    /// What is about to be compiled may take so many steps for planning its joins.
+    func boundPlans(of count: ColumnLookups.Count, steps: Int, textBytes: Int) {
+        planBound = (steps, CompilationMemory.free(textBytes: textBytes))
+        boundPlans(count.planned)
+    }
+
+    /// SQLite reports nothing while it plans joins: where they take long it may allocate less from here on.
+    private func boundPlans(_ stepsPerAllocation: Int) {
+        guard stepsPerAllocation > 0, !isRunning else { return }
+        csqlite_lessen_allocations(planBound.free + Int64(planBound.steps / stepsPerAllocation))
     }
 
     /// A check of the database computes what it has, whatever the tables are.

@@ -79,6 +79,8 @@ void csqlite_unlimit_memory(void);
 // much all may hold, in bytes. INT64_MAX: it shares no longer. What it holds is given back, too, where a limit is set
 // or lifted. [thread]
 void csqlite_share_memory(int64_t bytes, int64_t beside);
+// From here on there may be no more than so many, if the limit allows for them. [thread]
+void csqlite_lessen_allocations(int64_t left);
 // How many allocations there were since the limit was set; also once it is lifted.
 int64_t csqlite_allocations(void);
 // What a module compiles while a statement runs may take so many allocations of less
