@@ -119,6 +119,18 @@ import Wire
         #expect(try database.rows("SELECT * FROM t") == ["3|2", "3|4"])
     }
 
+    @Test(arguments: ["", "EXPLAIN ", ";; explain QUERY plan "])
+    func `Words of a module are no parameters, also where they are only explained`(front: String) {
+        let texts = [
+            ("\(front)CREATE VIRTUAL TABLE f USING fts5(a, :b); SELECT $c, ?1", ["c", "1"]),
+            ("\(front)SELECT :b, @virtual; EXPLAIN SELECT #d", ["b", "virtual", "d"]),
+        ]
+        for (text, names) in texts {
+            let found = Array(text.utf8).withUnsafeBytes { SQLParameter.names(in: $0) }
+            #expect(found == Set(names.map { ByteText($0.utf8) }), "\(text)")
+        }
+    }
+
     /// As where each unit is a transaction, and the process ends behind the first.
     @Test func `A text goes on behind a restart with names that only its beginning asks for`()
         throws

@@ -46,7 +46,7 @@ struct SQLParameter {
     }
 
     /// The names of those in whole statements, as bytes and without prefix. The words of CREATE VIRTUAL TABLE are its module's,
-    /// and no parameters.
+    /// and no parameters, also where it is only explained.
     static func names(in sql: UnsafeRawBufferPointer) -> Set<ByteText> {
         var tokens = SQLTokenizer(sql)
         var names: Set<ByteText> = []
@@ -70,9 +70,17 @@ struct SQLParameter {
     private static func makesVirtualTable(
         _ token: SQLTokenizer.Token, _ tokens: SQLTokenizer
     ) -> Bool {
-        guard case .word(let first) = token, tokens.isKeyword(first, "CREATE") else { return false }
-        var following = tokens
-        guard case .word(let second)? = following.next() else { return false }
+        var (following, word) = (tokens, Optional(token))
+        // In front of it nothing else may stand.
+        let explaining: [StaticString] = ["EXPLAIN", "QUERY", "PLAN"]
+        while case .word(let range)? = word,
+            explaining.contains(where: { following.isKeyword(range, $0) })
+        {
+            word = following.next()
+        }
+        guard case .word(let first)? = word, following.isKeyword(first, "CREATE"),
+            case .word(let second)? = following.next()
+        else { return false }
         return following.isKeyword(second, "VIRTUAL")
     }
 
