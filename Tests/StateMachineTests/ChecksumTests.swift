@@ -48,6 +48,10 @@ import Wire
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
                 + "INSERT INTO f SELECT 'one k' || i FROM n",
             "DELETE FROM f WHERE rowid = 6", "INSERT INTO f(f) VALUES('optimize')",
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400) "
+                + "INSERT INTO long SELECT i, zeroblob(100000) FROM n",
+            // Each of its steps costs by what it holds meanwhile.
+            "DELETE FROM long WHERE id <> length((SELECT replace(hex(zeroblob(3000000)), '0', 'a')))",
         ] {
             let charges = try [plain, other].map { database in
                 let before = database.applier.session.budget.charged

@@ -137,11 +137,14 @@ static void row_changes(
     void *context, sqlite3 *db, int operation, char const *database, char const *table,
     sqlite3_int64 old_key, sqlite3_int64 new_key) {
     // Nodes without this hook must count the same work.
+    int64_t held = csqlite_work_held_paused();
     csqlite_pause_work(1);
     csqlite_pause_pages(1);
     digest_row_changes(context, db, operation, database, table, old_key, new_key);
     csqlite_pause_pages(0);
     csqlite_pause_work(0);
+    // The row that SQLite has made for it goes when this returns.
+    csqlite_hold_paused_since(held);
 }
 
 // Deprecated since SQLite compiles anew by itself: here it must not, see StatementCompiler.

@@ -35,6 +35,8 @@ static _Thread_local int64_t work_peak;
 static _Thread_local int64_t bound;
 static _Thread_local int is_work_exceeded;
 static _Thread_local int pauses;
+// By blocks that were taken and given back during pauses.
+static _Thread_local int64_t paused_held;
 
 static void find_plain(void) {
     int64_t smallest = INT64_MAX;
@@ -137,6 +139,8 @@ int64_t csqlite_work_peak(void) {
 int csqlite_counts_work(void) { return work_limit >= 0 && pauses == 0; }
 int csqlite_work_exceeded(void) { return is_work_exceeded; }
 void csqlite_pause_work(int is_on) { pauses += is_on ? 1 : -1; }
+int64_t csqlite_work_held_paused(void) { return paused_held; }
+void csqlite_hold_paused_since(int64_t before) { work_held += paused_held - before; }
 void csqlite_forget_bound(void) { bound = 0; }
 int64_t csqlite_bound(void) { return bound; }
 void csqlite_note_bound(uint64_t bytes) {
@@ -174,8 +178,12 @@ static int may_work(int64_t size) {
 }
 
 static void hold_work(int64_t size, int64_t before) {
-    if (pauses > 0) return;
-    work_held += work_of(size) - work_of(before);
+    int64_t more = work_of(size) - work_of(before);
+    if (pauses > 0) {
+        paused_held += more;
+        return;
+    }
+    work_held += more;
     if (work_held > work_peak) work_peak = work_held;
 }
 

@@ -117,6 +117,10 @@ int csqlite_counts_work(void);
 int csqlite_work_exceeded(void);
 // What is allocated meanwhile follows from more than the statement; calls nest.
 void csqlite_pause_work(int is_on);
+// What was taken during pauses and not given back during them, ever; and, behind a pause, that what was taken since then counts as
+// held, for it is given back when work is counted again. [thread]
+int64_t csqlite_work_held_paused(void);
+void csqlite_hold_paused_since(int64_t before);
 // Large values bound from here on count as held by the statement that runs next.
 void csqlite_forget_bound(void);
 void csqlite_note_bound(uint64_t bytes);
