@@ -143,8 +143,9 @@ static void row_changes(
     digest_row_changes(context, db, operation, database, table, old_key, new_key);
     csqlite_pause_pages(0);
     csqlite_pause_work(0);
-    // The row that SQLite has made for it goes when this returns.
-    csqlite_hold_paused_since(held);
+    // The row that SQLite has made for it goes when this returns. Of a new one it makes none; what it may write out for it, zeros at
+    // its end, stays with the statement.
+    if (operation != SQLITE_INSERT) csqlite_hold_paused_since(held);
 }
 
 // Deprecated since SQLite compiles anew by itself: here it must not, see StatementCompiler.
