@@ -7,7 +7,7 @@ enum OpenDescriptors {
         defer { closedir(folder) }
         var found: Set<Int32> = []
         while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
                 String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
             if let descriptor = Int32(name), descriptor != dirfd(folder) {

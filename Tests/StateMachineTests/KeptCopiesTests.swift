@@ -173,7 +173,7 @@ import Wire
             guard let directory = opendir("/proc/self/fd") else { return 0 }
             defer { closedir(directory) }
             while let entry = readdir(directory) {
-                let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                let name = withUnsafeBytes(of: &entry.pointee.d_name) {
                     String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
                 }
                 var target = [UInt8](repeating: 0, count: 4096)

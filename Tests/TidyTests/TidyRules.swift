@@ -98,6 +98,10 @@ enum TidyRules {
             Ban(
                 pattern: "_read {", scope: ["Sources/", "Plugins/", "Tests/"],
                 instead: "get, or an object that is read where it lies (decision 276)"),
+            // A copy of the field reads 256 bytes where an entry has its name and no more.
+            Ban(
+                pattern: "of: entry.pointee.d_name", scope: ["Sources/", "Plugins/", "Tests/"],
+                instead: "&entry.pointee.d_name, where it lies"),
             Ban(
                 pattern: "@_cdecl", scope: ["Sources/", "Plugins/", "Tests/"], instead: "@c"),
             Ban(

@@ -28,7 +28,7 @@ package final class TemporaryDirectory: Sendable {
         guard unlink(path) != 0, errno == EISDIR || errno == EPERM else { return }
         if let directory = opendir(path) {
             while let entry = readdir(directory) {
-                let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                let name = withUnsafeBytes(of: &entry.pointee.d_name) {
                     String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
                 }
                 if name != ".", name != ".." { remove("\(path)/\(name)") }

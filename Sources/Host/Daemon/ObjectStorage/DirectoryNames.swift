@@ -40,7 +40,7 @@ package enum DirectoryNames {
         while true {
             errno = 0
             guard let entry = readdir(directory) else { return (names, errno) }
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
             if name != ".", name != ".." { names.append(name) }

@@ -181,7 +181,7 @@ package struct DatabaseDirectory: Sendable {
                 }
                 return names.sorted()
             }
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
             if name != ".", name != ".." { names.append(name) }
