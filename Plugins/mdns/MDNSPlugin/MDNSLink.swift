@@ -37,14 +37,17 @@ final class MDNSLink {
         }
     }
 
-    /// The next datagram that may be an answer; nil: there is none now.
-    func receive() -> [UInt8]? {
-        while let datagram = MDNSDatagram.receive(from: descriptor) {
+    /// What may be an answer among the next `count` datagrams, of which those that others send are some: a flood
+    /// of them would hold whoever asks here beyond its deadline.
+    func receive(atMost count: Int) -> [[UInt8]] {
+        var answers: [[UInt8]] = []
+        for _ in 0..<count {
+            guard let datagram = MDNSDatagram.receive(from: descriptor) else { break }
             if destination.isAnswered(by: datagram.sender, isMulticast: isMulticast) {
-                return datagram.bytes
+                answers.append(datagram.bytes)
             }
         }
-        return nil
+        return answers
     }
 
     private func chooses() -> Bool {

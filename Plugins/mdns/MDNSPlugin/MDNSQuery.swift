@@ -81,8 +81,7 @@ struct MDNSQuery {
             }
         }
         for (link, source) in zip(links, sources) where source.revents != 0 {
-            for _ in 0..<Self.mostAtOnce {
-                guard let bytes = link.receive() else { break }
+            for bytes in link.receive(atMost: Self.mostAtOnce) {
                 if let records = MDNSMessage.records(of: bytes, id: id) { browse.take(records) }
             }
         }
