@@ -287,6 +287,20 @@ import Wire
         }
     }
 
+    @Test func `The boot ID is read from whatever the file holds, or refused`() throws {
+        try inDirectory { path in
+            func put(_ bytes: [UInt8]) throws {
+                try Data(bytes).write(to: URL(fileURLWithPath: path))
+            }
+            try put(Array("00000000-0000-0001-0000-000000000002\n".utf8))
+            #expect(try Node.bootID(in: path) == RandomID(high: 1, low: 2))
+            try put([0xFF, 0xC3, 0x80, 0x0A])
+            #expect(throws: StartError.self) { try Node.bootID(in: path) }
+            try put([])
+            #expect(throws: StartError.self) { try Node.bootID(in: path) }
+        }
+    }
+
     @Test func `A read replica with nobody to follow does not even make its directory`() throws {
         try inDirectory { path in
             #expect(refusal(path) { $0.isVoter = false } == .nothingToFollow)

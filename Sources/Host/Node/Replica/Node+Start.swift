@@ -180,17 +180,19 @@ extension Node {
     }
 
     /// Names the time since the machine started.
-    static func bootID() throws(StartError) -> RandomID {
-        let path = "/proc/sys/kernel/random/boot_id"
+    /// - Parameter path: of the kernel's file, which whoever runs a sandbox may have put another in place of.
+    static func bootID(
+        in path: String = "/proc/sys/kernel/random/boot_id"
+    ) throws(StartError) -> RandomID {
         guard let file = fopen(path, "re") else { throw .storage("can't read \(path)") }
         defer { fclose(file) }
         var buffer = [CChar](repeating: 0, count: 64)
         guard fgets(&buffer, Int32(buffer.count), file) != nil else {
             throw .storage("can't read \(path)")
         }
-        let digits = buffer.prefix { $0 != 0 }.map { Character(UnicodeScalar(UInt8($0))) }
-            .filter(\.isHexDigit)
-        guard let id = RandomID(String(digits)) else {
+        let bytes = buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+        let text = String(decoding: bytes, as: UTF8.self)
+        guard let id = RandomID(text.filter(\.isHexDigit)) else {
             throw .storage("\(path) holds no boot ID")
         }
         return id
