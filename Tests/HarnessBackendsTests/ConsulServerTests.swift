@@ -38,6 +38,13 @@ import Testing
         #expect(try ask("POST /v1/kv/a").status == "405")
     }
 
+    @Test(arguments: ["4294967295m", "18446744073709551615s", "0ms"])
+    func `Whoever need not wait is answered, however long it would`(_ wait: String) throws {
+        defer { server.stop() }
+        #expect(try ask("PUT /v1/kv/a", "one").body == "true")
+        #expect(try ask("GET /v1/kv/a?raw&index=1&wait=\(wait)").body == "one")
+    }
+
     @Test func `A transaction happens whole or not at all`() throws {
         defer { server.stop() }
         let set = "{\"KV\":{\"Verb\":\"cas\",\"Key\":\"k\",\"Value\":\"b25l\",\"Index\":0}}"

@@ -70,6 +70,15 @@ import Testing
         #expect(try get("/a").hasSuffix("one"))
     }
 
+    @Test(arguments: ["7fffffffffffffff", "-1", "100000"])
+    func `A chunk that no body can have ends the connection alone`(_ size: String) throws {
+        defer { server.stop() }
+        let answer = try RawClient(port: server.port).exchange(
+            "PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n\(size)\r\n")
+        #expect(answer.isEmpty)
+        #expect(try get("/a").hasPrefix("HTTP/1.1 404 "))
+    }
+
     @Test func `A restart keeps port and state`() throws {
         defer { server.stop() }
         _ = try server.command(["put", "/a", "one"])

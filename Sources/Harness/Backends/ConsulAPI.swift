@@ -6,6 +6,8 @@ import Time
 /// What a fake Consul answers; see `ConsulServer`.
 final class ConsulAPI: Sendable {
     private static let longestWait: UInt64 = 600_000_000_000
+    /// Of a time that is waited for: in each unit it is longer than the longest.
+    private static let longestNumber: UInt64 = 1 << 24
     private static let usualWait: UInt64 = 300_000_000_000
     private static let maxOperations = 64
 
@@ -168,7 +170,7 @@ final class ConsulAPI: Sendable {
     /// "10s", "250ms" or "5m"; nil for anything else.
     private static func nanoseconds(_ text: String) -> UInt64? {
         let digits = text.prefix { $0.isNumber }
-        guard let number = UInt64(digits), number < 1 << 32 else { return nil }
+        guard let number = UInt64(digits).map({ min($0, longestNumber) }) else { return nil }
         switch text.dropFirst(digits.count) {
         case "ms": return number * 1_000_000
         case "s": return number * 1_000_000_000

@@ -35,7 +35,7 @@ struct HTTPReader {
     private mutating func chunks() -> [UInt8]? {
         var body: [UInt8] = []
         while let line = line(), let size = Int(line.prefix { $0 != ";" }, radix: 16) {
-            guard body.count + size <= BackendLimits.bodyBytes, let chunk = take(size),
+            guard size <= BackendLimits.bodyBytes - body.count, let chunk = take(size),
                 self.line() != nil
             else { return nil }
             if size == 0 { return body }

@@ -11,6 +11,9 @@ struct KubernetesAPI: Sendable {
         "allowWatchBookmarks",
     ]
 
+    /// In seconds: a day.
+    private static let longestWatch: UInt64 = 86_400
+
     let slices: KubernetesSlices
 
     func answer(_ request: ReceivedRequest) -> HTTPResponse {
@@ -65,9 +68,9 @@ struct KubernetesAPI: Sendable {
                 return Self.status(
                     410, "Expired", "The provided continue parameter is too old")
             }
-            first = Int(clamping: parts[1])
+            first = Int(clamping: min(parts[1], UInt64(all.count)))
         }
-        let end = limit == 0 ? all.count : min(all.count, first + limit)
+        let end = limit == 0 ? all.count : first + min(limit, all.count - first)
         var metadata: [JSONValue.Member] = [
             .init("resourceVersion", .string("\(state.version)"))
         ]
@@ -78,7 +81,7 @@ struct KubernetesAPI: Sendable {
         let answer: JSONValue = [
             "kind": "EndpointSliceList", "apiVersion": "discovery.k8s.io/v1",
             "metadata": .object(metadata),
-            "items": .array(Array(all[min(first, end)..<end])),
+            "items": .array(Array(all[first..<end])),
         ]
         return HTTPResponse(200, json: answer.text())
     }
@@ -99,7 +102,7 @@ struct KubernetesAPI: Sendable {
         let tooOld = "too old resource version: \(start) (\(state.compacted))"
         if start < state.compacted, state.saysStatus { return Self.status(410, "Expired", tooOld) }
         let wantsBookmarks = request.parameter("allowWatchBookmarks") == "true"
-        let due = MonotonicTime.now.nanoseconds + seconds * 1_000_000_000
+        let due = MonotonicTime.now.nanoseconds + min(seconds, Self.longestWatch) * 1_000_000_000
         let slices = slices
         return HTTPResponse(
             200,
