@@ -40,6 +40,13 @@ import Testing
         #expect(try ask(question())[3] == 0x83)
     }
 
+    @Test func `A target that no message holds is one that is cut off`() throws {
+        defer { server.stop() }
+        let long = String(repeating: "a", count: 70_000)
+        _ = try server.command(["ptr", "db.test", long])
+        #expect(try ask(question(type: 12))[2] & 2 == 2)
+    }
+
     @Test func `It misbehaves when told to`() throws {
         defer { server.stop() }
         server.misbehave(FaultPlan(.status(2)))

@@ -51,7 +51,7 @@ struct DNSMessage {
             message += [0xC0, UInt8(Self.headerSize)] + Self.word(item.type) + [0, 1]
             message += Self.word(UInt16(Self.seconds >> 16))
             message += Self.word(UInt16(truncatingIfNeeded: Self.seconds))
-            message += Self.word(UInt16(content.count)) + content
+            message += Self.word(UInt16(clamping: content.count)) + content
         }
         return message
     }
