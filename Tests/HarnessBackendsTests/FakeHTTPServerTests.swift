@@ -79,6 +79,17 @@ import Testing
         #expect(try get("/a").hasPrefix("HTTP/1.1 404 "))
     }
 
+    @Test func `A line before a chunk that never ends is the end of the connection`() throws {
+        defer { server.stop() }
+        let client = try RawClient(port: server.port)
+        try client.send("PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        let piece = [UInt8](repeating: UInt8(ascii: "1"), count: 64 << 10)
+        // More than the system keeps of what nobody reads.
+        #expect(throws: RawClient.Failure.self) {
+            for _ in 0..<512 { try client.send(piece) }
+        }
+    }
+
     @Test func `A restart keeps port and state`() throws {
         defer { server.stop() }
         _ = try server.command(["put", "/a", "one"])

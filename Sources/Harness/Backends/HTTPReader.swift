@@ -52,9 +52,7 @@ struct HTTPReader {
                 buffer.removeFirst(range.upperBound)
                 return line
             }
-            guard buffer.count < BackendLimits.headBytes || !buffer.contains(10), fill() else {
-                return nil
-            }
+            guard buffer.count < BackendLimits.headBytes, fill() else { return nil }
         }
     }
 
