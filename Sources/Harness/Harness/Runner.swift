@@ -210,7 +210,7 @@ package struct Runner: Sendable {
             verdict.isHang = call != nil
             return verdict
         }
-        let message = line.receive()
+        let message = line.receive(until: limit)
         let status = child.end(
             at: MonotonicTime.now.nanoseconds + UInt64(5 * slowness) * 1_000_000_000)
         guard let verdict = message.flatMap(Verdict.init) else { return crash(status, child) }
