@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import Telemetry
@@ -37,6 +38,20 @@ import Testing
         milliseconds: Int64, text: String
     ) {
         #expect(WallTime(clampingMilliseconds: milliseconds).rfc3339 == text)
+    }
+
+    @Test(arguments: [
+        (1_767_366_245, 120_000_000, "2026-01-02T15:04:05.12Z"),
+        (1_767_366_245, 1_073_741_823, "2026-01-02T15:04:05.999999999Z"),
+        (1_767_366_245, 4_294_967_295, "2026-01-02T15:04:05.999999999Z"),
+        (0, -1, "1970-01-01T00:00:00Z"), (Int.min, 0, "0001-01-01T00:00:00Z"),
+        (Int.max, Int.max, "9999-12-31T23:59:59.999999999Z"),
+    ])
+    func `Whatever a file system tells of a file is shown within the calendar`(
+        seconds: Int, nanoseconds: Int, text: String
+    ) {
+        let time = WallTime(ofFile: timespec(tv_sec: seconds, tv_nsec: nanoseconds))
+        #expect(time.rfc3339 == text)
     }
 
     @Test func `Now is after this was written`() {

@@ -1,4 +1,4 @@
-import Glibc
+package import Glibc
 
 /// A point of the wall clock, in UTC, as people and rqlite's documents write it.
 package struct WallTime: Hashable, Sendable, Comparable {
@@ -19,6 +19,15 @@ package struct WallTime: Hashable, Sendable, Comparable {
     package init(clampingMilliseconds milliseconds: Int64) {
         let within = max(0, min(milliseconds, 253_402_300_799_999))
         self.init(seconds: within / 1000, nanoseconds: Int32(within % 1000) * 1_000_000)
+    }
+
+    /// What a file system tells of a file. A damaged one, or another machine's, may tell anything, also of the part
+    /// of a second: within the calendar, and below a second.
+    /// - Parameter time: since 1970.
+    package init(ofFile time: timespec) {
+        self.init(
+            seconds: max(Self.never.seconds, min(Int64(time.tv_sec), 253_402_300_799)),
+            nanoseconds: Int32(max(0, min(time.tv_nsec, 999_999_999))))
     }
 
     /// Go's zero time, which stands for "never".

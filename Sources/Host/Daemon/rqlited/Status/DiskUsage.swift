@@ -85,7 +85,11 @@ final class DiskUsage: Sendable {
                     continue
                 }
                 if about.st_mode & S_IFMT == S_IFDIR { folders.append("\(folder)/\(name)") }
-                if about.st_mode & S_IFMT == S_IFREG { total += Int(about.st_size) }
+                if about.st_mode & S_IFMT == S_IFREG {
+                    // Of sparse or damaged files two alone may have more than there are numbers.
+                    let (sum, isOver) = total.addingReportingOverflow(Int(about.st_size))
+                    total = isOver ? .max : sum
+                }
             }
         }
         return total
@@ -96,9 +100,7 @@ final class DiskUsage: Sendable {
         for file in path.map({ [$0, $0 + "-wal"] }) ?? [] {
             var about = stat()
             guard stat(file, &about) == 0 else { continue }
-            let time = WallTime(
-                seconds: Int64(about.st_mtim.tv_sec), nanoseconds: Int32(about.st_mtim.tv_nsec))
-            newest = max(newest, time)
+            newest = max(newest, WallTime(ofFile: about.st_mtim))
         }
         return newest
     }
