@@ -41,6 +41,27 @@ import Wire
         }
     }
 
+    @Test(arguments: [(32_767, true), (32_768, false)])
+    func `Rows of more columns than there can be are refused`(count: Int, isTaken: Bool) throws {
+        let names = [String](repeating: "", count: count)
+        let pieces: [ResultPart.Piece] = [
+            .rowsBegin(columns: names, types: names, isRead: true),
+            .statement(StatementResult(.rows(RowSet(columns: names, types: names)))),
+        ]
+        for piece in pieces {
+            var writer = ByteWriter()
+            ResultPart([piece]).encode(into: &writer)
+            var reader = ByteReader(writer.bytes)
+            if isTaken {
+                #expect(try ResultPart(from: &reader) == ResultPart([piece]))
+            } else {
+                #expect(throws: WireError.tooLong(count: count, limit: 32_767)) {
+                    try ResultPart(from: &reader)
+                }
+            }
+        }
+    }
+
     @Test func `A part that is cut or unknown is refused`() throws {
         var writer = ByteWriter()
         ResultPart([.rowsBegin(columns: ["a"], types: [""], isRead: true), .cells([0])])

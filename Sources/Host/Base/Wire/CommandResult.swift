@@ -79,8 +79,8 @@ extension RowSet {
     }
 
     package init(from reader: inout ByteReader) throws(WireError) {
-        columns = try reader.readList(elementSize: 4) { (r) throws(WireError) in try r.readText() }
-        types = try reader.readList(elementSize: 4) { (r) throws(WireError) in try r.readText() }
+        columns = try reader.readTextsOfColumns()
+        types = try reader.readTextsOfColumns()
         guard types.count == columns.count else {
             throw .invalid(field: "number of column types", value: UInt64(types.count))
         }
@@ -89,6 +89,18 @@ extension RowSet {
         // Each cell has a byte at least. Of rows without any there would be no end for who writes them.
         guard rowCount <= (columns.isEmpty ? 0 : cells.count / columns.count) else {
             throw .invalid(field: "row count", value: UInt64(rowCount))
+        }
+    }
+}
+
+extension ByteReader {
+    /// SQLite has no rows of more columns, whatever it is told (`SQLITE_MAX_COLUMN`). The head of a result is written
+    /// in one go, and of a row that is not whole yet all cells are looked at with each part of it that comes.
+    private static let mostColumns = 32_767
+
+    mutating func readTextsOfColumns() throws(WireError) -> [String] {
+        try readList(elementSize: 4, limit: Self.mostColumns) { (r) throws(WireError) in
+            try r.readText()
         }
     }
 }

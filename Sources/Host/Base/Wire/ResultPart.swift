@@ -142,8 +142,8 @@ extension ResultPart.Piece {
         switch tag {
         case 1: self = .statement(try StatementResult(from: &reader))
         case 2:
-            let columns = try reader.readTexts()
-            let types = try reader.readTexts()
+            let columns = try reader.readTextsOfColumns()
+            let types = try reader.readTextsOfColumns()
             guard types.count == columns.count else {
                 throw .invalid(field: "number of column types", value: UInt64(types.count))
             }
@@ -160,10 +160,6 @@ extension ResultPart.Piece {
 }
 
 extension ByteReader {
-    fileprivate mutating func readTexts() throws(WireError) -> [String] {
-        try readList(elementSize: 4) { (r) throws(WireError) in try r.readText() }
-    }
-
     fileprivate mutating func readOptionalText() throws(WireError) -> String? {
         try readOptional { (r) throws(WireError) in try r.readText() }
     }
