@@ -136,6 +136,21 @@ private final class HandClock: Sendable {
         #expect(said().last.map { String($0) } == number)
     }
 
+    @Test func `Of a long text no more is remembered than a line shows`() {
+        let text = String(repeating: "a", count: 1 << 20)
+        var limiter = RepeatLimiter(interval: .seconds(10))
+        #expect(limiter.admit(text + "1", at: .zero) == .write(repeats: 0))
+        #expect(limiter.admit(text + "2", at: .zero) == .leaveOut)
+        #expect(limiter.due(at: .seconds(10)).map { $0.subject.utf8.count } == [LogLine.limit])
+        let states = states()
+        states.troubled("follower does not answer", about: text, reason: text)
+        let trouble = states.troubles.first
+        #expect(trouble?.subject.utf8.count == LogLine.limit)
+        #expect(trouble?.reason.utf8.count == LogLine.limit)
+        states.forget("follower does not answer", about: text)
+        #expect(states.troubles.isEmpty)
+    }
+
     @Test func `Of many subjects the oldest is forgotten`() {
         var limiter = RepeatLimiter(interval: .seconds(10), capacity: 2)
         #expect(limiter.admit("a", at: .seconds(0)) == .write(repeats: 0))

@@ -14,10 +14,11 @@ struct LogLine {
     }
 
     mutating func append(message: String) {
-        text += Self.escaped(message, alsoQuotes: false)
+        text += Self.escaped(message.asFarAsShown, alsoQuotes: false)
     }
 
     mutating func append(key: String, value: String) {
+        let value = value.asFarAsShown
         let isPlain =
             !value.isEmpty
             && value.unicodeScalars.allSatisfy {
@@ -61,5 +62,13 @@ struct LogLine {
             }
         }
         return result
+    }
+}
+
+extension String {
+    /// No more of it than a line shows. Texts of others may be as long as their messages, and those of many of them
+    /// would be remembered, or written three times over, for a line of 4 KiB.
+    var asFarAsShown: String {
+        utf8.count <= LogLine.limit ? self : String(unicodeScalars.prefix(LogLine.limit))
     }
 }

@@ -30,9 +30,11 @@ package struct RepeatLimiter: Sendable {
     }
 
     /// - Parameters:
-    ///   - subject: lines of one subject are the same to the reader.
+    ///   - subject: lines of one subject are the same to the reader, and so are those that differ behind what a line
+    ///     shows.
     ///   - now: since the start of the caller; never goes back.
     package mutating func admit(_ subject: String, at now: Duration) -> Admission {
+        let subject = subject.asFarAsShown
         if let known = subjects[subject], now - known.writtenAt < interval {
             subjects[subject]?.leftOut += 1
             return .leaveOut

@@ -90,7 +90,8 @@ package final class StateLog: Sendable {
     /// Nobody is interested in the subject any more, such as a removed node: its state is forgotten
     /// without a line.
     package func forget(_ what: StaticString, about subject: String = "") {
-        states.withLock { $0[Key(what: what.description, subject: subject)] = nil }
+        let key = Key(what: what.description, subject: subject.asFarAsShown)
+        states.withLock { $0[key] = nil }
     }
 
     /// What is wrong now, by message and subject.
@@ -131,7 +132,8 @@ package final class StateLog: Sendable {
         _ what: StaticString, _ subject: String, to reason: String?, _ level: LogLevel
     ) {
         let now = now()
-        let key = Key(what: what.description, subject: subject)
+        let key = Key(what: what.description, subject: subject.asFarAsShown)
+        let reason = reason?.asFarAsShown
         let line: Line? = states.withLock { states in
             guard var state = states[key] else {
                 guard let reason, states.count < capacity else { return nil }
