@@ -172,6 +172,8 @@ import Wire
         "membership_index = membership_index + 1 WHERE id = 6",
         "progress = zeroblob(12) WHERE id = 2", "progress = zeroblob(2) WHERE id = 2",
         "id = 99 WHERE id = 4",
+        // As earlier versions kept them.
+        "membership_index = -1, progress = substr(progress, 1, 8) WHERE id > 1",
     ])
     func `A part that one node's disk has changed is its damage, and no verdict on the load`(
         change: String

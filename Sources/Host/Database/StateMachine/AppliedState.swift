@@ -67,4 +67,20 @@ struct EntryProgress: Equatable, Sendable {
     var foreignKeys: Bool?
     /// What other PRAGMAs of this command switched on.
     var flags: RequestFlags = []
+
+    /// No command takes so many steps, or changes so many rows.
+    private static let most: Int64 = 1 << 48
+
+    /// Whether a command may have come so far.
+    var isPossible: Bool {
+        [Int64(steps), changes, totalChanges].allSatisfy { (0...Self.most).contains($0) }
+    }
+
+    /// Whether it is a place in the command. Its text is gone on with in memory from there, unlooked at.
+    func isPlace(in command: Command) -> Bool {
+        guard statement < command.statements.count else {
+            return statement == command.statements.count
+        }
+        return offset <= command.statements[statement].sql.utf8.count
+    }
 }

@@ -404,6 +404,13 @@ package final class Applier {
         var resuming = CommandRunner.Committed()
         resuming.trace = applied.trace
         if mode == .perUnit, let progress = applied.progress {
+            guard progress.isPlace(in: command) else {
+                throw .fault(
+                    .storage(
+                        operation: "going on with entry \(entry.position)", code: SQLITE_CORRUPT,
+                        message: "the database says that it came to a place that the entry has not"
+                    ))
+            }
             if let partial, partial.index == entry.position.index {
                 resuming = partial.committed
             } else if let key = command.key {

@@ -101,7 +101,8 @@ extension MetadataTable {
         } catch {
             isWhole = false
         }
-        guard isWhole else {
+        // The log's clock is compared with it.
+        guard isWhole, part.milliseconds >= 0 else {
             throw SQLiteError(
                 extendedCode: SQLITE_CORRUPT,
                 message: "part \(number) of a load in the daemon's own table is damaged")

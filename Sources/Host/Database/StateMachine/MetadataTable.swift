@@ -356,6 +356,12 @@ enum MetadataTable {
         }
         try reader.expectEnd()
         state.progress = isPartial ? progress : nil
+        // No checksum says that the disk has changed nothing, and what counts on from there would trap.
+        guard state.lastMilliseconds >= 0, state.progress?.isPossible ?? true else {
+            throw .invalid(
+                field: "the log's clock or a count",
+                value: UInt64(bitPattern: state.lastMilliseconds))
+        }
     }
 }
 

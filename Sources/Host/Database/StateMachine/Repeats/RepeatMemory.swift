@@ -47,6 +47,9 @@ final class RepeatMemory {
             } catch {
                 throw .damagedRepeat("\(error)")
             }
+            guard record.isPossible else {
+                throw .damagedRepeat("number \(record.number) of \(record.milliseconds) ms")
+            }
             let slot = slots.count
             slots.append(record.key.name)
             newest = max(newest ?? 0, record.number)

@@ -35,6 +35,9 @@ struct RepeatRecord: Equatable {
         number = try reader.read()
     }
 
+    /// Whether a node may have written it: what the disk has changed may name times and numbers behind which there are none.
+    var isPossible: Bool { milliseconds >= 0 && number < 1 << 62 }
+
     init(key: RepeatKey, index: UInt64, milliseconds: Int64, number: UInt64 = 0) {
         self.key = key
         self.index = index

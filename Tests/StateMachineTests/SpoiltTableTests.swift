@@ -1,0 +1,70 @@
+import Raft
+import SQLite
+import Testing
+import Wire
+
+@testable import StateMachine
+
+/// No checksum stands over the daemon's own table: whatever the disk, or who sends a snapshot, has made of its
+/// numbers, is damage of the database, and ends no process.
+@Suite struct SpoiltTableTests {
+    /// A database with a write under a key, in which the table was changed while no node ran.
+    private func spoilt(by change: String) throws -> Database {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a)")
+        var write = Command(
+            kind: .execute, statements: [Statement("INSERT INTO t VALUES(1)")],
+            stamp: stamp(LogIndex(2)))
+        write.key = RepeatKey("k", of: "", for: write)
+        try database.apply(write)
+        return try database.copied(changing: { (connection) throws(SQLiteError) in
+            try MetadataTable.prepare("UPDATE main.@ SET \(change)", on: connection).run()
+        })
+    }
+
+    /// The clock of the log, and time and number of what is remembered.
+    @Test(arguments: [
+        "progress = substr(progress, 1, 23) || x'80' || substr(progress, 25) WHERE id = 1",
+        "progress = substr(progress, 1, 47) || x'80' || substr(progress, 49) WHERE id = -1",
+        "progress = substr(progress, 1, 48) || x'FFFFFFFFFFFFFFFF' || substr(progress, 57) WHERE id = -1",
+    ])
+    func `A number that no node writes is damage`(change: String) throws {
+        #expect(
+            performing: { _ = try spoilt(by: change) },
+            throws: { ($0 as? ApplyFault)?.isDamage ?? false })
+        _ = try spoilt(by: "format = format")
+    }
+
+    private func goOn(at progress: EntryProgress) throws {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a)")
+        var state = database.applier.applied
+        state.progress = progress
+        let session = database.applier.session
+        try session.begin()
+        try MetadataTable.writeProgress(state, on: session.connection)
+        try session.commit()
+        database.applier = try Applier(path: database.applier.path)
+        try database.execute("INSERT INTO t VALUES(1); SELECT 1", "SELECT 2")
+    }
+
+    @Test func `A place that an entry has not is damage, as is a count beyond any`() throws {
+        let places = [
+            EntryProgress(offset: 34), EntryProgress(offset: 1 << 31),
+            EntryProgress(statement: 1, offset: 9), EntryProgress(statement: 3),
+            EntryProgress(steps: .max), EntryProgress(changes: .max),
+            EntryProgress(totalChanges: .min),
+        ]
+        for place in places {
+            #expect(
+                performing: { try goOn(at: place) },
+                throws: { ($0 as? ApplyFault)?.isDamage ?? false })
+        }
+        for place in [
+            EntryProgress(offset: 33), EntryProgress(statement: 1, offset: 8),
+            EntryProgress(statement: 2),
+        ] {
+            try goOn(at: place)
+        }
+    }
+}
