@@ -140,6 +140,21 @@ import Testing
         #expect(found[2].contains("format version 2 is newer than 1"), "\(found[2])")
     }
 
+    @Test func `A membership of an entry that the database has not come to is damage`() throws {
+        var database = StoredDatabase()
+        database.cluster = cluster
+        database.membershipIndex = LogIndex(1)
+        var log = LogState()
+        log.cluster = cluster
+        let error = #expect(throws: StartError.self) {
+            try StartPlan.restored(log: log, database: database, tail: LogTail())
+        }
+        #expect(error?.description.contains("damaged") == true)
+        // Of a recovery by hand that found a database without rows.
+        log.apply(.metadata(.recovered(cluster, Membership(), at: LogIndex(1))))
+        _ = try StartPlan.restored(log: log, database: database, tail: LogTail())
+    }
+
     @Test func `A database that names a dropped bootstrap keeps nobody from starting`() throws {
         var database = StoredDatabase()
         database.cluster = cluster

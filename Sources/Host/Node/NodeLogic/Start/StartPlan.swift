@@ -147,6 +147,15 @@ package enum StartPlan {
     ) throws(StartError) -> RestoredState {
         let applied = database.position.index
         try compare(StartInventory.Log(log), StartInventory.Database(database))
+        // Nothing checks what the disk has made of that number, and the next change of the membership would trap.
+        // A recovery by hand may tell a database without rows of one that it has not come to.
+        guard database.membershipIndex <= max(applied, log.membershipIndex) else {
+            throw .storage(
+                "the database says that entry \(database.membershipIndex) set its membership, but it has "
+                    + "applied entry \(applied) only: it is damaged. To rejoin: remove the node from the "
+                    + "cluster (DELETE /remove), move its data directory away and start it with an empty one"
+            )
+        }
         let databaseIsNewer = database.membershipIndex > log.membershipIndex
         return RestoredState(
             hardState: log.hardState, base: log.base, termRuns: log.termRuns,
