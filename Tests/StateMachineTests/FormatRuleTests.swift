@@ -44,6 +44,20 @@ import Wire
         if isTaken { #expect(try !isRefused("INSERT INTO t SELECT * FROM v", [])) }
     }
 
+    /// SQLite has not looked yet at what stands in such a row.
+    @Test func `Behind a parameter of the largest number a row of a dump may have others`() throws {
+        let database = try Database()
+        let view = "CREATE VIEW w AS SELECT matchinfo(a, ?), ?9223372036854775807, ?, :b"
+        let outcomes = try database.execute(
+            "PRAGMA writable_schema=ON",
+            "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) VALUES('table','w','w',0,'\(view)')"
+        )
+        guard outcomes.count == 2, case .failed = outcomes[1] else {
+            Issue.record("\(outcomes)")
+            return
+        }
+    }
+
     /// Of the parameters by their numbers 0 is a format, 1 something else, and 2 is in no use.
     @Test(arguments: [
         ("matchinfo(f, ?2)", "?1", [1, 0]), ("matchinfo(f, ?)", "?", [0, 1]),

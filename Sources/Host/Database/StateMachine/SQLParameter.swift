@@ -39,10 +39,15 @@ struct SQLParameter {
         name = Array(sql[place..<end])
     }
 
+    /// SQLite takes no larger one, and the numbers of those behind it are numbers still: not all texts that are
+    /// looked at were compiled.
+    private static let mostNumber = 1 << 32
+
     /// That stands in it.
     private var ownNumber: Int? {
-        name.first == UInt8(ascii: "?")
-            ? Int(String(decoding: name.dropFirst(), as: UTF8.self)) : nil
+        guard name.first == UInt8(ascii: "?") else { return nil }
+        return Int(String(decoding: name.dropFirst(), as: UTF8.self))
+            .map { min($0, Self.mostNumber) }
     }
 
     /// The names of those in whole statements, as bytes and without prefix. The words of CREATE VIRTUAL TABLE are its module's,
