@@ -8,15 +8,19 @@ import Wire
 /// No checksum stands over the daemon's own table: whatever the disk, or who sends a snapshot, has made of its
 /// numbers, is damage of the database, and ends no process.
 @Suite struct SpoiltTableTests {
-    /// A database with a write under a key, in which the table was changed while no node ran.
-    private func spoilt(by change: String) throws -> Database {
-        let database = try Database()
-        try database.execute("CREATE TABLE t(a)")
+    private static let write: Command = {
         var write = Command(
             kind: .execute, statements: [Statement("INSERT INTO t VALUES(1)")],
             stamp: stamp(LogIndex(2)))
         write.key = RepeatKey("k", of: "", for: write)
-        try database.apply(write)
+        return write
+    }()
+
+    /// A database with a write under a key, in which the table was changed while no node ran.
+    private func spoilt(by change: String) throws -> Database {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a)")
+        try database.apply(Self.write)
         return try database.copied(changing: { (connection) throws(SQLiteError) in
             try MetadataTable.prepare("UPDATE main.@ SET \(change)", on: connection).run()
         })
@@ -33,6 +37,20 @@ import Wire
             performing: { _ = try spoilt(by: change) },
             throws: { ($0 as? ApplyFault)?.isDamage ?? false })
         _ = try spoilt(by: "format = format")
+    }
+
+    @Test func `An answer of more results than its write has statements is damage`() throws {
+        for (count, isDamage) in [("01", false), ("02", true), ("7F", true)] {
+            let bytes = "substr(progress, 1, 61) || x'\(count)' || substr(progress, 63)"
+            let database = try spoilt(by: "progress = \(bytes) WHERE id = -1")
+            guard isDamage else {
+                #expect(try database.apply(Self.write).statements.count == 1)
+                continue
+            }
+            #expect(
+                performing: { _ = try database.apply(Self.write) },
+                throws: { ($0 as? ApplyFault)?.isDamage ?? false })
+        }
     }
 
     private func goOn(at progress: EntryProgress) throws {

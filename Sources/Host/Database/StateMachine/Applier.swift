@@ -346,7 +346,9 @@ package final class Applier {
             let milliseconds = max(state.lastMilliseconds, command.stamp.milliseconds)
             let key = command.kind == .query ? nil : command.key
             if let key,
-                let known = try recall(key, at: milliseconds, isReported: entry.isReported)
+                let known = try recall(
+                    key, of: command.statements.count, at: milliseconds,
+                    isReported: entry.isReported)
             {
                 (result, repetition) = known
                 // A query changes nothing; without a reader of its result it need not run.
@@ -414,7 +416,9 @@ package final class Applier {
             if let partial, partial.index == entry.position.index {
                 resuming = partial.committed
             } else if let key = command.key {
-                resuming.take(try answerSoFar(key, at: entry.position.index))
+                resuming.take(
+                    try answerSoFar(
+                        key, of: command.statements.count, at: entry.position.index))
             }
             resuming.progress = progress
         }

@@ -13,8 +13,9 @@ internal import Wire
 ///    somebody waits for the answer or not.
 extension Applier {
     /// What a command's key leads to that was used before; nil: it must be run.
+    /// - Parameter count: of the command's statements.
     func recall(
-        _ key: RepeatKey, at milliseconds: Int64, isReported: Bool
+        _ key: RepeatKey, of count: Int, at milliseconds: Int64, isReported: Bool
     ) throws(CommandRunner.Interruption) -> (CommandResult, Repetition)? {
         guard let record = repeats.find(key.name, at: milliseconds) else { return nil }
         guard record.key == key else {
@@ -23,7 +24,7 @@ extension Applier {
         guard isReported else { return (CommandResult([], logIndex: record.index), .answered) }
         var answer = KeptAnswer.omitted
         try attempt("reading a kept answer") { () throws(SQLiteError) in
-            answer = try repeats.answer(to: record, on: session.connection)
+            answer = try repeats.answer(to: record, atMost: count, on: session.connection)
         }
         return switch answer {
         case .results(let results): (CommandResult(results, logIndex: record.index), .answered)
@@ -51,9 +52,10 @@ extension Applier {
     }
 
     /// The answer so far to an entry that is partly applied, as a restart finds it.
-    func answerSoFar(_ key: RepeatKey, at index: LogIndex) throws(CommandRunner.Interruption)
-        -> KeptAnswer?
-    {
+    /// - Parameter count: of the command's statements.
+    func answerSoFar(
+        _ key: RepeatKey, of count: Int, at index: LogIndex
+    ) throws(CommandRunner.Interruption) -> KeptAnswer? {
         var found: KeptAnswer?
         try attempt("reading a kept answer") { () throws(SQLiteError) in
             let bytes = try MetadataTable.readAnswerSoFar(on: session.connection)
@@ -61,7 +63,7 @@ extension Applier {
             do throws(WireError) {
                 let record = try RepeatRecord(from: &reader)
                 guard record.key == key, record.index == index.rawValue else { return }
-                found = try KeptAnswer(from: &reader)
+                found = try KeptAnswer(from: &reader, atMost: count)
             } catch {
                 throw SQLiteError.damagedRepeat("\(error)")
             }

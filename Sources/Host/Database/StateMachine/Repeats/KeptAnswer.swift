@@ -49,8 +49,10 @@ enum KeptAnswer: Equatable {
         }
     }
 
+    /// - Parameter limit: statements of the write, each of which has one result at most: of some bytes that the disk has
+    ///   spoilt more would come than any memory holds.
     /// - Throws: `WireError` for what `encode` never wrote.
-    init(from reader: inout ByteReader) throws(WireError) {
+    init(from reader: inout ByteReader, atMost limit: Int) throws(WireError) {
         let kind = try reader.readByte()
         let size = Int(try reader.read(UInt16.self))
         guard size <= Self.contentLimit else {
@@ -59,17 +61,16 @@ enum KeptAnswer: Equatable {
         let content = try reader.readRaw(size)
         try reader.skip(Self.contentLimit - size)
         switch kind {
-        case 1: self = .results(try Self.results(content))
+        case 1: self = .results(try Self.results(content, atMost: limit))
         case 2: self = .error(String(decoding: content, as: UTF8.self))
         case 3: self = .omitted
         default: throw .invalid(field: "kept answer", value: UInt64(kind))
         }
     }
 
-    /// A request has no more statements than its body has bytes.
-    private static let mostStatements = 1 << 28
-
-    private static func results(_ content: [UInt8]) throws(WireError) -> [StatementResult] {
+    private static func results(
+        _ content: [UInt8], atMost limit: Int
+    ) throws(WireError) -> [StatementResult] {
         var reader = ByteReader(content)
         var results: [StatementResult] = []
         while !reader.isAtEnd {
@@ -78,8 +79,8 @@ enum KeptAnswer: Equatable {
             case 1:
                 let isRead = try reader.readBool()
                 let count = try reader.readVarint()
-                guard count <= UInt64(mostStatements - results.count) else {
-                    throw .tooLong(count: Int(clamping: count), limit: mostStatements)
+                guard count <= UInt64(max(0, limit - results.count)) else {
+                    throw .tooLong(count: Int(clamping: count), limit: limit)
                 }
                 var id = try reader.readSignedVarint()
                 let step = try reader.readSignedVarint()

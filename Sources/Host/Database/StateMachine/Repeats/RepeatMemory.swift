@@ -83,17 +83,18 @@ final class RepeatMemory {
         return place.record
     }
 
+    /// - Parameter limit: statements of the write.
     /// - Returns: what was answered to a write that `find` found.
-    func answer(to record: RepeatRecord, on connection: borrowing Connection)
-        throws(SQLiteError) -> KeptAnswer
-    {
+    func answer(
+        to record: RepeatRecord, atMost limit: Int, on connection: borrowing Connection
+    ) throws(SQLiteError) -> KeptAnswer {
         let slot = Int(record.number % UInt64(capacity))
         let bytes = try MetadataTable.readRepeat(slot, on: connection)
         var reader = ByteReader(bytes)
         do throws(WireError) {
             let found = try RepeatRecord(from: &reader)
             guard found == record else { throw .invalid(field: "number", value: found.number) }
-            return try KeptAnswer(from: &reader)
+            return try KeptAnswer(from: &reader, atMost: limit)
         } catch {
             throw .damagedRepeat("\(error)")
         }
