@@ -147,6 +147,22 @@ struct ArchiveRestoreTests {
         #expect(text.contains(forged.text) && text.contains("another object"), "\(text)")
     }
 
+    @Test func `Of a piece with more entries than any has nothing is kept`() throws {
+        let (fixture, _) = try history()
+        let piece = try #require(try fixture.objects().first { !$0.hasSuffix("base") })
+        let bytes = Array(try Data(contentsOf: URL(filePath: piece)))
+        var header = try ArchiveHeader(decoding: Array(bytes.prefix(ArchiveHeader.size)))
+        #expect(try ArchiveRestore.entries(of: bytes, header, "p", atMost: 2).count == 2)
+        #expect(
+            refusal { _ = try ArchiveRestore.entries(of: bytes, header, "p", atMost: 1) }
+                .contains("more entries than any"))
+        // What it says is no more than what it has.
+        header.last.index = header.first
+        #expect(
+            refusal { _ = try ArchiveRestore.entries(of: bytes, header, "p", atMost: 1) }
+                .contains("its entries are not"))
+    }
+
     @Test func `A leader goes on behind the last piece, and what it can't read is no end`() throws {
         let (fixture, _) = try history()
         let end = try #require(try fixture.store.end(of: HistoryFixture.cluster))

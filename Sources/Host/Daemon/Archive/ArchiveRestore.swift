@@ -132,6 +132,10 @@ package final class ArchiveRestore {
     ) throws(StorageFault) -> ArchiveHeader {
         let file = try OutputFile(path)
         return try object.read(from: store) { bytes throws(StorageFault) in
+            // It is read into memory later.
+            guard file.byteCount + Int64(bytes.count) <= Int64(Self.pieceBytes) else {
+                throw StorageFault("\(object.path) is larger than any piece")
+            }
             self.fetchedBytes += Int64(bytes.count)
             try file.add(bytes)
         }
@@ -186,10 +190,18 @@ package final class ArchiveRestore {
 }
 
 extension ArchiveRestore {
+    /// Entries of a piece: some times as many as its bytes have room for where nodes make it. A MB of packed bytes has room for
+    /// so many that they fill any memory.
+    static let mostEntries = 1 << 20
+
     /// A piece's entries, which must be those that its header names.
+    /// - Parameter limit: of entries; for tests.
     static func entries(
-        of bytes: [UInt8], _ header: ArchiveHeader, _ name: String
+        of bytes: [UInt8], _ header: ArchiveHeader, _ name: String, atMost limit: Int = mostEntries
     ) throws(StorageFault) -> [Entry] {
+        guard header.last.index.distance(from: header.first) < limit else {
+            throw StorageFault("\(name) has more entries than any piece")
+        }
         let plain = Plain()
         let unpacker = ArchiveReader(limit: pieceBytes) { bytes throws(StorageFault) in
             plain.bytes += bytes
@@ -199,7 +211,10 @@ extension ArchiveRestore {
         var found: [Entry] = []
         do throws(WireError) {
             var reader = ByteReader(plain.bytes)
-            while !reader.isAtEnd { found.append(try Entry(from: &reader)) }
+            // One too many is enough to know that they are others.
+            while !reader.isAtEnd, found.count <= limit {
+                found.append(try Entry(from: &reader))
+            }
         } catch {
             throw StorageFault("\(name): its entries can't be read: \(error)")
         }
