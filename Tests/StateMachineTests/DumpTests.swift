@@ -134,6 +134,8 @@ import Wire
             "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','sqlite_t','sqlite_t',0,'CREATE VIRTUAL TABLE sqlite_t USING fts5(a)')",
             "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','t','t',0,'ATTACH ''/tmp/x-of-a-dump'' AS y')",
             "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','t','t',0,'')",
+            // What has no end must not be begun.
+            "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','t','t',0,'CREATE TABLE t AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n')",
             "INSERT INTO sqlite_schema SELECT * FROM sqlite_schema",
             "UPDATE sqlite_schema SET sql = 'CREATE TABLE plain(x)'", "DELETE FROM sqlite_master",
             "INSERT OR REPLACE INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','t','t',0,'CREATE VIRTUAL TABLE t USING fts5(a)')",

@@ -100,8 +100,9 @@ struct CatalogueRow: Equatable, Sendable {
             let compiler = StatementCompiler(connection: scratch, guardian: guardian)
             let outcome = compiler.compile(sql, from: 0)
             if case .failed(let error) = outcome, error.code == SQLITE_NOMEM { throw error }
+            // Nothing bounds what runs here: of any other statement it would be as much as its sender likes.
             guard case .statement(let statement) = outcome, statement.isLast,
-                !statement.compiled.isReadOnly
+                !statement.compiled.isReadOnly, statement.compiled.facts.newVirtualTable != nil
             else { throw CatalogueRow.malformed(name) }
             try statement.compiled.statement.run()
             let rows = try scratch.prepare(
