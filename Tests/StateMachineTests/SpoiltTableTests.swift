@@ -26,23 +26,27 @@ import Wire
         })
     }
 
+    /// With other bytes behind the first so many of `progress`.
+    private func spoilt(_ row: Int, behind place: Int, with bytes: String) throws -> Database {
+        let rest = place + bytes.utf8.count / 2 + 1
+        return try spoilt(
+            by: "progress = CAST(substr(progress, 1, \(place)) || x'\(bytes)' "
+                + "|| substr(progress, \(rest)) AS BLOB) WHERE id = \(row)")
+    }
+
     /// The clock of the log, and time and number of what is remembered.
-    @Test(arguments: [
-        "progress = substr(progress, 1, 23) || x'80' || substr(progress, 25) WHERE id = 1",
-        "progress = substr(progress, 1, 47) || x'80' || substr(progress, 49) WHERE id = -1",
-        "progress = substr(progress, 1, 48) || x'FFFFFFFFFFFFFFFF' || substr(progress, 57) WHERE id = -1",
-    ])
-    func `A number that no node writes is damage`(change: String) throws {
+    @Test(arguments: [(1, 23, "80"), (-1, 47, "80"), (-1, 48, "FFFFFFFFFFFFFFFF")])
+    func `A number that no node writes is damage`(row: Int, place: Int, bytes: String) throws {
         #expect(
-            performing: { _ = try spoilt(by: change) },
+            performing: { _ = try spoilt(row, behind: place, with: bytes) },
             throws: { ($0 as? ApplyFault)?.isDamage ?? false })
-        _ = try spoilt(by: "format = format")
+        // That of the first write under a key.
+        _ = try spoilt(-1, behind: 48, with: "0000000000000000")
     }
 
     @Test func `An answer of more results than its write has statements is damage`() throws {
         for (count, isDamage) in [("01", false), ("02", true), ("7F", true)] {
-            let bytes = "substr(progress, 1, 61) || x'\(count)' || substr(progress, 63)"
-            let database = try spoilt(by: "progress = \(bytes) WHERE id = -1")
+            let database = try spoilt(-1, behind: 61, with: count)
             guard isDamage else {
                 #expect(try database.apply(Self.write).statements.count == 1)
                 continue

@@ -197,7 +197,8 @@ extension ArchiveRestore {
     /// A piece's entries, which must be those that its header names.
     /// - Parameter limit: of entries; for tests.
     static func entries(
-        of bytes: [UInt8], _ header: ArchiveHeader, _ name: String, atMost limit: Int = mostEntries
+        of bytes: [UInt8], _ header: ArchiveHeader, _ name: String,
+        atMost limit: Int = ArchiveRestore.mostEntries
     ) throws(StorageFault) -> [Entry] {
         guard header.last.index.distance(from: header.first) < limit else {
             throw StorageFault("\(name) has more entries than any piece")
