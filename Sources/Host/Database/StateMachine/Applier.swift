@@ -346,9 +346,7 @@ package final class Applier {
             let milliseconds = max(state.lastMilliseconds, command.stamp.milliseconds)
             let key = command.kind == .query ? nil : command.key
             if let key,
-                let known = try recall(
-                    key, of: command.statements.count, at: milliseconds,
-                    isReported: entry.isReported)
+                let known = try recall(key, of: command, at: milliseconds, entry.isReported)
             {
                 (result, repetition) = known
                 // A query changes nothing; without a reader of its result it need not run.

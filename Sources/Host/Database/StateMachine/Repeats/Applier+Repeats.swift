@@ -13,9 +13,8 @@ internal import Wire
 ///    somebody waits for the answer or not.
 extension Applier {
     /// What a command's key leads to that was used before; nil: it must be run.
-    /// - Parameter count: of the command's statements.
     func recall(
-        _ key: RepeatKey, of count: Int, at milliseconds: Int64, isReported: Bool
+        _ key: RepeatKey, of command: Command, at milliseconds: Int64, _ isReported: Bool
     ) throws(CommandRunner.Interruption) -> (CommandResult, Repetition)? {
         guard let record = repeats.find(key.name, at: milliseconds) else { return nil }
         guard record.key == key else {
@@ -24,7 +23,8 @@ extension Applier {
         guard isReported else { return (CommandResult([], logIndex: record.index), .answered) }
         var answer = KeptAnswer.omitted
         try attempt("reading a kept answer") { () throws(SQLiteError) in
-            answer = try repeats.answer(to: record, atMost: count, on: session.connection)
+            answer = try repeats.answer(
+                to: record, atMost: command.statements.count, on: session.connection)
         }
         return switch answer {
         case .results(let results): (CommandResult(results, logIndex: record.index), .answered)
