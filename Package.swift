@@ -392,7 +392,7 @@ let package = Package(
         tests("HarnessBackends", ["HarnessBackends", "JSON", "Threads", "Time"]),
         .testTarget(
             name: "HarnessTests",
-            dependencies: ["Harness", "HarnessBackends", "JSON"],
+            dependencies: ["Harness", "HarnessBackends", "JSON", "Threads", "Time"],
             path: "Tests/HarnessTests", exclude: ["BadPlugins"], swiftSettings: settings),
         tests(
             "Raft", ["Raft", "Chance", "Wire", "ScenarioTesting"], resources: [.copy("Scenarios")]),

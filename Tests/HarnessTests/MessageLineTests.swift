@@ -1,16 +1,14 @@
 import Glibc
 import JSON
 import Testing
+import Threads
+import Time
 
 @testable import Harness
 
 /// Messages between the harness and the process of a check, in which a plugin may do anything.
 @Suite struct MessageLineTests {
-    private var now: UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
-    }
+    private var now: UInt64 { MonotonicTime.now.nanoseconds }
 
     @Test func `A message that is not whole by its time is none`() throws {
         var ends: [Int32] = [-1, -1]
