@@ -193,6 +193,12 @@ extension WriteSession {
 
     /// A list of all tables works out the columns of those views of which they are not known.
     private func countAllocationsOfViews() throws(SQLiteError) -> Int64 {
+        // The number is kept, and a node that has just started asks for it in another request: what that one has left, by
+        // which its own statements are bounded, must not cut it short.
+        let (names, plans) = (guardian.mostFoundNames, guardian.planBound)
+        defer { (guardian.mostFoundNames, guardian.planBound) = (names, plans) }
+        guardian.mostFoundNames = .max
+        guardian.planBound = (steps: .max, free: 0)
         let memory = CompilationMemory(textBytes: 0)
         do throws(SQLiteError) {
             // As clients' statements are: by a lasting one SQLite leaves alone the small blocks that a connection has at
