@@ -133,7 +133,7 @@ extension Engine {
     /// What this program itself refuses, charges and computes when statements are applied. To be counted up
     /// with each change of that: nodes of both versions in one cluster then say that they differ.
     private static let ownRules = EngineFingerprint.Probe(
-        name: "statements by this program's rules", hash: "10")
+        name: "statements by this program's rules", hash: "11")
 
     /// The source ID is a date, a time and a hash.
     private static var sourceHash: String {

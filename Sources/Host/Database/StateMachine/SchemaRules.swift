@@ -25,6 +25,11 @@ enum SchemaRules {
                 + "aggregates and terms of ORDER BY and GROUP BY in it"
         }
         if isCompiledByUsers(tokens), let refusal = FormatRule.refusal(of: sql) { return refusal }
+        if let options = behindVirtual(tokens),
+            let refusal = ModuleOptions.refusal(behind: options, in: sql)
+        {
+            return refusal
+        }
         if isNamedIf(tokens) {
             return
                 "SQLite can't read back what it stores of an object whose name is IF: put the name in quotes"
@@ -61,6 +66,14 @@ enum SchemaRules {
             range = second
         }
         return following.isKeyword(range, "VIEW") || following.isKeyword(range, "TRIGGER")
+    }
+
+    /// Nil where the word VIRTUAL does not follow.
+    private static func behindVirtual(_ tokens: SQLTokenizer) -> SQLTokenizer? {
+        var following = tokens
+        guard case .word(let range)? = following.next(), following.isKeyword(range, "VIRTUAL")
+        else { return nil }
+        return following
     }
 
     /// Whether the object's name is IF without quotes. SQLite stores the text from the name on: CREATE TABLE
