@@ -34,6 +34,16 @@ import Wire
         }
     }
 
+    /// SQLite has not looked yet at what stands in a row of a dump: it may have any number of them.
+    @Test func `Calls of matchinfo() in one another take time that grows with their number`()
+        throws
+    {
+        try expectLinear(2000) { count in
+            let text = String(repeating: "matchinfo(", count: count) + "f, 'x')"
+            #expect(Array(text.utf8).withUnsafeBytes { FormatRule.parameters(of: $0) } == [])
+        }
+    }
+
     @Test func `A text of many statements takes time that grows with its length`() throws {
         let database = try Database()
         try database.execute("CREATE TABLE t(a)")

@@ -28,19 +28,36 @@ enum FormatRule {
     }
 
     /// The parameters that are such an argument, by their numbers from 1. Nil: one is something else, or too long.
+    ///
+    /// Once over the text, however many of the calls stand in one another: not all texts that are looked at were
+    /// compiled, and those that were may have a thousand around a list of a million values.
     static func parameters(of sql: UnsafeRawBufferPointer) -> Set<Int>? {
         var tokens = SQLTokenizer(sql)
         var places: Set<Int> = []
+        /// The calls whose second argument hasn't begun, by the depth of what stands in them; the innermost last.
+        var open: [Int] = []
+        var depth = 0
+        var isCalled = false
         while let token = tokens.next() {
-            guard isName(token, tokens) else { continue }
-            var following = tokens
-            guard following.next() == .other(UInt8(ascii: "(")) else { continue }
-            switch secondArgument(&following, in: sql) {
-            case .short: break
-            case .parameter(let place): places.insert(place)
-            case .other: return nil
+            switch token {
+            case .other(UInt8(ascii: "(")):
+                depth += 1
+                if isCalled { open.append(depth) }
+            case .other(UInt8(ascii: ")")):
+                if open.last == depth { open.removeLast() }
+                depth -= 1
+            case .other(UInt8(ascii: ",")) where open.last == depth:
+                open.removeLast()
+                switch format(behind: tokens, in: sql) {
+                case .short: break
+                case .parameter(let place): places.insert(place)
+                case .other: return nil
+                }
+            case .semicolon, .word, .quoted, .other: break
             }
+            isCalled = isName(token, tokens)
         }
+        // What has no second argument is short; of what has no end SQLite takes nothing.
         return places.isEmpty ? [] : SQLParameter.numbers(of: places, in: sql)
     }
 
@@ -60,24 +77,13 @@ enum FormatRule {
         case other
     }
 
-    private static func secondArgument(
-        _ tokens: inout SQLTokenizer, in sql: UnsafeRawBufferPointer
+    /// What the whole of the argument is that begins with the next token.
+    private static func format(
+        behind comma: SQLTokenizer, in sql: UnsafeRawBufferPointer
     ) -> Format {
-        var depth = 0
-        while let token = tokens.next() {
-            switch token {
-            case .other(UInt8(ascii: "(")): depth += 1
-            case .other(UInt8(ascii: ")")):
-                if depth == 0 { return .short }
-                depth -= 1
-            case .other(UInt8(ascii: ",")) where depth == 0:
-                let found = format(&tokens, in: sql)
-                return tokens.next() == .other(UInt8(ascii: ")")) ? found : .other
-            case .semicolon, .word, .quoted, .other: break
-            }
-        }
-        // SQLite doesn't take it.
-        return .short
+        var tokens = comma
+        let found = format(&tokens, in: sql)
+        return tokens.next() == .other(UInt8(ascii: ")")) ? found : .other
     }
 
     /// What the next token begins.
