@@ -193,6 +193,25 @@ import Wire
         #expect(try database.rows("SELECT group_concat(a) FROM t") == ["x"])
     }
 
+    @Test func `What a later statement of a text names says nothing of the one before it`() throws {
+        let database = try Database()
+        try database.execute("CREATE TABLE t(a)", "CREATE TABLE dbstat(path)")
+        let text = """
+            ;; CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM t WHERE a = 1; SELECT 1; END;
+            INSERT INTO dbstat VALUES('x'); INSERT INTO t SELECT path FROM temp.dbstat
+            """
+        guard case .failed? = try database.execute(text).first else {
+            Issue.record("the module is read")
+            return
+        }
+        #expect(try database.rows("SELECT path FROM dbstat") == ["x"])
+        // A trigger's own statements are its text.
+        let literals = try StoredLiterals(on: database.applier.session.connection)
+        let trigger =
+            "CREATE TRIGGER q AFTER INSERT ON t BEGIN SELECT 1; SELECT * FROM temp.dbstat; END"
+        #expect(Array(trigger.utf8).withUnsafeBytes { literals.reachesModules($0) })
+    }
+
     @Test func `Beside virtual tables of a dump no table that is gone lends a module its name`()
         throws
     {

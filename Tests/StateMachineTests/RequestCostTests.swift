@@ -44,6 +44,25 @@ import Wire
         }
     }
 
+    @Test func `Beside a table named like a module a text takes time that grows with its length`()
+        throws
+    {
+        let database = try Database()
+        try database.execute("CREATE TABLE dbstat(a)")
+        let literals = try StoredLiterals(on: database.applier.session.connection)
+        #expect(literals.likeModules.count == 1)
+        try expectLinear(2000) { count in
+            let text = Array(String(repeating: "SELECT 'some text';\n", count: count).utf8)
+            text.withUnsafeBytes { bytes in
+                // Each of them is compiled with all behind it.
+                for place in 0..<count {
+                    let rest = UnsafeRawBufferPointer(rebasing: bytes[(20 * place)...])
+                    #expect(!literals.reachesModules(rest))
+                }
+            }
+        }
+    }
+
     @Test func `A text of many statements takes time that grows with its length`() throws {
         let database = try Database()
         try database.execute("CREATE TABLE t(a)")

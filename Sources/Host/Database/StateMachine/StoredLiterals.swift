@@ -116,12 +116,24 @@ struct StoredLiterals {
 
     /// Whether a text has the name of such a table or view behind that of another schema, TEMP or one that isn't there: it is not
     /// found there, and then SQLite takes its module. What stands in the schema can't name another one.
+    ///
+    /// Only the statement's own tokens are looked at: a text may hold a million statements.
+    /// - Parameter sql: begins with the statement.
     func reachesModules(_ sql: UnsafeRawBufferPointer) -> Bool {
         guard !likeModules.isEmpty else { return false }
         var tokens = SQLTokenizer(sql)
+        var trigger = TriggerRule()
+        var hasBegun = false
         var name: Range<Int>?
         var schema: Range<Int>?
         while let token = tokens.next() {
+            if token == .semicolon {
+                guard hasBegun else { continue }
+                if trigger.endsStatement(at: &tokens) { break }
+            } else if !hasBegun {
+                hasBegun = true
+                if case .word(let range) = token { trigger.begin(with: range, &tokens) }
+            }
             switch token {
             case .word(let range), .quoted(let range):
                 if let schema, tokens.lowercased(schema) != "main",
