@@ -36,6 +36,18 @@ import Wire
         return upload.finish()
     }
 
+    @Test func `A file's full-text table has each prefix once, as one that a client makes`()
+        throws
+    {
+        let lengths = String(repeating: "1,", count: 40) + "1"
+        let content = try content(of: "CREATE VIRTUAL TABLE f USING fts4(a, prefix='\(lengths)');")
+        guard case .unfit(let text) = content else {
+            Issue.record("\(content)")
+            return
+        }
+        #expect(text.contains("its \"f\" can't be made here") && text.contains("each length once"))
+    }
+
     @Test func `Rows that break a rule of their table hide no damage behind them`() throws {
         // They alone are none.
         #expect(

@@ -87,6 +87,7 @@ struct LoadedSchema {
                 throw SQLiteError(
                     extendedCode: SQLITE_ERROR, message: ShadowTables.refusal(overfull: name))
             }
+            try Self.checkModules(of: items)
             try Self.checkContent(of: connection)
         } catch {
             throw .judging(error, of: path)
@@ -139,6 +140,18 @@ struct LoadedSchema {
                 message:
                     "more values in it than it has bytes break a rule of their table, so whether the file is whole is not "
                     + "known: load its dump instead")
+        }
+    }
+
+    /// From SQLite 3.44 on a check of the content connects virtual tables, by options that nobody has looked at.
+    private static func checkModules(of items: [SchemaRow]) throws(SQLiteError) {
+        for item in items where item.isVirtual {
+            var sql = item.sql
+            let refusal = sql.withUTF8 { SchemaRules.refusal(of: UnsafeRawBufferPointer($0)) }
+            guard let refusal else { continue }
+            throw SQLiteError(
+                extendedCode: SQLITE_ERROR,
+                message: "its \"\(item.name)\" can't be made here: \(refusal)")
         }
     }
 
