@@ -79,11 +79,7 @@ extension RowSet {
     }
 
     package init(from reader: inout ByteReader) throws(WireError) {
-        columns = try reader.readTextsOfColumns()
-        types = try reader.readTextsOfColumns()
-        guard types.count == columns.count else {
-            throw .invalid(field: "number of column types", value: UInt64(types.count))
-        }
+        (columns, types) = try reader.readColumns()
         rowCount = Int(try reader.read(UInt32.self))
         cells = try reader.readBytes()
         // Each cell has a byte at least. Of rows without any there would be no end for who writes them.
@@ -98,7 +94,16 @@ extension ByteReader {
     /// in one go, and of a row that is not whole yet all cells are looked at with each part of it that comes.
     private static let mostColumns = 32_767
 
-    mutating func readTextsOfColumns() throws(WireError) -> [String] {
+    /// The names and the types of a result's columns, as many of these as of those.
+    mutating func readColumns() throws(WireError) -> (names: [String], types: [String]) {
+        let (names, types) = (try readTextsOfColumns(), try readTextsOfColumns())
+        guard types.count == names.count else {
+            throw .invalid(field: "number of column types", value: UInt64(types.count))
+        }
+        return (names, types)
+    }
+
+    private mutating func readTextsOfColumns() throws(WireError) -> [String] {
         try readList(elementSize: 4, limit: Self.mostColumns) { (r) throws(WireError) in
             try r.readText()
         }

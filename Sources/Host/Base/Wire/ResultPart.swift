@@ -142,11 +142,7 @@ extension ResultPart.Piece {
         switch tag {
         case 1: self = .statement(try StatementResult(from: &reader))
         case 2:
-            let columns = try reader.readTextsOfColumns()
-            let types = try reader.readTextsOfColumns()
-            guard types.count == columns.count else {
-                throw .invalid(field: "number of column types", value: UInt64(types.count))
-            }
+            let (columns, types) = try reader.readColumns()
             self = .rowsBegin(columns: columns, types: types, isRead: try reader.readBool())
         case 3: self = .cells(try reader.readBytes())
         case 4:
