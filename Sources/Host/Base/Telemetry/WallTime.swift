@@ -17,7 +17,7 @@ package struct WallTime: Hashable, Sendable, Comparable {
     /// What people are shown of a leader's clock, which may have stood anywhere: within the calendar.
     /// - Parameter milliseconds: since 1970; before it counts as 1970, beyond the year 9999 as its end.
     package init(clampingMilliseconds milliseconds: Int64) {
-        let within = max(0, min(milliseconds, 253_402_300_799_999))
+        let within = max(0, min(milliseconds, Self.lastSecond * 1000 + 999))
         self.init(seconds: within / 1000, nanoseconds: Int32(within % 1000) * 1_000_000)
     }
 
@@ -26,9 +26,12 @@ package struct WallTime: Hashable, Sendable, Comparable {
     /// - Parameter time: since 1970.
     package init(ofFile time: timespec) {
         self.init(
-            seconds: max(Self.never.seconds, min(Int64(time.tv_sec), 253_402_300_799)),
+            seconds: max(Self.never.seconds, min(Int64(time.tv_sec), Self.lastSecond)),
             nanoseconds: Int32(max(0, min(time.tv_nsec, 999_999_999))))
     }
+
+    /// Of the year 9999, behind which dates have more digits.
+    private static let lastSecond: Int64 = 253_402_300_799
 
     /// Go's zero time, which stands for "never".
     package static let never = WallTime(seconds: -62_135_596_800)
