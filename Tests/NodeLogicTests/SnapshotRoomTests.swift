@@ -14,11 +14,7 @@ import Time
     /// 3 lags, so that 1 must go on leading whatever its disk says.
     @Test
     func `A leader whose log has no room gives up a snapshot that keeps it from getting shorter`() {
-        var scenario = NodeScenario()
-        _ = scenario.run((1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1 threshold=5" })
-        _ = scenario.run(["run 1500", "kill 3", "run 1500"])
-        _ = scenario.run((1...8).map { "write 1 x:\($0)" })
-        _ = scenario.run(["run 500"])
+        var scenario = NodeScenario.lagging()
         #expect(role(1, of: scenario) == .leader)
         let sent = scenario.run(["hold on", "start 3", "run 3000"])
         #expect(sent.contains("3: receives a snapshot of 1"), "\(sent)")
@@ -37,11 +33,8 @@ import Time
 
     /// It may be hours from its end, and the next waits for that.
     @Test func `A snapshot on its way to who is removed is given up`() {
-        var scenario = NodeScenario()
-        _ = scenario.run((1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1 threshold=5" })
-        _ = scenario.run(["run 1500", "kill 3", "run 1500"])
-        _ = scenario.run((1...8).map { "write 1 x:\($0)" })
-        let sent = scenario.run(["run 500", "hold on", "start 3", "run 3000"])
+        var scenario = NodeScenario.lagging()
+        let sent = scenario.run(["hold on", "start 3", "run 3000"])
         #expect(sent.contains("3: receives a snapshot of 1"), "\(sent)")
         let lines = scenario.run(["remove 1 3", "run 500"])
         #expect(lines.contains("remove 1 3 -> done"), "\(lines)")
@@ -54,11 +47,7 @@ import Time
 
     /// It could be put in place only behind the write that waits, and the node would hear nobody until then.
     @Test func `A node whose log has no room takes no snapshot, and one when it has`() {
-        var scenario = NodeScenario()
-        _ = scenario.run((1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1 threshold=5" })
-        _ = scenario.run(["run 1500", "kill 3", "run 1500"])
-        _ = scenario.run((1...8).map { "write 1 x:\($0)" })
-        _ = scenario.run(["run 500"])
+        var scenario = NodeScenario.lagging()
         let lines = scenario.run(["start 3", "full 3 on", "run 3000"])
         #expect(
             lines.contains {
@@ -72,11 +61,7 @@ import Time
     }
 
     @Test func `A snapshot that is whole when the log has no room any more is dropped`() {
-        var scenario = NodeScenario()
-        _ = scenario.run((1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1 threshold=5" })
-        _ = scenario.run(["run 1500", "kill 3", "run 1500"])
-        _ = scenario.run((1...8).map { "write 1 x:\($0)" })
-        _ = scenario.run(["run 500"])
+        var scenario = NodeScenario.lagging()
         let sent = scenario.run(["hold on", "start 3", "run 3000"])
         #expect(sent.contains("3: receives a snapshot of 1"), "\(sent)")
         let lines = scenario.run(["full 3 on", "hold off", "deliver 3"])

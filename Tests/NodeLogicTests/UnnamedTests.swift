@@ -83,11 +83,8 @@ import Testing
 
     /// What the core would not take in, nobody would say once more.
     @Test func `A leader that tells while a snapshot is put in place is asked again`() {
-        var scenario = NodeScenario()
-        _ = scenario.run((1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1 threshold=5" })
-        _ = scenario.run(["run 1500", "kill 3", "run 1500"])
-        _ = scenario.run((1...8).map { "write 1 x:\($0)" })
-        let sent = scenario.run(["run 500", "hold on", "start 3", "run 3000"])
+        var scenario = NodeScenario.lagging()
+        let sent = scenario.run(["hold on", "start 3", "run 3000"])
         #expect(sent.contains("3: receives a snapshot of 1"), "\(sent)")
         _ = scenario.run(["hang 3 database", "deliver 3"])
         func machine() -> NodeMachine? { scenario.ensemble.nodes[3]?.machine }

@@ -13,6 +13,15 @@ struct NodeScenario {
     /// Disks as they were, for restoring.
     private var saved: [Int: EnsembleDisk] = [:]
 
+    /// Three nodes, led by 1, where x is 8. 3 is down, and so far behind that it needs a snapshot.
+    static func lagging() -> NodeScenario {
+        var scenario = NodeScenario()
+        let nodes = (1...3).map { "node \($0) plan=expect:3 join=n1:1,n2:1,n3:1 threshold=5" }
+        let writes = (1...8).map { "write 1 x:\($0)" }
+        _ = scenario.run(nodes + ["run 1500", "kill 3", "run 1500"] + writes + ["run 500"])
+        return scenario
+    }
+
     mutating func run(_ commands: [String]) -> [String] {
         ensemble.output = []
         for line in commands { run(ScenarioCommand(line)) }
